@@ -6,6 +6,8 @@ import itertools
 import pytest
 import torch
 from palaestra.trainer.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.sampling.decoding import GeneralDecoding
+from palaestra.trainer.sampling.fast_decoder import FastDecoding
 from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
@@ -109,6 +111,31 @@ def test_both_paths_draw_the_same_tokens():
         assert [c.ids for c in fast] == [c.ids for c in general]
         for one, other in zip(fast, general, strict=True):
             assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=MAX_DIFFERENCE)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
+@pytest.mark.parametrize("rows", [256, 11])
+def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypatch: pytest.MonkeyPatch):
+    """As many tokens go through the model as there are distinct beginnings of the completions that were decoded together."""
+    model, advanced = model_of("qwen3"), []
+    for kind in (FastDecoding, GeneralDecoding):
+        advance = kind.advance
+
+        def counted(self, parents_U, tokens_U, advance=advance):
+            advanced.append(len(tokens_U))
+            return advance(self, parents_U, tokens_U)
+
+        monkeypatch.setattr(kind, "advance", counted)
+    sampler = Sampler(model, TOKENIZER, rows=rows, fast=fast)
+    advanced.clear()
+    completions = sampler.sample(requests_of(PROMPTS, 11), Sampling(temperature=0.05, max_new_tokens=40))
+    beginnings = [{c.ids[:end] for c in group for end in range(1, len(c.ids))} for group in completions]
+    total = sum(len(c.ids) - 1 for group in completions for c in group)
+    assert sum(advanced) == sum(map(len, beginnings)) < 0.8 * total
+    assert max(len(set(c.ids for c in group)) for group in completions) > 3, "some were to part"
+    worst, mean = worst_and_mean(model, completions, 0.05)
+    assert worst <= 20 * MAX_DIFFERENCE  # the temperature multiplies the rounding of the logits by 20
+    assert mean <= 20 * MEAN_DIFFERENCE
 
 
 def test_several_end_tokens_stop_strings_and_the_token_budget():

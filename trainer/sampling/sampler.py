@@ -108,21 +108,24 @@ class Sampler:
     ) -> None:
         decoding = self._start([requests[index].ids for index in wave], [len(samples) for samples in wave.values()], sampling)
         owners = [(index, number) for index, samples in wave.items() for number in samples]
-        device, width = decoding.logits_RV.device, sampling.max_new_tokens
+        device, width = decoding.logits_UV.device, sampling.max_new_tokens
         uniforms_TR = uniforms(((requests[index].stream, number) for index, number in owners), width).to(device)
         tokens_TR = torch.zeros(width, len(owners), dtype=torch.long, device=device)
         logprobs_TR = torch.zeros(width, len(owners), device=device)
-        is_end_V = torch.zeros(decoding.logits_RV.shape[1], dtype=torch.bool, device=device)
+        is_end_V = torch.zeros(decoding.logits_UV.shape[1], dtype=torch.bool, device=device)
         is_end_V[self.end_ids] = True
         open_R = torch.ones(len(owners), dtype=torch.bool, device=device)
         every = LOOK_EVERY_CUDA if device.type == "cuda" and not sampling.stop else 1
+        row_R = decoding.start_R
+        alone = len(row_R) == len(decoding.logits_UV)  # every completion has a row of its own, in the same order
         for step in range(width):
-            drawn = draw(decoding.logits_RV, uniforms_TR[step], sampling)
+            drawn = draw(decoding.logits_UV if alone else decoding.logits_UV[row_R], uniforms_TR[step], sampling)
             tokens_TR[step], logprobs_TR[step] = drawn.tokens_R, drawn.logprobs_R
             open_R &= ~is_end_V[drawn.tokens_R]
             if sampling.stop:
                 open_R &= ~self._stopped(tokens_TR[: step + 1], sampling.stop)
             last = step + 1 == width
+            kept_R: Tensor | None = None
             if last or ((step + 1) % every == 0 and not bool(open_R.all())):
                 ended_E = torch.arange(len(owners), device=device) if last else (~open_R).nonzero()[:, 0]
                 ids_ET, logprobs_ET = tokens_TR[: step + 1, ended_E].T.tolist(), logprobs_TR[: step + 1, ended_E].T.tolist()
@@ -131,11 +134,23 @@ class Sampler:
                     done(owners[row], self._completion(requests[owners[row][0]], ids, logprobs, "length" if cut else "stop"))
                 if last or len(ended_E) == len(owners):
                     return
-                kept_R = decoding.keep(open_R)
+                kept_R = open_R.nonzero()[:, 0]
+            if alone and kept_R is None:
+                decoding.advance(None, tokens_TR[step])
+                continue
+            # Completions that agree so far share a row; where their tokens differ it is forked.
+            parents_R, tokens_R = (row_R, drawn.tokens_R) if kept_R is None else (row_R[kept_R], drawn.tokens_R[kept_R])
+            texts_U, text_R = torch.unique(parents_R * len(is_end_V) + tokens_R, return_inverse=True)
+            place_U = decoding.advance(texts_U // len(is_end_V), texts_U % len(is_end_V))
+            row_R = text_R if place_U is None else place_U[text_R]
+            alone = len(texts_U) == len(row_R)
+            if alone:
+                row_R, order_R = row_R.sort()
+                kept_R = order_R if kept_R is None else kept_R[order_R]
+            if kept_R is not None:
                 owners = [owners[row] for row in kept_R.tolist()]
                 uniforms_TR, tokens_TR, logprobs_TR = uniforms_TR[:, kept_R], tokens_TR[:, kept_R], logprobs_TR[:, kept_R]
                 open_R = open_R[kept_R]
-            decoding.advance(tokens_TR[step])
 
     def _start(self, prompts: Sequence[Sequence[int]], samples: Sequence[int], sampling: Sampling) -> Decoding:
         if self._weights is None:
