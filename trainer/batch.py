@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,34 +54,35 @@ class Sequences:
         return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B)
 
 
-def microbatches(sequences: Sequences, tokens: int, shared_prompts: bool = False) -> Iterator[Tensor]:
-    """Row numbers of micro-batches of at most `tokens` tokens each (always at least one row), longest rows first.
+def in_order(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """order_B: row numbers such that like beginnings stand together.  shared_B: for each row in that order, how many of its
+    first `lengths_B` tokens are those of the row before it (0 for the first)."""
+    order_B = np.lexsort(ids_BS.T[::-1])
+    ids_BS, lengths_B = ids_BS[order_B], lengths_B[order_B]
+    same_BS = np.logical_and.accumulate(ids_BS[1:] == ids_BS[:-1], 1)
+    shared_B = np.minimum(same_BS.sum(1), np.minimum(lengths_B[1:], lengths_B[:-1]))
+    return order_B, np.concatenate([[0], shared_B])
 
-    Padded rows (the default): rows of like length go together, and padding counts. `shared_prompts`, for the packed pass:
-    rows with the same prompt go together, it counts once, and padding is not counted.  tokens: 0 takes TOKENS.
+
+def microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
+    """Row numbers of micro-batches of at most `tokens` tokens each (always at least one row).
+
+    Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`: rows of like
+    beginning go together, which counts once, and padding is not counted.  tokens: 0 takes TOKENS.
     """
-    tokens = tokens or TOKENS
-    prompts, totals = sequences.prompt_lengths_B.tolist(), (sequences.prompt_lengths_B + sequences.lengths_B).tolist()
-    if not shared_prompts:
-        order = sorted(range(len(totals)), key=lambda row: (-totals[row], row))
-        start = 0
-        while start < len(order):
-            count = max(1, tokens // totals[order[start]])
-            yield torch.tensor(order[start : start + count], device=sequences.ids_BS.device)
-            start += count
+    tokens, device = tokens or TOKENS, sequences.ids_BS.device
+    totals = (sequences.prompt_lengths_B + sequences.lengths_B).cpu().numpy()
+    if not len(totals):
         return
-    texts = [tuple(row[:length]) for row, length in zip(sequences.ids_BS.tolist(), prompts, strict=True)]
-    longest: dict[tuple[int, ...], int] = {}
-    for text, total in zip(texts, totals, strict=True):
-        longest[text] = max(total, longest.get(text, 0))
-    rows: list[int] = []
-    used, before = 0, None
-    for row in sorted(range(len(totals)), key=lambda row: (-longest[texts[row]], texts[row], -totals[row], row)):
-        cost = totals[row] - (prompts[row] if texts[row] == before else 0)
-        if rows and used + cost > tokens:
-            yield torch.tensor(rows, device=sequences.ids_BS.device)
-            rows, used, cost = [], 0, totals[row]
-        rows.append(row)
-        used, before = used + cost, texts[row]
-    if rows:
-        yield torch.tensor(rows, device=sequences.ids_BS.device)
+    order, shared = np.argsort(-totals, kind="stable"), np.zeros_like(totals)
+    if packed:
+        order, shared = in_order(sequences.ids_BS.cpu().numpy(), totals)
+    start, used, longest = 0, 0, 0
+    for place, row in enumerate(order):
+        longest = max(longest, totals[row])
+        size = used + totals[row] - shared[place] if packed else (place - start + 1) * longest
+        if place > start and size > tokens:
+            yield torch.from_numpy(order[start:place].copy()).to(device)
+            start, longest, size = place, totals[row], totals[row]
+        used = size
+    yield torch.from_numpy(order[start:].copy()).to(device)

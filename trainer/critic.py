@@ -54,7 +54,7 @@ class Critic:
         if self.packs and parameter.dtype is torch.float32 and not torch.is_autocast_enabled(parameter.device.type):
             packing = Packing.of(sequences)
             whole = SimpleNamespace(model=self.backbone, config=self.backbone.config)
-            source_ND = hidden_states(whole, packing)[packing.sources_L]
+            source_ND = hidden_states(whole, packing).index_select(0, packing.sources_L)
         else:
             hidden_BSD = self.backbone(input_ids=sequences.ids_BS, use_cache=False)[0]
             source_ND = hidden_BSD[rows_N, positions_N - 1]

@@ -49,9 +49,13 @@ def completion_logprobs(
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
     positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
     targets_N = sequences.ids_BS[rows_N, positions_N]
+    repeats_N: Tensor | None = None
     if packs(model):
-        packing = Packing.of(sequences)
-        source_ND, head = hidden_states(model, packing)[packing.sources_L], model.lm_head
+        packing, size = Packing.of(sequences), model.lm_head.weight.shape[0]
+        # Rows that begin alike have the same tokens there, after the same source: each pair is computed once.
+        pairs_N, repeats_N = torch.unique(packing.sources_L * size + targets_N, return_inverse=True)
+        targets_N = pairs_N % size
+        source_ND, head = hidden_states(model, packing).index_select(0, pairs_N // size), model.lm_head
     elif splits_head(model):
         hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
         source_ND, head = hidden_BSD[rows_N, positions_N - 1], model.get_output_embeddings()
@@ -62,19 +66,17 @@ def completion_logprobs(
         )
     logprobs_N, entropy_N = _chunked(head, source_ND, targets_N, temperature, entropy_gradient)
     zeros_BT = logprobs_N.new_zeros(mask_BT.shape)
+
+    def as_rows(of_N: Tensor) -> Tensor:
+        return zeros_BT.index_put((rows_N, columns_N), of_N if repeats_N is None else of_N.index_select(0, repeats_N))
+
     values_BT = None
     if value_head is not None:
         if not splits_head(model):
             raise ValueError("This model's hidden states are not at hand; give the value head a backbone of its own.")
         with torch.autocast(source_ND.device.type, enabled=False):
-            values_BT = zeros_BT.index_put(
-                (rows_N, columns_N), value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0]
-            )
-    return TokenLogprobs(
-        zeros_BT.index_put((rows_N, columns_N), logprobs_N),
-        zeros_BT.index_put((rows_N, columns_N), entropy_N),
-        values_BT,
-    )
+            values_BT = as_rows(value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0])
+    return TokenLogprobs(as_rows(logprobs_N), as_rows(entropy_N), values_BT)
 
 
 def splits_head(model: Any) -> bool:

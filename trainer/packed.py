@@ -1,11 +1,12 @@
-"""The update's forward pass for the dense family, over packed tokens: every prompt once for its group, no padding.
+"""The update's forward pass for the dense family, over packed tokens: what rows have in common once, no padding.
 
-Projections and the feed-forward run on a flat list of tokens; only attention sees rows. A prompt's keys and values serve
-all of its completions, and their gradients come together in it, so the gradient is that of the padded pass.
+Rows begin alike: a group shares its prompt, and often the first tokens of its completions. A token after the same
+beginning has the same hidden state, so projections and the feed-forward run on a flat list of distinct tokens; only
+attention sees rows. A token's gradients from all rows come together in it, so the gradient is that of the padded pass.
 Norm weights are multiplied into the projections that follow, on the small side of the product.
 
-Shapes: B rows, P distinct prompts, S positions of a prompt, T positions of a completion, N packed tokens (the prompts'
-first, C of them, then those of the completions, M), D hidden, F inner, H query heads, K key heads, E head size.
+Shapes: B rows, S positions of a row, L completion tokens, N packed tokens, D hidden, F inner, H query heads, K key heads,
+E head size.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from .batch import Sequences
+from .batch import Sequences, in_order
 from .sampling.dense import misfit
 
 _PACKS = "_palaestra_packs"
@@ -27,54 +29,44 @@ PROBE_BOUND = 1e-4  # nats
 
 @dataclass(frozen=True)
 class Packing:
-    """How the rows of a batch lie in a flat list of tokens.
+    """The rows of a batch as a tree: every distinct beginning of a row is one token of a flat list.
 
-    index_BS: place of each position of a row in the list, right-padded with 0.  prompt_B: number of each row's prompt.
-    prompt_cells_C: place of the prompts' tokens in a table of P x `prompt_width`.  tail_cells_M: place of the completions'
-    tokens in a table of B x S.  cells_N: place in that table of every token, a prompt's in its first row.
-    sources_L: place of the token that predicts completion token L.
+    index_BS: place of each position of a row in the list, right-padded with 0.  cells_N: one place of every token in a
+    table of B x S.  sources_L: place of the token that predicts completion token L (row by row).
     """
 
     ids_N: Tensor
     positions_N: Tensor
     index_BS: Tensor
-    prompt_B: Tensor
-    prompt_cells_C: Tensor
-    prompt_width: int
-    tail_cells_M: Tensor
     cells_N: Tensor
     sources_L: Tensor
 
     @classmethod
     def of(cls, sequences: Sequences) -> Packing:
-        """Rows with the same prompt share it. A completion's last token predicts nothing, so it is left out."""
-        device, ids_BS = sequences.ids_BS.device, sequences.ids_BS[:, : max(1, sequences.ids_BS.shape[1] - 1)]
-        before_B = sequences.prompt_lengths_B
-        seen: dict[tuple[int, ...], int] = {}
-        first: list[int] = []
-        numbers = []
-        for row, (ids, length) in enumerate(zip(sequences.ids_BS.tolist(), before_B.tolist(), strict=True)):
-            number = seen.setdefault(tuple(ids[:length]), len(first))
-            if number == len(first):
-                first.append(row)
-            numbers.append(number)
-        prompt_B, first_P = torch.tensor(numbers, device=device), torch.tensor(first, device=device)
-        column_S = torch.arange(ids_BS.shape[1], device=device)
-        is_prompt_BS = column_S < before_B[:, None]
-        is_tail_BS = ~is_prompt_BS & (column_S < (before_B + sequences.lengths_B - 1)[:, None])
-        width = int(before_B.max())
-        prompt_cells_C = is_prompt_BS[first_P, :width].flatten().nonzero()[:, 0]
-        tail_cells_M = is_tail_BS.flatten().nonzero()[:, 0]
-        owner_C, place_C = first_P[prompt_cells_C // width], prompt_cells_C % width
-        cells_N = torch.cat([owner_C * ids_BS.shape[1] + place_C, tail_cells_M])
-        starts_P = before_B[first_P].cumsum(0) - before_B[first_P]
-        tail_BS = (is_tail_BS.flatten().cumsum(0) - 1 + len(prompt_cells_C)).view(ids_BS.shape)
-        index_BS = torch.where(is_prompt_BS, starts_P[prompt_B][:, None] + column_S, tail_BS * is_tail_BS)
+        """A completion's last token predicts nothing, so it is left out."""
+        device, before_B = sequences.ids_BS.device, sequences.prompt_lengths_B
+        ids_BS = sequences.ids_BS[:, : max(1, sequences.ids_BS.shape[1] - 1)].cpu().numpy()
+        lengths_B = (before_B + sequences.lengths_B - 1).cpu().numpy()
+        order_B, shared_B = in_order(ids_BS, lengths_B)
+        column_S = np.arange(ids_BS.shape[1])
+        used_BS = column_S < lengths_B[order_B, None]
+        new_BS = used_BS & (column_S >= shared_B[:, None])
+        # A position that is not new is that of the row before, which may itself have it from the row before it.
+        numbers_BS = np.where(new_BS, np.cumsum(new_BS).reshape(new_BS.shape) - 1, -1)
+        numbers_BS = np.where(used_BS, np.maximum.accumulate(numbers_BS, 0), 0)
+        index_BS, cells_BS = np.empty_like(numbers_BS), np.arange(ids_BS.size).reshape(ids_BS.shape)
+        index_BS[order_B] = numbers_BS
+        cells_N = torch.from_numpy(cells_BS[order_B][new_BS]).to(device)
+        placed_BS = torch.from_numpy(index_BS).to(device)
         rows_L, columns_L = sequences.mask_BT.nonzero(as_tuple=True)
+        width = ids_BS.shape[1]
         return cls(
-            ids_BS.flatten()[cells_N], column_S.expand_as(ids_BS).flatten()[cells_N], index_BS, prompt_B, prompt_cells_C,
-            width, tail_cells_M, cells_N, index_BS[rows_L, before_B[rows_L] + columns_L - 1],
-        )  # fmt: skip
+            sequences.ids_BS[:, :width].flatten()[cells_N],
+            cells_N % width,
+            placed_BS,
+            cells_N,
+            placed_BS[rows_L, before_B[rows_L] + columns_L - 1],
+        )
 
 
 class _Norm(torch.autograd.Function):
@@ -138,7 +130,7 @@ class _Gate(torch.autograd.Function):
 
 
 class _Rows(torch.autograd.Function):
-    """Packed tokens laid out as rows, each prompt in all of its rows; its gradients are summed, padding gets none."""
+    """Packed tokens laid out as rows; a token's gradients from all of its rows are summed."""
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor, packing: Packing) -> Tensor:
@@ -148,12 +140,9 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
         packing: Packing = ctx.packing
-        prompts = int(packing.prompt_B.max()) + 1
-        shared = grad.new_zeros(prompts, packing.prompt_width, *grad.shape[2:])
-        shared.index_add_(0, packing.prompt_B, grad[:, : packing.prompt_width])
-        return torch.cat(
-            [shared.flatten(0, 1)[packing.prompt_cells_C], grad.flatten(0, 1)[packing.tail_cells_M]]
-        ), None  # fmt: skip
+        result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
+        # What stands beyond the end of a row is read by nothing, so its gradient is 0, and may be added to any token.
+        return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
 
 
 class _Collect(torch.autograd.Function):

@@ -35,6 +35,7 @@ from .objective.objectives import CLIPPED, AdvantageConfig
 from .objective.shaping import missing_eos_penalty
 from .objective.value_loss import ValueStats, explained_variance, value_loss
 from .optim import update
+from .packed import packs
 from .rollout import Group
 
 
@@ -214,9 +215,11 @@ def backward(policy: Policy, critic: Critic, part: Credited, config: TrainConfig
     denominators = count_denominators(part.batch.mask_BT, config.max_new_tokens)
     rows_B = part.batch.mask_BT.any(1).nonzero()[:, 0]
     scored = select(part, rows_B)
+    with policy.arithmetic():
+        packed = packs(policy.model)
     return [
         _backward(policy, critic, select(scored, rows_B), denominators, config, trains_policy)
-        for rows_B in microbatches(scored.batch.sequences, config.tokens_per_microbatch)
+        for rows_B in microbatches(scored.batch.sequences, config.tokens_per_microbatch, packed)
     ]
 
 

@@ -46,12 +46,24 @@ def made(kind, config):
 
 
 def batch() -> Sequences:
-    """Three prompts of several lengths in a mixed order, completions of 1 to 17 tokens."""
+    """Four prompts of several lengths in a mixed order, two of which begin alike; completions of 1 to 17 tokens, of which some
+    begin like another, one is another's beginning, and one is there twice."""
     generator = torch.Generator().manual_seed(3)
     prompts = [torch.randint(2, 80, (length,), generator=generator).tolist() for length in (11, 4, 1)]
+    prompts.append([*prompts[0][:6], 5])
     rows = [(prompt, length) for length in (9, 1, 17, 5) for prompt in prompts] + [(prompts[1], 3)]
     completions = [torch.randint(2, 80, (length,), generator=generator).tolist() for _, length in rows]
+    longest = completions[8]  # of the first prompt
+    rows += [(prompts[0], 0)] * 4
+    completions += [[*longest[:7], 3, 4, 5], [*longest[:7], 3, 6], longest[:12], longest]
     return Sequences.of([prompt for prompt, _ in rows], completions)
+
+
+def beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]:
+    """Every distinct beginning of a row of prompt and completion, without those that only its last tokens make."""
+    totals = (sequences.prompt_lengths_B + sequences.lengths_B - left_out).tolist()
+    rows = zip(sequences.ids_BS.tolist(), totals, strict=True)
+    return {tuple(row[:end]) for row, total in rows for end in range(1, total + 1)}
 
 
 def loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8):
@@ -81,7 +93,7 @@ def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.Monk
     loss, logprobs_BT, gradients = loss_and_gradient(model, sequences, 10_000, shared=True)
     monkeypatch.setattr(logprobs, "packs", lambda _: False)
     plain_loss, plain_BT, plain = loss_and_gradient(model, sequences, 10_000, shared=False)
-    assert loss == pytest.approx(plain_loss, rel=1e-5)
+    assert loss == pytest.approx(plain_loss, abs=1e-6 * float(plain_BT.abs().sum()))  # its terms have both signs
     assert (logprobs_BT - plain_BT).abs().max() <= 5e-5
     assert (logprobs_BT - plain_BT)[sequences.mask_BT].abs().mean() <= 2e-6
     assert all(float(gradient.abs().sum()) > 0 for gradient in plain.values())
@@ -128,16 +140,31 @@ def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     assert packed.packs(model)
     model.lm_head.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
     completion_logprobs(model, sequences).logprobs_BT.sum().backward()
-    count = int(sequences.lengths_B.sum())
+    count = sum(sizes) // 2
     assert max(sizes) == 7 < count
     assert sum(sizes) == 2 * count, "each chunk once in the forward pass and once again in the backward pass"
+    assert count == len(predicted(sequences)) < int(sequences.lengths_B.sum())
 
 
-def test_packed_computes_each_prompt_once_and_no_padding():
+def predicted(sequences: Sequences) -> set[tuple[int, ...]]:
+    """The distinct beginnings that end in a token of a completion: each has one log-probability."""
+    rows = zip(sequences.ids_BS.tolist(), sequences.prompt_lengths_B.tolist(), sequences.lengths_B.tolist(), strict=True)
+    return {tuple(row[:end]) for row, prompt, length in rows for end in range(prompt + 1, prompt + length + 1)}
+
+
+def test_packed_computes_what_rows_share_once_and_no_padding():
     sequences = batch()
     packing = packed.Packing.of(sequences)
-    assert len(packing.ids_N) == (11 + 4 + 1) + int((sequences.lengths_B - 1).sum())
+    expected = beginnings(sequences, left_out=1)
+    assert len(packing.ids_N) == len(expected) < int((sequences.prompt_lengths_B + sequences.lengths_B - 1).sum())
     assert len(packing.sources_L) == int(sequences.lengths_B.sum())
+    found = set()
+    for row, length in enumerate((sequences.prompt_lengths_B + sequences.lengths_B - 1).tolist()):
+        places = packing.index_BS[row, :length]
+        assert packing.ids_N[places].tolist() == sequences.ids_BS[row, :length].tolist()
+        assert packing.positions_N[places].tolist() == list(range(length))
+        found |= {(tuple(sequences.ids_BS[row, : end + 1].tolist()), int(place)) for end, place in enumerate(places)}
+    assert len(found) == len(expected), "one place for every beginning"
 
 
 @pytest.mark.parametrize("shared", [True, False])

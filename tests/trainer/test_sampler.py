@@ -132,7 +132,7 @@ def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypa
     beginnings = [{c.ids[:end] for c in group for end in range(1, len(c.ids))} for group in completions]
     total = sum(len(c.ids) - 1 for group in completions for c in group)
     assert sum(advanced) == sum(map(len, beginnings)) < 0.8 * total
-    assert max(len(set(c.ids for c in group)) for group in completions) > 3, "some were to part"
+    assert max(len({c.ids for c in group}) for group in completions) > 3, "some were to part"
     worst, mean = worst_and_mean(model, completions, 0.05)
     assert worst <= 20 * MAX_DIFFERENCE  # the temperature multiplies the rounding of the logits by 20
     assert mean <= 20 * MEAN_DIFFERENCE

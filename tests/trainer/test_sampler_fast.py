@@ -6,7 +6,7 @@ import pytest
 import torch
 from palaestra.trainer.embedded import character_tokenizer
 from palaestra.trainer.sampling import sampler as sampler_module
-from palaestra.trainer.sampling.dense import DenseWeights, misfit
+from palaestra.trainer.sampling.dense import misfit
 from palaestra.trainer.sampling.fast_decoder import FastDecoding, refusal
 from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
 from transformers import (

@@ -1,11 +1,11 @@
 """A decoder written for the dense family: the sampler's fast path.
 
-One token for each row by fused projections over a preallocated key/value cache, whose length grows by buckets. Rows that
-have ended are overwritten by the last ones, so the live rows are always the first. The prompts are prefilled by the
-model's own forward pass, and `verified` compares the two on a probe before the path is used at all.
+One token for each row by fused projections over a preallocated key/value cache, whose length grows by buckets. The live
+rows are always the first: forks, and the last live rows, are copied to where a row has ended. The prompts are prefilled
+by the model's own forward pass, and `refusal` compares the two on a probe before the path is used at all.
 
-Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key itself), E head size, S cache positions,
-N = U * K, L layers, D hidden, F inner width, V vocabulary.
+Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key itself),
+E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class FastDecoding:
             width = -(-width // 2)
         for cache in self.cache_L:
             cache[:, targets, :, : self.used] = cache[:, sources, :, : self.used]
-        self.bias_U1S = moved(self.bias_U1S, targets, sources, width)
+        if self.bias_U1S is not None:
+            self.bias_U1S = moved(self.bias_U1S, targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
             self.positions_U = moved(self.positions_U, targets, sources, width)
         self.rows = count
@@ -215,10 +216,8 @@ class FastDecoding:
         add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_DF)
 
 
-def moved(state: Tensor | None, targets: Tensor, sources: Tensor, width: int) -> Tensor | None:
+def moved(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:
     """Per-row state after rows `sources` were copied to `targets`, `width` rows of it."""
-    if state is None:
-        return None
     result = state[torch.arange(width, device=state.device).clamp_(max=len(state) - 1)]
     result[targets] = state[sources]
     return result
