@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from .batch import Sequences, in_order
+from .packed_ops import attended, gated, norm
 from .sampling.dense import misfit
 
 _PACKS = "_palaestra_packs"
@@ -31,13 +32,16 @@ PROBE_BOUND = 1e-4  # nats
 class Packing:
     """The rows of a batch as a tree: every distinct beginning of a row is one token of a flat list.
 
-    index_BS: place of each position of a row in the list, right-padded with 0.  cells_N: one place of every token in a
-    table of B x S.  sources_L: place of the token that predicts completion token L (row by row).
+    index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a row.  firsts_B: its
+    first position that no row before has, in the order in which the list was made.  cells_N: one place of every token in a table
+    of B x S.  sources_L: place of the token that predicts completion token L (row by row).
     """
 
     ids_N: Tensor
     positions_N: Tensor
     index_BS: Tensor
+    lengths_B: Tensor
+    firsts_B: Tensor
     cells_N: Tensor
     sources_L: Tensor
 
@@ -56,6 +60,8 @@ class Packing:
         numbers_BS = np.where(used_BS, np.maximum.accumulate(numbers_BS, 0), 0)
         index_BS, cells_BS = np.empty_like(numbers_BS), np.arange(ids_BS.size).reshape(ids_BS.shape)
         index_BS[order_B] = numbers_BS
+        firsts_B = np.empty_like(shared_B)
+        firsts_B[order_B] = shared_B
         cells_N = torch.from_numpy(cells_BS[order_B][new_BS]).to(device)
         placed_BS = torch.from_numpy(index_BS).to(device)
         rows_L, columns_L = sequences.mask_BT.nonzero(as_tuple=True)
@@ -64,116 +70,25 @@ class Packing:
             sequences.ids_BS[:, :width].flatten()[cells_N],
             cells_N % width,
             placed_BS,
+            torch.from_numpy(lengths_B).to(device),
+            torch.from_numpy(firsts_B).to(device),
             cells_N,
             placed_BS[rows_L, before_B[rows_L] + columns_L - 1],
         )
-
-
-class _Norm(torch.autograd.Function):
-    """RMSNorm without its weight; keeps only its result, which the projection after it keeps anyway."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = torch.hypot(length, length.new_full((), (eps * x.shape[-1]) ** 0.5)).mul_(x.shape[-1] ** -0.5)
-        out = x / scale
-        ctx.save_for_backward(out, scale)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
-        out, scale = ctx.saved_tensors
-        share = torch.linalg.vecdot(grad, out)[..., None].div_(out.shape[-1])
-        return torch.addcmul(grad, out, share, value=-1).div_(scale), None
-
-
-class _Rotate(torch.autograd.Function):
-    """Rotary embedding; the backward pass turns the other way."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        return _turned(x, cos, sin, 1)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # pyrefly: ignore
-        cos, sin = ctx.saved_tensors
-        return _turned(grad, cos, sin, -1), None, None
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
-    half = x.shape[-1] // 2
-    out = x * cos
-    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
-    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
-    return out
-
-
-class _Gate(torch.autograd.Function):
-    """silu(gate) * up, of both side by side."""
-
-    @staticmethod
-    def forward(ctx: Any, both: Tensor) -> Tensor:
-        ctx.save_for_backward(both)
-        gate, up = both.chunk(2, -1)
-        return functional.silu(gate).mul_(up)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyrefly: ignore
-        (both,) = ctx.saved_tensors
-        gate, up = both.chunk(2, -1)
-        result = torch.empty_like(both)
-        d_gate, d_up = result.chunk(2, -1)
-        torch.mul(functional.silu(gate), grad, out=d_up)
-        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=d_gate)
-        return result
-
-
-class _Rows(torch.autograd.Function):
-    """Packed tokens laid out as rows; a token's gradients from all of its rows are summed."""
-
-    @staticmethod
-    def forward(ctx: Any, flat: Tensor, packing: Packing) -> Tensor:
-        ctx.packing = packing
-        return flat[packing.index_BS]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
-        packing: Packing = ctx.packing
-        result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
-        # What stands beyond the end of a row is read by nothing, so its gradient is 0, and may be added to any token.
-        return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
-
-
-class _Collect(torch.autograd.Function):
-    """Cells of a table of rows as a flat list; the others get no gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, cells: Tensor) -> Tensor:
-        ctx.save_for_backward(cells)
-        ctx.shape = table.shape
-        return table.flatten(0, 1)[cells]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
-        (cells,) = ctx.saved_tensors
-        result = grad.new_zeros(ctx.shape)
-        result.flatten(0, 1)[cells] = grad
-        return result, None
 
 
 def hidden_states(model: Any, packing: Packing) -> Tensor:
     """hidden_ND: what the head of a model of the dense family reads, for every packed token. Differentiable."""
     inner, config = model.model, model.config
     x_ND = inner.embed_tokens(packing.ids_N)
-    cos_ND, sin_ND = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
-    turn = (cos_ND[:, None], sin_ND[:, None])
+    cos_NE, sin_NE = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
+    turn = (cos_NE.contiguous(), sin_NE.contiguous())
     for layer in inner.layers:
         if torch.is_grad_enabled() and getattr(layer, "gradient_checkpointing", False):
             x_ND = checkpoint(_layer, layer, x_ND, turn, packing, config.rms_norm_eps, use_reentrant=False)
         else:
             x_ND = _layer(layer, x_ND, turn, packing, config.rms_norm_eps)
-    return _Norm.apply(x_ND, config.rms_norm_eps) * inner.norm.weight
+    return norm(x_ND, config.rms_norm_eps) * inner.norm.weight
 
 
 def _layer(layer: Any, x_ND: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
@@ -182,28 +97,11 @@ def _layer(layer: Any, x_ND: Tensor, turn: tuple[Tensor, Tensor], packing: Packi
     bias = None
     if attention.q_proj.bias is not None:
         bias = torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
-    qkv_NO = functional.linear(_Norm.apply(x_ND, eps), weight * layer.input_layernorm.weight, bias)
-    x_ND = x_ND + functional.linear(_attention(attention, qkv_NO, turn, packing, eps), attention.o_proj.weight)
+    qkv_NO = functional.linear(norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
+    x_ND = torch.addmm(x_ND, attended(attention, qkv_NO, turn, packing, eps), attention.o_proj.weight.t())
     weight = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
-    both_N2F = functional.linear(_Norm.apply(x_ND, eps), weight)
-    return x_ND + functional.linear(_Gate.apply(both_N2F), mlp.down_proj.weight)
-
-
-def _attention(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
-    size = attention.head_dim
-    heads_NHE = qkv_NO.view(len(qkv_NO), -1, size)
-    queries = attention.q_proj.weight.shape[0] // size
-    keys = attention.k_proj.weight.shape[0] // size
-    q_NHE, k_NKE, v_NKE = heads_NHE.split([queries, keys, keys], 1)
-    if hasattr(attention, "q_norm"):
-        q_NHE = _Norm.apply(q_NHE, eps) * attention.q_norm.weight
-        k_NKE = _Norm.apply(k_NKE, eps) * attention.k_norm.weight
-    q_NHE, k_NKE = _Rotate.apply(q_NHE, *turn), _Rotate.apply(k_NKE, *turn)
-    q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
-    attended_BHSE = functional.scaled_dot_product_attention(
-        q_BHSE, k_BKSE, v_BKSE, is_causal=True, scale=attention.scaling, enable_gqa=queries != keys
-    )
-    return _Collect.apply(attended_BHSE.transpose(1, 2), packing.cells_N).flatten(1)
+    both_N2F = functional.linear(norm(x_ND, eps), weight)
+    return torch.addmm(x_ND, gated(both_N2F), mlp.down_proj.weight.t())
 
 
 def packs(model: Any) -> bool:

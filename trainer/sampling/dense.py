@@ -92,7 +92,7 @@ class DenseWeights:
             [_layer(layer, config, dtype) for layer in model.model.layers],
             model.model.embed_tokens.weight.detach(),
             model.lm_head.weight.detach().to(dtype),
-            model.model.norm.weight.detach() * math.sqrt(config.hidden_size),
+            model.model.norm.weight.detach(),
             key_heads,
             config.num_attention_heads // key_heads,
             size,
@@ -105,7 +105,6 @@ class DenseWeights:
 def _layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     heads, size = config.num_key_value_heads, attention.head_dim
-    width = math.sqrt(config.hidden_size)  # normed() leaves out the root of the width
 
     def by_head(tensors: list[Tensor]) -> Tensor:
         parts = [tensor.detach().view(heads, -1, size, *tensor.shape[1:]) for tensor in tensors]
@@ -115,22 +114,22 @@ def _layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
     bias = [p.bias for p in projections if p.bias is not None]
     q_gain, k_gain = torch.ones(2, size, device=mlp.down_proj.weight.device)
     if hasattr(attention, "q_norm"):
-        q_gain = attention.q_norm.weight.detach().float() * math.sqrt(size)
-        k_gain = attention.k_norm.weight.detach().float() * math.sqrt(size)
+        q_gain = attention.q_norm.weight.detach().float()
+        k_gain = attention.k_norm.weight.detach().float()
     queries = config.num_attention_heads // heads
     gain_JE = torch.cat([(q_gain * attention.scaling).expand(queries, size), k_gain[None]])
     gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).detach()
     return Layer(
-        (by_head([p.weight for p in projections]) * (layer.input_layernorm.weight.detach() * width)).to(dtype),
+        (by_head([p.weight for p in projections]) * layer.input_layernorm.weight.detach()).to(dtype),
         by_head(bias).to(dtype) if bias else None,
         gain_JE.expand(heads, -1, -1).contiguous(),
         attention.o_proj.weight.detach().to(dtype),
-        (gate_up * (layer.post_attention_layernorm.weight.detach() * width)).to(dtype),
+        (gate_up * layer.post_attention_layernorm.weight.detach()).to(dtype),
         mlp.down_proj.weight.detach().to(dtype),
     )
 
 
 def normed(x: Tensor, eps: float, out: Tensor | None = None) -> Tensor:
-    """x over its length, with eps as RMSNorm has it: RMSNorm without its weight and without the root of the width."""
-    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-    return torch.div(x, torch.hypot(length, length.new_full((), math.sqrt(eps * x.shape[-1]))), out=out)
+    """RMSNorm without its weight."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).mul_(x.shape[-1] ** -0.5)
+    return torch.div(x, torch.hypot(length, length.new_full((), math.sqrt(eps))), out=out)

@@ -17,9 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .. import kernels
 from .decoding import GeneralDecoding
-from .dense import DenseWeights, Layer, misfit, normed
+from .dense import DenseWeights, misfit
+from .fast_step import kernel_step, torch_step
 
+BLOCK = (
+    16  # positions; keys are kept in blocks of so many where the kernels are at work, and the cache is a whole number of them
+)
 BUCKET = 64  # positions by which the cache grows at least
 GROWTH = 1.5
 PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
@@ -39,6 +44,7 @@ class FastDecoding:
         """limit: tokens that a completion may have."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
         device = weights.embedding_VD.device
+        self.by_kernels = not self.fixed and kernels.served(device, weights.dtype, weights.head_size)
         start = GeneralDecoding(model, prompts, samples)
         self.start_R = start.start_R
         rows_U = self.start_R if self.fixed else start.rows_U
@@ -51,9 +57,10 @@ class FastDecoding:
         ragged = start.mask_US is not None
         self.positions_U = start.positions_U[rows_U] if ragged or self.fixed else start.positions_U[:1]
         self.slot = torch.tensor([self.used], device=device)
-        self.capacity = min(self.most, self.used + 2 * BUCKET)
-        self.bias_U1S: Tensor | None = None
-        if ragged or self.fixed:
+        self.capacity = whole_blocks(min(self.most, self.used + 2 * BUCKET))
+        self.starts_U = self.used - start.positions_U[rows_U]  # a row's first position
+        self.bias_U1S: Tensor | None = None  # the same as a mask, where torch is at work
+        if (ragged and not self.by_kernels) or self.fixed:
             seen_PS = start.mask_US if start.mask_US is not None else torch.ones(len(prompts), self.used, device=device)
             self.bias_U1S = torch.full((self.rows, 1, self.capacity), float("-inf") if self.fixed else 0.0, device=device)
             self.bias_U1S[:, 0, : self.used] = torch.where(seen_PS[rows_U].bool(), 0.0, float("-inf"))
@@ -62,7 +69,8 @@ class FastDecoding:
         layers: list[Any] = list(start.cache.layers)
         for layer in layers:
             cache = self._empty(len(self.start_R))
-            cache[0, : self.rows, :, : self.used] = layer.keys[rows_U]
+            held = self._held()
+            cache[0, : self.rows, :, :held] = in_blocks(layer.keys) if self.by_kernels else layer.keys[rows_U]
             cache[1, : self.rows, :, : self.used] = layer.values[rows_U]
             self.cache_L.append(cache)
             layer.keys = layer.values = None  # the prompts' own cache is not needed any more
@@ -89,6 +97,7 @@ class FastDecoding:
         self.qkv_UO, self.up_U2F = empty(n, len(layer.qkv_OD)), empty(n, 2 * inner)
         self.rotated_NJE = empty(n * w.key_heads, w.queries + 1, w.head_size)
         self.attended_NJE = empty(n * w.key_heads, w.queries, w.head_size)
+        self.gated_UF = empty(n, inner)
         self.out_UV = empty(n, len(w.head_VD))
         self.tokens_U = torch.zeros(n, dtype=torch.long, device=device)
         self.graph: Any = None
@@ -106,8 +115,10 @@ class FastDecoding:
         width = self.width if self.fixed else count
         while self.fixed and width >= 2 * count and width > 1:
             width = -(-width // 2)
+        held = self._held()
         for cache in self.cache_L:
-            cache[:, targets, :, : self.used] = cache[:, sources, :, : self.used]
+            cache[:, targets, :, :held] = cache[:, sources, :, :held]
+        self.starts_U = moved(self.starts_U, targets, sources, width)
         if self.bias_U1S is not None:
             self.bias_U1S = moved(self.bias_U1S, targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
@@ -143,77 +154,38 @@ class FastDecoding:
         self.logits_UV = self.out_UV[: self.rows]
         return place_U
 
+    def _held(self) -> int:
+        """Positions that hold something, as they lie in memory: whole blocks where keys do."""
+        return whole_blocks(self.used) if self.by_kernels else self.used
+
+    def _step(self) -> None:
+        kernel_step(self) if self.by_kernels else torch_step(self)
+
     def _settle(self) -> None:
         self.positions_U += 1
         self.slot += 1
 
     def _grow(self) -> None:
         """A longer cache for the rows that are still computed."""
-        self.capacity = min(self.most, max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET))
+        held = self._held()
+        self.capacity = whole_blocks(min(self.most, max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET)))
         for index, old in enumerate(self.cache_L):
             self.cache_L[index] = cache = self._empty(self.width if self.fixed else old.shape[1])
-            cache[:, : self.width, :, : self.used] = old[:, : self.width, :, : self.used]
+            cache[:, : self.width, :, :held] = old[:, : self.width, :, :held]
         if self.bias_U1S is not None:
             more = self.capacity - self.bias_U1S.shape[2]
             self.bias_U1S = functional.pad(self.bias_U1S, (0, more), value=float("-inf") if self.fixed else 0.0)
         self._rebuild()
 
-    def _step(self) -> None:
-        """One token through all layers; reads tokens_U, positions_U and slot, writes the cache and out_UV."""
-        w = self.weights
-        x_UD = functional.embedding(self.tokens_U, w.embedding_VD).float()
-        cos_U11E, sin_U11E = self.cos_SE[self.positions_U, None, None], self.sin_SE[self.positions_U, None, None]
-        turn = None
-        if self.fixed and self.bias_U1S is not None:
-            self.bias_U1S.index_fill_(2, self.slot, 0.0)
-        bias_N1S = None
-        if self.bias_U1S is not None:
-            bias_U1S = self.bias_U1S if self.fixed else self.bias_U1S[:, :, : self.used + 1]
-            bias_N1S = bias_U1S.repeat_interleave(w.key_heads, 0) if w.key_heads > 1 else bias_U1S
-        for layer, (keys_NSE, values_NSE) in zip(w.layers, self.views_L, strict=True):
-            if turn is None or w.qk_norm:
-                turn = rotation(cos_U11E, sin_U11E, layer)
-            self._attend(x_UD, layer, turn, keys_NSE, values_NSE, bias_N1S)
-            self._feed(x_UD, layer)
-        scaled_UD = torch.mul(normed(x_UD, w.eps), w.norm_D, out=self.hidden_UD)
-        torch.mm(scaled_UD, w.head_VD.t(), out=self.out_UV)
 
-    def _attend(
-        self, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor, values_NSE: Tensor,
-        bias_N1S: Tensor | None,
-    ) -> None:  # fmt: skip
-        w = self.weights
-        hidden_UD, qkv_UO = normed(x_UD, w.eps, out=self.hidden_UD), self.qkv_UO
-        if layer.bias_O is None:
-            torch.mm(hidden_UD, layer.qkv_OD.t(), out=qkv_UO)
-        else:
-            torch.addmm(layer.bias_O, hidden_UD, layer.qkv_OD.t(), out=qkv_UO)
-        qkv_UKJE = qkv_UO.view(len(qkv_UO), w.key_heads, w.queries + 2, w.head_size)
-        rotated_NJE = rotate(qkv_UKJE[:, :, :-1], turn, w, self.rotated_NJE)
-        value_NE = qkv_UKJE[:, :, -1].reshape(-1, w.head_size)
-        if self.fixed:
-            keys_NSE.index_copy_(1, self.slot, rotated_NJE[:, -1:])
-            values_NSE.index_copy_(1, self.slot, value_NE[:, None])
-        else:
-            keys_NSE[:, self.used], values_NSE[:, self.used] = rotated_NJE[:, -1], value_NE
-            keys_NSE, values_NSE = keys_NSE[:, : self.used + 1], values_NSE[:, : self.used + 1]
-        query_NJE = rotated_NJE[:, :-1]
-        if w.dtype is torch.float32:
-            keys_NES = keys_NSE.transpose(1, 2)
-            scores_NJS = torch.bmm(query_NJE, keys_NES) if bias_N1S is None else torch.baddbmm(bias_N1S, query_NJE, keys_NES)
-            torch.softmax(scores_NJS, -1, out=scores_NJS)
-            torch.bmm(scores_NJS, values_NSE, out=self.attended_NJE)
-            attended_NJE = self.attended_NJE
-        else:  # the fused kernels keep the scores in float32
-            attended_NJE = functional.scaled_dot_product_attention(
-                query_NJE[None], keys_NSE[None], values_NSE[None], None if bias_N1S is None else bias_N1S[None], scale=1.0
-            )[0]
-        add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_DH)
+def whole_blocks(positions: int) -> int:
+    return -(-positions // BLOCK) * BLOCK
 
-    def _feed(self, x_UD: Tensor, layer: Layer) -> None:
-        torch.mm(normed(x_UD, self.weights.eps, out=self.hidden_UD), layer.gate_up_2FD.t(), out=self.up_U2F)
-        gate_UF, up_UF = self.up_U2F.chunk(2, 1)
-        add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_DF)
+
+def in_blocks(keys_PKSE: Tensor) -> Tensor:
+    """Keys as the kernels keep them: blocks of 16 positions, E x 16 each; the last one filled up with 0."""
+    padded = functional.pad(keys_PKSE, (0, 0, 0, -keys_PKSE.shape[2] % BLOCK))
+    return padded.unflatten(2, (-1, BLOCK)).transpose(-1, -2).reshape(padded.shape)
 
 
 def moved(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:
@@ -221,36 +193,6 @@ def moved(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor
     result = state[torch.arange(width, device=state.device).clamp_(max=len(state) - 1)]
     result[targets] = state[sources]
     return result
-
-
-def add_product(x_UD: Tensor, left: Tensor, weight: Tensor) -> None:
-    """x += left @ weight.T; x stays in float32."""
-    if left.dtype is x_UD.dtype:
-        x_UD.addmm_(left, weight.t())
-    else:
-        x_UD += left @ weight.t()
-
-
-def rotation(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
-    """Factors of `rotate` with the layer's gains in: of each value, and of its partner half a head away (signed)."""
-    half = layer.gain_KJE.shape[-1] // 2
-    low, high = layer.gain_KJE[..., :half], layer.gain_KJE[..., half:]
-    return cos_U11E * layer.gain_KJE, sin_U11E * torch.cat([-high, low], -1)
-
-
-def rotate(qk_UKJE: Tensor, turn: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor) -> Tensor:
-    """Rotary embedding (Su et al. 2021, arXiv:2104.09864) of queries and keys, after their norms where there are any."""
-    cos, sin = turn
-    half = weights.head_size // 2
-    if weights.qk_norm:
-        qk_UKJE = normed(qk_UKJE, weights.eps)
-    out_UKJE = out_NJE.view(qk_UKJE.shape)
-    result = torch.mul(qk_UKJE, cos, out=out_UKJE) if weights.dtype is torch.float32 else qk_UKJE * cos
-    result[..., :half].addcmul_(qk_UKJE[..., half:], sin[..., :half])
-    result[..., half:].addcmul_(qk_UKJE[..., :half], sin[..., half:])
-    if result is not out_UKJE:
-        out_UKJE.copy_(result)
-    return out_NJE
 
 
 def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,135 @@
+"""The compiled kernels of `kernels.c`, built for this machine on first use; without a C compiler, torch does their work.
+
+`library()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
+depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result: every caller has
+a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import tempfile
+from ctypes import c_float, c_int, c_int64, c_void_p
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("kernels.c")
+LIMIT_S = 60  # for the compiler
+_COMMON = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+FLAGS = (  # the first that the compiler takes: all cores and this processor's instructions, then less
+    (*_COMMON, "-march=native", "-fopenmp"),
+    (*_COMMON, "-mcpu=native", "-fopenmp-simd"),
+    (*_COMMON, "-fopenmp-simd"),
+)
+_P, _I, _F = c_void_p, c_int64, c_float
+SIGNATURES = {
+    "norm_forward": (_P, _P, _P, _I, _I, _F, c_int),
+    "norm_backward": (_P, _P, _P, _P, _I, _I, c_int),
+    "gate_forward": (_P, _P, _I, _I, c_int),
+    "gate_backward": (_P, _P, _P, _I, _I, c_int),
+    "decode_attention": (_P, _P, _P, _I, _P, _P, _P, _P, _P, *(_I,) * 6, _F, c_int),
+    "attention_forward": (*(_P,) * 8, *(_I,) * 6, _F, _P, _P, c_int),
+    "attention_backward": (*(_P,) * 9, *(_I,) * 6, _F, *(_P,) * 5, c_int),
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """The loaded functions, or why there are none (`missing`, a clause)."""
+
+    functions: ctypes.CDLL | None
+    missing: str = ""
+
+
+@functools.cache
+def library() -> Library:
+    """Compile and load the kernels, once in a process."""
+    if os.environ.get("PALAESTRA_KERNELS") == "0":
+        return Library(None, "PALAESTRA_KERNELS=0 turns them off")
+    compiler = next(
+        (found for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (found := shutil.which(name))), None
+    )
+    if compiler is None:
+        return Library(None, "no C compiler was found; install gcc or clang")
+    try:
+        functions = ctypes.CDLL(str(_compiled(compiler)))
+        for name, types in SIGNATURES.items():
+            getattr(functions, name).argtypes, getattr(functions, name).restype = types, None
+    except (OSError, AttributeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        detail = getattr(error, "stderr", None) or str(error)
+        return Library(
+            None, f"{compiler} could not build them: {detail.strip().splitlines()[0] if detail.strip() else error!r}"
+        )
+    return Library(functions)
+
+
+def _compiled(compiler: str) -> Path:
+    """The shared library; built unless the cache has it. Raises what the compiler's last try raised."""
+    key = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), compiler.encode(), repr(FLAGS).encode(), _processor()])).hexdigest()
+    folder = _cache_folder()
+    path = folder / f"kernels-{key[:20]}.so"
+    if path.exists():
+        return path
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        for number, flags in enumerate(FLAGS):
+            try:
+                command = [compiler, *flags, "-o", f"{made}/kernels.so", str(SOURCE), "-lm"]
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
+                break
+            except subprocess.CalledProcessError:
+                if number + 1 == len(FLAGS):
+                    raise
+        os.replace(f"{made}/kernels.so", path)  # another process may do the same: either result serves
+    return path
+
+
+def _cache_folder() -> Path:
+    """A folder that only this user can write to, for code is loaded from it: in the user's cache, else among temporary files."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            status = folder.lstat()
+        except OSError:
+            continue
+        if (
+            stat.S_ISDIR(status.st_mode)
+            and status.st_uid == os.getuid()
+            and not status.st_mode & 0o022
+            and os.access(folder, os.W_OK)
+        ):
+            return folder
+    raise OSError(f"neither {home}/palaestra nor a temporary folder is this user's alone to write to")
+
+
+def _processor() -> bytes:
+    """What tells this processor from another that may share the cache."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    return "\n".join([platform.machine(), platform.processor(), *told]).encode()
+
+
+def call(name: str, *arguments: Tensor | float | None) -> None:
+    """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are, then the threads."""
+    functions = library().functions
+    assert functions is not None
+    given = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
+    getattr(functions, name)(*given, torch.get_num_threads())
+
+
+def served(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
+    """Whether the kernels do this arithmetic: float32 on a CPU, heads of a multiple of 16."""
+    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and library().functions is not None

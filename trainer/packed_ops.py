@@ -1,0 +1,209 @@
+"""What the packed pass computes beside matrix products, each with its backward pass: norm, gate, attention over a tree.
+
+Each runs in a compiled kernel where there is one (`kernels.py`), else through torch; both give the same numbers.
+
+Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size, O = (H + 2 K) E.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import kernels
+
+if TYPE_CHECKING:
+    from .packed import Packing
+
+
+def norm(x_ND: Tensor, eps: float) -> Tensor:
+    """RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) over the last dimension, without its weight."""
+    return _Norm.apply(x_ND, eps)
+
+
+def gated(both_N2F: Tensor) -> Tensor:
+    """silu(gate) * up of both side by side (SwiGLU, Shazeer 2020, arXiv:2002.05202)."""
+    return _Gate.apply(both_N2F)
+
+
+def attended(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+    """attended_NHE, flat: causal attention of every token over its row, by a layer's module `attention`.
+
+    qkv_NO: queries, keys and values of all heads.  turn: cos_NE and sin_NE of the rotary embedding.
+    """
+    size = attention.head_dim
+    if kernels.served(qkv_NO.device, qkv_NO.dtype, size):
+        queries, keys = attention.q_proj.weight.shape[0] // size, attention.k_proj.weight.shape[0] // size
+        q_gain_E, k_gain_E = qkv_NO.new_ones(2, size)
+        has_norm = hasattr(attention, "q_norm")
+        if has_norm:
+            q_gain_E, k_gain_E = attention.q_norm.weight, attention.k_norm.weight
+        scaled_E = q_gain_E * attention.scaling
+        return _Attention.apply(
+            qkv_NO, scaled_E, k_gain_E, turn, packing, (keys, queries // keys, size), eps if has_norm else -1.0
+        )
+    return _attended_by_rows(attention, qkv_NO, turn, packing, eps)
+
+
+class _Norm(torch.autograd.Function):
+    """RMSNorm without its weight; keeps only its result, which the projection after it keeps anyway."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        if _has_kernel(x):
+            x, out, scale = x.contiguous(), torch.empty_like(x), x.new_empty(x.shape[:-1])
+            kernels.call("norm_forward", x, out, scale, scale.numel(), x.shape[-1], eps)
+            ctx.save_for_backward(out, scale)
+            return out
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = torch.hypot(length, length.new_full((), (eps * x.shape[-1]) ** 0.5)).mul_(x.shape[-1] ** -0.5)
+        out = x / scale
+        ctx.save_for_backward(out, scale)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
+        out, scale = ctx.saved_tensors
+        if _has_kernel(grad):
+            grad, result = grad.contiguous(), torch.empty_like(out)
+            kernels.call("norm_backward", grad, out, scale, result, scale.numel(), out.shape[-1])
+            return result, None
+        share = torch.linalg.vecdot(grad, out)[..., None].div_(out.shape[-1])
+        return torch.addcmul(grad, out, share, value=-1).div_(scale), None
+
+
+class _Attention(torch.autograd.Function):
+    """`attended` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads: (K, H / K, E)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, qkv: Tensor, q_gain: Tensor, k_gain: Tensor, turn: tuple[Tensor, Tensor], packing: Packing,
+        heads: tuple[int, int, int], eps: float,
+    ) -> Tensor:  # fmt: skip
+        keys, queries, size = heads
+        out, logs = qkv.new_empty(len(qkv), keys * queries * size), qkv.new_empty(len(qkv), keys * queries)
+        shape = (len(qkv), *packing.index_BS.shape, *heads)
+        tree = (packing.index_BS, packing.firsts_B, packing.lengths_B)
+        kernels.call("attention_forward", qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs)
+        ctx.save_for_backward(qkv, q_gain, k_gain, out, logs)
+        ctx.rest = (turn, tree, shape, eps)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyrefly: ignore
+        qkv, q_gain, k_gain, out, logs = ctx.saved_tensors
+        turn, tree, shape, eps = ctx.rest
+        d_qkv, d_q, d_k = torch.empty_like(qkv), torch.empty_like(q_gain), torch.empty_like(k_gain)
+        kernels.call(
+            "attention_backward", grad.contiguous(), qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs, d_qkv, d_q, d_k
+        )
+        return d_qkv, d_q, d_k, None, None, None, None
+
+
+class _Rotate(torch.autograd.Function):
+    """Rotary embedding; the backward pass turns the other way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin, 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # pyrefly: ignore
+        cos, sin = ctx.saved_tensors
+        return _turned(grad, cos, sin, -1), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
+    half = x.shape[-1] // 2
+    out = x * cos
+    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
+    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
+    return out
+
+
+class _Gate(torch.autograd.Function):
+    """silu(gate) * up, of both side by side."""
+
+    @staticmethod
+    def forward(ctx: Any, both: Tensor) -> Tensor:
+        ctx.save_for_backward(both)
+        if _has_kernel(both):
+            out = both.new_empty(*both.shape[:-1], both.shape[-1] // 2)
+            kernels.call("gate_forward", both, out, len(both), out.shape[-1])
+            return out
+        gate, up = both.chunk(2, -1)
+        return functional.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyrefly: ignore
+        (both,) = ctx.saved_tensors
+        if _has_kernel(both):
+            result = torch.empty_like(both)
+            kernels.call("gate_backward", grad.contiguous(), both, result, len(both), grad.shape[-1])
+            return result
+        gate, up = both.chunk(2, -1)
+        result = torch.empty_like(both)
+        d_gate, d_up = result.chunk(2, -1)
+        torch.mul(functional.silu(gate), grad, out=d_up)
+        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=d_gate)
+        return result
+
+
+class _Rows(torch.autograd.Function):
+    """Packed tokens laid out as rows; a token's gradients from all of its rows are summed."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return flat[packing.index_BS]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
+        packing: Packing = ctx.packing
+        result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
+        # What stands beyond the end of a row is read by nothing, so its gradient is 0, and may be added to any token.
+        return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
+
+
+class _Collect(torch.autograd.Function):
+    """Cells of a table of rows as a flat list; the others get no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, cells: Tensor) -> Tensor:
+        ctx.save_for_backward(cells)
+        ctx.shape = table.shape
+        return table.flatten(0, 1)[cells]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
+        (cells,) = ctx.saved_tensors
+        result = grad.new_zeros(ctx.shape)
+        result.flatten(0, 1)[cells] = grad
+        return result, None
+
+
+def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+    """The same through torch: queries, keys and values laid out as rows."""
+    size, (cos_NE, sin_NE) = attention.head_dim, turn
+    turn = (cos_NE[:, None], sin_NE[:, None])
+    heads_NHE = qkv_NO.view(len(qkv_NO), -1, size)
+    queries = attention.q_proj.weight.shape[0] // size
+    keys = attention.k_proj.weight.shape[0] // size
+    q_NHE, k_NKE, v_NKE = heads_NHE.split([queries, keys, keys], 1)
+    if hasattr(attention, "q_norm"):
+        q_NHE = norm(q_NHE, eps) * attention.q_norm.weight
+        k_NKE = norm(k_NKE, eps) * attention.k_norm.weight
+    q_NHE, k_NKE = _Rotate.apply(q_NHE, *turn), _Rotate.apply(k_NKE, *turn)
+    q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
+    attended_BHSE = functional.scaled_dot_product_attention(
+        q_BHSE, k_BKSE, v_BKSE, is_causal=True, scale=attention.scaling, enable_gqa=queries != keys
+    )
+    return _Collect.apply(attended_BHSE.transpose(1, 2), packing.cells_N).flatten(1)
+
+
+def _has_kernel(x: Tensor) -> bool:
+    return kernels.served(x.device, x.dtype, 0)
