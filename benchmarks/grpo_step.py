@@ -114,7 +114,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     from palaestra.tasks import Problem, task
     from palaestra.trainer.config import TrainConfig
     from palaestra.trainer.grpo import grpo_step, sampling_of
-    from palaestra.trainer.models import Policy
+    from palaestra.trainer.models import Policy, keep_freed_memory
     from palaestra.trainer.optim import adamw
     from palaestra.trainer.rollout import Rollouts
     from palaestra.trainer.sampling.sampler import Sampler
@@ -123,6 +123,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     torch.set_num_threads(1)
     model, tokenizer = make_model(workload, folder)
     baseline = start_memory()
+    keep_freed_memory()  # as `load_policy` does
     policy = Policy(model, tokenizer, torch.device("cpu"), torch.float32, "benchmark")
 
     def check(completion, problem):

@@ -28,12 +28,13 @@ static float *floats(num count) { return aligned_alloc(64, (size_t)up(count) * s
 
 static inline vec splat(float x) { return x - (vec){0}; }
 
+/* Where the mask is set the one, elsewhere the other. */
+static inline vec chosen(ivec mask, vec one, vec other) { return (vec)(((ivec)one & mask) | ((ivec)other & ~mask)); }
+
 /* e^x = 2^n e^r with |r| <= ln 2 / 2, e^r by the polynomial of Cephes' expf; relative error below 2e-7 for x in [-87, 88]. */
 static inline vec exp_of(vec x) {
-    const vec low = splat(-87.0f), high = splat(88.0f);
-    ivec below = x < low, above = x > high;
-    x = (vec)(((ivec)x & ~below) | ((ivec)low & below));
-    x = (vec)(((ivec)x & ~above) | ((ivec)high & above));
+    x = chosen(x < -87.0f, splat(-87.0f), x);
+    x = chosen(x > 88.0f, splat(88.0f), x);
     vec shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer, which is left in the low bits */
     vec n = shifted - 12582912.0f;
     vec r = x - n * 0.693359375f;
@@ -55,15 +56,27 @@ static inline float dot(const float *a, const float *b, num n) {
     return sum;
 }
 
-/* rows x (W * wide) of C = A B, or C += A B. */
+/* Replaces scores (a multiple of W of them) by e^(score - top), and gives their sum. A score of -1e30 comes out as good as 0. */
+static inline float exponentials(float *scores, num count, float *top_score) {
+    vec tops = splat(-1e30f), sums = {0};
+    for (num s = 0; s < count; s += W) tops = chosen(*(vec *)(scores + s) > tops, *(vec *)(scores + s), tops);
+    float top = tops[0], sum = 0;
+    for (int i = 1; i < W; i++) top = tops[i] > top ? tops[i] : top;
+    for (num s = 0; s < count; s += W) sums += *(vec *)(scores + s) = exp_of(*(vec *)(scores + s) - top);
+    for (int i = 0; i < W; i++) sum += sums[i];
+    *top_score = top;
+    return sum;
+}
+
+/* rows x (W * wide) of C = A B, or C += A B. `apart`: from one vector of a row of B to the next, W in a plain matrix. */
 static inline __attribute__((always_inline)) void tile(const int rows, const int wide, num inner, const float *a, num row, num col,
-                                                       const float *b, num ldb, float *c, num ldc, int add) {
+                                                       const float *b, num ldb, num apart, float *c, num ldc, int add) {
     vec sums[TILE][2];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < wide; v++) sums[i][v] = add ? *(const vec *)(c + i * ldc + W * v) : (vec){0};
     for (num k = 0; k < inner; k++) {
         vec right[2];
-        for (int v = 0; v < wide; v++) right[v] = *(const vec *)(b + k * ldb + W * v);
+        for (int v = 0; v < wide; v++) right[v] = *(const vec *)(b + k * ldb + apart * v);
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < wide; v++) sums[i][v] += a[i * row + k * col] * right[v];
     }
@@ -72,24 +85,24 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 }
 
 static inline __attribute__((always_inline)) void stripe(const int wide, num m, num inner, const float *a, num row, num col,
-                                                         const float *b, num ldb, float *c, num ldc, int add) {
+                                                         const float *b, num ldb, num apart, float *c, num ldc, int add) {
     num i = 0;
-    for (; i + TILE <= m; i += TILE) tile(TILE, wide, inner, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
+    for (; i + TILE <= m; i += TILE) tile(TILE, wide, inner, a + i * row, row, col, b, ldb, apart, c + i * ldc, ldc, add);
     a += i * row, c += i * ldc;
     switch (m - i) {
-        case 5: tile(5, wide, inner, a, row, col, b, ldb, c, ldc, add); break;
-        case 4: tile(4, wide, inner, a, row, col, b, ldb, c, ldc, add); break;
-        case 3: tile(3, wide, inner, a, row, col, b, ldb, c, ldc, add); break;
-        case 2: tile(2, wide, inner, a, row, col, b, ldb, c, ldc, add); break;
-        case 1: tile(1, wide, inner, a, row, col, b, ldb, c, ldc, add); break;
+        case 5: tile(5, wide, inner, a, row, col, b, ldb, apart, c, ldc, add); break;
+        case 4: tile(4, wide, inner, a, row, col, b, ldb, apart, c, ldc, add); break;
+        case 3: tile(3, wide, inner, a, row, col, b, ldb, apart, c, ldc, add); break;
+        case 2: tile(2, wide, inner, a, row, col, b, ldb, apart, c, ldc, add); break;
+        case 1: tile(1, wide, inner, a, row, col, b, ldb, apart, c, ldc, add); break;
     }
 }
 
 /* C (m x n) = A (m x inner) B, or C += A B where `add`. A[i][k] is a[i * row + k * col]; n is a multiple of W. */
 static void product(num m, num n, num inner, const float *a, num row, num col, const float *b, num ldb, float *c, num ldc, int add) {
     num j = 0;
-    for (; j + 2 * W <= n; j += 2 * W) stripe(2, m, inner, a, row, col, b + j, ldb, c + j, ldc, add);
-    if (j < n) stripe(1, m, inner, a, row, col, b + j, ldb, c + j, ldc, add);
+    for (; j + 2 * W <= n; j += 2 * W) stripe(2, m, inner, a, row, col, b + j, ldb, W, c + j, ldc, add);
+    if (j < n) stripe(1, m, inner, a, row, col, b + j, ldb, W, c + j, ldc, add);
 }
 
 /* ---- RMSNorm without its weight ---- */
@@ -185,20 +198,45 @@ static inline void turn_back(const float *x, const float *gain, const float *cos
 
 /* ---- one step of decoding ---- */
 
-/* Attention of one new token a row. qkv_UO: for each key head its queries, its key, its value. cosine, sine: of row u from
-   u * angle_step on. gain_KJ1E: of the queries and the key of each key head. Keys are kept in blocks of W positions, E x W
-   each; values_SE. The new key and value are written at position `used`. starts_U: first position of each row that counts.
-   eps < 0: no norm of queries and keys. out_UHE. */
-void decode_attention(const float *qkv, const float *cosine, const float *sine, num angle_step, const float *gain, float *keys,
-                      float *values, const num *starts, float *out, num rows, num heads, num queries, num size, num capacity,
-                      num used, float eps, int threads) {
-    num span = up(used + 1);
+/* Keys and values of one key head: keys in blocks of W positions, E x W each; values S x E. Positions first .. last count. */
+typedef struct {
+    const float *keys, *values;
+    num first, last;
+} stretch;
+
+/* The whole vectors of positions that hold a stretch begin at `base`, and there are `span` of them. */
+static inline num base(stretch t) { return t.first / W * W; }
+static inline num span(stretch t) { return up(t.last + 1) - base(t); }
+
+/* Scores of all queries over a stretch; what does not count is far below any score. */
+static void score(stretch t, const float *asked_JE, num queries, num size, float *scores, num lds) {
+    num s = 0, all = span(t);
+    const float *keys = t.keys + base(t) * size;
+    for (; s + 2 * W <= all; s += 2 * W) stripe(2, queries, size, asked_JE, size, 1, keys + s * size, W, W * size, scores + s, lds, 0);
+    if (s < all) stripe(1, queries, size, asked_JE, size, 1, keys + s * size, W, W, scores + s, lds, 0);
+    for (num j = 0; j < queries; j++) {
+        for (s = 0; s < t.first - base(t); s++) scores[j * lds + s] = -1e30f;
+        for (s = t.last + 1 - base(t); s < all; s++) scores[j * lds + s] = -1e30f;
+    }
+}
+
+/* Attention of one new token a row, over its prompt and over what it has drawn since.
+
+   qkv_UO: for each key head its queries, its key, its value. cosine, sine: of row u from u * angle_step on. gain_KJ1E: of the
+   queries and the key of each key head. prompt_keys, prompt_values: P prompts of `prompt` positions, the keys' filled up to
+   whole blocks; starts_P: the first that counts. owners_U: each row's prompt. keys, values: the rows' own, of `capacity`
+   positions (a multiple of W), of which `used` are there; this token's are written behind. eps < 0: no norm. out_UHE. */
+void decode_attention(const float *qkv, const float *cosine, const float *sine, num angle_step, const float *gain,
+                      const float *prompt_keys, const float *prompt_values, const num *starts, const num *owners, num prompt,
+                      float *keys, float *values, num capacity, num used, float *out, num rows, num heads, num queries, num size,
+                      float eps, int threads) {
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *turned = floats((queries + 1) * size), *scores = floats(queries * span);
+        num width = up(prompt) + up(used + 1);
+        float *turned = floats((queries + 1) * size), *scores = floats(queries * width);
 #pragma omp for
         for (num n = 0; n < rows * heads; n++) {
-            num u = n / heads, k = n % heads, first = starts[u], block = first / W * W;
+            num u = n / heads, k = n % heads, shared = owners[u] * heads + k;
             const float *from = qkv + n * (queries + 2) * size;
             for (num j = 0; j <= queries; j++) {
                 const float *x = from + j * size;
@@ -209,20 +247,22 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
             float *key = row_keys + used / W * W * size + used % W;
             for (num e = 0; e < size; e++) key[e * W] = turned[queries * size + e];
             memcpy(row_values + used * size, from + (queries + 1) * size, (size_t)size * sizeof(float));
-            for (num s = block; s < span; s += W) product(queries, W, size, turned, size, 1, row_keys + s * size, W, scores + s, span, 0);
+            const stretch parts[2] = {
+                {prompt_keys + shared * up(prompt) * size, prompt_values + shared * prompt * size, starts[owners[u]], prompt - 1},
+                {row_keys, row_values, 0, used}};
+            num begin = span(parts[0]);
+            score(parts[0], turned, queries, size, scores, width);
+            score(parts[1], turned, queries, size, scores + begin, width);
+            float *to = out + n * queries * size;
             for (num j = 0; j < queries; j++) {
-                float *score = scores + j * span, top = score[first], total = 0;
-#pragma omp simd reduction(max : top)
-                for (num s = first; s <= used; s++) top = score[s] > top ? score[s] : top;
-                for (num s = block; s < first; s++) score[s] = -1e30f;
-                for (num s = used + 1; s < span; s++) score[s] = -1e30f;
-                for (num s = block; s < span; s += W) *(vec *)(score + s) = exp_of(*(vec *)(score + s) - top);
-#pragma omp simd reduction(+ : total)
-                for (num s = first; s <= used; s++) total += score[s];
-                for (num s = first; s <= used; s++) score[s] /= total;
+                float top, *row = scores + j * width, scale = 1 / exponentials(row, begin + span(parts[1]), &top);
+                for (num s = 0; s < begin + span(parts[1]); s += W) *(vec *)(row + s) *= scale;
             }
-            product(queries, size, used + 1 - first, scores + first, span, 1, row_values + first * size, size,
-                    out + n * queries * size, size, 0);
+            for (int i = 0; i < 2; i++) {
+                stretch t = parts[i];
+                product(queries, size, t.last + 1 - t.first, scores + i * begin + t.first - base(t), width, 1,
+                        t.values + t.first * size, size, to, size, i);
+            }
         }
         free(turned), free(scores);
     }
@@ -253,18 +293,18 @@ static void turn_all(const batch *t, float *turned, int threads) {
 
 /* What one key head of one row works on. Tables by position S or by query M, of which there are J for each position. */
 typedef struct {
-    float *keys_SE, *keys_ES, *values_SE, *values_ES, *queries_ME, *scores_MS, *outs_ME;
+    float *keys_SE, *keys_ES, *values_SE, *values_ES, *queries_ME, *scores_MS, *outs_ME, *totals_M;
     float *grads_MS, *grad_keys_SE, *grad_values_SE, *grad_queries_ME;
 } scratch;
 
 static scratch scratch_of(const batch *t) {
     num table = up(t->width) * t->size, asked = QUERIES * t->queries, scores = asked * up(t->width), block = asked * t->size;
     return (scratch){floats(table), floats(table), floats(table), floats(table), floats(block), floats(scores),
-                     floats(block), floats(scores), floats(table), floats(table), floats(block)};
+                     floats(block), floats(asked), floats(scores), floats(table), floats(table), floats(block)};
 }
 
 static void scratch_free(scratch s) {
-    free(s.keys_SE), free(s.keys_ES), free(s.values_SE), free(s.values_ES), free(s.queries_ME), free(s.scores_MS), free(s.outs_ME);
+    free(s.keys_SE), free(s.keys_ES), free(s.values_SE), free(s.values_ES), free(s.queries_ME), free(s.scores_MS), free(s.outs_ME), free(s.totals_M);
     free(s.grads_MS), free(s.grad_keys_SE), free(s.grad_values_SE), free(s.grad_queries_ME);
 }
 
@@ -315,18 +355,14 @@ void attention_forward(const float *qkv, const float *cosine, const float *sine,
                 product(many, seen, size, s.queries_ME, size, 1, s.keys_ES, span, s.scores_MS, seen, 0);
                 for (num m = 0; m < many; m++) {
                     num p = from + m / queries;
-                    float *score = s.scores_MS + m * seen, top = score[0], total = 0;
-#pragma omp simd reduction(max : top)
-                    for (num i = 1; i <= p; i++) top = score[i] > top ? score[i] : top;
-                    for (num i = p + 1; i < seen; i++) score[i] = -1e30f;
-                    for (num i = 0; i < seen; i += W) *(vec *)(score + i) = exp_of(*(vec *)(score + i) - top);
-#pragma omp simd reduction(+ : total)
-                    for (num i = 0; i <= p; i++) total += score[i];
-                    for (num i = 0; i <= p; i++) score[i] /= total;
-                    for (num i = p + 1; i < seen; i++) score[i] = 0;
-                    logs[index[b * width + p] * asked + k * queries + m % queries] = top + logf(total);
+                    float top;
+                    for (num i = p + 1; i < seen; i++) s.scores_MS[m * seen + i] = -1e30f;
+                    s.totals_M[m] = exponentials(s.scores_MS + m * seen, seen, &top);
+                    logs[index[b * width + p] * asked + k * queries + m % queries] = top + logf(s.totals_M[m]);
                 }
                 product(many, size, to, s.scores_MS, seen, 1, s.values_SE, size, s.outs_ME, size, 0);
+                for (num m = 0; m < many; m++)
+                    for (num e = 0; e < size; e++) s.outs_ME[m * size + e] /= s.totals_M[m];
                 pick(&t, out, asked, b, k, from, to, s.outs_ME, 1);
             }
         }

@@ -27,6 +27,7 @@ SOURCE = Path(__file__).with_name("kernels.c")
 LIMIT_S = 60  # for the compiler
 _COMMON = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 FLAGS = (  # the first that the compiler takes: all cores and this processor's instructions, then less
+    (*_COMMON, "-march=native", "-mprefer-vector-width=512", "-fopenmp"),
     (*_COMMON, "-march=native", "-fopenmp"),
     (*_COMMON, "-mcpu=native", "-fopenmp-simd"),
     (*_COMMON, "-fopenmp-simd"),
@@ -37,7 +38,7 @@ SIGNATURES = {
     "norm_backward": (_P, _P, _P, _P, _I, _I, c_int),
     "gate_forward": (_P, _P, _I, _I, c_int),
     "gate_backward": (_P, _P, _P, _I, _I, c_int),
-    "decode_attention": (_P, _P, _P, _I, _P, _P, _P, _P, _P, *(_I,) * 6, _F, c_int),
+    "decode_attention": (_P, _P, _P, _I, *(_P,) * 5, _I, _P, _P, _I, _I, _P, *(_I,) * 4, _F, c_int),
     "attention_forward": (*(_P,) * 8, *(_I,) * 6, _F, _P, _P, c_int),
     "attention_backward": (*(_P,) * 9, *(_I,) * 6, _F, *(_P,) * 5, c_int),
 }

@@ -57,8 +57,11 @@ class FastDecoding:
         ragged = start.mask_US is not None
         self.positions_U = start.positions_U[rows_U] if ragged or self.fixed else start.positions_U[:1]
         self.slot = torch.tensor([self.used], device=device)
-        self.capacity = whole_blocks(min(self.most, self.used + 2 * BUCKET))
-        self.starts_U = self.used - start.positions_U[rows_U]  # a row's first position
+        # The kernels read the prompts where they are, and the rows' cache holds only what has been drawn; torch copies them.
+        self.prompt = self.used if self.by_kernels else 0
+        self.starts_P, self.owners_U = self.used - start.positions_U, start.rows_U
+        self.prompts_L: list[tuple[Tensor, Tensor]] = []
+        self.capacity = whole_blocks(min(self.most, self.used + 2 * BUCKET) - self.prompt)
         self.bias_U1S: Tensor | None = None  # the same as a mask, where torch is at work
         if (ragged and not self.by_kernels) or self.fixed:
             seen_PS = start.mask_US if start.mask_US is not None else torch.ones(len(prompts), self.used, device=device)
@@ -69,9 +72,11 @@ class FastDecoding:
         layers: list[Any] = list(start.cache.layers)
         for layer in layers:
             cache = self._empty(len(self.start_R))
-            held = self._held()
-            cache[0, : self.rows, :, :held] = in_blocks(layer.keys) if self.by_kernels else layer.keys[rows_U]
-            cache[1, : self.rows, :, : self.used] = layer.values[rows_U]
+            if self.by_kernels:
+                self.prompts_L.append((in_blocks(layer.keys), layer.values.contiguous()))
+            else:
+                cache[0, : self.rows, :, : self.used] = layer.keys[rows_U]
+                cache[1, : self.rows, :, : self.used] = layer.values[rows_U]
             self.cache_L.append(cache)
             layer.keys = layer.values = None  # the prompts' own cache is not needed any more
         self.cos_SE, self.sin_SE = rotations(model, self.most, device)
@@ -88,13 +93,13 @@ class FastDecoding:
         w, n = self.weights, self.width
         self.views_L = [(cache[0, :n].flatten(0, 1), cache[1, :n].flatten(0, 1)) for cache in self.cache_L]
         device, layer = w.embedding_VD.device, w.layers[0]
-        inner = layer.down_DF.shape[1]
+        inner = len(layer.down_FD)
 
         def empty(*shape: int) -> Tensor:
             return torch.empty(shape, dtype=w.dtype, device=device)
 
         self.hidden_UD = empty(n, w.embedding_VD.shape[1])
-        self.qkv_UO, self.up_U2F = empty(n, len(layer.qkv_OD)), empty(n, 2 * inner)
+        self.qkv_UO, self.up_U2F = empty(n, layer.qkv_DO.shape[1]), empty(n, 2 * inner)
         self.rotated_NJE = empty(n * w.key_heads, w.queries + 1, w.head_size)
         self.attended_NJE = empty(n * w.key_heads, w.queries, w.head_size)
         self.gated_UF = empty(n, inner)
@@ -118,7 +123,8 @@ class FastDecoding:
         held = self._held()
         for cache in self.cache_L:
             cache[:, targets, :, :held] = cache[:, sources, :, :held]
-        self.starts_U = moved(self.starts_U, targets, sources, width)
+        if self.by_kernels:
+            self.owners_U = moved(self.owners_U, targets, sources, width)
         if self.bias_U1S is not None:
             self.bias_U1S = moved(self.bias_U1S, targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
@@ -132,7 +138,7 @@ class FastDecoding:
     @torch.inference_mode()
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         place_U = None if parents_U is None else self._go_on_with(parents_U)
-        if self.used == self.capacity:
+        if self.used - self.prompt == self.capacity:
             self._grow()
         if place_U is None:
             self.tokens_U[: self.rows] = tokens_U
@@ -155,8 +161,8 @@ class FastDecoding:
         return place_U
 
     def _held(self) -> int:
-        """Positions that hold something, as they lie in memory: whole blocks where keys do."""
-        return whole_blocks(self.used) if self.by_kernels else self.used
+        """Positions of the cache that hold something: whole blocks of them where keys lie so."""
+        return whole_blocks(self.used - self.prompt) if self.by_kernels else self.used
 
     def _step(self) -> None:
         kernel_step(self) if self.by_kernels else torch_step(self)
@@ -168,7 +174,8 @@ class FastDecoding:
     def _grow(self) -> None:
         """A longer cache for the rows that are still computed."""
         held = self._held()
-        self.capacity = whole_blocks(min(self.most, max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET)))
+        longer = max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET)
+        self.capacity = whole_blocks(min(self.most, longer) - self.prompt)
         for index, old in enumerate(self.cache_L):
             self.cache_L[index] = cache = self._empty(self.width if self.fixed else old.shape[1])
             cache[:, : self.width, :, :held] = old[:, : self.width, :, :held]
@@ -185,7 +192,7 @@ def whole_blocks(positions: int) -> int:
 def in_blocks(keys_PKSE: Tensor) -> Tensor:
     """Keys as the kernels keep them: blocks of 16 positions, E x 16 each; the last one filled up with 0."""
     padded = functional.pad(keys_PKSE, (0, 0, 0, -keys_PKSE.shape[2] % BLOCK))
-    return padded.unflatten(2, (-1, BLOCK)).transpose(-1, -2).reshape(padded.shape)
+    return padded.unflatten(2, (-1, BLOCK)).transpose(-1, -2).contiguous().view(padded.shape)
 
 
 def moved(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:

@@ -25,19 +25,21 @@ def kernel_step(d: FastDecoding) -> None:
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
     cos_UE, sin_UE = d.cos_SE[d.positions_U], d.sin_SE[d.positions_U]
     angle_step = w.head_size if len(cos_UE) > 1 else 0
-    shape = (rows, w.key_heads, w.queries, w.head_size, d.capacity, d.used, w.eps if w.qk_norm else -1.0)
+    shape = (rows, w.key_heads, w.queries, w.head_size, w.eps if w.qk_norm else -1.0)
+    place = (d.capacity, d.used - d.prompt)
     attended_UH = d.attended_NJE.view(rows, -1)
-    for layer, cache in zip(w.layers, d.cache_L, strict=True):
+    for layer, shared, cache in zip(w.layers, d.prompts_L, d.cache_L, strict=True):
         _norm(x_UD, d.hidden_UD, w.eps)
-        _linear(d.hidden_UD, layer.qkv_OD, layer.bias_O, d.qkv_UO)
+        _linear(d.hidden_UD, layer.qkv_DO, layer.bias_O, d.qkv_UO)
         kernels.call(
-            "decode_attention", d.qkv_UO, cos_UE, sin_UE, angle_step, layer.gain_KJE, *cache, d.starts_U, attended_UH, *shape
-        )
-        x_UD.addmm_(attended_UH, layer.out_DH.t())
+            "decode_attention", d.qkv_UO, cos_UE, sin_UE, angle_step, layer.gain_KJE, *shared, d.starts_P, d.owners_U, d.prompt,
+            *cache, *place, attended_UH, *shape,
+        )  # fmt: skip
+        x_UD.addmm_(attended_UH, layer.out_HD)
         _norm(x_UD, d.hidden_UD, w.eps)
-        torch.mm(d.hidden_UD, layer.gate_up_2FD.t(), out=d.up_U2F)
+        torch.mm(d.hidden_UD, layer.gate_up_D2F, out=d.up_U2F)
         kernels.call("gate_forward", d.up_U2F, d.gated_UF, rows, d.gated_UF.shape[1])
-        x_UD.addmm_(d.gated_UF, layer.down_DF.t())
+        x_UD.addmm_(d.gated_UF, layer.down_FD)
     _norm(x_UD, d.hidden_UD, w.eps)
     torch.mm(d.hidden_UD.mul_(w.norm_D), w.head_VD.t(), out=d.out_UV)
 
@@ -46,11 +48,11 @@ def _norm(x_UD: Tensor, out_UD: Tensor, eps: float) -> None:
     kernels.call("norm_forward", x_UD, out_UD, None, *x_UD.shape, eps)
 
 
-def _linear(x_UD: Tensor, weight_OD: Tensor, bias_O: Tensor | None, out_UO: Tensor) -> None:
+def _linear(x_UD: Tensor, weight_DO: Tensor, bias_O: Tensor | None, out_UO: Tensor) -> None:
     if bias_O is None:
-        torch.mm(x_UD, weight_OD.t(), out=out_UO)
+        torch.mm(x_UD, weight_DO, out=out_UO)
     else:
-        torch.addmm(bias_O, x_UD, weight_OD.t(), out=out_UO)
+        torch.addmm(bias_O, x_UD, weight_DO, out=out_UO)
 
 
 def torch_step(d: FastDecoding) -> None:
@@ -80,7 +82,7 @@ def _attend(
 ) -> None:  # fmt: skip
     w = d.weights
     hidden_UD, qkv_UO = normed(x_UD, w.eps, out=d.hidden_UD), d.qkv_UO
-    _linear(hidden_UD, layer.qkv_OD, layer.bias_O, qkv_UO)
+    _linear(hidden_UD, layer.qkv_DO, layer.bias_O, qkv_UO)
     qkv_UKJE = qkv_UO.view(len(qkv_UO), w.key_heads, w.queries + 2, w.head_size)
     rotated_NJE = rotate(qkv_UKJE[:, :, :-1], turn, w, d.rotated_NJE)
     value_NE = qkv_UKJE[:, :, -1].reshape(-1, w.head_size)
@@ -101,21 +103,21 @@ def _attend(
         attended_NJE = functional.scaled_dot_product_attention(
             query_NJE[None], keys_NSE[None], values_NSE[None], None if bias_N1S is None else bias_N1S[None], scale=1.0
         )[0]
-    add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_DH)
+    add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_HD)
 
 
 def _feed(d: FastDecoding, x_UD: Tensor, layer: Layer) -> None:
-    torch.mm(normed(x_UD, d.weights.eps, out=d.hidden_UD), layer.gate_up_2FD.t(), out=d.up_U2F)
+    torch.mm(normed(x_UD, d.weights.eps, out=d.hidden_UD), layer.gate_up_D2F, out=d.up_U2F)
     gate_UF, up_UF = d.up_U2F.chunk(2, 1)
-    add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_DF)
+    add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_FD)
 
 
 def add_product(x_UD: Tensor, left: Tensor, weight: Tensor) -> None:
-    """x += left @ weight.T; x stays in float32."""
+    """x += left @ weight; x stays in float32."""
     if left.dtype is x_UD.dtype:
-        x_UD.addmm_(left, weight.t())
+        x_UD.addmm_(left, weight)
     else:
-        x_UD += left @ weight.t()
+        x_UD += left @ weight
 
 
 def rotation(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
