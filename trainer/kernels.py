@@ -57,9 +57,8 @@ def library() -> Library:
     """Compile and load the kernels, once in a process."""
     if os.environ.get("PALAESTRA_KERNELS") == "0":
         return Library(None, "PALAESTRA_KERNELS=0 turns them off")
-    compiler = next(
-        (found for name in (os.environ.get("CC"), "cc", "gcc", "clang") if name and (found := shutil.which(name))), None
-    )
+    names = (os.environ.get("CC"), "cc", "gcc", "clang")
+    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
     if compiler is None:
         return Library(None, "no C compiler was found; install gcc or clang")
     try:
@@ -67,10 +66,8 @@ def library() -> Library:
         for name, types in SIGNATURES.items():
             getattr(functions, name).argtypes, getattr(functions, name).restype = types, None
     except (OSError, AttributeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        detail = getattr(error, "stderr", None) or str(error)
-        return Library(
-            None, f"{compiler} could not build them: {detail.strip().splitlines()[0] if detail.strip() else error!r}"
-        )
+        detail = str(getattr(error, "stderr", None) or error).strip().splitlines() or [repr(error)]
+        return Library(None, f"{compiler} could not build them: {detail[0]}")
     return Library(functions)
 
 
@@ -95,7 +92,7 @@ def _compiled(compiler: str) -> Path:
 
 
 def _cache_folder() -> Path:
-    """A folder that only this user can write to, for code is loaded from it: in the user's cache, else among temporary files."""
+    """A folder that only this user can write to, for code is loaded from it: in the user's cache, else a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
         try:
@@ -103,12 +100,8 @@ def _cache_folder() -> Path:
             status = folder.lstat()
         except OSError:
             continue
-        if (
-            stat.S_ISDIR(status.st_mode)
-            and status.st_uid == os.getuid()
-            and not status.st_mode & 0o022
-            and os.access(folder, os.W_OK)
-        ):
+        alone = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+        if alone and os.access(folder, os.W_OK):
             return folder
     raise OSError(f"neither {home}/palaestra nor a temporary folder is this user's alone to write to")
 

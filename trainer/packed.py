@@ -33,8 +33,8 @@ class Packing:
     """The rows of a batch as a tree: every distinct beginning of a row is one token of a flat list.
 
     index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a row.  firsts_B: its
-    first position that no row before has, in the order in which the list was made.  cells_N: one place of every token in a table
-    of B x S.  sources_L: place of the token that predicts completion token L (row by row).
+    first position that no row before has, in the order in which the list was made.  cells_N: one place of every token in a
+    table of B x S.  sources_L: place of the token that predicts completion token L (row by row).
     """
 
     ids_N: Tensor

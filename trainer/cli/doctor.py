@@ -55,7 +55,16 @@ def software() -> list[Finding]:
 def hardware() -> list[Finding]:
     import torch
 
-    found = [Finding("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
+    from ..kernels import library
+
+    kernels = library()
+    state = (
+        "compiled for this processor"
+        if kernels.functions
+        else f"not used: {kernels.missing}; steps on a CPU take up to twice as long"
+    )
+    found = [Finding("cpu kernels", state)]
+    found += [Finding("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
     if Path("/proc/meminfo").exists():
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
