@@ -49,23 +49,50 @@ static inline vec exp_of(vec x) {
     return p * (vec)scale;
 }
 
+/* Sum and largest of a vector's floats: halves on halves. */
+static inline float sum_of(vec x) {
+    float part[W];
+    *(vec *)part = x;
+    for (int half = W / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) part[i] += part[i + half];
+    return part[0];
+}
+
+static inline float most_of(vec x) {
+    float part[W];
+    *(vec *)part = x;
+    for (int half = W / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) part[i] = part[i + half] > part[i] ? part[i + half] : part[i];
+    return part[0];
+}
+
+/* The last vector of a row may be shorter than W. */
+static inline vec load(const float *from, num count) {
+    if (count >= W) return *(const vec *)from;
+    vec part = {0};
+    memcpy(&part, from, (size_t)count * sizeof(float));
+    return part;
+}
+
+static inline void store(float *to, vec what, num count) {
+    if (count >= W) *(vec *)to = what;
+    else memcpy(to, &what, (size_t)count * sizeof(float));
+}
+
 static inline float dot(const float *a, const float *b, num n) {
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (num i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
+    vec sum = {0};
+    for (num i = 0; i < n; i += W) sum += load(a + i, n - i) * load(b + i, n - i);
+    return sum_of(sum);
 }
 
 /* Replaces scores (a multiple of W of them) by e^(score - top), and gives their sum. A score of -1e30 comes out as good as 0. */
 static inline float exponentials(float *scores, num count, float *top_score) {
     vec tops = splat(-1e30f), sums = {0};
     for (num s = 0; s < count; s += W) tops = chosen(*(vec *)(scores + s) > tops, *(vec *)(scores + s), tops);
-    float top = tops[0], sum = 0;
-    for (int i = 1; i < W; i++) top = tops[i] > top ? tops[i] : top;
+    float top = most_of(tops);
     for (num s = 0; s < count; s += W) sums += *(vec *)(scores + s) = exp_of(*(vec *)(scores + s) - top);
-    for (int i = 0; i < W; i++) sum += sums[i];
     *top_score = top;
-    return sum;
+    return sum_of(sums);
 }
 
 /* rows x (W * wide) of C = A B, or C += A B. `apart`: from one vector of a row of B to the next, W in a plain matrix. */
@@ -129,19 +156,6 @@ void norm_backward(const float *grad, const float *out, const float *scale, floa
 }
 
 /* ---- silu(gate) * up, of both side by side ---- */
-
-/* The last vector of a row may be shorter than W. */
-static inline vec load(const float *from, num count) {
-    if (count >= W) return *(const vec *)from;
-    vec part = {0};
-    memcpy(&part, from, (size_t)count * sizeof(float));
-    return part;
-}
-
-static inline void store(float *to, vec what, num count) {
-    if (count >= W) *(vec *)to = what;
-    else memcpy(to, &what, (size_t)count * sizeof(float));
-}
 
 /* out_NF = silu(gate) * up of both_N2F. */
 void gate_forward(const float *both, float *out, num rows, num inner, int threads) {

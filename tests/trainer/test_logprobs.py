@@ -220,3 +220,11 @@ def kept_bytes(model, sequences: Sequences) -> int:
         out = completion_logprobs(model, sequences)
     assert out.logprobs_BT.requires_grad
     return sum(kept.values())
+
+
+def test_the_probe_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch):
+    """A forward pass that is right is not enough."""
+    attended = packed.attended
+    monkeypatch.setattr(packed, "attended", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach()))
+    assert not packed.packs(made(*PACKED["qwen3"]))
+    assert not packed.packs(made(*PACKED["llama"]))
