@@ -50,20 +50,26 @@ static inline vec exp_of(vec x) {
 }
 
 /* Sum and largest of a vector's floats: halves on halves. */
+typedef float half __attribute__((vector_size(2 * W)));
+typedef float quarter __attribute__((vector_size(W)));
+typedef union { vec all; half halves[2]; } split;
+typedef union { half all; quarter quarters[2]; } split_half;
+
 static inline float sum_of(vec x) {
-    float part[W];
-    *(vec *)part = x;
-    for (int half = W / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) part[i] += part[i + half];
-    return part[0];
+    split a = {x};
+    split_half b = {a.halves[0] + a.halves[1]};
+    quarter c = b.quarters[0] + b.quarters[1];
+    return (c[0] + c[2]) + (c[1] + c[3]);
 }
 
+static inline float larger(float a, float b) { return a > b ? a : b; }
+
 static inline float most_of(vec x) {
-    float part[W];
-    *(vec *)part = x;
-    for (int half = W / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) part[i] = part[i + half] > part[i] ? part[i + half] : part[i];
-    return part[0];
+    split a = {x};
+    float most = -1e30f;
+    for (int i = 0; i < W / 2; i++) a.halves[0][i] = larger(a.halves[0][i], a.halves[1][i]);
+    for (int i = 0; i < W / 2; i++) most = larger(most, a.halves[0][i]);
+    return most;
 }
 
 /* The last vector of a row may be shorter than W. */
@@ -234,6 +240,11 @@ static void score(stretch t, const float *asked_JE, num queries, num size, float
     }
 }
 
+/* The cache lies beyond what is near the core; what the next key head needs is asked for while this one is computed. */
+static inline void call_for(const float *from, num count) {
+    for (num i = 0; i < count; i += W) __builtin_prefetch(from + i, 0, 3);
+}
+
 /* Attention of one new token a row, over its prompt and over what it has drawn since.
 
    qkv_UO: for each key head its queries, its key, its value. cosine, sine: of row u from u * angle_step on. gain_KJ1E: of the
@@ -268,10 +279,12 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
             score(parts[0], turned, queries, size, scores, width);
             score(parts[1], turned, queries, size, scores + begin, width);
             float *to = out + n * queries * size;
+            call_for(row_keys + capacity * size, up(used + 1) * size);
             for (num j = 0; j < queries; j++) {
                 float top, *row = scores + j * width, scale = 1 / exponentials(row, begin + span(parts[1]), &top);
                 for (num s = 0; s < begin + span(parts[1]); s += W) *(vec *)(row + s) *= scale;
             }
+            call_for(row_values + capacity * size, (used + 1) * size);
             for (int i = 0; i < 2; i++) {
                 stretch t = parts[i];
                 product(queries, size, t.last + 1 - t.first, scores + i * begin + t.first - base(t), width, 1,
