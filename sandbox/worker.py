@@ -14,14 +14,15 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from . import cgroup, wire
 from .limits import Limits
 
-LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp")
+LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup")
 REQUIRED = ("rlimits", "landlock", "seccomp")
 START_S = 30.0
 SPAWN_S = 10.0
@@ -32,7 +33,7 @@ _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20
 _BOOT = (
     "import sys, types; sandbox = types.ModuleType('sandbox'); sandbox.__path__ = [sys.argv[1]]; "
-    "sys.modules['sandbox'] = sandbox; from sandbox import zygote; zygote.launch(int(sys.argv[2]), int(sys.argv[3]))"
+    "sys.modules['sandbox'] = sandbox; from sandbox import zygote; zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
 )
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _zygote_numbers = itertools.count(secrets.randbelow(1 << 10))
@@ -66,18 +67,24 @@ class Forged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """status: as os.wait4 gives it.  cpu_s: seconds.  peak_memory: bytes."""
+    """status: as os.wait4 gives it.  cpu_s: seconds.  peak_memory: bytes.
+
+    out_of_memory: bytes that its control group may use, when the kernel killed it for want of memory; 0 otherwise.
+    """
 
     status: int
     cpu_s: float
     peak_memory: int
+    out_of_memory: int = 0
 
 
 class Child:
     """A locked-down process waiting for its program. One conversation, then it is reaped."""
 
-    def __init__(self, number: int, descriptors: list[int]) -> None:
+    def __init__(self, number: int, descriptors: list[int], group: cgroup.Group | str) -> None:
+        """group: its control group, or why it has none."""
         self.number = number
+        self.group = group
         self.channel = socket.socket(fileno=descriptors[0])
         self.outputs = {descriptors[1]: bytearray(), descriptors[2]: bytearray()}
         self.stdout, self.stderr = (self.outputs[d] for d in descriptors[1:3])
@@ -103,6 +110,8 @@ class Child:
         """
         try:
             self.missing = json.loads(self._read_frame())["missing"]
+            if isinstance(self.group, str):
+                self.missing["cgroup"] = self.group
         except (Expired, Gone, Flooded, ValueError) as failure:
             self.drain()
             raise Broken(f"A process could not be locked down: {self.stderr.decode(errors='replace')}") from failure
@@ -234,29 +243,34 @@ class Worker:
         self.control: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.missing: dict[str, str] = {}
-        self._asked: list[Limits] = []  # of spawns whose answer has not been read
+        self.groups = cgroup.Groups()
+        self._interpreter = 0  # bytes of memory that a child starts with
+        self._asked: list[tuple[Limits, cgroup.Group | str]] = []  # of spawns whose answer has not been read
         self._spare: list[tuple[Limits, Child]] = []
 
     def start(self) -> None:
         """Raises Broken when the zygote does not come up."""
         self.close()
+        self.groups.open()
+        folders = self.groups.place.folders if self.groups.place else ()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_S)
         command = [sys.executable, "-s", "-S", "-P", "-c", _BOOT, str(Path(__file__).parent)]
         try:
             with _forking, theirs:
                 self.process = subprocess.Popen(
-                    [*command, str(theirs.fileno()), str(os.getpid())],
+                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroup.own_prefix(), *folders))],
                     env=_ENVIRONMENT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(theirs.fileno(), *folders),
                     start_new_session=True,
                     cwd="/",
                 )
         except OSError as failure:
             ours.close()
+            self.close()
             raise Broken(f"The sandbox's process could not be started: {failure}") from failure
         self.control = ours
         search, paths = _locate((*self.modules, "RestrictedPython")), _folders(self.modules)
@@ -264,7 +278,8 @@ class Worker:
         config = {"modules": self.modules, "search": search, "paths": paths, "first_user": first}
         try:
             ours.send(json.dumps(config).encode())
-            self.missing = json.loads(ours.recv(_CHUNK))["missing"]
+            answer = json.loads(ours.recv(_CHUNK))
+            self.missing, self._interpreter = answer["missing"], answer["memory"]
         except (OSError, ValueError) as failure:
             self.process.kill()
             _, text = self.process.communicate()
@@ -274,10 +289,13 @@ class Worker:
 
     def prepare(self, limits: Limits, count: int = 1) -> None:
         """Ask for children ahead of time, without waiting."""
-        have = sum(asked.prepared == limits.prepared for asked in [*self._asked, *(spare[0] for spare in self._spare)])
+        have = sum(asked.prepared == limits.prepared for asked, _ in [*self._asked, *self._spare])
         for _ in range(count - have):
-            self._send({"op": "spawn", "limits": limits.prepared})
-            self._asked.append(limits)
+            if self.control is None:
+                self.start()
+            group = self.groups.take(limits, self._interpreter)
+            self._send({"op": "spawn", "limits": limits.prepared}, () if isinstance(group, str) else group.doors)
+            self._asked.append((limits, group))
 
     def take(self, limits: Limits) -> Child:
         """A child locked down to `limits`. Raises Broken."""
@@ -294,11 +312,15 @@ class Worker:
         self._read_spawned()
         self._send({"op": "reap", "id": child.number})
         answer = json.loads(self._receive()[0])
-        return Usage(answer["status"], answer["cpu_s"], answer["peak_memory"])
+        usage = Usage(answer["status"], answer["cpu_s"], answer["peak_memory"])
+        if isinstance(child.group, str):
+            return usage
+        self.groups.give_back(child.group)
+        return replace(usage, out_of_memory=child.group.memory) if child.group.killed() else usage
 
     def discard_other(self, limits: Limits) -> None:
         """Reap the children that were prepared for other limits than these."""
-        if all(asked.prepared == limits.prepared for asked in [*self._asked, *(spare[0] for spare in self._spare)]):
+        if all(asked.prepared == limits.prepared for asked, _ in [*self._asked, *self._spare]):
             return
         self._read_spawned()
         keep, others = [], []
@@ -312,14 +334,13 @@ class Worker:
     def _read_spawned(self) -> None:
         while self._asked:
             message, descriptors = self._receive()
-            self._spare.append((self._asked.pop(0), Child(json.loads(message)["id"], descriptors)))
+            limits, group = self._asked.pop(0)
+            self._spare.append((limits, Child(json.loads(message)["id"], descriptors, group)))
 
-    def _send(self, message: dict[str, Any]) -> None:
-        if self.control is None:
-            self.start()
+    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         assert self.control is not None
         try:
-            self.control.send(json.dumps(message).encode())
+            socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
         except OSError as failure:
             raise Broken(f"The sandbox's process is gone: {failure}") from failure
 
@@ -350,6 +371,7 @@ class Worker:
             if self.process.stderr is not None:
                 self.process.stderr.close()
             self.process = None
+        self.groups.close()
 
 
 def _locate(modules: tuple[str, ...]) -> list[str]:

@@ -2,10 +2,11 @@
 
 `launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its own, then
 becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its own death takes the
-zygote along. The *zygote*, process 1 of a pid namespace, imports the standard library once, enters a read-only tree, and
+zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library once, enters a read-only tree, and
 answers requests on a control socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}}   ->  {"id": n} with three descriptors: channel, standard output, standard error
+    {"op": "spawn", "limits": {...}}, perhaps with descriptors: the doors of a control group (see cgroup.py)
+                                       ->  {"id": n} with three descriptors: channel, standard output, standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
 
 It never reads anything from a program. When it dies, the kernel kills everything in its pid namespace.
@@ -27,7 +28,7 @@ import sys
 import time
 from typing import Any
 
-from . import child, harness, kernel, seccomp, tree
+from . import cgroup, child, harness, kernel, seccomp, tree
 from .scratch import Scratch, Scratches
 
 PRELOADED = [
@@ -42,8 +43,11 @@ _MANY = 4096
 _SEED = 0  # of the program's `random`, so that the same program gives the same result each time
 
 
-def launch(control_descriptor: int, parent: int) -> None:
-    """Never returns."""
+def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> None:
+    """Never returns.
+
+    groups: how the names of the parent's control groups begin.  folders: descriptors of where they are.
+    """
     guardian = os.pidfd_open(parent)
     if os.getppid() != parent:
         os._exit(1)
@@ -53,6 +57,8 @@ def launch(control_descriptor: int, parent: int) -> None:
     zygote = os.fork()
     if zygote == 0:
         os.close(guardian)
+        for descriptor in map(int, folders):
+            os.close(descriptor)  # nothing that serves programs holds them
         kernel.die_with_parent()
         with socket.socket(fileno=control_descriptor) as control:
             _serve(control, missing, folder)
@@ -61,11 +67,13 @@ def launch(control_descriptor: int, parent: int) -> None:
     poller = select.poll()
     poller.register(guardian, select.POLLIN)
     poller.register(os.pidfd_open(zygote), select.POLLIN)
-    poller.poll()
+    ended = [descriptor for descriptor, _ in poller.poll()]
+    os.kill(zygote, signal.SIGKILL)
+    os.waitpid(zygote, 0)
     if folder:
-        os.kill(zygote, signal.SIGKILL)
-        os.waitpid(zygote, 0)
         _remove(folder)
+    if guardian in ended:
+        cgroup.tidy(list(map(int, folders)), groups)
     os._exit(0)
 
 
@@ -116,7 +124,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     _preload(config)
     own_users = os.getuid() == 0 and all(_mapped(kind, config["first_user"]) for kind in ("uid", "gid"))
     with open("/proc/self/statm") as file:
-        base_memory = int(file.read().split()[0]) * resource.getpagesize()
+        base_memory, resident = (int(pages) * resource.getpagesize() for pages in file.read().split()[:2])
     if namespaces is None:
         missing["root"] = "It needs the namespaces."
     else:
@@ -136,7 +144,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     gc.collect()
     gc.disable()
     gc.freeze()
-    control.send(json.dumps({"missing": missing}).encode())
+    control.send(json.dumps({"missing": missing, "memory": resident}).encode())
     Zygote(control, namespaces, missing, base_memory, program, config, own_users, folder).serve()
 
 
@@ -204,14 +212,17 @@ class Zygote:
 
     def serve(self) -> None:
         """Until the parent closes its end of the control socket."""
-        while message := self.control.recv(65536):
+        while True:
+            message, doors, _, _ = socket.recv_fds(self.control, 65536, 2)
+            if not message:
+                return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"])
+                self._spawn(message, request["limits"], doors)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
 
-    def _spawn(self, message: bytes, limits: dict[str, Any]) -> None:
+    def _spawn(self, message: bytes, limits: dict[str, Any], doors: list[int]) -> None:
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe()
         errors, errors_end = os.pipe()
@@ -236,12 +247,12 @@ class Zygote:
             kernel.unshare(kernel.CLONE_NEWPID)
         process = kernel.fork()
         if process == 0:
-            child.run(lockdown, path, namespace, user, rules, (theirs.fileno(), output_end, errors_end))
+            child.run(lockdown, path, namespace, user, rules, doors, (theirs.fileno(), output_end, errors_end))
         self.used[process] = scratch
         socket.send_fds(self.control, [b'{"id": %d}' % process], [ours.fileno(), output, errors])
         ours.close()
         theirs.close()
-        for descriptor in (output, output_end, errors, errors_end):
+        for descriptor in (output, output_end, errors, errors_end, *doors):
             os.close(descriptor)
         if isinstance(scratch, str) and rules is not None:
             os.close(rules)
