@@ -1,15 +1,9 @@
-"""Control groups: one for each child, in which all its memory (also files in its scratch and what the kernel keeps for
-it) and all its threads count together.
+"""Control groups: one for each child, in which all its memory and all its threads count together.
 
-Groups are only ever made under the group that this process is in, where its user may: version 1 with the hierarchies
-`memory` and `pids`, or version 2 with both controllers delegated (a systemd scope with Delegate=yes). In version 2 a
-group that passes controllers on may hold no process itself. So when all processes of this one are ours, they stay in a
-subgroup as long as there are sandboxes, and return when the last is closed.
-
-A group's name says which process made it, so that the groups of a killed one can be told from a living one's. Nothing
-else is changed or removed. All is done through descriptors of folders, since the process that tidies up after a killed
-parent has no path to them. Children are given one way in, an open file that moves whoever writes to it, and close it
-before they are locked down.
+Address space, which the resource limits bound, is not all that a program can take: there are files in its scratch, its
+standard input, and what the kernel keeps for it. A group counts all of it, each page once. The parent makes the groups,
+one for each child that a worker has at a time, and uses them again. A child is given the *doors* of one, open files that
+take in whoever writes to them, goes in before anything else, and closes them before it is locked down.
 
 Sources: Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v1/pids.rst, cgroup-v2.rst (kernel).
 """
@@ -17,47 +11,16 @@ Sources: Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v1/pids.rst, cgr
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
-import re
-import threading
-import time
-from dataclasses import dataclass
 
+from . import cgroupfs
+from .cgroupfs import Place
 from .limits import MIB, Limits
 
-PREFIX = "palaestra"
-MAIN = f"{PREFIX}-main"
-REMOVE_S = 5.0
-_NAME = re.compile(rf"{PREFIX}-(\d+)-(\d+)-(\d+)-\d+")
-_NEEDED = {"memory", "pids"}
 _KERNEL = 16 * MIB  # what the kernel keeps for a child: pipes, sockets, inodes
 _KERNEL_PER_THREAD = MIB // 32  # stack and task
 _numbers = itertools.count()
-_lock = threading.Lock()
-_users = 0
-
-
-class Unavailable(RuntimeError):
-    """No control group can be had here. The message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Open folders in which groups are made; the same one twice in version 2 (`unified`)."""
-
-    memory: int
-    pids: int
-    unified: bool
-
-    @property
-    def folders(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((self.memory, self.pids)))
-
-    def close(self) -> None:
-        for folder in self.folders:
-            os.close(folder)
 
 
 class Group:
@@ -68,7 +31,7 @@ class Group:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.name = f"{own_prefix()}{next(_numbers)}"
+        self.name = f"{cgroupfs.own_prefix()}{next(_numbers)}"
         self.doors: list[int] = []
         self._events = -1
         self._limits: tuple[int, int] | None = None
@@ -79,9 +42,9 @@ class Group:
                 os.mkdir(self.name, 0o755, dir_fd=folder)
             # Version 1: a thread that moves itself alone takes no lock of the whole machine.
             door = "cgroup.procs" if place.unified else "tasks"
-            self.doors += [_open(folder, f"{self.name}/{door}", os.O_WRONLY) for folder in place.folders]
+            self.doors += [cgroupfs.open_file(folder, f"{self.name}/{door}", os.O_WRONLY) for folder in place.folders]
             events = "memory.events" if place.unified else "memory.oom_control"
-            self._events = _open(place.memory, f"{self.name}/{events}", os.O_RDONLY)
+            self._events = cgroupfs.open_file(place.memory, f"{self.name}/{events}", os.O_RDONLY)
         except OSError:
             self.remove()
             raise
@@ -100,12 +63,12 @@ class Group:
             self._set("memory.limit_in_bytes", memory)
             self._set_if_there("memory.memsw.limit_in_bytes", memory)
             self._set_if_there("memory.swappiness", 0)
-        _put(self.place.pids, f"{self.name}/pids.max", str(tasks))
+        cgroupfs.put(self.place.pids, f"{self.name}/pids.max", str(tasks))
         self._limits = memory, tasks
         self.memory = memory
 
     def _set(self, name: str, value: int) -> None:
-        _put(self.place.memory, f"{self.name}/{name}", str(value))
+        cgroupfs.put(self.place.memory, f"{self.name}/{name}", str(value))
 
     def _set_if_there(self, name: str, value: int) -> None:
         with contextlib.suppress(FileNotFoundError):  # a kernel that counts no swap
@@ -128,7 +91,7 @@ class Group:
                 os.close(descriptor)
         self.doors, self._events = [], -1
         for folder in self.place.folders:
-            _remove(folder, self.name, REMOVE_S)
+            cgroupfs.remove(folder, self.name)
 
 
 class Groups:
@@ -144,8 +107,8 @@ class Groups:
         """Make the first one, which shows whether any can be made."""
         self.close()
         try:
-            self.place = _enter()
-        except Unavailable as failure:
+            self.place = cgroupfs.enter()
+        except cgroupfs.Unavailable as failure:
             self._reason = str(failure)
             return
         first = self.take(Limits(), 0)
@@ -203,202 +166,5 @@ class Groups:
 
     def _leave(self) -> None:
         if self.place is not None:
-            _leave(self.place)
+            cgroupfs.leave(self.place)
             self.place = None
-
-
-def own_prefix() -> str:
-    """How the names of this process's groups begin: its number, its start in ticks since boot, its pid namespace."""
-    return f"{PREFIX}-{os.getpid()}-{_started(os.getpid())}-{_namespace()}-"
-
-
-def tidy(folders: list[int], prefix: str) -> None:
-    """Remove the groups of a process that is dead, all of whose sandboxes are, or soon will be."""
-    for folder in folders:
-        for name in os.listdir(folder):
-            if name.startswith(prefix):
-                _remove(folder, name, 1.0)
-        _restore(folder)
-
-
-def locate(own_groups: str, mountinfo: str) -> tuple[str, str, bool]:
-    """The folders of this process's groups for memory and for pids, and whether they are one, of version 2.
-
-    own_groups, mountinfo: the texts of /proc/self/cgroup and /proc/self/mountinfo. Raises Unavailable.
-    """
-    own: dict[str, str] = {}
-    for line in own_groups.splitlines():
-        _, controllers, path = line.split(":", 2)
-        own.update(dict.fromkeys(controllers.split(","), path))
-    if own.keys() >= _NEEDED:
-        return _folder(own["memory"], "memory", mountinfo), _folder(own["pids"], "pids", mountinfo), False
-    if "" not in own:
-        raise Unavailable("This process is in no control group.")
-    folder = _folder(own[""], "", mountinfo)
-    if os.path.basename(folder) == MAIN:  # made by the process that started this one
-        folder = os.path.dirname(folder)
-    with open(f"{folder}/cgroup.controllers") as file:
-        if not set(file.read().split()) >= _NEEDED:
-            raise Unavailable("This process's control group is not given the controllers memory and pids.")
-    return folder, folder, True
-
-
-def _folder(group: str, controller: str, mountinfo: str) -> str:
-    """Where a group can be written to.  controller: of version 1, "" for version 2."""
-    reason = "No control groups are mounted."
-    for line in mountinfo.splitlines():
-        head, _, tail = line.partition(" - ")
-        root, point, options = (_unescaped(part) for part in head.split()[3:6])
-        kind, _, states = tail.split()[:3]
-        if kind != ("cgroup" if controller else "cgroup2") or (controller and controller not in states.split(",")):
-            continue
-        inside = os.path.relpath(group, root)
-        if inside.split("/")[0] == "..":
-            reason = "This process's control group is outside of what is mounted."
-        elif "ro" in options.split(","):
-            reason = "The control groups are mounted read-only."
-        else:
-            return os.path.normpath(os.path.join(point, inside))
-    raise Unavailable(reason)
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
-
-
-def _enter() -> Place:
-    """Get ready to make groups. Each call is followed by one of `_leave`."""
-    global _users
-    with _lock, contextlib.ExitStack() as opened:
-        try:
-            with open("/proc/self/cgroup") as own, open("/proc/self/mountinfo") as mounts:
-                *paths, unified = locate(own.read(), mounts.read())
-            memory = os.open(paths[0], os.O_RDONLY | os.O_DIRECTORY)
-            opened.callback(os.close, memory)
-            pids = memory
-            if paths[1] != paths[0]:
-                pids = os.open(paths[1], os.O_RDONLY | os.O_DIRECTORY)
-                opened.callback(os.close, pids)
-            place = Place(memory, pids, unified)
-            for folder in place.folders:
-                remove_dead(folder)
-            if unified:
-                _vacate(memory)
-        except OSError as failure:
-            raise Unavailable(f"This process's control group can't be used: {failure.strerror}.") from failure
-        _users += 1
-        opened.pop_all()
-        return place
-
-
-def _leave(place: Place) -> None:
-    global _users
-    with _lock:
-        _users -= 1
-        if _users == 0 and place.unified:
-            _restore(place.memory)
-        place.close()
-
-
-def remove_dead(folder: int) -> None:
-    """Remove the groups whose makers have died."""
-    for name in os.listdir(folder):
-        if (found := _NAME.fullmatch(name)) and int(found[3]) == _namespace():
-            try:
-                dead = _started(int(found[1])) != found[2]
-            except (FileNotFoundError, ProcessLookupError):
-                dead = True
-            if dead:
-                _remove(folder, name, 0.2)
-
-
-def _vacate(folder: int) -> None:
-    """Version 2: let the group of this process pass its controllers on."""
-    if set(_get(folder, "cgroup.subtree_control").split()) >= _NEEDED:
-        return
-    processes = _get(folder, "cgroup.procs").split()
-    if others := [process for process in processes if not _is_ours(int(process))]:
-        raise Unavailable(f"This process's control group holds {len(others)} other processes, which stay where they are.")
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(MAIN, 0o755, dir_fd=folder)
-    try:
-        _move(folder, "", MAIN)
-        _put(folder, "cgroup.subtree_control", "+memory +pids")
-    except OSError:
-        _restore(folder)
-        raise
-
-
-def _restore(folder: int) -> None:
-    """Undo `_vacate`, unless some process still has groups here."""
-    names = os.listdir(folder)
-    if MAIN not in names or any(map(_NAME.fullmatch, names)):
-        return
-    with contextlib.suppress(OSError):
-        _put(folder, "cgroup.subtree_control", "-memory -pids")
-        _move(folder, MAIN, "")
-    _remove(folder, MAIN, REMOVE_S, kill=False)
-
-
-def _move(folder: int, source: str, target: str) -> None:
-    """All processes of one group to another; those that they start meanwhile, too."""
-    for _ in range(10):
-        processes = _get(folder, os.path.join(source, "cgroup.procs")).split()
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                _put(folder, os.path.join(target, "cgroup.procs"), process)
-        if not processes:
-            return
-
-
-def _is_ours(process: int) -> bool:
-    """Whether it is this process or a descendant; one that is out of sight (0) is not."""
-    while process > 1 and process != os.getpid():
-        try:
-            with open(f"/proc/{process}/stat") as file:
-                process = int(file.read().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            return True  # it has ended
-    return process == os.getpid()
-
-
-def _started(process: int) -> str:
-    with open(f"/proc/{process}/stat") as file:
-        return file.read().rpartition(")")[2].split()[19]
-
-
-def _namespace() -> int:
-    return os.stat("/proc/self/ns/pid").st_ino
-
-
-def _open(folder: int, name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CLOEXEC, dir_fd=folder)
-
-
-def _get(folder: int, name: str) -> str:
-    with open(_open(folder, name, os.O_RDONLY)) as file:
-        return file.read()
-
-
-def _put(folder: int, name: str, text: str) -> None:
-    descriptor = _open(folder, name, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
-
-
-def _remove(folder: int, name: str, seconds: float, *, kill: bool = True) -> None:
-    """Remove a group that this package made, as soon as its processes are gone, and not after `seconds`."""
-    if kill:
-        with contextlib.suppress(OSError):  # version 1 has none
-            _put(folder, f"{name}/cgroup.kill", "1")
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            os.rmdir(name, dir_fd=folder)
-            return
-        except OSError as failure:
-            if failure.errno != errno.EBUSY or time.monotonic() > deadline:
-                return
-        time.sleep(0.002)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import cgroup, wire
+from . import cgroup, cgroupfs, wire
 from .limits import Limits
 
 LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup")
@@ -259,7 +259,7 @@ class Worker:
         try:
             with _forking, theirs:
                 self.process = subprocess.Popen(
-                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroup.own_prefix(), *folders))],
+                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroupfs.own_prefix(), *folders))],
                     env=_ENVIRONMENT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -360,6 +360,8 @@ class Worker:
             child.close()
         self._spare, self._asked = [], []
         if self.control is not None:
+            with contextlib.suppress(OSError):
+                self.control.send(b'{"op": "end"}')
             self.control.close()
             self.control = None
         if self.process is not None:

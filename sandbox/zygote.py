@@ -2,12 +2,13 @@
 
 `launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its own, then
 becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its own death takes the
-zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library once, enters a read-only tree, and
-answers requests on a control socket (one JSON message each):
+zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library
+once, enters a read-only tree, and answers requests on a control socket (one JSON message each):
 
     {"op": "spawn", "limits": {...}}, perhaps with descriptors: the doors of a control group (see cgroup.py)
                                        ->  {"id": n} with three descriptors: channel, standard output, standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
+    {"op": "end"}                      ->  the process ends
 
 It never reads anything from a program. When it dies, the kernel kills everything in its pid namespace.
 """
@@ -28,7 +29,7 @@ import sys
 import time
 from typing import Any
 
-from . import cgroup, child, harness, kernel, seccomp, tree
+from . import cgroupfs, child, harness, kernel, seccomp, tree
 from .scratch import Scratch, Scratches
 
 PRELOADED = [
@@ -40,6 +41,7 @@ PRELOADED = [
 _ISOLATED = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
 USER = 1000
 _MANY = 4096
+_ORPHANED = 3
 _SEED = 0  # of the program's `random`, so that the same program gives the same result each time
 
 
@@ -62,18 +64,19 @@ def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> 
         kernel.die_with_parent()
         with socket.socket(fileno=control_descriptor) as control:
             _serve(control, missing, folder)
-        os._exit(0)
+        os._exit(_ORPHANED)
     os.close(control_descriptor)
     poller = select.poll()
     poller.register(guardian, select.POLLIN)
     poller.register(os.pidfd_open(zygote), select.POLLIN)
     ended = [descriptor for descriptor, _ in poller.poll()]
     os.kill(zygote, signal.SIGKILL)
-    os.waitpid(zygote, 0)
+    _, status = os.waitpid(zygote, 0)
     if folder:
         _remove(folder)
-    if guardian in ended:
-        cgroup.tidy(list(map(int, folders)), groups)
+    # A dying parent's end of the control socket closes first.
+    if guardian in ended or os.waitstatus_to_exitcode(status) == _ORPHANED:
+        cgroupfs.tidy(list(map(int, folders)), groups)
     os._exit(0)
 
 
@@ -211,7 +214,7 @@ class Zygote:
         self.used: dict[int, Scratch | str] = {}  # by process: what it may write to
 
     def serve(self) -> None:
-        """Until the parent closes its end of the control socket."""
+        """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
         while True:
             message, doors, _, _ = socket.recv_fds(self.control, 65536, 2)
             if not message:
@@ -219,6 +222,8 @@ class Zygote:
             request = json.loads(message)
             if request["op"] == "spawn":
                 self._spawn(message, request["limits"], doors)
+            elif request["op"] == "end":
+                os._exit(0)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
 
