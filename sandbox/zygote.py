@@ -50,8 +50,12 @@ def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> 
 
     groups: how the names of the parent's control groups begin.  folders: descriptors of where they are.
     """
-    guardian = os.pidfd_open(parent)
+    places = list(map(int, folders))
+    guardian = -1
+    with contextlib.suppress(ProcessLookupError):
+        guardian = os.pidfd_open(parent)
     if os.getppid() != parent:
+        cgroupfs.tidy(places, groups)
         os._exit(1)
     missing: dict[str, str] = {}
     _leave_namespaces(missing)
@@ -59,7 +63,7 @@ def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> 
     zygote = os.fork()
     if zygote == 0:
         os.close(guardian)
-        for descriptor in map(int, folders):
+        for descriptor in places:
             os.close(descriptor)  # nothing that serves programs holds them
         kernel.die_with_parent()
         with socket.socket(fileno=control_descriptor) as control:
@@ -76,7 +80,7 @@ def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> 
         _remove(folder)
     # A dying parent's end of the control socket closes first.
     if guardian in ended or os.waitstatus_to_exitcode(status) == _ORPHANED:
-        cgroupfs.tidy(list(map(int, folders)), groups)
+        cgroupfs.tidy(places, groups)
     os._exit(0)
 
 
