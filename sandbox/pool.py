@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import session
+from .channel import Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
 from .session import Policy
-from .worker import REQUIRED, Broken, SandboxUnavailable, Worker
+from .worker import REQUIRED, SandboxUnavailable, Worker
 
 log = logging.getLogger(__name__)
 _ATTEMPTS = 2

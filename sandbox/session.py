@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from . import wire
+from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
-from .worker import LAYERS, Child, Expired, Flooded, Forged, Gone, Usage, Worker
+from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
 _MAX_TEXT = 1000
