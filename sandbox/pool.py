@@ -30,8 +30,8 @@ MENDS = {
     "privileges": "Give the process CAP_SETUID and CAP_SETGID, or run as an ordinary user.",
     "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules (boot parameter lsm=landlock,...).",
     "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64.",
-    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... "
-    "In a container, mount /sys/fs/cgroup to be written to.",
+    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
+    "--user). In a container, mount /sys/fs/cgroup to be written to.",
 }
 
 

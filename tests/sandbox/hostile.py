@@ -142,11 +142,10 @@ ESCAPES = [
     escape("open a file by handle", "sys_(304, -100, ctypes.create_string_buffer(64), 0)"),
     escape("pin itself to a processor", "os.sched_setaffinity(0, {0})"),
     escape("leave its control group by the machine's files", """
-        import itertools
-        for place in itertools.product(('', 'memory', 'pids', 'unified'), ('cgroup.procs', 'tasks')):
-            try: descriptor = os.open(os.path.join('/sys/fs/cgroup', *place), os.O_WRONLY)
-            except OSError: continue
-            os.write(descriptor, b'0'); return
+        for folder, _, names in [*os.walk('/sys/fs/cgroup'), ('/sys/fs/cgroup', [], ['cgroup.procs'])]:
+            for name in {'cgroup.procs', 'tasks'} & {*names}:
+                try: os.open(os.path.join(folder, name), os.O_WRONLY); return
+                except OSError: pass
         raise OSError('refused')"""),
     escape("leave its control group by a descriptor, or a folder above one", """
         for fd in range(1024):
