@@ -94,7 +94,7 @@ def _folder(group: str, controller: str, mountinfo: str) -> str:
     for line in mountinfo.splitlines():
         head, _, tail = line.partition(" - ")
         root, point, options = (_unescaped(part) for part in head.split()[3:6])
-        kind, _, states = tail.split()[:3]
+        kind, *_, states = tail.split()  # between them what was mounted, which may be empty
         if kind != ("cgroup" if controller else "cgroup2") or (controller and controller not in states.split(",")):
             continue
         inside = os.path.relpath(group, root)
