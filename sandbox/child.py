@@ -37,12 +37,12 @@ class Lockdown:
     missing: dict[str, str]
     ready: bytes
 
-    def apply(self, user: int | None, rules: int | None) -> bytes:
+    def apply(self, user: int | None, rules: int | None, failed: dict[str, str]) -> bytes:
         """Returns the frame that names what is missing now.
 
         user: numeric user and group to become; None where only one is mapped.  rules: descriptor of the Landlock ruleset.
+        failed: what has failed before, and is missing too.
         """
-        failed: dict[str, str] = {}
         steps: list[tuple[str, Callable[[], None]]] = [
             ("rlimits", self._limit_resources),
             ("privileges", lambda: _give_up_privileges(user)),
@@ -118,20 +118,23 @@ def run(
     namespace: int | None,
     user: int | None,
     rules: int | None,
+    doors: list[int],
     descriptors: tuple[int, int, int],
 ) -> NoReturn:
     """Lock this process down, say so, and serve one program until the parent has enough.
 
-    namespace: descriptor of the mount namespace in which `scratch` is.  descriptors: channel, output, errors.
+    namespace: descriptor of the mount namespace in which `scratch` is.  doors: of the control group.
+    descriptors: channel, output, errors; no other stays open.
     """
     try:
+        failed = _join(doors)
         kernel.die_with_parent()
         os.setsid()
         if namespace is not None:
             kernel.setns(namespace, kernel.CLONE_NEWNS)
         os.chdir(scratch)
         kept = _descriptors(descriptors, rules)
-        frame = lockdown.apply(user, kept)
+        frame = lockdown.apply(user, kept, failed)
         gc.enable()
         os.write(_CHANNEL, frame)
         harness.Harness(_CHANNEL).serve()
@@ -139,6 +142,16 @@ def run(
         with contextlib.suppress(OSError):
             os.write(2, f"{type(failure).__name__}: {failure}\n".encode())
     os._exit(70)
+
+
+def _join(doors: list[int]) -> dict[str, str]:
+    """Enter the control group, first of all, so that it counts every page this process makes its own."""
+    try:
+        for door in doors:
+            os.write(door, b"0")
+    except OSError as failure:
+        return {"cgroup": f"The program's process can't enter its control group: {failure.strerror}."}
+    return {}
 
 
 def _descriptors(descriptors: tuple[int, int, int], rules: int | None) -> int | None:

@@ -15,6 +15,7 @@ _WHAT = {
     "privileges": "a user of its own or no capabilities, no new privileges, dies with its parent",
     "landlock": "the kernel refuses files outside the tree, TCP, and signals to outside",
     "seccomp": "an allow-list of system calls",
+    "cgroup": "limits on a program's memory and threads altogether, files in its scratch and the kernel's share included",
 }
 
 

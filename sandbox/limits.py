@@ -14,7 +14,8 @@ class Limits:
 
     wall_s: seconds from sending the program to the end of its last test; the parent kills it then.
     cpu_s: seconds of processor time over all its threads; the kernel kills it then (whole seconds, rounded up).
-    memory: bytes of address space beyond the interpreter's own.
+    memory: bytes of address space beyond the interpreter's own. In a control group, all that the program takes, files and
+        the kernel's share included, is limited to memory + scratch and a margin.
     scratch: bytes of files in /tmp, the one writable place.  files: number of files there.
     output: bytes of standard output and of standard error, each; a run that writes more is ended.
     result: bytes of all claimed outputs of a run together, in the encoding of `wire`.

@@ -13,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import session
+from .channel import Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
 from .session import Policy
-from .worker import REQUIRED, Broken, SandboxUnavailable, Worker
+from .worker import REQUIRED, SandboxUnavailable, Worker
 
 log = logging.getLogger(__name__)
 _ATTEMPTS = 2
@@ -29,6 +30,8 @@ MENDS = {
     "privileges": "Give the process CAP_SETUID and CAP_SETGID, or run as an ordinary user.",
     "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules (boot parameter lsm=landlock,...).",
     "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64.",
+    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
+    "--user). In a container, mount /sys/fs/cgroup to be written to.",
 }
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from . import wire
-from .limits import Limits
+from .channel import Child, Expired, Flooded, Forged, Gone
+from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
-from .worker import LAYERS, Child, Expired, Flooded, Forged, Gone, Usage, Worker
+from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
 _MAX_TEXT = 1000
@@ -100,6 +101,8 @@ def _explain_crash(run: Run, usage: Usage) -> None:
         run.reason += f" It exited with status {run.exit_code}."
     elif usage.cpu_s >= run.limits.cpu_s or os.WTERMSIG(status) == signal.SIGXCPU:
         run.end(Status.TIMEOUT, f"The program used more than {run.limits.cpu_s:g} s of processor time.")
+    elif usage.out_of_memory:
+        run.reason += f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
     else:
         run.reason += f" It was ended by signal {signal.Signals(os.WTERMSIG(status)).name}."
 

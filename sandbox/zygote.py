@@ -2,11 +2,13 @@
 
 `launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its own, then
 becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its own death takes the
-zygote along. The *zygote*, process 1 of a pid namespace, imports the standard library once, enters a read-only tree, and
-answers requests on a control socket (one JSON message each):
+zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library
+once, enters a read-only tree, and answers requests on a control socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}}   ->  {"id": n} with three descriptors: channel, standard output, standard error
+    {"op": "spawn", "limits": {...}}, perhaps with descriptors: the doors of a control group (see cgroup.py)
+                                       ->  {"id": n} with three descriptors: channel, standard output, standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
+    {"op": "end"}                      ->  the process ends
 
 It never reads anything from a program. When it dies, the kernel kills everything in its pid namespace.
 """
@@ -27,7 +29,7 @@ import sys
 import time
 from typing import Any
 
-from . import child, harness, kernel, seccomp, tree
+from . import cgroupfs, child, harness, kernel, seccomp, tree
 from .scratch import Scratch, Scratches
 
 PRELOADED = [
@@ -39,13 +41,21 @@ PRELOADED = [
 _ISOLATED = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
 USER = 1000
 _MANY = 4096
+_ORPHANED = 3
 _SEED = 0  # of the program's `random`, so that the same program gives the same result each time
 
 
-def launch(control_descriptor: int, parent: int) -> None:
-    """Never returns."""
-    guardian = os.pidfd_open(parent)
+def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> None:
+    """Never returns.
+
+    groups: how the names of the parent's control groups begin.  folders: descriptors of where they are.
+    """
+    places = list(map(int, folders))
+    guardian = -1
+    with contextlib.suppress(ProcessLookupError):
+        guardian = os.pidfd_open(parent)
     if os.getppid() != parent:
+        cgroupfs.tidy(places, groups)
         os._exit(1)
     missing: dict[str, str] = {}
     _leave_namespaces(missing)
@@ -53,19 +63,24 @@ def launch(control_descriptor: int, parent: int) -> None:
     zygote = os.fork()
     if zygote == 0:
         os.close(guardian)
+        for descriptor in places:
+            os.close(descriptor)  # nothing that serves programs holds them
         kernel.die_with_parent()
         with socket.socket(fileno=control_descriptor) as control:
             _serve(control, missing, folder)
-        os._exit(0)
+        os._exit(_ORPHANED)
     os.close(control_descriptor)
     poller = select.poll()
     poller.register(guardian, select.POLLIN)
     poller.register(os.pidfd_open(zygote), select.POLLIN)
-    poller.poll()
+    ended = [descriptor for descriptor, _ in poller.poll()]
+    os.kill(zygote, signal.SIGKILL)
+    _, status = os.waitpid(zygote, 0)
     if folder:
-        os.kill(zygote, signal.SIGKILL)
-        os.waitpid(zygote, 0)
         _remove(folder)
+    # A dying parent's end of the control socket closes first.
+    if guardian in ended or os.waitstatus_to_exitcode(status) == _ORPHANED:
+        cgroupfs.tidy(places, groups)
     os._exit(0)
 
 
@@ -116,7 +131,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     _preload(config)
     own_users = os.getuid() == 0 and all(_mapped(kind, config["first_user"]) for kind in ("uid", "gid"))
     with open("/proc/self/statm") as file:
-        base_memory = int(file.read().split()[0]) * resource.getpagesize()
+        base_memory, resident = (int(pages) * resource.getpagesize() for pages in file.read().split()[:2])
     if namespaces is None:
         missing["root"] = "It needs the namespaces."
     else:
@@ -136,7 +151,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     gc.collect()
     gc.disable()
     gc.freeze()
-    control.send(json.dumps({"missing": missing}).encode())
+    control.send(json.dumps({"missing": missing, "memory": resident}).encode())
     Zygote(control, namespaces, missing, base_memory, program, config, own_users, folder).serve()
 
 
@@ -203,15 +218,20 @@ class Zygote:
         self.used: dict[int, Scratch | str] = {}  # by process: what it may write to
 
     def serve(self) -> None:
-        """Until the parent closes its end of the control socket."""
-        while message := self.control.recv(65536):
+        """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
+        while True:
+            message, doors, _, _ = socket.recv_fds(self.control, 65536, 2)
+            if not message:
+                return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"])
+                self._spawn(message, request["limits"], doors)
+            elif request["op"] == "end":
+                os._exit(0)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
 
-    def _spawn(self, message: bytes, limits: dict[str, Any]) -> None:
+    def _spawn(self, message: bytes, limits: dict[str, Any], doors: list[int]) -> None:
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe()
         errors, errors_end = os.pipe()
@@ -236,12 +256,12 @@ class Zygote:
             kernel.unshare(kernel.CLONE_NEWPID)
         process = kernel.fork()
         if process == 0:
-            child.run(lockdown, path, namespace, user, rules, (theirs.fileno(), output_end, errors_end))
+            child.run(lockdown, path, namespace, user, rules, doors, (theirs.fileno(), output_end, errors_end))
         self.used[process] = scratch
         socket.send_fds(self.control, [b'{"id": %d}' % process], [ours.fileno(), output, errors])
         ours.close()
         theirs.close()
-        for descriptor in (output, output_end, errors, errors_end):
+        for descriptor in (output, output_end, errors, errors_end, *doors):
             os.close(descriptor)
         if isinstance(scratch, str) and rules is not None:
             os.close(rules)

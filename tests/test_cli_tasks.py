@@ -121,13 +121,14 @@ def test_listing_imports_nothing_heavy():
 
 
 FIXTURES = Path(__file__).parent / "fixtures"
+NO_LANDLOCK = {"landlock": "the kernel has no Landlock", "cgroup": "none can be made"}
 PLUS = ("humaneval_plus", "--data", str(FIXTURES / "humaneval_plus.jsonl"))
 
 
 @pytest.fixture
 def no_landlock(monkeypatch):
     """As on a kernel without Landlock: pools find it missing, and no earlier pool is at hand."""
-    monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: {"landlock": "the kernel has no Landlock"})
+    monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: NO_LANDLOCK)
     monkeypatch.setattr(pool, "_shared", {})
     monkeypatch.setenv(ALLOW_WEAK, "0")
     yield

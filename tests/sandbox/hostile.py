@@ -141,6 +141,22 @@ ESCAPES = [
     escape("make its pipe signal another process", "import fcntl; fcntl.fcntl(0, 8, CANARY_PID)"),
     escape("open a file by handle", "sys_(304, -100, ctypes.create_string_buffer(64), 0)"),
     escape("pin itself to a processor", "os.sched_setaffinity(0, {0})"),
+    escape("leave its control group by the machine's files", """
+        for folder, _, names in [*os.walk('/sys/fs/cgroup'), ('/sys/fs/cgroup', [], ['cgroup.procs'])]:
+            for name in {'cgroup.procs', 'tasks'} & {*names}:
+                try: os.open(os.path.join(folder, name), os.O_WRONLY); return
+                except OSError: pass
+        raise OSError('refused')"""),
+    escape("leave its control group by a descriptor, or a folder above one", """
+        for fd in range(1024):
+            for name in ('cgroup.procs', 'tasks', '../cgroup.procs', '../tasks', 'memory.max', 'memory.limit_in_bytes'):
+                try: os.open(name, os.O_WRONLY, dir_fd=fd); return
+                except OSError: pass
+        raise OSError('refused')"""),
+    escape("mount the control groups", """
+        os.mkdir('/tmp/m')
+        assert libc.mount(b'c', b'/tmp/m', b'cgroup2', 0, b'') == 0 or libc.mount(b'c', b'/tmp/m', b'cgroup', 0, b'pids') == 0"""),
+    escape("make a namespace of control groups", "assert libc.unshare(0x02000000) == 0"),
     escape("raise its priority", "os.setpriority(os.PRIO_PROCESS, 0, -5)"),
 ]  # fmt: skip
 

@@ -40,30 +40,14 @@ def test_the_judge_itself_can_find_a_breach(pool, canaries):
     canaries.file.write_text("sings")
 
 
-STARTS_AGAIN = "import subprocess, sys; sys.exit(sys.version_info < (3, 11) or subprocess.call([sys.executable, '-c', '']))"
-
-
-def python_of_everyone() -> str | None:
-    """A Python that an ordinary user can start; the interpreter of a test run by root may lie in root's home."""
-    for path in [sys.executable, *(f"/usr/bin/python3{minor}" for minor in ("", ".13", ".12", ".11"))]:
-        command = [*as_nobody(), path, "-c", STARTS_AGAIN]
-        if shutil.which(path) and subprocess.run(command, capture_output=True).returncode == 0:
-            return path
-    return None
-
-
-def as_nobody() -> list[str]:
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
-
-
 def run_as_nobody(every: int) -> subprocess.CompletedProcess[str]:
     if os.getuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed, by which this test becomes an ordinary user")
-    python = python_of_everyone()
+    python = CANARIES.python_of_everyone()
     if python is None:
         pytest.skip("an ordinary user can start no Python 3.11 or newer here")
     script = Path(__file__).with_name("canaries.py")
-    command = [*as_nobody(), python, str(script), str(ROOT), str(every)]
+    command = [*CANARIES.as_nobody(), python, str(script), str(ROOT), str(every)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120 + 600 // every)
 
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, layers, seccomp
+from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, layers, seccomp
 
 DOUBLE = "def f(x):\n    return 2 * x"
 LOOP = "def f(x):\n    while True: pass"
@@ -109,6 +109,16 @@ def test_a_zygote_that_is_killed_is_replaced():
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
 
 
+def test_a_sandbox_that_nobody_needed_for_a_while_is_used_as_it_is(monkeypatch):
+    monkeypatch.setattr(channel, "SPAWN_S", 0.5)
+    with SandboxPool(1) as pool:
+        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
+        before = descendants(os.getpid())
+        time.sleep(0.6)
+        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
+        assert len(before & descendants(os.getpid())) >= 2, "its zygote was started anew"
+
+
 def test_a_sandbox_outlives_the_thread_that_made_it():
     with SandboxPool(1) as pool:
         thread = threading.Thread(target=lambda: pool.run_tests(DOUBLE, "f", [Call((1,))]))
@@ -138,7 +148,7 @@ def test_without_a_required_layer_nothing_is_run(monkeypatch):
 
 def test_layers_are_plain_data_with_a_mend_for_each_missing_one():
     found = layers()
-    assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
+    assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup"]
     assert all(layer.active != bool(layer.mend) for layer in found)
 
 

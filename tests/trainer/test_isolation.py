@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import ALLOW_WEAK, SandboxPool, pool
+from palaestra.sandbox import ALLOW_WEAK, SandboxPool, layers, pool
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.config import TrainConfig
@@ -13,6 +13,8 @@ from palaestra.trainer.run import resume, train
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
+LAYERS += [layer.name for layer in layers() if layer.active and layer.name == "cgroup"]  # where this user may make one
+NO_SECCOMP = {"seccomp": "not in this kernel", "cgroup": "none can be made"}
 TASK = """
 from palaestra.tasks import Problem, task
 from palaestra.verifiers import Rubric, code
@@ -54,14 +56,14 @@ def test_a_run_names_its_layers_and_keeps_them(warm_model: Path, tmp_path: Path,
 
 
 def test_no_run_starts_below_the_required_layers(warm_model: Path, tmp_path: Path, task_file: str, monkeypatch):
-    monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: {"seccomp": "not in this kernel"})
+    monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: NO_SECCOMP)
     config = replace(SMALL, task=task_file, model=str(warm_model), out=str(tmp_path / "run"))
     with pytest.raises(UserError, match=r"not in this kernel.*--allow-weak-sandbox"):
         train(config)
     assert not (tmp_path / "run").exists()
     train(replace(config, allow_weak_sandbox=True), say=lambda _line: None)
     kept = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert kept["sandbox_layers"] == [name for name in LAYERS if name != "seccomp"]
+    assert kept["sandbox_layers"] == ["namespaces", "root", "rlimits", "privileges", "landlock"]
     assert kept["allow_weak_sandbox"] is True
 
 
