@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TOKENS = 4096  # in a micro-batch where nothing else is asked for
+TOKENS = 2048  # in a micro-batch where nothing else is asked for
 
 
 @dataclass(frozen=True)

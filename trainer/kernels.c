@@ -218,80 +218,85 @@ static inline void turn_back(const float *x, const float *gain, const float *cos
 
 /* ---- one step of decoding ---- */
 
-/* Keys and values of one key head: keys in blocks of W positions, E x W each; values S x E. Positions first .. last count. */
+/* The new tokens. qkv_UO: for each key head of a row its queries, its key, its value. cosine, sine: of row u from u * angle_step
+   on. gain_KJ1E: of the queries and the key of each key head. eps < 0: no norm. */
 typedef struct {
-    const float *keys, *values;
-    num first, last;
-} stretch;
+    const float *qkv, *cosine, *sine, *gain;
+    num angle_step, heads, queries, size;
+    float eps;
+} step;
 
-/* The whole vectors of positions that hold a stretch begin at `base`, and there are `span` of them. */
-static inline num base(stretch t) { return t.first / W * W; }
-static inline num span(stretch t) { return up(t.last + 1) - base(t); }
-
-/* Scores of all queries over a stretch; what does not count is far below any score. */
-static void score(stretch t, const float *asked_JE, num queries, num size, float *scores, num lds) {
-    num s = 0, all = span(t);
-    const float *keys = t.keys + base(t) * size;
-    for (; s + 2 * W <= all; s += 2 * W) stripe(2, queries, size, asked_JE, size, 1, keys + s * size, W, W * size, scores + s, lds, 0);
-    if (s < all) stripe(1, queries, size, asked_JE, size, 1, keys + s * size, W, W, scores + s, lds, 0);
-    for (num j = 0; j < queries; j++) {
-        for (s = 0; s < t.first - base(t); s++) scores[j * lds + s] = -1e30f;
-        for (s = t.last + 1 - base(t); s < all; s++) scores[j * lds + s] = -1e30f;
+/* Rotated queries of one key head of one row, and its new key and value written to where they stay. */
+static void ask(const step *t, num u, num k, float *asked_JE, float *key, float *value) {
+    num n = u * t->heads + k, size = t->size;
+    const float *from = t->qkv + n * (t->queries + 2) * size, *gain = t->gain + k * (t->queries + 1) * size;
+    const float *cosine = t->cosine + u * t->angle_step, *sine = t->sine + u * t->angle_step;
+    float turned[size];
+    for (num j = 0; j <= t->queries; j++) {
+        const float *x = from + j * size;
+        turn(x, t->eps < 0 ? 1 : inverse_rms(x, size, t->eps), gain + j * size, cosine, sine,
+             j < t->queries ? asked_JE + j * size : turned, size);
     }
+    for (num e = 0; e < size; e++) key[e * W] = turned[e];
+    memcpy(value, from + (t->queries + 1) * size, (size_t)size * sizeof(float));
 }
 
-/* The cache lies beyond what is near the core; what the next key head needs is asked for while this one is computed. */
-static inline void call_for(const float *from, num count) {
-    for (num i = 0; i < count; i += W) __builtin_prefetch(from + i, 0, 3);
+/* Scores of a head's queries over `blocks` blocks of keys, `apart` floats from one to the next. */
+static inline void score(const float *asked_JE, num queries, num size, const float *keys, num blocks, num apart, float *scores, num lds) {
+    num i = 0;
+    for (; i + 2 <= blocks; i += 2) stripe(2, queries, size, asked_JE, size, 1, keys + i * apart, W, apart, scores + i * W, lds, 0);
+    if (i < blocks) stripe(1, queries, size, asked_JE, size, 1, keys + i * apart, W, W, scores + i * W, lds, 0);
 }
 
-/* Attention of one new token a row, over its prompt and over what it has drawn since.
+#define TOGETHER 16 /* rows whose cache is read in one pass */
 
-   qkv_UO: for each key head its queries, its key, its value. cosine, sine: of row u from u * angle_step on. gain_KJ1E: of the
-   queries and the key of each key head. prompt_keys, prompt_values: P prompts of `prompt` positions, the keys' filled up to
-   whole blocks; starts_P: the first that counts. owners_U: each row's prompt. keys, values: the rows' own, of `capacity`
-   positions (a multiple of W), of which `used` are there; this token's are written behind. eps < 0: no norm. out_UHE. */
+/* Attention of one new token a row, over its prompt and over what it has drawn since (`used` positions and this one). out_UHE.
+
+   Blocks of keys are E x W, of values W x E. A prompt's lie one after the other for each key head; its positions starts_P ..
+   prompt - 1 count. owners_U: each row's prompt. Blocks that rows have drawn lie by place, then row (`capacity` of them), then
+   key head, so that a pass over rows reads memory in its order: a cache is larger than what is near the core. */
 void decode_attention(const float *qkv, const float *cosine, const float *sine, num angle_step, const float *gain,
                       const float *prompt_keys, const float *prompt_values, const num *starts, const num *owners, num prompt,
                       float *keys, float *values, num capacity, num used, float *out, num rows, num heads, num queries, num size,
                       float eps, int threads) {
+    num prompt_blocks = up(prompt) / W, blocks = used / W + 1, block = W * size, apart = capacity * heads * block;
+    step t = {qkv, cosine, sine, gain, angle_step, heads, queries, size, eps};
+    num width = (prompt_blocks + blocks) * W, begin = prompt_blocks * W, per_head = queries * width;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        num width = up(prompt) + up(used + 1);
-        float *turned = floats((queries + 1) * size), *scores = floats(queries * width);
+        float *asked = floats(TOGETHER * heads * queries * size), *scores = floats(TOGETHER * heads * per_head);
 #pragma omp for
-        for (num n = 0; n < rows * heads; n++) {
-            num u = n / heads, k = n % heads, shared = owners[u] * heads + k;
-            const float *from = qkv + n * (queries + 2) * size;
-            for (num j = 0; j <= queries; j++) {
-                const float *x = from + j * size;
-                turn(x, eps < 0 ? 1 : inverse_rms(x, size, eps), gain + (k * (queries + 1) + j) * size, cosine + u * angle_step,
-                     sine + u * angle_step, turned + j * size, size);
+        for (num first = 0; first < rows; first += TOGETHER) {
+            num last = first + TOGETHER < rows ? first + TOGETHER : rows, from = first * heads, to = last * heads;
+            for (num n = from; n < to; n++) {
+                num at = n * block + used / W * apart, owner = owners[n / heads] * heads + n % heads;
+                float *mine = asked + (n - from) * queries * size;
+                ask(&t, n / heads, n % heads, mine, keys + at + used % W, values + at + used % W * size);
+                score(mine, queries, size, prompt_keys + owner * prompt_blocks * block, prompt_blocks, block, scores + (n - from) * per_head, width);
             }
-            float *row_keys = keys + n * capacity * size, *row_values = values + n * capacity * size;
-            float *key = row_keys + used / W * W * size + used % W;
-            for (num e = 0; e < size; e++) key[e * W] = turned[queries * size + e];
-            memcpy(row_values + used * size, from + (queries + 1) * size, (size_t)size * sizeof(float));
-            const stretch parts[2] = {
-                {prompt_keys + shared * up(prompt) * size, prompt_values + shared * prompt * size, starts[owners[u]], prompt - 1},
-                {row_keys, row_values, 0, used}};
-            num begin = span(parts[0]);
-            score(parts[0], turned, queries, size, scores, width);
-            score(parts[1], turned, queries, size, scores + begin, width);
-            float *to = out + n * queries * size;
-            call_for(row_keys + capacity * size, up(used + 1) * size);
-            for (num j = 0; j < queries; j++) {
-                float top, *row = scores + j * width, scale = 1 / exponentials(row, begin + span(parts[1]), &top);
-                for (num s = 0; s < begin + span(parts[1]); s += W) *(vec *)(row + s) *= scale;
+            for (num i = 0; i < blocks; i += 2)
+                for (num n = from; n < to; n++)
+                    score(asked + (n - from) * queries * size, queries, size, keys + n * block + i * apart,
+                          blocks - i < 2 ? blocks - i : 2, apart, scores + (n - from) * per_head + begin + i * W, width);
+            for (num n = from; n < to; n++) {
+                num start = starts[owners[n / heads]], owner = owners[n / heads] * heads + n % heads;
+                for (num j = 0; j < queries; j++) {
+                    float top, *row = scores + (n - from) * per_head + j * width;
+                    for (num s = 0; s < start; s++) row[s] = -1e30f;
+                    for (num s = prompt; s < begin; s++) row[s] = -1e30f;
+                    for (num s = begin + used + 1; s < width; s++) row[s] = -1e30f;
+                    float scale = 1 / exponentials(row, width, &top);
+                    for (num s = 0; s < width; s += W) *(vec *)(row + s) *= scale;
+                }
+                product(queries, size, prompt - start, scores + (n - from) * per_head + start, width, 1,
+                        prompt_values + owner * prompt_blocks * block + start * size, size, out + n * queries * size, size, 0);
             }
-            call_for(row_values + capacity * size, (used + 1) * size);
-            for (int i = 0; i < 2; i++) {
-                stretch t = parts[i];
-                product(queries, size, t.last + 1 - t.first, scores + i * begin + t.first - base(t), width, 1,
-                        t.values + t.first * size, size, to, size, i);
-            }
+            for (num i = 0; i < blocks; i++)
+                for (num n = from; n < to; n++)
+                    product(queries, size, used + 1 - i * W < W ? used + 1 - i * W : W, scores + (n - from) * per_head + begin + i * W,
+                            width, 1, values + n * block + i * apart, size, out + n * queries * size, size, 1);
         }
-        free(turned), free(scores);
+        free(asked), free(scores);
     }
 }
 

@@ -128,7 +128,7 @@ def test_the_probe_finds_what_the_config_does_not_tell():
 def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
     """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved, not cut."""
     model = made(*SERVED[name])
-    sampling, widths = Sampling(max_new_tokens=210), []
+    sampling, widths, read_by_graph = Sampling(max_new_tokens=210), [], []
 
     class Fixed(FastDecoding):
         def __init__(self, *args, **options):
@@ -137,6 +137,8 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
         def advance(self, parents_U, tokens_U):
             place_U = super().advance(parents_U, tokens_U)
             widths.append((self.width, len(tokens_U)))
+            read = (self.tokens_U, self.positions_U, self.cache.bias_U1S, self.cache.slot, *self.cache.cache_L)
+            read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
             return place_U
 
     plain = Sampler(model, TOKENIZER).sample(requests_of(), sampling)
@@ -148,6 +150,9 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
     assert widths[0] == (36, len([c for group in fixed for c in group if len(c.ids) > 1]))
     assert {width for width, _ in widths} >= {36, 18}, "rows were to end until the batch is halved"
     assert all(width >= rows for width, rows in widths)
+    assert len({rows for width, rows in widths if width == 36}) > 3, "rows were to end while the width stays"
+    for one, other in itertools.pairwise(read_by_graph):
+        assert one[:2] != other[:2] or one[2] == other[2], "a captured graph would go on reading the old place"
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():

@@ -40,7 +40,7 @@ class GeneralDecoding:
         self.model = model
         device = next(model.parameters()).device
         lengths = [len(prompt) for prompt in prompts]
-        width = max(lengths)
+        self.width = width = max(lengths)
         ids_PS = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
         self.cache = DynamicCache(config=model.config)
         extra, self.mask_US = {}, None
@@ -52,6 +52,10 @@ class GeneralDecoding:
         self.logits_UV = output.logits[:, -1]
         self.rows_U = torch.arange(len(prompts), device=device)  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
+
+    def layers(self) -> list[Any]:
+        """The cache's layers: `keys` and `values`, P x K x S x E."""
+        return list(self.cache.layers)
 
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         if parents_U is not None:

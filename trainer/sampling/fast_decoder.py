@@ -15,18 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .. import kernels
+from .caches import BlockCache, RowCache, moved
 from .decoding import GeneralDecoding
 from .dense import DenseWeights, misfit
 from .fast_step import kernel_step, torch_step
 
-BLOCK = (
-    16  # positions; keys are kept in blocks of so many where the kernels are at work, and the cache is a whole number of them
-)
-BUCKET = 64  # positions by which the cache grows at least
-GROWTH = 1.5
 PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 
 
@@ -44,54 +39,24 @@ class FastDecoding:
         """limit: tokens that a completion may have."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
         device = weights.embedding_VD.device
-        self.by_kernels = not self.fixed and kernels.served(device, weights.dtype, weights.head_size)
         start = GeneralDecoding(model, prompts, samples)
-        self.start_R = start.start_R
-        rows_U = self.start_R if self.fixed else start.rows_U
+        rows_U, self.start_R = start.rows_U, start.start_R
         if self.fixed:
-            self.start_R = torch.arange(len(rows_U), device=device)
+            rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=device)
         self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
-        self.used = max(map(len, prompts))  # positions of the cache that hold something
-        self.most = self.used + limit
         self.logits_UV = start.logits_UV[rows_U]
-        ragged = start.mask_US is not None
-        self.positions_U = start.positions_U[rows_U] if ragged or self.fixed else start.positions_U[:1]
-        self.slot = torch.tensor([self.used], device=device)
-        # The kernels read the prompts where they are, and the rows' cache holds only what has been drawn; torch copies them.
-        self.prompt = self.used if self.by_kernels else 0
-        self.starts_P, self.owners_U = self.used - start.positions_U, start.rows_U
-        self.prompts_L: list[tuple[Tensor, Tensor]] = []
-        self.capacity = whole_blocks(min(self.most, self.used + 2 * BUCKET) - self.prompt)
-        self.bias_U1S: Tensor | None = None  # the same as a mask, where torch is at work
-        if (ragged and not self.by_kernels) or self.fixed:
-            seen_PS = start.mask_US if start.mask_US is not None else torch.ones(len(prompts), self.used, device=device)
-            self.bias_U1S = torch.full((self.rows, 1, self.capacity), float("-inf") if self.fixed else 0.0, device=device)
-            self.bias_U1S[:, 0, : self.used] = torch.where(seen_PS[rows_U].bool(), 0.0, float("-inf"))
-            self.bias_U1S = self.bias_U1S.to(weights.dtype)
-        self.cache_L: list[Tensor] = []  # of shape 2, rows, K, S, E: keys and values
-        layers: list[Any] = list(start.cache.layers)
-        for layer in layers:
-            cache = self._empty(len(self.start_R))
-            if self.by_kernels:
-                self.prompts_L.append((in_blocks(layer.keys), layer.values.contiguous()))
-            else:
-                cache[0, : self.rows, :, : self.used] = layer.keys[rows_U]
-                cache[1, : self.rows, :, : self.used] = layer.values[rows_U]
-            self.cache_L.append(cache)
-            layer.keys = layer.values = None  # the prompts' own cache is not needed any more
-        self.cos_SE, self.sin_SE = rotations(model, self.most, device)
+        self.positions_U = start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
+        self.cos_SE, self.sin_SE = rotations(model, start.width + limit, device)
+        self.cache: RowCache | BlockCache
+        if not self.fixed and kernels.served(device, weights.dtype, weights.head_size):
+            self.cache = BlockCache(start, weights, limit)
+        else:
+            self.cache = RowCache(start, weights, rows_U, limit, fixed=self.fixed)
         self._rebuild()
 
-    def _empty(self, rows: int) -> Tensor:
-        weights = self.weights
-        shape = (2, rows, weights.key_heads, self.capacity, weights.head_size)
-        make = torch.zeros if self.fixed else torch.empty  # what is masked must be finite: 0 * nan is nan
-        return make(shape, dtype=weights.dtype, device=weights.embedding_VD.device)
-
     def _rebuild(self) -> None:
-        """Buffers and views for the rows that are computed now; after every change of their number or of the capacity."""
+        """Buffers for the rows that are computed now; after every change of their number or of the cache."""
         w, n = self.weights, self.width
-        self.views_L = [(cache[0, :n].flatten(0, 1), cache[1, :n].flatten(0, 1)) for cache in self.cache_L]
         device, layer = w.embedding_VD.device, w.layers[0]
         inner = len(layer.down_FD)
 
@@ -120,13 +85,7 @@ class FastDecoding:
         width = self.width if self.fixed else count
         while self.fixed and width >= 2 * count and width > 1:
             width = -(-width // 2)
-        held = self._held()
-        for cache in self.cache_L:
-            cache[:, targets, :, :held] = cache[:, sources, :, :held]
-        if self.by_kernels:
-            self.owners_U = moved(self.owners_U, targets, sources, width)
-        if self.bias_U1S is not None:
-            self.bias_U1S = moved(self.bias_U1S, targets, sources, width)
+        self.cache.move(targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
             self.positions_U = moved(self.positions_U, targets, sources, width)
         self.rows = count
@@ -138,8 +97,8 @@ class FastDecoding:
     @torch.inference_mode()
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         place_U = None if parents_U is None else self._go_on_with(parents_U)
-        if self.used - self.prompt == self.capacity:
-            self._grow()
+        if self.cache.make_room():
+            self.graph = None
         if place_U is None:
             self.tokens_U[: self.rows] = tokens_U
         else:
@@ -156,50 +115,18 @@ class FastDecoding:
         else:
             self._step()
             self._settle()
-        self.used += 1
         self.logits_UV = self.out_UV[: self.rows]
         return place_U
 
-    def _held(self) -> int:
-        """Positions of the cache that hold something: whole blocks of them where keys lie so."""
-        return whole_blocks(self.used - self.prompt) if self.by_kernels else self.used
-
     def _step(self) -> None:
-        kernel_step(self) if self.by_kernels else torch_step(self)
+        if isinstance(self.cache, BlockCache):
+            kernel_step(self, self.cache)
+        else:
+            torch_step(self, self.cache)
 
     def _settle(self) -> None:
         self.positions_U += 1
-        self.slot += 1
-
-    def _grow(self) -> None:
-        """A longer cache for the rows that are still computed."""
-        held = self._held()
-        longer = max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET)
-        self.capacity = whole_blocks(min(self.most, longer) - self.prompt)
-        for index, old in enumerate(self.cache_L):
-            self.cache_L[index] = cache = self._empty(self.width if self.fixed else old.shape[1])
-            cache[:, : self.width, :, :held] = old[:, : self.width, :, :held]
-        if self.bias_U1S is not None:
-            more = self.capacity - self.bias_U1S.shape[2]
-            self.bias_U1S = functional.pad(self.bias_U1S, (0, more), value=float("-inf") if self.fixed else 0.0)
-        self._rebuild()
-
-
-def whole_blocks(positions: int) -> int:
-    return -(-positions // BLOCK) * BLOCK
-
-
-def in_blocks(keys_PKSE: Tensor) -> Tensor:
-    """Keys as the kernels keep them: blocks of 16 positions, E x 16 each; the last one filled up with 0."""
-    padded = functional.pad(keys_PKSE, (0, 0, 0, -keys_PKSE.shape[2] % BLOCK))
-    return padded.unflatten(2, (-1, BLOCK)).transpose(-1, -2).contiguous().view(padded.shape)
-
-
-def moved(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:
-    """Per-row state after rows `sources` were copied to `targets`, `width` rows of it."""
-    result = state[torch.arange(width, device=state.device).clamp_(max=len(state) - 1)]
-    result[targets] = state[sources]
-    return result
+        self.cache.settle()
 
 
 def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:

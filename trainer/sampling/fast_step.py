@@ -16,24 +16,25 @@ from .. import kernels
 from .dense import DenseWeights, Layer, normed
 
 if TYPE_CHECKING:
+    from .caches import BlockCache, RowCache
     from .fast_decoder import FastDecoding
 
 
-def kernel_step(d: FastDecoding) -> None:
-    """As `torch_step`, in float32 on a CPU; keys lie in blocks of 16 positions (`kernels.c`)."""
+def kernel_step(d: FastDecoding, cache: BlockCache) -> None:
+    """As `torch_step`, in float32 on a CPU."""
     w, rows = d.weights, d.width
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
     cos_UE, sin_UE = d.cos_SE[d.positions_U], d.sin_SE[d.positions_U]
     angle_step = w.head_size if len(cos_UE) > 1 else 0
     shape = (rows, w.key_heads, w.queries, w.head_size, w.eps if w.qk_norm else -1.0)
-    place = (d.capacity, d.used - d.prompt)
+    prompts, place = (cache.starts_P, cache.owners_U, cache.prompt), (cache.cache_L[0].shape[2], cache.used)
     attended_UH = d.attended_NJE.view(rows, -1)
-    for layer, shared, cache in zip(w.layers, d.prompts_L, d.cache_L, strict=True):
+    for layer, shared, own in zip(w.layers, cache.prompts_L, cache.cache_L, strict=True):
         _norm(x_UD, d.hidden_UD, w.eps)
         _linear(d.hidden_UD, layer.qkv_DO, layer.bias_O, d.qkv_UO)
         kernels.call(
-            "decode_attention", d.qkv_UO, cos_UE, sin_UE, angle_step, layer.gain_KJE, *shared, d.starts_P, d.owners_U, d.prompt,
-            *cache, *place, attended_UH, *shape,
+            "decode_attention", d.qkv_UO, cos_UE, sin_UE, angle_step, layer.gain_KJE, *shared, *prompts, *own, *place,
+            attended_UH, *shape,
         )  # fmt: skip
         x_UD.addmm_(attended_UH, layer.out_HD)
         _norm(x_UD, d.hidden_UD, w.eps)
@@ -55,30 +56,30 @@ def _linear(x_UD: Tensor, weight_DO: Tensor, bias_O: Tensor | None, out_UO: Tens
         torch.addmm(bias_O, x_UD, weight_DO, out=out_UO)
 
 
-def torch_step(d: FastDecoding) -> None:
+def torch_step(d: FastDecoding, cache: RowCache) -> None:
     """One token through all layers; reads tokens_U, positions_U and slot, writes the cache and out_UV."""
     w = d.weights
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD).float()
     cos_U11E, sin_U11E = d.cos_SE[d.positions_U, None, None], d.sin_SE[d.positions_U, None, None]
     turn = None
-    if d.fixed and d.bias_U1S is not None:
-        d.bias_U1S.index_fill_(2, d.slot, 0.0)
+    if d.fixed and cache.bias_U1S is not None:
+        cache.bias_U1S.index_fill_(2, cache.slot, 0.0)
     bias_N1S = None
-    if d.bias_U1S is not None:
-        bias_U1S = d.bias_U1S if d.fixed else d.bias_U1S[:, :, : d.used + 1]
+    if cache.bias_U1S is not None:
+        bias_U1S = cache.bias_U1S if d.fixed else cache.bias_U1S[:, :, : cache.used + 1]
         bias_N1S = bias_U1S.repeat_interleave(w.key_heads, 0) if w.key_heads > 1 else bias_U1S
-    for layer, (keys_NSE, values_NSE) in zip(w.layers, d.views_L, strict=True):
+    for layer, (keys_NSE, values_NSE) in zip(w.layers, cache.views_L, strict=True):
         if turn is None or w.qk_norm:
             turn = rotation(cos_U11E, sin_U11E, layer)
-        _attend(d, x_UD, layer, turn, keys_NSE, values_NSE, bias_N1S)
+        _attend(d, cache, x_UD, layer, turn, keys_NSE, values_NSE, bias_N1S)
         _feed(d, x_UD, layer)
     scaled_UD = torch.mul(normed(x_UD, w.eps), w.norm_D, out=d.hidden_UD)
     torch.mm(scaled_UD, w.head_VD.t(), out=d.out_UV)
 
 
 def _attend(
-    d: FastDecoding, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor, values_NSE: Tensor,
-    bias_N1S: Tensor | None,
+    d: FastDecoding, cache: RowCache, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor,
+    values_NSE: Tensor, bias_N1S: Tensor | None,
 ) -> None:  # fmt: skip
     w = d.weights
     hidden_UD, qkv_UO = normed(x_UD, w.eps, out=d.hidden_UD), d.qkv_UO
@@ -87,11 +88,11 @@ def _attend(
     rotated_NJE = rotate(qkv_UKJE[:, :, :-1], turn, w, d.rotated_NJE)
     value_NE = qkv_UKJE[:, :, -1].reshape(-1, w.head_size)
     if d.fixed:
-        keys_NSE.index_copy_(1, d.slot, rotated_NJE[:, -1:])
-        values_NSE.index_copy_(1, d.slot, value_NE[:, None])
+        keys_NSE.index_copy_(1, cache.slot, rotated_NJE[:, -1:])
+        values_NSE.index_copy_(1, cache.slot, value_NE[:, None])
     else:
-        keys_NSE[:, d.used], values_NSE[:, d.used] = rotated_NJE[:, -1], value_NE
-        keys_NSE, values_NSE = keys_NSE[:, : d.used + 1], values_NSE[:, : d.used + 1]
+        keys_NSE[:, cache.used], values_NSE[:, cache.used] = rotated_NJE[:, -1], value_NE
+        keys_NSE, values_NSE = keys_NSE[:, : cache.used + 1], values_NSE[:, : cache.used + 1]
     query_NJE = rotated_NJE[:, :-1]
     if w.dtype is torch.float32:
         keys_NES = keys_NSE.transpose(1, 2)
