@@ -118,7 +118,10 @@ class TrainConfig:
     """Norm to which the gradient is clipped."""
     tokens_per_microbatch: int = 0
     """Tokens in one forward and backward pass: the memory knob, it does not change the gradient; 0 takes what fits, up to
-    4096 on a CPU (more is no faster there) and 32768 on a GPU."""
+    2048 on a CPU (more is no faster there) and 32768 on a GPU."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank on all linear layers in place of the weights (needs PEFT); 0 trains all weights. The
+    run's models are saved with the adapters merged, and a KL penalty needs no second model."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: activations of one layer at a time, about a third more time."""
 

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from ..tasks.core.errors import UserError
-from . import checkpoint, curves
+from . import checkpoint, curves, lora
 from .evaluate import evaluate, write_groups
 from .grpo import StepResult, grpo_step, sampling_of
 from .interrupts import Interrupts
@@ -45,7 +45,7 @@ def steps(
 ) -> RunResult:
     """The loop itself, from `progress` to the last step."""
     config = run.config
-    peak = config.learning_rate or (3e-4 if run.policy.parameters < SMALL else 1e-6)
+    peak = config.learning_rate or (3e-4 if run.policy.parameters < SMALL else 1e-6) * (lora.RATE if config.lora_rank else 1)
     schedule = Schedule(peak, config.steps, config.warmup_steps, config.schedule, config.final_learning_rate)
     evaluations: list[Evaluations] = []
     stop_at = progress.step + config.stop_after if config.stop_after else config.steps
@@ -206,6 +206,7 @@ def save(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, evaluat
         "torch_rng": torch.get_rng_state(),
         "threads": torch.get_num_threads(),
         "ppo": run.ppo.state() if run.ppo is not None else None,
+        "adapters": lora.adapters(run.policy.model) if run.config.lora_rank else None,
     }
     info = {"pass_rate": evaluations[-1].sampled.headline.value if evaluations else None, "task": run.task.name}
     folder = run.folder / "checkpoints"

@@ -114,7 +114,7 @@ def bill(policy: Policy, config: TrainConfig, rows: int, tokens: int, available:
     weights = sum(p.numel() * p.element_size() for p in parameters)
     trained = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
     number = torch.finfo(policy.dtype).bits // 8
-    copies = bool(config.loss.kl_coef) + (config.algorithm == "ppo")
+    copies = bool(config.loss.kl_coef and not config.lora_rank) + (config.algorithm == "ppo")
     fixed = {"weights": weights, "other models": copies * weights, "gradients": trained, "optimizer": 2 * trained}
     cache = rows * cache_bytes(policy.model, config.max_prompt_tokens + config.max_new_tokens, number)
     fused = sum(p.numel() for p in parameters) * number
@@ -167,10 +167,10 @@ def out_of_memory(failure: BaseException) -> bool:
     )
 
 
-def halving(model: Any, tokens: int, attempt: Callable[[int], Result]) -> Result:
-    """`attempt(tokens)`, which adds gradients to a model that has none; once in a run, when memory runs out, with half.
+def halving(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
+    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out, with half.
 
-    The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
+    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
     Raises UserError when memory runs out again.
     """
     halved = getattr(model, _HALVED, None)
@@ -186,7 +186,8 @@ def halving(model: Any, tokens: int, attempt: Callable[[int], Result]) -> Result
             ) from failure
         reason = str(failure).split("\n")[0]
     # Outside of the handler: the exception held the frames, and these their tensors.
-    model.zero_grad(set_to_none=True)
+    for module in (model, *others):
+        module.zero_grad(set_to_none=True)
     setattr(model, _HALVED, max(1, tokens // 2))
     gc.collect()
     if torch.cuda.is_available():
@@ -194,4 +195,4 @@ def halving(model: Any, tokens: int, attempt: Callable[[int], Result]) -> Result
     print(
         f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} tokens.", file=sys.stderr
     )
-    return halving(model, tokens, attempt)
+    return halving(model, tokens, attempt, *others)

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging as transformers_logging
 
 from ..tasks.core.errors import UserError
+from . import lora
 from .embedded import character_tokenizer, small_transformer
 
 SMALL = 10_000_000  # parameters below which a model takes the learning rates of a small one
@@ -21,13 +22,17 @@ SMALL = 10_000_000  # parameters below which a model takes the learning rates of
 
 @dataclass(frozen=True)
 class Policy:
-    """A causal language model with its tokenizer. Weights are float32; `dtype` is what matrix products are done in."""
+    """A causal language model with its tokenizer. Weights are float32; `dtype` is what matrix products are done in.
+
+    adapted: False runs a model that has LoRA adapters without them, as it was before training.
+    """
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     dtype: torch.dtype
     source: str
+    adapted: bool = True
 
     @property
     def parameters(self) -> int:
@@ -35,11 +40,17 @@ class Policy:
 
     def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the model is run, for sampling and for the update alike."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+        arithmetic = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+        if self.adapted:
+            return arithmetic
+        both = contextlib.ExitStack()
+        both.enter_context(lora.without_adapters(self.model))
+        both.enter_context(arithmetic)
+        return both
 
     def save(self, folder: Path) -> None:
-        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load."""
-        self.model.save_pretrained(folder)
+        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load; adapters are merged."""
+        self.model.save_pretrained(folder, state_dict=lora.merged(self.model) if lora.has_adapters(self.model) else None)
         self.tokenizer.save_pretrained(folder)
 
 

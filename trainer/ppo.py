@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from ..tasks.core.errors import UserError
-from .batch import microbatches
+from .batch import TOKENS, microbatches
 from .config import TrainConfig
 from .critic import Critic, frozen_values, new_critic
 from .grpo import Batch, StepResult, reference_logprobs, shaped
 from .logprobs import completion_logprobs
+from .memory import halving
 from .models import Policy
 from .objective import kl_control
 from .objective.gae import gae, whiten
@@ -217,10 +218,15 @@ def backward(policy: Policy, critic: Critic, part: Credited, config: TrainConfig
     scored = select(part, rows_B)
     with policy.arithmetic():
         packed = packs(policy.model)
-    return [
-        _backward(policy, critic, select(scored, rows_B), denominators, config, trains_policy)
-        for rows_B in microbatches(scored.batch.sequences, config.tokens_per_microbatch, packed)
-    ]
+    return halving(
+        policy.model,
+        config.tokens_per_microbatch or TOKENS,
+        lambda tokens: [
+            _backward(policy, critic, select(scored, rows_B), denominators, config, trains_policy)
+            for rows_B in microbatches(scored.batch.sequences, tokens, packed)
+        ],
+        critic.module,
+    )
 
 
 def _backward(

@@ -18,7 +18,7 @@ import torch
 from ..tasks import Task
 from ..tasks.core import registry
 from ..tasks.core.errors import UserError
-from . import checkpoint
+from . import checkpoint, lora
 from .config import SFTConfig, TrainConfig
 from .folders import forget_after, new_folder
 from .interrupts import Interrupts
@@ -36,6 +36,8 @@ from .sampling.sampler import Sampler
 from .settings import task_options
 from .sft import demonstrations, fit, training_problems
 from .state import Progress, Run, RunResult
+
+REFERENCE = "reference"  # folder of the model that a run started from
 
 
 def train(config: TrainConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> RunResult:
@@ -58,6 +60,9 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Callable[[str]
                     f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in {folder / 'sft'}. Start again."
                 )
                 return RunResult(folder, folder / "sft", interrupted=True)
+        if config.lora_rank:
+            checkpoint.write_folder(folder / REFERENCE, policy.save)
+            lora.add_adapters(policy.model, config.lora_rank, config.seed)
         config = settled(policy, config, say)
         (folder / "config.json").write_text(json.dumps({**asdict(config), **facts}, indent=1), encoding="utf-8")
         run = prepare(config, folder, policy, task)
@@ -83,7 +88,12 @@ def resume(folder: Path, changes: Mapping[str, Any], say: Callable[[str], None] 
     if not found:
         raise UserError(f"{folder} holds no checkpoint yet; start the run again with `palaestra train`.")
     state = checkpoint.load_state(found[-1])
-    policy = replace(load_policy(str(found[-1]), config.device, config.dtype, config.seed), source=config.model)
+    # A checkpoint's model has its adapters merged; training goes on with them apart, on the model that they were added to.
+    source = folder / REFERENCE if config.lora_rank else found[-1]
+    policy = replace(load_policy(str(source), config.device, config.dtype, config.seed), source=config.model)
+    if config.lora_rank:
+        lora.add_adapters(policy.model, config.lora_rank, config.seed)
+        lora.load_adapters(policy.model, state["adapters"])
     task = registry.get(config.task, task_options(config.option, config.data))
     isolate(task, config.allow_weak_sandbox, say)
     torch.set_num_threads(state["threads"])
@@ -118,8 +128,26 @@ def validate(config: TrainConfig) -> None:
         check(config.loss, advantages, config.updates_per_batch * config.minibatches, config.group_size)
     except ValueError as failure:
         raise UserError(str(failure)) from failure
+    if config.lora_rank < 0 or (config.lora_rank and config.algorithm == "ppo"):
+        raise UserError(
+            f"--lora-rank {config.lora_rank} with --algorithm {config.algorithm}: "
+            "adapters are trained by grpo, with a rank above 0."
+        )
     if config.temperature <= 0:
         raise UserError(f"--temperature {config.temperature}: rollouts are sampled, so give a temperature above 0.")
+
+
+def reference_of(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
+    """The policy as it was at the start: without its adapters where it has any, else a frozen copy, kept in a folder."""
+    if config.lora_rank:
+        return replace(policy, adapted=False)
+    if not kept.exists():
+        checkpoint.write_folder(kept, policy.save)
+        reference = replace(policy, model=copy.deepcopy(policy.model))
+    else:
+        reference = load_policy(str(kept), config.device, config.dtype)
+    reference.model.eval().requires_grad_(False)
+    return reference
 
 
 def prepare(config: TrainConfig, folder: Path, policy: Policy, task: Task) -> Run:
@@ -128,13 +156,7 @@ def prepare(config: TrainConfig, folder: Path, policy: Policy, task: Task) -> Ru
     reference = None
     # Beside a reward model the reference is needed to see how far the policy has gone to please it.
     if config.loss.kl_coef or config.reward_model or (ppo is not None and ppo.kl.kl_coef):
-        kept = folder / "reference"
-        if not kept.exists():
-            checkpoint.write_folder(kept, policy.save)
-            reference = replace(policy, model=copy.deepcopy(policy.model))
-        else:
-            reference = load_policy(str(kept), config.device, config.dtype)
-        reference.model.eval().requires_grad_(False)
+        reference = reference_of(policy, config, folder / REFERENCE)
     if config.gradient_checkpointing:
         checkpointing(policy.model)
     found = judged(task, config.reward_model, config.reward_model_share, config.device, config.dtype)

@@ -106,6 +106,37 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
     assert max(float(gradient.abs().max()) for gradient in expected.values()) > 1e-3
 
 
+@pytest.mark.parametrize("critic", ["separate", "shared"])
+def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, monkeypatch, capsys):
+    """Of the policy and of the value model: what was added before memory ran out must not be there twice."""
+    policy, groups = policy_of(1, torch.float32), groups_of(policy_of(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    config = replace(config_of(critic=critic, kl=KLControlConfig(kl_coef=0.0)), tokens_per_microbatch=60)
+    seen, short = captured(monkeypatch), [False]
+    one_part = ppo_module._backward
+
+    def backward(policy, critic, part, *rest):
+        result = one_part(policy, critic, part, *rest)
+        if short[0]:
+            short[0] = False
+            raise MemoryError  # after its gradient was added
+        return result
+
+    monkeypatch.setattr(ppo_module, "_backward", backward)
+    for fails in (False, True):
+        short[:] = [fails]
+        made = start(policy, config)
+        torch.manual_seed(0)
+        torch.nn.init.normal_(made.critic.head.weight)
+        ppo_step(policy, None, made, adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 1e-3)
+    assert "going on with micro-batches of 30 tokens" in capsys.readouterr().err
+    half = len(seen) // 2
+    assert half > 0
+    for (_, one), (_, other) in zip(seen[:half], seen[half:], strict=True):
+        assert one.keys() == other.keys() != set()
+        for name in one:
+            assert torch.allclose(one[name], other[name], rtol=1e-4, atol=1e-6), name
+
+
 def start_in_double(policy: Policy, config: TrainConfig) -> PPO:
     made = start(policy, config)
     if not made.critic.shared:

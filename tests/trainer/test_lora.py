@@ -1,0 +1,135 @@
+"""Adapters: nothing at first, all that is trained, off for the reference, merged in what is saved, resumed to the bit."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer import lora, memory
+from palaestra.trainer.batch import Sequences
+from palaestra.trainer.config import TrainConfig
+from palaestra.trainer.curves import read_metrics
+from palaestra.trainer.grpo import reference_logprobs
+from palaestra.trainer.logprobs import completion_logprobs
+from palaestra.trainer.models import Policy, load_policy
+from palaestra.trainer.objective.objectives import LossConfig
+from palaestra.trainer.packed import packs
+from palaestra.trainer.run import reference_of, resume, train
+from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+pytest.importorskip("peft")
+torch.set_num_threads(1)
+SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
+SETTINGS = TrainConfig(
+    task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
+    lora_rank=4, eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
+    loss=LossConfig(kl_coef=0.05),
+)  # fmt: skip
+
+
+def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
+    policy = load_policy(str(warm_model), "cpu", "float32")
+    lora.add_adapters(policy.model, 4, 0)
+    if moved:
+        torch.manual_seed(0)
+        for tensor in lora.adapters(policy.model).values():
+            tensor.copy_(0.1 * torch.randn_like(tensor))
+    return policy
+
+
+def logprobs(model) -> torch.Tensor:
+    with torch.no_grad():
+        return completion_logprobs(model, SEQUENCES).logprobs_BT
+
+
+def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
+    plain = load_policy(str(warm_model), "cpu", "float32").model
+    made = policy_with_adapters(warm_model, moved=False).model
+    assert torch.allclose(logprobs(made), logprobs(plain), atol=2e-6)
+    trained = lora.adapters(made)
+    linear = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
+    assert len(trained) == 2 * len(linear) > 0
+    assert all(".lora_A." in name or ".lora_B." in name for name in trained)
+    completion_logprobs(made, SEQUENCES).logprobs_BT.sum().backward()
+    assert {name for name, p in made.named_parameters() if p.grad is not None} == set(trained)
+
+
+def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: Path, tmp_path: Path):
+    plain, policy = load_policy(str(warm_model), "cpu", "float32"), policy_with_adapters(warm_model)
+    reference = reference_of(policy, SETTINGS, tmp_path / "reference")
+    assert reference.model is policy.model
+    found = reference_logprobs(reference, SEQUENCES, SETTINGS)
+    assert torch.allclose(found, reference_logprobs(plain, SEQUENCES, SETTINGS), atol=5e-6)
+    adapted = logprobs(policy.model)
+    assert (adapted - found).abs().max() > 0.1, "the adapters were to be on again, and to matter"
+    completion_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
+    assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
+    assert lora.adapters(policy.model).keys() == lora.adapters(policy_with_adapters(warm_model).model).keys()
+    plan = memory.plan(policy, replace(SETTINGS, tokens_per_microbatch=256, rows=8))
+    assert plan.fixed["other models"] == 0
+    assert plan.fixed["optimizer"] < plan.fixed["weights"]
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
+def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: Path, tmp_path: Path):
+    policy = policy_with_adapters(warm_model)
+    if kind == "gpt2":  # layers stored as (input, output)
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64))
+        names = set(model.state_dict())
+        lora.add_adapters(model.eval(), 4, 0)
+        for tensor in lora.adapters(model).values():
+            tensor.copy_(0.1 * torch.randn_like(tensor))
+        policy = replace(policy, model=model)
+    else:
+        names = set(load_policy(str(warm_model), "cpu", "float32").model.state_dict())
+    before = logprobs(policy.model)
+    policy.save(tmp_path / "saved")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved").eval()
+    assert set(loaded.state_dict()) == names
+    assert torch.allclose(logprobs(loaded), before, atol=2e-5)
+    assert torch.equal(logprobs(policy.model), before), "saving was to leave the model alone"
+
+
+def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
+    policy = policy_with_adapters(warm_model)
+    assert not packs(policy.model)
+    sampler = Sampler(policy.model, policy.tokenizer)
+    assert sampler.path == "general"
+    (made,), *_ = sampler.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
+    found = completion_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
+    assert torch.allclose(found.detach(), torch.tensor(made.logprobs), atol=5e-5)
+
+
+def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_model: Path, tmp_path: Path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    quiet = lambda _line: None  # noqa: E731
+    train(replace(SETTINGS, model=str(warm_model), out=str(whole)), say=quiet)
+    train(replace(SETTINGS, model=str(warm_model), out=str(halves), stop_after=2), say=quiet)
+    resume(halves, {}, say=quiet)
+    one, other, start = (
+        AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (whole / "model", halves / "model", warm_model)
+    )
+    assert one.keys() == other.keys() == start.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    changed = {name for name in one if not torch.equal(one[name], start[name])}
+    assert changed
+    assert all("proj" in name for name in changed), "only linear layers carry adapters"
+    steps = [line for line in read_metrics(whole) if line["kind"] == "step"]
+    assert steps[0]["kl_per_completion"] == pytest.approx(0, abs=1e-4)
+    assert abs(steps[-1]["kl_per_completion"]) > 1e-3
+
+
+def test_without_peft_the_mend_is_said(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UserError, match=r"pip install 'palaestra\[peft\]'"):
+        policy_with_adapters(warm_model)
+
+
+@pytest.mark.parametrize("change", [{"algorithm": "ppo"}, {"lora_rank": -1}])
+def test_settings_that_make_no_sense_are_sentences(change: dict):
+    with pytest.raises(UserError, match="adapters are trained by grpo, with a rank above 0"):
+        train(replace(SETTINGS, **change))
