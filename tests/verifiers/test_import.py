@@ -1,4 +1,4 @@
-"""What `import palaestra.verifiers` brings along: counted in modules and compiled expressions, which don't depend on the clock."""
+"""What `import palaestra.verifiers` brings along, in modules and compiled expressions: counts, which no clock disturbs."""
 
 import json
 import subprocess

@@ -7,6 +7,7 @@ from fractions import Fraction
 from .lexer import Token, Unreadable
 from .values import EXPRESSIONS, Call, Const, Expr, Interval, Num, Power, Product, Sym, Value
 from .vocabulary import (
+    ACCENTS,
     BASE_WORDS,
     CONSTANTS,
     FRACTIONS,
@@ -19,6 +20,8 @@ from .vocabulary import (
 )
 
 MAX_DEPTH = 40
+_DOTLESS = {"imath": "i", "jmath": "j"}
+_ACCENT_NAMES = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "bar": "overline"}
 
 
 class AtomParser:
@@ -232,17 +235,32 @@ class AtomParser:
             inner = self.sum()
             self.expect("rvert", "vert")
             return Call("abs", (inner,))
-        if name in ("overline", "bar", "vec", "hat", "tilde", "overrightarrow"):
-            self.expect("{")
-            inner = self._word(self.take(), False)
-            self.expect("}")
-            if not isinstance(inner, Sym | Product | Const):
-                raise Unreadable(f"\\{name} of no symbol")
-            return Sym(f"{name}({inner})")
+        if name in ACCENTS:
+            return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
             self.position -= 1
             return self._structure()  # pyrefly: ignore
         raise Unreadable(f"the command \\{name[:20]}")
+
+    def _accented(self) -> str:
+        """What an accent stands over: a letter, or a braced name."""
+        if not self.accept("{"):
+            token = self.take()
+            if token.kind == "word" and len(token.text) > 1:
+                self.position -= 1
+                self.tokens[self.position] = Token("word", token.text[1:], False)
+            elif token.kind not in ("word", "command"):
+                raise Unreadable("an accent over no letter")
+            return _DOTLESS.get(token.text, token.text if token.kind == "command" else token.text[0])
+        parts, depth = [], 1
+        while depth:
+            token = self.take()
+            depth += (token.text == "{") - (token.text == "}")
+            if token.text not in ("{", "}"):
+                if token.kind not in ("word", "number", "command") and token.text not in ("_", "'"):
+                    raise Unreadable("an accent over no name")
+                parts.append(_DOTLESS.get(token.text, token.text))
+        return "".join(parts)
 
     def _argument(self) -> Expr:
         """A LaTeX argument: a braced expression, or the next single digit, letter or command."""

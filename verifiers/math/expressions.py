@@ -16,6 +16,11 @@ from .vocabulary import (
 _CIRC = Sym("\\circ")
 
 
+def _operand(value: Value) -> Expr:
+    """A term or factor: an expression, or the matrix or vector of a linear combination, which `linear` works out."""
+    return value if isinstance(value, Matrix | Sequence) else expression_of(value)  # pyrefly: ignore
+
+
 class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
@@ -43,7 +48,7 @@ class ExpressionParser(AtomParser):
             else:
                 break
         self.depth -= 1
-        return terms[0] if len(terms) == 1 else Sum(tuple(map(expression_of, terms)))
+        return terms[0] if len(terms) == 1 else Sum(tuple(map(_operand, terms)))
 
     def _signed(self) -> Expr:
         sign, both = 1, None
@@ -68,6 +73,8 @@ class ExpressionParser(AtomParser):
                 factors.append(self._factor())
             elif self.accept("/", "div"):
                 factors.append(Power(self._quotient(), Num(Fraction(-1))))
+            elif self._times_sign():
+                self.position += 1
             elif self._begins_factor(factors[-1]):
                 factors.append(self.power())
             else:
@@ -76,16 +83,28 @@ class ExpressionParser(AtomParser):
             return factors[0]
         return Product(tuple(factors))  # f(x, y) is a product here; resolution tells it apart
 
+    def _times_sign(self) -> bool:
+        """The letter in `6.67 x 10^{-11}`, which stands for the sign."""
+        ten = self.peek(1)
+        return (
+            self.word() in ("x", "X")
+            and self.tokens[self.position - 1].kind == "number"
+            and ten is not None
+            and ten.kind == "number"
+            and ten.text == "10"
+            and self.at("^", "**", ahead=2)
+        )
+
     def _factor(self) -> Expr:
         """A factor after an explicit sign; it may be negative."""
         self.deeper()
         found = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
         self.depth -= 1
-        return expression_of(found)
+        return _operand(found)
 
     def _quotient(self) -> Expr:
         """What stands after `/`: one factor."""
-        return self._factor()
+        return expression_of(self._factor())
 
     def _begins_factor(self, before: Value) -> bool:
         """Whether another factor follows without a sign between."""
@@ -215,8 +234,10 @@ class ExpressionParser(AtomParser):
             items.append(self.relation())
         closing = self.expect(")", "]", "[")
         self.bars = bars
+        if closing == ")" and len(items) == 1:  # (x) is a product of one factor, so that f(x) is told from fx
+            return Product((items[0],)) if isinstance(items[0], Sym) else items[0]  # pyrefly: ignore
         if closing == ")":
-            return items[0] if len(items) == 1 else Sequence("tuple", tuple(items))  # pyrefly: ignore
+            return Sequence("tuple", tuple(items))  # pyrefly: ignore
         return _interval(items, False, closing == "]")  # pyrefly: ignore
 
     def _square(self, closed: bool) -> Expr:

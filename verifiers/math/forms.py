@@ -32,7 +32,8 @@ _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*[.):](?=\s|$)|([A-F])$)(.*)", re.I | re.S)
 _LOWER_LIST = re.compile(r"[a-j]\s*\)")
-_BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*([0-9]{1,2})\s*\}?")
+_BASED = re.compile(r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*_\s*\{?\s*([0-9]{1,2})\s*\}?")
+_PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 _WORDY = re.compile(r"[A-Za-z][A-Za-z\s,'\"\-.;()]*")
 _NUMBER_WORDS = {
     name: value
@@ -82,17 +83,15 @@ def special(text: str) -> Value | None:
         choice = choice_of(text)
         if choice is not None:
             return choice
+    if "_" in text and (numeral := _numeral(text)) is not None:
+        return numeral
+    if first == "0" and _PREFIXED.fullmatch(text):
+        return Num(Fraction(int(text, 0)))
     if first.isdigit() or first.isalpha():
         if len(text) < 40 and (dated := _date(text)) is not None:
             return dated
         if first.isdigit() and len(text) < 16 and (clock := _clock(text)) is not None:
             return clock
-        if "_" in text and (match := _BASED.fullmatch(text)) is not None and match[1][0].isalnum():
-            digits, base = match[1], int(match[2])
-            if 2 <= base <= 36 and (any(map(str.isdigit, digits)) or (base > 10 and digits.isupper() and len(digits) > 1)):
-                return based(digits, base)
-            if base > 10 and len(digits) > 1:
-                return based(digits, base)
     if ":" in text and (ratio := _ratio(text, ":")) is not None:
         return ratio
     if " to " in text and first.isdigit() and (ratio := _ratio(text, " to ")) is not None:
@@ -100,6 +99,21 @@ def special(text: str) -> Value | None:
     if _WORDY.fullmatch(text):
         return _wordy(text)
     return None
+
+
+def _numeral(text: str) -> Num | None:
+    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a name with an index (`a_1`, `A_{12}`)."""
+    match = _BASED.fullmatch(text)
+    if match is None:
+        return None
+    digits, base = match[1], int(match[2])
+    if len(digits) == 1 and not digits.isdigit() and (base != 16 or not "A" <= digits <= "F"):
+        return None
+    if not 2 <= base <= 36:
+        return None
+    if not any(map(str.isdigit, digits)) and (base <= 10 or not (digits.isupper() or base == 16)):
+        return None
+    return based(digits, base)
 
 
 _LABEL = re.compile(

@@ -27,7 +27,7 @@ from .values import (
     Words,
     negative,
 )
-from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS
+from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 
 REALS = RealSet((Interval(negative(INFINITY), INFINITY, False, False),))
 
@@ -186,6 +186,8 @@ class Parser(ExpressionParser):
                 self.position += 1
                 if self.peek() is None:
                     raise Unreadable("an array that never begins")
+        if name in SYSTEMS:
+            return self._system_rows()
         if name not in MATRICES and name != "vmatrix":
             raise Unreadable(f"the environment {name}")
         rows: list[tuple[Value, ...]] = []
@@ -207,11 +209,35 @@ class Parser(ExpressionParser):
             raise Unreadable("a matrix whose rows differ in length")
         if name == "vmatrix":
             return determinant(rows)
+        if all(len(each) == 1 and isinstance(each[0], Relation) for each in rows):
+            return Joined(",", tuple(each[0] for each in rows))
         return Matrix(tuple(rows))
+
+    def _system_rows(self) -> Value:
+        """The rows of `cases` or `aligned` as clauses. An `&` may only align: beside it a relation's sign stands."""
+        rows: list[Value] = []
+        end = next((at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"), len(self.tokens))
+        kept = self.tokens[self.position : end]
+        for index, token in enumerate(kept):
+            if token.text == "&" and not any(each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]):
+                raise Unreadable("a system with columns")
+        self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+        while not self.at("end"):
+            rows.append(self.relation())
+            self.accept(",", ";", ".")
+            if not self.accept("\\\\") and not self.at("end"):
+                raise Unreadable("a system whose rows don't end")
+        self.expect("end")
+        self._environment()
+        self.depth -= 1
+        if not rows:
+            raise Unreadable("a system without rows")
+        return Joined(",", tuple(rows)) if len(rows) > 1 else rows[0]
 
     def _environment(self) -> str:
         self.expect("{")
         name = self.take().text
+        self.accept("*")
         self.expect("}")
         return name
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import realset
+from .families import split, with_memberships
 from .forms import fold, labelled, special
 from .lexer import Unreadable, tokens_of
+from .linear import combined, coordinates, holds_array
 from .quantities import quantity
 from .units import DEGREE
 from .values import (
@@ -15,6 +17,7 @@ from .values import (
     Congruence,
     Const,
     Expr,
+    Family,
     Interval,
     Joined,
     Matrix,
@@ -48,6 +51,7 @@ def read(text: str) -> Value:
     if not text:
         return Words("")
     try:
+        text = with_memberships(text)
         found = special(text)
         if found is not None:
             return found
@@ -90,7 +94,12 @@ def resolve(value: Value) -> Value:
 
 
 def _expression(expr: Expr) -> Value:
+    if holds_array(expr):
+        return resolve(combined(expr))
     _arithmetic(expr)
+    vector = coordinates(expr)
+    if vector is not None:
+        return vector
     if contains(expr, _BOTH_SIGNS):
         plus, minus = with_sign(expr, 1), with_sign(expr, -1)
         return Sequence("answers", (plus, minus))
@@ -140,7 +149,7 @@ def _signs_in_sequence(sequence: Sequence) -> Value:
 
 
 def _relation(relation: Relation) -> Value:
-    operands, operators = relation.operands, relation.operators
+    operands, operators = tuple(map(_unbracketed, relation.operands)), relation.operators
     if any(operator == "~" for operator in operators):  # exact value ≈ decimals
         cut = operators.index("~")
         return resolve(Relation(operands[: cut + 1], operators[:cut]) if cut else operands[0])
@@ -151,6 +160,10 @@ def _relation(relation: Relation) -> Value:
     if all(isinstance(operand, EXPRESSIONS) for operand in operands) and "in" not in operators:
         return _inequality(operands, operators)  # pyrefly: ignore
     raise Unreadable("a relation of this kind")
+
+
+def _unbracketed(value: Value) -> Value:
+    return value.factors[0] if isinstance(value, Product) and len(value.factors) == 1 else value
 
 
 def _equality(operands: tuple[Value, ...]) -> Value:
@@ -191,11 +204,11 @@ def _all_equal(values: list[Value]) -> bool:
 
 
 def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
-    """`x`, or `f(x)` (which reads as the product of f and x)."""
+    """`x`, or `f(x)` (which reads as the product of f and a product of x alone)."""
     match value:
         case Sym(name):
             return name, ()
-        case Product((Sym(name), Sym(parameter))) if name in _FUNCTION_NAMES:
+        case Product((Sym(name), Product((Sym(parameter),)))) if name in _FUNCTION_NAMES:
             return name, (parameter,)
         case Product((Sym(name), Sequence("tuple", items))) if name in _FUNCTION_NAMES:  # pyrefly: ignore
             if all(isinstance(item, Sym) for item in items):
@@ -253,14 +266,19 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!="}
 def _joined(joined: Joined) -> Value:
     if len(joined.items) > MAX_ITEMS:
         raise Unreadable("too many items")
-    items = [resolve(item) for item in joined.items]
+    items, parameters = split([resolve(item) for item in joined.items])
+    value = items[0] if len(items) == 1 else _join(joined.word, items)
+    return Family(value) if parameters else value
+
+
+def _join(word: str, items: list[Value]) -> Value:
     named = [item for item in items if isinstance(item, Named)]
     if len(named) == len(items) and all(isinstance(item.value, RealSet) for item in named):
-        return _joined_sets(joined.word, named)
-    if all(isinstance(item, RealSet) for item in items) and joined.word == "or":
+        return _joined_sets(word, named)
+    if all(isinstance(item, RealSet) for item in items) and word == "or":
         return realset.combine_all("union", items)
     if named and isinstance(items[0], Named):
-        return _joined_names(joined.word, items)
+        return _joined_names(word, items)
     if any(isinstance(item, Words) for item in items):
         raise Unreadable("words in a list")
     flat: list[Value] = []

@@ -128,6 +128,13 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """A value for every value of a parameter, whose name in it (`integer 1`) says from which set."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Zero:
     """`expression operator 0`, where operator is `=`, `>`, `>=` or `!=`: an equation or inequality that isn't solved."""
 
@@ -192,6 +199,7 @@ Value = (
     | Joined
     | Named
     | System
+    | Family
     | Zero
     | Congruence
     | Ratio
@@ -248,45 +256,3 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         case Call(name, _):
             return Call(name, parts)
     return expr
-
-
-def show(value: Value) -> str:
-    """A value as a person reads it, with its type where that isn't plain."""
-    match value:
-        case Num(number):
-            return str(number)
-        case Sym(name) | Const(name):
-            return name
-        case Sum(terms):
-            return "(" + " + ".join(map(show, terms)) + ")"
-        case Product(factors):
-            return "·".join(map(show, factors))
-        case Power(base, exponent):
-            return f"{show(base)}^{show(exponent)}"
-        case Call(name, args):
-            return f"{name}({', '.join(map(show, args))})"
-        case Sequence(kind, items):
-            return f"{kind}({', '.join(map(show, items))})"
-        case Quantity(amount, unit):
-            dims = " ".join(name if power == 1 else f"{name}^{power}" for name, power in unit.dims)
-            return f"{show(amount)} × {unit.scale} {dims}"
-    return _show_structure(value)
-
-
-def _show_structure(value: Value) -> str:
-    match value:
-        case Interval(low, high, low_closed, high_closed):
-            return f"{'[' if low_closed else '('}{show(low)}, {show(high)}{']' if high_closed else ')'}"
-        case RealSet(parts):
-            return " ∪ ".join(map(show, parts)) or "∅"
-        case Matrix(rows):
-            return "matrix[" + "; ".join(", ".join(map(show, row)) for row in rows) + "]"
-        case Named(name, inner, parameters):
-            return f"{name}{'(' + ', '.join(parameters) + ')' if parameters else ''} = {show(inner)}"
-        case System(entries):
-            return "system(" + ", ".join(f"{name} = {show(inner)}" for name, inner in entries) + ")"
-        case Zero(expression, operator):
-            return f"{show(expression)} {operator} 0"
-        case Words(text):
-            return f"text {text!r}"
-    return str(value)
