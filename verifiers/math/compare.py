@@ -200,6 +200,8 @@ class _Comparison:
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
+        if a.letters is not None and b.letters is not None:  # 2 m g and 2mg
+            return self.expressions(a.letters, b.letters)
         return _differ("Another unit.")
 
     def _bare(self, a: Quantity, b: Value, flipped: bool) -> Decision:
@@ -210,6 +212,10 @@ class _Comparison:
             return _differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._ordered(a, read, flipped)
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b):
+            product = self._ordered(a.letters, b, flipped)
+            if product.equal:
+                return product
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
             return self._ordered(radians(a), b, flipped)

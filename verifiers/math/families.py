@@ -110,8 +110,8 @@ def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
     match value:
         case Named(name, inner, parameters):
             return Named(name, again(inner), parameters)
-        case Quantity(inner, unit):
-            return Quantity(again(inner), unit)
+        case Quantity(inner, unit, letters):
+            return Quantity(again(inner), unit, letters and again(letters))  # pyrefly: ignore
         case Sequence(kind, items):
             return Sequence(kind, tuple(map(again, items)))
         case RealSet(parts):

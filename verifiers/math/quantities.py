@@ -9,7 +9,7 @@ from itertools import pairwise
 from .lexer import Token, Unreadable
 from .parser import Parser
 from .units import CURRENCIES, currency, known_phrase, unit_of
-from .values import EXPRESSIONS, Joined, Num, Quantity, Relation, Unit, Value
+from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
 from .vocabulary import MULTIPLIERS
 
 
@@ -25,15 +25,28 @@ def quantity(tokens: list[Token]) -> Value:
         compound = _compound(tokens)
         if compound is not None:
             return compound
+        letters = _letters(tokens, split)
         value = Parser(tokens[:split]).everything()
         if isinstance(value, Relation) and isinstance(value.operands[-1], EXPRESSIONS):
-            return replace(value, operands=(*value.operands[:-1], Quantity(value.operands[-1], unit)))
+            return replace(value, operands=(*value.operands[:-1], Quantity(value.operands[-1], unit, letters)))
         if isinstance(value, Joined):
             return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
         if isinstance(value, EXPRESSIONS):
-            return Quantity(value, unit)
+            return Quantity(value, unit, letters)
         raise Unreadable("a unit on what is no number")
     return Parser(tokens).everything()
+
+
+def _letters(tokens: list[Token], split: int) -> Expr | None:
+    """The tokens as a product of variables; None where their unit, which begins at `split`, is no such letters."""
+    if any(token.kind == "word" and len(token.text) > 2 for token in tokens[split:]):
+        return None
+    try:
+        value = Parser(list(tokens)).everything()
+    except Unreadable:
+        return None
+    last = value.operands[-1] if isinstance(value, Relation) else value
+    return last if isinstance(last, EXPRESSIONS) else None
 
 
 def _with_unit(item: Value, unit: Unit) -> Value:

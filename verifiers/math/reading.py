@@ -71,11 +71,11 @@ def resolve(value: Value) -> Value:
             return _relation(value)
         case Joined():
             return _joined(value)
-        case Quantity(inner, unit):
+        case Quantity(inner, unit, letters):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
                 return Sequence(resolved.kind, tuple(Quantity(item, unit) for item in resolved.items))
-            return Quantity(resolved, unit)
+            return Quantity(resolved, unit, letters)
         case Sequence(kind, items):
             if len(items) > MAX_ITEMS:
                 raise Unreadable("too many items")

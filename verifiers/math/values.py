@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -63,8 +63,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
+    """letters: the same text as a product of variables, where the unit is written in one or two letters (`2 m g`)."""
+
     value: Value
     unit: Unit
+    letters: Expr | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
