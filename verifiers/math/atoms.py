@@ -184,7 +184,8 @@ class AtomParser:
         return Product((*letters, last))
 
     def _symbol(self, name: str) -> Expr:
-        """A letter with its subscript and primes."""
+        """A letter with its subscript and primes. `\\varphi` is `\\phi` in another hand."""
+        name = name.removeprefix("var") if name in GREEK else name
         if self.accept("_"):
             if self.accept("{"):
                 parts = []

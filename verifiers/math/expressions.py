@@ -71,7 +71,7 @@ class ExpressionParser(AtomParser):
         while True:
             if self.accept("*", "times", "cdot", "ast"):
                 factors.append(self._factor())
-            elif self.accept("/", "div"):
+            elif self.accept("/", "div") or self._word_over():
                 factors.append(Power(self._quotient(), Num(Fraction(-1))))
             elif self._times_sign():
                 self.position += 1
@@ -82,6 +82,12 @@ class ExpressionParser(AtomParser):
         if len(factors) == 1:
             return factors[0]
         return Product(tuple(factors))  # f(x, y) is a product here; resolution tells it apart
+
+    def _word_over(self) -> bool:
+        if self.word() != "over":
+            return False
+        self.position += 1
+        return True
 
     def _times_sign(self) -> bool:
         """The letter in `6.67 x 10^{-11}`, which stands for the sign."""
@@ -130,6 +136,8 @@ class ExpressionParser(AtomParser):
 
     def power(self) -> Expr:
         base = self.postfix()
+        if self.at("^") and isinstance(base, Matrix | Sequence) and (transposed := self._transposed(base)) is not None:
+            return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):
                 return self._more_powers(Product((expression_of(base), Const("degree"))))
@@ -138,6 +146,18 @@ class ExpressionParser(AtomParser):
                 return self._more_powers(Product((expression_of(base), Const("degree"))))
             return self._more_powers(Power(expression_of(base), exponent))
         return base
+
+    def _transposed(self, base: Matrix | Sequence) -> Expr | None:
+        """A matrix, or a row in brackets, with `^T`; None for any other power."""
+        after = self.peek(2 if self.at("{", ahead=1) else 1)
+        if after is None or after.text not in ("T", "top", "intercal", "prime"):
+            return None
+        self.position += 2
+        if self.tokens[self.position - 1].text == "{":
+            self.position += 1
+            self.expect("}")
+        rows = base.rows if isinstance(base, Matrix) else (base.items,)
+        return Matrix(tuple(zip(*rows, strict=True)))  # pyrefly: ignore
 
     def _more_powers(self, base: Expr) -> Expr:
         return self._postfixed(base)

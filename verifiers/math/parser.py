@@ -32,6 +32,12 @@ from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 REALS = RealSet((Interval(negative(INFINITY), INFINITY, False, False),))
 
 
+def named_set(name: str) -> Value:
+    """R, Z, N, Q or C as a set; any other letter as words."""
+    kind = SETS.get(name)
+    return REALS if kind == "reals" else Words(f"set of {kind or name}")
+
+
 def parse(text: str) -> Value:
     """A normalised text as a value. Raises Unreadable."""
     return Parser(tokens_of(text)).everything()
@@ -130,6 +136,9 @@ class Parser(ExpressionParser):
             if structure is not None and self._ends():
                 return structure
             self.position = before
+        if self.at("{") and self._opens_plain_set():
+            self.position += 1
+            return self._set("}")
         return self.sum()
 
     def _ends(self) -> bool:
@@ -147,8 +156,7 @@ class Parser(ExpressionParser):
             self.expect("}")
             if self.accept("^"):
                 return None
-            kind = SETS.get(name)
-            return REALS if kind == "reals" else Words(f"set of {kind or name}")
+            return named_set(name)
         if self.accept("\\{"):
             return self._set("\\}")
         if self.accept("langle"):
@@ -163,7 +171,9 @@ class Parser(ExpressionParser):
         if self.accept(closing):
             self.depth -= 1
             return Sequence("set", ())
+        bars, self.bars = self.bars, self._bars_ahead() % 2
         first = self.relation()
+        self.bars = bars
         if self.at("mid", "|", ":"):  # set-builder: {x in R | condition}
             self.position += 1
             condition = self.clauses()
@@ -176,6 +186,29 @@ class Parser(ExpressionParser):
         self.expect(closing)
         self.depth -= 1
         return Sequence("set", tuple(items))
+
+    def _bars_ahead(self) -> int:
+        """How many bars stand before the next closing brace: an odd one is a set-builder's, and opens nothing."""
+        count = 0
+        for index in range(self.position, len(self.tokens)):
+            text = self.tokens[index].text
+            if text in ("\\}", "}"):
+                break
+            count += text == "|"
+        return count
+
+    def _opens_plain_set(self) -> bool:
+        """Whether a brace without a backslash opens a set: `{x | x > 2}`, or `{3}` beside a union's sign."""
+        if self.at("|", "mid", ":", ahead=2) or (self.at("in", ahead=2) and self.at("mathbb", ahead=3)):
+            return True
+        if self.position and self.tokens[self.position - 1].text in SET_CALLS:
+            return True
+        depth = 0
+        for index in range(self.position, len(self.tokens)):
+            depth += (self.tokens[index].text == "{") - (self.tokens[index].text == "}")
+            if not depth:
+                return index + 1 < len(self.tokens) and self.tokens[index + 1].text in SET_CALLS
+        return False
 
     def _matrix(self) -> Value:
         self.deeper()

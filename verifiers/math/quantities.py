@@ -12,19 +12,24 @@ from .units import CURRENCIES, currency, known_phrase, unit_of
 from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
 from .vocabulary import MULTIPLIERS
 
+_CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
+
 
 def quantity(tokens: list[Token]) -> Value:
     """Tokens as a value, with a currency sign or a unit phrase split off where there is one."""
     if not tokens:
         raise Unreadable("it is empty")
+    if len(tokens) > 1 and tokens[0].text in _CODES:
+        tokens = [Token("currency", _CODES[tokens[0].text], True), *tokens[1:]]
     money = [index for index, token in enumerate(tokens) if token.kind == "currency"]
     if money:
         return _money(tokens, money)
-    unit, split = _tail_unit(tokens)
-    if unit is not None:
+    if len(tokens) > 3 and tokens[0].kind == "number" and tokens[1].kind == "word":
         compound = _compound(tokens)
         if compound is not None:
             return compound
+    unit, split = _tail_unit(tokens)
+    if unit is not None:
         letters = _letters(tokens, split)
         value = Parser(tokens[:split]).everything()
         if isinstance(value, Relation) and isinstance(value.operands[-1], EXPRESSIONS):
@@ -104,6 +109,7 @@ def _compound(tokens: list[Token]) -> Value | None:
     """`1 hour 30 minutes`, `5 ft 3 in`: numbers with units of one dimension, added up."""
     parts: list[tuple[Fraction, Unit]] = []
     index = 0
+    hours = known_phrase([Token("word", "hour", True)])
     while index < len(tokens):
         if tokens[index].text in ("and", ",") and parts:
             index += 1
@@ -116,6 +122,9 @@ def _compound(tokens: list[Token]) -> Value | None:
         unit = known_phrase(tokens[index + 1 : end])
         if unit is None:
             return None
+        if parts and parts[-1][1] == hours and tokens[index + 1].text == "m" and end == index + 2:  # 1 h 30 m
+            unit = known_phrase([Token("word", "minute", True)])
+            assert unit is not None
         parts.append((token.value, unit))
         index = end
     if len(parts) < 2 or len({unit.dims for _, unit in parts}) > 1:

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 from . import realset
 from .families import split, with_memberships
-from .forms import fold, labelled, special
+from .forms import labelled, special
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
+from .parser import named_set
 from .quantities import quantity
 from .units import DEGREE
 from .values import (
@@ -41,6 +42,8 @@ from .values import (
     rebuild,
     symbols,
 )
+from .vocabulary import SETS
+from .words import fold
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
@@ -229,7 +232,7 @@ def _assigned(names: Sequence, value: Value) -> Value:
 
 def _member(left: Value, right: Value) -> Value:
     if isinstance(left, Sym):
-        return Named(left.name, right)
+        return Named(left.name, named_set(right.name) if isinstance(right, Sym) and right.name in SETS else right)
     if isinstance(left, Sequence) and left.kind == "tuple":
         return right
     raise Unreadable("membership of this kind")

@@ -106,7 +106,8 @@ _UNIT_VECTOR = re.compile(
 )
 _THIN_SPACE = re.compile(r"(?<!\d)\\,|\\,(?!\d)")  # between digits it groups thousands
 _LEAD = re.compile(
-    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?(?:answer|result|solution|value)s?"
+    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
+    r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|\\approx|~|\\sim)\s*",
     re.IGNORECASE,

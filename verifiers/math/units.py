@@ -42,6 +42,7 @@ _PLAIN = {
     "quart qt": (Fraction("0.000946352946"), "m^3"), "pint pt": (Fraction("0.000473176473"), "m^3"),
     "cup": (Fraction("0.0002365882365"), "m^3"), "acre": (Fraction("4046.8564224"), "m^2"), "hectare ha": (10000, "m^2"),
     "cc": (Fraction(1, 10**6), "m^3"), "mph": (Fraction("0.44704"), "m s^-1"), "kph kmh": (Fraction(5, 18), "m s^-1"),
+    "Wh": (3600, "kg m^2 s^-2"), "kWh": (3600000, "kg m^2 s^-2"), "Nm": (1, "kg m^2 s^-2"),
     "erg": (Fraction(1, 10**7), "kg m^2 s^-2"), "dyn dyne": (Fraction(1, 10**5), "kg m s^-2"),
     "angstrom": (Fraction(1, 10**10), "m"), "atm atmosphere": (101325, "kg m^-1 s^-2"),
     "ly lightyear": (9460730472580800, "m"), "AU": (149597870700, "m"), "knot": (Fraction(1852, 3600), "m s^-1"),
