@@ -39,8 +39,11 @@ class AtomParser:
         return self.tokens[index] if index < len(self.tokens) else None
 
     def at(self, *texts: str, ahead: int = 0) -> bool:
-        token = self.peek(ahead)
-        return token is not None and token.kind in ("mark", "command") and token.text in texts
+        index = self.position + ahead
+        if index >= len(self.tokens):
+            return False
+        token = self.tokens[index]
+        return token.text in texts and token.kind in ("mark", "command")
 
     def take(self) -> Token:
         token = self.peek()
@@ -62,8 +65,10 @@ class AtomParser:
         return token.text
 
     def word(self) -> str | None:
-        token = self.peek()
-        return token.text if token is not None and token.kind == "word" else None
+        if self.position >= len(self.tokens):
+            return None
+        token = self.tokens[self.position]
+        return token.text if token.kind == "word" else None
 
     def deeper(self) -> None:
         self.depth += 1

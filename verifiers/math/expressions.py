@@ -37,7 +37,7 @@ class ExpressionParser(AtomParser):
     def sum(self) -> Expr:
         self.deeper()
         terms = [self._signed()]
-        while True:
+        while self.position < len(self.tokens):
             if self.accept("+"):
                 terms.append(self._signed())
             elif self.accept("-"):
@@ -68,12 +68,12 @@ class ExpressionParser(AtomParser):
 
     def product(self) -> Expr:
         factors = [self.power()]
-        while True:
+        while self.position < len(self.tokens):
             if self.accept("*", "times", "cdot", "ast"):
                 factors.append(self._factor())
             elif self.accept("/", "div") or self._word_over():
                 factors.append(Power(self._quotient(), Num(Fraction(-1))))
-            elif self._times_sign():
+            elif self.word() in ("x", "X") and self._times_sign():
                 self.position += 1
             elif self._begins_factor(factors[-1]):
                 factors.append(self.power())
@@ -93,8 +93,7 @@ class ExpressionParser(AtomParser):
         """The letter in `6.67 x 10^{-11}`, which stands for the sign."""
         ten = self.peek(1)
         return (
-            self.word() in ("x", "X")
-            and self.tokens[self.position - 1].kind == "number"
+            self.tokens[self.position - 1].kind == "number"
             and ten is not None
             and ten.kind == "number"
             and ten.text == "10"
@@ -136,7 +135,9 @@ class ExpressionParser(AtomParser):
 
     def power(self) -> Expr:
         base = self.postfix()
-        if self.at("^") and isinstance(base, Matrix | Sequence) and (transposed := self._transposed(base)) is not None:
+        if self.position >= len(self.tokens):
+            return base
+        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transposed(base)) is not None:
             return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):

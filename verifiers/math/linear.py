@@ -6,19 +6,16 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from .lexer import Unreadable
-from .values import EXPRESSIONS, Expr, Matrix, Num, Product, Sequence, Sum, Sym, Value, symbols
+from .values import EXPRESSIONS, Expr, Matrix, Num, Product, Sequence, Sum, Sym, Value, children, symbols
 
 UNIT_VECTORS = ("hat(i)", "hat(j)", "hat(k)")
 
 
 def holds_array(value: Value) -> bool:
     """Whether a sum or product has a matrix or vector among its terms or factors."""
-    match value:
-        case Matrix() | Sequence("vector"):
-            return True
-        case Sum(parts) | Product(parts):
-            return any(map(holds_array, parts))
-    return False
+    if isinstance(value, Sum | Product):
+        return any(map(holds_array, children(value)))
+    return isinstance(value, Matrix) or (isinstance(value, Sequence) and value.kind == "vector")
 
 
 def combined(value: Value) -> Matrix | Sequence:
@@ -59,9 +56,9 @@ def _shape(array: Matrix | Sequence) -> tuple[int, ...]:
 
 def coordinates(expr: Expr) -> Sequence | None:
     """The vector that a sum of multiples of i, j and k with hats is; None for any other expression."""
-    names = symbols(expr)
-    if not names.intersection(UNIT_VECTORS):
+    if not _mentions_unit_vector(expr):
         return None
+    names = symbols(expr)
     found: dict[str, list[Expr]] = {name: [] for name in UNIT_VECTORS}
     for term in _terms(expr):
         factors = _factors(term)
@@ -72,6 +69,12 @@ def coordinates(expr: Expr) -> Sequence | None:
         found[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
     used = UNIT_VECTORS if UNIT_VECTORS[2] in names else UNIT_VECTORS[:2]
     return Sequence("vector", tuple(Sum(tuple(found[name])) if found[name] else Num(Fraction(0)) for name in used))
+
+
+def _mentions_unit_vector(expr: Expr) -> bool:
+    if isinstance(expr, Sym):
+        return expr.name in UNIT_VECTORS
+    return any(map(_mentions_unit_vector, children(expr)))
 
 
 def _terms(expr: Expr) -> list[Expr]:
