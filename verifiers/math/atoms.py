@@ -292,7 +292,7 @@ class AtomParser:
 
     def _function(self, name: str) -> Expr:
         """A function name was read; its power, base and argument follow."""
-        base: Expr | None = None
+        base = self._base_in_name(name)
         power: Expr | None = None
         for _ in range(2):
             if self.accept("_"):
@@ -316,6 +316,15 @@ class AtomParser:
             raise Unreadable(f"{name} of {len(args)} arguments")
         call = Call("log_base", (base, *args)) if base is not None else Call(name, args)
         return Power(call, power) if power is not None else call
+
+    def _base_in_name(self, name: str) -> Expr | None:
+        """The base of `log2(x)` and `log10(x)`, as programs write them."""
+        token = self.peek()
+        written = name == "log" and self.tokens[self.position - 1].kind == "word"
+        if not written or token is None or token.text not in ("2", "10") or token.spaced or not self.at("(", ahead=1):
+            return None
+        self.position += 1
+        return Num(Fraction(int(token.text)))
 
     def _bare_argument(self) -> Expr:
         """The argument of a function without brackets: factors up to a sign, a function or a bracket."""

@@ -90,8 +90,10 @@ class _Comparison:
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._bare(a, b, flipped)
-            case Sequence("answers" | "set", (only,)), _ if not self.depth and not isinstance(b, Sequence | RealSet):
-                return self._ordered(only, b, flipped)
+            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet):
+                if items and all(self.values(items[0], item).equal for item in items[1:]):  # 1/2 or 0.5 is one answer
+                    return self._ordered(items[0], b, flipped)
+                return _differ("Several answers." if items else "The empty set is no other answer.")
             case Sequence(), Sequence():
                 return self._sequences(a, b, flipped)
             case RealSet(), RealSet() | Sequence():

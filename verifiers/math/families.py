@@ -35,11 +35,12 @@ from .values import (
 INTEGER = Sym("integer 1")
 _SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
 _KINDS = {f"set of {kind}s": kind for kind in _SETS.values()} | {"set of complexes": "complex"}
+_SAID_WITHIN = 100  # characters at the end in which a parameter's set is searched for
 _SAID = re.compile(
-    r"[\s,;:]*\(?\s*\b(?:where |for |with |and )?\s*(?:(?:all|any|every|some|an|a|each|arbitrary) )*"
+    r"[,;:]? ?\(?\b(?:where |for |with |and )?(?:(?:all|any|every|some|an|a|each|arbitrary) ){0,3}"
     r"(?:(?P<kind>integer|real)s?(?: numbers?| constants?| values? of)? (?P<name>[A-Za-z])"
-    r"|(?P<first>[A-Za-z]) (?:is |are |being )?(?:(?:any|an|a|some|arbitrary) )*(?P<last>integer|real)s?(?: number| constant)?)"
-    r"\s*\)?$"
+    r"|(?P<first>[A-Za-z]) (?:is |are |being )?(?:(?:any|an|a|some|arbitrary) ){0,3}(?P<last>integer|real)s?(?: number| constant)?)"
+    r" ?\)?$"
 )
 
 
@@ -47,11 +48,12 @@ def with_memberships(text: str) -> str:
     """`..., where k is an integer` as `..., k \\in \\mathbb{Z}`."""
     if "integer" not in text and "real" not in text:
         return text
-    match = _SAID.search(text)
-    if match is None or not match.start():
+    head, tail = text[:-_SAID_WITHIN], text[-_SAID_WITHIN:]
+    match = _SAID.search(tail)
+    if match is None or not head + tail[: match.start()].strip():
         return text
     letter = "Z" if (match["kind"] or match["last"]) == "integer" else "R"
-    return f"{text[: match.start()]}, {match['name'] or match['first']} \\in \\mathbb{{{letter}}}"
+    return f"{head}{tail[: match.start()]}, {match['name'] or match['first']} \\in \\mathbb{{{letter}}}"
 
 
 def split(items: list[Value]) -> tuple[list[Value], bool]:

@@ -61,6 +61,8 @@ def special(text: str) -> Value | None:
             return dated
         if first.isdigit() and len(text) < 16 and (clock := _clock(text)) is not None:
             return clock
+        if ":0" in text and (clock := clock24(text)) is not None:  # no ratio is written 9:05
+            return clock
     if ":" in text and (ratio := _ratio(text, ":")) is not None:
         return ratio
     if " to " in text and first.isdigit() and (ratio := _ratio(text, " to ")) is not None:

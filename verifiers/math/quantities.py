@@ -12,6 +12,8 @@ from .units import CURRENCIES, currency, known_phrase, unit_of
 from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
 from .vocabulary import MULTIPLIERS
 
+_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
+_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu"))
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
@@ -86,11 +88,7 @@ def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:
         start -= 1
     for index in range(max(start, 1), len(tokens)):
         before = tokens[index - 1]
-        if (
-            before.kind == "number"
-            or before.text in ("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS)
-            or before.text in CURRENCIES
-        ):
+        if before.kind == "number" or before.text in _BEFORE_UNIT:
             unit = unit_of(tokens[index:])
             if unit is not None:
                 return unit, index
@@ -102,7 +100,7 @@ def _may_be_unit(token: Token) -> bool:
         return True
     if token.kind == "number":
         return len(token.text) == 1
-    return token.text in ("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu")
+    return token.text in _WITHIN_UNIT
 
 
 def _compound(tokens: list[Token]) -> Value | None:

@@ -232,7 +232,11 @@ def _assigned(names: Sequence, value: Value) -> Value:
 
 def _member(left: Value, right: Value) -> Value:
     if isinstance(left, Sym):
-        return Named(left.name, named_set(right.name) if isinstance(right, Sym) and right.name in SETS else right)
+        if isinstance(right, Sym) and right.name in SETS:
+            right = named_set(right.name)
+        elif isinstance(right, Sequence) and right.kind in ("tuple", "list") and len(right.items) == 2:
+            right = realset.as_set(right)  # x in (1, 2) is an interval, never a point
+        return Named(left.name, right)
     if isinstance(left, Sequence) and left.kind == "tuple":
         return right
     raise Unreadable("membership of this kind")

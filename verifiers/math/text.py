@@ -109,6 +109,7 @@ _LEAD = re.compile(
     r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
+    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|\\approx|~|\\sim)\s*",
     re.IGNORECASE,
 )
@@ -127,11 +128,13 @@ def normalise(text: str) -> str | None:
             text = text.replace(opening, " ").replace(closing, " ")
     if "\\" in text:
         text = _unstyle(text)
+    if "sq." in text:
+        text = text.replace("sq.", "sq")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
-    text = text.strip()
+    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
     for _ in range(3):
         shorter = _LEAD.sub("", text, count=1)
         if shorter == text:

@@ -147,6 +147,8 @@ def _power(tokens: list[Token], index: int) -> tuple[int, int]:
     """The power after a unit name (1 when there is none, 0 when it is unreadable), and the index after it."""
     if index < len(tokens) and tokens[index].text in ("squared", "cubed"):
         return (2 if tokens[index].text == "squared" else 3), index + 1
+    if index < len(tokens) and tokens[index].text in ("2", "3") and not tokens[index].spaced:  # cm2
+        return int(tokens[index].text), index + 1
     if index >= len(tokens) or tokens[index].text not in ("^", "**"):
         return 1, index
     index += 1

@@ -104,6 +104,8 @@ def _reads_as_symbols(text: str, folded: str, words: list[str]) -> bool:
         return True
     if len(words) > 1 and words[0] in _FUNCTION_WORDS:  # sin(x), ln x
         return all(word in _FUNCTION_WORDS or word in GREEK or _PARSED_WORDS.fullmatch(word) for word in symbols)
+    if len(words) == 1 and text in GREEK:
+        return True
     return len(words) == 1 and len(text) <= 3 and folded not in _SHORT_WORDS and text.islower() and _no_vowels(folded)
 
 
