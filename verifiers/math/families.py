@@ -39,7 +39,8 @@ _SAID_WITHIN = 100  # characters at the end in which a parameter's set is search
 _SAID = re.compile(
     r"[,;:]? ?\(?\b(?:where |for |with |and )?(?:(?:all|any|every|some|an|a|each|arbitrary) ){0,3}"
     r"(?:(?P<kind>integer|real)s?(?: numbers?| constants?| values? of)? (?P<name>[A-Za-z])"
-    r"|(?P<first>[A-Za-z]) (?:is |are |being )?(?:(?:any|an|a|some|arbitrary) ){0,3}(?P<last>integer|real)s?(?: number| constant)?)"
+    r"|(?P<first>[A-Za-z]) (?:is |are |being )?(?:(?:any|an|a|some|arbitrary) ){0,3}"
+    r"(?P<last>integer|real)s?(?: number| constant)?)"
     r" ?\)?$"
 )
 
