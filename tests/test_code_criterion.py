@@ -5,8 +5,8 @@ import pytest
 from palaestra.sandbox import Limits, Outcome, SandboxPool, Status
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, code, extract_code
-from palaestra.verifiers.code import assemble, judge
 from palaestra.verifiers.code_literal import literal
+from palaestra.verifiers.programs import assemble, judge
 
 RIGHT = "def f(x):\n    return 2 * x\n"
 WRONG = "def f(x):\n    return x\n"

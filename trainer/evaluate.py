@@ -11,7 +11,7 @@ from typing import Any
 
 from ..tasks import Problem
 from ..verifiers import Completion, Score, Status
-from ..verifiers.learned import CLIP
+from ..verifiers.reward_models import CLIP
 from .passrate import Estimate, pass_at_k
 from .progress import progress
 from .rewards.winrate import Interval, mean_interval

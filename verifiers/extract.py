@@ -27,9 +27,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from .regexes import compiled
 from .types import Verdict, malformed, no_answer, wrong
 
 Source = Literal["tag", "boxed", "hash", "last_number"]
@@ -37,29 +37,23 @@ MARKED: tuple[Source, ...] = ("tag", "boxed", "hash")
 MAX_CHARS = 1_000_000
 WITHDRAWN_WITHIN = 160  # characters after a mark in which a withdrawal is about it
 
-_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_HASH = re.compile(r"####[ \t]*([^\n]*)")
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
+_TAG = r"(?i)<(/?)answer>"
+_HASH = r"####[ \t]*([^\n]*)"
+_NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
+_BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e"))
 _FOLDED = {**_INVISIBLE, ord("＜"): "<", ord("＞"): ">", ord("＼"): "\\", ord("｛"): "{", ord("｝"): "}", ord("＃"): "#"}
 _WITHDRAWAL = (
-    r"\b(?:scratch that|strike that|ignore (?:that|this)|disregard (?:that|this)|never ?mind|i take (?:that|it) back"
+    r"(?i)\b(?:scratch that|strike that|ignore (?:that|this)|disregard (?:that|this)|never ?mind|i take (?:that|it) back"
     r"|that(?:'s| is| was) (?:wrong|incorrect|not right|a mistake|an error)|this is (?:wrong|incorrect|not right)"
     r"|i (?:made|have made|see) (?:a|an|my) (?:mistake|error)|my mistake|let me (?:recheck|redo|recompute|reconsider|correct)"
     r"|(?:no|oh|hmm|but),? wait|wait,? (?:no|that|i|actually|let)|correction\b|oops|not correct|actually,? no|no,? actually)"
 )
 _BETWEEN_ALTERNATIVES = (
-    r"[\s$,;:.()\\\[\]*/|&-]*(?:(?:or|and|maybe|perhaps|possibly|alternatively|else|either|also|it|is|could|be|may|might|the"
+    r"(?i)[\s$,;:.()\\\[\]*/|&-]*(?:(?:or|and|maybe|perhaps|possibly|alternatively|else|either|also|it|is|could|be|may|might|the"
     r"|answer|quad|qquad|text|if|not|then|another|second|option|possibility)\b[\s$,;:.()\\\[\]*/|&{}-]*){0,12}"
 )
-_PLACEHOLDER = r"(?:[.…\s]|\\[lc]?dots)*(?:(?:your |final |the )*answer(?: here)?)?[.…\s]*"
-
-
-@cache
-def _compiled(expression: str) -> re.Pattern[str]:
-    """Compiled at the first use: these take longer than the whole import."""
-    return re.compile(expression, re.IGNORECASE)
+_PLACEHOLDER = r"(?i)(?:[.…\s]|\\[lc]?dots)*(?:(?:your |final |the )*answer(?: here)?)?[.…\s]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +65,7 @@ class Extraction:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One marked answer: its content, and where the whole mark begins and ends."""
 
     content: str
@@ -111,7 +104,7 @@ def _single(found: list[Mark], source: Source, text: str, quoted: list[tuple[int
         return Extraction(found[-1].content, count=count)
     marks = _unquoted(found, quoted)
     if len(marks) > 1:
-        marks = [mark for mark in marks if not _compiled(_PLACEHOLDER).fullmatch(mark.content)] or marks[-1:]
+        marks = [mark for mark in marks if not compiled(_PLACEHOLDER).fullmatch(mark.content)] or marks[-1:]
     standing = [
         mark
         for position, mark in enumerate(marks)
@@ -123,7 +116,7 @@ def _single(found: list[Mark], source: Source, text: str, quoted: list[tuple[int
     if len(contents) > 1 and (source != "boxed" or _hedged(text, standing)):
         return Extraction(None, wrong(reason=f"{len(contents)} different answers are marked as final."))
     answer = standing[-1].content.strip()
-    if not answer or _compiled(_PLACEHOLDER).fullmatch(answer):
+    if not answer or compiled(_PLACEHOLDER).fullmatch(answer):
         return Extraction(None, no_answer("The marked answer is empty."))
     return Extraction(answer, count=count)
 
@@ -163,7 +156,7 @@ def _quotations(text: str) -> list[tuple[int, int]]:
 
 def _withdrawn(text: str, mark: Mark, until: int) -> bool:
     """Whether the words right after a mark, up to the next one, take it back."""
-    return _compiled(_WITHDRAWAL).search(text, mark.end, min(until, mark.end + WITHDRAWN_WITHIN)) is not None
+    return compiled(_WITHDRAWAL).search(text, mark.end, min(until, mark.end + WITHDRAWN_WITHIN)) is not None
 
 
 def _hedged(text: str, marks: list[Mark]) -> bool:
@@ -171,14 +164,14 @@ def _hedged(text: str, marks: list[Mark]) -> bool:
     last, before = marks[-1], marks[-2]
     if last.content.strip() == before.content.strip() or last.start - before.end > 200:
         return False
-    return _compiled(_BETWEEN_ALTERNATIVES).fullmatch(text, before.end, last.start) is not None
+    return compiled(_BETWEEN_ALTERNATIVES).fullmatch(text, before.end, last.start) is not None
 
 
 def _tags(text: str) -> list[Mark] | Verdict:
     """Every answer tag; nesting and unclosed tags are malformed."""
     answers: list[Mark] = []
     opened: re.Match[str] | None = None
-    for match in _TAG.finditer(text):
+    for match in compiled(_TAG).finditer(text):
         closing = bool(match[1])
         if closing != (opened is not None):
             return malformed(reason="Answer tags are nested or don't pair up.")
@@ -194,7 +187,8 @@ def _boxes(text: str) -> list[Mark] | Verdict:
     """Every `\\boxed{...}` that is not inside another one. `\\boxed 5` holds the one character, as in LaTeX."""
     answers: list[Mark] = []
     position = 0
-    while (opening := _BOX.search(text, position)) is not None:
+    box = compiled(_BOX)
+    while (opening := box.search(text, position)) is not None:
         start = opening.end()
         while start < len(text) and text[start] == " ":
             start += 1
@@ -238,6 +232,6 @@ def matching_brace(text: str, start: int) -> int | None:
 _FINDERS = {
     "tag": _tags,
     "boxed": _boxes,
-    "hash": lambda text: [Mark(match[1], match.start(), match.end()) for match in _HASH.finditer(text)],
-    "last_number": lambda text: [Mark(match[0], match.start(), match.end()) for match in _NUMBER.finditer(text)],
+    "hash": lambda text: [Mark(match[1], match.start(), match.end()) for match in compiled(_HASH).finditer(text)],
+    "last_number": lambda text: [Mark(match[0], match.start(), match.end()) for match in compiled(_NUMBER).finditer(text)],
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from .extract import MARKED, Source, extract
+from .regexes import compiled
 from .rubric import Check, Criterion
 from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
 
 MAX_DIGITS = 1_000
-_RATIONAL = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?", re.ASCII)
+_RATIONAL = r"(?a)([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?"
 
 
 def parse_rational(text: str) -> Fraction | None:
@@ -20,7 +20,7 @@ def parse_rational(text: str) -> Fraction | None:
     text = text.strip()
     if len(text) > MAX_DIGITS:
         return None
-    match = _RATIONAL.fullmatch(text)
+    match = compiled(_RATIONAL).fullmatch(text)
     if match is None or (match[2] is None and match[3] is None) or (match[3] and match[4]):
         return None
     numerator = Fraction(f"{(match[2] or '0').replace(',', '')}.{match[3] or '0'}")

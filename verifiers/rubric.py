@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .types import Completion, ProblemLike, Score, Status, Verdict, error
 
 if TYPE_CHECKING:
-    from .learned import Learned
+    from .reward_models import Learned
 
 Check = Callable[[Completion, ProblemLike], Verdict]
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from .lexer import Token, Unreadable
 from .values import EXPRESSIONS, Call, Const, Expr, Interval, Num, Power, Product, Sym, Value
 from .vocabulary import (
+    ACCENTS,
     BASE_WORDS,
     CONSTANTS,
     FRACTIONS,
@@ -19,6 +20,8 @@ from .vocabulary import (
 )
 
 MAX_DEPTH = 40
+_DOTLESS = {"imath": "i", "jmath": "j"}
+_ACCENT_NAMES = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "bar": "overline"}
 
 
 class AtomParser:
@@ -36,8 +39,11 @@ class AtomParser:
         return self.tokens[index] if index < len(self.tokens) else None
 
     def at(self, *texts: str, ahead: int = 0) -> bool:
-        token = self.peek(ahead)
-        return token is not None and token.kind in ("mark", "command") and token.text in texts
+        index = self.position + ahead
+        if index >= len(self.tokens):
+            return False
+        token = self.tokens[index]
+        return token.text in texts and token.kind in ("mark", "command")
 
     def take(self) -> Token:
         token = self.peek()
@@ -59,8 +65,10 @@ class AtomParser:
         return token.text
 
     def word(self) -> str | None:
-        token = self.peek()
-        return token.text if token is not None and token.kind == "word" else None
+        if self.position >= len(self.tokens):
+            return None
+        token = self.tokens[self.position]
+        return token.text if token.kind == "word" else None
 
     def deeper(self) -> None:
         self.depth += 1
@@ -181,7 +189,8 @@ class AtomParser:
         return Product((*letters, last))
 
     def _symbol(self, name: str) -> Expr:
-        """A letter with its subscript and primes."""
+        """A letter with its subscript and primes. `\\varphi` is `\\phi` in another hand."""
+        name = name.removeprefix("var") if name in GREEK else name
         if self.accept("_"):
             if self.accept("{"):
                 parts = []
@@ -232,17 +241,32 @@ class AtomParser:
             inner = self.sum()
             self.expect("rvert", "vert")
             return Call("abs", (inner,))
-        if name in ("overline", "bar", "vec", "hat", "tilde", "overrightarrow"):
-            self.expect("{")
-            inner = self._word(self.take(), False)
-            self.expect("}")
-            if not isinstance(inner, Sym | Product | Const):
-                raise Unreadable(f"\\{name} of no symbol")
-            return Sym(f"{name}({inner})")
+        if name in ACCENTS:
+            return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
             self.position -= 1
             return self._structure()  # pyrefly: ignore
         raise Unreadable(f"the command \\{name[:20]}")
+
+    def _accented(self) -> str:
+        """What an accent stands over: a letter, or a braced name."""
+        if not self.accept("{"):
+            token = self.take()
+            if token.kind == "word" and len(token.text) > 1:
+                self.position -= 1
+                self.tokens[self.position] = Token("word", token.text[1:], False)
+            elif token.kind not in ("word", "command"):
+                raise Unreadable("an accent over no letter")
+            return _DOTLESS.get(token.text, token.text if token.kind == "command" else token.text[0])
+        parts, depth = [], 1
+        while depth:
+            token = self.take()
+            depth += (token.text == "{") - (token.text == "}")
+            if token.text not in ("{", "}"):
+                if token.kind not in ("word", "number", "command") and token.text not in ("_", "'"):
+                    raise Unreadable("an accent over no name")
+                parts.append(_DOTLESS.get(token.text, token.text))
+        return "".join(parts)
 
     def _argument(self) -> Expr:
         """A LaTeX argument: a braced expression, or the next single digit, letter or command."""
@@ -268,7 +292,7 @@ class AtomParser:
 
     def _function(self, name: str) -> Expr:
         """A function name was read; its power, base and argument follow."""
-        base: Expr | None = None
+        base = self._base_in_name(name)
         power: Expr | None = None
         for _ in range(2):
             if self.accept("_"):
@@ -292,6 +316,15 @@ class AtomParser:
             raise Unreadable(f"{name} of {len(args)} arguments")
         call = Call("log_base", (base, *args)) if base is not None else Call(name, args)
         return Power(call, power) if power is not None else call
+
+    def _base_in_name(self, name: str) -> Expr | None:
+        """The base of `log2(x)` and `log10(x)`, as programs write them."""
+        token = self.peek()
+        written = name == "log" and self.tokens[self.position - 1].kind == "word"
+        if not written or token is None or token.text not in ("2", "10") or token.spaced or not self.at("(", ahead=1):
+            return None
+        self.position += 1
+        return Num(Fraction(int(token.text)))
 
     def _bare_argument(self) -> Expr:
         """The argument of a function without brackets: factors up to a sign, a function or a bracket."""

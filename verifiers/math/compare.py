@@ -7,19 +7,21 @@ from typing import Any
 
 from .decide import Decision, decide, rational_factor
 from .exact import constant
+from .families import INTEGER, adapted, independent, same_progression
 from .forms import clock24
 from .lexer import Unreadable
+from .numerators import numerator
 from .realset import as_set, infinite, normal
 from .tolerance import EXACT, Tolerance
-from .units import DEGREE, lookup
+from .units import DEGREE, RADIAN, letter_unit, radians, scaled
 from .values import (
     EXPRESSIONS,
     Choice,
     Clock,
     Congruence,
-    Const,
     Date,
     Expr,
+    Family,
     Interval,
     Matrix,
     Named,
@@ -33,7 +35,6 @@ from .values import (
     Sum,
     Sym,
     System,
-    Unit,
     Value,
     Words,
     Zero,
@@ -59,6 +60,7 @@ class _Comparison:
         self.tolerance = tolerance
         self.left = MAX_PAIRS
         self.depth = 0
+        self.shifts = False  # whether `integer 1` may be shifted in each expression alone
 
     def values(self, a: Value, b: Value) -> Decision:
         self.left -= 1
@@ -76,6 +78,8 @@ class _Comparison:
     def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
         match a, b:
+            case Family(), _:
+                return self._family(a, b, flipped)
             case Named(), _:
                 return self._named(a, b, flipped)
             case System(), _:
@@ -86,8 +90,10 @@ class _Comparison:
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._bare(a, b, flipped)
-            case Sequence("answers" | "set", (only,)), _ if not self.depth and not isinstance(b, Sequence | RealSet):
-                return self._ordered(only, b, flipped)
+            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet):
+                if items and all(self.values(items[0], item).equal for item in items[1:]):  # 1/2 or 0.5 is one answer
+                    return self._ordered(items[0], b, flipped)
+                return _differ("Several answers." if items else "The empty set is no other answer.")
             case Sequence(), Sequence():
                 return self._sequences(a, b, flipped)
             case RealSet(), RealSet() | Sequence():
@@ -127,7 +133,16 @@ class _Comparison:
         decision = decide(a, b, self.tolerance)
         if decision.stage == "numeric":
             self.left -= NUMERIC_COST
+        if self.shifts and not decision.equal and INTEGER.name in symbols(a) & symbols(b):
+            self.left -= 5 * NUMERIC_COST
+            if same_progression(a, b, lambda x, y: decide(x, y).equal):
+                return Decision(True, "numeric")
         return decision
+
+    def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
+        other = b.value if isinstance(b, Family) else adapted(a, b)
+        self.shifts = independent(a.value) and independent(other)
+        return self._ordered(a.value, other, flipped)
 
     # -- names, systems, equations ------------------------------------------------------------------------------------
 
@@ -171,32 +186,41 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
-        factor = rational_factor(a.expression, b.expression)
+        left, right = a.expression, b.expression
+        if a.operator == "=":
+            left, right = numerator(left), numerator(right)
+        factor = rational_factor(left, right)
         if factor is None or factor == 0 or (factor < 0 and a.operator in (">", ">=")):
             return _differ("Not the same equation.")
-        return self.expressions(a.expression, Product((Num(factor), b.expression)))
+        return self.expressions(left, Product((Num(factor), right)))
 
     # -- quantities -----------------------------------------------------------------------------------------------------
 
     def _quantities(self, a: Quantity, b: Quantity) -> Decision:
         if a.unit.dims == b.unit.dims:
-            return self.values(_scaled(a.value, a.unit.scale), _scaled(b.value, b.unit.scale))
+            return self.values(scaled(a.value, a.unit.scale), scaled(b.value, b.unit.scale))
         dims = {a.unit.dims, b.unit.dims}
-        if dims == {DEGREE.dims, _RADIAN.dims}:
-            return self.values(_radians(a), _radians(b))
+        if dims == {DEGREE.dims, RADIAN.dims}:
+            return self.values(radians(a), radians(b))
+        if a.letters is not None and b.letters is not None:  # 2 m g and 2mg
+            return self.expressions(a.letters, b.letters)
         return _differ("Another unit.")
 
     def _bare(self, a: Quantity, b: Value, flipped: bool) -> Decision:
         """A unit that the other side leaves out; an angle may stand in radians without one."""
         if not a.unit.dims:
-            return self._ordered(_scaled(a.value, a.unit.scale), b, flipped)
+            return self._ordered(scaled(a.value, a.unit.scale), b, flipped)
         if isinstance(b, Sequence) and b.kind == "answers" and len(b.items) > 1:
             return _differ("Several answers.")
-        if isinstance(b, Product) and (read := _letter_unit(b)) is not None:
+        if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._ordered(a, read, flipped)
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b):
+            product = self._ordered(a.letters, b, flipped)
+            if product.equal:
+                return product
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
-            return self._ordered(_radians(a), b, flipped)
+            return self._ordered(radians(a), b, flipped)
         return plain
 
     # -- sequences, sets, matrices ------------------------------------------------------------------------------------
@@ -321,16 +345,13 @@ class _Comparison:
         return Decision(same, "exact", "" if same else "Another residue.")
 
 
-_RADIAN = Unit(Fraction(1), (("rad", 1),))
-
-
 def _differ(reason: str) -> Decision:
     return Decision(False, "structure", reason)
 
 
 def _rank(value: Value) -> int:
     """Names are unwrapped before units, and units before everything else."""
-    ranks: tuple[tuple[Any, ...], ...] = ((Named, System), (Sequence,), (Quantity,))
+    ranks: tuple[tuple[Any, ...], ...] = ((Family,), (Named, System), (Sequence,), (Quantity,))
     return next((rank for rank, kinds in enumerate(ranks) if isinstance(value, kinds)), len(ranks))
 
 
@@ -351,29 +372,6 @@ def _renamed(value: Value, old: str, new: str) -> Value:
         return Sym(new) if value.name == old else value
     parts = children(value)
     return rebuild(value, tuple(_renamed(part, old, new) for part in parts)) if parts else value  # pyrefly: ignore
-
-
-def _scaled(value: Value, scale: Fraction) -> Value:
-    if scale == 1 or not isinstance(value, EXPRESSIONS):
-        return value
-    return Num(value.value * scale) if isinstance(value, Num) else Product((Num(scale), value))
-
-
-def _radians(quantity: Quantity) -> Value:
-    if quantity.unit.dims != DEGREE.dims or not isinstance(quantity.value, EXPRESSIONS):
-        return quantity.value
-    return Product((quantity.value, Const("degree")))
-
-
-def _letter_unit(product: Product) -> Quantity | None:
-    """`5m` reads as a product of 5 and m until it is compared with a length."""
-    last = product.factors[-1]
-    found = lookup(last.name) if isinstance(last, Sym) else None
-    if found is None:
-        return None
-    rest = product.factors[:-1]
-    amount = rest[0] if len(rest) == 1 else Product(rest)
-    return Quantity(amount, Unit(found[0], tuple(sorted(found[1].items()))))
 
 
 def _open_ends(part: Interval) -> tuple[bool, bool]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..number import parse_rational
 from ..types import Verdict, correct, wrong
@@ -15,8 +15,7 @@ Reference = str | tuple[str, ...]
 CACHED_VERDICTS = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What `palaestra verify` prints: the verdict, both values as they were read, the stage that decided."""
 
     verdict: Verdict
@@ -69,8 +68,7 @@ def _share(value: float | None) -> Fraction:
     return Fraction(str(value)) if value else Fraction(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     verdict: Verdict
     stage: str
 

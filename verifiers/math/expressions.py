@@ -16,6 +16,11 @@ from .vocabulary import (
 _CIRC = Sym("\\circ")
 
 
+def _operand(value: Value) -> Expr:
+    """A term or factor: an expression, or the matrix or vector of a linear combination, which `linear` works out."""
+    return value if isinstance(value, Matrix | Sequence) else expression_of(value)  # pyrefly: ignore
+
+
 class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
@@ -32,7 +37,7 @@ class ExpressionParser(AtomParser):
     def sum(self) -> Expr:
         self.deeper()
         terms = [self._signed()]
-        while True:
+        while self.position < len(self.tokens):
             if self.accept("+"):
                 terms.append(self._signed())
             elif self.accept("-"):
@@ -43,7 +48,7 @@ class ExpressionParser(AtomParser):
             else:
                 break
         self.depth -= 1
-        return terms[0] if len(terms) == 1 else Sum(tuple(map(expression_of, terms)))
+        return terms[0] if len(terms) == 1 else Sum(tuple(map(_operand, terms)))
 
     def _signed(self) -> Expr:
         sign, both = 1, None
@@ -63,11 +68,13 @@ class ExpressionParser(AtomParser):
 
     def product(self) -> Expr:
         factors = [self.power()]
-        while True:
+        while self.position < len(self.tokens):
             if self.accept("*", "times", "cdot", "ast"):
                 factors.append(self._factor())
-            elif self.accept("/", "div"):
+            elif self.accept("/", "div") or self._word_over():
                 factors.append(Power(self._quotient(), Num(Fraction(-1))))
+            elif self.word() in ("x", "X") and self._times_sign():
+                self.position += 1
             elif self._begins_factor(factors[-1]):
                 factors.append(self.power())
             else:
@@ -76,16 +83,33 @@ class ExpressionParser(AtomParser):
             return factors[0]
         return Product(tuple(factors))  # f(x, y) is a product here; resolution tells it apart
 
+    def _word_over(self) -> bool:
+        if self.word() != "over":
+            return False
+        self.position += 1
+        return True
+
+    def _times_sign(self) -> bool:
+        """The letter in `6.67 x 10^{-11}`, which stands for the sign."""
+        ten = self.peek(1)
+        return (
+            self.tokens[self.position - 1].kind == "number"
+            and ten is not None
+            and ten.kind == "number"
+            and ten.text == "10"
+            and self.at("^", "**", ahead=2)
+        )
+
     def _factor(self) -> Expr:
         """A factor after an explicit sign; it may be negative."""
         self.deeper()
         found = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
         self.depth -= 1
-        return expression_of(found)
+        return _operand(found)
 
     def _quotient(self) -> Expr:
         """What stands after `/`: one factor."""
-        return self._factor()
+        return expression_of(self._factor())
 
     def _begins_factor(self, before: Value) -> bool:
         """Whether another factor follows without a sign between."""
@@ -111,6 +135,10 @@ class ExpressionParser(AtomParser):
 
     def power(self) -> Expr:
         base = self.postfix()
+        if self.position >= len(self.tokens):
+            return base
+        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transposed(base)) is not None:
+            return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):
                 return self._more_powers(Product((expression_of(base), Const("degree"))))
@@ -119,6 +147,18 @@ class ExpressionParser(AtomParser):
                 return self._more_powers(Product((expression_of(base), Const("degree"))))
             return self._more_powers(Power(expression_of(base), exponent))
         return base
+
+    def _transposed(self, base: Matrix | Sequence) -> Expr | None:
+        """A matrix, or a row in brackets, with `^T`; None for any other power."""
+        after = self.peek(2 if self.at("{", ahead=1) else 1)
+        if after is None or after.text not in ("T", "top", "intercal", "prime"):
+            return None
+        self.position += 2
+        if self.tokens[self.position - 1].text == "{":
+            self.position += 1
+            self.expect("}")
+        rows = base.rows if isinstance(base, Matrix) else (base.items,)
+        return Matrix(tuple(zip(*rows, strict=True)))  # pyrefly: ignore
 
     def _more_powers(self, base: Expr) -> Expr:
         return self._postfixed(base)
@@ -215,8 +255,10 @@ class ExpressionParser(AtomParser):
             items.append(self.relation())
         closing = self.expect(")", "]", "[")
         self.bars = bars
+        if closing == ")" and len(items) == 1:  # (x) is a product of one factor, so that f(x) is told from fx
+            return Product((items[0],)) if isinstance(items[0], Sym) else items[0]  # pyrefly: ignore
         if closing == ")":
-            return items[0] if len(items) == 1 else Sequence("tuple", tuple(items))  # pyrefly: ignore
+            return Sequence("tuple", tuple(items))  # pyrefly: ignore
         return _interval(items, False, closing == "]")  # pyrefly: ignore
 
     def _square(self, closed: bool) -> Expr:

@@ -1,4 +1,4 @@
-"""Answers that are no expressions: choices, clock times, dates, ratios, words."""
+"""Answers that are no expressions: choices, clock times, dates, ratios, numerals with a base; words are in `words`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from fractions import Fraction
 
 from .atoms import based
 from .lexer import Unreadable, tokens_of
-from .parser import REALS, Parser
-from .values import EXPRESSIONS, Choice, Clock, Date, Num, Ratio, Sequence, Value, Words
+from .parser import Parser
+from .units import DEGREE
+from .values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Value
+from .vocabulary import BASE_WORDS
+from .words import wordy
 
 _MONTHS = {
     name: number
@@ -32,47 +35,12 @@ _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*[.):](?=\s|$)|([A-F])$)(.*)", re.I | re.S)
 _LOWER_LIST = re.compile(r"[a-j]\s*\)")
-_BASED = re.compile(r"([0-9A-Za-z]+)\s*_\s*\{?\s*([0-9]{1,2})\s*\}?")
-_WORDY = re.compile(r"[A-Za-z][A-Za-z\s,'\"\-.;()]*")
-_NUMBER_WORDS = {
-    name: value
-    for value, name in enumerate(
-        str.split(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-            "sixteen seventeen eighteen nineteen"
-        )
-    )
-} | {
-    name: 10 * value
-    for value, name in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2)
-}
-_SAME = {
-    **dict.fromkeys(
-        str.split(
-            "no solution|no solutions|none|no real solution|no real solutions|empty set|the empty set|"
-            "no such number exists|there is no solution|there are no solutions|no such x|no value|no values|"
-            "no such values exist",
-            "|",
-        ),
-        "no solution",
-    ),
-    **dict.fromkeys(["does not exist", "dne", "doesn't exist", "do not exist"], "does not exist"),
-    **dict.fromkeys(["yes", "true", "correct"], "yes"),
-    **dict.fromkeys(["no", "false", "incorrect"], "no"),
-    **dict.fromkeys(["infinitely many", "infinitely many solutions", "infinite solutions"], "infinitely many"),
-    **dict.fromkeys(["diverges", "divergent", "diverge", "the series diverges"], "diverges"),
-    **dict.fromkeys(["converges", "convergent", "converge", "the series converges"], "converges"),
-    **dict.fromkeys(["noon", "12 noon", "midday"], "noon"),
-}
-_REAL_WORDS = {"all real numbers", "all reals", "real numbers", "the real numbers", "all real x", "all real values"}
-_ARTICLES = re.compile(r"^(?:an?|the)\s+(?=\S{2,})")
-_PARSED_WORDS = re.compile(r"(?:infinity|infty|inf|oo|pi|e|i|[A-Za-z])", re.A)
-_SHORT_WORDS = frozenset(
-    str.split(
-        "no on yes it is an at to so of or in up we he she me my by be as if do go us am i'm the and any all "
-        "one two six ten sum max min odd big red cat dog sat sun mon tue wed thu fri pm none true dne nan"
-    )
+_BASED = re.compile(
+    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
+_ORDINAL = re.compile(r"(\d{1,6})\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?")
+_ARC = re.compile(r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s*'(?:\s*([0-5]?\d(?:\.\d+)?)\s*(?:''|\"))?")
+_PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 
 
 def special(text: str) -> Value | None:
@@ -82,23 +50,48 @@ def special(text: str) -> Value | None:
         choice = choice_of(text)
         if choice is not None:
             return choice
+    if ("_" in text or "base" in text) and (numeral := _numeral(text)) is not None:
+        return numeral
+    if first == "0" and _PREFIXED.fullmatch(text):
+        return Num(Fraction(int(text, 0)))
+    if first.isdigit() and (text[-1] in "'\"hdt}") and (found := _ordinal_or_arc(text)) is not None:
+        return found
     if first.isdigit() or first.isalpha():
         if len(text) < 40 and (dated := _date(text)) is not None:
             return dated
         if first.isdigit() and len(text) < 16 and (clock := _clock(text)) is not None:
             return clock
-        if "_" in text and (match := _BASED.fullmatch(text)) is not None and match[1][0].isalnum():
-            digits, base = match[1], int(match[2])
-            if 2 <= base <= 36 and (any(map(str.isdigit, digits)) or (base > 10 and digits.isupper() and len(digits) > 1)):
-                return based(digits, base)
-            if base > 10 and len(digits) > 1:
-                return based(digits, base)
+        if ":0" in text and (clock := clock24(text)) is not None:  # no ratio is written 9:05
+            return clock
     if ":" in text and (ratio := _ratio(text, ":")) is not None:
         return ratio
     if " to " in text and first.isdigit() and (ratio := _ratio(text, " to ")) is not None:
         return ratio
-    if _WORDY.fullmatch(text):
-        return _wordy(text)
+    return wordy(text)
+
+
+def _numeral(text: str) -> Num | None:
+    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a name with an index (`a_1`, `A_{12}`)."""
+    match = _BASED.fullmatch(text)
+    if match is None:
+        return None
+    digits, base = match[1], int(match[2]) if match[2].isdigit() else BASE_WORDS.get(match[2], 0)
+    if len(digits) == 1 and not digits.isdigit() and (base != 16 or not "A" <= digits <= "F"):
+        return None
+    if not 2 <= base <= 36:
+        return None
+    if not any(map(str.isdigit, digits)) and (base <= 10 or not (digits.isupper() or base == 16)):
+        return None
+    return based(digits, base)
+
+
+def _ordinal_or_arc(text: str) -> Value | None:
+    """`7th` is 7; `45°30'` is 45.5 degrees."""
+    if (match := _ORDINAL.fullmatch(text)) is not None:
+        return Num(Fraction(match[1]))
+    if (match := _ARC.fullmatch(text)) is not None:
+        whole, minutes, seconds = (Fraction(part or 0) for part in match.groups())
+        return Quantity(Num(whole + minutes / 60 + seconds / 3600), DEGREE)
     return None
 
 
@@ -136,7 +129,7 @@ def choice_of(text: str) -> Choice | None:
 
 def _date(text: str) -> Date | None:
     for pattern, order in _DATES:
-        match = pattern.fullmatch(text)
+        match = pattern.fullmatch(text.removeprefix("the "))
         if match is not None:
             found = dict(zip(order, match.groups(), strict=True))
             month = found["month"]
@@ -177,39 +170,3 @@ def _ratio(text: str, colon: str) -> Ratio | None:
             return None
         parts.append(part)
     return Ratio(tuple(parts))
-
-
-def fold(text: str) -> str:
-    """Text for comparison: lower case, single spaces, no quotes, dots or articles."""
-    folded = " ".join(re.sub(r"[\"'.;]+", "", text).lower().replace("\\", "").split()).strip(" ,:")
-    return _ARTICLES.sub("", folded)
-
-
-def _wordy(text: str) -> Value | None:
-    """Letters and punctuation only: words, unless they read as symbols."""
-    folded = fold(text)
-    if folded == "noon":
-        return Clock(43200)
-    if folded == "midnight":
-        return Clock(0)
-    if folded in _REAL_WORDS:
-        return REALS
-    if folded in _SAME:
-        same = _SAME[folded]
-        return Sequence("set", ()) if same == "no solution" else Words(same)
-    if folded in _NUMBER_WORDS:
-        return Num(Fraction(_NUMBER_WORDS[folded]))
-    tens, _, ones = folded.partition("-")
-    if tens in _NUMBER_WORDS and 0 < _NUMBER_WORDS.get(ones, 0) < 10 and 20 <= _NUMBER_WORDS[tens] < 100:
-        return Num(Fraction(_NUMBER_WORDS[tens] + _NUMBER_WORDS[ones]))
-    words = re.findall(r"[A-Za-z']+", text)
-    symbols = [word for word in words if word not in ("and", "or")]
-    if all(_PARSED_WORDS.fullmatch(word) for word in symbols):
-        return None
-    if len(words) == 1 and len(text) <= 3 and folded not in _SHORT_WORDS and text.islower() and _no_vowels(folded):
-        return None
-    return Words(folded)
-
-
-def _no_vowels(word: str) -> bool:
-    return len(word) == 2 or not set(word) & set("aeiou")

@@ -38,7 +38,7 @@ _TOKEN = re.compile(
         (?:(?P<period>\\overline\s*\{{\s*\d+\s*\}} | \\bar\s*\{{?\s*\d+\s*\}}? | \\dot\s*\{{?\s*\d\s*\}}?
             | (?<=\d)\(\d+\)(?=$|[\s,)%\]\\}}])) )?
         (?P<dots>\.\.\. | \\ldots | \\dots | \\cdots)?
-        (?:[eE](?P<power>[+-]?\d{{1,9}})(?![A-Za-z0-9.]))?)
+        (?:[eE](?P<power>[+-]?\d{{1,9}})(?![A-Za-z0-9.]) | \ ?[eE]\ ?\{{(?P<braced>[+-]?\d{{1,9}})\}})?)
     | (?P<word>[A-Za-z]+)
     | \\(?P<command>[A-Za-z]+)\*?
     | (?P<currency>[\x01€£¥¢₹])
@@ -107,8 +107,8 @@ def _literal(match: re.Match[str], depth: int) -> tuple[Fraction, int]:
         value = _continued(whole, decimals)
     else:
         value = Fraction(int(whole + decimals), 10 ** len(decimals)) if decimals else Fraction(int(whole))
-    if match["power"]:
-        power = int(match["power"])
+    if match["power"] or match["braced"]:
+        power = int(match["power"] or match["braced"])
         if abs(power) > MAX_EXPONENT:
             raise Unreadable("an exponent out of range")
         value *= Fraction(10) ** power

@@ -27,9 +27,15 @@ from .values import (
     Words,
     negative,
 )
-from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS
+from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 
 REALS = RealSet((Interval(negative(INFINITY), INFINITY, False, False),))
+
+
+def named_set(name: str) -> Value:
+    """R, Z, N, Q or C as a set; any other letter as words."""
+    kind = SETS.get(name)
+    return REALS if kind == "reals" else Words(f"set of {kind or name}")
 
 
 def parse(text: str) -> Value:
@@ -130,6 +136,9 @@ class Parser(ExpressionParser):
             if structure is not None and self._ends():
                 return structure
             self.position = before
+        if self.at("{") and self._opens_plain_set():
+            self.position += 1
+            return self._set("}")
         return self.sum()
 
     def _ends(self) -> bool:
@@ -147,8 +156,7 @@ class Parser(ExpressionParser):
             self.expect("}")
             if self.accept("^"):
                 return None
-            kind = SETS.get(name)
-            return REALS if kind == "reals" else Words(f"set of {kind or name}")
+            return named_set(name)
         if self.accept("\\{"):
             return self._set("\\}")
         if self.accept("langle"):
@@ -163,7 +171,9 @@ class Parser(ExpressionParser):
         if self.accept(closing):
             self.depth -= 1
             return Sequence("set", ())
+        bars, self.bars = self.bars, self._bars_ahead() % 2
         first = self.relation()
+        self.bars = bars
         if self.at("mid", "|", ":"):  # set-builder: {x in R | condition}
             self.position += 1
             condition = self.clauses()
@@ -177,6 +187,29 @@ class Parser(ExpressionParser):
         self.depth -= 1
         return Sequence("set", tuple(items))
 
+    def _bars_ahead(self) -> int:
+        """How many bars stand before the next closing brace: an odd one is a set-builder's, and opens nothing."""
+        count = 0
+        for index in range(self.position, len(self.tokens)):
+            text = self.tokens[index].text
+            if text in ("\\}", "}"):
+                break
+            count += text == "|"
+        return count
+
+    def _opens_plain_set(self) -> bool:
+        """Whether a brace without a backslash opens a set: `{x | x > 2}`, or `{3}` beside a union's sign."""
+        if self.at("|", "mid", ":", ahead=2) or (self.at("in", ahead=2) and self.at("mathbb", ahead=3)):
+            return True
+        if self.position and self.tokens[self.position - 1].text in SET_CALLS:
+            return True
+        depth = 0
+        for index in range(self.position, len(self.tokens)):
+            depth += (self.tokens[index].text == "{") - (self.tokens[index].text == "}")
+            if not depth:
+                return index + 1 < len(self.tokens) and self.tokens[index + 1].text in SET_CALLS
+        return False
+
     def _matrix(self) -> Value:
         self.deeper()
         self.expect("begin")
@@ -186,6 +219,8 @@ class Parser(ExpressionParser):
                 self.position += 1
                 if self.peek() is None:
                     raise Unreadable("an array that never begins")
+        if name in SYSTEMS:
+            return self._system_rows()
         if name not in MATRICES and name != "vmatrix":
             raise Unreadable(f"the environment {name}")
         rows: list[tuple[Value, ...]] = []
@@ -207,11 +242,35 @@ class Parser(ExpressionParser):
             raise Unreadable("a matrix whose rows differ in length")
         if name == "vmatrix":
             return determinant(rows)
+        if all(len(each) == 1 and isinstance(each[0], Relation) for each in rows):
+            return Joined(",", tuple(each[0] for each in rows))
         return Matrix(tuple(rows))
+
+    def _system_rows(self) -> Value:
+        """The rows of `cases` or `aligned` as clauses. An `&` may only align: beside it a relation's sign stands."""
+        rows: list[Value] = []
+        end = next((at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"), len(self.tokens))
+        kept = self.tokens[self.position : end]
+        for index, token in enumerate(kept):
+            if token.text == "&" and not any(each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]):
+                raise Unreadable("a system with columns")
+        self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+        while not self.at("end"):
+            rows.append(self.relation())
+            self.accept(",", ";", ".")
+            if not self.accept("\\\\") and not self.at("end"):
+                raise Unreadable("a system whose rows don't end")
+        self.expect("end")
+        self._environment()
+        self.depth -= 1
+        if not rows:
+            raise Unreadable("a system without rows")
+        return Joined(",", tuple(rows)) if len(rows) > 1 else rows[0]
 
     def _environment(self) -> str:
         self.expect("{")
         name = self.take().text
+        self.accept("*")
         self.expect("}")
         return name
 

@@ -10,10 +10,11 @@ from .compare import compare
 from .decide import Decision
 from .equal import Judged, Reference
 from .reading import read
+from .show import show
 from .symbolic import ask
 from .text import MAX_ANSWER_CHARS, normalise
 from .tolerance import Tolerance
-from .values import Sequence, Value, Words, show
+from .values import Sequence, Value, Words
 
 CACHED_REFERENCES = 8_192
 

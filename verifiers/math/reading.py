@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 
 from . import realset
-from .forms import fold, labelled, special
-from .lexer import Token, Unreadable, tokens_of
-from .parser import Parser
-from .units import CURRENCIES, DEGREE, currency, known_phrase, unit_of
+from .families import split, with_memberships
+from .forms import labelled, special
+from .lexer import Unreadable, tokens_of
+from .linear import combined, coordinates, holds_array
+from .parser import named_set
+from .quantities import quantity
+from .units import DEGREE
 from .values import (
     EXPRESSIONS,
     Call,
     Congruence,
     Const,
     Expr,
+    Family,
     Interval,
     Joined,
     Matrix,
@@ -31,7 +33,6 @@ from .values import (
     Sum,
     Sym,
     System,
-    Unit,
     Value,
     Words,
     Zero,
@@ -41,7 +42,8 @@ from .values import (
     rebuild,
     symbols,
 )
-from .vocabulary import MULTIPLIERS
+from .vocabulary import SETS
+from .words import fold
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
@@ -52,122 +54,17 @@ def read(text: str) -> Value:
     if not text:
         return Words("")
     try:
+        text = with_memberships(text)
         found = special(text)
         if found is not None:
             return found
         label = labelled(text) if "=" in text else None
         if label is not None:
-            value = resolve(_quantity(tokens_of(label[1])))
+            value = resolve(quantity(tokens_of(label[1])))
             return Named(label[0], value)
-        return resolve(_quantity(tokens_of(text)))
+        return resolve(quantity(tokens_of(text)))
     except (Unreadable, RecursionError):
         return Words(fold(text))
-
-
-# -- units --------------------------------------------------------------------------------------------------------------
-
-
-def _quantity(tokens: list[Token]) -> Value:
-    """Tokens as a value, with a currency sign or a unit phrase split off where there is one."""
-    if not tokens:
-        raise Unreadable("it is empty")
-    money = [index for index, token in enumerate(tokens) if token.kind == "currency"]
-    if money:
-        return _money(tokens, money)
-    unit, split = _tail_unit(tokens)
-    if unit is not None:
-        compound = _compound(tokens)
-        if compound is not None:
-            return compound
-        value = Parser(tokens[:split]).everything()
-        if isinstance(value, Relation) and isinstance(value.operands[-1], EXPRESSIONS):
-            return replace(value, operands=(*value.operands[:-1], Quantity(value.operands[-1], unit)))
-        if isinstance(value, Joined):
-            return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
-        if isinstance(value, EXPRESSIONS):
-            return Quantity(value, unit)
-        raise Unreadable("a unit on what is no number")
-    return Parser(tokens).everything()
-
-
-def _with_unit(item: Value, unit: Unit) -> Value:
-    if not isinstance(item, EXPRESSIONS):
-        raise Unreadable("a unit on what is no number")
-    return Quantity(item, unit)
-
-
-def _money(tokens: list[Token], signs: list[int]) -> Value:
-    kinds = {tokens[index].text for index in signs}
-    rest = [token for token in tokens if token.kind != "currency"]
-    unit = currency(kinds.pop())
-    if kinds:
-        raise Unreadable("two currencies")
-    tail, split = _tail_unit(rest)
-    if tail is not None and tail.dims == unit.dims:
-        rest = rest[:split]
-    elif tail is not None:
-        raise Unreadable("a currency and a unit")
-    value = Parser(rest).everything()
-    if isinstance(value, Joined):
-        return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
-    if isinstance(value, Relation):
-        return replace(value, operands=(*value.operands[:-1], _with_unit(value.operands[-1], unit)))
-    return _with_unit(value, unit)
-
-
-def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:
-    """The longest tail of tokens that is a unit, and where it begins."""
-    start = len(tokens)
-    while start > 1 and _may_be_unit(tokens[start - 1]):
-        start -= 1
-    for index in range(max(start, 1), len(tokens)):
-        before = tokens[index - 1]
-        if (
-            before.kind == "number"
-            or before.text in ("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS)
-            or before.text in CURRENCIES
-        ):
-            unit = unit_of(tokens[index:])
-            if unit is not None:
-                return unit, index
-    return None, len(tokens)
-
-
-def _may_be_unit(token: Token) -> bool:
-    if token.kind == "word":
-        return True
-    if token.kind == "number":
-        return len(token.text) == 1
-    return token.text in ("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu")
-
-
-def _compound(tokens: list[Token]) -> Value | None:
-    """`1 hour 30 minutes`, `5 ft 3 in`: numbers with units of one dimension, added up."""
-    parts: list[tuple[Fraction, Unit]] = []
-    index = 0
-    while index < len(tokens):
-        if tokens[index].text in ("and", ",") and parts:
-            index += 1
-        token = tokens[index] if index < len(tokens) else None
-        if token is None or token.kind != "number" or token.value is None:
-            return None
-        end = index + 1
-        while end < len(tokens) and tokens[end].kind == "word" and tokens[end].text != "and":
-            end += 1
-        unit = known_phrase(tokens[index + 1 : end])
-        if unit is None:
-            return None
-        parts.append((token.value, unit))
-        index = end
-    if len(parts) < 2 or len({unit.dims for _, unit in parts}) > 1:
-        return None
-    if any(a[1].scale <= b[1].scale for a, b in pairwise(parts)):
-        return None
-    total = sum((amount * unit.scale for amount, unit in parts), Fraction(0))
-    return Quantity(Num(total), Unit(Fraction(1), parts[0][1].dims))
-
-
-# -- resolution -----------------------------------------------------------------------------------------------------------
 
 
 def resolve(value: Value) -> Value:
@@ -177,11 +74,11 @@ def resolve(value: Value) -> Value:
             return _relation(value)
         case Joined():
             return _joined(value)
-        case Quantity(inner, unit):
+        case Quantity(inner, unit, letters):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
                 return Sequence(resolved.kind, tuple(Quantity(item, unit) for item in resolved.items))
-            return Quantity(resolved, unit)
+            return Quantity(resolved, unit, letters)
         case Sequence(kind, items):
             if len(items) > MAX_ITEMS:
                 raise Unreadable("too many items")
@@ -200,7 +97,12 @@ def resolve(value: Value) -> Value:
 
 
 def _expression(expr: Expr) -> Value:
+    if holds_array(expr):
+        return resolve(combined(expr))
     _arithmetic(expr)
+    vector = coordinates(expr)
+    if vector is not None:
+        return vector
     if contains(expr, _BOTH_SIGNS):
         plus, minus = with_sign(expr, 1), with_sign(expr, -1)
         return Sequence("answers", (plus, minus))
@@ -250,7 +152,7 @@ def _signs_in_sequence(sequence: Sequence) -> Value:
 
 
 def _relation(relation: Relation) -> Value:
-    operands, operators = relation.operands, relation.operators
+    operands, operators = tuple(map(_unbracketed, relation.operands)), relation.operators
     if any(operator == "~" for operator in operators):  # exact value ≈ decimals
         cut = operators.index("~")
         return resolve(Relation(operands[: cut + 1], operators[:cut]) if cut else operands[0])
@@ -261,6 +163,10 @@ def _relation(relation: Relation) -> Value:
     if all(isinstance(operand, EXPRESSIONS) for operand in operands) and "in" not in operators:
         return _inequality(operands, operators)  # pyrefly: ignore
     raise Unreadable("a relation of this kind")
+
+
+def _unbracketed(value: Value) -> Value:
+    return value.factors[0] if isinstance(value, Product) and len(value.factors) == 1 else value
 
 
 def _equality(operands: tuple[Value, ...]) -> Value:
@@ -301,11 +207,11 @@ def _all_equal(values: list[Value]) -> bool:
 
 
 def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
-    """`x`, or `f(x)` (which reads as the product of f and x)."""
+    """`x`, or `f(x)` (which reads as the product of f and a product of x alone)."""
     match value:
         case Sym(name):
             return name, ()
-        case Product((Sym(name), Sym(parameter))) if name in _FUNCTION_NAMES:
+        case Product((Sym(name), Product((Sym(parameter),)))) if name in _FUNCTION_NAMES:
             return name, (parameter,)
         case Product((Sym(name), Sequence("tuple", items))) if name in _FUNCTION_NAMES:  # pyrefly: ignore
             if all(isinstance(item, Sym) for item in items):
@@ -326,6 +232,10 @@ def _assigned(names: Sequence, value: Value) -> Value:
 
 def _member(left: Value, right: Value) -> Value:
     if isinstance(left, Sym):
+        if isinstance(right, Sym) and right.name in SETS:
+            right = named_set(right.name)
+        elif isinstance(right, Sequence) and right.kind in ("tuple", "list") and len(right.items) == 2:
+            right = realset.as_set(right)  # x in (1, 2) is an interval, never a point
         return Named(left.name, right)
     if isinstance(left, Sequence) and left.kind == "tuple":
         return right
@@ -363,14 +273,19 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!="}
 def _joined(joined: Joined) -> Value:
     if len(joined.items) > MAX_ITEMS:
         raise Unreadable("too many items")
-    items = [resolve(item) for item in joined.items]
+    items, parameters = split([resolve(item) for item in joined.items])
+    value = items[0] if len(items) == 1 else _join(joined.word, items)
+    return Family(value) if parameters else value
+
+
+def _join(word: str, items: list[Value]) -> Value:
     named = [item for item in items if isinstance(item, Named)]
     if len(named) == len(items) and all(isinstance(item.value, RealSet) for item in named):
-        return _joined_sets(joined.word, named)
-    if all(isinstance(item, RealSet) for item in items) and joined.word == "or":
+        return _joined_sets(word, named)
+    if all(isinstance(item, RealSet) for item in items) and word == "or":
         return realset.combine_all("union", items)
     if named and isinstance(items[0], Named):
-        return _joined_names(joined.word, items)
+        return _joined_names(word, items)
     if any(isinstance(item, Words) for item in items):
         raise Unreadable("words in a list")
     flat: list[Value] = []

@@ -72,6 +72,10 @@ _MARKS = {
     "∨": r"\lor ",
     "…": "...",
     "ℓ": "l",
+    "ℏ": r"\hbar ",
+    "Å": " angstrom ",
+    "î": r"\hat{i}",
+    "ĵ": r"\hat{j}",
     "，": ",",
     "∣": "|",
     # Cyrillic and Greek letters that look like Latin ones
@@ -95,10 +99,17 @@ _DROPPED = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
     r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
+_OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
+_UNIT_VECTOR = re.compile(
+    r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)\s*\{\s*"
+    r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
+)
 _THIN_SPACE = re.compile(r"(?<!\d)\\,|\\,(?!\d)")  # between digits it groups thousands
 _LEAD = re.compile(
-    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?(?:answer|result|solution|value)s?"
+    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
+    r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
+    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|\\approx|~|\\sim)\s*",
     re.IGNORECASE,
 )
@@ -117,9 +128,13 @@ def normalise(text: str) -> str | None:
             text = text.replace(opening, " ").replace(closing, " ")
     if "\\" in text:
         text = _unstyle(text)
+    if "sq." in text:
+        text = text.replace("sq.", "sq")
+    if "+/-" in text or "-/+" in text:
+        text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
-    text = text.strip()
+    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
     for _ in range(3):
         shorter = _LEAD.sub("", text, count=1)
         if shorter == text:
@@ -151,6 +166,10 @@ def _undollar(text: str) -> str:
 
 
 def _unstyle(text: str) -> str:
+    if "right" in text or "left" in text:
+        text = _OPEN_SYSTEM.sub(" ", text)
+    if len(set(_UNIT_VECTOR.findall(text))) > 1:  # \mathbf{i} alone is the imaginary unit in bold
+        text = _UNIT_VECTOR.sub(r"\\hat{\1\2}", text)
     for _ in range(6):  # styling may be nested a few deep
         plain = _STYLE.sub(r" \1 ", text)
         if plain == text:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cache
 
 from .lexer import Token
-from .values import Unit
+from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
 
 _SI = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
        "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6)}  # fmt: skip
@@ -24,8 +24,13 @@ _PREFIXED = {
     "Hz": (1, "s^-1", ("hertz",)),
     "V": (1, "kg m^2 s^-3 A^-1", ("volt",)),
     "A": (1, "A", ("ampere", "amp")),
+    "C": (1, "A s", ("coulomb",)),
     "mol": (1, "mol", ("mole",)),
     "eV": (Fraction("1.602176634e-19"), "kg m^2 s^-2", ("electronvolt",)),
+    "ohm": (1, "kg m^2 s^-3 A^-2", ()),
+    "cal": (Fraction("4.184"), "kg m^2 s^-2", ("calorie",)),
+    "bar": (10**5, "kg m^-1 s^-2", ()),
+    "pc": (Fraction(30856775814913673), "m", ("parsec",)),
 }
 _PLAIN = {
     "min minute": (60, "s"), "h hr hour": (3600, "s"), "day": (86400, "s"), "week": (604800, "s"),
@@ -37,6 +42,11 @@ _PLAIN = {
     "quart qt": (Fraction("0.000946352946"), "m^3"), "pint pt": (Fraction("0.000473176473"), "m^3"),
     "cup": (Fraction("0.0002365882365"), "m^3"), "acre": (Fraction("4046.8564224"), "m^2"), "hectare ha": (10000, "m^2"),
     "cc": (Fraction(1, 10**6), "m^3"), "mph": (Fraction("0.44704"), "m s^-1"), "kph kmh": (Fraction(5, 18), "m s^-1"),
+    "Wh": (3600, "kg m^2 s^-2"), "kWh": (3600000, "kg m^2 s^-2"), "Nm": (1, "kg m^2 s^-2"),
+    "erg": (Fraction(1, 10**7), "kg m^2 s^-2"), "dyn dyne": (Fraction(1, 10**5), "kg m s^-2"),
+    "angstrom": (Fraction(1, 10**10), "m"), "atm atmosphere": (101325, "kg m^-1 s^-2"),
+    "ly lightyear": (9460730472580800, "m"), "AU": (149597870700, "m"), "knot": (Fraction(1852, 3600), "m s^-1"),
+    "farad": (1, "kg^-1 m^-2 s^4 A^2"), "henry": (1, "kg m^2 s^-2 A^-2"), "tesla": (1, "kg s^-2 A^-1"),
     "rad radian": (1, "rad"), "K kelvin": (1, "K"), "dollar USD usd buck": (1, "dollar"),
     "cent": (Fraction(1, 100), "dollar"), "penny pennies": (Fraction(1, 100), "dollar"), "euro EUR": (1, "euro"),
     "rupee": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
@@ -50,6 +60,7 @@ _NOT_UNITS = frozenset(
     )
 )
 DEGREE = Unit(Fraction(1), (("degree", 1),))
+RADIAN = Unit(Fraction(1), (("rad", 1),))
 
 
 @cache
@@ -136,6 +147,8 @@ def _power(tokens: list[Token], index: int) -> tuple[int, int]:
     """The power after a unit name (1 when there is none, 0 when it is unreadable), and the index after it."""
     if index < len(tokens) and tokens[index].text in ("squared", "cubed"):
         return (2 if tokens[index].text == "squared" else 3), index + 1
+    if index < len(tokens) and tokens[index].text in ("2", "3") and not tokens[index].spaced:  # cm2
+        return int(tokens[index].text), index + 1
     if index >= len(tokens) or tokens[index].text not in ("^", "**"):
         return 1, index
     index += 1
@@ -168,3 +181,26 @@ def unit_of(tokens: list[Token]) -> Unit | None:
         return None
     noun = " ".join(word.lower().removesuffix("s") for word in words)
     return Unit(Fraction(1), ((noun, 1),))
+
+
+def scaled(value: Value, scale: Fraction) -> Value:
+    if scale == 1 or not isinstance(value, EXPRESSIONS):
+        return value
+    return Num(value.value * scale) if isinstance(value, Num) else Product((Num(scale), value))
+
+
+def radians(quantity: Quantity) -> Value:
+    if quantity.unit.dims != DEGREE.dims or not isinstance(quantity.value, EXPRESSIONS):
+        return quantity.value
+    return Product((quantity.value, Const("degree")))
+
+
+def letter_unit(product: Product) -> Quantity | None:
+    """`5m` reads as a product of 5 and m until it is compared with a length."""
+    last = product.factors[-1]
+    found = lookup(last.name) if isinstance(last, Sym) else None
+    if found is None:
+        return None
+    rest = product.factors[:-1]
+    amount = rest[0] if len(rest) == 1 else Product(rest)
+    return Quantity(amount, Unit(found[0], tuple(sorted(found[1].items()))))

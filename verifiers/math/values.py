@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -63,8 +63,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
+    """letters: the same text as a product of variables, where the unit is written in one or two letters (`2 m g`)."""
+
     value: Value
     unit: Unit
+    letters: Expr | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,13 @@ class System:
     """Names with their values, sorted by name."""
 
     entries: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A value for every value of a parameter, whose name in it (`integer 1`) says from which set."""
+
+    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,7 @@ Value = (
     | Joined
     | Named
     | System
+    | Family
     | Zero
     | Congruence
     | Ratio
@@ -204,6 +215,8 @@ Value = (
 EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
+_NAMED = (Const, Call)
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 def negative(expr: Expr) -> Expr:
@@ -212,28 +225,30 @@ def negative(expr: Expr) -> Expr:
 
 def symbols(expr: Expr) -> frozenset[str]:
     """Names of the variables in an expression."""
-    match expr:
-        case Sym(name):
-            return frozenset((name,))
-        case Num() | Const():
-            return frozenset()
-    return frozenset().union(*map(symbols, children(expr)))
+    if isinstance(expr, Sym):
+        return frozenset((expr.name,))
+    parts = children(expr)
+    return frozenset().union(*map(symbols, parts)) if parts else _NO_NAMES
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    match expr:
-        case Sum(parts) | Product(parts) | Call(_, parts):
-            return parts
-        case Power(base, exponent):
-            return (base, exponent)
-    return ()
+    if isinstance(expr, Sum):  # every walk over an expression comes by here; a match statement takes twice as long
+        return expr.terms
+    if isinstance(expr, Product):
+        return expr.factors
+    if isinstance(expr, Power):
+        return (expr.base, expr.exponent)
+    return expr.args if isinstance(expr, Call) else ()
 
 
 def contains(expr: Expr, names: frozenset[str]) -> bool:
     """Whether a constant or function of one of these names occurs."""
-    if isinstance(expr, Const | Call) and expr.name in names:
+    if isinstance(expr, _NAMED) and expr.name in names:
         return True
-    return any(contains(child, names) for child in children(expr))
+    for child in children(expr):  # noqa: SIM110 - a generator in any() costs as much as the walk
+        if contains(child, names):
+            return True
+    return False
 
 
 def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
@@ -248,45 +263,3 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         case Call(name, _):
             return Call(name, parts)
     return expr
-
-
-def show(value: Value) -> str:
-    """A value as a person reads it, with its type where that isn't plain."""
-    match value:
-        case Num(number):
-            return str(number)
-        case Sym(name) | Const(name):
-            return name
-        case Sum(terms):
-            return "(" + " + ".join(map(show, terms)) + ")"
-        case Product(factors):
-            return "·".join(map(show, factors))
-        case Power(base, exponent):
-            return f"{show(base)}^{show(exponent)}"
-        case Call(name, args):
-            return f"{name}({', '.join(map(show, args))})"
-        case Sequence(kind, items):
-            return f"{kind}({', '.join(map(show, items))})"
-        case Quantity(amount, unit):
-            dims = " ".join(name if power == 1 else f"{name}^{power}" for name, power in unit.dims)
-            return f"{show(amount)} × {unit.scale} {dims}"
-    return _show_structure(value)
-
-
-def _show_structure(value: Value) -> str:
-    match value:
-        case Interval(low, high, low_closed, high_closed):
-            return f"{'[' if low_closed else '('}{show(low)}, {show(high)}{']' if high_closed else ')'}"
-        case RealSet(parts):
-            return " ∪ ".join(map(show, parts)) or "∅"
-        case Matrix(rows):
-            return "matrix[" + "; ".join(", ".join(map(show, row)) for row in rows) + "]"
-        case Named(name, inner, parameters):
-            return f"{name}{'(' + ', '.join(parameters) + ')' if parameters else ''} = {show(inner)}"
-        case System(entries):
-            return "system(" + ", ".join(f"{name} = {show(inner)}" for name, inner in entries) + ")"
-        case Zero(expression, operator):
-            return f"{show(expression)} {operator} 0"
-        case Words(text):
-            return f"text {text!r}"
-    return str(value)

@@ -31,16 +31,24 @@ RELATIONS = {
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "smallmatrix", "Bmatrix", "psmallmatrix", "bsmallmatrix"}
+SYSTEMS = {"cases", "dcases", "rcases", "aligned", "align", "alignedat", "gathered", "gather", "split"}
 SUM_ENDS = {")", "]", "\\}", "}", ",", ";", "|", "&", "\\\\", ":", "["}
 SET_CALLS = {"cup": "union", "U": "union", "cap": "intersection", "setminus": "difference", "backslash": "difference"}
 FRACTIONS = {"frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infin": "infinity", "imath": "i"}
 WORD_CONSTANTS = {"pi": "pi", "infinity": "infinity", "inf": "infinity", "oo": "infinity", "Infinity": "infinity"}
 NO_PRODUCTS = frozenset(str.split("the and not is are for with of by no yes on any all none true each cost int eval None True"))
+ACCENTS = frozenset(
+    str.split(
+        "overline bar vec hat tilde overrightarrow dot ddot dddot widehat widetilde check breve mathring overleftarrow "
+        "acute grave"
+    )
+)
 FACTOR_COMMANDS = (
     FRACTIONS
     | set(CONSTANTS)
-    | {"sqrt", "cbrt", "binom", "dbinom", "tbinom", "lfloor", "lceil", "lvert", "vert", "overline", "bar", "vec", "hat"}
+    | ACCENTS
+    | {"sqrt", "cbrt", "binom", "dbinom", "tbinom", "lfloor", "lceil", "lvert", "vert", "begin", "langle"}
 )
 BASE_WORDS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,

@@ -104,5 +104,17 @@ HOSTILE: dict[str, str] = {
     "slow simplification": r"\sqrt{\sqrt{\sqrt{x+\sqrt{y}}+\sqrt{z}}+\sqrt{w}}\cdot 10^{10^{10}}",
     "giant powers of a symbol": "x^{10^{9}}+x^{10^{9}-1}",
     "arrows": r"1 \to 2 \to 3",
+    "regex bait parameter": "1" + " " * 3_900 + "integer",
+    "regex bait parameter words": "n, where k is " + "any " * 900 + "integer",
+    "regex bait ordinal": "1" + " " * 3_900 + "t",
+    "regex bait base": "1" + "\n" * 3_900 + "base",
+    "regex bait arc": "1^\\circ" + "\u00a0" * 3_900 + "'",
+    "nested systems": r"\begin{cases}" * 40 + "x=1" + r"\end{cases}" * 40,
+    "set-builders": "{x | " * 300 + "x>2" + "}" * 300,
+    "sum of matrices": "+".join([r"\begin{pmatrix}1\\2\end{pmatrix}"] * 80),
+    "many families": ", ".join(rf"\frac{{\pi}}{{{n}}}+k\pi" for n in range(2, 120)) + r", k\in\mathbb{Z}",
+    "many denominators": "*".join(rf"(\frac1{{x+{n}}}+\frac1{{y+{n}}}+z)" for n in range(30)) + "=1",
+    "nested accents": r"\hat{" * 300 + "x" + "}" * 300,
+    "letters as units": "2 m " * 300,
 }
 REFERENCES = ("42", r"\frac{1}{2}", "x^2+1", r"\{1,2\}", r"10^{100}")

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .extract import MAX_CHARS, Extraction, after_thinking
+from .regexes import compiled
 from .rubric import Criterion
 from .types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 
@@ -29,10 +30,10 @@ if TYPE_CHECKING:  # the sandbox is imported with the first program, so that ver
 
 Blocks = Literal["last", "named", "plain"]
 HINT = "Give your program in one ```python block."
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)")
+_FENCE = r" {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)"
 _LANGUAGES = {"", "python", "py", "python3", "python3.11"}
 # Where a base model that continues a function has gone past its end (Chen et al. 2021, section 2.1).
-_STOPS = re.compile(r"\n(?:class |def |#|if |print|```|@)")
+_STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
 def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None) -> Extraction:
@@ -66,9 +67,10 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
 def _blocks(text: str) -> list[str] | None:
     """Contents of the closed Python blocks; None when one is never closed."""
     found: list[str] = []
+    fenced = compiled(_FENCE)
     fence, language, lines = "", "", []
     for line in text.split("\n"):
-        match = _FENCE.fullmatch(line.rstrip())
+        match = fenced.fullmatch(line.rstrip())
         if not fence:
             if match:
                 fence, language, lines = match[1], match[2].strip().lower(), []
@@ -96,7 +98,7 @@ def assemble(code: str, prompt: str, entry_point: str) -> str:
         return code
     if defines(code, entry_point):
         return f"{prompt.rstrip()}\n    pass\n\n{code}"
-    stop = _STOPS.search(code)
+    stop = compiled(_STOPS).search(code)
     return prompt + (code[: stop.start()] + "\n" if stop else code)
 
 
@@ -165,7 +167,7 @@ def _reference(reference: Any) -> Mapping[str, Any]:
     if not isinstance(reference, Mapping) or not {"calls", "tests", "cases"} & set(reference):
         raise ValueError(
             "The reference of a code problem is a mapping with calls, tests or cases, "
-            f"not {str(reference)[:80]!r}; see palaestra.verifiers.code."
+            f"not {str(reference)[:80]!r}; see palaestra.verifiers.programs."
         )
     return reference
 

@@ -1,0 +1,133 @@
+"""Numbers with units: a currency sign or a unit phrase is split off the tokens, the rest goes to the parser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+from .lexer import Token, Unreadable
+from .parser import Parser
+from .units import CURRENCIES, currency, known_phrase, unit_of
+from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
+from .vocabulary import MULTIPLIERS
+
+_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
+_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu"))
+_CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
+
+
+def quantity(tokens: list[Token]) -> Value:
+    """Tokens as a value, with a currency sign or a unit phrase split off where there is one."""
+    if not tokens:
+        raise Unreadable("it is empty")
+    if len(tokens) > 1 and tokens[0].text in _CODES:
+        tokens = [Token("currency", _CODES[tokens[0].text], True), *tokens[1:]]
+    money = [index for index, token in enumerate(tokens) if token.kind == "currency"]
+    if money:
+        return _money(tokens, money)
+    if len(tokens) > 3 and tokens[0].kind == "number" and tokens[1].kind == "word":
+        compound = _compound(tokens)
+        if compound is not None:
+            return compound
+    unit, split = _tail_unit(tokens)
+    if unit is not None:
+        letters = _letters(tokens, split)
+        value = Parser(tokens[:split]).everything()
+        if isinstance(value, Relation) and isinstance(value.operands[-1], EXPRESSIONS):
+            return replace(value, operands=(*value.operands[:-1], Quantity(value.operands[-1], unit, letters)))
+        if isinstance(value, Joined):
+            return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
+        if isinstance(value, EXPRESSIONS):
+            return Quantity(value, unit, letters)
+        raise Unreadable("a unit on what is no number")
+    return Parser(tokens).everything()
+
+
+def _letters(tokens: list[Token], split: int) -> Expr | None:
+    """The tokens as a product of variables; None where their unit, which begins at `split`, is no such letters."""
+    if any(token.kind == "word" and len(token.text) > 2 for token in tokens[split:]):
+        return None
+    try:
+        value = Parser(list(tokens)).everything()
+    except Unreadable:
+        return None
+    last = value.operands[-1] if isinstance(value, Relation) else value
+    return last if isinstance(last, EXPRESSIONS) else None
+
+
+def _with_unit(item: Value, unit: Unit) -> Value:
+    if not isinstance(item, EXPRESSIONS):
+        raise Unreadable("a unit on what is no number")
+    return Quantity(item, unit)
+
+
+def _money(tokens: list[Token], signs: list[int]) -> Value:
+    kinds = {tokens[index].text for index in signs}
+    rest = [token for token in tokens if token.kind != "currency"]
+    unit = currency(kinds.pop())
+    if kinds:
+        raise Unreadable("two currencies")
+    tail, split = _tail_unit(rest)
+    if tail is not None and tail.dims == unit.dims:
+        rest = rest[:split]
+    elif tail is not None:
+        raise Unreadable("a currency and a unit")
+    value = Parser(rest).everything()
+    if isinstance(value, Joined):
+        return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
+    if isinstance(value, Relation):
+        return replace(value, operands=(*value.operands[:-1], _with_unit(value.operands[-1], unit)))
+    return _with_unit(value, unit)
+
+
+def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:
+    """The longest tail of tokens that is a unit, and where it begins."""
+    start = len(tokens)
+    while start > 1 and _may_be_unit(tokens[start - 1]):
+        start -= 1
+    for index in range(max(start, 1), len(tokens)):
+        before = tokens[index - 1]
+        if before.kind == "number" or before.text in _BEFORE_UNIT:
+            unit = unit_of(tokens[index:])
+            if unit is not None:
+                return unit, index
+    return None, len(tokens)
+
+
+def _may_be_unit(token: Token) -> bool:
+    if token.kind == "word":
+        return True
+    if token.kind == "number":
+        return len(token.text) == 1
+    return token.text in _WITHIN_UNIT
+
+
+def _compound(tokens: list[Token]) -> Value | None:
+    """`1 hour 30 minutes`, `5 ft 3 in`: numbers with units of one dimension, added up."""
+    parts: list[tuple[Fraction, Unit]] = []
+    index = 0
+    hours = known_phrase([Token("word", "hour", True)])
+    while index < len(tokens):
+        if tokens[index].text in ("and", ",") and parts:
+            index += 1
+        token = tokens[index] if index < len(tokens) else None
+        if token is None or token.kind != "number" or token.value is None:
+            return None
+        end = index + 1
+        while end < len(tokens) and tokens[end].kind == "word" and tokens[end].text != "and":
+            end += 1
+        unit = known_phrase(tokens[index + 1 : end])
+        if unit is None:
+            return None
+        if parts and parts[-1][1] == hours and tokens[index + 1].text == "m" and end == index + 2:  # 1 h 30 m
+            unit = known_phrase([Token("word", "minute", True)])
+            assert unit is not None
+        parts.append((token.value, unit))
+        index = end
+    if len(parts) < 2 or len({unit.dims for _, unit in parts}) > 1:
+        return None
+    if any(a[1].scale <= b[1].scale for a, b in pairwise(parts)):
+        return None
+    total = sum((amount * unit.scale for amount, unit in parts), Fraction(0))
+    return Quantity(Num(total), Unit(Fraction(1), parts[0][1].dims))
