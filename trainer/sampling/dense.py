@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
+PADDING = 48  # numbers behind each row of a fused weight: rows a multiple of 1 KiB apart would compete for the same cache lines
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # the angles depend on the position alone
 _LAYER = {"input_layernorm.weight", "post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight",
           "mlp.down_proj.weight", *(f"self_attn.{name}_proj.weight" for name in "qkvo")}  # fmt: skip
@@ -119,18 +120,23 @@ def _layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
         k_gain = attention.k_norm.weight.detach().float()
     queries = config.num_attention_heads // heads
     gain_JE = torch.cat([(q_gain * attention.scaling).expand(queries, size), k_gain[None]])
-    gate_up = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).detach()
 
-    def turned(weight: Tensor) -> Tensor:
-        return weight.t().to(dtype).contiguous()
+    def turned(*weights: Tensor, gain_D: Tensor | None = None) -> Tensor:
+        """Weights side by side as (input, output), their inputs scaled."""
+        inputs, outputs = weights[0].shape[1], sum(map(len, weights))
+        table = torch.empty(inputs, outputs + PADDING, dtype=dtype, device=weights[0].device)[:, :outputs]
+        for part, weight in zip(table.split([len(weight) for weight in weights], 1), weights, strict=True):
+            whole = weight.detach().t().contiguous()  # turning in one piece and then copying is the faster way
+            part.copy_(whole) if gain_D is None else torch.mul(whole, gain_D.detach()[:, None], out=part)
+        return table
 
     return Layer(
-        turned(by_head([p.weight for p in projections]) * layer.input_layernorm.weight.detach()),
+        turned(by_head([p.weight for p in projections]), gain_D=layer.input_layernorm.weight),
         by_head(bias).to(dtype) if bias else None,
         gain_JE.expand(heads, -1, -1).contiguous(),
-        turned(attention.o_proj.weight.detach()),
-        turned(gate_up * layer.post_attention_layernorm.weight.detach()),
-        turned(mlp.down_proj.weight.detach()),
+        turned(attention.o_proj.weight),
+        turned(mlp.gate_proj.weight, mlp.up_proj.weight, gain_D=layer.post_attention_layernorm.weight),
+        turned(mlp.down_proj.weight),
     )
 
 
