@@ -14,7 +14,7 @@ from palaestra.trainer.rollout import Group
 from palaestra.trainer.steering.collect import Position, collect, has_signal, level_of, next_problems
 from palaestra.trainer.steering.control import controlled
 from palaestra.trainer.steering.ledger import Item, Ledger
-from palaestra.trainer.steering.preflight import summarise
+from palaestra.trainer.steering.preflight import duration, summarise
 from palaestra.trainer.steering.watch import Watch, WatchConfig
 from palaestra.verifiers import Completion, Rubric, answer_tag, exact, number
 
@@ -192,3 +192,7 @@ def test_levels_draw_the_same_for_the_same_seed():
     random.seed(1)
     assert first == [level_of(TASK, config, Ledger(), index) for index in range(20)]
     assert isinstance(TASK.problem("train", 0, level=1), Problem)
+
+
+def test_a_duration_is_said_in_its_own_unit():
+    assert [duration(hours) for hours in (0.004, 0.5, 1.99, 37.25)] == ["14 s", "30 min", "119 min", "37.2 h"]

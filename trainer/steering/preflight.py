@@ -74,7 +74,7 @@ class Preflight:
                 f"{self.signal:.1%}",
                 f"  ended {self.ended:.1%}, unscorable {self.abstained:.1%}, mean length {self.tokens:.1f} tokens, "
                 f"prompts refused {self.refused}",
-                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {self.hours:.2f} h",
+                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
             ]
         bars = " ".join(f"{count}" for count in self.histogram)
         return [
@@ -83,7 +83,7 @@ class Preflight:
             f"  answers extracted {self.extracted:.1%}, ended {self.ended:.1%}, unscorable {self.abstained:.1%}, "
             f"mean length {self.tokens:.1f} tokens, prompts refused {self.refused}",
             f"  problems by passed completions, 0 to {self.group_size}: {bars}",
-            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {self.hours:.2f} h",
+            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
         ]
 
 
@@ -122,3 +122,10 @@ def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: f
         hours=seconds / 3600 * total_prompts / max(1, len(groups)),
         histogram=[passed[k] for k in range(group_size + 1)],
     )
+
+
+def duration(hours: float) -> str:
+    """Hours as a person says them: seconds below two minutes, minutes below two hours."""
+    if hours < 2 / 60:
+        return f"{3600 * hours:.0f} s"
+    return f"{60 * hours:.0f} min" if hours < 2 else f"{hours:.1f} h"
