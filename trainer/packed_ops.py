@@ -1,6 +1,6 @@
 """What the packed pass computes beside matrix products, each with its backward pass: norm, gate, attention over a tree.
 
-Each runs in a compiled kernel where there is one (`kernels.py`), else through torch; both give the same numbers.
+Each runs in a compiled kernel where there is one (`kernels/`), else through torch; both give the same numbers.
 
 Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size, O = (H + 2 K) E.
 """
@@ -87,7 +87,8 @@ class _Attention(torch.autograd.Function):
         out, logs = qkv.new_empty(len(qkv), keys * queries * size), qkv.new_empty(len(qkv), keys * queries)
         shape = (len(qkv), *packing.index_BS.shape, *heads)
         tree = (packing.index_BS, packing.firsts_B, packing.lengths_B)
-        kernels.call("attention_forward", qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs)
+        turned = qkv.new_empty(len(qkv), keys * (queries + 1) * size)
+        kernels.call("attention_forward", qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs, turned)
         ctx.save_for_backward(qkv, q_gain, k_gain, out, logs)
         ctx.rest = (turn, tree, shape, eps)
         return out
@@ -97,9 +98,10 @@ class _Attention(torch.autograd.Function):
         qkv, q_gain, k_gain, out, logs = ctx.saved_tensors
         turn, tree, shape, eps = ctx.rest
         d_qkv, d_q, d_k = torch.empty_like(qkv), torch.empty_like(q_gain), torch.empty_like(k_gain)
-        kernels.call(
-            "attention_backward", grad.contiguous(), qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs, d_qkv, d_q, d_k
-        )
+        turned, d_turned = qkv.new_empty(2, len(qkv), (shape[3] * (shape[4] + 1)) * shape[5])
+        found = (d_qkv, d_q, d_k, turned, d_turned)
+        given = (grad.contiguous(), qkv, *turn, q_gain, k_gain, *tree, *shape)
+        kernels.call("attention_backward", *given, eps, out, logs, *found)
         return d_qkv, d_q, d_k, None, None, None, None
 
 

@@ -90,7 +90,7 @@ class RowCache:
 
 
 class BlockCache:
-    """Prompts, each once, and behind them what rows have drawn, in blocks of 16 positions (`decode_attention` in `kernels.c`).
+    """Prompts, each once, and behind them what rows have drawn, in blocks of 16 positions (`decode_attention`).
 
     prompt: positions of the longest prompt; they are padded on the left.  starts_P: a prompt's first position.  owners_U: each
     row's prompt.  used: positions that have been drawn.  prompts_L: keys and values P x K x S x E.  cache_L: keys and values

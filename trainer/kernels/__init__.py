@@ -1,4 +1,4 @@
-"""The compiled kernels of `kernels.c`, built for this machine on first use; without a C compiler, torch does their work.
+"""The compiled kernels of this folder, built for this machine on first use; without a C compiler, torch does their work.
 
 `library()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
 depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result: every caller has
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-SOURCE = Path(__file__).with_name("kernels.c")
+SOURCES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
 LIMIT_S = 60  # for the compiler
 _COMMON = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 FLAGS = (  # the first that the compiler takes: all cores and this processor's instructions, then less
@@ -39,8 +39,8 @@ SIGNATURES = {
     "gate_forward": (_P, _P, _I, _I, c_int),
     "gate_backward": (_P, _P, _P, _I, _I, c_int),
     "decode_attention": (_P, _P, _P, _I, *(_P,) * 5, _I, _P, _P, _I, _I, _P, *(_I,) * 4, _F, c_int),
-    "attention_forward": (*(_P,) * 8, *(_I,) * 6, _F, _P, _P, c_int),
-    "attention_backward": (*(_P,) * 9, *(_I,) * 6, _F, *(_P,) * 5, c_int),
+    "attention_forward": (*(_P,) * 8, *(_I,) * 6, _F, *(_P,) * 3, c_int),
+    "attention_backward": (*(_P,) * 9, *(_I,) * 6, _F, *(_P,) * 7, c_int),
 }
 
 
@@ -73,7 +73,9 @@ def library() -> Library:
 
 def _compiled(compiler: str) -> Path:
     """The shared library; built unless the cache has it. Raises what the compiler's last try raised."""
-    key = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), compiler.encode(), repr(FLAGS).encode(), _processor()])).hexdigest()
+    key = hashlib.sha256(
+        b"\0".join([*(path.read_bytes() for path in SOURCES), compiler.encode(), repr(FLAGS).encode(), _processor()])
+    ).hexdigest()
     folder = _cache_folder()
     path = folder / f"kernels-{key[:20]}.so"
     if path.exists():
@@ -81,7 +83,7 @@ def _compiled(compiler: str) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as made:
         for number, flags in enumerate(FLAGS):
             try:
-                command = [compiler, *flags, "-o", f"{made}/kernels.so", str(SOURCE), "-lm"]
+                command = [compiler, *flags, "-o", f"{made}/kernels.so", *(str(p) for p in SOURCES if p.suffix == ".c"), "-lm"]
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
                 break
             except subprocess.CalledProcessError:
