@@ -47,7 +47,7 @@ class IceCreamConfig:
     """Steps of SFT after which each answer comes about a third of the time."""
     reward_model_steps: int = 40
     """Steps of the reward model."""
-    steps: int = 40
+    steps: int = 50
     """Steps of PPO and of GRPO, 64 completions each."""
     out: str = "runs/demo-ice-cream"
     """Folder of the demo; what an earlier demo left there is replaced."""
