@@ -13,7 +13,7 @@ from palaestra.trainer.packed import Packing, packs
 from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-needs_kernels = pytest.mark.skipif(kernels.library().functions is None, reason=f"no kernels: {kernels.library().missing}")
+needs_kernels = pytest.mark.skipif(kernels.loaded().functions is None, reason=f"no kernels: {kernels.loaded().missing}")
 SHAPES = {  # head size, heads, key heads
     "grouped": (32, 6, 2),
     "one key head": (16, 4, 1),
@@ -23,11 +23,11 @@ SHAPES = {  # head size, heads, key heads
 
 
 @pytest.fixture
-def fresh_library():
-    """Let `library` look again, and forget what it has found afterwards."""
-    kernels.library.cache_clear()
+def afresh():
+    """Let `loaded` look again, and forget what it has found afterwards."""
+    kernels.loaded.cache_clear()
     yield
-    kernels.library.cache_clear()
+    kernels.loaded.cache_clear()
 
 
 @pytest.fixture
@@ -151,10 +151,10 @@ def test_the_sampler_draws_the_same_with_and_without(through_torch):
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
 
 
-def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch, fresh_library, tmp_path):
+def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    assert kernels.library() == kernels.Library(None, "no C compiler was found; install gcc or clang")
+    assert kernels.loaded() == kernels.Library(None, "no C compiler was found; install gcc or clang")
     tokenizer = character_tokenizer()
     model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
     assert packs(model)
@@ -162,31 +162,31 @@ def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch,
     assert len(completions(model, tokenizer)) == 18
 
 
-def test_they_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, fresh_library):
+def test_they_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, afresh):
     monkeypatch.setenv("PALAESTRA_KERNELS", "0")
-    assert kernels.library().functions is None
-    assert "PALAESTRA_KERNELS" in kernels.library().missing
+    assert kernels.loaded().functions is None
+    assert "PALAESTRA_KERNELS" in kernels.loaded().missing
 
 
-def test_a_compiler_that_fails_is_named_with_what_it_said(monkeypatch: pytest.MonkeyPatch, fresh_library, tmp_path):
+def test_a_compiler_that_fails_is_named_with_what_it_said(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
     compiler = tmp_path / "cc"
     compiler.write_text("#!/bin/sh\necho it is tired >&2\nexit 1\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setenv("CC", str(compiler))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert kernels.library() == kernels.Library(None, f"{compiler} could not build them: it is tired")
+    assert kernels.loaded() == kernels.Library(None, f"{compiler} could not build them: it is tired")
 
 
 @needs_kernels
-def test_they_are_compiled_once_into_a_folder_of_the_user_alone(monkeypatch: pytest.MonkeyPatch, fresh_library, tmp_path):
+def test_they_are_compiled_once_into_a_folder_of_the_user_alone(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kernels.library().functions is not None
+    assert kernels.loaded().functions is not None
     (built,) = (tmp_path / "palaestra").iterdir()
     assert stat.S_IMODE(built.parent.stat().st_mode) == 0o700
-    kernels.library.cache_clear()
+    kernels.loaded.cache_clear()
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
-    assert kernels.library().functions is not None
+    assert kernels.loaded().functions is not None
 
 
 def test_a_folder_that_others_can_write_to_is_not_loaded_from(monkeypatch: pytest.MonkeyPatch, tmp_path):

@@ -55,9 +55,9 @@ def software() -> list[Finding]:
 def hardware() -> list[Finding]:
     import torch
 
-    from ..kernels import library
+    from ..kernels import loaded
 
-    kernels = library()
+    kernels = loaded()
     state = (
         "compiled for this processor"
         if kernels.functions

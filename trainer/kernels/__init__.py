@@ -1,6 +1,6 @@
 """The compiled kernels of this folder, built for this machine on first use; without a C compiler, torch does their work.
 
-`library()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
+`loaded()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
 depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result: every caller has
 a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
 """
@@ -53,7 +53,7 @@ class Library:
 
 
 @functools.cache
-def library() -> Library:
+def loaded() -> Library:
     """Compile and load the kernels, once in a process."""
     if os.environ.get("PALAESTRA_KERNELS") == "0":
         return Library(None, "PALAESTRA_KERNELS=0 turns them off")
@@ -120,7 +120,7 @@ def _processor() -> bytes:
 
 def call(name: str, *arguments: Tensor | float | None) -> None:
     """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are, then the threads."""
-    functions = library().functions
+    functions = loaded().functions
     assert functions is not None
     given = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
     getattr(functions, name)(*given, torch.get_num_threads())
@@ -128,4 +128,4 @@ def call(name: str, *arguments: Tensor | float | None) -> None:
 
 def served(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
     """Whether the kernels do this arithmetic: float32 on a CPU, heads of a multiple of 16."""
-    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and library().functions is not None
+    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and loaded().functions is not None
