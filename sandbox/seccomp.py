@@ -113,8 +113,8 @@ def _segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
     refused = _answer(_EPERM)
     found = [(0, refused)]
     for number in range(max(leaves) + 2):
-        if (todo := leaves.get(number, refused)) != found[-1][1]:
-            found.append((number, todo))
+        if (action := leaves.get(number, refused)) != found[-1][1]:
+            found.append((number, action))
     return found[1:] if found[1][0] == 0 else found
 
 

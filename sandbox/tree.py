@@ -21,7 +21,7 @@ def inside(path: str) -> str:
     return f"{_ASIDE}{path}" if path.startswith(f"{SCRATCH}/") else path
 
 
-def library_paths(modules: list[str]) -> list[str]:
+def module_paths(modules: list[str]) -> list[str]:
     """What has to be readable: the standard library, shared libraries, and the folders of extra modules."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")]
     found: list[str] = []
@@ -32,11 +32,11 @@ def library_paths(modules: list[str]) -> list[str]:
 
 
 def enter(modules: list[str]) -> None:
-    """Make this process's root a read-only tree of `library_paths`. Needs a mount namespace of its own."""
+    """Make this process's root a read-only tree of `module_paths`. Needs a mount namespace of its own."""
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("root", _STAGE, "tmpfs", kernel.MS_NOSUID, "size=1m,nr_inodes=2k,mode=0755")
     os.umask(0o022)
-    for path in library_paths(modules):
+    for path in module_paths(modules):
         _bind(path)
     for path in DEVICES:
         _bind(path, devices=True)

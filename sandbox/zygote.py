@@ -270,7 +270,7 @@ class Zygote:
         """The Landlock ruleset of a process with this scratch; the reason is kept where there is none."""
         if "landlock" in self.missing:
             return None
-        readable = ["/"] if "root" not in self.missing else tree.library_paths(self.paths)
+        readable = ["/"] if "root" not in self.missing else tree.module_paths(self.paths)
         try:
             return kernel.file_rules(readable, [scratch], tree.DEVICES)
         except OSError as failure:

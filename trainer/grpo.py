@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from ..tasks.core.sources import digest
-from .batch import TOKENS, Sequences, microbatches
+from .batch import Sequences, microbatches
 from .config import TrainConfig
 from .logprobs import completion_logprobs
-from .memory import halving
+from .memory import by_microbatch
 from .models import Policy
 from .objective.advantages import group_advantages
 from .objective.kl import kl_per_token, rewards_with_kl
@@ -221,15 +221,11 @@ def gradient(policy: Policy, batch: Batch, denominators: Denominators, config: T
     `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number of processes,
     is the same gradient.
     """
-    with policy.arithmetic():
-        shared = packs(policy.model)
-    return halving(
-        policy.model,
-        config.tokens_per_microbatch or TOKENS,
-        lambda tokens: [
-            _backward(policy, batch.select(rows_B), denominators, config)
-            for rows_B in microbatches(batch.sequences, tokens, shared)
-        ],
+    return by_microbatch(
+        policy,
+        batch.sequences,
+        config.tokens_per_microbatch,
+        lambda rows_B: _backward(policy, batch.select(rows_B), denominators, config),
     )
 
 

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import torch
 
 from ..tasks.core.errors import UserError
-from .batch import TOKENS, Sequences
+from .batch import TOKENS, Sequences, microbatches
 from .config import TrainConfig
 from .logprobs import CHUNK_ELEMENTS, completion_logprobs
 from .models import Policy
+from .packed import packs
 
 Result = TypeVar("Result")
 
@@ -164,6 +165,20 @@ def out_of_memory(failure: BaseException) -> bool:
     """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
     return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+    )
+
+
+def by_microbatch(
+    policy: Policy, sequences: Sequences, tokens: int, one: Callable[[torch.Tensor], Result], *others: Any
+) -> list[Result]:
+    """`one(rows_B)` for the micro-batches of at most `tokens` tokens of an update; half of that once memory has run out.
+
+    one: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
+    """
+    with policy.arithmetic():
+        packed = packs(policy.model)
+    return halving(
+        policy.model, tokens or TOKENS, lambda most: [one(rows_B) for rows_B in microbatches(sequences, most, packed)], *others
     )
 
 

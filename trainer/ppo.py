@@ -21,12 +21,11 @@ import torch
 from torch import Tensor
 
 from ..tasks.core.errors import UserError
-from .batch import TOKENS, microbatches
 from .config import TrainConfig
 from .critic import Critic, frozen_values, new_critic
 from .grpo import Batch, StepResult, reference_logprobs, shaped
 from .logprobs import completion_logprobs
-from .memory import halving
+from .memory import by_microbatch
 from .models import Policy
 from .objective import kl_control
 from .objective.gae import gae, whiten
@@ -36,7 +35,6 @@ from .objective.objectives import CLIPPED, AdvantageConfig
 from .objective.shaping import missing_eos_penalty
 from .objective.value_loss import ValueStats, explained_variance, value_loss
 from .optim import update
-from .packed import packs
 from .rollout import Group
 
 
@@ -216,15 +214,11 @@ def backward(policy: Policy, critic: Critic, part: Credited, config: TrainConfig
     denominators = count_denominators(part.batch.mask_BT, config.max_new_tokens)
     rows_B = part.batch.mask_BT.any(1).nonzero()[:, 0]
     scored = select(part, rows_B)
-    with policy.arithmetic():
-        packed = packs(policy.model)
-    return halving(
-        policy.model,
-        config.tokens_per_microbatch or TOKENS,
-        lambda tokens: [
-            _backward(policy, critic, select(scored, rows_B), denominators, config, trains_policy)
-            for rows_B in microbatches(scored.batch.sequences, tokens, packed)
-        ],
+    return by_microbatch(
+        policy,
+        scored.batch.sequences,
+        config.tokens_per_microbatch,
+        lambda rows_B: _backward(policy, critic, select(scored, rows_B), denominators, config, trains_policy),
         critic.module,
     )
 

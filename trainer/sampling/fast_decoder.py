@@ -55,7 +55,7 @@ class FastDecoding:
         self._rebuild()
 
     def _rebuild(self) -> None:
-        """Buffers for the rows that are computed now; after every change of their number or of the cache."""
+        """Buffers for the rows that are computed now; after every change of their number."""
         w, n = self.weights, self.width
         device, layer = w.embedding_VD.device, w.layers[0]
         inner = len(layer.down_FD)
@@ -140,7 +140,7 @@ def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor,
 def refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and a probe (ragged prompts, a grown cache, ended rows)
+    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and ended rows)
     must give the log-probabilities of the model's own forward pass.
     """
     reason = misfit(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from fractions import Fraction
 
 from .lexer import Token, Unreadable
@@ -24,7 +25,7 @@ _DOTLESS = {"imath": "i", "jmath": "j"}
 _ACCENT_NAMES = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "bar": "overline"}
 
 
-class AtomParser:
+class AtomParser(ABC):
     """One method per level of precedence; each leaves `position` after what it has read."""
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -77,26 +78,33 @@ class AtomParser:
 
     # -- what the levels above add --------------------------------------------------------------------------------------
 
+    @abstractmethod
     def sum(self) -> Expr:
-        raise NotImplementedError
+        """Terms joined by + and -."""
 
+    @abstractmethod
     def power(self) -> Expr:
-        raise NotImplementedError
+        """A base with its exponent."""
 
+    @abstractmethod
     def _exponent(self) -> Expr:
-        raise NotImplementedError
+        """What stands behind ^."""
 
+    @abstractmethod
     def _begins_factor(self, before: Value) -> bool:
-        raise NotImplementedError
+        """Whether what comes next is a factor of a product without a sign."""
 
+    @abstractmethod
     def _bracket(self, token: Token) -> Expr:
-        raise NotImplementedError
+        """What an opening bracket, already taken, encloses."""
 
+    @abstractmethod
     def _list(self, *closings: str) -> list[Value]:
-        raise NotImplementedError
+        """Values up to one of the closings."""
 
+    @abstractmethod
     def _structure(self) -> Value | None:
-        raise NotImplementedError
+        """A matrix, a set or another structure; None where none begins."""
 
     def atom(self, single: bool = False) -> Expr:
         self.deeper()
