@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,9 +18,49 @@ from .channel import Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
 from .session import Policy
+from .suites import read_suite
 from .worker import REQUIRED, SandboxUnavailable, Worker
 
 log = logging.getLogger(__name__)
+
+
+class Idle:
+    """The workers that are free. Whoever waits for one is served in the order of arrival.
+
+    A released worker is handed to the longest waiting thread, so that a thread which comes back at once can't overtake it;
+    among free workers the one used last is taken, whose memory is still in the processor's caches.
+    """
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._free = list(workers)
+        self._waiting: deque[queue.SimpleQueue[Worker]] = deque()
+        self._lock = threading.Lock()
+
+    def take(self) -> Worker:
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+            place: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+            self._waiting.append(place)
+        try:
+            return place.get()
+        except BaseException:  # an interrupt while waiting: the place is given up, or what came meanwhile handed on
+            with self._lock:
+                waits = place in self._waiting
+                if waits:
+                    self._waiting.remove(place)
+            if not waits:
+                self.give_back(place.get())
+            raise
+
+    def give_back(self, worker: Worker) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().put(worker)
+            else:
+                self._free.append(worker)
+
+
 _ATTEMPTS = 2
 ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
 MENDS = {
@@ -62,10 +103,8 @@ class SandboxPool:
             raise ValueError(f"A pool has at least 1 worker, not {workers}.")
         self.limits = limits or Limits()
         self.allow_weak = allow_weak
-        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         self._all = [Worker(tuple(modules)) for _ in range(self.workers)]
-        for worker in self._all:
-            self._idle.put(worker)
+        self._idle = Idle(self._all)
         self._process = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
@@ -131,13 +170,19 @@ class SandboxPool:
     ) -> Outcome:
         """Run tests written as statements (assertions) against functions of a program.
 
-        The tests run in another sandbox, where each entry point is a stub that calls the program; arguments and results
-        are plain data. With weak=True they run inside the program's own process, where it can forge them.
+        Assertions about calls with constants are made one by one, and judged here. All other tests run in another sandbox,
+        where each entry point is a stub that calls the program. Arguments and results are plain data. With weak=True the
+        tests run inside the program's own process, where it can forge them.
         """
         if weak:
             return self._run(
                 limits,
                 lambda worker, within: session.run_weak(worker, source, tests, within, setup=setup, policy=policy),
+            )
+        if (assertions := read_suite(entry_points, tests)) is not None:
+            return self._run(
+                limits,
+                lambda worker, within: session.run_assertions(worker, source, assertions, within, policy=policy),
             )
         return self._run(
             limits,
@@ -195,7 +240,7 @@ class SandboxPool:
             raise RuntimeError("A SandboxPool can't be used in a forked process; make one there.")
         if not probe:
             self._check_layers()
-        worker = self._idle.get()
+        worker = self._idle.take()
         try:
             if self._closed:
                 raise RuntimeError("The SandboxPool is closed.")
@@ -203,7 +248,7 @@ class SandboxPool:
         finally:
             if self._closed:
                 worker.close()
-            self._idle.put(worker)
+            self._idle.give_back(worker)
 
     def _attempt(self, worker: Worker, limits: Limits, run: Callable[[Worker, Limits], Outcome]) -> Outcome:
         """Run, once more on a fresh zygote when the sandbox itself fails; what it fails of twice is an error."""
@@ -244,10 +289,10 @@ class SandboxPool:
         if self._closed or os.getpid() != self._process:
             return
         self._closed = True
-        taken = [self._idle.get() for _ in self._all]
+        taken = [self._idle.take() for _ in self._all]
         self._finalizer()
         for worker in taken:
-            self._idle.put(worker)
+            self._idle.give_back(worker)
         if self._threads is not None:
             self._threads.shutdown()
 

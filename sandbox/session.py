@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from . import wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
+from .suites import Assertion
 from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
@@ -163,16 +165,21 @@ def run_calls(
 
 
 def _one_call(child: Child, entry: str, call: Call, tolerance: float | None) -> Result:
-    keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
-    answer = child.ask(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
+    result = _ask(child, entry, call.args, call.kwargs)
+    if not result.returned or call.expected is ... or wire.same(wire.encode(call.expected), result.claimed, tolerance):
+        return result
+    return replace(result, passed=False, reason=f"It returned {_shown(result.claimed)}.")
+
+
+def _ask(child: Child, entry: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Result:
+    """What a call gave: passed when it returned a value, which nobody has looked at yet."""
+    keywords = {name: wire.encode(value) for name, value in kwargs.items()}
+    answer = child.ask(op="call", entry=entry, args=[wire.encode(value) for value in args], kwargs=keywords)
     if raised := _raised(answer):
         return Result(False, f"It raised {raised}")
     if type(odd := answer.get("odd")) is str:
         return Result(False, f"Its result can't be taken: {odd[:_MAX_TEXT]}")
-    claimed = _claimed(answer)
-    if call.expected is ... or wire.same(wire.encode(call.expected), claimed, tolerance):
-        return Result(True, "", claimed, True)
-    return Result(False, f"It returned {_shown(claimed)}.", claimed, True)
+    return Result(True, "", _claimed(answer), True)
 
 
 def _shown(tree: Any) -> str:
@@ -251,6 +258,40 @@ def _same_word(expected: str, printed: str, tolerance: float) -> bool:
     except ValueError:
         return False
     return len(trees) == 2 and wire.same(trees[0], trees[1], tolerance)
+
+
+def run_assertions(
+    worker: Worker, source: str, assertions: Sequence[Assertion], limits: Limits, *, policy: Policy = "isolated"
+) -> Outcome:
+    """Run a suite that was read as assertions about single calls; its tests need no process of their own.
+
+    As where a test is executed, its first assertion that fails ends it, and the next test goes on.
+    """
+    child = worker.take(limits)
+    tests = [list(group) for _, group in groupby(assertions, key=lambda assertion: assertion.test)]
+    run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
+    with _closing(child):
+        _begin(child, worker, run)
+        with _judged(run):
+            if _load(child, run, source, policy):
+                for test in tests:
+                    run.results.append(_one_test(child, test))
+                _nothing_more(child)
+        return _finish(worker, child, run)
+
+
+def _one_test(child: Child, assertions: Sequence[Assertion]) -> Result:
+    for assertion in assertions:
+        result = _ask(child, assertion.entry, assertion.args, assertion.kwargs)
+        if not result.returned:
+            return replace(result, reason=f"{assertion.entry}: {result.reason}")
+        try:
+            holds = assertion.holds(result.value)
+        except wire.Malformed as failure:
+            return Result(False, f"Its result can't be taken: {failure}")
+        if not holds:
+            return Result(False, f"{assertion.entry} returned {_shown(result.claimed)}.")
+    return Result(True)
 
 
 def run_suite(
