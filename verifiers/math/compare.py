@@ -5,13 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from .antiderivatives import differ_by_constant
 from .decide import Decision, decide, rational_factor
 from .exact import constant
-from .families import INTEGER, adapted, independent, same_progression
+from .families import INTEGER, adapted, replaced, runs_of, same_runs
 from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
-from .realset import as_set, infinite, normal
+from .realset import as_set, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
 from .values import (
@@ -38,9 +39,7 @@ from .values import (
     Value,
     Words,
     Zero,
-    children,
     negative,
-    rebuild,
     symbols,
 )
 
@@ -60,7 +59,6 @@ class _Comparison:
         self.tolerance = tolerance
         self.left = MAX_PAIRS
         self.depth = 0
-        self.shifts = False  # whether `integer 1` may be shifted in each expression alone
 
     def values(self, a: Value, b: Value) -> Decision:
         self.left -= 1
@@ -86,27 +84,32 @@ class _Comparison:
                 return self._system(a, b, flipped)
             case Zero(), Zero():
                 return self._zero(a, b)
+            case Zero(stated=value), _ if value is not None and isinstance(b, (*EXPRESSIONS, Quantity)):
+                return self._ordered(value, b, flipped)
             case Quantity(), Quantity():
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._bare(a, b, flipped)
-            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet):
-                if items and all(self.values(items[0], item).equal for item in items[1:]):  # 1/2 or 0.5 is one answer
-                    return self._ordered(items[0], b, flipped)
+            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
+                kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
+                if len(kept) == 1:
+                    return self._ordered(kept[0], b, flipped)
                 return _differ("Several answers." if items else "The empty set is no other answer.")
+            case Congruence(), Sym() | Sum() | Product() | Sequence("answers"):
+                return self._residues(a, b, flipped)
             case Sequence(), Sequence():
                 return self._sequences(a, b, flipped)
             case RealSet(), RealSet() | Sequence():
                 return self._sets(a, b)
             case Matrix(), Matrix() | Sequence():
                 return self._matrices(a, b, flipped)
-            case Ratio(), _:
-                return self._ratios(a, b)
         return self._plain(a, b)
 
     def _plain(self, a: Value, b: Value) -> Decision | None:
-        """Kinds without elements: residues, times, dates, choices, words."""
+        """Kinds without elements of any type: ratios, residues, times, dates, choices, words."""
         match a, b:
+            case Ratio(), _:
+                return self._ratios(a, b)
             case Congruence(), Congruence():
                 return self._congruences(a, b)
             case Clock(seconds), Clock(other):
@@ -133,16 +136,26 @@ class _Comparison:
         decision = decide(a, b, self.tolerance)
         if decision.stage == "numeric":
             self.left -= NUMERIC_COST
-        if self.shifts and not decision.equal and INTEGER.name in symbols(a) & symbols(b):
-            self.left -= 5 * NUMERIC_COST
-            if same_progression(a, b, lambda x, y: decide(x, y).equal):
-                return Decision(True, "numeric")
+        if not decision.equal and differ_by_constant(a, b, self._same_expressions):
+            return Decision(True, decision.stage)
         return decision
+
+    def _same_expressions(self, a: Expr, b: Expr) -> bool:
+        self.left -= NUMERIC_COST
+        return self.left > 0 and decide(a, b).equal
 
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
         other = b.value if isinstance(b, Family) else adapted(a, b)
-        self.shifts = independent(a.value) and independent(other)
+        if not (isinstance(a.value, Named) and isinstance(other, Named) and a.value.name != other.name):
+            runs, others = (runs_of(value, self._same_expressions) for value in (a.value, other))
+            if runs is not None and others is not None and same_runs(runs, others, self._same_expressions):
+                return Decision(True, "numeric")
         return self._ordered(a.value, other, flipped)
+
+    def _residues(self, a: Congruence, b: Value, flipped: bool) -> Decision:
+        """`x = 3 (mod 7)` says what `7k + 3` says."""
+        numbers: Value = Sum((a.value, Product((a.modulus, INTEGER))))
+        return self._family(Family(Named(a.name, numbers) if a.name else numbers), b, flipped)
 
     # -- names, systems, equations ------------------------------------------------------------------------------------
 
@@ -156,7 +169,7 @@ class _Comparison:
             if a.parameters != b.parameters and not all(name.islower() for name in (*a.parameters, *b.parameters)):
                 return _differ(f"{b.name} of something else.")
             for mine, other in zip(a.parameters, b.parameters, strict=True):
-                value = _renamed(value, other, mine)
+                value = replaced(value, {other: Sym(mine)})
             return self._ordered(a.value, value, flipped)
         if isinstance(b, Zero):
             if a.parameters or not isinstance(a.value, EXPRESSIONS) or not symbols(a.value):
@@ -164,6 +177,8 @@ class _Comparison:
             return self._zero(_equation(a), b)
         if isinstance(b, System):
             return _differ("One name is not several.")
+        if isinstance(b, Congruence) and b.name not in (None, a.name):
+            return _differ(f"{b.name} is not {a.name}.")
         if isinstance(a.value, RealSet) and isinstance(b, EXPRESSIONS):
             return _differ("A set of numbers is not a number.")
         return self._ordered(a.value, b, flipped)
@@ -178,7 +193,7 @@ class _Comparison:
             if [name for name, _ in a.entries] != [name for name, _ in b.entries]:
                 return _differ("Other names have values.")
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
-        if isinstance(b, Sequence) and b.kind in ("tuple", "vector"):
+        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers"):
             return self._all(tuple(value for _, value in a.entries), b.items, flipped)
         return _differ("Several names have values.")
 
@@ -241,6 +256,8 @@ class _Comparison:
 
     def _sequences(self, a: Sequence, b: Sequence, flipped: bool) -> Decision:
         kinds = {a.kind, b.kind}
+        if kinds in ({"answers", "tuple"}, {"answers", "vector"}) and len(a.items) == len(b.items) > 1:
+            return self._all(a.items, b.items, flipped)  # the parts of a question, with brackets and without
         if kinds <= {"set", "answers"}:
             return self._unordered(a.items, b.items, flipped, distinct="set" in kinds)
         if len(kinds) == 1 or kinds == {"tuple", "vector"} or self.tolerance.any_brackets:
@@ -365,17 +382,8 @@ def _equation(named: Named) -> Zero:
     return Zero(Sum((Sym(named.name), negative(named.value))), "=")
 
 
-def _renamed(value: Value, old: str, new: str) -> Value:
-    if not isinstance(value, EXPRESSIONS) or old == new:
-        return value
-    if isinstance(value, Sym):
-        return Sym(new) if value.name == old else value
-    parts = children(value)
-    return rebuild(value, tuple(_renamed(part, old, new) for part in parts)) if parts else value  # pyrefly: ignore
-
-
 def _open_ends(part: Interval) -> tuple[bool, bool]:
-    return (part.low_closed and not infinite(part.low), part.high_closed and not infinite(part.high))
+    return (part.low_closed, part.high_closed)
 
 
 def _as_clock(ratio: Ratio) -> int | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 from .exact import constant
 from .numeric import approximate
+from .units import DEGREE, radians
 from .values import (
     EXPRESSIONS,
+    Congruence,
     Expr,
     Family,
     Interval,
@@ -35,26 +39,6 @@ from .values import (
 INTEGER = Sym("integer 1")
 _SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
 _KINDS = {f"set of {kind}s": kind for kind in _SETS.values()} | {"set of complexes": "complex"}
-_SAID_WITHIN = 100  # characters at the end in which a parameter's set is searched for
-_SAID = re.compile(
-    r"[,;:]? ?\(?\b(?:where |for |with |and )?(?:(?:all|any|every|some|an|a|each|arbitrary) ){0,3}"
-    r"(?:(?P<kind>integer|real)s?(?: numbers?| constants?| values? of)? (?P<name>[A-Za-z])"
-    r"|(?P<first>[A-Za-z]) (?:is |are |being )?(?:(?:any|an|a|some|arbitrary) ){0,3}"
-    r"(?P<last>integer|real)s?(?: number| constant)?)"
-    r" ?\)?$"
-)
-
-
-def with_memberships(text: str) -> str:
-    """`..., where k is an integer` as `..., k \\in \\mathbb{Z}`."""
-    if "integer" not in text and "real" not in text:
-        return text
-    head, tail = text[:-_SAID_WITHIN], text[-_SAID_WITHIN:]
-    match = _SAID.search(tail)
-    if match is None or not head + tail[: match.start()].strip():
-        return text
-    letter = "Z" if (match["kind"] or match["last"]) == "integer" else "R"
-    return f"{head}{tail[: match.start()]}, {match['name'] or match['first']} \\in \\mathbb{{{letter}}}"
 
 
 def split(items: list[Value]) -> tuple[list[Value], bool]:
@@ -143,31 +127,110 @@ def _parts(value: Value) -> tuple[Value, ...]:
     return ()
 
 
-def independent(value: Value) -> bool:
-    """Whether each part runs through its own values, so that a shift of the parameter changes nothing: no tuple, no system."""
+MAX_RESIDUES = 48  # of all progressions together, within their common period
+
+
+@dataclass(frozen=True, slots=True)
+class Progression:
+    """start + step * n for every integer n."""
+
+    start: Expr
+    step: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What a family of numbers runs through: single points and progressions."""
+
+    points: tuple[Expr, ...]
+    progressions: tuple[Progression, ...]
+
+
+Equal = Callable[[Expr, Expr], bool]
+
+
+def runs_of(value: Value, equal: Equal) -> Runs | None:
+    """The numbers that a value with the parameter `integer 1` stands for; None for tuples, systems, curves, letters."""
     match value:
-        case Named(_, inner) | Quantity(inner):
-            return independent(inner)
+        case Named(_, inner):
+            return runs_of(inner, equal)
+        case Quantity(inner) if value.unit.dims == DEGREE.dims:
+            return runs_of(radians(value), equal) if isinstance(inner, EXPRESSIONS) else None
+        case Congruence(residue, modulus):
+            return Runs((), (Progression(residue, modulus),))
         case Sequence("answers" | "set", items):
-            return all(map(independent, items))
-    return isinstance(value, EXPRESSIONS)
+            parts = [runs_of(item, equal) for item in items]
+            kept = [part for part in parts if part is not None]
+            if len(kept) < len(parts):
+                return None
+            return Runs(sum((part.points for part in kept), ()), sum((part.progressions for part in kept), ()))
+    if not isinstance(value, EXPRESSIONS) or not symbols(value) <= {INTEGER.name}:
+        return None
+    if not symbols(value):
+        return Runs((value,), ())
+    line = _line(value)
+    return Runs((), (line,)) if equal(value, Sum((line.start, Product((line.step, INTEGER))))) else None
 
 
-def same_progression(a: Expr, b: Expr, equal: Callable[[Expr, Expr], bool]) -> bool:
-    """Whether two linear expressions in an integer run through the same values: `a + bn` and `c - bn` with b | a - c."""
-    (start, step), (other, its) = _line(a), _line(b)
-    for first, (begin, stride) in ((a, (start, step)), (b, (other, its))):
-        if not equal(first, Sum((begin, Product((stride, INTEGER))))):
-            return False
-    if not equal(step, its) and not equal(step, negative(its)):
+def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
+    """Whether two families hold the same numbers, however they are parted: `k pi / 2` is `k pi` and `pi / 2 + k pi`."""
+    if not a.progressions or not b.progressions or not _same_points(a.points, b.points, equal):
         return False
-    ratio = Product((Sum((start, negative(other))), Power(step, Num(Fraction(-1)))))
-    value = constant(ratio)
-    if value is None:
-        value = approximate(ratio)
-    return value is not None and equal(ratio, Num(Fraction(round(value))))
+    every = (*a.progressions, *b.progressions)
+    unit = every[0].step
+    if len(every) > MAX_RESIDUES:
+        return False
+    strides = [_multiple(each.step, unit, equal) for each in every]
+    if any(stride is None or stride == 0 for stride in strides):
+        return False
+    period = _common([abs(stride) for stride in strides if stride])
+    counts = [int(period / abs(stride)) for stride in strides if stride]
+    if sum(counts) > MAX_RESIDUES:
+        return False
+    residues = [
+        [Sum((each.start, Product((Num(Fraction(j)), each.step)))) for j in range(count)]
+        for each, count in zip(every, counts, strict=True)
+    ]
+    mine = list(chain.from_iterable(residues[: len(a.progressions)]))
+    its = list(chain.from_iterable(residues[len(a.progressions) :]))
+    whole = Product((Num(period), unit))
+    meets = [[_multiple_whole(Sum((x, negative(y))), whole, equal) for y in its] for x in mine]
+    return all(map(any, meets)) and all(map(any, zip(*meets, strict=True)))
 
 
-def _line(expr: Expr) -> tuple[Expr, Expr]:
+def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool:
+    return all(any(equal(x, y) for y in b) for x in a) and all(any(equal(x, y) for x in a) for y in b)
+
+
+def _line(expr: Expr) -> Progression:
     at = [replaced(expr, {INTEGER.name: Num(Fraction(value))}) for value in (0, 1)]
-    return at[0], Sum((at[1], negative(at[0])))  # pyrefly: ignore
+    return Progression(at[0], Sum((at[1], negative(at[0]))))  # pyrefly: ignore
+
+
+def _multiple(expr: Expr, unit: Expr, equal: Equal) -> Fraction | None:
+    """expr / unit where that is a rational number of a small denominator, checked by `equal`."""
+    value = _ratio(expr, unit)
+    if value is None:
+        return None
+    near = value.limit_denominator(MAX_RESIDUES)
+    return near if equal(expr, Product((Num(near), unit))) else None
+
+
+def _multiple_whole(expr: Expr, unit: Expr, equal: Equal) -> bool:
+    value = _ratio(expr, unit)
+    return value is not None and abs(value - round(value)) < _NEAR and equal(expr, Product((Num(Fraction(round(value))), unit)))
+
+
+_NEAR = Fraction(1, 1000)  # only what is this near to a whole number is asked about
+
+
+def _ratio(expr: Expr, unit: Expr) -> Fraction | None:
+    ratio = Product((expr, Power(unit, Num(Fraction(-1)))))
+    value = constant(ratio)
+    return approximate(ratio) if value is None else value
+
+
+def _common(strides: list[Fraction]) -> Fraction:
+    """The least common multiple of positive rational numbers."""
+    below = math.lcm(*(stride.denominator for stride in strides))
+    return Fraction(math.lcm(*(int(stride * below) for stride in strides)), below)

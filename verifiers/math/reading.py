@@ -5,15 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import realset
-from .families import split, with_memberships
+from .families import split
 from .forms import labelled, special
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
+from .qualifiers import read_qualifiers
 from .quantities import quantity
-from .units import DEGREE
+from .units import DEGREE, known_phrase
 from .values import (
     EXPRESSIONS,
+    MINUS_ONE,
     Call,
     Congruence,
     Const,
@@ -54,7 +56,7 @@ def read(text: str) -> Value:
     if not text:
         return Words("")
     try:
-        text = with_memberships(text)
+        text = read_qualifiers(text, _is_unit)
         found = special(text)
         if found is not None:
             return found
@@ -65,6 +67,10 @@ def read(text: str) -> Value:
         return resolve(quantity(tokens_of(text)))
     except (Unreadable, RecursionError):
         return Words(fold(text))
+
+
+def _is_unit(words: str) -> bool:
+    return known_phrase(tokens_of(words)) is not None
 
 
 def resolve(value: Value) -> Value:
@@ -193,11 +199,20 @@ def _equality(operands: tuple[Value, ...]) -> Value:
             if _all_equal([left, last]):
                 return last
             raise Unreadable("an equality that doesn't hold")
-        return Zero(Sum((left, negative(last))), "=")
+        return Zero(Sum((left, negative(last))), "=", last if _asked_for(left, last) else None)
     values = [resolve(operand) for operand in operands]
     if _all_equal(values):
         return values[-1]
     raise Unreadable("a chain of equalities that doesn't hold")
+
+
+def _asked_for(left: Expr, right: Expr) -> bool:
+    """Whether an equation only says what a quantity of several letters is (`m + n = 16`, `|AB| = 2`), as no curve does."""
+    names = symbols(left)
+    return len(names) > 1 and not names & _COORDINATES and not symbols(right)
+
+
+_COORDINATES = frozenset("xyz")
 
 
 def _all_equal(values: list[Value]) -> bool:
@@ -225,8 +240,7 @@ _FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S f' 
 def _assigned(names: Sequence, value: Value) -> Value:
     """`(x, y) = (1, 2)`, or several tuples."""
     if isinstance(value, Sequence) and value.kind in ("tuple", "vector") and len(value.items) == len(names.items):
-        entries = zip((name.name for name in names.items), value.items, strict=True)  # pyrefly: ignore
-        return System(tuple(sorted(entries, key=lambda entry: entry[0])))
+        return System.of(zip((name.name for name in names.items), value.items, strict=True))  # pyrefly: ignore
     return value
 
 
@@ -243,7 +257,11 @@ def _member(left: Value, right: Value) -> Value:
 
 
 def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value:
-    """A solved one (`a < x <= b`) is a set of reals with a name; any other stays an inequality."""
+    """A solved one (`a < x <= b`, `-x > 1`) is a set of reals with a name; any other stays an inequality."""
+    if any(
+        isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
+    ):
+        operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED[operator] for operator in operators)
     if len(operators) == 2 and isinstance(operands[1], Sym) and "!=" not in operators:
         low, x, high = operands
         if not symbols(low) and not symbols(high):
@@ -267,6 +285,13 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     return Zero(Sum((left, negative(right))), operator)
 
 
+def _opposite(expr: Expr) -> Expr:
+    match expr:
+        case Product((Num(value), Sym() as name)) if value == -1:
+            return name
+    return negative(expr)
+
+
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!="}
 
 
@@ -280,7 +305,7 @@ def _joined(joined: Joined) -> Value:
 
 def _join(word: str, items: list[Value]) -> Value:
     named = [item for item in items if isinstance(item, Named)]
-    if len(named) == len(items) and all(isinstance(item.value, RealSet) for item in named):
+    if len(named) == len(items) and any(isinstance(item.value, RealSet) for item in named) and _share_a_name(word, named):
         return _joined_sets(word, named)
     if all(isinstance(item, RealSet) for item in items) and word == "or":
         return realset.combine_all("union", items)
@@ -291,15 +316,34 @@ def _join(word: str, items: list[Value]) -> Value:
     flat: list[Value] = []
     for item in items:
         flat.extend(item.items if isinstance(item, Sequence) and item.kind == "answers" else (item,))
-    return Sequence("answers", tuple(flat))
+    if word == "or":
+        flat = _distinct(flat)
+    return flat[0] if len(flat) == 1 else Sequence("answers", tuple(flat))
+
+
+def _distinct(items: list[Value]) -> list[Value]:
+    """`1/2 or 0.5` says one thing; `1, 1` says it of two."""
+    kept: list[Value] = []
+    for item in items:
+        if not any(_all_equal([other, item]) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _share_a_name(word: str, named: list[Named]) -> bool:
+    """Whether solution sets can be joined: all of them are sets, or points stand beside sets of the same name."""
+    points = [item for item in named if not isinstance(item.value, RealSet)]
+    if not points:
+        return True
+    return word != "and" and len({item.name for item in named}) == 1 and all(isinstance(p.value, EXPRESSIONS) for p in points)
 
 
 def _joined_sets(word: str, named: list[Named]) -> Value:
     names = {item.name for item in named}
     if len(names) > 1:
-        return System(tuple(sorted(((item.name, item.value) for item in named), key=lambda entry: entry[0])))
-    values = [item.value for item in named]
-    if word != "or":
+        return System.of((item.name, item.value) for item in named)
+    values: list[Value] = [item.value if isinstance(item.value, RealSet) else Sequence("set", (item.value,)) for item in named]
+    if word != "or" and all(isinstance(value, RealSet) for value in values):
         both = realset.combine_all("intersection", values)
         if word == "and" or (isinstance(both, RealSet) and both.parts):
             return Named(named[0].name, both)
@@ -324,5 +368,4 @@ def _joined_names(word: str, items: list[Value]) -> Value:
         return Named(stems.pop(), Sequence("answers", tuple(values)))
     if len(names) != len(items) or word == "or" or len(set(names)) != len(names):
         raise Unreadable("a list of unlike clauses")
-    entries = ((item.name, item.value) for item in items if isinstance(item, Named))
-    return System(tuple(sorted(entries, key=lambda entry: entry[0])))
+    return System.of((item.name, item.value) for item in items if isinstance(item, Named))

@@ -41,6 +41,11 @@ def infinite(expr: Expr) -> int:
     return 0
 
 
+def holds_infinity(part: Interval) -> bool:
+    """Whether an interval is closed at an infinite end: `[2, oo]` is more than the reals from 2 on."""
+    return bool((part.low_closed and infinite(part.low)) or (part.high_closed and infinite(part.high)))
+
+
 def position(expr: Expr) -> Fraction:
     """Where a finite end lies. Raises Unreadable when it has no real value."""
     value = constant(expr)
@@ -75,6 +80,8 @@ def combine_all(operation: str, values: list[Value]) -> RealSet:
 def combine(operation: str, left: Value, right: Value) -> RealSet:
     """The union, intersection or difference, in its normal form. Raises Unreadable."""
     a, b = as_set(left), as_set(right)
+    if any(map(holds_infinity, (*a.parts, *b.parts))):
+        raise Unreadable("an interval that is closed at infinity is no set of reals")
     ends: dict[Fraction, Expr] = {}
     for part in (*a.parts, *b.parts):
         for end in (part.low, part.high):
@@ -133,4 +140,4 @@ def _from_pieces(inside: list[bool], cuts: list[Fraction], ends: dict[Fraction, 
     return RealSet(tuple(parts))
 
 
-__all__ = ["as_set", "combine", "combine_all", "half_line", "infinite", "normal", "position"]
+__all__ = ["as_set", "combine", "combine_all", "half_line", "holds_infinity", "infinite", "normal", "position"]

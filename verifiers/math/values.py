@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -129,6 +130,10 @@ class System:
 
     entries: tuple[tuple[str, Value], ...]
 
+    @staticmethod
+    def of(entries: Iterable[tuple[str, Value]]) -> System:
+        return System(tuple(sorted(entries, key=lambda entry: entry[0])))
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -139,10 +144,14 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Zero:
-    """`expression operator 0`, where operator is `=`, `>`, `>=` or `!=`: an equation or inequality that isn't solved."""
+    """`expression operator 0`, where operator is `=`, `>`, `>=` or `!=`: an equation or inequality that isn't solved.
+
+    stated: the right side of `m + n = 16`, which names what was asked for; None for an equation in x, y or z.
+    """
 
     expression: Expr
     operator: str
+    stated: Expr | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""Antiderivatives: `x^2 + C` and `x^2 + 1 + C` are one, since the constant of integration takes up what they differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .families import replaced
+from .values import Expr, Num, Product, Sum, Sym, negative, symbols
+
+_CONSTANTS = ("C", "K", "C_1")
+_VARIABLES = frozenset(("x", "t", "u", "y", "z", "s", "r", "theta", "v", "w"))
+
+
+def differ_by_constant(a: Expr, b: Expr, equal: Callable[[Expr, Expr], bool]) -> bool:
+    """Whether both end in a constant of integration and differ by what does not depend on the variable.
+
+    f(x) - f(w) = g(x) - g(w) for a w of its own holds for just such f and g.
+    """
+    mine, its = _without_constant(a), _without_constant(b)
+    if mine is None or its is None:
+        return False
+    variables = (symbols(mine) | symbols(its)) & _VARIABLES
+    if not variables:
+        return False
+    elsewhere: dict[str, Expr] = {name: Sym(f"{name} elsewhere") for name in variables}
+    return equal(_change(mine, elsewhere), _change(its, elsewhere))
+
+
+def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
+    return Sum((expr, negative(replaced(expr, elsewhere))))  # pyrefly: ignore
+
+
+def _without_constant(expr: Expr) -> Expr | None:
+    """The other terms of a sum with one constant of integration, which occurs nowhere else; None for anything else."""
+    terms = _terms(expr)
+    constants = [term for term in terms if _constant(term) is not None]
+    if len(constants) != 1:
+        return None
+    name = _constant(constants[0])
+    rest = tuple(term for term in terms if term is not constants[0])
+    if not rest or any(name in symbols(term) for term in rest):
+        return None
+    return Sum(rest) if len(rest) > 1 else rest[0]
+
+
+def _constant(term: Expr) -> str | None:
+    match term:
+        case Sym(name) | Product((Num(), Sym(name))) if name in _CONSTANTS:
+            return name
+    return None
+
+
+def _terms(expr: Expr) -> list[Expr]:
+    return [term for part in expr.terms for term in _terms(part)] if isinstance(expr, Sum) else [expr]
