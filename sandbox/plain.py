@@ -18,8 +18,9 @@ objects of builtin and standard types.
 
 What a type is, is decided by the type itself: no method of a program's class is asked. A subclass that leaves the
 comparison of its base alone (IntEnum, namedtuple, defaultdict) is the base's value, read by the base's own methods; one
-with an `__eq__` of its own (an int that equals everything) is refused. Counter and OrderedDict are dicts, a re.Match is
-the tuple of the texts it matched, and an iterator is what it yields, up to MAX_ITEMS.
+with an `__eq__` of its own (an int that equals everything) is refused. What equals a builtin of the same contents is
+that builtin (Counter, OrderedDict, ChainMap, UserList, memoryview); a re.Match is the tuple of the texts it matched, and
+an iterator is what it yields, up to MAX_ITEMS.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ import functools
 import itertools
 import re
 import sys
-from collections import Counter, OrderedDict, deque, namedtuple
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 MAX_DEPTH = 100
@@ -249,6 +251,9 @@ _WRITERS: dict[type, Callable[[_Encoder, Any, int], Any]] = {
     datetime: lambda _, value, _depth: _moment("datetime", value),
     time: lambda _, value, _depth: _moment("time", value),
     timedelta: lambda _, value, _depth: ["e", "timedelta", value.days, value.seconds, value.microseconds],
+    memoryview: lambda _, value, _depth: ["b", value.hex()],
+    **dict.fromkeys((UserDict, UserList, UserString), lambda encoder, value, depth: encoder.tree(value.data, depth)),
+    **dict.fromkeys((ChainMap, MappingProxyType), lambda encoder, value, depth: encoder.tree(dict(value), depth)),
     **dict.fromkeys(_VIEWS["K"], lambda encoder, value, depth: encoder.items("K", value, depth)),
     **dict.fromkeys(_VIEWS["V"], lambda encoder, value, depth: encoder.items("V", value, depth)),
     **dict.fromkeys(_VIEWS["T"], lambda encoder, value, depth: encoder.pairs("T", value, depth)),

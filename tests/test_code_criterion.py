@@ -1,6 +1,7 @@
 # ruff: noqa: E501
 """From a completion to a verdict: extraction, assembling, judging."""
 
+import contextlib
 import sys
 import time
 
@@ -9,7 +10,7 @@ from palaestra.sandbox import Limits, Outcome, SandboxPool, Status
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, code, extract_code
 from palaestra.verifiers.cases import run_cases
-from palaestra.verifiers.code_literal import literal
+from palaestra.verifiers.code_literal import NoLiteral, literal, parse_literal
 from palaestra.verifiers.fences import is_python
 from palaestra.verifiers.programs import assemble, judge
 
@@ -296,6 +297,15 @@ def test_options_that_mean_nothing_are_refused(options):
 def test_a_reference_in_no_known_form_is_refused(pool):
     with pytest.raises(ValueError, match="calls, tests or cases"):
         verdict(pool, block(RIGHT), {"entry_point": "f"})
+
+
+def test_a_long_answer_is_no_literal_at_little_cost():
+    for answer in (" " * 19_000 + "1", "- " * 9_000 + "1", "-" + " " * 19_000 + "1", "'" + "\\" * 19_000, "2**" * 6_000 + "2", "{" * 19_000, "1 if 1 else " * 1500 + "1",
+                   "lambda:" * 2_500 + "1", "f'{" * 6_000, ".a" * 9_000, "not " * 4_000 + "1", "-" * 15_000 + "'", "x" * 900_000):  # fmt: skip
+        started = time.process_time()
+        with contextlib.suppress(NoLiteral):
+            parse_literal(answer)
+        assert time.process_time() - started < 0.25, answer[:20]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ _NAME_END = r"[\s,;:{}=(\[]"
 _MARKER = r" {0,40}(?:[-*+]|[0-9]{1,9}[.)])(?: {1,4}|$)"
 # A line that begins a statement no program's output would hold.
 _STATEMENT = (
-    r"(?m)^(?:(?:async[ ]+)?def[ ]+\w+[ ]*\(|class[ ]+\w+[ ]*[(:]|import[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?[ ]*(?:[,;#]|$)|from[ ]+[\w.]+[ ]+import\b|print[ ]*\("
-    r"|@\w|try:|(?:for|while|if|with)\b[^\n]*:[ ]*(?:#[^\n]*)?$)"
+    r"(?m)^(?:(?:async[ ]+)?def[ ]+\w+[ ]*\(|class[ ]+\w+[ ]*[(:]|import[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?[ ]*(?:[,;#]|$)"
+    r"|from[ ]+[\w.]+[ ]+import\b|print[ ]*\(|@\w|try:|(?:for|while|if|with)\b[^\n]*:[ ]*(?:#[^\n]*)?$)"
 )
 
 

@@ -7,9 +7,10 @@ import json
 import math
 import sys
 import tracemalloc
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -108,7 +109,8 @@ UTC2 = datetime.timezone(datetime.timedelta(hours=2))
      (defaultdict(list, a=[1]), {"a": [1]}), (OrderedDict(a=1), {"a": 1}), (np.int64(3), 3), (np.float64(0.5), 0.5), (np.bool_(True), True),
      (np.array([1, 2]), [1, 2]), (np.array([[1.5], [2]]), [[1.5], [2.0]]), (np.array([1, 2]), (1, 2)), (np.array([[1, 2]]), [(1, 2)]),
      ({np.int64(1): np.float32(0.5)}, {1: 0.5}), (np.array(["a"]), ["a"]), (np.array([1, "a", None], object), [1, "a", None]),
-     ([(np.int64(1), np.array(2))], [(1, 2)]), (np.float64(2), 2), ({Point(1, 2)}, {(1, 2)}), ({1: 2}.keys(), {1})],
+     ([(np.int64(1), np.array(2))], [(1, 2)]), (np.float64(2), 2), ({Point(1, 2)}, {(1, 2)}), (UserList([1]), [1]),
+     (UserDict(a=1), {"a": 1}), (UserString("a"), "a"), (ChainMap({1: 2}, {3: 4}), {1: 2, 3: 4}), (MappingProxyType({1: 2}), {1: 2}), (memoryview(b"a"), b"a"), ({1: 2}.keys(), {1})],
 )  # fmt: skip
 def test_a_value_made_from_a_plain_one_is_that_one(value, plain_value):
     """Whatever the methods of its class say."""
