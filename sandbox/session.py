@@ -106,7 +106,8 @@ def _explain_crash(run: Run, usage: Usage) -> None:
     elif usage.out_of_memory:
         run.reason += f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
     else:
-        run.reason += f" It was ended by signal {signal.Signals(os.WTERMSIG(status)).name}."
+        number = os.WTERMSIG(status)
+        run.reason += f" It was ended by signal {number} ({signal.strsignal(number)})."
 
 
 def _load(child: Child, run: Run, source: str, policy: Policy) -> bool:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -176,6 +176,9 @@ class _Rules:
     loose: bool
     key: Callable[[Any], str]
 
+    def loosened(self) -> _Rules:
+        return self if self.loose else _Rules(self.tolerance, True, self.key)
+
 
 def same(expected: Any, claimed: Any, tolerance: float | None = None, compare: Compare = "exact") -> bool:
     """Whether two trees are the same value. NaN equals NaN; -0.0 equals 0.0; Decimals are equal by value.
@@ -199,9 +202,9 @@ def same_value(expected: Any, value: Any, tolerance: float | None = None, compar
 
 def _same(a: Any, b: Any, rules: _Rules) -> bool:
     if type(a) is list and a[0] in "aN":
-        return _same(a[1], b, rules if a[0] == "N" else replace(rules, loose=True))
+        return _same(a[1], b, rules if a[0] == "N" else rules.loosened())
     if type(b) is list and b[0] in "aN":
-        return _same(a, b[1], rules if b[0] == "N" else replace(rules, loose=True))
+        return _same(a, b[1], rules if b[0] == "N" else rules.loosened())
     if type(a) is not list or type(b) is not list or a[0] in "fi" or b[0] in "fi":
         return _same_scalar(a, b, rules)
     tag, other = a[0], b[0]

@@ -275,6 +275,35 @@ def test_all_or_nothing_ends_with_the_first_case_that_fails(pool):
     assert ran == ["0", "1", "2"]
 
 
+def test_cases_that_hold_each_other_up_are_not_charged_for_it():
+    busy = "import time\nend = time.process_time() + 0.12\nwhile time.process_time() < end: pass\nprint(input())\n"
+    cases = {"cases": [{"stdin": f"{i}", "stdout": f"{i}"} for i in range(10)]}
+    with SandboxPool(8, Limits(wall_s=4)) as many:
+        assert verdict(many, block(busy), cases).correct
+
+
+FORGED = [
+    "['o', 'P', ['t'], ['d'], ['d']]", "['a', ['l', ['l', 1], 2], '<i8']", "['a', 1, '<U999999']", "['N', ['t', 1], 'class', 'x']", "['N', ['t', 1, 2], 'P', 'x', 'x']",
+    "['s', ['l']]", "['s', 1, 1]", "['I', False]", "['I', True, ['I', False]]", "['r', 0, ['i', '0x' + 'f' * 90], 1]", "['T', [['l'], 1]]", "['m', '1E+999999999999999999']",
+    "['y', 'int']", "['K', ['l']]", "['e', 'time', 0, 0, 0, 0, 86399999999]", "{}", "1.5", "[[]]", "'\\ud800'", "10 ** 30",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", FORGED)
+def test_no_forged_claim_abstains(pool, tree):
+    """What tests do with it, and what the harness says was changed, included."""
+    space = f"def f(x):\n    import sys\n    sys.modules['sandbox.wire'].encode = lambda v: {tree}\n"
+    changed = f"    sys.modules['sandbox.harness']._changed = lambda *a: {{'changed': [[0, {tree}], ['x', 1], [9, {tree}]]}}\n"
+    tests = {
+        "entry_point": "f",
+        "tests": ["f([f([1]), f([2])])", "assert not list(f([2]))", "assert str(f(1)) + str(f({2})) == 0"],
+    }
+    calls = {"entry_point": "f", "calls": [{"args": [[1]], "expected": {1: (2,)}}]}
+    for source in (space, space + changed):
+        for reference in (tests, calls, {**calls, "compare": "json"}):
+            assert verdict(pool, block(source), reference, tolerance=1e-6).status == "wrong"
+
+
 def test_with_partial_credit_a_slow_case_gets_what_the_others_left(pool):
     slow = "import time\nn = int(input())\ntime.sleep(0.4 if n == 1 else 0)\nprint(n)\n"
     cases = {"cases": [{"stdin": f"{i}", "stdout": f"{i}"} for i in range(6)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,14 +17,24 @@ _LEAST_S = 0.05  # what a case is given when the budget is nearly used up
 
 @dataclass
 class _Budget:
-    """Seconds that all cases may take together; each is charged with the time that it ran, not with that it waited."""
+    """The time of all cases together.
 
-    left: float
+    What they ran is added up, so that waiting for a sandbox costs nothing; but no more than has passed since the first
+    began, so that cases that run at the same time, and hold each other up, are not charged for that.
+    """
+
+    seconds: float
+    ran: float = 0.0
+    began: float = field(default_factory=time.monotonic)
     lock: Lock = field(default_factory=Lock)
 
     def charge(self, seconds: float) -> None:
         with self.lock:
-            self.left -= seconds
+            self.ran += seconds
+
+    @property
+    def left(self) -> float:
+        return self.seconds - min(self.ran, time.monotonic() - self.began)
 
 
 def run_cases(

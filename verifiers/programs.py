@@ -174,7 +174,8 @@ def code(
 
 
 def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = "last") -> Criterion:
-    """One program, not several: exactly one Python block after any think block, or with `plain` a text without a fence."""
+    """One program, not several: exactly one Python block (an output does not count) after any
+    think block, or with `plain` a text without a fence."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
         found = extract_code(completion.text, blocks)

@@ -323,6 +323,8 @@ def judge_claim(body: bytes) -> None:
         return
     wire.same(["s", 1], ["s", tree])
     wire.same(1, tree, 1e-6, "json")
+    assert wire.same(tree, tree)
+    assert wire.same(["l", tree], ["l", tree], 1e-6, "json")
 
 
 def spent(body: bytes) -> tuple[int, int]:
