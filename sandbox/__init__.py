@@ -5,8 +5,9 @@ from .layers import Layer, layers
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
 from .pool import ALLOW_WEAK, SandboxPool, run_tests, shared_pool
-from .session import Policy, same_text
-from .wire import same_value
+from .session import Policy
+from .text import same_text
+from .wire import Compare, same_value
 from .worker import SandboxUnavailable
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "MIB",
     "Arithmetic",
     "Call",
+    "Compare",
     "Layer",
     "Limits",
     "NotArithmetic",

@@ -3,10 +3,11 @@
 Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats the nonce:
 
     load    compile and execute a source as a module     -> {} or {"raised": [type, text]}
-    call    one function call with plain arguments       -> {"value": tree}, {"raised": ...} or {"odd": why}
+    call    one function call with plain arguments       -> {"value": tree}, {"raised": ...} or {"odd": why}; with
+            "watch", also {"changed": [[place, tree], ...]}: arguments that the function has changed in place
     script  run a source as __main__ with standard input -> {"exit": code}
     suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
-            {"value": tree} or {"raised": ...}; {"unfit": why} says that an argument is no plain data
+            {"value": tree} or {"raised": ...}, with "changed"; {"unfit": why} says that an argument is no plain data
             -> {"test": i, "failed": null or text} ..., then {"done": true}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
@@ -26,7 +27,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import wire
+from . import plain, wire
+from .annotations import compile_program
 
 _MAX_TEXT = 500
 
@@ -117,7 +119,7 @@ class Harness:
             self.module.__dict__.update(space)
         else:
             # As a file's text, with any line ends, would be compiled.
-            code = compile(source, "<program>", "exec", dont_inherit=True)
+            code = compile_program(source, "<program>")
         linecache.cache["<program>"] = (len(source), None, source.splitlines(keepends=True), "<program>")
         self.module.__name__ = request["name"]
         sys.modules[request["name"]] = self.module
@@ -125,13 +127,23 @@ class Harness:
         return {}
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        arguments = [wire.decode(tree) for tree in request["args"]]
-        keywords = {name: wire.decode(tree) for name, tree in request["kwargs"].items()}
-        value = self._entry(request["entry"])(*arguments, **keywords)
+        inside = plain.Inside(sys.modules.get("numpy"), self._entry)
+        arguments = [wire.decode(tree, inside) for tree in request["args"]]
+        keywords = {name: wire.decode(tree, inside) for name, tree in request["kwargs"].items()}
+        answer: dict[str, Any] = {}
         try:
-            return {"value": wire.encode(value)}
-        except wire.Unencodable as failure:
-            return {"odd": str(failure)}
+            value = self._entry(request["entry"])(*arguments, **keywords)
+            try:
+                answer["value"] = wire.encode(value)
+            except wire.Unencodable as failure:
+                answer["odd"] = str(failure)
+        except Exception as failure:  # noqa: BLE001 - whatever the program raises is the answer
+            answer["raised"] = describe(failure)
+        if request.get("watch"):
+            answer |= _changed(
+                {**dict(enumerate(arguments)), **keywords}, {**dict(enumerate(request["args"])), **request["kwargs"]}
+            )
+        return answer
 
     def _entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
@@ -167,6 +179,8 @@ class Harness:
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
         for name in request["entries"]:
             space[name] = self._stub(name, request["n"])
+        for name in request["classes"]:
+            space[name] = type(name, (plain.Made,), {})
         return self._run_tests(request)
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -190,19 +204,35 @@ class Harness:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             try:
                 call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
-            except wire.TooDeep:
+            except wire.TooLarge:
                 raise
             except wire.Unencodable as failure:
                 self._send({"n": nonce, "unfit": f"{name}: {failure}"})
                 raise
             self._send({"n": nonce, "call": call})
             answer = self._receive()
+            inside = plain.Inside(sys.modules.get("numpy"))
+            given = {**dict(enumerate(arguments)), **keywords}
+            for place, tree in answer.get("changed", ()):
+                plain.update(given.get(place), wire.decode(tree, inside))
             if "value" in answer:
-                return wire.decode(answer["value"])
+                return wire.decode(answer["value"], inside)
             raise _remote(answer["raised"])
 
         stub.__name__ = name
         return stub
+
+
+def _changed(values: dict[int | str, Any], before: dict[int | str, Any]) -> dict[str, Any]:
+    """The arguments that are no longer as they were, by position or name; one that is no plain data any more is left out."""
+    found = []
+    for place, value in values.items():
+        if plain.is_mutable(before[place]):
+            with contextlib.suppress(wire.Unencodable):
+                after = wire.encode(value)
+                if after != before[place]:
+                    found.append([place, after])
+    return {"changed": found} if found else {}
 
 
 def rehearse() -> None:

@@ -19,6 +19,7 @@ from .limits import Limits
 from .outcome import Call, Outcome, Status
 from .session import Policy
 from .suites import read_suite
+from .wire import Compare
 from .worker import REQUIRED, SandboxUnavailable, Worker
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ class Idle:
         self._free = list(workers)
         self._waiting: deque[queue.SimpleQueue[Worker]] = deque()
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._free)
 
     def take(self) -> Worker:
         with self._lock:
@@ -126,17 +130,27 @@ class SandboxPool:
         *,
         policy: Policy = "isolated",
         tolerance: float | None = None,
+        compare: Compare = "exact",
         stop_early: bool = False,
     ) -> Outcome:
-        """Call a function of a program; compare each claimed output with `Call.expected` by type and value.
+        """Call a function of a program; compare each claimed output with `Call.expected`.
 
-        entry_point: a function's name, or `Class.method`.  tolerance: relative or absolute, between int and float too.
+        entry_point: a function's name, or `Class.method`.  tolerance: relative or absolute, where one is a float.
+        compare: `exact`, by type and value; `json`, as far as JSON can tell values apart (a tuple is a list, 2 is 2.0).
         stop_early: end at the first call that does not pass.
         """
         return self._run(
             limits,
             lambda worker, within: session.run_calls(
-                worker, source, entry_point, calls, within, policy=policy, tolerance=tolerance, stop_early=stop_early
+                worker,
+                source,
+                entry_point,
+                calls,
+                within,
+                policy=policy,
+                tolerance=tolerance,
+                compare=compare,
+                stop_early=stop_early,
             ),
         )
 
@@ -164,6 +178,7 @@ class SandboxPool:
         tests: Sequence[str],
         limits: Limits | None = None,
         *,
+        classes: Sequence[str] = (),
         setup: str = "",
         policy: Policy = "isolated",
         weak: bool = False,
@@ -171,8 +186,9 @@ class SandboxPool:
         """Run tests written as statements (assertions) against functions of a program.
 
         Assertions about calls with constants are made one by one, and judged here. All other tests run in another sandbox,
-        where each entry point is a stub that calls the program. Arguments and results are plain data. With weak=True the
-        tests run inside the program's own process, where it can forge them.
+        where each entry point is a stub that calls the program. Arguments and results are plain data, or objects that the
+        tests make of `classes` of the program by a call and assignments. What the program changes in an argument is changed
+        for the tests, too. With weak=True the tests run inside the program's own process, where it can forge them.
         """
         if weak:
             return self._run(
@@ -186,7 +202,9 @@ class SandboxPool:
             )
         return self._run(
             limits,
-            lambda worker, within: session.run_suite(worker, source, entry_points, tests, within, setup=setup, policy=policy),
+            lambda worker, within: session.run_suite(
+                worker, source, entry_points, tests, within, classes=classes, setup=setup, policy=policy
+            ),
         )
 
     async def run_tests_async(self, *args: Any, **kwargs: Any) -> Outcome:
@@ -234,6 +252,11 @@ class SandboxPool:
     def usable(self) -> bool:
         """Whether this is the process that made the pool, and the pool is not closed."""
         return not self._closed and self._process == os.getpid()
+
+    @property
+    def idle(self) -> int:
+        """How many sandboxes have nothing to do at this moment."""
+        return len(self._idle)
 
     def _run(self, limits: Limits | None, run: Callable[[Worker, Limits], Outcome], *, probe: bool = False) -> Outcome:
         if os.getpid() != self._process:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from . import wire
+from . import plain, wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
 from .suites import Assertion
+from .text import same_text
+from .wire import Compare
 from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
@@ -106,7 +108,8 @@ def _explain_crash(run: Run, usage: Usage) -> None:
     elif usage.out_of_memory:
         run.reason += f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
     else:
-        run.reason += f" It was ended by signal {signal.Signals(os.WTERMSIG(status)).name}."
+        number = os.WTERMSIG(status)
+        run.reason += f" It was ended by signal {number} ({signal.strsignal(number)})."
 
 
 def _load(child: Child, run: Run, source: str, policy: Policy) -> bool:
@@ -147,6 +150,7 @@ def run_calls(
     *,
     policy: Policy = "isolated",
     tolerance: float | None = None,
+    compare: Compare = "exact",
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
@@ -157,16 +161,18 @@ def run_calls(
         with _judged(run):
             if _load(child, run, source, policy):
                 for call in calls:
-                    run.results.append(_one_call(child, entry, call, tolerance))
+                    run.results.append(_one_call(child, entry, call, tolerance, compare))
                     if stop_early and not run.results[-1].passed:
                         break
                 _nothing_more(child)
         return _finish(worker, child, run)
 
 
-def _one_call(child: Child, entry: str, call: Call, tolerance: float | None) -> Result:
+def _one_call(child: Child, entry: str, call: Call, tolerance: float | None, compare: Compare) -> Result:
     result = _ask(child, entry, call.args, call.kwargs)
-    if not result.returned or call.expected is ... or wire.same(wire.encode(call.expected), result.claimed, tolerance):
+    if not result.returned or call.expected is ...:
+        return result
+    if wire.same(wire.encode(call.expected), result.claimed, tolerance, compare):
         return result
     return replace(result, passed=False, reason=f"It returned {_shown(result.claimed)}.")
 
@@ -184,7 +190,7 @@ def _ask(child: Child, entry: str, args: Sequence[Any], kwargs: Mapping[str, Any
 
 def _shown(tree: Any) -> str:
     """A claimed value for the log, in few characters; a large one is not built."""
-    if len(repr(tree)) > _MAX_TEXT:
+    if plain.weigh(tree, _MAX_TEXT) > _MAX_TEXT:
         return "a large value"
     try:
         text = repr(wire.decode(tree))
@@ -236,30 +242,6 @@ def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | Non
     return replace(outcome, results=(result,), reason=result.reason)
 
 
-def same_text(expected: str, printed: str, tolerance: float | None = None) -> bool:
-    """The same words line by line; white space at line ends and empty lines at the end do not count.
-
-    tolerance: when given, two words that are both decimal numbers match within this relative or absolute difference.
-    """
-    ours, theirs = ([line.split() for line in text.rstrip().splitlines()] for text in (expected, printed))
-    if tolerance is None:
-        return ours == theirs
-    return len(ours) == len(theirs) and all(
-        len(a) == len(b) and all(_same_word(x, y, tolerance) for x, y in zip(a, b, strict=True))
-        for a, b in zip(ours, theirs, strict=True)
-    )
-
-
-def _same_word(expected: str, printed: str, tolerance: float) -> bool:
-    if expected == printed:
-        return True
-    try:
-        trees = [["f", float(word).hex()] for word in (expected, printed) if len(word) < 400]
-    except ValueError:
-        return False
-    return len(trees) == 2 and wire.same(trees[0], trees[1], tolerance)
-
-
 def run_assertions(
     worker: Worker, source: str, assertions: Sequence[Assertion], limits: Limits, *, policy: Policy = "isolated"
 ) -> Outcome:
@@ -301,11 +283,13 @@ def run_suite(
     tests: Sequence[str],
     limits: Limits,
     *,
+    classes: Sequence[str] = (),
     setup: str = "",
     policy: Policy = "isolated",
 ) -> Outcome:
     """Run tests written as statements in a process of their own, where each entry point is a stub.
 
+    classes: of the program; the tests may make objects of them and give those to the entry points.
     setup: trusted source executed before the stubs are put in (imports, helper functions that the tests use).
     Raises Broken when the suite itself can't be loaded.
     """
@@ -317,7 +301,9 @@ def run_suite(
         tester.begin(replace(limits, result=_TESTER_BYTES), run.deadline)
         with _judged(run):
             if _load(child, run, source, policy):
-                used = _conduct(child, tester, run, entries, tests, setup)
+                used = _conduct(
+                    child, tester, run, {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
+                )
                 _nothing_more(child)
                 if not used and run.status is Status.COMPLETED:
                     run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")
@@ -325,10 +311,10 @@ def run_suite(
         return _finish(worker, child, run)
 
 
-def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], tests: Sequence[str], setup: str) -> bool:
+def _conduct(child: Child, tester: Child, run: Run, suite: dict[str, Any]) -> bool:
     """Carry calls from the suite to the program and results back. Whether there was any call."""
     try:
-        nonce = tester.send(op="suite", setup=setup, entries=list(entries), tests=list(tests))
+        nonce = tester.send(op="suite", **suite)
         first = tester.receive(nonce)
     except (Gone, Flooded, Forged) as failure:
         run.end(Status.ERROR, f"The tests could not be started: {failure}")
@@ -346,7 +332,7 @@ def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], test
         if "call" in message:
             used = True
             name, arguments, keywords = message["call"]
-            answer = child.ask(op="call", entry=name, args=arguments, kwargs=keywords)
+            answer = child.ask(op="call", entry=name, args=arguments, kwargs=keywords, watch=True)
             tester.reply(**_relayed(answer))
         elif "test" in message:
             failed = message["failed"]
@@ -375,11 +361,22 @@ def _tester_lost(run: Run) -> Iterator[None]:
 
 def _relayed(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of the program, checked and rebuilt, for the suite."""
+    relayed: dict[str, Any] = {"changed": _changed(answer)} if "changed" in answer else {}
     if _raised(answer):
-        return {"raised": answer["raised"]}
+        return {**relayed, "raised": answer["raised"]}
     if type(odd := answer.get("odd")) is str:
-        return {"raised": ["RemoteError", odd]}
-    return {"value": _claimed(answer)}
+        return {**relayed, "raised": ["RemoteError", odd]}
+    return {**relayed, "value": _claimed(answer)}
+
+
+def _changed(answer: dict[str, Any]) -> list[list[Any]]:
+    """The arguments that an answer says were changed in place, each a checked tree with its position or name."""
+    changed = answer["changed"]
+    if type(changed) is not list or not all(
+        type(pair) is list and len(pair) == 2 and type(pair[0]) in (int, str) for pair in changed
+    ):
+        raise Forged("Changed arguments are not in the form that the harness writes.")
+    return [[place, _claimed({"value": tree})] for place, tree in changed]
 
 
 def run_weak(

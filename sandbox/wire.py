@@ -1,176 +1,146 @@
-"""The strict encoding in which arguments go into a program and its claimed outputs come back.
+"""What crosses the sandbox's boundary: frames of JSON, the check of every claimed value, the comparison of two values.
 
-A value becomes a *tree* of JSON types, so that reading bytes from an untrusted process needs nothing but `json.loads`
-and type checks: no pickle, no repr, no code. Types are exact: a subclass (an `int` whose `__eq__` says True) is refused
-where it is encoded, and a tree can only ever be decoded to builtins.
-
-    None, bool, str     themselves                    list   ["l", ...]         bytes      ["b", hex]
-    int                 itself; ["i", hex] beyond     tuple  ["t", ...]         bytearray  ["B", hex]
-                        64 bits                       dict   ["d", [k, v], ...] range      ["r", start, stop, step]
-    float               ["f", float.hex()]            set    ["s", ...]         complex    ["c", hex, hex]
-    Fraction, Decimal   ["q", text], ["m", text]      frozenset ["z", ...]      builtin type ["y", name]
-
-dict also stands for the standard library's Counter, defaultdict and OrderedDict, which equal a dict of the same items,
-and a tuple of the matched texts for a re.Match.
+`plain.py` says how a value becomes a tree. Everything here that sees a claim takes time and memory linear in its bytes:
+it is bounded in depth and nodes while it is read, and its parts are compared by their texts, never by building them.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from decimal import Decimal
-from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
-MAX_DEPTH = 100
-MAX_NODES = 2_000_000
-MAX_SAME_HASH = 64
-_SMALL = 2**63
+from .plain import (
+    CONTAINERS,
+    MAX_DECIMAL,
+    MAX_DEPTH,
+    MAX_FRACTION,
+    MAX_NODES,
+    SMALL,
+    TYPES,
+    Malformed,
+    TooLarge,
+    Unencodable,
+    build_moment,
+    decode,
+    encode,
+    is_dtype,
+)
+
+__all__ = [
+    "Compare",
+    "Malformed",
+    "TooLarge",
+    "Unencodable",
+    "check",
+    "decode",
+    "dumps",
+    "encode",
+    "loads",
+    "same",
+    "same_value",
+]
+Compare = Literal["exact", "json"]
 _INT = re.compile(r"-?0x[1-9a-f][0-9a-f]*")
+_PART = re.compile(r"-?0x(?:0|[1-9a-f][0-9a-f]*)")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
-_FRACTION = re.compile(r"-?\d{1,4000}/\d{1,4000}", re.ASCII)
-_DECIMAL = re.compile(r"-?(?:\d{1,4000}(?:\.\d{0,4000})?(?:E[+-]\d{1,6})?|NaN|Infinity)", re.ASCII)
-_DICTS = (dict, Counter, defaultdict, OrderedDict)
-_SEQUENCES = {list: "l", tuple: "t", set: "s", frozenset: "z"}
-_TYPES = {kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)}
-_TAGS = {tag: kind for kind, tag in _SEQUENCES.items()}
-
-
-class Unencodable(ValueError):
-    """A value has a type that the encoding does not carry, or is too deep or too large."""
-
-
-class TooDeep(Unencodable):
-    """A value is nested deeper than MAX_DEPTH."""
-
-
-class Malformed(ValueError):
-    """Bytes or a tree that no encoder of ours would have written."""
-
-
-def encode(value: Any, depth: int = 0) -> Any:
-    """The tree of a value. Raises Unencodable for other types, subclasses included, and beyond MAX_DEPTH."""
-    kind = type(value)
-    if value is None or kind is bool or kind is str:
-        return value
-    if kind is int:
-        return value if -_SMALL <= value < _SMALL else ["i", hex(value)]
-    if kind is float:
-        return ["f", value.hex()]
-    if depth >= MAX_DEPTH:
-        raise TooDeep(f"The value is nested more than {MAX_DEPTH} levels deep.")
-    if kind in _SEQUENCES:
-        return [_SEQUENCES[kind], *[encode(item, depth + 1) for item in value]]
-    if kind in _DICTS:
-        return ["d", *[[encode(key, depth + 1), encode(item, depth + 1)] for key, item in dict.items(value)]]
-    return _encode_rare(value, kind)
-
-
-def _encode_rare(value: Any, kind: type) -> Any:
-    if kind is bytes or kind is bytearray:
-        return ["b" if kind is bytes else "B", value.hex()]
-    if kind is complex:
-        return ["c", value.real.hex(), value.imag.hex()]
-    if kind is range:
-        return ["r", *[encode(part) for part in (value.start, value.stop, value.step)]]
-    if kind is Fraction:
-        return ["q", f"{value.numerator}/{value.denominator}"]
-    if kind is Decimal:
-        return ["m", str(value)]
-    if kind is re.Match:
-        return encode((value[0], *value.groups()), MAX_DEPTH - 1)
-    if kind is type and _TYPES.get(value.__name__) is value:
-        return ["y", value.__name__]
-    raise Unencodable(f"A value of type {kind.__name__[:80]} is not plain data.")
-
-
-def decode(tree: Any) -> Any:
-    """The value of a tree that `check` has passed. Raises Malformed for sets and dicts made to be slow to build."""
-    if type(tree) is not list:
-        return tree
-    tag, items = tree[0], tree[1:]
-    if tag in "lt":
-        return _TAGS[tag](map(decode, items))
-    if tag in "sz":
-        return _TAGS[tag](_hashable([decode(item) for item in items]))
-    if tag == "d":
-        keys = _hashable([decode(key) for key, _ in items])
-        return dict(zip(keys, (decode(item) for _, item in items), strict=True))
-    if tag == "r":
-        return range(*map(decode, items))
-    return _decode_text(tag, items)
-
-
-def _decode_text(tag: str, items: list[str]) -> Any:
-    match tag:
-        case "i":
-            return int(items[0], 16)
-        case "f":
-            return float.fromhex(items[0])
-        case "b":
-            return bytes.fromhex(items[0])
-        case "B":
-            return bytearray.fromhex(items[0])
-        case "c":
-            return complex(float.fromhex(items[0]), float.fromhex(items[1]))
-        case "q":
-            return Fraction(items[0])
-        case "y":
-            return _TYPES[items[0]]
-        case _:
-            return Decimal(items[0])
-
-
-def _hashable(keys: list[Any]) -> list[Any]:
-    """The keys, unless so many have one hash that building a dict of them would take quadratic time."""
-    try:
-        hashes = sorted(map(hash, keys))
-    except TypeError as failure:
-        raise Malformed("A set or dict holds a key that can't be hashed.") from failure
-    if any(a == b for a, b in zip(hashes, hashes[MAX_SAME_HASH:], strict=False)):
-        raise Malformed("Too many keys of a set or dict have the same hash.")
-    return keys
+_DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?(?:E([+-][0-9]{1,20}))?")
+_MAX_FLOAT = 30  # characters of float.hex()
+_MAX_DIGITS = 25  # of an integer in a frame; those beyond 64 bits are written as text
+_LONG_NUMBER = rb"[0-9]{%d}" % _MAX_DIGITS
+# Texts are skipped whole, one that never ends, too, so that nothing is read twice.
+_TOKEN = re.compile(rb'(?s)"(?:[^"\\]+|\\.)*\\?(?:"|\Z)|([\[{]+)|([\]}]+)|(' + _LONG_NUMBER + rb")")
+_MAX_FRAME_DEPTH = 2 * MAX_DEPTH + 20  # a dict's pairs are lists of their own
+_DIGEST_FROM = 64  # characters of a canonical text
+_ORDERED = frozenset("ltQV")
 
 
 def check(tree: Any) -> None:
-    """Raise Malformed unless `tree` is exactly what `encode` writes for some value. Linear, not recursive."""
-    stack = [(tree, 0)]
-    nodes = 0
-    while stack:
-        node, depth = stack.pop()
-        nodes += 1
-        kind = type(node)
-        if node is None or kind is bool or kind is str:
-            continue
-        if kind is int:
-            if not -_SMALL <= node < _SMALL:
-                raise Malformed("An integer beyond 64 bits is not written in hexadecimal.")
-            continue
-        if kind is not list or not node or type(node[0]) is not str or nodes > MAX_NODES:
-            raise Malformed("A value is not in the encoding.")
-        children = _children(node)
-        if children and depth >= MAX_DEPTH:
-            raise Malformed(f"A value is nested more than {MAX_DEPTH} levels deep.")
-        stack.extend((child, depth + 1) for child in children)
+    """Raise Malformed unless `tree` is one that `encode` writes for some value. Linear; level by level, no recursion."""
+    level, nodes = [tree], 0
+    for _ in range(MAX_DEPTH + 1):
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise Malformed(f"A value has more than {MAX_NODES:,} parts.")
+        children: list[Any] = []
+        for node in level:
+            kind = type(node)
+            if kind is str or node is None or kind is bool:
+                continue
+            if kind is int:
+                if not -SMALL <= node < SMALL:
+                    raise Malformed("An integer beyond 64 bits is not written in hexadecimal.")
+                continue
+            if kind is not list or not node or type(node[0]) is not str:
+                raise Malformed("A value is not in the encoding.")
+            children += _children(node)
+        if not children:
+            return
+        level = children
+    raise Malformed(f"A value is nested more than {MAX_DEPTH} levels deep.")
 
 
-def _children(node: list[Any]) -> list[Any]:
-    tag, items = node[0], node[1:]
-    if tag in _TAGS:
-        return items
-    if tag == "d":
-        if any(type(pair) is not list or len(pair) != 2 for pair in items):
+def _children(node: list[Any]) -> Iterable[Any]:
+    tag = node[0]
+    if tag in CONTAINERS or tag in ("K", "V"):
+        return node[1:]
+    if tag in ("d", "T"):
+        if any(type(pair) is not list or len(pair) != 2 for pair in node[1:]):
             raise Malformed("A dict holds something that is not a pair.")
-        return [part for pair in items for part in pair]
+        return itertools.chain.from_iterable(node[1:])
+    if tag == "I" and len(node) > 1 and type(node[1]) is bool:
+        return node[2:]
+    if tag == "a" and len(node) == 3 and is_dtype(node[2]):
+        return node[1:2]
+    if tag == "N" and _is_named(node):
+        return node[1][1:]
+    if not _is_leaf(tag, node[1:]):
+        raise Malformed("A number, a text or bytes are not in the encoding.")
+    return ()
+
+
+def _is_named(node: list[Any]) -> bool:
+    plain = node[1] if len(node) > 2 else None
+    return (
+        type(plain) is list
+        and plain[:1] == ["t"]
+        and len(plain) == len(node) - 2
+        and all(type(name) is str and len(name) <= 100 and name.isidentifier() for name in node[2:])
+    )
+
+
+def _is_leaf(tag: str, items: list[Any]) -> bool:
     if tag == "r":
-        if len(items) != 3 or any(_integer(item) is None for item in items) or _integer(items[2]) == 0:
-            raise Malformed("A range is not three integers.")
-        return []
-    if not all(type(item) is str for item in items) or not _well_written(tag, items):
-        raise Malformed("A number or bytes are not in the encoding.")
-    return []
+        return len(items) == 3 and None not in (parts := list(map(_integer, items))) and parts[2] != 0
+    if tag == "e":
+        try:
+            build_moment(items)
+        except (ValueError, TypeError, OverflowError):
+            return False
+        return True
+    if not all(type(item) is str for item in items) or len(items) != (2 if tag in ("c", "q") else 1):
+        return False
+    match tag:
+        case "i":
+            return bool(_INT.fullmatch(items[0])) and not -SMALL <= int(items[0], 16) < SMALL
+        case "f" | "c":
+            return all(map(_is_float, items))
+        case "b" | "B":
+            return bool(_HEX.fullmatch(items[0]))
+        case "q":
+            return all(len(item) <= MAX_FRACTION and _PART.fullmatch(item) for item in items) and int(items[1], 16) > 0
+        case "y":
+            return items[0] in TYPES
+        case "m":
+            text = items[0]
+            return text in ("NaN", "Infinity", "-Infinity") or _is_decimal(text)
+    return False
 
 
 def _integer(item: Any) -> int | None:
@@ -180,75 +150,104 @@ def _integer(item: Any) -> int | None:
     return int(item[1], 16) if is_big and len(item[1]) < 100 and _INT.fullmatch(item[1]) else None
 
 
-def _well_written(tag: str, items: list[str]) -> bool:
-    if len(items) != (2 if tag == "c" else 1):
-        return False
-    match tag:
-        case "i":
-            return bool(_INT.fullmatch(items[0])) and not -_SMALL <= int(items[0], 16) < _SMALL
-        case "f" | "c":
-            return all(map(_is_float, items))
-        case "b" | "B":
-            return bool(_HEX.fullmatch(items[0]))
-        case "q":
-            return bool(_FRACTION.fullmatch(items[0])) and int(items[0].partition("/")[2]) != 0
-        case "y":
-            return items[0] in _TYPES
-        case "m":
-            return bool(_DECIMAL.fullmatch(items[0]))
-    return False
-
-
 def _is_float(text: str) -> bool:
     try:
-        return float.fromhex(text).hex() == text
+        return len(text) <= _MAX_FLOAT and float.fromhex(text).hex() == text
     except (ValueError, OverflowError):
         return False
 
 
-def same(expected: Any, claimed: Any, tolerance: float | None = None) -> bool:
-    """Whether two trees are the same value, by type and value. NaN equals NaN; -0.0 equals 0.0.
-
-    tolerance: when given, an int or float matches another within this relative or absolute difference.
-    The order of a dict or set does not matter; their keys are compared exactly.
-    """
-    if type(expected) is not list or type(claimed) is not list or expected[0] in "fi" or claimed[0] in "fi":
-        return _same_scalar(expected, claimed, tolerance)
-    tag = expected[0]
-    if tag != claimed[0] or len(expected) != len(claimed):
+def _is_decimal(text: str) -> bool:
+    try:
+        return len(text) <= MAX_DECIMAL and _DECIMAL.fullmatch(text) is not None and Decimal(text).is_finite()
+    except ArithmeticError:  # an exponent that no Decimal has
         return False
-    if tag in "lt":
-        return all(same(a, b, tolerance) for a, b in zip(expected[1:], claimed[1:], strict=True))
-    if tag in "sz":
-        return _sorted_keys(expected[1:]) == _sorted_keys(claimed[1:])
-    if tag == "d":
-        pairs, others = _by_key(expected[1:]), _by_key(claimed[1:])
-        return [key for key, _ in pairs] == [key for key, _ in others] and all(
-            same(a, b, tolerance) for (_, a), (_, b) in zip(pairs, others, strict=True)
-        )
-    return expected[1:] == claimed[1:]
 
 
-def same_value(expected: Any, value: Any, tolerance: float | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """tolerance: relative or absolute difference of floats; None for none.
+
+    loose: numbers by their value, an int like a float, and any ordered sequence like any other.
+    keys: turns a dict's key into a text; equal texts are equal keys.
+    """
+
+    tolerance: float | None
+    loose: bool
+    key: Callable[[Any], str]
+
+    def loosened(self) -> _Rules:
+        return self if self.loose else _Rules(self.tolerance, True, self.key)
+
+
+def same(expected: Any, claimed: Any, tolerance: float | None = None, compare: Compare = "exact") -> bool:
+    """Whether two trees are the same value. NaN equals NaN; -0.0 equals 0.0; Decimals are equal by value.
+
+    tolerance: when given, a float matches an int or float within this relative or absolute difference.
+    compare: `exact` is by type and value; with `json`, values that JSON can't tell apart are the same: a tuple (deque,
+    iterator) is a list, 2 is 2.0, and a dict's key 2 is "2". What NumPy made is compared so in either case.
+    The order of a dict or set does not matter; their keys are compared without tolerance.
+    """
+    loose = compare == "json"
+    return _same(expected, claimed, _Rules(tolerance, loose, _json_key if loose else _key))
+
+
+def same_value(expected: Any, value: Any, tolerance: float | None = None, compare: Compare = "exact") -> bool:
     """`same` for two values; False when either is no plain data."""
     try:
-        return same(encode(expected), encode(value), tolerance)
+        return same(encode(expected), encode(value), tolerance, compare)
     except Unencodable:
         return False
 
 
-def _same_scalar(expected: Any, claimed: Any, tolerance: float | None) -> bool:
-    if expected == claimed and type(expected) is type(claimed):
-        return True
-    a, b = _number(expected), _number(claimed)
-    if a is None or b is None:
+def _same(a: Any, b: Any, rules: _Rules) -> bool:
+    if type(a) is list and a[0] in "aN":
+        return _same(a[1], b, rules if a[0] == "N" else rules.loosened())
+    if type(b) is list and b[0] in "aN":
+        return _same(a, b[1], rules if b[0] == "N" else rules.loosened())
+    if type(a) is not list or type(b) is not list or a[0] in "fi" or b[0] in "fi":
+        return _same_scalar(a, b, rules)
+    tag, other = a[0], b[0]
+    mine, theirs = _ordered(a), _ordered(b)
+    if mine is not None or theirs is not None:
+        if mine is None or theirs is None or len(mine) != len(theirs) or not (rules.loose or tag == other):
+            return False
+        return all(_same(x, y, rules) for x, y in zip(mine, theirs, strict=True))
+    if tag != other and {tag, other} != {"s", "K"}:
         return False
-    if tolerance is None:
-        return type(a) is type(b) and a == b
+    if tag in "szK":
+        return len(a) == len(b) and sorted(map(_key, a[1:])) == sorted(map(_key, b[1:]))
+    if tag in "dT":
+        return len(a) == len(b) and _same_pairs(a[1:], b[1:], rules)
+    return tag != "I" and _leaf_text(tag, a[1:]) == _leaf_text(tag, b[1:])
+
+
+def _ordered(tree: list[Any]) -> list[Any] | None:
+    """The items of a sequence or of an iterator that has ended; None for everything else."""
+    if tree[0] in _ORDERED:
+        return tree[1:]
+    return tree[2:] if tree[0] == "I" and tree[1] else None
+
+
+def _same_pairs(a: list[Any], b: list[Any], rules: _Rules) -> bool:
+    ours, theirs = (sorted(((rules.key(key), item) for key, item in pairs), key=lambda pair: pair[0]) for pairs in (a, b))
+    return all(x[0] == y[0] for x, y in zip(ours, theirs, strict=True)) and all(
+        _same(x[1], y[1], rules) for x, y in zip(ours, theirs, strict=True)
+    )
+
+
+def _same_scalar(a: Any, b: Any, rules: _Rules) -> bool:
+    if a == b and type(a) is type(b):
+        return True
+    mine, theirs = _number(a), _number(b)
+    if mine is None or theirs is None:
+        return False
+    if type(mine) is type(theirs) is int or rules.tolerance is None:
+        return mine == theirs and (rules.loose or type(mine) is type(theirs))
     try:
-        return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-    except OverflowError:
-        return a == b
+        return math.isclose(mine, theirs, rel_tol=rules.tolerance, abs_tol=rules.tolerance)
+    except OverflowError:  # an int that no float can hold
+        return mine == theirs
 
 
 def _number(tree: Any) -> int | float | None:
@@ -259,20 +258,83 @@ def _number(tree: Any) -> int | float | None:
 
 
 def _key(tree: Any) -> str:
-    """A text by which trees that are equal sort together."""
-    if type(tree) is list and tree[0] in "sz":
-        return json.dumps([tree[0], *_sorted_keys(tree[1:])])
-    if tree == ["f", "-0x0.0p+0"]:
-        return json.dumps(["f", "0x0.0p+0"])
-    return json.dumps(tree)
+    """A text that two trees share exactly when they are the same value by type.
+
+    Parts are put together with their lengths and shortened to a digest of 256 bits, so that it takes time linear in the tree.
+    """
+    if type(tree) is not list:
+        return f"{type(tree).__name__[0]}{tree}"
+    tag = tree[0]
+    if tag in "aN":
+        return _key(tree[1])
+    if tag in "szK":
+        parts = sorted(map(_key, tree[1:]))
+    elif tag in CONTAINERS or tag == "V":
+        parts = list(map(_key, tree[1:]))
+    elif tag in "dT":
+        parts = [part for pair in sorted((_key(key), _key(item)) for key, item in tree[1:]) for part in pair]
+    elif tag == "I":
+        parts = [str(tree[1]), *map(_key, tree[2:])]
+    else:
+        parts = [_leaf_text(tag, tree[1:])]
+    text = tag + "".join(f"{len(part)}:{part}" for part in parts)
+    if len(text) < _DIGEST_FROM:
+        return text
+    import hashlib  # with OpenSSL, which no process inside the sandbox needs for this module
+
+    return "#" + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
-def _sorted_keys(trees: list[Any]) -> list[str]:
-    return sorted(map(_key, trees))
+def _json_key(tree: Any) -> str:
+    """As `_key`, but what JSON would write as one key is one key."""
+    if type(tree) is list and tree[0] == "a":
+        return _json_key(tree[1])
+    if type(tree) is list and tree[0] in "fi":
+        return f"s{_number(tree)!r}" if tree[0] == "f" else _key(tree)
+    if type(tree) is int:
+        return f"s{tree}"
+    constants = {None: "snull", True: "strue", False: "sfalse"}
+    return constants[tree] if tree is None or type(tree) is bool else _key(tree)
 
 
-def _by_key(pairs: list[Any]) -> list[tuple[str, Any]]:
-    return sorted(((_key(key), item) for key, item in pairs), key=lambda pair: pair[0])
+def _leaf_text(tag: str, items: list[Any]) -> str:
+    """A text that two numbers, texts, bytes or dates of one kind share exactly when they are equal."""
+    if tag in "fc":
+        return " ".join("0x0.0p+0" if item == "-0x0.0p+0" else item for item in items)
+    if tag == "m":
+        return _decimal_text(items[0])
+    if tag == "r":
+        found = decode(["r", *items])
+        return f"{_length(found)} {found.start if found else 0} {found.step if found[1:] else 0}"
+    if tag == "e":
+        return _moment_text(build_moment(items))
+    return " ".join(items)
+
+
+def _length(numbers: range) -> int:
+    """`len`, which has no answer beyond 63 bits."""
+    step = numbers.step
+    return max(0, (numbers.stop - numbers.start + step - (1 if step > 0 else -1)) // step)
+
+
+def _decimal_text(text: str) -> str:
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        return text
+    sign, whole, decimals, exponent = match[1], match[2], match[3] or "", int(match[4] or 0)
+    digits = (whole + decimals).lstrip("0")
+    short = digits.rstrip("0")
+    return f"{sign}{short}E{exponent - len(decimals) + len(digits) - len(short)}" if short else "0"
+
+
+def _moment_text(value: Any) -> str:
+    """Those with an offset from UTC are equal when they name one instant."""
+    if not isinstance(value, datetime | time) or value.tzinfo is None:
+        return f"{type(value).__name__} {value!r}"
+    days = value.toordinal() if isinstance(value, datetime) else 0
+    offset = value.utcoffset() or timedelta()
+    seconds = 60 * (60 * (24 * days + value.hour) + value.minute) + value.second
+    return f"{type(value).__name__} {timedelta(seconds=seconds, microseconds=value.microsecond) - offset!r}"
 
 
 def dumps(message: Any) -> bytes:
@@ -283,6 +345,7 @@ def dumps(message: Any) -> bytes:
 
 def loads(body: bytes) -> dict[str, Any]:
     """The message in a frame's body. Raises Malformed for anything but one JSON object without bare floats."""
+    _bound(body)
     try:
         message = json.loads(body, parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as failure:
@@ -290,6 +353,22 @@ def loads(body: bytes) -> dict[str, Any]:
     if type(message) is not dict:
         raise Malformed("A message is not an object.")
     return message
+
+
+def _bound(body: bytes) -> None:
+    """Refuse nesting and numbers that would be dear to read, whatever limits the interpreter has been given."""
+    if body.count(b"[") + body.count(b"{") <= _MAX_FRAME_DEPTH and re.search(_LONG_NUMBER, body) is None:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        if token.lastindex == 1:
+            depth += token.end() - token.start()
+        elif token.lastindex == 2:
+            depth -= token.end() - token.start()
+        elif token.lastindex == 3:
+            raise Malformed("A message holds an integer of too many digits.")
+        if depth > _MAX_FRAME_DEPTH:
+            raise Malformed("A message is nested too deep.")
 
 
 def _refuse(text: str) -> None:

@@ -22,10 +22,9 @@ def belongs(row: Mapping[str, Any], split: str) -> bool:
 def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Problem | None:
     """An MBPP problem; `shown` of its tests, 1 or more, stand in the prompt: nothing else names the function.
 
-    Tests may use the modules that the reference code imports. Where they make objects of a class that the program
-    defines, plain data can't carry those: such tests run in the program's own process ("weak"). The two rows whose
-    set-up needs a class that the text does not mention run so as well in the test split (367); the train split leaves
-    its one out (927).
+    Tests may use the modules that the reference code imports, and make objects of the classes that it defines (601 in
+    train, 367 in test); the sandbox makes those of the program's own classes. Of the two rows whose set-up needs a class
+    that the text does not mention, the test split has one (367); the train split leaves the other out (927).
     """
     if shown < 1:
         raise ValueError(f"shown={shown}, but the prompt must show at least one test")
@@ -33,7 +32,7 @@ def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Probl
     own_setup = (row.get("test_setup_code") or "").replace("\r\n", "\n")
     if own_setup and belongs(row, "train"):
         return None
-    names = tested_names(solution, tests)
+    names = tested_names(solution, [*tests, own_setup])
     if not names.functions:
         raise ValueError("the tests call no function that the reference code defines")
     return Problem(
@@ -42,9 +41,9 @@ def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Probl
         reference={
             "entry_point": names.functions[0],
             "entry_points": list(names.functions[1:]),
-            "setup": "\n".join(filter(None, (imports(solution), setup, own_setup))),
-            "tests": tests,
-            "weak": bool(names.classes or own_setup),
+            "classes": list(names.classes),
+            "setup": "\n".join(filter(None, (imports(solution), setup))),
+            "tests": [f"{own_setup}\n{test}" for test in tests] if own_setup else tests,
         },
         metadata={"solution": solution, "task_id": row["task_id"]},
         key=str(row["task_id"]),

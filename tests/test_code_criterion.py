@@ -1,11 +1,17 @@
 # ruff: noqa: E501
 """From a completion to a verdict: extraction, assembling, judging."""
 
+import contextlib
+import sys
+import time
+
 import pytest
 from palaestra.sandbox import Limits, Outcome, SandboxPool, Status
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, code, extract_code
-from palaestra.verifiers.code_literal import literal
+from palaestra.verifiers.cases import run_cases
+from palaestra.verifiers.code_literal import NoLiteral, literal, parse_literal
+from palaestra.verifiers.fences import is_python
 from palaestra.verifiers.programs import assemble, judge
 
 RIGHT = "def f(x):\n    return 2 * x\n"
@@ -72,6 +78,92 @@ def test_a_right_completion_passes(pool, text):
     assert verdict(pool, text).correct
 
 
+def indented(text: str, columns: int = 4) -> str:
+    return "".join(" " * columns + line if line.strip() else line for line in text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize(
+    "info",
+    ["python", "Python", "py", "py3", "python3", "python3.12", "python title=\"a.py\"", "{python}", "{.python .numberLines}", "{python, echo=TRUE}",
+     "python:main.py", "python,linenos", "{ .py }", "ipython3", "", "python {1,3}", "python2"],
+)  # fmt: skip
+def test_info_strings_that_name_python(info):
+    assert is_python(info)
+    assert extract_code(block(RIGHT, info)).answer == RIGHT
+
+
+@pytest.mark.parametrize(
+    "info",
+    ["text", "output", "pycon", "python-repl", "c++", "{r}", "json", "pythonic", "console", "bash", "pyx", "title=python"],
+)
+def test_info_strings_that_name_something_else(info):
+    assert not is_python(info)
+    assert extract_code(block(RIGHT) + block("x\n", info)).answer == RIGHT
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1. First:\n\n" + indented(block(RIGHT)), "- a\n  - b\n\n" + indented(block(RIGHT)), "10. x\n" + indented(block(RIGHT), 5),
+     "* " + indented(block(RIGHT), 2).lstrip(), indented(block(RIGHT), 3), "1. a\n\n   more\n\n" + indented(block(RIGHT), 3) + "\n2. b\n"],
+)  # fmt: skip
+def test_fences_in_lists_are_read(text):
+    assert extract_code(text).answer == RIGHT
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\n" + indented(block(RIGHT)), "- a\n\nb\n\n" + indented(block(RIGHT)), "a\n\n" + indented(block(RIGHT), 9)]
+)
+def test_an_indented_fence_outside_a_list_is_a_quotation(text):
+    assert extract_code(text).failure is not None
+
+
+@pytest.mark.parametrize(
+    "output", ["4\n", "f(2) = 4\n", "Result: 4\nfrom 1 to 3: ok\n", "x = 4\n", "[1, 2]\n", "import failed: x\n", ""]
+)
+@pytest.mark.parametrize("first", ["python", ""])
+@pytest.mark.parametrize("second", ["", "text", "output"])
+def test_an_output_after_the_program_does_not_displace_it(output, first, second):
+    found = extract_code(block(RIGHT, first) + "It prints:\n" + block(output, second))
+    assert found.answer == RIGHT
+    assert found.count == 1
+
+
+def test_a_second_program_without_a_language_counts():
+    assert extract_code(block(WRONG) + "or rather\n" + block(RIGHT, "")).answer == RIGHT
+    assert extract_code(block("print(1)\n") + block("import sys\nx = 1\n", "")).answer == "import sys\nx = 1\n"
+
+
+WORST = {
+    "tildes": "~", "backticks": "`", "fences": "```\n", "fences and braces": "```{", "list items": "- ", "numbers": "1. ", "tabs": "\t", "lines": "\n",
+    "spaces": " ", "statements that never end": "for ", "openings": "for x\n", "mixed fences": "~~~\n```\n", "indented": "    ```\n- ", "defs": "def ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize("head", ["", "```\n", "- a\n"])
+def test_extraction_is_linear(name, head):
+    def steps(size: int) -> int:
+        text = head + WORST[name] * (size // len(WORST[name])) + "\n" + "`" * 9
+        count = 0
+
+        def trace(_frame, _event, _argument):
+            nonlocal count
+            count += 1
+            return trace
+
+        sys.settrace(trace)
+        try:
+            extract_code(text)
+        finally:
+            sys.settrace(None)
+        return count
+
+    assert steps(40_000) <= 2.6 * steps(20_000) + 200  # a fence more or less decides whether the last block is read
+    started = time.process_time()
+    extract_code(head + WORST[name] * (900_000 // len(WORST[name])))
+    assert time.process_time() - started < 0.5
+
+
 def test_policies_of_extraction():
     text = block(RIGHT) + block("f(3)\n")
     assert extract_code(text).answer == "f(3)\n"
@@ -120,15 +212,129 @@ def test_calls_and_scripts(pool):
     assert verdict(pool, block("print(2)\n"), cases, partial_credit=True).value == 0.5
 
 
-def test_a_weak_verdict_says_so(pool):
-    found = verdict(pool, block(RIGHT), {**REFERENCE, "weak": True})
-    assert found.correct
-    assert "forged" in found.reason
+@pytest.mark.parametrize(("weak", "value"), [("refuse", 0), ("partial", 0.5), ("accept", 1)])
+def test_a_weak_verdict_says_so_and_gives_no_full_reward_unless_asked_to(pool, weak, value):
+    problem = Problem("p", {**REFERENCE, "weak": True})
+    score = Rubric(code(pool=lambda: pool, weak=weak)).score(Completion(block(RIGHT)), problem)
+    assert (score.reward, score.passed, score.abstained) == (value, value == 1, False)
+    assert "forged" in score.parts["code"].reason
+    assert verdict(pool, block(WRONG), problem.reference, weak=weak).status == "wrong"
+    half = verdict(
+        pool, block("def f(x):\n    return 2 * x if x < 5 else 0\n"), problem.reference, weak=weak, partial_credit=True
+    )
+    assert half.value == pytest.approx(2 / 3 * value)
+
+
+def test_tests_may_make_objects_of_the_programs_class(pool):
+    reference = {"entry_point": "f", "classes": ["P"], "tests": ["assert f(P(2)) == 4", "p = P(0); p.x = 3; assert f(p) == 6"]}
+    right = "class P:\n    def __init__(self, x): self.x = x\ndef f(p): return 2 * p.x\n"
+    assert verdict(pool, block(right), reference).correct
+    assert verdict(pool, block(right.replace("2 *", "3 *")), reference).status == "wrong"
+    assert verdict(pool, block("def f(p): return 2 * p.x\n"), reference).status == "wrong"
+    hostile = "class P:\n    def __init__(self, x): self.x = x\n    def __eq__(self, o): return True\ndef f(p): return p\n"
+    assert verdict(pool, block(hostile), reference).status == "wrong"
+
+
+def test_the_compare_mode_of_a_reference(pool):
+    reference = {"entry_point": "f", "calls": [{"args": [1], "expected": [[1, 2]]}]}
+    text = block("def f(x): return [(x, 2.0)]\n")
+    assert verdict(pool, text, reference).status == "wrong"
+    assert verdict(pool, text, {**reference, "compare": "json"}).correct
+
+
+LOOPS = "n = int(input())\nwhile n > 2: pass\nprint(n)\n"
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("partial_credit", [False, True])
+@pytest.mark.parametrize("source", ["while True: pass\n", LOOPS])
+def test_the_cases_of_a_problem_share_one_budget(workers, partial_credit, source):
+    cases = {"cases": [{"stdin": f"{i}\n", "stdout": f"{i}\n"} for i in range(12)]}
+    with SandboxPool(workers, Limits(wall_s=1.2)) as many:
+        verdict(many, block("print(input())\n"), cases)  # the sandboxes start
+        started = time.monotonic()
+        found = verdict(many, block(source), cases, partial_credit=partial_credit)
+        assert time.monotonic() - started < 2.5
+        assert found.value == pytest.approx(0.25 if partial_credit and source == LOOPS else 0)
+        assert verdict(many, block("print(input())\n"), cases, partial_credit=partial_credit).correct
+
+
+def test_all_or_nothing_ends_with_the_first_case_that_fails(pool):
+    ran = []
+
+    class Counted:
+        limits, idle = pool.limits, 1
+
+        def run_script(self, source, stdin, *rest, **options):
+            ran.append(stdin)
+            return pool.run_script(source, stdin, *rest, **options)
+
+    cases = [{"stdin": str(i), "stdout": "1"} for i in range(5)]
+    outcomes = run_cases(Counted(), "print(1 if int(input()) < 2 else 0)", cases, None)
+    assert [outcome.passed for outcome in outcomes] == [True, True, False]
+    assert ran == ["0", "1", "2"]
+
+
+def test_cases_that_hold_each_other_up_are_not_charged_for_it():
+    busy = "import time\nend = time.process_time() + 0.12\nwhile time.process_time() < end: pass\nprint(input())\n"
+    cases = {"cases": [{"stdin": f"{i}", "stdout": f"{i}"} for i in range(10)]}
+    with SandboxPool(8, Limits(wall_s=4)) as many:
+        assert verdict(many, block(busy), cases).correct
+
+
+FORGED = [
+    "['o', 'P', ['t'], ['d'], ['d']]", "['a', ['l', ['l', 1], 2], '<i8']", "['a', 1, '<U999999']", "['N', ['t', 1], 'class', 'x']", "['N', ['t', 1, 2], 'P', 'x', 'x']",
+    "['s', ['l']]", "['s', 1, 1]", "['I', False]", "['I', True, ['I', False]]", "['r', 0, ['i', '0x' + 'f' * 90], 1]", "['T', [['l'], 1]]", "['m', '1E+999999999999999999']",
+    "['y', 'int']", "['K', ['l']]", "['e', 'time', 0, 0, 0, 0, 86399999999]", "{}", "1.5", "[[]]", "'\\ud800'", "10 ** 30",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tree", FORGED)
+def test_no_forged_claim_abstains(pool, tree):
+    """What tests do with it, and what the harness says was changed, included."""
+    space = f"def f(x):\n    import sys\n    sys.modules['sandbox.wire'].encode = lambda v: {tree}\n"
+    changed = f"    sys.modules['sandbox.harness']._changed = lambda *a: {{'changed': [[0, {tree}], ['x', 1], [9, {tree}]]}}\n"
+    tests = {
+        "entry_point": "f",
+        "tests": ["f([f([1]), f([2])])", "assert not list(f([2]))", "assert str(f(1)) + str(f({2})) == 0"],
+    }
+    calls = {"entry_point": "f", "calls": [{"args": [[1]], "expected": {1: (2,)}}]}
+    for source in (space, space + changed):
+        for reference in (tests, calls, {**calls, "compare": "json"}):
+            assert verdict(pool, block(source), reference, tolerance=1e-6).status == "wrong"
+
+
+def test_with_partial_credit_a_slow_case_gets_what_the_others_left(pool):
+    slow = "import time\nn = int(input())\ntime.sleep(0.4 if n == 1 else 0)\nprint(n)\n"
+    cases = {"cases": [{"stdin": f"{i}", "stdout": f"{i}"} for i in range(6)]}
+    assert verdict(pool, block(slow), cases, partial_credit=True).correct
+
+
+def test_calls_end_with_the_first_that_fails(pool):
+    calls = {"entry_point": "f", "calls": [{"args": [i], "expected": i} for i in range(3)]}
+    started = time.monotonic()
+    assert verdict(pool, block("def f(x):\n    while x: pass\n    return 1\n"), calls).status == "wrong"
+    assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.parametrize("options", [{"weak": "maybe"}, {"tolerance": -1}, {"tolerance": 2}, {"tolerance": float("nan")}])
+def test_options_that_mean_nothing_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        code(**options)
 
 
 def test_a_reference_in_no_known_form_is_refused(pool):
     with pytest.raises(ValueError, match="calls, tests or cases"):
         verdict(pool, block(RIGHT), {"entry_point": "f"})
+
+
+def test_a_long_answer_is_no_literal_at_little_cost():
+    for answer in (" " * 19_000 + "1", "- " * 9_000 + "1", "-" + " " * 19_000 + "1", "'" + "\\" * 19_000, "2**" * 6_000 + "2", "{" * 19_000, "1 if 1 else " * 1500 + "1",
+                   "lambda:" * 2_500 + "1", "f'{" * 6_000, ".a" * 9_000, "not " * 4_000 + "1", "-" * 15_000 + "'", "x" * 900_000):  # fmt: skip
+        started = time.process_time()
+        with contextlib.suppress(NoLiteral):
+            parse_literal(answer)
+        assert time.process_time() - started < 0.25, answer[:20]
 
 
 @pytest.mark.parametrize(

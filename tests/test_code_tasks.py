@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The code tasks on their published data: every reference solution passes, every wrong one fails."""
 
 import json
@@ -53,10 +54,29 @@ def test_every_mbpp_reference_solution_passes(name, split):
 
 
 @needs_data
-def test_mbpp_weak_rows_are_few():
+@pytest.mark.parametrize("name", ["mbpp", "mbpp_sanitized", "humaneval"])
+def test_no_row_is_tested_in_the_programs_own_process(name):
+    task = tasks.get(name, {"data": str(DATA / name.removesuffix("_sanitized"))})
+    assert not [p.id for split in COUNTS[name] for p in task.problems(split) if p.reference.get("weak")]
+
+
+@needs_data
+@pytest.mark.parametrize(("split", "task_id"), [("train", 601), ("test", 367)])
+def test_rows_whose_tests_make_objects_can_not_be_forged(split, task_id):
     task = tasks.get("mbpp", {"data": str(DATA / "mbpp")})
-    weak = [p.metadata["task_id"] for split in COUNTS["mbpp"] for p in task.problems(split) if p.reference["weak"]]
-    assert weak == [601, 367]
+    problem = next(p for p in task.problems(split) if p.metadata["task_id"] == task_id)
+    assert task.score(task.solution(problem), problem).passed
+    name, kind = problem.reference["entry_point"], problem.reference["classes"][0]
+    equal = "class E:\n    def __eq__(self, o): return True\n"
+    made = f"class {kind}:\n    def __init__(self, *a): self.left = self.right = None\n"
+    for forged in (
+        f"{equal}{made}def {name}(*a): return E()\n",
+        f"{made}import builtins, sys\nbuiltins.AssertionError = Exception\nsys.modules['tests'] = None\ndef {name}(*a): return 99\n",
+        f"{made}import os\ndef {name}(*a): os._exit(0)\n",
+    ):
+        score = task.score(f"```python\n{forged}```", problem)
+        assert not score.passed
+        assert not score.abstained
 
 
 @needs_data

@@ -14,7 +14,7 @@ from .types import Verdict, correct, no_answer, wrong
 
 MAX_CHARS = 20_000
 MAX_NESTING = 50
-_SIGNS = re.compile(r"[-+~\s]{9,}[-+~]|\bnot\b")
+_SIGNS = re.compile(r"(?:[-+~]\s*+){9}|\bnot\b")
 
 
 class NoLiteral(ValueError):

@@ -6,9 +6,12 @@ A problem's `reference` says what a program must do, as plain data, in one of th
     {"entry_point": "f", "tests": ["assert f(1, 2) == 3", ...]}      statements, run in a sandbox of their own
     {"cases": [{"stdin": "1 2", "stdout": "3"}, ...]}                whole programs
 
-Optional with the first two: "prompt" (source that the model was shown and may continue), and with tests: "setup" (trusted
-source to run before them), "weak" (True to run the tests inside the program's own process, for interfaces that plain
-data can't carry; the program could then forge their result, and the verdict says so).
+Optional with the first two: "prompt" (source that the model was shown and may continue). With calls: "compare": "json",
+where the expected values come from JSON, which knows no tuples and where 2 may stand for 2.0. With tests: "setup" (trusted
+source to run before them), "classes" (names of the program's classes; the tests may make objects of them by a call, assign
+their attributes, and give them to the entry points), "weak" (True to run the tests inside the program's own process, for
+interfaces that plain data can't carry; the program could then forge their result, so that passing them earns nothing
+unless `code(weak=...)` says otherwise).
 
 A program that runs out of time, memory or output is `wrong`, not `timeout`: its author decides how long it runs, and
 would else escape the penalty for a wrong program by looping. Only trouble of the sandbox itself is `error` and abstains.
@@ -20,7 +23,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from .cases import run_cases
 from .extract import MAX_CHARS, Extraction, after_thinking
+from .fences import Block, Fence, dedent, item_offset, programs_of, read_fence
 from .regexes import compiled
 from .rubric import Criterion
 from .types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
@@ -29,9 +34,11 @@ if TYPE_CHECKING:  # the sandbox is imported with the first program, so that ver
     from ..sandbox import Limits, Outcome, Policy, SandboxPool
 
 Blocks = Literal["last", "named", "plain"]
+Weak = Literal["refuse", "partial", "accept"]
 HINT = "Give your program in one ```python block."
-_FENCE = r" {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)"
-_LANGUAGES = {"", "python", "py", "python3", "python3.11"}
+_BEGINS = frozenset("`~-*+0123456789")  # a fence or an item of a list
+_WEAK_VALUE = {"refuse": 0.0, "partial": 0.5}
+_FORGEABLE = "The tests ran in the program's own process, where it could have forged them."
 # Where a base model that continues a function has gone past its end (Chen et al. 2021, section 2.1).
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
@@ -39,9 +46,10 @@ _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
-    policy: `last`: the last closed Python block (a fence at the start of a line; quoted blocks and blocks in other
-    languages do not count); `named`: the last such block that defines `entry_point`; `plain`: as `named`, but a text
-    without any fence is the program itself. Only what follows the last `</think>` counts.
+    policy: `last`: the last closed Python block (a fence at the start of a line, or of a line of a list's item; quoted
+    blocks, blocks in other languages and a program's output after it do not count); `named`: the last such block that
+    defines `entry_point`; `plain`: as `named`, but a text without any fence is the program itself. Only what follows the
+    last `</think>` counts.
     """
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
@@ -66,21 +74,27 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
 
 def _blocks(text: str) -> list[str] | None:
     """Contents of the closed Python blocks; None when one is never closed."""
-    found: list[str] = []
-    fenced = compiled(_FENCE)
-    fence, language, lines = "", "", []
+    found: list[Block] = []
+    opened: Fence | None = None
+    lines: list[str] = []
+    inner = 0  # columns before the contents of the list item that we are in
     for line in text.split("\n"):
-        match = fenced.fullmatch(line.rstrip())
-        if not fence:
-            if match:
-                fence, language, lines = match[1], match[2].strip().lower(), []
-        elif match and not match[2] and match[1][0] == fence[0] and len(match[1]) >= len(fence):
-            if language in _LANGUAGES:
-                found.append("\n".join(lines) + "\n")
-            fence = ""
-        else:
-            lines.append(line)
-    return None if fence else found
+        first = line.lstrip(" \t")[:1]
+        if opened is not None:
+            if first == opened.mark[0] and opened.is_closed_by(line):
+                found.append(Block(opened.info, "\n".join(lines) + "\n"))
+                opened = None
+            else:
+                lines.append(dedent(line, opened.indent))
+        elif first in _BEGINS:
+            offset = 0 if first in ("`", "~") else item_offset(line)
+            inner = offset or inner
+            fence = read_fence(" " * offset + line[offset:])
+            if fence is not None and fence.indent <= inner + 3:
+                opened, lines = fence, []
+        elif first.strip() and inner and len(line) - len(line.lstrip()) < inner:
+            inner = 0
+    return None if opened else programs_of(found)
 
 
 def defines(source: str, name: str) -> bool:
@@ -111,16 +125,26 @@ def code(
     policy: Policy = "isolated",
     tolerance: float | None = None,
     partial_credit: bool = False,
+    weak: Weak = "refuse",
     modules: Sequence[str] = (),
     pool: Callable[[], SandboxPool] | None = None,
 ) -> Criterion:
     """The program passes every test of the reference (see the module's docstring for its forms).
 
-    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or nothing.
+    limits: of the whole run; the `cases` of a problem share its time (see `run_cases`).
+    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or nothing, and a
+        run of `calls` or `cases` ends with the first that fails.
     tolerance: relative or absolute difference that floats may have, in `calls` and `cases`.
+    weak: what a program earns that passes tests which it could have forged (`"weak": True` in the reference): `refuse`:
+        nothing; `partial`: half; `accept`: as if it could not, for evaluating models that were not trained on them.
     modules: installed modules that tests and programs may import besides the standard library.
     pool: gives the sandboxes to run in; by default those that the process shares.
     """
+
+    if weak not in ("refuse", "partial", "accept"):
+        raise ValueError(f"weak={weak!r} is not known; it is 'refuse', 'partial' or 'accept'.")
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance={tolerance!r} is no difference that numbers may have; give 0 or more, below 1.")
 
     def sandboxes() -> SandboxPool:
         from ..sandbox import shared_pool
@@ -141,16 +165,17 @@ def code(
 
         source = assemble(found.answer, reference.get("prompt", ""), entry_point or "")
         try:
-            outcomes = _run(sandboxes(), source, reference, limits, policy, tolerance)
+            outcomes = _run(sandboxes(), source, reference, limits, policy, tolerance, partial_credit)
         except SandboxUnavailable as failure:
             return error(str(failure))
-        return judge(outcomes, found.answer, partial_credit)
+        return judge(outcomes, found.answer, partial_credit, weak)
 
     return Criterion(name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start)
 
 
 def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = "last") -> Criterion:
-    """One program, not several: exactly one Python block after any think block, or with `plain` a text without a fence."""
+    """One program, not several: exactly one Python block (an output does not count) after any
+    think block, or with `plain` a text without a fence."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
         found = extract_code(completion.text, blocks)
@@ -164,7 +189,7 @@ def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = 
 
 
 def _reference(reference: Any) -> Mapping[str, Any]:
-    if not isinstance(reference, Mapping) or not {"calls", "tests", "cases"} & set(reference):
+    if not isinstance(reference, Mapping) or not any(reference.get(form) for form in ("calls", "tests", "cases")):
         raise ValueError(
             "The reference of a code problem is a mapping with calls, tests or cases, "
             f"not {str(reference)[:80]!r}; see palaestra.verifiers.programs."
@@ -179,36 +204,58 @@ def _run(
     limits: Limits | None,
     policy: Policy,
     tolerance: float | None,
+    partial_credit: bool,
 ) -> list[Outcome]:
     if "cases" in reference:
-        return [
-            sandboxes.run_script(source, case["stdin"], case["stdout"], limits, tolerance=tolerance)
-            for case in reference["cases"]
-        ]
+        return run_cases(sandboxes, source, reference["cases"], limits, tolerance, partial_credit)
     if "calls" in reference:
         from ..sandbox import Call
 
         calls = [Call(tuple(c["args"]), c.get("kwargs", {}), c["expected"]) for c in reference["calls"]]
-        return [sandboxes.run_tests(source, reference["entry_point"], calls, limits, policy=policy, tolerance=tolerance)]
-    entries = [reference["entry_point"], *reference.get("entry_points", ())]
-    setup, weak = reference.get("setup", ""), reference.get("weak", False)
-    return [sandboxes.run_suite(source, entries, reference["tests"], limits, setup=setup, policy=policy, weak=weak)]
+        return [
+            sandboxes.run_tests(
+                source,
+                reference["entry_point"],
+                calls,
+                limits,
+                policy=policy,
+                tolerance=tolerance,
+                compare=reference.get("compare", "exact"),
+                stop_early=not partial_credit,
+            )
+        ]
+    return [
+        sandboxes.run_suite(
+            source,
+            [reference["entry_point"], *reference.get("entry_points", ())],
+            reference["tests"],
+            limits,
+            classes=reference.get("classes", ()),
+            setup=reference.get("setup", ""),
+            policy=policy,
+            weak=reference.get("weak", False),
+        )
+    ]
 
 
-def judge(outcomes: Sequence[Outcome], answer: str | None = None, partial_credit: bool = False) -> Verdict:
+def judge(
+    outcomes: Sequence[Outcome], answer: str | None = None, partial_credit: bool = False, weak: Weak = "refuse"
+) -> Verdict:
     """The verdict on one program from its runs."""
     from ..sandbox import Status
 
     failed = next((outcome for outcome in outcomes if outcome.status is Status.ERROR), None)
     if failed is not None:
         return error(f"The sandbox failed: {failed.reason}")
-    note = "The tests ran in the program's own process, where it could have forged them." if outcomes[0].weak else ""
+    note = _FORGEABLE if outcomes[0].weak else ""
     if all(outcome.passed for outcome in outcomes):
-        return correct(answer, note)
+        return correct(answer, note) if not note or weak == "accept" else partial(_WEAK_VALUE[weak], answer, note)
     first = next(outcome for outcome in outcomes if not outcome.passed)
     reason = f"{first.status}: {first.reason} {note}".strip()
     if not partial_credit:
         return wrong(answer, reason)
     tests = sum(len(outcome.results) for outcome in outcomes)
     share = sum(outcome.passed_share * len(outcome.results) for outcome in outcomes) / tests if tests else 0.0
+    if note and weak != "accept":
+        share *= _WEAK_VALUE[weak]
     return partial(share, answer, reason) if 0 < share < 1 else wrong(answer, reason)

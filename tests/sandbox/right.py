@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from palaestra.sandbox import Call
@@ -14,6 +17,18 @@ class Function:
     uses: str
     source: str
     calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """tests: statements that use the program's `f`; must_fail: those that a tester in plain Python would see fail."""
+
+    uses: str
+    source: str
+    tests: tuple[str, ...]
+    must_fail: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,51 @@ def f():
     function("60 MB of memory", "def f():\n    x = bytearray(60_000_000)\n    return len(x)", ((), 60_000_000)),
     function("a result of 300 KB", "def f(n): return list(range(n))", ((50_000,), list(range(50_000)))),
     function("Windows line ends", "def f(x):\r\n    return x\r\n", ((1,), 1)),
+    function("annotations that were never imported", """
+def g(root: Optional[TreeNode]) -> List[List[int]]: return []
+class Solution:
+    seen: Dict[str, 'Any'] = {}
+    def h(self, xs: List[int] = [1]) -> Iterable[int]: return xs
+def f(xs: List[int], *rest: Tuple) -> Optional[int]: return Solution().h() + g(None) + xs
+""", (([2],), [1, 2])),
+    function("annotations that are read", """
+import functools
+from dataclasses import dataclass, fields
+@functools.singledispatch
+def kind(x): return 'other'
+@kind.register
+def _(x: int): return 'int'
+@dataclass
+class P: x: int; y: str = ''
+def f(x): return [kind(x), kind(''), f.__annotations__, [t.type for t in fields(P)], g.__annotations__]
+def g(a: int) -> str: return ''
+""", ((1,), ["int", "other", {}, [int, str], {"a": int, "return": str}])),
+    function("namedtuples, enums of numbers and texts, subclasses of builtins", """
+from collections import namedtuple
+from enum import IntEnum, IntFlag, StrEnum
+from typing import NamedTuple
+P = namedtuple('P', 'x y')
+class Q(NamedTuple):
+    a: int
+    b: str = 'b'
+class N(IntEnum): TWO = 2
+class F(IntFlag): A = 1; B = 2
+class S(StrEnum): A = 'a'
+class Matrix(list): pass
+def f(): return [P(1, [2]), Q(3), N.TWO, F.A | F.B, S.A, Matrix([1]), {P(1, 2): N.TWO}]
+""", ((), [(1, [2]), (3, "b"), 2, 3, "a", [1], {(1, 2): 2}])),
+    function("dates, times and time differences", """
+from datetime import *
+def f(d, t): return [d + timedelta(days=1), datetime(2020, 1, 1, 12, tzinfo=timezone.utc), time(1, 2), timedelta(hours=t)]
+""", ((datetime.date(2020, 2, 28), 36), [datetime.date(2020, 2, 29), datetime.datetime(2020, 1, 1, 12, tzinfo=datetime.UTC), datetime.time(1, 2), datetime.timedelta(1.5)])),
+    function("deques, views and sets of sets", """
+from collections import deque
+def f(q):
+    q.append(4)
+    return [q, deque([1], maxlen=3), {(frozenset([8, 0]), 1), (frozenset([16, 8]), 2)}, {1: 2}.keys(), {1: [2]}.values()]
+""", ((deque([3]),), [deque([3, 4]), deque([1]), {(frozenset([0, 8]), 1), (frozenset([8, 16]), 2)}, {1}, {1: [2]}.values()])),
+    function("decimals that are equal by value", "from decimal import Decimal\ndef f(x): return [Decimal(x) * 2, Decimal('1E+2'), Decimal('-0')]",
+             (("1.50",), [Decimal(3), Decimal(100), Decimal(0)])),
     function("names of its own for builtins", "list = sum = len = None\nimport json\ndef f(x): return [x]", ((1,), [1])),
 ]  # fmt: skip
 
@@ -145,4 +205,33 @@ SCRIPTS = [
     Script("white space at line ends", "print('1 2 ')\nprint()\n", "", "1 2\n"),
     Script("large input", "import sys\nprint(sum(map(int, sys.stdin.read().split())))", "1 " * 200_000, "200000"),
     Script("text outside ASCII", "print(input()[::-1])", "añ😀", "😀ña"),
+]  # fmt: skip
+
+SUITES = [
+    Suite("a generator", "def f(n):\n    for i in range(n): yield i * i", ("assert list(f(4)) == [0, 1, 4, 9]", "assert sum(f(3)) == 5", "assert next(f(2)) == 0"), ("assert list(f(2)) == [0]",)),
+    Suite("a generator that never ends", "def f(a, b):\n    while True:\n        yield a\n        a, b = b, a + b",
+          ("import itertools; assert list(itertools.islice(f(0, 1), 6)) == [0, 1, 1, 2, 3, 5]", "g = f(0, 1); next(g); assert next(g) == 1")),
+    Suite("iterators", "def f(xs): return map(lambda x: x + 1, xs)", ("assert list(f([1, 2])) == [2, 3]", "assert list(f(iter([1]))) == [2]", "assert sorted(f({3, 1})) == [2, 4]")),
+    Suite("views of a dict", "def f(d): return d.keys()", ("assert list(f({2: 0, 1: 0})) == [2, 1]", "assert f({1: 0}) == {1}", "assert sorted(f({2: 0, 1: 0})) == [1, 2]")),
+    Suite("arguments changed in place", "def f(x):\n    x.sort(); x.append(len(x))",
+          ("x = [3, 1]; y = x; f(x); assert y == [1, 3, 2] and y is x", "x = [[2, 1], 3]; f(x[0]); assert x == [[1, 2, 2], 3]", "x = [1]; assert f(x) is None; assert x == [1, 1]"),
+          ("x = [3, 1]; f(x); assert x == [3, 1]", "f((1, 2))")),
+    Suite("dicts, sets and nested lists changed in place", "def f(d, k=None):\n    d.setdefault('a', []).append(1); k is not None and k.add(5)\n    del d['b']",
+          ("a = [0]; d = {'a': a, 'b': 2}; k = {1}; f(d, k=k); assert d == {'a': [0, 1]} and a == [0, 1] and k == {1, 5}",)),
+    Suite("a change before an exception", "def f(x):\n    x.pop()\n    raise KeyError('a')", ("x = [1, 2]\ntry: f(x)\nexcept KeyError: pass\nassert x == [1]",)),
+    Suite("fields of a namedtuple", "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(x, y): return [P(x, y)]", ("assert f(1, 2)[0].y == 2", "assert f(1, 2) == [(1, 2)]", "x, y = f(1, 2)[0]")),
+    Suite("dates", "import datetime\ndef f(d): return d + datetime.timedelta(1)", ("import datetime; assert f(datetime.date(2020, 2, 28)).day == 29",)),
+    Suite("objects of the program's class", "class Pair:\n    def __init__(self, u, v=0): self.u, self.v, self.next = u, v, None\ndef f(ps): return [p.u - p.v + (p.next.u if p.next else 0) for p in ps]",
+          ("assert f([Pair(5, 2), Pair(v=1, u=9)]) == [3, 8]", "p = Pair(1); p.next = Pair(7); assert f([p]) == [8]"), ("assert f([Pair()])",), ("Pair",)),
+    Suite("NumPy arrays", "import numpy as np\ndef f(x): return np.array(x) * 2", ("import numpy as np; assert (f([1, 2]) == np.array([2, 4])).all()", "assert f([[1.5]]).shape == (1, 1)", "assert f([1, 2]).tolist() == [2, 4]",
+          "import numpy as np; assert np.allclose(f(np.array([0.5])), [1])"), ("assert f([1]).tolist() == [3]",), (), ("numpy",)),
+    Suite("NumPy arrays changed in place", "def f(x): x[x > 1] = 0", ("import numpy as np; x = np.array([1, 2]); f(x); assert x.tolist() == [1, 0]",), (), (), ("numpy",)),
+    Suite("NumPy numbers", "import numpy as np\ndef f(x): return np.mean(x), np.sum(x), np.max(x) > 1", ("assert f([1, 2]) == (1.5, 3, True)", "assert f([1, 2])[1].dtype.kind == 'i'", "assert round(f([1, 2])[0], 3) == 1.5"), (), (), ("numpy",)),
+]  # fmt: skip
+
+# What NumPy gives, and the values that a tester compares it with.
+NUMPY = [
+    function("NumPy's numbers", "import numpy as np\ndef f(x): return [np.sum(x), np.mean(x), np.bool_(True), np.float32(0.5), np.float64(2)]", (([1, 2],), [3, 1.5, True, 0.5, 2])),
+    function("NumPy's arrays", "import numpy as np\ndef f(x): return np.array(x) + 1", (([1, 2],), [2, 3]), (([[1], [2]],), [(2,), (3,)]), (((0.5,),), [1.5])),
+    function("NumPy's numbers as keys", "import numpy as np\ndef f(x): return {k: int(v) for k, v in zip(*np.unique(x, return_counts=True))}", (([1, 2, 1],), {1: 2, 2: 1})),
 ]  # fmt: skip

@@ -1,9 +1,11 @@
+# ruff: noqa: E501
 """Right programs pass."""
 
 import sys
+import time
 
 import pytest
-from palaestra.sandbox import Call, Limits
+from palaestra.sandbox import MIB, Call, Limits, SandboxPool
 
 RIGHT = sys.modules["right"]
 
@@ -20,6 +22,58 @@ def test_a_right_script_passes(pool, program):
     assert outcome.passed, outcome
     wrong = pool.run_script(program.source, program.stdin, program.stdout + "x", Limits())
     assert not wrong.passed
+
+
+@pytest.fixture(scope="module")
+def numpy_pool():
+    with SandboxPool(1, Limits(wall_s=3), modules=("numpy",)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("program", RIGHT.SUITES, ids=lambda program: program.uses)
+def test_a_right_program_passes_its_tests(pool, numpy_pool, program):
+    used = numpy_pool if program.modules else pool
+    outcome = used.run_suite(program.source, ["f"], program.tests, classes=program.classes)
+    assert outcome.passed, outcome
+    for test in program.must_fail:
+        failed = used.run_suite(program.source, ["f"], [test], classes=program.classes)
+        assert not failed.passed
+        assert failed.status != "error"
+
+
+@pytest.mark.parametrize("program", RIGHT.NUMPY, ids=lambda program: program.uses)
+def test_what_numpy_gives_is_compared_by_value(numpy_pool, program):
+    outcome = numpy_pool.run_tests(program.source, "f", program.calls)
+    assert outcome.passed, outcome
+
+
+def test_a_compare_mode_for_values_from_json(pool):
+    source, calls = "def f(x): return (x / 2, {x: [x]})", [Call((4,), expected=[2, {"4": [4]}])]
+    assert not pool.run_tests(source, "f", calls).passed
+    assert pool.run_tests(source, "f", calls, compare="json").passed
+    assert not pool.run_tests(source, "f", [Call((4,), expected=[2, {"4": [5]}])], compare="json").passed
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["y = frozenset()\n    for _ in range(28): y = frozenset([y])\n    return y", "y = []\n    for _ in range(99): y = [y, y]\n    return y",
+     "return [[frozenset([i])] * 1000 for i in range(1000)]", "return iter(int, 1)", "import decimal; return decimal.Decimal('1E999999999')",
+     "return range(10**30)", "return {k * (2**61 - 1) for k in range(3000)}"],
+)  # fmt: skip
+def test_a_large_claim_costs_the_parent_little(pool, body):
+    before = time.process_time()
+    outcome = pool.run_tests(f"def f():\n    {body}\n", "f", [Call(expected=1)])
+    assert time.process_time() - before < 0.25
+    assert not outcome.passed
+    assert outcome.status != "error"
+
+
+def test_results_too_large_to_give_back_are_the_programs_fault(pool):
+    """A test that hands two results on makes a value that no encoding carries; the program can't abstain by it."""
+    source = "def f(*x): return [0] * 1_100_000"
+    outcome = pool.run_suite(source, ["f"], ["assert f([f(), f()]) == 0"], Limits(wall_s=5, result=16 * MIB))
+    assert not outcome.passed
+    assert outcome.status != "error"
 
 
 def test_nothing_of_one_run_is_visible_to_the_next(pool):
