@@ -13,6 +13,7 @@ import math
 import os
 import resource
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -21,6 +22,9 @@ from . import harness, kernel
 
 _CHANNEL, RULES = 3, 4
 _STACK = 64 * 2**20
+_THREAD_STACK = 8 * 2**20
+_LEAST_STACK = 2**18
+_PAGE = 2**16  # at most, on any processor
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,13 @@ class Lockdown:
     """What is applied to children with the same limits. Made ahead, since what a child computes itself costs it copies
     of the pages that it shares with the zygote.
 
-    resources: (RLIMIT_..., soft, hard).  program: the seccomp filter, empty where there can't be one.
+    resources: (RLIMIT_..., soft, hard).  stack: bytes for each further thread, unless the program says otherwise.
+    program: the seccomp filter, empty where there can't be one.
     missing: layers that can't be had, each with the reason.  ready: the frame that says so.
     """
 
     resources: list[tuple[int, int, int]]
+    stack: int
     program: bytes
     missing: dict[str, str]
     ready: bytes
@@ -61,6 +67,7 @@ class Lockdown:
     def _limit_resources(self) -> None:
         for number, soft, hard in self.resources:
             resource.setrlimit(number, (soft, hard))
+        threading.stack_size(self.stack)
 
 
 def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: dict[str, str], others: int) -> Lockdown:
@@ -70,7 +77,7 @@ def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: d
     """
     memory = base_memory + limits["memory"]
     seconds = math.ceil(limits["cpu_s"])
-    tasks = limits["threads"] + others
+    tasks = 1 + limits["threads"] + others
     resources = [
         ("AS", memory, memory),
         ("CPU", seconds, seconds + 1),
@@ -86,7 +93,9 @@ def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: d
         ("RTPRIO", 0, 0),
     ]
     numbered = [(getattr(resource, f"RLIMIT_{name}"), soft, hard) for name, soft, hard in resources]
-    return Lockdown(numbered, program, missing, ready(missing))
+    # The stacks of all threads together take at most half of the address space.
+    stack = min(_THREAD_STACK, max(_LEAST_STACK, limits["memory"] // (2 * limits["threads"]) // _PAGE * _PAGE))
+    return Lockdown(numbered, stack, program, missing, ready(missing))
 
 
 def ready(missing: dict[str, str]) -> bytes:

@@ -5,7 +5,7 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
     load    compile and execute a source as a module     -> {} or {"raised": [type, text]}
     call    one function call with plain arguments       -> {"value": tree}, {"raised": ...} or {"odd": why}
     script  run a source as __main__ with standard input -> {"exit": code}
-    suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
+    suite   run tests, with generators of random numbers seeded by "seed", whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
             {"value": tree} or {"raised": ...}; {"unfit": why} says that an argument is no plain data
             -> {"test": i, "failed": null or text} ..., then {"done": true}
     weak    run tests in the program's own namespace     -> as suite, without calls
@@ -19,6 +19,7 @@ import contextlib
 import json
 import linecache
 import os
+import random
 import socket
 import sys
 import threading
@@ -54,6 +55,29 @@ def describe(failure: BaseException) -> list[str]:
         return [type(failure).__name__[:100], f"{text} (line {line})" if line else text]
     except BaseException:  # noqa: BLE001 - whatever a hostile __str__ does
         return ["Exception", ""]
+
+
+def seed_generators(seed: int) -> None:
+    """Those that the modules at hand share with whoever imports them.
+
+    seed: at least 0, of any size.
+    """
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed % 2**32)
+
+
+def _exit_status(leaving: SystemExit) -> int:
+    """What the interpreter makes of the argument of `exit`."""
+    try:
+        if leaving.code is None:
+            return 0
+        if isinstance(leaving.code, int):
+            return int(leaving.code) if -(2**31) <= leaving.code < 2**31 else -1
+        sys.stderr.write(f"{leaving.code}\n")
+    except BaseException:  # noqa: BLE001 - whatever a hostile __str__ does, or a closed stream
+        pass
+    return 1
 
 
 class Harness:
@@ -148,7 +172,7 @@ class Harness:
         try:
             self._load({**request, "name": "__main__"})
         except SystemExit as leaving:
-            code = leaving.code if type(leaving.code) is int else 0 if leaving.code is None else 1
+            code = _exit_status(leaving)
         except BaseException as failure:  # noqa: BLE001 - reported as an interpreter would: a text and exit status 1
             code = 1
             kind, text = describe(failure)
@@ -164,12 +188,14 @@ class Harness:
         space = self.module.__dict__
         space["__name__"] = "tests"
         sys.modules["tests"] = self.module
+        seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
         for name in request["entries"]:
             space[name] = self._stub(name, request["n"])
         return self._run_tests(request)
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:
+        seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), self.module.__dict__)
         return self._run_tests(request)
 

@@ -19,7 +19,7 @@ class Limits:
     scratch: bytes of files in /tmp, the one writable place.  files: number of files there.
     output: bytes of standard output and of standard error, each; a run that writes more is ended.
     result: bytes of all claimed outputs of a run together, in the encoding of `wire`.
-    threads: threads at a time, the first included.  processes: always 1, since no program may start another.
+    threads: threads at a time beside the first. No program may start another process.
     open_files: file descriptors at a time.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import time
@@ -287,7 +289,7 @@ def run_suite(
 def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], tests: Sequence[str], setup: str) -> bool:
     """Carry calls from the suite to the program and results back. Whether there was any call."""
     try:
-        nonce = tester.send(op="suite", setup=setup, entries=list(entries), tests=list(tests))
+        nonce = tester.send(op="suite", setup=setup, entries=list(entries), tests=list(tests), seed=_seed(setup, tests))
         first = tester.receive(nonce)
     except (Gone, Flooded, Forged) as failure:
         run.end(Status.ERROR, f"The tests could not be started: {failure}")
@@ -321,6 +323,12 @@ def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], test
     return used
 
 
+def _seed(setup: str, tests: Sequence[str]) -> int:
+    """Of the tests' random numbers: the same for every program, and known to none, since it never sees the tests."""
+    text = json.dumps([setup, *tests])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+
+
 @contextmanager
 def _tester_lost(run: Run) -> Iterator[None]:
     """The suite ended in the middle. The program may have brought that about, so it counts against the program."""
@@ -351,7 +359,7 @@ def run_weak(
         _begin(child, worker, run)
         with _judged(run):
             if _load(child, run, source, policy):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests))
+                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=_seed(setup, tests))
                 message = child.receive(nonce)
                 if raised := _raised(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")

@@ -32,7 +32,10 @@ _BOOT = (
     "import sys, types; sandbox = types.ModuleType('sandbox'); sandbox.__path__ = [sys.argv[1]]; "
     "sys.modules['sandbox'] = sandbox; from sandbox import zygote; zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
 )
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
 _zygote_numbers = itertools.count(secrets.randbelow(1 << 10))
 _forking = threading.Lock()
 
