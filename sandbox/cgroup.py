@@ -131,14 +131,14 @@ class Groups:
             while self._idle:
                 group = self._idle.pop()
                 with contextlib.suppress(OSError):
-                    group.limit(memory, 1 + limits.threads)
+                    group.limit(memory, limits.threads)
                     return group
                 self._drop(group)  # it holds more than this of what can't be reclaimed, or is gone
             group = self._make()
         except OSError as failure:
             return f"No control group can be made under this process's own: {failure.strerror}."
         try:
-            group.limit(memory, 1 + limits.threads)
+            group.limit(memory, limits.threads)
         except OSError as failure:
             self._drop(group)
             return f"A control group can't be limited: {failure.strerror}."

@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -77,7 +77,7 @@ def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: d
     """
     memory = base_memory + limits["memory"]
     seconds = math.ceil(limits["cpu_s"])
-    tasks = 1 + limits["threads"] + others
+    tasks = limits["threads"] + others
     resources = [
         ("AS", memory, memory),
         ("CPU", seconds, seconds + 1),
@@ -127,13 +127,13 @@ def run(
     namespace: int | None,
     user: int | None,
     rules: int | None,
-    doors: list[int],
-    descriptors: tuple[int, int, int],
+    doors: Sequence[int],
+    descriptors: Sequence[int],
 ) -> NoReturn:
     """Lock this process down, say so, and serve one program until the parent has enough.
 
     namespace: descriptor of the mount namespace in which `scratch` is.  doors: of the control group.
-    descriptors: channel, output, errors; no other stays open.
+    descriptors: standard input, output, errors, channel; no other stays open.
     """
     try:
         failed = _join(doors)
@@ -153,7 +153,7 @@ def run(
     os._exit(70)
 
 
-def _join(doors: list[int]) -> dict[str, str]:
+def _join(doors: Sequence[int]) -> dict[str, str]:
     """Enter the control group, first of all, so that it counts every page this process makes its own."""
     try:
         for door in doors:
@@ -163,11 +163,10 @@ def _join(doors: list[int]) -> dict[str, str]:
     return {}
 
 
-def _descriptors(descriptors: tuple[int, int, int], rules: int | None) -> int | None:
-    """0: an empty memory file for standard input, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose
-    new number is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be moved."""
-    channel, output, errors = descriptors
-    for number, descriptor in enumerate((os.memfd_create("stdin", os.MFD_ALLOW_SEALING), output, errors, channel)):
+def _descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
+    """0: a memory file to be read, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose new number
+    is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be moved."""
+    for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     if rules is not None:
         os.dup2(rules, RULES, inheritable=False)

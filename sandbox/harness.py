@@ -3,10 +3,12 @@
 Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats the nonce:
 
     load    compile and execute a source as a module     -> {} or {"raised": [type, text]}
-    call    one function call with plain arguments       -> {"value": tree}, {"raised": ...} or {"odd": why}
-    script  run a source as __main__ with standard input -> {"exit": code}
-    suite   run tests, with generators of random numbers seeded by "seed", whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
-            {"value": tree} or {"raised": ...}; {"unfit": why} says that an argument is no plain data
+    call    one function call with plain arguments       -> {"value": tree}, {"odd": why}, or
+            {"raised": ..., "exception": {...}}, for a reader and for the tests
+    script  run a source as __main__; its standard input is there -> {"exit": code}
+    suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
+            {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}; {"unfit": why} says that an argument
+            is no plain data. "seed" is of the tests' generators of random numbers.
             -> {"test": i, "failed": null or text} ..., then {"done": true}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
@@ -14,7 +16,6 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
 from __future__ import annotations
 
 import atexit
-import builtins
 import contextlib
 import json
 import linecache
@@ -27,13 +28,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import wire
-
-_MAX_TEXT = 500
-
-
-class RemoteError(Exception):
-    """The program raised something that is no builtin exception, or gave a value that is no plain data."""
+from . import crossing, wire
 
 
 class ReachedParent(BaseException):
@@ -41,20 +36,16 @@ class ReachedParent(BaseException):
 
 
 def describe(failure: BaseException) -> list[str]:
-    """Type and text of an exception, whose own methods are not to be trusted."""
-    try:
-        text = str(failure)[:_MAX_TEXT]
-        if isinstance(failure, SyntaxError) or failure.__traceback__ is None:
-            return [type(failure).__name__[:100], text]
-        line = None
-        traceback = failure.__traceback__
+    """Type and text of an exception for a person to read."""
+    claim = crossing.describe(failure)
+    line = None
+    with contextlib.suppress(BaseException):  # an exception's own attributes are not to be trusted
+        traceback = None if isinstance(failure, SyntaxError) else failure.__traceback__
         while traceback is not None:
             if traceback.tb_frame.f_code.co_filename in ("<program>", "<tests>"):
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
-        return [type(failure).__name__[:100], f"{text} (line {line})" if line else text]
-    except BaseException:  # noqa: BLE001 - whatever a hostile __str__ does
-        return ["Exception", ""]
+    return [claim["name"], f"{claim['text']} (line {line})" if line else claim["text"]]
 
 
 def seed_generators(seed: int) -> None:
@@ -84,6 +75,8 @@ class Harness:
     def __init__(self, channel: int) -> None:
         self.channel = channel
         self.module = types.ModuleType("program")
+        self.tests = ""  # the source of the test that runs, after that of all tests' setup
+        self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
 
     def serve(self) -> None:
         """Until the channel closes."""
@@ -104,7 +97,7 @@ class Harness:
             except ReachedParent:
                 return
             except BaseException as failure:  # noqa: BLE001 - the program's SystemExit and KeyboardInterrupt as well
-                answer = {"raised": describe(failure)}
+                answer = {"raised": describe(failure), "exception": crossing.describe(failure)}
             self._flush()
             self._send({"n": request["n"], **answer})
 
@@ -117,15 +110,16 @@ class Harness:
         length = int.from_bytes(self._read(4), "big")
         return json.loads(self._read(length))
 
-    def _read(self, count: int) -> bytes:
-        parts = []
-        while count:
-            part = os.read(self.channel, min(count, 1 << 16))
-            if not part:
+    def _read(self, count: int) -> bytearray:
+        """One copy of it only: it may be most of what the limit of memory leaves."""
+        data = bytearray(count)
+        left = memoryview(data)
+        while left:
+            got = os.readv(self.channel, [left])
+            if not got:
                 raise ReachedParent
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            left = left[got:]
+        return data
 
     def _send(self, message: dict[str, Any]) -> None:
         frame = memoryview(wire.dumps(message))
@@ -149,7 +143,7 @@ class Harness:
         return {}
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        arguments = [wire.decode(tree) for tree in request["args"]]
+        arguments = [wire.decode(tree) for tree in request.pop("args")]  # the trees may be large, and are let go of
         keywords = {name: wire.decode(tree) for name, tree in request["kwargs"].items()}
         value = self._entry(request["entry"])(*arguments, **keywords)
         try:
@@ -165,8 +159,6 @@ class Harness:
         return found
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
-        os.write(0, request["stdin"].encode("utf-8", "surrogateescape"))
-        os.lseek(0, 0, os.SEEK_SET)
         sys.argv = ["program.py"]
         code = 0
         try:
@@ -202,33 +194,43 @@ class Harness:
     def _run_tests(self, request: dict[str, Any]) -> dict[str, Any]:
         self._send({"n": request["n"], "ready": True})
         for index, test in enumerate(request["tests"]):
-            failed = None
+            failed, self.spoiled, self.tests = None, "", f"{request['setup']}\n{test}"
             try:
                 exec(compile(test, "<tests>", "exec", dont_inherit=True), self.module.__dict__)
             except ReachedParent:
                 raise
             except BaseException as failure:  # noqa: BLE001 - a test that exits has not passed
                 failed = ": ".join(describe(failure))
-            self._send({"n": request["n"], "test": index, "failed": failed})
+            self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
         return {"done": True}
 
     def _stub(self, name: str, nonce: str) -> Callable[..., Any]:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             try:
                 call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
-            except wire.TooDeep:
-                raise
+            except wire.TooDeep as failure:
+                raise self._spoil(str(failure)) from failure
             except wire.Unencodable as failure:
                 self._send({"n": nonce, "unfit": f"{name}: {failure}"})
                 raise
             self._send({"n": nonce, "call": call})
             answer = self._receive()
-            if "value" in answer:
+            if "exception" in answer:
+                raise crossing.rebuild(answer["exception"], self.tests)
+            if "odd" in answer:
+                raise self._spoil(answer["odd"])
+            try:
                 return wire.decode(answer["value"])
-            raise _remote(answer["raised"])
+            except Exception as failure:  # noqa: BLE001 - as many as a hostile value can bring about
+                raise self._spoil(f"The result can't be taken: {failure}") from failure
 
         stub.__name__ = name
         return stub
+
+    def _spoil(self, reason: str) -> crossing.RemoteError:
+        """The test has failed, also when it takes the exception for the one that it expects."""
+        self.spoiled = reason
+        return crossing.RemoteError(reason)
 
 
 def rehearse() -> None:
@@ -246,12 +248,3 @@ def rehearse() -> None:
         ours.shutdown(socket.SHUT_WR)
         Harness(theirs.fileno()).serve()
     del sys.modules["solution"], linecache.cache["<program>"]
-
-
-def _remote(raised: list[str]) -> Exception:
-    """The exception that the program claims to have raised; only builtin ones that a test may expect."""
-    kind = getattr(builtins, raised[0], None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError:
-        with contextlib.suppress(TypeError):
-            return kind(raised[1])
-    return RemoteError(": ".join(raised))

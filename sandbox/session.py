@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from . import wire
-from .channel import Child, Expired, Flooded, Forged, Gone
+from .channel import Child, Expired, Flooded, Forged, Gone, body
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
 from .worker import LAYERS, Usage, Worker
@@ -22,6 +22,7 @@ Policy = Literal["isolated", "restricted"]
 _MAX_TEXT = 1000
 _MAX_SHOWN = 200
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
+_MEMORY_PER_ARGUMENT = 32  # what an argument takes in the program for each byte of its encoding, at most
 _NOT_REACHED = "The run ended before this test."
 
 
@@ -106,7 +107,7 @@ def _explain_crash(run: Run, usage: Usage) -> None:
     elif usage.out_of_memory:
         run.reason += f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
     else:
-        run.reason += f" It was ended by signal {signal.Signals(os.WTERMSIG(status)).name}."
+        run.reason += f" It was ended by signal {os.WTERMSIG(status)} ({signal.strsignal(os.WTERMSIG(status))})."
 
 
 def _load(child: Child, run: Run, source: str, policy: Policy) -> bool:
@@ -150,23 +151,38 @@ def run_calls(
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
+    requests = [_request(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
     with _closing(child):
         _begin(child, worker, run)
         with _judged(run):
             if _load(child, run, source, policy):
-                for call in calls:
-                    run.results.append(_one_call(child, entry, call, tolerance))
+                for call, request in zip(calls, requests, strict=True):
+                    run.results.append(_one_call(child, request, call, tolerance))
                     if stop_early and not run.results[-1].passed:
                         break
                 _nothing_more(child)
         return _finish(worker, child, run)
 
 
-def _one_call(child: Child, entry: str, call: Call, tolerance: float | None) -> Result:
-    keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
-    answer = child.ask(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
+def _request(entry: str, call: Call, limits: Limits) -> bytes:
+    """A call in the encoding. Raises ValueError for one that no program could be given."""
+    try:
+        keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
+        request = body(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
+    except wire.Unencodable as failure:
+        raise ValueError(f"An argument can't be given to a program: {failure}") from failure
+    if len(request) > limits.memory // _MEMORY_PER_ARGUMENT:
+        raise ValueError(
+            f"The arguments of a call take {len(request)} bytes in the encoding, too many for programs with "
+            f"{limits.memory // MIB} MiB of memory. Raise the limit memory to {_MEMORY_PER_ARGUMENT} times that."
+        )
+    return request
+
+
+def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None) -> Result:
+    answer = child.receive(child.send_body(request))
     if raised := _raised(answer):
         return Result(False, f"It raised {raised}")
     if type(odd := answer.get("odd")) is str:
@@ -199,21 +215,33 @@ def run_script(
     worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
 ) -> Outcome:
     """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
+    data = _stdin_data(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
     with _closing(child):
+        child.fill_stdin(data)
         _begin(child, worker, run)
         with _judged(run):
-            answer = child.ask(op="script", source=source, stdin=stdin, policy="isolated")
+            answer = child.ask(op="script", source=source, policy="isolated")
             code = answer.get("exit")
-            if type(code) is not int:
-                raise Forged("A script's exit status is not a number.")
+            if type(code) is not int or not 0 <= code <= 255:
+                raise Forged("A script's exit status is no number from 0 to 255.")
             run.exit_code = code
         with _judged(run):
             if run.status is Status.COMPLETED:
                 child.drain()
         outcome = _finish(worker, child, run)
     return _judge_script(outcome, expected, tolerance)
+
+
+def _stdin_data(text: str, limits: Limits) -> bytes:
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as failure:
+        raise ValueError(f"The standard input is no text that UTF-8 can carry: {failure}. Mend the problem.") from failure
+    if len(data) > limits.input:
+        raise ValueError(f"The standard input has {len(data)} bytes, over the limit input of {limits.input}. Raise it.")
+    return data
 
 
 def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | None) -> Outcome:
@@ -343,10 +371,22 @@ def _tester_lost(run: Run) -> Iterator[None]:
 def _relayed(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of the program, checked and rebuilt, for the suite."""
     if _raised(answer):
-        return {"raised": answer["raised"]}
+        return {"exception": _claimed_exception(answer)}
     if type(odd := answer.get("odd")) is str:
-        return {"raised": ["RemoteError", odd]}
+        return {"odd": odd[:_MAX_TEXT]}
     return {"value": _claimed(answer)}
+
+
+def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the tests get of an exception: see `crossing.describe`."""
+    claimed = answer.get("exception")
+    if type(claimed) is not dict or set(claimed) != {"name", "base", "text", "args"}:
+        raise Forged("An exception is not in the form that the harness writes.")
+    if not all(type(claimed[part]) is str for part in ("name", "base", "text")) or type(claimed["args"]) is not list:
+        raise Forged("An exception is not in the form that the harness writes.")
+    for argument in claimed["args"]:
+        _claimed({"value": argument})
+    return claimed
 
 
 def run_weak(

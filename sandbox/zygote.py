@@ -5,7 +5,7 @@ becomes two processes. The *launcher* waits for the end of either the parent or 
 zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library
 once, enters a read-only tree, and answers requests on a control socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}}, perhaps with descriptors: the doors of a control group (see cgroup.py)
+    {"op": "spawn", "limits": {...}} with descriptors: standard input, perhaps the doors of a control group (cgroup.py)
                                        ->  {"id": n} with three descriptors: channel, standard output, standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
     {"op": "end"}                      ->  the process ends
@@ -221,18 +221,18 @@ class Zygote:
     def serve(self) -> None:
         """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
         while True:
-            message, doors, _, _ = socket.recv_fds(self.control, 65536, 2)
+            message, given, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:
                 return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"], doors)
+                self._spawn(message, request["limits"], *given)
             elif request["op"] == "end":
                 os._exit(0)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
 
-    def _spawn(self, message: bytes, limits: dict[str, Any], doors: list[int]) -> None:
+    def _spawn(self, message: bytes, limits: dict[str, Any], stdin: int, *doors: int) -> None:
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe()
         errors, errors_end = os.pipe()
@@ -257,12 +257,12 @@ class Zygote:
             kernel.unshare(kernel.CLONE_NEWPID)
         process = kernel.fork()
         if process == 0:
-            child.run(lockdown, path, namespace, user, rules, doors, (theirs.fileno(), output_end, errors_end))
+            child.run(lockdown, path, namespace, user, rules, doors, (stdin, output_end, errors_end, theirs.fileno()))
         self.used[process] = scratch
         socket.send_fds(self.control, [b'{"id": %d}' % process], [ours.fileno(), output, errors])
         ours.close()
         theirs.close()
-        for descriptor in (output, output_end, errors, errors_end, *doors):
+        for descriptor in (stdin, output, output_end, errors, errors_end, *doors):
             os.close(descriptor)
         if isinstance(scratch, str) and rules is not None:
             os.close(rules)
