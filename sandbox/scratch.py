@@ -12,7 +12,10 @@ the one way to move the counter of inodes without a change to the folder, is no 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,3 +109,24 @@ class Scratches:
 
     def _current(self) -> int:
         return os.open("mnt", os.O_RDONLY, dir_fd=self.own_namespaces)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder on the machine's file system, as far as that can be, after the death of those who wrote to it.
+
+    A program can nest folders deeper than any recursion or path may go, so what is in a folder is first moved to the top.
+    """
+    names = map(f"{folder}/{secrets.token_hex(16)}-{{}}".format, itertools.count())
+    with contextlib.suppress(OSError):
+        while entries := list(os.scandir(folder)):
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                os.chmod(entry.path, 0o700)
+                for inner in list(os.scandir(entry.path)):
+                    if inner.is_dir(follow_symlinks=False):
+                        os.chmod(inner.path, 0o700)
+                    os.rename(inner.path, next(names))
+                os.rmdir(entry.path)
+        os.rmdir(folder)

@@ -30,7 +30,7 @@ import time
 from typing import Any
 
 from . import cgroupfs, child, harness, kernel, seccomp, tree
-from .scratch import Scratch, Scratches
+from .scratch import Scratch, Scratches, remove
 
 PRELOADED = [
     "abc", "array", "bisect", "calendar", "cmath", "codecs", "collections", "contextlib", "copy", "dataclasses",
@@ -94,10 +94,8 @@ def _shared_folder() -> str:
 
 def _remove(folder: str) -> None:
     """The processes that write there die with the zygote, but not in the same moment."""
-    import shutil
-
     for _ in range(100):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         if not os.path.exists(folder):
             return
         time.sleep(0.02)
@@ -231,6 +229,7 @@ class Zygote:
                 os._exit(0)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
+                self._clean(self.used.pop(request["id"]))  # nobody has to wait for it
 
     def _spawn(self, message: bytes, limits: dict[str, Any], stdin: int, *doors: int) -> None:
         ours, theirs = socket.socketpair()
@@ -293,11 +292,10 @@ class Zygote:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         _, status, usage = os.wait4(process, 0)
-        scratch = self.used.pop(process)
-        if isinstance(scratch, str):
-            import shutil
+        return {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_memory": usage.ru_maxrss * 1024}
 
-            shutil.rmtree(scratch, ignore_errors=True)
+    def _clean(self, scratch: Scratch | str) -> None:
+        if isinstance(scratch, str):
+            remove(scratch)
         elif self.scratches is not None:
             self.scratches.give_back(scratch)
-        return {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_memory": usage.ru_maxrss * 1024}
