@@ -66,11 +66,13 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
                 return made
     if issubclass(kind, BaseExceptionGroup):
         arguments = [text, [RemoteError(text)]]
-    members = {"__init__": lambda self, *_: None, "__str__": lambda self: text}
+    members = {"__init__": lambda *_: None, "__str__": lambda _: text}
     for ancestor in kind.__mro__:
         with contextlib.suppress(TypeError, ValueError):
             own = type(name if name.isidentifier() else base, (ancestor,), members)
-            return ancestor.__new__(own, *arguments)
+            made = ancestor.__new__(own, *arguments)
+            assert isinstance(made, BaseException)
+            return made
     raise AssertionError("BaseException takes any arguments.")
 
 

@@ -221,7 +221,7 @@ class Harness:
                 raise self._spoil(answer["odd"])
             try:
                 return wire.decode(answer["value"])
-            except Exception as failure:  # noqa: BLE001 - as many as a hostile value can bring about
+            except Exception as failure:  # whatever a hostile value brings about
                 raise self._spoil(f"The result can't be taken: {failure}") from failure
 
         stub.__name__ = name

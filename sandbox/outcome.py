@@ -9,7 +9,6 @@ from typing import Any
 
 from . import wire
 
-
 _MAX_TEXT = 1000
 # What a terminal or a log could take for more than text: controls, surrogates, marks that turn the direction of writing.
 _NO_TEXT = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")

@@ -173,11 +173,11 @@ class SandboxPool:
 
         def look(worker: Worker, limits: Limits) -> Outcome:
             child = worker.take(limits)
-            child.begin(limits, time.monotonic() + SPAWN_S)
-            found.update(child.missing)
-            selfcheck.check(child, worker.modules, rooted="root" not in child.missing)
-            worker.reap(child)
-            child.close()
+            with contextlib.closing(child):
+                child.begin(limits, time.monotonic() + SPAWN_S)
+                found.update(child.missing)
+                selfcheck.check(child, worker.modules, rooted="root" not in child.missing)
+                worker.reap(child)
             return Outcome(Status.COMPLETED)
 
         outcome = self._run(None, look, probe=True)

@@ -95,11 +95,11 @@ def importable(name: str) -> types.ModuleType:
     for public in getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]:
         found = getattr(real, public)
         if not isinstance(found, types.ModuleType) and (name, public) not in _LEFT_OUT:
-            setattr(made, public, found)
+            vars(made)[public] = found
     if name == "functools":
-        setattr(made, "wraps", _wraps)
+        vars(made)["wraps"] = _wraps
     if name == "collections":
-        setattr(made, "abc", importable("collections.abc"))
+        vars(made)["abc"] = importable("collections.abc")
     return made
 
 

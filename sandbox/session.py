@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
 import time
@@ -12,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from . import wire
-from .channel import Child, Expired, Flooded, Forged, Gone, body
+from . import given, wire
+from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
 from .worker import LAYERS, Usage, Worker
@@ -22,7 +20,6 @@ Policy = Literal["isolated", "restricted"]
 _MAX_TEXT = 1000
 _MAX_SHOWN = 200
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
-_MEMORY_PER_ARGUMENT = 32  # what an argument takes in the program for each byte of its encoding, at most
 _NOT_REACHED = "The run ended before this test."
 
 
@@ -151,7 +148,7 @@ def run_calls(
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
-    requests = [_request(entry, call, limits) for call in calls]
+    requests = [given.call_request(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
     with _closing(child):
@@ -164,21 +161,6 @@ def run_calls(
                         break
                 _nothing_more(child)
         return _finish(worker, child, run)
-
-
-def _request(entry: str, call: Call, limits: Limits) -> bytes:
-    """A call in the encoding. Raises ValueError for one that no program could be given."""
-    try:
-        keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
-        request = body(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
-    except wire.Unencodable as failure:
-        raise ValueError(f"An argument can't be given to a program: {failure}") from failure
-    if len(request) > limits.memory // _MEMORY_PER_ARGUMENT:
-        raise ValueError(
-            f"The arguments of a call take {len(request)} bytes in the encoding, too many for programs with "
-            f"{limits.memory // MIB} MiB of memory. Raise the limit memory to {_MEMORY_PER_ARGUMENT} times that."
-        )
-    return request
 
 
 def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None) -> Result:
@@ -215,7 +197,7 @@ def run_script(
     worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
 ) -> Outcome:
     """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
-    data = _stdin_data(stdin, limits)
+    data = given.stdin_bytes(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
     with _closing(child):
@@ -232,16 +214,6 @@ def run_script(
                 child.drain()
         outcome = _finish(worker, child, run)
     return _judge_script(outcome, expected, tolerance)
-
-
-def _stdin_data(text: str, limits: Limits) -> bytes:
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as failure:
-        raise ValueError(f"The standard input is no text that UTF-8 can carry: {failure}. Mend the problem.") from failure
-    if len(data) > limits.input:
-        raise ValueError(f"The standard input has {len(data)} bytes, over the limit input of {limits.input}. Raise it.")
-    return data
 
 
 def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | None) -> Outcome:
@@ -317,7 +289,7 @@ def run_suite(
 def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], tests: Sequence[str], setup: str) -> bool:
     """Carry calls from the suite to the program and results back. Whether there was any call."""
     try:
-        nonce = tester.send(op="suite", setup=setup, entries=list(entries), tests=list(tests), seed=_seed(setup, tests))
+        nonce = tester.send(op="suite", setup=setup, entries=list(entries), tests=list(tests), seed=given.seed(setup, tests))
         first = tester.receive(nonce)
     except (Gone, Flooded, Forged) as failure:
         run.end(Status.ERROR, f"The tests could not be started: {failure}")
@@ -349,12 +321,6 @@ def _conduct(child: Child, tester: Child, run: Run, entries: Sequence[str], test
             run.end(Status.ERROR, f"The tests stopped: {_raised(message)}")
             break
     return used
-
-
-def _seed(setup: str, tests: Sequence[str]) -> int:
-    """Of the tests' random numbers: the same for every program, and known to none, since it never sees the tests."""
-    text = json.dumps([setup, *tests])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
 
 
 @contextmanager
@@ -399,7 +365,7 @@ def run_weak(
         _begin(child, worker, run)
         with _judged(run):
             if _load(child, run, source, policy):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=_seed(setup, tests))
+                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=given.seed(setup, tests))
                 message = child.receive(nonce)
                 if raised := _raised(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")

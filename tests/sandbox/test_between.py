@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What one program leaves to the next, to the tests, or to the machine's own processes: nothing."""
 
 import fcntl

@@ -34,7 +34,7 @@ TRICKS = {
     "deep brackets": f"{SEND}send(b'[' * 200_000)",
     "a long number": f"{SEND}send(b'{{\"n\":' + b'9' * 200_000 + b'}}')",
     "no text": f"{SEND}send(bytes(range(256)))",
-    "a surrogate": f"{SEND}send(b'{{\"raised\": [\"\\\\ud800\", \"\\\\ud800\"]}}')",
+    "a surrogate": f'{SEND}send(b\'{{"raised": ["\\\\ud800", "\\\\ud800"]}}\')',
     "an exception of surrogates": "raise type('E\\ud800', (Exception,), {})('\\ud800\\x1b[2J\\0')",
     "a text of 100 MB": "raise ValueError('x' * 100_000_000)",
     "an exception that can't be shown": "class E(BaseException):\n    def __str__(self): raise E\n    __repr__ = args = __str__\nraise E",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Exceptions of the program in the tests: what Python would take there is taken, what it would not take is not."""
 
 import pytest
