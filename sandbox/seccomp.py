@@ -7,7 +7,8 @@ queues, memfd, io_uring, namespaces, mounts, BPF, perf.
 
 Nor anything by which a program could leave a trace in a file that outlives it, or hold up others who use that file: locks,
 leases and notifications, advice about cached pages, nameless files (they move the scratch's counter of inodes alone). A record
-lock is granted without asking the kernel: a process does not conflict with itself, and nobody else uses its files.
+lock is granted without asking the kernel: a process does not conflict with itself, and nobody else uses its files. Where
+programs have no file tree of their own, to change rights or times does nothing: Landlock would let an owner do it to any file.
 
 Source: seccomp(2), Documentation/userspace-api/seccomp_filter.rst; numbers from asm/unistd_64.h (x86_64) and
 asm-generic/unistd.h (aarch64).
@@ -83,6 +84,9 @@ REFUSED_WITH: dict[str, tuple[tuple[int, int], int]] = {
     "getxattr": ((191, 8), _ENOTSUP), "lgetxattr": ((192, 9), _ENOTSUP), "fgetxattr": ((193, 10), _ENOTSUP),
     "listxattr": ((194, 11), _ENOTSUP), "llistxattr": ((195, 12), _ENOTSUP), "flistxattr": ((196, 13), _ENOTSUP),
 }  # fmt: skip
+_RIGHTS_AND_TIMES = (
+    "chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat",
+)  # fmt: skip
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 
@@ -99,8 +103,11 @@ def supported(machine: str | None = None) -> bool:
     return (machine or platform.machine()) in _ARCH
 
 
-def build(machine: str | None = None) -> bytes:
-    """The filter for a processor (`platform.machine()` by default). Raises OSError for one without a table."""
+def build(machine: str | None = None, rooted: bool = True) -> bytes:
+    """The filter for a processor (`platform.machine()` by default). Raises OSError for one without a table.
+
+    rooted: whether programs have a read-only file tree of their own.
+    """
     machine = machine or platform.machine()
     if machine not in _ARCH:
         raise OSError(_ENOSYS, f"There is no system-call table for the processor {machine}; use x86_64 or aarch64.")
@@ -118,6 +125,9 @@ def build(machine: str | None = None) -> bytes:
     for numbers in THREAD.values():
         rest = [_op(_LOAD, 16), _op(_JUMP_SET, _CLONE_THREAD, 0, 1), _op(_RETURN, _ALLOW), _answer(_EPERM)]
         leaves[numbers[column]] = b"".join(rest)
+    if not rooted:
+        leaves |= {n: _answer(0) for name in _RIGHTS_AND_TIMES if (n := ALLOWED[name][column]) is not None}
+        leaves |= {n: _answer(_EPERM) for n in (ALLOWED["truncate"][column],) if n is not None}  # Landlock: since 6.2
     for numbers, errno in REFUSED_WITH.values():
         leaves[numbers[column]] = _answer(errno)
     head = [_op(_LOAD, 4), _op(_JUMP_EQUAL, _ARCH[machine], 1, 0), _op(_RETURN, _KILL), _op(_LOAD, 0)]

@@ -138,7 +138,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
         except OSError as failure:
             missing["root"] = str(failure)
     try:
-        program = seccomp.build()
+        program = seccomp.build(rooted="root" not in missing)
     except OSError as failure:
         program, missing["seccomp"] = b"", str(failure)
     kernel.drop_bounding_set()

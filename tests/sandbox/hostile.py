@@ -168,7 +168,9 @@ ESCAPES = [
     escape("watch a library file by fanotify", "sys_(300, 0, 0)"),
     escape("set an attribute of a library file", "os.setxattr(os.__file__, 'user.x', b'1')"),
     escape("set an attribute of the scratch", "os.setxattr('/tmp', 'user.x', b'1')"),
-    escape("set the times of a library file", "os.utime(os.__file__, (1, 1))"),
+    escape("set the times of a file that is not its own", "os.utime('CANARY_FILE', (1, 1)); raise OSError('the canary shows')"),
+    escape("change the rights to a file that is not its own", "os.chmod('CANARY_FILE', 0o777); raise OSError('the canary shows')"),
+    escape("cut off a file that is not its own", "os.truncate('CANARY_FILE', 0)"),
     escape("ask which pages of a library file are in memory", """
         import mmap
         m = mmap.mmap(os.open(os.__file__, 0), 4096, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
