@@ -41,13 +41,19 @@ class Forged(Exception):
     """Bytes that nobody asked for, or that the harness would not have written."""
 
 
+def body(**request: Any) -> bytes:
+    """A request, of at least one field, as JSON."""
+    return wire.dumps(request)[4:]
+
+
 class Child:
     """A locked-down process waiting for its program. One conversation, then it is reaped."""
 
-    def __init__(self, number: int, descriptors: list[int], group: Group | str) -> None:
-        """group: its control group, or why it has none."""
+    def __init__(self, number: int, descriptors: list[int], group: Group | str, stdin: int) -> None:
+        """group: its control group, or why it has none.  stdin: descriptor by which its standard input is filled."""
         self.number = number
         self.group = group
+        self._stdin = stdin
         self.channel = socket.socket(fileno=descriptors[0])
         self.outputs = {descriptors[1]: bytearray(), descriptors[2]: bytearray()}
         self.stdout, self.stderr = (self.outputs[d] for d in descriptors[1:3])
@@ -81,16 +87,30 @@ class Child:
             raise Broken(f"A process could not be locked down: {self.stderr.decode(errors='replace')}") from failure
         self.limits, self.deadline = limits, deadline
 
+    def fill_stdin(self, data: bytes) -> None:
+        """Before the program is sent. Raises Broken when the machine has no memory for it."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._stdin, view) :]
+        except OSError as failure:
+            raise Broken(f"The standard input could not be made ready: {failure.strerror}.") from failure
+
     def ask(self, **request: Any) -> dict[str, Any]:
         """Send one request and return its answer. Raises Expired, Gone, Flooded, Forged."""
         return self.receive(self.send(**request))
 
     def send(self, **request: Any) -> str:
         """Send one request, and return its nonce. Bytes that are already there void the run (Forged)."""
+        return self.send_body(body(**request))
+
+    def send_body(self, request: bytes) -> str:
+        """`send` for a request that `body` has encoded before."""
         if not self.quiet():
             raise Forged("There were bytes on the channel before the request.")
         nonce = secrets.token_hex(16)
-        self._write(wire.dumps({"n": nonce, **request}))
+        head = b'{"n":"%s",' % nonce.encode()
+        self._write((len(head) + len(request) - 1).to_bytes(4, "big") + head + request[1:])
         return nonce
 
     def reply(self, **answer: Any) -> None:
@@ -111,7 +131,7 @@ class Child:
         view = memoryview(frame)
         while view:
             try:
-                view = view[self.channel.send(view) :]
+                view = view[self.channel.send(view, socket.MSG_NOSIGNAL) :]
             except BlockingIOError:
                 self._wait(select.POLLOUT)
             except OSError as failure:
@@ -193,7 +213,7 @@ class Child:
 
     def close(self) -> None:
         self.channel.close()
-        for descriptor in self.outputs:
+        for descriptor in [self._stdin, *self.outputs] if self.outputs else []:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         self.outputs = {}

@@ -13,7 +13,8 @@ import math
 import os
 import resource
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -21,6 +22,9 @@ from . import harness, kernel
 
 _CHANNEL, RULES = 3, 4
 _STACK = 64 * 2**20
+_THREAD_STACK = 8 * 2**20
+_LEAST_STACK = 2**18
+_PAGE = 2**16  # at most, on any processor
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,13 @@ class Lockdown:
     """What is applied to children with the same limits. Made ahead, since what a child computes itself costs it copies
     of the pages that it shares with the zygote.
 
-    resources: (RLIMIT_..., soft, hard).  program: the seccomp filter, empty where there can't be one.
+    resources: (RLIMIT_..., soft, hard).  stack: bytes for each further thread, unless the program says otherwise.
+    program: the seccomp filter, empty where there can't be one.
     missing: layers that can't be had, each with the reason.  ready: the frame that says so.
     """
 
     resources: list[tuple[int, int, int]]
+    stack: int
     program: bytes
     missing: dict[str, str]
     ready: bytes
@@ -61,6 +67,7 @@ class Lockdown:
     def _limit_resources(self) -> None:
         for number, soft, hard in self.resources:
             resource.setrlimit(number, (soft, hard))
+        threading.stack_size(self.stack)
 
 
 def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: dict[str, str], others: int) -> Lockdown:
@@ -86,7 +93,9 @@ def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: d
         ("RTPRIO", 0, 0),
     ]
     numbered = [(getattr(resource, f"RLIMIT_{name}"), soft, hard) for name, soft, hard in resources]
-    return Lockdown(numbered, program, missing, ready(missing))
+    # The stacks of all threads together take at most half of the address space.
+    stack = min(_THREAD_STACK, max(_LEAST_STACK, limits["memory"] // (2 * limits["threads"]) // _PAGE * _PAGE))
+    return Lockdown(numbered, stack, program, missing, ready(missing))
 
 
 def ready(missing: dict[str, str]) -> bytes:
@@ -118,13 +127,13 @@ def run(
     namespace: int | None,
     user: int | None,
     rules: int | None,
-    doors: list[int],
-    descriptors: tuple[int, int, int],
+    doors: Sequence[int],
+    descriptors: Sequence[int],
 ) -> NoReturn:
     """Lock this process down, say so, and serve one program until the parent has enough.
 
     namespace: descriptor of the mount namespace in which `scratch` is.  doors: of the control group.
-    descriptors: channel, output, errors; no other stays open.
+    descriptors: standard input, output, errors, channel; no other stays open.
     """
     try:
         failed = _join(doors)
@@ -144,7 +153,7 @@ def run(
     os._exit(70)
 
 
-def _join(doors: list[int]) -> dict[str, str]:
+def _join(doors: Sequence[int]) -> dict[str, str]:
     """Enter the control group, first of all, so that it counts every page this process makes its own."""
     try:
         for door in doors:
@@ -154,11 +163,10 @@ def _join(doors: list[int]) -> dict[str, str]:
     return {}
 
 
-def _descriptors(descriptors: tuple[int, int, int], rules: int | None) -> int | None:
-    """0: an empty memory file for standard input, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose
-    new number is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be moved."""
-    channel, output, errors = descriptors
-    for number, descriptor in enumerate((os.memfd_create("stdin", os.MFD_ALLOW_SEALING), output, errors, channel)):
+def _descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
+    """0: a memory file to be read, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose new number
+    is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be moved."""
+    for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     if rules is not None:
         os.dup2(rules, RULES, inheritable=False)

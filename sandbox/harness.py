@@ -3,11 +3,13 @@
 Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats the nonce:
 
     load    compile and execute a source as a module     -> {} or {"raised": [type, text]}
-    call    one function call with plain arguments       -> {"value": tree}, {"raised": ...} or {"odd": why}; with
-            "watch", also {"changed": [[place, tree], ...]}: arguments that the function has changed in place
-    script  run a source as __main__ with standard input -> {"exit": code}
+    call    one function call with plain arguments       -> {"value": tree}, {"odd": why}, or
+            {"raised": ..., "exception": {...}}, for a reader and for the tests; with "watch", also
+            {"changed": [[place, tree], ...]}: arguments that the function has changed in place
+    script  run a source as __main__; its standard input is there -> {"exit": code}
     suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
-            {"value": tree} or {"raised": ...}, with "changed"; {"unfit": why} says that an argument is no plain data
+            {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit": why} says that
+            an argument is no plain data. "seed" is of the tests' generators of random numbers.
             -> {"test": i, "failed": null or text} ..., then {"done": true}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
@@ -15,11 +17,11 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
 from __future__ import annotations
 
 import atexit
-import builtins
 import contextlib
 import json
 import linecache
 import os
+import random
 import socket
 import sys
 import threading
@@ -27,14 +29,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import plain, wire
+from . import crossing, plain, wire
 from .annotations import compile_program
-
-_MAX_TEXT = 500
-
-
-class RemoteError(Exception):
-    """The program raised something that is no builtin exception, or gave a value that is no plain data."""
 
 
 class ReachedParent(BaseException):
@@ -42,26 +38,47 @@ class ReachedParent(BaseException):
 
 
 def describe(failure: BaseException) -> list[str]:
-    """Type and text of an exception, whose own methods are not to be trusted."""
-    try:
-        text = str(failure)[:_MAX_TEXT]
-        if isinstance(failure, SyntaxError) or failure.__traceback__ is None:
-            return [type(failure).__name__[:100], text]
-        line = None
-        traceback = failure.__traceback__
+    """Type and text of an exception for a person to read."""
+    claim = crossing.describe(failure)
+    line = None
+    with contextlib.suppress(BaseException):  # an exception's own attributes are not to be trusted
+        traceback = None if isinstance(failure, SyntaxError) else failure.__traceback__
         while traceback is not None:
             if traceback.tb_frame.f_code.co_filename in ("<program>", "<tests>"):
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
-        return [type(failure).__name__[:100], f"{text} (line {line})" if line else text]
-    except BaseException:  # noqa: BLE001 - whatever a hostile __str__ does
-        return ["Exception", ""]
+    return [claim["name"], f"{claim['text']} (line {line})" if line else claim["text"]]
+
+
+def seed_generators(seed: int) -> None:
+    """Those that the modules at hand share with whoever imports them.
+
+    seed: at least 0, of any size.
+    """
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed % 2**32)
+
+
+def _exit_status(leaving: SystemExit) -> int:
+    """What the interpreter makes of the argument of `exit`."""
+    try:
+        if leaving.code is None:
+            return 0
+        if isinstance(leaving.code, int):
+            return int(leaving.code) if -(2**31) <= leaving.code < 2**31 else -1
+        sys.stderr.write(f"{leaving.code}\n")
+    except BaseException:  # noqa: BLE001 - whatever a hostile __str__ does, or a closed stream
+        pass
+    return 1
 
 
 class Harness:
     def __init__(self, channel: int) -> None:
         self.channel = channel
         self.module = types.ModuleType("program")
+        self.tests = ""  # the source of the test that runs, after that of all tests' setup
+        self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
 
     def serve(self) -> None:
         """Until the channel closes."""
@@ -82,7 +99,7 @@ class Harness:
             except ReachedParent:
                 return
             except BaseException as failure:  # noqa: BLE001 - the program's SystemExit and KeyboardInterrupt as well
-                answer = {"raised": describe(failure)}
+                answer = _claim(failure)
             self._flush()
             self._send({"n": request["n"], **answer})
 
@@ -95,15 +112,16 @@ class Harness:
         length = int.from_bytes(self._read(4), "big")
         return json.loads(self._read(length))
 
-    def _read(self, count: int) -> bytes:
-        parts = []
-        while count:
-            part = os.read(self.channel, min(count, 1 << 16))
-            if not part:
+    def _read(self, count: int) -> bytearray:
+        """One copy of it only: it may be most of what the limit of memory leaves."""
+        data = bytearray(count)
+        left = memoryview(data)
+        while left:
+            got = os.readv(self.channel, [left])
+            if not got:
                 raise ReachedParent
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
+            left = left[got:]
+        return data
 
     def _send(self, message: dict[str, Any]) -> None:
         frame = memoryview(wire.dumps(message))
@@ -128,8 +146,11 @@ class Harness:
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
         inside = plain.Inside(sys.modules.get("numpy"), self._entry)
-        arguments = [wire.decode(tree, inside) for tree in request["args"]]
-        keywords = {name: wire.decode(tree, inside) for name, tree in request["kwargs"].items()}
+        args, kwargs = request.pop("args"), request.pop("kwargs")
+        arguments = [wire.decode(tree, inside) for tree in args]
+        keywords = {name: wire.decode(tree, inside) for name, tree in kwargs.items()}
+        before = {**dict(enumerate(args)), **kwargs} if request.get("watch") else {}
+        del args, kwargs  # the trees may be large, and are let go of
         answer: dict[str, Any] = {}
         try:
             value = self._entry(request["entry"])(*arguments, **keywords)
@@ -138,12 +159,8 @@ class Harness:
             except wire.Unencodable as failure:
                 answer["odd"] = str(failure)
         except Exception as failure:  # noqa: BLE001 - whatever the program raises is the answer
-            answer["raised"] = describe(failure)
-        if request.get("watch"):
-            answer |= _changed(
-                {**dict(enumerate(arguments)), **keywords}, {**dict(enumerate(request["args"])), **request["kwargs"]}
-            )
-        return answer
+            answer |= _claim(failure)
+        return answer | _changed({**dict(enumerate(arguments)), **keywords}, before) if before else answer
 
     def _entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
@@ -153,14 +170,12 @@ class Harness:
         return found
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
-        os.write(0, request["stdin"].encode("utf-8", "surrogateescape"))
-        os.lseek(0, 0, os.SEEK_SET)
         sys.argv = ["program.py"]
         code = 0
         try:
             self._load({**request, "name": "__main__"})
         except SystemExit as leaving:
-            code = leaving.code if type(leaving.code) is int else 0 if leaving.code is None else 1
+            code = _exit_status(leaving)
         except BaseException as failure:  # noqa: BLE001 - reported as an interpreter would: a text and exit status 1
             code = 1
             kind, text = describe(failure)
@@ -176,6 +191,7 @@ class Harness:
         space = self.module.__dict__
         space["__name__"] = "tests"
         sys.modules["tests"] = self.module
+        seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
         for name in request["entries"]:
             space[name] = self._stub(name, request["n"])
@@ -184,28 +200,29 @@ class Harness:
         return self._run_tests(request)
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:
+        seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), self.module.__dict__)
         return self._run_tests(request)
 
     def _run_tests(self, request: dict[str, Any]) -> dict[str, Any]:
         self._send({"n": request["n"], "ready": True})
         for index, test in enumerate(request["tests"]):
-            failed = None
+            failed, self.spoiled, self.tests = None, "", f"{request['setup']}\n{test}"
             try:
                 exec(compile(test, "<tests>", "exec", dont_inherit=True), self.module.__dict__)
             except ReachedParent:
                 raise
             except BaseException as failure:  # noqa: BLE001 - a test that exits has not passed
                 failed = ": ".join(describe(failure))
-            self._send({"n": request["n"], "test": index, "failed": failed})
+            self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
         return {"done": True}
 
     def _stub(self, name: str, nonce: str) -> Callable[..., Any]:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             try:
                 call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
-            except wire.TooLarge:
-                raise
+            except wire.TooLarge as failure:
+                raise self._spoil(str(failure)) from failure
             except wire.Unencodable as failure:
                 self._send({"n": nonce, "unfit": f"{name}: {failure}"})
                 raise
@@ -213,14 +230,29 @@ class Harness:
             answer = self._receive()
             inside = plain.Inside(sys.modules.get("numpy"))
             given = {**dict(enumerate(arguments)), **keywords}
-            for place, tree in answer.get("changed", ()):
-                plain.update(given.get(place), wire.decode(tree, inside))
-            if "value" in answer:
-                return wire.decode(answer["value"], inside)
-            raise _remote(answer["raised"])
+            try:
+                for place, tree in answer.get("changed", ()):
+                    plain.update(given.get(place), wire.decode(tree, inside))
+                if "value" in answer:
+                    return wire.decode(answer["value"], inside)
+            except Exception as failure:  # whatever a hostile value brings about
+                raise self._spoil(f"The result can't be taken: {failure}") from failure
+            if "odd" in answer:
+                raise self._spoil(answer["odd"])
+            raise crossing.rebuild(answer["exception"], self.tests)
 
         stub.__name__ = name
         return stub
+
+    def _spoil(self, reason: str) -> crossing.RemoteError:
+        """The test has failed, also when it takes the exception for the one that it expects."""
+        self.spoiled = reason
+        return crossing.RemoteError(reason)
+
+
+def _claim(failure: BaseException) -> dict[str, Any]:
+    """An exception, for a reader and for the tests."""
+    return {"raised": describe(failure), "exception": crossing.describe(failure)}
 
 
 def _changed(values: dict[int | str, Any], before: dict[int | str, Any]) -> dict[str, Any]:
@@ -250,12 +282,3 @@ def rehearse() -> None:
         ours.shutdown(socket.SHUT_WR)
         Harness(theirs.fileno()).serve()
     del sys.modules["solution"], linecache.cache["<program>"]
-
-
-def _remote(raised: list[str]) -> Exception:
-    """The exception that the program claims to have raised; only builtin ones that a test may expect."""
-    kind = getattr(builtins, raised[0], None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not AssertionError:
-        with contextlib.suppress(TypeError):
-            return kind(raised[1])
-    return RemoteError(": ".join(raised))

@@ -18,8 +18,10 @@ class Limits:
         the kernel's share included, is limited to memory + scratch and a margin.
     scratch: bytes of files in /tmp, the one writable place.  files: number of files there.
     output: bytes of standard output and of standard error, each; a run that writes more is ended.
+    input: bytes of standard input; a problem that has more is refused with ValueError. So is one with a call whose arguments
+        take more than memory / 32 in the encoding of `wire`: a program could not take them in.
     result: bytes of all claimed outputs of a run together, in the encoding of `wire`.
-    threads: threads at a time, the first included.  processes: always 1, since no program may start another.
+    threads: threads at a time, the first included: a program may start 32. No program may start another process.
     open_files: file descriptors at a time.
     """
 
@@ -29,8 +31,9 @@ class Limits:
     scratch: int = 16 * MIB
     files: int = 256
     output: int = MIB
+    input: int = 256 * MIB
     result: int = 4 * MIB
-    threads: int = 32
+    threads: int = 33
     open_files: int = 64
 
     def __post_init__(self) -> None:

@@ -9,6 +9,17 @@ from typing import Any
 
 from . import wire
 
+_MAX_TEXT = 1000
+# What a terminal or a log could take for more than text: controls, surrogates, marks that turn the direction of writing.
+_NO_TEXT = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
+
+
+def clean(text: str) -> str:
+    """A text that a program has a say in, for people: at most 1000 characters, no lone surrogates, no control
+    characters but tab and line feed."""
+    text = text[:_MAX_TEXT].translate(_NO_TEXT)
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
 
 class Status(StrEnum):
     """How a run ended. Only `error` says nothing about the program: it is trouble on our side."""
@@ -37,13 +48,17 @@ class Result:
 
     passed: the claimed output equals the expected one by type and value (calls), or the assertions held (suites).
     claimed: the tree of the claimed output (see `wire`), None where there is none; `value` decodes it.
-    reason: why it did not pass; "" otherwise.
+    reason: why it did not pass, as `clean` leaves it; "" otherwise.
     """
 
     passed: bool
     reason: str = ""
     claimed: Any = None
     returned: bool = False
+
+    def __post_init__(self) -> None:
+        if self.reason:
+            object.__setattr__(self, "reason", clean(self.reason))
 
     @property
     def value(self) -> Any:
@@ -58,7 +73,7 @@ class Result:
 class Outcome:
     """The result of one run.
 
-    results: one per call or test, in their order; those that were not reached have not passed.
+    results: one per call or test, in their order; those that were not reached have not passed.  reason: as in a result.
     stdout, stderr: what the program wrote, up to the limit; never a ground for passing a function.
     seconds, cpu_s: wall-clock and processor time.  peak_memory: bytes of resident memory.
     exit_code: of a script; None for functions and for a script that did not end.
@@ -77,6 +92,10 @@ class Outcome:
     exit_code: int | None = None
     weak: bool = False
     layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.reason:
+            object.__setattr__(self, "reason", clean(self.reason))
 
     @property
     def passed(self) -> bool:

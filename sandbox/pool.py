@@ -7,14 +7,15 @@ import logging
 import os
 import queue
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import session
-from .channel import Broken
+from . import selfcheck, session
+from .channel import SPAWN_S, Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
 from .session import Policy
@@ -227,15 +228,19 @@ class SandboxPool:
         return await asyncio.get_running_loop().run_in_executor(threads, lambda: function(*args, **kwargs))
 
     def missing_layers(self) -> dict[str, str]:
-        """Layers that are not active here, each with the reason. Starts a sandbox to see."""
+        """Layers that are not active here, each with the reason. Starts a sandbox to see.
+
+        Raises SandboxUnavailable where no sandbox starts, or a harmless program fails in it.
+        """
         found: dict[str, str] = {}
 
         def look(worker: Worker, limits: Limits) -> Outcome:
             child = worker.take(limits)
-            child.begin(limits, 0.0)
-            found.update(child.missing)
-            worker.reap(child)
-            child.close()
+            with contextlib.closing(child):
+                child.begin(limits, time.monotonic() + SPAWN_S)
+                found.update(child.missing)
+                selfcheck.check(child, worker.modules, rooted="root" not in child.missing)
+                worker.reap(child)
             return Outcome(Status.COMPLETED)
 
         outcome = self._run(None, look, probe=True)

@@ -1,7 +1,8 @@
 """`policy="restricted"`: a small language inside Python, for tasks of small pure functions.
 
 It is a policy about what a program may say, not the boundary that holds it: the program runs behind the same isolation
-as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins that it then sees.
+as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins that it then sees. A
+module is a list of its public names; none leads to another module, to code, frames or namespaces, or evaluates text.
 
 Not in the language: names and attributes that begin with an underscore, `exec`, `eval`, `compile`, `open`, `input`,
 `globals`, `vars`, `str.format` (it reads attributes), assignments such as `items[i] += 1` to an element (write
@@ -11,6 +12,7 @@ Not in the language: names and attributes that begin with an underscore, `exec`,
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import operator
 import types
@@ -18,13 +20,15 @@ from typing import Any
 
 from RestrictedPython import compile_restricted_exec, limited_builtins, safe_builtins
 from RestrictedPython.Eval import default_guarded_getitem, default_guarded_getiter
-from RestrictedPython.Guards import guarded_iter_unpack_sequence, guarded_unpack_sequence, safer_getattr
+from RestrictedPython.Guards import guarded_iter_unpack_sequence, guarded_unpack_sequence
+from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
 IMPORTABLE = frozenset(
     [
         "bisect",
         "cmath",
         "collections",
+        "collections.abc",
         "copy",
         "datetime",
         "decimal",
@@ -39,6 +43,19 @@ IMPORTABLE = frozenset(
         "statistics",
         "string",
         "typing",
+    ]
+)
+# Public names that read attributes by their names, evaluate annotations, or open files.
+_LEFT_OUT = frozenset(
+    [
+        ("functools", "singledispatch"),
+        ("functools", "singledispatchmethod"),
+        ("functools", "update_wrapper"),
+        ("hashlib", "file_digest"),
+        ("string", "Formatter"),
+        ("typing", "ForwardRef"),
+        ("typing", "evaluate_forward_ref"),
+        ("typing", "get_type_hints"),
     ]
 )
 _BUILTINS = [
@@ -65,11 +82,48 @@ class _Printer:
         print(*values, **options)
 
 
+def _wraps(wrapped: Any) -> Any:
+    """functools.wraps without the choice of what is copied: that reads and writes attributes by their names."""
+    return lambda wrapper: functools.update_wrapper(wrapper, wrapped)
+
+
+@functools.cache
+def importable(name: str) -> types.ModuleType:
+    """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules themselves."""
+    real = importlib.import_module(name)
+    made = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
+    for public in getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]:
+        found = getattr(real, public)
+        if not isinstance(found, types.ModuleType) and (name, public) not in _LEFT_OUT:
+            vars(made)[public] = found
+    if name == "functools":
+        vars(made)["wraps"] = _wraps
+    if name == "collections":
+        vars(made)["abc"] = importable("collections.abc")
+    return made
+
+
 def _importer(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
-    if name.partition(".")[0] not in IMPORTABLE:
+    if name not in IMPORTABLE:
         raise ImportError(f"The restricted policy has no module {name}; it has {', '.join(sorted(IMPORTABLE))}.")
-    found = importlib.import_module(name)
-    return found if wanted else importlib.import_module(name.partition(".")[0])
+    return importable(name if wanted else name.partition(".")[0])
+
+
+def _is_own(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and code.co_filename == "<program>"
+
+
+def _attribute(target: Any, name: str, *default: Any) -> Any:
+    """getattr for names without an underscore in front, that lead neither into frames and code nor to `str.format`."""
+    if type(name) is not str:
+        raise TypeError("The name of an attribute is a str.")
+    if name.startswith("_") or name in INSPECT_ATTRIBUTES:
+        raise AttributeError(f"The restricted policy has no attribute {name}.")
+    found = getattr(target, name, *default)
+    if name in ("format", "format_map") and callable(found) and not _is_own(found):
+        raise NotImplementedError("The restricted policy has no str.format, which reads attributes; write an f-string.")
+    return found
 
 
 def _in_place(symbol: str, target: Any, value: Any) -> Any:
@@ -86,15 +140,15 @@ def _writable(target: Any) -> Any:
 
 
 def _type(value: Any, *more: Any) -> type:
-    if more:
-        raise TypeError("The restricted policy has type(value) only.")
+    if more or isinstance(value, type):
+        raise TypeError("The restricted policy has type(value) only, for a value that is no type.")
     return type(value)
 
 
 def _has(value: Any, name: str) -> bool:
     try:
-        safer_getattr(value, name)
-    except (AttributeError, NotImplementedError, TypeError):
+        _attribute(value, name)
+    except (AttributeError, NotImplementedError):
         return False
     return True
 
@@ -113,13 +167,13 @@ def prepare(source: str) -> tuple[types.CodeType, dict[str, Any]]:
             "__import__": _importer,
             "type": _type,
             "hasattr": _has,
-            "getattr": safer_getattr,
+            "getattr": _attribute,
             "range": range,
             "list": list,
             "tuple": tuple,
         },
         "__metaclass__": type,
-        "_getattr_": safer_getattr,
+        "_getattr_": _attribute,
         "_getitem_": default_guarded_getitem,
         "_getiter_": default_guarded_getiter,
         "_iter_unpack_sequence_": guarded_iter_unpack_sequence,

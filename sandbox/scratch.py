@@ -1,17 +1,29 @@
 """Scratch folders: a small memory file system in a mount namespace, ready before the process that will use it.
 
 Making one and taking it down costs more than all the rest of a short run, and most programs never touch theirs. So the
-zygote keeps it for the next process, but only one that is as it was: empty, with no inode or block in use, and a root
-folder whose change time, which no program can set, is the one it was handed over with. Any other is thrown away.
+zygote keeps it for a later process, but only one that is as it was: empty, with no inode or block in use, and a root
+folder whose change time, which no program can set, is the one it was handed over with. Any other is made anew.
+
+What a program does must not show to a later one, not even whether it used its scratch. So there are always SLOTS of each
+kind, handed out in turn; one that was used is taken down before the next is made in its slot, which then gets the device
+number that has become free. The folder's times are set at each hand-over, nothing notes when it is read, and a nameless file,
+the one way to move the counter of inodes without a change to the folder, is no system call that a program can make.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import kernel
+
+SLOTS = 4
+_KINDS = 8  # sizes for which there are slots
 
 
 @dataclass
@@ -30,6 +42,7 @@ class Scratch:
 
     def hand_over(self, user: int) -> None:
         """Make a user its owner."""
+        os.utime(self.folder, (0, 0))
         os.chown(self.folder, user, user)
         self.handed_over = self._state()
 
@@ -59,28 +72,35 @@ class Scratches:
         self.own_namespaces = own_namespaces
         self.rules = rules
         self.base = self._current()
-        self.idle: list[Scratch] = []
+        self.idle: dict[tuple[int, int], deque[Scratch]] = {}  # by size and number of files, the next one first
 
     def take(self, size: int, files: int, user: int) -> Scratch:
-        found = next((scratch for scratch in self.idle if (scratch.size, scratch.files) == (size, files)), None)
-        if found is None:
-            found = self._make(size, files)
-        else:
-            self.idle.remove(found)
+        """The next one of a kind. More than SLOTS at a time get some of their own."""
+        if (size, files) not in self.idle:
+            if len(self.idle) >= _KINDS:
+                for scratch in self.idle.pop(next(iter(self.idle))):
+                    scratch.close()
+            self.idle[size, files] = deque(self._make(size, files) for _ in range(SLOTS))
+        waiting = self.idle[size, files]
+        found = waiting.popleft() if waiting else self._make(size, files)
         found.hand_over(user)
         return found
 
     def give_back(self, scratch: Scratch) -> None:
         """After the death of the process that had it."""
-        if scratch.untouched() and len(self.idle) < 4:
-            self.idle.append(scratch)
+        waiting = self.idle.get((scratch.size, scratch.files))
+        if waiting is None or len(waiting) >= SLOTS:
+            scratch.close()
+        elif scratch.untouched():
+            waiting.append(scratch)
         else:
             scratch.close()
+            waiting.append(self._make(scratch.size, scratch.files))
 
     def _make(self, size: int, files: int) -> Scratch:
         kernel.unshare(kernel.CLONE_NEWNS)
         try:
-            flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+            flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | kernel.MS_NOATIME
             kernel.mount("scratch", self.path, "tmpfs", flags, f"size={size},nr_inodes={files + 1},mode=0700")
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             return Scratch(size, files, self._current(), folder, self.rules(self.path))
@@ -89,3 +109,24 @@ class Scratches:
 
     def _current(self) -> int:
         return os.open("mnt", os.O_RDONLY, dir_fd=self.own_namespaces)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder on the machine's file system, as far as that can be, after the death of those who wrote to it.
+
+    A program can nest folders deeper than any recursion or path may go, so what is in a folder is first moved to the top.
+    """
+    names = map(f"{folder}/{secrets.token_hex(16)}-{{}}".format, itertools.count())
+    with contextlib.suppress(OSError):
+        while entries := list(os.scandir(folder)):
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                os.chmod(entry.path, 0o700)
+                for inner in list(os.scandir(entry.path)):
+                    if inner.is_dir(follow_symlinks=False):
+                        os.chmod(inner.path, 0o700)
+                    os.rename(inner.path, next(names))
+                os.rmdir(entry.path)
+        os.rmdir(folder)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from . import plain, wire
+from . import given, plain, wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
@@ -154,22 +154,23 @@ def run_calls(
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
+    requests = [given.call_request(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
     with _closing(child):
         _begin(child, worker, run)
         with _judged(run):
             if _load(child, run, source, policy):
-                for call in calls:
-                    run.results.append(_one_call(child, entry, call, tolerance, compare))
+                for call, request in zip(calls, requests, strict=True):
+                    run.results.append(_one_call(child, request, call, tolerance, compare))
                     if stop_early and not run.results[-1].passed:
                         break
                 _nothing_more(child)
         return _finish(worker, child, run)
 
 
-def _one_call(child: Child, entry: str, call: Call, tolerance: float | None, compare: Compare) -> Result:
-    result = _ask(child, entry, call.args, call.kwargs)
+def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None, compare: Compare) -> Result:
+    result = _ask(child, request)
     if not result.returned or call.expected is ...:
         return result
     if wire.same(wire.encode(call.expected), result.claimed, tolerance, compare):
@@ -177,10 +178,9 @@ def _one_call(child: Child, entry: str, call: Call, tolerance: float | None, com
     return replace(result, passed=False, reason=f"It returned {_shown(result.claimed)}.")
 
 
-def _ask(child: Child, entry: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Result:
+def _ask(child: Child, request: bytes) -> Result:
     """What a call gave: passed when it returned a value, which nobody has looked at yet."""
-    keywords = {name: wire.encode(value) for name, value in kwargs.items()}
-    answer = child.ask(op="call", entry=entry, args=[wire.encode(value) for value in args], kwargs=keywords)
+    answer = child.receive(child.send_body(request))
     if raised := _raised(answer):
         return Result(False, f"It raised {raised}")
     if type(odd := answer.get("odd")) is str:
@@ -210,15 +210,17 @@ def run_script(
     worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
 ) -> Outcome:
     """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
+    data = given.stdin_bytes(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
     with _closing(child):
+        child.fill_stdin(data)
         _begin(child, worker, run)
         with _judged(run):
-            answer = child.ask(op="script", source=source, stdin=stdin, policy="isolated")
+            answer = child.ask(op="script", source=source, policy="isolated")
             code = answer.get("exit")
-            if type(code) is not int:
-                raise Forged("A script's exit status is not a number.")
+            if type(code) is not int or not 0 <= code <= 255:
+                raise Forged("A script's exit status is no number from 0 to 255.")
             run.exit_code = code
         with _judged(run):
             if run.status is Status.COMPLETED:
@@ -249,8 +251,9 @@ def run_assertions(
 
     As where a test is executed, its first assertion that fails ends it, and the next test goes on.
     """
+    asked = [(each, given.call_request(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
+    tests = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].test)]
     child = worker.take(limits)
-    tests = [list(group) for _, group in groupby(assertions, key=lambda assertion: assertion.test)]
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
     with _closing(child):
         _begin(child, worker, run)
@@ -262,9 +265,9 @@ def run_assertions(
         return _finish(worker, child, run)
 
 
-def _one_test(child: Child, assertions: Sequence[Assertion]) -> Result:
-    for assertion in assertions:
-        result = _ask(child, assertion.entry, assertion.args, assertion.kwargs)
+def _one_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
+    for assertion, request in asked:
+        result = _ask(child, request)
         if not result.returned:
             return replace(result, reason=f"{assertion.entry}: {result.reason}")
         try:
@@ -301,9 +304,8 @@ def run_suite(
         tester.begin(replace(limits, result=_TESTER_BYTES), run.deadline)
         with _judged(run):
             if _load(child, run, source, policy):
-                used = _conduct(
-                    child, tester, run, {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
-                )
+                suite = {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
+                used = _conduct(child, tester, run, {**suite, "seed": given.seed(setup, tests)})
                 _nothing_more(child)
                 if not used and run.status is Status.COMPLETED:
                     run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")
@@ -363,9 +365,9 @@ def _relayed(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of the program, checked and rebuilt, for the suite."""
     relayed: dict[str, Any] = {"changed": _changed(answer)} if "changed" in answer else {}
     if _raised(answer):
-        return {**relayed, "raised": answer["raised"]}
+        return {**relayed, "exception": _claimed_exception(answer)}
     if type(odd := answer.get("odd")) is str:
-        return {**relayed, "raised": ["RemoteError", odd]}
+        return {**relayed, "odd": odd[:_MAX_TEXT]}
     return {**relayed, "value": _claimed(answer)}
 
 
@@ -379,6 +381,18 @@ def _changed(answer: dict[str, Any]) -> list[list[Any]]:
     return [[place, _claimed({"value": tree})] for place, tree in changed]
 
 
+def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the tests get of an exception: see `crossing.describe`."""
+    claimed = answer.get("exception")
+    if type(claimed) is not dict or set(claimed) != {"name", "base", "text", "args"}:
+        raise Forged("An exception is not in the form that the harness writes.")
+    if not all(type(claimed[part]) is str for part in ("name", "base", "text")) or type(claimed["args"]) is not list:
+        raise Forged("An exception is not in the form that the harness writes.")
+    for argument in claimed["args"]:
+        _claimed({"value": argument})
+    return claimed
+
+
 def run_weak(
     worker: Worker, source: str, tests: Sequence[str], limits: Limits, *, setup: str = "", policy: Policy = "isolated"
 ) -> Outcome:
@@ -389,7 +403,7 @@ def run_weak(
         _begin(child, worker, run)
         with _judged(run):
             if _load(child, run, source, policy):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests))
+                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=given.seed(setup, tests))
                 message = child.receive(nonce)
                 if raised := _raised(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")

@@ -32,7 +32,10 @@ _BOOT = (
     "import sys, types; sandbox = types.ModuleType('sandbox'); sandbox.__path__ = [sys.argv[1]]; "
     "sys.modules['sandbox'] = sandbox; from sandbox import zygote; zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
 )
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
 _zygote_numbers = itertools.count(secrets.randbelow(1 << 10))
 _forking = threading.Lock()
 
@@ -54,6 +57,15 @@ class Usage:
     out_of_memory: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A spawn whose answer has not been read. stdin: descriptor by which to fill the child's standard input."""
+
+    limits: Limits
+    group: cgroup.Group | str
+    stdin: int
+
+
 class Worker:
     """One zygote. Used by one thread at a time; the pool sees to that."""
 
@@ -64,7 +76,7 @@ class Worker:
         self.missing: dict[str, str] = {}
         self.groups = cgroup.Groups()
         self._interpreter = 0  # bytes of memory that a child starts with
-        self._asked: list[tuple[Limits, cgroup.Group | str]] = []  # of spawns whose answer has not been read
+        self._asked: list[_Asked] = []
         self._spare: list[tuple[Limits, Child]] = []
 
     def start(self) -> None:
@@ -92,7 +104,7 @@ class Worker:
             self.close()
             raise Broken(f"The sandbox's process could not be started: {failure}") from failure
         self.control = ours
-        search, paths = _locate((*self.modules, "RestrictedPython")), _folders(self.modules)
+        search, paths = _locate((*self.modules, "RestrictedPython")), find_folders(self.modules)
         first = _FIRST_USER + (next(_zygote_numbers) % (1 << 11)) * _USERS_EACH
         config = {"modules": self.modules, "search": search, "paths": paths, "first_user": first}
         try:
@@ -108,13 +120,20 @@ class Worker:
 
     def prepare(self, limits: Limits, count: int = 1) -> None:
         """Ask for children ahead of time, without waiting."""
-        have = sum(asked.prepared == limits.prepared for asked, _ in [*self._asked, *self._spare])
+        have = sum(each.limits.prepared == limits.prepared for each in self._asked)
+        have += sum(asked.prepared == limits.prepared for asked, _ in self._spare)
         for _ in range(count - have):
             if self.control is None:
                 self.start()
             group = self.groups.take(limits, self._interpreter)
-            self._send({"op": "spawn", "limits": limits.prepared}, () if isinstance(group, str) else group.doors)
-            self._asked.append((limits, group))
+            stdin = os.memfd_create("stdin")
+            self._asked.append(_Asked(limits, group, stdin))
+            theirs = os.open(f"/proc/self/fd/{stdin}", os.O_RDWR)  # with an offset of its own
+            try:
+                doors = () if isinstance(group, str) else group.doors
+                self._send({"op": "spawn", "limits": limits.prepared}, (theirs, *doors))
+            finally:
+                os.close(theirs)
 
     def take(self, limits: Limits) -> Child:
         """A child locked down to `limits`. Raises Broken."""
@@ -139,7 +158,8 @@ class Worker:
 
     def discard_other(self, limits: Limits) -> None:
         """Reap the children that were prepared for other limits than these."""
-        if all(asked.prepared == limits.prepared for asked, _ in [*self._asked, *self._spare]):
+        others = [each.limits for each in self._asked] + [asked for asked, _ in self._spare]
+        if all(asked.prepared == limits.prepared for asked in others):
             return
         self._read_spawned()
         keep, others = [], []
@@ -153,8 +173,8 @@ class Worker:
     def _read_spawned(self) -> None:
         while self._asked:
             message, descriptors = self._receive()
-            limits, group = self._asked.pop(0)
-            self._spare.append((limits, Child(json.loads(message)["id"], descriptors, group)))
+            asked = self._asked.pop(0)
+            self._spare.append((asked.limits, Child(json.loads(message)["id"], descriptors, asked.group, asked.stdin)))
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         assert self.control is not None
@@ -177,6 +197,8 @@ class Worker:
         """Kill the zygote with everything in it, and close every descriptor. May be called again."""
         for _, child in self._spare:
             child.close()
+        for asked in self._asked:
+            os.close(asked.stdin)
         self._spare, self._asked = [], []
         if self.control is not None:
             with contextlib.suppress(OSError):
@@ -206,7 +228,7 @@ def _locate(modules: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _folders(modules: tuple[str, ...]) -> list[str]:
+def find_folders(modules: tuple[str, ...]) -> list[str]:
     """What has to be readable for the modules: their folders, and those of the shared libraries packed with them."""
     found = []
     for name in modules:

@@ -5,7 +5,7 @@ becomes two processes. The *launcher* waits for the end of either the parent or 
 zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library
 once, enters a read-only tree, and answers requests on a control socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}}, perhaps with descriptors: the doors of a control group (see cgroup.py)
+    {"op": "spawn", "limits": {...}} with descriptors: standard input, perhaps the doors of a control group (cgroup.py)
                                        ->  {"id": n} with three descriptors: channel, standard output, standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
     {"op": "end"}                      ->  the process ends
@@ -20,17 +20,17 @@ import gc
 import importlib
 import json
 import os
-import random
 import resource
 import select
 import signal
+import site
 import socket
 import sys
 import time
 from typing import Any
 
 from . import cgroupfs, child, harness, kernel, seccomp, tree
-from .scratch import Scratch, Scratches
+from .scratch import Scratch, Scratches, remove
 
 PRELOADED = [
     "abc", "array", "bisect", "calendar", "cmath", "codecs", "collections", "contextlib", "copy", "dataclasses",
@@ -42,7 +42,6 @@ _ISOLATED = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | ker
 USER = 1000
 _MANY = 4096
 _ORPHANED = 3
-_SEED = 0  # of the program's `random`, so that the same program gives the same result each time
 
 
 def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> None:
@@ -95,10 +94,8 @@ def _shared_folder() -> str:
 
 def _remove(folder: str) -> None:
     """The processes that write there die with the zygote, but not in the same moment."""
-    import shutil
-
     for _ in range(100):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
         if not os.path.exists(folder):
             return
         time.sleep(0.02)
@@ -141,7 +138,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
         except OSError as failure:
             missing["root"] = str(failure)
     try:
-        program = seccomp.build()
+        program = seccomp.build(rooted="root" not in missing)
     except OSError as failure:
         program, missing["seccomp"] = b"", str(failure)
     kernel.drop_bounding_set()
@@ -160,7 +157,9 @@ def _environment() -> None:
     os.umask(0o077)
     os.environ.clear()
     os.environ.update(HOME=tree.SCRATCH, TMPDIR=tree.SCRATCH, LANG="C.UTF-8")
-    random.seed(_SEED)
+    harness.seed_generators(0)  # the same program gives the same result each time
+    for add in (site.setquit, site.setcopyright, site.sethelper):  # exit, quit, copyright, credits, license, help
+        add()
     while os.open("/dev/null", os.O_RDONLY) <= child.RULES:  # see child._descriptors
         pass
 
@@ -220,18 +219,19 @@ class Zygote:
     def serve(self) -> None:
         """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
         while True:
-            message, doors, _, _ = socket.recv_fds(self.control, 65536, 2)
+            message, given, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:
                 return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"], doors)
+                self._spawn(message, request["limits"], *given)
             elif request["op"] == "end":
                 os._exit(0)
             else:
                 self.control.send(json.dumps(self._reap(request["id"])).encode())
+                self._clean(self.used.pop(request["id"]))  # nobody has to wait for it
 
-    def _spawn(self, message: bytes, limits: dict[str, Any], doors: list[int]) -> None:
+    def _spawn(self, message: bytes, limits: dict[str, Any], stdin: int, *doors: int) -> None:
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe()
         errors, errors_end = os.pipe()
@@ -256,12 +256,12 @@ class Zygote:
             kernel.unshare(kernel.CLONE_NEWPID)
         process = kernel.fork()
         if process == 0:
-            child.run(lockdown, path, namespace, user, rules, doors, (theirs.fileno(), output_end, errors_end))
+            child.run(lockdown, path, namespace, user, rules, doors, (stdin, output_end, errors_end, theirs.fileno()))
         self.used[process] = scratch
         socket.send_fds(self.control, [b'{"id": %d}' % process], [ours.fileno(), output, errors])
         ours.close()
         theirs.close()
-        for descriptor in (output, output_end, errors, errors_end, *doors):
+        for descriptor in (stdin, output, output_end, errors, errors_end, *doors):
             os.close(descriptor)
         if isinstance(scratch, str) and rules is not None:
             os.close(rules)
@@ -292,11 +292,10 @@ class Zygote:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         _, status, usage = os.wait4(process, 0)
-        scratch = self.used.pop(process)
-        if isinstance(scratch, str):
-            import shutil
+        return {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_memory": usage.ru_maxrss * 1024}
 
-            shutil.rmtree(scratch, ignore_errors=True)
+    def _clean(self, scratch: Scratch | str) -> None:
+        if isinstance(scratch, str):
+            remove(scratch)
         elif self.scratches is not None:
             self.scratches.give_back(scratch)
-        return {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_memory": usage.ru_maxrss * 1024}

@@ -26,6 +26,7 @@ class Canaries:
         self.folder = tempfile.TemporaryDirectory()
         self.file = Path(self.folder.name) / "canary"
         self.file.write_text("sings")
+        self.state = self._state()
         self.bystander = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
@@ -46,10 +47,16 @@ class Canaries:
             source = source.replace(f"CANARY_{name}", str(value))
         return source
 
+    def _state(self) -> tuple[int, int]:
+        now = self.file.stat()
+        return now.st_mode, now.st_mtime_ns
+
     def harmed(self) -> str:
         """What happened to them; "" for nothing."""
         if self.file.read_text() != "sings":
             return "the file was written"
+        if self._state() != self.state:
+            return "the file's rights or times were changed"
         if self.bystander.poll() is not None:
             return "the bystander died"
         for name, receive in (

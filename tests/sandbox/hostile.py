@@ -157,6 +157,34 @@ ESCAPES = [
         os.mkdir('/tmp/m')
         assert libc.mount(b'c', b'/tmp/m', b'cgroup2', 0, b'') == 0 or libc.mount(b'c', b'/tmp/m', b'cgroup', 0, b'pids') == 0"""),
     escape("make a namespace of control groups", "assert libc.unshare(0x02000000) == 0"),
+    escape("lock a library file", "import fcntl; fcntl.flock(open(os.__file__), fcntl.LOCK_EX | fcntl.LOCK_NB)"),
+    escape("lock a library file for readers", "import fcntl; fcntl.flock(open(os.__file__), fcntl.LOCK_SH)"),
+    escape("lock a device", "import fcntl; fcntl.flock(open('/dev/null', 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"),
+    escape("lock a library file by its open description", "import fcntl; fcntl.fcntl(open(os.__file__), 37, struct.pack('hhqqi', 0, 0, 0, 9, 0))"),
+    escape("ask who has locked a library file", "import fcntl; fcntl.fcntl(open(os.__file__), fcntl.F_GETLK, struct.pack('hhqqi', 1, 0, 0, 9, 0))"),
+    escape("take a lease on a library file", "import fcntl; fcntl.fcntl(open(os.__file__), 1024, 0)"),
+    escape("be told of changes in a library folder", "import fcntl; fcntl.fcntl(os.open(os.path.dirname(os.__file__), 0), 1026, 1)"),
+    escape("watch a library file", "fd = sys_(294, 0); sys_(254, fd, os.__file__.encode(), 1)"),
+    escape("watch a library file by fanotify", "sys_(300, 0, 0)"),
+    escape("set an attribute of a library file", "os.setxattr(os.__file__, 'user.x', b'1')"),
+    escape("set an attribute of the scratch", "os.setxattr('/tmp', 'user.x', b'1')"),
+    escape("set the times of a file that is not its own", "os.utime('CANARY_FILE', (1, 1)); raise OSError('the canary shows')"),
+    escape("change the rights to a file that is not its own", "os.chmod('CANARY_FILE', 0o777); raise OSError('the canary shows')"),
+    escape("cut off a file that is not its own", "os.truncate('CANARY_FILE', 0)"),
+    escape("ask which pages of a library file are in memory", """
+        import mmap
+        m = mmap.mmap(os.open(os.__file__, 0), 4096, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED)
+        buffer = (ctypes.c_char * 4096).from_buffer_copy(m)
+        sys_(27, ctypes.addressof(buffer) & ~4095, 4096, ctypes.create_string_buffer(8))"""),
+    escape("make a file without a name", "os.open('/tmp', os.O_TMPFILE | os.O_RDWR)"),
+    escape("ask when its scratch was made", "sys_(332, -100, b'/tmp', 0, 0xfff, ctypes.create_string_buffer(256))"),
+    escape("map a library file to write", """
+        import mmap
+        mmap.mmap(os.open(os.__file__, os.O_RDWR), 4096)"""),
+    escape("find a mark of the program before it", """
+        if os.path.exists('/tmp/mark') or 'MARK' in os.environ or hasattr(sys, 'mark'): return
+        open('/tmp/mark', 'w'); os.environ['MARK'] = '1'; sys.mark = 1
+        raise OSError('none')"""),
     escape("raise its priority", "os.setpriority(os.PRIO_PROCESS, 0, -5)"),
 ]  # fmt: skip
 
@@ -251,6 +279,9 @@ EXHAUSTIONS = [
         threading.Thread(target=time.sleep, args=(60,)).start()
         atexit.register(time.sleep, 60)
         time.sleep(60)"""),
+    exhaust("nest folders without end", "import os\ndef f():\n    while True: os.mkdir('d'); os.chdir('d')"),
+    exhaust("raise a text of 200 MB", "def f(): raise ValueError('x' * (200 << 20))"),
+    exhaust("grow its standard input", "import os\ndef f():\n    while True: os.write(0, bytes(1 << 20))"),
     exhaust("hash many equal keys", "def f(): return {k * (2 ** 61 - 1): 0 for k in range(1, 10 ** 5)}"),
 ]  # fmt: skip
 

@@ -52,6 +52,41 @@ def f(n):
     [t.start() for t in threads]; [t.join() for t in threads]
     return sorted(found)
 """, ((8,), list(range(8)))),
+    function("as many threads as are allowed, each at work", """
+import threading
+def f(n):
+    gate, found = threading.Barrier(n), []
+    def depth(k): return 0 if k == 0 else 1 + depth(k - 1)
+    def work(i):
+        gate.wait()
+        found.append(len("".join(str(k) * 10 for k in range(20_000))) + depth(900) + i)
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(n)]
+    [t.start() for t in threads]; [t.join() for t in threads]
+    return len(found)
+""", ((8,), 8), ((32,), 32)),
+    function("a pool of 32 threads", """
+from concurrent.futures import ThreadPoolExecutor
+def f(n):
+    with ThreadPoolExecutor(32) as pool:
+        return sum(pool.map(lambda x: sum(range(x)), range(n)))
+""", ((2000,), sum(sum(range(x)) for x in range(2000)))),
+    function("a database in a file, and locks on files of its own", """
+import fcntl, sqlite3, shelve
+def f(n):
+    with sqlite3.connect('base.db') as db:
+        db.execute('create table t (a)'); db.executemany('insert into t values (?)', [(i,) for i in range(n)])
+    with open('mine', 'w') as file:
+        fcntl.lockf(file, fcntl.LOCK_EX); file.write('x'); fcntl.lockf(file, fcntl.LOCK_UN)
+    with sqlite3.connect('base.db') as again: return again.execute('select sum(a) from t').fetchone()[0]
+""", ((10,), 45)),
+    function("temporary files of every kind", """
+import tempfile
+def f(text):
+    with tempfile.TemporaryFile('w+') as a, tempfile.NamedTemporaryFile('w+') as b, tempfile.SpooledTemporaryFile(4, 'w+') as c:
+        for file in (a, b, c): file.write(text); file.seek(0)
+        return a.read() + b.read() + c.read()
+""", (("hello",), "hellohellohello")),
+    function("an argument of 8 MB", "def f(x): return len(x), x[-1]", (([10**6 + i for i in range(800_000)],), (800_000, 10**6 + 799_999))),
     function("a thread pool", """
 from concurrent.futures import ThreadPoolExecutor
 def f(n):
@@ -201,6 +236,12 @@ SCRIPTS = [
     Script("fast output at exit", "import sys, io, atexit\no = io.StringIO(); atexit.register(lambda: sys.__stdout__.write(o.getvalue()))\nsys.stdout = o\nprint(7)", "", "7"),
     Script("sys.exit", "import sys\nprint(1)\nsys.exit()", "", "1"),
     Script("os._exit after a flush", "import os, sys\nprint(1)\nsys.stdout.flush()\nos._exit(0)", "", "1"),
+    Script("exit", "print(1)\nexit()\nprint(2)", "", "1"),
+    Script("quit with 0 in a function", "def main():\n    print(int(input()))\n    quit(0)\nmain()\nprint(2)", "1", "1"),
+    Script("exit in a loop that catches Exception", "while True:\n    try: print(input())\n    except Exception: exit()", "1\n2\n", "1\n2"),
+    Script("raise SystemExit", "print(1)\nraise SystemExit", "", "1"),
+    Script("sys.exit(None) in a function", "import sys\ndef f(): sys.exit(None)\nprint(1)\nf()", "", "1"),
+    Script("input over the scratch's size", "import sys\nprint(sum(len(line) for line in sys.stdin))", ("x" * 63 + "\n") * 400_000, str(64 * 400_000)),
     Script("a main function in a thread", "import threading\ndef main(): print(int(input()) * 2)\nt = threading.Thread(target=main); t.start()", "21", "42"),
     Script("white space at line ends", "print('1 2 ')\nprint()\n", "", "1 2\n"),
     Script("large input", "import sys\nprint(sum(map(int, sys.stdin.read().split())))", "1 " * 200_000, "200000"),

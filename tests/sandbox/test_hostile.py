@@ -38,6 +38,9 @@ def test_the_judge_itself_can_find_a_breach(pool, canaries):
     canaries.file.write_text("harmed")
     assert canaries.harmed() == "the file was written"
     canaries.file.write_text("sings")
+    assert canaries.harmed() == "the file's rights or times were changed"
+    canaries.state = canaries._state()
+    assert canaries.harmed() == ""
 
 
 def run_as_nobody(every: int) -> subprocess.CompletedProcess[str]:

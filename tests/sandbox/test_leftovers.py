@@ -128,6 +128,55 @@ def test_without_namespaces_hostile_programs_are_held():
     assert temporary() == files
 
 
+def test_without_namespaces_folders_nested_beyond_any_recursion_are_the_programs_fault_and_are_removed():
+    files = temporary()
+    script = (
+        "from palaestra.sandbox import *\n"
+        'source = \'import os\\ndef f(n):\\n    for _ in range(n):\\n        os.mkdir("d"); open("x", "w").close()\\n\'\n'
+        'source += \'        os.chdir("d"); os.chmod(".", 0o300)\\n    while True: pass\'\n'
+        "with SandboxPool(1, Limits(wall_s=2)) as pool:\n"
+        "    print([pool.run_tests(source, 'f', [Call((5000,))]).status.value for _ in range(2)])\n"
+    )
+    done = degraded(script)
+    assert done.stdout == "['timeout', 'timeout']\n", done.stderr
+    assert temporary() == files
+
+
+# Root with all its users, as in a container that refuses namespaces. The numbers are written by the parent, who may.
+ROOT_WITHOUT = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+ready, go = os.pipe(), os.pipe()
+process = os.fork()
+if process == 0:
+    assert libc.unshare(0x10000000) == 0, os.strerror(ctypes.get_errno())
+    os.write(ready[1], b"x"); os.read(go[0], 1)
+    for kind in ("user", "mnt", "net", "pid", "ipc", "uts"):
+        open(f"/proc/sys/user/max_{kind}_namespaces", "w").write("0")
+    os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+if os.read(ready[0], 1):
+    for kind in ("uid", "gid"):
+        open(f"/proc/{process}/{kind}_map", "w").write("0 0 4294967295")
+    os.write(go[1], b"x")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
+def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_mend():
+    script = (
+        "from palaestra.sandbox import *\nwith SandboxPool(1) as pool:\n"
+        "    try: print(pool.run_tests('import colorsys, csv\\ndef f(): return 1', 'f', [Call(expected=1)]).passed)\n"
+        "    except SandboxUnavailable as refused: print(refused)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", ROOT_WITHOUT, script], capture_output=True, text=True, timeout=60, cwd="/")
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("this root can make no user namespace")
+    closed = [folder for folder in Path(os.__file__).parents if folder.stat().st_mode & 0o1 == 0]
+    assert done.returncode == 0, done.stderr
+    assert f"chmod o+x {closed[-1]}" in done.stdout if closed else done.stdout == "True\n"
+
+
 def test_without_namespaces_a_killed_parent_leaves_no_file_and_no_process():
     files = temporary()
     script = f"""

@@ -146,6 +146,26 @@ def test_without_a_required_layer_nothing_is_run(monkeypatch):
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
+def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_mend(tmp_path, monkeypatch):
+    package = tmp_path / "closed_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    package.chmod(0o700)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with SandboxPool(1, modules=("closed_package",)) as pool, pytest.raises(SandboxUnavailable) as refused:
+        pool.run_tests(DOUBLE, "f", [Call((1,))])
+    assert f"chmod o+x {package}" in str(refused.value)
+    package.chmod(0o755)
+    with SandboxPool(1, modules=("closed_package",)) as pool:
+        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
+
+
+def test_limits_too_small_for_an_import_are_no_reason_to_refuse():
+    with SandboxPool(1, Limits(memory=2**20, threads=1, open_files=16)) as pool:
+        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
+
+
 def test_layers_are_plain_data_with_a_mend_for_each_missing_one():
     found = layers()
     assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup"]
@@ -165,7 +185,8 @@ def test_system_call_numbers_are_those_of_the_kernel_headers(machine):
         if len(words) >= 3 and words[0] == "#define" and words[2].isdigit():
             known[words[1].removeprefix("__NR_").removeprefix("__NR3264_").removeprefix("3264_")] = int(words[2])
     column = ["x86_64", "aarch64"].index(machine)
-    tables = {**seccomp.ALLOWED, **seccomp.THREAD, **{n: v[0] for n, v in (seccomp.CHECKED | seccomp.REFUSED_WITH).items()}}
+    checked = {n: v[0] for n, v in (seccomp.CHECKED | seccomp.OPEN | seccomp.REFUSED_WITH).items()}
+    tables = {**seccomp.ALLOWED, **seccomp.THREAD, **seccomp.CONTROL, **checked}
     wrong = {
         name: (numbers[column], known[name])
         for name, numbers in tables.items()

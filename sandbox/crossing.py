@@ -1,0 +1,97 @@
+"""How an exception of the program crosses into the tests, which run in another process.
+
+It is raised there as the builtin exception that it is, or derives from, with its name, text and plain arguments: a test that
+expects a ValueError gets one, and what no `except Exception` takes in Python, none takes here. A program must not steer the
+tests by it, though. Two kinds are raised as a RemoteError unless the test names them where it expects them: those that end
+a loop (`map(f, xs)` would take a StopIteration of `f` for the end of its input), and AssertionError.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+from typing import Any
+
+from . import wire
+
+_MAX_TEXT = 500
+_BUILTIN = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+_ENDS_LOOPS = (StopIteration, StopAsyncIteration)
+_ONLY_NAMED = (*_ENDS_LOOPS, AssertionError)
+_OWN_LOOP = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
+
+
+class RemoteError(Exception):
+    """What came from the program is no exception or value that the tests can be given as it is."""
+
+
+def describe(failure: BaseException) -> dict[str, Any]:
+    """The claim about an exception, whose own methods are not to be trusted.
+
+    name: of its class.  base: the builtin exception that it is or derives from.  text: what str() gives, shortened.
+    args: trees of its arguments, where all are small plain values.
+    """
+    claim: dict[str, Any] = {"name": "Exception", "base": "Exception", "text": "", "args": []}
+    with contextlib.suppress(BaseException):  # whatever a hostile class does
+        claim["base"] = next(kind.__name__ for kind in type.mro(type(failure)) if _BUILTIN.get(kind.__name__) is kind)
+        claim["name"] = str(type.__dict__["__name__"].__get__(type(failure)))[:100]
+    with contextlib.suppress(BaseException):
+        claim["text"] = str.__getitem__(str(failure), slice(_MAX_TEXT))
+        claim["args"] = [wire.encode(argument) for argument in failure.args if _is_small(argument)]
+        if len(claim["args"]) != len(failure.args):
+            claim["args"] = [claim["text"]]
+    return claim
+
+
+def _is_small(argument: object) -> bool:
+    if type(argument) is str:
+        return len(argument) <= _MAX_TEXT
+    if type(argument) is int:
+        return argument.bit_length() <= 64
+    return argument is None or type(argument) in (bool, float)
+
+
+def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
+    """The exception for the tests, whose source is `tests`."""
+    name, base, text = claim["name"], claim["base"], claim["text"]
+    kind = _BUILTIN.get(base, Exception)
+    if issubclass(kind, _ONLY_NAMED) and not _expected(kind.__name__, tests):
+        return RemoteError(f"{name}: {text}")
+    arguments = [wire.decode(argument) for argument in claim["args"]]
+    if name == base:
+        with contextlib.suppress(Exception):
+            made = kind(*arguments)
+            if str(made) == text and type(made) is kind:
+                return made
+    if issubclass(kind, BaseExceptionGroup):
+        arguments = [text, [RemoteError(text)]]
+    members = {"__init__": lambda *_: None, "__str__": lambda _: text}
+    for ancestor in kind.__mro__:
+        with contextlib.suppress(TypeError, ValueError):
+            own = type(name if name.isidentifier() else base, (ancestor,), members)
+            made = ancestor.__new__(own, *arguments)
+            assert isinstance(made, BaseException)
+            return made
+    raise AssertionError("BaseException takes any arguments.")
+
+
+def _expected(name: str, tests: str) -> bool:
+    """Whether a test expects an exception: hands its class to a call (`assertRaises`), or handles it.
+
+    To handle what ends loops, around a loop or a `next` of its own, is to wait for the end of that.
+    """
+    for node in ast.walk(ast.parse(tests)):
+        if isinstance(node, ast.Call) and any(_names(name, argument) for argument in node.args):
+            return True
+        if isinstance(node, ast.Try) and any(handler.type and _names(name, handler.type) for handler in node.handlers):
+            within = [inner for statement in node.body for inner in ast.walk(statement)]
+            own = any(isinstance(inner, _OWN_LOOP) or _names("next", inner) for inner in within)
+            if name == "AssertionError" or not own:
+                return True
+    return False
+
+
+def _names(name: str, node: ast.AST) -> bool:
+    nodes = node.elts if isinstance(node, ast.Tuple) else [node]
+    return any(isinstance(each, ast.Name) and each.id == name for each in nodes)

@@ -1,0 +1,46 @@
+"""What programs and tests are given, checked before any program runs: what can't be given is the problem's fault."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from . import wire
+from .channel import body
+from .limits import MIB, Limits
+from .outcome import Call
+
+_MEMORY_PER_ARGUMENT = 32  # what an argument takes in the program for each byte of its encoding, at most
+
+
+def call_request(entry: str, call: Call, limits: Limits) -> bytes:
+    """A call in the encoding. Raises ValueError for one that no program could be given."""
+    try:
+        keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
+        request = body(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
+    except wire.Unencodable as failure:
+        raise ValueError(f"An argument can't be given to a program: {failure}") from failure
+    if len(request) > limits.memory // _MEMORY_PER_ARGUMENT:
+        raise ValueError(
+            f"The arguments of a call take {len(request)} bytes in the encoding, too many for programs with "
+            f"{limits.memory // MIB} MiB of memory. Raise the limit memory to {_MEMORY_PER_ARGUMENT} times that."
+        )
+    return request
+
+
+def stdin_bytes(text: str, limits: Limits) -> bytes:
+    """Standard input. Raises ValueError for text that can't be encoded or is too long."""
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as failure:
+        raise ValueError(f"The standard input is no text that UTF-8 can carry: {failure}. Mend the problem.") from failure
+    if len(data) > limits.input:
+        raise ValueError(f"The standard input has {len(data)} bytes, over the limit input of {limits.input}. Raise it.")
+    return data
+
+
+def seed(setup: str, tests: Sequence[str]) -> int:
+    """Of the tests' random numbers: the same for every program, and known to none, since it never sees the tests."""
+    text = json.dumps([setup, *tests])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
