@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from .extract import MARKED, Source, extract
+from .extract import MARKED, Source, extract, lenient
 from .regexes import compiled
 from .rubric import Check, Criterion
 from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
@@ -65,7 +65,8 @@ def answer_criterion(
     render: Callable[[Any], str] = lambda reference: f"<answer>{reference}</answer>",
 ) -> Criterion:
     """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide."""
-    return Criterion(name, _extract_then(judge, sources), weight, render=render, instruction=HINTS.get(sources[0], ""))
+    check, lenient_check = _extract_then(judge, sources), _extract_then(judge, lenient(sources))
+    return Criterion(name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check)
 
 
 TAG_HINT = "Give your final answer as <answer>...</answer>."

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .extract import MAX_CHARS, Extraction, after_thinking
+from .quotations import MAX_BLOCKS, Block, fenced_blocks
 from .regexes import compiled
 from .rubric import Criterion
 from .types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
@@ -30,8 +31,8 @@ if TYPE_CHECKING:  # the sandbox is imported with the first program, so that ver
 
 Blocks = Literal["last", "named", "plain"]
 HINT = "Give your program in one ```python block."
-_FENCE = r" {0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)"
-_LANGUAGES = {"", "python", "py", "python3", "python3.11"}
+_LANGUAGE = r"[{.\s]*([a-z0-9+#_.-]*)"  # the first word beside a fence: `python title="f.py"`, `{python}`, `{.python}`
+_PYTHON = r"i?python(?:[23](?:\.[0-9]+)?)?|py[23]?"
 # Where a base model that continues a function has gone past its end (Chen et al. 2021, section 2.1).
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
@@ -39,17 +40,23 @@ _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
-    policy: `last`: the last closed Python block (a fence at the start of a line; quoted blocks and blocks in other
-    languages do not count); `named`: the last such block that defines `entry_point`; `plain`: as `named`, but a text
-    without any fence is the program itself. Only what follows the last `</think>` counts.
+    policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
+    `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
+
+    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that says so, or,
+    where none says so, one that names no language: what follows a program without a name is its output. A block that
+    is never closed hides no closed one before it.
     """
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
     tail = after_thinking(text)
     if tail is None:
         return Extraction(None, no_answer("The think block never ends."))
-    blocks = _blocks(tail)
-    if blocks is None:
+    fences = fenced_blocks(tail)
+    if len(fences.closed) == MAX_BLOCKS:
+        return Extraction(None, malformed(reason=f"There are {MAX_BLOCKS:,} code blocks or more."))
+    blocks = _python_blocks(fences.closed)
+    if not blocks and fences.open:
         return Extraction(None, malformed(reason="A code block is never closed."))
     if policy == "plain" and not blocks and "```" not in tail:
         return Extraction(tail) if tail.strip() else Extraction(None, no_answer("The completion is empty."))
@@ -64,23 +71,18 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
     return Extraction(blocks[-1], count=len(blocks))
 
 
-def _blocks(text: str) -> list[str] | None:
-    """Contents of the closed Python blocks; None when one is never closed."""
-    found: list[str] = []
-    fenced = compiled(_FENCE)
-    fence, language, lines = "", "", []
-    for line in text.split("\n"):
-        match = fenced.fullmatch(line.rstrip())
-        if not fence:
-            if match:
-                fence, language, lines = match[1], match[2].strip().lower(), []
-        elif match and not match[2] and match[1][0] == fence[0] and len(match[1]) >= len(fence):
-            if language in _LANGUAGES:
-                found.append("\n".join(lines) + "\n")
-            fence = ""
-        else:
-            lines.append(line)
-    return None if fence else found
+def _python_blocks(closed: list[Block]) -> list[str]:
+    """What the blocks hold that are Python by name, or those without a language where none is."""
+    languages = [_language(block.info) for block in closed]
+    named = [block.content for block, language in zip(closed, languages, strict=True) if language == "python"]
+    return named or [block.content for block, language in zip(closed, languages, strict=True) if not language]
+
+
+def _language(info: str) -> str:
+    """The language that an opening fence names: "python" in any of its spellings, another word, or ""."""
+    word = compiled(_LANGUAGE).match(info)
+    name = word[1] if word is not None else ""
+    return "python" if compiled(_PYTHON).fullmatch(name) else name or info
 
 
 def defines(source: str, name: str) -> bool:
