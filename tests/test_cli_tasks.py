@@ -100,7 +100,8 @@ from palaestra.verifiers.types import correct, wrong
 def check(completion, problem):
     if "raise" in completion.text:
         raise ValueError("\\ud800 \\x1b[31m " + completion.text)
-    return correct(completion.text) if completion.text == problem.reference else wrong(completion.text, "not " + problem.reference)
+    same = completion.text == problem.reference
+    return correct(completion.text) if same else wrong(completion.text, "not " + problem.reference)
 
 @task("hostile", rubric=Rubric(Criterion("echo", check, render=str)))
 def hostile(rng, level):

@@ -11,7 +11,7 @@ from .regexes import compiled
 from .types import Verdict, malformed
 
 _TAG = r"(?i)<(/?)answer>"
-_TAG_WORD = r"(?i)[ \t]*tags?\b"  # "the <answer> tag" speaks of the tag
+_TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"  # "the <answer> tag" speaks of the tag
 _HASH = r"####[ \t]*([^\n]*)"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 _BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"

@@ -185,8 +185,15 @@ class Pool:
             self._server.wait()
         ours, its = socket.socketpair()
         command = [sys.executable, "-c", _SERVER, self.target, str(self.memory_mb), str(its.fileno()), json.dumps(sys.path)]
-        self._server = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        its.close()
+        try:
+            with its:
+                self._server = subprocess.Popen(
+                    command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                )
+        except OSError:
+            ours.close()
+            self._control = self._server = None
+            raise
         self._control = ours
 
     def _kill(self, worker: _Worker) -> None:

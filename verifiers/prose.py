@@ -26,7 +26,7 @@ _BOLD = r"\*\*([^*\n]{1,200})\*\*"
 _CONCLUDES = (
     r"(?i)(?:^|(?<=[.!?\n。]))\s*[*_]*(?:so|thus|therefore|hence|finally|in conclusion|consequently|∴|因此|所以)\b[,:，]?\s*"
 )
-_END = r"\n|[.!?。](?=\s|\*|$)|[.](?=\$|\\\))|\s(?:I hope|because|since)\b|。"
+_END = r"\n|[.!?。](?=\s|\*|$)|[.](?=\$|\\\))|,?\s(?:I hope|because|since|which|where)\b|。"
 _EQUATION = r"[A-Za-z](?:_\w|_\{\w{1,9}\})?\s*=\s*([^=<>]+)"
 _QUANTITY = r"[-−+]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?"
 _CLOSING = ' .!*$)\\]`"”。'

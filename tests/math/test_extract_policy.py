@@ -152,6 +152,8 @@ PROSE = [
     ("Therefore, x = 42.", "42"),
     ("Thus, Anna has 42 apples.", "42"),
     ("The answer is 3.14.", "3.14"),
+    ("The answer is 42, which is 6*7.", "42"),
+    ("The answer is B because A is odd.", "B"),
     (r"The answer is $\frac{1}{2}$.", r"\frac{1}{2}"),
     ("The answer is 41. No, the answer is 42.", "42"),
     (r"The answer is 41, or rather \boxed{42}", "42"),
