@@ -104,7 +104,7 @@ def _fold(text: str) -> str:
 def _find(source: Source, text: str) -> list[Mark] | Verdict:
     match source:
         case "tag":
-            return find_tags(text) if "answer>" in text.lower() else []
+            return find_tags(text)
         case "boxed":
             return find_boxes(text) if "\\boxed" in text or "\\fbox" in text else []
         case "hash":
@@ -119,7 +119,7 @@ def _find(source: Source, text: str) -> list[Mark] | Verdict:
 def _single(found: list[Mark], source: Source, text: str) -> Extraction:
     if source == "last_number":
         return Extraction(found[-1].content)
-    marks = [mark for mark in found if not is_mention(mark.content)] or found[-1:]
+    marks = [mark for mark in found if not is_mention(mark.content)] or found[-1:] if len(found) > 1 else found
     count = len(marks)
     marks = [mark for mark in marks if not mark.quoted] or marks
     ends = [mark.start for mark in marks[1:]] + [len(text)]

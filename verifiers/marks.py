@@ -50,7 +50,10 @@ def is_placeholder(content: str) -> bool:
 
 def is_mention(content: str) -> bool:
     """Whether a mark speaks of the form: a placeholder, `<answer> and </answer>`, `<answer> tag ... </answer>`."""
-    return is_placeholder(content) or _bare(content) in _CONNECTIVES or compiled(_TAG_WORD).match(content) is not None
+    bare = _bare(content)
+    if bare is not None and (not bare or bare in _PLACEHOLDERS or bare in _CONNECTIVES):
+        return True
+    return compiled(_TAG_WORD).match(content) is not None
 
 
 def _bare(content: str) -> str | None:
@@ -58,9 +61,11 @@ def _bare(content: str) -> str | None:
     bare = content.strip(_DOTS)
     if len(bare) > MAX_MENTION:
         return None
-    for dots in ("\\ldots", "\\cdots", "\\dots"):
-        bare = bare.replace(dots, "")
-    return bare.strip(_DOTS).lower()
+    if "dots" in bare:
+        for dots in ("\\ldots", "\\cdots", "\\dots"):
+            bare = bare.replace(dots, "")
+        bare = bare.strip(_DOTS)
+    return bare.lower()
 
 
 def find_tags(text: str) -> list[Mark] | Verdict:

@@ -12,6 +12,7 @@ from itertools import islice
 from .regexes import compiled
 
 WITHIN = 400  # characters after a mark in which a retraction is about it
+SHORTEST = 4  # characters of a retraction
 MAX_CLAUSES = 5  # of a sentence that are looked at
 
 _SENTENCE = r"(?:[^.!?;\n]|\.(?=\d))+[.!?;\n]*"
@@ -25,19 +26,26 @@ _IT = (
     r" (?:answer|result|value|calculation|computation|solution))"
 )
 _WRONG = r"(?:wrong|incorrect|false|mistaken|invalid|not (?:right|correct|true|valid|the answer)|(?:a mistake|an error)\b)"
+_ABOUT_ELSE = r"(?! (?:that|to|for)\b)"  # "it is not true that 43 works"
 _IS = r"(?:'s| (?:is|was|must be|seems|looks|has to be))"
+_DOUBTS = (
+    r"\bi(?: do not|'m not| don't) (?:think|believe|sure) (?:that )?(?:this|that|it|my answer)(?:'s| is| was) (?:right|correct)"
+)
 _ALWAYS = (
-    r"\b(?:scratch|strike|ignore|disregard|forget|discard) (?:that|this|it\b|the above|(?:my|the) (?:\w+ )?answer|what i)"
+    rf"{_DOUBTS}"
+    r"|\b(?:scratch|strike|ignore|disregard|forget|discard) (?:that|this|it\b|the above|(?:my|the) (?:\w+ )?answer|what i)"
     r"|\bnever ?mind\b(?! the)|\bi (?:take (?:that|it|this|my answer) back|take back|retract|withdraw)\b"
     r"|\bi(?:'ve| have)? (?:made|see|found|spotted|notice|noticed)(?: that i made)? (?:a|an|my|another)"
     r"(?: [a-z]+){0,2} (?:mistake|error)\b"
     r"|\bmy (?:mistake|bad)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bi'm (?:wrong|mistaken)\b|\bi got (?:that|it|this) wrong\b"
     r"|\bi mis(?:calculated|read|counted|computed|wrote|stated|typed|spoke|took|understood)\b|\boops\b"
+    r"|\bi(?:'ve| have)? changed? my mind\b"
+    r"|\bthere(?:'s| is| was) an? (?:[a-z]+ )?(?:mistake|error) in (?:the above|my|that|this)\b"
     r"|\blet me (?:correct|fix) (?:that|this|it|myself|my)\b|\bi (?:need|have) to correct (?:that|this|it|myself|my)\b"
 )
 _OPENING = (  # counts only where a sentence begins with it
     rf"(?:correction\b(?= ?[:,—–-])|{_LEAD}{_IT}(?:{_IS}(?: [a-z]+ly| all| still| just)* {_WRONG}"
-    r"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right|correct|true|valid|the answer))"
+    rf"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right|correct|true|valid|the answer)){_ABOUT_ELSE}"
     rf"|{_LEAD}not (?:correct|right)\b)"
 )
 _DENIAL = (
@@ -63,6 +71,13 @@ _AFFIRMS = (
     r"|(?:it|that|this|the answer|my answer) (?:stands|holds|checks out)|confirmed)\b"
 )
 _NAMED_RIGHT = r"\b(?:right|correct|indeed|still|the answer is|it is|it's|that's|stands|holds|fine|good)\b"
+# One of these stands in every retraction that the patterns know: most texts have none, and are done with.
+_SIGNS = (
+    "wrong", "mis", "error", "correct", "invalid", "false", "not ", "n't", "cannot", "scratch", "strike", "ignore", "disregard",
+    "forget", "discard", "never", "take", "retract", "withdraw", "bad", "oops", "fix", "no", "actually", "sorry", "rather",
+    "i mean", "wait", "mind",
+)  # fmt: skip
+_PREDICATES = ("is ", "was ", "isn't ", "wasn't ", "can't be ", "cannot be ", "must be ")
 _BREAK = r"[,:—–][\s—–]*|\s-+\s+"
 _NUMBER = r"\d+(?:[.,]\d+)*"
 
@@ -70,17 +85,19 @@ _NUMBER = r"\d+(?:[.,]\d+)*"
 def is_retracted(text: str, start: int, until: int, answer: str) -> bool:
     """Whether text[start:until], what follows the mark with this answer up to the next mark, takes it back."""
     window = text[start : min(until, start + WITHIN)].lower().replace("’", "'")
+    if len(window) < SHORTEST or not any(sign in window for sign in _SIGNS):
+        return False
     own = answer.strip().lower()
     retracted = False
     for match in compiled(_SENTENCE).finditer(window):
-        sentence = match[0].strip(" \t\r\n*_.,:;$)")
+        sentence = match[0].strip(" \t\r\n*_.,:;$)~")
+        if (match.start() == 0 and sentence.startswith(_PREDICATES)) or sentence.startswith(own + " "):
+            sentence = f"it {sentence.removeprefix(own).lstrip()}"  # the answer itself is what this is about
         asks = match[0].rstrip().endswith("?")
         if not sentence or asks:
             continue
-        if _affirms(sentence, own):
-            retracted = False
-        elif _retracts(sentence, own):
-            retracted = True
+        if retracted or _retracts(sentence, own):
+            retracted = not _affirms(sentence, own)
     return retracted
 
 
@@ -103,7 +120,7 @@ def _retracts(sentence: str, own: str) -> bool:
 
 
 def _affirms(sentence: str, own: str) -> bool:
-    if compiled(_OPENING).match(sentence):
+    if compiled(_OPENING).match(sentence) or compiled(_DOUBTS).search(sentence):
         return False
     if _names_other(sentence, own) and own not in sentence:
         return False

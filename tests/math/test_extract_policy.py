@@ -93,6 +93,9 @@ CHECKS = [  # that confirm, or say nothing
     "No other solutions exist.",
     "Let me recompute. 6*7=42.",
     "A common mistake is to forget the carry.",
+    "It is not true that 43 works.",
+    "If we had used 41 that would be wrong.",
+    "42 is the answer, and 41 is wrong.",
 ]
 RETRACTIONS = [
     "Scratch that.",
@@ -114,6 +117,10 @@ RETRACTIONS = [
     "I miscounted the apples.",
     "That is wrong. 41 is correct.",
     "Let me correct that: it is 41",
+    "There is an error in my reasoning.",
+    "I don't think this is right.",
+    "I changed my mind.",
+    "42 is incorrect, it should be 41.",
 ]
 
 
@@ -129,6 +136,9 @@ def test_checking_an_answer_keeps_it_and_taking_it_back_does_not(mark, between):
 
 def test_a_retraction_is_about_the_mark_before_it():
     assert extract(r"\boxed{42}" + " and so on" * 60 + ". Scratch that.").answer == "42"
+    assert extract(r"$\boxed{42}$ is wrong, 41 is right.").answer is None
+    assert extract("<answer>42</answer> was a mistake").answer is None
+    assert extract(r"\boxed{42} is correct.").answer == "42"
     assert extract(r"\boxed{41}. That's wrong. \boxed{42}. Yes, 42 is right.").answer == "42"
     assert extract(r"\boxed{42}... no wait, that's wrong. Hmm, actually 42 is right. \boxed{42}").answer == "42"
     assert extract(r"\boxed{5} no wait \boxed{6} no wait \boxed{7}").answer == "7"
