@@ -15,7 +15,8 @@ def pattern(
 ) -> Criterion:
     """The whole completion matches a regular expression (the `regex` package's syntax; `.` matches newlines).
 
-    timeout_s: seconds of matching after which the engine itself stops; the completion then does not match.
+    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It counts the CPU
+        seconds of the whole process, other threads' too, so allow a pattern a hundred times what it needs.
     Raises regex.error when the expression is malformed.
     """
     import regex  # slow to import, and only this criterion needs it
@@ -26,7 +27,7 @@ def pattern(
         try:
             matched = compiled.fullmatch(completion.text, timeout=timeout_s)
         except TimeoutError:
-            return malformed(reason=f"Matching the format took over {timeout_s} s.")
+            return malformed(reason=f"Matching the format took over {timeout_s:g} s.")
         return correct() if matched else malformed(reason="The completion does not have the required form.")
 
     return Criterion(name, check, weight, gate)
