@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from palaestra.sandbox import ALLOW_WEAK, SandboxPool, pool
 from palaestra.trainer.cli.main import main
+from palaestra.trainer.terminal import printable
 
 
 def run(capsys, *argv):
@@ -89,6 +90,55 @@ def test_score_by_id_and_by_reference(capsys, tmp_path):
     code, _, err = run(capsys, "score", "addition", str(path), "--out", str(tmp_path / "out.jsonl"))
     assert code == 2
     assert "c.jsonl, line 2" in err
+
+
+HOSTILE_TASK = """
+from palaestra.tasks import Problem, task
+from palaestra.verifiers import Completion, Criterion, Rubric
+from palaestra.verifiers.types import correct, wrong
+
+def check(completion, problem):
+    if "raise" in completion.text:
+        raise ValueError("\\ud800 \\x1b[31m " + completion.text)
+    same = completion.text == problem.reference
+    return correct(completion.text) if same else wrong(completion.text, "not " + problem.reference)
+
+@task("hostile", rubric=Rubric(Criterion("echo", check, render=str)))
+def hostile(rng, level):
+    return Problem(f"Say \\x1b[2J\\u202e {rng.random()}", "\\x1b]0;title\\x07 ok\\r")
+"""
+
+
+def test_no_row_is_lost_to_an_odd_character(tmp_path):
+    """In a process of its own, whose output is UTF-8 alone, as a terminal's."""
+    (tmp_path / "hostile.py").write_text(HOSTILE_TASK)
+    texts = ["a", "raise \ud800", "\udfff\u2028", "raise \x1b[2J", "\x1b]0;title\x07 ok\r", "é"]
+    rows = "".join(json.dumps({"id": n, "reference": texts[4], "completion": text}) + "\n" for n, text in enumerate(texts))
+    (tmp_path / "rows.jsonl").write_text(rows + '{"id":\n')
+    start = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", start, "score", str(tmp_path / "hostile.py"), str(tmp_path / "rows.jsonl")]
+    for out in ([], ["--out", str(tmp_path / "out.jsonl")]):
+        done = subprocess.run([*command, *out], capture_output=True, check=False)
+        assert done.returncode == 2  # for the last line, which is no JSON
+        assert b"Traceback" not in done.stderr
+        written = (tmp_path / "out.jsonl").read_bytes() if out else done.stdout
+        found = [json.loads(line) for line in written.splitlines()]
+        assert [(row["id"], row["passed"], row["abstained"]) for row in found] == [(n, n == 4, False) for n in range(6)]
+        assert not {byte for byte in written + done.stderr if byte < 32} - {10}
+        assert "\ud800" in found[1]["parts"]["echo"]["reason"]
+
+
+def test_what_a_task_says_reaches_the_terminal_without_its_control_characters(capsys, tmp_path):
+    (tmp_path / "hostile.py").write_text(HOSTILE_TASK)
+    code, out, _ = run(capsys, "task", "show", str(tmp_path / "hostile.py"), "--count", "1")
+    assert code == 0
+    assert "Say \\x1b[2J\\u202e" in out
+    assert "solution: \\x1b]0;title\\x07 ok\\r" in out
+    _, _, err = run(capsys, "\x1b[31mtasks")
+    assert "\x1b" not in err
+    _, out, _ = run(capsys, "verify", "1", "\x1b[31m2")
+    assert "\x1b" not in out
+    assert printable("a\tb\nc é \ud800\x9b\u2066") == "a\tb\nc é \\ud800\\x9b\\u2066"
 
 
 def test_a_full_disk_and_an_interrupt(capsys, monkeypatch, tmp_path):

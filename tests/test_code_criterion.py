@@ -11,8 +11,8 @@ from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, code, extract_code
 from palaestra.verifiers.cases import run_cases
 from palaestra.verifiers.code_literal import NoLiteral, literal, parse_literal
-from palaestra.verifiers.fences import is_python
 from palaestra.verifiers.programs import assemble, judge
+from palaestra.verifiers.python_blocks import is_python
 
 RIGHT = "def f(x):\n    return 2 * x\n"
 WRONG = "def f(x):\n    return x\n"
@@ -171,6 +171,24 @@ def test_policies_of_extraction():
     assert extract_code(text, "named", "g").failure is not None
     assert extract_code(RIGHT, "plain", "f").answer == RIGHT
     assert extract_code(RIGHT, "named", "f").failure is not None
+
+
+INDENTED = "".join(f"   {line}\n" for line in block(RIGHT).splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [block(RIGHT, 'python title="f.py"'), block(RIGHT, "{python}"), block(RIGHT, "{.python .numberLines}"), block(RIGHT, "Python"),
+     block(RIGHT, "python:f.py"), block(RIGHT, "python3.12"), INDENTED, "1. The program:\n\n" + INDENTED + "2. Done.",
+     "- The program:\n" + INDENTED.replace("   ", "    ", 2).replace("   ```\n", "    ```\n"), "1. " + INDENTED.lstrip(),
+     block(RIGHT) + "It prints\n" + block("4\n", ""), block(RIGHT) + block("4\n", "output"), block(RIGHT) + "Or\n```python\ndef f(",
+     "````python\n" + RIGHT + "````", "The ```python mark begins it.\n" + block(RIGHT)],
+)  # fmt: skip
+def test_a_program_is_found_as_models_write_it(text):
+    found = extract_code(text).answer
+    assert found is not None
+    assert found.replace("    return", "return").split() == RIGHT.split()
+    compile(found, "<found>", "exec")
 
 
 def test_a_completion_continues_its_prompt():

@@ -254,6 +254,9 @@ class EvalConfig:
     """Tokens after which a completion is cut."""
     max_prompt_tokens: int = 3072
     """Tokens that a prompt may have; a longer one counts as not passed and is reported."""
+    extraction: Literal["strict", "lenient"] = "strict"
+    """Which answers are read: strict as in training, in the task's own form; lenient, for models that were told no form,
+    any mark and then plain prose too ("The answer is 42"). The report names it; compare only like with like."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion."""
     rows: int = 256

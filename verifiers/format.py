@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .extract import extract
+from .marks import find_tags, is_mention
 from .rubric import Criterion
-from .types import Completion, ProblemLike, Verdict, correct, malformed, timeout
+from .types import Completion, ProblemLike, Verdict, correct, malformed
 
-TIMEOUT_S = 0.25
+TIMEOUT_S = 0.2
 
 
 def pattern(
@@ -14,7 +15,8 @@ def pattern(
 ) -> Criterion:
     """The whole completion matches a regular expression (the `regex` package's syntax; `.` matches newlines).
 
-    timeout_s: seconds of matching after which the verdict is `timeout`; the engine itself stops there.
+    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It counts the CPU
+        seconds of the whole process, other threads' too, so allow a pattern a hundred times what it needs.
     Raises regex.error when the expression is malformed.
     """
     import regex  # slow to import, and only this criterion needs it
@@ -25,20 +27,24 @@ def pattern(
         try:
             matched = compiled.fullmatch(completion.text, timeout=timeout_s)
         except TimeoutError:
-            return timeout(reason=f"Matching the format took over {timeout_s} s.")
+            return malformed(reason=f"Matching the format took over {timeout_s:g} s.")
         return correct() if matched else malformed(reason="The completion does not have the required form.")
 
     return Criterion(name, check, weight, gate)
 
 
 def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = False) -> Criterion:
-    """Exactly one `<answer>...</answer>`, not empty, after any think block, with nothing but white space after it."""
+    """Exactly one `<answer>...</answer>`, not empty, after any think block, with nothing but white space after it.
+
+    One inside the think block is a second one; speaking of the tag (`<answer>` in quotes or inline code) is not.
+    """
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
         found = extract(completion.text, ("tag",))
         if found.failure is not None:
             return malformed(reason=found.failure.reason)
-        if found.count > 1 or completion.text.count("<answer>") > 1:
+        tags = find_tags(completion.text)
+        if isinstance(tags, Verdict) or sum(not is_mention(mark.content) for mark in tags) > 1:
             return malformed(reason="There is more than one answer tag.")
         if not completion.text.rstrip().endswith("</answer>"):
             return malformed(reason="Text follows the answer tag.")

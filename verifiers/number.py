@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
-from .extract import MARKED, Source, extract
+from .extract import MARKED, Source, extract, lenient
 from .regexes import compiled
 from .rubric import Check, Criterion
 from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
 
 MAX_DIGITS = 1_000
+_SOME_NUMBER = r"(?a)[-+]?\d[\d,]*(?<!,)(?:\.\d+)?(?:/\d+)?"
 _RATIONAL = r"(?a)([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?"
 
 
@@ -43,7 +45,13 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
             return no_answer(f"{answer[:80]!r} is not a number.")
         return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
-    return answer_criterion(name, equal, weight=weight, sources=sources)
+    return answer_criterion(name, equal, weight=weight, sources=sources, loosen=only_number)
+
+
+def only_number(answer: str) -> str:
+    """The one number in an answer (`$18`, `18 apples`); the answer itself where it holds none or several."""
+    found = list(islice(compiled(_SOME_NUMBER).finditer(answer), 2))
+    return found[0][0] if len(found) == 1 else answer
 
 
 def exact(name: str = "exact", weight: float = 1.0, sources: tuple[Source, ...] = MARKED) -> Criterion:
@@ -63,9 +71,14 @@ def answer_criterion(
     weight: float = 1.0,
     sources: tuple[Source, ...] = MARKED,
     render: Callable[[Any], str] = lambda reference: f"<answer>{reference}</answer>",
+    loosen: Callable[[str], str] = str,
 ) -> Criterion:
-    """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide."""
-    return Criterion(name, _extract_then(judge, sources), weight, render=render, instruction=HINTS.get(sources[0], ""))
+    """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide.
+
+    loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
+    """
+    check, lenient_check = _extract_then(judge, sources), _extract_then(judge, lenient(sources), loosen)
+    return Criterion(name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check)
 
 
 TAG_HINT = "Give your final answer as <answer>...</answer>."
@@ -73,12 +86,14 @@ BOX_HINT = "Put your final answer within \\boxed{}."
 HINTS: dict[Source, str] = {"tag": TAG_HINT, "boxed": BOX_HINT}
 
 
-def _extract_then(judge: Callable[[Any, str], Verdict], sources: tuple[Source, ...]) -> Check:
+def _extract_then(
+    judge: Callable[[Any, str], Verdict], sources: tuple[Source, ...], loosen: Callable[[str], str] = str
+) -> Check:
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
         found = extract(completion.text, sources)
         if found.failure is not None:
             return found.failure
         assert found.answer is not None
-        return judge(problem.reference, found.answer)
+        return judge(problem.reference, loosen(found.answer))
 
     return check

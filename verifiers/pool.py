@@ -23,9 +23,12 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from .types import Unavailable
 
 START_TIMEOUT_S = 60.0
 MAX_REPLY_BYTES = 16 << 20
@@ -35,7 +38,10 @@ _HEADER = struct.Struct("!I")
 @dataclass(frozen=True, slots=True)
 class Reply:
     """ok: `value` is what the target returned. timeout: it was killed at its deadline. error: it raised, ran out of
-    memory or died; `reason` says how. seconds: from the moment that a worker took the request."""
+    memory or died; `reason` says how. seconds: from the moment that a worker took the request.
+
+    What is not ok is the request's doing: a check that sent it has a verdict against the answer, and does not abstain.
+    """
 
     status: Literal["ok", "timeout", "error"]
     value: Any = None
@@ -43,8 +49,8 @@ class Reply:
     seconds: float = 0.0
 
 
-class PoolError(RuntimeError):
-    """The pool is closed, or its server could not be started."""
+class PoolError(Unavailable):
+    """The pool is closed, or its server could not be started: nothing that was asked of it is at fault."""
 
 
 class _Worker:
@@ -68,9 +74,9 @@ class Pool:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._numbers = 0
-        self._pid = 0
         self._closed = False
         atexit.register(self.close)
+        _POOLS.add(self)
 
     def __enter__(self) -> Pool:
         return self
@@ -80,8 +86,6 @@ class Pool:
 
     def call(self, payload: Any, deadline_s: float) -> Reply:
         """Run the target on `payload`. Never raises for what the target does. Raises PoolError when closed."""
-        if self._pid not in (0, os.getpid()):
-            self._after_fork()
         request = json.dumps(payload).encode()
         with self._slots:
             worker = self._take()
@@ -114,13 +118,13 @@ class Pool:
                 return
             self._closed = True
             idle, self._idle = list(self._idle), deque()
-            control, server, owner = self._control, self._server, self._pid
+            control, server = self._control, self._server
             self._control = self._server = None
         for worker in idle:
             worker.channel.close()
         if control is not None:
             control.close()
-        if server is not None and owner == os.getpid():
+        if server is not None:
             try:
                 server.wait(2.0)
             except subprocess.TimeoutExpired:
@@ -128,8 +132,8 @@ class Pool:
                 server.wait()
         atexit.unregister(self.close)
 
-    def _after_fork(self) -> None:
-        """In a forked child the parent's server and sockets are not ours: drop them and start anew."""
+    def after_fork(self) -> None:
+        """In a forked child: the parent's server and sockets are not ours, and its lock may be held for ever. Start anew."""
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.workers)
         for worker in self._idle:
@@ -140,7 +144,6 @@ class Pool:
         if self._server is not None:
             self._server.returncode = 0  # not our child: nothing to wait for
         self._control = self._server = None
-        self._pid = 0
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -153,10 +156,13 @@ class Pool:
     def _spawn(self) -> _Worker:
         """A new worker, forked by the server; the lock is held. Raises PoolError."""
         for fresh in (False, True):
-            if self._control is None or fresh:
-                self._start_server()
+            try:
+                if self._control is None or fresh:
+                    self._start_server()
+                ours, its = socket.socketpair()
+            except OSError as failure:  # no descriptors, no processes, no memory left
+                raise PoolError(f"The worker pool's server for {self.target} could not be started: {failure}.") from failure
             assert self._control is not None
-            ours, its = socket.socketpair()
             self._numbers += 1
             try:
                 socket.send_fds(self._control, [struct.pack("!cI", b"F", self._numbers)], [its.fileno()])
@@ -179,10 +185,16 @@ class Pool:
             self._server.wait()
         ours, its = socket.socketpair()
         command = [sys.executable, "-c", _SERVER, self.target, str(self.memory_mb), str(its.fileno()), json.dumps(sys.path)]
-        self._server = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        its.close()
+        try:
+            with its:
+                self._server = subprocess.Popen(
+                    command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                )
+        except OSError:
+            ours.close()
+            self._control = self._server = None
+            raise
         self._control = ours
-        self._pid = os.getpid()
 
     def _kill(self, worker: _Worker) -> None:
         """The server kills, since it alone knows that the process is still its child."""
@@ -192,6 +204,16 @@ class Pool:
                 with contextlib.suppress(OSError):  # the server is gone, and its workers with it
                     self._control.sendall(struct.pack("!cI", b"K", worker.number))
 
+
+_POOLS: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for pool in list(_POOLS):
+        pool.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 _SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.pool_server import main; main()"
 

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .cases import run_cases
 from .extract import MAX_CHARS, Extraction, after_thinking
-from .fences import Block, Fence, dedent, item_offset, programs_of, read_fence
+from .python_blocks import programs_of
+from .quotations import MAX_BLOCKS, fenced_blocks
 from .regexes import compiled
 from .rubric import Criterion
 from .types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # the sandbox is imported with the first program, so that ver
 Blocks = Literal["last", "named", "plain"]
 Weak = Literal["refuse", "partial", "accept"]
 HINT = "Give your program in one ```python block."
-_BEGINS = frozenset("`~-*+0123456789")  # a fence or an item of a list
 _WEAK_VALUE = {"refuse": 0.0, "partial": 0.5}
 _FORGEABLE = "The tests ran in the program's own process, where it could have forged them."
 # Where a base model that continues a function has gone past its end (Chen et al. 2021, section 2.1).
@@ -46,18 +46,22 @@ _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
-    policy: `last`: the last closed Python block (a fence at the start of a line, or of a line of a list's item; quoted
-    blocks, blocks in other languages and a program's output after it do not count); `named`: the last such block that
-    defines `entry_point`; `plain`: as `named`, but a text without any fence is the program itself. Only what follows the
-    last `</think>` counts.
+    policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
+    `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
+
+    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names Python or no
+    language and is not a program's output (`programs_of`). A block that is never closed hides no closed one before it.
     """
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
     tail = after_thinking(text)
     if tail is None:
         return Extraction(None, no_answer("The think block never ends."))
-    blocks = _blocks(tail)
-    if blocks is None:
+    fences = fenced_blocks(tail)
+    if len(fences.closed) == MAX_BLOCKS:
+        return Extraction(None, malformed(reason=f"There are {MAX_BLOCKS:,} code blocks or more."))
+    blocks = programs_of(fences.closed)
+    if not blocks and fences.open:
         return Extraction(None, malformed(reason="A code block is never closed."))
     if policy == "plain" and not blocks and "```" not in tail:
         return Extraction(tail) if tail.strip() else Extraction(None, no_answer("The completion is empty."))
@@ -70,31 +74,6 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
     if not blocks[-1].strip():
         return Extraction(None, no_answer("The last code block is empty."))
     return Extraction(blocks[-1], count=len(blocks))
-
-
-def _blocks(text: str) -> list[str] | None:
-    """Contents of the closed Python blocks; None when one is never closed."""
-    found: list[Block] = []
-    opened: Fence | None = None
-    lines: list[str] = []
-    inner = 0  # columns before the contents of the list item that we are in
-    for line in text.split("\n"):
-        first = line.lstrip(" \t")[:1]
-        if opened is not None:
-            if first == opened.mark[0] and opened.is_closed_by(line):
-                found.append(Block(opened.info, "\n".join(lines) + "\n"))
-                opened = None
-            else:
-                lines.append(dedent(line, opened.indent))
-        elif first in _BEGINS:
-            offset = 0 if first in ("`", "~") else item_offset(line)
-            inner = offset or inner
-            fence = read_fence(" " * offset + line[offset:])
-            if fence is not None and fence.indent <= inner + 3:
-                opened, lines = fence, []
-        elif first.strip() and inner and len(line) - len(line.lstrip()) < inner:
-            inner = 0
-    return None if opened else programs_of(found)
 
 
 def defines(source: str, name: str) -> bool:

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .types import Completion, ProblemLike, Score, Status, Verdict, error
+from .types import Completion, ProblemLike, Score, Status, Unavailable, Verdict, error, malformed
 
 if TYPE_CHECKING:
     from .reward_models import Learned
+
+JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
+MAX_REASON = 500  # characters of an exception's message
 
 Check = Callable[[Completion, ProblemLike], Verdict]
 
@@ -20,7 +23,7 @@ class Criterion:
     """One verifier in a rubric.
 
     check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in a process
-        that its parent kills at a deadline; it must not raise on any completion.
+        that its parent kills at a deadline; it should not raise on any completion (see `timed` for what happens then).
     weight: share in the reward (any unit: the rubric divides by the sum of weights).
     gate: True for a condition that adds nothing itself but without which the reward is 0.
     render: the shortest completion that carries a given reference answer in the form this criterion reads;
@@ -29,6 +32,8 @@ class Criterion:
     start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers": [...]}), and
         raises an error with a sentence where the criterion can't work on this machine.
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
+    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no form; None
+        where it reads no answer.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Criterion:
     instruction: str = ""
     learned: Learned | None = None
     start: Callable[[], Mapping[str, Any]] | None = None
+    lenient: Check | None = None
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -52,23 +58,19 @@ class Rubric:
 
     reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct it is
     `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
-    A verdict `error` always abstains. A verdict `timeout` abstains too, or counts as wrong with `timeouts="wrong"`
-    (for a task in which the policy itself could profit from being too costly to check).
+    A verdict `error` in any of them abstains. What a completion brings about is never one: a policy would learn to provoke it.
 
     A learned criterion is open until `fill` puts a reward model's finding in; until then the score abstains. A rubric
     whose first criterion is learned verifies nothing: `passed` is always False and means nothing there.
     """
 
-    def __init__(self, correctness: Criterion, *others: Criterion, timeouts: str = "abstain") -> None:
+    def __init__(self, correctness: Criterion, *others: Criterion) -> None:
         self.criteria = (correctness, *others)
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
         if correctness.gate:
             raise ValueError(f"The correctness criterion {correctness.name!r} can't be a gate: it decides `passed`.")
-        if timeouts not in ("abstain", "wrong"):
-            raise ValueError(f"timeouts={timeouts!r} is not known; it is 'abstain' or 'wrong'.")
-        self.timeouts = timeouts
         self._total_weight = sum(criterion.weight for criterion in self.criteria if not criterion.gate)
         if self._total_weight <= 0:
             raise ValueError(f"The weights of the rubric {names} sum to 0; give one criterion a positive weight.")
@@ -125,7 +127,11 @@ class Rubric:
         kept = [criterion for criterion in self.criteria if criterion.learned is None]
         if not kept:
             raise ValueError("Every criterion of the rubric is learned; nothing is left without a reward model.")
-        return Rubric(kept[0], *kept[1:], timeouts=self.timeouts)
+        return Rubric(kept[0], *kept[1:])
+
+    def lenient(self) -> Rubric:
+        """This rubric with answers in plain prose read too. It is for evaluations alone: training would teach to be misread."""
+        return Rubric(*(replace(c, check=c.lenient) if c.lenient is not None else c for c in self.criteria))
 
     def with_learned(self, criterion: Criterion, share: float) -> Rubric:
         """This rubric with a learned criterion that makes up `share` of the reward, in [0, 1].
@@ -138,11 +144,10 @@ class Rubric:
             replace(c, weight=c.weight / self._total_weight * (1 - share), gate=c.gate and share < 1) for c in self.criteria
         ]
         first, *rest = [*others, replace(criterion, weight=share)]
-        return Rubric(first, *rest, timeouts=self.timeouts)
+        return Rubric(first, *rest)
 
     def _judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:
-        undecided = {Status.ERROR} if self.timeouts == "wrong" else {Status.ERROR, Status.TIMEOUT}
-        if any(verdict.status in undecided for verdict in parts.values()):
+        if any(verdict.status is Status.ERROR for verdict in parts.values()):
             return Score(0.0, False, parts, abstained=True, learned=learned)
         passed = parts[self.correctness.name].correct
         if any(criterion.gate and not parts[criterion.name].correct for criterion in self.criteria):
@@ -167,10 +172,59 @@ class Rubric:
 
 
 def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
-    """The criterion's verdict with the time it took; `error` when its check raised."""
+    """The criterion's verdict with the time it took.
+
+    A check that raises is tried on harmless completions for the same problem, three short ones at most: the criterion's
+    own rendering of the reference, or else the reference as plain text and in every mark. When it raises there too, and
+    judges none of them, it or the reference is broken: `error`, which abstains. Otherwise this completion brought the
+    exception about: `malformed`. `Unavailable` is always `error`.
+    """
     start = time.perf_counter()
     try:
-        verdict = criterion.check(completion, problem)
-    except Exception as failure:  # noqa: BLE001 - any bug in a check must abstain and be counted, not end a long run
-        verdict = error(f"The check of {criterion.name} raised {type(failure).__name__}: {failure}")
+        verdict = _checked(criterion, completion, problem)
+    except Unavailable as failure:
+        verdict = error(f"{criterion.name}: {_text(failure)}")
+    except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
+        said = f"The check of {criterion.name} raised {type(failure).__name__}: {_text(failure)}"
+        verdict = error(said) if _fails_on_harmless(criterion, problem) else malformed(reason=f"{said} (on this completion)")
     return replace(verdict, seconds=time.perf_counter() - start)
+
+
+def _checked(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+    verdict = criterion.check(completion, problem)
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"it returned {type(verdict).__name__}, not a Verdict.")
+    return verdict
+
+
+def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
+    """Whether a check raises on a harmless completion, and judges none: one without an answer may not reach the fault."""
+    raised = False
+    try:
+        probes = _harmless(criterion, problem)
+    except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
+        return True
+    for text in probes:
+        try:
+            found = _checked(criterion, Completion(text), problem)
+        except Exception:  # noqa: BLE001 - that it raises is what is asked
+            raised = True
+        else:
+            if found.status in JUDGED:
+                return False
+    return raised
+
+
+def _harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:
+    if criterion.render is not None:
+        return (criterion.render(problem.reference),)
+    plain = str(problem.reference)
+    return plain, f"<answer>{plain}</answer>\n\\boxed{{{plain}}}\n#### {plain}", "<answer>0</answer>\n\\boxed{0}\n#### 0"
+
+
+def _text(failure: BaseException) -> str:
+    """What an exception says, MAX_REASON characters at most; "" where saying it raises in turn."""
+    try:
+        return str(failure)[:MAX_REASON]
+    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
+        return ""

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 
 
 class Status(StrEnum):
-    """What a verifier found. The last two say that it could not find out: such a completion abstains."""
+    """What a verifier found. Only `error` abstains: it says that the infrastructure, the reference or the verifier is broken.
+
+    `timeout` says that the completion made its check too dear; like every other status but the first two it is worth 0.
+    """
 
     CORRECT = "correct"
     PARTIAL = "partial"
@@ -93,6 +96,13 @@ class Completion:
     finish_reason: str = "stop"
 
 
+class Unavailable(RuntimeError):
+    """What a check needs is not there (a pool can't start, a service is down), whatever the completion says.
+
+    A check raises this to abstain; any other exception is looked into (`rubric.timed`).
+    """
+
+
 class ProblemLike(Protocol):
     """The part of a problem that a verifier may read."""
 
@@ -110,7 +120,7 @@ class Score:
 
     reward: what training sees, in [0, 1] (a rubric with a linear learned criterion: from its `least` to its `most`).
     passed: what pass-rates count, the correctness criterion alone.
-    abstained: some verifier could not decide; the completion counts neither as right nor as wrong.
+    abstained: some verifier was broken, whatever the completion; it counts neither as right nor as wrong.
     learned: normalised rewards of reward models (criterion's name -> standard deviations above the mean answer).
     """
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ...verifiers import Score
+from ...verifiers import Completion, Score
 from .errors import UserError
 from .problem import Problem
 from .task import Task
@@ -179,7 +179,8 @@ def garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
         seconds = time.perf_counter() - start
         if seconds > MAX_SECONDS:
             yield f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the answer's length."
-        broken = [f"{name}: {verdict.reason}" for name, verdict in first.parts.items() if verdict.status == "error"]
+        broken = [f"{name}: {part.reason}" for name, part in first.parts.items() if part.status == "error"]
+        broken += _raising(task, text, problem)
         if broken:
             yield f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on any text."
         if first.passed or first.reward >= 1:
@@ -187,6 +188,15 @@ def garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
         second = task.score(text, problem)
         if (first.reward, first.passed) != (second.reward, second.passed):
             yield f"Scoring {text[:40]!r}... twice gives two scores; a verifier must be deterministic."
+
+
+def _raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
+    """The checks that raise. A rubric counts that against the completion, which hides the bug."""
+    for criterion in task.rubric.criteria:
+        try:
+            criterion.check(Completion(text), problem)
+        except Exception as failure:  # noqa: BLE001  somebody else's check: whatever it raises is the finding
+            yield f"{criterion.name}: {type(failure).__name__}: {failure}"
 
 
 def deterministic(task: Task, count: int) -> Iterator[str]:

@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from palaestra.tasks import Problem
+from palaestra.verifiers import Completion, Criterion, Rubric
 from palaestra.verifiers.pool import Pool, PoolError
+from palaestra.verifiers.types import correct
 
 TARGET = "pool_target:work"
 
@@ -127,6 +130,32 @@ def test_workers_end_when_their_parent_is_killed():
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(pid)
+
+
+def test_a_process_that_was_forked_while_a_call_ran_starts_a_pool_of_its_own_and_ends(pool):
+    with pool._lock:  # as another thread may hold it at that moment
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if pool.call(["echo", 5], 5).value == 5 and pool.close() is None else 1)
+    deadline = time.monotonic() + 20
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if ended[0] == 0:
+        os.kill(child, 9)
+    assert ended == (child, 0)
+    assert pool.call(["echo", 6], 5).value == 6
+
+
+def test_a_server_that_cannot_be_started_abstains(monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(24, "Too many open files")
+
+    with Pool(TARGET) as pool:
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        criterion = Criterion("pooled", lambda completion, problem: pool.call([], 1) and correct(), render=str)
+        score = Rubric(criterion).score(Completion("x"), Problem("p", "1"))
+    assert score.abstained
+    assert "Too many open files" in score.parts["pooled"].reason
 
 
 def test_a_target_that_does_not_import_is_a_sentence(capfd):

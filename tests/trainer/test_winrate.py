@@ -55,6 +55,11 @@ def test_the_command_reports_the_learned_reward_and_the_win_rate(tmp_path: Path,
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     assert summary["learned"]["reward_model"]["problems"] == 4
     assert summary["pass_at"]["1"]["value"] == 0
+    assert summary["extraction"] == "strict"
+    assert "lenient" not in capsys.readouterr().out
+    assert main([*flags, "--out", str(tmp_path / "read leniently"), "--extraction", "lenient"]) == 0
+    assert json.loads((tmp_path / "read leniently" / "summary.json").read_text())["extraction"] == "lenient"
+    assert "lenient extraction" in capsys.readouterr().out
     capsys.readouterr()
     assert main([*flags, "--out", str(tmp_path / "two"), "--baseline", str(tmp_path / "one")]) == 0
     win = json.loads((tmp_path / "two" / "summary.json").read_text())["win_rate"]["reward_model"]

@@ -54,3 +54,14 @@ def test_exact_forgives_white_space_alone():
     rubric = Rubric(exact())
     assert rubric.score(Completion("<answer> a  b </answer>"), Problem("p", "a b")).passed
     assert not rubric.score(Completion("<answer>A b</answer>"), Problem("p", "a b")).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "passes"), [("$18", True), ("18 dollars", True), ("1,8", False), ("18 or 19", False), ("18.0", True)]
+)
+def test_a_lenient_evaluation_takes_the_one_number_of_an_answer(answer, passes):
+    problem = Problem("p", "18")
+    completion = Completion(f"The answer is {answer}.")
+    assert Rubric(number()).lenient().score(completion, problem).passed is passes
+    assert not Rubric(number()).score(completion, problem).passed
+    assert not Rubric(number()).score(Completion("<answer>$18</answer>"), problem).passed

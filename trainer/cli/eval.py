@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,12 @@ def main(argv: list[str]) -> int:
     from ..rollout import Rollouts
     from ..sampling.sampler import Sampler, Sampling
     from ..settings import task_options
+    from ..terminal import say
 
     baseline = read_baseline(config.baseline) if config.baseline else {}
     task = registry.get(config.task, task_options(config.option, config.data))
+    if config.extraction == "lenient":
+        task = replace(task, rubric=task.rubric.lenient())
     facts = isolate(task, config.allow_weak_sandbox)
     found = judged(task, config.reward_model, 0.0, config.device, config.dtype)
     count = config.problems or (None if task.source.size(config.split) else PROCEDURAL_PROBLEMS)
@@ -56,11 +59,12 @@ def main(argv: list[str]) -> int:
         rollouts.close()
     wins = against(found, result.groups, baseline) if config.baseline else {}
     summary = {
-        "task": task.name, "split": config.split, "model": config.model, **result.summary(), **facts,
+        "task": task.name, "split": config.split, "model": config.model, "extraction": config.extraction,
+        **result.summary(), **facts,
         "baseline": config.baseline, "win_rate": {name: asdict(win) for name, win in wins.items()},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    print(describe(result, config, wins))
+    say(describe(result, config, wins))
     print(f"Every completion with its verdicts: {folder / 'completions.jsonl'}")
     return 0
 
@@ -83,6 +87,8 @@ def describe(result: Evaluation, config: EvalConfig, wins: Mapping[str, WinRate]
     """The result as lines for a person."""
     mode = "greedy" if config.temperature == 0 else f"temperature {config.temperature:g}, {config.samples} sample(s) each"
     lines = [f"{config.task}, {config.split} split, {result.problems} problems, {mode}"]
+    if config.extraction == "lenient":
+        lines.append("  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a strict one")
     lines += [f"  pass@{k:<3} {estimate}   (95 % interval)" for k, estimate in result.pass_at.items()]
     lines += [
         f"  learned reward {name} {interval}   (standard deviations above the answers its model was fitted on; no pass-rate)"

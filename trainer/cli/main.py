@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ...tasks.core.errors import UserError
+from ..terminal import say, survive_odd_characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ SHARED_MODULES = {"tasks", "train"}  # serve several commands and take the comma
 def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    survive_odd_characters()
     try:
         code = dispatch(arguments)
         sys.stdout.flush()
@@ -99,7 +101,7 @@ def usage() -> str:
 
 
 def _complain(sentence: str) -> int:
-    print(f"palaestra: {sentence}", file=sys.stderr)
+    say(f"palaestra: {sentence}", sys.stderr)
     return 2
 
 

@@ -19,6 +19,7 @@ from ...tasks.core.problem import Problem
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
 from ..isolation import isolate
+from ..terminal import say
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
 
@@ -66,7 +67,7 @@ def _task(name: str, arguments: argparse.Namespace) -> Task:
     options = dict(map(parse_option, arguments.option))
     task = registry.get(name, {**options, **({"data": arguments.data} if arguments.data else {})})
     # What these commands print on standard output may be read by a program.
-    isolate(task, arguments.allow_weak_sandbox, lambda text: print(text, file=sys.stderr), "--allow-weak-sandbox")
+    isolate(task, arguments.allow_weak_sandbox, lambda text: say(text, sys.stderr), "--allow-weak-sandbox")
     return task
 
 
@@ -82,7 +83,7 @@ def _list(arguments: argparse.Namespace) -> int:
         table.append((task.name, task.kind, ", ".join(splits), task.origin, task.licence))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     print("- : without end or not known before reading. palaestra task show NAME shows problems.")
     return 0
 
@@ -102,21 +103,22 @@ def _about(task: Task) -> dict[str, Any]:
 def _show(arguments: argparse.Namespace) -> int:
     task = _task(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
-    print(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
-    print("".join(f"option {name}: {value!r}\n" for name, value in task.source.option_defaults.items()), end="")
-    print(f"instruction: {task.instruction or '(none)'}\n\nrubric\n{task.rubric.describe()}")
+    say(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
+    for name, value in task.source.option_defaults.items():
+        say(f"option {name}: {value!r}")
+    say(f"instruction: {task.instruction or '(none)'}\n\nrubric\n{task.rubric.describe()}")
     for problem in problems:
         solution = task.solution(problem)
         score = task.score(solution, problem)
-        print(f"\n--- {problem.id}\n{problem.text}\nreference: {problem.reference}")
-        print(f"solution: {solution}\nreward {score.reward:g}, {'passed' if score.passed else 'not passed'}")
+        say(f"\n--- {problem.id}\n{problem.text}\nreference: {problem.reference}")
+        say(f"solution: {solution}\nreward {score.reward:g}, {'passed' if score.passed else 'not passed'}")
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
     findings = conformance.check(_task(arguments.name, arguments), arguments.count)
     for finding in findings:
-        print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.mend}")
+        say(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.mend}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -131,13 +133,14 @@ def _score(arguments: argparse.Namespace) -> int:
             score = task.score(text, problem)
             parts = {name: asdict(verdict) for name, verdict in score.parts.items()}
             said = {"reward": score.reward, "passed": score.passed, "abstained": score.abstained, "parts": parts}
-            print(json.dumps({"id": row.get("id", problem.id), **said}, ensure_ascii=False), file=file)
+            # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be lost with it.
+            print(json.dumps({"id": row.get("id", problem.id), **said}, default=str), file=file)
             counts["abstained" if score.abstained else "passed" if score.passed else "failed"] += 1
             rewards += 0.0 if score.abstained else score.reward
     decided = counts["passed"] + counts["failed"]
     rates = f"pass-rate {counts['passed'] / decided:.4f}, mean reward {rewards / decided:.4f}" if decided else "no rate"
     said = f"{decided} scored, {counts['passed']} passed, {rates}; {counts['abstained']} abstained"
-    print(f"{task.name}: {said}", file=sys.stderr)
+    say(f"{task.name}: {said}", sys.stderr)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ...verifiers.math import explain
+from ..terminal import say
 
 
 def main(argv: list[str]) -> int:
@@ -25,11 +26,11 @@ def main(argv: list[str]) -> int:
     try:
         found = explain(given.reference, given.answer, tolerance=given.tolerance, absolute=given.absolute)
     except ValueError as failure:
-        print(f"palaestra verify: {failure}")
+        say(f"palaestra verify: {failure}")
         return 2
     reason = f": {found.verdict.reason}" if found.verdict.reason else ""
-    print(f"verdict    {found.verdict.status}{reason}")
-    print(f"reference  {found.reference}")
-    print(f"answer     {found.answer}")
+    say(f"verdict    {found.verdict.status}{reason}")
+    say(f"reference  {found.reference}")
+    say(f"answer     {found.answer}")
     print(f"decided by {found.stage}")
     return 0 if found.verdict.correct else 1

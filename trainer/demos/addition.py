@@ -26,6 +26,7 @@ from ..run import train
 from ..sampling.sampler import Sampler, Sampling
 from ..sft import Demonstration, demonstrations, fit, training_problems
 from ..state import Evaluations, RunResult
+from ..terminal import say
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
     for old, new in list(zip(first.greedy.groups, last.greedy.groups, strict=True))[:3]:
         for label, group in (("before", old), ("after", new)):
             mark = "right" if group.scores_G[0].passed else "wrong"
-            print(f"  {label:7}{group.problem.text}{group.completions_G[0].text}  ({mark})")
+            say(f"  {label:7}{group.problem.text}{group.completions_G[0].text}  ({mark})")
     model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
     shutil.copytree(result.model, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
+from ...verifiers.reward_models import CLIP
 from .reward_model import Scorer, load_reward_model, scorer
 from .winrate import WinRate, win_rate
 
@@ -64,11 +66,21 @@ def fill(
     completions_B: Sequence[Completion],
     scores_B: Sequence[Score],
 ) -> list[Score]:
-    """The scores with the reward models' findings put in."""
-    found = {name: score(problems_B, completions_B) for name, score in scorers.items()}
+    """The scores with the reward models' findings put in.
+
+    A reward that is not finite is the lowest where the model gave other completions of the batch a number: then this
+    completion brought it about. Where it gave none, the model is broken, and the scores abstain.
+    """
+    found = {name: _settled(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [
         task.rubric.fill(score, {name: values[row] for name, values in found.items()}) for row, score in enumerate(scores_B)
     ]
+
+
+def _settled(rewards_B: Sequence[float]) -> list[float]:
+    if not any(map(math.isfinite, rewards_B)):
+        return list(rewards_B)
+    return [reward if math.isfinite(reward) else -CLIP for reward in rewards_B]
 
 
 def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:

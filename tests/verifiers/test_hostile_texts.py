@@ -1,0 +1,163 @@
+"""What holds for every criterion and every procedural task: with a sound problem no text abstains, and none takes long.
+
+A completion that could make its check abstain would be rid of the penalty for a wrong answer.
+"""
+
+import math
+import time
+from dataclasses import replace
+
+import pytest
+from hostile_texts import FRAMES, MANY, PIECES, long_texts, texts
+from palaestra.sandbox import Limits, SandboxPool
+from palaestra.tasks import Problem
+from palaestra.tasks.core import registry
+from palaestra.trainer.rewards.judges import fill
+from palaestra.verifiers import (
+    Completion,
+    Rubric,
+    Score,
+    Status,
+    answer_box,
+    answer_tag,
+    code,
+    exact,
+    learned,
+    math_answer,
+    number,
+    one_block,
+    pattern,
+)
+from palaestra.verifiers.code_literal import literal
+from palaestra.verifiers.extract import extract, lenient
+from palaestra.verifiers.programs import extract_code
+
+PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
+MEGABYTE = 1_000_000
+LIMIT_S = 0.25  # of CPU
+CASES = {
+    "number": (number(), "1/2"),
+    "exact": (exact(), "a b"),
+    "math": (math_answer(), r"\frac{1}{2}"),
+    "math, a list": (math_answer(accept="any"), ["x^2+1", "2"]),
+    "math, boxed first": (math_answer(sources=("boxed", "tag")), "x=3"),
+    "pattern": (pattern(r"<think>.*</think>\s*<answer>.*</answer>"), None),
+    "answer_tag": (answer_tag(), None),
+    "answer_box": (answer_box(), None),
+    "one_block": (one_block(), None),
+    "one_block, plain": (one_block(blocks="plain"), None),
+    "literal": (literal(), "{'a': [1, (2.5, None)]}"),
+}
+RAISING = {"math", "math, a list", "math, boxed first"}  # may raise inside; that a rubric then does not abstain is tested
+
+
+def rendered(criterion, reference) -> str:
+    return criterion.render(reference) if criterion.render else "<think>a</think><answer>1</answer>"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_text_makes_a_criterion_abstain(name):
+    criterion, reference = CASES[name]
+    problem = Problem("p", reference)
+    for rubric in (Rubric(criterion), Rubric(criterion).lenient()):
+        for text in texts(1, 400, rendered(criterion, reference)):
+            score = rubric.score(Completion(text), problem)
+            assert not score.abstained, (text[:200], score.parts)
+            assert name in RAISING or "raised" not in score.parts[criterion.name].reason, (text[:200], score.parts)
+
+
+@pytest.mark.parametrize("name", PROCEDURAL)
+def test_no_text_makes_a_task_abstain(name):
+    task = registry.get(name)
+    problem = task.problem("train", 0)
+    for text in texts(2, 600, task.solution(problem)):
+        score = task.score(text, problem)
+        assert not score.abstained, (text[:200], score.parts)
+        assert not any("raised" in part.reason for part in score.parts.values()), (text[:200], score.parts)
+
+
+def test_no_program_makes_the_code_criterion_abstain():
+    right = "```python\ndef f(x):\n    return 2 * x\n```"
+    problem = Problem("p", {"entry_point": "f", "calls": [{"args": [1], "expected": 2}]})
+    with SandboxPool(2, Limits(wall_s=0.5)) as pool:
+        rubric = Rubric(code(pool=lambda: pool))
+        for text in list(texts(3, 40, right))[-40:]:
+            score = rubric.score(Completion(text), problem)
+            assert not score.abstained, (text[:200], score.parts)
+
+
+def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least():
+    problem, answers = Problem("p"), [Completion("a"), Completion("b")]
+    task = replace(registry.get("ice_cream"), rubric=Rubric(learned()))
+    unfilled = [task.score(answer, problem) for answer in answers]
+
+    def filled(*values: float) -> list[Score]:
+        return fill(task, {"reward_model": lambda problems, completions: list(values)}, [problem] * 2, answers, unfilled)
+
+    odd, even = filled(math.nan, 0.0)
+    assert not odd.abstained
+    assert odd.reward < 1e-4 < even.reward
+    assert all(score.abstained for score in filled(math.nan, math.inf))
+
+
+CHECKS = {name: lambda text, case=case: case[0].check(Completion(text), Problem("p", case[1])) for name, case in CASES.items()}
+CHECKS["extract"] = lambda text: extract(text, lenient(("boxed",)))
+CHECKS["extract, numbers"] = lambda text: extract(text, ("hash", "last_number"))
+CHECKS["extract_code"] = lambda text: extract_code(text, "plain", "f")
+READERS = ("extract", "extract, numbers", "extract_code")  # what the others read a completion with
+
+
+def cpu_seconds(check, text: str) -> float:
+    """The least of three, where the first is not far below the limit."""
+    tries = []
+    while len(tries) < 3 and min(tries, default=1) > LIMIT_S / 2:
+        start = time.process_time()
+        check(text)
+        tries.append(time.process_time() - start)
+    return min(tries)
+
+
+def slow_texts(name: str, pieces, frames) -> list[tuple[str, str]]:
+    slow = []
+    for piece in pieces:
+        for text in long_texts(piece, MEGABYTE, frames):
+            if cpu_seconds(CHECKS[name], text) > LIMIT_S:
+                slow.append((piece, text[:40]))
+    return slow
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_megabyte_is_read_at_once(name):
+    assert slow_texts(name, MANY, FRAMES[5:8]) == []
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "pattern"])
+def test_a_megabyte_is_judged_at_once(name):
+    assert slow_texts(name, ("1,", "{{a}", " "), FRAMES[1:3]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CHECKS if name != "pattern"])
+def test_a_megabyte_of_anything_is_read_at_once(name):
+    assert slow_texts(name, PIECES, FRAMES) == []
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_eight_times_the_text_takes_about_eight_times_as_long(name):
+    steep = []
+    for piece in PIECES:
+        pairs = zip(long_texts(piece, 15_000, FRAMES[5:]), long_texts(piece, 120_000, FRAMES[5:]), strict=True)
+        for small, large in pairs:
+            seconds = cpu_seconds(CHECKS[name], large)
+            if seconds > 0.03 and seconds > 8 * 4 * cpu_seconds(CHECKS[name], small):
+                steep.append((piece, large[:40]))
+    assert steep == []
+
+
+def test_a_pattern_stops_at_its_limit():
+    criterion = pattern(r"(?:a|aa|a.?)+$b")
+    text = "a" * (MEGABYTE - 1)
+    assert cpu_seconds(lambda text: criterion.check(Completion(text), Problem("p")), text) < LIMIT_S
+    score = Rubric(number(), criterion).score(Completion(text), Problem("p", "1"))
+    assert score.parts["format"].status is Status.MALFORMED
+    assert not score.abstained

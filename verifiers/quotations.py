@@ -1,0 +1,123 @@
+"""What a text quotes: fenced blocks, quoted lines, inline code. One pass of a scanner each, linear in the text's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .regexes import compiled
+
+# A list's item, a fence, any other line with text. Each alternative is taken by its first characters, and what follows it
+# always matches: nothing is tried twice.
+_LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*)|(?=\S))"
+_QUOTED_LINES = r"(?m)^ *> [^\n]*(?:\n *>[^\n]*)*"
+_INLINE_CODE = r"`[^`\n]+`"
+_PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+MAX_BLOCKS = 1_000  # a text with more repeats itself without end; what follows them is not read for blocks
+MAX_INDENT = 3  # spaces before a fence, counted from the list item it stands in; more make it an indented block
+
+
+class Span(NamedTuple):
+    """text[start:end]."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block. info: what stands beside the opening fence, in small letters. content: without the fence's indent."""
+
+    info: str
+    content: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fences:
+    """closed: the blocks in order, MAX_BLOCKS at most. open: whether another one begins and never ends."""
+
+    closed: list[Block]
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    fence: str
+    info: str
+    start: int
+    inside: int
+    indent: int
+
+
+def fenced_blocks(text: str) -> Fences:
+    """Markdown's fenced blocks. A fence may stand in a list item; one that is indented further is quoted text."""
+    if "```" not in text and "~~~" not in text:
+        return Fences([], False)
+    closed: list[Block] = []
+    opening: _Opening | None = None
+    item = 0  # column at which the content of the last list item begins
+    for match in compiled(_LINE).finditer(text):
+        space, marker = match[1], match[2]
+        fence, info = match[3] or match[5], (match[4] or match[6] or "").strip()
+        column = len(space.expandtabs(4)) if "\t" in space else len(space)
+        if opening is None:
+            if marker:
+                item = column = column + len(marker)
+            elif not fence and column < item:
+                item = 0  # text that stands further left ends the list
+            deep = column > MAX_INDENT and not item <= column <= item + MAX_INDENT
+            if not fence or deep or (fence[0] == "`" and "`" in info):
+                continue
+            opening = _Opening(fence, info.lower(), match.start(), match.end() + 1, column)
+        elif fence and not marker and not info and _closes(fence, column, opening):
+            content = _without_indent(text[opening.inside : match.start()], opening.indent)
+            closed.append(Block(opening.info, content, opening.start, match.end()))
+            opening = None
+            if len(closed) == MAX_BLOCKS:
+                break
+    return Fences(closed, opening is not None)
+
+
+def _closes(fence: str, column: int, opening: _Opening) -> bool:
+    same = fence[0] == opening.fence[0] and len(fence) >= len(opening.fence)
+    return same and column <= opening.indent + MAX_INDENT
+
+
+def _without_indent(content: str, columns: int) -> str:
+    """The lines without the indent that they share with their fence; as they are where one has less."""
+    if not columns or compiled(rf"(?m)^(?![ \t]{{{columns}}})[ \t]*[^\s]").search(content):
+        return content
+    return compiled(rf"(?m)^[ \t]{{1,{columns}}}").sub("", content)
+
+
+def find_quotations(text: str, places: Sequence[int]) -> list[Span | None]:
+    """For each of the ascending places in a text the quotation that holds it: a closed fenced block, lines that begin
+    with `> `, inline code; None where none does."""
+    found: list[Span | None] = [None] * len(places)
+    if places:
+        _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, found)
+        if "> " in text:
+            _hold((match.span() for match in compiled(_QUOTED_LINES).finditer(text)), places, found)
+        if "`" in text:
+            _hold((match.span() for match in compiled(_INLINE_CODE).finditer(text)), places, found)
+    return found
+
+
+def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], found: list[Span | None]) -> None:
+    """Put those of the ascending spans that hold a place, and no earlier one does, into `found`."""
+    index = 0
+    for start, end in spans:
+        while places[index] < end:
+            if places[index] >= start and found[index] is None:
+                found[index] = Span(start, end)
+            index += 1
+            if index == len(places):
+                return
+
+
+def in_quotes(text: str, start: int, end: int) -> bool:
+    """Whether text[start:end] stands between a pair of quotation marks."""
+    return start > 0 and end < len(text) and _PAIRS.get(text[start - 1]) == text[end]
