@@ -175,10 +175,23 @@ def _descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
 
 
 def text_streams() -> None:
-    """New standard streams for descriptors 0 to 2, made once in the zygote and used by its children."""
+    """New standard streams for descriptors 0 to 2, made once in the zygote and used by its children.
+
+    They remember whether one can seek in them, so they are made on descriptors of the kind that the children have.
+    """
+    reading, writing = os.pipe()
+    for number in (1, 2):
+        kept = os.dup(number)
+        os.dup2(writing, number)
+        stream = _text(number, "w", "backslashreplace", *([1] if number == 2 else []))
+        os.dup2(kept, number)
+        os.close(kept)
+        name = ("stdout", "stderr")[number - 1]
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.close(reading)
+    os.close(writing)
     sys.stdin = sys.__stdin__ = _text(0, "r", "surrogateescape")
-    sys.stdout = sys.__stdout__ = _text(1, "w", "backslashreplace")
-    sys.stderr = sys.__stderr__ = _text(2, "w", "backslashreplace", buffering=1)
 
 
 def _text(descriptor: int, mode: str, errors: str, buffering: int = -1) -> Any:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import linecache
 import os
@@ -171,6 +172,7 @@ class Harness:
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
         sys.argv = ["program.py"]
+        self.module.__file__ = "program.py"
         code = 0
         try:
             self._load({**request, "name": "__main__"})
@@ -180,8 +182,9 @@ class Harness:
             code = 1
             kind, text = describe(failure)
             sys.stderr.write(f"{kind}: {text}\n")
-        # What the interpreter does at its end: wait for threads, then the exit handlers.
-        for step in (threading._shutdown, atexit._run_exitfuncs):  # pyrefly: ignore
+        # What the interpreter does at its end: wait for threads, run the exit handlers, let go of what the program has.
+        at_exit = (threading._shutdown, atexit._run_exitfuncs, self._flush)  # pyrefly: ignore
+        for step in (*at_exit, self.module.__dict__.clear, gc.collect):
             with contextlib.suppress(Exception):
                 step()
         return {"exit": code & 0xFF}

@@ -21,7 +21,8 @@ class Limits:
     input: bytes of standard input; a problem that has more is refused with ValueError. So is one with a call whose arguments
         take more than memory / 32 in the encoding of `wire`: a program could not take them in.
     result: bytes of all claimed outputs of a run together, in the encoding of `wire`.
-    threads: threads at a time, the first included: a program may start 32. No program may start another process.
+    threads: threads at a time, the first included. One that was waited for counts until the kernel has let go of it, so 64
+        are enough for programs that use 32 at a time. No program may start another process.
     open_files: file descriptors at a time.
     """
 
@@ -33,7 +34,7 @@ class Limits:
     output: int = MIB
     input: int = 256 * MIB
     result: int = 4 * MIB
-    threads: int = 33
+    threads: int = 64
     open_files: int = 64
 
     def __post_init__(self) -> None:

@@ -13,9 +13,7 @@ the one way to move the counter of inodes without a change to the folder, is no 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from dataclasses import dataclass
 from . import kernel
 
 SLOTS = 4
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _KINDS = 8  # sizes for which there are slots
 
 
@@ -114,19 +113,39 @@ class Scratches:
 def remove(folder: str) -> None:
     """Remove a folder on the machine's file system, as far as that can be, after the death of those who wrote to it.
 
-    A program can nest folders deeper than any recursion or path may go, so what is in a folder is first moved to the top.
+    A program can nest folders deeper than any recursion, path or number of descriptors may go: one folder is open at a time.
     """
-    names = map(f"{folder}/{secrets.token_hex(16)}-{{}}".format, itertools.count())
     with contextlib.suppress(OSError):
-        while entries := list(os.scandir(folder)):
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.path)
-                    continue
-                os.chmod(entry.path, 0o700)
-                for inner in list(os.scandir(entry.path)):
-                    if inner.is_dir(follow_symlinks=False):
-                        os.chmod(inner.path, 0o700)
-                    os.rename(inner.path, next(names))
-                os.rmdir(entry.path)
+        here = os.open(folder, _FOLDER)
+        try:
+            names: list[str] = []  # of the folders above, from the top
+            waiting = [_remove_files(here)]  # for each of them and this one, the folders in it that are left
+            while names or waiting[-1]:
+                if waiting[-1]:
+                    names.append(waiting[-1].pop())
+                    os.chmod(names[-1], 0o700, dir_fd=here)
+                    here = _move(here, names[-1])
+                    waiting.append(_remove_files(here))
+                else:
+                    waiting.pop()
+                    here = _move(here, "..")
+                    os.rmdir(names.pop(), dir_fd=here)
+        finally:
+            os.close(here)
         os.rmdir(folder)
+
+
+def _move(here: int, name: str) -> int:
+    there = os.open(name, _FOLDER, dir_fd=here)
+    os.close(here)
+    return there
+
+
+def _remove_files(folder: int) -> list[str]:
+    """The names of the folders that are left in it."""
+    with os.scandir(folder) as entries:
+        kinds = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in kinds:
+        if not is_folder:
+            os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in kinds if is_folder]

@@ -24,7 +24,7 @@ from .limits import Limits
 LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup")
 REQUIRED = ("rlimits", "landlock", "seccomp")
 START_S = 30.0
-CLEAN_S = 5.0
+CLEAN_S = 60.0  # a program may have made many files in its time
 _CHUNK = 1 << 16
 _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20

@@ -52,7 +52,7 @@ def f(n):
     [t.start() for t in threads]; [t.join() for t in threads]
     return sorted(found)
 """, ((8,), list(range(8)))),
-    function("as many threads as are allowed, each at work", """
+    function("32 threads at a time, each at work", """
 import threading
 def f(n):
     gate, found = threading.Barrier(n), []
@@ -63,7 +63,7 @@ def f(n):
     threads = [threading.Thread(target=work, args=(i,)) for i in range(n)]
     [t.start() for t in threads]; [t.join() for t in threads]
     return len(found)
-""", ((8,), 8), ((32,), 32)),
+""", ((8,), 8), *[((32,), 32)] * 4),
     function("a pool of 32 threads", """
 from concurrent.futures import ThreadPoolExecutor
 def f(n):
@@ -242,6 +242,23 @@ SCRIPTS = [
     Script("raise SystemExit", "print(1)\nraise SystemExit", "", "1"),
     Script("sys.exit(None) in a function", "import sys\ndef f(): sys.exit(None)\nprint(1)\nf()", "", "1"),
     Script("input over the scratch's size", "import sys\nprint(sum(len(line) for line in sys.stdin))", ("x" * 63 + "\n") * 400_000, str(64 * 400_000)),
+    Script("output in a file object that is never closed", "out = open(1, 'w')\nout.write('7')", "", "7"),
+    Script("output when objects die", "class A:\n    def __del__(self): print(7)\na = A()", "", "7"),
+    Script("a generator left open", "def g():\n    try: yield\n    finally: print(7)\nx = g(); next(x)", "", "7"),
+    Script("standard output wrapped anew", "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, 'utf-8')\nprint('é')", "", "é"),
+    Script("standard output detached", "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.detach(), write_through=True)\nprint(7)", "", "7"),
+    Script("standard input wrapped anew", "import io, sys\nsys.stdin = io.TextIOWrapper(sys.stdin.buffer, 'utf-8')\nprint(input())", "é", "é"),
+    Script("input mapped into memory", "import mmap\nprint(sum(map(int, mmap.mmap(0, 0, access=mmap.ACCESS_READ).read().split())))", "3 4", "7"),
+    Script("a buffer of its own, flushed by the interpreter", """
+import io, os, sys
+class Out(io.IOBase):
+    def __init__(self): self.kept = io.BytesIO()
+    def write(self, text): self.kept.write(text.encode())
+    def flush(self): os.write(1, self.kept.getvalue()); self.kept = io.BytesIO()
+sys.stdout = Out()
+print(int(input()) * 2)
+""", "21", "42"),
+    Script("its own file name", "import os\nprint(os.path.basename(__file__) != '')", "", "True"),
     Script("a main function in a thread", "import threading\ndef main(): print(int(input()) * 2)\nt = threading.Thread(target=main); t.start()", "21", "42"),
     Script("white space at line ends", "print('1 2 ')\nprint()\n", "", "1 2\n"),
     Script("large input", "import sys\nprint(sum(map(int, sys.stdin.read().split())))", "1 " * 200_000, "200000"),
