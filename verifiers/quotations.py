@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from .regexes import compiled
 
-# A list's item, a fence, any other line with text. Each alternative is taken by its first characters, and what follows it
-# always matches: nothing is tried twice.
-_LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*)|(?=\S))"
+# Each alternative is taken by its first characters, and what follows it always matches: nothing is tried twice.
+_LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*))"  # an item, a fence
 _QUOTED_LINES = r"(?m)^ *> [^\n]*(?:\n *>[^\n]*)*"
 _INLINE_CODE = r"`[^`\n]+`"
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 MAX_BLOCKS = 1_000  # a text with more repeats itself without end; what follows them is not read for blocks
+MAX_COLUMNS = 40  # before a fence, with the list items that it stands in
 MAX_INDENT = 3  # spaces before a fence, counted from the list item it stands in; more make it an indented block
 
 
@@ -58,16 +58,20 @@ def fenced_blocks(text: str) -> Fences:
         return Fences([], False)
     closed: list[Block] = []
     opening: _Opening | None = None
-    item = 0  # column at which the content of the last list item begins
+    item = read = 0  # column at which the content of the list item that we are in begins; how far that is known
     for match in compiled(_LINE).finditer(text):
         space, marker = match[1], match[2]
         fence, info = match[3] or match[5], (match[4] or match[6] or "").strip()
         column = len(space.expandtabs(4)) if "\t" in space else len(space)
         if opening is None:
+            if item and not marker and compiled(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
+                item = 0  # a line that stands further to the left has ended the list
+            read = match.end()
+            column += len(marker or "")
+            if column > MAX_COLUMNS:
+                continue
             if marker:
-                item = column = column + len(marker)
-            elif not fence and column < item:
-                item = 0  # text that stands further left ends the list
+                item = column
             deep = column > MAX_INDENT and not item <= column <= item + MAX_INDENT
             if not fence or deep or (fence[0] == "`" and "`" in info):
                 continue
@@ -75,7 +79,7 @@ def fenced_blocks(text: str) -> Fences:
         elif fence and not marker and not info and _closes(fence, column, opening):
             content = _without_indent(text[opening.inside : match.start()], opening.indent)
             closed.append(Block(opening.info, content, opening.start, match.end()))
-            opening = None
+            opening, read = None, match.end()
             if len(closed) == MAX_BLOCKS:
                 break
     return Fences(closed, opening is not None)
