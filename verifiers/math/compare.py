@@ -11,6 +11,7 @@ from .families import INTEGER, adapted, independent, same_progression
 from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
+from .opaque import opaque
 from .realset import as_set, infinite, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
@@ -130,6 +131,7 @@ class _Comparison:
         return self.values(b, a) if flipped else self.values(a, b)
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
+        a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
         if decision.stage == "numeric":
             self.left -= NUMERIC_COST
@@ -148,6 +150,8 @@ class _Comparison:
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
         if isinstance(b, Named):
+            if a.name == b.name and not (a.parameters and b.parameters):  # V = 5t and V(t) = 5t
+                return self._ordered(a.value, b.value, flipped)
             if a.name != b.name or len(a.parameters) != len(b.parameters):
                 if a.parameters or b.parameters or not self._one_curve(a, b):
                     return _differ(f"{b.name} is not {a.name}.")
@@ -186,7 +190,7 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
-        left, right = a.expression, b.expression
+        left, right = opaque(a.expression), opaque(b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .atoms import MAX_DEPTH, AtomParser, _interval, expression_of
+from .atoms import AtomParser, _interval
 from .lexer import Token, Unreadable
+from .names import MAX_DEPTH, expression_of
 from .values import EXPRESSIONS, Call, Const, Expr, Matrix, Num, Power, Product, Sequence, Sum, Sym, Value, negative
 from .vocabulary import (
     FACTOR_COMMANDS,
@@ -25,9 +26,6 @@ class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
     # -- what the upper half adds ---------------------------------------------------------------------------------------
-
-    def relation(self) -> Value:
-        raise NotImplementedError
 
     def _set(self, closing: str) -> Value:
         raise NotImplementedError
@@ -130,8 +128,6 @@ class ExpressionParser(AtomParser):
 
     def _bar_opens(self) -> bool:
         return self.bars == 0
-
-    bars = 0
 
     def power(self) -> Expr:
         base = self.postfix()

@@ -97,13 +97,12 @@ def _ordinal_or_arc(text: str) -> Value | None:
 
 _LABEL = re.compile(
     r"((?:m\s*)?\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|widehat)\s*\{?\s*[A-Z]{1,4}\s*\}?"
-    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum)|[a-z]\s*\^\s*\{-1\}\s*\(\s*[a-z]\s*\)"
-    r"|\\d?frac\s*\{\s*d\s*[a-z]\s*\}\s*\{\s*d\s*[a-z]\s*\}|d[a-z]\s*/\s*d[a-z])\s*=([^=<>]+)"
+    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum))\s*=([^=<>]+)"
 )
 
 
 def labelled(text: str) -> tuple[str, str] | None:
-    """`AB = 5`, `\\angle ABC = 60`, `Area = 12`, `dy/dx = 2x`: the name and what it equals. None for anything else."""
+    """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
     match = _LABEL.fullmatch(text)
     if match is None:
         return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .atoms import expression_of
+from .applications import applications
 from .expressions import ExpressionParser
 from .lexer import Unreadable, tokens_of
+from .names import expression_of
 from .values import (
     EXPRESSIONS,
     INFINITY,
@@ -254,7 +255,9 @@ class Parser(ExpressionParser):
         for index, token in enumerate(kept):
             if token.text == "&" and not any(each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]):
                 raise Unreadable("a system with columns")
-        self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+        if any(token.text == "&" for token in kept):
+            self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+            self.applications = applications(self.tokens)
         while not self.at("end"):
             rows.append(self.relation())
             self.accept(",", ";", ".")

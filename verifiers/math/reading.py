@@ -11,9 +11,11 @@ from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
 from .quantities import quantity
+from .show import show
 from .units import DEGREE
 from .values import (
     EXPRESSIONS,
+    Apply,
     Call,
     Congruence,
     Const,
@@ -207,19 +209,21 @@ def _all_equal(values: list[Value]) -> bool:
 
 
 def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
-    """`x`, or `f(x)` (which reads as the product of f and a product of x alone)."""
+    """What a value is given to: `x`, `f(x)` with its parameters, `f(2)` and `dy/dx` as names of their own."""
     match value:
         case Sym(name):
             return name, ()
-        case Product((Sym(name), Product((Sym(parameter),)))) if name in _FUNCTION_NAMES:
-            return name, (parameter,)
+        case Apply(name, args):
+            if all(isinstance(arg, Sym) for arg in args) and "/" not in name and len(set(args)) == len(args):
+                return name, tuple(arg.name for arg in args)  # pyrefly: ignore
+            return show(value), ()
         case Product((Sym(name), Sequence("tuple", items))) if name in _FUNCTION_NAMES:  # pyrefly: ignore
             if all(isinstance(item, Sym) for item in items):
                 return name, tuple(item.name for item in items)  # pyrefly: ignore
     return None
 
 
-_FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S f' g' y' f^{-1}"))
+_FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S"))
 
 
 def _assigned(names: Sequence, value: Value) -> Value:

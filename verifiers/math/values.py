@@ -50,7 +50,15 @@ class Call:
     args: tuple[Expr, ...]
 
 
-Expr = Num | Sym | Const | Sum | Product | Power | Call
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """An unknown function of its arguments: `I(0)`, `f'(x)`, `P(X = 3)`. Equal names and equal arguments are equal values."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+Expr = Num | Sym | Const | Sum | Product | Power | Call | Apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +201,7 @@ Value = (
     | Product
     | Power
     | Call
+    | Apply
     | Quantity
     | Sequence
     | Interval
@@ -212,10 +221,11 @@ Value = (
     | Words
 )
 
-EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call)
+EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call, Apply)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
 _NAMED = (Const, Call)
+_CALLS = (Call, Apply)
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -224,11 +234,12 @@ def negative(expr: Expr) -> Expr:
 
 
 def symbols(expr: Expr) -> frozenset[str]:
-    """Names of the variables in an expression."""
+    """Names of the variables in an expression, and of its unknown functions as `f()`."""
     if isinstance(expr, Sym):
         return frozenset((expr.name,))
     parts = children(expr)
-    return frozenset().union(*map(symbols, parts)) if parts else _NO_NAMES
+    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES  # no constant: its value is not known
+    return own.union(*map(symbols, parts)) if parts else own
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -238,7 +249,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
         return expr.factors
     if isinstance(expr, Power):
         return (expr.base, expr.exponent)
-    return expr.args if isinstance(expr, Call) else ()
+    return expr.args if isinstance(expr, _CALLS) else ()
 
 
 def contains(expr: Expr, names: frozenset[str]) -> bool:
@@ -262,4 +273,6 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
             return Power(*parts)
         case Call(name, _):
             return Call(name, parts)
+        case Apply(name, _):
+            return Apply(name, parts)
     return expr
