@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .lexer import Token
-from .vocabulary import CONSTANTS, FUNCTIONS, GREEK, NAMED_FUNCTIONS, NO_PRODUCTS, RELATIONS, WORD_CONSTANTS
+from .vocabulary import ACCENTS, CONSTANTS, FUNCTIONS, GREEK, NAMED_FUNCTIONS, NO_PRODUCTS, RELATIONS, WORD_CONSTANTS
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
 _CLOSINGS = {closing: opening for opening, closing in _PAIRS.items()}
@@ -68,20 +68,21 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
         return {}
     candidates: list[_Candidate] = []
     alone: set[tuple[int, str]] = set()
-    index = 0
-    while index < len(tokens):
-        token = tokens[index]
-        if not _is_letters(token):
-            index += 1
+    accented = -1  # up to where letters belong to an accent
+    for index, token in enumerate(tokens):
+        if token.kind == "command" and token.text in ACCENTS and index > accented:
+            accented = _after_accent(tokens, index) - 1
+            letters, last = [token.text + tokens[accented].text], accented
+        elif index > accented and _is_letters(token):
+            letters, last = [token.text] if token.kind == "command" or token.text in GREEK else list(token.text), index
+        else:
             continue
-        letters = [token.text] if token.kind == "command" or token.text in GREEK else list(token.text)
         alone.update((scopes[index], letter) for letter in letters[:-1])
-        found = _candidate(tokens, index, letters[-1], scopes[index], brackets)
+        found = _candidate(tokens, last, letters[-1], len(letters) > 1, scopes[index], brackets)
         if found is None:
-            alone.add((scopes[index], letters[-1] + _subscript(tokens, index + 1)[0]))
+            alone.add((scopes[index], letters[-1] + _subscript(tokens, last + 1)[0]))
         else:
             candidates.append(found)
-        index += 1
     return _chosen(tokens, candidates, alone, brackets)
 
 
@@ -125,6 +126,8 @@ def _judged(
         return True
     if alone:
         return False
+    if each.letter == "P" and held.closing + 1 < len(tokens) and tokens[held.closing + 1].text == "^":
+        return None  # P(1.05)^3 is what capital grows to
     single = length <= _SIMPLE and (_is_number(inside) or _is_name(inside))
     if single or _is_application(tokens, each.opening + 1, held.closing, chosen):
         zero_or_time = length == 1 and inside[0].text in ("0", "t")
@@ -186,8 +189,16 @@ def _is_letters(token: Token) -> bool:
     return text in GREEK or (len(text) <= 4 and text not in NO_PRODUCTS and text not in ("and", "or", "in", "mod", "to"))
 
 
+def _after_accent(tokens: list[Token], index: int) -> int:
+    """The index after an accent and the name below it (`\\dot{x}`, `\\vec v`)."""
+    if index + 1 >= len(tokens) or tokens[index + 1].text != "{":
+        return min(index + 2, len(tokens))
+    closing = (at for at in range(index + 2, min(index + 12, len(tokens))) if tokens[at].text == "}")
+    return next(closing, index) + 1
+
+
 def _candidate(
-    tokens: list[Token], start: int, letter: str, scope: int, brackets: dict[int, _Brackets]
+    tokens: list[Token], start: int, letter: str, within_word: bool, scope: int, brackets: dict[int, _Brackets]
 ) -> _Candidate | None:
     subscript, index = _subscript(tokens, start + 1)
     begun = index
@@ -201,9 +212,7 @@ def _candidate(
         return None
     if tokens[end].text == "[" and letter not in ("f", "g", "E"):
         return None
-    word = tokens[start].text
-    within = tokens[start].kind == "word" and len(word) > 1 and word not in GREEK
-    return _Candidate(start, end, letter + subscript, letter, within, scope, marked)
+    return _Candidate(start, end, letter + subscript, letter, within_word, scope, marked)
 
 
 def _subscript(tokens: list[Token], index: int) -> tuple[str, int]:
@@ -293,6 +302,8 @@ def _is_application(tokens: list[Token], begin: int, end: int, chosen: dict[int,
 
 def _is_simple(inside: list[Token], letter: str) -> bool:
     """One letter of an argument with numbers: `x+1`, `2x`, `x^2`, `\\frac{x}{2}`; a sum begins with the letter."""
+    if all(token.kind in ("number", "mark") for token in inside):  # g(1+1)
+        return letter != "P"
     names = {token.text for token in inside if token.kind == "word"}
     commands = {token.text for token in inside if token.kind == "command"}
     if len(names) != 1 or not names <= _ARGUMENTS or not commands <= _FRACTIONS:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .decide import Decision, decide, rational_factor
 from .exact import constant
-from .families import INTEGER, adapted, independent, same_progression
+from .families import INTEGER, adapted, independent, names_in, same_progression
 from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
@@ -159,6 +159,9 @@ class _Comparison:
             value = b.value
             if a.parameters != b.parameters and not all(name.islower() for name in (*a.parameters, *b.parameters)):
                 return _differ(f"{b.name} of something else.")
+            free = names_in(b.value) - frozenset(b.parameters)
+            if free & frozenset(a.parameters):
+                return _differ("A parameter of one is a constant of the other.")
             for mine, other in zip(a.parameters, b.parameters, strict=True):
                 value = _renamed(value, other, mine)
             return self._ordered(a.value, value, flipped)

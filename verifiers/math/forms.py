@@ -97,7 +97,7 @@ def _ordinal_or_arc(text: str) -> Value | None:
 
 _LABEL = re.compile(
     r"((?:m\s*)?\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|widehat)\s*\{?\s*[A-Z]{1,4}\s*\}?"
-    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum))\s*=([^=<>]+)"
+    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum))\s*(?:=|\\approx|\\simeq)([^=<>]+)"
 )
 
 

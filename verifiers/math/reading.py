@@ -60,7 +60,7 @@ def read(text: str) -> Value:
         found = special(text)
         if found is not None:
             return found
-        label = labelled(text) if "=" in text else None
+        label = labelled(text) if "=" in text or "\\approx" in text else None
         if label is not None:
             value = resolve(quantity(tokens_of(label[1])))
             return Named(label[0], value)
@@ -155,9 +155,8 @@ def _signs_in_sequence(sequence: Sequence) -> Value:
 
 def _relation(relation: Relation) -> Value:
     operands, operators = tuple(map(_unbracketed, relation.operands)), relation.operators
-    if any(operator == "~" for operator in operators):  # exact value ≈ decimals
-        cut = operators.index("~")
-        return resolve(Relation(operands[: cut + 1], operators[:cut]) if cut else operands[0])
+    if "~" in operators:
+        return _approximation(operands, operators)
     if set(operators) <= {"=", "=="}:
         return _equality(operands)
     if operators == ("in",):
@@ -165,6 +164,29 @@ def _relation(relation: Relation) -> Value:
     if all(isinstance(operand, EXPRESSIONS) for operand in operands) and "in" not in operators:
         return _inequality(operands, operators)  # pyrefly: ignore
     raise Unreadable("a relation of this kind")
+
+
+def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...]) -> Value:
+    """`x ≈ 3.14` gives x a value; in `1/3 ≈ 0.33` and `x = 1/3 ≈ 0.33` the exact value counts."""
+    cut = operators.index("~")
+    if cut:
+        return _measured(resolve(Relation(operands[: cut + 1], operators[:cut])), operands[-1])
+    left, right = operands[0], operands[1]
+    name = _name(left)
+    if name is not None:
+        return Named(name[0], resolve(right), name[1])
+    if isinstance(left, EXPRESSIONS) and symbols(left) and not (isinstance(right, EXPRESSIONS) and symbols(right)):
+        raise Unreadable("an expression that is about a number")
+    return _measured(resolve(left), operands[-1])
+
+
+def _measured(value: Value, last: Value) -> Value:
+    """A value with the unit that the decimals beside it have."""
+    if isinstance(value, EXPRESSIONS) and isinstance(last, Quantity):
+        return Quantity(value, last.unit)
+    if isinstance(value, Named) and isinstance(value.value, EXPRESSIONS) and isinstance(last, Quantity):
+        return Named(value.name, Quantity(value.value, last.unit), value.parameters)
+    return value
 
 
 def _unbracketed(value: Value) -> Value:

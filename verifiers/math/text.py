@@ -44,6 +44,7 @@ _MARKS = {
     "⩾": r"\ge ",
     "≠": r"\ne ",
     "≈": r"\approx ",
+    **dict.fromkeys("≃≅∼≐≒", r"\approx "),
     "≡": r"\equiv ",
     "∪": r"\cup ",
     "∩": r"\cap ",
@@ -105,12 +106,15 @@ _UNIT_VECTOR = re.compile(
     r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
 )
 _THIN_SPACE = re.compile(r"(?<!\d)\\,|\\,(?!\d)")  # between digits it groups thousands
+_NEGATIVE_SPACE = re.compile(r",\\!\s*(?=\d{3})|(?<=\d)\{,\}\\!(?=\d)")  # MATH groups thousands with it
+_BRACED_SIGN = re.compile(r"(?<=\d)\{:\}(?=\d)")
+_BLACKBOARD = re.compile(r"\\math(?:bb|scr|frak)\s*\{\s*([EPV])\s*\}(?=\s*(?:\\left)?\s*[\[(])")
 _LEAD = re.compile(
     r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
     r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
-    r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|\\approx|~|\\sim)\s*",
+    r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
 _OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
@@ -130,6 +134,8 @@ def normalise(text: str) -> str | None:
         text = _unstyle(text)
     if "sq." in text:
         text = text.replace("sq.", "sq")
+    if " ~ " in text and "\\" not in text:
+        text = text.replace(" ~ ", r" \approx ")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
@@ -166,6 +172,12 @@ def _undollar(text: str) -> str:
 
 
 def _unstyle(text: str) -> str:
+    if "!" in text:
+        text = _NEGATIVE_SPACE.sub("{,}", text).replace("\\!", " ")
+    if "{:}" in text:
+        text = _BRACED_SIGN.sub(":", text)
+    if "\\math" in text:
+        text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:
         text = _OPEN_SYSTEM.sub(" ", text)
     if len(set(_UNIT_VECTOR.findall(text))) > 1:  # \mathbf{i} alone is the imaginary unit in bold
@@ -180,10 +192,17 @@ def _unstyle(text: str) -> str:
 
 def _untail(text: str) -> str:
     """Without closing punctuation and without braces, or a box, around the whole."""
-    while text and text[-1] in ".;:,!?" and not text.endswith(("...", "\\;")):
-        if text[-1] == "!" and len(text) > 1 and (text[-2].isalnum() or text[-2] in ")}!"):
-            break
-        text = text[:-1].rstrip()
+    end = len(text)
+    while end and (text[end - 1] in ".;:,!?" or text[end - 1].isspace()) and not _closes(text, end):
+        end -= 1
+    text = text[:end]
     if text.startswith("\\boxed{") and text.endswith("}"):
         text = text[len("\\boxed{") : -1].strip()
     return text
+
+
+def _closes(text: str, end: int) -> bool:
+    """Whether the sign before `end` belongs to the answer: an ellipsis, a factorial."""
+    if text.endswith("...", 0, end) or text.endswith("\\;", 0, end):
+        return True
+    return text[end - 1] == "!" and end > 1 and (text[end - 2].isalnum() or text[end - 2] in ")}!")

@@ -102,6 +102,8 @@ def _reads_as_symbols(text: str, folded: str, words: list[str]) -> bool:
     symbols = [word for word in words if word not in ("and", "or")]
     if all(_PARSED_WORDS.fullmatch(word) for word in symbols):
         return True
+    if "-" in text and all(len(word) <= 2 and word.lower() not in _SHORT_WORDS for word in words):  # cx-cy
+        return True
     if len(words) > 1 and words[0] in _FUNCTION_WORDS:  # sin(x), ln x
         return all(word in _FUNCTION_WORDS or word in GREEK or _PARSED_WORDS.fullmatch(word) for word in symbols)
     if len(words) == 1 and text in GREEK:
