@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .lexer import Token, Unreadable
-from .names import MAX_DEPTH, NameParser, expression_of, letter_of
+from .names import MAX_DEPTH, NameParser, expression_of, letter_of, ungrouped
 from .values import EXPRESSIONS, Apply, Call, Const, Expr, Interval, Num, Power, Product, Value
 from .vocabulary import (
     ACCENTS,
@@ -186,10 +186,10 @@ class AtomParser(NameParser):
         """A LaTeX argument: a braced expression, or the next single digit, letter or command."""
         if self.accept("{"):
             self.deeper()
-            inner = self.sum()
+            inner = ungrouped(self.sum())
             self.depth -= 1
             self.expect("}")
-            return inner
+            return inner  # pyrefly: ignore
         token = self.peek()
         if token is None:
             raise Unreadable("an argument is missing")
@@ -215,9 +215,8 @@ class AtomParser(NameParser):
                 power = self._exponent()
         if power == Num(Fraction(-1)) and name in INVERSE:
             name, power = INVERSE[name], None
-        if self.at("("):
-            self.position += 1
-            args = tuple(map(expression_of, self._list(")")))
+        if self.at("(", "["):
+            args = tuple(map(expression_of, self._list(")" if self.take().text == "(" else "]")))
         elif self.at("{") and not isinstance(base, tuple):
             args = (self._argument(),)
         else:
@@ -250,7 +249,7 @@ class AtomParser(NameParser):
                 factors.append(Power(expression_of(self.power()), Num(Fraction(-1))))
                 continue
             token = self.peek()
-            if token is None or not self._begins_factor(factors[-1]) or self.at("("):
+            if token is None or not self._begins_factor(factors[-1]) or self.at("(", "["):
                 break
             if token.text in FUNCTIONS:
                 break

@@ -20,6 +20,7 @@ from .values import (
     Choice,
     Clock,
     Congruence,
+    Const,
     Date,
     Expr,
     Family,
@@ -116,8 +117,12 @@ class _Comparison:
                 return Decision(clock24(text) == a, "structure")
             case Date(), Date():
                 return Decision(a == b, "structure")
-            case Choice(letter), Choice(other):
+            case Choice(letter, beside), Choice(other, its):
+                if letter == other and beside is not None and its is not None:
+                    return self.values(beside, its)
                 return Decision(letter == other, "structure", "" if letter == other else "Another choice.")
+            case Choice(letter), Const("e" | "i" as name):  # a choice in lower case
+                return Decision(name.upper() == letter, "structure")
             case Choice(letter), Sym(name):
                 return Decision(name.upper() == letter, "structure")
             case Choice(letter), Words(text):

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from .applications import Application, after_primes, applications
 from .lexer import Token, Unreadable
-from .values import EXPRESSIONS, Apply, Call, Const, Expr, Relation, Sym, Value
+from .values import EXPRESSIONS, Apply, Call, Const, Expr, Relation, Sequence, Sym, Value
 from .vocabulary import DAGGERS, FRACTIONS, GREEK
 
 MAX_DEPTH = 40
@@ -17,7 +17,15 @@ _MAX_PARTS = 24  # tokens of a derivative's numerator and denominator, at most
 _DOTS = {1: "dot", 2: "ddot", 3: "dddot"}
 
 
+def ungrouped(value: Value) -> Value:
+    """What square brackets group, where they can hold no list: `2[x+1]`."""
+    if isinstance(value, Sequence) and value.kind == "list" and len(value.items) == 1:
+        return value.items[0] if isinstance(value.items[0], EXPRESSIONS) else value
+    return value
+
+
 def expression_of(value: Value) -> Expr:
+    value = ungrouped(value)
     if not isinstance(value, EXPRESSIONS):
         raise Unreadable("arithmetic on what is no number")
     return value

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from . import realset
 from .families import split, with_memberships
-from .forms import labelled, special
+from .forms import beside_choice, labelled, labelled_values, special
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
@@ -17,6 +17,7 @@ from .values import (
     EXPRESSIONS,
     Apply,
     Call,
+    Choice,
     Congruence,
     Const,
     Expr,
@@ -57,7 +58,12 @@ def read(text: str) -> Value:
         return Words("")
     try:
         text = with_memberships(text)
+        labels = labelled_values(text)
+        if labels is not None:
+            return System(tuple(sorted(((label, read(value)) for label, value in labels), key=lambda entry: entry[0])))
         found = special(text)
+        if isinstance(found, Choice) and (beside := beside_choice(text)):
+            return Choice(found.letter, read(beside))
         if found is not None:
             return found
         label = labelled(text) if "=" in text or "\\approx" in text else None

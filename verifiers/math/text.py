@@ -132,6 +132,8 @@ def normalise(text: str) -> str | None:
             text = text.replace(opening, " ").replace(closing, " ")
     if "\\" in text:
         text = _unstyle(text)
+    if "{:}" in text:
+        text = _BRACED_SIGN.sub(":", text)
     if "sq." in text:
         text = text.replace("sq.", "sq")
     if " ~ " in text and "\\" not in text:
@@ -174,8 +176,6 @@ def _undollar(text: str) -> str:
 def _unstyle(text: str) -> str:
     if "!" in text:
         text = _NEGATIVE_SPACE.sub("{,}", text).replace("\\!", " ")
-    if "{:}" in text:
-        text = _BRACED_SIGN.sub(":", text)
     if "\\math" in text:
         text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:

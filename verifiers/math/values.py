@@ -167,9 +167,10 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice's letter, upper case. `text` is what stands beside it."""
+    """A choice's letter, upper case. beside: what stands behind a colon (`A: 42`), which two choices that say it must share."""
 
     letter: str
+    beside: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
