@@ -28,6 +28,9 @@ class AtomParser(NameParser):
     """One method per level of precedence; each leaves `position` after what it has read."""
 
     def atom(self, single: bool = False) -> Expr:
+        if (again := self.read.get(self.position)) is not None:
+            self.position = again[1]
+            return again[0]  # pyrefly: ignore
         self.deeper()
         try:
             token = self.take()

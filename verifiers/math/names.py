@@ -43,6 +43,7 @@ class NameParser(ABC):
         self.position = 0
         self.depth = 0
         self.bars = 0  # open absolute values, or one where a bar parts two things
+        self.read: dict[int, tuple[Value, int]] = {}  # structures by where they begin, with where they end
         self.applications: dict[int, Application] = applications(tokens)
 
     # -- tokens ----------------------------------------------------------------------------------------------------

@@ -8,13 +8,12 @@ from itertools import pairwise
 
 from .lexer import Token, Unreadable
 from .parser import Parser
-from .units import CURRENCIES, currency, known_phrase, unit_of
+from .units import CURRENCIES, MAX_UNIT_TOKENS, currency, known_phrase, unit_of
 from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
 from .vocabulary import MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
 _WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega"))
-MAX_UNIT_TOKENS = 24
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 

@@ -12,6 +12,8 @@ from .linear import combined, coordinates, holds_array
 from .parser import named_set
 from .quantities import quantity
 from .show import show
+from .sound import checked
+from .stream import stream
 from .units import DEGREE
 from .values import (
     EXPRESSIONS,
@@ -46,7 +48,6 @@ from .values import (
     symbols,
 )
 from .vocabulary import SETS
-from .words import fold
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
@@ -57,22 +58,24 @@ def read(text: str) -> Value:
     if not text:
         return Words("")
     try:
-        text = with_memberships(text)
-        labels = labelled_values(text)
-        if labels is not None:
-            return System(tuple(sorted(((label, read(value)) for label, value in labels), key=lambda entry: entry[0])))
-        found = special(text)
-        if isinstance(found, Choice) and (beside := beside_choice(text)):
-            return Choice(found.letter, read(beside))
-        if found is not None:
-            return found
-        label = labelled(text) if "=" in text or "\\approx" in text else None
-        if label is not None:
-            value = resolve(quantity(tokens_of(label[1])))
-            return Named(label[0], value)
-        return resolve(quantity(tokens_of(text)))
+        return checked(_read(with_memberships(text)))
     except (Unreadable, RecursionError):
-        return Words(fold(text))
+        return Words(stream(text))
+
+
+def _read(text: str) -> Value:
+    labels = labelled_values(text)
+    if labels is not None:
+        return System(tuple(sorted(((label, read(value)) for label, value in labels), key=lambda entry: entry[0])))
+    found = special(text)
+    if isinstance(found, Choice) and (beside := beside_choice(text)):
+        return Choice(found.letter, read(beside))
+    if found is not None:
+        return found
+    label = labelled(text) if "=" in text or "\\approx" in text else None
+    if label is not None:
+        return Named(label[0], resolve(quantity(tokens_of(label[1]))))
+    return resolve(quantity(tokens_of(text)))
 
 
 def resolve(value: Value) -> Value:
@@ -293,6 +296,9 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
     if isinstance(left, Sym) and not symbols(right):
+        if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
+            both = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
+            return Named(left.name, realset.combine_all("intersection", both))
         return Named(left.name, realset.half_line(operator, right))
     if operator in ("<", "<="):
         left, right, operator = right, left, _FLIPPED[operator]

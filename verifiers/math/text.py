@@ -98,16 +98,19 @@ _STYLE = re.compile(
 )
 _DROPPED = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
-    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
+    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
 _OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
 _UNIT_VECTOR = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)\s*\{\s*"
     r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
 )
+_BARE_BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm) ([A-Za-z])(?![A-Za-z])")
 _THIN_SPACE = re.compile(r"(?<!\d)\\,|\\,(?!\d)")  # between digits it groups thousands
 _NEGATIVE_SPACE = re.compile(r",\\!\s*(?=\d{3})|(?<=\d)\{,\}\\!(?=\d)")  # MATH groups thousands with it
 _BRACED_SIGN = re.compile(r"(?<=\d)\{:\}(?=\d)")
+_PARTS = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
+_AND_A_PART = re.compile(r"(?<=\d) and (?:a|one) (half|third|quarter)\b")  # 2 and a half hours
 _BLACKBOARD = re.compile(r"\\math(?:bb|scr|frak)\s*\{\s*([EPV])\s*\}(?=\s*(?:\\left)?\s*[\[(])")
 _LEAD = re.compile(
     r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
@@ -136,6 +139,8 @@ def normalise(text: str) -> str | None:
         text = _BRACED_SIGN.sub(":", text)
     if "sq." in text:
         text = text.replace("sq.", "sq")
+    if " and " in text:
+        text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
     if " ~ " in text and "\\" not in text:
         text = text.replace(" ~ ", r" \approx ")
     if "+/-" in text or "-/+" in text:
@@ -180,6 +185,7 @@ def _unstyle(text: str) -> str:
         text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:
         text = _OPEN_SYSTEM.sub(" ", text)
+    text = _BARE_BOLD.sub(r"\\mathbf{\1}", text)
     if len(set(_UNIT_VECTOR.findall(text))) > 1:  # \mathbf{i} alone is the imaginary unit in bold
         text = _UNIT_VECTOR.sub(r"\\hat{\1\2}", text)
     for _ in range(6):  # styling may be nested a few deep

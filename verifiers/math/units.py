@@ -64,6 +64,7 @@ _NOT_UNITS = frozenset(
         "degrees deg pct percents but either neither nor both maybe where when per pm am PM AM i e pi"
     )
 )
+MAX_UNIT_TOKENS = 24
 DEGREE = Unit(Fraction(1), (("degree", 1),))
 RADIAN = Unit(Fraction(1), (("rad", 1),))
 
@@ -110,6 +111,8 @@ def currency(sign: str) -> Unit:
 
 def known_phrase(tokens: list[Token]) -> Unit | None:
     """Tokens that are a unit and nothing else: `km/h`, `cm^2`, `square feet`, `m s^{-1}`, `miles per hour`."""
+    if len(tokens) > MAX_UNIT_TOKENS:
+        return None
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
     power_word = 1

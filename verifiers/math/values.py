@@ -227,6 +227,7 @@ INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
 _NAMED = (Const, Call)
 _CALLS = (Call, Apply)
+_LEAVES = (Num, Sym, Const, Words, Unit, str, int, type(None))
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -251,6 +252,22 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, Power):
         return (expr.base, expr.exponent)
     return expr.args if isinstance(expr, _CALLS) else ()
+
+
+def fits(value: Value, limit: int) -> bool:
+    """Whether a value, written out, has at most so many parts. Shared parts count each time; looks at no more than the limit."""
+    left = limit
+    stack: list[object] = [value]
+    while stack:
+        found = stack.pop()
+        left -= 1
+        if left < 0:
+            return False
+        if isinstance(found, tuple):
+            stack.extend(found)
+        elif not isinstance(found, _LEAVES):
+            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
+    return True
 
 
 def contains(expr: Expr, names: frozenset[str]) -> bool:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from .numerals import amount_in_words, number_in_words
 from .parser import REALS
+from .stream import fold
 from .values import INFINITY, Clock, Num, Sequence, Value, Words, negative
 from .vocabulary import FUNCTIONS, GREEK
 
@@ -30,7 +31,6 @@ _SAME = {
     **dict.fromkeys(["noon", "12 noon", "midday"], "noon"),
 }
 _REAL_WORDS = {"all real numbers", "all reals", "real numbers", "the real numbers", "all real x", "all real values"}
-_ARTICLES = re.compile(r"^(?:an?|the)\s+(?=\S{2,})")
 _PARSED_WORDS = re.compile(r"(?:infinity|infty|inf|oo|pi|e|i|[A-Za-z])", re.A)
 _FUNCTION_WORDS = frozenset(FUNCTIONS) | {"sqrt", "cbrt"}
 _SHORT_WORDS = frozenset(
@@ -44,12 +44,6 @@ _INFINITIES = {
     **dict.fromkeys(["negative infinity", "minus infinity"], negative(INFINITY)),
 }
 _YES_OR_NO = re.compile(r"(yes|no)\b\s*[,.;:-]")
-
-
-def fold(text: str) -> str:
-    """Text for comparison: lower case, single spaces, no quotes, dots or articles."""
-    folded = " ".join(re.sub(r"[\"'.;]+", "", text).lower().replace("\\", "").split()).strip(" ,:")
-    return _ARTICLES.sub("", folded)
 
 
 def wordy(text: str) -> Value | None:
