@@ -10,7 +10,7 @@ from .core.problem import Problem
 
 @dataset_task(
     "minerva",
-    rubric=Rubric(math_answer(sources=("boxed", "tag")), answer_box(weight=0.1)),
+    rubric=Rubric(math_answer(sources=("boxed", "tag"), significant_figures=2), answer_box(weight=0.1)),
     hub=Hub("math-ai/minervamath"),
     splits={"test": "test"},
     columns=("question", "answer"),

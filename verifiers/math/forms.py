@@ -91,6 +91,18 @@ def _numeral(text: str) -> Num | None:
     return based(digits, base)
 
 
+_BASE_MARK = re.compile(
+    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}|[0-9]{1,2}(?![0-9]))"
+    r"| ?\(?(?:in )?base[ -](?:[0-9]{1,2}|[a-z]{3,7})\)?)"
+)
+
+
+def without_bases(text: str) -> str | None:
+    """A text with its numerals' bases left out (`2516_8` as 2516); None where no numeral has one."""
+    bare, count = _BASE_MARK.subn(r"\1", text)
+    return bare if count else None
+
+
 def _ordinal_or_arc(text: str) -> Value | None:
     """`7th` is 7; `45°30'` is 45.5 degrees."""
     if (match := _ORDINAL.fullmatch(text)) is not None:

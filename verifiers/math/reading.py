@@ -97,7 +97,7 @@ def resolve(value: Value) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
         case Interval():
-            return RealSet((value,))
+            return RealSet((checked(value),))  # pyrefly: ignore
         case Call("union" | "intersection" | "difference" as name, (left, right)):
             return realset.combine(name, resolve(left), resolve(right))  # pyrefly: ignore
         case Congruence() | Ratio() | RealSet():
