@@ -63,9 +63,12 @@ class _Candidate:
 
 def applications(tokens: list[Token]) -> dict[int, Application]:
     """The applications by the position of the token that ends with the function's letter."""
-    brackets, scopes = _matched(tokens)
-    if not brackets:
+    for token in tokens:
+        if token.text == "(" or token.text == "[":
+            break
+    else:
         return {}
+    brackets, scopes = _matched(tokens)
     candidates: list[_Candidate] = []
     alone: set[tuple[int, str]] = set()
     accented = -1  # up to where letters belong to an accent

@@ -13,6 +13,7 @@ from .vocabulary import DAGGERS, FRACTIONS, GREEK
 MAX_DEPTH = 40
 _DOTLESS = {"imath": "i", "jmath": "j"}
 _DIFFERENTIALS = ("d", "partial")
+_AFTER_NAME = frozenset(("_", "'", '"', "prime", "^"))
 _MAX_PARTS = 24  # tokens of a derivative's numerator and denominator, at most
 _DOTS = {1: "dot", 2: "ddot", 3: "dddot"}
 
@@ -129,6 +130,9 @@ class NameParser(ABC):
         """A letter with its subscript, primes and arguments. `\\varphi` is `\\phi` in another hand."""
         application = self.applications.get(self.position - 1)
         name = name.removeprefix("var") if name in GREEK else name
+        following = self.peek()
+        if following is None or following.text not in _AFTER_NAME:
+            return letter_of(name) if application is None else Apply(name, self.arguments(application.given))
         subscript, primes = self._subscript(), self._primes()
         if not subscript:
             self._exponent_last()

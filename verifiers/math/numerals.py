@@ -50,7 +50,7 @@ def number_in_words(folded: str) -> Fraction | None:
     return Fraction(amount or 1, size) if size and (amount or folded == "half") else None
 
 
-def amount_in_words(folded: str) -> Quantity | None:
+def amount_in_words(folded: str) -> Quantity | Num | None:
     """A number in words with a unit behind it; None for anything else. Ordinals count nothing (`second quadrant`)."""
     words = folded.split()
     if len(words) > _LONGEST + 8:
@@ -62,6 +62,8 @@ def amount_in_words(folded: str) -> Quantity | None:
         if number is None or (count == 1 and words[0] in _ORDINALS):
             continue
         rest = words[count:]
+        if " ".join(rest) in ("percent", "per cent"):
+            return Num(number / 100)
         joined = rest[0] == "of"
         rest = rest[joined:]
         joined = joined or (bool(rest) and rest[0] in _ARTICLES)

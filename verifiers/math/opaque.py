@@ -54,6 +54,10 @@ def residue(expr: Expr) -> int:
             return pow(below if power >= 0 else _inverse(below), abs(int(power)), _PRIME)
         case Power(base, exponent):
             return _at(f"power {residue(base)} {residue(exponent)}")
+        case Call("root", (radicand, order)):
+            return _at(f"power {residue(radicand)} {_inverse(residue(order))}")
+        case Call("exp", (exponent,)):
+            return residue(Power(Const("e"), exponent))
         case Call(name, args) | Apply(name, args):
             return _at(f"{name} {' '.join(str(residue(arg)) for arg in args)}")
     raise TypeError(f"{type(expr).__name__} is no expression.")

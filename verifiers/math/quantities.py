@@ -13,7 +13,7 @@ from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Va
 from .vocabulary import MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
-_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega"))
+_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from .lexer import Unreadable
-from .values import EXPRESSIONS, Apply, Call, Joined, Num, Relation, Sym, Unit, Value, children
+from .values import EXPRESSIONS, Apply, Call, Joined, Num, Relation, Sym, Unit, Value, Words, children
 
 MAX_PARTS = 20_000
 _UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))  # each was worked out, or can't be
 _AT_LEAST_TWO = frozenset(("gcd", "lcm"))
+_PLAIN = (Num, Sym)
 _LEAVES = (str, int, Unit, type(None))
 
 
 def checked(value: Value) -> Value:
     """The value. Raises Unreadable where an operation has an operand it can't have, or the value is too large."""
+    if isinstance(value, Num | Sym | Words):
+        return value
     left = MAX_PARTS
     stack: list[tuple[object, bool]] = [(value, False)]
     while stack:
@@ -22,9 +23,9 @@ def checked(value: Value) -> Value:
         left -= 1
         if left < 0:
             raise Unreadable("a value of too many parts")
+        if isinstance(found, _PLAIN):
+            continue
         if isinstance(found, EXPRESSIONS):
-            if isinstance(found, Num | Sym):
-                continue
             if isinstance(found, Call) and not within:
                 _check_call(found)
             within = within or isinstance(found, Apply)
@@ -37,7 +38,7 @@ def checked(value: Value) -> Value:
         elif isinstance(found, Relation | Joined):
             raise Unreadable("a clause within a value")
         elif not isinstance(found, _LEAVES):
-            stack.extend((getattr(found, each.name), within) for each in fields(found))  # type: ignore[arg-type]
+            stack.extend((getattr(found, name), within) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
     return value
 
 

@@ -185,7 +185,8 @@ def _unstyle(text: str) -> str:
         text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:
         text = _OPEN_SYSTEM.sub(" ", text)
-    text = _BARE_BOLD.sub(r"\\mathbf{\1}", text)
+    if "bf " in text or "bm " in text or "symbol " in text:
+        text = _BARE_BOLD.sub(r"\\mathbf{\1}", text)
     if len(set(_UNIT_VECTOR.findall(text))) > 1:  # \mathbf{i} alone is the imaginary unit in bold
         text = _UNIT_VECTOR.sub(r"\\hat{\1\2}", text)
     for _ in range(6):  # styling may be nested a few deep

@@ -115,6 +115,7 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
         return None
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
+    group, opened = 1, False  # the sign of what brackets hold
     power_word = 1
     while index < len(tokens):
         token = tokens[index]
@@ -123,7 +124,13 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
             sign = -1
             continue
         if token.text in ("*", "cdot", "times"):
-            sign = 1
+            sign = group
+            continue
+        if token.text in ("(", ")"):  # J/(mol K)
+            if (token.text == ")") != opened:
+                return None
+            opened = not opened
+            group, sign = (sign, sign) if opened else (1, 1)
             continue
         if token.text in ("square", "sq", "squared", "cubic", "cubed"):
             power = 3 if token.text.startswith("cub") else 2
@@ -149,7 +156,7 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
         scale *= found[0] ** total
         for name, count in found[1].items():
             dims[name] = dims.get(name, 0) + count * total
-    return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read else None
+    return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read and not opened else None
 
 
 def _prefixed(prefix: Token, unit: Token) -> tuple[Fraction, dict[str, int]] | None:

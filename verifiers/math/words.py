@@ -81,13 +81,19 @@ def _reads_as_symbols(text: str, folded: str, words: list[str]) -> bool:
     symbols = [word for word in words if word not in ("and", "or")]
     if all(_PARSED_WORDS.fullmatch(word) for word in symbols):
         return True
-    if "-" in text and all(len(word) <= 2 and word.lower() not in _SHORT_WORDS for word in words):  # cx-cy
+    if "-" in text and all(_product_of_letters(word) for word in words):  # cx-cy
         return True
     if len(words) > 1 and words[0] in _FUNCTION_WORDS:  # sin(x), ln x
         return all(word in _FUNCTION_WORDS or word in GREEK or _PARSED_WORDS.fullmatch(word) for word in symbols)
     if len(words) == 1 and text in GREEK:
         return True
     return len(words) == 1 and len(text) <= 3 and folded not in _SHORT_WORDS and text.islower() and _no_vowels(folded)
+
+
+def _product_of_letters(word: str) -> bool:
+    if len(word) > 4 or word.lower() in _SHORT_WORDS:
+        return False
+    return len(word) <= 2 or not set(word) & set("aeiou") or not (word.islower() or word.istitle() or word.isupper())
 
 
 def _no_vowels(word: str) -> bool:
