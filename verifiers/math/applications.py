@@ -109,9 +109,7 @@ def _chosen(
     return chosen
 
 
-def _judged(
-    tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]
-) -> bool | None:
+def _judged(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
     """Whether a candidate is an application; None where another application of its name would make it one."""
     inside = tokens[each.opening + 1 : min(held.closing, each.opening + 2 + _SIMPLE)]
     length = held.closing - each.opening - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .lexer import Token, Unreadable
-from .names import MAX_DEPTH, NameParser, expression_of, letter_of, ungrouped
+from .names import NameParser, expression_of, letter_of, ungrouped
 from .values import EXPRESSIONS, Apply, Call, Const, Expr, Interval, Num, Power, Product, Value
 from .vocabulary import (
     ACCENTS,
@@ -77,7 +77,7 @@ class AtomParser(NameParser):
         return None
 
     def _proper_fraction(self) -> Fraction | None:
-        """The value of a `\\frac` of two whole numbers that is less than 1, read up to its end; None for any other, left unread."""
+        """The value of a `\\frac` of two whole numbers below 1, read up to its end; None for any other, left unread."""
         index, parts = self.position + 1, []
         for _ in range(2):
             braced = self.at("{", ahead=index - self.position)
@@ -145,10 +145,7 @@ class AtomParser(NameParser):
     def _command(self, token: Token) -> Expr:
         name = token.text
         if name in FRACTIONS:
-            if (found := self._derivative()) is not None:
-                return found
-            above, below = self._argument(), self._argument()
-            return Product((above, Power(below, Num(Fraction(-1)))))
+            return self._fraction()
         if name == "sqrt":
             degree: Expr = Num(Fraction(2))
             if self.accept("["):
@@ -163,27 +160,36 @@ class AtomParser(NameParser):
         if name in FUNCTIONS:
             return self._function(FUNCTIONS[name])
         if name in NAMED_FUNCTIONS:
-            if self.at("(", "["):
-                return Apply(name, self.arguments(given=name == "Pr"))
-            return Apply(name, (expression_of(self.power()),))
+            given = name == "Pr"
+            return Apply(name, self.arguments(given) if self.at("(", "[") else (expression_of(self.power()),))
         if name in CONSTANTS:
             return Const(CONSTANTS[name])
         if name in GREEK:
             return self._symbol(name)
-        if name in ("lfloor", "lceil"):
-            inner = self.sum()
-            self.expect("rfloor" if name == "lfloor" else "rceil")
-            return Call("floor" if name == "lfloor" else "ceil", (inner,))
-        if name in ("lvert", "vert"):
-            inner = self.sum()
-            self.expect("rvert", "vert")
-            return Call("abs", (inner,))
+        if name in ("lfloor", "lceil", "lvert", "vert"):
+            return self._enclosed(name)
         if name in ACCENTS:
             return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
             self.position -= 1
             return self._structure()  # pyrefly: ignore
         raise Unreadable(f"the command \\{name[:20]}")
+
+    def _fraction(self) -> Expr:
+        """A derivative, or a numerator and a denominator."""
+        if (found := self._derivative()) is not None:
+            return found
+        above, below = self._argument(), self._argument()
+        return Product((above, Power(below, Num(Fraction(-1)))))
+
+    def _enclosed(self, name: str) -> Expr:
+        """What floor, ceiling or absolute value signs enclose."""
+        inner = self.sum()
+        if name in ("lvert", "vert"):
+            self.expect("rvert", "vert")
+            return Call("abs", (inner,))
+        self.expect("rfloor" if name == "lfloor" else "rceil")
+        return Call("floor" if name == "lfloor" else "ceil", (inner,))
 
     def _argument(self) -> Expr:
         """A LaTeX argument: a braced expression, or the next single digit, letter or command."""

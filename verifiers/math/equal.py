@@ -46,7 +46,7 @@ def math_equal(
     reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
     Verdicts: correct, wrong (with a reason), no_answer (empty, or too long to be one), timeout (over the symbolic budget).
     """
-    plain = not (tolerance or absolute or significant_figures)
+    plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
         return correct(answer, "equal strings")
     settings = Tolerance(_share(tolerance), _share(absolute), any_brackets, _figures(significant_figures), base_optional)

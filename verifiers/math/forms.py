@@ -153,7 +153,7 @@ def beside_choice(text: str) -> str:
 
 
 def labelled_values(text: str) -> list[tuple[str, str]] | None:
-    """`A: 5, B: 7` and `(a) 5, (b) 7` as labels with texts: two at least, all in one dress, none twice. None for anything else."""
+    """`A: 5, B: 7` and `(a) 5, (b) 7` as labels with texts: two or more, in one dress, none twice; or None."""
     if not _FIRST_LABEL.match(text):
         return None
     found: list[tuple[str, str, str]] = []

@@ -238,7 +238,7 @@ class NameParser(ABC):
         self.deeper()
         closing = ")" if self.expect("(", "[") == "(" else "]"
         bars, self.bars = self.bars, int(given)
-        items = [_argument_of(self.relation())]
+        items: list[Expr] = [_argument_of(self.relation())]
         if given and self.accept("|", "mid"):
             items = [Call("given", (items[0], _argument_of(self.relation())))]
         while self.accept(",", ";"):
@@ -342,8 +342,10 @@ def _differential(tokens: list[Token], begin: int, end: int) -> tuple[str, int] 
         return None
     index = begin + 1
     if not rest:
-        if index >= end or tokens[index].kind not in ("word", "command") or (
-            tokens[index].kind == "word" and len(tokens[index].text) > 1
+        if (
+            index >= end
+            or tokens[index].kind not in ("word", "command")
+            or (tokens[index].kind == "word" and len(tokens[index].text) > 1)
         ):
             return None
         rest = tokens[index].text

@@ -297,7 +297,7 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         left, right, operator = right, left, _FLIPPED[operator]
     if isinstance(left, Sym) and not symbols(right):
         if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
-            both = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
+            both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
             return Named(left.name, realset.combine_all("intersection", both))
         return Named(left.name, realset.half_line(operator, right))
     if operator in ("<", "<="):

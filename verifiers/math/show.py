@@ -199,7 +199,7 @@ def _call(name: str, args: tuple[Expr, ...]) -> tuple[str, int]:
             return (f"⌊{show(inner)}⌋" if name == "floor" else f"⌈{show(inner)}⌉"), _ATOM
         case "given", (event, condition):
             return f"{show(event)} | {show(condition)}", _SUM
-        case ("union" | "intersection" | "difference"), (left, right):
+        case (("union" | "intersection" | "difference"), (left, right)):
             return f"{show(left)} {_SET_SIGNS[name]} {show(right)}", _SUM
         case _, (left, right) if not name[0].isalpha():  # a relation inside P(...)
             return f"{show(left)} {name} {show(right)}", _SUM

@@ -98,7 +98,8 @@ _STYLE = re.compile(
 )
 _DROPPED = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
-    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
+    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
+    r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
 _OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
 _UNIT_VECTOR = re.compile(

@@ -27,7 +27,7 @@ class Tolerance:
         return abs(expected - value) <= max(self.absolute, self.relative * abs(expected))
 
     def at(self, text: str, value: Fraction | None) -> Tolerance:
-        """The tolerance for a reference of this text and value: half a unit of its last significant figure, as a share of it."""
+        """The tolerance for a reference of this text and value: half a unit of its last figure, as a share of it."""
         if not self.significant_figures or not value:
             return self
         figures = max(self.significant_figures, figures_written(text))

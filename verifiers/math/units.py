@@ -10,7 +10,17 @@ from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
 
 _SI = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
        "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6), "p": Fraction(1, 10**12)}  # fmt: skip
-_SI_WORDS = {"kilo": "k", "centi": "c", "milli": "m", "deci": "d", "mega": "M", "giga": "G", "nano": "n", "micro": "mu", "pico": "p"}
+_SI_WORDS = {
+    "kilo": "k",
+    "centi": "c",
+    "milli": "m",
+    "deci": "d",
+    "mega": "M",
+    "giga": "G",
+    "nano": "n",
+    "micro": "mu",
+    "pico": "p",
+}
 # name: (scale in base units, dimension). Base units: m, kg, s, A, K, mol, rad, dollar.
 _PREFIXED = {
     "m": (1, "m", ("meter", "metre")),
@@ -111,13 +121,11 @@ def currency(sign: str) -> Unit:
 
 def known_phrase(tokens: list[Token]) -> Unit | None:
     """Tokens that are a unit and nothing else: `km/h`, `cm^2`, `square feet`, `m s^{-1}`, `miles per hour`."""
-    if len(tokens) > MAX_UNIT_TOKENS:
-        return None
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
     group, opened = 1, False  # the sign of what brackets hold
     power_word = 1
-    while index < len(tokens):
+    while index < len(tokens) <= MAX_UNIT_TOKENS:
         token = tokens[index]
         index += 1
         if token.text in ("/", "per"):

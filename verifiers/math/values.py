@@ -255,7 +255,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
 
 
 def fits(value: Value, limit: int) -> bool:
-    """Whether a value, written out, has at most so many parts. Shared parts count each time; looks at no more than the limit."""
+    """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
     left = limit
     stack: list[object] = [value]
     while stack:

@@ -30,8 +30,8 @@ INVERSE = {name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc
 RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "<>": "!=", "le": "<=", "leq": "<=",
     "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "geqq": ">=", "lt": "<", "gt": ">",
-    "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", **dict.fromkeys(("approx", "simeq", "sim", "cong", "doteq", "approxeq", "thickapprox", "asymp"), "~"),
-    "coloneqq": "=", "to": "->",
+    "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", "approx": "~", "simeq": "~", "sim": "~",
+    "cong": "~", "doteq": "~", "approxeq": "~", "thickapprox": "~", "asymp": "~", "coloneqq": "=", "to": "->",
 }  # fmt: skip
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from .numerals import amount_in_words, number_in_words
 from .parser import REALS
