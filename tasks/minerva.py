@@ -19,4 +19,8 @@ from .core.problem import Problem
     citation="Lewkowycz et al. 2022, Solving Quantitative Reasoning Problems with Language Models, arXiv:2206.14858",
 )
 def minerva(row: Mapping[str, Any]) -> Problem:
+    """Minerva. Its numbers are rounded, so an answer is right that rounds to the reference at its figures, two at least.
+
+    That costs a little strictness where a number is exact: 42.4 passes for 42.
+    """
     return Problem(prompt=row["question"].strip(), reference=str(row["answer"]).strip())

@@ -34,13 +34,14 @@ _DATES = [
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap])\s*\.?\s*m\.?", re.I)
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
-_LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j]:")
-_FIRST_LABEL = re.compile(r"\([A-Ja-j]\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19}: ?")
+_LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
+_FIRST_LABEL = re.compile(r"\([A-Ja-j]\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
 _LABELLED = re.compile(
-    r"(?:\((?P<round>[A-Ja-j])\) |(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?=:))(?P<sign>[.):]) ?)(?P<value>\S.*)",
+    r"(?:\((?P<round>[A-Ja-j])\) |(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
+    r"(?P<value>\S.*)",
     re.S,
 )
-_SEPARATOR = re.compile(r"[,;]| and (?=\(?[A-Za-z]\w{0,19}[:.)] )|[()\[\]{}]")
+_SEPARATOR = re.compile(r"[,;]|\\\\| and (?=\(?[A-Za-z]\w{0,19} ?[:.)] )| (?=[A-Z] ?: )|[()\[\]{}]")
 _BASED = re.compile(
     r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
@@ -99,8 +100,8 @@ _BASE_MARK = re.compile(
 
 def without_bases(text: str) -> str | None:
     """A text with its numerals' bases left out (`2516_8` as 2516); None where no numeral has one."""
-    bare, count = _BASE_MARK.subn(r"\1", text)
-    return bare if count else None
+    bare = _BASE_MARK.sub(lambda match: match[1] if _numeral(match[0]) is not None else match[0], text)
+    return bare if bare != text else None
 
 
 def _ordinal_or_arc(text: str) -> Value | None:
