@@ -35,9 +35,9 @@ _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
 _LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
-_FIRST_LABEL = re.compile(r"\([A-Ja-j]\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
+_FIRST_LABEL = re.compile(r"\((?:[A-Ja-j]|[ivx]{1,4}|1)\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
 _LABELLED = re.compile(
-    r"(?:\((?P<round>[A-Ja-j])\) |(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
+    r"(?:\((?P<round>[A-Ja-j]|[ivx]{1,4}|[1-9])\) |(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
     r"(?P<value>\S.*)",
     re.S,
 )
@@ -168,6 +168,8 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
             dress = "round" if match["round"] else match["sign"]
             found.append((dress, match["round"] or match["name"], match["value"]))
     labels = {label for _, label, _ in found}
+    if found[0][1] == "1" and [label for _, label, _ in found] != [str(index + 1) for index in range(len(found))]:
+        return None
     if not 2 <= len(found) == len(labels) or len({dress for dress, _, _ in found}) > 1:
         return None
     return [(label.upper() if len(label) == 1 and dress != ":" else label, value) for dress, label, value in found]

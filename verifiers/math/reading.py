@@ -179,6 +179,7 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...]) -> V
     """`x ≈ 3.14` gives x a value; in `1/3 ≈ 0.33` and `x = 1/3 ≈ 0.33` the exact value counts."""
     cut = operators.index("~")
     if cut:
+        _check_near(operands[cut], operands[cut + 1])
         return _measured(resolve(Relation(operands[: cut + 1], operators[:cut])), operands[-1])
     left, right = operands[0], operands[1]
     name = _name(left)
@@ -186,7 +187,18 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...]) -> V
         return Named(name[0], resolve(right), name[1])
     if isinstance(left, EXPRESSIONS) and symbols(left) and not (isinstance(right, EXPRESSIONS) and symbols(right)):
         raise Unreadable("an expression that is about a number")
+    _check_near(left, right)
     return _measured(resolve(left), operands[-1])
+
+
+def _check_near(exact: Value, decimals: Value) -> None:
+    """Raises Unreadable for `1/3 ≈ 8`: two numbers that are further apart than a rounding to one figure puts them."""
+    decimals = decimals.value if isinstance(decimals, Quantity) else decimals
+    if not isinstance(exact, EXPRESSIONS) or not isinstance(decimals, EXPRESSIONS) or symbols(exact) or symbols(decimals):
+        return
+    a, b = realset.position(exact), realset.position(decimals)
+    if abs(a - b) > abs(a) / 20 and not (b.denominator == 1 and abs(a - b) <= Fraction(1, 2)):
+        raise Unreadable("an approximation that is none")
 
 
 def _measured(value: Value, last: Value) -> Value:
