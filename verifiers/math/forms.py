@@ -37,7 +37,8 @@ _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\
 _LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
 _FIRST_LABEL = re.compile(r"\((?:[A-Ja-j]|[ivx]{1,4}|1)\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
 _LABELLED = re.compile(
-    r"(?:\((?P<round>[A-Ja-j]|[ivx]{1,4}|[1-9])\) |(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
+    r"(?:\((?P<round>[A-Ja-j]|[ivx]{1,4}|[1-9])\) "
+    r"|(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
     r"(?P<value>\S.*)",
     re.S,
 )
