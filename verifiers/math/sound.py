@@ -7,7 +7,6 @@ from .values import EXPRESSIONS, Apply, Call, Joined, Num, Relation, Sym, Unit, 
 
 MAX_PARTS = 20_000
 _UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))  # each was worked out, or can't be
-_AT_LEAST_TWO = frozenset(("gcd", "lcm"))
 _PLAIN = (Num, Sym)
 _LEAVES = (str, int, Unit, type(None))
 
@@ -45,8 +44,6 @@ def checked(value: Value) -> Value:
 def _check_call(call: Call) -> None:
     if call.name in _UNDECIDED:
         raise Unreadable("both signs, or a set, in a sum")
-    if call.name in _AT_LEAST_TWO and len(call.args) < 2:
-        raise Unreadable(f"the {call.name} of one number")
     if call.name == "given" or not call.name[0].isalpha():
         raise Unreadable("an event outside of its brackets")
 
