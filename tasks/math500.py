@@ -10,7 +10,7 @@ from .core.problem import Problem
 
 @dataset_task(
     "math500",
-    rubric=Rubric(math_answer(sources=("boxed", "tag")), answer_box(weight=0.1)),
+    rubric=Rubric(math_answer(sources=("boxed", "tag"), base_optional=True), answer_box(weight=0.1)),
     hub=Hub("HuggingFaceH4/MATH-500"),
     splits={"test": "test"},
     columns=("problem", "answer", "subject", "level"),

@@ -33,7 +33,7 @@ def excluded(path: str) -> frozenset[str]:
 
 @dataset_task(
     "math",
-    rubric=Rubric(math_answer(sources=("boxed", "tag")), answer_box(weight=0.1)),
+    rubric=Rubric(math_answer(sources=("boxed", "tag"), base_optional=True), answer_box(weight=0.1)),
     hub=Hub("EleutherAI/hendrycks_math", config=SUBJECTS),
     splits={"train": "train", "test": "test"},
     columns=("problem", "level", "type", "solution"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from fractions import Fraction
 
 from .lexer import Token, Unreadable
-from .values import EXPRESSIONS, Call, Const, Expr, Interval, Num, Power, Product, Sym, Value
+from .names import NameParser, expression_of, letter_of, ungrouped
+from .values import EXPRESSIONS, Apply, Call, Const, Expr, Interval, Num, Power, Product, Value
 from .vocabulary import (
     ACCENTS,
     BASE_WORDS,
@@ -16,97 +16,21 @@ from .vocabulary import (
     GREEK,
     INVERSE,
     MULTIPLIERS,
+    NAMED_FUNCTIONS,
     NO_PRODUCTS,
     WORD_CONSTANTS,
 )
 
-MAX_DEPTH = 40
-_DOTLESS = {"imath": "i", "jmath": "j"}
 _ACCENT_NAMES = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "bar": "overline"}
 
 
-class AtomParser(ABC):
+class AtomParser(NameParser):
     """One method per level of precedence; each leaves `position` after what it has read."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.position = 0
-        self.depth = 0
-
-    # -- tokens ----------------------------------------------------------------------------------------------------
-
-    def peek(self, ahead: int = 0) -> Token | None:
-        index = self.position + ahead
-        return self.tokens[index] if index < len(self.tokens) else None
-
-    def at(self, *texts: str, ahead: int = 0) -> bool:
-        index = self.position + ahead
-        if index >= len(self.tokens):
-            return False
-        token = self.tokens[index]
-        return token.text in texts and token.kind in ("mark", "command")
-
-    def take(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise Unreadable("it ends too early")
-        self.position += 1
-        return token
-
-    def accept(self, *texts: str) -> bool:
-        if self.at(*texts):
-            self.position += 1
-            return True
-        return False
-
-    def expect(self, *texts: str) -> str:
-        token = self.take()
-        if token.text not in texts or token.kind not in ("mark", "command"):
-            raise Unreadable(f"{token.text!r} stands where {texts[0]!r} is expected")
-        return token.text
-
-    def word(self) -> str | None:
-        if self.position >= len(self.tokens):
-            return None
-        token = self.tokens[self.position]
-        return token.text if token.kind == "word" else None
-
-    def deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable(f"it nests deeper than {MAX_DEPTH} levels")
-
-    # -- what the levels above add --------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def sum(self) -> Expr:
-        """Terms joined by + and -."""
-
-    @abstractmethod
-    def power(self) -> Expr:
-        """A base with its exponent."""
-
-    @abstractmethod
-    def _exponent(self) -> Expr:
-        """What stands behind ^."""
-
-    @abstractmethod
-    def _begins_factor(self, before: Value) -> bool:
-        """Whether what comes next is a factor of a product without a sign."""
-
-    @abstractmethod
-    def _bracket(self, token: Token) -> Expr:
-        """What an opening bracket, already taken, encloses."""
-
-    @abstractmethod
-    def _list(self, *closings: str) -> list[Value]:
-        """Values up to one of the closings."""
-
-    @abstractmethod
-    def _structure(self) -> Value | None:
-        """A matrix, a set or another structure; None where none begins."""
-
     def atom(self, single: bool = False) -> Expr:
+        if (again := self.read.get(self.position)) is not None:
+            self.position = again[1]
+            return again[0]  # pyrefly: ignore
         self.deeper()
         try:
             token = self.take()
@@ -140,7 +64,6 @@ class AtomParser(ABC):
 
     def _fraction_beside(self, token: Token) -> Fraction | None:
         """The proper fraction right after an integer: `\\frac{1}{2}`, ` 1/2`; None when there is none."""
-        before = self.position
         if token.kind == "number" and token.spaced and token.text.isdigit() and self.at("/", ahead=1):
             below = self.peek(2)
             after = self.peek(3)
@@ -150,14 +73,32 @@ class AtomParser(ABC):
                     self.position += 3
                     return token.value / below.value  # pyrefly: ignore
         elif token.kind == "command" and token.text in FRACTIONS:
-            self.position += 1
-            above, below = self._argument(), self._argument()
-            if isinstance(above, Num) and isinstance(below, Num) and not self.at("^"):
-                top, bottom = above.value, below.value
-                if top.denominator == bottom.denominator == 1 and 0 < top < bottom:
-                    return top / bottom
-        self.position = before
+            return self._proper_fraction()
         return None
+
+    def _proper_fraction(self) -> Fraction | None:
+        """The value of a `\\frac` of two whole numbers below 1, read up to its end; None for any other, left unread."""
+        index, parts = self.position + 1, []
+        for _ in range(2):
+            braced = self.at("{", ahead=index - self.position)
+            token = self.peek(index - self.position + braced)
+            if token is None or token.kind != "number" or not token.text.isdigit():
+                return None
+            if not braced and len(token.text) > 1:  # \\frac12
+                if parts or len(token.text) != 2:
+                    return None
+                parts = [int(token.text[0]), int(token.text[1])]
+                index += 1
+                break
+            if braced and not self.at("}", ahead=index - self.position + 2):
+                return None
+            parts.append(int(token.text))
+            index += 3 if braced else 1
+        after = self.tokens[index].text if index < len(self.tokens) else ""
+        if after in ("^", "**") or not 0 < parts[0] < parts[1]:
+            return None
+        self.position = index
+        return Fraction(parts[0], parts[1])
 
     def _base(self) -> int:
         self.expect("_")
@@ -178,52 +119,33 @@ class AtomParser(ABC):
             return _root(2 if text == "sqrt" else 3, self._argument())
         if text in WORD_CONSTANTS:
             return Const(WORD_CONSTANTS[text])
+        if text in NAMED_FUNCTIONS and self.at("(", "["):
+            return Apply(text, self.arguments(given=text == "Pr"))
+        if text[0] == "d" and not single and (found := self._derivative()) is not None:
+            return found
         if text in GREEK:
             return self._symbol(text)
         if single and len(text) > 1:  # x^ab is x^a b
             self.tokens[self.position - 1] = Token("word", text[1:], False)
             self.position -= 1
-            return _letter(text[0])
+            return letter_of(text[0])
         if len(text) > 4 or text in NO_PRODUCTS:
             raise Unreadable(f"the word {text!r}")
-        letters: list[Expr] = [_letter(letter) for letter in text[:-1]]
+        letters: list[Expr] = [letter_of(letter) for letter in text[:-1]]
+        begin = self.position - 1
         last = self._symbol(text[-1])
         if not letters:
             return last
         if self.at("^", "!", "**"):  # the power belongs to the last letter alone
-            self.position -= 1
-            self.tokens[self.position] = Token("word", text[-1], False)
+            self.position = begin
+            self.tokens[begin] = Token("word", text[-1], False)
             return Product(tuple(letters)) if len(letters) > 1 else letters[0]
         return Product((*letters, last))
-
-    def _symbol(self, name: str) -> Expr:
-        """A letter with its subscript and primes. `\\varphi` is `\\phi` in another hand."""
-        name = name.removeprefix("var") if name in GREEK else name
-        if self.accept("_"):
-            if self.accept("{"):
-                parts = []
-                while not self.accept("}"):
-                    parts.append(self.take().text)
-                name += "_" + "".join(parts)
-            else:
-                token = self.take()
-                first = token.text[0]
-                if len(token.text) > 1 and token.kind in ("number", "word"):
-                    self.position -= 1
-                    rest = token.text[1:]
-                    self.tokens[self.position] = Token(token.kind, rest, False, Fraction(int(rest)) if rest.isdigit() else None)
-                    if token.kind == "number" and not rest.isdigit():
-                        raise Unreadable("a subscript that is no integer")
-                name += "_" + first
-        while self.accept("'", "prime"):
-            name += "'"
-        return _letter(name)
 
     def _command(self, token: Token) -> Expr:
         name = token.text
         if name in FRACTIONS:
-            above, below = self._argument(), self._argument()
-            return Product((above, Power(below, Num(Fraction(-1)))))
+            return self._fraction()
         if name == "sqrt":
             degree: Expr = Num(Fraction(2))
             if self.accept("["):
@@ -237,18 +159,15 @@ class AtomParser(ABC):
             return Call("binomial", (above, below))
         if name in FUNCTIONS:
             return self._function(FUNCTIONS[name])
+        if name in NAMED_FUNCTIONS:
+            given = name == "Pr"
+            return Apply(name, self.arguments(given) if self.at("(", "[") else (expression_of(self.power()),))
         if name in CONSTANTS:
             return Const(CONSTANTS[name])
         if name in GREEK:
             return self._symbol(name)
-        if name in ("lfloor", "lceil"):
-            inner = self.sum()
-            self.expect("rfloor" if name == "lfloor" else "rceil")
-            return Call("floor" if name == "lfloor" else "ceil", (inner,))
-        if name in ("lvert", "vert"):
-            inner = self.sum()
-            self.expect("rvert", "vert")
-            return Call("abs", (inner,))
+        if name in ("lfloor", "lceil", "lvert", "vert"):
+            return self._enclosed(name)
         if name in ACCENTS:
             return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
@@ -256,34 +175,30 @@ class AtomParser(ABC):
             return self._structure()  # pyrefly: ignore
         raise Unreadable(f"the command \\{name[:20]}")
 
-    def _accented(self) -> str:
-        """What an accent stands over: a letter, or a braced name."""
-        if not self.accept("{"):
-            token = self.take()
-            if token.kind == "word" and len(token.text) > 1:
-                self.position -= 1
-                self.tokens[self.position] = Token("word", token.text[1:], False)
-            elif token.kind not in ("word", "command"):
-                raise Unreadable("an accent over no letter")
-            return _DOTLESS.get(token.text, token.text if token.kind == "command" else token.text[0])
-        parts, depth = [], 1
-        while depth:
-            token = self.take()
-            depth += (token.text == "{") - (token.text == "}")
-            if token.text not in ("{", "}"):
-                if token.kind not in ("word", "number", "command") and token.text not in ("_", "'"):
-                    raise Unreadable("an accent over no name")
-                parts.append(_DOTLESS.get(token.text, token.text))
-        return "".join(parts)
+    def _fraction(self) -> Expr:
+        """A derivative, or a numerator and a denominator."""
+        if (found := self._derivative()) is not None:
+            return found
+        above, below = self._argument(), self._argument()
+        return Product((above, Power(below, Num(Fraction(-1)))))
+
+    def _enclosed(self, name: str) -> Expr:
+        """What floor, ceiling or absolute value signs enclose."""
+        inner = self.sum()
+        if name in ("lvert", "vert"):
+            self.expect("rvert", "vert")
+            return Call("abs", (inner,))
+        self.expect("rfloor" if name == "lfloor" else "rceil")
+        return Call("floor" if name == "lfloor" else "ceil", (inner,))
 
     def _argument(self) -> Expr:
         """A LaTeX argument: a braced expression, or the next single digit, letter or command."""
         if self.accept("{"):
             self.deeper()
-            inner = self.sum()
+            inner = ungrouped(self.sum())
             self.depth -= 1
             self.expect("}")
-            return inner
+            return inner  # pyrefly: ignore
         token = self.peek()
         if token is None:
             raise Unreadable("an argument is missing")
@@ -295,7 +210,7 @@ class AtomParser(ABC):
             return Num(Fraction(int(token.text[0])))
         if token.kind == "word" and len(token.text) > 1 and token.text not in FUNCTIONS and token.text != "pi":
             self.tokens[self.position] = Token("word", token.text[1:], False)
-            return _letter(token.text[0])
+            return letter_of(token.text[0])
         return expression_of(self.atom())
 
     def _function(self, name: str) -> Expr:
@@ -309,9 +224,8 @@ class AtomParser(ABC):
                 power = self._exponent()
         if power == Num(Fraction(-1)) and name in INVERSE:
             name, power = INVERSE[name], None
-        if self.at("("):
-            self.position += 1
-            args = tuple(map(expression_of, self._list(")")))
+        if self.at("(", "["):
+            args = tuple(map(expression_of, self._list(")" if self.take().text == "(" else "]")))
         elif self.at("{") and not isinstance(base, tuple):
             args = (self._argument(),)
         else:
@@ -344,7 +258,7 @@ class AtomParser(ABC):
                 factors.append(Power(expression_of(self.power()), Num(Fraction(-1))))
                 continue
             token = self.peek()
-            if token is None or not self._begins_factor(factors[-1]) or self.at("("):
+            if token is None or not self._begins_factor(factors[-1]) or self.at("(", "["):
                 break
             if token.text in FUNCTIONS:
                 break
@@ -353,19 +267,9 @@ class AtomParser(ABC):
         return factors[0] if len(factors) == 1 else Product(tuple(factors))
 
 
-def _letter(name: str) -> Expr:
-    return Const(name) if name in ("e", "i") else Sym(name)  # pyrefly: ignore
-
-
 def _root(degree: Expr | int, radicand: Expr) -> Expr:
     order = degree if not isinstance(degree, int) else Num(Fraction(degree))
     return Call("root", (radicand, order))
-
-
-def expression_of(value: Value) -> Expr:
-    if not isinstance(value, EXPRESSIONS):
-        raise Unreadable("arithmetic on what is no number")
-    return value
 
 
 def _interval(items: list[Value], low_closed: bool, high_closed: bool) -> Interval:

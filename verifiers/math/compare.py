@@ -8,10 +8,11 @@ from typing import Any
 from .antiderivatives import differ_by_constant
 from .decide import Decision, decide, rational_factor
 from .exact import constant
-from .families import INTEGER, adapted, replaced, runs_of, same_runs
+from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
 from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
+from .opaque import opaque
 from .realset import as_set, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
@@ -20,6 +21,7 @@ from .values import (
     Choice,
     Clock,
     Congruence,
+    Const,
     Date,
     Expr,
     Family,
@@ -118,8 +120,12 @@ class _Comparison:
                 return Decision(clock24(text) == a, "structure")
             case Date(), Date():
                 return Decision(a == b, "structure")
-            case Choice(letter), Choice(other):
+            case Choice(letter, beside), Choice(other, its):
+                if letter == other and beside is not None and its is not None:
+                    return self.values(beside, its)
                 return Decision(letter == other, "structure", "" if letter == other else "Another choice.")
+            case Choice(letter), Const("e" | "i" as name):  # a choice in lower case
+                return Decision(name.upper() == letter, "structure")
             case Choice(letter), Sym(name):
                 return Decision(name.upper() == letter, "structure")
             case Choice(letter), Words(text):
@@ -133,6 +139,7 @@ class _Comparison:
         return self.values(b, a) if flipped else self.values(a, b)
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
+        a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
         if decision.stage == "numeric":
             self.left -= NUMERIC_COST
@@ -161,6 +168,8 @@ class _Comparison:
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
         if isinstance(b, Named):
+            if a.name == b.name and not (a.parameters and b.parameters):  # V = 5t and V(t) = 5t
+                return self._ordered(a.value, b.value, flipped)
             if a.name != b.name or len(a.parameters) != len(b.parameters):
                 if a.parameters or b.parameters or not self._one_curve(a, b):
                     return _differ(f"{b.name} is not {a.name}.")
@@ -168,6 +177,9 @@ class _Comparison:
             value = b.value
             if a.parameters != b.parameters and not all(name.islower() for name in (*a.parameters, *b.parameters)):
                 return _differ(f"{b.name} of something else.")
+            free = names_in(b.value) - frozenset(b.parameters)
+            if free & frozenset(a.parameters):
+                return _differ("A parameter of one is a constant of the other.")
             for mine, other in zip(a.parameters, b.parameters, strict=True):
                 value = replaced(value, {other: Sym(mine)})
             return self._ordered(a.value, value, flipped)
@@ -201,7 +213,7 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
-        left, right = a.expression, b.expression
+        left, right = opaque(a.expression), opaque(b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)

@@ -22,6 +22,8 @@ def math_answer(
     absolute: float | None = None,
     any_brackets: bool = False,
     accept: str = "all",
+    significant_figures: int | None = None,
+    base_optional: bool = False,
 ) -> Criterion:
     """The final answer is the reference, as `math_equal` sees it.
 
@@ -35,7 +37,16 @@ def math_answer(
         if isinstance(reference, dict):
             relative, near = reference.get("tolerance", relative), reference.get("absolute", near)
             reference = reference["answer"]
-        return math_equal(plain(reference), answer, tolerance=relative, absolute=near, any_brackets=any_brackets, accept=accept)
+        return math_equal(
+            plain(reference),
+            answer,
+            tolerance=relative,
+            absolute=near,
+            any_brackets=any_brackets,
+            accept=accept,
+            significant_figures=significant_figures,
+            base_optional=base_optional,
+        )
 
     return answer_criterion(name, judge, weight=weight, sources=sources, render=_renderer(sources, accept))
 

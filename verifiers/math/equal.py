@@ -32,18 +32,24 @@ def math_equal(
     absolute: float | None = None,
     any_brackets: bool = False,
     accept: str = "all",
+    significant_figures: int | None = None,
+    base_optional: bool = False,
 ) -> Verdict:
     """Whether `answer` says the same as `reference`, by the rules of docs/math.md. Never raises on any text.
 
     tolerance: numbers may be off by this share of the reference (0.04 is 4 per cent); None is exact.
     absolute: numbers may be off by this much; None is exact.
     any_brackets: (1, 2), [1, 2] and the bare list 1, 2 are one ordered thing.
+    significant_figures: a reference that is one number is met by what rounds to it at the figures it is written with, or at
+        this many where it has fewer; None is exact.
+    base_optional: `2516` answers `2516_8`: a numeral may leave out the base that the reference names.
     reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
     Verdicts: correct, wrong (with a reason), no_answer (empty, or too long to be one), timeout (over the symbolic budget).
     """
-    if not tolerance and not absolute and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
+    plain = not (tolerance or absolute) and significant_figures is None
+    if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
         return correct(answer, "equal strings")
-    settings = Tolerance(_share(tolerance), _share(absolute), any_brackets)
+    settings = Tolerance(_share(tolerance), _share(absolute), any_brackets, _figures(significant_figures), base_optional)
     if accept not in ("all", "any"):
         raise ValueError(f"accept={accept!r} is not known; it is 'all' or 'any'.")
     if accept == "any" and not isinstance(reference, str):
@@ -52,9 +58,18 @@ def math_equal(
     return _judged(reference, answer, settings).verdict
 
 
-def explain(reference: Reference, answer: str, *, tolerance: float | None = None, absolute: float | None = None) -> Explanation:
+def explain(
+    reference: Reference,
+    answer: str,
+    *,
+    tolerance: float | None = None,
+    absolute: float | None = None,
+    significant_figures: int | None = None,
+    base_optional: bool = False,
+) -> Explanation:
     """`math_equal` with its grounds."""
-    settings = Tolerance(_share(tolerance), _share(absolute))
+    figures = _figures(significant_figures)
+    settings = Tolerance(_share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional)
     found = _judged(reference, answer, settings)
     from .pipeline import shown
 
@@ -68,6 +83,12 @@ def _share(value: float | None) -> Fraction:
     return Fraction(str(value)) if value else Fraction(0)
 
 
+def _figures(count: int | None) -> int:
+    if count is not None and not 1 <= count <= 50:
+        raise ValueError(f"{count} significant figures can't be asked for; it is 1 to 50, or None for exact numbers.")
+    return count or 0
+
+
 class Judged(NamedTuple):
     verdict: Verdict
     stage: str
@@ -78,7 +99,7 @@ def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     x = parse_rational(reference) if isinstance(reference, str) else None
     y = parse_rational(answer) if x is not None else None
     if x is not None and y is not None:
-        same = x == y or tolerance.holds(x, y)
+        same = x == y or tolerance.at(str(reference), x).holds(x, y)
         return Judged(correct(answer) if same else wrong(answer, "Another number."), "exact")
     from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .atoms import MAX_DEPTH, AtomParser, _interval, expression_of
+from .atoms import AtomParser, _interval
 from .lexer import Token, Unreadable
+from .names import MAX_DEPTH, expression_of, ungrouped
 from .values import EXPRESSIONS, Call, Const, Expr, Matrix, Num, Power, Product, Sequence, Sum, Sym, Value, negative
 from .vocabulary import (
     FACTOR_COMMANDS,
     FUNCTIONS,
     GREEK,
+    RELATIONS,
+    SET_CALLS,
 )
 
 _CIRC = Sym("\\circ")
@@ -18,6 +21,7 @@ _CIRC = Sym("\\circ")
 
 def _operand(value: Value) -> Expr:
     """A term or factor: an expression, or the matrix or vector of a linear combination, which `linear` works out."""
+    value = ungrouped(value)
     return value if isinstance(value, Matrix | Sequence) else expression_of(value)  # pyrefly: ignore
 
 
@@ -25,9 +29,6 @@ class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
     # -- what the upper half adds ---------------------------------------------------------------------------------------
-
-    def relation(self) -> Value:
-        raise NotImplementedError
 
     def _set(self, closing: str) -> Value:
         raise NotImplementedError
@@ -63,7 +64,7 @@ class ExpressionParser(AtomParser):
                 break
         term = self.product()
         if sign < 0:
-            term = negative(term)
+            term = negative(ungrouped(term))  # pyrefly: ignore
         return Call(both, (term,)) if both else term
 
     def product(self) -> Expr:
@@ -81,7 +82,7 @@ class ExpressionParser(AtomParser):
                 break
         if len(factors) == 1:
             return factors[0]
-        return Product(tuple(factors))  # f(x, y) is a product here; resolution tells it apart
+        return Product(tuple(map(ungrouped, factors)))  # pyrefly: ignore
 
     def _word_over(self) -> bool:
         if self.word() != "over":
@@ -114,7 +115,7 @@ class ExpressionParser(AtomParser):
     def _begins_factor(self, before: Value) -> bool:
         """Whether another factor follows without a sign between."""
         token = self.peek()
-        if token is None or not isinstance(before, EXPRESSIONS):
+        if token is None or not isinstance(ungrouped(before), EXPRESSIONS):
             return False
         if token.kind == "number":
             previous = self.tokens[self.position - 1]
@@ -123,15 +124,28 @@ class ExpressionParser(AtomParser):
             return token.text not in ("and", "or", "in", "mod", "over", "choose", "to", "U")
         if token.kind == "command":
             return token.text in FACTOR_COMMANDS or token.text in GREEK or token.text in FUNCTIONS
+        if token.text == "[":
+            return self._groups()
         if token.text == "(":
             following = self.peek(1)
             return following is not None and following.text not in ("mod", "pmod")
         return token.text == "{" or (token.text == "|" and self._bar_opens())
 
+    def _groups(self) -> bool:
+        """Whether the square bracket here only groups: it is closed by its like, and holds one expression."""
+        depth = 0
+        for index in range(self.position, len(self.tokens)):
+            token = self.tokens[index]
+            if token.kind in ("mark", "command"):
+                depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+                if not depth:
+                    return token.text == "]" and index > self.position + 1
+                if depth == 1 and (token.text in (",", ";") or token.text in RELATIONS or token.text in SET_CALLS):
+                    return False
+        return False
+
     def _bar_opens(self) -> bool:
         return self.bars == 0
-
-    bars = 0
 
     def power(self) -> Expr:
         base = self.postfix()
@@ -201,15 +215,16 @@ class ExpressionParser(AtomParser):
             elif self.at("degree") or self.word() in ("degree", "degrees", "deg"):
                 self.position += 1
                 value = Product((expression_of(value), Const("degree")))
-            elif token.kind == "word" and token.text in ("percent", "per") and self._percent():
+            elif token.kind == "word" and token.text in ("percent", "percents", "pct", "per") and self._percent():
                 value = Product((expression_of(value), Num(Fraction(1, 100))))
             else:
                 break
         return value
 
     def _percent(self) -> bool:
-        if self.word() == "percent":
+        if self.word() in ("percent", "percents", "pct"):
             self.position += 1
+            self.accept(".")
             return True
         following = self.peek(1)
         if following is not None and following.text == "cent":

@@ -33,8 +33,16 @@ _DATES = [
 ]  # fmt: skip
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap])\s*\.?\s*m\.?", re.I)
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
-_CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*[.):](?=\s|$)|([A-F])$)(.*)", re.I | re.S)
-_LOWER_LIST = re.compile(r"[a-j]\s*\)")
+_CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
+_LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
+_FIRST_LABEL = re.compile(r"\((?:[A-Ja-j]|[ivx]{1,4}|1)\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
+_LABELLED = re.compile(
+    r"(?:\((?P<round>[A-Ja-j]|[ivx]{1,4}|[1-9])\) "
+    r"|(?P<name>[A-Ja-j](?=[.)] )|[A-Za-z][A-Za-z_0-9]{0,19}(?= ?:)) ?(?P<sign>[.):]) ?)"
+    r"(?P<value>\S.*)",
+    re.S,
+)
+_SEPARATOR = re.compile(r"[,;]|\\\\| and (?=\(?[A-Za-z]\w{0,19} ?[:.)] )| (?=[A-Z] ?: )|[()\[\]{}]")
 _BASED = re.compile(
     r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
@@ -85,6 +93,18 @@ def _numeral(text: str) -> Num | None:
     return based(digits, base)
 
 
+_BASE_MARK = re.compile(
+    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}|[0-9]{1,2}(?![0-9]))"
+    r"| ?\(?(?:in )?base[ -](?:[0-9]{1,2}|[a-z]{3,7})\)?)"
+)
+
+
+def without_bases(text: str) -> str | None:
+    """A text with its numerals' bases left out (`2516_8` as 2516); None where no numeral has one."""
+    bare = _BASE_MARK.sub(lambda match: match[1] if _numeral(match[0]) is not None else match[0], text)
+    return bare if bare != text else None
+
+
 def _ordinal_or_arc(text: str) -> Value | None:
     """`7th` is 7; `45°30'` is 45.5 degrees."""
     if (match := _ORDINAL.fullmatch(text)) is not None:
@@ -97,13 +117,12 @@ def _ordinal_or_arc(text: str) -> Value | None:
 
 _LABEL = re.compile(
     r"((?:m\s*)?\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|widehat)\s*\{?\s*[A-Z]{1,4}\s*\}?"
-    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum)|[a-z]\s*\^\s*\{-1\}\s*\(\s*[a-z]\s*\)"
-    r"|\\d?frac\s*\{\s*d\s*[a-z]\s*\}\s*\{\s*d\s*[a-z]\s*\}|d[a-z]\s*/\s*d[a-z])\s*=([^=<>]+)"
+    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum))\s*(?:=|\\approx|\\simeq)([^=<>]+)"
 )
 
 
 def labelled(text: str) -> tuple[str, str] | None:
-    """`AB = 5`, `\\angle ABC = 60`, `Area = 12`, `dy/dx = 2x`: the name and what it equals. None for anything else."""
+    """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
     match = _LABEL.fullmatch(text)
     if match is None:
         return None
@@ -112,19 +131,63 @@ def labelled(text: str) -> tuple[str, str] | None:
 
 def choice_of(text: str) -> Choice | None:
     match = _CHOICE.match(text)
-    if match is None or (match[1] is None and match[2] is None and match[3] is None):
+    if match is None or (match[1] is None and match[2] is None and match[4] is None):
         return None
-    letter = match[1] or match[2] or match[3]
-    rest = match[4].strip()
+    letter = match[1] or match[2] or match[4]
+    rest = match[5].strip()
+    if match[4] == "e":  # the constant
+        return None
     if match[2] and letter.islower() and not rest and not text.endswith((")", ".")):
         return None
     if rest and rest[0] in "+-*/^=<>_!,&|":  # (a)+b is an expression
         return None
     if match[1] and rest and (rest[0] == "(" or (letter.islower() and len(rest) < 3)):
         return None
-    if rest.lower().startswith(("and ", "or ")):
+    if rest.lower().startswith(("and ", "or ")) or (match[3] == ":" and _LABEL_AHEAD.search(rest)):
         return None
     return Choice(letter.upper())
+
+
+def beside_choice(text: str) -> str:
+    """What stands behind the colon of `A: 42`; empty for any other dress of a choice."""
+    match = _CHOICE.match(text)
+    return match[5].strip() if match is not None and match[3] == ":" else ""
+
+
+def labelled_values(text: str) -> list[tuple[str, str]] | None:
+    """`A: 5, B: 7` and `(a) 5, (b) 7` as labels with texts: two or more, in one dress, none twice; or None."""
+    if not _FIRST_LABEL.match(text):
+        return None
+    found: list[tuple[str, str, str]] = []
+    for piece in _pieces(text):
+        match = _LABELLED.fullmatch(piece)
+        if match is None or match["value"][0] in "+-*/^=<>_!&|":
+            if not found:
+                return None
+            found[-1] = (*found[-1][:2], f"{found[-1][2]}, {piece}")
+        else:
+            dress = "round" if match["round"] else match["sign"]
+            found.append((dress, match["round"] or match["name"], match["value"]))
+    labels = {label for _, label, _ in found}
+    if found[0][1] == "1" and [label for _, label, _ in found] != [str(index + 1) for index in range(len(found))]:
+        return None
+    if not 2 <= len(found) == len(labels) or len({dress for dress, _, _ in found}) > 1:
+        return None
+    return [(label.upper() if len(label) == 1 and dress != ":" else label, value) for dress, label, value in found]
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut at commas, semicolons and `and` outside of brackets."""
+    pieces, depth, begin = [], 0, 0
+    for match in _SEPARATOR.finditer(text):
+        sign = match[0]
+        depth += (sign in "([{") - (sign in ")]}" and depth > 0)
+        if depth or sign in "([{)]}":
+            continue
+        pieces.append(text[begin : match.start()].strip())
+        begin = match.end()
+    pieces.append(text[begin:].strip())
+    return [piece for piece in pieces if piece]
 
 
 def _date(text: str) -> Date | None:

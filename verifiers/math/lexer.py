@@ -29,23 +29,34 @@ class Token:
     value: Fraction | None = None
 
 
-_GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\,|,\\!)\d{3})+(?!\d)"
-_TOKEN = re.compile(
-    rf"""
-    (?P<space>\s+ | ~ | \\,)
-    | (?P<lone>\d+\.(?=\\(?:overline|bar|dot)|\(\d))
-    | (?P<number>(?:(?P<whole>{_GROUPED} | \d+)(?:\.(?P<part>\d+))? | \.(?P<bare>\d+))
-        (?:(?P<period>\\overline\s*\{{\s*\d+\s*\}} | \\bar\s*\{{?\s*\d+\s*\}}? | \\dot\s*\{{?\s*\d\s*\}}?
-            | (?<=\d)\(\d+\)(?=$|[\s,)%\]\\}}])) )?
-        (?P<dots>\.\.\. | \\ldots | \\dots | \\cdots)?
-        (?:[eE](?P<power>[+-]?\d{{1,9}})(?![A-Za-z0-9.]) | \ ?[eE]\ ?\{{(?P<braced>[+-]?\d{{1,9}})\}})?)
-    | (?P<word>[A-Za-z]+)
-    | \\(?P<command>[A-Za-z]+)\*?
-    | (?P<currency>[\x01€£¥¢₹])
-    | (?P<mark>\*\* | <= | >= | != | <> | == | \\[{{}}|%&\\] | -> | [-+*/^_=<>(){{}}\[\]|,;:!%'"&.?\#@])
-    """,
-    re.VERBOSE,
-)
+_SPACED = r"(?!0)\d{1,3}(?:(?:\ \d{3})+|(?:~\d{3})+)(?!\d|\ ?/)"  # 7 711; a fraction after it makes a mixed number
+_GROUPED = rf"\d{{1,3}}(?:(?:\{{,\}}\d{{3}})+|(?:\\,\d{{3}})+)(?!\d)|{_SPACED}"
+_COMMAS = r"\d{1,3}(?:,\d{3})+(?!\d)|"
+_DECIMALS = r"\d{3}(?:\\,\d{3})+(?!\d)|\d{3}(?:\ \d{3})+(?!\d|\ ?/)|\d+"
+_REPEATED = r"\(\d+\)(?=$|[\s,)%\]\\}])"
+
+
+def _pattern(grouped: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"""
+        (?P<space>\s+ | ~ | \\,)
+        | (?P<lone>\d+\.(?=\\(?:overline|bar|dot)|\(\d))
+        | (?P<number>(?:(?P<whole>{grouped} | \d+)(?P<point>\.(?P<part>{_DECIMALS}))? | \.(?P<bare>\d+))
+            (?:(?P<period>\\overline\s*\{{\s*\d+\s*\}} | \\bar\s*\{{?\s*\d+\s*\}}? | \\dot\s*\{{?\s*\d\s*\}}?
+                | (?(point){_REPEATED}|(?(bare){_REPEATED}|(?!)))) )?
+            (?P<dots>\.\.\. | \\ldots | \\dots | \\cdots)?
+            (?:[eE](?P<power>[+-]?\d{{1,9}})(?![A-Za-z0-9.]) | \ ?[eE]\ ?\{{(?P<braced>[+-]?\d{{1,9}})\}})?)
+        | (?P<word>[A-Za-z]+)
+        | \\(?P<command>[A-Za-z]+)\*?
+        | (?P<currency>[\x01€£¥¢₹])
+        | (?P<mark>\*\* | <= | >= | != | <> | == | \\[{{}}|%&\\] | -> | [-+*/^_=<>(){{}}\[\]|,;:!%'"&.?\#@])
+        """,
+        re.VERBOSE,
+    )
+
+
+_TOKEN = _pattern(_COMMAS + _GROUPED)
+_TOKEN_INSIDE = _pattern(_GROUPED)  # inside brackets a comma parts the items
 _OPENING = {"(", "[", "\\{"}
 _CLOSING = {")", "]", "\\}"}
 
@@ -55,7 +66,7 @@ def tokens_of(text: str) -> list[Token]:
     tokens: list[Token] = []
     position, depth, spaced = 0, 0, False
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = (_TOKEN_INSIDE if depth else _TOKEN).match(text, position)
         if match is None or len(tokens) >= MAX_TOKENS:
             raise Unreadable(f"unknown character {text[position]!r}" if match is None else "too many tokens")
         kind = match.lastgroup if match.lastgroup in _PLAIN else "number"
@@ -71,7 +82,7 @@ def tokens_of(text: str) -> list[Token]:
                 position = repeating.end()
                 tokens.append(Token("number", repeating[0], spaced, _periodic(repeating[1], "", repeating[2])))
             else:
-                literal, position = _literal(match, depth)
+                literal, position = _literal(match, bool(tokens) and tokens[-1].text in _BEFORE_ONE_NUMBER)
                 tokens.append(Token("number", text[match.start() : position], spaced, literal))
         else:
             found = match[kind]
@@ -90,17 +101,22 @@ def _opens_a_set(before: list[Token]) -> bool:
     return not before or (before[-1].kind == "mark" and before[-1].text in {"=", ",", "(", "[", "\\{"})
 
 
-def _literal(match: re.Match[str], depth: int) -> tuple[Fraction, int]:
+_BEFORE_ONE_NUMBER = frozenset(("^", "_", "frac", "dfrac", "tfrac", "sqrt"))  # what stands behind a space is no part of it
+
+
+def _literal(match: re.Match[str], single: bool) -> tuple[Fraction, int]:
     """The value of a number literal, and where it ends."""
     whole, end = match["whole"] or "0", match.end()
     if match.end() - match.start() > MAX_DIGITS:
         raise Unreadable("a number of too many digits")
-    if depth and "," in whole and "{" not in whole and "\\" not in whole:  # inside brackets a comma parts the items
-        whole = whole.partition(",")[0]
+    if single and (" " in whole or "~" in whole):
+        whole = re.match(r"\d+", whole)[0]  # pyrefly: ignore
         return Fraction(int(whole)), match.start() + len(whole)
     if not whole.isdigit():
         whole = re.sub(r"\D", "", whole)
     decimals = match["part"] or match["bare"] or ""
+    if not decimals.isdigit():
+        decimals = re.sub(r"\D", "", decimals)
     if match["period"]:
         value = _periodic(whole, decimals, re.sub(r"\D", "", match["period"]))
     elif match["dots"]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .atoms import expression_of
+from .applications import applications
 from .expressions import ExpressionParser
 from .lexer import Unreadable, tokens_of
+from .names import expression_of
 from .values import (
     EXPRESSIONS,
     INFINITY,
@@ -25,10 +26,12 @@ from .values import (
     Sym,
     Value,
     Words,
+    fits,
     negative,
 )
 from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 
+MAX_DETERMINANT = 400  # parts of its entries; each entry of four rows stands in six terms
 REALS = RealSet((Interval(negative(INFINITY), INFINITY, False, False),))
 
 
@@ -135,6 +138,8 @@ class Parser(ExpressionParser):
             structure = self._structure()
             if structure is not None and self._ends():
                 return structure
+            if structure is not None:  # the first factor of a sum, which must not be read again
+                self.read[before] = (structure, self.position)
             self.position = before
         if self.at("{") and self._opens_plain_set():
             self.position += 1
@@ -254,7 +259,9 @@ class Parser(ExpressionParser):
         for index, token in enumerate(kept):
             if token.text == "&" and not any(each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]):
                 raise Unreadable("a system with columns")
-        self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+        if any(token.text == "&" for token in kept):
+            self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+            self.applications = applications(self.tokens)
         while not self.at("end"):
             rows.append(self.relation())
             self.accept(",", ";", ".")
@@ -277,7 +284,7 @@ class Parser(ExpressionParser):
 
 def determinant(rows: list[tuple[Value, ...]]) -> Expr:
     """By expansion along the first row; at most 4 by 4."""
-    if len(rows) != len(rows[0]) or len(rows) > 4:
+    if len(rows) != len(rows[0]) or len(rows) > 4 or not fits(tuple(rows), MAX_DETERMINANT):  # pyrefly: ignore
         raise Unreadable("a determinant that is not square, or too large")
     if len(rows) == 1:
         return expression_of(rows[0][0])

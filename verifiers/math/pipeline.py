@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 from ..types import Verdict, correct, no_answer, timeout, wrong
 from .compare import compare
 from .decide import Decision
 from .equal import Judged, Reference
+from .exact import constant
+from .forms import without_bases
 from .reading import read
 from .show import show
 from .symbolic import ask
 from .text import MAX_ANSWER_CHARS, normalise
 from .tolerance import Tolerance
-from .values import Sequence, Value, Words
+from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
 
 CACHED_REFERENCES = 8_192
 
@@ -32,7 +35,11 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     value = value_of(text)
     if gold.text == text and isinstance(value, Words):
         return Judged(correct(answer), "strings")
+    if tolerance.significant_figures:
+        tolerance = tolerance.at(gold.text, number_in(gold.value))
     decision = compare(gold.value, value, tolerance)
+    if tolerance.base_optional and not decision.equal and (bare := without_bases(gold.text)) and without_bases(text) is None:
+        decision = compare(value_of(bare), value, tolerance)
     if decision.open is not None:
         decision = ask(decision)
     return Judged(_verdict(decision, answer), decision.stage)
@@ -67,6 +74,13 @@ def _several(value: Value) -> bool:
 @lru_cache(maxsize=CACHED_REFERENCES)
 def value_of(text: str) -> Value:
     return read(text)
+
+
+def number_in(value: Value) -> Fraction | None:
+    """The rational number that a value is, under its name and beside its unit; None for any other."""
+    while isinstance(value, Named | Quantity):
+        value = value.value
+    return constant(value) if isinstance(value, EXPRESSIONS) else None
 
 
 def parsed(text: str) -> Value:

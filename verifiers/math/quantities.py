@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from .lexer import Token, Unreadable
 from .parser import Parser
-from .units import CURRENCIES, currency, known_phrase, unit_of
+from .units import CURRENCIES, MAX_UNIT_TOKENS, currency, known_phrase, unit_of
 from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
 from .vocabulary import MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
-_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu"))
+_WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
@@ -84,15 +84,23 @@ def _money(tokens: list[Token], signs: list[int]) -> Value:
 def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:
     """The longest tail of tokens that is a unit, and where it begins."""
     start = len(tokens)
-    while start > 1 and _may_be_unit(tokens[start - 1]):
+    while start > 1 and start > len(tokens) - MAX_UNIT_TOKENS and _may_be_unit(tokens[start - 1]):
         start -= 1
     for index in range(max(start, 1), len(tokens)):
         before = tokens[index - 1]
         if before.kind == "number" or before.text in _BEFORE_UNIT:
-            unit = unit_of(tokens[index:])
+            connected = _connection(tokens, index)
+            unit = known_phrase(tokens[index + connected :]) if connected else unit_of(tokens[index:])
             if unit is not None:
                 return unit, index
     return None, len(tokens)
+
+
+def _connection(tokens: list[Token], index: int) -> int:
+    """How many words only join a number to its unit: `3/4 of an hour`, `1/2 a mile`."""
+    count = int(tokens[index].text == "of")
+    following = tokens[index + count] if index + count < len(tokens) else None
+    return count + 1 if following is not None and following.text in ("a", "an", "the") else count
 
 
 def _may_be_unit(token: Token) -> bool:

@@ -6,17 +6,22 @@ from fractions import Fraction
 
 from . import realset
 from .families import split
-from .forms import labelled, special
+from .forms import beside_choice, labelled, labelled_values, special
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
 from .qualifiers import read_qualifiers
 from .quantities import quantity
+from .show import show
+from .sound import checked
+from .stream import stream
 from .units import DEGREE, known_phrase
 from .values import (
     EXPRESSIONS,
     MINUS_ONE,
+    Apply,
     Call,
+    Choice,
     Congruence,
     Const,
     Expr,
@@ -45,7 +50,6 @@ from .values import (
     symbols,
 )
 from .vocabulary import SETS
-from .words import fold
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
@@ -56,17 +60,24 @@ def read(text: str) -> Value:
     if not text:
         return Words("")
     try:
-        text = read_qualifiers(text, _is_unit)
-        found = special(text)
-        if found is not None:
-            return found
-        label = labelled(text) if "=" in text else None
-        if label is not None:
-            value = resolve(quantity(tokens_of(label[1])))
-            return Named(label[0], value)
-        return resolve(quantity(tokens_of(text)))
+        return checked(_read(read_qualifiers(text, _is_unit)))
     except (Unreadable, RecursionError):
-        return Words(fold(text))
+        return Words(stream(text))
+
+
+def _read(text: str) -> Value:
+    labels = labelled_values(text)
+    if labels is not None:
+        return System.of((label, read(value)) for label, value in labels)
+    found = special(text)
+    if isinstance(found, Choice) and (beside := beside_choice(text)):
+        return Choice(found.letter, read(beside))
+    if found is not None:
+        return found
+    label = labelled(text) if "=" in text or "\\approx" in text else None
+    if label is not None:
+        return Named(label[0], resolve(quantity(tokens_of(label[1]))))
+    return resolve(quantity(tokens_of(text)))
 
 
 def _is_unit(words: str) -> bool:
@@ -92,7 +103,7 @@ def resolve(value: Value) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
         case Interval():
-            return RealSet((value,))
+            return RealSet((checked(value),))  # pyrefly: ignore
         case Call("union" | "intersection" | "difference" as name, (left, right)):
             return realset.combine(name, resolve(left), resolve(right))  # pyrefly: ignore
         case Congruence() | Ratio() | RealSet():
@@ -159,9 +170,8 @@ def _signs_in_sequence(sequence: Sequence) -> Value:
 
 def _relation(relation: Relation) -> Value:
     operands, operators = tuple(map(_unbracketed, relation.operands)), relation.operators
-    if any(operator == "~" for operator in operators):  # exact value ≈ decimals
-        cut = operators.index("~")
-        return resolve(Relation(operands[: cut + 1], operators[:cut]) if cut else operands[0])
+    if "~" in operators:
+        return _approximation(operands, operators)
     if set(operators) <= {"=", "=="}:
         return _equality(operands)
     if operators == ("in",):
@@ -169,6 +179,41 @@ def _relation(relation: Relation) -> Value:
     if all(isinstance(operand, EXPRESSIONS) for operand in operands) and "in" not in operators:
         return _inequality(operands, operators)  # pyrefly: ignore
     raise Unreadable("a relation of this kind")
+
+
+def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...]) -> Value:
+    """`x ≈ 3.14` gives x a value; in `1/3 ≈ 0.33` and `x = 1/3 ≈ 0.33` the exact value counts."""
+    cut = operators.index("~")
+    if cut:
+        _check_near(operands[cut], operands[cut + 1])
+        return _measured(resolve(Relation(operands[: cut + 1], operators[:cut])), operands[-1])
+    left, right = operands[0], operands[1]
+    name = _name(left)
+    if name is not None:
+        return Named(name[0], resolve(right), name[1])
+    if isinstance(left, EXPRESSIONS) and symbols(left) and not (isinstance(right, EXPRESSIONS) and symbols(right)):
+        raise Unreadable("an expression that is about a number")
+    _check_near(left, right)
+    return _measured(resolve(left), operands[-1])
+
+
+def _check_near(exact: Value, decimals: Value) -> None:
+    """Raises Unreadable for `1/3 ≈ 8`: two numbers that are further apart than a rounding to one figure puts them."""
+    decimals = decimals.value if isinstance(decimals, Quantity) else decimals
+    if not isinstance(exact, EXPRESSIONS) or not isinstance(decimals, EXPRESSIONS) or symbols(exact) or symbols(decimals):
+        return
+    a, b = realset.position(exact), realset.position(decimals)
+    if abs(a - b) > abs(a) / 20 and not (b.denominator == 1 and abs(a - b) <= Fraction(1, 2)):
+        raise Unreadable("an approximation that is none")
+
+
+def _measured(value: Value, last: Value) -> Value:
+    """A value with the unit that the decimals beside it have."""
+    if isinstance(value, EXPRESSIONS) and isinstance(last, Quantity):
+        return Quantity(value, last.unit)
+    if isinstance(value, Named) and isinstance(value.value, EXPRESSIONS) and isinstance(last, Quantity):
+        return Named(value.name, Quantity(value.value, last.unit), value.parameters)
+    return value
 
 
 def _unbracketed(value: Value) -> Value:
@@ -222,19 +267,21 @@ def _all_equal(values: list[Value]) -> bool:
 
 
 def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
-    """`x`, or `f(x)` (which reads as the product of f and a product of x alone)."""
+    """What a value is given to: `x`, `f(x)` with its parameters, `f(2)` and `dy/dx` as names of their own."""
     match value:
         case Sym(name):
             return name, ()
-        case Product((Sym(name), Product((Sym(parameter),)))) if name in _FUNCTION_NAMES:
-            return name, (parameter,)
+        case Apply(name, args):
+            if all(isinstance(arg, Sym) for arg in args) and "/" not in name and len(set(args)) == len(args):
+                return name, tuple(arg.name for arg in args)  # pyrefly: ignore
+            return show(value), ()
         case Product((Sym(name), Sequence("tuple", items))) if name in _FUNCTION_NAMES:  # pyrefly: ignore
             if all(isinstance(item, Sym) for item in items):
                 return name, tuple(item.name for item in items)  # pyrefly: ignore
     return None
 
 
-_FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S f' g' y' f^{-1}"))
+_FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S"))
 
 
 def _assigned(names: Sequence, value: Value) -> Value:
@@ -279,6 +326,9 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
     if isinstance(left, Sym) and not symbols(right):
+        if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
+            both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
+            return Named(left.name, realset.combine_all("intersection", both))
         return Named(left.name, realset.half_line(operator, right))
     if operator in ("<", "<="):
         left, right, operator = right, left, _FLIPPED[operator]

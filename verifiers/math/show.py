@@ -5,6 +5,8 @@ from __future__ import annotations
 from .families import names_in
 from .units import scaled
 from .values import (
+    EXPRESSIONS,
+    Apply,
     Call,
     Choice,
     Clock,
@@ -34,12 +36,13 @@ from .values import (
 
 _SUM, _PRODUCT, _POWER, _ATOM = range(4)  # how tightly an expression's outermost operation binds
 _CONSTANTS = {"infinity": "∞", "pi": "π", "degree": "°"}
+_SET_SIGNS = {"union": "∪", "intersection": "∩", "difference": "∖"}
 _BRACKETS = {"tuple": "()", "list": "[]", "set": "{}", "vector": "⟨⟩"}
 
 
 def show(value: Value) -> str:
     match value:
-        case Num() | Sym() | Const() | Sum() | Product() | Power() | Call():
+        case Num() | Sym() | Const() | Sum() | Product() | Power() | Call() | Apply():
             return _written(value)[0]
         case Sequence("answers", items):
             return ", ".join(map(show, items))
@@ -107,6 +110,8 @@ def _written(expr: Expr) -> tuple[str, int]:
             return _product(factors)
         case Power(base, exponent):
             return _power(base, exponent)
+        case Apply(name, args):
+            return f"{name}({', '.join(map(show, args))})", _ATOM
         case Call(name, args):
             return _call(name, args)
     return show(expr), _ATOM
@@ -120,7 +125,7 @@ def _parameter(name: str) -> str:
 
 def _bracketed(value: Value, least: int) -> str:
     """The text, in brackets where it binds less tightly than its place asks for."""
-    if not isinstance(value, Num | Sym | Const | Sum | Product | Power | Call):
+    if not isinstance(value, EXPRESSIONS):
         return show(value)
     text, binding = _written(value)
     return text if binding >= least else f"({text})"
@@ -192,6 +197,12 @@ def _call(name: str, args: tuple[Expr, ...]) -> tuple[str, int]:
             return _bracketed(inner, _ATOM) + ("!" if name == "factorial" else "!!"), _POWER
         case "floor" | "ceil", (inner,):
             return (f"⌊{show(inner)}⌋" if name == "floor" else f"⌈{show(inner)}⌉"), _ATOM
+        case "given", (event, condition):
+            return f"{show(event)} | {show(condition)}", _SUM
+        case (("union" | "intersection" | "difference"), (left, right)):
+            return f"{show(left)} {_SET_SIGNS[name]} {show(right)}", _SUM
+        case _, (left, right) if not name[0].isalpha():  # a relation inside P(...)
+            return f"{show(left)} {name} {show(right)}", _SUM
         case "log_base", (base, inner):
             return f"log_{_bracketed(base, _ATOM)}({show(inner)})", _ATOM
     return f"{name}({', '.join(map(show, args))})", _ATOM

@@ -70,7 +70,7 @@ def _encode(expr: Expr) -> list[Any]:
             return ["const", name]
         case Call(name, args):
             return ["call", name, *map(_encode, args)]
-    kind = {Sum: "sum", Product: "product", Power: "power"}[type(expr)]
+    kind = {Sum: "sum", Product: "product", Power: "power"}[type(expr)]  # pyrefly: ignore - unknown functions are variables by now
     return [kind, *map(_encode, children(expr))]
 
 

@@ -44,6 +44,7 @@ _MARKS = {
     "⩾": r"\ge ",
     "≠": r"\ne ",
     "≈": r"\approx ",
+    **dict.fromkeys("≃≅∼≐≒", r"\approx "),
     "≡": r"\equiv ",
     "∪": r"\cup ",
     "∩": r"\cap ",
@@ -97,20 +98,27 @@ _STYLE = re.compile(
 )
 _DROPPED = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
-    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
+    r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
+    r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
 _OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
 _UNIT_VECTOR = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)\s*\{\s*"
     r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
 )
+_BARE_BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm) ([A-Za-z])(?![A-Za-z])")
 _THIN_SPACE = re.compile(r"(?<!\d)\\,|\\,(?!\d)")  # between digits it groups thousands
+_NEGATIVE_SPACE = re.compile(r",\\!\s*(?=\d{3})|(?<=\d)\{,\}\\!(?=\d)")  # MATH groups thousands with it
+_BRACED_SIGN = re.compile(r"(?<=\d)\{:\}(?=\d)")
+_PARTS = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
+_AND_A_PART = re.compile(r"(?<=\d) and (?:a|one) (half|third|quarter)\b")  # 2 and a half hours
+_BLACKBOARD = re.compile(r"\\math(?:bb|scr|frak)\s*\{\s*([EPV])\s*\}(?=\s*(?:\\left)?\s*[\[(])")
 _LEAD = re.compile(
     r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
     r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
-    r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|\\approx|~|\\sim)\s*",
+    r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
 _OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
@@ -128,8 +136,14 @@ def normalise(text: str) -> str | None:
             text = text.replace(opening, " ").replace(closing, " ")
     if "\\" in text:
         text = _unstyle(text)
+    if "{:}" in text:
+        text = _BRACED_SIGN.sub(":", text)
     if "sq." in text:
         text = text.replace("sq.", "sq")
+    if " and " in text:
+        text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
+    if " ~ " in text and "\\" not in text:
+        text = text.replace(" ~ ", r" \approx ")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
@@ -166,8 +180,14 @@ def _undollar(text: str) -> str:
 
 
 def _unstyle(text: str) -> str:
+    if "!" in text:
+        text = _NEGATIVE_SPACE.sub("{,}", text).replace("\\!", " ")
+    if "\\math" in text:
+        text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:
         text = _OPEN_SYSTEM.sub(" ", text)
+    if "bf " in text or "bm " in text or "symbol " in text:
+        text = _BARE_BOLD.sub(r"\\mathbf{\1}", text)
     if len(set(_UNIT_VECTOR.findall(text))) > 1:  # \mathbf{i} alone is the imaginary unit in bold
         text = _UNIT_VECTOR.sub(r"\\hat{\1\2}", text)
     for _ in range(6):  # styling may be nested a few deep
@@ -180,10 +200,17 @@ def _unstyle(text: str) -> str:
 
 def _untail(text: str) -> str:
     """Without closing punctuation and without braces, or a box, around the whole."""
-    while text and text[-1] in ".;:,!?" and not text.endswith(("...", "\\;")):
-        if text[-1] == "!" and len(text) > 1 and (text[-2].isalnum() or text[-2] in ")}!"):
-            break
-        text = text[:-1].rstrip()
+    end = len(text)
+    while end and (text[end - 1] in ".;:,!?" or text[end - 1].isspace()) and not _closes(text, end):
+        end -= 1
+    text = text[:end]
     if text.startswith("\\boxed{") and text.endswith("}"):
         text = text[len("\\boxed{") : -1].strip()
     return text
+
+
+def _closes(text: str, end: int) -> bool:
+    """Whether the sign before `end` belongs to the answer: an ellipsis, a factorial."""
+    if text.endswith("...", 0, end) or text.endswith("\\;", 0, end):
+        return True
+    return text[end - 1] == "!" and end > 1 and (text[end - 2].isalnum() or text[end - 2] in ")}!")

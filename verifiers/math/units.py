@@ -9,8 +9,18 @@ from .lexer import Token
 from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
 
 _SI = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
-       "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6)}  # fmt: skip
-_SI_WORDS = {"kilo": "k", "centi": "c", "milli": "m", "deci": "d", "mega": "M", "giga": "G", "nano": "n", "micro": "mu"}
+       "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6), "p": Fraction(1, 10**12)}  # fmt: skip
+_SI_WORDS = {
+    "kilo": "k",
+    "centi": "c",
+    "milli": "m",
+    "deci": "d",
+    "mega": "M",
+    "giga": "G",
+    "nano": "n",
+    "micro": "mu",
+    "pico": "p",
+}
 # name: (scale in base units, dimension). Base units: m, kg, s, A, K, mol, rad, dollar.
 _PREFIXED = {
     "m": (1, "m", ("meter", "metre")),
@@ -28,6 +38,11 @@ _PREFIXED = {
     "mol": (1, "mol", ("mole",)),
     "eV": (Fraction("1.602176634e-19"), "kg m^2 s^-2", ("electronvolt",)),
     "ohm": (1, "kg m^2 s^-3 A^-2", ()),
+    "Omega": (1, "kg m^2 s^-3 A^-2", ("ohm",)),
+    "F": (1, "kg^-1 m^-2 s^4 A^2", ("farad",)),
+    "H": (1, "kg m^2 s^-2 A^-2", ("henry", "henries")),
+    "T": (1, "kg s^-2 A^-1", ("tesla",)),
+    "Wb": (1, "kg m^2 s^-2 A^-1", ("weber",)),
     "cal": (Fraction("4.184"), "kg m^2 s^-2", ("calorie",)),
     "bar": (10**5, "kg m^-1 s^-2", ()),
     "pc": (Fraction(30856775814913673), "m", ("parsec",)),
@@ -46,7 +61,7 @@ _PLAIN = {
     "erg": (Fraction(1, 10**7), "kg m^2 s^-2"), "dyn dyne": (Fraction(1, 10**5), "kg m s^-2"),
     "angstrom": (Fraction(1, 10**10), "m"), "atm atmosphere": (101325, "kg m^-1 s^-2"),
     "ly lightyear": (9460730472580800, "m"), "AU": (149597870700, "m"), "knot": (Fraction(1852, 3600), "m s^-1"),
-    "farad": (1, "kg^-1 m^-2 s^4 A^2"), "henry": (1, "kg m^2 s^-2 A^-2"), "tesla": (1, "kg s^-2 A^-1"),
+    "kilohm": (1000, "kg m^2 s^-3 A^-2"), "megohm": (10**6, "kg m^2 s^-3 A^-2"),
     "rad radian": (1, "rad"), "K kelvin": (1, "K"), "dollar USD usd buck": (1, "dollar"),
     "cent": (Fraction(1, 100), "dollar"), "penny pennies": (Fraction(1, 100), "dollar"), "euro EUR": (1, "euro"),
     "rupee": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
@@ -56,9 +71,10 @@ _NOT_UNITS = frozenset(
     str.split(
         "and or to not no is are the than equals equal more less about of from only if mod in plus minus "
         "times over else by choose with for hundred thousand million billion trillion dozen percent degree "
-        "degrees deg but either neither nor both maybe where when per pm am PM AM i e pi"
+        "degrees deg pct percents but either neither nor both maybe where when per pm am PM AM i e pi"
     )
 )
+MAX_UNIT_TOKENS = 24
 DEGREE = Unit(Fraction(1), (("degree", 1),))
 RADIAN = Unit(Fraction(1), (("rad", 1),))
 
@@ -78,6 +94,7 @@ def _table() -> dict[str, tuple[Fraction, dict[str, int]]]:
     for names, (scale, dims) in _PLAIN.items():
         for name in names.split():
             table[name] = (Fraction(scale), _dims(dims))
+    del table["pm"]  # the afternoon
     return table
 
 
@@ -106,15 +123,22 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
     """Tokens that are a unit and nothing else: `km/h`, `cm^2`, `square feet`, `m s^{-1}`, `miles per hour`."""
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
+    group, opened = 1, False  # the sign of what brackets hold
     power_word = 1
-    while index < len(tokens):
+    while index < len(tokens) <= MAX_UNIT_TOKENS:
         token = tokens[index]
         index += 1
         if token.text in ("/", "per"):
             sign = -1
             continue
         if token.text in ("*", "cdot", "times"):
-            sign = 1
+            sign = group
+            continue
+        if token.text in ("(", ")"):  # J/(mol K)
+            if (token.text == ")") != opened:
+                return None
+            opened = not opened
+            group, sign = (sign, sign) if opened else (1, 1)
             continue
         if token.text in ("square", "sq", "squared", "cubic", "cubed"):
             power = 3 if token.text.startswith("cub") else 2
@@ -125,10 +149,10 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
             else:
                 power_word = power
             continue
-        found = lookup("mu" + tokens[index].text) if token.text == "mu" and index < len(tokens) else None
+        found = _prefixed(token, tokens[index]) if index < len(tokens) else None
         if found is not None:
             index += 1
-        elif token.kind == "word":
+        elif token.kind == "word" or token.text == "Omega":
             found = lookup(token.text)
         if found is None:
             return None
@@ -140,7 +164,14 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
         scale *= found[0] ** total
         for name, count in found[1].items():
             dims[name] = dims.get(name, 0) + count * total
-    return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read else None
+    return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read and not opened else None
+
+
+def _prefixed(prefix: Token, unit: Token) -> tuple[Fraction, dict[str, int]] | None:
+    """A prefix and a unit that are two tokens, one of them a Greek letter: `\\mu F`, `k\\Omega`."""
+    if prefix.text == "mu" or (unit.text == "Omega" and prefix.text in _SI and not (unit.spaced and prefix.text in _table())):
+        return lookup(prefix.text + unit.text)
+    return None
 
 
 def _power(tokens: list[Token], index: int) -> tuple[int, int]:
@@ -169,7 +200,7 @@ def unit_of(tokens: list[Token]) -> Unit | None:
     first = tokens[0]
     if first.kind not in ("word", "command") or first.text in ("per",):
         return None
-    if len(first.text) == 1 and not first.spaced:  # 5m may be a product; 5 m is a length
+    if (len(first.text) == 1 or first.kind == "command") and not first.spaced:  # 5m may be a product; 5 m is a length
         return None
     known = known_phrase(tokens)
     if known is not None:

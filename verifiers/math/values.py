@@ -51,7 +51,15 @@ class Call:
     args: tuple[Expr, ...]
 
 
-Expr = Num | Sym | Const | Sum | Product | Power | Call
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """An unknown function of its arguments: `I(0)`, `f'(x)`, `P(X = 3)`. Equal names and equal arguments are equal values."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+
+Expr = Num | Sym | Const | Sum | Product | Power | Call | Apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +176,10 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice's letter, upper case. `text` is what stands beside it."""
+    """A choice's letter, upper case. beside: what stands behind a colon (`A: 42`), which two choices that say it must share."""
 
     letter: str
+    beside: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,7 @@ Value = (
     | Product
     | Power
     | Call
+    | Apply
     | Quantity
     | Sequence
     | Interval
@@ -221,10 +231,12 @@ Value = (
     | Words
 )
 
-EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call)
+EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call, Apply)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
 _NAMED = (Const, Call)
+_CALLS = (Call, Apply)
+_LEAVES = (Num, Sym, Const, Words, Unit, str, int, type(None))
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -233,11 +245,12 @@ def negative(expr: Expr) -> Expr:
 
 
 def symbols(expr: Expr) -> frozenset[str]:
-    """Names of the variables in an expression."""
+    """Names of the variables in an expression, and of its unknown functions as `f()`."""
     if isinstance(expr, Sym):
         return frozenset((expr.name,))
     parts = children(expr)
-    return frozenset().union(*map(symbols, parts)) if parts else _NO_NAMES
+    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES  # no constant: its value is not known
+    return own.union(*map(symbols, parts)) if parts else own
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -247,7 +260,23 @@ def children(expr: Expr) -> tuple[Expr, ...]:
         return expr.factors
     if isinstance(expr, Power):
         return (expr.base, expr.exponent)
-    return expr.args if isinstance(expr, Call) else ()
+    return expr.args if isinstance(expr, _CALLS) else ()
+
+
+def fits(value: Value, limit: int) -> bool:
+    """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
+    left = limit
+    stack: list[object] = [value]
+    while stack:
+        found = stack.pop()
+        left -= 1
+        if left < 0:
+            return False
+        if isinstance(found, tuple):
+            stack.extend(found)
+        elif not isinstance(found, _LEAVES):
+            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
+    return True
 
 
 def contains(expr: Expr, names: frozenset[str]) -> bool:
@@ -271,4 +300,6 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
             return Power(*parts)
         case Call(name, _):
             return Call(name, parts)
+        case Apply(name, _):
+            return Apply(name, parts)
     return expr

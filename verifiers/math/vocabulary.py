@@ -6,7 +6,7 @@ GREEK = frozenset(
     str.split(
         "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho "
         "sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi "
-        "Omega ell hbar"
+        "Omega ell hbar partial nabla"
     )
 )
 FUNCTIONS = {
@@ -22,11 +22,16 @@ FUNCTIONS = {
     "ceiling": "ceil",
     "cis": "cis",
 }
+NAMED_FUNCTIONS = frozenset(
+    str.split("Pr det deg dim ker Re Im tr arg hom Var Cov Corr rank ord erf erfc Li Ei Si Ci adj sign Res vol per card")
+)  # not evaluated: equal where their arguments are
+DAGGERS = {"*": "*", "ast": "*", "star": "*", "dagger": "dagger", "dag": "dagger"}
 INVERSE = {name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]}
 RELATIONS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "<>": "!=", "le": "<=", "leq": "<=",
     "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "geqq": ">=", "lt": "<", "gt": ">",
-    "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", "approx": "~", "simeq": "~", "coloneqq": "=", "to": "->",
+    "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", "approx": "~", "simeq": "~", "sim": "~",
+    "cong": "~", "doteq": "~", "approxeq": "~", "thickapprox": "~", "asymp": "~", "coloneqq": "=", "to": "->",
 }  # fmt: skip
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
@@ -48,6 +53,7 @@ FACTOR_COMMANDS = (
     FRACTIONS
     | set(CONSTANTS)
     | ACCENTS
+    | NAMED_FUNCTIONS
     | {"sqrt", "cbrt", "binom", "dbinom", "tbinom", "lfloor", "lceil", "lvert", "vert", "begin", "langle"}
 )
 BASE_WORDS = {

@@ -1,0 +1,98 @@
+"""Numbers spelled out, alone and with a unit: `forty-two`, `two thirds of a cup`, `an hour and a half`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from .lexer import Unreadable, tokens_of
+from .units import known_phrase, unit_of
+from .values import Num, Quantity, Unit
+
+_NUMBER_WORDS = {
+    name: value
+    for value, name in enumerate(
+        str.split(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+            "sixteen seventeen eighteen nineteen"
+        )
+    )
+} | {
+    name: 10 * value
+    for value, name in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2)
+}
+_ORDINALS = {
+    name: value
+    for value, name in enumerate(
+        str.split("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"), 1
+    )
+}
+_PARTS = {name: value for name, value in _ORDINALS.items() if value > 2} | {"half": 2, "halve": 2, "quarter": 4}
+_ARTICLES = frozenset(("a", "an", "the"))
+_LONGEST = 5  # words of a number, at most ("twenty-one and three quarters")
+
+
+def number_in_words(folded: str) -> Fraction | None:
+    """`seven`, `forty-two`, `two thirds`, `one and a half`."""
+    if folded in _NUMBER_WORDS:
+        return Fraction(_NUMBER_WORDS[folded])
+    if folded in _ORDINALS:
+        return Fraction(_ORDINALS[folded])
+    tens, _, ones = folded.partition("-")
+    if tens in _NUMBER_WORDS and 0 < _NUMBER_WORDS.get(ones, 0) < 10 and 20 <= _NUMBER_WORDS[tens] < 100:
+        return Fraction(_NUMBER_WORDS[tens] + _NUMBER_WORDS[ones])
+    whole, joined, rest = folded.partition(" and ")
+    if joined:
+        added = number_in_words(rest) if rest.startswith(("a ", "one ", "two ", "three ")) else None
+        return Fraction(_NUMBER_WORDS[whole]) + added if added is not None and whole in _NUMBER_WORDS else None
+    count, _, part = folded.replace("-", " ").partition(" ")
+    amount = 1 if count == "a" else _NUMBER_WORDS.get(count, 0)
+    size = _PARTS.get(part.removesuffix("s"), 0) if part else 2 if folded == "half" else 0
+    return Fraction(amount or 1, size) if size and (amount or folded == "half") else None
+
+
+def amount_in_words(folded: str) -> Quantity | Num | None:
+    """A number in words with a unit behind it; None for anything else. Ordinals count nothing (`second quadrant`)."""
+    words = folded.split()
+    if len(words) > _LONGEST + 8:
+        return None
+    if (found := _and_a_half(words)) is not None:
+        return found
+    for count in range(min(_LONGEST, len(words) - 1), 0, -1):
+        number = number_in_words(" ".join(words[:count]))
+        if number is None or (count == 1 and words[0] in _ORDINALS):
+            continue
+        rest = words[count:]
+        if " ".join(rest) in ("percent", "per cent"):
+            return Num(number / 100)
+        joined = rest[0] == "of"
+        rest = rest[joined:]
+        joined = joined or (bool(rest) and rest[0] in _ARTICLES)
+        if rest and rest[0] in _ARTICLES:
+            rest = rest[1:]
+        unit = _unit(" ".join(rest), known=number.denominator != 1 or joined)
+        return Quantity(Num(number), unit) if unit is not None else None
+    return None
+
+
+def _and_a_half(words: list[str]) -> Quantity | None:
+    """`an hour and a half`; the article in front may have been left out."""
+    if len(words) < 4 or "and" not in words:
+        return None
+    cut = words.index("and")
+    number = number_in_words(" ".join(words[cut + 1 :])) if words[cut + 1 : cut + 2] in (["a"], ["one"]) else None
+    if number is None or number >= 1:
+        return None
+    head = words[1:cut] if words[0] in ("a", "an", "one") else words[:cut]
+    unit = _unit(" ".join(head), known=True)
+    return Quantity(Num(1 + number), unit) if unit is not None else None
+
+
+def _unit(text: str, known: bool) -> Unit | None:
+    try:
+        tokens = tokens_of(f" {text}")
+    except Unreadable:
+        return None
+    return (known_phrase if known else unit_of)(tokens) if tokens else None
+
+
+__all__ = ["amount_in_words", "number_in_words"]
