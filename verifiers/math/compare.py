@@ -45,7 +45,7 @@ from .values import (
 )
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
-NUMERIC_COST = 20  # how many of them one evaluation in high precision counts for
+COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
 
 
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
@@ -131,13 +131,16 @@ class _Comparison:
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
         decision = decide(a, b, self.tolerance)
-        if decision.stage == "numeric":
-            self.left -= NUMERIC_COST
+        self.left -= decision.cost // COST_OF_PAIR
         if self.shifts and not decision.equal and INTEGER.name in symbols(a) & symbols(b):
-            self.left -= 5 * NUMERIC_COST
-            if same_progression(a, b, lambda x, y: decide(x, y).equal):
+            if same_progression(a, b, self._equal):
                 return Decision(True, "numeric")
         return decision
+
+    def _equal(self, a: Expr, b: Expr) -> bool:
+        decision = decide(a, b)
+        self.left -= 1 + decision.cost // COST_OF_PAIR
+        return decision.equal and self.left >= 0
 
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
         other = b.value if isinstance(b, Family) else adapted(a, b)

@@ -39,7 +39,7 @@ def math_equal(
     absolute: numbers may be off by this much; None is exact.
     any_brackets: (1, 2), [1, 2] and the bare list 1, 2 are one ordered thing.
     reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
-    Verdicts: correct, wrong (with a reason), no_answer (empty, or too long to be one), timeout (over the symbolic budget).
+    Verdicts: correct, wrong (with a reason, also for what could not be shown equal), no_answer (empty, or too long to be one).
     """
     if not tolerance and not absolute and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
         return correct(answer, "equal strings")

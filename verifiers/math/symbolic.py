@@ -33,7 +33,7 @@ def ask(decision: Decision) -> Decision:
     except PoolError as failure:
         return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
-        return Decision(False, "timeout", f"The symbolic engine ran over {DEADLINE_S:g} s and was stopped.")
+        return Decision(False, "symbolic", f"Not shown equal: the symbolic engine ran over {DEADLINE_S:g} s and was stopped.")
     if reply.status == "ok" and reply.value is True:
         return Decision(True, "symbolic")
     return Decision(False, "symbolic", "Not shown equal." + (f" {reply.reason}" if reply.reason else ""))
