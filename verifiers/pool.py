@@ -23,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -52,6 +53,17 @@ class _Worker:
         self.channel, self.number = channel, number
 
 
+_ALIVE: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _renew_in_child() -> None:
+    for pool in list(_ALIVE):
+        pool._after_fork()
+
+
+os.register_at_fork(after_in_child=_renew_in_child)
+
+
 class Pool:
     """See the module. target: `module:function` of one JSON value, which returns one.
 
@@ -68,9 +80,9 @@ class Pool:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._numbers = 0
-        self._pid = 0
         self._closed = False
         atexit.register(self.close)
+        _ALIVE.add(self)
 
     def __enter__(self) -> Pool:
         return self
@@ -80,8 +92,6 @@ class Pool:
 
     def call(self, payload: Any, deadline_s: float) -> Reply:
         """Run the target on `payload`. Never raises for what the target does. Raises PoolError when closed."""
-        if self._pid not in (0, os.getpid()):
-            self._after_fork()
         request = json.dumps(payload).encode()
         with self._slots:
             worker = self._take()
@@ -114,13 +124,13 @@ class Pool:
                 return
             self._closed = True
             idle, self._idle = list(self._idle), deque()
-            control, server, owner = self._control, self._server, self._pid
+            control, server = self._control, self._server
             self._control = self._server = None
         for worker in idle:
             worker.channel.close()
         if control is not None:
             control.close()
-        if server is not None and owner == os.getpid():
+        if server is not None:
             try:
                 server.wait(2.0)
             except subprocess.TimeoutExpired:
@@ -129,7 +139,7 @@ class Pool:
         atexit.unregister(self.close)
 
     def _after_fork(self) -> None:
-        """In a forked child the parent's server and sockets are not ours: drop them and start anew."""
+        """In a forked child the parent's server and sockets are not ours, and another thread may have held the lock."""
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.workers)
         for worker in self._idle:
@@ -140,7 +150,6 @@ class Pool:
         if self._server is not None:
             self._server.returncode = 0  # not our child: nothing to wait for
         self._control = self._server = None
-        self._pid = 0
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -182,7 +191,6 @@ class Pool:
         self._server = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         its.close()
         self._control = ours
-        self._pid = os.getpid()
 
     def _kill(self, worker: _Worker) -> None:
         """The server kills, since it alone knows that the process is still its child."""

@@ -48,6 +48,9 @@ MAX_PAIRS = 4_000  # comparisons of elements within one check
 COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
 
 
+_ZERO = Num(Fraction(0))
+
+
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
     """Whether b, an answer, is a, the reference."""
     return _Comparison(tolerance).values(a, b)
@@ -326,17 +329,23 @@ class _Comparison:
             case Ratio(parts):
                 if len(parts) != len(a.parts):
                     return _differ("A ratio of another length.")
-                lead, other = a.parts[0], parts[0]
-                for mine, its in zip(a.parts[1:], parts[1:], strict=True):
-                    crossed = self.expressions(Product((mine, other)), Product((its, lead)))
-                    if not crossed.equal:
-                        return crossed
-                return Decision(True, "exact")
+                return self._proportional(a.parts, parts)
             case Clock(seconds):
                 return Decision(_as_clock(a) == seconds, "structure")
         if isinstance(b, EXPRESSIONS) and len(a.parts) == 2:
             return self.expressions(Product((a.parts[0], Power(a.parts[1], Num(Fraction(-1))))), b)
         return None
+
+    def _proportional(self, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> Decision:
+        """By a part that isn't 0 on either side: 0 : 0 is no ratio."""
+        lead = next((k for k, part in enumerate(a) if not self.expressions(part, _ZERO).equal), None)
+        if lead is None or self.expressions(b[lead], _ZERO).equal:
+            return _differ("A part is 0.")
+        for mine, its in zip(a, b, strict=True):
+            crossed = self.expressions(Product((mine, b[lead])), Product((its, a[lead])))
+            if not crossed.equal:
+                return crossed
+        return Decision(True, "exact")
 
     def _congruences(self, a: Congruence, b: Congruence) -> Decision:
         numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from . import numeric
+from . import factored, numeric
 from .arranged import arranged
 from .balls import BUDGET, Budget
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
@@ -13,6 +13,7 @@ from .realset import infinite
 from .tolerance import EXACT, Tolerance
 from .values import Call, Expr, Num, Power, Product, Sum, Sym, children, contains, symbols
 
+FIXED_COST = 50  # microseconds, about, of a decision beyond the first exact stage
 _INFINITE = frozenset(("infinity",))
 _LOG = frozenset(("log",))
 _EVERYWHERE = frozenset(str.split("abs exp sin cos sinh cosh tanh asinh atan acot"))
@@ -56,6 +57,8 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
         if near is not None:
             return near
     names = symbols(a) | symbols(b)
+    if not names and (same := factored.equal(a, b)) is not None:
+        return Decision(same, "exact", "" if same else "Another number.", cost=FIXED_COST)
     if names and (by_points := _rational_points(a, b)) is not None:
         return Decision(by_points, "exact", "" if by_points else "They differ at a point.")
     return _numeric(a, b)
@@ -77,7 +80,7 @@ def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:
 
 def _numeric(a: Expr, b: Expr) -> Decision:
     either = contains(a, _LOG) or contains(b, _LOG)
-    results, cost = [], 0
+    results, cost = [], FIXED_COST
     for base in (10, 0) if either else (10,):
         budget = Budget()
         results.append(numeric.agree(a, b, base, budget))
@@ -85,7 +88,7 @@ def _numeric(a: Expr, b: Expr) -> Decision:
     if True in results:
         return Decision(True, "numeric", cost=cost)
     if None not in results:
-        return Decision(False, "numeric", "They differ in value.", cost=cost)
+        return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
     if arranged(a) == arranged(b):
         return _identical(a)
     if numeric.within_reach(a) or numeric.within_reach(b):  # one has a plain value, the other is out of range

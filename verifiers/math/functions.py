@@ -243,18 +243,15 @@ def _binomial(a: Arithmetic, args: list[Ball]) -> Ball:
     """A polynomial in the upper argument for small lower ones, else by factorials."""
     above, below = _exactly(2, args)
     chosen = a.whole(below) if isinstance(below.value, a.arb) and a.size(below.value) < 64 else None
-    if chosen is not None and chosen < 0:
-        raise Undefined
     if chosen is not None and chosen <= MAX_CHOSEN:
-        total = a.integer(1)
+        total = a.integer(1 if chosen >= 0 else 0)
         for index in range(chosen):
             a.spend()
             total = a.times(total, a.sum([above, a.integer(-index)]) if index else above)
-        return a.ratio(total, a.integer(math.factorial(chosen)))
+        return a.ratio(total, a.integer(math.factorial(max(chosen, 0))))
     rest = a.sum([above, a.negative(below)])
-    top = a.whole(rest) if chosen is not None and isinstance(rest.value, a.arb) and a.size(rest.value) < 64 else None
-    if top is not None and top < 0 and a.sign(a.real(above)) >= 0:
-        return Ball(a.arb(0), NOTHING)
+    if chosen is not None and isinstance(rest.value, a.arb) and a.sign(rest) < 0 <= a.sign(above) and a.whole(above) is not None:
+        return Ball(a.arb(0), NOTHING)  # fewer than are chosen
     return a.ratio(_factorial(a, above), a.times(_factorial(a, below), _factorial(a, rest)))
 
 

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from .exact import constant
 from .lexer import Unreadable
-from .numeric import approximate
+from .numeric import agree, approximate
 from .values import EXPRESSIONS, INFINITY, Const, Expr, Interval, Num, Product, RealSet, Sequence, Value, negative
 
-_SAME = Fraction(1, 10**60)  # ends closer than this, relative to their size, are one
+_NEAR = Fraction(1, 10**60)  # ends closer than this, relative to their size, are compared by more than their approximations
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
     "intersection": lambda a, b: a and b,
@@ -82,12 +82,22 @@ def combine(operation: str, left: Value, right: Value) -> RealSet:
                 ends.setdefault(position(end), end)
     cuts: list[Fraction] = []
     for cut in sorted(ends):
-        if not cuts or cut - cuts[-1] > _SAME * max(1, abs(cut)):
+        if not cuts or not _same(ends[cuts[-1]], ends[cut], cut - cuts[-1] <= _NEAR * abs(cut)):
             cuts.append(cut)
     decide = _OPERATIONS[operation]
     # Elementary pieces in order: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo); piece 2k is open, 2k + 1 a point.
     inside = [decide(_holds(a, k, cuts), _holds(b, k, cuts)) for k in range(2 * len(cuts) + 1)]
     return _from_pieces(inside, cuts, ends)
+
+
+def _same(a: Expr, b: Expr, near: bool) -> bool:
+    """Whether two ends, whose approximations differ, are one. Raises Unreadable where that can't be told."""
+    if not near or (constant(a) is not None and constant(b) is not None):
+        return False
+    found = agree(a, b)
+    if found is None:
+        raise Unreadable("two ends that can't be told apart")
+    return found
 
 
 def normal(value: Value) -> RealSet:

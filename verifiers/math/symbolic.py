@@ -7,7 +7,6 @@ table of constructors. `ask` runs in the caller, which never imports sympy.
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 from ..pool import Pool, PoolError
@@ -18,8 +17,7 @@ DEADLINE_S = 0.15
 MEMORY_MB = 128
 MAX_NODES = 60
 MAX_DIGITS = 30
-_LOCK = threading.Lock()
-_POOLS: dict[int, Pool] = {}
+_POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
 
 
 def ask(decision: Decision) -> Decision:
@@ -29,7 +27,7 @@ def ask(decision: Decision) -> Decision:
     if _size(a) + _size(b) > MAX_NODES:
         return Decision(False, "symbolic", "Not shown equal (too large for the symbolic engine).")
     try:
-        reply = _pool().call([_encode(a), _encode(b)], DEADLINE_S)
+        reply = _POOL.call([_encode(a), _encode(b)], DEADLINE_S)
     except PoolError as failure:
         return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
@@ -41,16 +39,7 @@ def ask(decision: Decision) -> Decision:
 
 def warm() -> None:
     """Start the worker (which imports sympy, about a second) now, rather than at the first open pair."""
-    _pool().warm()
-
-
-def _pool() -> Pool:
-    with _LOCK:
-        pool = _POOLS.get(os.getpid())
-        if pool is None:
-            workers = max(1, min(4, (os.cpu_count() or 2) // 2))
-            pool = _POOLS[os.getpid()] = Pool(f"{__name__}:decide", workers=workers, memory_mb=MEMORY_MB)
-        return pool
+    _POOL.warm()
 
 
 def _size(expr: Expr) -> int:
