@@ -65,7 +65,7 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
 
 
 def _identical(expr: Expr) -> Decision:
-    empty = _valueless(expr)
+    empty = _valueless(expr) or (contains(expr, _INFINITE) and not infinite(expr))
     return Decision(not empty, "structure", "The expression has no value." if empty else "")
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..forks import NO_FORK
 from ..number import parse_rational
 from ..types import Verdict, correct, wrong
 from .tolerance import Tolerance
@@ -56,7 +57,8 @@ def explain(reference: Reference, answer: str, *, tolerance: float | None = None
     """`math_equal` with its grounds."""
     settings = Tolerance(_share(tolerance), _share(absolute))
     found = _judged(reference, answer, settings)
-    from .pipeline import shown
+    with NO_FORK:
+        from .pipeline import shown
 
     return Explanation(found.verdict, shown(reference), shown(answer), found.stage)
 
@@ -80,7 +82,8 @@ def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     if x is not None and y is not None:
         same = x == y or tolerance.holds(x, y)
         return Judged(correct(answer) if same else wrong(answer, "Another number."), "exact")
-    from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
+    with NO_FORK:
+        from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
 
     return judge(reference, answer, tolerance)
 

@@ -1,21 +1,20 @@
 """Stage 6b: evaluation in balls at several points, in a precision that grows until it decides.
 
-The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. A process is
-forked between evaluations only, so that a child finds the lock free and the library whole.
+The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is the one that
+forks wait for, so that a child finds the lock free and the library whole.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import TypeVar
 
+from ..forks import NO_FORK
 from .balls import MAX_PRECISION, START, Arithmetic, Ball, Budget, OutOfReach, Point, Undefined, Unresolved, flint
 from .evaluator import Evaluator
-from .points import POINTS, corner_points, of_integers, real_point, whole_point
+from .points import POINTS, WHOLE_POINTS, corner_points, of_integers, real_point, whole_point
 from .values import Expr, contains, symbols
 
 ENOUGH = 6  # points that agree
@@ -23,8 +22,6 @@ MIN_POINTS = 3
 MAX_FRACTION_BITS = 1 << 16  # of a real constant as a fraction
 ACCURATE = 220  # bits of one
 _IMAGINARY = frozenset(("i", "cis"))
-_LOCK = threading.RLock()
-os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _Found = TypeVar("_Found")
 
 
@@ -36,7 +33,7 @@ def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) ->
     run = _Run(log_base, budget or Budget())
     names = symbols(a) | symbols(b)
     imaginary = contains(a, _IMAGINARY) or contains(b, _IMAGINARY)
-    with _LOCK:
+    with NO_FORK:
         try:
             for complex_values in (True,) if imaginary else (False, True):
                 found = run.points_agree(a, b, names, complex_values)
@@ -50,7 +47,7 @@ def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) ->
 
 def valueless(expr: Expr, budget: Budget | None = None) -> bool:
     """Whether a constant has no value, not even a complex one, whatever base its logarithms have."""
-    with _LOCK:
+    with NO_FORK:
         try:
             return _Run(10, budget or Budget()).valueless(expr)
         except _Spent:
@@ -59,7 +56,7 @@ def valueless(expr: Expr, budget: Budget | None = None) -> bool:
 
 def within_reach(expr: Expr) -> bool:
     """Whether an expression can be evaluated at the first point, with complex values."""
-    with _LOCK:
+    with NO_FORK:
         try:
             _Run(10, Budget()).value(expr, lambda name: real_point(name, 0), True)
         except (Undefined, OutOfReach, _Spent):
@@ -81,7 +78,7 @@ def approximate(expr: Expr) -> Fraction | None:
             raise OutOfReach
         return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
 
-    with _LOCK:
+    with NO_FORK:
         try:
             return _Run(10, Budget()).settled(lambda e: fraction(e.a, e(expr)), _no_point, False)
         except (Undefined, OutOfReach, _Spent):
@@ -105,15 +102,15 @@ class _Run:
                 return self.agree_at(a, b, _no_point, complex_values)
             except (Undefined, OutOfReach):
                 return None
-        defined = 0
-        for point in _points(a, b):
+        defined, whole = 0, of_integers(a) or of_integers(b)
+        for point in _points(whole):
             try:
                 if not self.agree_at(a, b, point, complex_values):
                     return False
             except (Undefined, OutOfReach):
                 continue
             defined += 1
-            if defined >= ENOUGH:
+            if defined >= ENOUGH and not whole:
                 break
         if defined < MIN_POINTS:
             return None
@@ -172,10 +169,9 @@ def _precision(bits: int) -> Iterator[None]:
         context.prec = before
 
 
-def _points(a: Expr, b: Expr) -> Iterator[Point]:
-    choose = whole_point if of_integers(a) or of_integers(b) else real_point
-    for index in range(POINTS):
-        yield lambda name, index=index: choose(name, index)
+def _points(whole: bool) -> Iterator[Point]:
+    for index in range(WHOLE_POINTS if whole else POINTS):
+        yield lambda name, index=index: whole_point(name, index) if whole else real_point(name, index)
 
 
 def _no_point(_: str) -> Fraction:

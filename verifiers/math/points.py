@@ -13,7 +13,8 @@ from .values import Call, Expr, Num, Power, Sum, children, contains, negative, s
 
 POINTS = 14
 MAX_CORNERS = 40  # of one variable
-FAR = 10**6
+WHOLE_POINTS = 68  # all of them must agree: gcd(n, 12) and gcd(n, 24) are one at most integers
+_FAR = tuple(sign * Fraction(10) ** power for sign in (-1, 1) for power in (-40, -15, -6, 6, 15, 40))
 _STEPS = frozenset(("floor", "ceil"))
 _CORNERS = frozenset(("abs", "sgn", "max", "min"))
 PIECEWISE = _STEPS | _CORNERS
@@ -44,8 +45,10 @@ def _sign(name: str, index: int) -> int:
 
 @lru_cache(maxsize=4096)
 def whole_point(name: str, index: int) -> Fraction:
-    """A random integer from 1 to 4, 20 or 1000."""
-    return Fraction(random.Random(f"palaestra/whole/{index}/{name}").randint(1, (4, 20, 1000)[index % 3]))
+    """An integer of at most 60 for most indices, of 60 bits for the last: each name runs through 1 to 60 in its own order."""
+    rng = random.Random(f"palaestra/whole/{name}")
+    order = rng.sample(range(1, 61), 60)
+    return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
 
 
 def of_integers(expr: Expr) -> bool:
@@ -65,7 +68,7 @@ def corner_points(a: Expr, b: Expr, names: frozenset[str]) -> Iterator[Mapping[s
                 corners.update(_crossings(argument, name, others, levels))
         ordered = sorted(corners)[:MAX_CORNERS]
         between = [(low + high) / 2 for low, high in pairwise(ordered)]
-        for value in (*ordered, *between, ordered[0] - 1, ordered[-1] + 1, Fraction(-FAR), Fraction(FAR)):
+        for value in (*ordered, *between, ordered[0] - 1, ordered[-1] + 1, *_FAR):
             yield {**others, name: value}
     if len(names) > 1:  # all of them at whole and half numbers
         for index in range(8):
