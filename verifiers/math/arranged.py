@@ -8,7 +8,6 @@ from .exact import MAX_BITS
 from .values import Call, Const, Expr, Num, Power, Product, Sum, children, rebuild
 
 
-
 def arranged(expr: Expr) -> Expr:
     """Nested sums and products are one, their rational numbers one number, their operands in a fixed order."""
     parts = tuple(map(arranged, children(expr)))

@@ -84,7 +84,7 @@ class Arithmetic:
         self.complex_values = complex_values
         self.budget = budget
         self.need = 0  # bits beyond MARGIN
-        self.cost = 1 + int((precision / START) ** 1.5)  # of an elementary function
+        self.cost = 5 + int((precision / START) ** 1.5)  # of an elementary function, and of calling it
         library = flint()
         self.arb, self.acb = library.arb, library.acb
 

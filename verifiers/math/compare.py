@@ -135,9 +135,9 @@ class _Comparison:
     def expressions(self, a: Expr, b: Expr) -> Decision:
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
-        if self.shifts and not decision.equal and INTEGER.name in symbols(a) & symbols(b):
-            if same_progression(a, b, self._equal):
-                return Decision(True, "numeric")
+        shifted = self.shifts and not decision.equal and INTEGER.name in symbols(a) & symbols(b)
+        if shifted and same_progression(a, b, self._equal):
+            return Decision(True, "numeric")
         return decision
 
     def _equal(self, a: Expr, b: Expr) -> bool:

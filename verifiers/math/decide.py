@@ -65,8 +65,9 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
 
 
 def _identical(expr: Expr) -> Decision:
-    empty = _valueless(expr) or (contains(expr, _INFINITE) and not infinite(expr))
-    return Decision(not empty, "structure", "The expression has no value." if empty else "")
+    budget = Budget()
+    empty = _valueless(expr, budget) or (contains(expr, _INFINITE) and not infinite(expr))
+    return Decision(not empty, "structure", "The expression has no value." if empty else "", cost=BUDGET - budget.left)
 
 
 def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:
@@ -85,13 +86,14 @@ def _numeric(a: Expr, b: Expr) -> Decision:
         budget = Budget()
         results.append(numeric.agree(a, b, base, budget))
         cost += BUDGET - budget.left
-    if True in results:
-        return Decision(True, "numeric", cost=cost)
+        if results[-1]:
+            return Decision(True, "numeric", cost=cost)
     if None not in results:
         return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
     if arranged(a) == arranged(b):
         return _identical(a)
-    if numeric.within_reach(a) or numeric.within_reach(b):  # one has a plain value, the other is out of range
+    budget = Budget(BUDGET // 4)
+    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
     return Decision(False, "numeric", "Not shown equal.", open=(a, b), cost=cost)
 
@@ -102,16 +104,16 @@ def _short(value: Fraction) -> str:
     return str(value)
 
 
-def _valueless(expr: Expr) -> bool:
+def _valueless(expr: Expr, budget: Budget) -> bool:
     """Whether a constant in it has no value at all (1/0)."""
     if symbols(expr):
-        return any(map(_valueless, children(expr)))
+        return any(_valueless(child, budget) for child in children(expr))
     if not _risky(expr):
         return False
     try:
         evaluate(expr, lambda _: Fraction(0))
     except Inexact:
-        return numeric.valueless(expr)
+        return numeric.valueless(expr, budget)
     except UndefinedValue:
         return True
     return False

@@ -9,7 +9,7 @@ from .balls import SPREAD_WEIGHT, Arithmetic, Ball, Point, Undefined
 from .exact import constant
 from .values import Call, Const, Expr, Num, Power, Product, Sum, Sym, symbols
 
-NODE_COST = 6  # microseconds, about, of the walk itself
+NODE_COST = 12  # microseconds, about, of the walk itself
 
 
 class Evaluator:

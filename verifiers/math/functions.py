@@ -28,7 +28,16 @@ MAX_CHOSEN = 300  # factors of a binomial coefficient that are multiplied
 _METHODS = frozenset(str.split("sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan asinh acosh atanh"))
 _EXPONENTIAL = frozenset(str.split("sinh cosh tanh coth sech csch"))
 _PERIODIC = frozenset(str.split("sin cos tan cot sec csc"))
-_POLES = {"tan": "cos", "sec": "cos", "cot": "sin", "csc": "sin", "coth": "sinh", "csch": "sinh", "tanh": "cosh", "sech": "cosh"}
+_POLES = {
+    "tan": "cos",
+    "sec": "cos",
+    "cot": "sin",
+    "csc": "sin",
+    "coth": "sinh",
+    "csch": "sinh",
+    "tanh": "cosh",
+    "sech": "cosh",
+}
 _ARC_RECIPROCAL = {"asec": "acos", "acsc": "asin", "acoth": "atanh", "asech": "acosh", "acsch": "asinh"}
 
 
@@ -250,7 +259,12 @@ def _binomial(a: Arithmetic, args: list[Ball]) -> Ball:
             total = a.times(total, a.sum([above, a.integer(-index)]) if index else above)
         return a.ratio(total, a.integer(math.factorial(max(chosen, 0))))
     rest = a.sum([above, a.negative(below)])
-    if chosen is not None and isinstance(rest.value, a.arb) and a.sign(rest) < 0 <= a.sign(above) and a.whole(above) is not None:
+    if (
+        chosen is not None
+        and isinstance(rest.value, a.arb)
+        and a.sign(rest) < 0 <= a.sign(above)
+        and a.whole(above) is not None
+    ):
         return Ball(a.arb(0), NOTHING)  # fewer than are chosen
     return a.ratio(_factorial(a, above), a.times(_factorial(a, below), _factorial(a, rest)))
 

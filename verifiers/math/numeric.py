@@ -54,11 +54,11 @@ def valueless(expr: Expr, budget: Budget | None = None) -> bool:
             return False
 
 
-def within_reach(expr: Expr) -> bool:
+def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
     """Whether an expression can be evaluated at the first point, with complex values."""
     with NO_FORK:
         try:
-            _Run(10, Budget()).value(expr, lambda name: real_point(name, 0), True)
+            _Run(10, budget or Budget()).value(expr, lambda name: real_point(name, 0), True)
         except (Undefined, OutOfReach, _Spent):
             return False
     return True

@@ -65,7 +65,7 @@ def corner_points(a: Expr, b: Expr, names: frozenset[str]) -> Iterator[Mapping[s
         corners: set[Fraction] = set(_USUAL) if len(names) == 1 else {Fraction(0)}
         for argument, levels in arguments[:20]:
             if name in symbols(argument):
-                corners.update(_crossings(argument, name, others, levels))
+                corners.update(_crossings(argument, others, levels))
         ordered = sorted(corners)[:MAX_CORNERS]
         between = [(low + high) / 2 for low, high in pairwise(ordered)]
         for value in (*ordered, *between, ordered[0] - 1, ordered[-1] + 1, *_FAR):
@@ -95,8 +95,8 @@ def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
         yield from _arguments(child)
 
 
-def _crossings(expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
-    """Where an expression that is linear in a variable takes the levels."""
+def _crossings(expr: Expr, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
+    """Where an expression that is linear in the one variable that is not among the others takes the levels."""
     try:
         at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
     except (Inexact, UndefinedValue):
