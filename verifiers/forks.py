@@ -6,7 +6,7 @@ It guards first imports as well: Python's lock on a module that another thread w
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock  # threading's own, without the import of threading, which is most of a start's time here
 
-NO_FORK = threading.RLock()
+NO_FORK = RLock()
 os.register_at_fork(before=NO_FORK.acquire, after_in_parent=NO_FORK.release, after_in_child=NO_FORK.release)

@@ -221,3 +221,47 @@ def test_the_package_starts_without_the_library():
     code = "import sys, palaestra.verifiers; print(sorted({'flint', 'mpmath', 'sympy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ))
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("joint", [r"\cup", r"\cap", r"\setminus"])
+def test_many_intervals_are_bounded(joint):
+    math_equal(r"\pi+1", "4")
+    for count in (60, 90):
+        for text in (
+            joint.join(f"({3 * k},{3 * k + 1})" for k in range(count)),
+            joint.join(rf"(\sqrt{{{k}}},\sqrt{{{k + 1}}})" for k in range(2, count)),
+        ):
+            start = time.process_time()
+            assert not math_equal("(0,2)", text).correct
+            assert time.process_time() - start < 0.25
+
+
+def test_a_union_is_a_union_of_its_pieces():
+    """Against membership, point by point."""
+    rng = random.Random(3)
+    for _ in range(300):
+        parts = [
+            (low, low + rng.randint(0, 3), rng.choice("(["), rng.choice(")]"))
+            for low in rng.choices(range(8), k=rng.randint(1, 4))
+        ]
+        text = r"\cup".join(f"{a}{low},{high}{b}" for low, high, a, b in parts)
+        shuffled = r"\cup".join(f"{a}{low},{high}{b}" for low, high, a, b in rng.sample(parts, len(parts)))
+        assert math_equal(text, shuffled).correct
+        for other in (r"[0,12]", text + r"\cup\{5\}", text + r"\cup(3,4)"):
+            assert math_equal(text, other).correct is (inside(text) == inside(other))
+
+
+def inside(text: str) -> set[float]:
+    """The whole and half numbers from 0 to 12 in a union of intervals and points."""
+    found: set[float] = set()
+    for piece in text.split(r"\cup"):
+        if piece.startswith(r"\{"):
+            found.add(float(piece[2:-2]))
+            continue
+        low, high = map(int, piece[1:-1].split(","))
+        for half in range(25):
+            x = half / 2
+            above, below = x > low or (x == low and piece[0] == "["), x < high or (x == high and piece[-1] == "]")
+            if above and below:
+                found.add(x)
+    return found

@@ -172,7 +172,7 @@ def _prepare(a: Arithmetic, name: str, size: int) -> int:
     if name in _EXPONENTIAL:
         if size > 60:
             raise OutOfReach
-        a.note(ARGUMENT_WEIGHT * -size if size <= 0 else 6 << size)  # e^{-2x} beside 1
+        a.note(ARGUMENT_WEIGHT * -size if size <= 0 else 3 << size)  # e^{-2x} beside 1
         return NOTHING
     a.note(ARGUMENT_WEIGHT * abs(size))
     if name in _PERIODIC:

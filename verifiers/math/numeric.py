@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeVar
 
 from ..forks import NO_FORK
@@ -64,6 +65,7 @@ def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def approximate(expr: Expr) -> Fraction | None:
     """A real constant to some 60 digits, as a fraction; None when it has no real value in reach."""
 
