@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from . import factored, numeric
@@ -57,11 +57,16 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
         if near is not None:
             return near
     names = symbols(a) | symbols(b)
-    if not names and (same := factored.equal(a, b)) is not None:
-        return Decision(same, "exact", "" if same else "Another number.", cost=FIXED_COST)
-    if names and (by_points := _rational_points(a, b)) is not None:
+    spent = 0
+    if not names:
+        budget = Budget()
+        same = factored.equal(a, b, budget)
+        spent = BUDGET - budget.left
+        if same is not None:
+            return Decision(same, "exact", "" if same else "Another number.", cost=FIXED_COST + spent)
+    elif (by_points := _rational_points(a, b)) is not None:
         return Decision(by_points, "exact", "" if by_points else "They differ at a point.")
-    return _numeric(a, b)
+    return _numeric(a, b, FIXED_COST + spent)
 
 
 def _identical(expr: Expr) -> Decision:
@@ -79,9 +84,9 @@ def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:
     return Decision(near, "numeric", "" if near else "Outside the tolerance.")
 
 
-def _numeric(a: Expr, b: Expr) -> Decision:
+def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
     either = contains(a, _LOG) or contains(b, _LOG)
-    results, cost = [], FIXED_COST
+    results = []
     for base in (10, 0) if either else (10,):
         budget = Budget()
         results.append(numeric.agree(a, b, base, budget))
@@ -91,7 +96,8 @@ def _numeric(a: Expr, b: Expr) -> Decision:
     if None not in results:
         return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
     if arranged(a) == arranged(b):
-        return _identical(a)
+        same = _identical(a)
+        return replace(same, cost=same.cost + cost)
     budget = Budget(BUDGET // 4)
     if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
+from .balls import Budget, OutOfReach
 from .exact import Inexact, UndefinedValue, constant
 from .values import Call, Expr, Num, Power, Product, Sum
 
@@ -31,82 +32,166 @@ class Factored:
     powers: Mapping[int, Fraction | int] = field(default_factory=dict)
 
 
-def equal(a: Expr, b: Expr) -> bool | None:
-    """Whether two constants are equal; None when one is no such product, or too long."""
+def equal(a: Expr, b: Expr, budget: Budget) -> bool | None:
+    """Whether two constants are equal; None when one is no such product, too long, or too much work."""
     try:
-        x, y = _value(a), _value(b)
+        run = _Factoring(budget)
+        x, y = run.value(a), run.value(b)
         if x.sign != y.sign:
             return False
-        return not x.sign or _is_one(_times(x, y, -1).powers)
-    except (Inexact, UndefinedValue):
+        return not x.sign or run.is_one(run.times(x, y, -1).powers)
+    except (Inexact, UndefinedValue, OutOfReach):
         return None
 
 
-def _is_one(powers: Mapping[int, Fraction | int]) -> bool:
-    if not powers:
-        return True
-    if all(base < _PRIME_BELOW for base in powers):
-        return False
-    scale = math.lcm(*(Fraction(exponent).denominator for exponent in powers.values()))
-    whole = {base: int(exponent * scale) for base, exponent in powers.items()}
-    above = {base: exponent for base, exponent in whole.items() if exponent > 0}
-    below = {base: -exponent for base, exponent in whole.items() if exponent < 0}
-    return _expanded(above, MAX_EXPANDED) == _expanded(below, MAX_EXPANDED)
+class _Factoring:
+    """One comparison, with the work that is left to it. Methods raise Inexact, UndefinedValue or OutOfReach."""
 
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
 
-def _expanded(powers: Mapping[int, Fraction | int], most: int) -> int:
-    if sum(base.bit_length() * exponent for base, exponent in powers.items()) > most:
+    def is_one(self, powers: Mapping[int, Fraction | int]) -> bool:
+        if not powers:
+            return True
+        if all(base < _PRIME_BELOW for base in powers):
+            return False
+        scale = math.lcm(*(Fraction(exponent).denominator for exponent in powers.values()))
+        whole = {base: int(exponent * scale) for base, exponent in powers.items()}
+        above = {base: exponent for base, exponent in whole.items() if exponent > 0}
+        below = {base: -exponent for base, exponent in whole.items() if exponent < 0}
+        return self.expanded(above, MAX_EXPANDED) == self.expanded(below, MAX_EXPANDED)
+
+    def expanded(self, powers: Mapping[int, Fraction | int], most: int) -> int:
+        bits = sum(base.bit_length() * exponent for base, exponent in powers.items())
+        if bits > most:
+            raise Inexact
+        self.budget.spend(1 + len(powers) * int(bits) // 30_000)
+        return math.prod(base ** int(exponent) for base, exponent in powers.items())
+
+    def value(self, expr: Expr) -> Factored:
+        self.budget.spend(5)
+        match expr:
+            case Num(value):
+                return self.number(value)
+            case Product(factors):
+                total = Factored(1)
+                for factor in factors:
+                    total = self.times(total, self.value(factor))
+                return total
+            case Sum(terms):
+                return self.sum([self.value(term) for term in terms])
+            case Power(base, exponent):
+                return self.raised(self.value(base), constant(exponent))
+            case Call("root", (radicand, order)):
+                degree = constant(order)
+                return self.raised(self.value(radicand), 1 / degree if degree else None)
+            case Call("factorial", (arg,)):
+                return self.factorial(_small(arg))
+            case Call("binomial", (above, below)):
+                return self.binomial(_small(above), _small(below))
+            case Call("abs", (arg,)):
+                value = self.value(arg)
+                return Factored(abs(value.sign), value.powers)
         raise Inexact
-    return math.prod(base ** int(exponent) for base, exponent in powers.items())
+
+    def number(self, value: Fraction) -> Factored:
+        if not value:
+            return Factored(0)
+        self.budget.spend(10 + (value.numerator.bit_length() + value.denominator.bit_length()) // 20)
+        above, below = _factors(abs(value.numerator)), _factors(value.denominator)
+        return Factored(1 if value > 0 else -1, above | {base: -exponent for base, exponent in below.items()})
+
+    def times(self, a: Factored, b: Factored, power: int = 1) -> Factored:
+        """a * b ** power, where power is 1 or -1."""
+        if not a.sign or not b.sign:
+            if not b.sign and power < 0:
+                raise UndefinedValue
+            return Factored(0)
+        self.budget.spend((len(a.powers) + len(b.powers)) // 4)
+        powers = dict(a.powers)
+        for base, exponent in b.powers.items():
+            total = powers.pop(base, 0) + exponent * power
+            if total:
+                powers[base] = total
+        return Factored(a.sign * b.sign, powers)
+
+    def raised(self, base: Factored, exponent: Fraction | None) -> Factored:
+        if exponent is None or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT:
+            raise Inexact
+        if not base.sign:
+            if exponent <= 0:
+                raise UndefinedValue
+            return base
+        if base.sign < 0 and exponent.denominator % 2 == 0:
+            raise Inexact
+        self.budget.spend(len(base.powers))
+        power = exponent.numerator if exponent.denominator == 1 else exponent
+        powers = {each: own * power for each, own in base.powers.items()} if power else {}
+        if any(Fraction(each).numerator.bit_length() > MAX_EXPONENT for each in powers.values()):
+            raise Inexact
+        return Factored(base.sign if exponent.numerator % 2 else 1, powers)
+
+    def sum(self, terms: list[Factored]) -> Factored:
+        """The factors that all terms share stay as they are, the rest of each term is multiplied out."""
+        terms = [term for term in terms if term.sign]
+        if not terms:
+            return Factored(0)
+        bases = set().union(*(term.powers for term in terms))
+        self.budget.spend(len(terms) * len(bases))
+        shared = {base: min(term.powers.get(base, 0) for term in terms) for base in bases}
+        total = 0
+        for term in terms:
+            rest = {base: more for base, least in shared.items() if (more := term.powers.get(base, 0) - least)}
+            if any(Fraction(exponent).denominator != 1 for exponent in rest.values()):
+                raise Inexact  # sqrt(2) + sqrt(3)
+            total += term.sign * self.expanded(rest, MAX_SUMMAND)
+        common = Factored(1, {base: exponent for base, exponent in shared.items() if exponent})
+        return self.times(self.number(Fraction(total)), common)
+
+    def factorial(self, number: int) -> Factored:
+        self.budget.spend(number // 8)
+        return Factored(1, _legendre(number))
+
+    def binomial(self, above: int, below: int) -> Factored:
+        if below > above:
+            return Factored(0)
+        return self.times(self.factorial(above), self.times(self.factorial(below), self.factorial(above - below)), -1)
 
 
-def _value(expr: Expr) -> Factored:
-    """Raises Inexact or UndefinedValue."""
-    match expr:
-        case Num(value):
-            return _number(value)
-        case Product(factors):
-            total = Factored(1)
-            for factor in factors:
-                total = _times(total, _value(factor))
-            return total
-        case Sum(terms):
-            return _sum([_value(term) for term in terms])
-        case Power(base, exponent):
-            return _raised(_value(base), constant(exponent))
-        case Call("root", (radicand, order)):
-            degree = constant(order)
-            return _raised(_value(radicand), 1 / degree if degree else None)
-        case Call("factorial", (arg,)):
-            return Factored(1, _factorial(_small(arg)))
-        case Call("binomial", (above, below)):
-            return _binomial(_small(above), _small(below))
-        case Call("abs", (arg,)):
-            value = _value(arg)
-            return Factored(abs(value.sign), value.powers)
-    raise Inexact
-
-
-def _number(value: Fraction) -> Factored:
-    if not value:
-        return Factored(0)
-    above, below = _factors(abs(value.numerator)), _factors(value.denominator)
-    return Factored(1 if value > 0 else -1, above | {base: -exponent for base, exponent in below.items()})
+def _small(expr: Expr) -> int:
+    value = constant(expr)
+    if value is None or value.denominator != 1 or not 0 <= value <= MAX_FACTORIAL:
+        raise Inexact
+    return int(value)
 
 
 @lru_cache(maxsize=1024)
 def _factors(value: int) -> dict[int, int]:
-    """Prime factors below _TRIAL (below 100 of a long integer), and what is left."""
+    """Prime factors below _TRIAL (below 10 of a long integer), and what is left."""
     found: dict[int, int] = {}
-    for prime in _primes(_TRIAL if value.bit_length() <= 64 else 100):
+    for prime in _primes(_TRIAL if value.bit_length() <= 64 else 10):
         if prime * prime > value:
             break
-        while value % prime == 0:
-            value //= prime
-            found[prime] = found.get(prime, 0) + 1
+        value, count = _divided(value, prime)
+        if count:
+            found[prime] = count
     if value > 1:
         found[value] = found.get(value, 0) + 1
     return found
+
+
+def _divided(value: int, prime: int) -> tuple[int, int]:
+    """A number without a prime factor, and how often that was in it; by squares, since a long number may hold it often."""
+    squares, count = [prime], 0
+    while value % squares[-1] == 0:
+        value //= squares[-1]
+        count += 1 << (len(squares) - 1)
+        squares.append(squares[-1] ** 2)
+    for index in range(len(squares) - 2, -1, -1):
+        if value % squares[index] == 0:
+            value //= squares[index]
+            count += 1 << index
+    return value, count
 
 
 @lru_cache(maxsize=4)
@@ -118,61 +203,9 @@ def _primes(below: int) -> list[int]:
     return [number for number in range(2, below) if sieve[number]]
 
 
-def _times(a: Factored, b: Factored, power: Fraction | int = 1) -> Factored:
-    """a * b ** power, for positive b or power 1 or -1."""
-    if not a.sign or not b.sign:
-        if not b.sign and power < 0:
-            raise UndefinedValue
-        return Factored(0)
-    powers = dict(a.powers)
-    for base, exponent in b.powers.items():
-        total = powers.pop(base, 0) + exponent * power
-        if total:
-            powers[base] = total
-    return Factored(a.sign * b.sign, powers)
-
-
-def _raised(base: Factored, exponent: Fraction | None) -> Factored:
-    if exponent is None or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT:
-        raise Inexact
-    if not base.sign:
-        if exponent <= 0:
-            raise UndefinedValue
-        return base
-    if base.sign < 0 and exponent.denominator % 2 == 0:
-        raise Inexact
-    power = exponent.numerator if exponent.denominator == 1 else exponent
-    powers = {each: own * power for each, own in base.powers.items()} if power else {}
-    return Factored(base.sign if exponent.numerator % 2 else 1, powers)
-
-
-def _sum(terms: list[Factored]) -> Factored:
-    """The factors that all terms share stay as they are, the rest of each term is multiplied out."""
-    terms = [term for term in terms if term.sign]
-    if not terms:
-        return Factored(0)
-    bases = set().union(*(term.powers for term in terms))
-    shared = {base: min(term.powers.get(base, 0) for term in terms) for base in bases}
-    total = 0
-    for term in terms:
-        rest = {base: term.powers.get(base, 0) - exponent for base, exponent in shared.items()}
-        if any(Fraction(exponent).denominator != 1 for exponent in rest.values()):
-            raise Inexact  # sqrt(2) + sqrt(3)
-        total += term.sign * _expanded(rest, MAX_SUMMAND)
-    common = Factored(1, {base: exponent for base, exponent in shared.items() if exponent})
-    return _times(_number(Fraction(total)), common)
-
-
-def _small(expr: Expr) -> int:
-    value = constant(expr)
-    if value is None or value.denominator != 1 or not 0 <= value <= MAX_FACTORIAL:
-        raise Inexact
-    return int(value)
-
-
 @lru_cache(maxsize=64)
-def _factorial(number: int) -> dict[int, int]:
-    """Legendre's formula."""
+def _legendre(number: int) -> dict[int, int]:
+    """The exponents of the primes in a factorial, by Legendre's formula."""
     found = {}
     for prime in _primes(MAX_FACTORIAL + 1):
         if prime > number:
@@ -183,13 +216,6 @@ def _factorial(number: int) -> dict[int, int]:
             total += rest
         found[prime] = total
     return found
-
-
-def _binomial(above: int, below: int) -> Factored:
-    if below > above:
-        return Factored(0)
-    top = Factored(1, _factorial(above))
-    return _times(_times(top, Factored(1, _factorial(below)), -1), Factored(1, _factorial(above - below)), -1)
 
 
 __all__ = ["equal"]

@@ -154,6 +154,7 @@ def log(a: Arithmetic, base: Ball, x: Ball) -> Ball:
 
 def _elementary(a: Arithmetic, name: str, x: Ball) -> Ball:
     value, scale = x.value, NOTHING
+    a.spend(2 if name in _POLES else 1)
     if not value.is_zero():
         scale = _prepare(a, name, a.size(value))
     if name in _POLES and (isinstance(value, a.acb) or _POLES[name] != "cosh"):
