@@ -95,6 +95,21 @@ def test_steps_and_corners_are_looked_at(a, b, same):
     assert math_equal(b, a).correct is same
 
 
+WHOLE = [
+    (r"(-1)^n", r"\cos(n\pi)", True), (r"(-1)^{2n}", "1", True), (r"\frac{1+(-1)^n}{2}", r"\cos^2\frac{n\pi}{2}", True),
+    (r"(-1)^n", r"(-1)^{\lfloor n/2\rfloor}", False), (r"(-1)^n|x|", r"(-1)^n x", False), (r"(-2)^n", r"(-1)^n 2^{|n|}", False),
+    (r"(-1)^n", "1", False), (r"(-1)^n x", r"\cos(n\pi)x", True), (r"\gcd(m,n)+|x|", r"\gcd(n,m)+x", False),
+    (r"\gcd(a,b)\operatorname{lcm}(a,b)", r"ab", True), (r"\gcd(n^2,n)", "n", True),
+    (r"\gcd(n,n+1)", "1", True), (r"\gcd(n,n+2)", "1", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b", "same"), WHOLE)
+def test_integers_are_tried_where_only_integers_make_sense(a, b, same):
+    assert math_equal(a, b).correct is same
+    assert math_equal(b, a).correct is same
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(1, 1500))
 def test_no_small_power_is_zero_and_neighbours_differ(k):

@@ -6,7 +6,7 @@ forks wait for, so that a child finds the lock free and the library whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
@@ -15,8 +15,8 @@ from typing import TypeVar
 from ..forks import NO_FORK
 from .balls import MAX_PRECISION, START, Arithmetic, Ball, Budget, OutOfReach, Point, Undefined, Unresolved, flint
 from .evaluator import Evaluator
-from .points import POINTS, WHOLE_POINTS, corner_points, of_integers, real_point, whole_point
-from .values import Expr, contains, symbols
+from .points import corner_points, points, real_point, whole_names
+from .values import Expr, Sum, contains, symbols
 
 ENOUGH = 6  # points that agree
 MIN_POINTS = 3
@@ -104,8 +104,8 @@ class _Run:
                 return self.agree_at(a, b, _no_point, complex_values)
             except (Undefined, OutOfReach):
                 return None
-        defined, whole = 0, of_integers(a) or of_integers(b)
-        for point in _points(whole):
+        defined, whole = 0, whole_names(Sum((a, b)))
+        for point in points(whole):
             try:
                 if not self.agree_at(a, b, point, complex_values):
                     return False
@@ -116,10 +116,10 @@ class _Run:
                 break
         if defined < MIN_POINTS:
             return None
-        return self._corners_agree(a, b, names, complex_values)
+        return self._corners_agree(a, b, whole, complex_values)
 
-    def _corners_agree(self, a: Expr, b: Expr, names: frozenset[str], complex_values: bool) -> bool:
-        for values in corner_points(a, b, names):
+    def _corners_agree(self, a: Expr, b: Expr, whole: Mapping[str, int], complex_values: bool) -> bool:
+        for values in corner_points(a, b, whole):
             try:
                 if not self.agree_at(a, b, values.__getitem__, complex_values):
                     return False
@@ -169,11 +169,6 @@ def _precision(bits: int) -> Iterator[None]:
         yield
     finally:
         context.prec = before
-
-
-def _points(whole: bool) -> Iterator[Point]:
-    for index in range(WHOLE_POINTS if whole else POINTS):
-        yield lambda name, index=index: whole_point(name, index) if whole else real_point(name, index)
 
 
 def _no_point(_: str) -> Fraction:

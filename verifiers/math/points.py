@@ -8,8 +8,9 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, pairwise
 
-from .exact import Inexact, UndefinedValue, evaluate
-from .values import Call, Expr, Num, Power, Sum, children, contains, negative, symbols
+from .balls import Point
+from .exact import Inexact, UndefinedValue, constant, evaluate
+from .values import Call, Expr, Num, Power, Sum, children, negative, symbols
 
 POINTS = 14
 MAX_CORNERS = 40  # of one variable
@@ -44,24 +45,44 @@ def _sign(name: str, index: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def whole_point(name: str, index: int) -> Fraction:
-    """An integer of at most 60 for most indices, of 60 bits for the last: each name runs through 1 to 60 in its own order."""
-    rng = random.Random(f"palaestra/whole/{name}")
-    order = rng.sample(range(1, 61), 60)
+def whole_point(name: str, index: int, least: int) -> Fraction:
+    """An integer: each name runs through 60 integers from the least one up in its own order, then through some of 60 bits."""
+    order = random.Random(f"palaestra/whole/{name}").sample(range(least, least + 60), 60)
     return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
 
 
-def of_integers(expr: Expr) -> bool:
-    return contains(expr, _WHOLE)
+def whole_names(expr: Expr) -> dict[str, int]:
+    """Variables that stand for integers, with the least one to try: in `gcd(m, n)`, or over a negative number: `(-1)^n`."""
+    found: dict[str, int] = {}
+    match expr:
+        case Call(name, _) if name in _WHOLE:
+            return dict.fromkeys(symbols(expr), 1)
+        case Power(base, exponent) if symbols(exponent) and not symbols(base) and (constant(base) or 0) < 0:
+            found = dict.fromkeys(symbols(exponent), -11)
+    for child in children(expr):
+        for name, least in whole_names(child).items():
+            found[name] = max(least, found.get(name, least))
+    return found
 
 
-def corner_points(a: Expr, b: Expr, names: frozenset[str]) -> Iterator[Mapping[str, Fraction]]:
+def points(whole: Mapping[str, int]) -> Iterator[Point]:
+    """Points to try in turn; where integers occur, there are many."""
+    for index in range(WHOLE_POINTS if whole else POINTS):
+        yield lambda name, index=index: _coordinate(name, index, whole)
+
+
+def _coordinate(name: str, index: int, whole: Mapping[str, int]) -> Fraction:
+    return whole_point(name, index, whole[name]) if name in whole else real_point(name, index)
+
+
+def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mapping[str, Fraction]]:
     """Points where a step or a corner may lie, between them and far beyond; none for expressions without any."""
     arguments = list(dict.fromkeys((*_arguments(a), *_arguments(b))))
     if not arguments:
         return
-    for index, name in enumerate(sorted(names)[:3]):
-        others = {other: real_point(other, index) for other in names if other != name}
+    names = symbols(a) | symbols(b)
+    for name, point in zip(sorted(names - whole.keys())[:3], points(whole), strict=False):
+        others = {other: point(other) for other in names if other != name}
         corners: set[Fraction] = set(_USUAL) if len(names) == 1 else {Fraction(0)}
         for argument, levels in arguments[:20]:
             if name in symbols(argument):
@@ -72,7 +93,10 @@ def corner_points(a: Expr, b: Expr, names: frozenset[str]) -> Iterator[Mapping[s
             yield {**others, name: value}
     if len(names) > 1:  # all of them at whole and half numbers
         for index in range(8):
-            yield {name: random.Random(f"palaestra/half/{index}/{name}").choice(_USUAL) for name in names}
+            half = random.Random(f"palaestra/half/{index}")
+            yield {
+                name: whole_point(name, index, whole[name]) if name in whole else half.choice(_USUAL) for name in sorted(names)
+            }
 
 
 def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
