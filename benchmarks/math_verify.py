@@ -140,7 +140,7 @@ def main() -> None:
         false_positives = sum(bool(mine) and not pair.equal for mine, pair in zip(found, pairs, strict=True))
         return f"{100 * right / len(pairs):.1f} %, {false_positives} false positives"
 
-    math_equal(r"\sqrt2", r"\sqrt3")  # mpmath is imported here, once per process
+    math_equal(r"\sqrt2", r"\sqrt3")  # flint is imported here, once per process
     found, times = ours(jobs)
     theirs = peer(given.peer_python, jobs) if given.peer_python else None
     rows.append((f"labelled pairs ({len(pairs)})", accuracy(theirs[0]) if theirs else "", accuracy(found)))

@@ -58,6 +58,17 @@ class _Worker:
         self.channel, self.number = channel, number
 
 
+_ALIVE: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _renew_in_child() -> None:
+    for pool in list(_ALIVE):
+        pool._after_fork()
+
+
+os.register_at_fork(after_in_child=_renew_in_child)
+
+
 class Pool:
     """See the module. target: `module:function` of one JSON value, which returns one.
 
@@ -76,7 +87,7 @@ class Pool:
         self._numbers = 0
         self._closed = False
         atexit.register(self.close)
-        _POOLS.add(self)
+        _ALIVE.add(self)
 
     def __enter__(self) -> Pool:
         return self
@@ -132,7 +143,7 @@ class Pool:
                 server.wait()
         atexit.unregister(self.close)
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """In a forked child: the parent's server and sockets are not ours, and its lock may be held for ever. Start anew."""
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.workers)
@@ -204,16 +215,6 @@ class Pool:
                 with contextlib.suppress(OSError):  # the server is gone, and its workers with it
                     self._control.sendall(struct.pack("!cI", b"K", worker.number))
 
-
-_POOLS: weakref.WeakSet[Pool] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for pool in list(_POOLS):
-        pool.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 _SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.pool_server import main; main()"
 

@@ -18,7 +18,7 @@ PWNED = "/tmp/palaestra_pwned"
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     warm()
-    math_equal(r"\sqrt2", r"\sqrt3")  # imports mpmath
+    math_equal(r"\sqrt2", r"\sqrt3")  # imports flint
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -12,6 +12,7 @@ FRONT = {
     "palaestra",
     "palaestra.verifiers",
     "palaestra.verifiers.extract",
+    "palaestra.verifiers.forks",
     "palaestra.verifiers.format",
     "palaestra.verifiers.marks",
     "palaestra.verifiers.math",

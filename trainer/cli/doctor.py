@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 def software() -> list[Finding]:
     found = [Finding("python", f"{platform.python_version()} at {sys.executable}")]
-    for package in ("palaestra", "torch", "transformers", "datasets", "sympy", "RestrictedPython"):
+    for package in ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "RestrictedPython"):
         try:
             found.append(Finding(package, version(package)))
         except PackageNotFoundError:

@@ -46,7 +46,10 @@ from .values import (
 )
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
-NUMERIC_COST = 20  # how many of them one evaluation in high precision counts for
+COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
+
+
+_ZERO = Num(Fraction(0))
 
 
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
@@ -141,21 +144,21 @@ class _Comparison:
     def expressions(self, a: Expr, b: Expr) -> Decision:
         a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
-        if decision.stage == "numeric":
-            self.left -= NUMERIC_COST
-        if not decision.equal and differ_by_constant(a, b, self._same_expressions):
+        self.left -= decision.cost // COST_OF_PAIR
+        if not decision.equal and differ_by_constant(a, b, self._equal):
             return Decision(True, decision.stage)
         return decision
 
-    def _same_expressions(self, a: Expr, b: Expr) -> bool:
-        self.left -= NUMERIC_COST
-        return self.left > 0 and decide(a, b).equal
+    def _equal(self, a: Expr, b: Expr) -> bool:
+        decision = decide(a, b)
+        self.left -= 1 + decision.cost // COST_OF_PAIR
+        return decision.equal and self.left >= 0
 
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
         other = b.value if isinstance(b, Family) else adapted(a, b)
         if not (isinstance(a.value, Named) and isinstance(other, Named) and a.value.name != other.name):
-            runs, others = (runs_of(value, self._same_expressions) for value in (a.value, other))
-            if runs is not None and others is not None and same_runs(runs, others, self._same_expressions):
+            runs, others = (runs_of(value, self._equal) for value in (a.value, other))
+            if runs is not None and others is not None and same_runs(runs, others, self._equal):
                 return Decision(True, "numeric")
         return self._ordered(a.value, other, flipped)
 
@@ -352,17 +355,23 @@ class _Comparison:
             case Ratio(parts):
                 if len(parts) != len(a.parts):
                     return _differ("A ratio of another length.")
-                lead, other = a.parts[0], parts[0]
-                for mine, its in zip(a.parts[1:], parts[1:], strict=True):
-                    crossed = self.expressions(Product((mine, other)), Product((its, lead)))
-                    if not crossed.equal:
-                        return crossed
-                return Decision(True, "exact")
+                return self._proportional(a.parts, parts)
             case Clock(seconds):
                 return Decision(_as_clock(a) == seconds, "structure")
         if isinstance(b, EXPRESSIONS) and len(a.parts) == 2:
             return self.expressions(Product((a.parts[0], Power(a.parts[1], Num(Fraction(-1))))), b)
         return None
+
+    def _proportional(self, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> Decision:
+        """By a part that isn't 0 on either side: 0 : 0 is no ratio."""
+        lead = next((k for k, part in enumerate(a) if not self.expressions(part, _ZERO).equal), None)
+        if lead is None or self.expressions(b[lead], _ZERO).equal:
+            return _differ("A part is 0.")
+        for mine, its in zip(a, b, strict=True):
+            crossed = self.expressions(Product((mine, b[lead])), Product((its, a[lead])))
+            if not crossed.equal:
+                return crossed
+        return Decision(True, "exact")
 
     def _congruences(self, a: Congruence, b: Congruence) -> Decision:
         numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]

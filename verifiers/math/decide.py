@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from . import numeric
+from . import factored, numeric
+from .arranged import arranged
+from .balls import BUDGET, Budget
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
 from .realset import infinite
 from .tolerance import EXACT, Tolerance
 from .values import Call, Expr, Num, Power, Product, Sum, Sym, children, contains, symbols
 
+FIXED_COST = 50  # microseconds, about, of a decision beyond the first exact stage
 _INFINITE = frozenset(("infinity",))
 _LOG = frozenset(("log",))
+_EVERYWHERE = frozenset(str.split("abs exp sin cos sinh cosh tanh asinh atan acot"))
+_TWO = Num(Fraction(2))
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """equal: decided for good, unless `open`: then it was not shown, and a symbolic engine may still try `pair`."""
+    """equal: decided for good, unless `open`: then it was not shown, and a symbolic engine may still try `pair`.
+
+    cost: microseconds, about, of evaluation; counted, not measured.
+    """
 
     equal: bool
     stage: str
     reason: str = ""
     open: tuple[Expr, Expr] | None = None
+    cost: int = 0
 
 
 def decide(a: Expr, b: Expr, tolerance: Tolerance = EXACT) -> Decision:
-    """Whether two expressions are equal: structure, exact arithmetic, exact points, then high precision."""
+    """Whether two expressions are equal: structure, exact arithmetic, exact points, then balls. Raises nothing."""
+    try:
+        return _decide(a, b, tolerance)
+    except RecursionError:
+        return Decision(False, "structure", "Not shown equal: it nests too deeply.")
+
+
+def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
     if a == b:
-        return Decision(not _valueless(a), "structure", "The expression has no value." if _valueless(a) else "")
+        return _identical(a)
     if contains(a, _INFINITE) or contains(b, _INFINITE):
         same = infinite(a) == infinite(b) != 0
         return Decision(same, "structure", "" if same else "Infinity equals itself alone.")
@@ -41,9 +57,22 @@ def decide(a: Expr, b: Expr, tolerance: Tolerance = EXACT) -> Decision:
         if near is not None:
             return near
     names = symbols(a) | symbols(b)
-    if names and (by_points := _rational_points(a, b)) is not None:
+    spent = 0
+    if not names:
+        budget = Budget()
+        same = factored.equal(a, b, budget)
+        spent = BUDGET - budget.left
+        if same is not None:
+            return Decision(same, "exact", "" if same else "Another number.", cost=FIXED_COST + spent)
+    elif (by_points := _rational_points(a, b)) is not None:
         return Decision(by_points, "exact", "" if by_points else "They differ at a point.")
-    return _numeric(a, b)
+    return _numeric(a, b, FIXED_COST + spent)
+
+
+def _identical(expr: Expr) -> Decision:
+    budget = Budget()
+    empty = _valueless(expr, budget) or (contains(expr, _INFINITE) and not infinite(expr))
+    return Decision(not empty, "structure", "The expression has no value." if empty else "", cost=BUDGET - budget.left)
 
 
 def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:
@@ -55,16 +84,24 @@ def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:
     return Decision(near, "numeric", "" if near else "Outside the tolerance.")
 
 
-def _numeric(a: Expr, b: Expr) -> Decision:
-    either = _LOG & (_calls(a) | _calls(b))
-    results = [numeric.agree(a, b, base) for base in ((10, 0) if either else (10,))]
-    if True in results:
-        return Decision(True, "numeric")
-    if None in results:
-        if numeric.within_reach(a) or numeric.within_reach(b):  # one has a plain value, the other is out of range
-            return Decision(False, "numeric", "Not shown equal: a value is out of range.")
-        return Decision(False, "numeric", "Not shown equal.", open=(a, b))
-    return Decision(False, "numeric", "They differ in value.")
+def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
+    either = contains(a, _LOG) or contains(b, _LOG)
+    results = []
+    for base in (10, 0) if either else (10,):
+        budget = Budget()
+        results.append(numeric.agree(a, b, base, budget))
+        cost += BUDGET - budget.left
+        if results[-1]:
+            return Decision(True, "numeric", cost=cost)
+    if None not in results:
+        return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
+    if arranged(a) == arranged(b):
+        same = _identical(a)
+        return replace(same, cost=same.cost + cost)
+    budget = Budget(BUDGET // 4)
+    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
+        return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
+    return Decision(False, "numeric", "Not shown equal.", open=(a, b), cost=cost)
 
 
 def _short(value: Fraction) -> str:
@@ -73,22 +110,33 @@ def _short(value: Fraction) -> str:
     return str(value)
 
 
-def _calls(expr: Expr) -> frozenset[str]:
-    own = frozenset((expr.name,)) if isinstance(expr, Call) and len(expr.args) == 1 else frozenset()
-    return own.union(*(_calls(child) for child in children(expr)))
-
-
-def _valueless(expr: Expr) -> bool:
-    """Whether a constant expression has no value at all (1/0)."""
+def _valueless(expr: Expr, budget: Budget) -> bool:
+    """Whether a constant in it has no value at all (1/0)."""
     if symbols(expr):
+        return any(_valueless(child, budget) for child in children(expr))
+    if not _risky(expr):
         return False
     try:
         evaluate(expr, lambda _: Fraction(0))
     except Inexact:
-        return False
+        return numeric.valueless(expr, budget)
     except UndefinedValue:
         return True
     return False
+
+
+def _risky(expr: Expr) -> bool:
+    """Whether it may have no value: for quotients, and for functions that are not defined everywhere."""
+    match expr:
+        case Power(Num(base), Num()) if base:
+            return False
+        case Power(_, Num(exponent)) if exponent <= 0:
+            return True
+        case Power(_, exponent) if not isinstance(exponent, Num):
+            return True
+        case Call(name, args) if name not in _EVERYWHERE and not (name == "root" and args[1:] == (_TWO,)):
+            return True
+    return any(map(_risky, children(expr)))
 
 
 def _rational_points(a: Expr, b: Expr) -> bool | None:

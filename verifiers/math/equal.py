@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..forks import NO_FORK
 from ..number import parse_rational
 from ..types import Verdict, correct, wrong
 from .tolerance import Tolerance
@@ -44,7 +45,7 @@ def math_equal(
         this many where it has fewer; None is exact.
     base_optional: `2516` answers `2516_8`: a numeral may leave out the base that the reference names.
     reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
-    Verdicts: correct, wrong (with a reason), no_answer (empty, or too long to be one), timeout (over the symbolic budget).
+    Verdicts: correct, wrong (with a reason, also for what could not be shown equal), no_answer (empty, or too long to be one).
     """
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
@@ -71,7 +72,8 @@ def explain(
     figures = _figures(significant_figures)
     settings = Tolerance(_share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional)
     found = _judged(reference, answer, settings)
-    from .pipeline import shown
+    with NO_FORK:
+        from .pipeline import shown
 
     return Explanation(found.verdict, shown(reference), shown(answer), found.stage)
 
@@ -101,7 +103,8 @@ def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     if x is not None and y is not None:
         same = x == y or tolerance.at(str(reference), x).holds(x, y)
         return Judged(correct(answer) if same else wrong(answer, "Another number."), "exact")
-    from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
+    with NO_FORK:
+        from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
 
     return judge(reference, answer, tolerance)
 

@@ -114,7 +114,13 @@ def _integer_root(value: int, order: int) -> int | None:
         guess = better
 
 
+_OF_TWO = frozenset(("root", "binomial"))
+_OF_ANY = frozenset(("gcd", "lcm", "max", "min"))
+
+
 def _call(name: str, args: list[Fraction]) -> Fraction:
+    if len(args) != 2 if name in _OF_TWO else not args if name in _OF_ANY else len(args) != 1:
+        raise Inexact
     first = args[0]
     whole = all(arg.denominator == 1 for arg in args)
     match name:

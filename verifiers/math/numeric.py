@@ -1,125 +1,174 @@
-"""Stage 6b: seeded evaluation of expressions at several points, in a precision that grows until it decides.
+"""Stage 6b: evaluation in balls at several points, in a precision that grows until it decides.
 
-One lock guards the caches of constants behind mpmath's functions, so that any thread may call. Points are real, small
-and large, of both signs; where too few are in both domains, values are complex.
+The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is the one that
+forks wait for, so that a child finds the lock free and the library whole.
 """
 
 from __future__ import annotations
 
-import random
-import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
+from typing import TypeVar
 
-from .evaluator import PRECISIONS, Ball, Evaluator, Undecided, Undefined, magnitude
-from .values import Expr, contains, symbols
+from ..forks import NO_FORK
+from .balls import MAX_PRECISION, START, Arithmetic, Ball, Budget, OutOfReach, Point, Undefined, Unresolved, flint
+from .evaluator import Evaluator
+from .points import corner_points, points, real_point, whole_names
+from .values import Expr, Sum, contains, symbols
 
-CERTAIN = 16  # bits that rounding spoils most of the time
-POINTS = 12
+ENOUGH = 6  # points that agree
 MIN_POINTS = 3
-_LOCK = threading.RLock()
+MAX_FRACTION_BITS = 1 << 16  # of a real constant as a fraction
+ACCURATE = 220  # bits of one
+_IMAGINARY = frozenset(("i", "cis"))
+_Found = TypeVar("_Found")
 
 
-@lru_cache(maxsize=4096)
-def real_point(name: str, index: int) -> Fraction:
-    """A random point: small and large, positive and negative, by its index."""
-    rng = random.Random(f"palaestra/real/{index}/{name}")
-    low, high = ((0.05, 0.95), (1.05, 3.0), (3.0, 20.0), (0.05, 0.95))[index % 4]
-    value = Fraction(rng.getrandbits(62), 1 << 62) * Fraction(high - low) + Fraction(low)
-    if index == 10:
-        value *= 100
-    return -value if index >= 2 and rng.random() < 0.5 else value
-
-
-def agree(a: Expr, b: Expr, log_base: int = 10) -> bool | None:
+def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) -> bool | None:
     """Whether two expressions have the same value wherever both have one; None when that can't be told.
 
     Real points first; complex values where an expression holds i or too few points are real.
     """
-    with _LOCK:
-        names = symbols(a) | symbols(b)
-        imaginary = contains(a, _IMAGINARY) or contains(b, _IMAGINARY)
-        for complex_values in (True,) if imaginary else (False, True):
-            found = _agree_at_points(a, b, bool(names), complex_values, log_base)
-            if found is not None:
-                return found
-        undefined = not names and (_valueless(a, log_base) or _valueless(b, log_base))
+    run = _Run(log_base, budget or Budget())
+    names = symbols(a) | symbols(b)
+    imaginary = contains(a, _IMAGINARY) or contains(b, _IMAGINARY)
+    with NO_FORK:
+        try:
+            for complex_values in (True,) if imaginary else (False, True):
+                found = run.points_agree(a, b, names, complex_values)
+                if found is not None:
+                    return found
+            undefined = not names and (run.valueless(a) or run.valueless(b))
+        except _Spent:
+            return None
     return False if undefined else None
 
 
-def _valueless(expr: Expr, log_base: int) -> bool:
-    """Whether a constant has no value, not even a complex one."""
-    try:
-        Evaluator(PRECISIONS[0], _no_point, True, log_base)(expr)
-    except (Undefined, ZeroDivisionError):
-        return True
-    except (Undecided, ValueError, OverflowError):
-        return False
-    return False
-
-
-_IMAGINARY = frozenset(("i", "cis"))
-
-
-def _agree_at_points(a: Expr, b: Expr, variable: bool, complex_values: bool, log_base: int) -> bool | None:
-    defined = 0
-    for index in range(POINTS if variable else 1):
+def valueless(expr: Expr, budget: Budget | None = None) -> bool:
+    """Whether a constant has no value, not even a complex one, whatever base its logarithms have."""
+    with NO_FORK:
         try:
-            if not _agree_at(a, b, index, complex_values, log_base):
-                return False
-            defined += 1
-        except (Undefined, ZeroDivisionError, ValueError, OverflowError):
-            continue
-        except Undecided:
-            if not variable:
-                return None
-        if defined >= 6:
-            break
-    return True if defined >= (MIN_POINTS if variable else 1) else None
-
-
-def _agree_at(a: Expr, b: Expr, index: int, complex_values: bool, log_base: int) -> bool:
-    for precision in PRECISIONS:
-        evaluator = Evaluator(precision, lambda name: real_point(name, index), complex_values, log_base)
-        left, right = evaluator(a), evaluator(b)
-        minus = Ball(evaluator.mp.mpf_neg(right.re), evaluator.mp.mpf_neg(right.im), right.high)
-        gap = evaluator._sum([left, minus])
-        if not evaluator.noise(gap):
+            return _Run(10, budget or Budget()).valueless(expr)
+        except _Spent:
             return False
-        if not evaluator.lost and _vanishes(gap, precision):
-            return True
-    if evaluator.lost:  # pyrefly: ignore
-        raise Undecided
-    return True
 
 
-def _vanishes(gap: Ball, precision: int) -> bool:
-    """Whether a difference is as small as rounding makes it; a larger one is looked at again, in more precision."""
-    size = magnitude(gap)
-    return size is None or size < gap.high - precision + CERTAIN
-
-
-def within_reach(expr: Expr) -> bool:
+def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
     """Whether an expression can be evaluated at the first point, with complex values."""
-    with _LOCK:
+    with NO_FORK:
         try:
-            Evaluator(PRECISIONS[0], lambda name: real_point(name, 0), True, 10)(expr)
-        except (Undefined, Undecided, ZeroDivisionError, ValueError, OverflowError):
+            _Run(10, budget or Budget()).value(expr, lambda name: real_point(name, 0), True)
+        except (Undefined, OutOfReach, _Spent):
             return False
     return True
 
 
+@lru_cache(maxsize=4096)
 def approximate(expr: Expr) -> Fraction | None:
-    """A real constant to some 70 digits, as a fraction; None when it has no real value in reach."""
-    with _LOCK:
+    """A real constant to some 60 digits, as a fraction; None when it has no real value in reach."""
+
+    def fraction(a: Arithmetic, found: Ball) -> Fraction:
+        value = a.real(found).value
+        if a.is_zero(Ball(value, found.scale)):
+            return Fraction(0)
+        if value.rel_accuracy_bits() < ACCURATE:
+            raise Unresolved(a.wanted)
+        mantissa, exponent = value.mid().man_exp()
+        if abs(exponent) > MAX_FRACTION_BITS:
+            raise OutOfReach
+        return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+
+    with NO_FORK:
         try:
-            value = Evaluator(PRECISIONS[0], _no_point, False, 10)(expr)
-        except (Undefined, Undecided, ZeroDivisionError, ValueError, OverflowError):
+            return _Run(10, Budget()).settled(lambda e: fraction(e.a, e(expr)), _no_point, False)
+        except (Undefined, OutOfReach, _Spent):
             return None
-        sign, mantissa, exponent, _ = value.re
-        if abs(exponent) > 4096:
+
+
+class _Spent(Exception):
+    """The budget of the whole decision is used up."""
+
+
+class _Run:
+    """One decision: its base of `\\log` and the work that is left to it. The caller holds the lock."""
+
+    def __init__(self, log_base: int, budget: Budget) -> None:
+        self.log_base = log_base
+        self.budget = budget
+
+    def points_agree(self, a: Expr, b: Expr, names: frozenset[str], complex_values: bool) -> bool | None:
+        if not names:
+            try:
+                return self.agree_at(a, b, _no_point, complex_values)
+            except (Undefined, OutOfReach):
+                return None
+        defined, whole = 0, whole_names(Sum((a, b)))
+        for point in points(whole):
+            try:
+                if not self.agree_at(a, b, point, complex_values):
+                    return False
+            except (Undefined, OutOfReach):
+                continue
+            defined += 1
+            if defined >= ENOUGH and not whole:
+                break
+        if defined < MIN_POINTS:
             return None
-        return Fraction(-mantissa if sign else mantissa) * Fraction(2) ** exponent
+        return self._corners_agree(a, b, whole, complex_values)
+
+    def _corners_agree(self, a: Expr, b: Expr, whole: Mapping[str, int], complex_values: bool) -> bool:
+        for values in corner_points(a, b, whole):
+            try:
+                if not self.agree_at(a, b, values.__getitem__, complex_values):
+                    return False
+            except (Undefined, OutOfReach):
+                continue
+        return True
+
+    def agree_at(self, a: Expr, b: Expr, point: Point, complex_values: bool) -> bool:
+        return self.settled(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
+
+    def value(self, expr: Expr, point: Point, complex_values: bool) -> Ball:
+        return self.settled(lambda evaluator: evaluator(expr), point, complex_values)
+
+    def valueless(self, expr: Expr) -> bool:
+        try:
+            self.value(expr, _no_point, True)
+        except Undefined:
+            return True
+        except OutOfReach:
+            return False
+        return False
+
+    def settled(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
+        """The answer to a question about values, in as much precision as it takes. Raises Undefined or OutOfReach."""
+        precision = START
+        while True:
+            arithmetic = Arithmetic(precision, complex_values, self.budget)
+            try:
+                with _precision(precision):
+                    return question(Evaluator(arithmetic, point, self.log_base))
+            except Unresolved as short:
+                if precision >= MAX_PRECISION:
+                    raise OutOfReach from None
+                precision = min(MAX_PRECISION, max(2 * precision, short.wanted + 128))
+            except OutOfReach:
+                if self.budget.left < 0:
+                    raise _Spent from None
+                raise
+
+
+@contextmanager
+def _precision(bits: int) -> Iterator[None]:
+    context = flint().ctx
+    before = context.prec
+    context.prec = bits
+    try:
+        yield
+    finally:
+        context.prec = before
 
 
 def _no_point(_: str) -> Fraction:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from ..types import Verdict, correct, no_answer, timeout, wrong
+from ..types import Verdict, correct, no_answer, wrong
 from .compare import compare
 from .decide import Decision
 from .equal import Judged, Reference
@@ -46,8 +46,7 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
 
 
 def _verdict(decision: Decision, answer: str) -> Verdict:
-    if decision.stage == "timeout":
-        return timeout(answer, decision.reason)
+    """Never an abstention: what can't be shown equal, for whatever reason, is wrong."""
     return correct(answer) if decision.equal else wrong(answer, decision.reason or "Not shown equal.")
 
 

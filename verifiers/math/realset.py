@@ -7,10 +7,11 @@ from fractions import Fraction
 
 from .exact import constant
 from .lexer import Unreadable
-from .numeric import approximate
+from .numeric import agree, approximate
 from .values import EXPRESSIONS, INFINITY, Const, Expr, Interval, Num, Product, RealSet, Sequence, Value, negative
 
-_SAME = Fraction(1, 10**60)  # ends closer than this, relative to their size, are one
+_NEAR = Fraction(1, 10**60)  # ends closer than this, relative to their size, are compared by more than their approximations
+MAX_PARTS = 100
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
     "intersection": lambda a, b: a and b,
@@ -82,62 +83,78 @@ def combine(operation: str, left: Value, right: Value) -> RealSet:
     a, b = as_set(left), as_set(right)
     if any(map(holds_infinity, (*a.parts, *b.parts))):
         raise Unreadable("an interval that is closed at infinity is no set of reals")
-    ends: dict[Fraction, Expr] = {}
-    for part in (*a.parts, *b.parts):
-        for end in (part.low, part.high):
-            if not infinite(end):
-                ends.setdefault(position(end), end)
-    cuts: list[Fraction] = []
-    for cut in sorted(ends):
-        if not cuts or cut - cuts[-1] > _SAME * max(1, abs(cut)):
-            cuts.append(cut)
+    if len(a.parts) + len(b.parts) > MAX_PARTS:
+        raise Unreadable(f"more than {MAX_PARTS} intervals")
+    line = _Line((*a.parts, *b.parts))
     decide = _OPERATIONS[operation]
-    # Elementary pieces in order: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo); piece 2k is open, 2k + 1 a point.
-    inside = [decide(_holds(a, k, cuts), _holds(b, k, cuts)) for k in range(2 * len(cuts) + 1)]
-    return _from_pieces(inside, cuts, ends)
+    inside = [decide(bool(mine), bool(its)) for mine, its in zip(line.pieces(a), line.pieces(b), strict=True)]
+    return line.set_of(inside)
+
+
+class _Line:
+    """The real line cut at the ends of intervals, in elementary pieces: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
+
+    def __init__(self, parts: tuple[Interval, ...]) -> None:
+        ends = [end for part in parts for end in (part.low, part.high) if not infinite(end)]
+        self.where = {end: position(end) for end in ends}
+        self.cuts: list[Expr] = []
+        self.index: dict[Fraction, int] = {}  # of the cut at a position
+        for end in sorted(self.where, key=self.where.__getitem__):
+            at = self.where[end]
+            if at not in self.index:
+                if not self.cuts or not _same(self.cuts[-1], end, self.where[self.cuts[-1]], at):
+                    self.cuts.append(end)
+                self.index[at] = len(self.cuts) - 1
+
+    def pieces(self, which: RealSet) -> bytearray:
+        """1 for each piece that lies in a set; piece 2k + 1 is cut k, piece 2k what is open before it."""
+        last = 2 * len(self.cuts)
+        inside = bytearray(last + 1)
+        for part in which.parts:
+            low, high = infinite(part.low), infinite(part.high)
+            start = 0 if low < 0 else last + 1 if low else 2 * self._cut(part.low) + 2
+            end = last if high > 0 else -1 if high else 2 * self._cut(part.high)
+            if low or high or start <= end:
+                start -= not low and part.low_closed
+                end += not high and part.high_closed
+            elif start == end + 2 and part.low_closed and part.high_closed:  # a point
+                start = end = end + 1
+            if start <= end:
+                inside[start : end + 1] = b"\1" * (end + 1 - start)
+        return inside
+
+    def _cut(self, end: Expr) -> int:
+        return self.index[self.where[end]]
+
+    def set_of(self, inside: list[bool]) -> RealSet:
+        parts: list[Interval] = []
+        start: int | None = None
+        for piece in range(len(inside) + 1):
+            held = piece < len(inside) and inside[piece]
+            if held and start is None:
+                start = piece
+            elif not held and start is not None:
+                last = piece - 1
+                low = self.cuts[(start - 1) // 2] if start else negative(INFINITY)
+                high = self.cuts[last // 2] if last < len(inside) - 1 else INFINITY
+                parts.append(Interval(low, high, start % 2 == 1, last % 2 == 1))
+                start = None
+        return RealSet(tuple(parts))
+
+
+def _same(a: Expr, b: Expr, x: Fraction, y: Fraction) -> bool:
+    """Whether two ends are one, whose approximations differ. Raises Unreadable where that can't be told."""
+    if (constant(a) is not None and constant(b) is not None) or y - x > _NEAR * abs(y):
+        return False
+    found = agree(a, b)
+    if found is None:
+        raise Unreadable("two ends that can't be told apart")
+    return found
 
 
 def normal(value: Value) -> RealSet:
     """A set's normal form: parts in order, touching ones merged, empty ones away."""
     return combine("union", value, RealSet(()))
-
-
-def _holds(which: RealSet, piece: int, cuts: list[Fraction]) -> bool:
-    return any(_part_holds(part, piece, cuts) for part in which.parts)
-
-
-def _part_holds(part: Interval, piece: int, cuts: list[Fraction]) -> bool:
-    low = -1 if infinite(part.low) < 0 else len(cuts) if infinite(part.low) else _index(part.low, cuts)
-    high = len(cuts) if infinite(part.high) > 0 else -1 if infinite(part.high) else _index(part.high, cuts)
-    at, is_point = divmod(piece, 2)
-    if is_point:
-        return (
-            low < at < high
-            or (at == low and part.low_closed and at <= high and (at < high or part.high_closed))
-            or (at == high and part.high_closed and low < at)
-        )
-    return low < at <= high  # the open piece before cut `at`
-
-
-def _index(end: Expr, cuts: list[Fraction]) -> int:
-    where = position(end)
-    return min(range(len(cuts)), key=lambda k: abs(cuts[k] - where))
-
-
-def _from_pieces(inside: list[bool], cuts: list[Fraction], ends: dict[Fraction, Expr]) -> RealSet:
-    parts: list[Interval] = []
-    start: int | None = None
-    for piece in range(len(inside) + 1):
-        held = piece < len(inside) and inside[piece]
-        if held and start is None:
-            start = piece
-        elif not held and start is not None:
-            last = piece - 1
-            low = ends[cuts[(start - 1) // 2]] if start else negative(INFINITY)
-            high = ends[cuts[last // 2]] if last < len(inside) - 1 else INFINITY
-            parts.append(Interval(low, high, start % 2 == 1, last % 2 == 1))
-            start = None
-    return RealSet(tuple(parts))
 
 
 __all__ = ["as_set", "combine", "combine_all", "half_line", "holds_infinity", "infinite", "normal", "position"]

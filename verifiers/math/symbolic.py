@@ -7,10 +7,9 @@ table of constructors. `ask` runs in the caller, which never imports sympy.
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
-from ..pool import Pool
+from ..pool import Pool, PoolError
 from .compare import Decision
 from .values import Call, Const, Expr, Num, Power, Product, Sum, Sym, children
 
@@ -18,22 +17,22 @@ DEADLINE_S = 0.15
 MEMORY_MB = 128
 MAX_NODES = 60
 MAX_DIGITS = 30
-_LOCK = threading.Lock()
-_POOLS: dict[int, Pool] = {}
+_POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
 
 
 def ask(decision: Decision) -> Decision:
-    """The decision with sympy's word on its open pair. A large pair is not sent: it counts as not shown equal.
-
-    Raises PoolError when the worker can't be started.
-    """
+    """The decision with sympy's word on its open pair. A pair that is large, or for which no worker could be started, counts
+    as not shown equal: an answer alone can bring a check here, and must not abstain by it."""
     assert decision.open is not None
     a, b = decision.open
     if _size(a) + _size(b) > MAX_NODES:
         return Decision(False, "symbolic", "Not shown equal (too large for the symbolic engine).")
-    reply = _pool().call([_encode(a), _encode(b)], DEADLINE_S)
+    try:
+        reply = _POOL.call([_encode(a), _encode(b)], DEADLINE_S)
+    except PoolError as failure:
+        return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
-        return Decision(False, "timeout", f"The symbolic engine ran over {DEADLINE_S:g} s and was stopped.")
+        return Decision(False, "symbolic", f"Not shown equal: the symbolic engine ran over {DEADLINE_S:g} s and was stopped.")
     if reply.status == "ok" and reply.value is True:
         return Decision(True, "symbolic")
     return Decision(False, "symbolic", "Not shown equal." + (f" {reply.reason}" if reply.reason else ""))
@@ -41,16 +40,7 @@ def ask(decision: Decision) -> Decision:
 
 def warm() -> None:
     """Start the worker (which imports sympy, about a second) now, rather than at the first open pair."""
-    _pool().warm()
-
-
-def _pool() -> Pool:
-    with _LOCK:
-        pool = _POOLS.get(os.getpid())
-        if pool is None:
-            workers = max(1, min(4, (os.cpu_count() or 2) // 2))
-            pool = _POOLS[os.getpid()] = Pool(f"{__name__}:decide", workers=workers, memory_mb=MEMORY_MB)
-        return pool
+    _POOL.warm()
 
 
 def _size(expr: Expr) -> int:

@@ -1,0 +1,131 @@
+"""Where two expressions in variables are tried: random points, and the corners and steps of piecewise functions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations, pairwise
+
+from .balls import Point
+from .exact import Inexact, UndefinedValue, constant, evaluate
+from .values import Call, Expr, Num, Power, Sum, children, negative, symbols
+
+POINTS = 14
+MAX_CORNERS = 40  # of one variable
+WHOLE_POINTS = 68  # all of them must agree: gcd(n, 12) and gcd(n, 24) are one at most integers
+_FAR = tuple(sign * Fraction(10) ** power for sign in (-1, 1) for power in (-40, -15, -6, 6, 15, 40))
+_STEPS = frozenset(("floor", "ceil"))
+_CORNERS = frozenset(("abs", "sgn", "max", "min"))
+PIECEWISE = _STEPS | _CORNERS
+_WHOLE = frozenset(("gcd", "lcm", "factorial2"))  # functions of integers alone
+_USUAL = tuple(Fraction(value, 2) for value in (-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 14, 20))
+_RANGES = ((0.05, 0.95), (1.05, 3.0), (3.0, 20.0), (0.05, 0.95), (1.05, 3.0), (3.0, 20.0))
+
+
+@lru_cache(maxsize=4096)
+def real_point(name: str, index: int) -> Fraction:
+    """A random point, by its index: small and large; each variable takes both signs in the first six."""
+    rng = random.Random(f"palaestra/real/{index}/{name}")
+    low, high = _RANGES[index % len(_RANGES)]
+    value = Fraction(rng.getrandbits(62), 1 << 62) * Fraction(high - low) + Fraction(low)
+    if index == POINTS - 1:
+        value *= 100
+    return value if _sign(name, index) > 0 else -value
+
+
+def _sign(name: str, index: int) -> int:
+    if index < 2:
+        return 1
+    if index == 2:
+        return -1
+    flips = random.Random(f"palaestra/sign/{index // 2}/{name}").random() < 0.5  # 4 and 5, 6 and 7: opposite signs
+    return -1 if flips == (index % 2 == 0) else 1
+
+
+@lru_cache(maxsize=4096)
+def whole_point(name: str, index: int, least: int) -> Fraction:
+    """An integer: each name runs through 60 integers from the least one up in its own order, then through some of 60 bits."""
+    order = random.Random(f"palaestra/whole/{name}").sample(range(least, least + 60), 60)
+    return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
+
+
+def whole_names(expr: Expr) -> dict[str, int]:
+    """Variables that stand for integers, with the least one to try: in `gcd(m, n)`, or over a negative number: `(-1)^n`."""
+    found: dict[str, int] = {}
+    match expr:
+        case Call(name, _) if name in _WHOLE:
+            return dict.fromkeys(symbols(expr), 1)
+        case Power(base, exponent) if symbols(exponent) and not symbols(base) and (constant(base) or 0) < 0:
+            found = dict.fromkeys(symbols(exponent), -11)
+    for child in children(expr):
+        for name, least in whole_names(child).items():
+            found[name] = max(least, found.get(name, least))
+    return found
+
+
+def points(whole: Mapping[str, int]) -> Iterator[Point]:
+    """Points to try in turn; where integers occur, there are many."""
+    for index in range(WHOLE_POINTS if whole else POINTS):
+        yield lambda name, index=index: _coordinate(name, index, whole)
+
+
+def _coordinate(name: str, index: int, whole: Mapping[str, int]) -> Fraction:
+    return whole_point(name, index, whole[name]) if name in whole else real_point(name, index)
+
+
+def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mapping[str, Fraction]]:
+    """Points where a step or a corner may lie, between them and far beyond; none for expressions without any."""
+    arguments = list(dict.fromkeys((*_arguments(a), *_arguments(b))))
+    if not arguments:
+        return
+    names = symbols(a) | symbols(b)
+    for name, point in zip(sorted(names - whole.keys())[:3], points(whole), strict=False):
+        others = {other: point(other) for other in names if other != name}
+        corners: set[Fraction] = set(_USUAL) if len(names) == 1 else {Fraction(0)}
+        for argument, levels in arguments[:20]:
+            if name in symbols(argument):
+                corners.update(_crossings(argument, others, levels))
+        ordered = sorted(corners)[:MAX_CORNERS]
+        between = [(low + high) / 2 for low, high in pairwise(ordered)]
+        for value in (*ordered, *between, ordered[0] - 1, ordered[-1] + 1, *_FAR):
+            yield {**others, name: value}
+    if len(names) > 1:  # all of them at whole and half numbers
+        for index in range(8):
+            half = random.Random(f"palaestra/half/{index}")
+            yield {
+                name: whole_point(name, index, whole[name]) if name in whole else half.choice(_USUAL) for name in sorted(names)
+            }
+
+
+def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
+    """What crosses a level where a step or corner is: the arguments of floors at integers, of signs and bars at 0."""
+    match expr:
+        case Call(name, args) if name in _STEPS:
+            for arg in args:
+                yield arg, (0, 1, -1, 2, 5)
+        case Call("max" | "min", args):
+            for first, second in combinations(args[:5], 2):
+                yield Sum((first, negative(second))), (0,)
+        case Call("abs" | "sgn", args):
+            for arg in args:
+                yield arg, (0,)
+        case Call("root", (Power(base, Num(power)), _)) if power.denominator == 1 and power % 2 == 0:
+            yield base, (0,)
+        case Power(Power(base, Num(power)), _) if power.denominator == 1 and power % 2 == 0:
+            yield base, (0,)
+    for child in children(expr):
+        yield from _arguments(child)
+
+
+def _crossings(expr: Expr, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
+    """Where an expression that is linear in the one variable that is not among the others takes the levels."""
+    try:
+        at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
+    except (Inexact, UndefinedValue):
+        return []
+    slope = at[1] - at[0]
+    if not slope or at[2] - at[1] != slope:
+        return []
+    return [(level - at[0]) / slope for level in levels]
