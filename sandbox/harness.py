@@ -27,7 +27,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import plain, wire
+from . import changes, plain, wire
 from .annotations import compile_program
 
 _MAX_TEXT = 500
@@ -140,9 +140,9 @@ class Harness:
         except Exception as failure:  # noqa: BLE001 - whatever the program raises is the answer
             answer["raised"] = describe(failure)
         if request.get("watch"):
-            answer |= _changed(
-                {**dict(enumerate(arguments)), **keywords}, {**dict(enumerate(request["args"])), **request["kwargs"]}
-            )
+            before = {**dict(enumerate(request["args"])), **request["kwargs"]}
+            if changed := changes.find({**dict(enumerate(arguments)), **keywords}, before):
+                answer["changed"] = changed
         return answer
 
     def _entry(self, name: str) -> Callable[..., Any]:
@@ -214,25 +214,13 @@ class Harness:
             inside = plain.Inside(sys.modules.get("numpy"))
             given = {**dict(enumerate(arguments)), **keywords}
             for place, tree in answer.get("changed", ()):
-                plain.update(given.get(place), wire.decode(tree, inside))
+                changes.apply(given.get(place), wire.decode(tree, inside))
             if "value" in answer:
                 return wire.decode(answer["value"], inside)
             raise _remote(answer["raised"])
 
         stub.__name__ = name
         return stub
-
-
-def _changed(values: dict[int | str, Any], before: dict[int | str, Any]) -> dict[str, Any]:
-    """The arguments that are no longer as they were, by position or name; one that is no plain data any more is left out."""
-    found = []
-    for place, value in values.items():
-        if plain.is_mutable(before[place]):
-            with contextlib.suppress(wire.Unencodable):
-                after = wire.encode(value)
-                if after != before[place]:
-                    found.append([place, after])
-    return {"changed": found} if found else {}
 
 
 def rehearse() -> None:

@@ -43,7 +43,12 @@ class Block(NamedTuple):
 
     @property
     def is_program(self) -> bool:
-        """Whether it says that it is Python, or says nothing and has a statement of Python; else it may be an output."""
+        """Whether it says that it is Python, or says nothing and has a statement of Python; else it may be an output.
+
+        A session of the interpreter is none, whatever it says.
+        """
+        if self.text.lstrip().startswith(">>>"):
+            return False
         return bool(self.info) or compiled(_STATEMENT).search(self.text) is not None
 
 
