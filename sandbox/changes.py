@@ -35,6 +35,10 @@ def _is_mutable(tree: Any) -> bool:
 def apply(old: Any, new: Any) -> None:
     """Give a value, and the changeable parts of it, the contents of another of its type; what is of another type stays."""
     kind = type(old)
+    if kind.__module__ == "numpy" and kind is type(new):
+        if old.shape == new.shape:
+            old[...] = new
+        return
     if kind is not type(new) and not (isinstance(old, dict) and type(new) is dict):
         return  # a defaultdict or Counter crosses as a dict
     if kind in (list, deque, tuple):
@@ -52,8 +56,6 @@ def apply(old: Any, new: Any) -> None:
         old.update(new)
     elif kind is bytearray:
         old[:] = new
-    elif kind.__module__ == "numpy" and old.shape == new.shape:
-        old[...] = new
 
 
 def _updated(old: Any, new: Any) -> Any:
