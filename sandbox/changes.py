@@ -41,9 +41,9 @@ def apply(old: Any, new: Any) -> None:
         return
     if kind is not type(new) and not (isinstance(old, dict) and type(new) is dict):
         return  # a defaultdict or Counter crosses as a dict
-    if kind in (list, deque, tuple):
+    if isinstance(old, list | deque | tuple):
         kept = [_updated(mine, theirs) for mine, theirs in zip(old, new, strict=False)]
-        if kind is not tuple:
+        if not isinstance(old, tuple):
             kept += list(new)[len(kept) :]
             old.clear()
             old.extend(kept)
