@@ -30,7 +30,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import crossing, plain, wire
+from . import changes, crossing, plain, wire
 from .annotations import compile_program
 
 
@@ -161,7 +161,9 @@ class Harness:
                 answer["odd"] = str(failure)
         except Exception as failure:  # noqa: BLE001 - whatever the program raises is the answer
             answer |= _claim(failure)
-        return answer | _changed({**dict(enumerate(arguments)), **keywords}, before) if before else answer
+        if before and (changed := changes.find({**dict(enumerate(arguments)), **keywords}, before)):
+            answer["changed"] = changed
+        return answer
 
     def _entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
@@ -235,7 +237,7 @@ class Harness:
             given = {**dict(enumerate(arguments)), **keywords}
             try:
                 for place, tree in answer.get("changed", ()):
-                    plain.update(given.get(place), wire.decode(tree, inside))
+                    changes.apply(given.get(place), wire.decode(tree, inside))
                 if "value" in answer:
                     return wire.decode(answer["value"], inside)
             except Exception as failure:  # whatever a hostile value brings about
@@ -256,18 +258,6 @@ class Harness:
 def _claim(failure: BaseException) -> dict[str, Any]:
     """An exception, for a reader and for the tests."""
     return {"raised": describe(failure), "exception": crossing.describe(failure)}
-
-
-def _changed(values: dict[int | str, Any], before: dict[int | str, Any]) -> dict[str, Any]:
-    """The arguments that are no longer as they were, by position or name; one that is no plain data any more is left out."""
-    found = []
-    for place, value in values.items():
-        if plain.is_mutable(before[place]):
-            with contextlib.suppress(wire.Unencodable):
-                after = wire.encode(value)
-                if after != before[place]:
-                    found.append([place, after])
-    return {"changed": found} if found else {}
 
 
 def rehearse() -> None:

@@ -387,39 +387,3 @@ def _make(tree: list[Any], inside: Inside | None) -> Any:
     for name, value in attributes.items():
         setattr(made, name, value)
     return made
-
-
-def is_mutable(tree: Any) -> bool:
-    """Whether a value has parts that a function could change in place."""
-    return type(tree) is list and (tree[0] in "ldsBQa" or (tree[0] in "tN" and any(is_mutable(item) for item in tree[1:])))
-
-
-def update(old: Any, new: Any) -> None:
-    """Give a value, and the changeable parts of it, the contents of another of its type; what is of another type stays."""
-    kind = type(old)
-    if kind is not type(new):
-        return
-    if kind in (list, deque, tuple):
-        kept = [_updated(mine, theirs) for mine, theirs in zip(old, new, strict=False)]
-        if kind is not tuple:
-            kept += list(new)[len(kept) :]
-            old.clear()
-            old.extend(kept)
-    elif isinstance(old, dict):
-        kept = {key: _updated(old.get(key), item) for key, item in new.items()}
-        old.clear()
-        old.update(kept)
-    elif kind is set:
-        old.clear()
-        old.update(new)
-    elif kind is bytearray:
-        old[:] = new
-    elif kind.__module__ == "numpy" and old.shape == new.shape:
-        old[...] = new
-
-
-def _updated(old: Any, new: Any) -> Any:
-    if type(old) is type(new) and type(old) in (list, deque, dict, set, bytearray):
-        update(old, new)
-        return old
-    return new

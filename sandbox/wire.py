@@ -31,6 +31,7 @@ from .plain import (
     decode,
     encode,
     is_dtype,
+    weigh,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ _LONG_NUMBER = rb"[0-9]{%d}" % _MAX_DIGITS
 _TOKEN = re.compile(rb'(?s)"(?:[^"\\]+|\\.)*\\?(?:"|\Z)|([\[{]+)|([\]}]+)|(' + _LONG_NUMBER + rb")")
 _MAX_FRAME_DEPTH = 2 * MAX_DEPTH + 20  # a dict's pairs are lists of their own
 _DIGEST_FROM = 64  # characters of a canonical text
+_MAX_JSON_KEY = 300  # characters of a number
 _ORDERED = frozenset("ltQV")
 
 
@@ -263,7 +265,7 @@ def _key(tree: Any) -> str:
     Parts are put together with their lengths and shortened to a digest of 256 bits, so that it takes time linear in the tree.
     """
     if type(tree) is not list:
-        return f"{type(tree).__name__[0]}{tree}"
+        return f'"{tree}' if type(tree) is str else f"={tree}"  # no tag begins so
     tag = tree[0]
     if tag in "aN":
         return _key(tree[1])
@@ -289,12 +291,10 @@ def _json_key(tree: Any) -> str:
     """As `_key`, but what JSON would write as one key is one key."""
     if type(tree) is list and tree[0] == "a":
         return _json_key(tree[1])
-    if type(tree) is list and tree[0] in "fi":
-        return f"s{_number(tree)!r}" if tree[0] == "f" else _key(tree)
-    if type(tree) is int:
-        return f"s{tree}"
-    constants = {None: "snull", True: "strue", False: "sfalse"}
-    return constants[tree] if tree is None or type(tree) is bool else _key(tree)
+    if tree is None or type(tree) is bool:
+        return f'"{json.dumps(tree)}'
+    number = _number(tree) if weigh(tree, _MAX_JSON_KEY) <= _MAX_JSON_KEY else None
+    return _key(tree) if number is None else f'"{number!r}'
 
 
 def _leaf_text(tag: str, items: list[Any]) -> str:

@@ -128,6 +128,10 @@ def test_an_output_after_the_program_does_not_displace_it(output, first, second)
     assert found.count == 1
 
 
+def test_a_session_of_the_interpreter_is_no_program():
+    assert extract_code(block(RIGHT) + block(">>> f(2)\n4\n")).answer == RIGHT
+
+
 def test_a_second_program_without_a_language_counts():
     assert extract_code(block(WRONG) + "or rather\n" + block(RIGHT, "")).answer == RIGHT
     assert extract_code(block("print(1)\n") + block("import sys\nx = 1\n", "")).answer == "import sys\nx = 1\n"
@@ -258,6 +262,8 @@ def test_the_compare_mode_of_a_reference(pool):
     text = block("def f(x): return [(x, 2.0)]\n")
     assert verdict(pool, text, reference).status == "wrong"
     assert verdict(pool, text, {**reference, "compare": "json"}).correct
+    with pytest.raises(ValueError, match="compare mode"):
+        verdict(pool, text, {**reference, "compare": "loose"})
 
 
 LOOPS = "n = int(input())\nwhile n > 2: pass\nprint(n)\n"
@@ -311,7 +317,7 @@ FORGED = [
 def test_no_forged_claim_abstains(pool, tree):
     """What tests do with it, and what the harness says was changed, included."""
     space = f"def f(x):\n    import sys\n    sys.modules['sandbox.wire'].encode = lambda v: {tree}\n"
-    changed = f"    sys.modules['sandbox.harness']._changed = lambda *a: {{'changed': [[0, {tree}], ['x', 1], [9, {tree}]]}}\n"
+    changed = f"    sys.modules['sandbox.changes'].find = lambda *a: [[0, {tree}], ['x', 1], [9, {tree}]]\n"
     tests = {
         "entry_point": "f",
         "tests": ["f([f([1]), f([2])])", "assert not list(f([2]))", "assert str(f(1)) + str(f({2})) == 0"],

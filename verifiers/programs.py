@@ -173,6 +173,8 @@ def _reference(reference: Any) -> Mapping[str, Any]:
             "The reference of a code problem is a mapping with calls, tests or cases, "
             f"not {str(reference)[:80]!r}; see palaestra.verifiers.programs."
         )
+    if reference.get("compare", "exact") not in ("exact", "json"):
+        raise ValueError(f"The compare mode {reference['compare']!r} is not known; it is 'exact' or 'json'.")
     return reference
 
 

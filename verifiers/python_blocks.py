@@ -32,5 +32,10 @@ def programs_of(blocks: Sequence[Block]) -> list[str]:
 
 
 def _is_program(block: Block) -> bool:
-    """Whether it says that it is Python, or says nothing and has a statement of Python; else it may be an output."""
+    """Whether it says that it is Python, or says nothing and has a statement of Python; else it may be an output.
+
+    A session of the interpreter is none, whatever it says.
+    """
+    if block.content.lstrip().startswith(">>>"):
+        return False
     return bool(block.info) or compiled(_STATEMENT).search(block.content) is not None

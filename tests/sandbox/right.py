@@ -276,6 +276,7 @@ SUITES = [
           ("x = [3, 1]; f(x); assert x == [3, 1]", "f((1, 2))")),
     Suite("dicts, sets and nested lists changed in place", "def f(d, k=None):\n    d.setdefault('a', []).append(1); k is not None and k.add(5)\n    del d['b']",
           ("a = [0]; d = {'a': a, 'b': 2}; k = {1}; f(d, k=k); assert d == {'a': [0, 1]} and a == [0, 1] and k == {1, 5}",)),
+    Suite("a Counter changed in place", "def f(c): c['a'] += 1", ("from collections import Counter; c = Counter('ab'); f(c); assert c == Counter('aab') and c['z'] == 0",)),
     Suite("a change before an exception", "def f(x):\n    x.pop()\n    raise KeyError('a')", ("x = [1, 2]\ntry: f(x)\nexcept KeyError: pass\nassert x == [1]",)),
     Suite("fields of a namedtuple", "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(x, y): return [P(x, y)]", ("assert f(1, 2)[0].y == 2", "assert f(1, 2) == [(1, 2)]", "x, y = f(1, 2)[0]")),
     Suite("dates", "import datetime\ndef f(d): return d + datetime.timedelta(1)", ("import datetime; assert f(datetime.date(2020, 2, 28)).day == 29",)),

@@ -202,7 +202,7 @@ def test_keys_of_one_hash_are_refused_before_a_dict_is_built():
      (Decimal("1E2"), Decimal(100), True), (Decimal("-0.0"), Decimal(0), True), (Decimal("1E999999"), Decimal("1E999998"), False),
      (Decimal("1E-999999"), Decimal(0), False), (Decimal(1), 1, False), (Decimal("-1"), Decimal(1), False),
      ({(frozenset([8, 0]), 1)}, {(frozenset([0, 8]), 1)}, True), ({frozenset([frozenset([1]), "a"])}, {frozenset(["a", frozenset([1])])}, True),
-     ({frozenset([frozenset([1]), "a"])}, {frozenset(["a", frozenset([2])])}, False), ({"1"}, {1}, False), ({("ab", "c")}, {("a", "bc")}, False),
+     ({frozenset([frozenset([1]), "a"])}, {frozenset(["a", frozenset([2])])}, False), ({"1"}, {1}, False), ({("ab", "c")}, {("a", "bc")}, False), ({"=1"}, {1}, False), ({'"a'}, {"a"}, False),
      ({(0.0,)}, {(-0.0,)}, True), (complex(0, -0.0), 0j, True), (range(0, 10, 3), range(0, 12, 3), True), (range(0), range(5, 5), True),
      (range(10**20), range(10**20 + 1), False), (range(3), [0, 1, 2], False), (deque([1]), deque([1], 5), True), (deque([1]), [1], False),
      (datetime.date(2020, 1, 2), datetime.date(2020, 1, 2), True), (datetime.date(2020, 1, 2), datetime.datetime(2020, 1, 2), False),
@@ -225,6 +225,13 @@ def test_comparison_is_by_type_and_value(a, b, equal):
 def test_the_json_comparison_is_as_far_as_json_tells_values_apart(a, b, equal):
     assert same_value(a, b, compare="json") is equal
     assert same_value(b, a, compare="json") is equal
+
+
+def test_a_text_is_never_taken_for_the_set_that_it_spells():
+    for text in ("2:=1", "2:i1", '2:"1', "s2:=1", "=1"):
+        for item in (1, "1", text):
+            assert not wire.same(wire.encode({text}), ["s", ["s", item]])
+            assert not wire.same(wire.encode({text}), ["s", ["z", item]])
 
 
 def test_a_tolerance_is_for_numbers_alone():
@@ -270,6 +277,8 @@ def test_no_claim_raises_anything_but_malformed(tree, other):
             return
     assert wire.same(tree, tree)
     assert wire.same(tree, other) == wire.same(other, tree)
+    if not any(f'"{tag}"' in json.dumps([tree, other]) for tag in "aIKN"):  # equal things of two kinds
+        assert wire.same(["s", tree], ["s", other]) == wire.same(tree, other)
     assert wire.same(tree, other, 1e-6, "json") == wire.same(other, tree, 1e-6, "json")
     try:
         value = wire.decode(tree)
