@@ -127,6 +127,10 @@ UNREACHABLE = ["10^{10^{10^{10}}}", "2^{10^{11}}+x", "9^{9^{9^{9}}}", "(((10!)!)
 def test_a_reference_out_of_reach_equals_itself_and_nothing_else(reference):
     assert math_equal(reference, reference).correct
     assert math_equal(f"{reference}+y", f"y+{reference}").correct
+    assert math_equal(f"2({reference})", f"{reference}+{reference}").correct
+    assert math_equal(f"{reference}+5-({reference})", "5").correct
+    assert not math_equal(f"{reference}+5-({reference})", "4").correct
+    assert not math_equal(rf"\frac{{{reference}}}{{0}}-\frac{{{reference}}}{{0}}", "0").correct
     for answer in (
         "0",
         "1",

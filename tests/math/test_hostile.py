@@ -63,11 +63,11 @@ def test_nothing_was_executed():
 
 
 @pytest.mark.parametrize("pair", [("10^{10^{10^{10}}}", "10^{10^{10^{10}}}+1"), ("2^{10^{11}}", "2^{10^{11}}+x")])
-def test_what_is_undecidable_costs_the_deadline_and_abstains(pair):
+def test_what_is_undecidable_costs_the_deadline_at_most_and_is_wrong(pair):
     start = time.perf_counter()
     verdict = math_equal(*pair)
     assert time.perf_counter() - start < 2.0
-    assert verdict.status in (Status.TIMEOUT, Status.WRONG)
+    assert verdict.status is Status.WRONG
     assert verdict.reason
 
 

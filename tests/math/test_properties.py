@@ -24,8 +24,8 @@ REFERENCES = [pair.reference for pair in load()]
 def test_never_raises_and_is_symmetric_on_any_text(a, b):
     verdict = math_equal(a, b)
     assert isinstance(verdict, Verdict)
-    if Status.TIMEOUT not in (verdict.status, math_equal(b, a).status):
-        assert verdict.correct == math_equal(b, a).correct
+    assert verdict.status in (Status.CORRECT, Status.WRONG, Status.NO_ANSWER)
+    assert verdict.correct == math_equal(b, a).correct
 
 
 @settings(max_examples=300, deadline=None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from . import factored, numeric
-from .arranged import arranged
+from .arranged import cancel
 from .balls import BUDGET, Budget
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
 from .realset import infinite
@@ -95,9 +95,10 @@ def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
             return Decision(True, "numeric", cost=cost)
     if None not in results:
         return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
-    if arranged(a) == arranged(b):
-        same = _identical(a)
-        return replace(same, cost=same.cost + cost)
+    if cancel(a, b):
+        found = [_identical(each) for each in (a, b)]
+        cost += sum(each.cost for each in found)
+        return replace(next((each for each in found if not each.equal), found[0]), cost=cost)
     budget = Budget(BUDGET // 4)
     if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
@@ -112,17 +113,19 @@ def _short(value: Fraction) -> str:
 
 def _valueless(expr: Expr, budget: Budget) -> bool:
     """Whether a constant in it has no value at all (1/0)."""
-    if symbols(expr):
-        return any(_valueless(child, budget) for child in children(expr))
-    if not _risky(expr):
-        return False
-    try:
-        evaluate(expr, lambda _: Fraction(0))
-    except Inexact:
-        return numeric.valueless(expr, budget)
-    except UndefinedValue:
-        return True
-    return False
+    if not symbols(expr):
+        if not _risky(expr):
+            return False
+        try:
+            evaluate(expr, lambda _: Fraction(0))
+            return False
+        except UndefinedValue:
+            return True
+        except Inexact:
+            found = numeric.valueless(expr, budget)
+        if found is not None:
+            return found
+    return any(_valueless(child, budget) for child in children(expr))
 
 
 def _risky(expr: Expr) -> bool:

@@ -46,13 +46,16 @@ def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) ->
     return False if undefined else None
 
 
-def valueless(expr: Expr, budget: Budget | None = None) -> bool:
-    """Whether a constant has no value, not even a complex one, whatever base its logarithms have."""
+def valueless(expr: Expr, budget: Budget) -> bool | None:
+    """Whether a constant has no value, not even a complex one; None when it is out of reach."""
     with NO_FORK:
         try:
-            return _Run(10, budget or Budget()).valueless(expr)
-        except _Spent:
-            return False
+            _Run(10, budget).value(expr, _no_point, True)
+        except Undefined:
+            return True
+        except (OutOfReach, _Spent):
+            return None
+    return False
 
 
 def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
