@@ -384,9 +384,10 @@ def _changed(answer: dict[str, Any]) -> list[list[Any]]:
 def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
     """What the tests get of an exception: see `crossing.describe`."""
     claimed = answer.get("exception")
-    if type(claimed) is not dict or set(claimed) != {"name", "base", "text", "args"}:
+    form = {"name": str, "text": str, "bases": list, "args": list}
+    if type(claimed) is not dict or {part: type(value) for part, value in claimed.items()} != form:
         raise Forged("An exception is not in the form that the harness writes.")
-    if not all(type(claimed[part]) is str for part in ("name", "base", "text")) or type(claimed["args"]) is not list:
+    if not 0 < len(claimed["bases"]) < 10 or not all(type(base) is str for base in claimed["bases"]):
         raise Forged("An exception is not in the form that the harness writes.")
     for argument in claimed["args"]:
         _claimed({"value": argument})

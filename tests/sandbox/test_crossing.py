@@ -64,6 +64,8 @@ def test_a_value_that_can_not_be_taken_is_no_exception_that_a_bare_except_may_ta
      ("open('/nope')", "OSError"), ("import json\n    json.loads('')", "ValueError"), ("{}[1]", "KeyError"), ("[][1]", "LookupError"),
      ("import decimal\n    decimal.Decimal('x')", "ArithmeticError"), ("return f()", "RecursionError"), ("int('x')", "(TypeError, ValueError)"),
      ("raise ExceptionGroup('a', [ValueError()])", "ExceptionGroup"), ("raise ExceptionGroup('a', [ValueError()])", "Exception"),
+     ("class E(KeyError, ValueError): pass\n    raise E('q')", "ValueError"), ("class E(KeyError, ValueError): pass\n    raise E('q')", "KeyError"),
+     ("class E(OSError, ValueError): pass\n    raise E(2, 'no')", "OSError"), ("class E(UnicodeError, RuntimeError): pass\n    raise E", "RuntimeError"),
      ("raise DeprecationWarning", "Warning"), ("raise MemoryError", "MemoryError"), ("class B(BaseException): pass\n    raise B", "BaseException"),
      ("import asyncio\n    raise asyncio.CancelledError", "BaseException"), ("raise NotImplementedError", "RuntimeError")],
 )  # fmt: skip
@@ -82,6 +84,8 @@ def test_a_test_that_expects_an_exception_gets_it(pool, body, kind):
      ("class Odd(KeyError):\n        def __str__(self): return 'odd!'\n    raise Odd(1)",
       "type(e).__name__ == 'Odd' and isinstance(e, KeyError) and str(e) == 'odd!' and e.args == (1,)"),
      ("raise ValueError('\\ud800 é😀\\x1b')", "str(e) == '\\ud800 é😀\\x1b'"), ("raise ValueError", "str(e) == ''"),
+     ("class E(OSError): pass\n    raise E(2, 'no')", "e.args == (2, 'no') and e.errno == 2"),
+     ("open('/nope')", "e.errno == 2 and 'No such file' in str(e)"), ("b'\\xff'.decode()", "'invalid start byte' in str(e)"),
      ("raise ValueError(object())", "'object' in str(e)"), ("raise ValueError('x' * 10**7)", "len(str(e)) == 500")],
 )  # fmt: skip
 def test_its_text_and_arguments_are_those_of_the_program(pool, body, condition):
