@@ -10,6 +10,7 @@ import time
 import pytest
 from hostile_answers import HOSTILE, REFERENCES
 from palaestra.verifiers import Status, math_equal
+from palaestra.verifiers.math import equal, pipeline
 from palaestra.verifiers.math.symbolic import warm
 
 PWNED = "/tmp/palaestra_pwned"
@@ -54,6 +55,15 @@ def test_memory_stays_small():
     for answer in HOSTILE.values():
         math_equal("40", answer)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 200
+
+
+def test_long_answers_are_not_kept():
+    kept = equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize
+    for number in range(20):
+        math_equal("x^2 + 1", f"{number} + " + "+".join(["x"] * equal.CACHED_CHARS))
+    assert (equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize) == kept
+    math_equal("x^2 + 1", "x^2 + 1 + 0")
+    assert equal._remembered.cache_info().currsize == kept[0] + 1
 
 
 def test_nothing_was_executed():

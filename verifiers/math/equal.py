@@ -14,6 +14,7 @@ from .tolerance import Tolerance
 Reference = str | tuple[str, ...]
 
 CACHED_VERDICTS = 65_536
+CACHED_CHARS = 256  # of an answer whose verdict is kept: long ones, each of its own, would fill the memory of a long run
 
 
 class Explanation(NamedTuple):
@@ -96,8 +97,16 @@ class Judged(NamedTuple):
     stage: str
 
 
-@lru_cache(maxsize=CACHED_VERDICTS)
 def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
+    return (_remembered if len(answer) <= CACHED_CHARS else _judge)(reference, answer, tolerance)
+
+
+@lru_cache(maxsize=CACHED_VERDICTS)
+def _remembered(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
+    return _judge(reference, answer, tolerance)
+
+
+def _judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     x = parse_rational(reference) if isinstance(reference, str) else None
     y = parse_rational(answer) if x is not None else None
     if x is not None and y is not None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ..types import Verdict, correct, no_answer, wrong
 from .compare import compare
 from .decide import Decision
-from .equal import Judged, Reference
+from .equal import CACHED_CHARS, Judged, Reference
 from .exact import constant
 from .forms import without_bases
 from .reading import read
@@ -70,8 +70,13 @@ def _several(value: Value) -> bool:
     return isinstance(value, Sequence) and value.kind == "answers"
 
 
-@lru_cache(maxsize=CACHED_REFERENCES)
 def value_of(text: str) -> Value:
+    """The value of a normalised text; those of short texts are kept."""
+    return (_remembered if len(text) <= CACHED_CHARS else read)(text)
+
+
+@lru_cache(maxsize=CACHED_REFERENCES)
+def _remembered(text: str) -> Value:
     return read(text)
 
 
