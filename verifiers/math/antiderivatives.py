@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .families import replaced
-from .values import Expr, Num, Product, Sum, Sym, negative, symbols
+from .values import Expr, Num, Product, Sum, Sym, negative, symbols, terms_of
 
 _CONSTANTS = ("C", "K", "C_1")
 _VARIABLES = frozenset(("x", "t", "u", "y", "z", "s", "r", "theta", "v", "w"))
@@ -32,7 +32,7 @@ def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
 
 def _without_constant(expr: Expr) -> Expr | None:
     """The other terms of a sum with one constant of integration, which occurs nowhere else; None for anything else."""
-    terms = _terms(expr)
+    terms = terms_of(expr)
     constants = [term for term in terms if _constant(term) is not None]
     if len(constants) != 1:
         return None
@@ -48,7 +48,3 @@ def _constant(term: Expr) -> str | None:
         case Sym(name) | Product((Num(), Sym(name))) if name in _CONSTANTS:
             return name
     return None
-
-
-def _terms(expr: Expr) -> list[Expr]:
-    return [term for part in expr.terms for term in _terms(part)] if isinstance(expr, Sum) else [expr]

@@ -321,8 +321,8 @@ class _Comparison:
                 mine, other = normal(a).parts, normal(b).parts
         except Unreadable as failure:
             return _differ(f"Not comparable as sets: {failure}.")
-        if len(mine) != len(other):
-            return _differ("Another set of numbers.")
+        if len(mine) != len(other) or (not other and isinstance(b, Sequence) and b.kind in ("tuple", "list")):
+            return _differ("Another set of numbers.")  # (3, 1) is a point, and not the empty interval
         for part, its in zip(mine, other, strict=True):
             if _open_ends(part) != _open_ends(its):
                 return _differ("An end is open in one and closed in the other.")

@@ -31,6 +31,7 @@ from .values import (
     Matrix,
     Named,
     Num,
+    Power,
     Product,
     Quantity,
     Ratio,
@@ -48,6 +49,7 @@ from .values import (
     negative,
     rebuild,
     symbols,
+    terms_of,
 )
 from .vocabulary import SETS
 
@@ -252,9 +254,18 @@ def _equality(operands: tuple[Value, ...]) -> Value:
 
 
 def _asked_for(left: Expr, right: Expr) -> bool:
-    """Whether an equation only says what a quantity of several letters is (`m + n = 16`, `|AB| = 2`), as no curve does."""
+    """Whether an equation says what was asked for: the sum of different letters (`m + n = 16`), their ratio, a distance
+    (`|AB| = 2`). Any other, and what is said to be 0, is a condition; in x, y and z it is a curve."""
     names = symbols(left)
-    return len(names) > 1 and not names & _COORDINATES and not symbols(right)
+    if symbols(right) or names & _COORDINATES or _all_equal([right, Num(Fraction(0))]):
+        return False
+    match left:
+        case Call("abs", (Product((Sym(a), Sym(b))),)):
+            return a != b
+        case Product((Sym(a), Power(Sym(b), Num(value)))) if value == -1:
+            return a != b
+    terms = terms_of(left)
+    return 1 < len(terms) == len(names) and all(isinstance(term, Sym) for term in terms)
 
 
 _COORDINATES = frozenset("xyz")

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-_LITERAL = re.compile(r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*\^)")
+from ..regexes import compiled
+
+_LITERAL = r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*\^)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Tolerance:
 
 def figures_written(text: str) -> int:
     """The most figures that a number in a text is written with, leading zeros aside; exponents and subscripts don't count."""
-    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in _LITERAL.findall(text)]
+    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compiled(_LITERAL).findall(text)]
     return max(map(len, found), default=0)
 
 

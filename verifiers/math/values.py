@@ -279,6 +279,11 @@ def fits(value: Value, limit: int) -> bool:
     return True
 
 
+def terms_of(expr: Expr) -> list[Expr]:
+    """The terms of a sum, and of the sums in it; an expression that is no sum is its own term."""
+    return [term for part in expr.terms for term in terms_of(part)] if isinstance(expr, Sum) else [expr]
+
+
 def contains(expr: Expr, names: frozenset[str]) -> bool:
     """Whether a constant or function of one of these names occurs."""
     if isinstance(expr, _NAMED) and expr.name in names:
