@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .antiderivatives import differ_by_constant
+from .curves import equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .exact import constant
 from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
@@ -41,7 +42,6 @@ from .values import (
     Value,
     Words,
     Zero,
-    negative,
     symbols,
 )
 
@@ -50,6 +50,7 @@ COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts f
 
 
 _ZERO = Num(Fraction(0))
+_CURVES = (Named, Zero, Sequence)
 
 
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
@@ -75,6 +76,8 @@ class _Comparison:
         for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
             found = self._one_way(first, second, flipped)
             if found is not None:
+                if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
+                    return Decision(True, "exact")
                 return found
         return _differ(f"{_kind(b)} is not {_kind(a)}.")
 
@@ -216,6 +219,12 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
+        found = self._proportions(a, b)
+        if not found.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
+            return Decision(True, "exact")
+        return found
+
+    def _proportions(self, a: Zero, b: Zero) -> Decision:
         left, right = opaque(a.expression), opaque(b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
@@ -399,8 +408,7 @@ def _kind(value: Value) -> str:
 
 
 def _equation(named: Named) -> Zero:
-    assert isinstance(named.value, EXPRESSIONS)
-    return Zero(Sum((Sym(named.name), negative(named.value))), "=")
+    return Zero(equation(named), "=")
 
 
 def _open_ends(part: Interval) -> tuple[bool, bool]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import realset
+from .builders import built
+from .curves import is_curve
 from .families import split
 from .forms import beside_choice, labelled, labelled_values, special
+from .intervals import can_be_bounded, is_quantity, named_interval
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
@@ -20,6 +23,7 @@ from .values import (
     EXPRESSIONS,
     MINUS_ONE,
     Apply,
+    Builder,
     Call,
     Choice,
     Congruence,
@@ -59,10 +63,14 @@ def read(text: str) -> Value:
     """The value of a normalised text; what is no mathematics becomes `Words`. Never raises."""
     if not text:
         return Words("")
-    try:
-        return checked(_read(read_qualifiers(text, _is_unit)))
-    except (Unreadable, RecursionError):
-        return Words(stream(text))
+    for each in (text, None):
+        try:
+            each = each or named_interval(text)
+            if each is not None:
+                return checked(_read(read_qualifiers(each, _is_unit)))
+        except (Unreadable, RecursionError):
+            continue
+    return Words(stream(text))
 
 
 def _read(text: str) -> Value:
@@ -91,6 +99,8 @@ def resolve(value: Value) -> Value:
             return _relation(value)
         case Joined():
             return _joined(value)
+        case Builder():
+            return built(value, resolve)
         case Quantity(inner, unit, letters):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
@@ -239,7 +249,8 @@ def _equality(operands: tuple[Value, ...]) -> Value:
         _arithmetic(left)
         _arithmetic(last)
         if contains(left, _BOTH_SIGNS) or contains(last, _BOTH_SIGNS):
-            raise Unreadable("plus-minus in an equation")
+            both = [_equality((with_sign(left, sign), with_sign(last, sign))) for sign in (1, -1)]
+            return Sequence("answers", tuple(both))
         if not symbols(left) and not symbols(last):  # 2 + 3 = 5
             if _all_equal([left, last]):
                 return last
@@ -253,11 +264,7 @@ def _equality(operands: tuple[Value, ...]) -> Value:
 
 def _asked_for(left: Expr, right: Expr) -> bool:
     """Whether an equation only says what a quantity of several letters is (`m + n = 16`, `|AB| = 2`), as no curve does."""
-    names = symbols(left)
-    return len(names) > 1 and not names & _COORDINATES and not symbols(right)
-
-
-_COORDINATES = frozenset("xyz")
+    return is_quantity(left) and not symbols(right)
 
 
 def _all_equal(values: list[Value]) -> bool:
@@ -309,22 +316,25 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
     ):
         operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED[operator] for operator in operators)
-    if len(operators) == 2 and isinstance(operands[1], Sym) and "!=" not in operators:
-        low, x, high = operands
-        if not symbols(low) and not symbols(high):
+    if len(operators) == 2 and "!=" not in operators:
+        low, middle, high = operands
+        if can_be_bounded(middle, symbols(low) | symbols(high)):
             if {operators[0][0], operators[1][0]} == {"<"}:
                 part = Interval(low, high, operators[0] == "<=", operators[1] == "<=")
             elif {operators[0][0], operators[1][0]} == {">"}:
                 part = Interval(high, low, operators[1] == ">=", operators[0] == ">=")
             else:
                 raise Unreadable("a chain that points both ways")
-            return Named(x.name, RealSet((part,)))  # pyrefly: ignore
+            name, parameters = _name(middle) or (show(middle), ())
+            return Named(name, RealSet((part,)), parameters)
     if len(operators) != 1:
         raise Unreadable("a chain of inequalities")
     left, right = operands
     operator = operators[0]
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
+    if isinstance(left, Apply) and not symbols(right) and (name := _name(left)) is not None:
+        return Named(name[0], realset.half_line(operator, right), name[1])
     if isinstance(left, Sym) and not symbols(right):
         if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
             both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
@@ -408,9 +418,13 @@ def _joined_names(word: str, items: list[Value]) -> Value:
         inner = item.value if isinstance(item, Named) else item
         if isinstance(item, Named):
             names.append(item.name)
+        elif word == "or" and isinstance(item, Zero) and all(map(is_curve, items)):
+            return Sequence("answers", tuple(items))
         elif isinstance(item, Zero | System) or len(names) > 1:
             raise Unreadable("a list of unlike clauses")
         values.extend(inner.items if isinstance(inner, Sequence) and inner.kind == "answers" else (inner,))
+    if word == "or" and len(set(names)) > 1 and all(map(is_curve, items)):
+        return Sequence("answers", tuple(items))
     stems = {name.partition("_")[0] for name in names}
     if len(set(names)) == 1:
         return Named(names[0], Sequence("answers", tuple(values)))

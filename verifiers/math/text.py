@@ -97,7 +97,7 @@ _STYLE = re.compile(
     r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
 )
 _DROPPED = re.compile(
-    r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
+    r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
     r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
     r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )

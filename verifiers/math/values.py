@@ -116,6 +116,14 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Builder:
+    """`{element | condition}` as it was written."""
+
+    element: Value
+    condition: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """Clauses that `and`, `or` or commas join, as they were written."""
 
@@ -218,6 +226,7 @@ Value = (
     | RealSet
     | Matrix
     | Relation
+    | Builder
     | Joined
     | Named
     | System
