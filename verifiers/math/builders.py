@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from . import realset
+from .families import names_in, replaced
 from .lexer import Unreadable
 from .values import (
     EXPRESSIONS,
@@ -24,6 +25,7 @@ from .values import (
     Zero,
 )
 
+_LETTER = "x"  # of a condition that is still to be solved
 MAX_WHOLE = 200  # integers that are listed one by one
 _LEAST = {"set of integers": None, "set of naturals": 1}  # 0 is a natural number to some, so a set may not depend on it
 
@@ -52,7 +54,7 @@ def _conditioned(name: str, domain: Value | None, condition: Value, resolve: Cal
         if inside is not None and not _all_reals(inside):
             raise Unreadable("a family within a set")
         return Family(held)
-    if inside is None or (_all_reals(inside) and not isinstance(held, Zero)):
+    if inside is None or _all_reals(inside):
         return held
     if isinstance(inside, Words) and inside.text in _LEAST:
         return _whole_in(held, _LEAST[inside.text])
@@ -71,7 +73,7 @@ def _elements(name: str, found: Value, condition: Value) -> Value:
         case Named(own, held, ()) if own == name and isinstance(held, EXPRESSIONS):
             return Sequence("set", (held,))
         case Zero():
-            return found
+            return found if _LETTER in names_in(found) else replaced(found, {name: Sym(_LETTER)})
     raise Unreadable("a condition on something else")
 
 

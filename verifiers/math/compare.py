@@ -14,6 +14,7 @@ from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
+from .piecewise import over_line, same_function
 from .realset import as_set, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
@@ -30,6 +31,7 @@ from .values import (
     Matrix,
     Named,
     Num,
+    Piecewise,
     Power,
     Product,
     Quantity,
@@ -116,6 +118,10 @@ class _Comparison:
     def _plain(self, a: Value, b: Value) -> Decision | None:
         """Kinds without elements of any type: ratios, residues, times, dates, choices, words."""
         match a, b:
+            case Piecewise(), Piecewise():
+                return same_function(a, b, self.values)
+            case Piecewise(), _ if isinstance(b, EXPRESSIONS):
+                return same_function(a, over_line(b, a), self.values)
             case Ratio(), _:
                 return self._ratios(a, b)
             case Congruence(), Congruence():

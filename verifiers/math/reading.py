@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from . import realset
 from .builders import built
+from .cases import CASES_MARKS, piecewise, written
 from .curves import is_curve
 from .families import split
 from .forms import beside_choice, labelled, labelled_values, special
@@ -74,6 +75,8 @@ def read(text: str) -> Value:
 
 
 def _read(text: str) -> Value:
+    if any(mark in text for mark in CASES_MARKS) and (cases := _cases(text)) is not None:
+        return cases
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
@@ -86,6 +89,17 @@ def _read(text: str) -> Value:
     if label is not None:
         return Named(label[0], resolve(quantity(tokens_of(label[1]))))
     return resolve(quantity(tokens_of(text)))
+
+
+def _cases(text: str) -> Value | None:
+    """Values by conditions, with a name where one stands before them; None for any other text."""
+    found = written(text)
+    try:
+        value = found and piecewise(found, lambda each: resolve(quantity(tokens_of(each))))
+        name = _name(quantity(tokens_of(found.left))) if found and found.left else None
+    except Unreadable:
+        return None
+    return value if value is None or not found.left else name and Named(name[0], value, name[1])  # pyrefly: ignore
 
 
 def _is_unit(words: str) -> bool:

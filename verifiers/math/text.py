@@ -121,7 +121,7 @@ _LEAD = re.compile(
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
-_OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
+_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))  # not of \\(, behind a row
 
 
 def normalise(text: str) -> str | None:
@@ -131,9 +131,9 @@ def normalise(text: str) -> str | None:
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
-    for opening, closing in _OUTER:
+    for opening, delimiters in _OUTER:
         if opening in text:
-            text = text.replace(opening, " ").replace(closing, " ")
+            text = delimiters.sub(" ", text)
     if "\\" in text:
         text = _unstyle(text)
     if "{:}" in text:

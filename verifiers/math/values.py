@@ -178,6 +178,43 @@ class Congruence:
 
 
 @dataclass(frozen=True, slots=True)
+class Residues:
+    """Integers by their remainders: sorted, each from 0 to modulus - 1."""
+
+    modulus: int
+    remainders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Where a piece holds: a set of numbers, and the remainders of those where it is one of integers."""
+
+    held: RealSet
+    residues: Residues | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """condition: None is `otherwise`; what is no set of numbers stays a relation or text."""
+
+    value: Value
+    condition: Condition | Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piecewise:
+    """Values by conditions on the variable `name` (empty where no condition says it).
+
+    whole: the variable is an integer. least: the least one, where its domain says so.
+    """
+
+    name: str
+    pieces: tuple[Piece, ...]
+    whole: bool = False
+    least: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
     parts: tuple[Expr, ...]
 
@@ -233,6 +270,7 @@ Value = (
     | Family
     | Zero
     | Congruence
+    | Piecewise
     | Ratio
     | Choice
     | Clock
