@@ -37,25 +37,42 @@ from .values import (
     symbols,
 )
 
-CASES_MARKS = ("&", " if ", " when ", " for ", " otherwise", "cases}", "array}")  # texts without any of them give no value by conditions
+CASES_MARKS = (
+    "&",
+    " if ",
+    " when ",
+    " for ",
+    " otherwise",
+    "cases}",
+    "array}",
+)  # texts without any of them give no value by conditions
 MAX_ROWS = 20
 MAX_MODULUS = 48
-_ENVIRONMENT = re.compile(r"\\begin ?\{ ?([dr]?cases|array) ?\}(?: ?\{[^{}]{0,12}\})?(.*?)\\end ?\{ ?\1 ?\}", re.S)
+_ENVIRONMENT = re.compile(
+    r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[^{}]{0,12}\})?(.*?)\\end ?\{ ?\1 ?\}", re.S
+)
 _LETTER = r"(?P<name>[A-Za-z])"
 _IF = re.compile(r"[\s,;:.(]*\b(?:if|for|when|where|whenever|provided that|with|and)\b[\s:,]*(?:all\b)?|[\s,;:(]+", re.I)
-_OTHERWISE = re.compile(r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*", re.I)
-_PARITY = re.compile(
-    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?|numbers?))?(?: (?P<last>[A-Za-z]))?"
+_OTHERWISE = re.compile(
+    r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*", re.I
 )
-_CONGRUENT = re.compile(rf"{_LETTER} ?\\equiv ?(?P<numbers>-?\d{{1,3}}(?:(?: ?, ?| or | ?, or )-?\d{{1,3}})*) ?\(? ?\\?p?mod ?\{{? ?(?P<modulus>\d{{1,3}}) ?\}}? ?\)?")
+_PARITY = re.compile(
+    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?|numbers?))?"
+    r"(?: (?P<last>[A-Za-z]))?"
+)
+_CONGRUENT = re.compile(
+    rf"{_LETTER} ?\\equiv ?(?P<numbers>-?\d{{1,3}}(?:(?: ?, ?| or | ?, or )-?\d{{1,3}})*) ?"
+    r"\(? ?\\?p?mod ?\{? ?(?P<modulus>\d{1,3}) ?\}? ?\)?"
+)
 _DIVIDES = re.compile(rf"(?P<modulus>\d{{1,3}}) ?(?P<bar>\||\\mid|\\nmid|\\not ?\\mid|\\not ?\|) ?{_LETTER}")
 _DIVISIBLE = re.compile(rf"{_LETTER} is (?P<no>not )?(?:divisible by|a multiple of) (?P<modulus>\d{{1,3}})")
 _MEMBER = re.compile(
-    rf"{_LETTER} ?\\in ?(?:\\mathbb ?)?\{{? ?(?P<set>[NZ]) ?\}}? ?(?P<positive>[\^_] ?\{{? ?(?:\*|\+|\\ast|\\star|>0|\\geq? ?1) ?\}}?)?"
-    rf"|{_LETTER.replace('name', 'last')} is an? (?P<words>positive )?integer"
+    rf"{_LETTER} ?\\in ?(?:\\mathbb ?)?\{{? ?(?P<set>[NZ]) ?\}}? ?"
+    r"(?P<positive>[\^_] ?\{? ?(?:\*|\+|\\ast|\\star|>0|\\geq? ?1) ?\}?)?"
+    r"|(?P<last>[A-Za-z]) is an? (?P<words>positive )?integer"
 )
 _CUT = re.compile(r"[,;]| and |\\land\b|\\wedge\b|[()\[\]{}]")
-_WORD = re.compile(r"(?<![A-Za-z\\])(?:if|when|for|otherwise|else)\b")
+_WORD = re.compile(r"(?<![A-Za-z\\])(?:[Ii]f|[Ww]hen|[Ff]or|otherwise|else)\b")
 _RELATION = r"[<>=]|\\(?:[lgn]eq?|[lg]eqslant|[lgn]t|equiv|in|notin|n?mid)(?![a-z])"
 _RIGHT_SIDE = re.compile(rf" ?(?:{_RELATION})")
 _SAYS = re.compile(rf"{_RELATION}|\||\b(?:if|when|for|where|even|odd|is)\b")
@@ -142,10 +159,13 @@ def _bracketed(row: str) -> _Row | None:
 
 
 def _inline(text: str) -> list[_Row | None]:
-    """`v if c, w if d` and `v if c, otherwise w`; empty where a value has no condition, or a condition no value."""
+    """`v if c, w if d`, `v if c, otherwise w`, `if c, v; if d, w`; empty where one is without the other."""
+    pieces = list(_pieces(text, _SEPARATOR))
+    if pieces and (first := _WORD.match(pieces[0])) and first[0].lower() not in ("otherwise", "else"):
+        return _conditions_first(pieces)
     rows: list[_Row | None] = []
     waiting = ""  # a value before its condition
-    for piece in _pieces(text, _SEPARATOR):
+    for piece in pieces:
         word = _WORD.search(piece)
         before, behind = (piece[: word.start()].strip(), piece[word.start() :]) if word else (piece, "")
         last = piece[word.end() :].strip(" ,:") if word and word[0] in ("otherwise", "else") else ""
@@ -159,6 +179,25 @@ def _inline(text: str) -> list[_Row | None]:
             rows.append(_Row(before or waiting, behind))
             waiting = ""
     return [] if waiting else rows
+
+
+def _conditions_first(pieces: list[str]) -> list[_Row | None]:
+    rows: list[_Row | None] = []
+    index = 0
+    while index < len(pieces):
+        word = _WORD.match(pieces[index])
+        if word is None:
+            return []
+        value = pieces[index][word.end() :].strip(" ,:")
+        if word[0] in ("otherwise", "else") and value:
+            rows.append(_Row(value, "otherwise"))
+            index += 1
+            continue
+        if index + 1 == len(pieces):
+            return []
+        rows.append(_Row(pieces[index + 1].removeprefix("then "), pieces[index]))
+        index += 2
+    return rows
 
 
 def _pieces(text: str, separator: re.Pattern[str]) -> Iterator[str]:
@@ -312,7 +351,9 @@ def _set(text: str, read: Read) -> _Part | None:
         case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):  # |x| > 2
             outer = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
             return _Part(name, Condition(realset.combine_all("union", outer)))  # pyrefly: ignore
-        case Zero(Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))), ">" | ">=" as operator) if not symbols(end):
+        case Zero(
+            Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))), ">" | ">=" as operator
+        ) if not symbols(end):
             closed = operator == ">="
             return _Part(name, Condition(RealSet((Interval(negative(end), end, closed, closed),))))
         case Named(name, Sequence("answers", items), ()) if all(isinstance(each, EXPRESSIONS) for each in items):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -31,6 +32,7 @@ MAX_DERIVATIVES = 8
 _COORDINATES = frozenset("xyz")
 _VARIABLES = frozenset("xyzt")  # no factor of two equations depends on them
 _DOTS = ("dot(", "ddot(", "dddot(")
+_DERIVATIVE = re.compile(r"(d(?:\^\d)?/d[A-Za-z]\w*(?:\^\d)?)\((\w+)\)")  # as a name
 _ZERO, _SOMEWHERE = Num(Fraction(0)), Num(Fraction(5, 7))
 Equal = Callable[[Expr, Expr], bool]
 
@@ -45,6 +47,20 @@ def is_curve(value: Value) -> bool:
     return False
 
 
+def are_curves(items: list[Value]) -> bool:
+    """Whether all are equations, one of them in two letters: `x = 1` and `y = 2x` are two lines."""
+    return any(map(is_curve, items)) and all(map(_is_equation, items))
+
+
+def _is_equation(value: Value) -> bool:
+    match value:
+        case Named(_, inner, ()):
+            return isinstance(inner, EXPRESSIONS)
+        case Zero(_, "="):
+            return True
+    return False
+
+
 def equations(value: Value) -> tuple[Expr, ...]:
     """The left sides of `... = 0` for one curve or several alternatives; none for anything else."""
     match value:
@@ -54,7 +70,7 @@ def equations(value: Value) -> tuple[Expr, ...]:
             curves = list(items)
         case _:
             curves = [value]
-    if not 0 < len(curves) <= MAX_CURVES or not all(map(is_curve, curves)):
+    if not 0 < len(curves) <= MAX_CURVES or not are_curves(curves):
         return ()
     return tuple(map(equation, curves))
 
@@ -62,7 +78,9 @@ def equations(value: Value) -> tuple[Expr, ...]:
 def equation(curve: Value) -> Expr:
     match curve:
         case Named(name, inner):
-            return Sum((Sym(name), negative(inner)))  # pyrefly: ignore
+            derived = _DERIVATIVE.fullmatch(name)
+            left = Apply(derived[1], (Sym(derived[2]),)) if derived else Sym(name)
+            return Sum((left, negative(inner)))  # pyrefly: ignore
         case Zero(expression):
             return expression
     raise TypeError(f"{type(curve).__name__} is no equation.")
@@ -71,7 +89,7 @@ def equation(curve: Value) -> Expr:
 def same_curves(a: Value, b: Value, equal: Equal) -> bool:
     """Whether curves in x, y and z, some of them alternatives, are the same ones: `y = ±x` and `x^2 = y^2`."""
     mine, other = equations(a), equations(b)
-    if not mine or not other or not all(len(symbols(each) & _COORDINATES) > 1 for each in (*mine, *other)):
+    if not (_in_coordinates(mine) and _in_coordinates(other)):
         return False
     left, right = (Product(tuple(numerator(opaque(each)) for each in side)) for side in (mine, other))
     point = {name: Num(integer_point(name, 0)) for name in symbols(left) | symbols(right)}
@@ -79,6 +97,11 @@ def same_curves(a: Value, b: Value, equal: Equal) -> bool:
     if equal(at_left, _ZERO) or equal(at_right, _ZERO):  # pyrefly: ignore
         return False
     return equal(Product((left, at_right)), Product((right, at_left)))  # pyrefly: ignore
+
+
+def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
+    counts = [len(symbols(side) & _COORDINATES) for side in sides]
+    return bool(counts) and max(counts) > 1 and min(counts) > 0
 
 
 def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
@@ -131,9 +154,9 @@ def derivatives(expr: Expr) -> frozenset[str]:
     match expr:
         case Sym(name) if name.startswith(_DOTS) or name.endswith("'"):
             return frozenset((name,))
-        case Apply(name, args) if (name.startswith("d") and "/d" in name) or name.endswith("'"):
+        case Apply(name) if (name.startswith("d") and "/d" in name) or name.endswith("'"):
             return symbols(opaque(expr))
     return frozenset().union(*map(derivatives, children(expr)))
 
 
-__all__ = ["equation", "is_curve", "same_curves", "same_motion"]
+__all__ = ["are_curves", "equation", "same_curves", "same_motion"]

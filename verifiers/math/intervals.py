@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .values import Apply, Expr, Sym, symbols
+from .lexer import Unreadable
+from .values import Apply, Expr, Interval, RealSet, Sym, symbols
 
 _NAME = re.compile(r"(?:[A-Za-z]|\\[a-z]{2,8})(?:_(?:\w|\{\w\}))?(?= ?[(\[])")
 _OPENING, _CLOSING = "([", ")]"
@@ -31,14 +32,31 @@ def is_quantity(expr: Expr) -> bool:
     return len(names) > 1 and not names & _COORDINATES
 
 
-def can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
-    """Whether `low < middle < high` says where a quantity lies, rather than being an inequality still to be solved.
+def interval_between(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> RealSet | None:
+    """The ends of `low < middle <= high` as a set; None for another relation, and for an inequality still to be solved.
 
-    ends: the variables in low and high; only a letter may lie between them.
+    Raises Unreadable for a chain that points both ways.
     """
+    if len(operators) != 2 or "!=" in operators:
+        return None
+    low, middle, high = operands
+    if not _can_be_bounded(middle, symbols(low) | symbols(high)):
+        return None
+    if operators[0][0] != operators[1][0]:
+        raise Unreadable("a chain that points both ways")
+    closed = [operator.endswith("=") for operator in operators]
+    if operators[0][0] == "<":
+        return RealSet((Interval(low, high, closed[0], closed[1]),))
+    return RealSet((Interval(high, low, closed[1], closed[0]),))
+
+
+def _can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
+    """Whether a chain says where its middle lies. ends: the variables in low and high; only a letter may lie between them."""
     if isinstance(middle, Sym):
         return middle.name not in ends
-    return not ends and (isinstance(middle, Apply) or is_quantity(middle))
+    names = symbols(middle)
+    capitals = bool(names) and all(name.isalpha() and name.isupper() for name in names)  # cos A, |P|
+    return not ends and (isinstance(middle, Apply) or is_quantity(middle) or capitals)
 
 
-__all__ = ["can_be_bounded", "is_quantity", "named_interval"]
+__all__ = ["interval_between", "is_quantity", "named_interval"]

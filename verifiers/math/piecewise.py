@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 
 from .decide import Decision
 from .families import replaced
@@ -103,11 +103,18 @@ class _Functions:
                 place = _Place(cuts[k - 1] if k else None, cuts[k] if k < len(cuts) else None)
             holds = lambda each, index=index: bool(held[id(each)][index])  # noqa: E731
             mine, its = _rows(self.a, holds), _rows(self.b, holds)
-            if bool(mine) != bool(its):
+            if bool(mine) != bool(its) and (self._valued(self.a, mine, place) or self._valued(self.b, its, place)):
                 return _differ("It has a value where the other has none.")
             if not all(self._agree(i, j, place) for i in mine for j in its):
                 return _differ("Another value in one of the cases.")
         return Decision(True, "numeric")
+
+    def _valued(self, side: Piecewise, rows: list[int], place: _Place) -> bool:
+        """Whether one of the rows has a value there: `|x| / x` has none at 0."""
+        found = [side.pieces[index].value for index in rows]
+        if place.at is None or not self.name or not all(isinstance(each, EXPRESSIONS) for each in found):
+            return bool(rows)
+        return any(self._equal_at(each, each, place.at) for each in found)  # pyrefly: ignore
 
     def _agree(self, i: int, j: int, place: _Place) -> bool:
         """Whether rows i and j have the same values in one place."""
@@ -168,7 +175,9 @@ class _Functions:
                 return _differ("Another value in one of the cases.")
         return Decision(True, "numeric")
 
-    def _integers(self, sets: dict[int, list[tuple[Interval, Fraction | None, Fraction | None]]], least: int | None) -> list[int]:
+    def _integers(
+        self, sets: dict[int, list[tuple[Interval, Fraction | None, Fraction | None]]], least: int | None
+    ) -> list[int]:
         """Integers about every end and every remainder, and some far ones."""
         modulus = math.lcm(1, *(each.residues.modulus for each in self.conditions if each.residues is not None))
         ends = [end for bounds in sets.values() for _, low, high in bounds for end in (low, high) if end is not None]
@@ -178,7 +187,7 @@ class _Functions:
             raise Unreadable("conditions with too many ends or remainders")
         found.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
         ordered = sorted(math.floor(end) for end in ends)
-        for low, high in zip(ordered, ordered[1:], strict=False):  # between the ends
+        for low, high in pairwise(ordered):  # between the ends
             found.update(range(low, min(high, low + 4 * modulus + POINTS)))
         found.update(10**3 + each for each in range(2 * modulus))
         if len(found) > MAX_WHOLE:
@@ -188,7 +197,9 @@ class _Functions:
 
 def _rows(side: Piecewise, holds: Callable[[Condition], bool]) -> list[int]:
     """The rows that apply; what is left for `otherwise` where none does."""
-    found = [index for index, piece in enumerate(side.pieces) if isinstance(piece.condition, Condition) and holds(piece.condition)]
+    found = [
+        index for index, piece in enumerate(side.pieces) if isinstance(piece.condition, Condition) and holds(piece.condition)
+    ]
     return found or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
 
 

@@ -7,10 +7,10 @@ from fractions import Fraction
 from . import realset
 from .builders import built
 from .cases import CASES_MARKS, piecewise, written
-from .curves import is_curve
+from .curves import are_curves
 from .families import split
 from .forms import beside_choice, labelled, labelled_values, special
-from .intervals import can_be_bounded, is_quantity, named_interval
+from .intervals import interval_between, is_quantity, named_interval
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
@@ -330,25 +330,18 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
     ):
         operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED[operator] for operator in operators)
-    if len(operators) == 2 and "!=" not in operators:
-        low, middle, high = operands
-        if can_be_bounded(middle, symbols(low) | symbols(high)):
-            if {operators[0][0], operators[1][0]} == {"<"}:
-                part = Interval(low, high, operators[0] == "<=", operators[1] == "<=")
-            elif {operators[0][0], operators[1][0]} == {">"}:
-                part = Interval(high, low, operators[1] == ">=", operators[0] == ">=")
-            else:
-                raise Unreadable("a chain that points both ways")
-            name, parameters = _name(middle) or (show(middle), ())
-            return Named(name, RealSet((part,)), parameters)
+    between = interval_between(operands, operators)
+    if between is not None:
+        name, parameters = _name(operands[1]) or (show(operands[1]), ())
+        return Named(name, between, parameters)
     if len(operators) != 1:
         raise Unreadable("a chain of inequalities")
     left, right = operands
     operator = operators[0]
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
-    if isinstance(left, Apply) and not symbols(right) and (name := _name(left)) is not None:
-        return Named(name[0], realset.half_line(operator, right), name[1])
+    if isinstance(left, Apply) and not symbols(right) and (applied := _name(left)) is not None:
+        return Named(applied[0], realset.half_line(operator, right), applied[1])
     if isinstance(left, Sym) and not symbols(right):
         if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
             both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
@@ -432,12 +425,12 @@ def _joined_names(word: str, items: list[Value]) -> Value:
         inner = item.value if isinstance(item, Named) else item
         if isinstance(item, Named):
             names.append(item.name)
-        elif word == "or" and isinstance(item, Zero) and all(map(is_curve, items)):
+        elif word == "or" and isinstance(item, Zero) and are_curves(items):
             return Sequence("answers", tuple(items))
         elif isinstance(item, Zero | System) or len(names) > 1:
             raise Unreadable("a list of unlike clauses")
         values.extend(inner.items if isinstance(inner, Sequence) and inner.kind == "answers" else (inner,))
-    if word == "or" and len(set(names)) > 1 and all(map(is_curve, items)):
+    if word == "or" and len(set(names)) > 1 and are_curves(items):
         return Sequence("answers", tuple(items))
     stems = {name.partition("_")[0] for name in names}
     if len(set(names)) == 1:

@@ -270,6 +270,7 @@ Value = (
     | Family
     | Zero
     | Congruence
+    | Condition
     | Piecewise
     | Ratio
     | Choice
