@@ -37,20 +37,13 @@ from .values import (
     symbols,
 )
 
-CASES_MARKS = (
-    "&",
-    " if ",
-    " when ",
-    " for ",
-    " otherwise",
-    "cases}",
-    "array}",
-)  # texts without any of them give no value by conditions
+# A text without any of these gives no value by conditions.
+CASES_MARKS = ("&", " if ", " when ", " for ", " otherwise", "cases}", "{array", "{aligned", "{matrix")
 MAX_ROWS = 20
 MAX_MODULUS = 48
-_ENVIRONMENT = re.compile(
-    r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[^{}]{0,12}\})?(.*?)\\end ?\{ ?\1 ?\}", re.S
-)
+_BEGIN = re.compile(r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[^{}]{0,12}\})?")
+_END = re.compile(r"\\end ?\{ ?([a-z]{1,12}) ?\}")
+_NEW_ROW = re.compile(r"\\\\(?: ?\[[^\[\]]{0,8}\])?")
 _LETTER = r"(?P<name>[A-Za-z])"
 _IF = re.compile(r"[\s,;:.(]*\b(?:if|for|when|where|whenever|provided that|with|and)\b[\s:,]*(?:all\b)?|[\s,;:(]+", re.I)
 _OTHERWISE = re.compile(
@@ -62,7 +55,7 @@ _PARITY = re.compile(
 )
 _CONGRUENT = re.compile(
     rf"{_LETTER} ?\\equiv ?(?P<numbers>-?\d{{1,3}}(?:(?: ?, ?| or | ?, or )-?\d{{1,3}})*) ?"
-    r"\(? ?\\?p?mod ?\{? ?(?P<modulus>\d{1,3}) ?\}? ?\)?"
+    r"\(? ?\\?[pb]?mod ?\{? ?(?P<modulus>\d{1,3}) ?\}? ?\)?"
 )
 _DIVIDES = re.compile(rf"(?P<modulus>\d{{1,3}}) ?(?P<bar>\||\\mid|\\nmid|\\not ?\\mid|\\not ?\|) ?{_LETTER}")
 _DIVISIBLE = re.compile(rf"{_LETTER} is (?P<no>not )?(?:divisible by|a multiple of) (?P<modulus>\d{{1,3}})")
@@ -110,11 +103,12 @@ class Written:
 def written(text: str) -> Written | None:
     """The rows of a text that gives values by conditions; None for any other."""
     if "\\begin" in text:
-        match = _ENVIRONMENT.search(text)
-        if match is None or "\\begin" in match[2]:
+        begin = _BEGIN.search(text)
+        end = _END.search(text, begin.end()) if begin else None
+        if begin is None or end is None or end[1] != begin[1] or "\\begin" in (body := text[begin.end() : end.start()]):
             return None
-        left, domain = text[: match.start()].strip(" {\\"), text[match.end() :].strip()
-        rows = [_row(row) for row in re.split(r"\\\\(?: ?\[[^\[\]]{0,8}\])?", match[2]) if row.strip()]
+        left, domain = text[: begin.start()].strip(" {\\"), text[end.end() :].strip()
+        rows = [_row(row) for row in _NEW_ROW.split(body) if row.strip()]
         inline = False
     else:
         left, equals, right = text.partition("=")

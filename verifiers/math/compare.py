@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .antiderivatives import differ_by_constant
-from .curves import equation, same_curves, same_motion
+from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .exact import constant
 from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
@@ -14,7 +14,7 @@ from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
-from .piecewise import over_line, same_function
+from .piecewise import over_domain, over_line, same_function
 from .realset import as_set, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
@@ -200,7 +200,7 @@ class _Comparison:
                 return _differ("An equation or inequality still to be solved is no answer.")
             return self._zero(_equation(a), b)
         if isinstance(b, System):
-            return _differ("One name is not several.")
+            return self._system(b, a, not flipped)
         if isinstance(b, Congruence) and b.name not in (None, a.name):
             return _differ(f"{b.name} is not {a.name}.")
         if isinstance(a.value, RealSet) and isinstance(b, EXPRESSIONS):
@@ -217,7 +217,9 @@ class _Comparison:
             if [name for name, _ in a.entries] != [name for name, _ in b.entries]:
                 return _differ("Other names have values.")
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
-        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers"):
+        if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
+            return self._ordered(piece, b.value, flipped)
+        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
             return self._all(tuple(value for _, value in a.entries), b.items, flipped)
         return _differ("Several names have values.")
 

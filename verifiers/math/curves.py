@@ -49,10 +49,11 @@ def is_curve(value: Value) -> bool:
 
 def are_curves(items: list[Value]) -> bool:
     """Whether all are equations, one of them in two letters: `x = 1` and `y = 2x` are two lines."""
-    return any(map(is_curve, items)) and all(map(_is_equation, items))
+    return any(map(is_curve, items)) and all(map(is_equation, items))
 
 
-def _is_equation(value: Value) -> bool:
+def is_equation(value: Value) -> bool:
+    """An equation, solved for a letter or not."""
     match value:
         case Named(_, inner, ()):
             return isinstance(inner, EXPRESSIONS)

@@ -205,11 +205,14 @@ class Parser(ExpressionParser):
 
     def _lone_bar(self) -> None:
         """A `\\lvert` without its partner before the next closing brace parts an element from its condition."""
-        ahead = self.tokens[self.position :]
-        end = next((at for at, token in enumerate(ahead) if token.text == "\\}"), len(ahead))
-        bars = [at for at in range(end) if ahead[at].text in ("lvert", "rvert", "vert")]
+        bars = []
+        for index in range(self.position, len(self.tokens)):
+            if self.tokens[index].text == "\\}":
+                break
+            if self.tokens[index].text in ("lvert", "rvert", "vert"):
+                bars.append(index)
         if len(bars) % 2:
-            self.tokens[self.position + bars[0]] = Token("command", "mid", ahead[bars[0]].spaced)
+            self.tokens[bars[0]] = Token("command", "mid", self.tokens[bars[0]].spaced)
 
     def _opens_plain_set(self) -> bool:
         """Whether a brace without a backslash opens a set: `{x | x > 2}`, or `{3}` beside a union's sign."""

@@ -14,7 +14,7 @@ from .families import replaced
 from .lexer import Unreadable
 from .points import corner_points
 from .realset import Line, infinite, normal, position
-from .values import EXPRESSIONS, Condition, Expr, Interval, Num, Piece, Piecewise, RealSet, Value, symbols
+from .values import EXPRESSIONS, Condition, Expr, Interval, Named, Num, Piece, Piecewise, RealSet, System, Value, symbols
 
 POINTS = 12  # of an open interval; all of them must agree
 MAX_CORNER_POINTS = 60
@@ -26,6 +26,18 @@ Values = Callable[[Value, Value], Decision]
 def over_line(value: Value, other: Piecewise) -> Piecewise:
     """A single value as one piece that holds wherever the other's variable may lie."""
     return Piecewise(other.name, (Piece(value, None),), other.whole, other.least)
+
+
+def over_domain(system: System, named: Named) -> Piecewise | None:
+    """`f(x) = ..., 0 < x < 2` as one piece, where the other side is f by conditions on x; None for other systems."""
+    entries = dict(system.entries)
+    other = named.value
+    if len(entries) != 2 or not isinstance(other, Piecewise) or named.name not in entries:
+        return None
+    domain = entries.get(other.name)
+    if not isinstance(domain, RealSet):
+        return None
+    return Piecewise(other.name, (Piece(entries[named.name], Condition(domain)),), other.whole)
 
 
 def same_function(a: Piecewise, b: Piecewise, values: Values) -> Decision:
@@ -233,4 +245,4 @@ def _remains(condition: Condition, number: int) -> bool:
     return residues is None or number % residues.modulus in residues.remainders
 
 
-__all__ = ["over_line", "same_function"]
+__all__ = ["over_domain", "over_line", "same_function"]
