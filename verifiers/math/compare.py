@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .antiderivatives import differ_by_constant
+from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .exact import constant
 from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
@@ -13,6 +14,7 @@ from .forms import clock24
 from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
+from .piecewise import over_domain, over_line, same_function
 from .realset import as_set, normal
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
@@ -29,6 +31,7 @@ from .values import (
     Matrix,
     Named,
     Num,
+    Piecewise,
     Power,
     Product,
     Quantity,
@@ -41,7 +44,6 @@ from .values import (
     Value,
     Words,
     Zero,
-    negative,
     symbols,
 )
 
@@ -50,6 +52,7 @@ COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts f
 
 
 _ZERO = Num(Fraction(0))
+_CURVES = (Named, Zero, Sequence)
 
 
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
@@ -75,6 +78,8 @@ class _Comparison:
         for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
             found = self._one_way(first, second, flipped)
             if found is not None:
+                if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
+                    return Decision(True, "exact")
                 return found
         return _differ(f"{_kind(b)} is not {_kind(a)}.")
 
@@ -113,6 +118,10 @@ class _Comparison:
     def _plain(self, a: Value, b: Value) -> Decision | None:
         """Kinds without elements of any type: ratios, residues, times, dates, choices, words."""
         match a, b:
+            case Piecewise(), Piecewise():
+                return same_function(a, b, self.values)
+            case Piecewise(), _ if isinstance(b, EXPRESSIONS):
+                return same_function(a, over_line(b, a), self.values)
             case Ratio(), _:
                 return self._ratios(a, b)
             case Congruence(), Congruence():
@@ -191,7 +200,7 @@ class _Comparison:
                 return _differ("An equation or inequality still to be solved is no answer.")
             return self._zero(_equation(a), b)
         if isinstance(b, System):
-            return _differ("One name is not several.")
+            return self._system(b, a, not flipped)
         if isinstance(b, Congruence) and b.name not in (None, a.name):
             return _differ(f"{b.name} is not {a.name}.")
         if isinstance(a.value, RealSet) and isinstance(b, EXPRESSIONS):
@@ -208,7 +217,9 @@ class _Comparison:
             if [name for name, _ in a.entries] != [name for name, _ in b.entries]:
                 return _differ("Other names have values.")
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
-        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers"):
+        if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
+            return self._ordered(piece, b.value, flipped)
+        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
             return self._all(tuple(value for _, value in a.entries), b.items, flipped)
         return _differ("Several names have values.")
 
@@ -216,6 +227,12 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
+        found = self._proportions(a, b)
+        if not found.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
+            return Decision(True, "exact")
+        return found
+
+    def _proportions(self, a: Zero, b: Zero) -> Decision:
         left, right = opaque(a.expression), opaque(b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
@@ -399,8 +416,7 @@ def _kind(value: Value) -> str:
 
 
 def _equation(named: Named) -> Zero:
-    assert isinstance(named.value, EXPRESSIONS)
-    return Zero(Sum((Sym(named.name), negative(named.value))), "=")
+    return Zero(equation(named), "=")
 
 
 def _open_ends(part: Interval) -> tuple[bool, bool]:

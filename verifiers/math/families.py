@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
@@ -13,6 +13,7 @@ from .numeric import approximate
 from .units import DEGREE, radians
 from .values import (
     EXPRESSIONS,
+    Condition,
     Congruence,
     Expr,
     Family,
@@ -20,6 +21,8 @@ from .values import (
     Matrix,
     Named,
     Num,
+    Piece,
+    Piecewise,
     Power,
     Product,
     Quantity,
@@ -30,6 +33,7 @@ from .values import (
     System,
     Value,
     Words,
+    Zero,
     children,
     negative,
     rebuild,
@@ -81,7 +85,7 @@ def names_in(value: Value) -> frozenset[str]:
     match value:
         case Named(_, inner, parameters):
             return names_in(inner) - frozenset(parameters)
-        case Quantity(inner) | Family(inner):
+        case Quantity(inner) | Family(inner) | Zero(inner):
             return names_in(inner)
     return frozenset().union(*map(names_in, _parts(value)))
 
@@ -109,6 +113,14 @@ def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
             return Matrix(tuple(tuple(map(again, row)) for row in rows))
         case System(entries):
             return System(tuple((name, again(inner)) for name, inner in entries))
+        case Piecewise(name, pieces):
+            renamed = mapping.get(name)
+            kept = tuple(Piece(again(piece.value), piece.condition and again(piece.condition)) for piece in pieces)
+            return replace(value, name=renamed.name if isinstance(renamed, Sym) else name, pieces=kept)
+        case Zero(expression, operator):
+            return Zero(again(expression), operator)  # pyrefly: ignore
+        case Condition(held, residues):
+            return Condition(again(held), residues)  # pyrefly: ignore
     return value
 
 
@@ -124,6 +136,8 @@ def _parts(value: Value) -> tuple[Value, ...]:
             return sum(rows, ())
         case System(entries):
             return tuple(inner for _, inner in entries)
+        case Piecewise(_, pieces):
+            return tuple(piece.value for piece in pieces)
     return ()
 
 

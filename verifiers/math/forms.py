@@ -9,7 +9,7 @@ from .atoms import based
 from .lexer import Unreadable, tokens_of
 from .parser import Parser
 from .units import DEGREE
-from .values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Value
+from .values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Sequence, Value
 from .vocabulary import BASE_WORDS
 from .words import wordy
 
@@ -54,6 +54,8 @@ _PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 def special(text: str) -> Value | None:
     """A value that is no expression; None when the text looks like one."""
     first = text[0]
+    if first == "{" and text[1:].strip() == "}":
+        return Sequence("set", ())
     if first in "(\\cCoO" or first.isalpha():
         choice = choice_of(text)
         if choice is not None:

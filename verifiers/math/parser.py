@@ -6,11 +6,12 @@ from fractions import Fraction
 
 from .applications import applications
 from .expressions import ExpressionParser
-from .lexer import Unreadable, tokens_of
+from .lexer import Token, Unreadable, tokens_of
 from .names import expression_of
 from .values import (
     EXPRESSIONS,
     INFINITY,
+    Builder,
     Call,
     Congruence,
     Expr,
@@ -177,14 +178,14 @@ class Parser(ExpressionParser):
             self.depth -= 1
             return Sequence("set", ())
         bars, self.bars = self.bars, self._bars_ahead() % 2
+        self._lone_bar()
         first = self.relation()
         self.bars = bars
-        if self.at("mid", "|", ":"):  # set-builder: {x in R | condition}
-            self.position += 1
+        if self.accept("mid", "|", ":"):  # {x in R | condition}
             condition = self.clauses()
             self.expect(closing)
             self.depth -= 1
-            return condition if isinstance(first, Sym | Relation) else Words("set builder")
+            return Builder(first, condition)
         items = [first]
         while self.accept(",", ";"):
             items.append(self.relation())
@@ -201,6 +202,17 @@ class Parser(ExpressionParser):
                 break
             count += text == "|"
         return count
+
+    def _lone_bar(self) -> None:
+        """A `\\lvert` without its partner before the next closing brace parts an element from its condition."""
+        bars = []
+        for index in range(self.position, len(self.tokens)):
+            if self.tokens[index].text == "\\}":
+                break
+            if self.tokens[index].text in ("lvert", "rvert", "vert"):
+                bars.append(index)
+        if len(bars) % 2:
+            self.tokens[bars[0]] = Token("command", "mid", self.tokens[bars[0]].spaced)
 
     def _opens_plain_set(self) -> bool:
         """Whether a brace without a backslash opens a set: `{x | x > 2}`, or `{3}` beside a union's sign."""

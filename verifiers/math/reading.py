@@ -5,8 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import realset
+from .builders import built
+from .cases import CASES_MARKS, piecewise, written
+from .curves import are_curves
 from .families import split
 from .forms import beside_choice, labelled, labelled_values, special
+from .intervals import interval_between, is_quantity, named_interval
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
@@ -20,6 +24,7 @@ from .values import (
     EXPRESSIONS,
     MINUS_ONE,
     Apply,
+    Builder,
     Call,
     Choice,
     Congruence,
@@ -61,13 +66,19 @@ def read(text: str) -> Value:
     """The value of a normalised text; what is no mathematics becomes `Words`. Never raises."""
     if not text:
         return Words("")
-    try:
-        return checked(_read(read_qualifiers(text, _is_unit)))
-    except (Unreadable, RecursionError):
-        return Words(stream(text))
+    for each in (text, None):
+        try:
+            each = each or named_interval(text)
+            if each is not None:
+                return checked(_read(read_qualifiers(each, _is_unit)))
+        except (Unreadable, RecursionError):
+            continue
+    return Words(stream(text))
 
 
 def _read(text: str) -> Value:
+    if any(mark in text for mark in CASES_MARKS) and (cases := _cases(text)) is not None:
+        return cases
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
@@ -82,6 +93,17 @@ def _read(text: str) -> Value:
     return resolve(quantity(tokens_of(text)))
 
 
+def _cases(text: str) -> Value | None:
+    """Values by conditions, with a name where one stands before them; None for any other text."""
+    found = written(text)
+    try:
+        value = found and piecewise(found, lambda each: resolve(quantity(tokens_of(each))))
+        name = _name(quantity(tokens_of(found.left))) if found and found.left else None
+    except Unreadable:
+        return None
+    return value if value is None or not found.left else name and Named(name[0], value, name[1])  # pyrefly: ignore
+
+
 def _is_unit(words: str) -> bool:
     return known_phrase(tokens_of(words)) is not None
 
@@ -93,6 +115,8 @@ def resolve(value: Value) -> Value:
             return _relation(value)
         case Joined():
             return _joined(value)
+        case Builder():
+            return built(value, resolve)
         case Quantity(inner, unit, letters):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
@@ -241,7 +265,8 @@ def _equality(operands: tuple[Value, ...]) -> Value:
         _arithmetic(left)
         _arithmetic(last)
         if contains(left, _BOTH_SIGNS) or contains(last, _BOTH_SIGNS):
-            raise Unreadable("plus-minus in an equation")
+            both = [_equality((with_sign(left, sign), with_sign(last, sign))) for sign in (1, -1)]
+            return Sequence("answers", tuple(both))
         if not symbols(left) and not symbols(last):  # 2 + 3 = 5
             if _all_equal([left, last]):
                 return last
@@ -257,7 +282,7 @@ def _asked_for(left: Expr, right: Expr) -> bool:
     """Whether an equation says what was asked for: the sum of different letters (`m + n = 16`), their ratio, a distance
     (`|AB| = 2`). Any other, and what is said to be 0, is a condition; in x, y and z it is a curve."""
     names = symbols(left)
-    if symbols(right) or names & _COORDINATES or _all_equal([right, Num(Fraction(0))]):
+    if symbols(right) or not is_quantity(left) or _all_equal([right, Num(Fraction(0))]):
         return False
     match left:
         case Call("abs", (Product((Sym(a), Sym(b))),)):
@@ -266,9 +291,6 @@ def _asked_for(left: Expr, right: Expr) -> bool:
             return a != b
     terms = terms_of(left)
     return 1 < len(terms) == len(names) and all(isinstance(term, Sym) for term in terms)
-
-
-_COORDINATES = frozenset("xyz")
 
 
 def _all_equal(values: list[Value]) -> bool:
@@ -320,22 +342,18 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
     ):
         operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED[operator] for operator in operators)
-    if len(operators) == 2 and isinstance(operands[1], Sym) and "!=" not in operators:
-        low, x, high = operands
-        if not symbols(low) and not symbols(high):
-            if {operators[0][0], operators[1][0]} == {"<"}:
-                part = Interval(low, high, operators[0] == "<=", operators[1] == "<=")
-            elif {operators[0][0], operators[1][0]} == {">"}:
-                part = Interval(high, low, operators[1] == ">=", operators[0] == ">=")
-            else:
-                raise Unreadable("a chain that points both ways")
-            return Named(x.name, RealSet((part,)))  # pyrefly: ignore
+    between = interval_between(operands, operators)
+    if between is not None:
+        name, parameters = _name(operands[1]) or (show(operands[1]), ())
+        return Named(name, between, parameters)
     if len(operators) != 1:
         raise Unreadable("a chain of inequalities")
     left, right = operands
     operator = operators[0]
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
+    if isinstance(left, Apply) and not symbols(right) and (applied := _name(left)) is not None:
+        return Named(applied[0], realset.half_line(operator, right), applied[1])
     if isinstance(left, Sym) and not symbols(right):
         if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
             both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
@@ -419,9 +437,13 @@ def _joined_names(word: str, items: list[Value]) -> Value:
         inner = item.value if isinstance(item, Named) else item
         if isinstance(item, Named):
             names.append(item.name)
+        elif word == "or" and isinstance(item, Zero) and are_curves(items):
+            return Sequence("answers", tuple(items))
         elif isinstance(item, Zero | System) or len(names) > 1:
             raise Unreadable("a list of unlike clauses")
         values.extend(inner.items if isinstance(inner, Sequence) and inner.kind == "answers" else (inner,))
+    if word == "or" and len(set(names)) > 1 and are_curves(items):
+        return Sequence("answers", tuple(items))
     stems = {name.partition("_")[0] for name in names}
     if len(set(names)) == 1:
         return Named(names[0], Sequence("answers", tuple(values)))

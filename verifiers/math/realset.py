@@ -85,13 +85,13 @@ def combine(operation: str, left: Value, right: Value) -> RealSet:
         raise Unreadable("an interval that is closed at infinity is no set of reals")
     if len(a.parts) + len(b.parts) > MAX_PARTS:
         raise Unreadable(f"more than {MAX_PARTS} intervals")
-    line = _Line((*a.parts, *b.parts))
+    line = Line((*a.parts, *b.parts))
     decide = _OPERATIONS[operation]
     inside = [decide(bool(mine), bool(its)) for mine, its in zip(line.pieces(a), line.pieces(b), strict=True)]
     return line.set_of(inside)
 
 
-class _Line:
+class Line:
     """The real line cut at the ends of intervals, in elementary pieces: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
 
     def __init__(self, parts: tuple[Interval, ...]) -> None:
@@ -157,4 +157,4 @@ def normal(value: Value) -> RealSet:
     return combine("union", value, RealSet(()))
 
 
-__all__ = ["as_set", "combine", "combine_all", "half_line", "holds_infinity", "infinite", "normal", "position"]
+__all__ = ["Line", "as_set", "combine", "combine_all", "half_line", "holds_infinity", "infinite", "normal", "position"]

@@ -10,6 +10,7 @@ from .values import (
     Call,
     Choice,
     Clock,
+    Condition,
     Congruence,
     Const,
     Date,
@@ -19,6 +20,7 @@ from .values import (
     Matrix,
     Named,
     Num,
+    Piecewise,
     Power,
     Product,
     Quantity,
@@ -77,6 +79,8 @@ def _statement(value: Value) -> str:
             return f"{name + ' ≡ ' if name else ''}{show(residue)} (mod {show(modulus)})"
         case Ratio(parts):
             return " : ".join(map(show, parts))
+        case Piecewise(name, pieces):
+            return "; ".join(f"{show(piece.value)} {_when(name, piece.condition)}" for piece in pieces)
         case Choice(letter):
             return f"choice {letter}"
         case Clock(seconds):
@@ -86,6 +90,16 @@ def _statement(value: Value) -> str:
         case Words(text):
             return f"text {text!r}"
     return str(value)
+
+
+def _when(name: str, condition: Condition | Value | None) -> str:
+    if condition is None:
+        return "otherwise"
+    if not isinstance(condition, Condition):
+        return f"if {show(condition)}"
+    residues = condition.residues
+    remainders = f" ≡ {', '.join(map(str, residues.remainders))} (mod {residues.modulus})" if residues else ""
+    return f"if {name}{remainders} ∈ {show(condition.held)}"
 
 
 def _quantity(amount: Value, unit: Unit) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .lexer import Unreadable
-from .values import EXPRESSIONS, Apply, Call, Joined, Num, Relation, Sym, Unit, Value, Words, children
+from .values import EXPRESSIONS, Apply, Builder, Call, Joined, Num, Relation, Sym, Unit, Value, Words, children
 
 MAX_PARTS = 20_000
 _UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))  # each was worked out, or can't be
@@ -34,7 +34,7 @@ def checked(value: Value) -> Value:
                 stack.append((part, within))
         elif isinstance(found, tuple):
             stack.extend((part, within) for part in found)
-        elif isinstance(found, Relation | Joined):
+        elif isinstance(found, Relation | Builder | Joined):
             raise Unreadable("a clause within a value")
         elif not isinstance(found, _LEAVES):
             stack.extend((getattr(found, name), within) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]

@@ -51,7 +51,29 @@ def stream(text: str) -> str:
         kept.append(piece)
     while kept and kept[-1] in ".,;:":
         kept.pop()
-    return " ".join(kept)
+    return " ".join(_bound(kept) if "\\{" in kept else kept)
+
+
+def _bound(kept: list[str]) -> list[str]:
+    """Set-builders with one name for their bound letter, and one sign before their condition."""
+    ends = [index for index, piece in enumerate(kept) if piece == "\\}"]
+    end = ends[0] if ends else 0
+    begin = kept.index("\\{")
+    inside = kept[begin + 1 : end]
+    if len(ends) != 1 or kept.count("\\{") != 1 or len(inside) < 3:
+        return kept
+    if inside[0] == "(" and ")" in inside[:-2] and inside[(after := inside.index(")") + 1)] == ":":
+        inside[after] = "|"
+    elif inside[1] in (":", "|", "in", "\\in") and _is_letter(inside[0]):
+        letter = inside[0]
+        if not any(letter in piece and piece != letter for piece in inside if piece.isalpha() and len(piece) < 4):
+            inside = ["bound" if piece == letter else piece for piece in inside]
+        inside = ["|" if piece == ":" else piece for piece in inside]
+    return [*kept[: begin + 1], *inside, *kept[end:]]
+
+
+def _is_letter(piece: str) -> bool:
+    return (len(piece) == 1 and piece.isalpha()) or piece[0] == "\\"
 
 
 def fold(text: str) -> str:

@@ -97,7 +97,7 @@ _STYLE = re.compile(
     r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
 )
 _DROPPED = re.compile(
-    r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
+    r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
     r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
     r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
@@ -121,7 +121,7 @@ _LEAD = re.compile(
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
-_OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
+_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))  # not of \\(, behind a row
 
 
 def normalise(text: str) -> str | None:
@@ -131,9 +131,9 @@ def normalise(text: str) -> str | None:
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
-    for opening, closing in _OUTER:
+    for opening, delimiters in _OUTER:
         if opening in text:
-            text = text.replace(opening, " ").replace(closing, " ")
+            text = delimiters.sub(" ", text)
     if "\\" in text:
         text = _unstyle(text)
     if "{:}" in text:

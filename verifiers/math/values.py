@@ -116,6 +116,14 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Builder:
+    """`{element | condition}` as it was written."""
+
+    element: Value
+    condition: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """Clauses that `and`, `or` or commas join, as they were written."""
 
@@ -170,6 +178,43 @@ class Congruence:
 
 
 @dataclass(frozen=True, slots=True)
+class Residues:
+    """Integers by their remainders: sorted, each from 0 to modulus - 1."""
+
+    modulus: int
+    remainders: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Where a piece holds: a set of numbers, and the remainders of those where it is one of integers."""
+
+    held: RealSet
+    residues: Residues | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """condition: None is `otherwise`; what is no set of numbers stays a relation or text."""
+
+    value: Value
+    condition: Condition | Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piecewise:
+    """Values by conditions on the variable `name` (empty where no condition says it).
+
+    whole: the variable is an integer. least: the least one, where its domain says so.
+    """
+
+    name: str
+    pieces: tuple[Piece, ...]
+    whole: bool = False
+    least: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
     parts: tuple[Expr, ...]
 
@@ -218,12 +263,15 @@ Value = (
     | RealSet
     | Matrix
     | Relation
+    | Builder
     | Joined
     | Named
     | System
     | Family
     | Zero
     | Congruence
+    | Condition
+    | Piecewise
     | Ratio
     | Choice
     | Clock
