@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from . import realset
 from .compare import compare
@@ -68,15 +69,17 @@ def _with_equations(items: list[Value]) -> list[Value]:
 
 
 def in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
-    """The set of what a value is at each value of a parameter."""
+    """What a value is at each value of a parameter, each number once."""
     if isinstance(value, Named):
         return Named(value.name.removesuffix(f"_{name}"), in_turn(value.value, name, values), value.parameters)
     if not fits(value, MAX_PARTS // len(values)):
         raise Unreadable("too long for so many values of its parameter")
-    found: list[Value] = []
+    found: dict[Value | Fraction, Value] = {}
     for item in instances(value, name, values):
-        found.extend(item.items if isinstance(item, Sequence) and item.kind in ("answers", "set") else (item,))
-    return Sequence("set", tuple(found))
+        for each in item.items if isinstance(item, Sequence) and item.kind in ("answers", "set") else (item,):
+            number = constant(each) if isinstance(each, EXPRESSIONS) else None
+            found.setdefault(each if number is None else number, each)
+    return Sequence("answers", tuple(found.values()))
 
 
 def completed(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
