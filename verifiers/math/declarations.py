@@ -20,7 +20,10 @@ _SET = (
     r"(?:\\mathbb ?)?\{? ?(?P<set>[ZRNQC]) ?\}?"
     r"(?P<part> ?[\^_] ?\{? ?(?:[+*0]|\\(?:geq?|ast) ?[01]?|> ?0|>= ?[01]) ?\}?){0,2}"
 )
-_BOUND = r"(?P<sign>\\(?:geq?|leq?|geqslant|leqslant|neq?|gt|lt)(?![a-z])|[<>]=?) ?(?P<bound>-? ?\d{1,6})"
+_BOUND = (
+    r"(?P<sign>\\(?:geq?|leq?|geqslant|leqslant|neq?|gt|lt)(?![a-z])|[<>]=?) ?(?P<bound>-? ?\d{1,6})"
+    r"(?P<after> (?:is |are )?(?:an )?integers?)?"
+)
 _PLACE = rf"(?:{_INTEGER}|{_DOTS})"
 _LIST = rf"= ?(?:\\\{{ ?)?(?P<list>{_PLACE}(?: ?(?:, ?|,? ?\b(?:and|or)\b ?){_PLACE}){{1,30}})(?: ?\\\}})?"
 _CLAUSE = re.compile(
@@ -37,10 +40,18 @@ _WORDS = re.compile(
     + rf"{_SIGNED.format('behind')})"
     + r" ?[)]?$"
 )
+_NAMES = rf"{_LETTER}(?: ?(?:, ?and\b|,|\band\b) ?{_LETTER}){{0,3}}"
+_PLURAL = re.compile(
+    r"[,;]? ?[(]?(?:\b(?:where|for|with)\b ?)(?:"
+    + rf"(?P<names>{_NAMES}) (?:is|are|being) (?:(?:both|all|any|arbitrary|an?|real|some) ){{0,3}}"
+    + r"(?P<kind>constant|real|integer)s?"
+    + r"|(?:(?:all|any|some|arbitrary|real) ){1,3}(?P<first_kind>constant|number|real|integer)s? "
+    + rf"(?P<first>{_NAMES}))(?: (?:numbers?|constants?))? ?[)]?$"
+)
 _BOUNDS = {"positive": " > 0", "nonnegative": " \\ge 0", "negative": " < 0", "nonzero": " \\ne 0", "natural": ""}
 _RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")  # a name of its own
 _COMMAND = re.compile(r"\\[A-Za-z]+")
-_ENDS = ("Z", "R", "N", "Q", "C", "}", ")", "]", "*", "+", ".", "dots")
+_ENDS = ("Z", "R", "N", "Q", "C", "}", ")", "]", "*", "+", ".", "dots", "integer", "integers")
 _OPEN_ENDED = frozenset("+-*/^=<>({[,|&")
 _SIGNS = {"geqslant": "ge", "geq": "ge", "leqslant": "le", "leq": "le", "neq": "ne", "gt": ">", "lt": "<"}
 
@@ -69,9 +80,10 @@ def declare(text: str) -> str:
 
 def declare_words(text: str) -> str:
     """`for any positive integer n` as memberships and bounds behind commas; the text where it says nothing like it."""
-    match = _WORDS.search(text[-_TAIL:]) if "n" in text[-_TAIL:] else None
+    tail = text[-_TAIL:]
+    match = _WORDS.search(tail) if "n" in tail else None
     if match is None:
-        return text
+        return _declare_several(text) if "where" in tail or "with" in tail or "for" in tail else text
     answer = text[: max(0, len(text) - _TAIL) + match.start()].rstrip()
     name, sign = match["name"] or match["first"], match["ahead"] or match["behind"]
     kind = match["ahead_kind"] or match["behind_kind"]
@@ -83,6 +95,20 @@ def declare_words(text: str) -> str:
     letter = "N" if sign == "natural" else "Z" if kind == "integer" else "R"
     bound = _BOUNDS[sign.replace("-", "")]
     return f"{answer}, {name} \\in \\mathbb{{{letter}}}" + (f", {name}{bound}" if bound else "")
+
+
+def _declare_several(text: str) -> str:
+    """`where c_1 and c_2 are constants` as memberships behind commas. One letter alone is left to others."""
+    match = _PLURAL.search(text[-_TAIL:])
+    if match is None:
+        return text
+    names = [name.replace(" ", "") for name in re.findall(_LETTER, re.sub(r"\band\b", ",", match["names"] or match["first"]))]
+    answer = text[: max(0, len(text) - _TAIL) + match.start()].rstrip()
+    used = answer.replace(" ", "").replace("{", "").replace("}", "")
+    if not answer or len(names[0]) * len(names) == 1 or not all(name.strip("{}") in used for name in names):
+        return text
+    letter = "Z" if "integer" in (match["kind"], match["first_kind"]) else "R"
+    return answer + "".join(f", {name} \\in \\mathbb{{{letter}}}" for name in names)
 
 
 def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> str | None:
@@ -97,10 +123,10 @@ def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> 
     lead = (match["lead"] or "").strip()
     if lead == "and" and not comma:
         return None
-    said = bool(lead not in ("", "and") or match["open"] or match["kind"])
+    said = bool(match["after"] or lead not in ("", "and") or match["open"] or match["kind"])
     if match["set"]:
         return "".join(_membership(name, match["set"], match["part"] or "") for name in names)
-    integer = (match["kind"] or "").startswith(("integer", "natural"))
+    integer = bool(match["after"]) or (match["kind"] or "").startswith(("integer", "natural"))
     if match["sign"]:
         if not said:
             return f", {names[0]} {match['sign']} {match['bound']}" if comma and len(names) == 1 else None
@@ -117,12 +143,12 @@ def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> 
 def _membership(name: str, letter: str, part: str) -> str:
     """`\\mathbb{Z}^+` and its like as the set and a bound."""
     clause = f", {name} \\in \\mathbb{{{letter}}}"
-    mark = re.sub(r"[\s^_{}\\]|eq?(?=\d)", "", part)
+    mark = re.sub(r"[\s^_{}\\]", "", part).replace("geq", "g").replace("ge", "g").replace(">=", "g")
     if not mark:
         return clause
     if letter == "N":
-        return f", {name} \\in \\mathbb{{Z}}, {name} \\ge {int(mark in ('+', '*', 'ast', '>0', 'g1', '>=1', '1'))}"
-    if mark in ("g0", ">=0", "0"):
+        return f", {name} \\in \\mathbb{{Z}}, {name} \\ge {int(mark in ('+', '*', 'ast', '>0', 'g1', '1'))}"
+    if mark in ("g0", "0"):
         return f"{clause}, {name} \\ge 0"
     if mark in ("+", ">0"):
         return f"{clause}, {name} > 0"

@@ -43,7 +43,7 @@ _ZERO, _ONE = Num(Fraction(0)), Num(Fraction(1))
 
 
 def adapted(family: Family, other: Value) -> Value:
-    """Another value with its parameter named as the family's, where it has one letter that may be it.
+    """Another value with its parameters named as the family's, where it has as many letters that may be them, at most three.
 
     A bound has to be said: no letter is taken for a parameter that has one.
     """
@@ -51,8 +51,10 @@ def adapted(family: Family, other: Value) -> Value:
     if any(name.startswith("whole ") or " in " in name for name in parameters):
         return other
     own = names_in(family.value)
-    letters = [name for name in names_in(other) if name not in own]
-    return replaced(other, {letters[0]: Sym(parameters[0])}) if len(parameters) == len(letters) == 1 else other
+    letters = sorted(name for name in names_in(other) if name not in own)
+    if not 0 < len(parameters) == len(letters) <= 3:
+        return other
+    return replaced(other, dict(zip(letters, map(Sym, parameters), strict=True)))
 
 
 def names_in(value: Value) -> frozenset[str]:

@@ -202,6 +202,8 @@ def _joined_sets(word: str, named: list[Named]) -> Value:
 
 def _joined_names(word: str, items: list[Value]) -> Value:
     """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and `x = 1, 2` are several values of one name."""
+    if (systems := _in_rounds(items)) is not None:
+        return systems
     values: list[Value] = []
     named: list[Named] = []
     items = sorted(items, key=lambda item: isinstance(item, Named) and not item.parameters) if _functions(items) else items
@@ -222,6 +224,16 @@ def _joined_names(word: str, items: list[Value]) -> Value:
     if len(names) != len(items) or word == "or" or len(set(names)) != len(names):
         raise Unreadable("a list of unlike clauses")
     return System.of((item.name, item if item.parameters else item.value) for item in named)
+
+
+def _in_rounds(items: list[Value]) -> Sequence | None:
+    """`x = 2, y = 3 or x = 3, y = 2`: the same names time after time; None for anything else."""
+    names = [item.name for item in items if isinstance(item, Named) and not item.parameters]
+    size = len(set(names))
+    if len(names) < len(items) or not 1 < size < len(names) or names != names[:size] * (len(names) // size):
+        return None
+    entries = [(item.name, item.value) for item in items if isinstance(item, Named)]
+    return Sequence("answers", tuple(System.of(entries[at : at + size]) for at in range(0, len(entries), size)))
 
 
 def _functions(items: list[Value]) -> bool:
