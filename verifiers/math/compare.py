@@ -5,12 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from .antiderivatives import differ_by_constant
+from .constants import differ_by_constant, differ_by_names_of_constants
 from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .exact import constant
-from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
-from .forms import clock24
+from .families import INTEGER, adapted, names_in, renamings, replaced, same_family, same_residues, without
+from .forms import clock24, ratio_clock
 from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
@@ -27,7 +27,6 @@ from .values import (
     Date,
     Expr,
     Family,
-    Interval,
     Matrix,
     Named,
     Num,
@@ -49,8 +48,6 @@ from .values import (
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
 COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
-
-
 _ZERO = Num(Fraction(0))
 _CURVES = (Named, Zero, Sequence)
 
@@ -125,7 +122,8 @@ class _Comparison:
             case Ratio(), _:
                 return self._ratios(a, b)
             case Congruence(), Congruence():
-                return self._congruences(a, b)
+                same = same_residues(a, b)
+                return Decision(same, "exact", "" if same else "Another residue class.")
             case Clock(seconds), Clock(other):
                 return Decision(seconds == other, "structure")
             case Clock(), Words(text):
@@ -154,22 +152,27 @@ class _Comparison:
         a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
-        if not decision.equal and differ_by_constant(a, b, self._equal):
+        if not decision.equal and (differ_by_constant(a, b, self._equal) or differ_by_names_of_constants(a, b, self._equal)):
             return Decision(True, decision.stage)
         return decision
 
     def _equal(self, a: Expr, b: Expr) -> bool:
+        if self.left < 0:
+            return False
         decision = decide(a, b)
         self.left -= 1 + decision.cost // COST_OF_PAIR
         return decision.equal and self.left >= 0
 
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
-        other = b.value if isinstance(b, Family) else adapted(a, b)
-        if not (isinstance(a.value, Named) and isinstance(other, Named) and a.value.name != other.name):
-            runs, others = (runs_of(value, self._equal) for value in (a.value, other))
-            if runs is not None and others is not None and same_runs(runs, others, self._equal):
-                return Decision(True, "numeric")
-        return self._ordered(a.value, other, flipped)
+        mine, other = a.value, b.value if isinstance(b, Family) else adapted(a, b)
+        if isinstance(other, Sequence) and any(isinstance(item, Congruence) for item in other.items):
+            return _differ("A system of congruences is one class.")
+        if (left_out := without(mine)) is not None and (its := without(other)) is not None:
+            mine, other = left_out, its
+        if same_family(mine, other, self._equal):
+            return Decision(True, "numeric")
+        found = self._ordered(mine, other, flipped)
+        return next((each for again in renamings(other) if (each := self._ordered(mine, again, flipped)).equal), found)
 
     def _residues(self, a: Congruence, b: Value, flipped: bool) -> Decision:
         """`x = 3 (mod 7)` says what `7k + 3` says."""
@@ -341,7 +344,7 @@ class _Comparison:
         if len(mine) != len(other) or (not other and isinstance(b, Sequence) and b.kind in ("tuple", "list")):
             return _differ("Another set of numbers.")  # (3, 1) is a point, and not the empty interval
         for part, its in zip(mine, other, strict=True):
-            if _open_ends(part) != _open_ends(its):
+            if (part.low_closed, part.high_closed) != (its.low_closed, its.high_closed):
                 return _differ("An end is open in one and closed in the other.")
             ends = self._all((part.low, part.high), (its.low, its.high))
             if not ends.equal:
@@ -373,8 +376,8 @@ class _Comparison:
                 if len(parts) != len(a.parts):
                     return _differ("A ratio of another length.")
                 return self._proportional(a.parts, parts)
-            case Clock(seconds):
-                return Decision(_as_clock(a) == seconds, "structure")
+            case Clock():
+                return Decision(ratio_clock(a) == b, "structure")
         if isinstance(b, EXPRESSIONS) and len(a.parts) == 2:
             return self.expressions(Product((a.parts[0], Power(a.parts[1], Num(Fraction(-1))))), b)
         return None
@@ -389,15 +392,6 @@ class _Comparison:
             if not crossed.equal:
                 return crossed
         return Decision(True, "exact")
-
-    def _congruences(self, a: Congruence, b: Congruence) -> Decision:
-        numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
-        if a.name and b.name and a.name != b.name:
-            return _differ("Another name.")
-        if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
-            return _differ("Another modulus.")
-        same = (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore
-        return Decision(same, "exact", "" if same else "Another residue.")
 
 
 def _differ(reason: str) -> Decision:
@@ -417,20 +411,6 @@ def _kind(value: Value) -> str:
 
 def _equation(named: Named) -> Zero:
     return Zero(equation(named), "=")
-
-
-def _open_ends(part: Interval) -> tuple[bool, bool]:
-    return (part.low_closed, part.high_closed)
-
-
-def _as_clock(ratio: Ratio) -> int | None:
-    numbers = [constant(part) for part in ratio.parts]
-    if len(numbers) > 3 or any(number is None or number.denominator != 1 for number in numbers):
-        return None
-    hours, minutes, *rest = (int(number) for number in numbers if number is not None)
-    if not (0 <= hours < 24 and 0 <= minutes < 60):
-        return None
-    return 3600 * hours + 60 * minutes + (rest[0] if rest else 0)
 
 
 __all__ = ["EXACT", "Decision", "Tolerance", "compare"]

@@ -128,7 +128,7 @@ class ExpressionParser(AtomParser):
             return self._groups()
         if token.text == "(":
             following = self.peek(1)
-            return following is not None and following.text not in ("mod", "pmod")
+            return following is not None and following.text not in ("mod", "pmod", "bmod")
         return token.text == "{" or (token.text == "|" and self._bar_opens())
 
     def _groups(self) -> bool:

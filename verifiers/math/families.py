@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, permutations
 
 from .exact import constant
 from .numeric import approximate
 from .units import DEGREE, radians
 from .values import (
     EXPRESSIONS,
+    MINUS_ONE,
     Condition,
     Congruence,
     Expr,
@@ -32,7 +33,6 @@ from .values import (
     Sym,
     System,
     Value,
-    Words,
     Zero,
     children,
     negative,
@@ -41,41 +41,23 @@ from .values import (
 )
 
 INTEGER = Sym("integer 1")
-_SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
-_KINDS = {f"set of {kind}s": kind for kind in _SETS.values()} | {"set of complexes": "complex"}
-
-
-def split(items: list[Value]) -> tuple[list[Value], bool]:
-    """The items without the memberships of their parameters, which get names of their own; whether there were any."""
-    declared = {item.name: kind for item in items if isinstance(item, Named) and (kind := _kind_of(item.value))}
-    rest = [item for item in items if not (isinstance(item, Named) and item.name in declared)]
-    arguments = {name for item in rest if isinstance(item, Named) for name in item.parameters}
-    if declared and declared.keys() <= arguments:  # f(x) = 2x, x in R
-        return rest, False
-    used = [name for name in declared if any(name in names_in(item) for item in rest)]
-    if not used or len(used) < len(declared):
-        return items, False
-    mapping = {name: Sym(f"{declared[name]} {1 + index}") for index, name in enumerate(used)}
-    return [replaced(item, mapping) for item in rest], True
-
-
-def _kind_of(value: Value) -> str | None:
-    match value:
-        case Words(text):
-            return _KINDS.get(text)
-        case Sym(name):
-            return _SETS.get(name)
-        case RealSet((Interval(low, high, False, False),)) if low == negative(high):
-            return "real"
-    return None
+REAL = Sym("real 1")
+_ZERO, _ONE = Num(Fraction(0)), Num(Fraction(1))
 
 
 def adapted(family: Family, other: Value) -> Value:
-    """Another value with its parameter named as the family's, where it has one letter that may be it."""
+    """Another value with its parameters named as the family's, where it has as many letters that may be them, at most three.
+
+    A bound has to be said: no letter is taken for a parameter that has one.
+    """
     parameters = sorted(name for name in names_in(family.value) if " " in name)
+    if any(name.startswith("whole ") or " in " in name for name in parameters):
+        return other
     own = names_in(family.value)
-    letters = [name for name in names_in(other) if name not in own]
-    return replaced(other, {letters[0]: Sym(parameters[0])}) if len(parameters) == len(letters) == 1 else other
+    letters = sorted(name for name in names_in(other) if name not in own)
+    if not 0 < len(parameters) == len(letters) <= 3:
+        return other
+    return replaced(other, dict(zip(letters, map(Sym, parameters), strict=True)))
 
 
 def names_in(value: Value) -> frozenset[str]:
@@ -172,7 +154,7 @@ def runs_of(value: Value, equal: Equal) -> Runs | None:
             return runs_of(radians(value), equal) if isinstance(inner, EXPRESSIONS) else None
         case Congruence(residue, modulus):
             return Runs((), (Progression(residue, modulus),))
-        case Sequence("answers" | "set", items):
+        case Sequence("answers" | "set", items) if not any(isinstance(item, Congruence) for item in items):
             parts = [runs_of(item, equal) for item in items]
             kept = [part for part in parts if part is not None]
             if len(kept) < len(parts):
@@ -182,8 +164,71 @@ def runs_of(value: Value, equal: Equal) -> Runs | None:
         return None
     if not symbols(value):
         return Runs((value,), ())
-    line = _line(value)
-    return Runs((), (line,)) if equal(value, Sum((line.start, Product((line.step, INTEGER))))) else None
+    lines = [_line(value, equal)] if not _alternates(value) else [_line(_sampled(value, start), equal) for start in (0, 1)]
+    kept = tuple(line for line in lines if line is not None)
+    return Runs((), kept) if len(kept) == len(lines) else None
+
+
+def _alternates(expr: Expr) -> bool:
+    """Whether a power of -1 has the parameter in its exponent: `(-1)^k`, one value for even k and another for odd ones."""
+    match expr:
+        case Power(Num(base), exponent) if base == -1:
+            return bool(symbols(exponent))
+    return any(map(_alternates, children(expr)))
+
+
+def _sampled(expr: Expr, start: int) -> Expr:
+    """The expression at every second integer from a start on, where the powers of -1 are constant."""
+    twice = Sum((Product((Num(Fraction(2)), INTEGER)), Num(Fraction(start))))
+    return replaced(_settled(expr, start), {INTEGER.name: twice})  # pyrefly: ignore
+
+
+def _settled(expr: Expr, start: int) -> Expr:
+    match expr:
+        case Power(Num(base), exponent) if base == -1:
+            at = [constant(replaced(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]  # pyrefly: ignore
+            whole = [value.numerator for value in at if value is not None and value.denominator == 1]
+            if len(whole) == 3 and _linear_in_parameter(exponent) and (whole[1] - whole[0]) % 2 == 0:
+                return Num(Fraction((-1) ** (whole[0] % 2)))
+    parts = children(expr)
+    return rebuild(expr, tuple(_settled(part, start) for part in parts)) if parts else expr
+
+
+def _linear_in_parameter(expr: Expr) -> bool:
+    match expr:
+        case Sum(terms):
+            return all(map(_linear_in_parameter, terms))
+        case Product(factors):
+            return sum(bool(symbols(factor)) for factor in factors) < 2 and all(map(_linear_in_parameter, factors))
+    return expr == INTEGER or not symbols(expr)
+
+
+def without(value: Value) -> Named | None:
+    """The numbers that a family of inequalities `x != k pi` leaves out, with the name of the variable."""
+    match value:
+        case Zero(Sum((Sym(name), Product((Num(minus), numbers)))), "!=") if minus == -1:
+            return Named(name, numbers)
+    return None
+
+
+def renamings(value: Value) -> Iterator[Value]:
+    """The value with its parameters of one kind in every other order; at most three."""
+    names = sorted(name for name in names_in(value) if " " in name)
+    if not 1 < len(names) <= 3 or len({name.rpartition(" ")[0] for name in names}) > 1:
+        return
+    for order in list(permutations(names))[1:]:
+        yield replaced(value, dict(zip(names, map(Sym, order), strict=True)))
+
+
+def same_family(a: Value, b: Value, equal: Equal) -> bool:
+    """Whether two families hold the same numbers, or the same tuples along a line of the parameter."""
+    if len({each.name for each in (a, b) if isinstance(each, Named | Congruence)} - {None}) > 1:
+        return False
+    mine = runs_of(a, equal)
+    if mine is None:
+        return reparametrised(a, b, equal)
+    its = runs_of(b, equal)
+    return its is not None and same_runs(mine, its, equal)
 
 
 def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
@@ -212,13 +257,64 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
     return all(map(any, meets)) and all(map(any, zip(*meets, strict=True)))
 
 
+def same_residues(a: Congruence, b: Congruence) -> bool:
+    """Whether two residue classes of one number modulus are one."""
+    numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
+    if (a.name and b.name and a.name != b.name) or None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
+        return False
+    return (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore
+
+
+def reparametrised(a: Value, b: Value, equal: Equal) -> bool:
+    """Whether two families of tuples are one along t -> p t + q: `(t, 1 - t)` and `(1 - s, s)`.
+
+    p is 1 or -1 and q an integer for integers; any rational number but 0 and any real number for reals.
+    """
+    mine, its = _entries(a), _entries(b)
+    used = {name for entry in (*mine, *its) for name in symbols(entry)}
+    if len(mine) != len(its) or not mine or len(used) != 1 or not used <= {INTEGER.name, REAL.name}:
+        return False
+    name = used.pop()
+    for x, y in zip(mine, its, strict=True):
+        lines = [_line(replaced(each, {name: INTEGER}), equal) for each in (x, y)]  # pyrefly: ignore
+        if (scale := _scale(*lines, equal=equal)) is None or lines[0] is None or lines[1] is None:
+            continue
+        step = Product((Sum((lines[0].start, negative(lines[1].start))), Power(lines[1].step, MINUS_ONE)))
+        if name == INTEGER.name and (abs(scale) != 1 or not _multiple_whole(step, _ONE, equal)):
+            return False
+        moved = Sum((Product((Num(scale), Sym(name))), step))
+        return all(equal(one, replaced(other, {name: moved})) for one, other in zip(mine, its, strict=True))  # pyrefly: ignore
+    return False
+
+
+def _scale(a: Progression | None, b: Progression | None, equal: Equal) -> Fraction | None:
+    """The steps' quotient where it is a rational number that isn't 0."""
+    if a is None or b is None or equal(a.step, _ZERO) or equal(b.step, _ZERO):
+        return None
+    return _multiple(a.step, b.step, equal)
+
+
+def _entries(value: Value) -> tuple[Expr, ...]:
+    """The coordinates of a tuple or a system; none for anything else."""
+    match value:
+        case Sequence("tuple" | "vector", items):
+            parts = items
+        case System(entries):
+            parts = tuple(inner for _, inner in entries)
+        case _:
+            return ()
+    return parts if all(isinstance(part, EXPRESSIONS) for part in parts) else ()  # pyrefly: ignore
+
+
 def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool:
     return all(any(equal(x, y) for y in b) for x in a) and all(any(equal(x, y) for x in a) for y in b)
 
 
-def _line(expr: Expr) -> Progression:
+def _line(expr: Expr, equal: Equal) -> Progression | None:
+    """The progression that an expression in the parameter runs through; None where it is not linear."""
     at = [replaced(expr, {INTEGER.name: Num(Fraction(value))}) for value in (0, 1)]
-    return Progression(at[0], Sum((at[1], negative(at[0]))))  # pyrefly: ignore
+    line = Progression(at[0], Sum((at[1], negative(at[0]))))  # pyrefly: ignore
+    return line if equal(expr, Sum((line.start, Product((line.step, INTEGER))))) else None
 
 
 def _multiple(expr: Expr, unit: Expr, equal: Equal) -> Fraction | None:

@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 
 from .atoms import based
+from .exact import constant
 from .lexer import Unreadable, tokens_of
 from .parser import Parser
 from .units import DEGREE
@@ -219,6 +220,17 @@ def clock24(text: str) -> Clock | None:
     """`15:30` as a time of day; only a comparison with a clock time asks for it, else it is a ratio."""
     match = _CLOCK24.fullmatch(text)
     return None if match is None else Clock(3600 * int(match[1]) + 60 * int(match[2]) + int(match[3] or 0))
+
+
+def ratio_clock(ratio: Ratio) -> Clock | None:
+    """`15 : 30`, read as a ratio, as a time of day."""
+    numbers = [constant(part) for part in ratio.parts]
+    if len(numbers) > 3 or any(number is None or number.denominator != 1 for number in numbers):
+        return None
+    hours, minutes, *rest = (int(number) for number in numbers if number is not None)
+    if not (0 <= hours < 24 and 0 <= minutes < 60):
+        return None
+    return Clock(3600 * hours + 60 * minutes + (rest[0] if rest else 0))
 
 
 def _ratio(text: str, colon: str) -> Ratio | None:

@@ -105,7 +105,7 @@ class Parser(ExpressionParser):
     def _modulus(self, value: Value) -> Value:
         """`value (mod m)`."""
         mark = self.position
-        opened = self.at("(") and (token := self.peek(1)) is not None and token.text == "mod"
+        opened = self.at("(") and (token := self.peek(1)) is not None and token.text in ("mod", "bmod", "pmod")
         if opened:
             self.position += 1
         if self.at("pmod", "bmod", "mod") or self.word() == "mod":

@@ -37,7 +37,10 @@ def over_domain(system: System, named: Named) -> Piecewise | None:
     domain = entries.get(other.name)
     if not isinstance(domain, RealSet):
         return None
-    return Piecewise(other.name, (Piece(entries[named.name], Condition(domain)),), other.whole)
+    value = entries[named.name]
+    if isinstance(value, Named):  # a function keeps its argument
+        value = value.value
+    return Piecewise(other.name, (Piece(value, Condition(domain)),), other.whole)
 
 
 def same_function(a: Piecewise, b: Piecewise, values: Values) -> Decision:

@@ -17,7 +17,7 @@ _SAID = re.compile(
     _START
     + _QUANTITY
     + r"(?:(?P<kind>integer|real)s?(?: numbers?| constants?| values? of)? (?P<name>[A-Za-z])"
-    + r"|(?P<first>[A-Za-z]) (?:is |are |being )?"
+    + r"|(?<![A-Za-z\\])(?P<first>[A-Za-z]) (?:is |are |being )?"
     + _QUANTITY
     + r"(?P<last>integer|real)s?(?: number| constant)?)"
     + _END

@@ -7,16 +7,18 @@ from fractions import Fraction
 from . import realset
 from .builders import built
 from .cases import CASES_MARKS, piecewise, written
-from .curves import are_curves
-from .families import split
+from .declarations import declare, declare_words
 from .forms import beside_choice, labelled, labelled_values, special
 from .intervals import interval_between, is_quantity, named_interval
+from .joining import alike, chained, completed, in_turn, join, residues, shared_name, signed_systems
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
+from .parameters import split
 from .parser import named_set
 from .qualifiers import read_qualifiers
 from .quantities import quantity
 from .show import show
+from .signs import both, choices, chosen_together, holds_signs
 from .sound import checked
 from .stream import stream
 from .units import DEGREE, known_phrase
@@ -50,15 +52,12 @@ from .values import (
     Words,
     Zero,
     children,
-    contains,
     negative,
-    rebuild,
     symbols,
     terms_of,
 )
 from .vocabulary import SETS
 
-_BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
 
 
@@ -70,15 +69,16 @@ def read(text: str) -> Value:
         try:
             each = each or named_interval(text)
             if each is not None:
-                return checked(_read(read_qualifiers(each, _is_unit)))
+                return checked(_read(each))
         except (Unreadable, RecursionError):
             continue
     return Words(stream(text))
 
 
 def _read(text: str) -> Value:
-    if any(mark in text for mark in CASES_MARKS) and (cases := _cases(text)) is not None:
+    if any(mark in text for mark in CASES_MARKS) and (cases := _cases(read_qualifiers(text, _is_unit))) is not None:
         return cases
+    text = declare(read_qualifiers(declare_words(text), _is_unit))
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
@@ -125,30 +125,33 @@ def resolve(value: Value) -> Value:
         case Sequence(kind, items):
             if len(items) > MAX_ITEMS:
                 raise Unreadable("too many items")
-            return _signs_in_sequence(Sequence(kind, tuple(resolve(item) for item in items)))
+            if kind != "set" and holds_signs(value):
+                return Sequence("answers", tuple(resolve(choice) for choice in choices(value)))
+            return _flat_set(Sequence(kind, tuple(resolve(item) for item in items)))
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
         case Interval():
             return RealSet((checked(value),))  # pyrefly: ignore
         case Call("union" | "intersection" | "difference" as name, (left, right)):
             return realset.combine(name, resolve(left), resolve(right))  # pyrefly: ignore
+        case Congruence(residue) if both(residue):
+            return join("or", list(residues((value,))))
         case Congruence() | Ratio() | RealSet():
             return value
-    if isinstance(value, EXPRESSIONS):
-        return _expression(value)
-    return value
+    return _expression(value) if isinstance(value, EXPRESSIONS) else value
 
 
 def _expression(expr: Expr) -> Value:
     if holds_array(expr):
         return resolve(combined(expr))
+    if isinstance(expr, Call) and isinstance(expr.args[0], Sequence) and both(expr):  # ±(1, 2)
+        return Sequence("answers", tuple(map(resolve, choices(expr))))
     _arithmetic(expr)
     vector = coordinates(expr)
     if vector is not None:
         return vector
-    if contains(expr, _BOTH_SIGNS):
-        plus, minus = with_sign(expr, 1), with_sign(expr, -1)
-        return Sequence("answers", (plus, minus))
+    if both(expr):
+        return Sequence("answers", choices(expr))
     match expr:
         case Product((amount, Const("degree"))):
             return Quantity(amount, DEGREE)
@@ -165,33 +168,17 @@ def _arithmetic(expr: Value) -> None:
         _arithmetic(child)
 
 
-def with_sign(expr: Expr, sign: int) -> Expr:
-    """One of the two values of an expression with plus-minus signs."""
-    match expr:
-        case Call("pm" | "mp" as name, (term,)):
-            inner = with_sign(term, sign)
-            return inner if (name == "pm") == (sign > 0) else negative(inner)
-    parts = children(expr)
-    return rebuild(expr, tuple(with_sign(part, sign) for part in parts)) if parts else expr
-
-
-def _signs_in_sequence(sequence: Sequence) -> Value:
-    """`{±1}` holds two items; `(±1, 2)` is two tuples."""
-    if not any(isinstance(item, Sequence) and item.kind == "answers" for item in sequence.items):
-        return sequence
-    if sequence.kind == "set":
-        flat: list[Value] = []
-        for item in sequence.items:
-            flat.extend(item.items if isinstance(item, Sequence) and item.kind == "answers" else (item,))
-        return Sequence("set", tuple(flat))
-    several = [len(item.items) for item in sequence.items if isinstance(item, Sequence) and item.kind == "answers"]
-    if len(several) > 1 or several[0] > 2:
-        raise Unreadable("several signs in one tuple")
-    pairs = (
-        tuple(item.items[k] if isinstance(item, Sequence) and item.kind == "answers" else item for item in sequence.items)
-        for k in range(2)
-    )
-    return Sequence("answers", tuple(Sequence(sequence.kind, items) for items in pairs))
+def _flat_set(sequence: Sequence) -> Sequence:
+    """`{±1}` holds two items."""
+    flat: list[Value] = []
+    for item in sequence.items:
+        if isinstance(item, Sequence) and item.kind == "answers":
+            if sequence.kind != "set":
+                raise Unreadable("several answers in one place of a tuple")
+            flat.extend(item.items)
+        else:
+            flat.append(item)
+    return Sequence(sequence.kind, tuple(flat))
 
 
 def _relation(relation: Relation) -> Value:
@@ -255,25 +242,26 @@ def _equality(operands: tuple[Value, ...]) -> Value:
         return _assigned(left, resolve(last))
     if name is not None:
         values = [resolve(operand) for operand in operands[1:]]
-        if len(values) > 1 and not _all_equal(values):
+        if len(values) > 1 and not alike(values):
+            if (system := chained(operands, values[-1])) is not None:  # a = b = c = s
+                return system
             raise Unreadable("a chain of equalities that doesn't hold")
         inner = values[0]
         bound = frozenset((name[0],)) & (symbols(inner) if isinstance(inner, EXPRESSIONS) else frozenset())
         if not bound or name[1]:
-            return Named(name[0], inner, name[1])
+            return Named(shared_name(name[0]) if isinstance(inner, Sequence) else name[0], inner, name[1])
     if len(operands) == 2 and isinstance(left, EXPRESSIONS) and isinstance(last, EXPRESSIONS):
         _arithmetic(left)
         _arithmetic(last)
-        if contains(left, _BOTH_SIGNS) or contains(last, _BOTH_SIGNS):
-            both = [_equality((with_sign(left, sign), with_sign(last, sign))) for sign in (1, -1)]
-            return Sequence("answers", tuple(both))
+        if both(left) or both(last):
+            return Sequence("answers", tuple(map(_equality, chosen_together((left, last)))))
         if not symbols(left) and not symbols(last):  # 2 + 3 = 5
-            if _all_equal([left, last]):
+            if alike([left, last]):
                 return last
             raise Unreadable("an equality that doesn't hold")
         return Zero(Sum((left, negative(last))), "=", last if _asked_for(left, last) else None)
     values = [resolve(operand) for operand in operands]
-    if _all_equal(values):
+    if alike(values):
         return values[-1]
     raise Unreadable("a chain of equalities that doesn't hold")
 
@@ -282,7 +270,7 @@ def _asked_for(left: Expr, right: Expr) -> bool:
     """Whether an equation says what was asked for: the sum of different letters (`m + n = 16`), their ratio, a distance
     (`|AB| = 2`). Any other, and what is said to be 0, is a condition; in x, y and z it is a curve."""
     names = symbols(left)
-    if symbols(right) or not is_quantity(left) or _all_equal([right, Num(Fraction(0))]):
+    if symbols(right) or not is_quantity(left) or alike([right, Num(Fraction(0))]):
         return False
     match left:
         case Call("abs", (Product((Sym(a), Sym(b))),)):
@@ -291,12 +279,6 @@ def _asked_for(left: Expr, right: Expr) -> bool:
             return a != b
     terms = terms_of(left)
     return 1 < len(terms) == len(names) and all(isinstance(term, Sym) for term in terms)
-
-
-def _all_equal(values: list[Value]) -> bool:
-    from .compare import compare  # compare reads nothing; the two modules only meet here
-
-    return all(compare(values[0], value).equal for value in values[1:])
 
 
 def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
@@ -355,9 +337,9 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     if isinstance(left, Apply) and not symbols(right) and (applied := _name(left)) is not None:
         return Named(applied[0], realset.half_line(operator, right), applied[1])
     if isinstance(left, Sym) and not symbols(right):
-        if operator == "!=" and contains(right, _BOTH_SIGNS):  # x != ±5
-            both: list[Value] = [realset.half_line(operator, with_sign(right, sign)) for sign in (1, -1)]
-            return Named(left.name, realset.combine_all("intersection", both))
+        if operator == "!=" and both(right):  # x != ±5
+            without: list[Value] = [realset.half_line(operator, end) for end in choices(right)]  # pyrefly: ignore
+            return Named(left.name, realset.combine_all("intersection", without))
         return Named(left.name, realset.half_line(operator, right))
     if operator in ("<", "<="):
         left, right, operator = right, left, _FLIPPED[operator]
@@ -377,78 +359,11 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!="}
 def _joined(joined: Joined) -> Value:
     if len(joined.items) > MAX_ITEMS:
         raise Unreadable("too many items")
-    items, parameters = split([resolve(item) for item in joined.items])
-    value = items[0] if len(items) == 1 else _join(joined.word, items)
-    return Family(value) if parameters else value
-
-
-def _join(word: str, items: list[Value]) -> Value:
-    named = [item for item in items if isinstance(item, Named)]
-    if len(named) == len(items) and any(isinstance(item.value, RealSet) for item in named) and _share_a_name(word, named):
-        return _joined_sets(word, named)
-    if all(isinstance(item, RealSet) for item in items) and word == "or":
-        return realset.combine_all("union", items)
-    if named and isinstance(items[0], Named):
-        return _joined_names(word, items)
-    if any(isinstance(item, Words) for item in items):
-        raise Unreadable("words in a list")
-    flat: list[Value] = []
-    for item in items:
-        flat.extend(item.items if isinstance(item, Sequence) and item.kind == "answers" else (item,))
-    if word == "or":
-        flat = _distinct(flat)
-    return flat[0] if len(flat) == 1 else Sequence("answers", tuple(flat))
-
-
-def _distinct(items: list[Value]) -> list[Value]:
-    """`1/2 or 0.5` says one thing; `1, 1` says it of two."""
-    kept: list[Value] = []
-    for item in items:
-        if not any(_all_equal([other, item]) for other in kept):
-            kept.append(item)
-    return kept
-
-
-def _share_a_name(word: str, named: list[Named]) -> bool:
-    """Whether solution sets can be joined: all of them are sets, or points stand beside sets of the same name."""
-    points = [item for item in named if not isinstance(item.value, RealSet)]
-    if not points:
-        return True
-    return word != "and" and len({item.name for item in named}) == 1 and all(isinstance(p.value, EXPRESSIONS) for p in points)
-
-
-def _joined_sets(word: str, named: list[Named]) -> Value:
-    names = {item.name for item in named}
-    if len(names) > 1:
-        return System.of((item.name, item.value) for item in named)
-    values: list[Value] = [item.value if isinstance(item.value, RealSet) else Sequence("set", (item.value,)) for item in named]
-    if word != "or" and all(isinstance(value, RealSet) for value in values):
-        both = realset.combine_all("intersection", values)
-        if word == "and" or (isinstance(both, RealSet) and both.parts):
-            return Named(named[0].name, both)
-    return Named(named[0].name, realset.combine_all("union", values))
-
-
-def _joined_names(word: str, items: list[Value]) -> Value:
-    """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and `x = 1, 2` are several values of one name."""
-    values: list[Value] = []
-    names: list[str] = []
-    for item in items:
-        inner = item.value if isinstance(item, Named) else item
-        if isinstance(item, Named):
-            names.append(item.name)
-        elif word == "or" and isinstance(item, Zero) and are_curves(items):
-            return Sequence("answers", tuple(items))
-        elif isinstance(item, Zero | System) or len(names) > 1:
-            raise Unreadable("a list of unlike clauses")
-        values.extend(inner.items if isinstance(inner, Sequence) and inner.kind == "answers" else (inner,))
-    if word == "or" and len(set(names)) > 1 and are_curves(items):
-        return Sequence("answers", tuple(items))
-    stems = {name.partition("_")[0] for name in names}
-    if len(set(names)) == 1:
-        return Named(names[0], Sequence("answers", tuple(values)))
-    if len(stems) == 1 and len(names) == len(items) == len(set(names)):
-        return Named(stems.pop(), Sequence("answers", tuple(values)))
-    if len(names) != len(items) or word == "or" or len(set(names)) != len(names):
-        raise Unreadable("a list of unlike clauses")
-    return System.of((item.name, item.value) for item in items if isinstance(item, Named))
+    if joined.word != "or" and (systems := signed_systems(joined.items)) is not None:
+        return Sequence("answers", tuple(resolve(Joined(joined.word, system)) for system in systems))
+    clauses = residues(joined.items) if isinstance(joined.items[-1], Congruence) else completed(joined.word, joined.items)
+    parted = split([resolve(item) for item in clauses])
+    value = parted.items[0] if len(parted.items) == 1 else join(joined.word, parted.items)
+    if parted.several is not None:
+        value = in_turn(value, *parted.several)
+    return Family(value) if parted.family else value

@@ -71,7 +71,7 @@ def _statement(value: Value) -> str:
         case System(entries):
             return ", ".join(_statement(Named(name, inner)) for name, inner in entries)
         case Family(inner):
-            kinds = sorted({name.partition(" ")[0] for name in names_in(inner) if " " in name})
+            kinds = sorted({name.rpartition(" ")[0] for name in names_in(inner) if " " in name})
             return f"{show(inner)}, for every {' and '.join(f'{kind} {_parameter(kind)}' for kind in kinds)}"
         case Zero(expression, operator):
             return f"{show(expression)} {operator} 0"
@@ -133,8 +133,9 @@ def _written(expr: Expr) -> tuple[str, int]:
 
 def _parameter(name: str) -> str:
     """A letter for a family's parameter, which is named by its set."""
-    kind, _, index = name.partition(" ")
-    return ("n" if kind in ("integer", "natural") else "c") + (f"_{index}" if index not in ("", "1") else "")
+    kind, _, rest = name.partition(" ")
+    index = rest.rpartition(" ")[2] if rest[-1:].isdigit() else ""
+    return ("n" if kind in ("integer", "natural", "whole") else "c") + (f"_{index}" if index not in ("", "1") else "")
 
 
 def _bracketed(value: Value, least: int) -> str:

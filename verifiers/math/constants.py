@@ -1,8 +1,11 @@
-"""Antiderivatives: `x^2 + C` and `x^2 + 1 + C` are one, since the constant of integration takes up what they differ by."""
+"""Constants of integration: `x^2 + C` and `x^2 + 1 + C` are one, since the constant takes up what they differ by; those of a
+general solution (`C_1 e^x + C_2 e^{-x}`) may have other names and stand in another order."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import permutations
 
 from .families import replaced
 from .values import Expr, Num, Product, Sum, Sym, negative, symbols, terms_of
@@ -24,6 +27,33 @@ def differ_by_constant(a: Expr, b: Expr, equal: Callable[[Expr, Expr], bool]) ->
         return False
     elsewhere: dict[str, Expr] = {name: Sym(f"{name} elsewhere") for name in variables}
     return equal(_change(mine, elsewhere), _change(its, elsewhere))
+
+
+_NUMBERED = re.compile(r"[CcKk]_[1-4]")
+_LETTERS = frozenset("ABCDEKabc")
+MAX_CONSTANTS = 3
+
+
+def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr], bool]) -> bool:
+    """Whether both are general solutions in one variable that are equal under other names of their constants.
+
+    One side has numbered constants (`C_1`, `c_2`); the other such ones or letters. Anything else beside one variable keeps
+    its name: in `C_1 V_1 + C_2 V_2` nothing is a constant of integration.
+    """
+    mine, its = symbols(a), symbols(b)
+    variables = (mine & _VARIABLES) & its
+    constants, others = mine - variables, its - variables
+    if len(variables) != 1 or not 0 < len(constants) == len(others) <= MAX_CONSTANTS:
+        return False
+    if not any(all(map(_NUMBERED.fullmatch, names)) for names in (constants, others)):
+        return False
+    if not all(_NUMBERED.fullmatch(name) or name in _LETTERS for name in constants | others):
+        return False
+    order = sorted(constants)
+    return any(
+        equal(a, replaced(b, dict(zip(names, map(Sym, order), strict=True))))  # pyrefly: ignore
+        for names in permutations(sorted(others))
+    )
 
 
 def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
