@@ -120,12 +120,12 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
             case Congruence():
                 found.extend(_signed(item))
                 continue
-            case Relation((Sym(name), value), ("==",)) if not index and last.name is None:
-                pass
-            case value if isinstance(value, EXPRESSIONS) and last.name is None:
-                pass
-            case _:
+            case Relation((Sym(first), value), ("==",)) if not index and last.name is None:
+                name = first
+            case value if last.name is not None:
                 return items
+        if not isinstance(value, EXPRESSIONS):
+            return items
         found.extend(_signed(Congruence(value, last.modulus, name)))  # pyrefly: ignore
     if name is not None:
         found = [Congruence(each.value, each.modulus, each.name or name) for each in found]  # pyrefly: ignore
