@@ -157,9 +157,7 @@ class _Comparison:
         return decision
 
     def _equal(self, a: Expr, b: Expr) -> bool:
-        if self.left < 0:
-            return False
-        decision = decide(a, b)
+        decision = decide(a, b) if self.left >= 0 else Decision(False, "structure")
         self.left -= 1 + decision.cost // COST_OF_PAIR
         return decision.equal and self.left >= 0
 

@@ -26,11 +26,12 @@ _BOUND = (
 )
 _PLACE = rf"(?:{_INTEGER}|{_DOTS})"
 _LIST = rf"= ?(?:\\\{{ ?)?(?P<list>{_PLACE}(?: ?(?:, ?|,? ?\b(?:and|or)\b ?){_PLACE}){{1,30}})(?: ?\\\}})?"
+_DOMAIN = rf"(?:(?:\\in(?![a-z])|\bin\b) ?{_SET}|{_BOUND}|{_LIST})(?: ?(?P<close>[)\]]))?$"
+_HINT = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]|\\[a-z]+)(?: ?_ ?\{{? ?\d ?\}}?)? ?{_DOMAIN}")  # few texts have even this much
 _CLAUSE = re.compile(
     r"(?P<comma> ?[,;:])? ?(?P<open>[(\[] ?)?"
     + rf"(?P<lead>(?:where|for|with|and|here|when|such that|as)\b ?|\\forall ?)?{_QUANTITY}{_KIND}"
-    + rf"(?<![A-Za-z\\])(?P<names>{_LETTER}(?: ?(?:,|\band\b) ?{_LETTER}){{0,3}}) ?"
-    + rf"(?:(?:\\in(?![a-z])|\bin\b) ?{_SET}|{_BOUND}|{_LIST})(?: ?(?P<close>[)\]]))?$"
+    + rf"(?<![A-Za-z\\])(?P<names>{_LETTER}(?: ?(?:,|\band\b) ?{_LETTER}){{0,3}}) ?{_DOMAIN}"
 )
 _SIGNED = r"(?P<{0}>positive|non-?negative|non-?zero|negative|natural) (?:(?P<{0}_kind>integer|real|number)s? ?(?:numbers? ?)?)"
 _WORDS = re.compile(
@@ -50,6 +51,7 @@ _PLURAL = re.compile(
 )
 _BOUNDS = {"positive": " > 0", "nonnegative": " \\ge 0", "negative": " < 0", "nonzero": " \\ne 0", "natural": ""}
 _RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")  # a name of its own
+_LEADS = ("for", "where", "with", "when", "[")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ENDS = ("Z", "R", "N", "Q", "C", "}", ")", "]", "*", "+", ".", "dots", "integer", "integers")
 _OPEN_ENDED = frozenset("+-*/^=<>({[,|&")
@@ -58,7 +60,7 @@ _SIGNS = {"geqslant": "ge", "geq": "ge", "leqslant": "le", "leq": "le", "neq": "
 
 def declare(text: str) -> str:
     """The text with what it says of parameters at its end as memberships and bounds behind commas."""
-    if not (text[-1:].isdigit() or text.endswith(_ENDS)):
+    if not (text[-1:].isdigit() or text.endswith(_ENDS)) or not _HINT.search(text, max(1, len(text) - _TAIL)):
         return text
     answer, said = text, ""
     for _ in range(_MAX_CLAUSES):
@@ -80,10 +82,12 @@ def declare(text: str) -> str:
 
 def declare_words(text: str) -> str:
     """`for any positive integer n` as memberships and bounds behind commas; the text where it says nothing like it."""
+    if not (text[-1:].isalpha() or text.endswith(")")):
+        return text
     tail = text[-_TAIL:]
-    match = _WORDS.search(tail) if "n" in tail else None
+    match = _WORDS.search(tail) if "ve " in tail or "zero" in tail or "natural" in tail else None
     if match is None:
-        return _declare_several(text) if "where" in tail or "with" in tail or "for" in tail else text
+        return _declare_several(text) if any(map(tail.count, _LEADS)) else text
     answer = text[: max(0, len(text) - _TAIL) + match.start()].rstrip()
     name, sign = match["name"] or match["first"], match["ahead"] or match["behind"]
     kind = match["ahead_kind"] or match["behind_kind"]

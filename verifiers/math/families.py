@@ -258,9 +258,13 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
 
 
 def same_residues(a: Congruence, b: Congruence) -> bool:
-    """Whether two residue classes of one number modulus are one."""
+    """Whether two residue classes are one: of one number modulus, or written alike where it has letters (`mod p`)."""
     numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
-    if (a.name and b.name and a.name != b.name) or None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
+    if a.name and b.name and a.name != b.name:
+        return False
+    if a.value == b.value and a.modulus == b.modulus and numbers[2] is None:
+        return True
+    if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
         return False
     return (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore
 

@@ -117,16 +117,17 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
     assert isinstance(last, Congruence)
     name = last.name
     for index, item in enumerate(items):
+        if isinstance(item, Congruence):
+            found.extend(_signed(item))
+            continue
+        if last.name is not None:
+            return items
+        value = item
         match item:
-            case Congruence():
-                found.extend(_signed(item))
-                continue
-            case Relation((Sym(name), value), ("==",)) if not index and last.name is None:
-                pass
-            case value if isinstance(value, EXPRESSIONS) and last.name is None:
-                pass
-            case _:
-                return items
+            case Relation((Sym(first), second), ("==",)) if not index:
+                name, value = first, second
+        if not isinstance(value, EXPRESSIONS):
+            return items
         found.extend(_signed(Congruence(value, last.modulus, name)))  # pyrefly: ignore
     if name is not None:
         found = [Congruence(each.value, each.modulus, each.name or name) for each in found]  # pyrefly: ignore
