@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .antiderivatives import differ_by_constant
+from .counting import chosen
 from .decide import Decision, decide, rational_factor
 from .exact import constant
 from .families import INTEGER, adapted, names_in, replaced, runs_of, same_runs
@@ -14,6 +15,8 @@ from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
 from .realset import as_set, normal
+from .sentences import says
+from .statements import letters_of
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
 from .values import (
@@ -44,6 +47,7 @@ from .values import (
     negative,
     symbols,
 )
+from .wording import with_planck
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
 COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
@@ -81,6 +85,9 @@ class _Comparison:
     def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
         match a, b:
+            case Choice(beside=value, colon=False), _ if value is not None and not isinstance(b, Choice):
+                letter = self._plain(a, b)
+                return letter if letter is not None and letter.equal else self._ordered(value, b, flipped)
             case Family(), _:
                 return self._family(a, b, flipped)
             case Named(), _:
@@ -95,6 +102,8 @@ class _Comparison:
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._bare(a, b, flipped)
+            case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:  # A, B, D and ABD
+                return Decision(letters == letters_of(b), "structure")
             case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
                 kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
                 if len(kept) == 1:
@@ -134,7 +143,7 @@ class _Comparison:
             case Choice(letter), Words(text):
                 return Decision(text == letter.lower(), "structure")
             case Words(text), Words(other):
-                same = text == other and bool(text)
+                same = (text == other and bool(text)) or says(text, other) or says(other, text)
                 return Decision(same, "text", "" if same else "Another text.")
         return None
 
@@ -145,6 +154,9 @@ class _Comparison:
         a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
+        if not decision.equal and (planck := (with_planck(a, b), with_planck(b, a))) != (a, b):
+            decision = decide(*planck, self.tolerance)
+            self.left -= decision.cost // COST_OF_PAIR
         if not decision.equal and differ_by_constant(a, b, self._equal):
             return Decision(True, decision.stage)
         return decision
@@ -170,6 +182,8 @@ class _Comparison:
     # -- names, systems, equations ------------------------------------------------------------------------------------
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
+        if isinstance(b, EXPRESSIONS) and (count := chosen(a, b)) is not None:
+            return self._ordered(count, b, flipped)
         if isinstance(b, Named):
             if a.name == b.name and not (a.parameters and b.parameters):  # V = 5t and V(t) = 5t
                 return self._ordered(a.value, b.value, flipped)
@@ -389,7 +403,7 @@ def _differ(reason: str) -> Decision:
 
 def _rank(value: Value) -> int:
     """Names are unwrapped before units, and units before everything else."""
-    ranks: tuple[tuple[Any, ...], ...] = ((Family,), (Named, System), (Sequence,), (Quantity,))
+    ranks: tuple[tuple[Any, ...], ...] = ((Family, Choice), (Named, System), (Sequence,), (Quantity,))
     return next((rank for rank, kinds in enumerate(ranks) if isinstance(value, kinds)), len(ranks))
 
 

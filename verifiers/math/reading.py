@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from . import realset
+from .counting import counted
 from .families import split
-from .forms import beside_choice, labelled, labelled_values, special
+from .forms import beside_choice, labelled_values, special
+from .labels import extreme, labelled, nameless
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parser import named_set
@@ -49,7 +51,9 @@ from .values import (
     rebuild,
     symbols,
 )
+from .statements import named_several, offers_another
 from .vocabulary import SETS
+from .wording import concluded, defined, definition, lengths
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 MAX_ITEMS = 200
@@ -66,18 +70,23 @@ def read(text: str) -> Value:
 
 
 def _read(text: str) -> Value:
+    text = lengths(nameless(concluded(text)))
+    if (said := definition(text)) is not None:
+        return defined(_read(said.answer), _read(said.name), _read(said.value))
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
-    found = special(text)
-    if isinstance(found, Choice) and (beside := beside_choice(text)):
-        return Choice(found.letter, read(beside))
+    if offers_another(text):
+        raise Unreadable("letters of choices as alternatives")
+    found = named_several(text) or special(text)
+    if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
+        return Choice(found.letter, read(beside.text), beside.colon)
     if found is not None:
         return found
-    label = labelled(text) if "=" in text or "\\approx" in text else None
+    label = (labelled(text) if "=" in text or "\\approx" in text else None) or extreme(text)
     if label is not None:
         return Named(label[0], resolve(quantity(tokens_of(label[1]))))
-    return resolve(quantity(tokens_of(text)))
+    return resolve(quantity(tokens_of(counted(text))))
 
 
 def _is_unit(words: str) -> bool:
@@ -102,6 +111,8 @@ def resolve(value: Value) -> Value:
             return _signs_in_sequence(Sequence(kind, tuple(resolve(item) for item in items)))
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
+        case Product((Sym(name), Sequence("tuple") as coordinates_)) if name[0].isupper():  # P(2, -1)
+            return Named(name, resolve(coordinates_))  # pyrefly: ignore
         case Interval():
             return RealSet((checked(value),))  # pyrefly: ignore
         case Call("union" | "intersection" | "difference" as name, (left, right)):

@@ -79,6 +79,7 @@ _MARKS = {
     "ĵ": r"\hat{j}",
     "，": ",",
     "∣": "|",
+    "∠": r"\angle ",
     # Cyrillic and Greek letters that look like Latin ones
     **dict(zip("АВСЕНІЈКМОРЅТХаеорсухіј", "ABCEHIJKMOPSTXaeopcyxij", strict=True)),
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
@@ -114,13 +115,23 @@ _PARTS = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
 _AND_A_PART = re.compile(r"(?<=\d) and (?:a|one) (half|third|quarter)\b")  # 2 and a half hours
 _BLACKBOARD = re.compile(r"\\math(?:bb|scr|frak)\s*\{\s*([EPV])\s*\}(?=\s*(?:\\left)?\s*[\[(])")
 _LEAD = re.compile(
-    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
+    r"^(?:so|thus|therefore|hence|finally|in conclusion|consequently)(?: |, ?)(?=\S)"
+    r"|^(?:then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
     r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
+    r"|^(?:the )?point (?=[A-Z] ?\()"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
+_FUNCTIONS = {"tg": "tan", "ctg": "cot", "cotg": "cot", "sh": "sinh", "ch": "cosh", "th": "tanh", "cth": "coth"}
+_FUNCTION = re.compile(
+    r"\\(?:operatorname\*?\s*\{\s*(tg|ctg|cotg|sh|ch|th|cth)\s*\}|(?:mathrm|text)\s*\{\s*(c?tg|cotg)\s*\}"
+    r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"
+)
+_RUPEES = re.compile(r"\bRs ?\.? ?(?=\d)")
+_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*)\n[ \t]*\1", re.S)
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 _OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
 
 
@@ -128,6 +139,7 @@ def normalise(text: str) -> str | None:
     """The answer's text in one spelling; None when it is longer than MAX_ANSWER_CHARS."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
+    text = undressed(text)
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
@@ -144,6 +156,8 @@ def normalise(text: str) -> str | None:
         text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
     if " ~ " in text and "\\" not in text:
         text = text.replace(" ~ ", r" \approx ")
+    if "Rs" in text:
+        text = _RUPEES.sub("₹", text).removesuffix("/-")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
@@ -155,6 +169,20 @@ def normalise(text: str) -> str | None:
             break
         text = shorter.strip()
     return _untail(text)
+
+
+def undressed(text: str) -> str:
+    """An answer without quotation marks, inline code or a fence around the whole of it."""
+    text = text.strip()
+    for _ in range(3):
+        if text.startswith(("```", "~~~")) and (fenced := _FENCE.fullmatch(text)) is not None:
+            text = fenced[2].strip()
+            continue
+        inner = text[1:-1]
+        if len(text) < 3 or _QUOTES.get(text[0]) != text[-1] or text[0] in inner or text[-1] in inner:
+            break
+        text = inner.strip()
+    return text
 
 
 def _fold_unicode(text: str) -> str:
@@ -182,6 +210,8 @@ def _undollar(text: str) -> str:
 def _unstyle(text: str) -> str:
     if "!" in text:
         text = _NEGATIVE_SPACE.sub("{,}", text).replace("\\!", " ")
+    if "g" in text or "h" in text:
+        text = _FUNCTION.sub(lambda match: f"\\{_FUNCTIONS[match[1] or match[2] or match[3]]} ", text)
     if "\\math" in text:
         text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:

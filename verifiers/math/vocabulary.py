@@ -16,6 +16,7 @@ FUNCTIONS = {
     **{"arc" + name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]},
     **{"a" + name: "a" + name for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]},
     **{"ar" + name: "a" + name for name in ["sinh", "cosh", "tanh"]},
+    **{"arctg": "atan", "arcctg": "acot", "arccotg": "acot", "ctg": "cot", "cotg": "cot"},
     "lg": "lg",
     "cosec": "csc",
     "sgn": "sgn",
