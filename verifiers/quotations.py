@@ -125,3 +125,10 @@ def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], found: list[S
 def in_quotes(text: str, start: int, end: int) -> bool:
     """Whether text[start:end] stands between a pair of quotation marks."""
     return start > 0 and end < len(text) and _PAIRS.get(text[start - 1]) == text[end]
+
+
+def within_quotes(text: str, start: int, content: str) -> str | None:
+    """The part of a line's content that stands in a quotation which opens right before `start`; None where none does."""
+    closing = _PAIRS.get(text[start - 1]) if start else None
+    inside, closed, _ = content.partition(closing) if closing else ("", "", "")
+    return inside.strip() if closed else None

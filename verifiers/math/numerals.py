@@ -59,20 +59,23 @@ def _whole(folded: str) -> int | None:
     words = folded.replace("-", " ").replace("million,", "million").replace("thousand,", "thousand").split()
     sign = -1 if words[:1] in (["minus"], ["negative"]) else 1
     words = words[1:] if sign < 0 else words
-    if len(words) < (1 if sign < 0 else 2) or len(words) > _MOST_WORDS:
+    if len(words) == sign == 1 and words[0] not in ("thousand", "million"):
         return None
-    found = _below(words, 0)
+    found = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
     return sign * found if found is not None else None
 
 
-def _below(words: list[str], scale: int) -> int | None:
-    """The number that all of the words say, its parts in falling order; the scales before the given one are used up."""
+def _below(words: list[str], scale: int, first: bool = False) -> int | None:
+    """The number that all of the words say, its parts in falling order; the scales before the given one are used up.
+
+    first: whether the number begins here, so that "hundred" alone is one.
+    """
     for index, (name, size) in enumerate(_SCALES[scale:], scale):
         if words.count(name) != 1:
             continue
         at = words.index(name)
         head, rest = words[:at], words[at + 1 :]
-        count = 1 if head == ["a"] else _below(head, 2 if size > 100 else 3)
+        count = 1 if head == ["a"] or (first and not head) else _below(head, 2 if size > 100 else 3)
         joined = rest[:1] == ["and"]
         rest = rest[joined:]
         below = _below(rest, index + 1) if rest else 0

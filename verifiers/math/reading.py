@@ -7,7 +7,7 @@ from fractions import Fraction
 from . import realset
 from .counting import counted
 from .families import split
-from .forms import beside_choice, labelled_values, special
+from .forms import beside_choice, choice_of, labelled_values, special
 from .labels import extreme, labelled, nameless
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
@@ -72,7 +72,11 @@ def read(text: str) -> Value:
 def _read(text: str) -> Value:
     text = lengths(nameless(concluded(text)))
     if (said := definition(text)) is not None:
-        return defined(_read(said.answer), _read(said.name), _read(said.value))
+        return defined(_plain(said.answer), _plain(said.name), _plain(said.value))
+    return _plain(text)
+
+
+def _plain(text: str) -> Value:
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
@@ -80,7 +84,8 @@ def _read(text: str) -> Value:
         raise Unreadable("letters of choices as alternatives")
     found = named_several(text) or special(text)
     if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
-        return Choice(found.letter, read(beside.text), beside.colon)
+        nested = choice_of(beside.text) is not None
+        return Choice(found.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
     if found is not None:
         return found
     label = (labelled(text) if "=" in text or "\\approx" in text else None) or extreme(text)

@@ -20,6 +20,7 @@ _TURNS = frozenset(  # words that deny, weigh or offer something else
         "than and both besides beside isnt arent wasnt cannot cant almost nearly supposedly allegedly"
     )
 )
+_ADJECTIVES = {"convergent": "converges", "divergent": "diverges", "true": "yes", "false": "no"}
 _NO_SUCH = re.compile(
     r"(?:there (?:is|are) )?no such (?P<thing>[a-z]{3,20}?)s?(?: exists?)?"
     r"|there (?:does|do) not exist (?:any )?such (?:an? )?(?P<other>[a-z]{3,20}?)s?"
@@ -55,7 +56,7 @@ def says(sentence: str, word: str) -> bool:
         return False
     lead = words[: at[0]]
     tail = [each for each in words[at[0] + 1 :] if each not in _ARTICLES]
-    if not tail or tail[0] != word or len(tail) > 2 or (len(tail) == 2 and tail[1] not in _KINDS):
+    if not tail or _ADJECTIVES.get(tail[0], tail[0]) != word or len(tail) > 2 or (len(tail) == 2 and tail[1] not in _KINDS):
         return False
     return word not in lead and not _TURNS.intersection(lead) and all(each.isalpha() for each in lead)
 

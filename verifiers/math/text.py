@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..dressing import undressed
+
 MAX_ANSWER_CHARS = 4_000
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -130,8 +132,6 @@ _FUNCTION = re.compile(
     r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"
 )
 _RUPEES = re.compile(r"\bRs ?\.? ?(?=\d)")
-_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*)\n[ \t]*\1", re.S)
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 _OUTER = ((r"\(", r"\)"), (r"\[", r"\]"))
 
 
@@ -169,20 +169,6 @@ def normalise(text: str) -> str | None:
             break
         text = shorter.strip()
     return _untail(text)
-
-
-def undressed(text: str) -> str:
-    """An answer without quotation marks, inline code or a fence around the whole of it."""
-    text = text.strip()
-    for _ in range(3):
-        if text.startswith(("```", "~~~")) and (fenced := _FENCE.fullmatch(text)) is not None:
-            text = fenced[2].strip()
-            continue
-        inner = text[1:-1]
-        if len(text) < 3 or _QUOTES.get(text[0]) != text[-1] or text[0] in inner or text[-1] in inner:
-            break
-        text = inner.strip()
-    return text
 
 
 def _fold_unicode(text: str) -> str:

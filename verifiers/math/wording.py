@@ -9,11 +9,13 @@ from fractions import Fraction
 from .decide import decide
 from .families import names_in, replaced
 from .lexer import Unreadable
-from .values import EXPRESSIONS, Const, Expr, Num, Power, Product, Sym, Value, symbols
+from .values import EXPRESSIONS, Const, Expr, Num, Power, Product, Sym, Value, fits, symbols
 
-_CONCLUDES = re.compile(r"[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|and then|we get|we have)\b,? ?")
+_CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|and then|we get|we have)\b,? ?")
 _EQUATION = re.compile(r"[^=<>,;]*[^=<>,;\s] ?= ?[^=<>,;]+")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|(?<=[xyz])[xyz]")
+_COORDINATES = frozenset("xyz")  # an equation in these is a curve, unless working says what they are
 _JOINS = frozenset(str.split("and with since because where let then sin cos tan log exp sqrt gcd lcm"))
 _DEFINED = re.compile(
     r",? ?\(?\b(?:where|with|for) (?P<name>\\[a-z]{2,10}|[A-Za-z](?: ?_ ?\{? ?\w ?\}?)?) ?= ?(?P<value>[^=<>,;]{1,100}?)\)?$"
@@ -22,6 +24,8 @@ _WITHIN = 140  # characters at the end in which a definition is searched for
 _FEET = re.compile(r"(?:(?P<feet>\d+(?:\.\d+)?) ?')? ?(?:(?P<inches>\d+(?:\.\d+)?) ?(?:\"|''))?")
 _ONE_MARK = re.compile(r"(?P<value>[^A-Za-z'\"]*(?:\\(?:sqrt|frac|dfrac|pi|cdot)\b[^A-Za-z'\"]*)*[\d})]) ?(?P<mark>\"|''|')")
 MAX_CHARS_OF_A_LENGTH = 60
+MAX_PARTS = 2_000  # of an answer with a defined letter
+MAX_MEANING = 100  # parts of what the letter stands for
 REDUCED_PLANCK = Product((Sym("h"), Power(Product((Num(Fraction(2)), Const("pi"))), Num(Fraction(-1)))))
 
 
@@ -48,7 +52,10 @@ def concluded(text: str) -> str:
         return text
     asked = "".join(clause.partition("=")[0].split())
     stated = {"".join(side.split()) for side in re.split(r"[=,;.]| and ", working)}
-    return text if asked in stated else clause
+    if asked in stated:
+        return text
+    letters = set(_LETTERS.findall(asked))
+    return clause.partition("=")[2].strip() if letters <= _COORDINATES and len(letters) > 1 and letters <= stated else clause
 
 
 def _has_prose(text: str) -> bool:
@@ -72,6 +79,8 @@ def defined(value: Value, name: Value, meaning: Value) -> Value:
         return value
     if len(named) != 1 or not isinstance(meaning, EXPRESSIONS) or not named <= names_in(value) or named <= names_in(meaning):
         raise Unreadable("a definition of what does not occur")
+    if not fits(value, MAX_PARTS) or not fits(meaning, MAX_MEANING):
+        raise Unreadable("a definition of what is too long")
     return replaced(value, dict.fromkeys(named, meaning))
 
 
