@@ -47,7 +47,6 @@ from .values import (
     negative,
     symbols,
 )
-from .wording import with_planck
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
 COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
@@ -154,9 +153,6 @@ class _Comparison:
         a, b = opaque(a), opaque(b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
-        if not decision.equal and (planck := (with_planck(a, b), with_planck(b, a))) != (a, b):
-            decision = decide(*planck, self.tolerance)
-            self.left -= decision.cost // COST_OF_PAIR
         if not decision.equal and differ_by_constant(a, b, self._equal):
             return Decision(True, decision.stage)
         return decision

@@ -11,6 +11,7 @@ import re
 _TAIL = 120  # characters at the end in which a condition is searched for
 _COUNTING = (  # N, N^*, Z^+, Z_{>0}
     r"(?:\\mathbb ?)?\{? ?[NZ] ?\}?(?: ?[\^_] ?(?:\{ ?)?(?:\*|\+|0|1|\\ast|\\star|\\geq? ?[01]|(?:>|>=) ?[01])(?: ?\})?){0,2}"
+    r"|\\\{ ?[01] ?, ?(?:\d ?, ?){0,4}(?:\\ldots|\\dots|\\cdots|\.\.\.) ?\\\}"
 )
 _REALS = r"(?:\\mathbb ?)?\{? ?R ?\}?"
 _WORDS = r"(?:(?:is |are )?(?:an? |any |all )?(?:positive |non-?negative |natural )?(?:integers?|numbers?))"
@@ -19,7 +20,7 @@ _INDEX = re.compile(
     r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|integers?|positive integers?) |\\forall ?){0,2})"
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]) ?"
     rf"(?:(?P<bound>(?:\\geq?(?:slant)?|>=?) ?\d(?!\d|[.]))|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
-    rf"|\\in ?(?P<counting>{_COUNTING})|\\in ?(?P<reals>{_REALS})|(?P<words>{_WORDS})) ?\)?$"
+    rf"|\\in ?(?P<counting>(?:{_COUNTING}))|\\in ?(?P<reals>{_REALS})|(?P<words>{_WORDS})) ?\)?$"
 )
 _POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
                        r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$")  # fmt: skip
@@ -37,8 +38,8 @@ _NAMED = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?=[^A-Za-z]|$)")
 def without_condition(text: str) -> str | None:
     """The answer without the condition behind it; None where there is none, or where it says something."""
     head, tail = text[:-_TAIL], text[-_TAIL:]
-    for pattern, stands in ((_INDEX, _holds_for_index), (_POSITIVE, _holds_for_index), (_ATTAINED, _is_attained)):
-        match = pattern.search(tail)
+    for signs, pattern, stands in _KINDS:
+        match = pattern.search(tail) if any(sign in tail for sign in signs) else None
         answer = (head + tail[: match.start()]).strip() if match else ""
         if match and answer and stands(match, answer):
             return answer.rstrip(" ,;")
@@ -65,13 +66,20 @@ def _holds_for_index(match: re.Match[str], answer: str) -> bool:
 def _is_attained(match: re.Match[str], answer: str) -> bool:
     """Whether a number, or an inequality with its case of equality, stands before the place."""
     place, equality = match["place"], match["equality"]
-    if not _PLACE.fullmatch(place) or ("=" not in place and match["word"] != "at") or (match["word"] == "if" and not equality):
+    place += ")" * (place.count("(") - place.count(")"))
+    if not _PLACE.fullmatch(place) or (match["word"] == "if" and not equality):
         return False
-    if match["word"] == "for" and "=" not in place:
-        return False
+    parts = re.split(r", ?| and ", re.sub(r"\([^()]*\)", "()", place))
+    if not all("=" in part or (match["word"] == "at" and part.strip() == "()") for part in parts):
+        return False  # "5 at x = 1, 6"
     if equality and re.search(r"[<>]|\\[lg]eq?(?![a-z])", answer):
         return not re.search(r"\b(?:if|when|or|not)\b", answer)
     return not _LETTER.search(answer) and "," not in answer and any(map(str.isdigit, answer))
 
 
+_KINDS = (  # one of the signs stands in each
+    ((r"\in", r"\ge", ">", "dots", "...", "integer", "number"), _INDEX, _holds_for_index),
+    (("integer", "number"), _POSITIVE, _holds_for_index),
+    (("when ", "at ", "if ", "iff ", "for "), _ATTAINED, _is_attained),
+)
 __all__ = ["without_condition"]

@@ -16,7 +16,7 @@ MANY_POINTS = 16
 FEWEST = 6  # points at which both sides have an exact value
 _SIZES = (12, 40, 150, 400)  # the integers to try are below these in turn
 
-_N, _K = (rf"\{{? ?(?P<{name}>[0-9]{{1,4}}) ?\}}?" for name in "nk")
+_N, _K = (rf"(?:\{{ ?(?P<{name}>[0-9]{{1,4}}) ?\}}|(?P<{name}_bare>[0-9]{{1,4}}))" for name in "nk")
 _NOT_LONGER = r"(?![\w.^{]| ?\)? ?_| ?\(?(?:in )?base)"
 _INDEXED = re.compile(rf"(?:\{{ ?\}} ?|(?<![\w)}}\]])(?<![\w)}}\]] ))(?P<mark>[_^]) ?{_N} ?(?P<kind>[CP]) ?_ ?{_K}")
 _PLAIN = re.compile(r"(?<![\w.\\}])(?P<n>[0-9]{1,4}) ?(?P<kind>[CP]) ?(?P<k>[0-9]{1,4})" + _NOT_LONGER)
@@ -42,8 +42,9 @@ def counted(text: str) -> str:
 
 
 def _chosen(match: re.Match[str]) -> str:
-    n, k = int(match["n"]), int(match["k"])
-    if k > n or (match["kind"] == "P" and match.groupdict().get("mark") == "^"):  # {}^3P_2 is a term of spectroscopy
+    said = match.groupdict()
+    n, k = (int(said[name] or said[f"{name}_bare"]) for name in "nk")
+    if k > n or (match["kind"] == "P" and said.get("mark") == "^"):  # {}^3P_2 is a term of spectroscopy
         return match[0]
     return rf" \binom{{{n}}}{{{k}}} " if match["kind"] == "C" else rf" \frac{{{n}!}}{{{n - k}!}} "
 

@@ -158,7 +158,8 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
     """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or more, in one dress, none twice; or None."""
     text = parted(text)
     if not _FIRST_LABEL.match(text):
-        return labelled_list(_pieces(text)) if "," in text or ";" in text or " and " in text else None
+        several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")
+        return labelled_list(_pieces(text)) if several else None
     found: list[tuple[str, str, str]] = []
     for piece in _pieces(text):
         match = _LABELLED.fullmatch(piece)

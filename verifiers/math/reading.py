@@ -72,7 +72,8 @@ def read(text: str) -> Value:
 def _read(text: str) -> Value:
     text = lengths(nameless(concluded(text)))
     if (said := definition(text)) is not None:
-        return defined(_plain(said.answer), _plain(said.name), _plain(said.value))
+        name, meaning = (resolve(quantity(tokens_of(each))) for each in (said.name, said.value))
+        return defined(_plain(said.answer), name, meaning)
     return _plain(text)
 
 

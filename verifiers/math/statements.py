@@ -8,13 +8,13 @@ from .values import Product, Sequence, Sym, Value, Words
 
 _ROMAN = r"(?:I{1,3}|IV|VI{0,3})"
 _STATEMENTS = re.compile(
-    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and | ?& ?){_ROMAN})*)"
+    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth |[Aa]ll of ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and | ?& ?){_ROMAN})*)"
     r"(?P<only> only| alone)?(?: (?:is|are) (?:true|correct))?"
 )
 _ALONE = frozenset(("II", "III"))  # IV and VI may be products of letters
 _OFFERED = re.compile(r"\(?[A-H]\)?(?:(?:, ?| and | or |, and |, or )\(?[A-H]\)?)+")
 _LETTERS = frozenset("ABCDEFGH")
-_FIRST = frozenset("IVSOBsob")
+_FIRST = frozenset("IVSOBAsoba")
 MAX_LETTERS = 8
 
 

@@ -156,13 +156,13 @@ def normalise(text: str) -> str | None:
         text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
     if " ~ " in text and "\\" not in text:
         text = text.replace(" ~ ", r" \approx ")
-    if "Rs" in text:
-        text = _RUPEES.sub("₹", text).removesuffix("/-")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
     text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
+    if "Rs" in text:
+        text = _RUPEES.sub("₹", text).removesuffix("/-")
     for _ in range(3):
         shorter = _LEAD.sub("", text, count=1)
         if shorter == text:

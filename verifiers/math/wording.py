@@ -9,10 +9,12 @@ from fractions import Fraction
 from .decide import decide
 from .families import names_in, replaced
 from .lexer import Unreadable
-from .values import EXPRESSIONS, Const, Expr, Num, Power, Product, Sym, Value, fits, symbols
+from .values import EXPRESSIONS, Const, Num, Power, Product, Sym, Value, fits
 
-_CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|and then|we get|we have)\b,? ?")
-_EQUATION = re.compile(r"[^=<>,;]*[^=<>,;\s] ?= ?[^=<>,;]+")
+_CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|we get|we have)\b,? ?")
+_CONCLUDING = ("so", "So", "ence", "hus", "herefore", "giv", "we ")  # one of them stands in each
+_EQUATION = re.compile(r"[^=<>,;]*[^=<>,;\s] ?(?:= ?[^=<>,;]+)+")
+_ANSWER = re.compile(r"(?:the |our )?(?:final |correct )?answer (?:is|=):? ?(?P<value>[^=<>,;]+)")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|(?<=[xyz])[xyz]")
 _COORDINATES = frozenset("xyz")  # an equation in these is a curve, unless working says what they are
@@ -40,7 +42,7 @@ class Definition:
 
 def concluded(text: str) -> str:
     """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are working, and the last one is another."""
-    if "=" not in text:
+    if "=" not in text or not any(word in text for word in _CONCLUDING):
         return text
     end = None
     for end in _CONCLUDES.finditer(text):  # noqa: B007 - the last one
@@ -48,6 +50,8 @@ def concluded(text: str) -> str:
     if end is None:
         return text
     working, clause = text[: end.start()], text[end.end() :]
+    if (answer := _ANSWER.fullmatch(clause)) is not None and "=" in working and not _has_prose(working):
+        return text if _has_prose(answer["value"]) else answer["value"].strip()
     if "=" not in working or not _EQUATION.fullmatch(clause) or " and " in clause or _has_prose(working) or _has_prose(clause):
         return text
     asked = "".join(clause.partition("=")[0].split())
@@ -55,11 +59,12 @@ def concluded(text: str) -> str:
     if asked in stated:
         return text
     letters = set(_LETTERS.findall(asked))
-    return clause.partition("=")[2].strip() if letters <= _COORDINATES and len(letters) > 1 and letters <= stated else clause
+    shown = clause.count("=") > 1 or (letters <= _COORDINATES and len(letters) > 1 and letters <= stated)
+    return clause.partition("=")[2].strip() if shown else clause  # a + b = 497 + 7 = 504
 
 
 def _has_prose(text: str) -> bool:
-    return any(word not in _JOINS for word in _PROSE.findall(text))
+    return any(word.lower() not in _JOINS for word in _PROSE.findall(text))
 
 
 def definition(text: str) -> Definition | None:
@@ -67,7 +72,7 @@ def definition(text: str) -> Definition | None:
     if not text.endswith((")", "}", "]")) and not text[-1:].isalnum():
         return None
     head, tail = text[:-_WITHIN], text[-_WITHIN:]
-    match = _DEFINED.search(tail) if " = " in tail or "=" in tail else None
+    match = _DEFINED.search(tail) if "=" in tail and any(word in tail for word in ("where ", "with ", "for ")) else None
     answer = (head + tail[: match.start()]).strip() if match else ""
     return Definition(answer, match["name"].strip(), match["value"].strip()) if match and answer else None
 
@@ -84,11 +89,12 @@ def defined(value: Value, name: Value, meaning: Value) -> Value:
     return replaced(value, dict.fromkeys(named, meaning))
 
 
-def with_planck(a: Expr, b: Expr) -> Expr:
+def with_planck(a: Value, b: Value) -> Value:
     """a with h / 2 pi for each reduced Planck constant, where b has the plain one and no reduced one; else a as it is."""
-    if "hbar" not in symbols(a) or "h" in symbols(a):
-        return a
-    return replaced(a, {"hbar": REDUCED_PLANCK}) if "h" in (names := symbols(b)) and "hbar" not in names else a  # pyrefly: ignore
+    own, other = names_in(a), names_in(b)
+    if "hbar" in own and "h" not in own and "h" in other and "hbar" not in other and fits(a, MAX_PARTS):
+        return replaced(a, {"hbar": REDUCED_PLANCK})
+    return a
 
 
 def lengths(text: str) -> str:
