@@ -76,17 +76,24 @@ class _Comparison:
             return self.expressions(a, b)
         orders = ((a, b, False), (b, a, True))
         for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
-            found = self._one_way(first, second, flipped)
+            found = self._offered(first, second, flipped) or self._one_way(first, second, flipped)
             if found is not None:
                 return found
         return _differ(f"{_kind(b)} is not {_kind(a)}.")
 
-    def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
-        """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
+    def _offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
+        """What stands beside a choice's letter answers it, and `A, B, D` is `ABD`."""
         match a, b:
             case Choice(beside=value, colon=False), _ if value is not None and not isinstance(b, Choice):
                 letter = self._plain(a, b)
                 return letter if letter is not None and letter.equal else self._ordered(value, b, flipped)
+            case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:
+                return Decision(letters == letters_of(b), "structure")
+        return None
+
+    def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
+        """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
+        match a, b:
             case Family(), _:
                 return self._family(a, b, flipped)
             case Named(), _:
@@ -101,8 +108,6 @@ class _Comparison:
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._bare(a, b, flipped)
-            case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:  # A, B, D and ABD
-                return Decision(letters == letters_of(b), "structure")
             case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
                 kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
                 if len(kept) == 1:

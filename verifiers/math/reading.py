@@ -16,6 +16,7 @@ from .qualifiers import read_qualifiers
 from .quantities import quantity
 from .show import show
 from .sound import checked
+from .statements import named_several, offers_another
 from .stream import stream
 from .units import DEGREE, known_phrase
 from .values import (
@@ -51,7 +52,6 @@ from .values import (
     rebuild,
     symbols,
 )
-from .statements import named_several, offers_another
 from .vocabulary import SETS
 from .wording import concluded, defined, definition, lengths
 
@@ -117,8 +117,8 @@ def resolve(value: Value) -> Value:
             return _signs_in_sequence(Sequence(kind, tuple(resolve(item) for item in items)))
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
-        case Product((Sym(name), Sequence("tuple") as coordinates_)) if name[0].isupper():  # P(2, -1)
-            return Named(name, resolve(coordinates_))  # pyrefly: ignore
+        case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():  # P(2, -1)
+            return Named(name, resolve(place))
         case Interval():
             return RealSet((checked(value),))  # pyrefly: ignore
         case Call("union" | "intersection" | "difference" as name, (left, right)):

@@ -49,7 +49,7 @@ def says(sentence: str, word: str) -> bool:
     Before the one "is" stands what it is about; behind it the word, and no more than the kind of thing that it describes.
     """
     sentence = sentence.replace(" will be ", " is ")
-    if " " in word or " is " not in f" {sentence} " and " are " not in sentence and " was " not in sentence:
+    if " " in word or (" is " not in f" {sentence} " and " are " not in sentence and " was " not in sentence):
         return False
     words = sentence.replace(",", " ,").split()
     at = [index for index, each in enumerate(words) if each in _COPULAS]

@@ -148,16 +148,7 @@ def normalise(text: str) -> str | None:
             text = text.replace(opening, " ").replace(closing, " ")
     if "\\" in text:
         text = _unstyle(text)
-    if "{:}" in text:
-        text = _BRACED_SIGN.sub(":", text)
-    if "sq." in text:
-        text = text.replace("sq.", "sq")
-    if " and " in text:
-        text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
-    if " ~ " in text and "\\" not in text:
-        text = text.replace(" ~ ", r" \approx ")
-    if "+/-" in text or "-/+" in text:
-        text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
+    text = _respelled(text)
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
     text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
@@ -169,6 +160,21 @@ def normalise(text: str) -> str | None:
             break
         text = shorter.strip()
     return _untail(text)
+
+
+def _respelled(text: str) -> str:
+    """Spellings of single signs and words."""
+    if "{:}" in text:
+        text = _BRACED_SIGN.sub(":", text)
+    if "sq." in text:
+        text = text.replace("sq.", "sq")
+    if " and " in text:
+        text = _AND_A_PART.sub(lambda match: _PARTS[match[1]], text)
+    if " ~ " in text and "\\" not in text:
+        text = text.replace(" ~ ", r" \approx ")
+    if "+/-" in text or "-/+" in text:
+        text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
+    return text
 
 
 def _fold_unicode(text: str) -> str:
