@@ -47,7 +47,8 @@ def number_in_words(folded: str) -> Fraction | None:
     whole, joined, rest = folded.partition(" and ")
     if joined:
         added = number_in_words(rest) if rest.startswith(("a ", "one ", "two ", "three ")) else None
-        return Fraction(_NUMBER_WORDS[whole]) + added if added is not None and whole in _NUMBER_WORDS else None
+        count = _NUMBER_WORDS.get(whole, _whole(whole))
+        return Fraction(count) + added if added is not None and count is not None and 0 < added < 1 else None
     count, _, part = folded.replace("-", " ").partition(" ")
     amount = 1 if count == "a" else _NUMBER_WORDS.get(count, 0)
     size = _PARTS.get(part.removesuffix("s"), 0) if part else 2 if folded == "half" else 0

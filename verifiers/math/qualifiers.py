@@ -44,7 +44,7 @@ _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,
 _CHANGES = frozenset(
     str.split(
         "not or and no non never wrong except false approx approximately about roughly undefined impossible if unless "
-        "mod minus plus times negative base"
+        "mod minus plus times negative base when whenever provided"
     )
 )
 

@@ -56,7 +56,7 @@ def concluded(text: str) -> str:
         return text
     asked = "".join(clause.partition("=")[0].split())
     stated = {"".join(side.split()) for side in re.split(r"[=,;.]| and ", working)}
-    if asked in stated:
+    if sorted(asked) in map(sorted, stated):
         return text
     letters = set(_LETTERS.findall(asked))
     shown = clause.count("=") > 1 or (letters <= _COORDINATES and len(letters) > 1 and letters <= stated)
