@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .dressing import undressed
 from .extract import MARKED, Source, extract, lenient
+from .quotations import undressed
 from .regexes import compiled
 from .rubric import Check, Criterion
 from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong

@@ -3,7 +3,7 @@
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, Status, exact, math_answer
-from palaestra.verifiers.dressing import undressed
+from palaestra.verifiers.quotations import undressed
 
 
 @pytest.mark.parametrize(

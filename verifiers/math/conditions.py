@@ -19,7 +19,8 @@ _DOTS = r"(?:\\ldots|\\dots|\\cdots|\.\.\.)"
 _INDEX = re.compile(
     r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|(?:positive )?integers?) |\\forall ?){0,2})"
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]) ?"
-    rf"(?:(?P<bound>(?:\\geq?(?:slant)?|>=?) ?[0-3](?!\d|[.]))|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
+    r"(?:(?P<bound>(?:\\geq?(?:slant)?|>=?) ?[0-3](?!\d|[.]))"
+    rf"|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
     rf"|\\in ?(?P<counting>(?:{_COUNTING}))|\\in ?(?P<reals>{_REALS})|(?P<words>{_WORDS})) ?\)?$"
 )
 _POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ..dressing import undressed
+from ..quotations import undressed
 
 MAX_ANSWER_CHARS = 4_000
 
