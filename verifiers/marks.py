@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import NamedTuple
 
-from .quotations import Span, find_quotations, in_quotes
+from .quotations import Span, find_quotations, in_quotes, within_quotes
 from .regexes import compiled
 from .types import Verdict, malformed
 
@@ -160,10 +160,16 @@ def _with_quotes(text: str, marks: list[Mark]) -> list[Mark]:
 def find_hashes(text: str) -> list[Mark] | Verdict:
     """What follows `####` on its line, GSM8K's mark."""
     matches = islice(compiled(_HASH).finditer(text), MAX_MARKS + 1)
-    marks = [Mark(match[1], match.start(), match.end()) for match in matches]
-    if len(marks) > MAX_MARKS:
+    marks, spoken_of = [], []
+    for match in matches:
+        content = within_quotes(text, match.start(), match[1])
+        if content is None:
+            marks.append(Mark(match[1], match.start(), match.end()))
+        elif content:  # '####' in quotation marks speaks of the mark
+            spoken_of.append(Mark(content, match.start(), match.end(), quoted=True))
+    if len(marks) + len(spoken_of) > MAX_MARKS:
         return _too_many("lines with ####")
-    return _with_quotes(text, marks)
+    return sorted((*_with_quotes(text, marks), *spoken_of), key=lambda mark: mark.start)
 
 
 def find_last_number(text: str) -> list[Mark]:

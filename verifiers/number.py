@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from .extract import MARKED, Source, extract, lenient
+from .quotations import undressed
 from .regexes import compiled
 from .rubric import Check, Criterion
 from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
@@ -40,7 +41,7 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
         expected = parse_rational(str(reference))
         if expected is None:
             raise ValueError(f"The reference {reference!r} is not a number; give an integer, a decimal or a fraction.")
-        value = parse_rational(answer)
+        value = parse_rational(undressed(answer))
         if value is None:
             return no_answer(f"{answer[:80]!r} is not a number.")
         return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")

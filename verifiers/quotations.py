@@ -13,6 +13,9 @@ _LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]
 _QUOTED_LINES = r"(?m)^ *> [^\n]*(?:\n *>[^\n]*)*"
 _INLINE_CODE = r"`[^`\n]+`"
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
+_FENCES = ("```", "~~~")
+MAX_LAYERS = 3
+MAX_INFO = 20  # characters beside the opening fence
 MAX_BLOCKS = 1_000  # a text with more repeats itself without end; what follows them is not read for blocks
 MAX_COLUMNS = 40  # before a fence, with the list items that it stands in
 MAX_INDENT = 3  # spaces before a fence, counted from the list item it stands in; more make it an indented block
@@ -125,3 +128,37 @@ def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], found: list[S
 def in_quotes(text: str, start: int, end: int) -> bool:
     """Whether text[start:end] stands between a pair of quotation marks."""
     return start > 0 and end < len(text) and _PAIRS.get(text[start - 1]) == text[end]
+
+
+def within_quotes(text: str, start: int, content: str) -> str | None:
+    """The part of a line's content that stands in a quotation which opens right before `start`; None where none does."""
+    closing = _PAIRS.get(text[start - 1]) if start else None
+    inside, closed, _ = content.partition(closing) if closing else ("", "", "")
+    return inside.strip() if closed else None
+
+
+def undressed(answer: str) -> str:
+    """An answer without what encloses the whole of it; criteria of exact text never ask for it."""
+    answer = answer.strip()
+    for _ in range(MAX_LAYERS):
+        inner = _inside_fence(answer) if answer.startswith(_FENCES) else _inside_quotes(answer)
+        if inner is None:
+            break
+        answer = inner
+    return answer
+
+
+def _inside_fence(answer: str) -> str | None:
+    fence = answer[: len(answer) - len(answer.lstrip(answer[0]))]
+    first, _, rest = answer.partition("\n")
+    content, _, last = rest.rpartition("\n")
+    info = first[len(fence) :].strip()
+    closes = last.strip() == fence and content.strip() and fence not in content
+    return content.strip() if closes and len(info) <= MAX_INFO and "`" not in info else None
+
+
+def _inside_quotes(answer: str) -> str | None:
+    inner = answer[1:-1]
+    if len(answer) < 3 or _PAIRS.get(answer[0]) != answer[-1] or answer[0] in inner or answer[-1] in inner:
+        return None
+    return inner.strip() or None

@@ -131,9 +131,10 @@ def test_products(text):
     assert not holds_application(parsed(text))
 
 
-def test_only_what_stands_behind_a_colon_counts_beside_a_choice():
-    assert parsed("(A) 42") == Choice("A") == parsed("A. 42")
+def test_what_stands_behind_a_choice_counts_beside_it():
+    assert parsed("(A) 42") == parsed("A. 42") == Choice("A", parsed("42"))
     assert parsed("A: 42") != parsed("A: 43")
+    assert parsed("A: 42") == Choice("A", parsed("42"), colon=True)  # as a name has a value: 42 alone is no answer
 
 
 # -- what a task may ask for ----------------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ PIECES = [
         ("so\n#### 1,000", "1,000"),
         ("<think>\\boxed{1}</think>\\boxed{2}", "2"),
         ("<answer>1</answer> \\boxed{1}", "1"),
+        ("the line must begin with '####'.\n\n#### 9", "9"),
+        ('it looks like "#### N".\n#### 9', "9"),
+        ("I write “####” first\n#### 9", "9"),
+        ("'#### 5'", "5"),  # a quotation counts where nothing else is marked
     ],
 )
 def test_finds_the_marked_answer(text, answer):

@@ -34,6 +34,11 @@ def test_refuses(text):
     [
         ("1/2", "0.50", Status.CORRECT),
         ("1000", "1,000", Status.CORRECT),
+        ("42", '"42"', Status.CORRECT),
+        ("42", "`42`", Status.CORRECT),
+        ("42", "```\n42\n```", Status.CORRECT),
+        ("42", '"43"', Status.WRONG),
+        ("42", '"42" or "43"', Status.NO_ANSWER),
         ("1/3", "0.33", Status.WRONG),
         ("-4", "4", Status.WRONG),
         ("4", "four", Status.NO_ANSWER),

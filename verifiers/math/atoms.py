@@ -21,6 +21,7 @@ from .vocabulary import (
     WORD_CONSTANTS,
 )
 
+_OF_SEVERAL = ("gcd", "lcm", "max", "min")
 _ACCENT_NAMES = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "bar": "overline"}
 
 
@@ -226,6 +227,8 @@ class AtomParser(NameParser):
             name, power = INVERSE[name], None
         if self.at("(", "["):
             args = tuple(map(expression_of, self._list(")" if self.take().text == "(" else "]")))
+        elif name in _OF_SEVERAL and self.accept("\\{"):
+            args = tuple(map(expression_of, self._list("\\}")))
         elif self.at("{") and not isinstance(base, tuple):
             args = (self._argument(),)
         else:
@@ -234,7 +237,7 @@ class AtomParser(NameParser):
             name, base = "log", Num(Fraction(10))
         if base is not None and name not in ("log", "ln"):
             raise Unreadable(f"{name} with a base")
-        if len(args) != 1 and name not in ("gcd", "lcm", "max", "min", "log"):
+        if len(args) != 1 and name not in (*_OF_SEVERAL, "log"):
             raise Unreadable(f"{name} of {len(args)} arguments")
         call = Call("log_base", (base, *args)) if base is not None else Call(name, args)
         return Power(call, power) if power is not None else call

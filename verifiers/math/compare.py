@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from .constants import differ_by_constant, differ_by_names_of_constants
+from .counting import chosen
 from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .exact import constant
@@ -16,6 +17,8 @@ from .numerators import numerator
 from .opaque import opaque
 from .piecewise import over_domain, over_line, same_function
 from .realset import as_set, normal
+from .sentences import says
+from .statements import letters_of
 from .tolerance import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
 from .values import (
@@ -73,12 +76,22 @@ class _Comparison:
             return self.expressions(a, b)
         orders = ((a, b, False), (b, a, True))
         for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
-            found = self._one_way(first, second, flipped)
+            found = self._offered(first, second, flipped) or self._one_way(first, second, flipped)
             if found is not None:
                 if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
                     return Decision(True, "exact")
                 return found
         return _differ(f"{_kind(b)} is not {_kind(a)}.")
+
+    def _offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
+        """What stands beside a choice's letter answers it, and `A, B, D` is `ABD`."""
+        match a, b:
+            case Choice(beside=value, colon=False), _ if value is not None and not isinstance(b, Choice):
+                letter = self._plain(a, b)
+                return letter if letter is not None and letter.equal else self._ordered(value, b, flipped)
+            case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:
+                return Decision(letters == letters_of(b), "structure")
+        return None
 
     def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
@@ -141,7 +154,7 @@ class _Comparison:
             case Choice(letter), Words(text):
                 return Decision(text == letter.lower(), "structure")
             case Words(text), Words(other):
-                same = text == other and bool(text)
+                same = (text == other and bool(text)) or says(text, other) or says(other, text)
                 return Decision(same, "text", "" if same else "Another text.")
         return None
 
@@ -180,6 +193,8 @@ class _Comparison:
     # -- names, systems, equations ------------------------------------------------------------------------------------
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
+        if isinstance(b, EXPRESSIONS) and (count := chosen(a, b)) is not None:
+            return self._ordered(count, b, flipped)
         if isinstance(b, Named):
             if a.name == b.name and not (a.parameters and b.parameters):  # V = 5t and V(t) = 5t
                 return self._ordered(a.value, b.value, flipped)
@@ -398,7 +413,7 @@ def _differ(reason: str) -> Decision:
 
 def _rank(value: Value) -> int:
     """Names are unwrapped before units, and units before everything else."""
-    ranks: tuple[tuple[Any, ...], ...] = ((Family,), (Named, System), (Sequence,), (Quantity,))
+    ranks: tuple[tuple[Any, ...], ...] = ((Family, Choice), (Named, System), (Sequence,), (Quantity,))
     return next((rank for rank, kinds in enumerate(ranks) if isinstance(value, kinds)), len(ranks))
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from . import factored, numeric
 from .arranged import cancel
 from .balls import BUDGET, Budget
+from .counting import agree_at_integers
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
 from .realset import infinite
 from .tolerance import EXACT, Tolerance
@@ -66,6 +67,8 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
             return Decision(same, "exact", "" if same else "Another number.", cost=FIXED_COST + spent)
     elif (by_points := _rational_points(a, b)) is not None:
         return Decision(by_points, "exact", "" if by_points else "They differ at a point.")
+    elif (by_integers := agree_at_integers(a, b)) is not None:
+        return Decision(by_integers, "exact", "" if by_integers else "They differ at an integer.")
     return _numeric(a, b, FIXED_COST + spent)
 
 

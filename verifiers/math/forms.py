@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import NamedTuple
 
 from .atoms import based
+from .configurations import configuration
 from .exact import constant
+from .labels import known_label, labelled_list, parted
 from .lexer import Unreadable, tokens_of
 from .parser import Parser
 from .units import DEGREE
@@ -43,6 +46,7 @@ _LABELLED = re.compile(
     r"(?P<value>\S.*)",
     re.S,
 )
+_SIGNED = re.compile(r"[-+][^ ]")  # `(a) -3`, which is no difference
 _SEPARATOR = re.compile(r"[,;]|\\\\| and (?=\(?[A-Za-z]\w{0,19} ?[:.)] )| (?=[A-Z] ?: )|[()\[\]{}]")
 _BASED = re.compile(
     r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
@@ -65,6 +69,8 @@ def special(text: str) -> Value | None:
         return numeral
     if first == "0" and _PREFIXED.fullmatch(text):
         return Num(Fraction(int(text, 0)))
+    if (first.isdigit() or first == "[") and "^" in text and (shells := configuration(text)) is not None:
+        return shells
     if first.isdigit() and (text[-1] in "'\"hdt}") and (found := _ordinal_or_arc(text)) is not None:
         return found
     if first.isdigit() or first.isalpha():
@@ -118,20 +124,6 @@ def _ordinal_or_arc(text: str) -> Value | None:
     return None
 
 
-_LABEL = re.compile(
-    r"((?:m\s*)?\\(?:angle|measuredangle|triangle|overline|overrightarrow|vec|widehat)\s*\{?\s*[A-Z]{1,4}\s*\}?"
-    r"|[A-Z]{2,4}|[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|(?:Area|area|Sum|sum))\s*(?:=|\\approx|\\simeq)([^=<>]+)"
-)
-
-
-def labelled(text: str) -> tuple[str, str] | None:
-    """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
-    match = _LABEL.fullmatch(text)
-    if match is None:
-        return None
-    return " ".join(re.sub(r"[{}]", " ", match[1]).split()), match[2].strip()
-
-
 def choice_of(text: str) -> Choice | None:
     match = _CHOICE.match(text)
     if match is None or (match[1] is None and match[2] is None and match[4] is None):
@@ -151,20 +143,30 @@ def choice_of(text: str) -> Choice | None:
     return Choice(letter.upper())
 
 
-def beside_choice(text: str) -> str:
-    """What stands behind the colon of `A: 42`; empty for any other dress of a choice."""
+class Beside(NamedTuple):
+    """What stands behind a choice's letter, and whether a colon stands between."""
+
+    text: str
+    colon: bool
+
+
+def beside_choice(text: str) -> Beside | None:
+    """What stands behind the letter of `A: 42`, `(A) 42`, `A. 42`; None for a letter alone."""
     match = _CHOICE.match(text)
-    return match[5].strip() if match is not None and match[3] == ":" else ""
+    said = match[5].strip() if match is not None else ""
+    return Beside(said, match[3] == ":") if match is not None and said else None
 
 
 def labelled_values(text: str) -> list[tuple[str, str]] | None:
-    """`A: 5, B: 7` and `(a) 5, (b) 7` as labels with texts: two or more, in one dress, none twice; or None."""
+    """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or more, in one dress, none twice; or None."""
+    text = parted(text)
     if not _FIRST_LABEL.match(text):
-        return None
+        several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")
+        return labelled_list(_pieces(text)) if several else None
     found: list[tuple[str, str, str]] = []
     for piece in _pieces(text):
         match = _LABELLED.fullmatch(piece)
-        if match is None or match["value"][0] in "+-*/^=<>_!&|":
+        if match is None or (match["value"][0] in "+-*/^=<>_!&|" and not _SIGNED.match(match["value"])):
             if not found:
                 return None
             found[-1] = (*found[-1][:2], f"{found[-1][2]}, {piece}")
@@ -176,7 +178,7 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
         return None
     if not 2 <= len(found) == len(labels) or len({dress for dress, _, _ in found}) > 1:
         return None
-    return [(label.upper() if len(label) == 1 and dress != ":" else label, value) for dress, label, value in found]
+    return [(label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in found]
 
 
 def _pieces(text: str) -> list[str]:

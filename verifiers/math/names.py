@@ -15,6 +15,7 @@ _DOTLESS = {"imath": "i", "jmath": "j"}
 _DIFFERENTIALS = ("d", "partial")
 _AFTER_NAME = frozenset(("_", "'", '"', "prime", "^"))
 _MAX_PARTS = 24  # tokens of a derivative's numerator and denominator, at most
+_ORDERS = frozenset("1234")  # of derivatives that primes are written for
 _DOTS = {1: "dot", 2: "ddot", 3: "dddot"}
 
 
@@ -140,8 +141,11 @@ class NameParser(ABC):
         name += subscript + "'" * primes
         if application is None:
             return letter_of(name + self._dagger())
-        while self.position < application.opening:  # f^{-1}(x)
-            name += self.take().text
+        begin = self.position
+        above = "".join(token.text for token in self.tokens[begin : application.opening])
+        self.position = max(begin, application.opening)
+        order = above[3:-2] if above.startswith("^{(") else ""
+        name += "'" * int(order) if order in _ORDERS else above  # f^{(2)}(x) is f''(x); f^{-1}(x)
         return Apply(name, self.arguments(application.given))
 
     def _subscript(self) -> str:

@@ -28,7 +28,9 @@ _ORDINALS = {
 }
 _PARTS = {name: value for name, value in _ORDINALS.items() if value > 2} | {"half": 2, "halve": 2, "quarter": 4}
 _ARTICLES = frozenset(("a", "an", "the"))
-_LONGEST = 5  # words of a number, at most ("twenty-one and three quarters")
+_LONGEST = 9  # words of a number before a unit, at most
+_SCALES = (("million", 10**6), ("thousand", 10**3), ("hundred", 100))
+_MOST_WORDS = 20  # of a whole number
 
 
 def number_in_words(folded: str) -> Fraction | None:
@@ -40,14 +42,59 @@ def number_in_words(folded: str) -> Fraction | None:
     tens, _, ones = folded.partition("-")
     if tens in _NUMBER_WORDS and 0 < _NUMBER_WORDS.get(ones, 0) < 10 and 20 <= _NUMBER_WORDS[tens] < 100:
         return Fraction(_NUMBER_WORDS[tens] + _NUMBER_WORDS[ones])
+    if (several := _whole(folded)) is not None:
+        return Fraction(several)
     whole, joined, rest = folded.partition(" and ")
     if joined:
         added = number_in_words(rest) if rest.startswith(("a ", "one ", "two ", "three ")) else None
-        return Fraction(_NUMBER_WORDS[whole]) + added if added is not None and whole in _NUMBER_WORDS else None
+        count = _NUMBER_WORDS.get(whole, _whole(whole))
+        return Fraction(count) + added if added is not None and count is not None and 0 < added < 1 else None
     count, _, part = folded.replace("-", " ").partition(" ")
     amount = 1 if count == "a" else _NUMBER_WORDS.get(count, 0)
     size = _PARTS.get(part.removesuffix("s"), 0) if part else 2 if folded == "half" else 0
     return Fraction(amount or 1, size) if size and (amount or folded == "half") else None
+
+
+def _whole(folded: str) -> int | None:
+    """`one hundred and five`, `two thousand`, `minus seven`: a whole number of several words, below a thousand millions."""
+    words = folded.replace("-", " ").replace("million,", "million").replace("thousand,", "thousand").split()
+    sign = -1 if words[:1] in (["minus"], ["negative"]) else 1
+    words = words[1:] if sign < 0 else words
+    if len(words) == sign == 1 and words[0] not in ("thousand", "million"):
+        return None
+    found = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
+    return sign * found if found is not None else None
+
+
+def _below(words: list[str], scale: int, first: bool = False) -> int | None:
+    """The number that all of the words say, its parts in falling order; the scales before the given one are used up.
+
+    first: whether the number begins here, so that "hundred" alone is one.
+    """
+    for index, (name, size) in enumerate(_SCALES[scale:], scale):
+        if words.count(name) != 1:
+            continue
+        at = words.index(name)
+        head, rest = words[:at], words[at + 1 :]
+        count = 1 if head == ["a"] or (first and not head) else _below(head, 2 if size > 100 else 3)
+        joined = rest[:1] == ["and"]
+        rest = rest[joined:]
+        below = _below(rest, index + 1) if rest else 0
+        if count is None or not 0 < count < min(1000, 10 * size) or below is None or (rest and not below):
+            return None
+        return None if joined and not 0 < below < 100 else size * count + below
+    return _small(words)
+
+
+def _small(words: list[str]) -> int | None:
+    """`seven`, `forty two`."""
+    values = [_NUMBER_WORDS.get(word, -1) for word in words]
+    match values:
+        case [value] if 0 <= value < 100:
+            return value
+        case [tens, ones] if 20 <= tens < 100 and 0 < ones < 10:
+            return tens + ones
+    return None
 
 
 def amount_in_words(folded: str) -> Quantity | Num | None:

@@ -18,6 +18,7 @@ from .symbolic import ask
 from .text import MAX_ANSWER_CHARS, normalise
 from .tolerance import Tolerance
 from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
+from .wording import with_planck
 
 CACHED_REFERENCES = 8_192
 
@@ -40,6 +41,8 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
     decision = compare(gold.value, value, tolerance)
     if tolerance.base_optional and not decision.equal and (bare := without_bases(gold.text)) and without_bases(text) is None:
         decision = compare(value_of(bare), value, tolerance)
+    if not decision.equal and ("hbar" in text or "hbar" in gold.text):
+        decision = compare(with_planck(gold.value, value), with_planck(value, gold.value), tolerance)
     if decision.open is not None:
         decision = ask(decision)
     return Judged(_verdict(decision, answer), decision.stage)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from .conditions import without_condition
+
 _TAIL = 100  # characters at the end in which a qualifier is searched for
 _QUANTITY = r"(?:(?:all|any|every|each|some|an|a|arbitrary|fixed) ){0,3}"
 _START = r"[,;:]? ?\(?(?:\b(?:where|for|with|and)\b ?|\\forall ?)?"
@@ -26,7 +28,7 @@ _SAID = re.compile(
 _CONSTANT = re.compile(
     r"[,;:]? ?\(?(?:\b(?:where|for|with|and)\b ?)?"
     + _QUANTITY
-    + r"(?:constants? (?P<name>[A-Za-z])|(?P<first>[A-Za-z]) (?:is |being )?"
+    + r"(?:constants? (?P<name>[A-Za-z])|(?<![A-Za-z\\])(?P<first>[A-Za-z]) (?:is |being )?"
     + r"(?:(?:an|a|any|some|arbitrary) ){0,3}(?:constant|arbitrary|the constant of integration))"
     + _END
 )
@@ -42,7 +44,7 @@ _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,
 _CHANGES = frozenset(
     str.split(
         "not or and no non never wrong except false approx approximately about roughly undefined impossible if unless "
-        "mod minus plus times negative base"
+        "mod minus plus times negative base when whenever provided"
     )
 )
 
@@ -52,8 +54,10 @@ def read_qualifiers(text: str, is_unit: Callable[[str], bool]) -> str:
 
     is_unit: whether words in brackets are a unit, which then stays (`5 (meters)`).
     """
-    if not text.endswith((")", "}", "]")) and not text[-1:].isalnum():
+    if not text.endswith((")", "}", "]", ".", "*", "+", "dots")) and not text[-1:].isalnum():
         return text
+    if (shorter := without_condition(text)) is not None:
+        return shorter
     if text.endswith(")") and (shorter := _without_parenthesis(text, is_unit)) is not None:
         return shorter
     for pattern, replace in ((_SAID, _membership), (_CONSTANT, _constant), (_UNIVERSAL, _universal)):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from .lexer import Token, Unreadable
 from .parser import Parser
 from .units import CURRENCIES, MAX_UNIT_TOKENS, currency, known_phrase, unit_of
-from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Unit, Value
+from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Sym, Unit, Value
 from .vocabulary import MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
@@ -23,6 +23,10 @@ def quantity(tokens: list[Token]) -> Value:
         raise Unreadable("it is empty")
     if len(tokens) > 1 and tokens[0].text in _CODES:
         tokens = [Token("currency", _CODES[tokens[0].text], True), *tokens[1:]]
+    if len(tokens) > 5 and tokens[1].text == "=" and tokens[0].kind == "word" and len(tokens[0].text) == 1:
+        compound = _compound(tokens[2:])
+        if compound is not None:  # T = 2 h 24 min
+            return Relation((Sym(tokens[0].text), compound), ("=",))
     money = [index for index, token in enumerate(tokens) if token.kind == "currency"]
     if money:
         return _money(tokens, money)

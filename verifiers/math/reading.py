@@ -7,10 +7,12 @@ from fractions import Fraction
 from . import realset
 from .builders import built
 from .cases import CASES_MARKS, piecewise, written
+from .counting import counted
 from .declarations import declare, declare_words
-from .forms import beside_choice, labelled, labelled_values, special
+from .forms import beside_choice, choice_of, labelled_values, special
 from .intervals import interval_between, is_quantity, named_interval
 from .joining import alike, chained, completed, in_turn, join, residues, shared_name, signed_systems
+from .labels import extreme, labelled, nameless
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
 from .parameters import split
@@ -20,6 +22,7 @@ from .quantities import quantity
 from .show import show
 from .signs import both, choices, chosen_together, holds_signs
 from .sound import checked
+from .statements import named_several, offers_another
 from .stream import stream
 from .units import DEGREE, known_phrase
 from .values import (
@@ -57,6 +60,7 @@ from .values import (
     terms_of,
 )
 from .vocabulary import SETS
+from .wording import concluded, defined, definition, lengths
 
 MAX_ITEMS = 200
 
@@ -78,19 +82,29 @@ def read(text: str) -> Value:
 def _read(text: str) -> Value:
     if any(mark in text for mark in CASES_MARKS) and (cases := _cases(read_qualifiers(text, _is_unit))) is not None:
         return cases
-    text = declare(read_qualifiers(declare_words(text), _is_unit))
+    text = lengths(nameless(concluded(declare(read_qualifiers(declare_words(text), _is_unit)))))
+    if (said := definition(text)) is not None:
+        name, meaning = (resolve(quantity(tokens_of(each))) for each in (said.name, said.value))
+        return defined(_plain(said.answer), name, meaning)
+    return _plain(text)
+
+
+def _plain(text: str) -> Value:
     labels = labelled_values(text)
     if labels is not None:
         return System.of((label, read(value)) for label, value in labels)
-    found = special(text)
-    if isinstance(found, Choice) and (beside := beside_choice(text)):
-        return Choice(found.letter, read(beside))
+    if offers_another(text):
+        raise Unreadable("letters of choices as alternatives")
+    found = named_several(text) or special(text)
+    if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
+        nested = choice_of(beside.text) is not None
+        return Choice(found.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
     if found is not None:
         return found
-    label = labelled(text) if "=" in text or "\\approx" in text else None
+    label = (labelled(text) if "=" in text or "\\approx" in text else None) or extreme(text)
     if label is not None:
         return Named(label[0], resolve(quantity(tokens_of(label[1]))))
-    return resolve(quantity(tokens_of(text)))
+    return resolve(quantity(tokens_of(counted(text))))
 
 
 def _cases(text: str) -> Value | None:
@@ -142,6 +156,9 @@ def resolve(value: Value) -> Value:
 
 
 def _expression(expr: Expr) -> Value:
+    match expr:
+        case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():  # P(2, -1)
+            return Named(name, resolve(place))
     if holds_array(expr):
         return resolve(combined(expr))
     if isinstance(expr, Call) and isinstance(expr.args[0], Sequence) and both(expr):  # ±(1, 2)

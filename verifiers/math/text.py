@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ..quotations import undressed
+
 MAX_ANSWER_CHARS = 4_000
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -79,6 +81,7 @@ _MARKS = {
     "ĵ": r"\hat{j}",
     "，": ",",
     "∣": "|",
+    "∠": r"\angle ",
     # Cyrillic and Greek letters that look like Latin ones
     **dict(zip("АВСЕНІЈКМОРЅТХаеорсухіј", "ABCEHIJKMOPSTXaeopcyxij", strict=True)),
     **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)),
@@ -114,13 +117,21 @@ _PARTS = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
 _AND_A_PART = re.compile(r"(?<=\d) and (?:a|one) (half|third|quarter)\b")  # 2 and a half hours
 _BLACKBOARD = re.compile(r"\\math(?:bb|scr|frak)\s*\{\s*([EPV])\s*\}(?=\s*(?:\\left)?\s*[\[(])")
 _LEAD = re.compile(
-    r"^(?:so |thus |therefore |hence |then )?(?:the |my |our )?(?:final |correct )?"
+    r"^(?:so|thus|therefore|hence|finally|in conclusion|consequently)(?: |, ?)(?=\S)"
+    r"|^(?:then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
     r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
+    r"|^(?:the )?point (?=[A-Z] ?\()"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
+_FUNCTIONS = {"tg": "tan", "ctg": "cot", "cotg": "cot", "sh": "sinh", "ch": "cosh", "th": "tanh", "cth": "coth"}
+_FUNCTION = re.compile(
+    r"\\(?:operatorname\*?\s*\{\s*(tg|ctg|cotg|sh|ch|th|cth)\s*\}|(?:mathrm|text)\s*\{\s*(c?tg|cotg)\s*\}"
+    r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"
+)
+_RUPEES = re.compile(r"\bRs ?\.? ?(?=\d)")
 _OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))  # not of \\(, behind a row
 
 
@@ -128,6 +139,7 @@ def normalise(text: str) -> str | None:
     """The answer's text in one spelling; None when it is longer than MAX_ANSWER_CHARS."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
+    text = undressed(text)
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
@@ -136,6 +148,22 @@ def normalise(text: str) -> str | None:
             text = delimiters.sub(" ", text)
     if "\\" in text:
         text = _unstyle(text)
+    text = _respelled(text)
+    if "*" in text:
+        text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
+    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
+    if "Rs" in text:
+        text = _RUPEES.sub("₹", text).removesuffix("/-")
+    for _ in range(3):
+        shorter = _LEAD.sub("", text, count=1)
+        if shorter == text:
+            break
+        text = shorter.strip()
+    return _untail(text)
+
+
+def _respelled(text: str) -> str:
+    """Spellings of single signs and words."""
     if "{:}" in text:
         text = _BRACED_SIGN.sub(":", text)
     if "sq." in text:
@@ -146,15 +174,7 @@ def normalise(text: str) -> str | None:
         text = text.replace(" ~ ", r" \approx ")
     if "+/-" in text or "-/+" in text:
         text = text.replace("+/-", r"\pm ").replace("-/+", r"\mp ")
-    if "*" in text:
-        text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
-    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
-    for _ in range(3):
-        shorter = _LEAD.sub("", text, count=1)
-        if shorter == text:
-            break
-        text = shorter.strip()
-    return _untail(text)
+    return text
 
 
 def _fold_unicode(text: str) -> str:
@@ -182,6 +202,8 @@ def _undollar(text: str) -> str:
 def _unstyle(text: str) -> str:
     if "!" in text:
         text = _NEGATIVE_SPACE.sub("{,}", text).replace("\\!", " ")
+    if "g" in text or "h" in text:
+        text = _FUNCTION.sub(lambda match: f"\\{_FUNCTIONS[match[1] or match[2] or match[3]]} ", text)
     if "\\math" in text:
         text = _BLACKBOARD.sub(r"\1", text)
     if "right" in text or "left" in text:

@@ -64,7 +64,7 @@ _PLAIN = {
     "kilohm": (1000, "kg m^2 s^-3 A^-2"), "megohm": (10**6, "kg m^2 s^-3 A^-2"),
     "rad radian": (1, "rad"), "K kelvin": (1, "K"), "dollar USD usd buck": (1, "dollar"),
     "cent": (Fraction(1, 100), "dollar"), "penny pennies": (Fraction(1, 100), "dollar"), "euro EUR": (1, "euro"),
-    "rupee": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
+    "rupee INR": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
 }  # fmt: skip
 CURRENCIES = {"\x01": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "¢": "cent", "₹": "rupee"}
 _NOT_UNITS = frozenset(

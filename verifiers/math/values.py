@@ -221,10 +221,14 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice's letter, upper case. beside: what stands behind a colon (`A: 42`), which two choices that say it must share."""
+    """A choice's letter, upper case. beside: what stands behind it (`(A) 42`), which two choices that say it must share.
+
+    colon: whether a colon joins them (`A: 42`), as it does a name and its value, so that the value alone is not the choice.
+    """
 
     letter: str
     beside: Value | None = None
+    colon: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ FUNCTIONS = {
     **{"arc" + name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]},
     **{"a" + name: "a" + name for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]},
     **{"ar" + name: "a" + name for name in ["sinh", "cosh", "tanh"]},
+    **{"arctg": "atan", "arcctg": "acot", "arccotg": "acot", "ctg": "cot", "cotg": "cot"},
+    **{"arcsh": "asinh", "arsh": "asinh", "arcch": "acosh", "arcth": "atanh", "arth": "atanh"},
     "lg": "lg",
     "cosec": "csc",
     "sgn": "sgn",

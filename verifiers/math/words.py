@@ -6,6 +6,7 @@ import re
 
 from .numerals import amount_in_words, number_in_words
 from .parser import REALS
+from .sentences import canonical
 from .stream import fold
 from .values import INFINITY, Clock, Num, Sequence, Value, Words, negative
 from .vocabulary import FUNCTIONS, GREEK
@@ -61,6 +62,8 @@ def wordy(text: str) -> Value | None:
     if folded in _SAME:
         same = _SAME[folded]
         return Sequence("set", ()) if same == "no solution" else Words(same)
+    if (same := canonical(folded)) is not None:
+        return Words(same)
     number = number_in_words(folded)
     if number is not None:
         return Num(number)
@@ -77,7 +80,7 @@ def wordy(text: str) -> Value | None:
 
 
 def _reads_as_symbols(text: str, folded: str, words: list[str]) -> bool:
-    symbols = [word for word in words if word not in ("and", "or")]
+    symbols = [word.rstrip("'") for word in words if word not in ("and", "or")]
     if all(_PARSED_WORDS.fullmatch(word) for word in symbols):
         return True
     if "-" in text and all(_product_of_letters(word) for word in words):  # cx-cy

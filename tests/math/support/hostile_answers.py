@@ -116,5 +116,18 @@ HOSTILE: dict[str, str] = {
     "many denominators": "*".join(rf"(\frac1{{x+{n}}}+\frac1{{y+{n}}}+z)" for n in range(30)) + "=1",
     "nested accents": r"\hat{" * 300 + "x" + "}" * 300,
     "letters as units": "2 m " * 300,
+    "chained conclusions": "x=1" + ", so b=1" * 490,
+    "chained definitions": "a+a" + " where a=b+b where b=a+a" * 160,
+    "labels within choices": "A: " * 600 + "a+a" + " where a=b+b" * 160,
+    "nested choices": "A. " * 1_300,
+    "parts without separators": "(1) x " + "(2) y " * 600,
+    "conditions": "n" + " for n" * 600 + r"\ge 1",
+    "places": "16 when a=b " * 320,
+    "long number in words": "one thousand and " * 230,
+    "tildes": "~" * 3_900 + "\n5",
+    "quotation marks": '"' * 3_900,
+    "factorials of letters": "+".join(rf"\frac{{({n}n)!}}{{n!^{n}}}" for n in range(1, 150)),
+    "many extremes": "maximum 5, minimum 3, " * 170 + "maximum 5",
+    "shells": "1s^10" * 780,
 }
 REFERENCES = ("42", r"\frac{1}{2}", "x^2+1", r"\{1,2\}", r"10^{100}")
