@@ -9,7 +9,8 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
     script  run a source as __main__; its standard input is there -> {"exit": code}
     suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
             {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit": why} says that
-            an argument is no plain data. "seed" is of the tests' generators of random numbers.
+            an argument is no plain data, before the program has answered any call: later it may have had a part in it, and
+            the test has failed. "seed" is of the tests' generators of random numbers.
             -> {"test": i, "failed": null or text} ..., then {"done": true}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
@@ -80,6 +81,7 @@ class Harness:
         self.module = types.ModuleType("program")
         self.tests = ""  # the source of the test that runs, after that of all tests' setup
         self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
+        self.answered = False  # whether the tests have got anything from the program
 
     def serve(self) -> None:
         """Until the channel closes."""
@@ -226,14 +228,15 @@ class Harness:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             try:
                 call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
-            except wire.TooLarge as failure:
-                raise self._spoil(str(failure)) from failure
             except wire.Unencodable as failure:
+                if self.answered:
+                    raise self._spoil(f"{name} can't be given this: {failure}") from failure
                 self._send({"n": nonce, "unfit": f"{name}: {failure}"})
                 raise
             self._send({"n": nonce, "call": call})
             answer = self._receive()
-            inside = plain.Inside(sys.modules.get("numpy"))
+            self.answered = True
+            inside = plain.Inside(sys.modules.get("numpy"), refuse=self._spoil)
             given = {**dict(enumerate(arguments)), **keywords}
             try:
                 for place, tree in answer.get("changed", ()):

@@ -314,7 +314,11 @@ def run_suite(
 
 
 def _conduct(child: Child, tester: Child, run: Run, suite: dict[str, Any]) -> bool:
-    """Carry calls from the suite to the program and results back. Whether there was any call."""
+    """Carry calls from the suite to the program and results back. Whether there was any call.
+
+    Up to the first call the program has no part in what the tests do: what goes wrong is theirs, an error. Afterwards it counts
+    against the program.
+    """
     try:
         nonce = tester.send(op="suite", **suite)
         first = tester.receive(nonce)
@@ -345,7 +349,7 @@ def _conduct(child: Child, tester: Child, run: Run, suite: dict[str, Any]) -> bo
             )
             break
         elif "raised" in message:
-            run.end(Status.ERROR, f"The tests stopped: {_raised(message)}")
+            run.end(Status.CRASHED if used else Status.ERROR, f"The tests stopped: {_raised(message)}")
             break
     return used
 
