@@ -43,9 +43,7 @@ _FORGEABLE = "The tests ran in the program's own process, where it could have fo
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
-def extract_code(
-    text: str, policy: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True
-) -> Extraction:
+def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
     policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as

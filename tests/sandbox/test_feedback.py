@@ -73,7 +73,11 @@ def test_no_value_of_a_programs_own_makes_a_run_abstain(pool, value):
 
 def test_a_value_that_could_not_go_back_fails_its_test_whatever_catches_it(pool):
     program = "def f(x):\n    return iter(range(10_001))"
-    tests = ["try:\n    list(f(1))\nexcept Exception:\n    pass", "for x in f(1):\n    break", "f(1)\ntry:\n    f(print)\nexcept ValueError:\n    pass"]
+    tests = [
+        "try:\n    list(f(1))\nexcept Exception:\n    pass",
+        "for x in f(1):\n    break",
+        "f(1)\ntry:\n    f(print)\nexcept ValueError:\n    pass",
+    ]
     outcome = pool.run_suite(program, ["f"], tests)
     assert [result.passed for result in outcome.results] == [False, True, False]
     assert "more than 10,000 items" in outcome.results[0].reason
@@ -113,7 +117,9 @@ def numpy_pool():
 
 
 @pytest.mark.parametrize("value", NUMPY.values(), ids=NUMPY)
-@pytest.mark.parametrize("again", ["f(f(1))", "f([f(1)])", "f(type(f(1)))", "f(f(1)[:1])", "f(f(1).dtype)", "f(np.append(f(1), 1))"])
+@pytest.mark.parametrize(
+    "again", ["f(f(1))", "f([f(1)])", "f(type(f(1)))", "f(f(1)[:1])", "f(f(1).dtype)", "f(np.append(f(1), 1))"]
+)
 def test_no_array_makes_a_run_abstain(numpy_pool, value, again):
     source = f"{CLAIM}n = 0\ndef f(x):\n    global n\n    n += 1\n    return {value} if n == 1 else 0"
     outcome = numpy_pool.run_suite(source, ["f"], [f"import numpy as np\n{again}"], Limits(wall_s=1.5))
