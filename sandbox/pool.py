@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import selfcheck, session
+from . import relay, selfcheck, session
 from .channel import SPAWN_S, Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
@@ -203,7 +203,7 @@ class SandboxPool:
             )
         return self._run(
             limits,
-            lambda worker, within: session.run_suite(
+            lambda worker, within: relay.run_suite(
                 worker, source, entry_points, tests, within, classes=classes, setup=setup, policy=policy
             ),
         )

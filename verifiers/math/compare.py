@@ -232,7 +232,7 @@ class _Comparison:
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
-        if a.letters is not None and b.letters is not None:  # 2 m g and 2mg
+        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
             return self.expressions(a.letters, b.letters)
         return _differ("Another unit.")
 
@@ -248,6 +248,8 @@ class _Comparison:
             product = self._ordered(a.letters, b, flipped)
             if product.equal:
                 return product
+        if not a.optional:
+            return _differ("A unit, or a product of letters.")
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
             return self._ordered(radians(a), b, flipped)
