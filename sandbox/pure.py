@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from .suites import CACHED, MAX_SOURCE
+from .syntax import parse
 
 _MODULES = frozenset([
     "bisect", "cmath", "collections", "copy", "datetime", "fractions", "functools", "heapq", "itertools", "math",
@@ -53,7 +54,7 @@ _REFUSED = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
 @lru_cache(maxsize=CACHED)
 def _leaves_nothing(sources: tuple[str, ...]) -> bool:
     try:
-        return all(_is_harmless(node) for source in sources for node in ast.walk(ast.parse(source)))
+        return all(_is_harmless(node) for source in sources for node in ast.walk(parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
 

@@ -11,9 +11,9 @@ from typing import Any
 from . import given
 from .channel import Broken, Child, Expired, Flooded, Forged, Gone
 from .limits import Limits
-from .outcome import Outcome, Result, Status
+from .outcome import MAX_TEXT, Outcome, Result, Status
 from .pure import leaves_nothing
-from .session import MAX_TEXT, Policy, Run, begin, claimed_tree, closing, finish, judged, load, nothing_more, raised_text
+from .session import Policy, Run, begin, claimed_tree, closing, finish, judged, load, nothing_more, raised_text
 from .worker import Tester, Worker
 
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
@@ -84,7 +84,8 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
             used = True
             name, arguments, keywords = message["call"]
             answer = child.ask(op="call", entry=name, args=arguments, kwargs=keywords, watch=True)
-            tester.child.reply(**_relayed(answer))
+            with _tester_lost(run):
+                tester.child.reply(**_relayed(answer))
         elif "test" in message:
             failed = message["failed"]
             run.results.append(Result(failed is None, failed or ""))

@@ -14,14 +14,13 @@ from typing import Any, Literal
 from . import given, plain, wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
-from .outcome import Call, Outcome, Result, Status
+from .outcome import MAX_TEXT, Call, Outcome, Result, Status
 from .suites import Assertion
 from .text import same_text
 from .wire import Compare
 from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
-MAX_TEXT = 1000
 _MAX_SHOWN = 200
 _NOT_REACHED = "The run ended before this test."
 
@@ -39,6 +38,7 @@ class Run:
     reason: str = ""
     exit_code: int | None = None
     weak: bool = False
+    gone: bool = False  # the program's process ended by itself
 
     def end(self, status: Status, reason: str) -> None:
         self.status, self.reason = status, reason[:MAX_TEXT]
@@ -69,14 +69,15 @@ def active_layers(missing: dict[str, str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def judged(run: Run, who: str = "The program") -> Iterator[None]:
+def judged(run: Run) -> Iterator[None]:
     """Turn what ends a conversation early into the run's status."""
     try:
         yield
     except Expired:
-        run.end(Status.TIMEOUT, f"{who} took more than {run.limits.wall_s:g} s.")
+        run.end(Status.TIMEOUT, f"The program took more than {run.limits.wall_s:g} s.")
     except Gone:
-        run.end(Status.CRASHED, f"{who} ended before its last test.")
+        run.gone = True
+        run.end(Status.CRASHED, "The program ended before its last test.")
     except Flooded as failure:
         run.end(Status.FLOODED, str(failure))
     except Forged as failure:
@@ -89,7 +90,7 @@ def finish(worker: Worker, child: Child, run: Run) -> Outcome:
     usage = worker.reap(child)
     with suppress(Flooded):
         child.drain()
-    if run.status is Status.CRASHED:
+    if run.gone:
         _explain_crash(run, usage)
     try:
         return run.outcome(child, usage, seconds)

@@ -136,7 +136,12 @@ def summary(outcome):
 
 
 def test_a_shared_process_gives_the_verdicts_of_a_fresh_one(pool, monkeypatch):
-    suites = [(source, each) for each in (*LEAVING, *LOOK, *SHARING) if "numpy" not in each for source in (SAME, "def f(*x): raise ValueError('x')")]
+    suites = [
+        (source, each)
+        for each in (*LEAVING, *LOOK, *SHARING)
+        if "numpy" not in each
+        for source in (SAME, "def f(*x): raise ValueError('x')")
+    ]
     with monkeypatch.context() as patched:
         patched.setattr(relay, "leaves_nothing", lambda *_: False)
         fresh = {suite: summary(pool.run_suite(suite[0], ["f"], [suite[1]])) for suite in suites}
@@ -158,7 +163,13 @@ def test_a_process_is_kept_as_long_as_nothing_goes_wrong(pool, monkeypatch):
         numbers.append(tester(pool))
     assert None not in numbers
     assert len(set(numbers)) == 1
-    for source in ("import os\ndef f(x): os._exit(0)", "def f(x):\n    while True: pass", "import os\ndef f(x): os.write(3, b'x' * 99)", "def f(x): raise MemoryError", "def f(x): raise SystemExit"):
+    for source in (
+        "import os\ndef f(x): os._exit(0)",
+        "def f(x):\n    while True: pass",
+        "import os\ndef f(x): os.write(3, b'x' * 99)",
+        "def f(x): raise MemoryError",
+        "def f(x): raise SystemExit",
+    ):
         assert not pool.run_suite(source, ["f"], [CALL], Limits(wall_s=1, memory=1 << 28)).passed
         assert tester(pool) is None
         assert pool.run_suite(SAME, ["f"], [CALL]).passed
