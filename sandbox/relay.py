@@ -36,7 +36,7 @@ def run_suite(
 
     classes: of the program; the tests may make objects of them and give those to the entry points.
     setup: trusted source executed before the stubs are put in (imports, helper functions that the tests use).
-    Raises Broken when the suite itself can't be loaded.
+    A suite that can't be loaded, or never calls the program, ends as an error. Raises Broken.
     """
     reused = leaves_nothing(setup, tests)
     worker.prepare(limits, 1 if reused else 2)
