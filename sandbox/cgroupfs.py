@@ -53,7 +53,8 @@ class Place:
 
 
 def own_prefix() -> str:
-    """How the names of this process's groups begin: its number, its start in ticks since boot, its pid namespace."""
+    """How the names of what this process makes on the machine begin (groups, folders of scratches): with its number, its
+    start in ticks since boot, its pid namespace."""
     return f"{PREFIX}-{os.getpid()}-{_started(os.getpid())}-{_namespace()}-"
 
 

@@ -87,6 +87,15 @@ class Child:
             raise Broken(f"A process could not be locked down: {self.stderr.decode(errors='replace')}") from failure
         self.limits, self.deadline = limits, deadline
 
+    def begin_again(self, limits: Limits, deadline: float) -> None:
+        """A further conversation with a process that is ours, after one that came to its end."""
+        with contextlib.suppress(Flooded):
+            self.drain()
+        for kept in self.outputs.values():
+            kept.clear()
+        self.received = 0
+        self.limits, self.deadline = limits, deadline
+
     def fill_stdin(self, data: bytes) -> None:
         """Before the program is sent. Raises Broken when the machine has no memory for it."""
         view = memoryview(data)

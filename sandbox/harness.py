@@ -9,8 +9,9 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
     script  run a source as __main__; its standard input is there -> {"exit": code}
     suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
             {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit": why} says that
-            an argument is no plain data. "seed" is of the tests' generators of random numbers.
-            -> {"test": i, "failed": null or text} ..., then {"done": true}
+            an argument is no plain data, before the program has answered any call: later it may have had a part in it, and
+            the test has failed. "seed" is of the tests' generators of random numbers.
+            -> {"test": i, "failed": null or text} ..., then {"done": true, "sound": whether memory and stack sufficed}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
 
@@ -80,6 +81,8 @@ class Harness:
         self.module = types.ModuleType("program")
         self.tests = ""  # the source of the test that runs, after that of all tests' setup
         self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
+        self.answered = False  # whether the tests have got anything from the program
+        self.suite = ""  # nonce of the tests that run
 
     def serve(self) -> None:
         """Until the channel closes."""
@@ -193,8 +196,8 @@ class Harness:
 
     def _suite(self, request: dict[str, Any]) -> dict[str, Any]:
         """Trusted tests, run unedited; the functions they test are elsewhere."""
+        self.module, self.answered, self.suite = types.ModuleType("tests"), False, request["n"]
         space = self.module.__dict__
-        space["__name__"] = "tests"
         sys.modules["tests"] = self.module
         seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
@@ -202,7 +205,10 @@ class Harness:
             space[name] = self._stub(name, request["n"])
         for name in request["classes"]:
             space[name] = type(name, (plain.Made,), {})
-        return self._run_tests(request)
+        ended = self._run_tests(request)
+        space.clear()
+        gc.collect()  # what would go later, and could call a stub or want memory, when other tests run
+        return ended
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:
         seed_generators(request["seed"])
@@ -211,6 +217,7 @@ class Harness:
 
     def _run_tests(self, request: dict[str, Any]) -> dict[str, Any]:
         self._send({"n": request["n"], "ready": True})
+        sound = True
         for index, test in enumerate(request["tests"]):
             failed, self.spoiled, self.tests = None, "", f"{request['setup']}\n{test}"
             try:
@@ -219,21 +226,25 @@ class Harness:
                 raise
             except BaseException as failure:  # noqa: BLE001 - a test that exits has not passed
                 failed = ": ".join(describe(failure))
+                sound &= isinstance(failure, Exception) and not isinstance(failure, MemoryError | RecursionError)
             self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
-        return {"done": True}
+        return {"done": True, "sound": sound}
 
     def _stub(self, name: str, nonce: str) -> Callable[..., Any]:
         def stub(*arguments: Any, **keywords: Any) -> Any:
+            if nonce != self.suite:
+                raise RuntimeError(f"{name} belongs to tests that have ended.")
             try:
                 call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
-            except wire.TooLarge as failure:
-                raise self._spoil(str(failure)) from failure
             except wire.Unencodable as failure:
+                if self.answered:
+                    raise self._spoil(f"{name} can't be given this: {failure}") from failure
                 self._send({"n": nonce, "unfit": f"{name}: {failure}"})
                 raise
             self._send({"n": nonce, "call": call})
             answer = self._receive()
-            inside = plain.Inside(sys.modules.get("numpy"))
+            self.answered = True
+            inside = plain.Inside(sys.modules.get("numpy"), refuse=self._spoil)
             given = {**dict(enumerate(arguments)), **keywords}
             try:
                 for place, tree in answer.get("changed", ()):

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import wire
 
-_MAX_TEXT = 1000
+MAX_TEXT = 1000
 # What a terminal or a log could take for more than text: controls, surrogates, marks that turn the direction of writing.
 _NO_TEXT = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
 
@@ -17,7 +17,7 @@ _NO_TEXT = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x
 def clean(text: str) -> str:
     """A text that a program has a say in, for people: at most 1000 characters, no lone surrogates, no control
     characters but tab and line feed."""
-    text = text[:_MAX_TEXT].translate(_NO_TEXT)
+    text = text[:MAX_TEXT].translate(_NO_TEXT)
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

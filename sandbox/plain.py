@@ -62,10 +62,6 @@ class Unencodable(ValueError):
     """A value has a type that the encoding does not carry, or is too deep or too large."""
 
 
-class TooLarge(Unencodable):
-    """A value is nested deeper than MAX_DEPTH, or has more parts or longer numbers than are carried."""
-
-
 class Malformed(ValueError):
     """Bytes or a tree that no encoder of ours would have written."""
 
@@ -98,7 +94,7 @@ class _Encoder:
         if kind is float:
             return ["f", value.hex()]
         if depth >= MAX_DEPTH:
-            raise TooLarge(f"The value is nested more than {MAX_DEPTH} levels deep.")
+            raise Unencodable(f"The value is nested more than {MAX_DEPTH} levels deep.")
         if kind in SEQUENCES:
             return self.items(SEQUENCES[kind], value, depth)
         if kind in _DICTS:
@@ -117,7 +113,7 @@ class _Encoder:
     def spend(self, nodes: int) -> None:
         self.left -= nodes
         if self.left < 0:
-            raise TooLarge(f"The value has more than {MAX_NODES:,} parts.")
+            raise Unencodable(f"The value has more than {MAX_NODES:,} parts.")
 
     def derived(self, value: Any, kind: type, depth: int) -> Any:
         """A value whose type is not one of those above, but made from one."""
@@ -225,14 +221,14 @@ def _decimal(_encoder: _Encoder, value: Decimal, _depth: int) -> list[str]:
     if value.is_snan():
         raise Unencodable("A signalling NaN is not plain data.")
     if len(text) > MAX_DECIMAL:
-        raise TooLarge(f"A Decimal has more than {MAX_DECIMAL:,} characters.")
+        raise Unencodable(f"A Decimal has more than {MAX_DECIMAL:,} characters.")
     return ["m", text]
 
 
 def _fraction(_encoder: _Encoder, value: Fraction, _depth: int) -> list[str]:
     parts = [hex(value.numerator), hex(value.denominator)]
     if max(map(len, parts)) > MAX_FRACTION:
-        raise TooLarge(f"A Fraction has a part of more than {MAX_FRACTION:,} hexadecimal digits.")
+        raise Unencodable(f"A Fraction has a part of more than {MAX_FRACTION:,} hexadecimal digits.")
     return ["q", *parts]
 
 
@@ -280,10 +276,12 @@ class Inside:
     """What decoding may make of a tree inside the sandbox: arrays by NumPy, namedtuples, objects of the program's classes.
 
     numpy: the module, None where it is not loaded.  find: a class of the program by its name.
+    refuse: makes the exception that an iterator raises where more items were than are carried.
     """
 
     numpy: Any = None
     find: Callable[[str], Callable[..., Any]] | None = None
+    refuse: Callable[[str], Exception] = Malformed
 
 
 def decode(tree: Any, inside: Inside | None = None) -> Any:
@@ -306,7 +304,7 @@ def decode(tree: Any, inside: Inside | None = None) -> Any:
         return _array(decode(tree[1], inside), tree[2], inside)
     if tag == "I":
         items = [decode(item, inside) for item in tree[2:]]
-        return iter(items) if tree[1] else _broken_off(items)
+        return iter(items) if tree[1] else _broken_off(items, inside.refuse if inside else Malformed)
     if tag == "o":
         return _make(tree, inside)
     return _decode_leaf(tag, tree[1:])
@@ -374,9 +372,9 @@ def _array(items: Any, dtype: str, inside: Inside | None) -> Any:
     return inside.numpy.array(items, dtype[1] if dtype[1] in "USO" else dtype)[()]
 
 
-def _broken_off(items: list[Any]) -> Iterator[Any]:
+def _broken_off(items: list[Any], refuse: Callable[[str], Exception]) -> Iterator[Any]:
     yield from items
-    raise Malformed(f"An iterator gave more than {len(items):,} items.")
+    raise refuse(f"An iterator gave more than {len(items):,} items.")
 
 
 def _make(tree: list[Any], inside: Inside | None) -> Any:

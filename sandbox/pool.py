@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import selfcheck, session
+from . import relay, selfcheck, session
 from .channel import SPAWN_S, Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
@@ -24,6 +24,19 @@ from .wire import Compare
 from .worker import REQUIRED, SandboxUnavailable, Worker
 
 log = logging.getLogger(__name__)
+_ATTEMPTS = 2
+ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
+MENDS = {
+    "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, "
+    "kernel.apparmor_restrict_unprivileged_userns=0), or in a container give CAP_SYS_ADMIN.",
+    "root": "It follows from the namespaces; Linux 5.12 or newer is needed for mount_setattr.",
+    "rlimits": "Raise the hard limits of this user (ulimit -Ha) to at least those of the task.",
+    "privileges": "Give the process CAP_SETUID and CAP_SETGID, or run as an ordinary user.",
+    "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules (boot parameter lsm=landlock,...).",
+    "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64.",
+    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
+    "--user). In a container, mount /sys/fs/cgroup to be written to.",
+}
 
 
 class Idle:
@@ -66,21 +79,6 @@ class Idle:
                 self._free.append(worker)
 
 
-_ATTEMPTS = 2
-ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
-MENDS = {
-    "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, "
-    "kernel.apparmor_restrict_unprivileged_userns=0), or in a container give CAP_SYS_ADMIN.",
-    "root": "It follows from the namespaces; Linux 5.12 or newer is needed for mount_setattr.",
-    "rlimits": "Raise the hard limits of this user (ulimit -Ha) to at least those of the task.",
-    "privileges": "Give the process CAP_SETUID and CAP_SETGID, or run as an ordinary user.",
-    "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules (boot parameter lsm=landlock,...).",
-    "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64.",
-    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
-    "--user). In a container, mount /sys/fs/cgroup to be written to.",
-}
-
-
 class SandboxPool:
     """`workers` sandboxes that each run one program at a time.
 
@@ -113,6 +111,7 @@ class SandboxPool:
         self._process = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
+        self._active: tuple[str, ...] | None = None  # layers, once they were looked at and found to be enough
         self._threads: ThreadPoolExecutor | None = None
         self._finalizer = weakref.finalize(self, _close_all, self._all, self._process)
 
@@ -203,7 +202,7 @@ class SandboxPool:
             )
         return self._run(
             limits,
-            lambda worker, within: session.run_suite(
+            lambda worker, within: relay.run_suite(
                 worker, source, entry_points, tests, within, classes=classes, setup=setup, policy=policy
             ),
         )
@@ -250,8 +249,7 @@ class SandboxPool:
 
     def active_layers(self) -> tuple[str, ...]:
         """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of one."""
-        self._check_layers()
-        return self._active
+        return self._check_layers()
 
     @property
     def usable(self) -> bool:
@@ -294,23 +292,20 @@ class SandboxPool:
                 raise
         return Outcome(Status.ERROR, reason=reason)
 
-    def _check_layers(self) -> None:
+    def _check_layers(self) -> tuple[str, ...]:
+        """The active layers. Raises SandboxUnavailable where they are not enough."""
         with self._lock:
-            if self._checked:
-                return
+            if self._active is not None:
+                return self._active
             missing = self.missing_layers()
-            self._active = session.active_layers(missing)
-            self._checked = True
-        absent = [name for name in REQUIRED if name in missing]
-        log.info("Sandbox layers: %s", ", ".join(self._active))
-        weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
-        if absent and not weak:
-            self._checked = False
-            why = " ".join(f"{name}: {missing[name]}. {MENDS[name]}" for name in absent)
-            raise SandboxUnavailable(f"Programs can't be isolated well enough here. {why}")
-
-    _checked = False
-    _active: tuple[str, ...] = ()
+            active = session.active_layers(missing)
+            log.info("Sandbox layers: %s", ", ".join(active))
+            weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
+            if not weak and (absent := [name for name in REQUIRED if name in missing]):
+                why = " ".join(f"{name}: {missing[name]}. {MENDS[name]}" for name in absent)
+                raise SandboxUnavailable(f"Programs can't be isolated well enough here. {why}")
+            self._active = active
+            return active
 
     def close(self) -> None:
         """Wait for runs in progress, then end every sandbox. Later runs raise RuntimeError."""

@@ -99,10 +99,6 @@ def _answer(errno: int) -> bytes:
     return _op(_RETURN, _ERRNO | errno)
 
 
-def supported(machine: str | None = None) -> bool:
-    return (machine or platform.machine()) in _ARCH
-
-
 def build(machine: str | None = None, rooted: bool = True) -> bytes:
     """The filter for a processor (`platform.machine()` by default). Raises OSError for one without a table.
 

@@ -14,16 +14,14 @@ from typing import Any, Literal
 from . import given, plain, wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
-from .outcome import Call, Outcome, Result, Status
+from .outcome import MAX_TEXT, Call, Outcome, Result, Status
 from .suites import Assertion
 from .text import same_text
 from .wire import Compare
 from .worker import LAYERS, Usage, Worker
 
 Policy = Literal["isolated", "restricted"]
-_MAX_TEXT = 1000
 _MAX_SHOWN = 200
-_TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
 _NOT_REACHED = "The run ended before this test."
 
 
@@ -40,9 +38,10 @@ class Run:
     reason: str = ""
     exit_code: int | None = None
     weak: bool = False
+    gone: bool = False  # the program's process ended by itself
 
     def end(self, status: Status, reason: str) -> None:
-        self.status, self.reason = status, reason[:_MAX_TEXT]
+        self.status, self.reason = status, reason[:MAX_TEXT]
 
     def outcome(self, child: Child, usage: Usage, seconds: float) -> Outcome:
         missing = [Result(False, _NOT_REACHED)] * (self.tests - len(self.results))
@@ -70,27 +69,28 @@ def active_layers(missing: dict[str, str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _judged(run: Run, who: str = "The program") -> Iterator[None]:
+def judged(run: Run) -> Iterator[None]:
     """Turn what ends a conversation early into the run's status."""
     try:
         yield
     except Expired:
-        run.end(Status.TIMEOUT, f"{who} took more than {run.limits.wall_s:g} s.")
+        run.end(Status.TIMEOUT, f"The program took more than {run.limits.wall_s:g} s.")
     except Gone:
-        run.end(Status.CRASHED, f"{who} ended before its last test.")
+        run.gone = True
+        run.end(Status.CRASHED, "The program ended before its last test.")
     except Flooded as failure:
         run.end(Status.FLOODED, str(failure))
     except Forged as failure:
         run.end(Status.FORGED, str(failure))
 
 
-def _finish(worker: Worker, child: Child, run: Run) -> Outcome:
+def finish(worker: Worker, child: Child, run: Run) -> Outcome:
     """Reap the child; what it printed last counts against the output limit, too."""
     seconds = time.monotonic() - run.started
     usage = worker.reap(child)
     with suppress(Flooded):
         child.drain()
-    if run.status is Status.CRASHED:
+    if run.gone:
         _explain_crash(run, usage)
     try:
         return run.outcome(child, usage, seconds)
@@ -112,25 +112,25 @@ def _explain_crash(run: Run, usage: Usage) -> None:
         run.reason += f" It was ended by signal {number} ({signal.strsignal(number)})."
 
 
-def _load(child: Child, run: Run, source: str, policy: Policy) -> bool:
+def load(child: Child, run: Run, source: str, policy: Policy) -> bool:
     answer = child.ask(op="load", source=source, policy=policy, name="solution")
-    if raised := _raised(answer):
+    if raised := raised_text(answer):
         run.end(Status.NOT_LOADED, f"The program can't be loaded: {raised}")
         return False
     return True
 
 
-def _raised(answer: dict[str, Any]) -> str | None:
+def raised_text(answer: dict[str, Any]) -> str | None:
     """The text of an exception that an answer claims, None when it claims none."""
     raised = answer.get("raised")
     if raised is None:
         return None
     if type(raised) is not list or len(raised) != 2 or not all(type(part) is str for part in raised):
         raise Forged("An exception is not in the form that the harness writes.")
-    return ": ".join(raised)[:_MAX_TEXT]
+    return ": ".join(raised)[:MAX_TEXT]
 
 
-def _claimed(answer: dict[str, Any]) -> Any:
+def claimed_tree(answer: dict[str, Any]) -> Any:
     """The checked tree of an answer that carries a value."""
     if "value" not in answer:
         raise Forged("An answer carries neither a value nor an exception.")
@@ -157,16 +157,16 @@ def run_calls(
     requests = [given.call_request(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
-    with _closing(child):
-        _begin(child, worker, run)
-        with _judged(run):
-            if _load(child, run, source, policy):
+    with closing(child):
+        begin(child, worker, run)
+        with judged(run):
+            if load(child, run, source, policy):
                 for call, request in zip(calls, requests, strict=True):
                     run.results.append(_one_call(child, request, call, tolerance, compare))
                     if stop_early and not run.results[-1].passed:
                         break
-                _nothing_more(child)
-        return _finish(worker, child, run)
+                nothing_more(child)
+        return finish(worker, child, run)
 
 
 def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None, compare: Compare) -> Result:
@@ -181,16 +181,16 @@ def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None,
 def _ask(child: Child, request: bytes) -> Result:
     """What a call gave: passed when it returned a value, which nobody has looked at yet."""
     answer = child.receive(child.send_body(request))
-    if raised := _raised(answer):
+    if raised := raised_text(answer):
         return Result(False, f"It raised {raised}")
     if type(odd := answer.get("odd")) is str:
-        return Result(False, f"Its result can't be taken: {odd[:_MAX_TEXT]}")
-    return Result(True, "", _claimed(answer), True)
+        return Result(False, f"Its result can't be taken: {odd[:MAX_TEXT]}")
+    return Result(True, "", claimed_tree(answer), True)
 
 
 def _shown(tree: Any) -> str:
     """A claimed value for the log, in few characters; a large one is not built."""
-    if plain.weigh(tree, _MAX_TEXT) > _MAX_TEXT:
+    if plain.weigh(tree, MAX_TEXT) > MAX_TEXT:
         return "a large value"
     try:
         text = repr(wire.decode(tree))
@@ -199,7 +199,7 @@ def _shown(tree: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def _nothing_more(child: Child) -> None:
+def nothing_more(child: Child) -> None:
     """After the last answer there must be no byte left on the channel."""
     with suppress(Gone):
         if not child.quiet():
@@ -213,19 +213,19 @@ def run_script(
     data = given.stdin_bytes(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
-    with _closing(child):
+    with closing(child):
         child.fill_stdin(data)
-        _begin(child, worker, run)
-        with _judged(run):
+        begin(child, worker, run)
+        with judged(run):
             answer = child.ask(op="script", source=source, policy="isolated")
             code = answer.get("exit")
             if type(code) is not int or not 0 <= code <= 255:
                 raise Forged("A script's exit status is no number from 0 to 255.")
             run.exit_code = code
-        with _judged(run):
+        with judged(run):
             if run.status is Status.COMPLETED:
                 child.drain()
-        outcome = _finish(worker, child, run)
+        outcome = finish(worker, child, run)
     return _judge_script(outcome, expected, tolerance)
 
 
@@ -235,7 +235,7 @@ def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | Non
     if outcome.status is not Status.COMPLETED or expected is None:
         return outcome
     if outcome.exit_code != 0:
-        last = outcome.stderr.strip().rpartition("\n")[2][:_MAX_TEXT]
+        last = outcome.stderr.strip().rpartition("\n")[2][:MAX_TEXT]
         result = Result(False, f"It exited with status {outcome.exit_code}. {last}".strip())
     elif same_text(expected, outcome.stdout, tolerance):
         result = Result(True, "", outcome.stdout, True)
@@ -255,14 +255,14 @@ def run_assertions(
     tests = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].test)]
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
-    with _closing(child):
-        _begin(child, worker, run)
-        with _judged(run):
-            if _load(child, run, source, policy):
+    with closing(child):
+        begin(child, worker, run)
+        with judged(run):
+            if load(child, run, source, policy):
                 for test in tests:
                     run.results.append(_one_test(child, test))
-                _nothing_more(child)
-        return _finish(worker, child, run)
+                nothing_more(child)
+        return finish(worker, child, run)
 
 
 def _one_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
@@ -279,145 +279,30 @@ def _one_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
     return Result(True)
 
 
-def run_suite(
-    worker: Worker,
-    source: str,
-    entries: Sequence[str],
-    tests: Sequence[str],
-    limits: Limits,
-    *,
-    classes: Sequence[str] = (),
-    setup: str = "",
-    policy: Policy = "isolated",
-) -> Outcome:
-    """Run tests written as statements in a process of their own, where each entry point is a stub.
-
-    classes: of the program; the tests may make objects of them and give those to the entry points.
-    setup: trusted source executed before the stubs are put in (imports, helper functions that the tests use).
-    Raises Broken when the suite itself can't be loaded.
-    """
-    worker.prepare(limits, 2)
-    child, tester = worker.take(limits), worker.take(limits)
-    run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
-    with _closing(child), _closing(tester):
-        _begin(child, worker, run)
-        tester.begin(replace(limits, result=_TESTER_BYTES), run.deadline)
-        with _judged(run):
-            if _load(child, run, source, policy):
-                suite = {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
-                used = _conduct(child, tester, run, {**suite, "seed": given.seed(setup, tests)})
-                _nothing_more(child)
-                if not used and run.status is Status.COMPLETED:
-                    run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")
-        worker.reap(tester)
-        return _finish(worker, child, run)
-
-
-def _conduct(child: Child, tester: Child, run: Run, suite: dict[str, Any]) -> bool:
-    """Carry calls from the suite to the program and results back. Whether there was any call."""
-    try:
-        nonce = tester.send(op="suite", **suite)
-        first = tester.receive(nonce)
-    except (Gone, Flooded, Forged) as failure:
-        run.end(Status.ERROR, f"The tests could not be started: {failure}")
-        return False
-    if "ready" not in first:
-        run.end(Status.ERROR, f"The tests can't be loaded: {_raised(first)}")
-        return False
-    used = False
-    message: dict[str, Any] = {}
-    while "done" not in message:
-        with _tester_lost(run):
-            message = tester.receive(nonce)
-        if run.status is not Status.COMPLETED:
-            break
-        if "call" in message:
-            used = True
-            name, arguments, keywords = message["call"]
-            answer = child.ask(op="call", entry=name, args=arguments, kwargs=keywords, watch=True)
-            tester.reply(**_relayed(answer))
-        elif "test" in message:
-            failed = message["failed"]
-            run.results.append(Result(failed is None, failed or ""))
-        elif "unfit" in message:
-            run.end(
-                Status.ERROR, f"The tests give the program something that is no plain data; run them weak. {message['unfit']}"
-            )
-            break
-        elif "raised" in message:
-            run.end(Status.ERROR, f"The tests stopped: {_raised(message)}")
-            break
-    return used
-
-
-@contextmanager
-def _tester_lost(run: Run) -> Iterator[None]:
-    """The suite ended in the middle. The program may have brought that about, so it counts against the program."""
-    try:
-        yield
-    except Gone:
-        run.end(Status.CRASHED, "The process of the tests ended before its last test.")
-    except Expired:
-        run.end(Status.TIMEOUT, f"The tests took more than {run.limits.wall_s:g} s.")
-
-
-def _relayed(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer of the program, checked and rebuilt, for the suite."""
-    relayed: dict[str, Any] = {"changed": _changed(answer)} if "changed" in answer else {}
-    if _raised(answer):
-        return {**relayed, "exception": _claimed_exception(answer)}
-    if type(odd := answer.get("odd")) is str:
-        return {**relayed, "odd": odd[:_MAX_TEXT]}
-    return {**relayed, "value": _claimed(answer)}
-
-
-def _changed(answer: dict[str, Any]) -> list[list[Any]]:
-    """The arguments that an answer says were changed in place, each a checked tree with its position or name."""
-    changed = answer["changed"]
-    if type(changed) is not list or not all(
-        type(pair) is list and len(pair) == 2 and type(pair[0]) in (int, str) for pair in changed
-    ):
-        raise Forged("Changed arguments are not in the form that the harness writes.")
-    return [[place, _claimed({"value": tree})] for place, tree in changed]
-
-
-def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
-    """What the tests get of an exception: see `crossing.describe`."""
-    claimed = answer.get("exception")
-    form = {"name": str, "text": str, "bases": list, "args": list}
-    if type(claimed) is not dict or {part: type(value) for part, value in claimed.items()} != form:
-        raise Forged("An exception is not in the form that the harness writes.")
-    if not 0 < len(claimed["bases"]) < 10 or not all(type(base) is str for base in claimed["bases"]):
-        raise Forged("An exception is not in the form that the harness writes.")
-    for argument in claimed["args"]:
-        _claimed({"value": argument})
-    return claimed
-
-
 def run_weak(
     worker: Worker, source: str, tests: Sequence[str], limits: Limits, *, setup: str = "", policy: Policy = "isolated"
 ) -> Outcome:
     """Run tests in the program's own process, for interfaces that plain data can't carry. The program can forge them."""
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s, weak=True)
-    with _closing(child):
-        _begin(child, worker, run)
-        with _judged(run):
-            if _load(child, run, source, policy):
+    with closing(child):
+        begin(child, worker, run)
+        with judged(run):
+            if load(child, run, source, policy):
                 nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=given.seed(setup, tests))
                 message = child.receive(nonce)
-                if raised := _raised(message):
+                if raised := raised_text(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")
                 while run.status is Status.COMPLETED and "done" not in (message := child.receive(nonce)):
                     failed = message.get("failed", "no result")
                     if len(run.results) >= len(tests) or not (failed is None or type(failed) is str):
                         raise Forged("A test's result is not in the form that the harness writes.")
-                    run.results.append(Result(failed is None, (failed or "")[:_MAX_TEXT]))
-                _nothing_more(child)
-        return _finish(worker, child, run)
+                    run.results.append(Result(failed is None, (failed or "")[:MAX_TEXT]))
+                nothing_more(child)
+        return finish(worker, child, run)
 
 
-def _begin(child: Child, worker: Worker, run: Run) -> None:
+def begin(child: Child, worker: Worker, run: Run) -> None:
     """Wait for the lockdown; the clock of the run starts when it is done."""
     child.begin(run.limits, run.deadline)
     run.started = time.monotonic()
@@ -426,7 +311,7 @@ def _begin(child: Child, worker: Worker, run: Run) -> None:
 
 
 @contextmanager
-def _closing(child: Child) -> Iterator[None]:
+def closing(child: Child) -> Iterator[None]:
     try:
         yield
     except wire.Unencodable as failure:

@@ -18,6 +18,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal
 
+from .syntax import parse
+
 Relation = Literal["==", "!=", "is", "is not", "true", "false", "<", "<="]
 MAX_BITS = 4096  # of a number that the arithmetic of constants makes
 MAX_SOURCE = 1 << 16  # characters of tests that are looked at
@@ -98,7 +100,7 @@ def _read_suite(entries: tuple[str, ...], tests: tuple[str, ...]) -> tuple[Asser
     found: list[Assertion] = []
     for number, test in enumerate(tests):
         try:
-            mine = list(_read_test(ast.parse(test).body, number, frozenset(entries)))
+            mine = list(_read_test(parse(test).body, number, frozenset(entries)))
         except (NotPlain, SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         if not mine:

@@ -25,7 +25,6 @@ from .plain import (
     SMALL,
     TYPES,
     Malformed,
-    TooLarge,
     Unencodable,
     build_moment,
     decode,
@@ -37,7 +36,6 @@ from .plain import (
 __all__ = [
     "Compare",
     "Malformed",
-    "TooLarge",
     "Unencodable",
     "check",
     "decode",

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", 
 REQUIRED = ("rlimits", "landlock", "seccomp")
 START_S = 30.0
 CLEAN_S = 60.0  # a program may have made many files in its time
+MAX_SUITES = 100  # that one process runs
 _CHUNK = 1 << 16
 _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20
@@ -66,6 +67,27 @@ class _Asked:
     stdin: int
 
 
+@dataclass
+class Tester:
+    """A process for tests.
+
+    runs: how many it has been taken for.  sound: whether its suite, if there was one, came to its end and left nothing.
+    """
+
+    limits: Limits
+    child: Child
+    runs: int = 0
+    sound: bool = True
+
+    def begin(self, limits: Limits, deadline: float) -> None:
+        """See `Child.begin`; a process that has run a suite begins anew."""
+        self.runs += 1
+        if self.runs == 1:
+            self.child.begin(limits, deadline)
+        else:
+            self.child.begin_again(limits, deadline)
+
+
 class Worker:
     """One zygote. Used by one thread at a time; the pool sees to that."""
 
@@ -78,6 +100,7 @@ class Worker:
         self._interpreter = 0  # bytes of memory that a child starts with
         self._asked: list[_Asked] = []
         self._spare: list[tuple[Limits, Child]] = []
+        self._tester: Tester | None = None  # that waits for the next suite
 
     def start(self) -> None:
         """Raises Broken when the zygote does not come up."""
@@ -145,6 +168,32 @@ class Worker:
                 return child
         raise Broken("The sandbox's process gave no child.")
 
+    @contextlib.contextmanager
+    def tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
+        """A process for tests within `limits`.  reused: from earlier suites, and for later ones. Raises Broken."""
+        kept = self._tester if reused else None
+        if kept is not None:
+            self._tester = None
+        if kept is not None and kept.limits.prepared != limits.prepared:
+            self._end(kept)
+            kept = None
+        # The limit of processor time would be that of all suites together; the driver's clock ends each.
+        own = replace(limits, cpu_s=MAX_SUITES * limits.wall_s) if reused else limits
+        tester = kept or Tester(limits, self.take(own))
+        try:
+            yield tester
+            if reused and tester.sound and tester.runs < MAX_SUITES:
+                self._tester = tester
+            else:
+                self._end(tester)
+        finally:
+            if self._tester is not tester:
+                tester.child.close()
+
+    def _end(self, tester: Tester) -> None:
+        self.reap(tester.child)
+        tester.child.close()
+
     def reap(self, child: Child) -> Usage:
         """Kill a child and everything in it, and say what it used. Raises Broken."""
         self._read_spawned()
@@ -200,6 +249,9 @@ class Worker:
         for asked in self._asked:
             os.close(asked.stdin)
         self._spare, self._asked = [], []
+        if self._tester is not None:
+            self._tester.child.close()
+            self._tester = None
         if self.control is not None:
             with contextlib.suppress(OSError):
                 self.control.send(b'{"op": "end"}')

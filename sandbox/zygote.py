@@ -44,21 +44,22 @@ _MANY = 4096
 _ORPHANED = 3
 
 
-def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> None:
+def launch(control_descriptor: int, parent: int, prefix: str, *folders: str) -> None:
     """Never returns.
 
-    groups: how the names of the parent's control groups begin.  folders: descriptors of where they are.
+    prefix: how the names of what is made for the parent on the machine begin, control groups and folders.
+    folders: descriptors of where its control groups are.
     """
     places = list(map(int, folders))
     guardian = -1
     with contextlib.suppress(ProcessLookupError):
         guardian = os.pidfd_open(parent)
     if os.getppid() != parent:
-        cgroupfs.tidy(places, groups)
+        cgroupfs.tidy(places, prefix)
         os._exit(1)
     missing: dict[str, str] = {}
     _leave_namespaces(missing)
-    folder = _shared_folder() if missing else ""
+    folder = _shared_folder(prefix) if missing else ""
     zygote = os.fork()
     if zygote == 0:
         os.close(guardian)
@@ -79,15 +80,15 @@ def launch(control_descriptor: int, parent: int, groups: str, *folders: str) -> 
         _remove(folder)
     # A dying parent's end of the control socket closes first.
     if guardian in ended or os.waitstatus_to_exitcode(status) == _ORPHANED:
-        cgroupfs.tidy(places, groups)
+        cgroupfs.tidy(places, prefix)
     os._exit(0)
 
 
-def _shared_folder() -> str:
+def _shared_folder(prefix: str) -> str:
     """A folder on the machine's file system for the scratches, where there can be no file system of their own."""
     import tempfile  # brings compression libraries, which would lengthen every fork: only where it is needed
 
-    folder = tempfile.mkdtemp(prefix="palaestra-", dir=tree.SCRATCH)
+    folder = tempfile.mkdtemp(prefix=prefix, dir=tree.SCRATCH)
     os.chmod(folder, 0o711)
     return folder
 

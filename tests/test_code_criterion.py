@@ -8,7 +8,7 @@ import time
 import pytest
 from palaestra.sandbox import Limits, Outcome, SandboxPool, Status
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Rubric, code, extract_code
+from palaestra.verifiers import Completion, Rubric, code, extract_code, one_block
 from palaestra.verifiers.cases import run_cases
 from palaestra.verifiers.code_literal import NoLiteral, literal, parse_literal
 from palaestra.verifiers.programs import assemble, judge
@@ -42,7 +42,12 @@ HOSTILE = {
     "answer in an indented block": "".join(f"    {line}\n" for line in block(RIGHT).splitlines()),
     "answer in another language's block": block(RIGHT, "text"),
     "right first, wrong last": block(RIGHT) + "or rather\n" + block(WRONG),
-    "a block that is never closed": "```python\n" + RIGHT,
+    "a wrong block that is never closed": "```python\n" + WRONG,
+    "a right block that is never closed after a wrong one": block(WRONG) + "```python\n" + RIGHT,
+    "an unclosed block of another language": "```text\n" + RIGHT,
+    "an unclosed block in a quotation": "> ```python\n" + "".join(f"> {line}\n" for line in RIGHT.splitlines()),
+    "an unclosed block in a think block that never ends": "<think>```python\n" + RIGHT,
+    "an unclosed empty block": "```python\n",
     "a nested block": "````text\n" + block(RIGHT) + "````\n",
     "a block closed by another fence": "```python\n" + RIGHT + "~~~\n",
     "answer in prose": RIGHT,
@@ -135,6 +140,19 @@ def test_a_session_of_the_interpreter_is_no_program():
 def test_a_second_program_without_a_language_counts():
     assert extract_code(block(WRONG) + "or rather\n" + block(RIGHT, "")).answer == RIGHT
     assert extract_code(block("print(1)\n") + block("import sys\nx = 1\n", "")).answer == "import sys\nx = 1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```python\n" + RIGHT, "```\n" + RIGHT.rstrip(), "~~~py\n" + RIGHT, "- so:\n  ```python\n" + indented(RIGHT, 2), block("4\n", "text") + "```python\n" + RIGHT,
+     f"<think>{block(WRONG)}</think>```python\n" + RIGHT],
+)  # fmt: skip
+def test_a_block_that_the_end_of_the_text_cuts_off_is_the_program_and_not_well_formed(text):
+    for policy in ("last", "named", "plain"):
+        assert extract_code(text, policy, "f").answer.split() == RIGHT.split()
+        verdict = one_block(blocks=policy).check(Completion(text), Problem("p", REFERENCE))
+        assert (verdict.status, verdict.reason) == ("malformed", "A code block is never closed.")
+    assert one_block().check(Completion(block(RIGHT)), Problem("p", REFERENCE)).correct
 
 
 WORST = {

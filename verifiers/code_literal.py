@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ..sandbox import same_value
+from ..sandbox.syntax import parse
 from .extract import MARKED, Source
 from .number import answer_criterion
 from .rubric import Criterion
@@ -43,7 +44,7 @@ def parse_literal(text: str) -> Any:
         if signs > MAX_SIGNS and "'" not in text and '"' not in text:
             raise NoLiteral("It is no literal.")
     try:
-        return ast.literal_eval(ast.parse(text.strip(), _SOURCE, "eval"))
+        return ast.literal_eval(parse(text.strip(), _SOURCE, "eval"))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as failure:
         raise NoLiteral("It is no literal.") from failure
 

@@ -43,14 +43,17 @@ _FORGEABLE = "The tests ran in the program's own process, where it could have fo
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
-def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None) -> Extraction:
+def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
     policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
     `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
 
     A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names Python or no
-    language and is not a program's output (`programs_of`). A block that is never closed hides no closed one before it.
+    language and is not a program's output (`programs_of`). One that is never closed (a stop string cut its end off) ends
+    with the text and is the program where no Python block is closed.
+
+    unclosed: whether it may be; `malformed` otherwise.
     """
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
@@ -62,7 +65,9 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
         return Extraction(None, malformed(reason=f"There are {MAX_BLOCKS:,} code blocks or more."))
     blocks = programs_of(fences.closed)
     if not blocks and fences.open:
-        return Extraction(None, malformed(reason="A code block is never closed."))
+        if not unclosed:
+            return Extraction(None, malformed(reason="A code block is never closed."))
+        blocks = programs_of([fences.open])
     if policy == "plain" and not blocks and "```" not in tail:
         return Extraction(tail) if tail.strip() else Extraction(None, no_answer("The completion is empty."))
     if policy != "last" and entry_point is not None:
@@ -153,11 +158,11 @@ def code(
 
 
 def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = "last") -> Criterion:
-    """One program, not several: exactly one Python block (an output does not count) after any
+    """One program, not several: exactly one Python block, closed (an output does not count), after any
     think block, or with `plain` a text without a fence."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract_code(completion.text, blocks)
+        found = extract_code(completion.text, blocks, unclosed=False)
         if found.failure is not None:
             return malformed(reason=found.failure.reason)
         if found.count > 1:

@@ -40,10 +40,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fences:
-    """closed: the blocks in order, MAX_BLOCKS at most. open: whether another one begins and never ends."""
+    """closed: the blocks in order, MAX_BLOCKS at most. open: one that begins after them and never ends, which Markdown
+    takes to end with the text; None where there is none."""
 
     closed: list[Block]
-    open: bool
+    open: Block | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class _Opening:
 def fenced_blocks(text: str) -> Fences:
     """Markdown's fenced blocks. A fence may stand in a list item; one that is indented further is quoted text."""
     if "```" not in text and "~~~" not in text:
-        return Fences([], False)
+        return Fences([])
     closed: list[Block] = []
     opening: _Opening | None = None
     item = read = 0  # column at which the content of the list item that we are in begins; how far that is known
@@ -80,12 +81,16 @@ def fenced_blocks(text: str) -> Fences:
                 continue
             opening = _Opening(fence, info.lower(), match.start(), match.end() + 1, column)
         elif fence and not marker and not info and _closes(fence, column, opening):
-            content = _without_indent(text[opening.inside : match.start()], opening.indent)
-            closed.append(Block(opening.info, content, opening.start, match.end()))
+            closed.append(_end(opening, text, match.start(), match.end()))
             opening, read = None, match.end()
             if len(closed) == MAX_BLOCKS:
                 break
-    return Fences(closed, opening is not None)
+    return Fences(closed, _end(opening, text, len(text), len(text)) if opening else None)
+
+
+def _end(opening: _Opening, text: str, inside: int, end: int) -> Block:
+    """The block whose content ends at `inside`."""
+    return Block(opening.info, _without_indent(text[opening.inside : inside], opening.indent), opening.start, end)
 
 
 def _closes(fence: str, column: int, opening: _Opening) -> bool:

@@ -39,7 +39,7 @@ class Canaries:
         self.unix.bind("\0" + self.abstract)
         self.unix.listen()
         self.unix.setblocking(False)
-        self.files = set(os.listdir("/tmp")), set(os.listdir("/dev/shm"))
+        self.shared = set(os.listdir("/dev/shm"))
 
     def fill(self, source: str) -> str:
         values = {"FILE": self.file, "PORT": self.port, "PID": self.bystander.pid, "ABSTRACT": self.abstract}
@@ -69,7 +69,7 @@ class Canaries:
             except BlockingIOError:
                 continue
             return f"something came in by {name}"
-        if len({name for name in os.listdir("/dev/shm") if name not in self.files[1]} & {"x"}):
+        if "x" in set(os.listdir("/dev/shm")) - self.shared:
             return "shared memory was left"
         return ""
 

@@ -1,5 +1,6 @@
 """What runs leave to each other and to the machine: nothing, also when the parent is killed or namespaces are missing."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from palaestra.sandbox import Call, SandboxPool
@@ -24,44 +27,41 @@ def mounts() -> list[str]:
     return sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-def mount_namespaces() -> dict[str, int]:
-    """Every mount namespace that a process is in, by its name, with one such process."""
+def processes_for(parent: int) -> dict[int, str]:
+    """The processes that serve a parent's sandboxes, by the command line that they share, each with its mount namespace."""
     found = {}
     for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            found[os.readlink(f"/proc/{process}/ns/mnt")] = int(process)
-        except OSError:
-            continue
+        with contextlib.suppress(OSError):
+            if f"\0palaestra-{parent}-".encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                found[int(process)] = os.readlink(f"/proc/{process}/ns/mnt")
     return found
 
 
-def temporary() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("palaestra-")}
+def folders_for(parent: int) -> list[str]:
+    """The folders of scratches that were made for a parent."""
+    return [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(f"palaestra-{parent}-")]
 
 
-def killed_while_running(code: str) -> set[str]:
-    """Start a parent, kill it in the middle of a run, and return the mount namespaces its processes were in."""
-    before = set(mount_namespaces())
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "up\n"
-        time.sleep(0.3)
-        during = set(mount_namespaces()) - before
-        parent.send_signal(signal.SIGKILL)
-    return during
+def wait_for_nothing(left_of: Callable[[int], Collection[Any]], parent: int) -> None:
+    deadline = time.monotonic() + 10
+    while left := left_of(parent):
+        assert time.monotonic() < deadline, f"left: {left}"
+        time.sleep(0.02)
 
 
 def test_a_killed_parent_leaves_no_mount_and_no_file():
-    before, files = mounts(), temporary()
-    own = killed_while_running(PARENT)
+    before = mounts()
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        time.sleep(0.3)
+        own = set(processes_for(parent.pid).values()) - {os.readlink("/proc/self/ns/mnt")}
+        parent.send_signal(signal.SIGKILL)
     assert len(own) >= 2, "the sandboxes had no mount namespaces of their own; this test saw nothing"
-    deadline = time.monotonic() + 10
-    while left := own & set(mount_namespaces()):
-        assert time.monotonic() < deadline, f"left: {left}"
-        time.sleep(0.02)
+    wait_for_nothing(processes_for, parent.pid)
     # No process is in those namespaces any more, so the kernel has taken their mounts down; ours are as they were.
     assert mounts() == before
-    assert temporary() == files
+    assert not folders_for(parent.pid)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give every program a user of its own")
@@ -91,13 +91,14 @@ for kind in ("user", "mnt", "net", "pid", "ipc", "uts"):
 
 
 def degraded(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in an environment in which no namespace can be made."""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT + script, *arguments], capture_output=True, text=True, timeout=300, cwd="/"
-    )
-    if "AssertionError" in done.stderr and "Operation not permitted" in done.stderr:
+    """Run a script in an environment in which no namespace can be made; its sandboxes leave no folder."""
+    command = [sys.executable, "-c", WITHOUT + script, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/") as process:
+        out, errors = process.communicate(timeout=300)
+    if "AssertionError" in errors and "Operation not permitted" in errors:
         pytest.skip("this user can make no user namespace, in which the test would forbid further ones")
-    return done
+    assert not folders_for(process.pid)
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
 
 def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
@@ -120,16 +121,13 @@ def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
 
 
 def test_without_namespaces_hostile_programs_are_held():
-    files = temporary()
     root, here = Path(__file__).parents[2], Path(__file__).parent
     script = f"sys.argv = ['canaries.py', {str(root)!r}, '6', 'degraded']\nsys.path.insert(0, {str(here)!r})\n"
     done = degraded(script + "import canaries\ncanaries.main()\n")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert temporary() == files
 
 
 def test_without_namespaces_folders_nested_beyond_any_recursion_are_the_programs_fault_and_are_removed():
-    files = temporary()
     source = (
         "import os\ndef f(n):\n    for _ in range(n):\n        os.mkdir('d'); open('x', 'w').close(); os.chdir('d')\n"
         "    return 'escaped'"
@@ -140,7 +138,6 @@ def test_without_namespaces_folders_nested_beyond_any_recursion_are_the_programs
     )
     done = degraded(script)
     assert done.stdout == "completed\n", done.stderr
-    assert temporary() == files
 
 
 # Root with all its users, as in a container that refuses namespaces. The numbers are written by the parent, who may.
@@ -179,20 +176,18 @@ def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_
 
 
 def test_without_namespaces_a_killed_parent_leaves_no_file_and_no_process():
-    files = temporary()
     script = f"""
 parent = subprocess.Popen([sys.executable, "-c", {PARENT!r}], stdout=subprocess.PIPE, text=True)
 assert parent.stdout.readline() == "up\\n"
-import time
+import glob, time
 time.sleep(0.3)
-made = [f"{{d}}/{{n}}" for d, _, names in os.walk({tempfile.gettempdir()!r}) for n in names if n == "left"]
+made = glob.glob(f"{tempfile.gettempdir()}/palaestra-{{parent.pid}}-*/*/left")
 assert made, "no program wrote to its scratch"
 parent.kill()
 parent.wait()
+print(parent.pid)
 """
     done = degraded(script)
     assert done.returncode == 0, done.stderr
-    deadline = time.monotonic() + 10
-    while left := temporary() - files:
-        assert time.monotonic() < deadline, f"left: {left}"
-        time.sleep(0.02)
+    wait_for_nothing(folders_for, int(done.stdout))
+    wait_for_nothing(processes_for, int(done.stdout))

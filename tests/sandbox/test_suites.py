@@ -1,13 +1,17 @@
 """Suites of plain assertions are read as calls: the same verdicts as when they are executed, without a second process."""
 
+import ast
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from palaestra.sandbox import Limits, SandboxPool, Status
+from palaestra.sandbox import Limits, SandboxPool, Status, syntax
 from palaestra.sandbox import pool as pools
 from palaestra.sandbox.pool import Idle
+from palaestra.sandbox.pure import leaves_nothing
 from palaestra.sandbox.suites import MAX_SOURCE, Assertion, read_suite
+from palaestra.verifiers.code_literal import parse_literal
 
 CHECK = """METADATA = {"author": "x"}
 
@@ -86,6 +90,31 @@ def test_what_is_read_says_what_stood_there():
 
 def test_long_suites_are_not_kept():
     assert read_suite(["f"], ["assert f(1) == '" + "a" * MAX_SOURCE + "'"]) is None
+
+
+def test_sources_are_parsed_one_at_a_time_and_again_after_an_error_of_the_interpreter(monkeypatch):
+    """The interpreter can't build two trees at a time: a second thread makes it raise SystemError for sound source."""
+    inside, most, failing = 0, 0, [True, True]
+    real = ast.parse
+
+    def slow(*arguments):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.002)
+        inside -= 1
+        if failing:
+            failing.pop()
+            raise SystemError("AST constructor recursion depth mismatch")
+        return real(*arguments)
+
+    monkeypatch.setattr(syntax.ast, "parse", slow)
+    with ThreadPoolExecutor(8) as threads:
+        tests = [f"assert f({n}) == {-n}" for n in range(10**6, 10**6 + 24)]
+        assert None not in list(threads.map(lambda test: read_suite(["f"], [test]), tests))
+        assert all(threads.map(lambda test: leaves_nothing("", [test]), tests))
+        assert list(threads.map(parse_literal, map(str, range(24)))) == list(range(24))
+    assert most == 1
 
 
 PAIRS = [
