@@ -25,7 +25,10 @@ _IT = (
     r"(?:that|this|it|the above|(?:my|the|this|that)(?: (?:previous|above|first|last|final|boxed|earlier|initial|original))*"
     r" (?:answer|result|value|calculation|computation|solution))"
 )
-_WRONG = r"(?:wrong|incorrect|false|mistaken|invalid|not (?:right|correct|true|valid|the answer)|(?:a mistake|an error)\b)"
+_WRONG = (
+    r"(?:wrong|incorrect|false|mistaken|invalid|not (?:right|correct|true|valid|the answer)"
+    r"|(?:a mistake|an error)\b(?! (?:bound|term|bar|estimate|margin|of|rate|function|analysis)))"
+)
 _ABOUT_ELSE = r"(?! (?:that|to|for)\b)"  # "it is not true that 43 works"
 _IS = r"(?:'s| (?:is|was|must be|seems|looks|has to be))"
 _DOUBTS = (
@@ -33,7 +36,8 @@ _DOUBTS = (
 )
 _ALWAYS = (
     rf"{_DOUBTS}"
-    r"|\b(?:scratch|strike|ignore|disregard|forget|discard) (?:that|this|it\b|the above|(?:my|the) (?:\w+ )?answer|what i)"
+    r"|(?<!we )(?<!can )(?<!may )(?<!must )(?<!should )(?<!to )(?<!and )(?<!then )"
+    r"\b(?:scratch|strike|ignore|disregard|forget|discard) (?:that|this|it\b|the above|(?:my|the) (?:\w+ )?answer|what i)"
     r"|\bnever ?mind\b(?! the)|\bi (?:take (?:that|it|this|my answer) back|take back|retract|withdraw)\b"
     r"|\bi(?:'ve| have)? (?:made|see|found|spotted|notice|noticed)(?: that i made)? (?:a|an|my|another)"
     r"(?: [a-z]+){0,2} (?:mistake|error)\b"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -58,6 +59,23 @@ _CURVES = (Named, Zero, Sequence)
 def compare(a: Value, b: Value, tolerance: Tolerance = EXACT) -> Decision:
     """Whether b, an answer, is a, the reference."""
     return _Comparison(tolerance).values(a, b)
+
+
+def alike(values: Iterable[Value]) -> bool:
+    """Whether all values are equal; they share one budget of comparisons."""
+    first, *others = values
+    comparison = _Comparison(EXACT)
+    return all(comparison.values(first, other).equal for other in others)
+
+
+def distinct(values: Iterable[Value]) -> list[Value]:
+    """The values without those that are shown equal to an earlier one; they share one budget of comparisons."""
+    comparison = _Comparison(EXACT)
+    kept: list[Value] = []
+    for value in values:
+        if not any(comparison.values(other, value).equal for other in kept):
+            kept.append(value)
+    return kept
 
 
 class _Comparison:
@@ -217,10 +235,15 @@ class _Comparison:
             return self._zero(_equation(a), b)
         if isinstance(b, System):
             return self._system(b, a, not flipped)
-        if isinstance(b, Congruence) and b.name not in (None, a.name):
-            return _differ(f"{b.name} is not {a.name}.")
-        if isinstance(a.value, RealSet) and isinstance(b, EXPRESSIONS):
-            return _differ("A set of numbers is not a number.")
+        if _of_another_kind(a, b):
+            return _differ(f"What is said of {a.name} is of another kind.")
+        if (
+            isinstance(a.value, Sequence)
+            and a.value.kind == "answers"
+            and isinstance(b, Sequence)
+            and b.kind in ("tuple", "vector")
+        ):
+            return _differ("Several values of one name are no tuple.")
         return self._ordered(a.value, b, flipped)
 
     def _one_curve(self, a: Named, b: Named) -> bool:
@@ -236,7 +259,7 @@ class _Comparison:
         if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
             return self._ordered(piece, b.value, flipped)
         if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
-            return self._all(tuple(value for _, value in a.entries), b.items, flipped)
+            return self._all(a.in_order(), b.items, flipped)
         return _differ("Several names have values.")
 
     def _zero(self, a: Zero, b: Zero) -> Decision:
@@ -422,8 +445,18 @@ def _kind(value: Value) -> str:
     return f"{'An' if name[0] in 'AEIOU' else 'A'} {name.lower()}"
 
 
+def _of_another_kind(named: Named, other: Value) -> bool:
+    """A set of numbers is no number, several values of one name are no tuple, and residues of another name are others."""
+    if isinstance(other, Congruence):
+        return other.name not in (None, named.name)
+    if isinstance(named.value, RealSet):
+        return isinstance(other, EXPRESSIONS)
+    several = isinstance(named.value, Sequence) and named.value.kind == "answers"
+    return several and isinstance(other, Sequence) and other.kind in ("tuple", "vector")
+
+
 def _equation(named: Named) -> Zero:
     return Zero(equation(named), "=")
 
 
-__all__ = ["EXACT", "Decision", "Tolerance", "compare"]
+__all__ = ["EXACT", "Decision", "Tolerance", "alike", "compare", "distinct"]

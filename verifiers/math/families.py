@@ -94,7 +94,7 @@ def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(map(again, row)) for row in rows))
         case System(entries):
-            return System(tuple((name, again(inner)) for name, inner in entries))
+            return replace(value, entries=tuple((name, again(inner)) for name, inner in entries))
         case Piecewise(name, pieces):
             renamed = mapping.get(name)
             kept = tuple(Piece(again(piece.value), piece.condition and again(piece.condition)) for piece in pieces)

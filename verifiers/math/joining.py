@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from . import realset
-from .compare import compare
+from .compare import distinct
 from .curves import are_curves
 from .exact import constant
 from .families import INTEGER, names_in, replaced
@@ -34,12 +34,8 @@ from .values import (
     symbols,
 )
 
+_UNKNOWNS = frozenset(str.split("x y z t r s lambda theta phi"))  # x_1, x_2 are the roots; a_1, a_2 are two things
 _INDICES = re.compile(r"_(?:\d(?:,\d)+|pm)$")
-
-
-def alike(values: list[Value]) -> bool:
-    """Whether all of them are equal."""
-    return all(compare(values[0], value).equal for value in values[1:])
 
 
 def shared_name(name: str) -> str:
@@ -169,17 +165,8 @@ def join(word: str, items: list[Value]) -> Value:
     for item in items:
         flat.extend(item.items if isinstance(item, Sequence) and item.kind == "answers" else (item,))
     if word == "or":
-        flat = _distinct(flat)
+        flat = distinct(flat)
     return flat[0] if len(flat) == 1 else Sequence("answers", tuple(flat))
-
-
-def _distinct(items: list[Value]) -> list[Value]:
-    """`1/2 or 0.5` says one thing; `1, 1` says it of two."""
-    kept: list[Value] = []
-    for item in items:
-        if not any(alike([other, item]) for other in kept):
-            kept.append(item)
-    return kept
 
 
 def _share_a_name(word: str, named: list[Named]) -> bool:
@@ -225,7 +212,7 @@ def _joined_names(word: str, items: list[Value]) -> Value:
     stems = {name.partition("_")[0] for name in names}
     if len(set(names)) == 1:
         return Named(shared_name(names[0]), Sequence("answers", tuple(values)), named[0].parameters)
-    if len(stems) == 1 and len(names) == len(items) == len(set(names)):
+    if len(stems) == 1 and stems <= _UNKNOWNS and len(names) == len(items) == len(set(names)):
         return Named(stems.pop(), Sequence("answers", tuple(values)))
     if len(names) != len(items) or word == "or" or len(set(names)) != len(names):
         raise Unreadable("a list of unlike clauses")

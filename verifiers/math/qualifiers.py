@@ -41,12 +41,15 @@ _UNIVERSAL = re.compile(
     + _END
 )
 _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,'-]{2,60})\)$", re.S)
-_CHANGES = frozenset(
+_REMARKS = frozenset(  # what is said of an answer without changing it
     str.split(
-        "not or and no non never wrong except false approx approximately about roughly undefined impossible if unless "
-        "mod minus plus times negative base when whenever provided"
+        "the a an of in is as it this all and only unique smallest largest least greatest minimum maximum minimal maximal "
+        "final exact exactly correct required desired simplified simplest lowest reduced possible integer answer value "
+        "solution number result terms term form total fully first last smaller larger positive root given by definition"
     )
 )
+_INDEX_DOMAIN = re.compile(r" ?(?:\\geq? ?[0-3]|> ?[0-2]|\\in ?\\mathbb ?\{ ?[NZ] ?\}(?: ?\^ ?\{? ?[+*] ?\}?)?|\\in ?N)")
+_REALS = re.compile(r" ?(?:\\in|in) ?(?:\\mathbb ?\{ ?[RC] ?\}|R)")
 
 
 def read_qualifiers(text: str, is_unit: Callable[[str], bool]) -> str:
@@ -77,7 +80,7 @@ def _without_parenthesis(text: str, is_unit: Callable[[str], bool]) -> str | Non
     words = match["words"].lower().replace(",", " ").split()
     if is_unit(match["words"]):
         return f"{match['answer']} {match['words']}"
-    if max(map(len, words)) < 3 or _CHANGES.intersection(words) or not re.search(r"[\d}\])]$|\b[A-Za-z]$", match["answer"]):
+    if not _REMARKS.issuperset(words) or not re.search(r"[\d}\])]$|\b[A-Za-z]$", match["answer"]):
         return None
     return match["answer"] if len(words) > 1 or len(words[0]) > 4 else None
 
@@ -95,7 +98,9 @@ def _universal(match: re.Match[str], answer: str) -> str | None:
     """A function holds for all its arguments, a sequence for all its places: said or not. Else a parameter is declared."""
     name = re.escape(match["name"])
     left, equals, _ = answer.partition("=")
-    if equals and re.search(rf"[(_]\s*\{{?\s*{name}\b|,\s*{name}\s*\)", left):
+    domain = match["domain"] or ""
+    everywhere = not domain or _REALS.fullmatch(domain) or (match["name"] in "nmkij" and _INDEX_DOMAIN.fullmatch(domain))
+    if equals and everywhere and re.search(rf"[(_]\s*\{{?\s*{name}\b|,\s*{name}\s*\)", left):
         return ""
     if match["domain"]:
         return f", {match['name']}{match['domain']}"

@@ -7,11 +7,12 @@ from fractions import Fraction
 from . import realset
 from .builders import built
 from .cases import CASES_MARKS, piecewise, written
+from .compare import alike
 from .counting import counted
 from .declarations import declare, declare_words
 from .forms import beside_choice, choice_of, labelled_values, special
 from .intervals import interval_between, is_quantity, named_interval
-from .joining import alike, chained, completed, in_turn, join, residues, shared_name, signed_systems
+from .joining import chained, completed, in_turn, join, residues, shared_name, signed_systems
 from .labels import extreme, labelled, nameless
 from .lexer import Unreadable, tokens_of
 from .linear import combined, coordinates, holds_array
@@ -340,7 +341,7 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     if any(
         isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
     ):
-        operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED[operator] for operator in operators)
+        operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED.get(operator, operator) for operator in operators)
     between = interval_between(operands, operators)
     if between is not None:
         name, parameters = _name(operands[1]) or (show(operands[1]), ())
@@ -349,6 +350,8 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         raise Unreadable("a chain of inequalities")
     left, right = operands
     operator = operators[0]
+    if operator not in _FLIPPED:
+        raise Unreadable(f"the relation {operator}")
     if isinstance(right, Sym) and not isinstance(left, Sym):
         left, right, operator = right, left, _FLIPPED[operator]
     if isinstance(left, Apply) and not symbols(right) and (applied := _name(left)) is not None:

@@ -142,13 +142,21 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Names with their values, sorted by name."""
+    """Names with their values, sorted by name. written: the names as they were written."""
 
     entries: tuple[tuple[str, Value], ...]
+    written: tuple[str, ...] = field(default=(), compare=False)
 
     @staticmethod
     def of(entries: Iterable[tuple[str, Value]]) -> System:
-        return System(tuple(sorted(entries, key=lambda entry: entry[0])))
+        named = tuple(entries)
+        return System(tuple(sorted(named, key=lambda entry: entry[0])), tuple(name for name, _ in named))
+
+    def in_order(self) -> tuple[Value, ...]:
+        """The values as a tuple has them: coordinates by their letters, others as they were written."""
+        values = dict(self.entries)
+        by_letter = not self.written or len(values) < len(self.entries) or set("xyz") >= values.keys()
+        return tuple(value for _, value in self.entries) if by_letter else tuple(values[name] for name in self.written)
 
 
 @dataclass(frozen=True, slots=True)
