@@ -41,6 +41,7 @@ from .values import (
     Value,
     Words,
     Zero,
+    children,
     negative,
     symbols,
 )
@@ -232,7 +233,7 @@ class _Comparison:
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
-        if a.letters is not None and b.letters is not None:  # 2 m g and 2mg
+        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
             return self.expressions(a.letters, b.letters)
         return _differ("Another unit.")
 
@@ -244,10 +245,12 @@ class _Comparison:
             return _differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._ordered(a, read, flipped)
-        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b):
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and _as_spelled(a, a.letters, b):
             product = self._ordered(a.letters, b, flipped)
             if product.equal:
                 return product
+        if not a.optional:
+            return _differ("A unit, or a product of letters.")
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
             return self._ordered(radians(a), b, flipped)
@@ -385,6 +388,15 @@ class _Comparison:
 
 def _differ(reason: str) -> Decision:
     return Decision(False, "structure", reason)
+
+
+def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
+    """Whether letters that may be a unit may be compared as variables: a sure unit in its order alone, so that mN is no Nm."""
+    return not quantity.optional or _spelling(letters) == _spelling(product)
+
+
+def _spelling(expr: Expr) -> str:
+    return expr.name if isinstance(expr, Sym) else "".join(map(_spelling, children(expr)))
 
 
 def _rank(value: Value) -> int:

@@ -98,7 +98,7 @@ def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
         case Named(name, inner, parameters):
             return Named(name, again(inner), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(again(inner), unit, letters and again(letters))  # pyrefly: ignore
+            return Quantity(again(inner), unit, letters and again(letters), value.optional)  # pyrefly: ignore
         case Sequence(kind, items):
             return Sequence(kind, tuple(map(again, items)))
         case RealSet(parts):
