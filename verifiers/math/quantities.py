@@ -12,9 +12,9 @@ from .lexer import Token, Unreadable
 from .parser import Parser
 from .units import CURRENCIES, MAX_UNIT_TOKENS, currency, known_phrase, unit_of
 from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Sum, Unit, Value, symbols
-from .vocabulary import MULTIPLIERS
+from .vocabulary import COUNTED_PARTS, MULTIPLIERS
 
-_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
+_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *COUNTED_PARTS, *CURRENCIES))
 _WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
 _OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))  # of a unit; between letters that are variables they are rare
 _PRODUCTS = frozenset(str.split("mg kT nT pV cV"))  # a weight and the like, far more often than milligrams and kiloteslas
