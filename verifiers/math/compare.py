@@ -143,7 +143,7 @@ class _Comparison:
         return self.values(b, a) if flipped else self.values(a, b)
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
-        a, b = opaque(a), opaque(b)
+        a, b = opaque(a, b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
         if not decision.equal and differ_by_constant(a, b, self._equal):
@@ -217,7 +217,7 @@ class _Comparison:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return _differ("Another relation.")
-        left, right = opaque(a.expression), opaque(b.expression)
+        left, right = opaque(a.expression, b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)
