@@ -21,7 +21,7 @@ from .tolerance import Tolerance
 from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
 
 CACHED_REFERENCES = 8_192
-_GROUPING = re.compile(r"(?<=\d)[, ~](?=\d{3}(?!\d))")
+_GROUPING = re.compile(r"(?<=\d)(?:\{,\}|[, ~])(?=\d{3}(?!\d))")
 
 
 def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
