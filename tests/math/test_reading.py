@@ -155,6 +155,12 @@ def test_only_what_stands_behind_a_colon_counts_beside_a_choice():
         ("C_2", "C", False),
         ("1F_{16}", "1F", True),
         ("x_2 + 1", "x + 1", False),
+        ("B4_{16}", "b4", True),
+        ("B4_{16}", "4B", False),  # digits are no product
+        ("1E5_{16}", "1E5", True),
+        ("1E5_{16}", "100000", False),
+        ("101_2", "100+1", False),
+        ("n = 2516_8", "2,516", True),
     ],
 )
 def test_a_base_may_be_left_out_where_the_task_says_so(reference, answer, equal):

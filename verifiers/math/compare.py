@@ -380,6 +380,8 @@ class _Comparison:
         numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
         if a.name and b.name and a.name != b.name:
             return _differ("Another name.")
+        if None in numbers and self.expressions(a.modulus, b.modulus).equal:
+            return self.expressions(a.value, b.value)
         if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
             return _differ("Another modulus.")
         same = (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore

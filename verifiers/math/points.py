@@ -80,13 +80,15 @@ def _coordinate(name: str, index: int, whole: Mapping[str, int]) -> Fraction:
 
 
 def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mapping[str, Fraction]]:
-    """Points where a step, a corner or another branch may lie, between them and far beyond; none for expressions without any."""
+    """Where a step, a corner or another branch may lie, between such points and far beyond."""
     arguments = list(dict.fromkeys((*_arguments(a), *_arguments(b))))
     branches = list(dict.fromkeys((*_radicands(a), *_radicands(b))))
     if not arguments and not branches:
         return
-    far = _FAR if arguments else _FAR_BRANCHES[:2] if _grows(a) or _grows(b) else _FAR_BRANCHES
     names = symbols(a) | symbols(b)
+    far = _FAR if arguments else _FAR_BRANCHES[:2] if _grows(a) or _grows(b) else _FAR_BRANCHES
+    if not arguments and len(names) > 1:  # as many points again for each variable would be slow
+        far = far[:2] + far[-2:]
     for name, point in zip(sorted(names - whole.keys())[:3], points(whole), strict=False):
         others = {other: point(other) for other in names if other != name}
         usual = () if not arguments else _USUAL if len(names) == 1 else (Fraction(0),)

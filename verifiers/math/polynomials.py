@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,8 @@ from .values import Expr, Num, Power, Product, Sum, Sym
 
 MAX_DEGREE = 24
 MAX_BITS = 4_096  # of all coefficients together
+MAX_ZEROS = 6  # degree of a polynomial whose zeros are looked for, above 2
+MAX_ZEROS_BITS = 128  # of its coefficients: zeros may lie as near as a power of that, and the library can't be interrupted
 
 
 def polynomial(expr: Expr, name: str, others: Mapping[str, Fraction] | None = None) -> Any | None:
@@ -64,9 +67,14 @@ def _rational(value: Fraction) -> Any:
 
 
 def _bounded(found: Any) -> Any:
-    if found.degree() > MAX_DEGREE or sum(each.p.bit_length() + each.q.bit_length() for each in found.coeffs()) > MAX_BITS:
+    if found.degree() > MAX_DEGREE or _length(found) > MAX_BITS:
         raise _NoPolynomial
     return found
+
+
+def _length(found: Any) -> int:
+    """Bits of all coefficients together."""
+    return sum(each.p.bit_length() + each.q.bit_length() for each in found.coeffs())
 
 
 def expression(found: Any, name: str) -> Expr:
@@ -80,14 +88,28 @@ def expression(found: Any, name: str) -> Expr:
 
 
 def zeros(found: Any) -> list[Fraction]:
-    """The real zeros, in order: rational ones as they are, others to some 40 bits. None of a constant."""
+    """The real zeros, in order, to some 40 bits. None of a constant, nor of what is too long: near zeros take long to part."""
     if found.degree() < 1:
         return []
     if found.degree() == 1:
         return [-_fraction(found[0]) / _fraction(found[1])]
+    if found.degree() == 2:
+        return _of_quadratic(*(_fraction(found[power]) for power in (2, 1, 0)))
+    if found.degree() > MAX_ZEROS or _length(found) > MAX_ZEROS_BITS:
+        return []
     with NO_FORK:
         roots = found.numer().complex_roots()
     return sorted(_near(root.real) for root, _ in roots if root.imag.contains(0))
+
+
+def _of_quadratic(square: Fraction, linear: Fraction, start: Fraction) -> list[Fraction]:
+    middle = -linear / (2 * square)
+    below = middle**2 - start / square
+    if below < 0:
+        return []
+    scaled = (below.numerator << 128) // below.denominator
+    half = Fraction(math.isqrt(scaled), 1 << 64)
+    return [middle - half, middle + half] if half else [middle]
 
 
 def _near(ball: Any) -> Fraction:

@@ -37,19 +37,26 @@ def quantity(tokens: list[Token]) -> Value:
             return compound
     unit, split = _tail_unit(tokens)
     if unit is not None:
-        value = Parser(tokens[:split]).everything()
         letters = _letters(tokens, split)
-        if letters is None:
-            return _measured(value, lambda item: Quantity(item, unit))
-        amount, product = _last(value), _last(letters)
-        single = len(tokens[split].text) == 1
-        summed = isinstance(product, Sum)  # without brackets: the letters stand in its last term
-        if single and (summed or symbols(amount)) and not _OPERATORS & {token.text for token in tokens[split:]}:
-            return letters
-        optional = not symbols(amount) and not (summed and (single or constant(amount) is not None))
-        optional = optional and not _a_product(tokens[split:])
-        return _measured(value, lambda item: Quantity(item, unit, product, optional))
+        if letters is not None:
+            return _unit_or_letters(tokens, split, unit, letters)
+        return _measured(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
     return Parser(tokens).everything()
+
+
+def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value) -> Value:
+    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`, `r^2 h`) where it is one letter alone."""
+    value = Parser(tokens[:split]).everything()
+    amount, product = _last(value), _last(letters)
+    if not isinstance(amount, EXPRESSIONS) or not isinstance(product, EXPRESSIONS):
+        raise Unreadable("a unit on what is no number")
+    single = len(tokens[split].text) == 1
+    summed = isinstance(product, Sum)  # without brackets: the letters stand in its last term
+    if single and (summed or symbols(amount)) and not _OPERATORS & {token.text for token in tokens[split:]}:
+        return letters
+    sure = not symbols(amount) and not (summed and (single or constant(amount) is not None))
+    optional = sure and not _a_product(tokens[split:])
+    return _measured(value, lambda item: Quantity(item, unit, product, optional))
 
 
 def _measured(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
