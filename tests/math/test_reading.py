@@ -156,6 +156,12 @@ def test_what_stands_behind_a_choice_counts_beside_it():
         ("C_2", "C", False),
         ("1F_{16}", "1F", True),
         ("x_2 + 1", "x + 1", False),
+        ("B4_{16}", "b4", True),
+        ("B4_{16}", "4B", False),  # digits are no product
+        ("1E5_{16}", "1E5", True),
+        ("1E5_{16}", "100000", False),
+        ("101_2", "100+1", False),
+        ("n = 2516_8", "2,516", True),
     ],
 )
 def test_a_base_may_be_left_out_where_the_task_says_so(reference, answer, equal):

@@ -8,7 +8,7 @@ The rule looks at the tokens of one side alone, in one pass. A letter right befo
 - the brackets hold several arguments, or an event after P, Pr or E;
 - it is one of these elsewhere in the text.
 
-It stays a factor when it stands without brackets too (`n(n+1)`, `x(2)+x`), f and primed names aside where they are no numbers.
+Before anything but a number it stays a factor when it stands without brackets too (`n(n+1)`, `t(t)+t`), primed names aside.
 """
 
 from __future__ import annotations
@@ -123,13 +123,14 @@ def _judged(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets,
         return False
     if held.several:
         return _of_several(tokens, each, held)
+    number = length <= _SIMPLE and _is_number(inside)
     if each.marked or (each.letter in _ALWAYS and not alone):
         return True
-    if alone:
+    if alone and not number:
         return False
     if each.letter == "P" and held.closing + 1 < len(tokens) and tokens[held.closing + 1].text == "^":
-        return None  # P(1.05)^3 is what capital grows to
-    single = length <= _SIMPLE and (_is_number(inside) or _is_name(inside))
+        return False if alone else None  # P(1.05)^3 is what capital grows to
+    single = number or (length <= _SIMPLE and _is_name(inside))
     if single or _is_application(tokens, each.opening + 1, held.closing, chosen):
         zero_or_time = length == 1 and inside[0].text in ("0", "t")
         return not each.within_word or zero_or_time or each.letter.isupper() or each.letter in "uy"

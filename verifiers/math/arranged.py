@@ -43,7 +43,7 @@ def _sum(parts: tuple[Expr, ...]) -> Expr:
             count, factors = _split(term)
             counts[factors] = counts.get(factors, Fraction(0)) + count
     terms = [_term(count, factors) for factors, count in counts.items() if count]
-    terms.sort(key=repr)
+    terms.sort(key=_written)
     if number or not terms:
         terms.insert(0, Num(number))
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
@@ -58,7 +58,7 @@ def _product(parts: tuple[Expr, ...]) -> Expr:
                 number *= factor.value
             else:
                 rest.append(factor)
-    rest.sort(key=repr)
+    rest.sort(key=_written)
     if not rest:
         return Num(number)
     if len(rest) == 1 and isinstance(rest[0], Sum):  # -(a + b) is -a - b
@@ -78,6 +78,13 @@ def _term(count: Fraction, factors: tuple[Expr, ...]) -> Expr:
     if count != 1:
         return Product((Num(count), *factors))
     return factors[0] if len(factors) == 1 else Product(factors)
+
+
+def _written(expr: Expr) -> str:
+    """An expression as text, for an order; numbers in hexadecimals, since decimals of over 4,300 digits are refused."""
+    if isinstance(expr, Num):
+        return f"{expr.value.numerator:x}/{expr.value.denominator:x}"
+    return f"{type(expr).__name__} {getattr(expr, 'name', '')}({','.join(map(_written, children(expr)))})"
 
 
 def _bits(value: Fraction) -> int:

@@ -47,6 +47,7 @@ from .values import (
     Value,
     Words,
     Zero,
+    children,
     symbols,
 )
 
@@ -153,7 +154,7 @@ class _Comparison:
             case Ratio(), _:
                 return self._ratios(a, b)
             case Congruence(), Congruence():
-                same = same_residues(a, b)
+                same = same_residues(a, b, self._equal)
                 return Decision(same, "exact", "" if same else "Another residue class.")
             case Clock(seconds), Clock(other):
                 return Decision(seconds == other, "structure")
@@ -180,7 +181,7 @@ class _Comparison:
         return self.values(b, a) if flipped else self.values(a, b)
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
-        a, b = opaque(a), opaque(b)
+        a, b = opaque(a, b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
         if not decision.equal and (differ_by_constant(a, b, self._equal) or differ_by_names_of_constants(a, b, self._equal)):
@@ -272,7 +273,7 @@ class _Comparison:
         return found
 
     def _proportions(self, a: Zero, b: Zero) -> Decision:
-        left, right = opaque(a.expression), opaque(b.expression)
+        left, right = opaque(a.expression, b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)
@@ -288,7 +289,7 @@ class _Comparison:
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
-        if a.letters is not None and b.letters is not None:  # 2 m g and 2mg
+        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
             return self.expressions(a.letters, b.letters)
         return _differ("Another unit.")
 
@@ -300,10 +301,12 @@ class _Comparison:
             return _differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._ordered(a, read, flipped)
-        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b):
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and _as_spelled(a, a.letters, b):
             product = self._ordered(a.letters, b, flipped)
             if product.equal:
                 return product
+        if not a.optional:
+            return _differ("A unit, or a product of letters.")
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
             return self._ordered(radians(a), b, flipped)
@@ -432,6 +435,15 @@ class _Comparison:
 
 def _differ(reason: str) -> Decision:
     return Decision(False, "structure", reason)
+
+
+def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
+    """Whether letters that may be a unit may be compared as variables: a sure unit in its order alone, so that mN is no Nm."""
+    return not quantity.optional or _spelling(letters) == _spelling(product)
+
+
+def _spelling(expr: Expr) -> str:
+    return expr.name if isinstance(expr, Sym) else "".join(map(_spelling, children(expr)))
 
 
 def _rank(value: Value) -> int:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from .exact import integer_point
 from .families import replaced
 from .numerators import numerator
-from .opaque import opaque
+from .opaque import Field, field_of
 from .values import (
     EXPRESSIONS,
     Apply,
@@ -92,7 +92,8 @@ def same_curves(a: Value, b: Value, equal: Equal) -> bool:
     mine, other = equations(a), equations(b)
     if not (_in_coordinates(mine) and _in_coordinates(other)):
         return False
-    left, right = (Product(tuple(numerator(opaque(each)) for each in side)) for side in (mine, other))
+    field = field_of(*mine, *other)
+    left, right = (Product(tuple(numerator(field.replaced(each)) for each in side)) for side in (mine, other))
     point = {name: Num(integer_point(name, 0)) for name in symbols(left) | symbols(right)}
     at_left, at_right = replaced(left, point), replaced(right, point)
     if equal(at_left, _ZERO) or equal(at_right, _ZERO):  # pyrefly: ignore
@@ -107,10 +108,11 @@ def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
 
 def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
     """Whether two equations `... = 0` in derivatives are one up to a factor that holds constants of the problem alone."""
-    names, moving = derivatives(a) & derivatives(b), _moving(a) | _moving(b)
+    field = field_of(a, b)
+    names, moving = derivatives(a, field) & derivatives(b, field), _moving(a, field) | _moving(b, field)
     if not names or len(names) > MAX_DERIVATIVES:
         return False
-    a, b = (numerator(opaque(side)) for side in (a, b))
+    a, b = (numerator(field.replaced(side)) for side in (a, b))
     for name in sorted(names):
         above, below = _coefficient(a, name, equal), _coefficient(b, name, equal)
         if above is not None and below is not None:
@@ -135,29 +137,29 @@ def _constant_ratio(a: Expr, b: Expr, name: str, equal: Equal) -> bool:
     return equal(Product((a, replaced(b, point))), Product((b, replaced(a, point))))  # pyrefly: ignore
 
 
-def _moving(expr: Expr) -> frozenset[str]:
+def _moving(expr: Expr, field: Field) -> frozenset[str]:
     """Derivatives, and what they are derivatives of, as variables."""
-    found = derivatives(expr)
+    found = derivatives(expr, field)
     bases = {name.partition("(")[2][:-1] for name in found if name.startswith(_DOTS)} | {name.rstrip("'") for name in found}
-    return found | bases | _derived(expr)
+    return found | bases | _derived(expr, field)
 
 
-def _derived(expr: Expr) -> frozenset[str]:
+def _derived(expr: Expr, field: Field) -> frozenset[str]:
     if isinstance(expr, Apply) and "/d" in expr.name:
-        return frozenset().union(*(symbols(arg) | symbols(opaque(arg)) for arg in expr.args))
+        return frozenset().union(*(symbols(arg) | symbols(field.replaced(arg)) for arg in expr.args))
     if isinstance(expr, Apply) and expr.name.endswith("'"):
-        return symbols(opaque(Apply(expr.name.rstrip("'"), expr.args)))
-    return frozenset().union(*map(_derived, children(expr)))
+        return symbols(field.replaced(Apply(expr.name.rstrip("'"), expr.args)))
+    return frozenset().union(*(_derived(child, field) for child in children(expr)))
 
 
-def derivatives(expr: Expr) -> frozenset[str]:
+def derivatives(expr: Expr, field: Field) -> frozenset[str]:
     """Derivatives by the names that they have as variables of their own."""
     match expr:
         case Sym(name) if name.startswith(_DOTS) or name.endswith("'"):
             return frozenset((name,))
         case Apply(name) if (name.startswith("d") and "/d" in name) or name.endswith("'"):
-            return symbols(opaque(expr))
-    return frozenset().union(*map(derivatives, children(expr)))
+            return symbols(field.replaced(expr))
+    return frozenset().union(*(derivatives(child, field) for child in children(expr)))
 
 
 __all__ = ["are_curves", "equation", "same_curves", "same_motion"]

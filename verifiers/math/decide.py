@@ -74,7 +74,7 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
 
 def _identical(expr: Expr) -> Decision:
     budget = Budget()
-    empty = _valueless(expr, budget) or (contains(expr, _INFINITE) and not infinite(expr))
+    empty = valueless(expr, budget) or (contains(expr, _INFINITE) and not infinite(expr))
     return Decision(not empty, "structure", "The expression has no value." if empty else "", cost=BUDGET - budget.left)
 
 
@@ -114,7 +114,7 @@ def _short(value: Fraction) -> str:
     return str(value)
 
 
-def _valueless(expr: Expr, budget: Budget) -> bool:
+def valueless(expr: Expr, budget: Budget) -> bool:
     """Whether a constant in it has no value at all (1/0)."""
     if not symbols(expr):
         if not _risky(expr):
@@ -128,7 +128,7 @@ def _valueless(expr: Expr, budget: Budget) -> bool:
             found = numeric.valueless(expr, budget)
         if found is not None:
             return found
-    return any(_valueless(child, budget) for child in children(expr))
+    return any(valueless(child, budget) for child in children(expr))
 
 
 def _risky(expr: Expr) -> bool:

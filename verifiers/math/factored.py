@@ -1,13 +1,13 @@
 """Stage 6a, long numbers: products of rational powers of integers, kept as exponents, so that nothing has to be multiplied out.
 
-2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from primes to exponents. Such a product is 1 only if every exponent
-is 0 (unique factorisation), which decides equality both ways.
+2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from bases to exponents. Such a product is 1 only if every exponent
+is 0 once the bases share no factors (unique factorisation), which decides equality both ways.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -17,10 +17,10 @@ from .exact import Inexact, UndefinedValue, constant
 from .values import Call, Expr, Num, Power, Product, Sum
 
 MAX_FACTORIAL = 20_000
-MAX_EXPANDED = 1 << 18  # bits of a product that is multiplied out
 MAX_SUMMAND = 1 << 16  # bits of a sum's term, without the factors that all terms share
 MAX_EXPONENT = 1 << 12  # bits of an exponent
 _TRIAL = 1_000  # integers are divided by the primes below
+_FEW = 4  # primes, 2 to 7, that a longer one is divided by
 _PRIME_BELOW = _TRIAL**2
 
 
@@ -51,15 +51,34 @@ class _Factoring:
         self.budget = budget
 
     def is_one(self, powers: Mapping[int, Fraction | int]) -> bool:
-        if not powers:
-            return True
-        if all(base < _PRIME_BELOW for base in powers):
+        """By exponents alone, once no two bases share a factor."""
+        long = {base: exponent for base, exponent in powers.items() if base >= _PRIME_BELOW}
+        primes = {base: exponent for base, exponent in powers.items() if base < _PRIME_BELOW}
+        if not long:
+            return not primes
+        self.budget.spend(len(primes) * sum(base.bit_length() for base in long) // 20_000)
+        if any(all(base % prime for base in long) for prime in primes):
             return False
-        scale = math.lcm(*(Fraction(exponent).denominator for exponent in powers.values()))
-        whole = {base: int(exponent * scale) for base, exponent in powers.items()}
-        above = {base: exponent for base, exponent in whole.items() if exponent > 0}
-        below = {base: -exponent for base, exponent in whole.items() if exponent < 0}
-        return self.expanded(above, MAX_EXPANDED) == self.expanded(below, MAX_EXPANDED)
+        return not any(self.coprime((primes | long).items()).values())
+
+    def coprime(self, powers: Iterable[tuple[int, Fraction | int]]) -> dict[int, Fraction | int]:
+        """The same product over bases of which no two share a factor."""
+        found: dict[int, Fraction | int] = {}
+        pending = list(powers)
+        while pending:
+            base, exponent = pending.pop()
+            if base == 1:
+                continue
+            for other in found:
+                self.budget.spend(1 + base.bit_length() * other.bit_length() // 1_000_000)
+                shared = math.gcd(base, other)
+                if shared > 1:
+                    its = found.pop(other)
+                    pending += [(base // shared, exponent), (shared, exponent + its), (other // shared, its)]
+                    break
+            else:
+                found[base] = exponent
+        return found
 
     def expanded(self, powers: Mapping[int, Fraction | int], most: int) -> int:
         bits = sum(base.bit_length() * exponent for base, exponent in powers.items())
@@ -167,10 +186,11 @@ def _small(expr: Expr) -> int:
 
 @lru_cache(maxsize=1024)
 def _factors(value: int) -> dict[int, int]:
-    """Prime factors below _TRIAL (below 10 of a long integer), and what is left."""
+    """Prime factors below _TRIAL (below 10 of what stays longer than 64 bits), and what is left."""
     found: dict[int, int] = {}
-    for prime in _primes(_TRIAL if value.bit_length() <= 64 else 10):
-        if prime * prime > value:
+    primes = _primes(_TRIAL)
+    for index, prime in enumerate(primes):
+        if prime * prime > value or (index == _FEW and value.bit_length() > 64):
             break
         value, count = _divided(value, prime)
         if count:

@@ -84,7 +84,7 @@ def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
         case Named(name, inner, parameters):
             return Named(name, again(inner), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(again(inner), unit, letters and again(letters))  # pyrefly: ignore
+            return Quantity(again(inner), unit, letters and again(letters), value.optional)  # pyrefly: ignore
         case Sequence(kind, items):
             return Sequence(kind, tuple(map(again, items)))
         case RealSet(parts):
@@ -257,13 +257,13 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
     return all(map(any, meets)) and all(map(any, zip(*meets, strict=True)))
 
 
-def same_residues(a: Congruence, b: Congruence) -> bool:
-    """Whether two residue classes are one: of one number modulus, or written alike where it has letters (`mod p`)."""
+def same_residues(a: Congruence, b: Congruence, equal: Equal) -> bool:
+    """Whether two residue classes are one: of one number modulus, or of equal numbers where it has letters (`mod p`)."""
     numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
     if a.name and b.name and a.name != b.name:
         return False
-    if a.value == b.value and a.modulus == b.modulus and numbers[2] is None:
-        return True
+    if None in numbers[2:]:
+        return equal(a.modulus, b.modulus) and equal(a.value, b.value)
     if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
         return False
     return (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore

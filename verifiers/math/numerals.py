@@ -7,26 +7,8 @@ from fractions import Fraction
 from .lexer import Unreadable, tokens_of
 from .units import known_phrase, unit_of
 from .values import Num, Quantity, Unit
+from .vocabulary import NUMBER_WORDS, ORDINALS, PARTS
 
-_NUMBER_WORDS = {
-    name: value
-    for value, name in enumerate(
-        str.split(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-            "sixteen seventeen eighteen nineteen"
-        )
-    )
-} | {
-    name: 10 * value
-    for value, name in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2)
-}
-_ORDINALS = {
-    name: value
-    for value, name in enumerate(
-        str.split("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"), 1
-    )
-}
-_PARTS = {name: value for name, value in _ORDINALS.items() if value > 2} | {"half": 2, "halve": 2, "quarter": 4}
 _ARTICLES = frozenset(("a", "an", "the"))
 _LONGEST = 9  # words of a number before a unit, at most
 _SCALES = (("million", 10**6), ("thousand", 10**3), ("hundred", 100))
@@ -35,23 +17,23 @@ _MOST_WORDS = 20  # of a whole number
 
 def number_in_words(folded: str) -> Fraction | None:
     """`seven`, `forty-two`, `two thirds`, `one and a half`."""
-    if folded in _NUMBER_WORDS:
-        return Fraction(_NUMBER_WORDS[folded])
-    if folded in _ORDINALS:
-        return Fraction(_ORDINALS[folded])
+    if folded in NUMBER_WORDS:
+        return Fraction(NUMBER_WORDS[folded])
+    if folded in ORDINALS:
+        return Fraction(ORDINALS[folded])
     tens, _, ones = folded.partition("-")
-    if tens in _NUMBER_WORDS and 0 < _NUMBER_WORDS.get(ones, 0) < 10 and 20 <= _NUMBER_WORDS[tens] < 100:
-        return Fraction(_NUMBER_WORDS[tens] + _NUMBER_WORDS[ones])
+    if tens in NUMBER_WORDS and 0 < NUMBER_WORDS.get(ones, 0) < 10 and 20 <= NUMBER_WORDS[tens] < 100:
+        return Fraction(NUMBER_WORDS[tens] + NUMBER_WORDS[ones])
     if (several := _whole(folded)) is not None:
         return Fraction(several)
     whole, joined, rest = folded.partition(" and ")
     if joined:
         added = number_in_words(rest) if rest.startswith(("a ", "one ", "two ", "three ")) else None
-        count = _NUMBER_WORDS.get(whole, _whole(whole))
+        count = NUMBER_WORDS.get(whole, _whole(whole))
         return Fraction(count) + added if added is not None and count is not None and 0 < added < 1 else None
     count, _, part = folded.replace("-", " ").partition(" ")
-    amount = 1 if count == "a" else _NUMBER_WORDS.get(count, 0)
-    size = _PARTS.get(part.removesuffix("s"), 0) if part else 2 if folded == "half" else 0
+    amount = 1 if count == "a" else NUMBER_WORDS.get(count, 0)
+    size = PARTS.get(part.removesuffix("s"), 0) if part else 2 if folded == "half" else 0
     return Fraction(amount or 1, size) if size and (amount or folded == "half") else None
 
 
@@ -88,7 +70,7 @@ def _below(words: list[str], scale: int, first: bool = False) -> int | None:
 
 def _small(words: list[str]) -> int | None:
     """`seven`, `forty two`."""
-    values = [_NUMBER_WORDS.get(word, -1) for word in words]
+    values = [NUMBER_WORDS.get(word, -1) for word in words]
     match values:
         case [value] if 0 <= value < 100:
             return value
@@ -106,7 +88,7 @@ def amount_in_words(folded: str) -> Quantity | Num | None:
         return found
     for count in range(min(_LONGEST, len(words) - 1), 0, -1):
         number = number_in_words(" ".join(words[:count]))
-        if number is None or (count == 1 and words[0] in _ORDINALS):
+        if number is None or (count == 1 and words[0] in ORDINALS):
             continue
         rest = words[count:]
         if " ".join(rest) in ("percent", "per cent"):

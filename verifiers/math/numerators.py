@@ -1,9 +1,14 @@
-"""An expression over one denominator, so that equations may be compared without theirs."""
+"""An expression over one denominator, so that equations may be compared without theirs.
+
+Where a denominator is zero there is no solution: in one variable, the factors that it shares with the numerator are
+cancelled exactly. In several variables the numerator stays as it is.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from .polynomials import expression, polynomial
 from .values import Expr, Num, Power, Product, Sum, children, symbols
 
 MAX_NODES = 2_000
@@ -13,7 +18,21 @@ _ONE = Num(Fraction(1))
 def numerator(expr: Expr) -> Expr:
     """The numerator over the product of all denominators that hold a variable. The expression itself where it has none."""
     above, below = _over(expr)
-    return expr if below == _ONE or _size(above) > MAX_NODES else above
+    if below == _ONE or _size(above) > MAX_NODES:
+        return expr
+    names = symbols(expr)
+    return _cancelled(above, below, *names) if len(names) == 1 else above
+
+
+def _cancelled(above: Expr, below: Expr, name: str) -> Expr:
+    """The numerator without the factors that are zero with the denominator."""
+    top, bottom = polynomial(above, name), polynomial(below, name)
+    if top is None or bottom is None or not top or not bottom:
+        return above
+    rest = top
+    while (shared := rest.gcd(bottom)).degree() > 0:
+        rest //= shared
+    return above if rest.degree() == top.degree() else expression(rest, name)
 
 
 def _over(expr: Expr) -> tuple[Expr, Expr]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ..forks import NO_FORK
 from .balls import MAX_PRECISION, START, Arithmetic, Ball, Budget, OutOfReach, Point, Undefined, Unresolved, flint
+from .divisors import agree_at_integers
 from .evaluator import Evaluator
 from .points import corner_points, points, real_point, whole_names
 from .values import Expr, Sum, contains, symbols
@@ -119,7 +120,7 @@ class _Run:
                 break
         if defined < MIN_POINTS:
             return None
-        return self._corners_agree(a, b, whole, complex_values)
+        return self._corners_agree(a, b, whole, complex_values) and (not whole or agree_at_integers(a, b, whole))
 
     def _corners_agree(self, a: Expr, b: Expr, whole: Mapping[str, int], complex_values: bool) -> bool:
         for values in corner_points(a, b, whole):

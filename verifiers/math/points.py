@@ -10,15 +10,19 @@ from itertools import combinations, pairwise
 
 from .balls import Point
 from .exact import Inexact, UndefinedValue, constant, evaluate
-from .values import Call, Expr, Num, Power, Sum, children, negative, symbols
+from .polynomials import polynomial, zeros
+from .values import Call, Expr, Num, Power, Product, Sum, children, negative, symbols
 
 POINTS = 14
 MAX_CORNERS = 40  # of one variable
 WHOLE_POINTS = 68  # all of them must agree: gcd(n, 12) and gcd(n, 24) are one at most integers
 _FAR = tuple(sign * Fraction(10) ** power for sign in (-1, 1) for power in (-40, -15, -6, 6, 15, 40))
+_FAR_BRANCHES = tuple(sign * Fraction(1379, 10) * 10**power for power in (0, 2, 6, 38) for sign in (-1, 1))
 _STEPS = frozenset(("floor", "ceil"))
 _CORNERS = frozenset(("abs", "sgn", "max", "min"))
 PIECEWISE = _STEPS | _CORNERS
+_BRANCHES = frozenset(str.split("asin acos atan acot asec acsc acosh asech ln log lg log_base"))
+_GROWING = frozenset(str.split("exp sinh cosh tanh coth sech csch factorial factorial2 binomial cis"))
 _WHOLE = frozenset(("gcd", "lcm", "factorial2"))  # functions of integers alone
 _USUAL = tuple(Fraction(value, 2) for value in (-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 14, 20))
 _RANGES = ((0.05, 0.95), (1.05, 3.0), (3.0, 20.0), (0.05, 0.95), (1.05, 3.0), (3.0, 20.0))
@@ -76,22 +80,28 @@ def _coordinate(name: str, index: int, whole: Mapping[str, int]) -> Fraction:
 
 
 def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mapping[str, Fraction]]:
-    """Points where a step or a corner may lie, between them and far beyond; none for expressions without any."""
+    """Where a step, a corner or another branch may lie, between such points and far beyond."""
     arguments = list(dict.fromkeys((*_arguments(a), *_arguments(b))))
-    if not arguments:
+    branches = list(dict.fromkeys((*_radicands(a), *_radicands(b))))
+    if not arguments and not branches:
         return
     names = symbols(a) | symbols(b)
+    far = _FAR if arguments else _FAR_BRANCHES[:2] if _grows(a) or _grows(b) else _FAR_BRANCHES
+    if not arguments and len(names) > 1:  # as many points again for each variable would be slow
+        far = far[:2] + far[-2:]
     for name, point in zip(sorted(names - whole.keys())[:3], points(whole), strict=False):
         others = {other: point(other) for other in names if other != name}
-        corners: set[Fraction] = set(_USUAL) if len(names) == 1 else {Fraction(0)}
-        for argument, levels in arguments[:20]:
+        usual = () if not arguments else _USUAL if len(names) == 1 else (Fraction(0),)
+        corners: set[Fraction] = set(usual)
+        for argument, levels in (*arguments[:20], *((branch, (0,)) for branch in branches[:8])):
             if name in symbols(argument):
-                corners.update(_crossings(argument, others, levels))
+                corners.update(_crossings(argument, name, others, levels))
         ordered = sorted(corners)[:MAX_CORNERS]
         between = [(low + high) / 2 for low, high in pairwise(ordered)]
-        for value in (*ordered, *between, ordered[0] - 1, ordered[-1] + 1, *_FAR):
+        beyond = (ordered[0] - 1, ordered[-1] + 1) if ordered else ()
+        for value in (*ordered, *between, *beyond, *far):
             yield {**others, name: value}
-    if len(names) > 1:  # all of them at whole and half numbers
+    if arguments and len(names) > 1:  # all of them at whole and half numbers
         for index in range(8):
             half = random.Random(f"palaestra/half/{index}")
             yield {
@@ -119,8 +129,52 @@ def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
         yield from _arguments(child)
 
 
-def _crossings(expr: Expr, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
-    """Where an expression that is linear in the one variable that is not among the others takes the levels."""
+def _radicands(expr: Expr) -> Iterator[Expr]:
+    """What changes its sign, or has a pole, where an even root, a logarithm or an inverse function may take another branch."""
+    match expr:
+        case Call("root", (radicand, order)) if (known := constant(order)) is None or known.numerator % 2 == 0:
+            yield from _factors(radicand)
+        case Power(base, exponent) if (known := constant(exponent)) is None or known.denominator % 2 == 0:
+            yield from _factors(base)
+        case Call(name, args) if name in _BRANCHES:
+            for arg in args:
+                yield from _factors(arg)
+                yield from _poles(arg)
+    for child in children(expr):
+        yield from _radicands(child)
+
+
+def _factors(expr: Expr) -> Iterator[Expr]:
+    match expr:
+        case Product(factors):
+            for factor in factors:
+                yield from _factors(factor)
+        case Power(base, Num()):
+            yield from _factors(base)
+        case _ if symbols(expr):
+            yield expr
+
+
+def _poles(expr: Expr) -> Iterator[Expr]:
+    match expr:
+        case Power(base, Num(power)) if power < 0:
+            yield from _factors(base)
+    for child in children(expr):
+        yield from _poles(child)
+
+
+def _grows(expr: Expr) -> bool:
+    """Whether far values of it would be out of reach."""
+    if isinstance(expr, Power) and symbols(expr.exponent):
+        return True
+    return (isinstance(expr, Call) and expr.name in _GROWING) or any(map(_grows, children(expr)))
+
+
+def _crossings(expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
+    """Where a polynomial in one variable, or what is as good as linear in it, takes the levels."""
+    found = polynomial(expr, name, others)
+    if found is not None:
+        return [zero for level in levels for zero in zeros(found - level)]
     try:
         at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
     except (Inexact, UndefinedValue):

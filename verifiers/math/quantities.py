@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+from .exact import constant
 from .lexer import Token, Unreadable
 from .parser import Parser
 from .units import CURRENCIES, MAX_UNIT_TOKENS, currency, known_phrase, unit_of
-from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Sym, Unit, Value
-from .vocabulary import MULTIPLIERS
+from .values import EXPRESSIONS, Expr, Joined, Num, Quantity, Relation, Sum, Sym, Unit, Value, symbols
+from .vocabulary import COUNTED_PARTS, MULTIPLIERS
 
-_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *CURRENCIES))
+_BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *COUNTED_PARTS, *CURRENCIES))
 _WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
+_OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))  # of a unit; between letters that are variables they are rare
+_PRODUCTS = frozenset(str.split("mg kT nT pV cV"))  # a weight and the like, far more often than milligrams and kiloteslas
+_COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))  # letters with a space between that are a known unit
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
@@ -37,33 +42,66 @@ def quantity(tokens: list[Token]) -> Value:
     unit, split = _tail_unit(tokens)
     if unit is not None:
         letters = _letters(tokens, split)
-        value = Parser(tokens[:split]).everything()
-        if isinstance(value, Relation) and isinstance(value.operands[-1], EXPRESSIONS):
-            return replace(value, operands=(*value.operands[:-1], Quantity(value.operands[-1], unit, letters)))
-        if isinstance(value, Joined):
-            return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
-        if isinstance(value, EXPRESSIONS):
-            return Quantity(value, unit, letters)
-        raise Unreadable("a unit on what is no number")
+        if letters is not None:
+            return _unit_or_letters(tokens, split, unit, letters)
+        return _measured(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
     return Parser(tokens).everything()
 
 
-def _letters(tokens: list[Token], split: int) -> Expr | None:
-    """The tokens as a product of variables; None where their unit, which begins at `split`, is no such letters."""
+def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value) -> Value:
+    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`, `r^2 h`) where it is one letter alone."""
+    value = Parser(tokens[:split]).everything()
+    amount, product = _last(value), _last(letters)
+    if not isinstance(amount, EXPRESSIONS) or not isinstance(product, EXPRESSIONS):
+        raise Unreadable("a unit on what is no number")
+    single = len(tokens[split].text) == 1
+    summed = isinstance(product, Sum)  # without brackets: the letters stand in its last term
+    if single and (summed or symbols(amount)) and not _OPERATORS & {token.text for token in tokens[split:]}:
+        return letters
+    sure = not symbols(amount) and not (summed and (single or constant(amount) is not None))
+    optional = sure and not _a_product(tokens[split:])
+    return _measured(value, lambda item: Quantity(item, unit, product, optional))
+
+
+def _measured(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
+    """A value with a unit: on the last side of a relation, and on each item of a list."""
+    if isinstance(value, Relation):
+        return replace(value, operands=(*value.operands[:-1], _measured(value.operands[-1], measured)))
+    if isinstance(value, Joined):
+        items = tuple(_measured(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
+        return replace(value, items=(*items, _measured(value.items[-1], measured)))
+    if isinstance(value, EXPRESSIONS):
+        return measured(value)
+    raise Unreadable("a unit on what is no number")
+
+
+def _letters(tokens: list[Token], split: int) -> Value | None:
+    """The tokens read with variables for the unit that begins at `split`; None where it is no such letters."""
     if any(token.kind == "word" and len(token.text) > 2 for token in tokens[split:]):
         return None
     try:
         value = Parser(list(tokens)).everything()
     except Unreadable:
         return None
-    last = value.operands[-1] if isinstance(value, Relation) else value
-    return last if isinstance(last, EXPRESSIONS) else None
+    return value if isinstance(_last(value), EXPRESSIONS) else None
 
 
-def _with_unit(item: Value, unit: Unit) -> Value:
-    if not isinstance(item, EXPRESSIONS):
-        raise Unreadable("a unit on what is no number")
-    return Quantity(item, unit)
+def _last(value: Value) -> Value:
+    while isinstance(value, Relation | Joined):
+        value = value.operands[-1] if isinstance(value, Relation) else value.items[-1]
+    return value
+
+
+def _a_product(unit: list[Token]) -> bool:
+    """Whether the letters of a unit are rather a product of variables: `m g`, `C V^2`; not `m/s`, `m s^{-1}` or `N m`."""
+    words = [token.text for token in unit if token.kind == "word"]
+    if len(words) < 2:
+        return "".join(words) in _PRODUCTS
+    return (
+        all(len(word) == 1 for word in words)
+        and not _OPERATORS & {token.text for token in unit}
+        and not (len(unit) == 2 and "".join(words) in _COMPOUND)
+    )
 
 
 def _money(tokens: list[Token], signs: list[int]) -> Value:
@@ -77,12 +115,7 @@ def _money(tokens: list[Token], signs: list[int]) -> Value:
         rest = rest[:split]
     elif tail is not None:
         raise Unreadable("a currency and a unit")
-    value = Parser(rest).everything()
-    if isinstance(value, Joined):
-        return replace(value, items=tuple(_with_unit(item, unit) for item in value.items))
-    if isinstance(value, Relation):
-        return replace(value, operands=(*value.operands[:-1], _with_unit(value.operands[-1], unit)))
-    return _with_unit(value, unit)
+    return _measured(Parser(rest).everything(), lambda item: Quantity(item, unit))
 
 
 def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from . import realset
@@ -132,11 +133,11 @@ def resolve(value: Value) -> Value:
             return _joined(value)
         case Builder():
             return built(value, resolve)
-        case Quantity(inner, unit, letters):
+        case Quantity(inner, unit):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
                 return Sequence(resolved.kind, tuple(Quantity(item, unit) for item in resolved.items))
-            return Quantity(resolved, unit, letters)
+            return replace(value, value=resolved)
         case Sequence(kind, items):
             if len(items) > MAX_ITEMS:
                 raise Unreadable("too many items")

@@ -7,6 +7,7 @@ from functools import cache
 
 from .lexer import Token
 from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
+from .vocabulary import NOT_COUNTED, NOT_LAST
 
 _SI = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
        "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6), "p": Fraction(1, 10**12)}  # fmt: skip
@@ -67,13 +68,6 @@ _PLAIN = {
     "rupee INR": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
 }  # fmt: skip
 CURRENCIES = {"\x01": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "¢": "cent", "₹": "rupee"}
-_NOT_UNITS = frozenset(
-    str.split(
-        "and or to not no is are the than equals equal more less about of from only if mod in plus minus "
-        "times over else by choose with for hundred thousand million billion trillion dozen percent degree "
-        "degrees deg pct percents but either neither nor both maybe where when per pm am PM AM i e pi"
-    )
-)
 MAX_UNIT_TOKENS = 24
 DEGREE = Unit(Fraction(1), (("degree", 1),))
 RADIAN = Unit(Fraction(1), (("rad", 1),))
@@ -208,7 +202,9 @@ def unit_of(tokens: list[Token]) -> Unit | None:
     words = [token.text for token in tokens]
     if not first.spaced or len(words) > 4 or any(token.kind != "word" for token in tokens):
         return None
-    if any(word in _NOT_UNITS for word in words) or max(map(len, words)) < 3:
+    if max(map(len, words)) < 3 or any(word in NOT_COUNTED or word.lower() in NOT_COUNTED for word in words):
+        return None
+    if words[-1].lower() in NOT_LAST:
         return None
     noun = " ".join(word.lower().removesuffix("s") for word in words)
     return Unit(Fraction(1), ((noun, 1),))

@@ -72,11 +72,15 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """letters: the same text as a product of variables, where the unit is written in one or two letters (`2 m g`)."""
+    """letters: the same text as a product of variables, where the unit is written in one or two letters (`2 m g`).
+
+    optional: whether the other side may leave the unit out; not where the unit may well be variables.
+    """
 
     value: Value
     unit: Unit
     letters: Expr | None = field(default=None, compare=False)
+    optional: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,55 @@ RELATIONS = {
 }  # fmt: skip
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+MULTIPLIERS |= {"quadrillion": 10**15, "lakh": 10**5, "crore": 10**7}
+MULTIPLIERS |= {f"{name}s": value for name, value in MULTIPLIERS.items()}
+NUMBER_WORDS = {
+    name: value
+    for value, name in enumerate(
+        str.split(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+            "sixteen seventeen eighteen nineteen"
+        )
+    )
+} | {
+    name: 10 * value
+    for value, name in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2)
+}
+ORDINALS = {
+    name: value
+    for value, name in enumerate(
+        str.split("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"), 1
+    )
+}
+PARTS = {name: value for name, value in ORDINALS.items() if value > 2} | {"half": 2, "halve": 2, "quarter": 4}
+COUNTED_PARTS = {  # behind digits: 2 thirds, 5 hundredths
+    **{name: size for part, size in PARTS.items() for name in (part, f"{part}s")},
+    **{f"{name}th{s}": size for name, size in NUMBER_WORDS.items() if 13 <= size <= 19 for s in ("", "s")},
+    **{f"{name[:-1]}ieth{s}": size for name, size in NUMBER_WORDS.items() if name.endswith("ty") for s in ("", "s")},
+    **{f"{name}th{s}": MULTIPLIERS[name] for name in str.split("hundred thousand million billion trillion") for s in ("", "s")},
+}
+# Words that change the number before them, or say something about it, so that none is a noun that is counted.
+_NUMERAL_WORDS = {*MULTIPLIERS, *NUMBER_WORDS, *ORDINALS, *COUNTED_PARTS, *str.split("tens twos threes fours fives tenfold")}
+NOT_COUNTED = frozenset(_NUMERAL_WORDS) | frozenset(
+    str.split(
+        "and or to not no is are the than equals equal more less about of from only if mod modulo in plus minus "
+        "times over else by choose with for percent percents percentage percentages permille permil permyriad ppm ppb "
+        "degree degrees deg pct bps but either neither nor both maybe perhaps possibly where when per pm am PM AM i e pi "
+        "below above under beneath beyond exceeding until except without excluding short off away "
+        "squared cubed factorial factorials fold twofold threefold fourfold fivefold hundredfold thousandfold "
+        "doubled tripled quadrupled halved twice thrice once squaring cubing inverted negated repeating recurring repeated "
+        "periodic infinity infinite undefined unknown imaginary dozenth score gross hexadecimal octal binary ternary hex radix "
+        "percentile minimally"
+    )
+)
+# Words that do so as the last one alone: `5 negative`, but `5 negative integers`.
+NOT_LAST = frozenset(
+    str.split(
+        "negative positive double triple quadruple doubles triples inverse reciprocal reciprocals complex opposite conjugate "
+        "larger bigger greater higher smaller lower fewer least most minimum maximum min max wrong incorrect false impossible "
+        "decimal log whole imag real too never"
+    )
+)
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "smallmatrix", "Bmatrix", "psmallmatrix", "bsmallmatrix"}
 SYSTEMS = {"cases", "dcases", "rcases", "aligned", "align", "alignedat", "gathered", "gather", "split"}
 SUM_ENDS = {")", "]", "\\}", "}", ",", ";", "|", "&", "\\\\", ":", "["}
