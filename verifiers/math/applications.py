@@ -63,8 +63,11 @@ class _Candidate:
 
 def applications(tokens: list[Token]) -> dict[int, Application]:
     """The applications by the position of the token that ends with the function's letter."""
+    letters_before = False
     for token in tokens:
-        if token.text == "(" or token.text == "[":
+        if token.kind == "word" or token.kind == "command":
+            letters_before = True
+        elif letters_before and (token.text == "(" or token.text == "["):
             break
     else:
         return {}

@@ -46,6 +46,9 @@ def decide(a: Expr, b: Expr, tolerance: Tolerance = EXACT) -> Decision:
 def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
     if a == b:
         return _identical(a)
+    if isinstance(a, Num) and isinstance(b, Num):
+        same = tolerance.holds(a.value, b.value)
+        return Decision(same, "exact", "" if same else f"{_short(b.value)} is not {_short(a.value)}.")
     if contains(a, _INFINITE) or contains(b, _INFINITE):
         same = infinite(a) == infinite(b) != 0
         return Decision(same, "structure", "" if same else "Infinity equals itself alone.")

@@ -25,6 +25,10 @@ def _operand(value: Value) -> Expr:
     return value if isinstance(value, Matrix | Sequence) else expression_of(value)  # pyrefly: ignore
 
 
+_BETWEEN_TERMS = frozenset(("+", "-", "pm", "mp"))
+_POSTFIXES = frozenset(("!", "%", "\\%", "degree"))
+
+
 class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
@@ -38,20 +42,16 @@ class ExpressionParser(AtomParser):
     def sum(self) -> Expr:
         self.deeper()
         terms = [self._signed()]
-        while self.position < len(self.tokens):
-            if self.accept("+"):
-                terms.append(self._signed())
-            elif self.accept("-"):
-                terms.append(negative(self._signed()))
-            elif self.at("pm", "mp"):
-                name = self.take().text
-                terms.append(Call(name, (self._signed(),)))
-            else:
-                break
+        while (sign := self.signs[self.position]) in _BETWEEN_TERMS:
+            self.position += 1
+            term = self._signed()
+            terms.append(term if sign == "+" else negative(term) if sign == "-" else Call(sign, (term,)))
         self.depth -= 1
         return terms[0] if len(terms) == 1 else Sum(tuple(map(_operand, terms)))
 
     def _signed(self) -> Expr:
+        if self.signs[self.position] not in _BETWEEN_TERMS:
+            return self.product()
         sign, both = 1, None
         for _ in range(MAX_DEPTH):
             if self.accept("+"):
@@ -205,7 +205,7 @@ class ExpressionParser(AtomParser):
         """Factorials, percent and degree signs."""
         for _ in range(4):
             token = self.peek()
-            if token is None:
+            if token is None or (token.kind != "word" and self.signs[self.position] not in _POSTFIXES):
                 break
             if self.at("!") and not self.at("=", ahead=1):
                 self.position += 1

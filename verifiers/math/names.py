@@ -37,11 +37,20 @@ def letter_of(name: str) -> Expr:
     return Const(name) if name in ("e", "i") else Sym(name)  # pyrefly: ignore
 
 
+_AHEAD = 8  # no rule looks further beyond the last token
+
+
+def signs_of(tokens: list[Token]) -> list[str]:
+    """The texts of marks and commands, "" for other tokens and beyond the end: what a parser asks for most."""
+    return [token.text if token.kind in ("mark", "command") else "" for token in tokens] + [""] * _AHEAD
+
+
 class NameParser(ABC):
     """One method per level of precedence; each leaves `position` after what it has read."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
+        self.signs = signs_of(tokens)
         self.position = 0
         self.depth = 0
         self.bars = 0  # open absolute values, or one where a bar parts two things
@@ -55,11 +64,7 @@ class NameParser(ABC):
         return self.tokens[index] if index < len(self.tokens) else None
 
     def at(self, *texts: str, ahead: int = 0) -> bool:
-        index = self.position + ahead
-        if index >= len(self.tokens):
-            return False
-        token = self.tokens[index]
-        return token.text in texts and token.kind in ("mark", "command")
+        return self.signs[self.position + ahead] in texts
 
     def take(self) -> Token:
         token = self.peek()
@@ -69,7 +74,7 @@ class NameParser(ABC):
         return token
 
     def accept(self, *texts: str) -> bool:
-        if self.at(*texts):
+        if self.signs[self.position] in texts:
             self.position += 1
             return True
         return False
@@ -186,6 +191,7 @@ class NameParser(ABC):
             return  # of x^2_12 the subscript is the 1 alone
         begin = self.position
         self.tokens[begin:end] = self.tokens[middle:end] + self.tokens[begin:middle]
+        self.signs = signs_of(self.tokens)
 
     def _after_group(self, index: int) -> int:
         """The index after a braced group, or after the one token that stands there."""

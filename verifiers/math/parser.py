@@ -7,7 +7,7 @@ from fractions import Fraction
 from .applications import applications
 from .expressions import ExpressionParser
 from .lexer import Token, Unreadable, tokens_of
-from .names import expression_of
+from .names import expression_of, signs_of
 from .values import (
     EXPRESSIONS,
     INFINITY,
@@ -213,6 +213,7 @@ class Parser(ExpressionParser):
                 bars.append(index)
         if len(bars) % 2:
             self.tokens[bars[0]] = Token("command", "mid", self.tokens[bars[0]].spaced)
+            self.signs[bars[0]] = "mid"
 
     def _opens_plain_set(self) -> bool:
         """Whether a brace without a backslash opens a set: `{x | x > 2}`, or `{3}` beside a union's sign."""
@@ -273,6 +274,7 @@ class Parser(ExpressionParser):
                 raise Unreadable("a system with columns")
         if any(token.text == "&" for token in kept):
             self.tokens[self.position : end] = [token for token in kept if token.text != "&"]
+            self.signs = signs_of(self.tokens)
             self.applications = applications(self.tokens)
         while not self.at("end"):
             rows.append(self.relation())

@@ -40,6 +40,7 @@ _UNIVERSAL = re.compile(
     + r"(?P<domain> ?(?:\\in|\\geq?|>|\\neq?|=|in) ?[^;]{1,50})?"
     + _END
 )
+_SAYS_SOMETHING = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:in|ge|forall)|>")  # in every qualifier there is one of these
 _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,'-]{2,60})\)$", re.S)
 _REMARKS = frozenset(  # what is said of an answer without changing it
     str.split(
@@ -57,6 +58,8 @@ def read_qualifiers(text: str, is_unit: Callable[[str], bool]) -> str:
 
     is_unit: whether words in brackets are a unit, which then stays (`5 (meters)`).
     """
+    if not _SAYS_SOMETHING.search(text):
+        return text
     if not text.endswith((")", "}", "]", ".", "*", "+", "dots")) and not text[-1:].isalnum():
         return text
     if (shorter := without_condition(text)) is not None:

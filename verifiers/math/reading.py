@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ from .intervals import interval_between, is_quantity, named_interval
 from .joining import chained, completed, in_turn, join, residues, shared_name, signed_systems
 from .labels import extreme, labelled, nameless
 from .lexer import Unreadable, tokens_of
-from .linear import combined, coordinates, holds_array
+from .linear import UNIT_VECTORS, combined, coordinates, holds_array
 from .parameters import split
 from .parser import named_set
 from .qualifiers import read_qualifiers
@@ -58,6 +59,7 @@ from .values import (
     Zero,
     children,
     negative,
+    survey,
     symbols,
     terms_of,
 )
@@ -81,7 +83,17 @@ def read(text: str) -> Value:
     return Words(stream(text))
 
 
+# Digits, single letters, signs and commands that say nothing about each other: no words, lists, relations or labels.
+_EXPRESSION = re.compile(
+    r"(?!\()(?:[-+*/^_{}()\[\].|!\d ]|(?<![A-Za-z])[A-Za-z](?![A-Za-z])"
+    r"|\\(?!(?:in|ni|ge|geq|geqslant|le|leq|leqslant|ne|neq|lt|gt|forall|exists|mid|equiv|[pb]?mod|[lc]?dots|begin|angle"
+    r"|triangle|max|min|to|approx|sim|land|lor|quad|qquad)(?![A-Za-z]))[A-Za-z]+)*+"
+)
+
+
 def _read(text: str) -> Value:
+    if _EXPRESSION.fullmatch(text):
+        return _single(text)
     if any(mark in text for mark in CASES_MARKS) and (cases := _cases(read_qualifiers(text, _is_unit))) is not None:
         return cases
     text = lengths(nameless(concluded(declare(read_qualifiers(declare_words(text), _is_unit)))))
@@ -97,7 +109,12 @@ def _plain(text: str) -> Value:
         return System.of((label, read(value)) for label, value in labels)
     if offers_another(text):
         raise Unreadable("letters of choices as alternatives")
-    found = named_several(text) or special(text)
+    return named_several(text) or _single(text)
+
+
+def _single(text: str) -> Value:
+    """One value without labels, declarations or remarks."""
+    found = special(text)
     if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
         nested = choice_of(beside.text) is not None
         return Choice(found.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
@@ -157,7 +174,17 @@ def resolve(value: Value) -> Value:
     return _expression(value) if isinstance(value, EXPRESSIONS) else value
 
 
+_USUAL_KINDS = frozenset(EXPRESSIONS)
+_UNUSUAL = frozenset(("pm", "mp", "union", "intersection", "degree", *UNIT_VECTORS))
+
+
 def _expression(expr: Expr) -> Value:
+    found = survey(expr)
+    return expr if found.kinds <= _USUAL_KINDS and _UNUSUAL.isdisjoint(found.names) else _unusual(expr)
+
+
+def _unusual(expr: Expr) -> Value:
+    """Expressions with both signs, with arrays, unit vectors or degrees."""
     match expr:
         case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():  # P(2, -1)
             return Named(name, resolve(place))
