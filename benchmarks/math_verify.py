@@ -128,7 +128,7 @@ def main() -> None:
     given = parser.parse_args()
 
     from hostile_answers import HOSTILE, REFERENCES
-    from labelled_pairs import load
+    from labelled_pairs import load, load_outside
     from palaestra.verifiers.math import math_equal
 
     pairs = load()
@@ -144,6 +144,14 @@ def main() -> None:
     found, times = ours(jobs)
     theirs = peer(given.peer_python, jobs) if given.peer_python else None
     rows.append((f"labelled pairs ({len(pairs)})", accuracy(theirs[0]) if theirs else "", accuracy(found)))
+
+    for name in ("conventions", "references", "references_second"):
+        outside = load_outside(name)
+        right = [(math_equal(pair.reference, pair.answer).correct, pair) for pair in outside]
+        said = sum(mine is pair.equal for mine, pair in right), sum(mine and not pair.equal for mine, pair in right)
+        rows.append(
+            (f"{name}, by others ({len(outside)})", "", f"{100 * said[0] / len(outside):.1f} %, {said[1]} false positives")
+        )
 
     def spread(values: list[float]) -> str:
         return f"{1000 * statistics.median(values):.3f} / {1000 * percentile(values, 0.99):.2f} ms"

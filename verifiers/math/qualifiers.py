@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from .conditions import without_condition
+from .vocabulary import NOT_COUNTED
 
 _TAIL = 100  # characters at the end in which a qualifier is searched for
 _QUANTITY = r"(?:(?:all|any|every|each|some|an|a|arbitrary|fixed) ){0,3}"
@@ -49,6 +50,7 @@ _REMARKS = frozenset(  # what is said of an answer without changing it
         "solution number result terms term form total fully first last smaller larger positive root given by definition"
     )
 )
+_CHANGES = frozenset(str.split("not or no non never wrong except false if unless approximately about percent degrees base mod"))
 _INDEX_DOMAIN = re.compile(r" ?(?:\\geq? ?[0-3]|> ?[0-2]|\\in ?\\mathbb ?\{ ?[NZ] ?\}(?: ?\^ ?\{? ?[+*] ?\}?)?|\\in ?N)")
 _REALS = re.compile(r" ?(?:\\in|in) ?(?:\\mathbb ?\{ ?[RC] ?\}|R)")
 
@@ -83,7 +85,8 @@ def _without_parenthesis(text: str, is_unit: Callable[[str], bool]) -> str | Non
     words = match["words"].lower().replace(",", " ").split()
     if is_unit(match["words"]):
         return f"{match['answer']} {match['words']}"
-    if not _REMARKS.issuperset(words) or not re.search(r"[\d}\])]$|\b[A-Za-z]$", match["answer"]):
+    described = words[0] == "the" and _CHANGES.isdisjoint(words) and NOT_COUNTED.isdisjoint(words[1:])
+    if not (described or _REMARKS.issuperset(words)) or not re.search(r"[\d}\])]$|\b[A-Za-z]$", match["answer"]):
         return None
     return match["answer"] if len(words) > 1 or len(words[0]) > 4 else None
 
