@@ -64,7 +64,7 @@ _CLOSING = {")", "]", "\\}"}
 def tokens_of(text: str) -> list[Token]:
     """All tokens of a normalised text. Raises Unreadable for an unknown character or more than MAX_TOKENS."""
     tokens: list[Token] = []
-    position, depth, spaced = 0, 0, False
+    position, depth, spaced = 0, int(_lists(text)), False
     while position < len(text):
         match = (_TOKEN_INSIDE if depth else _TOKEN).match(text, position)
         if match is None or len(tokens) >= MAX_TOKENS:
@@ -92,6 +92,12 @@ def tokens_of(text: str) -> list[Token]:
     return tokens
 
 
+def _lists(text: str) -> bool:
+    """Whether a comma parts two numbers that can't be groups of one, so that none does: `27,54,108,135` is four."""
+    return text[:1].isdigit() and text.count(",") > 1 and _UNGROUPED.match(text) is not None
+
+
+_UNGROUPED = re.compile(r"\d+(?:,\d+)*,\d{1,2}(?:,|$)")
 _PLAIN = {"space", "word", "command", "mark", "currency"}
 _LONE = re.compile(r"(\d+)\.(?:\\(?:overline|bar|dot)\s*\{?|\()\s*(\d+)\s*[})]?")
 
