@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...sandbox.syntax import parse
 from .problem import Problem
 
 
@@ -47,4 +48,4 @@ def imports(source: str) -> str:
 def _parsed(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # published programs hold escapes such as "\\d" outside raw strings
-        return ast.parse(source)
+        return parse(source)

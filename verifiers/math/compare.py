@@ -10,14 +10,13 @@ from .constants import differ_by_constant, differ_by_names_of_constants
 from .counting import chosen
 from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
+from .elements import ElementComparison, differ
 from .exact import constant
 from .families import INTEGER, adapted, names_in, renamings, replaced, same_family, same_residues, without
 from .forms import clock24, ratio_clock
-from .lexer import Unreadable
 from .numerators import numerator
 from .opaque import opaque
 from .piecewise import over_domain, over_line, same_function
-from .realset import as_set, normal
 from .sentences import says
 from .statements import letters_of
 from .tolerance import EXACT, Tolerance
@@ -79,13 +78,12 @@ def distinct(values: Iterable[Value]) -> list[Value]:
     return kept
 
 
-class _Comparison:
+class _Comparison(ElementComparison):
     """One check: its tolerance, and how many comparisons it may still make."""
 
     def __init__(self, tolerance: Tolerance) -> None:
-        self.tolerance = tolerance
+        super().__init__(tolerance)
         self.left = MAX_PAIRS
-        self.depth = 0
 
     def values(self, a: Value, b: Value) -> Decision:
         self.left -= 1
@@ -100,7 +98,7 @@ class _Comparison:
                 if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
                     return Decision(True, "exact")
                 return found
-        return _differ(f"{_kind(b)} is not {_kind(a)}.")
+        return differ(f"{_kind(b)} is not {_kind(a)}.")
 
     def _offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """What stands beside a choice's letter answers it, and `A, B, D` is `ABD`."""
@@ -133,7 +131,7 @@ class _Comparison:
                 kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
                 if len(kept) == 1:
                     return self._ordered(kept[0], b, flipped)
-                return _differ("Several answers." if items else "The empty set is no other answer.")
+                return differ("Several answers." if items else "The empty set is no other answer.")
             case Congruence(), Sym() | Sum() | Product() | Sequence("answers"):
                 return self._residues(a, b, flipped)
             case Sequence(), Sequence():
@@ -177,9 +175,6 @@ class _Comparison:
                 return Decision(same, "text", "" if same else "Another text.")
         return None
 
-    def _ordered(self, a: Value, b: Value, flipped: bool) -> Decision:
-        return self.values(b, a) if flipped else self.values(a, b)
-
     def expressions(self, a: Expr, b: Expr) -> Decision:
         a, b = opaque(a, b)
         decision = decide(a, b, self.tolerance)
@@ -196,7 +191,7 @@ class _Comparison:
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
         mine, other = a.value, b.value if isinstance(b, Family) else adapted(a, b)
         if isinstance(other, Sequence) and any(isinstance(item, Congruence) for item in other.items):
-            return _differ("A system of congruences is one class.")
+            return differ("A system of congruences is one class.")
         if (left_out := without(mine)) is not None and (its := without(other)) is not None:
             mine, other = left_out, its
         if same_family(mine, other, self._equal):
@@ -219,32 +214,32 @@ class _Comparison:
                 return self._ordered(a.value, b.value, flipped)
             if a.name != b.name or len(a.parameters) != len(b.parameters):
                 if a.parameters or b.parameters or not self._one_curve(a, b):
-                    return _differ(f"{b.name} is not {a.name}.")
+                    return differ(f"{b.name} is not {a.name}.")
                 return self._zero(_equation(a), _equation(b))
             value = b.value
             if a.parameters != b.parameters and not all(name.islower() for name in (*a.parameters, *b.parameters)):
-                return _differ(f"{b.name} of something else.")
+                return differ(f"{b.name} of something else.")
             free = names_in(b.value) - frozenset(b.parameters)
             if free & frozenset(a.parameters):
-                return _differ("A parameter of one is a constant of the other.")
+                return differ("A parameter of one is a constant of the other.")
             for mine, other in zip(a.parameters, b.parameters, strict=True):
                 value = replaced(value, {other: Sym(mine)})
             return self._ordered(a.value, value, flipped)
         if isinstance(b, Zero):
             if a.parameters or not isinstance(a.value, EXPRESSIONS) or not symbols(a.value):
-                return _differ("An equation or inequality still to be solved is no answer.")
+                return differ("An equation or inequality still to be solved is no answer.")
             return self._zero(_equation(a), b)
         if isinstance(b, System):
             return self._system(b, a, not flipped)
         if _of_another_kind(a, b):
-            return _differ(f"What is said of {a.name} is of another kind.")
+            return differ(f"What is said of {a.name} is of another kind.")
         if (
             isinstance(a.value, Sequence)
             and a.value.kind == "answers"
             and isinstance(b, Sequence)
             and b.kind in ("tuple", "vector")
         ):
-            return _differ("Several values of one name are no tuple.")
+            return differ("Several values of one name are no tuple.")
         return self._ordered(a.value, b, flipped)
 
     def _one_curve(self, a: Named, b: Named) -> bool:
@@ -255,18 +250,18 @@ class _Comparison:
     def _system(self, a: System, b: Value, flipped: bool) -> Decision:
         if isinstance(b, System):
             if [name for name, _ in a.entries] != [name for name, _ in b.entries]:
-                return _differ("Other names have values.")
+                return differ("Other names have values.")
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
         if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
             return self._ordered(piece, b.value, flipped)
         if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
             return self._all(a.in_order(), b.items, flipped)
-        return _differ("Several names have values.")
+        return differ("Several names have values.")
 
     def _zero(self, a: Zero, b: Zero) -> Decision:
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
-            return _differ("Another relation.")
+            return differ("Another relation.")
         found = self._proportions(a, b)
         if not found.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
             return Decision(True, "exact")
@@ -278,7 +273,7 @@ class _Comparison:
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)
         if factor is None or factor == 0 or (factor < 0 and a.operator in (">", ">=")):
-            return _differ("Not the same equation.")
+            return differ("Not the same equation.")
         return self.expressions(left, Product((Num(factor), right)))
 
     # -- quantities -----------------------------------------------------------------------------------------------------
@@ -291,14 +286,14 @@ class _Comparison:
             return self.values(radians(a), radians(b))
         if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
             return self.expressions(a.letters, b.letters)
-        return _differ("Another unit.")
+        return differ("Another unit.")
 
     def _bare(self, a: Quantity, b: Value, flipped: bool) -> Decision:
         """A unit that the other side leaves out; an angle may stand in radians without one."""
         if not a.unit.dims:
             return self._ordered(scaled(a.value, a.unit.scale), b, flipped)
         if isinstance(b, Sequence) and b.kind == "answers" and len(b.items) > 1:
-            return _differ("Several answers.")
+            return differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._ordered(a, read, flipped)
         if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and _as_spelled(a, a.letters, b):
@@ -306,106 +301,11 @@ class _Comparison:
             if product.equal:
                 return product
         if not a.optional:
-            return _differ("A unit, or a product of letters.")
+            return differ("A unit, or a product of letters.")
         plain = self._ordered(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
             return self._ordered(radians(a), b, flipped)
         return plain
-
-    # -- sequences, sets, matrices ------------------------------------------------------------------------------------
-
-    def _all(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool = False) -> Decision:
-        if len(a) != len(b):
-            return _differ(f"{len(b)} elements, not {len(a)}.")
-        stage = "structure"
-        undecided: Decision | None = None
-        for mine, other in zip(a, b, strict=True):
-            decision = self._ordered(mine, other, flipped)
-            if not decision.equal and decision.open is None:
-                return decision
-            if not decision.equal:
-                undecided = undecided or decision
-            stage = decision.stage
-        return undecided or Decision(True, stage)
-
-    def _sequences(self, a: Sequence, b: Sequence, flipped: bool) -> Decision:
-        kinds = {a.kind, b.kind}
-        if kinds in ({"answers", "tuple"}, {"answers", "vector"}) and len(a.items) == len(b.items) > 1:
-            return self._all(a.items, b.items, flipped)  # the parts of a question, with brackets and without
-        if kinds <= {"set", "answers"}:
-            return self._unordered(a.items, b.items, flipped, distinct="set" in kinds)
-        if len(kinds) == 1 or kinds == {"tuple", "vector"} or self.tolerance.any_brackets:
-            return self._all(a.items, b.items, flipped)
-        if len(a.items) == 1 and a.kind == "answers":
-            return self._ordered(a.items[0], b, flipped)
-        if len(b.items) == 1 and b.kind == "answers":
-            return self._ordered(a, b.items[0], flipped)
-        return _differ(f"A {b.kind} is not a {a.kind}.")
-
-    def _unordered(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
-        """Every element has its match. As sets, repetitions don't count."""
-        self.depth += 1
-        decision = self._matched(a, b, flipped, distinct)
-        self.depth -= 1
-        return decision
-
-    def _matched(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
-        if distinct:
-            a, b = self._distinct(a), self._distinct(b)
-        if len(a) != len(b):
-            return _differ(f"{len(b)} answers, not {len(a)}.")
-        rest, stage = list(b), "structure"
-        for mine in a:
-            for index, other in enumerate(rest):
-                decision = self._ordered(mine, other, flipped)
-                if decision.equal:
-                    stage = decision.stage
-                    del rest[index]
-                    break
-            else:
-                return _differ("An element has no match.")
-        return Decision(True, stage)
-
-    def _distinct(self, items: tuple[Value, ...]) -> tuple[Value, ...]:
-        kept: list[Value] = []
-        for item in items:
-            if not any(self.values(item, other).equal for other in kept):
-                kept.append(item)
-        return tuple(kept)
-
-    def _sets(self, a: RealSet, b: RealSet | Sequence) -> Decision:
-        try:
-            mine, other = a.parts, as_set(b).parts
-            if len(mine) != 1 or len(other) != 1 or not symbols(mine[0].low) | symbols(mine[0].high):
-                mine, other = normal(a).parts, normal(b).parts
-        except Unreadable as failure:
-            return _differ(f"Not comparable as sets: {failure}.")
-        if len(mine) != len(other) or (not other and isinstance(b, Sequence) and b.kind in ("tuple", "list")):
-            return _differ("Another set of numbers.")  # (3, 1) is a point, and not the empty interval
-        for part, its in zip(mine, other, strict=True):
-            if (part.low_closed, part.high_closed) != (its.low_closed, its.high_closed):
-                return _differ("An end is open in one and closed in the other.")
-            ends = self._all((part.low, part.high), (its.low, its.high))
-            if not ends.equal:
-                return ends
-        return Decision(True, "structure")
-
-    def _matrices(self, a: Matrix, b: Matrix | Sequence, flipped: bool) -> Decision:
-        if isinstance(b, Sequence):
-            return self._matrix_and_list(a, b, flipped)
-        if len(a.rows) != len(b.rows) or len(a.rows[0]) != len(b.rows[0]):
-            return _differ("A matrix of another shape.")
-        return self._all(sum(a.rows, ()), sum(b.rows, ()), flipped)
-
-    def _matrix_and_list(self, a: Matrix, b: Sequence, flipped: bool) -> Decision:
-        """A list of rows, or the coordinates of a column or row."""
-        if b.kind == "list" and all(isinstance(row, Sequence) and row.kind == "list" for row in b.items):
-            if [len(row) for row in a.rows] != [len(row.items) for row in b.items]:  # pyrefly: ignore
-                return _differ("A matrix of another shape.")
-            return self._all(sum(a.rows, ()), sum((row.items for row in b.items), ()), flipped)  # pyrefly: ignore
-        if b.kind in ("tuple", "vector") and (len(a.rows) == 1 or len(a.rows[0]) == 1):
-            return self._all(sum(a.rows, ()), b.items, flipped)
-        return _differ("A matrix is no plain list.")
 
     # -- ratios, congruences ------------------------------------------------------------------------------------------
 
@@ -413,7 +313,7 @@ class _Comparison:
         match b:
             case Ratio(parts):
                 if len(parts) != len(a.parts):
-                    return _differ("A ratio of another length.")
+                    return differ("A ratio of another length.")
                 return self._proportional(a.parts, parts)
             case Clock():
                 return Decision(ratio_clock(a) == b, "structure")
@@ -425,16 +325,12 @@ class _Comparison:
         """By a part that isn't 0 on either side: 0 : 0 is no ratio."""
         lead = next((k for k, part in enumerate(a) if not self.expressions(part, _ZERO).equal), None)
         if lead is None or self.expressions(b[lead], _ZERO).equal:
-            return _differ("A part is 0.")
+            return differ("A part is 0.")
         for mine, its in zip(a, b, strict=True):
             crossed = self.expressions(Product((mine, b[lead])), Product((its, a[lead])))
             if not crossed.equal:
                 return crossed
         return Decision(True, "exact")
-
-
-def _differ(reason: str) -> Decision:
-    return Decision(False, "structure", reason)
 
 
 def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
