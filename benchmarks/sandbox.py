@@ -146,7 +146,8 @@ class Suite:
     def run(self, pool: SandboxPool) -> None:
         reference = self.reference
         entries = [reference["entry_point"], *reference.get("entry_points", ())]
-        outcome = pool.run_suite(self.source, entries, reference["tests"], setup=reference["setup"])
+        classes = reference.get("classes", ())
+        outcome = pool.run_suite(self.source, entries, reference["tests"], classes=classes, setup=reference["setup"])
         if not outcome.passed:
             raise RuntimeError(f"The sandbox said {outcome}.")
 
