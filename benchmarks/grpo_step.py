@@ -62,7 +62,7 @@ SIDES = ("palaestra", "trl", "trl-ckpt")
 def make_model(workload: Workload, folder: str):
     """The model and its tokenizer: fresh from the shape, or loaded."""
     import torch
-    from palaestra.trainer.embedded import character_tokenizer
+    from palaestra.trainer.model.embedded import character_tokenizer
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
     if not workload.layers:
@@ -112,12 +112,12 @@ def start_memory() -> float:
 def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     import torch
     from palaestra.tasks import Problem, task
-    from palaestra.trainer.config import TrainConfig
-    from palaestra.trainer.grpo import grpo_step, sampling_of
-    from palaestra.trainer.models import Policy, keep_freed_memory
-    from palaestra.trainer.optim import adamw
-    from palaestra.trainer.rollout import Rollouts
-    from palaestra.trainer.sampling.sampler import Sampler
+    from palaestra.trainer.algorithms.grpo import grpo_step, sampling_of
+    from palaestra.trainer.config.train import TrainConfig
+    from palaestra.trainer.engines.local import Sampler
+    from palaestra.trainer.model.optim import adamw
+    from palaestra.trainer.model.policy import Policy, keep_freed_memory
+    from palaestra.trainer.rollouts.rollouts import Rollouts
     from palaestra.verifiers import Criterion, Rubric, Status, Verdict
 
     torch.set_num_threads(1)

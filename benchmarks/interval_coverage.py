@@ -7,7 +7,7 @@ Beta(0.2, 0.2): a problem is known or not; Beta(8, 0.2): almost everything is so
 import math
 
 import numpy as np
-from palaestra.trainer import passrate
+from palaestra.trainer import intervals
 
 REPEATS = 2_000
 
@@ -18,14 +18,14 @@ def coverage(a: float, b: float, problems: int, k: int) -> tuple[float, float]:
     rng = np.random.default_rng(1)
     hits, width = 0, 0.0
     for _ in range(REPEATS):
-        estimate = passrate.pass_at_k(rng.binomial(8, rng.beta(a, b, size=problems)).tolist(), 8, k)
+        estimate = intervals.pass_at_k(rng.binomial(8, rng.beta(a, b, size=problems)).tolist(), 8, k)
         hits += estimate.low <= truth <= estimate.high
         width += estimate.high - estimate.low
     return hits / REPEATS, width / REPEATS
 
 
 if __name__ == "__main__":
-    passrate.DRAWS = 4_000  # the ends move by 1 to 2 % of the width, and it is five times as fast
+    intervals.DRAWS = 4_000  # the ends move by 1 to 2 % of the width, and it is five times as fast
     print("   a    b  problems  k  coverage  width")
     for a, b in [(0.02, 1.0), (0.3, 0.7), (0.2, 0.2), (8.0, 0.2)]:
         for problems in (20, 100):

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,10 @@ def test_tasks_and_verifiers_start_without_torch_or_sympy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_folder_of_code_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {".".join(("palaestra", *path.parent.relative_to(ROOT).parts)) for path in FILES if path.name == "__init__.py"}
+    assert sorted(listed) == sorted(there)
+    assert {path.parent for path in FILES} == {path.parent for path in FILES if path.name == "__init__.py"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.trainer.cli.main import COMMANDS, main
-from palaestra.trainer.config import EvalConfig, TrainConfig
-from palaestra.trainer.settings import parse
+from palaestra.trainer.config.parse import parse
+from palaestra.trainer.config.train import EvalConfig, TrainConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

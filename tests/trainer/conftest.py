@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import get
-from palaestra.trainer.config import SFTConfig
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.sft import demonstrations, fit, training_problems
+from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.sft.fit import demonstrations, fit, training_problems
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer import checkpoint
+from palaestra.trainer.storage import checkpoint
 
 
 def save(folder: Path, step: int, text: str = "weights") -> Path:

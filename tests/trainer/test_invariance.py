@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks import Problem
-from palaestra.trainer.config import TrainConfig
-from palaestra.trainer.grpo import Batch, credit, gradient
-from palaestra.trainer.models import Policy, load_policy
+from palaestra.trainer.algorithms.grpo import Batch, credit, gradient
+from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.objective.losses import count_denominators
-from palaestra.trainer.objective.objectives import LossConfig
-from palaestra.trainer.rollout import Group
+from palaestra.trainer.rollouts.rollouts import Group
 from palaestra.verifiers import Completion, Score
 from torch import distributed
 

@@ -8,8 +8,8 @@ import pytest
 from palaestra.sandbox import ALLOW_WEAK, SandboxPool, layers, pool
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main
-from palaestra.trainer.config import TrainConfig
-from palaestra.trainer.run import resume, train
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.runs.setup import resume, train
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]

@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 import torch
-from palaestra.trainer import kernels, packed_ops
-from palaestra.trainer.batch import Sequences
-from palaestra.trainer.embedded import character_tokenizer, small_transformer
-from palaestra.trainer.packed import Packing, packs
-from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
+from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.model.dense import kernels
+from palaestra.trainer.model.dense import ops as packed_ops
+from palaestra.trainer.model.dense.packed import Packing, packs
+from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 needs_kernels = pytest.mark.skipif(kernels.loaded().functions is None, reason=f"no kernels: {kernels.loaded().missing}")

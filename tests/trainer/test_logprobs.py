@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from palaestra.trainer import logprobs, packed
-from palaestra.trainer.batch import Sequences, microbatches
-from palaestra.trainer.logprobs import completion_logprobs
-from palaestra.trainer.models import checkpointing
+from palaestra.trainer.model import logprobs
+from palaestra.trainer.model.dense import packed
+from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.policy import checkpointing
+from palaestra.trainer.model.sequences import Sequences, microbatches
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer import lora, memory
-from palaestra.trainer.batch import Sequences
-from palaestra.trainer.config import TrainConfig
-from palaestra.trainer.curves import read_metrics
-from palaestra.trainer.grpo import reference_logprobs
-from palaestra.trainer.logprobs import completion_logprobs
-from palaestra.trainer.models import Policy, load_policy
-from palaestra.trainer.objective.objectives import LossConfig
-from palaestra.trainer.packed import packs
-from palaestra.trainer.run import reference_of, resume, train
-from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
+from palaestra.trainer.algorithms.grpo import reference_logprobs
+from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.model import lora, memory
+from palaestra.trainer.model.dense.packed import packs
+from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.sequences import Sequences
+from palaestra.trainer.reports.curves import read_metrics
+from palaestra.trainer.runs.setup import reference_of, resume, train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 pytest.importorskip("peft")

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer import grpo, memory
-from palaestra.trainer.batch import TOKENS, Sequences
-from palaestra.trainer.config import TrainConfig
-from palaestra.trainer.grpo import Batch
-from palaestra.trainer.models import Policy, load_policy
+from palaestra.trainer.algorithms import grpo
+from palaestra.trainer.algorithms.grpo import Batch
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model import memory
+from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.sequences import TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
 
 MIB = 2**20

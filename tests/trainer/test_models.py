@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.embedded import CHARACTERS, TAGS, character_tokenizer
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.prompts import encode_completion, encode_prompt
+from palaestra.trainer.model.embedded import CHARACTERS, TAGS, character_tokenizer
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.prompts import encode_completion, encode_prompt
 from transformers import AutoTokenizer
 
 TOKENIZER = character_tokenizer()

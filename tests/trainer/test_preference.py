@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 import torch
 from palaestra.trainer.objective.losses import combine, summary
-from palaestra.trainer.objective.preference import (
-    PreferenceConfig,
-    calibration_error,
-    length_slope,
-    pairs_of,
-    preference_loss,
-)
+from palaestra.trainer.objective.preference import PreferenceConfig, calibration_error, length_slope, pairs_of, preference_loss
 
 from . import reference
 

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from palaestra.trainer.objective.objectives import AGGREGATES, AdvantageConfig, LossConfig, check
-from palaestra.trainer.objective.presets import PRESETS, formula, origin
+from palaestra.trainer.config.objective import AGGREGATES, AdvantageConfig, LossConfig, check
+from palaestra.trainer.config.presets import PRESETS, formula, origin
 
 MEAN = AdvantageConfig()
 
@@ -91,7 +91,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(loss, advantages, update
 
 def test_settings_are_documented_and_load_without_torch():
     code = (
-        "import sys; from palaestra.trainer.objective import objectives, presets; import tyro;"
+        "import sys; from palaestra.trainer.config import objective as objectives, presets; import tyro;"
         "help = [tyro.extras.get_parser(c).format_help() for c in (objectives.LossConfig, objectives.AdvantageConfig)];"
         "print('torch' in sys.modules); print(' '.join(help))"
     )

@@ -12,16 +12,16 @@ from palaestra.tasks import Problem, get
 from palaestra.tasks.core.errors import DataError, UserError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.reward_model import main
-from palaestra.trainer.config import RewardModelConfig, TrainConfig
-from palaestra.trainer.evaluate import evaluate
-from palaestra.trainer.models import Policy, load_policy
-from palaestra.trainer.rewards.judges import judged
-from palaestra.trainer.rewards.preference_data import Comparison, comparison, held_out, read_comparisons, turns
-from palaestra.trainer.rewards.reward_model import load_reward_model, new_reward_model
-from palaestra.trainer.rewards.reward_training import encode, fit_reward_model, measure, padded
-from palaestra.trainer.rollout import Rollouts
-from palaestra.trainer.run import train
-from palaestra.trainer.sampling.sampler import Sampler, Sampling
+from palaestra.trainer.config.train import RewardModelConfig, TrainConfig
+from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.evaluation.evaluate import evaluate
+from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.reward_models.data import Comparison, comparison, held_out, read_comparisons, turns
+from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, padded
+from palaestra.trainer.reward_models.model import load_reward_model, new_reward_model
+from palaestra.trainer.reward_models.scoring import judged
+from palaestra.trainer.rollouts.rollouts import Rollouts
+from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer import checkpoint
-from palaestra.trainer.config import TrainConfig
-from palaestra.trainer.curves import read_metrics
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.replay import replay
-from palaestra.trainer.run import resume, train
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.reports.curves import read_metrics
+from palaestra.trainer.runs.replay import replay
+from palaestra.trainer.runs.setup import resume, train
+from palaestra.trainer.storage import checkpoint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 SMALL = TrainConfig(

@@ -5,10 +5,10 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.embedded import character_tokenizer, small_transformer
-from palaestra.trainer.sampling.decoding import GeneralDecoding
-from palaestra.trainer.sampling.fast_decoder import FastDecoding
-from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
+from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.model.decoding import GeneralDecoding
+from palaestra.trainer.model.dense.decoder import FastDecoding
+from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from palaestra.trainer.embedded import character_tokenizer, small_transformer
-from palaestra.trainer.sampling.drawing import BLOCK, Sampling, draw, filtered, uniforms
-from palaestra.trainer.sampling.sampler import Request, Sampler
+from palaestra.trainer.engines.drawing import BLOCK, Sampling, draw, filtered, uniforms
+from palaestra.trainer.engines.local import Request, Sampler
+from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 
 torch.set_num_threads(1)  # small tensors
 MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic

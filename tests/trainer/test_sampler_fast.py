@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.embedded import character_tokenizer
-from palaestra.trainer.sampling import sampler as sampler_module
-from palaestra.trainer.sampling.dense import misfit
-from palaestra.trainer.sampling.fast_decoder import FastDecoding, refusal
-from palaestra.trainer.sampling.sampler import Request, Sampler, Sampling
+from palaestra.trainer.engines import local as sampler_module
+from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.model.dense.decoder import FastDecoding, refusal
+from palaestra.trainer.model.dense.family import misfit
+from palaestra.trainer.model.embedded import character_tokenizer
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.config import EvalConfig, RewardModelConfig, SFTConfig, TrainConfig
-from palaestra.trainer.settings import merge, parse, take_option, task_options
+from palaestra.trainer.config.parse import merge, parse, take_option, task_options
+from palaestra.trainer.config.train import EvalConfig, RewardModelConfig, SFTConfig, TrainConfig
 
 ROOT = Path(__file__).parent.parent.parent
 

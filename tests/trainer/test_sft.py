@@ -1,11 +1,11 @@
 """SFT: loss on completion tokens only, one denominator, seeded epochs."""
 
 import torch
-from palaestra.trainer.batch import Sequences, microbatches
-from palaestra.trainer.config import SFTConfig
-from palaestra.trainer.logprobs import completion_logprobs
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.sft import Demonstration, batch_indices, fit, mean_loss
+from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.sequences import Sequences, microbatches
+from palaestra.trainer.sft.fit import Demonstration, batch_indices, fit, mean_loss
 
 DATA = [Demonstration([5, 6, 7], [8, 9, 1]), Demonstration([5, 7], [9, 1]), Demonstration([6], [7, 7, 8, 9, 1])]
 

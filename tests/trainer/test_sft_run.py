@@ -10,10 +10,10 @@ import torch
 from palaestra.tasks.core.errors import DataError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
-from palaestra.trainer.config import SFTConfig
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.sft_data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
-from palaestra.trainer.sft_run import run_sft
+from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.sft.data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
+from palaestra.trainer.sft.run import run_sft
 from transformers import AutoModelForCausalLM
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.eval import main
-from palaestra.trainer.models import load_policy
-from palaestra.trainer.rewards.reward_model import new_reward_model
-from palaestra.trainer.rewards.winrate import mean_interval, read_baseline, win_rate
+from palaestra.trainer.evaluation.winrate import mean_interval, read_baseline, win_rate
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.reward_models.model import new_reward_model
 
 
 def test_every_pair_of_a_problem_counts_and_problems_weigh_alike():

@@ -12,7 +12,7 @@ from hostile_texts import FRAMES, MANY, PIECES, long_texts, texts
 from palaestra.sandbox import Limits, SandboxPool
 from palaestra.tasks import Problem
 from palaestra.tasks.core import registry
-from palaestra.trainer.rewards.judges import fill
+from palaestra.trainer.reward_models.scoring import fill
 from palaestra.verifiers import (
     Completion,
     Rubric,

@@ -14,7 +14,7 @@ DEMOS = {
 def main(argv: list[str]) -> int:
     """Run one demo, `addition` when none is named. The modules import torch, so only the chosen one is loaded."""
     from ...tasks.core.errors import UserError
-    from ..settings import parse
+    from ..config.parse import parse
 
     name, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("addition", argv)
     if name == "addition":

@@ -55,7 +55,7 @@ def software() -> list[Finding]:
 def hardware() -> list[Finding]:
     import torch
 
-    from ..kernels import loaded
+    from ..model.dense.kernels import loaded
 
     kernels = loaded()
     state = (

@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..config import EvalConfig
-    from ..evaluate import Evaluation
-    from ..rewards.winrate import WinRate
+    from ..config.train import EvalConfig
+    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.winrate import WinRate
 
 PROCEDURAL_PROBLEMS = 500
 
 
 def main(argv: list[str]) -> int:
     """Measure a pass-rate or a learned reward; write completions.jsonl and summary.json."""
-    from ..config import EvalConfig
-    from ..settings import parse
+    from ..config.parse import parse
+    from ..config.train import EvalConfig
 
     config = parse(EvalConfig, argv, "palaestra eval")
     check(config)
     from ...tasks.core import registry
-    from ..evaluate import evaluate, write_groups
+    from ..config.parse import task_options
+    from ..engines.local import Sampler, Sampling
+    from ..evaluation.evaluate import evaluate, write_groups
+    from ..evaluation.winrate import read_baseline
     from ..isolation import isolate
-    from ..models import load_policy
-    from ..rewards.judges import against, judged
-    from ..rewards.winrate import read_baseline
-    from ..rollout import Rollouts
-    from ..sampling.sampler import Sampler, Sampling
-    from ..settings import task_options
+    from ..model.policy import load_policy
+    from ..reward_models.scoring import against, judged
+    from ..rollouts.rollouts import Rollouts
     from ..terminal import say
 
     baseline = read_baseline(config.baseline) if config.baseline else {}

@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..config import RewardModelConfig
-    from ..rewards.preference_data import Comparison
-    from ..rewards.reward_metrics import PreferenceMetrics
+    from ..config.train import RewardModelConfig
+    from ..reward_models.data import Comparison
+    from ..reward_models.metrics import PreferenceMetrics
 
 
 def main(argv: list[str]) -> int:
     """Fit a reward model, and say how well it predicts comparisons that it was not fitted on."""
-    from ..config import RewardModelConfig
-    from ..settings import parse
+    from ..config.parse import parse
+    from ..config.train import RewardModelConfig
 
     config = parse(RewardModelConfig, argv, "palaestra reward-model")
     train, held_out = comparisons(config)
     from ...tasks.core import registry
     from ...tasks.core.errors import UserError
-    from .. import checkpoint
-    from ..folders import new_folder
-    from ..interrupts import Interrupts
-    from ..models import choose_threads, load_policy
-    from ..rewards.reward_model import new_reward_model
-    from ..rewards.reward_training import encode, fit_reward_model, measure
+    from ..model.policy import choose_threads, load_policy
+    from ..reward_models.fit import encode, fit_reward_model, measure
+    from ..reward_models.model import new_reward_model
+    from ..storage import checkpoint
+    from ..storage.folders import new_folder
+    from ..storage.interrupts import Interrupts
 
     folder = new_folder(config.out or f"runs/reward-model-{config.seed}", named=bool(config.out))
     policy = load_policy(config.model, config.device, config.dtype, config.seed)
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
 def comparisons(config: RewardModelConfig) -> tuple[list[Comparison], list[Comparison]]:
     """(train, held-out) comparisons of the files that the settings name. Raises UserError when there are too few."""
     from ...tasks.core.errors import UserError
-    from ..rewards.preference_data import held_out, read_comparisons
+    from ..reward_models.data import held_out, read_comparisons
 
     if not config.data:
         raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")

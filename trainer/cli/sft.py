@@ -5,10 +5,10 @@ from __future__ import annotations
 
 def main(argv: list[str]) -> int:
     """Parse the settings (nothing heavy is imported until they are right), then fine-tune."""
-    from ..config import SFTConfig
-    from ..settings import parse
+    from ..config.parse import parse
+    from ..config.train import SFTConfig
 
     config = parse(SFTConfig, argv, "palaestra sft")
-    from ..sft_run import run_sft
+    from ..sft.run import run_sft
 
     return run_sft(config)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..state import RunResult
+    from ..runs.state import RunResult
 
 
 def main(argv: list[str]) -> int:
@@ -17,11 +17,11 @@ def main(argv: list[str]) -> int:
 
 def train(argv: list[str]) -> int:
     """Parse the settings (nothing heavy is imported until they are right), then train."""
-    from ..config import TrainConfig
-    from ..settings import parse
+    from ..config.parse import parse
+    from ..config.train import TrainConfig
 
     config = parse(TrainConfig, argv, "palaestra train")
-    from ..run import train as run
+    from ..runs.setup import train as run
 
     return finish(run(config))
 
@@ -33,10 +33,10 @@ def resume(argv: list[str]) -> int:
     parser.add_argument("--stop-after", type=int, default=0, help="stop after this many steps, state saved (default: 0, never)")
     options = parser.parse_args(argv)
     if (options.run / "sft.json").is_file():
-        from ..sft_run import resume_sft
+        from ..sft.run import resume_sft
 
         return resume_sft(options.run, options.steps or 0, options.stop_after)
-    from ..run import resume as go_on
+    from ..runs.setup import resume as go_on
 
     changes = {"stop_after": options.stop_after, **({"steps": options.steps} if options.steps else {})}
     return finish(go_on(options.run, changes))
@@ -50,7 +50,7 @@ def replay(argv: list[str]) -> int:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--step", type=int, required=True, help="step to re-create, 1 or more")
     options = parser.parse_args(argv)
-    from ..replay import replay as recreate
+    from ..runs.replay import replay as recreate
 
     result = recreate(options.run, options.step)
     if result.matches:

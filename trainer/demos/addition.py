@@ -16,16 +16,17 @@ from pathlib import Path
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
-from .. import checkpoint, curves
-from ..config import SFTConfig, TrainConfig
-from ..evaluate import Evaluation, evaluate
-from ..interrupts import Interrupts
-from ..models import Policy, choose_threads, load_policy
-from ..rollout import Rollouts
-from ..run import train
-from ..sampling.sampler import Sampler, Sampling
-from ..sft import Demonstration, demonstrations, fit, training_problems
-from ..state import Evaluations, RunResult
+from ..config.train import SFTConfig, TrainConfig
+from ..engines.local import Sampler, Sampling
+from ..evaluation.evaluate import Evaluation, evaluate
+from ..model.policy import Policy, choose_threads, load_policy
+from ..reports import curves
+from ..rollouts.rollouts import Rollouts
+from ..runs.setup import train
+from ..runs.state import Evaluations, RunResult
+from ..sft.fit import Demonstration, demonstrations, fit, training_problems
+from ..storage import checkpoint
+from ..storage.interrupts import Interrupts
 from ..terminal import say
 
 

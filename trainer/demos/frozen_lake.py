@@ -17,17 +17,18 @@ from pathlib import Path
 import torch
 
 from ...tasks.core import registry
-from .. import checkpoint, curves
-from ..config import PPOConfig, SFTConfig, TrainConfig
-from ..evaluate import Evaluation
-from ..interrupts import Interrupts
-from ..models import choose_threads, load_policy
+from ..config.train import PPOConfig, SFTConfig, TrainConfig
+from ..evaluation.evaluate import Evaluation
+from ..intervals import paired_difference
+from ..model.policy import choose_threads, load_policy
 from ..objective.kl_control import KLControlConfig
-from ..passrate import paired_difference
-from ..rollout import Group
-from ..run import train
-from ..sft import demonstrations, fit, training_problems
-from ..state import RunResult
+from ..reports import curves
+from ..rollouts.rollouts import Group
+from ..runs.setup import train
+from ..runs.state import RunResult
+from ..sft.fit import demonstrations, fit, training_problems
+from ..storage import checkpoint
+from ..storage.interrupts import Interrupts
 
 LEVEL = 1  # lakes of 4 x 4 fields
 

@@ -19,20 +19,21 @@ import torch
 from ...tasks import Problem, Task
 from ...tasks.core import registry
 from ...tasks.ice_cream import WORTH
-from .. import checkpoint, curves
-from ..batch import Sequences
-from ..config import PPOConfig, RewardModelConfig, SFTConfig, TrainConfig
-from ..interrupts import Interrupts
-from ..logprobs import completion_logprobs
-from ..models import Policy, choose_threads, load_policy
+from ..config.train import PPOConfig, RewardModelConfig, SFTConfig, TrainConfig
+from ..model.logprobs import completion_logprobs
+from ..model.policy import Policy, choose_threads, load_policy
+from ..model.prompts import encode_completion, encode_prompt
+from ..model.sequences import Sequences
 from ..objective.kl_control import KLControlConfig
-from ..prompts import encode_completion, encode_prompt
-from ..rewards.preference_data import read_comparisons
-from ..rewards.reward_model import RewardModel, new_reward_model
-from ..rewards.reward_training import encode, fit_reward_model
-from ..run import train
-from ..sft import demonstrations, fit
-from ..state import RunResult
+from ..reports import curves
+from ..reward_models.data import read_comparisons
+from ..reward_models.fit import encode, fit_reward_model
+from ..reward_models.model import RewardModel, new_reward_model
+from ..runs.setup import train
+from ..runs.state import RunResult
+from ..sft.fit import demonstrations, fit
+from ..storage import checkpoint
+from ..storage.interrupts import Interrupts
 
 REWARD_MODEL_COPIES = 8  # of the ranking in a step: one prompt is all the data there is
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .objectives import AdvantageConfig
+from ..config.objective import AdvantageConfig
 
 __all__ = ["AdvantageConfig", "group_advantages"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
+from ..config.objective import Aggregate, Kind, LossConfig
 from .kl import LOG_RATIO_CAP, kl_per_token
-from .objectives import Aggregate, Kind, LossConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

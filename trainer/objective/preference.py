@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .objectives import PreferenceConfig
+from ..config.objective import PreferenceConfig
 
 __all__ = [
     "LengthSlope",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..config.objective import ValueConfig
 from .losses import Denominators
-from .objectives import ValueConfig
 
 __all__ = ["ValueConfig", "ValueLoss", "ValueStats", "explained_variance", "value_loss"]
 

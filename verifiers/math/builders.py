@@ -9,21 +9,7 @@ from fractions import Fraction
 from . import realset
 from .families import names_in, replaced
 from .lexer import Unreadable
-from .values import (
-    EXPRESSIONS,
-    Builder,
-    Family,
-    Joined,
-    Named,
-    Num,
-    RealSet,
-    Relation,
-    Sequence,
-    Sym,
-    Value,
-    Words,
-    Zero,
-)
+from .values import EXPRESSIONS, Builder, Family, Joined, Named, Num, RealSet, Relation, Sequence, Sym, Value, Words, Zero
 
 _LETTER = "x"  # of a condition that is still to be solved
 MAX_WHOLE = 200  # integers that are listed one by one

@@ -10,22 +10,7 @@ from .exact import integer_point
 from .families import replaced
 from .numerators import numerator
 from .opaque import Field, field_of
-from .values import (
-    EXPRESSIONS,
-    Apply,
-    Expr,
-    Named,
-    Num,
-    Product,
-    Sequence,
-    Sum,
-    Sym,
-    Value,
-    Zero,
-    children,
-    negative,
-    symbols,
-)
+from .values import EXPRESSIONS, Apply, Expr, Named, Num, Product, Sequence, Sum, Sym, Value, Zero, children, negative, symbols
 
 MAX_CURVES = 6
 MAX_DERIVATIVES = 8

@@ -8,13 +8,7 @@ from .atoms import AtomParser, _interval
 from .lexer import Token, Unreadable
 from .names import MAX_DEPTH, expression_of, ungrouped
 from .values import EXPRESSIONS, Call, Const, Expr, Matrix, Num, Power, Product, Sequence, Sum, Sym, Value, negative
-from .vocabulary import (
-    FACTOR_COMMANDS,
-    FUNCTIONS,
-    GREEK,
-    RELATIONS,
-    SET_CALLS,
-)
+from .vocabulary import FACTOR_COMMANDS, FUNCTIONS, GREEK, RELATIONS, SET_CALLS
 
 _CIRC = Sym("\\circ")
 

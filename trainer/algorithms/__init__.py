@@ -1,0 +1,1 @@
+"""Algorithms: how scored completions are credited, and the update that follows."""

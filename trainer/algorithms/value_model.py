@@ -1,0 +1,134 @@
+"""The value model of PPO: how much reward is still to come, before each token of a completion.
+
+Either a head on the policy's own backbone (one forward pass, shared gradient) or a model of its own.
+
+Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows, D hidden.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from ...tasks.core.errors import UserError
+from ..config.train import PPOConfig
+from ..model.dense.packed import Packing, hidden_states, packs
+from ..model.logprobs import completion_logprobs, splits_head
+from ..model.optim import adamw
+from ..model.policy import SMALL, Policy
+from ..model.sequences import Sequences, microbatches
+
+
+@dataclass(frozen=True)
+class Critic:
+    """head: hidden state to value, zero at the start.  backbone: a model of its own, None for the policy's.
+
+    module: what the optimizer trains.  learning_rate: constant.  packs: its backbone is the policy's architecture, which the
+    packed pass serves.
+    """
+
+    head: nn.Linear
+    backbone: Any
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    learning_rate: float
+    packs: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a head on the policy's backbone."""
+        return self.backbone is None
+
+    def values(self, sequences: Sequences) -> Tensor:
+        """values_BT of a value model of its own, with gradient: what is expected before each completion token is drawn."""
+        mask_BT = sequences.mask_BT
+        rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
+        positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
+        parameter = next(self.backbone.parameters())
+        if self.packs and parameter.dtype is torch.float32 and not torch.is_autocast_enabled(parameter.device.type):
+            packing = Packing.of(sequences)
+            whole = SimpleNamespace(model=self.backbone, config=self.backbone.config)
+            source_ND = hidden_states(whole, packing).index_select(0, packing.sources_L)
+        else:
+            hidden_BSD = self.backbone(input_ids=sequences.ids_BS, use_cache=False)[0]
+            source_ND = hidden_BSD[rows_N, positions_N - 1]
+        values_N = value_of(self.head, source_ND)
+        return values_N.new_zeros(mask_BT.shape).index_put((rows_N, columns_N), values_N)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def value_of(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
+    """values_N in float32, whatever the arithmetic of the backbone."""
+    with torch.autocast(hidden_ND.device.type, enabled=False):
+        return head(hidden_ND.float())[:, 0]
+
+
+def new_critic(policy: Policy, config: PPOConfig) -> Critic:
+    """A value model that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
+    hidden = int(policy.model.get_input_embeddings().weight.shape[1])
+    backbone = None
+    if config.critic == "separate":
+        backbone = _backbone(policy, config.critic_model)
+        hidden = int(backbone.config.get_text_config().hidden_size)
+    elif config.critic_model:
+        raise UserError("--ppo.critic-model starts a value model of its own; it needs --ppo.critic separate.")
+    elif not splits_head(policy.model):
+        raise UserError("The backbone of this architecture can't be shared with a value head; use --ppo.critic separate.")
+    else:
+        hidden = int(policy.model.get_output_embeddings().weight.shape[1])
+    head = nn.Linear(hidden, 1).to(policy.device)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    module = nn.ModuleList([head] if backbone is None else [head, backbone])
+    rate = config.critic_learning_rate or (1e-3 if policy.parameters < SMALL else 1e-5)
+    optimizer = adamw(module, 0.0, (0.9, 0.98 if policy.parameters < SMALL else 0.999))
+    return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and packs(policy.model))
+
+
+def _backbone(policy: Policy, source: str) -> Any:
+    if not source:
+        return copy.deepcopy(policy.model.base_model).requires_grad_(True)
+    try:
+        backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32)
+    except (OSError, ValueError, KeyError, RuntimeError) as failure:
+        raise UserError(f"{source} could not be loaded as a value model: {' '.join(str(failure).split())[:300]}") from failure
+    theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
+    if theirs != ours:
+        raise UserError(
+            f"The value model {source} has {theirs} tokens and the policy {ours}: it reads the policy's tokens, so both need "
+            "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model out."
+        )
+    return backbone.to(policy.device)
+
+
+@torch.no_grad()
+def frozen_values(policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int) -> Tensor:
+    """values_BT without gradient: what the value model expected before the update."""
+    values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
+    with policy.arithmetic():
+        for rows_B in microbatches(sequences, tokens_per_microbatch):
+            part = sequences.select(rows_B)
+            found_BT = critic.values(part) if not critic.shared else shared_values(policy, critic, part)
+            values_BT[rows_B, : found_BT.shape[1]] = found_BT
+    return values_BT
+
+
+def shared_values(policy: Policy, critic: Critic, sequences: Sequences) -> Tensor:
+    """values_BT of a head on the policy's backbone."""
+    values_BT = completion_logprobs(policy.model, sequences, value_head=critic.head).values_BT
+    assert values_BT is not None
+    return values_BT

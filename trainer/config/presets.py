@@ -1,0 +1,217 @@
+"""Presets pinned to papers, and the full formula of any objective in plain text. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .objective import CLIPPED, AdvantageConfig, Aggregate, LossConfig, check
+
+__all__ = ["PRESETS", "Preset", "check", "formula", "origin"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One paper's objective.
+
+    paper: authors, year, arXiv number. updates_per_batch, group_size: the paper's, where it says so; the
+    update counts of dapo, cispo and sapo were taken from other projects' documentation and not checked against the papers.
+    dynamic_sampling, soft_overlong, mask_truncated: whether the paper's recipe has them.
+    note: what the paper leaves open and how it was settled here, or what differs from it.
+    """
+
+    name: str
+    paper: str
+    loss: LossConfig
+    advantages: AdvantageConfig
+    updates_per_batch: int = 1
+    group_size: int = 8
+    dynamic_sampling: bool = False
+    soft_overlong: bool = False
+    mask_truncated: bool = False
+    note: str = ""
+
+
+_GROUP_STD = AdvantageConfig(baseline="mean", scale="group")
+
+_PRESETS = [
+    Preset(
+        "grpo-deepseekmath",
+        "Shao et al. 2024, arXiv:2402.03300",
+        LossConfig("grpo", clip_low=0.2, clip_high=0.2, kl_coef=0.04, kl_estimator="k3", kl_in="loss"),
+        _GROUP_STD,
+        group_size=64,
+        note="The paper gives neither the clip range nor the ddof and epsilon of the standard deviation: 0.2, 1, 1e-4.",
+    ),
+    Preset(
+        "dapo",
+        "Yu et al. 2025, arXiv:2503.14476",
+        LossConfig("dapo", clip_low=0.2, clip_high=0.28),
+        _GROUP_STD,
+        updates_per_batch=16,
+        group_size=16,
+        dynamic_sampling=True,
+        soft_overlong=True,
+    ),
+    Preset(
+        "dr-grpo",
+        "Liu et al. 2025, arXiv:2503.20783",
+        LossConfig("dr_grpo", clip_low=0.2, clip_high=0.2),
+        AdvantageConfig(baseline="mean", scale="none"),
+        group_size=8,
+        note="The constant is the length limit of a completion.",
+    ),
+    Preset(
+        "bnpo",
+        "the name of TRL (docs: GRPOConfig.loss_type)",
+        LossConfig("bnpo", clip_low=0.2, clip_high=0.2),
+        _GROUP_STD,
+        note="There it divides by the tokens of each process's own micro-batch, so the gradient depends on the "
+        "micro-batch size. Here it divides by those of the whole step, which makes it dapo with a symmetric clip.",
+    ),
+    Preset(
+        "gspo",
+        "Zheng et al. 2025, arXiv:2507.18071",
+        LossConfig("gspo", clip_low=3e-4, clip_high=4e-4),
+        _GROUP_STD,
+        updates_per_batch=4,
+        note="The clip range is that of a mean log-ratio, hence so much smaller than PPO's.",
+    ),
+    Preset(
+        "cispo",
+        "MiniMax 2025, arXiv:2506.13585; cap from Khatri et al. 2025, arXiv:2510.13786",
+        LossConfig("cispo", ratio_cap=5.0),
+        _GROUP_STD,
+        updates_per_batch=16,
+        note="MiniMax-M1 does not state its cap; ScaleRL uses an absolute one and finds 4 to 8 to do equally well.",
+    ),
+    Preset(
+        "sapo",
+        "Gao et al. 2025, arXiv:2511.20347",
+        LossConfig("sapo", tau_positive=1.0, tau_negative=1.05),
+        _GROUP_STD,
+        updates_per_batch=4,
+    ),
+    Preset(
+        "gmpo",
+        "Zhao et al. 2025, arXiv:2507.20673",
+        LossConfig("gmpo", log_clip=0.4),
+        _GROUP_STD,
+        note="The ratio is clipped to (e^-0.4, e^0.4) per token before the geometric mean.",
+    ),
+    Preset(
+        "rloo",
+        "Ahmadian et al. 2024, arXiv:2402.14740",
+        LossConfig("reinforce", kl_coef=0.03, kl_estimator="k1", kl_in="reward"),
+        AdvantageConfig(baseline="leave_one_out", scale="none"),
+        group_size=4,
+        note="The coefficient of the KL is a usual value; the paper tunes it per data set.",
+    ),
+    Preset(
+        "reinforce++",
+        "Hu et al. 2025, arXiv:2501.03262",
+        LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.01, kl_estimator="k1", kl_in="reward"),
+        AdvantageConfig(baseline="none", scale="none", normalise_batch=True),
+        group_size=1,
+        note="The KL is taken from the completion's reward as a whole; the paper takes from each token the KL to come. "
+        "Its coefficient is a usual value.",
+    ),
+    Preset(
+        "reinforce++-baseline",
+        "Hu et al. 2025, arXiv:2501.03262",
+        LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.001, kl_estimator="k2", kl_in="loss"),
+        AdvantageConfig(baseline="mean", scale="none", normalise_batch=True),
+        group_size=8,
+        note="The coefficient of the KL is a usual value.",
+    ),
+]
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
+
+
+def origin(name: str, overlong_cache: int, updates: int) -> str:
+    """Where a preset comes from, and what of the paper's recipe it leaves to other settings, in plain text.
+
+    overlong_cache: as set, in tokens.  updates: optimizer steps on each batch, as set.
+    """
+    preset = PRESETS[name]
+    lines = [f"Preset {name}: {preset.paper}.", preset.note]
+    if preset.soft_overlong and not overlong_cache:
+        lines.append("Its soft overlong penalty depends on the length limit: set --overlong-cache (DAPO takes a fifth of it).")
+    if preset.updates_per_batch != updates:
+        lines.append(f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {updates}: --minibatches.")
+    return " ".join(line for line in lines if line)
+
+
+def formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
+    """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy."""
+    lines = [
+        f"advantage    {_advantage_formula(loss, advantages)}",
+        f"token loss   {_token_formula(loss)}",
+        f"average      {_AVERAGES[loss.aggregation]}, counted over the whole batch of an optimizer step",
+        f"KL           {_kl_formula(loss)}",
+    ]
+    bonus = f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
+    return "\n".join([*lines, f"entropy      {bonus}"])
+
+
+_AVERAGES: dict[Aggregate, str] = {
+    "sequence_mean": "sum over tokens / tokens of the completion, then sum over completions / completions",
+    "token_mean": "sum over all tokens / tokens",
+    "constant": "sum over all tokens / (completions * length limit)",
+    "sequence_sum": "sum over all tokens / completions",
+}
+
+
+def _advantage_formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
+    taken_off = loss.kl_coef > 0 and loss.kl_in == "reward"
+    reward = "R" if taken_off else "r"
+    baseline = {
+        "mean": f"{reward} - mean({reward} of the group)",
+        "leave_one_out": f"{reward} - mean({reward} of the others in the group)",
+        "none": reward,
+    }[advantages.baseline]
+    std = f"std(ddof={advantages.ddof})"
+    text = f"A = {baseline}"
+    if advantages.scale != "none":
+        text = f"A = ({baseline}) / ({std} of {reward} over the {advantages.scale} + {advantages.epsilon:g})"
+    if advantages.normalise_batch:
+        text += f"; then A <- (A - mean of A over the batch) / ({std} of A over the batch + {advantages.epsilon:g})"
+    if taken_off:
+        text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
+    return text + "; r: the reward; abstained completions leave every mean and get A = 0"
+
+
+def _token_formula(loss: LossConfig) -> str:
+    ratio = "r_t = p_now / p_sampled of the token"
+    if loss.kind in CLIPPED:
+        name = "s" if loss.kind == "gspo" else "r_t"
+        definition = "s = exp(mean over the completion of log p_now / p_sampled)" if name == "s" else ratio
+        low, high = 1 - loss.clip_low, 1 + loss.clip_high
+        first = name if loss.delta is None else f"min({name}, {loss.delta:g})"
+        text = f"-min({first} * A, clip({name}, {low:g}, {high:g}) * A)"
+        if loss.dual_clip is not None:
+            text = f"A < 0: min({text}, -{loss.dual_clip:g} * A); else {text}"
+        offsets = f"offsets {loss.clip_low:g} below and {loss.clip_high:g} above 1"
+        bound = "" if loss.delta is None else f"; two-sided bound {loss.delta:g} absolute"
+        bound = bound if loss.dual_clip is None else f"; dual clip {loss.dual_clip:g} absolute"
+        return f"{text}; {definition}; clip by {offsets}{bound}"
+    if loss.kind == "cispo":
+        return f"-sg(min(r_t, {loss.ratio_cap:g})) * A * log p_now; {ratio}; cap absolute; sg: no gradient"
+    if loss.kind == "sapo":
+        taus = f"tau = {loss.tau_positive:g} where A > 0, else {loss.tau_negative:g}"
+        return f"-(4 / tau) * sigmoid(tau * (r_t - 1)) * A; {taus}; {ratio}; no clip"
+    if loss.kind == "gmpo":
+        clip = f"A > 0: min(log r_t, {loss.log_clip:g}); else max(log r_t, -{loss.log_clip:g})"
+        return f"-A * exp(mean over the completion of c_t); c_t = {clip}; {ratio}; clip absolute, in nats"
+    return "-A * log p_now; no ratio, no clip: one update per batch"
+
+
+def _kl_formula(loss: LossConfig) -> str:
+    if loss.kl_coef == 0:
+        return "none"
+    x = "x = log p_now - log p_reference"
+    estimate = {"k1": f"k1 = {x[4:]}", "k2": f"k2 = x^2 / 2, {x}", "k3": f"k3 = exp(-x) - 1 + x, {x}"}
+    if loss.kl_in == "loss":
+        return f"in the loss: + {loss.kl_coef:g} * {estimate[loss.kl_estimator]}, averaged like the token loss"
+    text = estimate[loss.kl_estimator].replace("p_now", "p_sampled")
+    return f"in the reward, no gradient: {loss.kl_coef:g} * sum over the completion of {text}"

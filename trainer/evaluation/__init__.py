@@ -1,0 +1,1 @@
+"""Pass-rates on held-out problems, with intervals; win-rates against references."""

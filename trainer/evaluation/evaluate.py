@@ -1,0 +1,150 @@
+"""Pass-rates on held-out problems, with the same task, rubric and sampler that training uses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...tasks import Problem
+from ...verifiers import Completion, Score, Status
+from ...verifiers.reward_models import CLIP
+from ..engines.local import Sampling
+from ..intervals import Estimate, pass_at_k
+from ..reports.progress import progress
+from ..rollouts.rollouts import Group, Rollouts
+from .winrate import Interval, mean_interval
+
+_NESTED = ("groups", "pass_at", "reward_interval", "learned")
+UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    pass_at: k -> estimate of pass@k with its 95 % interval; empty for a task that nothing can verify.
+    reward: mean over scored completions.  reward_interval: the same with each problem weighing alike, and its interval.
+    learned: criterion -> mean of a reward model's normalised rewards (standard deviations), over problems.
+    extracted, truncated, abstained: shares of all completions.  tokens: mean length of a completion.
+    too_long: problems whose prompt is over the budget; they count as not passed.
+    """
+
+    pass_at: dict[int, Estimate]
+    reward: float
+    reward_interval: Interval
+    learned: dict[str, Interval]
+    extracted: float
+    truncated: float
+    abstained: float
+    tokens: float
+    problems: int
+    samples: int
+    too_long: int
+    seconds: float
+    groups: Sequence[Group]
+
+    @property
+    def headline(self) -> Estimate | Interval:
+        """What the evaluation is about: pass@1, or the mean reward where nothing can be verified."""
+        return self.pass_at[1] if self.pass_at else self.reward_interval
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the completions, as plain data."""
+        plain = {name: value for name, value in vars(self).items() if name not in _NESTED}
+        return {
+            **plain,
+            "reward_interval": asdict(self.reward_interval),
+            "learned": {name: asdict(interval) for name, interval in self.learned.items()},
+            "pass_at": {str(k): asdict(estimate) for k, estimate in self.pass_at.items()},
+        }
+
+
+def evaluate(
+    rollouts: Rollouts,
+    problems: Sequence[Problem],
+    samples: int,
+    sampling: Sampling,
+    seed: int = 0,
+    *,
+    show_progress: bool = False,
+    keep: Callable[[Group], None] | None = None,
+) -> Evaluation:
+    """Complete every problem `samples` times and count. pass@k is given for k = 1, 2, 4, ... up to `samples`.
+
+    keep: called with each group as soon as it is scored, so that an interrupted evaluation loses nothing.
+    """
+    start = time.perf_counter()
+    fitting = [problem for problem in problems if rollouts.fits(problem)]
+    too_long = len(problems) - len(fitting)
+    groups: list[Group] = []
+    share = max(1, rollouts.sampler.rows // samples)
+    with progress(total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress) as bar:
+        for first in range(0, len(fitting), share):
+            part = rollouts.groups(fitting[first : first + share], samples, sampling, ("evaluation", seed))
+            if keep is not None:
+                for group in part:
+                    keep(group)
+            groups += part
+            bar.update(len(part))
+    scores = [score for group in groups for score in group.scores_G]
+    completions = [completion for group in groups for completion in group.completions_G]
+    correct_P = [sum(score.passed for score in group.scores_G) for group in groups] + [0] * too_long
+    samples_P = [sum(not score.abstained for score in group.scores_G) for group in groups] + [samples] * too_long
+    ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
+    rubric = rollouts.task.rubric
+    correctness = rubric.correctness.name
+    scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
+    return Evaluation(
+        pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
+        reward=_mean(score.reward for score in scores if not score.abstained),
+        reward_interval=mean_interval([[s.reward for s in scored_G] for scored_G in scored_PG], rubric.least, rubric.most),
+        learned={
+            c.name: mean_interval([[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP)
+            for c in rubric.learned
+        },
+        extracted=_mean(score.parts[correctness].status not in UNEXTRACTED for score in scores),
+        truncated=_mean(completion.finish_reason == "length" for completion in completions),
+        abstained=_mean(score.abstained for score in scores),
+        tokens=_mean(len(completion.ids) for completion in completions),
+        problems=len(problems),
+        samples=samples,
+        too_long=too_long,
+        seconds=time.perf_counter() - start,
+        groups=groups,
+    )
+
+
+def record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
+    """One completion with its verdicts as plain data, the line of a JSONL file."""
+    return {
+        **extra,
+        "id": problem.id,
+        "prompt": problem.text,
+        "reference": problem.reference,
+        "completion": completion.text,
+        "tokens": len(completion.ids),
+        "finish_reason": completion.finish_reason,
+        "reward": score.reward,
+        "passed": score.passed,
+        "abstained": score.abstained,
+        **({"learned": dict(score.learned)} if score.learned else {}),
+        "verdicts": {name: asdict(verdict) for name, verdict in score.parts.items()},
+    }
+
+
+def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
+    """Append every completion of the groups with its verdicts to a JSONL file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for group in groups:
+            for completion, score in zip(group.completions_G, group.scores_G, strict=True):
+                file.write(json.dumps(record(group.problem, completion, score, **extra), default=str) + "\n")
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else 0.0

@@ -1,0 +1,1 @@
+"""The policy: loading, log-probabilities, memory, optimizer."""

@@ -1,0 +1,1 @@
+"""Dense decoders of the Llama family, computed by our own code: decoding and the packed update."""

@@ -1,0 +1,184 @@
+"""A decoder written for the dense family: the sampler's fast path.
+
+One token for each row by fused projections over a preallocated key/value cache, whose length grows by buckets. The live
+rows are always the first: forks, and the last live rows, are copied to where a row has ended. The prompts are prefilled
+by the model's own forward pass, and `refusal` compares the two on a probe before the path is used at all.
+
+Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key itself),
+E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..decoding import GeneralDecoding
+from . import kernels
+from .decode_step import kernel_step, torch_step
+from .family import DenseWeights, misfit
+from .kv_cache import BlockCache, RowCache, moved
+
+PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
+
+
+class FastDecoding:
+    """Rows decoded over fused weights.
+
+    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so that the
+    step can be captured as a CUDA graph. `capture` does that; the same code runs without.
+    """
+
+    def __init__(
+        self, model: Any, weights: DenseWeights, prompts: Sequence[Sequence[int]], samples: Sequence[int], limit: int,
+        *, fixed: bool = False, capture: bool = False,
+    ) -> None:  # fmt: skip
+        """limit: tokens that a completion may have."""
+        self.weights, self.fixed, self.capture = weights, fixed or capture, capture
+        device = weights.embedding_VD.device
+        start = GeneralDecoding(model, prompts, samples)
+        rows_U, self.start_R = start.rows_U, start.start_R
+        if self.fixed:
+            rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=device)
+        self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
+        self.logits_UV = start.logits_UV[rows_U]
+        self.positions_U = start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
+        self.cos_SE, self.sin_SE = rotations(model, start.width + limit, device)
+        self.cache: RowCache | BlockCache
+        if not self.fixed and kernels.served(device, weights.dtype, weights.head_size):
+            self.cache = BlockCache(start, weights, limit)
+        else:
+            self.cache = RowCache(start, weights, rows_U, limit, fixed=self.fixed)
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Buffers for the rows that are computed now; after every change of their number."""
+        w, n = self.weights, self.width
+        device, layer = w.embedding_VD.device, w.layers[0]
+        inner = len(layer.down_FD)
+
+        def empty(*shape: int) -> Tensor:
+            return torch.empty(shape, dtype=w.dtype, device=device)
+
+        self.hidden_UD = empty(n, w.embedding_VD.shape[1])
+        self.qkv_UO, self.up_U2F = empty(n, layer.qkv_DO.shape[1]), empty(n, 2 * inner)
+        self.rotated_NJE = empty(n * w.key_heads, w.queries + 1, w.head_size)
+        self.attended_NJE = empty(n * w.key_heads, w.queries, w.head_size)
+        self.gated_UF = empty(n, inner)
+        self.out_UV = empty(n, len(w.head_VD))
+        self.tokens_U = torch.zeros(n, dtype=torch.long, device=device)
+        self.graph: Any = None
+
+    def _go_on_with(self, parents_U: Tensor) -> Tensor:
+        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap, are copied."""
+        count, device = len(parents_U), parents_U.device
+        stays_U = parents_U < count
+        stays_U[1:] &= parents_U[1:] != parents_U[:-1]  # of several, the first
+        free = torch.ones(count, dtype=torch.bool, device=device)
+        free[parents_U[stays_U]] = False
+        place_U = parents_U.clone()
+        place_U[~stays_U] = targets = free.nonzero()[:, 0]
+        sources = parents_U[~stays_U]  # none of them is a target: the first child of a row below `count` stays there
+        width = self.width if self.fixed else count
+        while self.fixed and width >= 2 * count and width > 1:
+            width = -(-width // 2)
+        self.cache.move(targets, sources, width)
+        if len(self.positions_U) > 1 or self.fixed:
+            self.positions_U = moved(self.positions_U, targets, sources, width)
+        self.rows = count
+        if width != self.width:
+            self.width = width
+            self._rebuild()
+        return place_U
+
+    @torch.inference_mode()
+    def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
+        place_U = None if parents_U is None else self._go_on_with(parents_U)
+        if self.cache.make_room():
+            self.graph = None
+        if place_U is None:
+            self.tokens_U[: self.rows] = tokens_U
+        else:
+            self.tokens_U[place_U] = tokens_U
+        if self.capture and self.graph is None:
+            self._step()  # eager once: it computes this very step, and warms up what a capture must not meet first
+            self._settle()
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self._step()
+        elif self.graph is not None:
+            self.graph.replay()
+            self._settle()
+        else:
+            self._step()
+            self._settle()
+        self.logits_UV = self.out_UV[: self.rows]
+        return place_U
+
+    def _step(self) -> None:
+        if isinstance(self.cache, BlockCache):
+            kernel_step(self, self.cache)
+        else:
+            torch_step(self, self.cache)
+
+    def _settle(self) -> None:
+        self.positions_U += 1
+        self.cache.settle()
+
+
+def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """cos_SE and sin_SE of every position, from the model's own rotary embedding."""
+    probe = torch.zeros(1, device=device)
+    cos, sin = model.model.rotary_emb(probe, torch.arange(positions, device=device)[None])
+    return cos[0].float(), sin[0].float()
+
+
+@torch.no_grad()
+def refusal(model: Any) -> str:
+    """Why a model can't take the fast path, as a clause; "" when it can.
+
+    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and ended rows)
+    must give the log-probabilities of the model's own forward pass.
+    """
+    reason = misfit(model)
+    if reason:
+        return reason
+    training = model.training
+    model.eval()
+    try:
+        with torch.autocast(next(model.parameters()).device.type, enabled=False):
+            worst = _probe(model)
+    finally:
+        model.train(training)
+    return "" if worst <= PROBE_BOUND else f"on a probe it differs from the model by {worst:.2g} nats"
+
+
+def _probe(model: Any) -> float:
+    """Largest difference of log-probabilities between both paths over a few steps."""
+    size = model.get_input_embeddings().weight.shape[0]
+    prompts = [[(7 * place + 3) % size for place in range(length)] for length in (9, 4)]
+    samples = [2, 1]
+    general = GeneralDecoding(model, prompts, samples)
+    fast = FastDecoding(model, DenseWeights.of(model, torch.float32), prompts, samples, 12)
+    worst, device = 0.0, fast.logits_UV.device
+    matching_U = torch.arange(2, device=device)  # the general path's row for each row of the fast one
+    # Both rows go on; the first is forked; the second ends; the others go on.
+    for step, parents in enumerate((None, [0, 0, 1], None, [0, 1], None, None)):
+        fast_parents_U = None if parents is None else torch.tensor(parents, device=device)
+        tokens_U = (torch.arange(len(parents or matching_U), device=device) * 5 + step + 1) % size
+        general_U = tokens_U if parents else torch.empty_like(tokens_U).index_copy_(0, matching_U, tokens_U)
+        if fast_parents_U is None:
+            fast.advance(None, tokens_U)
+            general.advance(None, general_U)
+        else:
+            general_parents_U, order_U = matching_U[fast_parents_U].sort(stable=True)
+            place_U = fast.advance(fast_parents_U, tokens_U)
+            general.advance(general_parents_U, general_U[order_U])
+            matching_U = torch.empty_like(order_U)
+            matching_U[place_U] = order_U.argsort()
+        one, other = fast.logits_UV.log_softmax(-1), general.logits_UV[matching_U].float().log_softmax(-1)
+        worst = max(worst, float((one - other).abs().max()))
+    return worst

@@ -1,0 +1,213 @@
+"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit after all.
+
+All amounts are bytes; the printed bill is in MiB.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
+from .dense.packed import packs
+from .logprobs import CHUNK_ELEMENTS, completion_logprobs
+from .policy import Policy
+from .sequences import TOKENS, Sequences, microbatches
+
+Result = TypeVar("Result")
+
+MOST_TOKENS = {"cpu": TOKENS, "cuda": 32768}  # in a micro-batch; on a CPU larger ones are no faster, only larger
+MOST_ROWS = {"cpu": 256, "cuda": 1024}
+SHARE = 0.8  # of the free memory that a plan may use
+_HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
+_PROBE = (2, 24, 40)  # rows, tokens of a prompt, tokens of a completion
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Bytes that a run needs.
+
+    fixed: held all the time, by name.  cache: keys and values of `rows` completions at full length, with the fused
+    weights of the sampler.  update: activations of a micro-batch of `tokens` tokens and its chunk of logits. Cache and
+    update are never held together.
+    """
+
+    fixed: Mapping[str, int]
+    cache: int
+    update: int
+    rows: int
+    tokens: int
+    available: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.fixed.values()) + max(self.cache, self.update)
+
+    def __str__(self) -> str:
+        parts = {**self.fixed, f"sampling {self.rows} rows": self.cache, f"update of {self.tokens} tokens": self.update}
+        listed = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items() if size)
+        return f"Memory (MiB): {listed}; at most {self.total / 2**20:,.0f} at once of {self.available / 2**20:,.0f} free."
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that the device can still give this process; on a CPU within the container's limit, if there is one."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        line = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:"))
+        free = int(line.split()[1]) * 1024
+    else:
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and limit.read_text().strip() != "max":
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(0, free)
+
+
+def activation_bytes(policy: Policy) -> int:
+    """Bytes per token that the forward pass keeps for the backward pass, measured on a few tokens; logits included."""
+    rows, prompt, completion = _PROBE
+    size = policy.model.get_input_embeddings().weight.shape[0]
+    sequences = Sequences.of(
+        [[(row + place) % size for place in range(prompt)] for row in range(rows)],
+        [[(3 * place) % size for place in range(completion)] for _ in range(rows)],
+        policy.device,
+    )
+    own = {parameter.untyped_storage().data_ptr() for parameter in policy.model.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    training = policy.model.training
+    policy.model.train()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), policy.arithmetic():
+        out = completion_logprobs(policy.model, sequences)
+    del out
+    policy.model.train(training)
+    return sum(kept.values()) // (rows * (prompt + completion))
+
+
+def cache_bytes(model: Any, positions: int, width: int) -> int:
+    """Bytes of one row's keys and values over `positions`, at `width` bytes a number."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    heads = getattr(config, "num_attention_heads", 1)
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return 2 * config.num_hidden_layers * key_heads * size * positions * width
+
+
+def bill(policy: Policy, config: TrainConfig, rows: int, tokens: int, available: int, per_token: int) -> Bill:
+    """What a run with `rows` in the sampler and `tokens` in a micro-batch needs. per_token: see `activation_bytes`."""
+    parameters = list(policy.model.parameters())
+    weights = sum(p.numel() * p.element_size() for p in parameters)
+    trained = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
+    number = torch.finfo(policy.dtype).bits // 8
+    copies = bool(config.loss.kl_coef and not config.lora_rank) + (config.algorithm == "ppo")
+    fixed = {"weights": weights, "other models": copies * weights, "gradients": trained, "optimizer": 2 * trained}
+    cache = rows * cache_bytes(policy.model, config.max_prompt_tokens + config.max_new_tokens, number)
+    fused = sum(p.numel() for p in parameters) * number
+    vocabulary = policy.model.get_input_embeddings().weight.shape[0]
+    chunk = 3 * 4 * min(CHUNK_ELEMENTS, tokens * vocabulary)  # logits, their gradient, log-probabilities
+    return Bill(fixed, cache + fused, tokens * per_token + chunk, rows, tokens, available)
+
+
+def plan(policy: Policy, config: TrainConfig, available: int | None = None) -> Bill:
+    """Rows and tokens that fit, where the settings leave them open (0); the settings' own where they don't.
+
+    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one row of one
+    full-length sequence does.
+    """
+    free = available_memory(policy.device) if available is None else available
+    per_token = activation_bytes(policy)
+    longest = config.max_prompt_tokens + config.max_new_tokens
+    kind = policy.device.type
+
+    def fits(rows: int, tokens: int) -> bool:
+        found = bill(policy, config, rows, tokens, free, per_token)
+        return found.total - found.fixed["weights"] <= SHARE * free
+
+    tokens = config.tokens_per_microbatch or MOST_TOKENS.get(kind, TOKENS)
+    while not config.tokens_per_microbatch and tokens > 256 and not fits(1, tokens):
+        tokens //= 2
+    rows = config.rows or MOST_ROWS.get(kind, 256)
+    while not config.rows and rows > 1 and not fits(rows, tokens):
+        rows //= 2
+    found = bill(policy, config, rows, tokens, free, per_token)
+    if not fits(1, min(tokens, longest)):
+        raise UserError(
+            f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens ({config.max_prompt_tokens}) "
+            f"and --max-new-tokens ({config.max_new_tokens})."
+        )
+    return found
+
+
+def settled(policy: Policy, config: TrainConfig, say: Callable[[str], None] = print) -> TrainConfig:
+    """The settings with `rows` and `tokens_per_microbatch` filled in by the plan, whose bill is said."""
+    found = plan(policy, config)
+    say(str(found))
+    return replace(config, rows=found.rows, tokens_per_microbatch=found.tokens)
+
+
+def out_of_memory(failure: BaseException) -> bool:
+    """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
+    return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+    )
+
+
+def by_microbatch(
+    policy: Policy, sequences: Sequences, tokens: int, one: Callable[[torch.Tensor], Result], *others: Any
+) -> list[Result]:
+    """`one(rows_B)` for the micro-batches of at most `tokens` tokens of an update; half of that once memory has run out.
+
+    one: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
+    """
+    with policy.arithmetic():
+        packed = packs(policy.model)
+    return halving(
+        policy.model, tokens or TOKENS, lambda most: [one(rows_B) for rows_B in microbatches(sequences, most, packed)], *others
+    )
+
+
+def halving(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
+    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out, with half.
+
+    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
+    Raises UserError when memory runs out again.
+    """
+    halved = getattr(model, _HALVED, None)
+    try:
+        return attempt(min(tokens, halved or tokens))
+    except (RuntimeError, MemoryError) as failure:
+        if not out_of_memory(failure):
+            raise
+        if halved is not None:
+            raise UserError(
+                f"Memory ran out in the update, with micro-batches of {halved} tokens, halved once already. "
+                "Lower --tokens-per-microbatch and --max-new-tokens, and resume."
+            ) from failure
+        reason = str(failure).split("\n")[0]
+    # Outside of the handler: the exception held the frames, and these their tensors.
+    for module in (model, *others):
+        module.zero_grad(set_to_none=True)
+    setattr(model, _HALVED, max(1, tokens // 2))
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    print(
+        f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} tokens.", file=sys.stderr
+    )
+    return halving(model, tokens, attempt, *others)

@@ -1,0 +1,149 @@
+"""Load a policy, choose its device, its arithmetic and the number of threads."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from ...tasks.core.errors import UserError
+from . import lora
+from .embedded import character_tokenizer, small_transformer
+
+SMALL = 10_000_000  # parameters below which a model takes the learning rates of a small one
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A causal language model with its tokenizer. Weights are float32; `dtype` is what matrix products are done in.
+
+    adapted: False runs a model that has LoRA adapters without them, as it was before training.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+    dtype: torch.dtype
+    source: str
+    adapted: bool = True
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which the model is run, for sampling and for the update alike."""
+        arithmetic = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+        if self.adapted:
+            return arithmetic
+        both = contextlib.ExitStack()
+        both.enter_context(lora.without_adapters(self.model))
+        both.enter_context(arithmetic)
+        return both
+
+    def save(self, folder: Path) -> None:
+        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load; adapters are merged."""
+        self.model.save_pretrained(folder, state_dict=lora.merged(self.model) if lora.has_adapters(self.model) else None)
+        self.tokenizer.save_pretrained(folder)
+
+
+def pick_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
+    """The device and arithmetic that the settings ask for; "auto" takes the best that there is."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here (`palaestra doctor` shows what there is). Use --device cpu.")
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if dtype == "auto":
+        dtype = "bfloat16" if name == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    return torch.device(name), getattr(torch, dtype)
+
+
+def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
+    """The model and tokenizer of a hub id or a folder, or a fresh embedded one. Raises UserError when there is none."""
+    chosen, arithmetic = pick_device(device, dtype)
+    if chosen.type == "cpu":
+        keep_freed_memory()
+    transformers_logging.disable_progress_bar()
+    if source == "embedded":
+        tokenizer = character_tokenizer()
+        model = small_transformer(len(tokenizer), _id(tokenizer.eos_token_id), _id(tokenizer.pad_token_id), seed)
+    else:
+        tokenizer, model = _pretrained(source)
+    placed: Any = model
+    return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
+
+
+def _id(token: Any) -> int:
+    assert isinstance(token, int)
+    return token
+
+
+def _pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        inside = [str(path.parent) for path in sorted(folder.glob("**/config.json")) if "model_type" in path.read_text()]
+        hint = f"Did you mean {inside[-1]}?" if inside else "Give a folder written by save_pretrained or `palaestra train`."
+        raise UserError(f"{source} is not a model folder: it holds no config.json. {hint}")
+    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
+        raise UserError(f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'.")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    except (OSError, ValueError, KeyError, RuntimeError) as failure:
+        reason = " ".join(str(failure).split())[:300]
+        raise UserError(f"{source} could not be loaded as a causal language model: {reason}") from failure
+    if tokenizer is None or tokenizer.eos_token_id is None:
+        raise UserError(f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json.")
+    return tokenizer, model
+
+
+def checkpointing(model: Any) -> None:
+    """Recompute each layer in the backward pass in place of keeping its activations: less memory, a third more time."""
+    # The name of before transformers 5.20 is deprecated since.
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable()
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep what is freed for the next use; whether it does (False: another C library).
+
+    It gives large blocks back at once, and every page of the next one is cleared by the kernel on its first touch: up to a
+    third of an update's time. The process stays as large as it has once been.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, 32 << 20)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))  # the most it takes
+
+
+def choose_threads(policy: Policy, wanted: int) -> int:
+    """Set the number of CPU threads: `wanted`, or the faster of one and all by timing a forward and backward pass.
+
+    Small matrices gain little from a second thread and lose much when another program holds the second core.
+    """
+    available = torch.get_num_threads()
+    if wanted > 0 or policy.device.type != "cpu" or available == 1:
+        torch.set_num_threads(wanted or available)
+        return torch.get_num_threads()
+    ids = torch.randint(0, policy.model.get_input_embeddings().weight.shape[0], (32, 32))
+    seconds = {1: [], available: []}
+    for trial in range(4):
+        for threads, times in seconds.items():
+            torch.set_num_threads(threads)
+            start = time.perf_counter()
+            policy.model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+            times.append(time.perf_counter() - start if trial else float("inf"))
+    policy.model.zero_grad(set_to_none=True)
+    best = min(seconds, key=lambda threads: sorted(seconds[threads])[1])
+    torch.set_num_threads(best)
+    return best

@@ -1,0 +1,108 @@
+"""The next groups of a run: the train stream, the curriculum, and dynamic sampling (DAPO, arXiv:2503.14476, eq. 11)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...tasks import Problem, Task
+from ...tasks.core.errors import UserError
+from ...tasks.core.sources import digest
+from ..config.train import TrainConfig
+from .ledger import Ledger
+from .rollouts import Group
+
+SKIP_SHARE = 0.75  # of the visits to a problem that the curriculum finds solved or hopeless
+LEVEL_FLOOR = 0.1  # weight of a level that is always or never solved; one solved half the time has 1.1
+
+
+@dataclass
+class Position:
+    """Where the train stream stands. next: its next problem.  refused: prompts over the budget so far.
+    skipped: problems passed over by the curriculum."""
+
+    next: int = 0
+    refused: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Collected:
+    """groups: `prompts_per_step` of them.  tried: groups sampled for them; more than kept when some had no signal."""
+
+    groups: Sequence[Group]
+    tried: int
+
+
+def has_signal(group: Group) -> bool:
+    """Whether the rewards of a group differ, so that it gives a gradient."""
+    return len({score.reward for score in group.scores_G if not score.abstained}) > 1
+
+
+def collect(
+    sample: Callable[[Sequence[Problem]], Sequence[Group]], problems: Callable[[int], list[Problem]], config: TrainConfig
+) -> Collected:
+    """Sample a step's groups. Those without a signal are replaced by new problems, at most `config.resample` times; what is
+    still missing then is filled up with groups without a signal."""
+    wanted = config.prompts_per_step
+    groups = list(sample(problems(wanted)))
+    tried = len(groups)
+    for _ in range(config.resample):
+        kept = [group for group in groups if has_signal(group)]
+        if len(kept) == wanted:
+            break
+        dead = [group for group in groups if not has_signal(group)]
+        fresh = list(sample(problems(wanted - len(kept))))
+        tried += len(fresh)
+        live = [group for group in fresh if has_signal(group)]
+        groups = [*kept, *live, *dead][:wanted]
+    return Collected(groups, tried)
+
+
+def next_problems(
+    count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
+) -> list[Problem]:
+    """The next `count` problems of the train stream. Prompts over the budget are passed over and counted, never cut."""
+    found: list[Problem] = []
+    tried = 0
+    finite = task.source.size("train") is not None
+    while len(found) < count:
+        index = position.next
+        position.next += 1
+        problem = task.problem("train", index, config.seed, level_of(task, config, ledger, index))
+        if config.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
+            position.skipped += 1
+        elif fits(problem):
+            found.append(problem)
+        else:
+            position.refused += 1
+        tried += 1
+        if tried >= 100 * count:
+            raise UserError(
+                f"Of {tried} problems of task {task.name}, {tried - len(found)} had prompts over {config.max_prompt_tokens} "
+                "tokens or were passed over by the curriculum. Raise --max-prompt-tokens, or drop --curriculum."
+            )
+    return found
+
+
+def level_of(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
+    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by how near its
+    pass-rate is to one half; else None, the task's own order."""
+    levels = getattr(task.source, "levels", 1)
+    if config.level or not config.curriculum or levels == 1 or task.source.size("train") is not None:
+        return config.level or None
+    weights = []
+    for level in range(1, levels + 1):
+        item = ledger.items.get(f"level {level}")
+        rate = item.recent_rate() if item is not None else None
+        weights.append(LEVEL_FLOOR + (1.0 if rate is None else 4 * rate * (1 - rate)))
+    return random.Random(digest("curriculum", config.seed, index)).choices(range(1, levels + 1), weights)[0]
+
+
+def _pass_over(ledger: Ledger, problem: Problem, seed: int, index: int) -> bool:
+    item = ledger.items.get(problem.id)
+    rate = item.recent_rate() if item is not None else None
+    if rate is None or 0 < rate < 1:
+        return False
+    return random.Random(digest("curriculum", seed, index)).random() < SKIP_SHARE

@@ -1,0 +1,56 @@
+"""Control arms: the same run with a reward that carries no signal, so that a gain can be told from an artefact.
+
+Pass-rates stay those of the true reference; only what training sees is changed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from ...tasks import Task
+from ...tasks.core.errors import UserError
+from ...tasks.core.sources import digest
+from ...verifiers import Score
+from .rollouts import Group
+
+Control = Literal["none", "random", "format", "shuffled"]
+
+
+def controlled(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
+    """The groups with the rewards of a control arm.
+
+    random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the correctness criterion.
+    shuffled: each completion is scored against the reference of another problem of the step.
+    """
+    if control == "none":
+        return list(groups)
+    if control == "format":
+        return [_rescored(group, [_format_reward(task, score) for score in group.scores_G]) for group in groups]
+    rng = random.Random(digest("control", control, seed, step))
+    if control == "random":
+        return [_rescored(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
+    if len(groups) < 2:
+        raise UserError("--control shuffled gives each problem another one's reference: it needs 2 or more --prompts-per-step.")
+    shift = rng.randrange(1, len(groups))
+    shuffled = []
+    for index, group in enumerate(groups):
+        other = groups[(index + shift) % len(groups)].problem
+        problem = replace(group.problem, reference=other.reference, metadata={**group.problem.metadata, **other.metadata})
+        rewards = [task.score(completion, problem).reward for completion in group.completions_G]
+        shuffled.append(_rescored(group, rewards))
+    return shuffled
+
+
+def _rescored(group: Group, rewards: Sequence[float]) -> Group:
+    scores = [replace(score, reward=reward) for score, reward in zip(group.scores_G, rewards, strict=True)]
+    return replace(group, scores_G=tuple(scores))
+
+
+def _format_reward(task: Task, score: Score) -> float:
+    others = task.rubric.criteria[1:]
+    if not others:
+        raise UserError(f"--control format: the rubric of task {task.name} has no criterion on form.")
+    return sum(score.parts[criterion.name].value for criterion in others) / len(others)

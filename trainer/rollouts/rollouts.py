@@ -1,0 +1,71 @@
+"""Groups of completions with their scores. Each completion is verified as soon as it ends, while decoding goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ...tasks import Problem, Task
+from ...tasks.core.sources import digest
+from ...verifiers import Completion, Score
+from ..engines.local import Request, Sampler, Sampling
+from ..model.prompts import encode_prompt
+from ..reward_models.model import Scorer
+from ..reward_models.scoring import fill
+
+
+@dataclass(frozen=True)
+class Group:
+    """One problem with G completions and their scores."""
+
+    problem: Problem
+    completions_G: Sequence[Completion]
+    scores_G: Sequence[Score]
+
+
+class Rollouts:
+    """Samples and scores groups for one task. workers: completions verified at once (threads).
+
+    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        task: Task,
+        max_prompt_tokens: int,
+        workers: int = 4,
+        scorers: Mapping[str, Scorer] | None = None,
+    ) -> None:
+        self.sampler, self.task, self.max_prompt_tokens = sampler, task, max_prompt_tokens
+        self.scorers = scorers or {}
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+
+    def fits(self, problem: Problem) -> bool:
+        """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
+        return len(self._encode(problem)) <= self.max_prompt_tokens
+
+    def groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
+        """`samples` scored completions of each problem. Same seed, same problem, same model: same completions."""
+        requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
+        pending: dict[tuple[int, int], Future[Score]] = {}
+
+        def finished(request: int, sample: int, completion: Completion) -> None:
+            pending[request, sample] = self._pool.submit(self.task.score, completion, problems[request])
+
+        completions = self.sampler.sample(requests, sampling, finished)
+        scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
+        if self.scorers:
+            rows = [(problem, completion) for p, problem in enumerate(problems) for completion in completions[p]]
+            scores = fill(self.task, self.scorers, [problem for problem, _ in rows], [made for _, made in rows], scores)
+        return [
+            Group(problem, tuple(completions[p]), tuple(scores[p * samples : (p + 1) * samples]))
+            for p, problem in enumerate(problems)
+        ]
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _encode(self, problem: Problem) -> list[int]:
+        return encode_prompt(self.sampler.tokenizer, problem, self.task.instruction)

@@ -1,0 +1,119 @@
+"""The numbers of a step: what metrics.jsonl holds. Shares in [0, 1], lengths in tokens, times in seconds."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+import torch
+
+from ...tasks import Task
+from ...tasks.core.sources import digest
+from ...verifiers import Score
+from ..evaluation.evaluate import UNEXTRACTED
+from ..algorithms.grpo import Batch, StepResult
+from ..objective.losses import summary
+from ..rollouts.rollouts import Group
+
+
+def reward_metrics(groups: Sequence[Group]) -> dict[str, Any]:
+    """What the rollouts of a step say: rewards, verdicts, lengths; shares in [0, 1], lengths in tokens."""
+    scores = [score for group in groups for score in group.scores_G]
+    completions = [completion for group in groups for completion in group.completions_G]
+    scored = [score for score in scores if not score.abstained] or scores
+    rewards = torch.tensor([score.reward for score in scored])
+    lengths = torch.tensor([float(len(completion.ids)) for completion in completions])
+    ended = torch.tensor([completion.finish_reason == "stop" for completion in completions])
+    dead = [len({s.reward for s in group.scores_G if not s.abstained}) <= 1 for group in groups]
+    return {
+        "reward": float(rewards.mean()),
+        "reward_std": float(rewards.std(correction=0)),
+        "pass_rate": sum(score.passed for score in scored) / len(scored),
+        "abstained": sum(score.abstained for score in scores) / len(scores),
+        "dead_groups": sum(dead) / len(dead),
+        "tokens": float(lengths.mean()),
+        "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
+        "extracted": sum(next(iter(s.parts.values())).status not in UNEXTRACTED for s in scores if s.parts) / len(scores),
+        "truncated": 1 - float(ended.float().mean()),
+        "criteria": criterion_metrics(scores),
+        **{f"learned/{name}": value for name, value in learned_means(scored).items()},
+    }
+
+
+def kl_metrics(batch: Batch) -> dict[str, float]:
+    """KL of the sampling policy to the reference by k1 over whole completions, in nats; nothing without a reference."""
+    if batch.ref_logprobs_BT is None:
+        return {}
+    kl_BT = torch.where(batch.sequences.mask_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
+    return {"kl_per_completion": float(kl_BT.sum(1).mean())}
+
+
+def criterion_metrics(scores: Sequence[Score]) -> dict[str, Any]:
+    """Of each criterion of the rubric: mean and standard deviation of its value, and how often it found what."""
+    found = {}
+    for name in dict.fromkeys(name for score in scores for name in score.parts):
+        verdicts = [score.parts[name] for score in scores if name in score.parts]
+        values = torch.tensor([verdict.value for verdict in verdicts])
+        counts = Counter(str(verdict.status) for verdict in verdicts)
+        found[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
+    return found
+
+
+def learned_means(scores: Sequence[Score]) -> dict[str, float]:
+    """Mean of each reward model's normalised rewards, in standard deviations."""
+    names = {name for score in scores for name in score.learned}
+    return {name: mean(score.learned[name] for score in scores if name in score.learned) for name in sorted(names)}
+
+
+def update_metrics(result: StepResult) -> dict[str, Any]:
+    """What the update says: statistics of the loss, gradient norm, agreement of sampler and update (nats)."""
+    return {
+        **(summary(result.stats) if result.stats is not None else {}),
+        "logprob_difference_mean": result.logprob_difference_mean,
+        "logprob_difference_max": result.logprob_difference_max,
+        "grad_norm": result.grad_norms[-1] if result.grad_norms else 0.0,
+        "updates": len(result.grad_norms),
+        **kl_metrics(result.batch),
+        **result.extra,
+    }
+
+
+def cost_metrics(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
+    """What the step cost: seconds by phase, tokens per second over all of it, peak memory in MiB of the GPU or process."""
+    tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
+    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else resident_peak_mib()
+    return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
+
+
+def shadow_metrics(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
+    """A stricter rubric's rewards on a share of the rollouts beside the training reward of the same ones.
+
+    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion correct.
+    A gap that grows while the reward rises is the sign of a hacked reward.
+    """
+    pairs = []
+    for group in groups:
+        for sample, (completion, score) in enumerate(zip(group.completions_G, group.scores_G, strict=True)):
+            chosen = digest("shadow", seed, group.problem.id, sample) < share * 2**64
+            if not chosen or score.abstained:
+                continue
+            if task.shadow is not None:
+                strict = task.shadow.score(completion, group.problem)
+                if not strict.abstained:
+                    pairs.append((score.reward, strict.reward))
+            else:
+                pairs.append((score.reward, float(all(verdict.correct for verdict in score.parts.values()))))
+    if not pairs:
+        return {}
+    reward, shadow = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
+    return {"shadow": {"reward": reward, "shadow_reward": shadow, "gap": reward - shadow, "completions": len(pairs)}}
+
+
+def resident_peak_mib() -> float:
+    """Highest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

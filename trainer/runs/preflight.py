@@ -1,0 +1,131 @@
+"""Before a run: sample a few dozen problems, report what they promise, and refuse what cannot learn."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ...tasks import Problem
+from ..evaluation.evaluate import UNEXTRACTED
+from ..rollouts.rollouts import Group, Rollouts
+from ..engines.local import Sampling
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a first sample of the training problems says. Shares in [0, 1].
+
+    histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups whose rewards
+    differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and verifying.
+    hours: expected for the sampling of all steps.
+    """
+
+    problems: int
+    group_size: int
+    refused: int
+    extracted: float
+    ended: float
+    abstained: float
+    pass_rate: float
+    any_passed: float
+    signal: float
+    tokens: float
+    tokens_per_second: float
+    hours: float
+    histogram: Sequence[int]
+    verifiable: bool = True
+
+    def faults(self) -> list[str]:
+        """Why this can't learn, each with the mend; empty when it can."""
+        if not self.problems:
+            return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
+        found = []
+        if self.abstained == 1:
+            found.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
+        elif self.extracted == 0:
+            found.append(
+                "No answer was extracted from any completion: warm up with `palaestra sft`, or check the prompt's form."
+            )
+        if self.ended == 0:
+            found.append(
+                "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with `palaestra sft`."
+            )
+        if self.signal == 0 and self.pass_rate == 1:
+            found.append("Every completion passed already: choose a harder level or task.")
+        elif self.signal == 0:
+            found.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
+        return found
+
+    def warnings(self) -> list[str]:
+        if 0 < self.signal < 0.2:
+            return [
+                f"Only {self.signal:.0%} of the groups have a signal (any completion passed in {self.any_passed:.0%} of them): "
+                "learning will be slow, and may collapse. Try --resample 2, a larger --group-size, or more SFT."
+            ]
+        return []
+
+    def lines(self) -> list[str]:
+        """The report for a person."""
+        if not self.verifiable:
+            return [
+                f"Preflight on {self.problems} problems x {self.group_size}, scored by a reward model: groups with a signal "
+                f"{self.signal:.1%}",
+                f"  ended {self.ended:.1%}, unscorable {self.abstained:.1%}, mean length {self.tokens:.1f} tokens, "
+                f"prompts refused {self.refused}",
+                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
+            ]
+        bars = " ".join(f"{count}" for count in self.histogram)
+        return [
+            f"Preflight on {self.problems} problems x {self.group_size}: pass-rate {self.pass_rate:.1%}, "
+            f"any passed {self.any_passed:.1%}, groups with a signal {self.signal:.1%}",
+            f"  answers extracted {self.extracted:.1%}, ended {self.ended:.1%}, unscorable {self.abstained:.1%}, "
+            f"mean length {self.tokens:.1f} tokens, prompts refused {self.refused}",
+            f"  problems by passed completions, 0 to {self.group_size}: {bars}",
+            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
+        ]
+
+
+def preflight(
+    rollouts: Rollouts, problems: Sequence[Problem], group_size: int, sampling: Sampling, steps: int, prompts_per_step: int
+) -> Preflight:
+    """Sample `group_size` completions of each problem and summarise them."""
+    fitting = [problem for problem in problems if rollouts.fits(problem)]
+    start = time.perf_counter()
+    groups = rollouts.groups(fitting, group_size, sampling, "preflight") if fitting else []
+    seconds = time.perf_counter() - start
+    found = summarise(groups, len(problems) - len(fitting), group_size, seconds, steps * prompts_per_step)
+    return replace(found, verifiable=rollouts.task.rubric.verifiable)
+
+
+def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: float, total_prompts: int) -> Preflight:
+    """The numbers of a sample that took `seconds`."""
+    scores = [score for group in groups for score in group.scores_G]
+    completions = [completion for group in groups for completion in group.completions_G]
+    count = max(1, len(scores))
+    tokens = sum(len(completion.ids) for completion in completions)
+    passed = Counter(sum(score.passed for score in group.scores_G) for group in groups)
+    signal = sum(len({score.reward for score in group.scores_G if not score.abstained}) > 1 for group in groups)
+    return Preflight(
+        problems=len(groups),
+        group_size=group_size,
+        refused=refused,
+        extracted=sum(next(iter(score.parts.values())).status not in UNEXTRACTED for score in scores) / count,
+        ended=sum(completion.finish_reason == "stop" for completion in completions) / count,
+        abstained=sum(score.abstained for score in scores) / count,
+        pass_rate=sum(score.passed for score in scores) / count,
+        any_passed=1 - passed[0] / max(1, len(groups)),
+        signal=signal / max(1, len(groups)),
+        tokens=tokens / count,
+        tokens_per_second=tokens / seconds if seconds else 0.0,
+        hours=seconds / 3600 * total_prompts / max(1, len(groups)),
+        histogram=[passed[k] for k in range(group_size + 1)],
+    )
+
+
+def duration(hours: float) -> str:
+    """Hours as a person says them: seconds below two minutes, minutes below two hours."""
+    if hours < 2 / 60:
+        return f"{3600 * hours:.0f} s"
+    return f"{60 * hours:.0f} min" if hours < 2 else f"{hours:.1f} h"

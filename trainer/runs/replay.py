@@ -1,0 +1,82 @@
+"""Re-create one step of a run from the checkpoint before it, and say whether it matches what the run recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...tasks.core.errors import UserError
+from ..storage import checkpoint
+from ..reports import curves
+from .setup import resume
+
+TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """step: the step re-created.  start: the checkpoint's step.  differences: metrics and completions that differ."""
+
+    step: int
+    start: int
+    differences: list[str]
+
+    @property
+    def matches(self) -> bool:
+        return not self.differences
+
+
+def replay(run: Path, step: int) -> Replay:
+    """Go from the newest checkpoint before `step` to `step` in a temporary folder and compare with the run's logs.
+
+    Raises UserError when the run did not log that step, or keeps no checkpoint before it.
+    """
+    recorded = _recorded(run, step)
+    earlier = [path for path in checkpoint.checkpoints(run / "checkpoints") if _step(path) < step]
+    if not earlier:
+        kept = ", ".join(str(_step(path)) for path in checkpoint.checkpoints(run / "checkpoints")) or "none"
+        raise UserError(f"{run} keeps no checkpoint before step {step} (kept: {kept}). Train with a larger --keep.")
+    with tempfile.TemporaryDirectory(prefix="palaestra-replay-") as temporary:
+        folder = Path(temporary)
+        (folder / "checkpoints").mkdir()
+        shutil.copytree(earlier[-1], folder / "checkpoints" / earlier[-1].name)
+        shutil.copyfile(run / "config.json", folder / "config.json")
+        if (run / "reference").exists():
+            shutil.copytree(run / "reference", folder / "reference")
+        start = _step(earlier[-1])
+        changes = {"stop_after": step - start, "eval_every": 0, "save_every": 0}
+        resume(folder, changes, say=lambda _line: None)
+        again = _recorded(folder, step)
+    return Replay(step, start, _compare(recorded, again))
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix(checkpoint.PREFIX))
+
+
+def _recorded(run: Path, step: int) -> dict[str, Any]:
+    lines = [line for line in curves.read_metrics(run) if line["kind"] == "step" and line["step"] == step]
+    if not lines:
+        raise UserError(f"{run} has no record of step {step} in metrics.jsonl.")
+    rollouts = run / "rollouts.jsonl"
+    texts = []
+    with rollouts.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n") and (row := json.loads(line))["step"] == step:
+                texts.append([row["id"], row["completion"], row["reward"]])
+    metrics = {name: value for name, value in lines[-1].items() if name not in TIMINGS}
+    return {**metrics, "completions": texts}
+
+
+def _compare(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    differences = []
+    for name in sorted(recorded.keys() | again.keys()):
+        if recorded.get(name) != again.get(name):
+            shown = f"{recorded.get(name)!r:.60} then, {again.get(name)!r:.60} now" if name != "completions" else "differ"
+            differences.append(f"{name}: {shown}")
+    return differences

@@ -1,0 +1,1 @@
+"""Folders that survive a kill: checkpoints, run folders, interrupts."""

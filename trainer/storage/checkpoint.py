@@ -1,0 +1,101 @@
+"""Checkpoints that a crash can't spoil: written to a temporary folder, synced, and renamed when complete.
+
+A checkpoint is a model folder (`from_pretrained` loads it) with the trainer's state beside the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...tasks.core.errors import UserError
+
+STATE = "trainer_state.pt"
+INFO = "trainer_info.json"
+PREFIX = "step-"
+FULL_BYTES = 2**20  # a disk with less room than this is full
+
+
+def write_folder(target: Path, write: Callable[[Path], None]) -> None:
+    """Make the folder `target` by `write(temporary)`; it appears complete or not at all. An older one is replaced.
+
+    Raises UserError when the disk is full or refuses; the temporary folder is removed then.
+    """
+    temporary = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        write(temporary)
+        for path in sorted(temporary.rglob("*")):
+            _sync(path)
+        _sync(temporary)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+        _sync(target.parent)
+    except Exception as failure:
+        refused = _refused(failure, target.parent)
+        shutil.rmtree(temporary, ignore_errors=True)
+        if refused:
+            reason = failure if isinstance(failure, OSError) else "the disk is full"
+            raise UserError(
+                f"{target} could not be written: {reason}. Free some disk, then go on from the last checkpoint."
+            ) from failure
+        raise
+
+
+def _refused(failure: Exception, folder: Path) -> bool:
+    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their own, whose text
+    does not always say so; then the room that is left tells."""
+    return isinstance(failure, OSError) or "No space left" in str(failure) or shutil.disk_usage(folder).free < FULL_BYTES
+
+
+def save(folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]) -> Path:
+    """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON, readable by a person."""
+    target = path_of(folder, step)
+
+    def write(temporary: Path) -> None:
+        write_model(temporary)
+        torch.save(state, temporary / STATE)
+        (temporary / INFO).write_text(json.dumps({"step": step, **info}, indent=1), encoding="utf-8")
+
+    write_folder(target, write)
+    return target
+
+
+def path_of(folder: Path, step: int) -> Path:
+    return folder / f"{PREFIX}{step:06d}"
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """The trainer's state of a checkpoint. Holds no code, only data."""
+    if not (checkpoint / STATE).is_file():
+        raise UserError(f"{checkpoint} is not a checkpoint: it holds no {STATE}.")
+    return torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / INFO).is_file())
+
+
+def prune(folder: Path, keep: int, best_step: int) -> None:
+    """Remove all but the newest `keep` checkpoints and that of the best step."""
+    for path in checkpoints(folder)[: -max(1, keep)]:
+        if path != path_of(folder, best_step):
+            shutil.rmtree(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
