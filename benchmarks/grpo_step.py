@@ -112,12 +112,13 @@ def start_memory() -> float:
 def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     import torch
     from palaestra.tasks import Problem, task
-    from palaestra.trainer.algorithms.grpo import grpo_step, sampling_of
+    from palaestra.trainer.algorithms.grpo import grpo_step
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.local import Sampler
+    from palaestra.trainer.model.machine import keep_freed_memory
     from palaestra.trainer.model.optim import adamw
-    from palaestra.trainer.model.policy import Policy, keep_freed_memory
-    from palaestra.trainer.rollouts.rollouts import Rollouts
+    from palaestra.trainer.model.policy import Policy
+    from palaestra.trainer.rollouts.rollouts import Rollouts, sampling_of
     from palaestra.verifiers import Criterion, Rubric, Status, Verdict
 
     torch.set_num_threads(1)

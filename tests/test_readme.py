@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from palaestra.trainer.cli.main import COMMANDS, main
+from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.parse import parse
-from palaestra.trainer.config.train import EvalConfig, TrainConfig
+from palaestra.trainer.config.train import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -172,3 +172,25 @@ def paired_difference(
     low, high = bootstrap(differences_P, -1.0, 1.0, confidence, seed)
     wins, losses = sum(d > 0 for d in differences_P), sum(d < 0 for d in differences_P)
     return Difference(math.fsum(differences_P) / len(pairs), low, high, len(pairs), wins, losses, excluded)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its 95 % interval over problems; nan with the widest interval when nothing was counted."""
+
+    value: float
+    low: float
+    high: float
+    problems: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def mean_interval(values_PG: Sequence[Sequence[float]], least: float, most: float) -> Interval:
+    """Mean over problems of the mean over their completions; values in [least, most]. Empty problems don't count."""
+    means_P = [min(most, max(least, math.fsum(values) / len(values))) for values in values_PG if values]
+    if not means_P:
+        return Interval(math.nan, least, most, 0)
+    low, high = bootstrap(means_P, least, most)
+    return Interval(math.fsum(means_P) / len(means_P), low, high, len(means_P))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import get
-from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.sft.fit import demonstrations, fit, training_problems
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks import Problem
-from palaestra.trainer.algorithms.grpo import Batch, credit, gradient
+from palaestra.trainer.algorithms.batch import Batch
+from palaestra.trainer.algorithms.grpo import credit
+from palaestra.trainer.algorithms.update import gradient
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.objective.losses import count_denominators
-from palaestra.trainer.rollouts.rollouts import Group
+from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
 from torch import distributed
 

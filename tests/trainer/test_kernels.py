@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 import torch
-from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.engines.base import Request
+from palaestra.trainer.engines.local import Sampler, Sampling
 from palaestra.trainer.model.dense import kernels
 from palaestra.trainer.model.dense import ops as packed_ops
-from palaestra.trainer.model.dense.packed import Packing, packs
+from palaestra.trainer.model.dense.packed import packs
+from palaestra.trainer.model.dense.packing import Packing
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.algorithms.grpo import reference_logprobs
+from palaestra.trainer.algorithms.update import reference_logprobs
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.engines.base import Request
+from palaestra.trainer.engines.local import Sampler, Sampling
 from palaestra.trainer.model import lora, memory
 from palaestra.trainer.model.dense.packed import packs
 from palaestra.trainer.model.logprobs import completion_logprobs

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.algorithms import grpo
-from palaestra.trainer.algorithms.grpo import Batch
+from palaestra.trainer.algorithms import update
+from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory
 from palaestra.trainer.model.policy import Policy, load_policy
@@ -97,7 +97,7 @@ def example(policy: Policy) -> Batch:
 
 def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.Tensor]:
     policy.model.zero_grad(set_to_none=True)
-    grpo.gradient(policy, batch, count_denominators(batch.mask_BT, 16), config)
+    update.gradient(policy, batch, count_denominators(batch.mask_BT, 16), config)
     return [p.grad.clone() for p in policy.model.parameters()]
 
 
@@ -111,7 +111,7 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     policy = load_policy("embedded", "cpu", "float32")
     batch, config = example(policy), TrainConfig(tokens_per_microbatch=60)
     wanted = gradients(policy, batch, config)
-    backward, sizes = grpo._backward, []
+    backward, sizes = update._backward, []
 
     def short_of_memory(policy, part, *rest):
         sizes.append(int((part.sequences.lengths_B + part.sequences.prompt_lengths_B).sum()))
@@ -120,7 +120,7 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
             raise failure  # after its gradient was added: the retreat must begin afresh
         return result
 
-    monkeypatch.setattr(grpo, "_backward", short_of_memory)
+    monkeypatch.setattr(update, "_backward", short_of_memory)
     found = gradients(policy, batch, config)
     assert "going on with micro-batches of 30 tokens" in capsys.readouterr().err
     for one, other in zip(found, wanted, strict=True):
@@ -130,13 +130,13 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     assert max(sizes) <= 40, "the smaller size was to be kept for later steps"
     assert capsys.readouterr().err == ""
 
-    monkeypatch.setattr(grpo, "_backward", lambda *_: (_ for _ in ()).throw(failure))
+    monkeypatch.setattr(update, "_backward", lambda *_: (_ for _ in ()).throw(failure))
     with pytest.raises(UserError, match="Memory ran out in the update, with micro-batches of 30 tokens"):
         gradients(policy, batch, config)
 
 
 def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch):
     policy = load_policy("embedded", "cpu", "float32")
-    monkeypatch.setattr(grpo, "_backward", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    monkeypatch.setattr(update, "_backward", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
         gradients(policy, example(policy), TrainConfig(tokens_per_microbatch=60))

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from palaestra.trainer.config.objective import KLControlConfig
 from palaestra.trainer.objective.gae import gae, whiten
 from palaestra.trainer.objective.kl import kl_per_token, returns, token_rewards
-from palaestra.trainer.objective.kl_control import KLControlConfig, KLControlState, start, step
+from palaestra.trainer.objective.kl_control import KLControlState, start, step
 from palaestra.trainer.objective.losses import LossConfig, combine, count_denominators, policy_loss, summary
 from palaestra.trainer.objective.shaping import missing_eos_penalty
 from palaestra.trainer.objective.value_loss import ValueConfig, explained_variance, value_loss

@@ -10,16 +10,16 @@ import torch
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms import ppo as ppo_module
-from palaestra.trainer.algorithms.grpo import Batch
+from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.ppo import PPO, credit, ppo_step, start
 from palaestra.trainer.algorithms.value_model import frozen_values, new_critic
-from palaestra.trainer.config.objective import AdvantageConfig, LossConfig, ValueConfig
+from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences
-from palaestra.trainer.objective.kl_control import KLControlConfig, KLControlState
-from palaestra.trainer.rollouts.rollouts import Group
+from palaestra.trainer.objective.kl_control import KLControlState
+from palaestra.trainer.rollouts.group import Group
 from palaestra.trainer.runs.setup import resume, train
 from palaestra.verifiers import Completion, Score
 from transformers import AutoModelForCausalLM

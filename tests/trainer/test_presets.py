@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.trainer.config.objective import AGGREGATES, AdvantageConfig, LossConfig, check
-from palaestra.trainer.config.presets import PRESETS, formula, origin
+from palaestra.trainer.config.presets import PRESETS, origin
+from palaestra.trainer.objective.formula import formula
 
 MEAN = AdvantageConfig()
 

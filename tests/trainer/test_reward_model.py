@@ -12,7 +12,8 @@ from palaestra.tasks import Problem, get
 from palaestra.tasks.core.errors import DataError, UserError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.reward_model import main
-from palaestra.trainer.config.train import RewardModelConfig, TrainConfig
+from palaestra.trainer.config.reward_model import RewardModelConfig
+from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.local import Sampler, Sampling
 from palaestra.trainer.evaluation.evaluate import evaluate
 from palaestra.trainer.model.policy import Policy, load_policy

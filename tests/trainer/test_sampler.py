@@ -5,7 +5,8 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.engines.base import Request
+from palaestra.trainer.engines.local import Sampler, Sampling
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from palaestra.trainer.engines.drawing import BLOCK, Sampling, draw, filtered, uniforms
-from palaestra.trainer.engines.local import Request, Sampler
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.drawing import BLOCK, draw, filtered, uniforms
+from palaestra.trainer.engines.local import Sampler
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 
 torch.set_num_threads(1)  # small tensors

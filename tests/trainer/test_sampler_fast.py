@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 from palaestra.trainer.engines import local as sampler_module
-from palaestra.trainer.engines.local import Request, Sampler, Sampling
+from palaestra.trainer.engines.base import Request
+from palaestra.trainer.engines.local import Sampler, Sampling
 from palaestra.trainer.model.dense.decoder import FastDecoding, refusal
 from palaestra.trainer.model.dense.family import misfit
 from palaestra.trainer.model.embedded import character_tokenizer

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.parse import merge, parse, take_option, task_options
-from palaestra.trainer.config.train import EvalConfig, RewardModelConfig, SFTConfig, TrainConfig
+from palaestra.trainer.config.reward_model import RewardModelConfig
+from palaestra.trainer.config.sft import SFTConfig
+from palaestra.trainer.config.train import TrainConfig
 
 ROOT = Path(__file__).parent.parent.parent
 

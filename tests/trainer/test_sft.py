@@ -1,7 +1,7 @@
 """SFT: loss on completion tokens only, one denominator, seeded epochs."""
 
 import torch
-from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.logprobs import completion_logprobs
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.sequences import Sequences, microbatches

@@ -10,7 +10,7 @@ import torch
 from palaestra.tasks.core.errors import DataError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
-from palaestra.trainer.config.train import SFTConfig
+from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.sft.data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
 from palaestra.trainer.sft.run import run_sft

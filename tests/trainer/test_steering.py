@@ -7,15 +7,15 @@ import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.config.train import TrainConfig, WatchConfig
 from palaestra.trainer.reports.loggers import flat, open_loggers
 from palaestra.trainer.rollouts.collect import Position, collect, has_signal, level_of, next_problems
 from palaestra.trainer.rollouts.control_arms import controlled
+from palaestra.trainer.rollouts.group import Group
 from palaestra.trainer.rollouts.ledger import Item, Ledger
-from palaestra.trainer.rollouts.rollouts import Group
 from palaestra.trainer.runs.metrics import reward_metrics, shadow_metrics
 from palaestra.trainer.runs.preflight import duration, summarise
-from palaestra.trainer.runs.tripwires import Watch, WatchConfig
+from palaestra.trainer.runs.tripwires import Watch
 from palaestra.verifiers import Completion, Rubric, answer_tag, exact, number
 
 TASK = tasks.get("gcd")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.eval import main
-from palaestra.trainer.evaluation.winrate import mean_interval, read_baseline, win_rate
+from palaestra.trainer.evaluation.winrate import read_baseline, win_rate
+from palaestra.trainer.intervals import mean_interval
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reward_models.model import new_reward_model
 

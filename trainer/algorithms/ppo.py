@@ -24,7 +24,7 @@ from ...tasks.core.errors import UserError
 from ..config.objective import CLIPPED, AdvantageConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import completion_logprobs
-from ..model.memory import by_microbatch
+from ..model.microbatches import by_microbatch
 from ..model.optim import update
 from ..model.policy import Policy
 from ..objective import kl_control
@@ -33,8 +33,10 @@ from ..objective.kl import kl_per_token, token_rewards
 from ..objective.losses import Denominators, LossStats, combine, count_denominators, policy_loss
 from ..objective.shaping import missing_eos_penalty
 from ..objective.value_loss import ValueStats, explained_variance, value_loss
-from ..rollouts.rollouts import Group
-from .grpo import Batch, StepResult, reference_logprobs, shaped
+from ..rollouts.group import Group
+from .base import StepResult
+from .batch import Batch
+from .update import reference_logprobs, shaped
 from .value_model import Critic, frozen_values, new_critic
 
 

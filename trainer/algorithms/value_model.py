@@ -18,7 +18,8 @@ from transformers import AutoModel
 
 from ...tasks.core.errors import UserError
 from ..config.train import PPOConfig
-from ..model.dense.packed import Packing, hidden_states, packs
+from ..model.dense.packed import hidden_states, packs
+from ..model.dense.packing import Packing
 from ..model.logprobs import completion_logprobs, splits_head
 from ..model.optim import adamw
 from ..model.policy import SMALL, Policy

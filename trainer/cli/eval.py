@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..config.train import EvalConfig
-    from ..evaluation.evaluate import Evaluation
-    from ..evaluation.winrate import WinRate
+from ..evaluation.run import PROCEDURAL_PROBLEMS, check, describe
 
-PROCEDURAL_PROBLEMS = 500
+if TYPE_CHECKING:
+    pass
 
 
 def main(argv: list[str]) -> int:
     """Measure a pass-rate or a learned reward; write completions.jsonl and summary.json."""
+    from ..config.evaluation import EvalConfig
     from ..config.parse import parse
-    from ..config.train import EvalConfig
 
     config = parse(EvalConfig, argv, "palaestra eval")
     check(config)
     from ...tasks.core import registry
     from ..config.parse import task_options
     from ..engines.local import Sampler, Sampling
-    from ..evaluation.evaluate import evaluate, write_groups
-    from ..evaluation.winrate import read_baseline
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.records import write_groups
+    from ..evaluation.winrate import against, read_baseline
     from ..isolation import isolate
     from ..model.policy import load_policy
-    from ..reward_models.scoring import against, judged
+    from ..reward_models.scoring import judged
     from ..rollouts.rollouts import Rollouts
     from ..terminal import say
 
@@ -67,43 +65,3 @@ def main(argv: list[str]) -> int:
     say(describe(result, config, wins))
     print(f"Every completion with its verdicts: {folder / 'completions.jsonl'}")
     return 0
-
-
-def check(config: EvalConfig) -> None:
-    """Raise UserError for settings that make no sense together."""
-    from ...tasks.core.errors import UserError
-
-    if not config.model:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
-    if config.samples < 1:
-        raise UserError(f"--samples {config.samples}: give at least 1.")
-    if config.temperature == 0 and config.samples > 1:
-        raise UserError("Greedy decoding gives the same completion every time: use --samples 1, or a --temperature above 0.")
-    if not 0 < config.top_p <= 1:
-        raise UserError(f"--top-p {config.top_p} is not above 0 and at most 1.")
-
-
-def describe(result: Evaluation, config: EvalConfig, wins: Mapping[str, WinRate]) -> str:
-    """The result as lines for a person."""
-    mode = "greedy" if config.temperature == 0 else f"temperature {config.temperature:g}, {config.samples} sample(s) each"
-    lines = [f"{config.task}, {config.split} split, {result.problems} problems, {mode}"]
-    if config.extraction == "lenient":
-        lines.append("  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a strict one")
-    lines += [f"  pass@{k:<3} {estimate}   (95 % interval)" for k, estimate in result.pass_at.items()]
-    lines += [
-        f"  learned reward {name} {interval}   (standard deviations above the answers its model was fitted on; no pass-rate)"
-        for name, interval in result.learned.items()
-    ]
-    for name, win in wins.items():
-        lines.append(f"  win-rate by {name} against {config.baseline}: {win}   (ties {win.ties:.1%}, counted half)")
-        if win.unmatched:
-            lines.append(f"    {win.unmatched} problems are on one side only and were left out")
-    extracted = f"answer extracted {result.extracted:.1%}, " if result.pass_at else ""
-    lines.append(f"  {extracted}truncated {result.truncated:.1%}, unscorable {result.abstained:.1%}")
-    lines.append(f"  mean reward {result.reward:.3f}, mean length {result.tokens:.1f} tokens, {result.seconds:.0f} s")
-    if result.too_long:
-        lines.append(
-            f"  {result.too_long} prompts are over {config.max_prompt_tokens} tokens and count as not passed; "
-            "raise --max-prompt-tokens to try them"
-        )
-    return "\n".join(lines)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..reward_models.run import comparisons, describe
+
 if TYPE_CHECKING:
-    from ..config.train import RewardModelConfig
-    from ..reward_models.data import Comparison
-    from ..reward_models.metrics import PreferenceMetrics
+    pass
 
 
 def main(argv: list[str]) -> int:
     """Fit a reward model, and say how well it predicts comparisons that it was not fitted on."""
     from ..config.parse import parse
-    from ..config.train import RewardModelConfig
+    from ..config.reward_model import RewardModelConfig
 
     config = parse(RewardModelConfig, argv, "palaestra reward-model")
     train, held_out = comparisons(config)
@@ -67,42 +66,3 @@ def main(argv: list[str]) -> int:
     made = folder / "model"
     print(f"The reward model: {made}    next: palaestra train --reward-model {made} --task TASK --model SFT_MODEL")
     return 130 if fit.interrupted else 0
-
-
-def comparisons(config: RewardModelConfig) -> tuple[list[Comparison], list[Comparison]]:
-    """(train, held-out) comparisons of the files that the settings name. Raises UserError when there are too few."""
-    from ...tasks.core.errors import UserError
-    from ..reward_models.data import held_out, read_comparisons
-
-    if not config.data:
-        raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")
-    if config.max_tokens < 2 or config.batch_size < 1:
-        raise UserError("--max-tokens and --batch-size must leave room for at least one comparison.")
-    found = read_comparisons([Path(path) for path in config.data])
-    for reason, count in found.left_out.items():
-        print(f"Left out {count} comparisons {reason}.")
-    if config.eval_data:
-        return found.found, read_comparisons([Path(path) for path in config.eval_data]).found
-    if not 0 < config.eval_share < 1:
-        raise UserError(f"--eval-share {config.eval_share} must lie above 0 and below 1; or give --eval-data.")
-    train, test = held_out(found.found, config.eval_share)
-    if not train or not test:
-        raise UserError(
-            f"{len(found.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
-            f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
-        )
-    return train, test
-
-
-def describe(metrics: PreferenceMetrics) -> str:
-    """The metrics as lines for a person."""
-    known = max(metrics.longer_preferred, 1 - metrics.longer_preferred)
-    return "\n".join(
-        [
-            f"On {metrics.pairs} held-out pairs of {metrics.prompts} prompts:",
-            f"  accuracy {metrics.accuracy}   (95 % interval; 0.5 is chance, {known:.3f} knowing lengths alone)",
-            f"  loss {metrics.loss:.3f}, margin {metrics.margin:.3f} (nats), calibration error {metrics.calibration:.3f}",
-            f"  reward per 100 tokens {metrics.length_slope:+.3f} standard deviations "
-            f"(correlation with length {metrics.length_correlation:+.2f})",
-        ]
-    )

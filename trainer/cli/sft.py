@@ -6,7 +6,7 @@ from __future__ import annotations
 def main(argv: list[str]) -> int:
     """Parse the settings (nothing heavy is imported until they are right), then fine-tune."""
     from ..config.parse import parse
-    from ..config.train import SFTConfig
+    from ..config.sft import SFTConfig
 
     config = parse(SFTConfig, argv, "palaestra sft")
     from ..sft.run import run_sft

@@ -8,9 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..objective.kl_control import KLControlConfig
-from ..runs.tripwires import WatchConfig
-from .objective import AdvantageConfig, LossConfig, PreferenceConfig, ValueConfig
+from .objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """Bounds on a step's metrics. A bound crossed in `patience` steps in a row stops the run; 0 switches a bound off."""
+
+    entropy_min: float = 1e-4
+    """Least mean entropy of the policy, in nats per token: below it, nothing is explored any more."""
+    kl_max: float = 0.5
+    """Largest KL of the updated policy from the one that sampled, in nats per token."""
+    reference_kl_max: float = 0.0
+    """Largest KL (k3) of the policy from the reference, in nats per token; only where there is a reference."""
+    truncated_max: float = 0.95
+    """Largest share of completions cut at the length limit, 0 to 1."""
+    length_growth_max: float = 0.0
+    """Largest mean length, as a multiple of the first step's."""
+    extracted_min: float = 0.02
+    """Least share of completions with an answer in the form that the verifier reads, 0 to 1."""
+    logprob_difference_max: float = 0.0
+    """Largest difference of one token's log-probability between sampler and update, in nats."""
+    patience: int = 10
+    """Steps in a row beyond a bound that stop the run."""
 
 
 @dataclass(frozen=True)
@@ -158,171 +178,5 @@ class TrainConfig:
     """Where to run; auto takes a GPU when there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Weights and arithmetic; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
-    threads: int = 0
-    """CPU threads; 0 times a step with 1 and with all, and takes the faster."""
-
-
-@dataclass(frozen=True)
-class SFTConfig:
-    """Imitate a task's demonstrations, or pairs and chats from files (loss on completion tokens only)."""
-
-    task: str = "addition"
-    """Name of a task, or the path of a file that defines one."""
-    option: tuple[str, ...] = ()
-    """Options of the task, each as name=value."""
-    data: str = ""
-    """For a dataset task: a local file or folder to read in place of the hub."""
-    level: int = 0
-    """Level of a procedural task; 0 goes round all of its levels."""
-    pairs: tuple[str, ...] = ()
-    """In place of a task: files (or hub ids) of rows with prompt and completion, or with messages (a chat)."""
-    eval_share: float = 0.05
-    """Share of the prompts in --pairs that is held out, 0 to 1."""
-    model: str = "embedded"
-    """Hub id or folder of a causal language model; "embedded" makes a 0.39 M parameter one."""
-    out: str = ""
-    """Folder of the run; default runs/TASK-sft-SEED, runs/pairs-sft-SEED."""
-    seed: int = 0
-    """Seed of everything random."""
-    steps: int = 1200
-    """Optimization steps."""
-    batch_size: int = 32
-    """Demonstrations in a step."""
-    demonstrations: int = 20000
-    """Different demonstrations to draw from; a dataset with fewer gives all it has."""
-    max_tokens: int = 1024
-    """Tokens that a prompt with its completion may have; longer ones are left out and counted."""
-    learning_rate: float = 0.0
-    """Peak learning rate of AdamW; 0 takes 3e-3 below 10 M parameters and 1e-5 above."""
-    warmup_steps: int = 50
-    """Steps of linear warm-up of the learning rate."""
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """Shape of the learning rate after the warm-up."""
-    final_learning_rate: float = 0.0
-    """Last learning rate as a share of the peak, 0 to 1."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW on matrices."""
-    max_grad_norm: float = 1.0
-    """Norm to which the gradient is clipped."""
-    tokens_per_microbatch: int = 16384
-    """Tokens in one forward and backward pass, padding included. It does not change the gradient."""
-    eval_problems: int = 200
-    """Held-out problems, or rows of --pairs at most, on which the loss is measured."""
-    eval_every: int = 200
-    """Steps between measurements of the held-out loss; 0 only before and after."""
-    save_every: int = 200
-    """Steps between checkpoints; 0 only when the run is stopped."""
-    stop_after: int = 0
-    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to run; auto takes a GPU when there is one."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Weights and arithmetic; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
-    threads: int = 0
-    """CPU threads; 0 times a step with 1 and with all, and takes the faster."""
-
-
-@dataclass(frozen=True)
-class EvalConfig:
-    """Measure a model's pass-rate, or what a reward model thinks of it, on a task's held-out problems."""
-
-    task: str = "addition"
-    """Name of a task, or the path of a file that defines one."""
-    model: str = ""
-    """Hub id or folder of a causal language model. Must be given."""
-    option: tuple[str, ...] = ()
-    """Options of the task, each as name=value."""
-    data: str = ""
-    """For a dataset task: a local file or folder to read in place of the hub."""
-    allow_weak_sandbox: bool = False
-    """For a task that runs programs: run them even where Landlock, seccomp or resource limits are missing."""
-    level: int = 0
-    """Level of a procedural task; 0 goes round all of its levels."""
-    split: str = "test"
-    """Split to evaluate on."""
-    problems: int = 0
-    """Problems; 0 takes the whole split of a dataset, 500 of a procedural task."""
-    samples: int = 1
-    """Completions of each problem; pass@k is given for k up to it."""
-    temperature: float = 0.0
-    """Sampling temperature; 0 is greedy (then one sample is enough)."""
-    top_p: float = 1.0
-    """Nucleus sampling: the fewest tokens whose probability reaches this, above 0 to 1."""
-    top_k: int = 0
-    """Sample among the k most likely tokens; 0 for all."""
-    max_new_tokens: int = 512
-    """Tokens after which a completion is cut."""
-    max_prompt_tokens: int = 3072
-    """Tokens that a prompt may have; a longer one counts as not passed and is reported."""
-    extraction: Literal["strict", "lenient"] = "strict"
-    """Which answers are read: strict as in training, in the task's own form; lenient, for models that were told no form,
-    any mark and then plain prose too ("The answer is 42"). The report names it; compare only like with like."""
-    stop: tuple[str, ...] = ()
-    """Texts that end a completion."""
-    rows: int = 256
-    """Completions decoded at once."""
-    reward_model: tuple[str, ...] = ()
-    """Folder or hub id of a reward model: for the task's learned criterion (name=FOLDER where it has several), or, for a
-    task without one, to be reported beside the pass-rate."""
-    baseline: str = ""
-    """Folder of an earlier evaluation of the same problems: how often its completions are beaten is reported."""
-    out: str = ""
-    """Folder for completions.jsonl and summary.json; default runs/eval-TASK-MODEL."""
-    seed: int = 0
-    """Seed of the problems and of the sampling."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to run; auto takes a GPU when there is one."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Weights and arithmetic; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
-    threads: int = 0
-    """CPU threads; 0 takes all."""
-
-
-@dataclass(frozen=True)
-class RewardModelConfig:
-    """Fit a reward model to comparisons of answers (Bradley-Terry)."""
-
-    data: tuple[str, ...] = ()
-    """Files of comparisons: columns prompt, chosen, rejected (texts, chats, or transcripts without a prompt), or prompt
-    with answers, best first. JSONL, JSON, Parquet, also gzipped. Must be given."""
-    eval_data: tuple[str, ...] = ()
-    """Files of held-out comparisons; default: a share of the prompts in --data."""
-    eval_share: float = 0.1
-    """Share of the prompts that is held out when --eval-data is not given, above 0 and below 1."""
-    model: str = "embedded"
-    """Hub id or folder of the causal language model to start from: the SFT model."""
-    task: str = ""
-    """Task whose instruction stands after each prompt, as in the rollouts that will be judged; default: none."""
-    out: str = ""
-    """Folder of the run; default runs/reward-model-SEED."""
-    seed: int = 0
-    """Seed of the order of the data."""
-    steps: int = 500
-    """Optimization steps."""
-    batch_size: int = 32
-    """Prompts in a step, with all of their answers."""
-    max_tokens: int = 1024
-    """Tokens that a prompt with an answer may have; comparisons with a longer one are left out and counted."""
-    loss: PreferenceConfig = field(default_factory=PreferenceConfig)
-    learning_rate: float = 0.0
-    """Peak learning rate of AdamW; 0 takes 1e-3 below 10 M parameters and 1e-5 above."""
-    warmup_steps: int = 20
-    """Steps of linear warm-up of the learning rate."""
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """Shape of the learning rate after the warm-up."""
-    final_learning_rate: float = 0.0
-    """Last learning rate as a share of the peak, 0 to 1."""
-    weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW on matrices."""
-    max_grad_norm: float = 1.0
-    """Norm to which the gradient is clipped."""
-    tokens_per_microbatch: int = 16384
-    """Tokens in one forward and backward pass, padding included. It does not change the gradient."""
-    eval_every: int = 100
-    """Steps between evaluations; 0 only before and after."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to run; auto takes a GPU when there is one."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
     threads: int = 0
     """CPU threads; 0 times a step with 1 and with all, and takes the faster."""

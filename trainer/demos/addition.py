@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
-from ..config.train import SFTConfig, TrainConfig
+from ..config.sft import SFTConfig
+from ..config.train import TrainConfig
 from ..engines.local import Sampler, Sampling
 from ..evaluation.evaluate import Evaluation, evaluate
 from ..model.policy import Policy, choose_threads, load_policy

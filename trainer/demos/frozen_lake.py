@@ -17,13 +17,14 @@ from pathlib import Path
 import torch
 
 from ...tasks.core import registry
-from ..config.train import PPOConfig, SFTConfig, TrainConfig
+from ..config.objective import KLControlConfig
+from ..config.sft import SFTConfig
+from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
 from ..intervals import paired_difference
 from ..model.policy import choose_threads, load_policy
-from ..objective.kl_control import KLControlConfig
 from ..reports import curves
-from ..rollouts.rollouts import Group
+from ..rollouts.group import Group
 from ..runs.setup import train
 from ..runs.state import RunResult
 from ..sft.fit import demonstrations, fit, training_problems

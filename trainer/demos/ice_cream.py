@@ -19,12 +19,14 @@ import torch
 from ...tasks import Problem, Task
 from ...tasks.core import registry
 from ...tasks.ice_cream import WORTH
-from ..config.train import PPOConfig, RewardModelConfig, SFTConfig, TrainConfig
+from ..config.objective import KLControlConfig
+from ..config.reward_model import RewardModelConfig
+from ..config.sft import SFTConfig
+from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import completion_logprobs
 from ..model.policy import Policy, choose_threads, load_policy
 from ..model.prompts import encode_completion, encode_prompt
 from ..model.sequences import Sequences
-from ..objective.kl_control import KLControlConfig
 from ..reports import curves
 from ..reward_models.data import read_comparisons
 from ..reward_models.fit import encode, fit_reward_model

@@ -9,7 +9,6 @@ Shapes: R live rows, T positions of the completion.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,24 +19,13 @@ from ...verifiers import Completion
 from ..model.decoding import Decoding, GeneralDecoding
 from ..model.dense.decoder import FastDecoding, refusal
 from ..model.dense.family import DenseWeights, misfit
-from .drawing import Sampling, draw, uniforms
+from .base import Finished, Request, Sampling
+from .drawing import draw, uniforms
 
 __all__ = ["Finished", "Request", "Sampler", "Sampling", "end_tokens"]
 
 ROWS = 256  # decoded at once where nothing else is asked for
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
-
-
-@dataclass(frozen=True)
-class Request:
-    """One prompt to complete `samples` times. stream: seed of its random numbers; the same stream gives the same draws."""
-
-    ids: Sequence[int]
-    samples: int
-    stream: int
-
-
-Finished = Callable[[int, int, Completion], None]  # (index of the request, sample, completion)
 
 
 class Sampler:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers import Completion, Score, Status
 from ...verifiers.reward_models import CLIP
 from ..engines.local import Sampling
-from ..intervals import Estimate, pass_at_k
+from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import progress
-from ..rollouts.rollouts import Group, Rollouts
-from .winrate import Interval, mean_interval
+from ..rollouts.group import UNEXTRACTED, Group
+from ..rollouts.rollouts import Rollouts
 
 _NESTED = ("groups", "pass_at", "reward_interval", "learned")
-UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
 
 @dataclass(frozen=True)
@@ -116,33 +112,6 @@ def evaluate(
         seconds=time.perf_counter() - start,
         groups=groups,
     )
-
-
-def record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
-    """One completion with its verdicts as plain data, the line of a JSONL file."""
-    return {
-        **extra,
-        "id": problem.id,
-        "prompt": problem.text,
-        "reference": problem.reference,
-        "completion": completion.text,
-        "tokens": len(completion.ids),
-        "finish_reason": completion.finish_reason,
-        "reward": score.reward,
-        "passed": score.passed,
-        "abstained": score.abstained,
-        **({"learned": dict(score.learned)} if score.learned else {}),
-        "verdicts": {name: asdict(verdict) for name, verdict in score.parts.items()},
-    }
-
-
-def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
-    """Append every completion of the groups with its verdicts to a JSONL file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for group in groups:
-            for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                file.write(json.dumps(record(group.problem, completion, score, **extra), default=str) + "\n")
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -6,36 +6,16 @@ Suffixes: P problems, G completions of one problem.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.rowfiles import read_rows
-from ..intervals import bootstrap
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95 % interval over problems; nan with the widest interval when nothing was counted."""
-
-    value: float
-    low: float
-    high: float
-    problems: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-def mean_interval(values_PG: Sequence[Sequence[float]], least: float, most: float) -> Interval:
-    """Mean over problems of the mean over their completions; values in [least, most]. Empty problems don't count."""
-    means_P = [min(most, max(least, math.fsum(values) / len(values))) for values in values_PG if values]
-    if not means_P:
-        return Interval(math.nan, least, most, 0)
-    low, high = bootstrap(means_P, least, most)
-    return Interval(math.fsum(means_P) / len(means_P), low, high, len(means_P))
+from ...verifiers import Completion, Score
+from ..intervals import Interval, mean_interval
+from ..reward_models.scoring import Judged, fill
+from ..rollouts.group import Group
 
 
 @dataclass(frozen=True)
@@ -87,4 +67,33 @@ def read_baseline(source: str) -> dict[str, list[str]]:
                 f"{row.where}: a baseline's row has an id and a completion; this one has {json.dumps(list(row.values))}."
             )
         found.setdefault(row.values["id"], []).append(row.values["completion"])
+    return found
+
+
+def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
+    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
+    the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
+
+    Raises UserError when the two share no problem.
+    """
+    problems = {group.problem.id: group.problem for group in groups}
+    rows = [(problems[key], Completion(text)) for key, texts in baseline.items() if key in problems for text in texts]
+    if not rows:
+        raise UserError("The baseline's completions are of other problems: evaluate both with the same task, split and seed.")
+    asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
+    scores = [found.task.score(answer, problem) for problem, answer in rows]
+    if found.scorers:
+        scores = fill(found.task, found.scorers, asked, answers, scores)
+    theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
+    ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
+    names = [criterion.name for criterion in found.task.rubric.learned] or ["reward"]
+    return {name: win_rate(_by_problem(ours, name), _by_problem(theirs, name)) for name in names}
+
+
+def _by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for key, score in scores:
+        values = found.setdefault(key, [])
+        if not score.abstained:
+            values.append(score.learned.get(name, score.reward))
     return found

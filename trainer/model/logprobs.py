@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .dense.packed import Packing, hidden_states, packs
+from .dense.packed import hidden_states, packs
+from .dense.packing import Packing
 from .sequences import Sequences
 
 _SPLITS_HEAD = "_palaestra_splits_head"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from ...tasks.core.errors import UserError
 from . import lora
 from .embedded import character_tokenizer, small_transformer
+from .machine import keep_freed_memory, pick_device
 
 SMALL = 10_000_000  # parameters below which a model takes the learning rates of a small one
 
@@ -52,16 +52,6 @@ class Policy:
         """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load; adapters are merged."""
         self.model.save_pretrained(folder, state_dict=lora.merged(self.model) if lora.has_adapters(self.model) else None)
         self.tokenizer.save_pretrained(folder)
-
-
-def pick_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """The device and arithmetic that the settings ask for; "auto" takes the best that there is."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device here (`palaestra doctor` shows what there is). Use --device cpu.")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if dtype == "auto":
-        dtype = "bfloat16" if name == "cuda" and torch.cuda.is_bf16_supported() else "float32"
-    return torch.device(name), getattr(torch, dtype)
 
 
 def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
@@ -108,22 +98,6 @@ def checkpointing(model: Any) -> None:
     # The name of before transformers 5.20 is deprecated since.
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable()
-
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-
-
-def keep_freed_memory() -> bool:
-    """Have glibc keep what is freed for the next use; whether it does (False: another C library).
-
-    It gives large blocks back at once, and every page of the next one is cleared by the kernel on its first touch: up to a
-    third of an update's time. The process stays as large as it has once been.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 32 << 20)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))  # the most it takes
 
 
 def choose_threads(policy: Policy, wanted: int) -> int:

@@ -5,17 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class KLControlConfig:
-    """How the coefficient of the KL penalty in the reward moves."""
-
-    kl_coef: float = 0.05
-    """The coefficient at the start, in reward per nat; 0 switches the penalty off."""
-    target_kl: float | None = None
-    """KL of a whole completion to the reference that the coefficient is steered to, in nats; none: it stays fixed."""
-    horizon: int = 10_000
-    """Completions after which a lasting error of 20 % has moved the coefficient by about 20 %."""
+from ..config.objective import KLControlConfig
 
 
 @dataclass(frozen=True)

@@ -21,3 +21,7 @@ def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
         ascii=None if live else True,
         **options,
     )
+
+
+def due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

@@ -13,7 +13,7 @@ import torch
 
 from ...tasks import Problem
 from ..config.objective import PreferenceConfig
-from ..config.train import RewardModelConfig
+from ..config.reward_model import RewardModelConfig
 from ..model.optim import Schedule, adamw, update
 from ..model.policy import SMALL
 from ..objective.preference import preference_loss

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..evaluation.winrate import Interval, mean_interval
+from ..intervals import Interval, mean_interval
 from ..objective.preference import calibration_error, length_slope, pairs_of
 
 

@@ -23,7 +23,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion
-from ..model.policy import Policy, pick_device
+from ..model.machine import pick_device
+from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
 
 STATISTICS = "reward_model.json"

@@ -11,11 +11,10 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.reward_models import CLIP
-from ..evaluation.winrate import WinRate, win_rate
 from .model import Scorer, load_reward_model, scorer
 
 if TYPE_CHECKING:
-    from ..rollouts.rollouts import Group
+    pass
 
 
 @dataclass(frozen=True)
@@ -81,32 +80,3 @@ def _settled(rewards_B: Sequence[float]) -> list[float]:
     if not any(map(math.isfinite, rewards_B)):
         return list(rewards_B)
     return [reward if math.isfinite(reward) else -CLIP for reward in rewards_B]
-
-
-def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
-    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
-    the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
-
-    Raises UserError when the two share no problem.
-    """
-    problems = {group.problem.id: group.problem for group in groups}
-    rows = [(problems[key], Completion(text)) for key, texts in baseline.items() if key in problems for text in texts]
-    if not rows:
-        raise UserError("The baseline's completions are of other problems: evaluate both with the same task, split and seed.")
-    asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
-    scores = [found.task.score(answer, problem) for problem, answer in rows]
-    if found.scorers:
-        scores = fill(found.task, found.scorers, asked, answers, scores)
-    theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
-    ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
-    names = [criterion.name for criterion in found.task.rubric.learned] or ["reward"]
-    return {name: win_rate(_by_problem(ours, name), _by_problem(theirs, name)) for name in names}
-
-
-def _by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for key, score in scores:
-        values = found.setdefault(key, [])
-        if not score.abstained:
-            values.append(score.learned.get(name, score.reward))
-    return found

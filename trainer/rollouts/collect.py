@@ -10,8 +10,8 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.sources import digest
 from ..config.train import TrainConfig
+from .group import Group
 from .ledger import Ledger
-from .rollouts import Group
 
 SKIP_SHARE = 0.75  # of the visits to a problem that the curriculum finds solved or hopeless
 LEVEL_FLOOR = 0.1  # weight of a level that is always or never solved; one solved half the time has 1.1

@@ -14,7 +14,7 @@ from ...tasks import Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.sources import digest
 from ...verifiers import Score
-from .rollouts import Group
+from .group import Group
 
 Control = Literal["none", "random", "format", "shuffled"]
 

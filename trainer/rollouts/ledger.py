@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .rollouts import Group
+from .group import Group
 
 SUSPECT_COMPLETIONS = 16  # scored completions before a reference can be suspected
 SUSPECT_AGREEMENT = 0.6  # share of them that must agree on one other answer

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from ...tasks import Problem, Task
 from ...tasks.core.sources import digest
 from ...verifiers import Completion, Score
-from ..engines.local import Request, Sampler, Sampling
+from ..config.train import TrainConfig
+from ..engines.base import Request
+from ..engines.local import Sampler, Sampling
 from ..model.prompts import encode_prompt
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
-
-
-@dataclass(frozen=True)
-class Group:
-    """One problem with G completions and their scores."""
-
-    problem: Problem
-    completions_G: Sequence[Completion]
-    scores_G: Sequence[Score]
+from .group import Group
 
 
 class Rollouts:
@@ -69,3 +62,8 @@ class Rollouts:
 
     def _encode(self, problem: Problem) -> list[int]:
         return encode_prompt(self.sampler.tokenizer, problem, self.task.instruction)
+
+
+def sampling_of(config: TrainConfig) -> Sampling:
+    """Rollouts are drawn from the whole distribution (no top-k, no top-p): it is the one that the update differentiates."""
+    return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

@@ -21,22 +21,27 @@ from ...tasks.core.errors import UserError
 from ..storage import checkpoint
 from ..reports import curves
 from ..model import lora
-from ..evaluation.evaluate import evaluate, write_groups
-from ..algorithms.grpo import StepResult, grpo_step, sampling_of
+from ..evaluation.evaluate import evaluate
+from ..evaluation.records import write_groups
+from ..algorithms.base import StepResult
+from ..algorithms.grpo import grpo_step
+from ..rollouts.rollouts import sampling_of
 from ..storage.interrupts import Interrupts
 from .metrics import (cost_metrics, reward_metrics, shadow_metrics, update_metrics)
 from ..model.policy import SMALL
-from ..config.presets import formula, origin
+from ..objective.formula import formula
+from ..config.presets import origin
 from ..model.optim import Schedule
 from ..algorithms.ppo import formula as ppo_formula
 from ..algorithms.ppo import ppo_step
 from ..reports.progress import progress as progress_bar
 from ..reports import overoptimisation
-from ..rollouts.rollouts import Group
+from ..rollouts.group import Group
 from .state import (Evaluations, Progress, Run, RunResult)
 from ..rollouts.collect import collect, next_problems
 from ..rollouts.control_arms import controlled
 from .preflight import preflight
+from ..reports.progress import due
 
 PREFLIGHT_SAMPLES = 4
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats
@@ -153,8 +158,6 @@ def give_up(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, eval
     )
 
 
-def due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0
 
 
 def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metrics: Mapping[str, Any]) -> None:

@@ -14,10 +14,11 @@ import torch
 from ...tasks import Task
 from ...tasks.core.sources import digest
 from ...verifiers import Score
-from ..evaluation.evaluate import UNEXTRACTED
-from ..algorithms.grpo import Batch, StepResult
+from ..rollouts.group import UNEXTRACTED
+from ..algorithms.batch import Batch
+from ..algorithms.base import StepResult
 from ..objective.losses import summary
-from ..rollouts.rollouts import Group
+from ..rollouts.group import Group
 
 
 def reward_metrics(groups: Sequence[Group]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...tasks import Problem
-from ..evaluation.evaluate import UNEXTRACTED
-from ..rollouts.rollouts import Group, Rollouts
+from ..rollouts.group import UNEXTRACTED
+from ..rollouts.group import Group
+from ..rollouts.rollouts import Rollouts
 from ..engines.local import Sampling
 
 

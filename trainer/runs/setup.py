@@ -20,7 +20,8 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..storage import checkpoint
 from ..model import lora
-from ..config.train import SFTConfig, TrainConfig
+from ..config.sft import SFTConfig
+from ..config.train import TrainConfig
 from ..storage.folders import forget_after, new_folder
 from ..storage.interrupts import Interrupts
 from ..isolation import isolate

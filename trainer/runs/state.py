@@ -11,11 +11,12 @@ from typing import Any
 from ...tasks import Problem, Task
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
-from ..algorithms.grpo import sampling_of
+from ..rollouts.rollouts import sampling_of
 from ..reports.loggers import Logger, flat
 from ..model.policy import Policy
 from ..algorithms.ppo import PPO
-from ..rollouts.rollouts import Group, Rollouts
+from ..rollouts.group import Group
+from ..rollouts.rollouts import Rollouts
 from ..rollouts.collect import Position
 from ..rollouts.ledger import Ledger
 from .tripwires import Watch

@@ -5,28 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from ..config.train import WatchConfig
 
 
-@dataclass(frozen=True)
-class WatchConfig:
-    """Bounds on a step's metrics. A bound crossed in `patience` steps in a row stops the run; 0 switches a bound off."""
-
-    entropy_min: float = 1e-4
-    """Least mean entropy of the policy, in nats per token: below it, nothing is explored any more."""
-    kl_max: float = 0.5
-    """Largest KL of the updated policy from the one that sampled, in nats per token."""
-    reference_kl_max: float = 0.0
-    """Largest KL (k3) of the policy from the reference, in nats per token; only where there is a reference."""
-    truncated_max: float = 0.95
-    """Largest share of completions cut at the length limit, 0 to 1."""
-    length_growth_max: float = 0.0
-    """Largest mean length, as a multiple of the first step's."""
-    extracted_min: float = 0.02
-    """Least share of completions with an answer in the form that the verifier reads, 0 to 1."""
-    logprob_difference_max: float = 0.0
-    """Largest difference of one token's log-probability between sampler and update, in nats."""
-    patience: int = 10
-    """Steps in a row beyond a bound that stop the run."""
 
 
 @dataclass

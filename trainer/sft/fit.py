@@ -13,7 +13,7 @@ import torch
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.sources import digest
-from ..config.train import SFTConfig
+from ..config.sft import SFTConfig
 from ..model.logprobs import completion_logprobs
 from ..model.optim import Schedule, adamw, update
 from ..model.policy import SMALL, Policy

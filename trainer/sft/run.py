@@ -14,9 +14,9 @@ from ...tasks import Task
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..config.parse import merge, task_options
-from ..config.train import SFTConfig
+from ..config.sft import SFTConfig
 from ..model.policy import Policy, choose_threads, load_policy
-from ..runs.loop import due
+from ..reports.progress import due
 from ..storage import checkpoint
 from ..storage.folders import forget_after, new_folder
 from ..storage.interrupts import Interrupts

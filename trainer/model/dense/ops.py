@@ -16,7 +16,7 @@ from torch.nn import functional
 from . import kernels
 
 if TYPE_CHECKING:
-    from .packed import Packing
+    from .packing import Packing
 
 
 def norm(x_ND: Tensor, eps: float) -> Tensor:

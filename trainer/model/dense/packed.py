@@ -11,71 +11,21 @@ E head size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from ..sequences import Sequences, in_order
+from ..sequences import Sequences
 from .family import misfit
 from .ops import attended, gated, norm
+from .packing import Packing
 
 _PACKS = "_palaestra_packs"
 PROBE_BOUND = 1e-4  # nats
 PROBE_GRADIENT = 1e-3  # of its length; float32 rounding stays a hundred times below
-
-
-@dataclass(frozen=True)
-class Packing:
-    """The rows of a batch as a tree: every distinct beginning of a row is one token of a flat list.
-
-    index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a row.  firsts_B: its
-    first position that no row before has, in the order in which the list was made.  cells_N: one place of every token in a
-    table of B x S.  sources_L: place of the token that predicts completion token L (row by row).
-    """
-
-    ids_N: Tensor
-    positions_N: Tensor
-    index_BS: Tensor
-    lengths_B: Tensor
-    firsts_B: Tensor
-    cells_N: Tensor
-    sources_L: Tensor
-
-    @classmethod
-    def of(cls, sequences: Sequences) -> Packing:
-        """A completion's last token predicts nothing, so it is left out."""
-        device, before_B = sequences.ids_BS.device, sequences.prompt_lengths_B
-        ids_BS = sequences.ids_BS[:, : max(1, sequences.ids_BS.shape[1] - 1)].cpu().numpy()
-        lengths_B = (before_B + sequences.lengths_B - 1).cpu().numpy()
-        order_B, shared_B = in_order(ids_BS, lengths_B)
-        column_S = np.arange(ids_BS.shape[1])
-        used_BS = column_S < lengths_B[order_B, None]
-        new_BS = used_BS & (column_S >= shared_B[:, None])
-        # A position that is not new is that of the row before, which may itself have it from the row before it.
-        numbers_BS = np.where(new_BS, np.cumsum(new_BS).reshape(new_BS.shape) - 1, -1)
-        numbers_BS = np.where(used_BS, np.maximum.accumulate(numbers_BS, 0), 0)
-        index_BS, cells_BS = np.empty_like(numbers_BS), np.arange(ids_BS.size).reshape(ids_BS.shape)
-        index_BS[order_B] = numbers_BS
-        firsts_B = np.empty_like(shared_B)
-        firsts_B[order_B] = shared_B
-        cells_N = torch.from_numpy(cells_BS[order_B][new_BS]).to(device)
-        placed_BS = torch.from_numpy(index_BS).to(device)
-        rows_L, columns_L = sequences.mask_BT.nonzero(as_tuple=True)
-        width = ids_BS.shape[1]
-        return cls(
-            sequences.ids_BS[:, :width].flatten()[cells_N],
-            cells_N % width,
-            placed_BS,
-            torch.from_numpy(lengths_B).to(device),
-            torch.from_numpy(firsts_B).to(device),
-            cells_N,
-            placed_BS[rows_L, before_B[rows_L] + columns_L - 1],
-        )
 
 
 def hidden_states(model: Any, packing: Packing) -> Tensor:

@@ -1,0 +1,86 @@
+"""A step's scored completions as tensors.
+
+Shapes: B rows (completions), G completions in a group, T completion tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...tasks.core.sources import digest
+from ..model.sequences import Sequences
+from ..rollouts.group import Group
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A step's completions as tensors; row p * G + g is completion g of problem p.
+
+    sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
+    truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
+    advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen reference, if any.
+    """
+
+    sequences: Sequences
+    group_size: int
+    sampled_logprobs_BT: Tensor
+    rewards_B: Tensor
+    abstained_B: Tensor
+    truncated_B: Tensor
+    mask_BT: Tensor
+    advantages_BT: Tensor
+    ref_logprobs_BT: Tensor | None = None
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
+        completions = [completion for group in groups for completion in group.completions_G]
+        scores = [score for group in groups for score in group.scores_G]
+        sequences = Sequences.of([c.prompt_ids for c in completions], [c.ids for c in completions], device)
+        width = int(sequences.lengths_B.max())
+        sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]
+        return cls(
+            sequences,
+            len(groups[0].completions_G),
+            torch.tensor(sampled, device=device),
+            torch.tensor([score.reward for score in scores], device=device),
+            torch.tensor([score.abstained for score in scores], device=device),
+            torch.tensor([completion.finish_reason == "length" for completion in completions], device=device),
+            sequences.mask_BT,
+            torch.zeros(len(completions), width, device=device),
+        )
+
+    def select(self, rows_B: Tensor) -> Batch:
+        """Some of the rows, without the columns that none of them uses."""
+        sequences = self.sequences.select(rows_B)
+        width = int(sequences.lengths_B.max()) if len(sequences.lengths_B) else 0
+        ref_BT = self.ref_logprobs_BT
+        return Batch(
+            sequences,
+            self.group_size,
+            self.sampled_logprobs_BT[rows_B, :width],
+            self.rewards_B[rows_B],
+            self.abstained_B[rows_B],
+            self.truncated_B[rows_B],
+            self.mask_BT[rows_B, :width],
+            self.advantages_BT[rows_B, :width],
+            None if ref_BT is None else ref_BT[rows_B, :width],
+        )
+
+    def minibatches(self, count: int, seed: object) -> Iterator[Batch]:
+        """`count` parts of nearly equal size, in a seeded order of the rows; the batch itself for one part."""
+        if count == 1:
+            yield self
+            return
+        for rows_B in self.minibatch_rows(count, seed):
+            yield self.select(rows_B)
+
+    def minibatch_rows(self, count: int, seed: object) -> list[Tensor]:
+        """Numbers of the rows of `count` parts of nearly equal size, in a seeded order; in their own order for one part."""
+        order = torch.arange(len(self.rewards_B))
+        if count > 1:
+            order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(digest("minibatch", seed) >> 1))]
+        return [rows_B for rows_B in order.to(self.rewards_B.device).tensor_split(count) if len(rows_B)]

@@ -1,0 +1,72 @@
+"""An update in micro-batches, smaller ones once memory has run out."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from ...tasks.core.errors import UserError
+from .dense.packed import packs
+from .policy import Policy
+from .sequences import TOKENS, Sequences, microbatches
+
+Result = TypeVar("Result")
+
+
+_HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
+
+
+def out_of_memory(failure: BaseException) -> bool:
+    """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
+    return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
+    )
+
+
+def by_microbatch(
+    policy: Policy, sequences: Sequences, tokens: int, one: Callable[[torch.Tensor], Result], *others: Any
+) -> list[Result]:
+    """`one(rows_B)` for the micro-batches of at most `tokens` tokens of an update; half of that once memory has run out.
+
+    one: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
+    """
+    with policy.arithmetic():
+        packed = packs(policy.model)
+    return halving(
+        policy.model, tokens or TOKENS, lambda most: [one(rows_B) for rows_B in microbatches(sequences, most, packed)], *others
+    )
+
+
+def halving(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
+    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out, with half.
+
+    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
+    Raises UserError when memory runs out again.
+    """
+    halved = getattr(model, _HALVED, None)
+    try:
+        return attempt(min(tokens, halved or tokens))
+    except (RuntimeError, MemoryError) as failure:
+        if not out_of_memory(failure):
+            raise
+        if halved is not None:
+            raise UserError(
+                f"Memory ran out in the update, with micro-batches of {halved} tokens, halved once already. "
+                "Lower --tokens-per-microbatch and --max-new-tokens, and resume."
+            ) from failure
+        reason = str(failure).split("\n")[0]
+    # Outside of the handler: the exception held the frames, and these their tensors.
+    for module in (model, *others):
+        module.zero_grad(set_to_none=True)
+    setattr(model, _HALVED, max(1, tokens // 2))
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    print(
+        f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} tokens.", file=sys.stderr
+    )
+    return halving(model, tokens, attempt, *others)
