@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import tree
 from .channel import Child, Expired, Flooded, Forged, Gone
+from .inside import tree
 from .worker import SandboxUnavailable, find_folders
 
 # A module in Python and one in C that the zygote has not imported before.

@@ -31,7 +31,8 @@ _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20
 _BOOT = (
     "import sys, types; sandbox = types.ModuleType('sandbox'); sandbox.__path__ = [sys.argv[1]]; "
-    "sys.modules['sandbox'] = sandbox; from sandbox import zygote; zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
+    "sys.modules['sandbox'] = sandbox; from sandbox.inside import zygote; "
+    "zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
 )
 # One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
 _ENVIRONMENT = {

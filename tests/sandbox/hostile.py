@@ -330,7 +330,7 @@ HACKS = [
         def f(x): return None"""),
     hack("a harness that says done", """
         import sys
-        H = sys.modules['sandbox.harness'].Harness
+        H = sys.modules['sandbox.inside.harness'].Harness
         H._call = lambda self, request: {'done': True, 'passed': True, 'value': True}
         def f(x): return None"""),
     hack("a forged answer before the request", """

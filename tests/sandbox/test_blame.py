@@ -40,7 +40,7 @@ TRICKS = {
     "an exception that can't be shown": "class E(BaseException):\n    def __str__(self): raise E\n    __repr__ = args = __str__\nraise E",
     "a class that can't be asked": "class M(type):\n    __name__ = property(lambda c: 1 / 0)\n    def mro(c): return type.mro(c)\n    def __getattribute__(c, n): raise KeyboardInterrupt\nclass E(Exception, metaclass=M): pass\nraise E",
     "patched builtins": "import builtins\nfor n in dir(builtins):\n    if n[0] != '_': setattr(builtins, n, None)",
-    "patched harness": "import sys\nh = sys.modules['sandbox.harness']\nfor n in list(vars(h)): setattr(h, n, None)",
+    "patched harness": "import sys\nh = sys.modules['sandbox.inside.harness']\nfor n in list(vars(h)): setattr(h, n, None)",
     "no modules": "import sys\nsys.modules.clear()\nraise ValueError",
     "a stolen nonce with odd fields": "import sys, os, json\nf = sys._getframe()\nwhile 'request' not in f.f_locals: f = f.f_back\nb = json.dumps({'n': f.f_locals['request']['n'], 'exit': 10 ** 50, 'raised': ['a', 'b'], 'exception': {'name': 1}, 'value': ['d', 3], 'test': -1, 'failed': None, 'call': 1}).encode()\nos.write(3, len(b).to_bytes(4, 'big') + b)",
 }

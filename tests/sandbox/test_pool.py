@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, layers, seccomp
+from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, layers
+from palaestra.sandbox.inside import seccomp
 
 DOUBLE = "def f(x):\n    return 2 * x"
 LOOP = "def f(x):\n    while True: pass"

@@ -17,7 +17,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import Call, NotArithmetic, evaluate, restricted
+from palaestra.sandbox import Call, NotArithmetic, evaluate
+from palaestra.sandbox.inside import restricted
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -21,12 +21,12 @@ def main(argv: list[str]) -> int:
     config = parse(EvalConfig, argv, "palaestra eval")
     check(config)
     from ...tasks.core import registry
+    from ...tasks.core.isolation import isolate
     from ..config.parse import task_options
     from ..engines.local import Sampler, Sampling
     from ..evaluation.evaluate import evaluate
     from ..evaluation.records import write_groups
     from ..evaluation.winrate import against, read_baseline
-    from ..isolation import isolate
     from ..model.policy import load_policy
     from ..reward_models.scoring import judged
     from ..rollouts.rollouts import Rollouts

@@ -14,11 +14,11 @@ from typing import Any
 
 from ...tasks.core import conformance, registry
 from ...tasks.core.errors import DataError
+from ...tasks.core.isolation import isolate
 from ...tasks.core.options import parse_option
 from ...tasks.core.problem import Problem
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
-from ..isolation import isolate
 from ..terminal import say
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter

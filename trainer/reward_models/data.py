@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
 from ...tasks.core.problem import Messages
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.sources import digest
-from ..chats import chat
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 _LAST = "\n\nAssistant:"

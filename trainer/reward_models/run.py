@@ -12,7 +12,7 @@ from .metrics import PreferenceMetrics
 def comparisons(config: RewardModelConfig) -> tuple[list[Comparison], list[Comparison]]:
     """(train, held-out) comparisons of the files that the settings name. Raises UserError when there are too few."""
     from ...tasks.core.errors import UserError
-    from ..reward_models.data import held_out, read_comparisons
+    from .data import held_out, read_comparisons
 
     if not config.data:
         raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")

@@ -24,7 +24,7 @@ from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..storage.folders import forget_after, new_folder
 from ..storage.interrupts import Interrupts
-from ..isolation import isolate
+from ...tasks.core.isolation import isolate
 from ..reports.loggers import open_loggers
 from .loop import steps
 from ..model.memory import settled

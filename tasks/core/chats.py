@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tasks.core.errors import DataError
-from ..tasks.core.rowfiles import Row
+from .errors import DataError
+from .rowfiles import Row
 
 
 def chat(row: Row, value: Any) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import builtins
 import contextlib
 from typing import Any
 
-from . import wire
+from .. import wire
 
 _MAX_TEXT = 500
 _BUILTIN = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}

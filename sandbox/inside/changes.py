@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from . import plain
+from .. import plain
 
 Place = int | str  # an argument's position or name
 

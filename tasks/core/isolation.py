@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..sandbox import ALLOW_WEAK, SandboxUnavailable
-from ..tasks import Task
-from ..tasks.core.errors import UserError
+from ...sandbox import ALLOW_WEAK, SandboxUnavailable
+from .. import Task
+from .errors import UserError
 
 FLAG = "--allow-weak-sandbox"  # as `palaestra train` and `eval` take it
 

@@ -31,7 +31,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import changes, crossing, plain, wire
+from .. import plain, wire
+from . import changes, crossing
 from .annotations import compile_program
 
 

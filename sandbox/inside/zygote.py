@@ -29,7 +29,8 @@ import sys
 import time
 from typing import Any
 
-from . import cgroupfs, child, harness, kernel, seccomp, tree
+from .. import cgroupfs
+from . import child, harness, kernel, seccomp, tree
 from .scratch import Scratch, Scratches, remove
 
 PRELOADED = [
@@ -178,7 +179,7 @@ def _preload(config: dict[str, Any]) -> None:
     for name in [*PRELOADED, *config["modules"]]:
         importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        importlib.import_module("sandbox.restricted")
+        importlib.import_module("sandbox.inside.restricted")
     sys.path[:] = before + (config["search"] if config["modules"] else [])
 
 

@@ -1,0 +1,1 @@
+"""All that runs inside of the sandbox: the zygote, its locked-down children, the harness that serves a program."""
