@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..verifiers import Rubric, answer_tag
-from ..verifiers.code_literal import literal
+from ..verifiers.criteria.literal import literal
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
 from .core.programs import fenced

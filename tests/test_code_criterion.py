@@ -9,10 +9,10 @@ import pytest
 from palaestra.sandbox import Limits, Outcome, SandboxPool, Status
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, code, extract_code, one_block
-from palaestra.verifiers.cases import run_cases
-from palaestra.verifiers.code_literal import NoLiteral, literal, parse_literal
-from palaestra.verifiers.programs import assemble, judge
-from palaestra.verifiers.python_blocks import is_python
+from palaestra.verifiers.criteria.cases import run_cases
+from palaestra.verifiers.criteria.code import assemble, judge
+from palaestra.verifiers.criteria.literal import NoLiteral, literal, parse_literal
+from palaestra.verifiers.criteria.python_blocks import is_python
 
 RIGHT = "def f(x):\n    return 2 * x\n"
 WRONG = "def f(x):\n    return x\n"

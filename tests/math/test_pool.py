@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Criterion, Rubric
-from palaestra.verifiers.pool import Pool, PoolError
 from palaestra.verifiers.types import correct
+from palaestra.verifiers.workers.pool import Pool, PoolError
 
 TARGET = "pool_target:work"
 
@@ -121,7 +121,7 @@ def test_after_close_there_is_no_process_left_and_a_call_says_so():
 def test_workers_end_when_their_parent_is_killed():
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent / 'support')!r});"
-        "from palaestra.verifiers.pool import Pool; pool = Pool('pool_target:work');"
+        "from palaestra.verifiers.workers.pool import Pool; pool = Pool('pool_target:work');"
         "print(pool.call(['pid'], 30).value, flush=True); import os; os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -11,7 +11,7 @@ from palaestra.sandbox import pool as pools
 from palaestra.sandbox.pool import Idle
 from palaestra.sandbox.pure import leaves_nothing
 from palaestra.sandbox.suites import MAX_SOURCE, Assertion, read_suite
-from palaestra.verifiers.code_literal import parse_literal
+from palaestra.verifiers.criteria.literal import parse_literal
 
 CHECK = """METADATA = {"author": "x"}
 

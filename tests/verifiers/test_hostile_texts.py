@@ -28,9 +28,9 @@ from palaestra.verifiers import (
     one_block,
     pattern,
 )
-from palaestra.verifiers.code_literal import literal
+from palaestra.verifiers.criteria.code import extract_code
+from palaestra.verifiers.criteria.literal import literal
 from palaestra.verifiers.extract import extract, lenient
-from palaestra.verifiers.programs import extract_code
 
 PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
 MEGABYTE = 1_000_000

@@ -11,15 +11,18 @@ from palaestra import verifiers
 FRONT = {
     "palaestra",
     "palaestra.verifiers",
+    "palaestra.verifiers.criteria",
+    "palaestra.verifiers.criteria.answer",
+    "palaestra.verifiers.criteria.format",
+    "palaestra.verifiers.criteria.number",
+    "palaestra.verifiers.criterion",
     "palaestra.verifiers.extract",
     "palaestra.verifiers.forks",
-    "palaestra.verifiers.format",
     "palaestra.verifiers.marks",
     "palaestra.verifiers.math",
     "palaestra.verifiers.math.criterion",
     "palaestra.verifiers.math.equal",
     "palaestra.verifiers.math.tolerance",
-    "palaestra.verifiers.number",
     "palaestra.verifiers.quotations",
     "palaestra.verifiers.regexes",
     "palaestra.verifiers.retraction",
@@ -59,7 +62,7 @@ def test_the_counter_of_expressions_counts():
     assert any("answer" in text for text in found)
 
 
-@pytest.mark.parametrize("first", ["programs", "reward_models", "number", "extract"])
+@pytest.mark.parametrize("first", ["criteria.code", "criteria.learned", "criteria.number", "extract"])
 def test_a_name_is_itself_whatever_module_was_imported_before(first):
     found = in_a_fresh_interpreter(
         f"import json, palaestra.verifiers.{first}\nfrom palaestra import verifiers\n"

@@ -5,7 +5,7 @@ import math
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, answer_tag, learned, number
-from palaestra.verifiers.reward_models import CLIP
+from palaestra.verifiers.criterion import CLIP
 
 PROBLEM = Problem("What is 1 + 1?", "2")
 RIGHT, WRONG = Completion("<answer>2</answer>"), Completion("<answer>3</answer>")

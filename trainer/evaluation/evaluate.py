@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers.reward_models import CLIP
+from ...verifiers.criterion import CLIP
 from ..engines.local import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import progress

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
-from ...verifiers.reward_models import CLIP
+from ...verifiers.criterion import CLIP
 from .model import Scorer, load_reward_model, scorer
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..criteria.answer import answer_criterion
+from ..criterion import Criterion
 from ..extract import Source
-from ..number import answer_criterion
-from ..rubric import Criterion
 from ..types import Verdict
 from .equal import Reference, math_equal
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..criteria.number import parse_rational
 from ..forks import NO_FORK
-from ..number import parse_rational
 from ..types import Verdict, correct, wrong
 from .tolerance import Tolerance
 

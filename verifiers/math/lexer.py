@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ..number import MAX_DIGITS
+from ..criteria.number import MAX_DIGITS
 
 MAX_TOKENS = 1_000
 MAX_EXPONENT = 2_000

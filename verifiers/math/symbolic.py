@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..pool import Pool, PoolError
+from ..workers.pool import Pool, PoolError
 from .compare import Decision
 from .values import Call, Const, Expr, Num, Power, Product, Sum, Sym, children
 

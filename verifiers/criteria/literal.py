@@ -6,12 +6,12 @@ import ast
 import warnings
 from typing import Any
 
-from ..sandbox import same_value
-from ..sandbox.syntax import parse
-from .extract import MARKED, Source
-from .number import answer_criterion
-from .rubric import Criterion
-from .types import Verdict, correct, no_answer, wrong
+from ...sandbox import same_value
+from ...sandbox.syntax import parse
+from ..criterion import Criterion
+from ..extract import MARKED, Source
+from ..types import Verdict, correct, no_answer, wrong
+from .answer import answer_criterion
 
 MAX_CHARS = 20_000
 MAX_NESTING = 50

@@ -28,7 +28,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .types import Unavailable
+from ..types import Unavailable
 
 START_TIMEOUT_S = 60.0
 MAX_REPLY_BYTES = 16 << 20
@@ -216,7 +216,7 @@ class Pool:
                     self._control.sendall(struct.pack("!cI", b"K", worker.number))
 
 
-_SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.pool_server import main; main()"
+_SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.workers.server import main; main()"
 
 
 def _exchange(channel: socket.socket, request: bytes, start: float, deadline_s: float) -> Reply:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .extract import extract
-from .marks import find_tags, is_mention
-from .rubric import Criterion
-from .types import Completion, ProblemLike, Verdict, correct, malformed
+from ..criterion import Criterion
+from ..extract import extract
+from ..marks import find_tags, is_mention
+from ..types import Completion, ProblemLike, Verdict, correct, malformed
 
 TIMEOUT_S = 0.2
 

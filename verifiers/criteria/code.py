@@ -23,16 +23,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..criterion import Criterion
+from ..extract import MAX_CHARS, Extraction, after_thinking
+from ..quotations import MAX_BLOCKS, fenced_blocks
+from ..regexes import compiled
+from ..types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 from .cases import run_cases
-from .extract import MAX_CHARS, Extraction, after_thinking
 from .python_blocks import programs_of
-from .quotations import MAX_BLOCKS, fenced_blocks
-from .regexes import compiled
-from .rubric import Criterion
-from .types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 
 if TYPE_CHECKING:  # the sandbox is imported with the first program, so that verifiers without one start at once
-    from ..sandbox import Limits, Outcome, Policy, SandboxPool
+    from ...sandbox import Limits, Outcome, Policy, SandboxPool
 
 Blocks = Literal["last", "named", "plain"]
 Weak = Literal["refuse", "partial", "accept"]
@@ -131,7 +131,7 @@ def code(
         raise ValueError(f"tolerance={tolerance!r} is no difference that numbers may have; give 0 or more, below 1.")
 
     def sandboxes() -> SandboxPool:
-        from ..sandbox import shared_pool
+        from ...sandbox import shared_pool
 
         return pool() if pool is not None else shared_pool(modules)
 
@@ -145,7 +145,7 @@ def code(
         if found.failure is not None:
             return found.failure
         assert found.answer is not None
-        from ..sandbox import SandboxUnavailable
+        from ...sandbox import SandboxUnavailable
 
         source = assemble(found.answer, reference.get("prompt", ""), entry_point or "")
         try:
@@ -176,7 +176,7 @@ def _reference(reference: Any) -> Mapping[str, Any]:
     if not isinstance(reference, Mapping) or not any(reference.get(form) for form in ("calls", "tests", "cases")):
         raise ValueError(
             "The reference of a code problem is a mapping with calls, tests or cases, "
-            f"not {str(reference)[:80]!r}; see palaestra.verifiers.programs."
+            f"not {str(reference)[:80]!r}; see palaestra.verifiers.criteria.code."
         )
     if reference.get("compare", "exact") not in ("exact", "json"):
         raise ValueError(f"The compare mode {reference['compare']!r} is not known; it is 'exact' or 'json'.")
@@ -195,7 +195,7 @@ def _run(
     if "cases" in reference:
         return run_cases(sandboxes, source, reference["cases"], limits, tolerance, partial_credit)
     if "calls" in reference:
-        from ..sandbox import Call
+        from ...sandbox import Call
 
         calls = [Call(tuple(c["args"]), c.get("kwargs", {}), c["expected"]) for c in reference["calls"]]
         return [
@@ -228,7 +228,7 @@ def judge(
     outcomes: Sequence[Outcome], answer: str | None = None, partial_credit: bool = False, weak: Weak = "refuse"
 ) -> Verdict:
     """The verdict on one program from its runs."""
-    from ..sandbox import Status
+    from ...sandbox import Status
 
     failed = next((outcome for outcome in outcomes if outcome.status is Status.ERROR), None)
     if failed is not None:

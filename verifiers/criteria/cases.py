@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..sandbox import Limits, Outcome, SandboxPool
+    from ...sandbox import Limits, Outcome, SandboxPool
 
 _LEAST_S = 0.05  # what a case is given when the budget is nearly used up
 
@@ -51,7 +51,7 @@ def run_cases(
     case has an equal share of the time, so that one that loops leaves the others theirs; those that ran out of it are
     then tried again with what is left. Cases run at the same time where sandboxes are idle.
     """
-    from ..sandbox import Status
+    from ...sandbox import Status
 
     limits = limits or pool.limits
     budget = _Budget(limits.wall_s)

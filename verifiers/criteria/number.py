@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .extract import MARKED, Source, extract, lenient
-from .quotations import undressed
-from .regexes import compiled
-from .rubric import Check, Criterion
-from .types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
+from ..criterion import Criterion
+from ..extract import MARKED, Source
+from ..quotations import undressed
+from ..regexes import compiled
+from ..types import Verdict, correct, no_answer, wrong
+from .answer import answer_criterion
 
 MAX_DIGITS = 1_000
 _SOME_NUMBER = r"(?a)[-+]?\d[\d,]*(?<!,)(?:\.\d+)?(?:/\d+)?"
@@ -63,38 +63,3 @@ def exact(name: str = "exact", weight: float = 1.0, sources: tuple[Source, ...] 
         return correct(answer) if same else wrong(answer, "Not the reference text.")
 
     return answer_criterion(name, equal, weight=weight, sources=sources)
-
-
-def answer_criterion(
-    name: str,
-    judge: Callable[[Any, str], Verdict],
-    *,
-    weight: float = 1.0,
-    sources: tuple[Source, ...] = MARKED,
-    render: Callable[[Any], str] = lambda reference: f"<answer>{reference}</answer>",
-    loosen: Callable[[str], str] = str,
-) -> Criterion:
-    """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide.
-
-    loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
-    """
-    check, lenient_check = _extract_then(judge, sources), _extract_then(judge, lenient(sources), loosen)
-    return Criterion(name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check)
-
-
-TAG_HINT = "Give your final answer as <answer>...</answer>."
-BOX_HINT = "Put your final answer within \\boxed{}."
-HINTS: dict[Source, str] = {"tag": TAG_HINT, "boxed": BOX_HINT}
-
-
-def _extract_then(
-    judge: Callable[[Any, str], Verdict], sources: tuple[Source, ...], loosen: Callable[[str], str] = str
-) -> Check:
-    def check(completion: Completion, problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, sources)
-        if found.failure is not None:
-            return found.failure
-        assert found.answer is not None
-        return judge(problem.reference, loosen(found.answer))
-
-    return check

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .quotations import Block
-from .regexes import compiled
+from ..quotations import Block
+from ..regexes import compiled
 
 _LANGUAGE = r"i?py(?:thon)?(?:[23](?:\.[0-9]{1,2})?)?"
 _NAME_END = r"[\s,;:{}=(\[]"

@@ -1,0 +1,150 @@
+"""One verifier of a rubric, how a learned reward enters one, and what becomes of a check that raises."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from .types import Completion, ProblemLike, Status, Unavailable, Verdict, error, malformed, partial
+
+JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
+
+
+MAX_REASON = 500  # characters of an exception's message
+
+
+Check = Callable[[Completion, ProblemLike], Verdict]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One verifier in a rubric.
+
+    check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in a process
+        that its parent kills at a deadline; it should not raise on any completion (see `timed` for what happens then).
+    weight: share in the reward (any unit: the rubric divides by the sum of weights).
+    gate: True for a condition that adds nothing itself but without which the reward is 0.
+    render: the shortest completion that carries a given reference answer in the form this criterion reads;
+        `palaestra task check` feeds it back when the task has no solution of its own.
+    instruction: what a prompt must say so that a model knows the form; "" where nothing needs saying.
+    start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers": [...]}), and
+        raises an error with a sentence where the criterion can't work on this machine.
+    learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
+    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no form; None
+        where it reads no answer.
+    """
+
+    name: str
+    check: Check
+    weight: float = 1.0
+    gate: bool = False
+    render: Callable[[Any], str] | None = None
+    instruction: str = ""
+    learned: Learned | None = None
+    start: Callable[[], Mapping[str, Any]] | None = None
+    lenient: Check | None = None
+
+    def __post_init__(self) -> None:
+        if self.weight < 0:
+            raise ValueError(f"Criterion {self.name!r} has weight {self.weight}; give it a weight of 0 or more.")
+        if self.gate and self.learned is not None:
+            raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
+
+
+def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+    """The criterion's verdict with the time it took.
+
+    A check that raises is tried on harmless completions for the same problem, three short ones at most: the criterion's
+    own rendering of the reference, or else the reference as plain text and in every mark. When it raises there too, and
+    judges none of them, it or the reference is broken: `error`, which abstains. Otherwise this completion brought the
+    exception about: `malformed`. `Unavailable` is always `error`.
+    """
+    start = time.perf_counter()
+    try:
+        verdict = _checked(criterion, completion, problem)
+    except Unavailable as failure:
+        verdict = error(f"{criterion.name}: {_text(failure)}")
+    except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
+        said = f"The check of {criterion.name} raised {type(failure).__name__}: {_text(failure)}"
+        verdict = error(said) if _fails_on_harmless(criterion, problem) else malformed(reason=f"{said} (on this completion)")
+    return replace(verdict, seconds=time.perf_counter() - start)
+
+
+def _checked(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+    verdict = criterion.check(completion, problem)
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"it returned {type(verdict).__name__}, not a Verdict.")
+    return verdict
+
+
+def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
+    """Whether a check raises on a harmless completion, and judges none: one without an answer may not reach the fault."""
+    raised = False
+    try:
+        probes = _harmless(criterion, problem)
+    except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
+        return True
+    for text in probes:
+        try:
+            found = _checked(criterion, Completion(text), problem)
+        except Exception:  # noqa: BLE001 - that it raises is what is asked
+            raised = True
+        else:
+            if found.status in JUDGED:
+                return False
+    return raised
+
+
+def _harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:
+    if criterion.render is not None:
+        return (criterion.render(problem.reference),)
+    plain = str(problem.reference)
+    return plain, f"<answer>{plain}</answer>\n\\boxed{{{plain}}}\n#### {plain}", "<answer>0</answer>\n\\boxed{0}\n#### 0"
+
+
+def _text(failure: BaseException) -> str:
+    """What an exception says, MAX_REASON characters at most; "" where saying it raises in turn."""
+    try:
+        return str(failure)[:MAX_REASON]
+    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
+        return ""
+
+
+CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+
+
+Shape = Literal["logistic", "linear"]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How a normalised reward z (in standard deviations of the answers the reward model was fitted on) enters a score.
+
+    logistic: 1 / (1 + e^-z), in (0, 1) like every other criterion.  linear: z itself, clipped to +-CLIP.
+    """
+
+    shape: Shape = "logistic"
+
+    @property
+    def least(self) -> float:
+        """The lowest value it can contribute to a reward."""
+        return 0.0 if self.shape == "logistic" else -CLIP
+
+    @property
+    def most(self) -> float:
+        """The highest value it can contribute to a reward."""
+        return 1.0 if self.shape == "logistic" else CLIP
+
+    def value(self, z: float) -> float:
+        """What it contributes to the reward, before its weight."""
+        z = max(-CLIP, min(CLIP, z))
+        return 1 / (1 + math.exp(-z)) if self.shape == "logistic" else z
+
+    def verdict(self, z: float) -> Verdict:
+        """The finding of a reward model as a verdict: never `correct`, for nothing was verified."""
+        if not math.isfinite(z):
+            return error(f"The reward model gave {z}, which is no number to learn from.")
+        return partial(Learned().value(z), reason=f"Learned reward {z:+.4g} standard deviations.")
