@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal
 
-from .types import Completion, ProblemLike, Status, Unavailable, Verdict, error, malformed, partial
+from .types import Completion, ProblemLike, Status, Unavailable, Verdict, correct, error, malformed, partial, wrong
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 
@@ -52,6 +53,41 @@ class Criterion:
             raise ValueError(f"Criterion {self.name!r} has weight {self.weight}; give it a weight of 0 or more.")
         if self.gate and self.learned is not None:
             raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
+
+
+Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]  # a plain function that stands for a criterion
+_FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
+
+
+def as_criterion(found: Criterion | Reward) -> Criterion:
+    """A criterion, or one made of a plain function, with its name: True and 1 are correct, False and 0 wrong, else partial.
+
+    Raises TypeError for what can't be called with a completion and a problem.
+    """
+    if isinstance(found, Criterion):
+        return found
+    name = getattr(found, "__name__", type(found).__name__)
+    if not callable(found):
+        raise TypeError(f"{name} is no criterion and no function. {_FORM}")
+    import inspect  # slow to import, and only functions need it
+
+    try:
+        inspect.signature(found).bind(None, None)
+    except TypeError as failure:
+        raise TypeError(f"{name}{inspect.signature(found)} can't judge a completion: {failure}. {_FORM}") from failure
+    except ValueError:  # a function of C code without a signature: its first call will tell
+        pass
+    return Criterion(name, lambda completion, problem: _as_verdict(found(completion, problem)))
+
+
+def _as_verdict(found: object) -> Verdict:
+    if isinstance(found, Verdict):
+        return found
+    value = float(found) if isinstance(found, Real) else math.nan
+    if 0 <= value <= 1:
+        return correct() if value == 1 else partial(value) if value else wrong()
+    said = f"{found!r}"[:80] if isinstance(found, Real) else type(found).__name__
+    raise TypeError(f"it returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
 def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:

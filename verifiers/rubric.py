@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .criterion import Criterion, timed
+from .criterion import Criterion, Reward, as_criterion, timed
 from .types import Completion, ProblemLike, Score, Status, Verdict
 
 
 class Rubric:
     """`Rubric(correctness, *others)`: the first criterion alone decides `passed`; all of them make up `reward`.
+
+    A plain function `reward(completion, problem)` that returns a bool, a number from 0 to 1 or a Verdict is a criterion too.
 
     reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct it is
     `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
@@ -21,13 +23,13 @@ class Rubric:
     whose first criterion is learned verifies nothing: `passed` is always False and means nothing there.
     """
 
-    def __init__(self, correctness: Criterion, *others: Criterion) -> None:
-        self.criteria = (correctness, *others)
+    def __init__(self, correctness: Criterion | Reward, *others: Criterion | Reward) -> None:
+        self.criteria = tuple(map(as_criterion, (correctness, *others)))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
-        if correctness.gate:
-            raise ValueError(f"The correctness criterion {correctness.name!r} can't be a gate: it decides `passed`.")
+        if self.correctness.gate:
+            raise ValueError(f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`.")
         self._total_weight = sum(criterion.weight for criterion in self.criteria if not criterion.gate)
         if self._total_weight <= 0:
             raise ValueError(f"The weights of the rubric {names} sum to 0; give one criterion a positive weight.")

@@ -1,0 +1,79 @@
+"""A plain function is a criterion: what it may return, and what a wrong one is told."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from palaestra.tasks import Problem
+from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, number
+from palaestra.verifiers.criterion import as_criterion
+
+PROBLEM = Problem(prompt="What is 40 + 2?", reference="42")
+
+
+def score(function, text="42"):
+    return Rubric(function).score(Completion(text), PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "value"),
+    [(True, Status.CORRECT, 1), (1, Status.CORRECT, 1), (1.0, Status.CORRECT, 1), (np.float32(1), Status.CORRECT, 1),
+     (0.7, Status.PARTIAL, 0.7), (Fraction(1, 4), Status.PARTIAL, 0.25), (False, Status.WRONG, 0), (0, Status.WRONG, 0),
+     (Verdict(Status.NO_ANSWER, 0.0, None, "none"), Status.NO_ANSWER, 0)],
+)  # fmt: skip
+def test_what_a_function_returns_becomes_a_verdict(returned, status, value):
+    found = score(lambda _completion, _problem: returned)
+    verdict = next(iter(found.parts.values()))
+    assert (verdict.status, verdict.value, found.reward) == (status, value, value)
+    assert found.passed is (status is Status.CORRECT)
+    assert not found.abstained
+
+
+def test_it_reads_the_completion_and_the_problem_and_keeps_its_name():
+    def says_the_reference(completion, problem):
+        return problem.reference in completion.text
+
+    rubric = Rubric(says_the_reference, number(weight=0.5))
+    assert [criterion.name for criterion in rubric.criteria] == ["says_the_reference", "number"]
+    assert rubric.score(Completion("It is 42."), PROBLEM).passed
+    assert not rubric.score(Completion("It is 41."), PROBLEM).passed
+
+
+class Judge:
+    def __call__(self, completion, problem):
+        return completion.text == problem.reference
+
+
+def test_objects_that_can_be_called_and_criteria_are_taken():
+    assert as_criterion(Judge()).name == "Judge"
+    assert score(Judge()).passed
+    made = Criterion("mine", lambda *_: Verdict(Status.CORRECT, 1.0))
+    assert as_criterion(made) is made
+
+
+@pytest.mark.parametrize("returned", [1.5, -0.1, float("nan"), None, "yes", [1]])
+def test_what_is_no_reward_is_a_broken_criterion(returned):
+    found = score(lambda _completion, _problem: returned)
+    assert found.abstained
+    assert "no number from 0 to 1" in next(iter(found.parts.values())).reason
+
+
+def test_an_exception_that_one_completion_brings_about_counts_against_it():
+    def fragile(completion, problem):
+        return int(completion.text) == int(problem.reference)
+
+    assert score(fragile).passed
+    found = score(fragile, "forty-two")
+    assert not found.abstained
+    assert found.reward == 0
+
+
+@pytest.mark.parametrize("wrong", [lambda: True, lambda completion: True, lambda a, b, c: True])
+def test_a_wrong_signature_is_told_the_right_one(wrong):
+    with pytest.raises(TypeError, match=r"def my_reward\(completion, problem\)"):
+        Rubric(wrong)
+
+
+def test_what_can_not_be_called_is_told_so():
+    with pytest.raises(TypeError, match="str is no criterion and no function"):
+        Rubric("number")
