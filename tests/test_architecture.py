@@ -58,3 +58,44 @@ def test_every_folder_of_code_is_installed():
     there = {".".join(("palaestra", *path.parent.relative_to(ROOT).parts)) for path in FILES if path.name == "__init__.py"}
     assert sorted(listed) == sorted(there)
     assert {path.parent for path in FILES} == {path.parent for path in FILES if path.name == "__init__.py"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def dependencies() -> dict[Path, set[Path]]:
+    """The files that each file imports from, imports for types and imports in functions included."""
+    modules = {
+        ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path for path in FILES
+    }
+
+    def of(path: Path) -> set[Path]:
+        package = ("palaestra", *path.relative_to(ROOT).parent.parts)
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = ".".join((*package[: len(package) - node.level + 1], *([node.module] if node.module else [])))
+                found |= {modules.get(f"{base}.{alias.name}", modules.get(base)) for alias in node.names}
+        return found - {None, path}
+
+    return {path: of(path) for path in FILES}
+
+
+def circles(graph: dict[Path, set[Path]]) -> list[Path]:
+    """The files that can reach themselves: what is left when files without dependencies are taken away one after another."""
+    left = {path: set(others) for path, others in graph.items()}
+    while free := [path for path, others in left.items() if not others & left.keys()]:
+        for path in free:
+            del left[path]
+    return sorted(left)
+
+
+def test_no_two_files_import_each_other():
+    assert circles(dependencies()) == []
+
+
+def test_the_search_for_circles_finds_one():
+    a, b, c = Path("a"), Path("b"), Path("c")
+    assert circles({a: {b}, b: {a}, c: set()}) == [a, b]
+    assert circles({a: {b}, b: {c}, c: set()}) == []

@@ -22,7 +22,7 @@ FRONT = {
     "palaestra.verifiers.math",
     "palaestra.verifiers.math.criterion",
     "palaestra.verifiers.math.equal",
-    "palaestra.verifiers.math.tolerance",
+    "palaestra.verifiers.math.types",
     "palaestra.verifiers.quotations",
     "palaestra.verifiers.regexes",
     "palaestra.verifiers.retraction",

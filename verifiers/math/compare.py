@@ -19,7 +19,7 @@ from .opaque import opaque
 from .piecewise import over_domain, over_line, same_function
 from .sentences import says
 from .statements import letters_of
-from .tolerance import EXACT, Tolerance
+from .types import EXACT, Tolerance
 from .units import DEGREE, RADIAN, letter_unit, radians, scaled
 from .values import (
     EXPRESSIONS,

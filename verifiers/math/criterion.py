@@ -8,7 +8,8 @@ from ..criteria.answer import answer_criterion
 from ..criterion import Criterion
 from ..extract import Source
 from ..types import Verdict
-from .equal import Reference, math_equal
+from .equal import math_equal
+from .types import Reference
 
 ANSWER_SOURCES: tuple[Source, ...] = ("tag", "boxed", "hash")
 

@@ -11,7 +11,7 @@ from .balls import BUDGET, Budget
 from .counting import agree_at_integers
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
 from .realset import infinite
-from .tolerance import EXACT, Tolerance
+from .types import EXACT, Tolerance
 from .values import Call, Expr, Num, Power, Product, Sum, Sym, children, contains, symbols
 
 FIXED_COST = 50  # microseconds, about, of a decision beyond the first exact stage

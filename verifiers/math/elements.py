@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from .decide import Decision
 from .lexer import Unreadable
 from .realset import as_set, normal
-from .tolerance import Tolerance
+from .types import Tolerance
 from .values import Matrix, RealSet, Sequence, Value, symbols
 
 

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
 
 from ..criteria.number import parse_rational
 from ..forks import NO_FORK
 from ..types import Verdict, correct, wrong
-from .tolerance import Tolerance
-
-Reference = str | tuple[str, ...]
+from .types import CACHED_CHARS, Explanation, Judged, Reference, Tolerance
 
 CACHED_VERDICTS = 65_536
-CACHED_CHARS = 256  # of an answer whose verdict is kept: long ones, each of its own, would fill the memory of a long run
-
-
-class Explanation(NamedTuple):
-    """What `palaestra verify` prints: the verdict, both values as they were read, the stage that decided."""
-
-    verdict: Verdict
-    reference: str
-    answer: str
-    stage: str
 
 
 def math_equal(
@@ -90,11 +77,6 @@ def _figures(count: int | None) -> int:
     if count is not None and not 1 <= count <= 50:
         raise ValueError(f"{count} significant figures can't be asked for; it is 1 to 50, or None for exact numbers.")
     return count or 0
-
-
-class Judged(NamedTuple):
-    verdict: Verdict
-    stage: str
 
 
 def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:

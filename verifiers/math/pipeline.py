@@ -10,14 +10,13 @@ from functools import lru_cache
 from ..types import Verdict, correct, no_answer, wrong
 from .compare import compare
 from .decide import Decision
-from .equal import CACHED_CHARS, Judged, Reference
 from .exact import constant
 from .forms import without_bases
 from .reading import read
 from .show import show
 from .symbolic import ask
 from .text import MAX_ANSWER_CHARS, normalise
-from .tolerance import Tolerance
+from .types import CACHED_CHARS, Judged, Reference, Tolerance
 from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
 from .wording import with_planck
 

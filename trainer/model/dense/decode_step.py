@@ -1,12 +1,12 @@
 """One token for each row through all layers of the dense family: by torch on any device, by compiled kernels on a CPU.
 
-Both read the tokens, positions and weights of a `FastDecoding`, write the new keys and values into its cache, and leave the
-logits in its `out_UV`. Shapes are those of `fast_decoder`.
+Both read the tokens, positions and weights of a decoding's `Buffers`, write the new keys and values into its cache, and
+leave the logits in its `out_UV`. Shapes are those of `decoder`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -16,11 +16,29 @@ from . import kernels
 from .family import DenseWeights, Layer, normed
 
 if TYPE_CHECKING:
-    from .decoder import FastDecoding
     from .kv_cache import BlockCache, RowCache
 
 
-def kernel_step(d: FastDecoding, cache: BlockCache) -> None:
+class Buffers(Protocol):
+    """What one step reads and writes: weights, the rows' tokens and positions, and a buffer for each of its results."""
+
+    weights: DenseWeights
+    fixed: bool
+    width: int
+    tokens_U: Tensor
+    positions_U: Tensor
+    cos_SE: Tensor
+    sin_SE: Tensor
+    hidden_UD: Tensor
+    qkv_UO: Tensor
+    up_U2F: Tensor
+    rotated_NJE: Tensor
+    attended_NJE: Tensor
+    gated_UF: Tensor
+    out_UV: Tensor
+
+
+def kernel_step(d: Buffers, cache: BlockCache) -> None:
     """As `torch_step`, in float32 on a CPU."""
     w, rows = d.weights, d.width
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
@@ -56,7 +74,7 @@ def _linear(x_UD: Tensor, weight_DO: Tensor, bias_O: Tensor | None, out_UO: Tens
         torch.addmm(bias_O, x_UD, weight_DO, out=out_UO)
 
 
-def torch_step(d: FastDecoding, cache: RowCache) -> None:
+def torch_step(d: Buffers, cache: RowCache) -> None:
     """One token through all layers; reads tokens_U, positions_U and slot, writes the cache and out_UV."""
     w = d.weights
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD).float()
@@ -78,7 +96,7 @@ def torch_step(d: FastDecoding, cache: RowCache) -> None:
 
 
 def _attend(
-    d: FastDecoding, cache: RowCache, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor,
+    d: Buffers, cache: RowCache, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor,
     values_NSE: Tensor, bias_N1S: Tensor | None,
 ) -> None:  # fmt: skip
     w = d.weights
@@ -107,7 +125,7 @@ def _attend(
     add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_HD)
 
 
-def _feed(d: FastDecoding, x_UD: Tensor, layer: Layer) -> None:
+def _feed(d: Buffers, x_UD: Tensor, layer: Layer) -> None:
     torch.mm(normed(x_UD, d.weights.eps, out=d.hidden_UD), layer.gate_up_D2F, out=d.up_U2F)
     gate_UF, up_UF = d.up_U2F.chunk(2, 1)
     add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_FD)

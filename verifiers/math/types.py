@@ -1,12 +1,14 @@
-"""How far a number may be off. A module of its own, since the light half of the pipeline needs nothing else."""
+"""What a check of two answers is given and gives back; how far a number may be off. The light half needs nothing else."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from ..regexes import compiled
+from ..types import Verdict
 
 _LITERAL = r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*\^)"
 
@@ -50,3 +52,23 @@ def _magnitude(value: Fraction) -> int:
 
 
 EXACT = Tolerance()
+
+
+Reference = str | tuple[str, ...]
+
+
+CACHED_CHARS = 256  # of an answer whose verdict is kept: long ones, each of its own, would fill the memory of a long run
+
+
+class Explanation(NamedTuple):
+    """What `palaestra verify` prints: the verdict, both values as they were read, the stage that decided."""
+
+    verdict: Verdict
+    reference: str
+    answer: str
+    stage: str
+
+
+class Judged(NamedTuple):
+    verdict: Verdict
+    stage: str
