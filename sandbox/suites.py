@@ -18,11 +18,13 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal
 
+from . import plain
 from .syntax import parse
 
 Relation = Literal["==", "!=", "is", "is not", "true", "false", "<", "<="]
 MAX_BITS = 4096  # of a number that the arithmetic of constants makes
 MAX_SOURCE = 1 << 16  # characters of tests that are looked at
+_SLACK = 512  # nodes and characters: names of a namedtuple, digits of a decimal
 CACHED = 512  # suites that are kept as they were read: a group of completions asks for the same one
 _RELATIONS: dict[type[ast.cmpop], Relation] = {
     ast.Eq: "==",
@@ -63,31 +65,54 @@ class Assertion:
     constant: Any = None
     near: Any = None
 
-    def holds(self, value: Any) -> bool:
-        """As Python's operators decide it. `value` is plain data: no method of the program's takes part."""
+    def holds(self, claimed: Any) -> bool:
+        """As Python's operators decide it of a checked tree. No method of the program's takes part.
+
+        A claim is built only where it is not much larger than the constant, so that it costs what the tests' own text costs.
+        """
         match self.relation:
-            case "==":
-                return bool(value == self.constant)
-            case "!=":
-                return bool(value != self.constant)
-            case "is":
-                return value is self.constant
-            case "is not":
-                return value is not self.constant
-            case "true":
-                return bool(value)
-            case "false":
-                return not value
-        return self._is_near(value)
+            case "is" | "is not":
+                return (claimed is self.constant) is (self.relation == "is")
+            case "true" | "false":
+                truth = _truth(claimed)
+                return truth is not None and truth is (self.relation == "true")
+        if plain.weigh(claimed, self.most) > self.most:
+            return self.relation == "!="
+        try:
+            value = plain.decode(claimed)
+            if self.relation in ("==", "!="):
+                return bool(value == self.constant) is (self.relation == "==")
+            return self._is_near(value)
+        except (plain.Malformed, TypeError, ValueError, ArithmeticError):
+            return False
+
+    @property
+    def most(self) -> int:
+        """The nodes and characters of a claim that can equal the constant."""
+        return 3 * plain.weigh(plain.encode(self.constant), plain.MAX_NODES) + _SLACK
 
     def _is_near(self, value: Any) -> bool:
         if not isinstance(value, int | float | complex | Fraction):
             return False
-        try:
-            distance = abs(value - self.near)
-        except OverflowError:
-            return False
+        distance = abs(value - self.near)
         return distance < self.constant if self.relation == "<" else distance <= self.constant
+
+
+def _truth(tree: Any) -> bool | None:
+    """The truth of a checked tree; None for an array of several elements, which has none."""
+    if type(tree) is not list:
+        return bool(tree)
+    tag = tree[0]
+    if tag == "N":
+        return len(tree[1]) > 1
+    if tag == "a":
+        elements = tree[1]
+        if type(elements) is not list or elements[0] not in plain.CONTAINERS:
+            return _truth(elements)
+        return _truth(elements[1]) if len(elements) == 2 else None
+    if tag in plain.CONTAINERS or tag in "dKVT":
+        return len(tree) > 1
+    return tag == "I" or bool(plain.decode(tree))
 
 
 def read_suite(entries: Sequence[str], tests: Sequence[str]) -> tuple[Assertion, ...] | None:

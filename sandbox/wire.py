@@ -345,7 +345,7 @@ def loads(body: bytes) -> dict[str, Any]:
     """The message in a frame's body. Raises Malformed for anything but one JSON object without bare floats."""
     _bound(body)
     try:
-        message = json.loads(body, parse_float=_refuse, parse_constant=_refuse)
+        message = json.loads(body.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as failure:
         raise Malformed("A message is not JSON.") from failure
     if type(message) is not dict:

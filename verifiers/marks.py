@@ -12,7 +12,7 @@ from .types import Verdict, malformed
 
 _TAG = r"(?i)<(/?)answer>"
 _TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"  # "the <answer> tag" speaks of the tag
-_HASH = r"####[ \t]*([^\n]*)"
+_HASH = r"(?<!#)####(?!#)[ \t]*([^\n]*)"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 _BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"
 _UNBRACED = r" +([^\W_])"
@@ -169,6 +169,9 @@ def find_hashes(text: str) -> list[Mark] | Verdict:
             spoken_of.append(Mark(content, match.start(), match.end(), quoted=True))
     if len(marks) + len(spoken_of) > MAX_MARKS:
         return _too_many("lines with ####")
+    with_digits = [mark for mark in marks if any(map(str.isdigit, mark.content))]
+    if with_digits and with_digits[-1] is marks[-1]:
+        marks = with_digits  # the others are headings of the worked solution
     return sorted((*_with_quotes(text, marks), *spoken_of), key=lambda mark: mark.start)
 
 

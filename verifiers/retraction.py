@@ -22,26 +22,29 @@ _LEAD = (  # what a sentence may begin with before it says that something is wro
     r"[\s,:*—–-]*)*"
 )
 _IT = (
+    r"(?!(?:my|the) (?:previous|first|earlier|initial|original) (?:answer|result|value) was\b)"  # of one before this
     r"(?:that|this|it|the above|(?:my|the|this|that)(?: (?:previous|above|first|last|final|boxed|earlier|initial|original))*"
     r" (?:answer|result|value|calculation|computation|solution))"
 )
 _WRONG = (
-    r"(?:wrong|incorrect|false|mistaken|invalid|not (?:right|correct|true|valid|the answer)"
+    r"(?:wrong|incorrect|false|mistaken|invalid|not (?:right(?!-)|correct|true|valid|the answer)"
     r"|(?:a mistake|an error)\b(?! (?:bound|term|bar|estimate|margin|of|rate|function|analysis)))"
 )
-_ABOUT_ELSE = r"(?! (?:that|to|for)\b)"  # "it is not true that 43 works"
+_ABOUT_ELSE = r"(?! (?:that|to|for|(?:only )?(?:if|when|unless))\b)"  # "it is not true that 43 works"
 _IS = r"(?:'s| (?:is|was|must be|seems|looks|has to be))"
 _DOUBTS = (
     r"\bi(?: do not|'m not| don't) (?:think|believe|sure) (?:that )?(?:this|that|it|my answer)(?:'s| is| was) (?:right|correct)"
 )
 _ALWAYS = (
     rf"{_DOUBTS}"
-    r"|(?<!we )(?<!can )(?<!may )(?<!must )(?<!should )(?<!to )(?<!and )(?<!then )"
-    r"\b(?:scratch|strike|ignore|disregard|forget|discard) (?:that|this|it\b|the above|(?:my|the) (?:\w+ )?answer|what i)"
+    r"|(?<!we )(?<!can )(?<!may )(?<!must )(?<!should )(?<!to )(?<!and )(?<!then )(?<!n't )(?<!not )"
+    r"\b(?:scratch|strike|ignore|disregard|forget|discard)"
+    r" (?:that|this|it\b|the above(?! [a-z])|(?:my|the) (?:\w+ )?answer|what i)"
     r"|\bnever ?mind\b(?! the)|\bi (?:take (?:that|it|this|my answer) back|take back|retract|withdraw)\b"
     r"|\bi(?:'ve| have)? (?:made|see|found|spotted|notice|noticed)(?: that i made)? (?:a|an|my|another)"
     r"(?: [a-z]+){0,2} (?:mistake|error)\b"
-    r"|\bmy (?:mistake|bad)\b|\bi (?:was|am) (?:wrong|mistaken)\b|\bi'm (?:wrong|mistaken)\b|\bi got (?:that|it|this) wrong\b"
+    r"|\bmy (?:mistake|bad)\b|\bi (?:was|am) (?:wrong|mistaken)\b(?! (?:earlier|before|at first|initially|previously))"
+    r"|\bi'm (?:wrong|mistaken)\b|\bi got (?:that|it|this) wrong\b"
     r"|\bi mis(?:calculated|read|counted|computed|wrote|stated|typed|spoke|took|understood)\b|\boops\b"
     r"|\bi(?:'ve| have)? changed? my mind\b"
     r"|\bthere(?:'s| is| was) an? (?:[a-z]+ )?(?:mistake|error) in (?:the above|my|that|this)\b"
@@ -49,8 +52,9 @@ _ALWAYS = (
 )
 _OPENING = (  # counts only where a sentence begins with it
     rf"(?:correction\b(?= ?[:,—–-])|{_LEAD}{_IT}(?:{_IS}(?: [a-z]+ly| all| still| just)* {_WRONG}"
-    rf"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right|correct|true|valid|the answer)){_ABOUT_ELSE}"
-    rf"|{_LEAD}not (?:correct|right)\b)"
+    r"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right(?!-)|correct|true|valid|the answer))"
+    rf"{_ABOUT_ELSE}"
+    rf"|{_LEAD}not (?:correct|right)\b(?!-))"
 )
 _DENIAL = (
     r"(?:(?:wait|actually|oh|hmm+|hm|sorry|but|hold on)[\s,.—–-]*)+no\b(?=\s*(?:[,.;!?—–-]|$|wait|that|it))"
@@ -91,7 +95,7 @@ def is_retracted(text: str, start: int, until: int, answer: str) -> bool:
     window = text[start : min(until, start + WITHIN)].lower().replace("’", "'")
     if len(window) < SHORTEST or not any(sign in window for sign in _SIGNS):
         return False
-    own = answer.strip().lower()
+    own = answer.strip().lower()[: WITHIN + 1]  # what is longer can't be named within the window
     retracted = False
     for match in compiled(_SENTENCE).finditer(window):
         sentence = match[0].strip(" \t\r\n*_.,:;$)~")

@@ -1,5 +1,7 @@
 """The extraction policy: several boxes, hedges, withdrawn and quoted answers, invisible characters, prompt echo."""
 
+import time
+
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, Status, answer_tag, extract, math_answer
@@ -26,6 +28,14 @@ from palaestra.verifiers.extract import lenient
         ("<ANSWER>3</ANSWER>", "3"),
         (r"\boxed{\text{a}\{1,2\}}", r"\text{a}\{1,2\}"),
         (r"\fbox{8}", "8"),
+        (r"\boxed{42}. My previous answer was incorrect.", "42"),
+        (r"\boxed{42}. I was wrong earlier, this is the final answer.", "42"),
+        (r"\boxed{42}. Don't forget that x is positive.", "42"),
+        (r"\boxed{42}. The other root is negative, so we discard it.", "42"),
+        (r"\boxed{42}. The triangle is not right-angled. It is incorrect only if x < 0.", "42"),
+        (r"\boxed{42}. This is just an error bound.", "42"),
+        ("#### Solution\n6 * 7 is 42\n#### 42", "42"),
+        ("##### Note\n6 * 7 is 42\n#### 42", "42"),
         ("I will put it in the `<answer>` tag. <answer>42</answer>", "42"),
         ("I will put it in the `<answer>` tag. `<answer>42</answer>`", "42"),
         ('The "<answer>" tag holds it: <answer>42</answer>', "42"),
@@ -211,3 +221,11 @@ def test_the_criterion_renders_what_it_accepts():
         assert criterion.render is not None
         score = Rubric(criterion).score(Completion(criterion.render(reference)), Problem(prompt="?", reference=reference))
         assert score.passed, reference
+
+
+@pytest.mark.parametrize("mark", ["\\boxed{{{}}}", "<answer>{}</answer>"])
+def test_words_after_a_long_answer_cost_what_the_words_cost(mark):
+    text = mark.format("1 " * 490_000) + " it's wrong" + ";q" * 150
+    start = time.process_time()
+    extract(text)
+    assert time.process_time() - start < 0.25

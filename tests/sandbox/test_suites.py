@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from palaestra.sandbox import Limits, SandboxPool, Status, syntax
+from palaestra.sandbox import Limits, SandboxPool, Status, suites, syntax
 from palaestra.sandbox import pool as pools
 from palaestra.sandbox.pool import Idle
 from palaestra.sandbox.pure import leaves_nothing
@@ -227,3 +227,31 @@ def test_an_interrupted_wait_loses_no_worker(monkeypatch):
     monkeypatch.undo()
     idle.give_back(worker)
     assert idle.take() is worker
+
+
+COLLIDING = "m = 2**61 - 1\ndef f(x): return {k * m + (k % 7) * 2**20: 0 for k in range(20_000)}"
+LARGE = {
+    "many empty deques": "from collections import deque\ndef f(x): return [deque() for _ in range(60_000)]",
+    "a dict made to be slow to build": COLLIDING,
+    "many sets": "def f(x): return [{i} for i in range(50_000)]",
+    "a long text": "def f(x): return 'a' * 2_000_000",
+    "a long number": "def f(x): return 1 << 4_000_000",
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("test", ["assert f(1) == [1, 2]", "assert f(1) != [1, 2]", "assert f(1)", "assert f(1) is None"])
+def test_a_claim_that_is_larger_than_the_constant_is_not_built(pool, monkeypatch, name, test):
+    built = []
+    decode = suites.plain.decode
+    monkeypatch.setattr(suites.plain, "decode", lambda tree, *rest: built.append(tree) or decode(tree, *rest))
+    outcome = pool.run_suite(LARGE[name], ["f"], [test])
+    assert outcome.passed is (test not in ("assert f(1) == [1, 2]", "assert f(1) is None"))
+    assert all(suites.plain.weigh(tree, 2_000_000) < 2_000_000 for tree in built)
+    assert len(built) <= 1 or type(built[0]) is not list
+
+
+def test_a_comparison_that_python_refuses_fails_the_test(pool):
+    outcome = pool.run_suite("def f(x): return {1: []}.items()", ["f"], ["assert f([1]) == {1}"])
+    assert outcome.status is Status.COMPLETED
+    assert not outcome.passed
