@@ -122,7 +122,7 @@ def _attribute(target: Any, name: str, *default: Any) -> Any:
         raise AttributeError(f"The restricted policy has no attribute {name}.")
     found = getattr(target, name, *default)
     if name in ("format", "format_map") and callable(found) and not _is_own(found):
-        raise NotImplementedError("The restricted policy has no str.format, which reads attributes; write an f-string.")
+        raise AttributeError("The restricted policy has no str.format, which reads attributes; write an f-string.")
     return found
 
 
@@ -148,7 +148,7 @@ def _type(value: Any, *more: Any) -> type:
 def _has(value: Any, name: str) -> bool:
     try:
         _attribute(value, name)
-    except (AttributeError, NotImplementedError):
+    except AttributeError:
         return False
     return True
 
