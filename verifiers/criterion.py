@@ -12,11 +12,9 @@ from typing import Any, Literal
 from .types import Completion, ProblemLike, Status, Unavailable, Verdict, correct, error, malformed, partial, wrong
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
-
-
 MAX_REASON = 500  # characters of an exception's message
-
-
+CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+Shape = Literal["logistic", "linear"]
 Check = Callable[[Completion, ProblemLike], Verdict]
 
 
@@ -147,12 +145,6 @@ def _text(failure: BaseException) -> str:
         return str(failure)[:MAX_REASON]
     except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
         return ""
-
-
-CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
-
-
-Shape = Literal["logistic", "linear"]
 
 
 @dataclass(frozen=True)
