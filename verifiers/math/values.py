@@ -300,7 +300,6 @@ EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call, Apply)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
 _NAMED = (Const, Call)
-_CALLS = (Call, Apply)
 _LEAVES = (Num, Sym, Const, Words, Unit, str, int, type(None))
 _NO_NAMES: frozenset[str] = frozenset()
 
