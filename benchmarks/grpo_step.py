@@ -112,7 +112,9 @@ def start_memory() -> float:
 def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     import torch
     from palaestra.tasks import Problem, task
-    from palaestra.trainer.algorithms.grpo import grpo_step
+    from palaestra.trainer.algorithms.base import Learner
+    from palaestra.trainer.algorithms.grpo import GRPO
+    from palaestra.trainer.algorithms.update import update_policy
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.local import Sampler
     from palaestra.trainer.model.machine import keep_freed_memory
@@ -143,14 +145,14 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
         prompts_per_step=workload.prompts, group_size=workload.group, max_new_tokens=workload.tokens,
         **({"tokens_per_microbatch": int(os.environ["TOKENS"])} if "TOKENS" in os.environ else {}),
     )  # fmt: skip
-    optimizer = adamw(model, 0.0, (0.9, 0.999))
+    learner = Learner(policy, adamw(model, 0.0, (0.9, 0.999)), GRPO(policy, config))
     results = []
     for step in range(steps):
         problems = [Problem(prompt=p, reference="", id=f"p/{step}/{i}") for i, p in enumerate(make_prompts(workload, step))]
         times = [(time.process_time(), time.perf_counter())]
         groups = rollouts.groups(problems, workload.group, sampling_of(config), step)
         times.append((time.process_time(), time.perf_counter()))
-        grpo_step(policy, None, optimizer, groups, config, step, 1e-6)
+        update_policy(learner, groups, config, step, 1e-6)
         times.append((time.process_time(), time.perf_counter()))
         tokens = sum(len(c.ids) for group in groups for c in group.completions_G)
         results.append(measured(times, tokens, baseline))

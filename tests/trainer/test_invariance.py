@@ -8,10 +8,12 @@ import pytest
 import torch
 from palaestra.tasks import Problem
 from palaestra.trainer.algorithms.batch import Batch
-from palaestra.trainer.algorithms.grpo import credit
-from palaestra.trainer.algorithms.update import gradient
+from palaestra.trainer.algorithms.base import Learner
+from palaestra.trainer.algorithms.grpo import GRPO
+from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.objective.losses import count_denominators
 from palaestra.trainer.rollouts.group import Group
@@ -25,6 +27,12 @@ def policy() -> Policy:
     made = load_policy("embedded", "cpu", "float32", seed=4)
     made.model.double()
     return made
+
+
+def learner(settings: TrainConfig) -> Learner:
+    made = policy()
+    made.model.train()
+    return Learner(made, adamw(made.model, 0.0, (0.9, 0.999)), GRPO(made, settings))
 
 
 def config(kind: str = "dapo") -> TrainConfig:
@@ -47,7 +55,7 @@ def batch_of(settings: TrainConfig) -> Batch:
     made = Batch.of(groups, torch.device("cpu"))
     made = replace(made, sampled_logprobs_BT=made.sampled_logprobs_BT.double(), rewards_B=made.rewards_B.double())
     reference_BT = made.sampled_logprobs_BT - 0.1
-    return credit(replace(made, ref_logprobs_BT=reference_BT), settings)
+    return GRPO(policy(), settings).credit(replace(made, ref_logprobs_BT=reference_BT))
 
 
 def flat_gradient(model: torch.nn.Module) -> torch.Tensor:
@@ -64,10 +72,9 @@ def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding:
         sequences = whole.sequences
         padded_BS = torch.nn.functional.pad(sequences.ids_BS, (0, padding), value=7)
         whole = replace(whole, sequences=replace(sequences, ids_BS=padded_BS))
-    made = policy()
-    made.model.train()
-    gradient(made, whole, denominators, settings)
-    return flat_gradient(made.model)
+    made = learner(settings)
+    add_gradient(made, whole, denominators, settings)
+    return flat_gradient(made.policy.model)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,10 +102,9 @@ def process(rank: int, world: int, kind: str, folder: str) -> None:
     counted = count_denominators(mine.mask_BT, settings.max_new_tokens)
     sums = torch.tensor([counted.sequences, counted.tokens], dtype=torch.float64)
     distributed.all_reduce(sums)
-    made = policy()
-    made.model.train()
-    gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), settings)
-    total = flat_gradient(made.model)
+    made = learner(settings)
+    add_gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), settings)
+    total = flat_gradient(made.policy.model)
     distributed.all_reduce(total)
     if rank == 0:
         torch.save(total, Path(folder) / "gradient.pt")

@@ -18,7 +18,7 @@ from palaestra.trainer.model.logprobs import completion_logprobs
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.reports.curves import read_metrics
-from palaestra.trainer.runs.setup import reference_of, resume, train
+from palaestra.trainer.runs.setup import models_beside, reference_of, resume, train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 pytest.importorskip("peft")
@@ -70,7 +70,8 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
     assert lora.adapters(policy.model).keys() == lora.adapters(policy_with_adapters(warm_model).model).keys()
     plan = memory.plan(policy, replace(SETTINGS, tokens_per_microbatch=256, rows=8))
-    assert plan.fixed["other models"] == 0
+    assert models_beside(policy, SETTINGS) == []
+    assert plan.fixed.keys() == {"weights", "gradients", "optimizer"}
     assert plan.fixed["optimizer"] < plan.fixed["weights"]
 
 

@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.algorithms import update
+from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
+from palaestra.trainer.algorithms.grpo import GRPO
+from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory
+from palaestra.trainer.model.memory import HeldModel
+from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
@@ -24,13 +28,15 @@ def policy() -> Policy:
 def test_the_bill_adds_up(policy: Policy):
     config = TrainConfig(max_prompt_tokens=100, max_new_tokens=28)
     per_token = memory.activation_bytes(policy)
-    bill = memory.bill(policy, config, rows=10, tokens=1000, available=4096 * MIB, per_token=per_token)
+    bill = memory.bill(policy, config, [], rows=10, tokens=1000, available=4096 * MIB, per_token=per_token)
     weights = 4 * policy.parameters
-    assert bill.fixed == {"weights": weights, "other models": 0, "gradients": weights, "optimizer": 2 * weights}
+    assert bill.fixed == {"weights": weights, "gradients": weights, "optimizer": 2 * weights}
     assert bill.cache == weights + 10 * 2 * 2 * 1 * 32 * 128 * 4, "2 layers, keys and values, 1 head of 32, 128 positions"
     assert bill.total == 4 * weights + max(bill.cache, bill.update)
-    with_reference = replace(config, loss=replace(config.loss, kl_coef=0.1))
-    assert memory.bill(policy, with_reference, 10, 1000, 0, per_token).fixed["other models"] == weights
+    held = [HeldModel("reference", weights), HeldModel("value model", weights, trained=weights)]
+    whole = memory.bill(policy, config, held, 10, 1000, 0, per_token).fixed
+    assert whole["reference"] == whole["value model"] == weights
+    assert (whole["gradients"], whole["optimizer"]) == (2 * weights, 4 * weights)
     assert "sampling 10 rows" in str(bill)
     assert "update of 1000 tokens" in str(bill)
 
@@ -69,7 +75,7 @@ def test_sizes_follow_from_what_is_free(policy: Policy):
 
 def test_the_settings_are_filled_in_and_the_bill_is_said(policy: Policy):
     said: list[str] = []
-    config = memory.settled(policy, TrainConfig(), said.append)
+    config = memory.fit_sizes(policy, TrainConfig(), (), said.append)
     assert config.rows > 0
     assert config.tokens_per_microbatch > 0
     assert said[0].startswith("Memory (MiB): weights")
@@ -97,7 +103,8 @@ def example(policy: Policy) -> Batch:
 
 def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.Tensor]:
     policy.model.zero_grad(set_to_none=True)
-    update.gradient(policy, batch, count_denominators(batch.mask_BT, 16), config)
+    learner = Learner(policy, adamw(policy.model, 0.0, (0.9, 0.999)), GRPO(policy, config))
+    add_gradient(learner, batch, count_denominators(batch.mask_BT, 16), config)
     return [p.grad.clone() for p in policy.model.parameters()]
 
 
@@ -111,16 +118,17 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     policy = load_policy("embedded", "cpu", "float32")
     batch, config = example(policy), TrainConfig(tokens_per_microbatch=60)
     wanted = gradients(policy, batch, config)
-    backward, sizes = update._backward, []
+    loss, sizes = GRPO.loss, []
 
-    def short_of_memory(policy, part, *rest):
+    def short_of_memory(self, part, *rest):
         sizes.append(int((part.sequences.lengths_B + part.sequences.prompt_lengths_B).sum()))
-        result = backward(policy, part, *rest)
+        result = loss(self, part, *rest)
         if sizes[-1] > 40:
+            result.loss.backward()
             raise failure  # after its gradient was added: the retreat must begin afresh
         return result
 
-    monkeypatch.setattr(update, "_backward", short_of_memory)
+    monkeypatch.setattr(GRPO, "loss", short_of_memory)
     found = gradients(policy, batch, config)
     assert "going on with micro-batches of 30 tokens" in capsys.readouterr().err
     for one, other in zip(found, wanted, strict=True):
@@ -130,13 +138,13 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     assert max(sizes) <= 40, "the smaller size was to be kept for later steps"
     assert capsys.readouterr().err == ""
 
-    monkeypatch.setattr(update, "_backward", lambda *_: (_ for _ in ()).throw(failure))
+    monkeypatch.setattr(GRPO, "loss", lambda *_: (_ for _ in ()).throw(failure))
     with pytest.raises(UserError, match="Memory ran out in the update, with micro-batches of 30 tokens"):
         gradients(policy, batch, config)
 
 
 def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch):
     policy = load_policy("embedded", "cpu", "float32")
-    monkeypatch.setattr(update, "_backward", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+    monkeypatch.setattr(GRPO, "loss", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
         gradients(policy, example(policy), TrainConfig(tokens_per_microbatch=60))

@@ -10,8 +10,11 @@ import torch
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms import ppo as ppo_module
+from palaestra.trainer.algorithms import update as update_module
+from palaestra.trainer.algorithms.base import Learner, StepResult
 from palaestra.trainer.algorithms.batch import Batch
-from palaestra.trainer.algorithms.ppo import PPO, credit, ppo_step, start
+from palaestra.trainer.algorithms.ppo import PPO, kl_to_reference
+from palaestra.trainer.algorithms.update import reference_logprobs, shape, update_policy
 from palaestra.trainer.algorithms.value_model import frozen_values, new_critic
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
@@ -59,6 +62,14 @@ def config_of(**ppo) -> TrainConfig:
     )
 
 
+def step_of(
+    policy: Policy, reference: Policy | None, ppo: PPO, groups: list[Group], step: int = 0, learning_rate: float = 1e-3
+) -> StepResult:
+    """One update, with an optimizer of its own."""
+    learner = Learner(policy, adamw(policy.model, 0.0, (0.9, 0.9)), ppo, reference)
+    return update_policy(learner, groups, ppo.config, step, learning_rate)
+
+
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dict[str, torch.Tensor]]]:
     """The gradients of every optimizer step, in place of the steps."""
     seen = []
@@ -68,7 +79,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dic
         optimizer.zero_grad(set_to_none=True)
         return 1.0
 
-    monkeypatch.setattr(ppo_module, "update", record)
+    monkeypatch.setattr(update_module, "update", record)
     return seen
 
 
@@ -97,7 +108,7 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
     policy.model.zero_grad()
     config = replace(config_of(), tokens_per_microbatch=tokens_per_microbatch)
     seen = captured(monkeypatch)
-    ppo_step(policy, reference, start_in_double(policy, config), adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 1e-3)
+    step_of(policy, reference, start_in_double(policy, config), groups)
     (_, found) = next(pair for pair in seen if pair[0] is policy.model)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -112,22 +123,34 @@ def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, mon
     policy, groups = policy_of(1, torch.float32), groups_of(policy_of(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     config = replace(config_of(critic=critic, kl=KLControlConfig(kl_coef=0.0)), tokens_per_microbatch=60)
     seen, short = captured(monkeypatch), [False]
-    one_part = ppo_module._backward
+    loss = PPO.loss
 
-    def backward(policy, critic, part, *rest):
-        result = one_part(policy, critic, part, *rest)
-        if short[0]:
-            short[0] = False
-            raise MemoryError  # after its gradient was added
-        return result
+    class Late:
+        """A loss after whose backward pass memory runs out, once."""
 
-    monkeypatch.setattr(ppo_module, "_backward", backward)
+        def __init__(self, loss):
+            self.loss = loss
+
+        def backward(self):
+            self.loss.backward()
+            if short[0]:
+                short[0] = False
+                raise MemoryError
+
+        def detach(self):
+            return self.loss.detach()
+
+    def late_loss(self, *rest):
+        part = loss(self, *rest)
+        return replace(part, loss=Late(part.loss))
+
+    monkeypatch.setattr(PPO, "loss", late_loss)
     for fails in (False, True):
         short[:] = [fails]
-        made = start(policy, config)
+        made = PPO(policy, config)
         torch.manual_seed(0)
         torch.nn.init.normal_(made.critic.head.weight)
-        ppo_step(policy, None, made, adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 1e-3)
+        step_of(policy, None, made, groups)
     assert "going on with micro-batches of 30 tokens" in capsys.readouterr().err
     half = len(seen) // 2
     assert half > 0
@@ -138,7 +161,7 @@ def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, mon
 
 
 def start_in_double(policy: Policy, config: TrainConfig) -> PPO:
-    made = start(policy, config)
+    made = PPO(policy, config)
     if not made.critic.shared:
         made.critic.backbone.double()
     return made
@@ -148,13 +171,12 @@ def start_in_double(policy: Policy, config: TrainConfig) -> PPO:
 def test_a_fresh_value_model_says_0_and_learns_the_returns(critic):
     policy = policy_of(1, torch.float32)
     config = config_of(critic=critic, critic_warmup=9, kl=KLControlConfig(kl_coef=0.0), value=ValueConfig(kind="squared"))
-    made = start(policy, config)
+    made = PPO(policy, config)
     groups = groups_of(policy, [1.0] * 6)
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
-    optimizer = adamw(policy.model, 0.0, (0.9, 0.9))
     losses = []
     for step in range(9):
-        result = ppo_step(policy, None, made, optimizer, groups, config, step, 1e-2)
+        result = step_of(policy, None, made, groups, step, 1e-2)
         losses.append(result.extra["value_loss"])
         assert result.stats is None, "the policy was to be left alone"
     assert losses[0] == pytest.approx(0.5), "value 0, return 1"
@@ -165,15 +187,13 @@ def test_a_fresh_value_model_says_0_and_learns_the_returns(critic):
 def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkeypatch):
     policy = policy_of(1, torch.float32)
     config = config_of(critic="shared", kl=KLControlConfig(kl_coef=0.0), value_coef=0.5)
-    made = start(policy, config)
+    made = PPO(policy, config)
     torch.nn.init.ones_(made.critic.head.weight)  # a head of zeros passes no gradient on
     groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     seen = captured(monkeypatch)
-    optimizer = adamw(policy.model, 0.0, (0.9, 0.9))
     for coefficient in (0.0, 0.5):
-        ppo_step(
-            policy, None, made, optimizer, groups, replace(config, ppo=replace(config.ppo, value_coef=coefficient)), 0, 1e-3
-        )
+        made.config = replace(config, ppo=replace(config.ppo, value_coef=coefficient))
+        step_of(policy, None, made, groups)
     (_, without), (_, with_value) = [pair for pair in seen if pair[0] is policy.model]
     assert not torch.allclose(without["model.layers.0.mlp.up_proj.weight"], with_value["model.layers.0.mlp.up_proj.weight"])
 
@@ -210,20 +230,21 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     assert float((found[0][1] - found[1][1]).norm() / found[1][1].norm()) < 1e-5
 
 
-def credited(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1):
-    made = start(policy, config)
+def credited(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
+    made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
-    return credit(policy, policy_of(2, torch.float32), made, Batch.of(groups, policy.device), config)
+    batch = shape(Batch.of(groups, policy.device), config)
+    reference_BT = reference_logprobs(policy_of(2, torch.float32), batch.sequences, config)
+    return made.credit(replace(batch, ref_logprobs_BT=reference_BT))
 
 
 def test_a_completion_that_could_not_be_scored_is_in_nothing():
     policy = policy_of(1, torch.float32)
     found = credited(groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25], abstained=(2,)), config_of(whiten=True), policy)
-    mask_BT = found.batch.mask_BT
+    mask_BT = found.mask_BT
     assert not mask_BT[2].any()
-    assert found.batch.advantages_BT[2].abs().sum() == 0
-    assert len(found.kl_B) == 5
-    whitened = found.batch.advantages_BT[mask_BT]
+    assert found.advantages_BT[2].abs().sum() == 0
+    whitened = found.advantages_BT[mask_BT]
     assert float(whitened.mean()) == pytest.approx(0, abs=1e-6)
     assert float(whitened.std(correction=0)) == pytest.approx(1, abs=1e-4)
 
@@ -233,7 +254,7 @@ def test_a_cut_completion_pays_the_missing_eos_penalty_once():
     config = config_of(missing_eos_penalty=1.5)
     ended = credited(groups_of(policy, [1.0] * 6), config, policy)
     cut = credited(groups_of(policy, [1.0] * 6, finish="length"), config, policy)
-    gap_BT = (ended.returns_BT - cut.returns_BT)[ended.batch.mask_BT]
+    gap_BT = (ended.columns_BT["returns"] - cut.columns_BT["returns"])[ended.mask_BT]
     assert torch.allclose(gap_BT, torch.full_like(gap_BT, 1.5), atol=1e-5)
 
 
@@ -241,21 +262,21 @@ def test_the_updates_stop_when_the_policy_has_gone_too_far():
     policy = policy_of(1, torch.float32)
     config = replace(config_of(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3), updates_per_batch=8, minibatches=2)
     groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    result = ppo_step(policy, None, start(policy, config), adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 3e-2)
-    assert result.extra["kl_stopped"] == 1.0
-    assert 1 <= result.extra["updates"] < 16
+    result = step_of(policy, None, PPO(policy, config), groups, learning_rate=3e-2)
+    assert result.extra["stopped_early"] == 1.0
+    assert 1 <= result.updates < 16
     free = replace(config, ppo=replace(config.ppo, kl_stop=0.0))
     policy = policy_of(1, torch.float32)
-    result = ppo_step(policy, None, start(policy, free), adamw(policy.model, 0.0, (0.9, 0.9)), groups, free, 0, 3e-2)
-    assert result.extra["updates"] == 16
+    result = step_of(policy, None, PPO(policy, free), groups, learning_rate=3e-2)
+    assert result.updates == 16
 
 
 def test_the_adaptive_coefficient_moves_with_the_kl_that_was_measured():
     policy, reference = policy_of(1, torch.float32), policy_of(2, torch.float32)
     config = config_of(kl=KLControlConfig(kl_coef=0.1, target_kl=1e-3, horizon=60))
-    made = start(policy, config)
+    made = PPO(policy, config)
     groups = groups_of(policy, [1.0] * 6)
-    result = ppo_step(policy, reference, made, adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 1e-3)
+    result = step_of(policy, reference, made, groups)
     sign = 1 if result.extra["kl_per_completion"] > 1e-3 else -1
     assert made.kl.kl_coef == pytest.approx(0.1 * (1 + sign * 0.2 * 6 / 60))
 
@@ -265,9 +286,7 @@ def test_nothing_scored_changes_nothing():
     config = config_of()
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
     groups = groups_of(policy, [1.0] * 6, abstained=tuple(range(6)))
-    result = ppo_step(
-        policy, policy_of(2, torch.float32), start(policy, config), adamw(policy.model, 0.0, (0.9, 0.9)), groups, config, 0, 1.0
-    )
+    result = step_of(policy, policy_of(2, torch.float32), PPO(policy, config), groups, learning_rate=1.0)
     assert result.stats is None
     assert all(torch.equal(before[name], p) for name, p in policy.model.named_parameters())
 
@@ -288,7 +307,9 @@ def test_nothing_scored_changes_nothing():
 )
 def test_settings_that_make_no_sense_are_sentences(change, says):
     with pytest.raises(UserError, match=says):
-        start(policy_of(1, torch.float32), replace(config_of(), **change))
+        changed = replace(config_of(), **change)
+        PPO.check(changed)
+        PPO(policy_of(1, torch.float32), changed)
 
 
 RUN = TrainConfig(
@@ -333,17 +354,17 @@ def credited_by_hand(monkeypatch, values: list[float], kl: list[float], reward: 
     group = Group(Problem("p"), (made,), (Score(reward, True, {}),))
     config = config_of(kl=KLControlConfig(kl_coef=beta), **ppo)
     monkeypatch.setattr(ppo_module, "frozen_values", lambda *_: torch.tensor([values]))
-    monkeypatch.setattr(ppo_module, "reference_logprobs", lambda *_: torch.full((1, len(kl)), -1.0) - torch.tensor([kl]))
-    return credit(policy, policy, start(policy, config), Batch.of([group], policy.device), config)
+    reference_BT = torch.full((1, len(kl)), -1.0) - torch.tensor([kl])
+    return PPO(policy, config).credit(replace(Batch.of([group], policy.device), ref_logprobs_BT=reference_BT))
 
 
 def test_golden_returns_of_a_kl_penalty_in_the_reward(monkeypatch: pytest.MonkeyPatch):
     found = credited_by_hand(monkeypatch, [0.0] * 4, [0.03, 0.02, 0.04, 0.01], 2.0, 1.0, gamma=1.0, lam=1.0)
-    assert found.returns_BT[0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99], abs=1e-6)
-    assert float(found.kl_B) == pytest.approx(0.10, abs=1e-6)
+    assert found.columns_BT["returns"][0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99], abs=1e-6)
+    assert float(kl_to_reference(found).sum()) == pytest.approx(0.10, abs=1e-6)
 
 
 def test_golden_gae_through_the_step(monkeypatch: pytest.MonkeyPatch):
     found = credited_by_hand(monkeypatch, [0.5, 0.6, 0.7], [0.0] * 3, 1.0, 0.1, gamma=0.99, lam=0.95)
-    assert found.batch.advantages_BT[0].tolist() == pytest.approx([0.446828575, 0.37515, 0.3], abs=1e-6)
-    assert found.returns_BT[0].tolist() == pytest.approx([0.946828575, 0.97515, 1.0], abs=1e-6)
+    assert found.advantages_BT[0].tolist() == pytest.approx([0.446828575, 0.37515, 0.3], abs=1e-6)
+    assert found.columns_BT["returns"][0].tolist() == pytest.approx([0.946828575, 0.97515, 1.0], abs=1e-6)

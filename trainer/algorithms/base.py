@@ -1,17 +1,58 @@
-"""What every algorithm gives back of a step."""
+"""What a run asks of an algorithm, and what an update gives back.
+
+A run calls an algorithm at five places: `check` and `formula` before anything is loaded, `held_models` for the memory plan,
+`credit` and `loss` in every update (`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
+An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py` (examples/own_algorithm.py).
+
+Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..objective.losses import LossStats
+import torch
+from torch import Tensor, nn
+
+from ..config.train import TrainConfig
+from ..model.logprobs import completion_logprobs
+from ..model.memory import HeldModel
+from ..model.policy import Policy
+from ..objective.formula import formula
+from ..objective.losses import Denominators, LossStats, policy_loss
 from .batch import Batch
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one micro-batch adds.
+
+    loss: its share of the loss, with gradient, to be minimised.  stats: of the policy loss, None where the policy does not
+    learn.  difference_N: |log-probability of sampler - of update| of its tokens, in nats.  own: statistics of the
+    algorithm's own, fit for `losses.combine`.
+    """
+
+    loss: Tensor
+    stats: LossStats | None
+    difference_N: Tensor
+    own: Any = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A module that an algorithm trains beside the policy. learning_rate: constant."""
+
+    name: str
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class StepResult:
-    """What an update did. grad_norms: before clipping, of each optimizer step.
+    """What an update did. grad_norms: before clipping, of each optimizer step, the policy's last.  updates: of the policy.
 
     logprob_difference_mean, _max: between the sampler and the first forward pass of the update, over trained tokens (nats);
     None when no row had a gradient.  extra: what else the algorithm measured, for the metrics.
@@ -20,6 +61,106 @@ class StepResult:
     batch: Batch
     stats: LossStats | None
     grad_norms: Sequence[float]
+    updates: int
     logprob_difference_mean: float | None
     logprob_difference_max: float | None
     extra: Mapping[str, float | None] = field(default_factory=dict)
+
+
+class Algorithm:
+    """How scored completions are credited, and what loss follows. `credit` must be written; the rest has defaults.
+
+    The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a reference is
+    held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
+    """
+
+    def __init__(self, policy: Policy, config: TrainConfig) -> None:
+        self.policy, self.config = policy, config
+
+    @classmethod
+    def check(cls, config: TrainConfig) -> None:
+        """Raise UserError for settings that the algorithm does not read, or that contradict each other."""
+
+    @classmethod
+    def formula(cls, config: TrainConfig) -> str:
+        """What is optimised, as lines for a person."""
+        return formula(config.loss, config.advantages)
+
+    @classmethod
+    def needs_reference(cls, config: TrainConfig) -> bool:
+        """Whether a frozen copy of the first policy is kept, whose log-probabilities stand in `Batch.ref_logprobs_BT`."""
+        return config.loss.kl_coef != 0
+
+    @classmethod
+    def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
+        """The models that the algorithm holds beside the policy; the reference is not among them."""
+        return ()
+
+    @property
+    def trained(self) -> Sequence[Trained]:
+        """The modules that an update trains beside the policy."""
+        return ()
+
+    def trains_policy(self, step: int) -> bool:
+        """Whether the policy learns in step `step`, counted from 0."""
+        return True
+
+    def credit(self, batch: Batch) -> Batch:
+        """The batch with `advantages_BT`, and whatever else the loss reads in `columns_BT`.
+
+        Its rewards are shaped and its mask is final: tokens outside of it are neither trained nor counted.
+        """
+        raise NotImplementedError
+
+    def rows_with_gradient(self, batch: Batch) -> Tensor:
+        """Numbers of the rows that can contribute to the gradient; the others are left out of the forward pass.
+
+        All that count under a KL or entropy term, else those with an advantage.
+        """
+        loss = self.config.loss
+        if (loss.kl_coef and loss.kl_in == "loss") or loss.entropy_coef:
+            return batch.mask_BT.any(1).nonzero()[:, 0]
+        return batch.advantages_BT.ne(0).any(-1).nonzero()[:, 0]
+
+    def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
+        """One micro-batch's share of the loss. denominators: of the whole optimizer step, so that shares add up."""
+        with self.policy.arithmetic():
+            out = completion_logprobs(
+                self.policy.model, batch.sequences, self.config.temperature,
+                entropy_gradient=self.config.loss.entropy_coef != 0,
+            )  # fmt: skip
+        result = policy_loss(
+            out.logprobs_BT, batch.sampled_logprobs_BT, batch.advantages_BT, batch.mask_BT, self.config.loss, denominators,
+            ref_logprobs_BT=batch.ref_logprobs_BT, entropy_BT=out.entropy_BT,
+        )  # fmt: skip
+        return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
+
+    def stops(self, parts: Sequence[Part]) -> bool:
+        """Whether the update ends here, with nothing learned from the minibatch whose `parts` these are."""
+        return False
+
+    def finish(self, batch: Batch, parts: Sequence[Part]) -> Mapping[str, float | None]:
+        """The end of a step: what moves from step to step moves on; returns what else was measured, for the metrics."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: tensors and plain data."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What an update changes, and what it is measured against: the policy as it was at the start, where one is needed."""
+
+    policy: Policy
+    optimizer: torch.optim.Optimizer
+    algorithm: Algorithm
+    reference: Policy | None = None
+
+
+def sampler_difference(logprobs_BT: Tensor, batch: Batch) -> Tensor:
+    """difference_N: |log-probability now - at sampling| of the tokens that count, in nats, without gradient."""
+    return (logprobs_BT.detach() - batch.sampled_logprobs_BT).abs()[batch.mask_BT]

@@ -5,8 +5,8 @@ Shapes: B rows (completions), G completions in a group, T completion tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ class Batch:
     sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen reference, if any.
+    columns_BT: what else an algorithm keeps of each token, by name.
     """
 
     sequences: Sequences
@@ -34,6 +35,7 @@ class Batch:
     mask_BT: Tensor
     advantages_BT: Tensor
     ref_logprobs_BT: Tensor | None = None
+    columns_BT: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
@@ -68,6 +70,7 @@ class Batch:
             self.mask_BT[rows_B, :width],
             self.advantages_BT[rows_B, :width],
             None if ref_BT is None else ref_BT[rows_B, :width],
+            {name: column_BT[rows_B, :width] for name, column_BT in self.columns_BT.items()},
         )
 
     def minibatches(self, count: int, seed: object) -> Iterator[Batch]:
@@ -75,12 +78,8 @@ class Batch:
         if count == 1:
             yield self
             return
-        for rows_B in self.minibatch_rows(count, seed):
-            yield self.select(rows_B)
-
-    def minibatch_rows(self, count: int, seed: object) -> list[Tensor]:
-        """Numbers of the rows of `count` parts of nearly equal size, in a seeded order; in their own order for one part."""
-        order = torch.arange(len(self.rewards_B))
-        if count > 1:
-            order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(digest("minibatch", seed) >> 1))]
-        return [rows_B for rows_B in order.to(self.rewards_B.device).tensor_split(count) if len(rows_B)]
+        shuffled = torch.Generator().manual_seed(digest("minibatch", seed) >> 1)
+        order_B = torch.randperm(len(self.rewards_B), generator=shuffled).to(self.rewards_B.device)
+        for rows_B in order_B.tensor_split(count):
+            if len(rows_B):
+                yield self.select(rows_B)

@@ -1,11 +1,14 @@
-"""What the updates of all algorithms share: shaped rewards, the reference's log-probabilities, the gradient by micro-batches.
+"""The update that all algorithms share: epochs x minibatches x micro-batches under one denominator.
+
+What is random in it (the order of the minibatches) depends on (seed, step) alone.
 
 Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,16 +17,104 @@ from ..config.train import TrainConfig
 from ..model.dense.packed import packs
 from ..model.logprobs import completion_logprobs
 from ..model.microbatches import by_microbatch
+from ..model.optim import update
 from ..model.policy import Policy
 from ..model.sequences import Sequences, microbatches
-from ..objective.losses import Denominators, LossStats, policy_loss
+from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import mask_truncated, soft_overlong_penalty
+from ..rollouts.group import Group
+from .base import Learner, Part, StepResult
 from .batch import Batch
 
 
-def shaped(batch: Batch, config: TrainConfig) -> Batch:
-    """The batch with the length penalty in its rewards and without the tokens that don't count, where asked for."""
-    rewards_B, mask_BT = batch.rewards_B, batch.mask_BT
+@dataclass
+class Passes:
+    """What the passes over a batch leave behind. first: parts of the first optimizer step, whose policy is the sampler's.
+
+    norms: of the policy's gradient.  other_norms: the last of each module trained beside it.
+    """
+
+    parts: list[Part] = field(default_factory=list)
+    first: int = 0
+    norms: list[float] = field(default_factory=list)
+    other_norms: dict[str, float] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def update_policy(
+    learner: Learner, groups: Sequence[Group], config: TrainConfig, step: int, learning_rate: float
+) -> StepResult:
+    """Credit the scored completions and update the weights of the policy and of what the algorithm trains beside it."""
+    policy, algorithm = learner.policy, learner.algorithm
+    batch = shape(Batch.of(groups, policy.device), config)
+    if learner.reference is not None:
+        batch = replace(batch, ref_logprobs_BT=reference_logprobs(learner.reference, batch.sequences, config))
+    batch = algorithm.credit(batch)
+    policy.model.train()
+    passes = Passes()
+    for epoch in range(config.updates_per_batch):
+        for minibatch in batch.minibatches(config.minibatches, (config.seed, step, epoch)):
+            if not passes.stopped:
+                take_step(learner, minibatch, config, step, learning_rate, passes)
+    norms = {f"{name}_grad_norm": norm for name, norm in passes.other_norms.items()}
+    measured = {**norms, "stopped_early": float(passes.stopped), **algorithm.finish(batch, passes.parts)}
+    stats = [part.stats for part in passes.parts if part.stats is not None]
+    difference_N = torch.cat([part.difference_N for part in passes.parts[: passes.first]]) if passes.first else None
+    return StepResult(
+        batch,
+        combine(stats) if stats else None,
+        [*passes.other_norms.values(), *passes.norms],
+        len(passes.norms),
+        None if difference_N is None else float(difference_N.mean()),
+        None if difference_N is None else float(difference_N.max()),
+        measured,
+    )
+
+
+def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float, passes: Passes) -> None:
+    """One optimizer step on a minibatch, entered into `passes`; none when no row of it has a gradient."""
+    algorithm = learner.algorithm
+    denominators = count_denominators(minibatch.mask_BT, config.max_new_tokens)
+    rows_B = algorithm.rows_with_gradient(minibatch)
+    if not len(rows_B):
+        return
+    parts = add_gradient(learner, minibatch.select(rows_B), denominators, config, step)
+    passes.parts += parts
+    passes.first = passes.first or len(parts)
+    passes.stopped = algorithm.stops(parts)
+    if passes.stopped:  # nothing is learned from the minibatch that shows it
+        for used in (learner.optimizer, *(trained.optimizer for trained in algorithm.trained)):
+            used.zero_grad(set_to_none=True)
+        return
+    for trained in algorithm.trained:
+        norm = update(trained.module, trained.optimizer, trained.learning_rate, config.max_grad_norm)
+        passes.other_norms[trained.name] = norm
+    if algorithm.trains_policy(step):
+        passes.norms.append(update(learner.policy.model, learner.optimizer, learning_rate, config.max_grad_norm))
+
+
+def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, config: TrainConfig, step: int = 0) -> list[Part]:
+    """Add the gradient of the batch's share of the loss to the parameters, one micro-batch after the other.
+
+    `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number of processes,
+    is the same gradient.
+    """
+
+    def add(rows_B: Tensor) -> Part:
+        part = learner.algorithm.loss(batch.select(rows_B), denominators, step)
+        part.loss.backward()
+        return replace(part, loss=part.loss.detach())
+
+    others = [trained.module for trained in learner.algorithm.trained]
+    return by_microbatch(learner.policy, batch.sequences, config.tokens_per_microbatch, add, *others)
+
+
+def shape(batch: Batch, config: TrainConfig) -> Batch:
+    """The batch with the length penalty in its rewards and without the tokens that don't count.
+
+    Those of completions that could not be scored never do; those of truncated ones don't where that was asked for.
+    """
+    rewards_B, mask_BT = batch.rewards_B, batch.mask_BT & ~batch.abstained_B[:, None]
     if config.overlong_cache:
         rewards_B = rewards_B + soft_overlong_penalty(batch.sequences.lengths_B, config.max_new_tokens, config.overlong_cache)
     if config.mask_truncated:
@@ -41,39 +132,3 @@ def reference_logprobs(reference: Policy, sequences: Sequences, config: TrainCon
             part = completion_logprobs(reference.model, sequences.select(rows_B), config.temperature).logprobs_BT
             logprobs_BT[rows_B, : part.shape[1]] = part
     return logprobs_BT
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one micro-batch adds. difference_N: |log-probability of sampler - of update| of its tokens, in nats."""
-
-    stats: LossStats
-    difference_N: Tensor
-
-
-def gradient(policy: Policy, batch: Batch, denominators: Denominators, config: TrainConfig) -> list[Part]:
-    """Add the gradient of the batch's share of the loss to the parameters, one micro-batch after the other.
-
-    `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number of processes,
-    is the same gradient.
-    """
-    return by_microbatch(
-        policy,
-        batch.sequences,
-        config.tokens_per_microbatch,
-        lambda rows_B: _backward(policy, batch.select(rows_B), denominators, config),
-    )
-
-
-def _backward(policy: Policy, batch: Batch, denominators: Denominators, config: TrainConfig) -> Part:
-    """Back-propagate one micro-batch's share of the loss."""
-    with policy.arithmetic():
-        out = completion_logprobs(
-            policy.model, batch.sequences, config.temperature, entropy_gradient=config.loss.entropy_coef != 0
-        )
-    result = policy_loss(
-        out.logprobs_BT, batch.sampled_logprobs_BT, batch.advantages_BT, batch.mask_BT, config.loss, denominators,
-        ref_logprobs_BT=batch.ref_logprobs_BT, entropy_BT=out.entropy_BT,
-    )  # fmt: skip
-    result.loss.backward()
-    return Part(result.stats, (out.logprobs_BT.detach() - batch.sampled_logprobs_BT).abs()[batch.mask_BT])

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from ...tasks.core.errors import UserError
 from ..config.train import PPOConfig
@@ -98,6 +98,18 @@ def new_critic(policy: Policy, config: PPOConfig) -> Critic:
     rate = config.critic_learning_rate or (1e-3 if policy.parameters < SMALL else 1e-5)
     optimizer = adamw(module, 0.0, (0.9, 0.98 if policy.parameters < SMALL else 0.999))
     return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and packs(policy.model))
+
+
+def value_model_bytes(policy: Policy, config: PPOConfig) -> int:
+    """Bytes of the weights of a value model of its own, before it is made; those of a shared one are a head."""
+    base = policy.model.base_model
+    if config.critic == "separate" and not config.critic_model:
+        return sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
+    if config.critic == "separate":
+        with torch.device("meta"):
+            other = AutoModel.from_config(AutoConfig.from_pretrained(config.critic_model))
+        return 4 * sum(parameter.numel() for parameter in other.parameters())
+    return 4 * int(policy.model.get_output_embeddings().weight.shape[1])
 
 
 def _backbone(policy: Policy, source: str) -> Any:

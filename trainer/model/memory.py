@@ -6,7 +6,7 @@ All amounts are bytes; the printed bill is in MiB.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,18 @@ MOST_TOKENS = {"cpu": TOKENS, "cuda": 32768}  # in a micro-batch; on a CPU large
 MOST_ROWS = {"cpu": 256, "cuda": 1024}
 SHARE = 0.8  # of the free memory that a plan may use
 _PROBE = (2, 24, 40)  # rows, tokens of a prompt, tokens of a completion
+
+
+@dataclass(frozen=True)
+class HeldModel:
+    """A model that a run keeps in memory beside the policy.
+
+    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of AdamW.
+    """
+
+    name: str
+    weights: int
+    trained: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,14 +115,28 @@ def cache_bytes(model: Any, positions: int, width: int) -> int:
     return 2 * config.num_hidden_layers * key_heads * size * positions * width
 
 
-def bill(policy: Policy, config: TrainConfig, rows: int, tokens: int, available: int, per_token: int) -> Bill:
+def weight_bytes(model: Any) -> int:
+    """Bytes of the weights of a model."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+
+
+def bill(
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel],
+    rows: int,
+    tokens: int,
+    available: int,
+    per_token: int,
+) -> Bill:
     """What a run with `rows` in the sampler and `tokens` in a micro-batch needs. per_token: see `activation_bytes`."""
     parameters = list(policy.model.parameters())
-    weights = sum(p.numel() * p.element_size() for p in parameters)
+    weights = weight_bytes(policy.model)
     trained = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
     number = torch.finfo(policy.dtype).bits // 8
-    copies = bool(config.loss.kl_coef and not config.lora_rank) + (config.algorithm == "ppo")
-    fixed = {"weights": weights, "other models": copies * weights, "gradients": trained, "optimizer": 2 * trained}
+    trained += sum(model.trained for model in held)
+    others = {model.name: model.weights for model in held}
+    fixed = {"weights": weights, **others, "gradients": trained, "optimizer": 2 * trained}
     cache = rows * cache_bytes(policy.model, config.max_prompt_tokens + config.max_new_tokens, number)
     fused = sum(p.numel() for p in parameters) * number
     vocabulary = policy.model.get_input_embeddings().weight.shape[0]
@@ -118,7 +144,7 @@ def bill(policy: Policy, config: TrainConfig, rows: int, tokens: int, available:
     return Bill(fixed, cache + fused, tokens * per_token + chunk, rows, tokens, available)
 
 
-def plan(policy: Policy, config: TrainConfig, available: int | None = None) -> Bill:
+def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (0); the settings' own where they don't.
 
     Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one row of one
@@ -130,7 +156,7 @@ def plan(policy: Policy, config: TrainConfig, available: int | None = None) -> B
     kind = policy.device.type
 
     def fits(rows: int, tokens: int) -> bool:
-        found = bill(policy, config, rows, tokens, free, per_token)
+        found = bill(policy, config, held, rows, tokens, free, per_token)
         return found.total - found.fixed["weights"] <= SHARE * free
 
     tokens = config.tokens_per_microbatch or MOST_TOKENS.get(kind, TOKENS)
@@ -139,7 +165,7 @@ def plan(policy: Policy, config: TrainConfig, available: int | None = None) -> B
     rows = config.rows or MOST_ROWS.get(kind, 256)
     while not config.rows and rows > 1 and not fits(rows, tokens):
         rows //= 2
-    found = bill(policy, config, rows, tokens, free, per_token)
+    found = bill(policy, config, held, rows, tokens, free, per_token)
     if not fits(1, min(tokens, longest)):
         raise UserError(
             f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens ({config.max_prompt_tokens}) "
@@ -148,8 +174,10 @@ def plan(policy: Policy, config: TrainConfig, available: int | None = None) -> B
     return found
 
 
-def settled(policy: Policy, config: TrainConfig, say: Callable[[str], None] = print) -> TrainConfig:
+def fit_sizes(
+    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
+) -> TrainConfig:
     """The settings with `rows` and `tokens_per_microbatch` filled in by the plan, whose bill is said."""
-    found = plan(policy, config)
+    found = plan(policy, config, held)
     say(str(found))
     return replace(config, rows=found.rows, tokens_per_microbatch=found.tokens)

@@ -24,16 +24,13 @@ from ..model import lora
 from ..evaluation.evaluate import evaluate
 from ..evaluation.records import write_groups
 from ..algorithms.base import StepResult
-from ..algorithms.grpo import grpo_step
+from ..algorithms.update import update_policy
 from ..rollouts.rollouts import sampling_of
 from ..storage.interrupts import Interrupts
 from .metrics import (cost_metrics, reward_metrics, shadow_metrics, update_metrics)
 from ..model.policy import SMALL
-from ..objective.formula import formula
 from ..config.presets import origin
 from ..model.optim import Schedule
-from ..algorithms.ppo import formula as ppo_formula
-from ..algorithms.ppo import ppo_step
 from ..reports.progress import progress as progress_bar
 from ..reports import overoptimisation
 from ..rollouts.group import Group
@@ -47,23 +44,21 @@ PREFLIGHT_SAMPLES = 4
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats
 
 
-def steps(
-    run: Run, optimizer: torch.optim.Optimizer, progress: Progress, stop: Interrupts, say: Callable[[str], None]
-) -> RunResult:
+def steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str], None]) -> RunResult:
     """The loop itself, from `progress` to the last step."""
     config = run.config
-    peak = config.learning_rate or (3e-4 if run.policy.parameters < SMALL else 1e-6) * (lora.RATE if config.lora_rank else 1)
+    peak = config.learning_rate or (3e-4 if run.learner.policy.parameters < SMALL else 1e-6) * (lora.RATE if config.lora_rank else 1)
     schedule = Schedule(peak, config.steps, config.warmup_steps, config.schedule, config.final_learning_rate)
     evaluations: list[Evaluations] = []
     stop_at = progress.step + config.stop_after if config.stop_after else config.steps
     if progress.step == 0 and not stop.requested:
         look_ahead(run, say)
         evaluations.append(measure(run, progress))
-        save(run, optimizer, progress, evaluations)
+        save(run, progress, evaluations)
     bar = progress_bar(total=config.steps, initial=progress.step, desc=config.algorithm.upper(), unit="step")
     with bar:
         while progress.step < config.steps and not stop.requested:
-            metrics = one_step(run, optimizer, progress, schedule.at(progress.step))
+            metrics = one_step(run, progress, schedule.at(progress.step))
             bar.update()
             bar.set_postfix(reward=f"{metrics['reward']:.3f}", passed=f"{metrics.get('pass_rate', 0.0):.3f}",
                             tokens=f"{metrics['tokens']:.1f}", refresh=False)  # fmt: skip
@@ -73,19 +68,19 @@ def steps(
             if last or due(progress.step, config.eval_every):
                 evaluations.append(measure(run, progress))
             if last or due(progress.step, config.save_every) or progress.best_step == progress.step:
-                save(run, optimizer, progress, evaluations)
+                save(run, progress, evaluations)
             if progress.watch.tripped(config.watch):
-                give_up(run, optimizer, progress, evaluations)
+                give_up(run, progress, evaluations)
     if stop.requested:
-        save(run, optimizer, progress, evaluations)
+        save(run, progress, evaluations)
         say(f"Stopped by {stop.requested} at step {progress.step}; go on with: palaestra resume {run.folder}")
         return RunResult(run.folder, checkpoint.path_of(run.folder / "checkpoints", progress.step), evaluations, True)
-    checkpoint.write_folder(run.folder / "model", run.policy.save)
+    checkpoint.write_folder(run.folder / "model", run.learner.policy.save)
     draw_curves(run.folder, f"{run.task.name}, seed {config.seed}")
     return RunResult(run.folder, run.folder / "model", evaluations)
 
 
-def one_step(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, learning_rate: float) -> dict[str, Any]:
+def one_step(run: Run, progress: Progress, learning_rate: float) -> dict[str, Any]:
     """Sample, verify, credit, update; log the step and return its metrics. Raises UserError when the run is broken."""
     config = run.config
     start = time.perf_counter()
@@ -96,10 +91,7 @@ def one_step(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, lea
     )
     sampled = time.perf_counter()
     groups = controlled(collected.groups, run.task, config.control, config.seed, progress.step)
-    if run.ppo is not None:
-        result = ppo_step(run.policy, run.reference, run.ppo, optimizer, groups, config, progress.step, learning_rate)
-    else:
-        result = grpo_step(run.policy, run.reference, optimizer, groups, config, progress.step, learning_rate)
+    result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task.source.size("train") is not None)
@@ -128,14 +120,14 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> None:
     config = run.config
     if config.preset:
         say(origin(config.preset, config.overlong_cache, config.updates_per_batch * config.minibatches))
-    say(formula(config.loss, config.advantages) if run.ppo is None else ppo_formula(config))
+    say(run.learner.algorithm.formula(config))
     if not config.preflight_problems:
         return
     level = config.level or None
     problems = [run.task.problem("train", index, config.seed, level) for index in range(config.preflight_problems)]
-    # PPO may sample one completion of a prompt, but whether a problem can teach anything takes several.
+    # A run may sample one completion of a prompt, but whether a problem can teach anything takes several.
     samples = config.group_size if config.group_size > 1 else PREFLIGHT_SAMPLES
-    with run.policy.arithmetic():
+    with run.learner.policy.arithmetic():
         report = preflight(run.rollouts, problems, samples, sampling_of(config), config.steps, config.prompts_per_step)
     run.log({"kind": "preflight", "step": 0, **asdict(report)})
     say("\n".join([*report.lines(), *report.warnings()]))
@@ -143,10 +135,10 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> None:
         raise UserError(" ".join([*report.faults(), "--force starts all the same."]))
 
 
-def give_up(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, evaluations: list[Evaluations]) -> None:
+def give_up(run: Run, progress: Progress, evaluations: list[Evaluations]) -> None:
     """Save, write what tripped to report.json, and raise UserError with the best checkpoint."""
     config, bounds = run.config, run.config.watch
-    save(run, optimizer, progress, evaluations)
+    save(run, progress, evaluations)
     tripped = progress.watch.tripped(bounds)
     best = checkpoint.path_of(run.folder / "checkpoints", progress.best_step) if progress.best_step > 0 else None
     report = {"step": progress.step, "tripped": tripped, "bounds": asdict(bounds), "suspects": progress.ledger.suspects()}
@@ -168,7 +160,7 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
             f"Step {metrics['step']}: {metrics['abstained']:.0%} of the completions could not be scored "
             f"(the bound is {run.config.max_abstained:.0%}). First reasons: {'; '.join(sorted(reasons)[:3])}"
         )
-    bound = run.config.max_logprob_difference or LOGPROB_BOUNDS[run.policy.dtype]
+    bound = run.config.max_logprob_difference or LOGPROB_BOUNDS[run.learner.policy.dtype]
     difference = metrics["logprob_difference_mean"]
     if difference is not None and not difference <= bound:
         raise UserError(
@@ -186,7 +178,7 @@ def measure(run: Run, progress: Progress) -> Evaluations:
     """Evaluate on the held-out problems, greedy and at the training temperature; log it and keep the best pass-rate."""
     start = time.perf_counter()
     sampling = sampling_of(run.config)
-    with run.policy.arithmetic():
+    with run.learner.policy.arithmetic():
         greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
         sampled = evaluate(run.rollouts, run.held_out, run.config.eval_samples, sampling)
     run.log(
@@ -202,20 +194,20 @@ def measure(run: Run, progress: Progress) -> Evaluations:
     return Evaluations(progress.step, greedy, sampled)
 
 
-def save(run: Run, optimizer: torch.optim.Optimizer, progress: Progress, evaluations: list[Evaluations]) -> None:
+def save(run: Run, progress: Progress, evaluations: list[Evaluations]) -> None:
     """Write a checkpoint, and drop older ones beyond `keep` but for the best."""
     state = {
-        "optimizer": optimizer.state_dict(),
-        "betas": list(optimizer.param_groups[0]["betas"]),
+        "optimizer": run.learner.optimizer.state_dict(),
+        "betas": list(run.learner.optimizer.param_groups[0]["betas"]),
         "progress": progress.plain(),
         "torch_rng": torch.get_rng_state(),
         "threads": torch.get_num_threads(),
-        "ppo": run.ppo.state() if run.ppo is not None else None,
-        "adapters": lora.adapters(run.policy.model) if run.config.lora_rank else None,
+        "algorithm": run.learner.algorithm.state(),
+        "adapters": lora.adapters(run.learner.policy.model) if run.config.lora_rank else None,
     }
     info = {"pass_rate": evaluations[-1].sampled.headline.value if evaluations else None, "task": run.task.name}
     folder = run.folder / "checkpoints"
-    checkpoint.save(folder, progress.step, run.policy.save, state, info)
+    checkpoint.save(folder, progress.step, run.learner.policy.save, state, info)
     checkpoint.prune(folder, run.config.keep, progress.best_step)
     ledger = {"suspects": progress.ledger.suspects(), "problems": progress.ledger.plain()}
     (run.folder / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")

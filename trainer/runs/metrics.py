@@ -77,7 +77,7 @@ def update_metrics(result: StepResult) -> dict[str, Any]:
         "logprob_difference_mean": result.logprob_difference_mean,
         "logprob_difference_max": result.logprob_difference_max,
         "grad_norm": result.grad_norms[-1] if result.grad_norms else 0.0,
-        "updates": len(result.grad_norms),
+        "updates": result.updates,
         **kl_metrics(result.batch),
         **result.extra,
     }

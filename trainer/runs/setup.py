@@ -27,11 +27,11 @@ from ..storage.interrupts import Interrupts
 from ...tasks.core.isolation import isolate
 from ..reports.loggers import open_loggers
 from .loop import steps
-from ..model.memory import settled
+from ..model.memory import HeldModel, fit_sizes, weight_bytes
 from ..model.policy import (SMALL, Policy, checkpointing, choose_threads, load_policy)
-from ..config.objective import AdvantageConfig, check
 from ..model.optim import adamw
-from ..algorithms.ppo import start as start_ppo
+from ..algorithms.base import Learner
+from ..algorithms.named import algorithm_class
 from ..reward_models.scoring import judged
 from ..rollouts.rollouts import Rollouts
 from ..engines.local import Sampler
@@ -65,12 +65,12 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Callable[[str]
         if config.lora_rank:
             checkpoint.write_folder(folder / REFERENCE, policy.save)
             lora.add_adapters(policy.model, config.lora_rank, config.seed)
-        config = settled(policy, config, say)
+        config = fit_sizes(policy, config, models_beside(policy, config), say)
         (folder / "config.json").write_text(json.dumps({**asdict(config), **facts}, indent=1), encoding="utf-8")
-        run = prepare(config, folder, policy, task)
         optimizer = adamw(policy.model, config.weight_decay, (0.9, 0.98 if policy.parameters < SMALL else 0.999))
+        run = prepare(config, folder, policy, optimizer, task)
         try:
-            return steps(run, optimizer, Progress(), stop, say)
+            return steps(run, Progress(), stop, say)
         finally:
             run.close()
 
@@ -104,13 +104,12 @@ def resume(folder: Path, changes: Mapping[str, Any], say: Callable[[str], None] 
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
     forget_after(folder, progress.step)
-    run = prepare(config, folder, policy, task)
-    if run.ppo is not None:
-        run.ppo.load(state["ppo"])
+    run = prepare(config, folder, policy, optimizer, task)
+    run.learner.algorithm.load(state["algorithm"])
     say(f"Going on from {found[-1]}, step {progress.step} of {config.steps}.")
     with Interrupts() as stop:
         try:
-            return steps(run, optimizer, progress, stop, say)
+            return steps(run, progress, stop, say)
         finally:
             run.close()
 
@@ -124,17 +123,9 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
 
 def validate(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense, before anything is computed."""
-    try:
-        # PPO compares a completion with what its value model expects, so a group may be of one.
-        advantages = AdvantageConfig(baseline="none") if config.algorithm == "ppo" else config.advantages
-        check(config.loss, advantages, config.updates_per_batch * config.minibatches, config.group_size)
-    except ValueError as failure:
-        raise UserError(str(failure)) from failure
-    if config.lora_rank < 0 or (config.lora_rank and config.algorithm == "ppo"):
-        raise UserError(
-            f"--lora-rank {config.lora_rank} with --algorithm {config.algorithm}: "
-            "adapters are trained by grpo, with a rank above 0."
-        )
+    algorithm_class(config.algorithm).check(config)
+    if config.lora_rank < 0:
+        raise UserError(f"--lora-rank {config.lora_rank}: give a rank above 0, or 0 to train all weights.")
     if config.temperature <= 0:
         raise UserError(f"--temperature {config.temperature}: rollouts are sampled, so give a temperature above 0.")
 
@@ -152,13 +143,25 @@ def reference_of(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
     return reference
 
 
-def prepare(config: TrainConfig, folder: Path, policy: Policy, task: Task) -> Run:
+def keeps_reference(config: TrainConfig) -> bool:
+    """Whether the first policy is kept. Beside a reward model it shows how far the policy has gone to please it."""
+    return algorithm_class(config.algorithm).needs_reference(config) or bool(config.reward_model)
+
+
+def models_beside(policy: Policy, config: TrainConfig) -> list[HeldModel]:
+    """The models that the run will hold beside the policy."""
+    held = list(algorithm_class(config.algorithm).held_models(policy, config))
+    if keeps_reference(config) and not config.lora_rank:  # with adapters it is the policy without them
+        held.append(HeldModel("reference", weight_bytes(policy.model)))
+    return held
+
+
+def prepare(
+    config: TrainConfig, folder: Path, policy: Policy, optimizer: torch.optim.Optimizer, task: Task
+) -> Run:
     """Everything that the steps need. The reference, where a KL needs one, is kept beside the checkpoints."""
-    ppo = start_ppo(policy, config) if config.algorithm == "ppo" else None
-    reference = None
-    # Beside a reward model the reference is needed to see how far the policy has gone to please it.
-    if config.loss.kl_coef or config.reward_model or (ppo is not None and ppo.kl.kl_coef):
-        reference = reference_of(policy, config, folder / REFERENCE)
+    algorithm = algorithm_class(config.algorithm)(policy, config)
+    reference = reference_of(policy, config, folder / REFERENCE) if keeps_reference(config) else None
     if config.gradient_checkpointing:
         checkpointing(policy.model)
     found = judged(task, config.reward_model, config.reward_model_share, config.device, config.dtype)
@@ -167,4 +170,5 @@ def prepare(config: TrainConfig, folder: Path, policy: Policy, task: Task) -> Ru
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.eval_problems, level=config.level or None)
     loggers = open_loggers(config.log, folder, asdict(config))
-    return Run(config, folder, policy, reference, found.task, rollouts, held_out, loggers, ppo)
+    learner = Learner(policy, optimizer, algorithm, reference)
+    return Run(config, folder, learner, found.task, rollouts, held_out, loggers)

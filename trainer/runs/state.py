@@ -13,8 +13,7 @@ from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
 from ..rollouts.rollouts import sampling_of
 from ..reports.loggers import Logger, flat
-from ..model.policy import Policy
-from ..algorithms.ppo import PPO
+from ..algorithms.base import Learner
 from ..rollouts.group import Group
 from ..rollouts.rollouts import Rollouts
 from ..rollouts.collect import Position
@@ -70,14 +69,12 @@ class Run:
 
     config: TrainConfig
     folder: Path
-    policy: Policy
-    reference: Policy | None
+    learner: Learner
     task: Task
     rollouts: Rollouts
     held_out: list[Problem]
 
     loggers: Sequence[Logger] = ()
-    ppo: PPO | None = None
 
     def log(self, line: Mapping[str, Any]) -> None:
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
@@ -88,7 +85,7 @@ class Run:
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them."""
-        with self.policy.arithmetic():
+        with self.learner.policy.arithmetic():
             return self.rollouts.groups(problems, self.config.group_size, sampling_of(self.config), (self.config.seed, step))
 
     def close(self) -> None:
