@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks import Problem
-from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.base import Learner
+from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.objective import LossConfig

@@ -306,10 +306,14 @@ def test_nothing_scored_changes_nothing():
     ],
 )
 def test_settings_that_make_no_sense_are_sentences(change, says):
-    with pytest.raises(UserError, match=says):
-        changed = replace(config_of(), **change)
+    changed = replace(config_of(), **change)
+
+    def start() -> PPO:
         PPO.check(changed)
-        PPO(policy_of(1, torch.float32), changed)
+        return PPO(policy_of(1, torch.float32), changed)
+
+    with pytest.raises(UserError, match=says):
+        start()
 
 
 RUN = TrainConfig(
