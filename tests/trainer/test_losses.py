@@ -7,11 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, clip_surrogate
 from palaestra.trainer.objective.losses import (
-    KINDS,
     Denominators,
     LossConfig,
-    clipped_surrogate,
     combine,
     count_denominators,
     policy_loss,
@@ -78,7 +77,7 @@ def test_the_reference_gives_the_golden_numbers_too(kind, high, expected):
 def surrogate(ratio, advantage, **settings):
     config = LossConfig("grpo", **{"clip_low": 0.2, "clip_high": 0.2, **settings})
     values = [torch.tensor([[value]], dtype=torch.float64) for value in (ratio, advantage)]
-    return float(clipped_surrogate(*values, config).loss_BT)
+    return float(clip_surrogate(*values, config).loss_BT)
 
 
 def test_golden_clipping():
@@ -132,7 +131,7 @@ def of_reference(batch, config, limit):
         )  # fmt: skip
         row = row + config.kl_coef * reference.kl(np.array(p), np.array(ref), config.kl_estimator)
         tokens.append(row - config.entropy_coef * np.array(h))
-    return reference.batch(stand_in[config.aggregation], tokens, limit)
+    return reference.batch(stand_in[choose_aggregate(config)], tokens, limit)
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
@@ -304,7 +303,7 @@ def test_on_policy_every_kind_has_the_policy_gradient(kind):
     leaf = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
     a = torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
-    config = LossConfig(kind, aggregate="default" if kind == "gmpo" else "sequence_mean")
+    config = LossConfig(kind, aggregate="sequence_mean")
     policy_loss(leaf, leaf.detach(), a, mask, config, count_denominators(mask, 4)).loss.backward()
     torch.testing.assert_close(leaf.grad, -a * mask / mask.sum(1, keepdim=True) / 3)
 

@@ -6,9 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from palaestra.trainer.config.objective import AGGREGATES, AdvantageConfig, LossConfig, check
+from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.presets import PRESETS, origin
+from palaestra.trainer.objective.checks import check
 from palaestra.trainer.objective.formula import formula
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
 
 MEAN = AdvantageConfig()
 
@@ -20,7 +22,7 @@ def test_every_preset_makes_sense_and_names_its_paper(preset):
 
 
 def test_presets_cover_every_kind():
-    assert {preset.loss.kind for preset in PRESETS.values()} == set(AGGREGATES)
+    assert {preset.loss.kind for preset in PRESETS.values()} == set(KINDS)
 
 
 def test_formula_of_deepseekmath_says_everything():
@@ -38,7 +40,7 @@ def test_formulas_tell_all_settings_apart():
         "clip_low": 0.11, "clip_high": 0.13, "dual_clip": 3.0, "delta": 4.0, "ratio_cap": 7.0, "log_clip": 0.3,
         "tau_positive": 1.5, "tau_negative": 2.5, "aggregate": "token_mean", "entropy_coef": 0.02, "kl_coef": 0.03,
     }  # fmt: skip
-    for kind in AGGREGATES:
+    for kind in KINDS:
         base = LossConfig(kind)
         for name, value in changes.items():
             changed = replace(base, **{name: value})
@@ -46,7 +48,7 @@ def test_formulas_tell_all_settings_apart():
                 check(changed, MEAN)
             except ValueError:
                 continue
-            if changed.aggregation == base.aggregation and name == "aggregate":
+            if choose_aggregate(changed) == choose_aggregate(base) and name == "aggregate":
                 continue
             assert formula(changed, MEAN) != formula(base, MEAN), (kind, name)
     for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
@@ -93,6 +95,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(loss, advantages, update
 def test_settings_are_documented_and_load_without_torch():
     code = (
         "import sys; from palaestra.trainer.config import objective as objectives, presets; import tyro;"
+        "from palaestra.trainer.objective import checks, formula, kinds;"
         "help = [tyro.extras.get_parser(c).format_help() for c in (objectives.LossConfig, objectives.AdvantageConfig)];"
         "print('torch' in sys.modules); print(' '.join(help))"
     )
@@ -105,7 +108,7 @@ def test_settings_are_documented_and_load_without_torch():
 
 def test_the_page_on_losses_has_every_kind_and_preset():
     page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
-    for name in [*AGGREGATES, *PRESETS]:
+    for name in [*KINDS, *PRESETS]:
         assert f"\n| `{name}` |" in page
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.errors import UserError
-from ..config.objective import CLIPPED, AdvantageConfig
+from ..config.objective import AdvantageConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import completion_logprobs
 from ..model.microbatches import by_microbatch
@@ -29,6 +29,7 @@ from ..model.optim import update
 from ..model.policy import Policy
 from ..objective import kl_control
 from ..objective.gae import gae, whiten
+from ..objective.kinds import choose_aggregate, find_kind
 from ..objective.kl import kl_per_token, token_rewards
 from ..objective.losses import Denominators, LossStats, combine, count_denominators, policy_loss
 from ..objective.shaping import missing_eos_penalty
@@ -89,7 +90,7 @@ def check(config: TrainConfig) -> None:
     """Raise UserError for settings that PPO does not read, or that contradict each other."""
     if config.loss.kl_coef:
         raise UserError("PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave --loss.kl-coef at 0.")
-    if config.loss.kind not in CLIPPED - {"gspo"}:
+    if not find_kind(config.loss.kind).clips_tokens:
         raise UserError(f"PPO clips the ratio of each token; --loss.kind {config.loss.kind} does not. Use the default, dapo.")
     if config.advantages != AdvantageConfig():
         raise UserError("PPO's advantages come from its value model: leave --advantages at its defaults, or use GRPO.")
@@ -117,7 +118,7 @@ def formula(config: TrainConfig) -> str:
         [
             f"reward of token t: [t is last] R - beta (log p - log reference), beta = {coefficient}",
             f"advantage: GAE with gamma = {p.gamma:g}, lambda = {p.lam:g}{', whitened over the batch' if p.whiten else ''}",
-            f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), {loss.aggregation}",
+            f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), {choose_aggregate(loss)}",
             f"value ({p.critic}): {p.value_coef:g} * (V - return)^2 / 2, return = A before whitening + V_old; {value}",
         ]
     )

@@ -29,7 +29,8 @@ from ..reports.loggers import open_loggers
 from .loop import steps
 from ..model.memory import settled
 from ..model.policy import (SMALL, Policy, checkpointing, choose_threads, load_policy)
-from ..config.objective import AdvantageConfig, check
+from ..config.objective import AdvantageConfig
+from ..objective.checks import check
 from ..model.optim import adamw
 from ..algorithms.ppo import start as start_ppo
 from ..reward_models.scoring import judged
