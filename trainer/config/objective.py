@@ -51,7 +51,8 @@ class LossConfig:
     """The policy loss. The ratio r is the probability of a token now over that at the time of sampling."""
 
     kind: str = "dapo"
-    """The form of the loss; docs/losses.md has the formula of each."""
+    """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has the formula
+    of each), or one of your own as FILE.py:name or package.module:name (examples/own_loss.py shows one)."""
     clip_low: float = 0.2
     """The ratio is clipped below at 1 - clip_low; no unit, in (0, 1)."""
     clip_high: float = 0.28

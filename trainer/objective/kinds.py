@@ -12,9 +12,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, get_args
 
 from ...tasks.core.errors import UserError
+from ...tasks.core.modules import resolve
 from ..config.objective import AdvantageConfig, Aggregate, LossConfig
 
 if TYPE_CHECKING:
@@ -314,12 +316,28 @@ KINDS: dict[str, LossKind] = {kind.name: kind for kind in _ENTRIES}
 
 
 def find_kind(name: str) -> LossKind:
-    """The entry that `LossConfig.kind` names. Raises UserError, with the nearest name, where there is none."""
+    """The entry that `LossConfig.kind` names: one of KINDS, or an object `FILE.py:name` or `package.module:name`.
+
+    A file is run once in a process. Raises UserError, with the nearest name, where there is no such kind.
+    """
     if name in KINDS:
         return KINDS[name]
+    if ":" in name or name.endswith(".py"):
+        return _load_kind(name)
     near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]}?" if near else f"The kinds: {', '.join(KINDS)}."
-    raise UserError(f"There is no loss kind {name!r}. {hint}")
+    raise UserError(f"There is no loss kind {name!r}. {hint} One of your own is named as FILE.py:name.")
+
+
+@cache
+def _load_kind(spec: str) -> LossKind:
+    found = resolve(spec, "loss")
+    if not isinstance(found, LossKind):
+        raise UserError(
+            f"{spec} is of type {type(found).__name__}, but a loss is a LossKind. "
+            "Name the LossKind in place of its function; examples/own_loss.py shows one."
+        )
+    return found
 
 
 def choose_aggregate(config: LossConfig) -> Aggregate:
