@@ -104,6 +104,7 @@ def test_settings_are_documented_and_load_without_torch():
     for field in [*fields(LossConfig), *fields(AdvantageConfig)]:
         assert f"--{field.name.replace('_', '-')}" in done.stdout
     assert "The ratio is clipped below" in done.stdout
+    assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
 
 
 def test_the_page_on_losses_has_every_kind_and_preset():
