@@ -78,6 +78,8 @@ def test_formulas_tell_all_settings_apart():
         (LossConfig(clip_low=1.2), MEAN, 1, 4, "clip_low must lie"),
         (LossConfig(clip_high=0.0), MEAN, 1, 4, "clip_high above 0"),
         (LossConfig(delta=0.5), MEAN, 1, 4, "not an offset"),
+        (LossConfig(delta=float("nan")), MEAN, 1, 4, "not an offset"),
+        (LossConfig(dual_clip=-3.0), MEAN, 1, 4, "not an offset"),
         (LossConfig(dual_clip=1.2), MEAN, 1, 4, "above 1 \\+ clip_high"),
         (LossConfig(dual_clip=3.0, delta=4.0), MEAN, 1, 4, "set only one"),
         (LossConfig("cispo", ratio_cap=0.28), MEAN, 1, 4, "not an offset"),

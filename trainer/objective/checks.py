@@ -55,11 +55,11 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
         )
     for name in ("dual_clip", "delta"):
         bound = getattr(loss, name)
-        if bound is not None and not bound > 1 + loss.clip_high:
+        if bound != 0 and not bound > 1 + loss.clip_high:
             raise ValueError(
                 f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = {1 + loss.clip_high:g}."
             )
-    if loss.dual_clip is not None and loss.delta is not None:
+    if loss.dual_clip and loss.delta:
         raise ValueError("dual_clip and delta bound the same thing, the ratio at negative advantages; set only one.")
     for name in ("ratio_cap", "log_clip", "tau_positive", "tau_negative"):
         if not getattr(loss, name) > 0:

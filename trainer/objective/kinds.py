@@ -341,5 +341,5 @@ def _load_kind(spec: str) -> LossKind:
 
 
 def choose_aggregate(config: LossConfig) -> Aggregate:
-    """The average that `config` asks for; that of its kind where it asks for none."""
-    return find_kind(config.kind).aggregate if config.aggregate == "default" else config.aggregate
+    """The average that `config` asks for; that of its kind for "auto"."""
+    return find_kind(config.kind).aggregate if config.aggregate == "auto" else config.aggregate
