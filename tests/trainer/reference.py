@@ -71,13 +71,20 @@ SEQUENCES = {
     "reinforce": log_likelihood,
     "kimi": squared_log_ratio,  # examples/own_loss.py
 }
-"""Name of a kind -> losses of the tokens of one completion, from log p, log-ratio x, advantage a and settings c."""
+"""Name of a kind -> token losses of one completion, from log p, log-ratio x, advantage a, settings c."""
 
 AVERAGES = {
-    "grpo": "sequence_mean", "dapo": "token_mean", "dr_grpo": "constant", "bnpo": "token_mean", "gspo": "sequence_mean",
-    "cispo": "token_mean", "sapo": "sequence_mean", "gmpo": "sequence_mean", "reinforce": "sequence_sum",
+    "grpo": "sequence_mean",
+    "dapo": "token_mean",
+    "dr_grpo": "constant",
+    "bnpo": "token_mean",
+    "gspo": "sequence_mean",
+    "cispo": "token_mean",
+    "sapo": "sequence_mean",
+    "gmpo": "sequence_mean",
+    "reinforce": "sequence_sum",
     "kimi": "sequence_sum",
-}  # fmt: skip
+}
 """Name of a kind -> the average of its paper."""
 
 
@@ -86,8 +93,10 @@ def batch(average, tokens, limit=None):
     if average == "sequence_mean":
         return np.mean([t.mean() for t in tokens])
     divisor = {
-        "token_mean": sum(map(len, tokens)), "constant": len(tokens) * (limit or 0), "sequence_sum": len(tokens)
-    }[average]  # fmt: skip
+        "token_mean": sum(map(len, tokens)),
+        "constant": len(tokens) * (limit or 0),
+        "sequence_sum": len(tokens),
+    }[average]
     return sum(t.sum() for t in tokens) / divisor
 
 

@@ -81,7 +81,7 @@ def test_the_reference_gives_the_golden_numbers_too(kind, high, expected):
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_every_kind_has_a_reference_with_the_average_of_its_paper(kind):
     entry = find_kind(kind)
-    assert entry.name in reference.SEQUENCES, f"write the NumPy reference of {entry.name} in tests/trainer/reference.py"
+    assert entry.name in reference.SEQUENCES, f"{entry.name} has no reference in tests/trainer/reference.py"
     assert reference.AVERAGES.get(entry.name) == entry.aggregate
 
 

@@ -109,10 +109,19 @@ def test_settings_are_documented_and_load_without_torch():
     assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
 
 
-def test_the_page_on_losses_has_every_kind_and_preset():
-    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
-    for name in [*KINDS, *PRESETS]:
-        assert f"\n| `{name}` |" in page
+PAGE = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_the_page_on_losses_has_every_kind_with_its_paper_and_formula(kind):
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{kind.name}` |")]
+    assert any(f"| {kind.paper} |" in row for row in rows), f"docs/losses.md: no row of {kind.name} with its paper"
+    assert f"\n{kind.name:<11} {kind.formula(LossConfig(kind.name))}\n" in PAGE
+
+
+def test_the_page_on_losses_has_every_preset():
+    for name in PRESETS:
+        assert f"\n| `{name}` |" in PAGE
 
 
 def test_a_preset_says_where_it_is_from_and_what_it_leaves_to_other_settings():

@@ -112,7 +112,7 @@ def check(config: TrainConfig) -> None:
 def formula(config: TrainConfig) -> str:
     """What is optimised, as lines for a person."""
     p, kl, loss = config.ppo, config.ppo.kl, config.loss
-    coefficient = f"{kl.kl_coef:g}" if kl.target_kl == 0 else f"{kl.kl_coef:g}, adapted to {kl.target_kl:g} nats"
+    coefficient = f"{kl.kl_coef:g}" + (f", adapted to {kl.target_kl:g} nats" if kl.target_kl else "")
     value = {"clipped": f"max with V within {p.value.clip:g} of the old", "squared": "squared", "huber": "Huber"}[p.value.kind]
     return "\n".join(
         [

@@ -17,7 +17,7 @@ class KLControlConfig:
     kl_coef: float = 0.05
     """The coefficient at the start, in reward per nat; 0 switches the penalty off."""
     target_kl: float = 0.0
-    """KL of a whole completion to the reference that the coefficient is steered to, in nats; 0: it stays fixed."""
+    """KL of a completion to the reference that the coefficient is steered to, in nats; 0: it is fixed."""
     horizon: int = 10_000
     """Completions after which a lasting error of 20 % has moved the coefficient by about 20 %."""
 
@@ -51,16 +51,16 @@ class LossConfig:
     """The policy loss. The ratio r is the probability of a token now over that at the time of sampling."""
 
     kind: str = "dapo"
-    """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has the formula
-    of each), or one of your own as FILE.py:name or package.module:name (examples/own_loss.py shows one)."""
+    """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has
+    the formula of each), or your own as FILE.py:name or package.module:name (see examples/own_loss.py)."""
     clip_low: float = 0.2
     """The ratio is clipped below at 1 - clip_low; no unit, in (0, 1)."""
     clip_high: float = 0.28
     """The ratio is clipped above at 1 + clip_high; no unit, above 0."""
     dual_clip: float = 0.0
-    """For negative advantages the loss is at most dual_clip * |A|; a ratio, above 1 + clip_high; 0: unbounded."""
+    """For negative advantages the loss is at most dual_clip * |A|; above 1 + clip_high; 0: no bound."""
     delta: float = 0.0
-    """Bound of the ratio in the unclipped term (two-sided clipping); a ratio, above 1 + clip_high; 0: unbounded."""
+    """Bound of the ratio in the unclipped term (two-sided clipping), above 1 + clip_high; 0: no bound."""
     ratio_cap: float = 5.0
     """cispo: the importance weight is min(r, ratio_cap), an absolute ratio."""
     log_clip: float = 0.4
@@ -70,8 +70,8 @@ class LossConfig:
     tau_negative: float = 1.05
     """sapo: temperature of the gate where the advantage is negative; no unit, above 0."""
     aggregate: Literal["auto", "sequence_mean", "token_mean", "constant", "sequence_sum"] = "auto"
-    """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences times
-    the token budget, or summed per sequence then averaged; auto: the one that the kind is defined with."""
+    """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences
+    times the token budget, or summed per sequence then averaged; auto: as the kind is defined."""
     kl_coef: float = 0.0
     """Weight of the KL penalty to the reference model, in reward per nat; 0 switches it off."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"

@@ -1,4 +1,4 @@
-"""Settings of the loss and the advantages that make no sense together are refused before a run. Imports no torch."""
+"""Settings of the loss and the advantages that make no sense together are refused. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from ..config.objective import AdvantageConfig, LossConfig
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
 
 
-def check(loss: LossConfig, advantages: AdvantageConfig, updates_per_batch: int = 1, group_size: int = 2) -> None:
+def check(
+    loss: LossConfig,
+    advantages: AdvantageConfig,
+    updates_per_batch: int = 1,
+    group_size: int = 2,
+) -> None:
     """Raise ValueError, with a sentence that names the fix, where the settings make no sense together.
 
-    updates_per_batch: optimizer steps on one batch of rollouts. group_size: completions per prompt. Raises UserError
-    for a kind that does not exist.
+    updates_per_batch: optimizer steps on one batch of rollouts. group_size: completions per prompt. Raises
+    UserError for a kind that does not exist.
     """
     if updates_per_batch < 1 or group_size < 1:
         raise ValueError(f"updates_per_batch={updates_per_batch} and group_size={group_size} must both be 1 or more.")
@@ -22,9 +27,9 @@ def check(loss: LossConfig, advantages: AdvantageConfig, updates_per_batch: int 
     _check_kl(loss)
     if not kind.off_policy and updates_per_batch > 1:
         raise ValueError(
-            f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: from the "
-            "second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a ratio "
-            "(dapo, cispo)."
+            f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: from "
+            "the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a "
+            "ratio (dapo, cispo)."
         )
     kind.check(loss, advantages)
 
@@ -33,12 +38,14 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
     if group_size == 1 and advantages.needs_group:
         raise ValueError(
             f"A group of one completion has nothing to be compared with (baseline={advantages.baseline!r}, "
-            f"scale={advantages.scale!r}). Sample 2 or more per prompt, or use baseline='none' without scale='group'."
+            f"scale={advantages.scale!r}). Sample 2 or more per prompt, or use baseline='none' without "
+            "scale='group'."
         )
     if advantages.baseline == "none" and advantages.scale != "none":
         raise ValueError(
-            f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal rewards would "
-            "get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with scale='none'."
+            f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal rewards "
+            "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
+            "scale='none'."
         )
     if advantages.normalise_batch and advantages.scale != "none":
         raise ValueError(f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'.")
@@ -50,8 +57,8 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
     _check_reads(loss, kind)
     if not (0 < loss.clip_low < 1 and loss.clip_high > 0):
         raise ValueError(
-            f"clip_low={loss.clip_low}, clip_high={loss.clip_high}: the ratio is clipped to 1 - clip_low .. 1 + "
-            "clip_high, so clip_low must lie in (0, 1) and clip_high above 0."
+            f"clip_low={loss.clip_low}, clip_high={loss.clip_high}: the ratio is clipped to 1 - clip_low .. "
+            "1 + clip_high, so clip_low must lie in (0, 1) and clip_high above 0."
         )
     for name in ("dual_clip", "delta"):
         bound = getattr(loss, name)
@@ -60,7 +67,7 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
                 f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = {1 + loss.clip_high:g}."
             )
     if loss.dual_clip and loss.delta:
-        raise ValueError("dual_clip and delta bound the same thing, the ratio at negative advantages; set only one.")
+        raise ValueError("dual_clip and delta both bound the ratio at negative advantages; set only one.")
     for name in ("ratio_cap", "log_clip", "tau_positive", "tau_negative"):
         if not getattr(loss, name) > 0:
             raise ValueError(f"{name}={getattr(loss, name)} must be above 0.")

@@ -1,10 +1,10 @@
 """The losses of the GRPO family, one entry each. Suffixes: B rows (completions), T tokens.
 
-An entry holds all that the trainer asks about a loss: the terms, the average, the settings that it reads, its formula
-as a run prints it, its paper. A loss of one's own is one more `LossKind`; examples/own_loss.py is one.
+An entry holds all that the trainer asks about a loss: the terms, the average, the settings that it reads, its
+formula as a run prints it, its paper. A loss of one's own is one more `LossKind`: see examples/own_loss.py.
 
-Nothing here imports torch, so that settings are checked and `--help` is printed at once: terms are written with the
-methods of tensors.
+Nothing here imports torch, so that settings are checked and `--help` is printed at once: terms are written
+with the methods of tensors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Terms:
-    """One kind's loss per token, before the average, and where a bound removed the gradient (bool; None: no bound)."""
+    """One kind's loss per token, before the average.
+
+    clip_*_BT, dual_clip_BT: where a bound removed the gradient; bool, None where the kind has no such bound.
+    """
 
     loss_BT: Tensor
     clip_low_BT: Tensor | None = None
@@ -37,8 +40,8 @@ class Terms:
 class Inputs:
     """What a kind may use, zero where masked.
 
-    logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, in nats, within +-20, with gradient.
-    advantages_BT: without gradient. keep_BT: bool, the tokens that are in the loss.
+    logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, in nats, within +-20, with
+    gradient. advantages_BT: without gradient. keep_BT: bool, the tokens that are in the loss.
     """
 
     logprobs_BT: Tensor
@@ -64,12 +67,13 @@ class LossKind:
     terms: the loss of every token; a masked position may hold any finite number.
     formula: the loss of a token in plain text with the numbers of the settings, as a run prints it.
     aggregate: the average that the loss is defined with.
-    reads: the fields of LossConfig that it reads beside aggregate, KL and entropy; others must stay at their defaults.
+    reads: the fields of LossConfig that it reads beside aggregate, KL and entropy; others must stay at their
+    defaults.
     clips_tokens: PPO's clipped surrogate of each token's own ratio; what PPO asks for.
     per_sequence: all tokens of a completion carry the completion's one number, so that the average must be
     sequence_mean.
-    off_policy: corrects for the policy's distance from the one that sampled. Where False, a batch has one update.
-    check: raises ValueError, with a sentence that names the fix, for settings that make no sense with this kind.
+    off_policy: corrects for the policy's distance from the one that sampled; False: one update per batch.
+    check: raises ValueError, with a sentence that names the fix, for settings that don't suit this kind.
     """
 
     name: str
@@ -87,11 +91,13 @@ class LossKind:
         known = {field.name for field in fields(LossConfig)}
         for name in self.reads:
             if name not in known:
-                raise ValueError(f"Loss {self.name} reads {name!r}, which is no field of LossConfig; take it from reads.")
+                raise ValueError(
+                    f"Loss {self.name} reads {name!r}, which is no field of LossConfig; "
+                    "take it out of `reads` or correct its name."
+                )
         if self.aggregate not in get_args(Aggregate):
-            raise ValueError(
-                f"Loss {self.name} has aggregate={self.aggregate!r}; it is one of {', '.join(get_args(Aggregate))}."
-            )
+            known_ones = ", ".join(get_args(Aggregate))
+            raise ValueError(f"Loss {self.name} has aggregate={self.aggregate!r}; it is one of {known_ones}.")
 
 
 RATIO = "r_t = p_now / p_sampled of the token"
@@ -100,10 +106,11 @@ SURROGATE = ("clip_low", "clip_high", "dual_clip", "delta")
 
 
 def clip_surrogate(ratio_BT: Tensor, advantages_BT: Tensor, config: LossConfig) -> Terms:
-    """-min(r A, clip(r, 1 - clip_low, 1 + clip_high) A), from PPO (Schulman et al. 2017, arXiv:1707.06347, eq. 7).
+    """-min(r A, clip(r, 1 - clip_low, 1 + clip_high) A), from PPO.
 
-    delta bounds r in the first term (two-sided clipping: INTELLECT-2, arXiv:2505.07291); dual_clip bounds
-    the loss at dual_clip * |A| where A < 0 (Ye et al. 2020, arXiv:1912.09729).
+    Schulman et al. 2017 (arXiv:1707.06347), equation 7. delta bounds r in the first term (two-sided clipping:
+    INTELLECT-2, arXiv:2505.07291); dual_clip bounds the loss at dual_clip * |A| where A < 0 (Ye et al. 2020,
+    arXiv:1912.09729).
     """
     low, high = 1 - config.clip_low, 1 + config.clip_high
     bounded_BT = ratio_BT.clamp(max=config.delta) if config.delta else ratio_BT
@@ -155,8 +162,8 @@ def refuse_scale(loss: LossConfig, advantages: AdvantageConfig) -> None:
 def clip_sequence_ratio(inputs: Inputs, config: LossConfig) -> Terms:
     """gspo: the ratio is s = exp(mean log-ratio of the sequence), clipped as one.
 
-    Written as GSPO-token (eq. 13 and 14): s is held constant and each token carries s * p / sg(p), which for one
-    advantage per sequence has the value and the gradient of eq. 5, and allows advantages per token.
+    Written as GSPO-token (eq. 13 and 14): s is held constant and each token carries s * p / sg(p), which for
+    one advantage per sequence has the value and the gradient of eq. 5, and allows advantages per token.
     """
     sequence_B1 = inputs.average_rows(inputs.log_ratio_BT).detach()
     log_ratio_BT = sequence_B1 + inputs.logprobs_BT - inputs.logprobs_BT.detach()
@@ -187,7 +194,8 @@ def gate_softly(inputs: Inputs, config: LossConfig) -> Terms:
     At r = 1 the gradient is that of r A; it fades smoothly on both sides.
     """
     advantages_BT = inputs.advantages_BT
-    tau_BT = advantages_BT.new_full(advantages_BT.shape, config.tau_negative)  # `where` of two floats would be float32
+    # Filled in the dtype of the advantages: `where` of two floats would be float32.
+    tau_BT = advantages_BT.new_full(advantages_BT.shape, config.tau_negative)
     tau_BT = tau_BT.masked_fill(advantages_BT > 0, config.tau_positive)
     gate_BT = (tau_BT * (inputs.log_ratio_BT.exp() - 1)).sigmoid() * (4 / tau_BT)
     return Terms(-gate_BT * advantages_BT)
@@ -201,8 +209,9 @@ def write_soft_gate(loss: LossConfig) -> str:
 def average_geometrically(inputs: Inputs, config: LossConfig) -> Terms:
     """gmpo: -A exp(mean of the clipped log-ratios), one number per sequence.
 
-    The log-ratio of each token is clipped to +-log_clip on the side that PPO clips (above for A > 0, below for A < 0).
-    A is the mean advantage of the sequence. Every token carries the sequence's number, so that the sequence mean is it.
+    The log-ratio of each token is clipped to +-log_clip on the side that PPO clips (above for A > 0, below
+    for A < 0). A is the mean advantage of the sequence. Every token carries the sequence's number, so that
+    the sequence mean is it.
     """
     advantage_B1 = inputs.average_rows(inputs.advantages_BT)
     above_BT = inputs.log_ratio_BT.clamp(max=config.log_clip)
@@ -221,12 +230,12 @@ def write_geometric_mean(loss: LossConfig) -> str:
     return f"-A * exp(mean over the completion of c_t); c_t = {clip}; {RATIO}; clip absolute, in nats"
 
 
-def weigh_log_likelihood(inputs: Inputs, config: LossConfig) -> Terms:  # noqa: ARG001 - the signature of a kind
+def weigh_log_likelihood(inputs: Inputs, config: LossConfig) -> Terms:  # noqa: ARG001 - a kind's signature
     """reinforce: -A log p. Correct for the first update of a batch only: it has no ratio."""
     return Terms(-inputs.advantages_BT * inputs.logprobs_BT)
 
 
-def write_log_likelihood(loss: LossConfig) -> str:  # noqa: ARG001 - the signature of a formula
+def write_log_likelihood(loss: LossConfig) -> str:  # noqa: ARG001 - a formula's signature
     return "-A * log p_now; no ratio, no clip: one update per batch"
 
 
@@ -316,7 +325,7 @@ KINDS: dict[str, LossKind] = {kind.name: kind for kind in _ENTRIES}
 
 
 def find_kind(name: str) -> LossKind:
-    """The entry that `LossConfig.kind` names: one of KINDS, or an object `FILE.py:name` or `package.module:name`.
+    """The entry that `LossConfig.kind` names: of KINDS, or an object `FILE.py:name` or `package.module:name`.
 
     A file is run once in a process. Raises UserError, with the nearest name, where there is no such kind.
     """

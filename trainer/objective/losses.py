@@ -1,4 +1,4 @@
-"""The policy loss of a batch of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
+"""The policy loss of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
 
 One denominator for the whole batch: `policy_loss` of a micro-batch returns its share, and the shares add up to the loss
 of the batch however the batch is split, padded or ordered, over micro-batches and over processes (which must then sum
