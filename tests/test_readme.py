@@ -84,7 +84,7 @@ def test_the_files_and_pages_that_the_readme_names_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 5
     tree = re.findall(r"^(\w+)/ ", README, re.MULTILINE)
-    assert {"sandbox", "verifiers", "tasks", "trainer", "tests", "docs", "benchmarks"} == set(tree)
+    assert {"sandbox", "verifiers", "tasks", "trainer", "examples", "tests", "docs", "benchmarks"} == set(tree)
     for name in [*links, *tree]:
         assert (ROOT / name).exists(), name
 

@@ -25,30 +25,78 @@ def surrogate(r, a, low, high, dual=None, delta=None):
     return min(loss, -dual * a) if dual and a < 0 else loss
 
 
-def sequence(kind, logp, log_ratio, a, low=0.2, high=0.28, cap=5.0, log_clip=0.4, tau=(1.0, 1.05), dual=None, delta=None):
-    """Losses of the tokens of one completion with advantage a."""
-    r = np.exp(log_ratio)
-    if kind == "gspo":
-        return np.full(len(r), surrogate(np.exp(log_ratio.mean()), a, low, high, dual, delta))
-    if kind == "cispo":
-        return -np.minimum(r, cap) * a * logp
-    if kind == "sapo":
-        t = tau[0] if a > 0 else tau[1]
-        return -(4 / t) / (1 + np.exp(-t * (r - 1))) * a
-    if kind == "gmpo":  # (prod of |min(r A, clip(r) A)|)^(1/T) with the sign of A
-        clipped = np.clip(r, np.exp(-log_clip), np.exp(log_clip))
-        product = np.prod(np.abs(np.minimum(r * a, clipped * a)) ** (1 / len(r)))
-        return np.full(len(r), -np.sign(a) * product)
-    if kind == "reinforce":
-        return -a * logp
-    return np.array([surrogate(ratio, a, low, high, dual, delta) for ratio in r])
+def token_ratio(logp, x, a, c):
+    return np.array([surrogate(r, a, c.clip_low, c.clip_high, c.dual_clip, c.delta) for r in np.exp(x)])
 
 
-def batch(kind, tokens, limit=None):
+def sequence_ratio(logp, x, a, c):
+    s = np.exp(x.mean())
+    return np.full(len(x), surrogate(s, a, c.clip_low, c.clip_high, c.dual_clip, c.delta))
+
+
+def capped_weight(logp, x, a, c):
+    return -np.minimum(np.exp(x), c.ratio_cap) * a * logp
+
+
+def soft_gate(logp, x, a, c):
+    t = c.tau_positive if a > 0 else c.tau_negative
+    return -(4 / t) / (1 + np.exp(-t * (np.exp(x) - 1))) * a
+
+
+def geometric_mean(logp, x, a, c):
+    """(prod of |min(r A, clip(r) A)|)^(1/T) with the sign of A."""
+    r = np.exp(x)
+    clipped = np.clip(r, np.exp(-c.log_clip), np.exp(c.log_clip))
+    product = np.prod(np.abs(np.minimum(r * a, clipped * a)) ** (1 / len(r)))
+    return np.full(len(r), -np.sign(a) * product)
+
+
+def log_likelihood(logp, x, a, c):
+    return -a * logp
+
+
+def squared_log_ratio(logp, x, a, c):
+    return -a * logp + 0.1 / 2 * np.sum(x) ** 2 / len(x)
+
+
+SEQUENCES = {
+    "grpo": token_ratio,
+    "dapo": token_ratio,
+    "dr_grpo": token_ratio,
+    "bnpo": token_ratio,
+    "gspo": sequence_ratio,
+    "cispo": capped_weight,
+    "sapo": soft_gate,
+    "gmpo": geometric_mean,
+    "reinforce": log_likelihood,
+    "kimi": squared_log_ratio,  # examples/own_loss.py
+}
+"""Name of a kind -> token losses of one completion, from log p, log-ratio x, advantage a, settings c."""
+
+AVERAGES = {
+    "grpo": "sequence_mean",
+    "dapo": "token_mean",
+    "dr_grpo": "constant",
+    "bnpo": "token_mean",
+    "gspo": "sequence_mean",
+    "cispo": "token_mean",
+    "sapo": "sequence_mean",
+    "gmpo": "sequence_mean",
+    "reinforce": "sequence_sum",
+    "kimi": "sequence_sum",
+}
+"""Name of a kind -> the average of its paper."""
+
+
+def batch(average, tokens, limit=None):
     """One number from the token losses of all completions."""
-    if kind in ("grpo", "gspo", "sapo", "gmpo"):
+    if average == "sequence_mean":
         return np.mean([t.mean() for t in tokens])
-    divisor = {"dr_grpo": len(tokens) * (limit or 0), "reinforce": len(tokens)}.get(kind, sum(map(len, tokens)))
+    divisor = {
+        "token_mean": sum(map(len, tokens)),
+        "constant": len(tokens) * (limit or 0),
+        "sequence_sum": len(tokens),
+    }[average]
     return sum(t.sum() for t in tokens) / divisor
 
 

@@ -15,12 +15,13 @@ from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.objective.kinds import KINDS, find_kind
 from palaestra.trainer.objective.losses import count_denominators
 from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
 from torch import distributed
 
-KINDS = ["grpo", "dapo", "dr_grpo", "bnpo", "gspo", "cispo", "sapo", "gmpo", "reinforce"]
+EVERY = [*KINDS, f"{Path(__file__).parents[2] / 'examples' / 'own_loss.py'}:kimi"]
 
 
 def policy() -> Policy:
@@ -36,7 +37,7 @@ def learner(settings: TrainConfig) -> Learner:
 
 
 def config(kind: str = "dapo") -> TrainConfig:
-    clip = {"clip_high": 0.2} if kind not in ("cispo", "sapo", "gmpo", "reinforce") else {}
+    clip = {"clip_high": 0.2} if "clip_high" in find_kind(kind).reads else {}
     return TrainConfig(loss=LossConfig(kind, kl_coef=0.05, **clip), max_new_tokens=12)
 
 
@@ -77,7 +78,7 @@ def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding:
     return flat_gradient(made.policy.model)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_micro_batches_padding_and_row_order_do_not_change_the_gradient(kind: str):
     whole = gradient_of(kind, 100_000)
     assert whole.abs().max() > 1e-6
@@ -111,7 +112,7 @@ def process(rank: int, world: int, kind: str, folder: str) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["grpo", "dapo"])
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_two_processes_give_the_gradient_of_one(kind: str, tmp_path: Path):
     torch.multiprocessing.start_processes(process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork")
     torch.testing.assert_close(torch.load(tmp_path / "gradient.pt"), gradient_of(kind, 100_000), rtol=1e-5, atol=1e-12)

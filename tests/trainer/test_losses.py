@@ -1,17 +1,17 @@
 """Policy losses: golden numbers, agreement with the NumPy reference, and one gradient whatever the split."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, clip_surrogate, find_kind
 from palaestra.trainer.objective.losses import (
-    KINDS,
     Denominators,
     LossConfig,
-    clipped_surrogate,
     combine,
     count_denominators,
     policy_loss,
@@ -20,6 +20,8 @@ from palaestra.trainer.objective.losses import (
 
 from . import reference
 
+OWN = f"{Path(__file__).parents[2] / 'examples' / 'own_loss.py'}:kimi"
+EVERY = [*KINDS, OWN]
 LOG_RATIOS = [[0, 0.3], [0.1, -0.5, 0, 0.4], [0.25, 0, -0.1], [-0.3]]
 LOGPROBS = [[-0.5, -1], [-0.2, -2, -0.7, -1.5], [-1.2, -0.3, -0.4], [-0.9]]
 ADVANTAGES = [0.5, -0.5, 0.5, -0.5]
@@ -68,17 +70,25 @@ def test_golden_numbers(kind, high, expected, dtype):
 
 @pytest.mark.parametrize(("kind", "high", "expected"), GOLDEN)
 def test_the_reference_gives_the_golden_numbers_too(kind, high, expected):
+    config = configure(kind, high)
     tokens = [
-        reference.sequence(kind, np.array(p), np.array(x, float), a, high=high or 0.2)
+        reference.SEQUENCES[kind](np.array(p), np.array(x, float), a, config)
         for p, x, a in zip(LOGPROBS, LOG_RATIOS, ADVANTAGES, strict=True)
     ]
-    assert reference.batch(kind, tokens, 8) == pytest.approx(expected, abs=6e-9)
+    assert reference.batch(reference.AVERAGES[kind], tokens, 8) == pytest.approx(expected, abs=6e-9)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
+def test_every_kind_has_a_reference_with_the_average_of_its_paper(kind):
+    entry = find_kind(kind)
+    assert entry.name in reference.SEQUENCES, f"{entry.name} has no reference in tests/trainer/reference.py"
+    assert reference.AVERAGES.get(entry.name) == entry.aggregate
 
 
 def surrogate(ratio, advantage, **settings):
     config = LossConfig("grpo", **{"clip_low": 0.2, "clip_high": 0.2, **settings})
     values = [torch.tensor([[value]], dtype=torch.float64) for value in (ratio, advantage)]
-    return float(clipped_surrogate(*values, config).loss_BT)
+    return float(clip_surrogate(*values, config).loss_BT)
 
 
 def test_golden_clipping():
@@ -104,7 +114,7 @@ def random_batch(seed, rows=6, longest=9):
     }
 
 
-VARIANTS = [LossConfig(kind) for kind in KINDS] + [
+VARIANTS = [LossConfig(kind) for kind in EVERY] + [
     LossConfig("grpo", dual_clip=1.5),
     LossConfig("gspo", clip_low=0.01, clip_high=0.02, delta=1.1),
     LossConfig("dapo", delta=1.4, kl_coef=0.3, kl_estimator="k2"),
@@ -118,21 +128,16 @@ VARIANTS = [LossConfig(kind) for kind in KINDS] + [
 
 def name_of(config):
     changed = [f"{f.name}={getattr(config, f.name)}" for f in fields(config) if getattr(config, f.name) != f.default]
-    return ",".join(changed) or "dapo"
+    return ",".join(changed).replace(OWN, "own") or "dapo"
 
 
 def of_reference(batch, config, limit):
-    """Reference loss; the aggregate of another kind stands for `aggregate`."""
-    stand_in = {"token_mean": "dapo", "sequence_mean": "grpo", "constant": "dr_grpo", "sequence_sum": "reinforce"}
     tokens = []
     for p, x, ref, h, a in zip(*(batch[k] for k in ("logprobs", "log_ratio", "ref", "entropy", "advantages")), strict=True):
-        row = reference.sequence(
-            config.kind, np.array(p), np.array(x), a, config.clip_low, config.clip_high, config.ratio_cap,
-            config.log_clip, (config.tau_positive, config.tau_negative), config.dual_clip, config.delta,
-        )  # fmt: skip
+        row = reference.SEQUENCES[find_kind(config.kind).name](np.array(p), np.array(x), a, config)
         row = row + config.kl_coef * reference.kl(np.array(p), np.array(ref), config.kl_estimator)
         tokens.append(row - config.entropy_coef * np.array(h))
-    return reference.batch(stand_in[config.aggregation], tokens, limit)
+    return reference.batch(choose_aggregate(config), tokens, limit)
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
@@ -264,7 +269,7 @@ def test_clip_counts():
     assert (stats.kl_k1_sum, stats.kl_k3_sum, stats.entropy_sum) == (None, None, None)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
     """nan and infinity where masked, log-ratios of +-200 nats where not, a row without a token: a finite gradient."""
@@ -286,7 +291,7 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
         assert all(torch.isfinite(getattr(result.stats, f.name)) for f in fields(result.stats) if f.name != "entropy_sum")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_an_empty_batch_is_a_loss_of_zero(kind):
     leaf = torch.randn(2, 3, requires_grad=True)
     mask = torch.zeros(2, 3)
@@ -297,14 +302,14 @@ def test_an_empty_batch_is_a_loss_of_zero(kind):
     assert summary(result.stats) == {}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_on_policy_every_kind_has_the_policy_gradient(kind):
     """At ratio 1 all kinds push each token by -A times its weight: they differ only off-policy and in the average."""
     torch.manual_seed(0)
     leaf = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
     a = torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
-    config = LossConfig(kind, aggregate="default" if kind == "gmpo" else "sequence_mean")
+    config = LossConfig(kind, aggregate="sequence_mean")
     policy_loss(leaf, leaf.detach(), a, mask, config, count_denominators(mask, 4)).loss.backward()
     torch.testing.assert_close(leaf.grad, -a * mask / mask.sum(1, keepdim=True) / 3)
 

@@ -194,7 +194,8 @@ def test_the_controller_steers_to_its_target():
     [
         ({"kl_coef": -0.1}, "reward leaving"),
         ({"kl_coef": 0.0, "target_kl": 6.0}, "multiplied"),
-        ({"target_kl": 0.0}, "multiplied"),
+        ({"target_kl": -1.0}, "multiplied"),
+        ({"target_kl": NAN}, "multiplied"),
         ({"horizon": 0}, "horizon=0"),
     ],
 )

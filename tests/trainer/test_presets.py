@@ -6,9 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from palaestra.trainer.config.objective import AGGREGATES, AdvantageConfig, LossConfig, check
+from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.presets import PRESETS, origin
+from palaestra.trainer.objective.checks import check
 from palaestra.trainer.objective.formula import formula
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
 
 MEAN = AdvantageConfig()
 
@@ -20,7 +22,7 @@ def test_every_preset_makes_sense_and_names_its_paper(preset):
 
 
 def test_presets_cover_every_kind():
-    assert {preset.loss.kind for preset in PRESETS.values()} == set(AGGREGATES)
+    assert {preset.loss.kind for preset in PRESETS.values()} == set(KINDS)
 
 
 def test_formula_of_deepseekmath_says_everything():
@@ -38,7 +40,7 @@ def test_formulas_tell_all_settings_apart():
         "clip_low": 0.11, "clip_high": 0.13, "dual_clip": 3.0, "delta": 4.0, "ratio_cap": 7.0, "log_clip": 0.3,
         "tau_positive": 1.5, "tau_negative": 2.5, "aggregate": "token_mean", "entropy_coef": 0.02, "kl_coef": 0.03,
     }  # fmt: skip
-    for kind in AGGREGATES:
+    for kind in KINDS:
         base = LossConfig(kind)
         for name, value in changes.items():
             changed = replace(base, **{name: value})
@@ -46,7 +48,7 @@ def test_formulas_tell_all_settings_apart():
                 check(changed, MEAN)
             except ValueError:
                 continue
-            if changed.aggregation == base.aggregation and name == "aggregate":
+            if choose_aggregate(changed) == choose_aggregate(base) and name == "aggregate":
                 continue
             assert formula(changed, MEAN) != formula(base, MEAN), (kind, name)
     for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
@@ -76,6 +78,8 @@ def test_formulas_tell_all_settings_apart():
         (LossConfig(clip_low=1.2), MEAN, 1, 4, "clip_low must lie"),
         (LossConfig(clip_high=0.0), MEAN, 1, 4, "clip_high above 0"),
         (LossConfig(delta=0.5), MEAN, 1, 4, "not an offset"),
+        (LossConfig(delta=float("nan")), MEAN, 1, 4, "not an offset"),
+        (LossConfig(dual_clip=-3.0), MEAN, 1, 4, "not an offset"),
         (LossConfig(dual_clip=1.2), MEAN, 1, 4, "above 1 \\+ clip_high"),
         (LossConfig(dual_clip=3.0, delta=4.0), MEAN, 1, 4, "set only one"),
         (LossConfig("cispo", ratio_cap=0.28), MEAN, 1, 4, "not an offset"),
@@ -93,6 +97,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(loss, advantages, update
 def test_settings_are_documented_and_load_without_torch():
     code = (
         "import sys; from palaestra.trainer.config import objective as objectives, presets; import tyro;"
+        "from palaestra.trainer.objective import checks, formula, kinds;"
         "help = [tyro.extras.get_parser(c).format_help() for c in (objectives.LossConfig, objectives.AdvantageConfig)];"
         "print('torch' in sys.modules); print(' '.join(help))"
     )
@@ -101,12 +106,22 @@ def test_settings_are_documented_and_load_without_torch():
     for field in [*fields(LossConfig), *fields(AdvantageConfig)]:
         assert f"--{field.name.replace('_', '-')}" in done.stdout
     assert "The ratio is clipped below" in done.stdout
+    assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
 
 
-def test_the_page_on_losses_has_every_kind_and_preset():
-    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
-    for name in [*AGGREGATES, *PRESETS]:
-        assert f"\n| `{name}` |" in page
+PAGE = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_the_page_on_losses_has_every_kind_with_its_paper_and_formula(kind):
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{kind.name}` |")]
+    assert any(f"| {kind.paper} |" in row for row in rows), f"docs/losses.md: no row of {kind.name} with its paper"
+    assert f"\n{kind.name:<11} {kind.formula(LossConfig(kind.name))}\n" in PAGE
+
+
+def test_the_page_on_losses_has_every_preset():
+    for name in PRESETS:
+        assert f"\n| `{name}` |" in PAGE
 
 
 def test_a_preset_says_where_it_is_from_and_what_it_leaves_to_other_settings():

@@ -19,9 +19,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...tasks.core.errors import UserError
-from ..config.objective import check
 from ..config.train import TrainConfig
 from ..objective.advantages import group_advantages
+from ..objective.checks import check
 from ..objective.kl import kl_per_token, rewards_with_kl
 from .base import Algorithm
 from .batch import Batch

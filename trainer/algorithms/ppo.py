@@ -21,13 +21,14 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.errors import UserError
-from ..config.objective import CLIPPED, AdvantageConfig
-from ..config.objective import check as check_objective
+from ..config.objective import AdvantageConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import completion_logprobs
 from ..model.policy import Policy
 from ..objective import kl_control
+from ..objective.checks import check as check_objective
 from ..objective.gae import gae, whiten
+from ..objective.kinds import choose_aggregate, find_kind
 from ..objective.kl import kl_per_token, token_rewards
 from ..objective.losses import Denominators, combine, count_denominators, policy_loss
 from ..objective.shaping import missing_eos_penalty
@@ -62,7 +63,7 @@ class PPO(Algorithm):
             raise UserError(
                 "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave --loss.kl-coef at 0."
             )
-        if config.loss.kind not in CLIPPED - {"gspo"}:
+        if not find_kind(config.loss.kind).clips_tokens:
             raise UserError(
                 f"PPO clips the ratio of each token; --loss.kind {config.loss.kind} does not. Use the default, dapo."
             )
@@ -86,15 +87,14 @@ class PPO(Algorithm):
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
         p, kl, loss = config.ppo, config.ppo.kl, config.loss
-        coefficient = f"{kl.kl_coef:g}" if kl.target_kl is None else f"{kl.kl_coef:g}, adapted to {kl.target_kl:g} nats"
-        value = {"clipped": f"max with V within {p.value.clip:g} of the old", "squared": "squared", "huber": "Huber"}[
-            p.value.kind
-        ]
+        coefficient = f"{kl.kl_coef:g}" + (f", adapted to {kl.target_kl:g} nats" if kl.target_kl else "")
+        kinds = {"clipped": f"max with V within {p.value.clip:g} of the old", "squared": "squared", "huber": "Huber"}
+        value = kinds[p.value.kind]
         return "\n".join(
             [
                 f"reward of token t: [t is last] R - beta (log p - log reference), beta = {coefficient}",
                 f"advantage: GAE with gamma = {p.gamma:g}, lambda = {p.lam:g}{', whitened over the batch' if p.whiten else ''}",
-                f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), {loss.aggregation}",
+                f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), {choose_aggregate(loss)}",
                 f"value ({p.critic}): {p.value_coef:g} * (V - return)^2 / 2, return = A before whitening + V_old; {value}",
             ]
         )

@@ -1,13 +1,10 @@
-"""Presets pinned to papers, and the full formula of any objective in plain text. Imports no torch."""
+"""Presets pinned to papers. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..objective.formula import formula
-from .objective import AdvantageConfig, LossConfig, check
-
-__all__ = ["PRESETS", "Preset", "check", "formula", "origin"]
+from .objective import AdvantageConfig, LossConfig
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from ..config.objective import CLIPPED, AdvantageConfig, Aggregate, LossConfig
+from ..config.objective import AdvantageConfig, Aggregate, LossConfig
+from .kinds import choose_aggregate, find_kind
 
 
 def formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
     """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy."""
     lines = [
         f"advantage    {_advantage_formula(loss, advantages)}",
-        f"token loss   {_token_formula(loss)}",
-        f"average      {_AVERAGES[loss.aggregation]}, counted over the whole batch of an optimizer step",
+        f"token loss   {find_kind(loss.kind).formula(loss)}",
+        f"average      {_AVERAGES[choose_aggregate(loss)]}, counted over the whole batch of an optimizer step",
         f"KL           {_kl_formula(loss)}",
     ]
     bonus = f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
@@ -42,31 +43,6 @@ def _advantage_formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
     if taken_off:
         text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
     return text + "; r: the reward; abstained completions leave every mean and get A = 0"
-
-
-def _token_formula(loss: LossConfig) -> str:
-    ratio = "r_t = p_now / p_sampled of the token"
-    if loss.kind in CLIPPED:
-        name = "s" if loss.kind == "gspo" else "r_t"
-        definition = "s = exp(mean over the completion of log p_now / p_sampled)" if name == "s" else ratio
-        low, high = 1 - loss.clip_low, 1 + loss.clip_high
-        first = name if loss.delta is None else f"min({name}, {loss.delta:g})"
-        text = f"-min({first} * A, clip({name}, {low:g}, {high:g}) * A)"
-        if loss.dual_clip is not None:
-            text = f"A < 0: min({text}, -{loss.dual_clip:g} * A); else {text}"
-        offsets = f"offsets {loss.clip_low:g} below and {loss.clip_high:g} above 1"
-        bound = "" if loss.delta is None else f"; two-sided bound {loss.delta:g} absolute"
-        bound = bound if loss.dual_clip is None else f"; dual clip {loss.dual_clip:g} absolute"
-        return f"{text}; {definition}; clip by {offsets}{bound}"
-    if loss.kind == "cispo":
-        return f"-sg(min(r_t, {loss.ratio_cap:g})) * A * log p_now; {ratio}; cap absolute; sg: no gradient"
-    if loss.kind == "sapo":
-        taus = f"tau = {loss.tau_positive:g} where A > 0, else {loss.tau_negative:g}"
-        return f"-(4 / tau) * sigmoid(tau * (r_t - 1)) * A; {taus}; {ratio}; no clip"
-    if loss.kind == "gmpo":
-        clip = f"A > 0: min(log r_t, {loss.log_clip:g}); else max(log r_t, -{loss.log_clip:g})"
-        return f"-A * exp(mean over the completion of c_t); c_t = {clip}; {ratio}; clip absolute, in nats"
-    return "-A * log p_now; no ratio, no clip: one update per batch"
 
 
 def _kl_formula(loss: LossConfig) -> str:

@@ -19,7 +19,7 @@ def start(config: KLControlConfig) -> KLControlState:
     """Raises ValueError for settings that cannot work."""
     if not config.kl_coef >= 0:
         raise ValueError(f"kl_coef={config.kl_coef} would reward leaving the reference model; give 0 or more.")
-    if config.target_kl is not None and not (config.target_kl > 0 and config.kl_coef > 0):
+    if config.target_kl != 0 and not (config.target_kl > 0 and config.kl_coef > 0):
         raise ValueError(
             f"An adaptive KL coefficient is multiplied towards its target, so target_kl={config.target_kl} and "
             f"kl_coef={config.kl_coef} must both be above 0."
@@ -35,7 +35,7 @@ def step(state: KLControlState, kl: float, completions: int, config: KLControlCo
     Ziegler et al. 2019 (arXiv:1909.08593), section 2.2: e = clip(kl / target - 1, -0.2, 0.2), coefficient times
     1 + K e, with K = completions / horizon as in their code. A kl that is not finite leaves the coefficient as it is.
     """
-    if config.target_kl is None or not math.isfinite(kl):
+    if config.target_kl == 0 or not math.isfinite(kl):
         return state
     error = min(max(kl / config.target_kl - 1, -0.2), 0.2)
     # A batch larger than five horizons would turn the coefficient negative; K e is at least -1 / 2 instead.

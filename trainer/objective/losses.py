@@ -1,4 +1,4 @@
-"""The policy losses of the GRPO family, over whole sequences. Suffixes: B rows (completions), T tokens.
+"""The policy loss of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
 
 One denominator for the whole batch: `policy_loss` of a micro-batch returns its share, and the shares add up to the loss
 of the batch however the batch is split, padded or ordered, over micro-batches and over processes (which must then sum
@@ -7,14 +7,15 @@ their gradients, not average them). docs/losses.md has the formulas side by side
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
-from ..config.objective import Aggregate, Kind, LossConfig
+from ..config.objective import Aggregate, LossConfig
+from .kinds import Inputs, Terms, choose_aggregate, find_kind
 from .kl import LOG_RATIO_CAP, kl_per_token
 
 if TYPE_CHECKING:
@@ -85,126 +86,6 @@ class PolicyLoss:
     stats: LossStats
 
 
-@dataclass(frozen=True)
-class Terms:
-    """One kind's loss per token, before the average, and where a bound removed the gradient (bool; None: no bound)."""
-
-    loss_BT: Tensor
-    clip_low_BT: Tensor | None = None
-    clip_high_BT: Tensor | None = None
-    dual_clip_BT: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a kind may use, zero where masked. log_ratio_BT is capped; logprobs_BT carries the gradient too."""
-
-    logprobs_BT: Tensor
-    log_ratio_BT: Tensor
-    advantages_BT: Tensor
-    keep_BT: Tensor
-
-    def sequence_mean(self, values_BT: Tensor) -> Tensor:
-        """Mean over the counted tokens of each row, B x 1; 0 for a row without any."""
-        length_B1 = self.keep_BT.sum(1, keepdim=True).clamp(min=1)
-        return torch.where(self.keep_BT, values_BT, 0.0).sum(1, keepdim=True) / length_B1
-
-
-def clipped_surrogate(ratio_BT: Tensor, advantages_BT: Tensor, config: LossConfig) -> Terms:
-    """-min(r A, clip(r, 1 - clip_low, 1 + clip_high) A), from PPO (Schulman et al. 2017, arXiv:1707.06347, eq. 7).
-
-    delta bounds r in the first term (two-sided clipping: INTELLECT-2, arXiv:2505.07291); dual_clip bounds
-    the loss at dual_clip * |A| where A < 0 (Ye et al. 2020, arXiv:1912.09729).
-    """
-    low, high = 1 - config.clip_low, 1 + config.clip_high
-    bounded_BT = ratio_BT if config.delta is None else ratio_BT.clamp(max=config.delta)
-    objective_BT = torch.minimum(bounded_BT * advantages_BT, ratio_BT.clamp(low, high) * advantages_BT)
-    negative_BT = advantages_BT < 0
-    if config.dual_clip is not None:
-        floor_BT = torch.maximum(objective_BT, config.dual_clip * advantages_BT)
-        objective_BT = torch.where(negative_BT, floor_BT, objective_BT)
-    bound = config.delta if config.delta is not None else config.dual_clip
-    return Terms(
-        -objective_BT,
-        clip_low_BT=negative_BT & (ratio_BT < low),
-        clip_high_BT=(advantages_BT > 0) & (ratio_BT > high),
-        dual_clip_BT=None if bound is None else negative_BT & (ratio_BT > bound),
-    )
-
-
-def token_ratio(inputs: Inputs, config: LossConfig) -> Terms:
-    """grpo, dapo, dr_grpo, bnpo: the clipped ratio of each token; they differ in the average alone."""
-    return clipped_surrogate(inputs.log_ratio_BT.exp(), inputs.advantages_BT, config)
-
-
-def sequence_ratio(inputs: Inputs, config: LossConfig) -> Terms:
-    """gspo (Zheng et al. 2025, arXiv:2507.18071): the ratio is s = exp(mean log-ratio of the sequence), clipped as one.
-
-    Written as GSPO-token (eq. 13 and 14): s is held constant and each token carries s * p / sg(p), which for one
-    advantage per sequence has the value and the gradient of eq. 5, and allows advantages per token.
-    """
-    sequence_B1 = inputs.sequence_mean(inputs.log_ratio_BT).detach()
-    log_ratio_BT = sequence_B1 + inputs.logprobs_BT - inputs.logprobs_BT.detach()
-    return clipped_surrogate(log_ratio_BT.exp(), inputs.advantages_BT, config)
-
-
-def capped_weight(inputs: Inputs, config: LossConfig) -> Terms:
-    """cispo: -sg(min(r, ratio_cap)) A log p (MiniMax-M1, arXiv:2506.13585, eq. 4 and 5, without a lower bound).
-
-    No token loses its gradient. The cap is absolute, as in ScaleRL (Khatri et al. 2025, arXiv:2510.13786).
-    """
-    ratio_BT = inputs.log_ratio_BT.detach().exp()
-    loss_BT = -ratio_BT.clamp(max=config.ratio_cap) * inputs.advantages_BT * inputs.logprobs_BT
-    return Terms(loss_BT, clip_high_BT=ratio_BT > config.ratio_cap)
-
-
-def soft_gate(inputs: Inputs, config: LossConfig) -> Terms:
-    """sapo: -(4 / tau) sigmoid(tau (r - 1)) A, tau by the sign of A (Gao et al. 2025, arXiv:2511.20347).
-
-    At r = 1 the gradient is that of r A; it fades smoothly on both sides.
-    """
-    tau_BT = torch.full_like(inputs.advantages_BT, config.tau_negative)  # `where` of two floats would be float32
-    tau_BT = tau_BT.masked_fill(inputs.advantages_BT > 0, config.tau_positive)
-    gate_BT = torch.sigmoid(tau_BT * (inputs.log_ratio_BT.exp() - 1)) * (4 / tau_BT)
-    return Terms(-gate_BT * inputs.advantages_BT)
-
-
-def geometric_mean(inputs: Inputs, config: LossConfig) -> Terms:
-    """gmpo: -A exp(mean of the clipped log-ratios), one number per sequence (Zhao et al. 2025, arXiv:2507.20673).
-
-    The log-ratio of each token is clipped to +-log_clip on the side that PPO clips (above for A > 0, below for A < 0).
-    A is the mean advantage of the sequence. Every token carries the sequence's number, so that the sequence mean is it.
-    """
-    advantage_B1 = inputs.sequence_mean(inputs.advantages_BT)
-    above_BT = inputs.log_ratio_BT.clamp(max=config.log_clip)
-    below_BT = inputs.log_ratio_BT.clamp(min=-config.log_clip)
-    clipped_BT = torch.where(advantage_B1 > 0, above_BT, below_BT)
-    loss_B1 = -advantage_B1 * inputs.sequence_mean(clipped_BT).exp()
-    return Terms(
-        loss_B1.expand_as(inputs.log_ratio_BT),
-        clip_low_BT=(advantage_B1 < 0) & (inputs.log_ratio_BT < -config.log_clip),
-        clip_high_BT=(advantage_B1 > 0) & (inputs.log_ratio_BT > config.log_clip),
-    )
-
-
-def log_likelihood(inputs: Inputs, config: LossConfig) -> Terms:  # noqa: ARG001 - the signature of a kind
-    """reinforce: -A log p (Williams 1992). Correct for the first update of a batch only: it has no ratio."""
-    return Terms(-inputs.advantages_BT * inputs.logprobs_BT)
-
-
-KINDS: dict[Kind, Callable[[Inputs, LossConfig], Terms]] = {
-    "grpo": token_ratio,
-    "dapo": token_ratio,
-    "dr_grpo": token_ratio,
-    "bnpo": token_ratio,
-    "gspo": sequence_ratio,
-    "cispo": capped_weight,
-    "sapo": soft_gate,
-    "gmpo": geometric_mean,
-    "reinforce": log_likelihood,
-}
-
-
 def policy_loss(
     logprobs_BT: Tensor,
     sampled_logprobs_BT: Tensor,
@@ -239,7 +120,7 @@ def policy_loss(
         advantages_BT=_clean(advantages_BT.expand_as(logprobs_BT), keep_BT).detach(),
         keep_BT=keep_BT,
     )
-    terms = KINDS[config.kind](inputs, config)
+    terms = find_kind(config.kind).terms(inputs, config)
     loss_BT = terms.loss_BT
     reference_BT = None if ref_logprobs_BT is None else _clean(ref_logprobs_BT, keep_BT).detach()
     entropy_BT = None if entropy_BT is None else _clean(entropy_BT, keep_BT)
@@ -247,7 +128,7 @@ def policy_loss(
         loss_BT = loss_BT + config.kl_coef * kl_per_token(inputs_BT, reference_BT, config.kl_estimator)
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
-    weights_BT = token_weights(keep_BT.to(loss_BT.dtype), config.aggregation, denominators)
+    weights_BT = token_weights(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
     loss = torch.where(keep_BT, loss_BT * weights_BT, 0.0).sum()
     with torch.no_grad():
         stats = _stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)

@@ -1,0 +1,99 @@
+"""Settings of the loss and the advantages that make no sense together are refused. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from ..config.objective import AdvantageConfig, LossConfig
+from .kinds import KINDS, LossKind, choose_aggregate, find_kind
+
+
+def check(
+    loss: LossConfig,
+    advantages: AdvantageConfig,
+    updates_per_batch: int = 1,
+    group_size: int = 2,
+) -> None:
+    """Raise ValueError, with a sentence that names the fix, where the settings make no sense together.
+
+    updates_per_batch: optimizer steps on one batch of rollouts. group_size: completions per prompt. Raises
+    UserError for a kind that does not exist.
+    """
+    if updates_per_batch < 1 or group_size < 1:
+        raise ValueError(f"updates_per_batch={updates_per_batch} and group_size={group_size} must both be 1 or more.")
+    _check_advantages(advantages, group_size)
+    kind = find_kind(loss.kind)
+    _check_loss(loss, kind)
+    _check_kl(loss)
+    if not kind.off_policy and updates_per_batch > 1:
+        raise ValueError(
+            f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: from "
+            "the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a "
+            "ratio (dapo, cispo)."
+        )
+    kind.check(loss, advantages)
+
+
+def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
+    if group_size == 1 and advantages.needs_group:
+        raise ValueError(
+            f"A group of one completion has nothing to be compared with (baseline={advantages.baseline!r}, "
+            f"scale={advantages.scale!r}). Sample 2 or more per prompt, or use baseline='none' without "
+            "scale='group'."
+        )
+    if advantages.baseline == "none" and advantages.scale != "none":
+        raise ValueError(
+            f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal rewards "
+            "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
+            "scale='none'."
+        )
+    if advantages.normalise_batch and advantages.scale != "none":
+        raise ValueError(f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'.")
+    if not advantages.epsilon >= 0:
+        raise ValueError(f"epsilon={advantages.epsilon} must be 0 or more; 1e-4 is usual.")
+
+
+def _check_loss(loss: LossConfig, kind: LossKind) -> None:
+    _check_reads(loss, kind)
+    if not (0 < loss.clip_low < 1 and loss.clip_high > 0):
+        raise ValueError(
+            f"clip_low={loss.clip_low}, clip_high={loss.clip_high}: the ratio is clipped to 1 - clip_low .. "
+            "1 + clip_high, so clip_low must lie in (0, 1) and clip_high above 0."
+        )
+    for name in ("dual_clip", "delta"):
+        bound = getattr(loss, name)
+        if bound != 0 and not bound > 1 + loss.clip_high:
+            raise ValueError(
+                f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = {1 + loss.clip_high:g}."
+            )
+    if loss.dual_clip and loss.delta:
+        raise ValueError("dual_clip and delta both bound the ratio at negative advantages; set only one.")
+    for name in ("ratio_cap", "log_clip", "tau_positive", "tau_negative"):
+        if not getattr(loss, name) > 0:
+            raise ValueError(f"{name}={getattr(loss, name)} must be above 0.")
+    if loss.ratio_cap < 1:
+        raise ValueError(f"ratio_cap={loss.ratio_cap} is a ratio, not an offset; below 1 it would damp every token.")
+    if kind.per_sequence and choose_aggregate(loss) != "sequence_mean":
+        raise ValueError(f"{kind.name} is one number per sequence; aggregate={loss.aggregate!r} must be 'sequence_mean'.")
+
+
+def _check_reads(loss: LossConfig, kind: LossKind) -> None:
+    """A changed setting that the kind does not read would have no effect."""
+    defaults = {field.name: field.default for field in fields(LossConfig)}
+    for name in dict.fromkeys(name for entry in KINDS.values() for name in entry.reads):
+        if name not in kind.reads and getattr(loss, name) != defaults[name]:
+            readers = sorted(entry.name for entry in KINDS.values() if name in entry.reads)
+            raise ValueError(
+                f"{name}={getattr(loss, name)} would have no effect: kind={loss.kind!r} does not read it "
+                f"({', '.join(readers)} would). Leave it at {defaults[name]}."
+            )
+
+
+def _check_kl(loss: LossConfig) -> None:
+    if not loss.kl_coef >= 0:
+        raise ValueError(f"kl_coef={loss.kl_coef} would reward leaving the reference model; give 0 or more.")
+    if loss.kl_coef > 0 and loss.kl_in == "loss" and loss.kl_estimator == "k1":
+        raise ValueError(
+            "k1 in the loss does nothing: its gradient has expectation zero under the policy. "
+            "Use kl_estimator='k2' or 'k3', or kl_in='reward'."
+        )
