@@ -116,11 +116,11 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     from palaestra.trainer.algorithms.grpo import GRPO
     from palaestra.trainer.algorithms.update import update_policy
     from palaestra.trainer.config.train import TrainConfig
-    from palaestra.trainer.engines.local import Sampler
+    from palaestra.trainer.engines.local import LocalEngine
     from palaestra.trainer.model.machine import keep_freed_memory
     from palaestra.trainer.model.optim import adamw
     from palaestra.trainer.model.policy import Policy
-    from palaestra.trainer.rollouts.rollouts import Rollouts, sampling_of
+    from palaestra.trainer.rollouts.rollouts import Rollouts, make_sampling
     from palaestra.verifiers import Criterion, Rubric, Status, Verdict
 
     torch.set_num_threads(1)
@@ -137,10 +137,10 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     def benchmark(rng, level):  # noqa: ARG001
         yield Problem(prompt="", reference="")
 
-    sampler = Sampler(model, tokenizer, rows=workload.prompts * workload.group)
+    engine = LocalEngine(policy, rows=workload.prompts * workload.group)
     if workload.layers:
-        sampler.end_ids = []
-    rollouts = Rollouts(sampler, benchmark, 1024)
+        engine.end_ids = []
+    rollouts = Rollouts(engine, tokenizer, benchmark, 1024)
     config = TrainConfig(
         prompts_per_step=workload.prompts, group_size=workload.group, max_new_tokens=workload.tokens,
         **({"tokens_per_microbatch": int(os.environ["TOKENS"])} if "TOKENS" in os.environ else {}),
@@ -150,7 +150,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     for step in range(steps):
         problems = [Problem(prompt=p, reference="", id=f"p/{step}/{i}") for i, p in enumerate(make_prompts(workload, step))]
         times = [(time.process_time(), time.perf_counter())]
-        groups = rollouts.groups(problems, workload.group, sampling_of(config), step)
+        groups = rollouts.sample_groups(problems, workload.group, make_sampling(config), step)
         times.append((time.process_time(), time.perf_counter()))
         update_policy(learner, groups, config, step, 1e-6)
         times.append((time.process_time(), time.perf_counter()))

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 import torch
-from palaestra.trainer.engines.base import Request
-from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.dense import kernels
 from palaestra.trainer.model.dense import ops as packed_ops
 from palaestra.trainer.model.dense.packed import packs
@@ -15,6 +15,8 @@ from palaestra.trainer.model.dense.packing import Packing
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from .engines.engine_contract import policy_of
 
 needs_kernels = pytest.mark.skipif(kernels.loaded().functions is None, reason=f"no kernels: {kernels.loaded().missing}")
 SHAPES = {  # head size, heads, key heads
@@ -140,7 +142,9 @@ def test_what_is_not_finite_stays_so():
 
 def completions(model, tokenizer):
     requests = [Request(tokenizer(text).input_ids, 6, i) for i, text in enumerate(("1+2=", "a longer prompt", "x"))]
-    return [c for group in Sampler(model, tokenizer).sample(requests, Sampling(max_new_tokens=150)) for c in group]
+    return [
+        c for group in LocalEngine(policy_of(model, tokenizer)).sample(requests, Sampling(max_new_tokens=150)) for c in group
+    ]
 
 
 @needs_kernels
@@ -161,7 +165,7 @@ def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch,
     tokenizer = character_tokenizer()
     model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
     assert packs(model)
-    assert Sampler(model, tokenizer).path == "fast"
+    assert LocalEngine(policy_of(model, tokenizer)).path == "fast"
     assert len(completions(model, tokenizer)) == 18
 
 

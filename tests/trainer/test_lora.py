@@ -10,8 +10,8 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.update import reference_logprobs
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.engines.base import Request
-from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora, memory
 from palaestra.trainer.model.dense.packed import packs
 from palaestra.trainer.model.logprobs import completion_logprobs
@@ -99,9 +99,9 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
 def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
     policy = policy_with_adapters(warm_model)
     assert not packs(policy.model)
-    sampler = Sampler(policy.model, policy.tokenizer)
-    assert sampler.path == "general"
-    (made,), *_ = sampler.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
+    engine = LocalEngine(policy)
+    assert engine.path == "general"
+    (made,), *_ = engine.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
     found = completion_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
     assert torch.allclose(found.detach(), torch.tensor(made.logprobs), atol=5e-5)
 
@@ -133,5 +133,5 @@ def test_without_peft_the_mend_is_said(warm_model: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("change", [{"algorithm": "ppo"}, {"lora_rank": -1}])
 def test_settings_that_make_no_sense_are_sentences(change: dict):
-    with pytest.raises(UserError, match="adapters are trained by grpo|give a rank above 0"):
+    with pytest.raises(UserError, match=r"adapters are trained by grpo|give a rank above 0"):
         train(replace(SETTINGS, **change))

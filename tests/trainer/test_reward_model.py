@@ -14,7 +14,8 @@ from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.reward_model import main
 from palaestra.trainer.config.reward_model import RewardModelConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.engines.base import Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.reward_models.data import Comparison, comparison, held_out, read_comparisons, turns
@@ -216,7 +217,7 @@ def test_a_task_without_its_reward_model_and_a_reward_model_without_its_criterio
 
 def rollouts(policy: Policy, folder: Path, share: float) -> Rollouts:
     found = judged(get("addition"), (str(folder),), share, "cpu", "float32")
-    return Rollouts(Sampler(policy.model, policy.tokenizer), found.task, 100, scorers=found.scorers)
+    return Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
 
 
 def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folder: Path):
@@ -238,7 +239,7 @@ def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folde
 def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy, folder: Path):
     task = replace(get("addition"), rubric=Rubric(learned()))
     found = judged(task, (str(folder),), 1.0, "cpu", "float32")
-    made = Rollouts(Sampler(policy.model, policy.tokenizer), found.task, 100, scorers=found.scorers)
+    made = Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
     result = evaluate(made, get("addition").problems("test", 3), 1, Sampling(max_new_tokens=4))
     made.close()
     assert result.pass_at == {}

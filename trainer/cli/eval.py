@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
     from ...tasks.core import registry
     from ...tasks.core.isolation import isolate
     from ..config.parse import task_options
-    from ..engines.local import Sampler, Sampling
+    from ..engines.base import Sampling
+    from ..engines.local import LocalEngine
     from ..evaluation.evaluate import evaluate
     from ..evaluation.records import write_groups
     from ..evaluation.winrate import against, read_baseline
@@ -44,15 +45,14 @@ def main(argv: list[str]) -> int:
     folder = Path(config.out or f"runs/eval-{task.name}-{Path(config.model).name}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "completions.jsonl").unlink(missing_ok=True)
-    sampler = Sampler(policy.model, policy.tokenizer, config.rows)
-    rollouts = Rollouts(sampler, found.task, config.max_prompt_tokens, scorers=found.scorers)
+    engine = LocalEngine(policy, config.rows)
+    rollouts = Rollouts(engine, policy.tokenizer, found.task, config.max_prompt_tokens, scorers=found.scorers)
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.max_new_tokens, config.stop)
     try:
-        with policy.arithmetic():
-            result = evaluate(
-                rollouts, problems, config.samples, sampling, config.seed, show_progress=True,
-                keep=lambda group: write_groups(folder / "completions.jsonl", [group]),
-            )  # fmt: skip
+        result = evaluate(
+            rollouts, problems, config.samples, sampling, config.seed, show_progress=True,
+            keep=lambda group: write_groups(folder / "completions.jsonl", [group]),
+        )  # fmt: skip
     finally:
         rollouts.close()
     wins = against(found, result.groups, baseline) if config.baseline else {}

@@ -18,7 +18,8 @@ from ...tasks import Problem, Task
 from ...tasks.core import registry
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
-from ..engines.local import Sampler, Sampling
+from ..engines.base import Sampling
+from ..engines.local import LocalEngine
 from ..evaluation.evaluate import Evaluation, evaluate
 from ..model.policy import Policy, choose_threads, load_policy
 from ..reports import curves
@@ -125,7 +126,7 @@ def control(name: str, start: Policy, task: Task, data: Sequence[Demonstration],
     policy = replace(start, model=copy.deepcopy(start.model))
     settings = SFTConfig(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
     result = fit(policy, task, data, settings)
-    rollouts = Rollouts(Sampler(policy.model, policy.tokenizer), task, max_prompt_tokens=1024)
+    rollouts = Rollouts(LocalEngine(policy), policy.tokenizer, task, max_prompt_tokens=1024)
     held_out = [group.problem for group in like.greedy.groups]
     sampling = Sampling(max_new_tokens=48)
     greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))

@@ -36,7 +36,7 @@ def draw(logits_RV: Tensor, uniforms_R: Tensor, sampling: Sampling) -> Drawn:
         return Drawn(tokens_R, chosen_R - logits_RV.logsumexp(-1))
     if sampling.temperature != 1:
         logits_RV = logits_RV / sampling.temperature
-    logits_RV = filtered(logits_RV, sampling.top_k, sampling.top_p)
+    logits_RV = filter_logits(logits_RV, sampling.top_k, sampling.top_p)
     top_R1 = logits_RV.amax(-1, keepdim=True)
     weights_RV = (logits_RV - top_R1).exp_()
     tokens_R, totals_R = _invert(weights_RV, uniforms_R)
@@ -71,7 +71,7 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
     return (block_R1 * BLOCK + token_R1)[:, 0].clamp_(max=size - 1), ends_RK[:, -1]
 
 
-def filtered(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
+def filter_logits(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
     """Logits with -inf on what top-k and then top-p (Holtzman et al. 2020, arXiv:1904.09751) leave out."""
     if 0 < top_k < logits_RV.shape[-1]:
         kth_R1 = logits_RV.topk(top_k).values[:, -1:]
@@ -85,10 +85,15 @@ def filtered(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
     return logits_RV
 
 
-def uniforms(streams: Iterable[tuple[int, int]], width: int) -> Tensor:
-    """uniforms_TR: for each (stream, sample) a column of `width` numbers in [0, 1), float64, that depends on these alone."""
-    rows = [
-        np.random.Generator(np.random.Philox(key=np.array([stream, sample], dtype=np.uint64))).random(width)
-        for stream, sample in streams
-    ]
-    return torch.from_numpy(np.stack(rows, 1))
+@dataclass(frozen=True)
+class Stream:
+    """Where random numbers come from. seed: of the request, in [0, 2**64).  sample: number of its completion."""
+
+    seed: int
+    sample: int
+
+
+def draw_uniforms(streams: Iterable[Stream], width: int) -> Tensor:
+    """uniforms_TR: for each stream a column of `width` numbers in [0, 1), float64, that depends on the stream alone."""
+    keys = [np.array([stream.seed, stream.sample], dtype=np.uint64) for stream in streams]
+    return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys], 1))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...tasks import Problem
 from ...verifiers.criterion import CLIP
-from ..engines.local import Sampling
+from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import progress
 from ..rollouts.group import UNEXTRACTED, Group
@@ -77,10 +77,10 @@ def evaluate(
     fitting = [problem for problem in problems if rollouts.fits(problem)]
     too_long = len(problems) - len(fitting)
     groups: list[Group] = []
-    share = max(1, rollouts.sampler.rows // samples)
+    share = max(1, rollouts.engine.rows // samples)
     with progress(total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress) as bar:
         for first in range(0, len(fitting), share):
-            part = rollouts.groups(fitting[first : first + share], samples, sampling, ("evaluation", seed))
+            part = rollouts.sample_groups(fitting[first : first + share], samples, sampling, ("evaluation", seed))
             if keep is not None:
                 for group in part:
                     keep(group)

@@ -53,8 +53,9 @@ def has_adapters(model: Any) -> bool:
 
 @contextlib.contextmanager
 def without_adapters(model: Any) -> Iterator[None]:
-    """The model as it was before adapters were added; for a forward pass without gradient."""
-    layers = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
+    """The model as it was before adapters were added; for a forward pass without gradient. Inside of itself it does nothing."""
+    adapted = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
+    layers = [layer for layer in adapted if not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for layer in layers:
         layer.enable_adapters(False)

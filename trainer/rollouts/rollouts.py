@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from transformers import PreTrainedTokenizerBase
+
 from ...tasks import Problem, Task
 from ...tasks.core.sources import digest
 from ...verifiers import Completion, Score
 from ..config.train import TrainConfig
-from ..engines.base import Request
-from ..engines.local import Sampler, Sampling
+from ..engines.base import Engine, Request, Sampling
 from ..model.prompts import encode_prompt
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
 from .group import Group
 
+WORKERS = 4  # threads that verify; the heavy checks run in processes of their own, for which a thread only waits
+
 
 class Rollouts:
-    """Samples and scores groups for one task. workers: completions verified at once (threads).
+    """Samples and scores groups for one task.
 
+    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once (threads).
     scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
     """
 
     def __init__(
         self,
-        sampler: Sampler,
+        engine: Engine,
+        tokenizer: PreTrainedTokenizerBase,
         task: Task,
         max_prompt_tokens: int,
-        workers: int = 4,
+        workers: int = WORKERS,
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
-        self.sampler, self.task, self.max_prompt_tokens = sampler, task, max_prompt_tokens
+        self.engine, self.tokenizer = engine, tokenizer
+        self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
 
@@ -39,15 +45,15 @@ class Rollouts:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
         return len(self._encode(problem)) <= self.max_prompt_tokens
 
-    def groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
-        """`samples` scored completions of each problem. Same seed, same problem, same model: same completions."""
+    def sample_groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
+        """`samples` scored completions of each problem. Same seed, same problem, same weights: same completions."""
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
         pending: dict[tuple[int, int], Future[Score]] = {}
 
         def finished(request: int, sample: int, completion: Completion) -> None:
             pending[request, sample] = self._pool.submit(self.task.score, completion, problems[request])
 
-        completions = self.sampler.sample(requests, sampling, finished)
+        completions = self.engine.sample(requests, sampling, finished)
         scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
         if self.scorers:
             rows = [(problem, completion) for p, problem in enumerate(problems) for completion in completions[p]]
@@ -61,9 +67,9 @@ class Rollouts:
         self._pool.shutdown(cancel_futures=True)
 
     def _encode(self, problem: Problem) -> list[int]:
-        return encode_prompt(self.sampler.tokenizer, problem, self.task.instruction)
+        return encode_prompt(self.tokenizer, problem, self.task.instruction)
 
 
-def sampling_of(config: TrainConfig) -> Sampling:
+def make_sampling(config: TrainConfig) -> Sampling:
     """Rollouts are drawn from the whole distribution (no top-k, no top-p): it is the one that the update differentiates."""
     return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

@@ -25,7 +25,7 @@ from ..evaluation.evaluate import evaluate
 from ..evaluation.records import write_groups
 from ..algorithms.base import StepResult
 from ..algorithms.update import update_policy
-from ..rollouts.rollouts import sampling_of
+from ..rollouts.rollouts import make_sampling
 from ..storage.interrupts import Interrupts
 from .metrics import (cost_metrics, reward_metrics, shadow_metrics, update_metrics)
 from ..model.policy import SMALL
@@ -127,8 +127,8 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> None:
     problems = [run.task.problem("train", index, config.seed, level) for index in range(config.preflight_problems)]
     # A run may sample one completion of a prompt, but whether a problem can teach anything takes several.
     samples = config.group_size if config.group_size > 1 else PREFLIGHT_SAMPLES
-    with run.learner.policy.arithmetic():
-        report = preflight(run.rollouts, problems, samples, sampling_of(config), config.steps, config.prompts_per_step)
+    run.rollouts.engine.load(run.learner.policy, 0)
+    report = preflight(run.rollouts, problems, samples, make_sampling(config), config.steps, config.prompts_per_step)
     run.log({"kind": "preflight", "step": 0, **asdict(report)})
     say("\n".join([*report.lines(), *report.warnings()]))
     if report.faults() and not config.force:
@@ -177,10 +177,10 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
 def measure(run: Run, progress: Progress) -> Evaluations:
     """Evaluate on the held-out problems, greedy and at the training temperature; log it and keep the best pass-rate."""
     start = time.perf_counter()
-    sampling = sampling_of(run.config)
-    with run.learner.policy.arithmetic():
-        greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
-        sampled = evaluate(run.rollouts, run.held_out, run.config.eval_samples, sampling)
+    sampling = make_sampling(run.config)
+    run.rollouts.engine.load(run.learner.policy, progress.step)
+    greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
+    sampled = evaluate(run.rollouts, run.held_out, run.config.eval_samples, sampling)
     run.log(
         {"kind": "evaluation", "step": progress.step, "greedy": greedy.summary(), "sampled": sampled.summary(),
          "seconds": time.perf_counter() - start}

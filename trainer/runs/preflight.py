@@ -11,7 +11,7 @@ from ...tasks import Problem
 from ..rollouts.group import UNEXTRACTED
 from ..rollouts.group import Group
 from ..rollouts.rollouts import Rollouts
-from ..engines.local import Sampling
+from ..engines.base import Sampling
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def preflight(
     """Sample `group_size` completions of each problem and summarise them."""
     fitting = [problem for problem in problems if rollouts.fits(problem)]
     start = time.perf_counter()
-    groups = rollouts.groups(fitting, group_size, sampling, "preflight") if fitting else []
+    groups = rollouts.sample_groups(fitting, group_size, sampling, "preflight") if fitting else []
     seconds = time.perf_counter() - start
     found = summarise(groups, len(problems) - len(fitting), group_size, seconds, steps * prompts_per_step)
     return replace(found, verifiable=rollouts.task.rubric.verifiable)

@@ -34,7 +34,7 @@ from ..algorithms.base import Learner
 from ..algorithms.named import algorithm_class
 from ..reward_models.scoring import judged
 from ..rollouts.rollouts import Rollouts
-from ..engines.local import Sampler
+from ..engines.local import LocalEngine
 from ..config.parse import task_options
 from ..sft.fit import demonstrations, fit, training_problems
 from .state import Progress, Run, RunResult
@@ -165,8 +165,8 @@ def prepare(
     if config.gradient_checkpointing:
         checkpointing(policy.model)
     found = judged(task, config.reward_model, config.reward_model_share, config.device, config.dtype)
-    sampler = Sampler(policy.model, policy.tokenizer, config.rows)
-    rollouts = Rollouts(sampler, found.task, config.max_prompt_tokens, scorers=found.scorers)
+    engine = LocalEngine(policy, config.rows)
+    rollouts = Rollouts(engine, policy.tokenizer, found.task, config.max_prompt_tokens, scorers=found.scorers)
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.eval_problems, level=config.level or None)
     loggers = open_loggers(config.log, folder, asdict(config))

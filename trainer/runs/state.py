@@ -11,7 +11,7 @@ from typing import Any
 from ...tasks import Problem, Task
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
-from ..rollouts.rollouts import sampling_of
+from ..rollouts.rollouts import make_sampling
 from ..reports.loggers import Logger, flat
 from ..algorithms.base import Learner
 from ..rollouts.group import Group
@@ -84,9 +84,10 @@ class Run:
             logger.log(line["step"], values)
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
-        """Scored completions of the problems, as step `step` draws them."""
-        with self.learner.policy.arithmetic():
-            return self.rollouts.groups(problems, self.config.group_size, sampling_of(self.config), (self.config.seed, step))
+        """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
+        self.rollouts.engine.load(self.learner.policy, step)
+        config = self.config
+        return self.rollouts.sample_groups(problems, config.group_size, make_sampling(config), (config.seed, step))
 
     def close(self) -> None:
         self.rollouts.close()

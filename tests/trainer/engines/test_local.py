@@ -1,17 +1,19 @@
-"""The sampler: log-probabilities of a plain forward pass, the exact distribution, ends, and rows that ignore each other."""
+"""The engine: log-probabilities of a plain forward pass, the exact distribution, ends, and rows that ignore each other."""
 
 import copy
 import itertools
 
 import pytest
 import torch
-from palaestra.trainer.engines.base import Request
-from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
+
+from .engine_contract import policy_of
 
 torch.set_num_threads(1)  # small matrices
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-5, 1e-6  # nats, float32
@@ -64,9 +66,9 @@ def test_logprobs_are_those_of_a_plain_forward_pass(kind: str, temperature: floa
     """Ragged prompts, several end tokens, rows that leave the batch, several waves."""
     model = model_of(kind)
     model.generation_config.eos_token_id = [EOS, TOKENIZER("e").input_ids[0], TOKENIZER("7").input_ids[0]]
-    sampler = Sampler(model, TOKENIZER, rows=28, fast=fast)
-    assert sampler.path == ("fast" if fast and kind == "qwen3" else "general")
-    completions = sampler.sample(requests_of(PROMPTS, 13), Sampling(temperature, max_new_tokens=60))
+    engine = LocalEngine(policy_of(model, TOKENIZER), rows=28, fast=fast)
+    assert engine.path == ("fast" if fast and kind == "qwen3" else "general")
+    completions = engine.sample(requests_of(PROMPTS, 13), Sampling(temperature, max_new_tokens=60))
     lengths = [len(c.ids) for group in completions for c in group]
     assert min(lengths) < 20 < max(lengths), "the rows were to end at different steps"
     worst, mean = worst_and_mean(model, completions, temperature)
@@ -77,7 +79,9 @@ def test_logprobs_are_those_of_a_plain_forward_pass(kind: str, temperature: floa
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
 def test_greedy_takes_the_most_likely_token(fast: bool):
     model = model_of("qwen3", seed=3)
-    completions = Sampler(model, TOKENIZER, fast=fast).sample(requests_of(PROMPTS, 1), Sampling(0.0, max_new_tokens=30))
+    completions = LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(
+        requests_of(PROMPTS, 1), Sampling(0.0, max_new_tokens=30)
+    )
     for prompt, (completion,) in zip(PROMPTS, completions, strict=True):
         ids = list(TOKENIZER(prompt).input_ids)
         for token in completion.ids:
@@ -92,11 +96,13 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch(fast: bool):
     model = model_of("qwen3")
     sampling = Sampling(max_new_tokens=60)
     requests = requests_of(PROMPTS, 6)
-    together = Sampler(model, TOKENIZER, rows=256, fast=fast).sample(requests, sampling)
-    in_waves = Sampler(model, TOKENIZER, rows=7, fast=fast).sample(requests, sampling)
-    split_groups = Sampler(model, TOKENIZER, rows=4, fast=fast).sample(requests, sampling)
-    alone = [Sampler(model, TOKENIZER, fast=fast).sample([request], sampling)[0] for request in requests]
-    fewer = Sampler(model, TOKENIZER, fast=fast).sample([Request(r.ids, 2, r.stream) for r in requests[::-1]], sampling)[::-1]
+    together = LocalEngine(policy_of(model, TOKENIZER), rows=256, fast=fast).sample(requests, sampling)
+    in_waves = LocalEngine(policy_of(model, TOKENIZER), rows=7, fast=fast).sample(requests, sampling)
+    split_groups = LocalEngine(policy_of(model, TOKENIZER), rows=4, fast=fast).sample(requests, sampling)
+    alone = [LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample([request], sampling)[0] for request in requests]
+    fewer = LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(
+        [Request(r.ids, 2, r.stream) for r in requests[::-1]], sampling
+    )[::-1]
     ids = [[c.ids for c in group] for group in together]
     assert ids == [[c.ids for c in group] for group in in_waves] == [[c.ids for c in group] for group in alone]
     assert ids == [[c.ids for c in group] for group in split_groups]
@@ -107,7 +113,10 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch(fast: bool):
 def test_both_paths_draw_the_same_tokens():
     model = model_of("qwen3", seed=5)
     for sampling in (Sampling(max_new_tokens=50), Sampling(0.8, top_k=9, top_p=0.9, max_new_tokens=50)):
-        paths = [Sampler(model, TOKENIZER, fast=fast).sample(requests_of(PROMPTS, 8), sampling) for fast in (True, False)]
+        paths = [
+            LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(requests_of(PROMPTS, 8), sampling)
+            for fast in (True, False)
+        ]
         fast, general = ([c for group in path for c in group] for path in paths)
         assert [c.ids for c in fast] == [c.ids for c in general]
         for one, other in zip(fast, general, strict=True):
@@ -127,9 +136,9 @@ def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypa
             return advance(self, parents_U, tokens_U)
 
         monkeypatch.setattr(kind, "advance", counted)
-    sampler = Sampler(model, TOKENIZER, rows=rows, fast=fast)
+    engine = LocalEngine(policy_of(model, TOKENIZER), rows=rows, fast=fast)
     advanced.clear()
-    completions = sampler.sample(requests_of(PROMPTS, 11), Sampling(temperature=0.05, max_new_tokens=40))
+    completions = engine.sample(requests_of(PROMPTS, 11), Sampling(temperature=0.05, max_new_tokens=40))
     beginnings = [{c.ids[:end] for c in group for end in range(1, len(c.ids))} for group in completions]
     total = sum(len(c.ids) - 1 for group in completions for c in group)
     assert sum(advanced) == sum(map(len, beginnings)) < 0.8 * total
@@ -143,12 +152,12 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
     model = model_of("qwen3")
     first, second = TOKENIZER("q").input_ids[0], TOKENIZER("Z").input_ids[0]
     model.generation_config.eos_token_id = [first, second]
-    sampler = Sampler(model, TOKENIZER)
-    assert sampler.end_ids == sorted({EOS, first, second})
+    engine = LocalEngine(policy_of(model, TOKENIZER))
+    assert engine.end_ids == sorted({EOS, first, second})
     seen: set[int] = set()
-    for group in sampler.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100)):
+    for group in engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100)):
         for completion in group:
-            assert not set(completion.ids[:-1]) & set(sampler.end_ids)
+            assert not set(completion.ids[:-1]) & set(engine.end_ids)
             if completion.finish_reason == "stop":
                 seen.add(completion.ids[-1])
                 assert completion.text == TOKENIZER.decode(list(completion.ids[:-1]), skip_special_tokens=True)
@@ -156,10 +165,10 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
                 assert len(completion.ids) == 100
     assert seen == {EOS, first, second}
 
-    plain = sampler.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100))
+    plain = engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100))
     text = next(c.text for group in plain for c in group if len(c.text) > 30 and "<unk>" not in TOKENIZER.decode(list(c.ids)))
     stop = (text[20:22], "never this text")
-    stopped = sampler.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100, stop=stop))
+    stopped = engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100, stop=stop))
     cut = 0
     for one, other in zip(itertools.chain(*plain), itertools.chain(*stopped), strict=True):
         raw, shorter = TOKENIZER.decode(list(one.ids)), TOKENIZER.decode(list(other.ids))
@@ -177,7 +186,7 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
 def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
     model = model_of("qwen3").train()
     heard: list[tuple[int, int, int]] = []
-    results = Sampler(model, TOKENIZER).sample(
+    results = LocalEngine(policy_of(model, TOKENIZER)).sample(
         requests_of(PROMPTS, 20), Sampling(max_new_tokens=120), lambda r, s, c: heard.append((r, s, len(c.ids)))
     )
     assert model.training
@@ -189,11 +198,11 @@ def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
 def test_the_weights_of_now_are_sampled_from():
     """The trainer changes the weights between calls; nothing derived from the old ones may stay."""
     model = model_of("qwen3", seed=1)
-    sampler = Sampler(model, TOKENIZER)
-    before = sampler.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
+    engine = LocalEngine(policy_of(model, TOKENIZER))
+    before = engine.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
     other = copy.deepcopy(model_of("qwen3", seed=2))
     model.load_state_dict(other.state_dict())
-    after = sampler.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
+    after = engine.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
     assert [[c.ids for c in g] for g in before] != [[c.ids for c in g] for g in after]
     worst, mean = worst_and_mean(other, after)
     assert worst <= MAX_DIFFERENCE

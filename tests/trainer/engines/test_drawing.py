@@ -3,9 +3,11 @@
 import pytest
 import torch
 from palaestra.trainer.engines.base import Request, Sampling
-from palaestra.trainer.engines.drawing import BLOCK, draw, filtered, uniforms
-from palaestra.trainer.engines.local import Sampler
+from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms, filter_logits
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+
+from .engine_contract import policy_of
 
 torch.set_num_threads(1)  # small tensors
 MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic
@@ -33,7 +35,7 @@ def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     uniforms_N = torch.rand(count, dtype=torch.float64, generator=generator)
     drawn = [draw(logits_V.expand(len(part), -1), part, sampling) for part in uniforms_N.split(4000)]
     tokens_N, logprobs_N = torch.cat([d.tokens_R for d in drawn]), torch.cat([d.logprobs_R for d in drawn])
-    exact_V = filtered(logits_V[None].double() / sampling.temperature, sampling.top_k, sampling.top_p)[0].log_softmax(-1)
+    exact_V = filter_logits(logits_V[None].double() / sampling.temperature, sampling.top_k, sampling.top_p)[0].log_softmax(-1)
     assert abs(chi_square_z(tokens_N, exact_V.exp())) < MAX_CHI_SQUARE_Z
     assert (logprobs_N - exact_V[tokens_N]).abs().max() < 5e-6
 
@@ -50,8 +52,8 @@ def test_a_model_is_sampled_from_its_own_distribution():
     model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
     ids = tokenizer("2 + 2 = ").input_ids
     for fast in (True, False):
-        sampler = Sampler(model, tokenizer, rows=4096, fast=fast)
-        completions = sampler.sample([Request(ids, 20_000, 11)], Sampling(max_new_tokens=1))[0]
+        engine = LocalEngine(policy_of(model, tokenizer), rows=4096, fast=fast)
+        completions = engine.sample([Request(ids, 20_000, 11)], Sampling(max_new_tokens=1))[0]
         with torch.no_grad():
             probabilities_V = model(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1)
         assert abs(chi_square_z(torch.tensor([c.ids[0] for c in completions]), probabilities_V)) < MAX_CHI_SQUARE_Z
@@ -64,11 +66,11 @@ def test_top_k_and_top_p_keep_what_they_say():
         (0, 0.84): [0, 1, 2], (0, 1e-9): [0], (3, 0.6): [0, 1], (1, 0.9): [0],
     }  # fmt: skip
     for (top_k, top_p), tokens in kept.items():
-        assert filtered(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (top_k, top_p)
+        assert filter_logits(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (top_k, top_p)
     shuffled = logits[:, [3, 0, 4, 2, 1]]
-    assert filtered(shuffled, 0, 0.6)[0].isfinite().nonzero()[:, 0].tolist() == [1, 4]
+    assert filter_logits(shuffled, 0, 0.6)[0].isfinite().nonzero()[:, 0].tolist() == [1, 4]
     # The nucleus is that of what top-k left: 0.5 of 0.85 is under 0.6, as 0.5 of 1 is not over it.
-    assert filtered(logits, 3, 0.58)[0].isfinite().nonzero()[:, 0].tolist() == [0]
+    assert filter_logits(logits, 3, 0.58)[0].isfinite().nonzero()[:, 0].tolist() == [0]
 
 
 def test_only_possible_tokens_are_drawn_at_the_edges():
@@ -90,8 +92,8 @@ def test_top_k_keeps_greedy_and_a_bad_setting_is_refused():
 
 
 def test_streams_are_reproducible_and_distinct():
-    first = uniforms([(7, 0), (7, 1), (8, 0)], 50)
+    first = draw_uniforms([Stream(7, 0), Stream(7, 1), Stream(8, 0)], 50)
     assert first.shape == (50, 3)
     assert first.dtype == torch.float64
-    assert torch.equal(first[:20, 2:], uniforms([(8, 0)], 20))
+    assert torch.equal(first[:20, 2:], draw_uniforms([Stream(8, 0)], 20))
     assert len(first.flatten().unique()) == 150

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.engines import local as sampler_module
-from palaestra.trainer.engines.base import Request
-from palaestra.trainer.engines.local import Sampler, Sampling
+from palaestra.trainer.engines import local as local_engine
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.dense.decoder import FastDecoding, refusal
 from palaestra.trainer.model.dense.family import misfit
 from palaestra.trainer.model.embedded import character_tokenizer
@@ -22,6 +22,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+
+from .engine_contract import policy_of
 
 torch.set_num_threads(1)  # small matrices
 TOKENIZER = character_tokenizer()
@@ -75,10 +77,10 @@ def test_both_paths_agree(name: str):
     model = made(*SERVED[name])
     assert refusal(model) == ""
     sampling = Sampling(max_new_tokens=210)
-    fast, general = (Sampler(model, TOKENIZER, fast=fast) for fast in (True, False))
+    fast, general = (LocalEngine(policy_of(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
     one, other = (
-        [c for group in sampler.sample(requests_of(), sampling) for c in group] for sampler in (fast, general)
+        [c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general)
     )  # fmt: skip
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
@@ -95,9 +97,9 @@ def test_both_paths_agree(name: str):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_it_does_not_understand_goes_the_general_way(name: str):
     kind, config, changes, reason = REFUSED[name]
-    sampler = Sampler(made(kind, config, changes), TOKENIZER)
-    assert sampler.path == "general"
-    assert reason in sampler.reason
+    engine = LocalEngine(policy_of(made(kind, config, changes), TOKENIZER))
+    assert engine.path == "general"
+    assert reason in engine.reason
 
 
 def test_changed_models_of_the_family_are_refused():
@@ -142,9 +144,9 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
             read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
             return place_U
 
-    plain = Sampler(model, TOKENIZER).sample(requests_of(), sampling)
-    monkeypatch.setattr(sampler_module, "FastDecoding", lambda *args, capture: Fixed(*args))
-    fixed = Sampler(model, TOKENIZER).sample(requests_of(), sampling)
+    plain = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
+    monkeypatch.setattr(local_engine, "FastDecoding", lambda *args, capture: Fixed(*args))
+    fixed = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
     for one, other in zip(itertools.chain(*plain), itertools.chain(*fixed), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
@@ -158,12 +160,11 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
     model = made(*SERVED["qwen3"])
-    with torch.autocast("cpu", torch.bfloat16):
-        completions = Sampler(model, TOKENIZER).sample(requests_of(), Sampling(max_new_tokens=60))
-        gaps = []
-        with torch.no_grad():
-            for c in (c for group in completions for c in group):
-                logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[0, len(c.prompt_ids) - 1 : -1]
-                plain = logits.float().log_softmax(-1).gather(-1, torch.tensor(c.ids)[:, None])[:, 0]
-                gaps.append((plain - torch.tensor(c.logprobs)).abs())
+    completions = LocalEngine(policy_of(model, TOKENIZER, torch.bfloat16)).sample(requests_of(), Sampling(max_new_tokens=60))
+    gaps = []
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        for c in (c for group in completions for c in group):
+            logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[0, len(c.prompt_ids) - 1 : -1]
+            plain = logits.float().log_softmax(-1).gather(-1, torch.tensor(c.ids)[:, None])[:, 0]
+            gaps.append((plain - torch.tensor(c.logprobs)).abs())
     assert 1e-5 < torch.cat(gaps).mean() < 0.05, "bfloat16 was to be used, and to stay near"
