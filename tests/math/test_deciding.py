@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import pytest
 from palaestra.verifiers import Status, math_equal
-from palaestra.verifiers.math.decide import decide
+from palaestra.verifiers.math.deciding.decide import decide
 from palaestra.verifiers.math.pipeline import parsed
 from palaestra.verifiers.math.values import Call, Const, Expr, Num, Power, Product, Sum, Sym
 

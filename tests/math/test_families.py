@@ -2,11 +2,11 @@
 
 import pytest
 from palaestra.verifiers import math_equal
-from palaestra.verifiers.math.declarations import declare, declare_words
-from palaestra.verifiers.math.lexer import Unreadable
-from palaestra.verifiers.math.parser import parse
 from palaestra.verifiers.math.pipeline import shown
-from palaestra.verifiers.math.signs import choices
+from palaestra.verifiers.math.reading.declarations import declare, declare_words
+from palaestra.verifiers.math.reading.parser import parse
+from palaestra.verifiers.math.reading.signs import choices
+from palaestra.verifiers.math.values import Unreadable
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hostile_answers import HOSTILE, REFERENCES
 from palaestra.verifiers import Status, math_equal
 from palaestra.verifiers.math import equal, pipeline
-from palaestra.verifiers.math.symbolic import warm
+from palaestra.verifiers.math.deciding.symbolic import warm
 
 PWNED = "/tmp/palaestra_pwned"
 

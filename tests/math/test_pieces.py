@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from palaestra.verifiers import Status, math_equal
 from palaestra.verifiers.math.pipeline import parsed
-from palaestra.verifiers.math.reading import read
+from palaestra.verifiers.math.reading.read import read
+from palaestra.verifiers.math.reading.text import normalise
 from palaestra.verifiers.math.show import show
-from palaestra.verifiers.math.text import normalise
 from palaestra.verifiers.math.values import Condition, Family, Named, Piecewise, RealSet, Sequence, Words
 
 SIGN = r"f(x)=\begin{cases} 1, & x>0 \\ 0, & x=0 \\ -1, & x<0 \end{cases}"

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from labelled_pairs import load
 from palaestra.verifiers import math_equal
 from palaestra.verifiers.math import explain
-from palaestra.verifiers.math.opaque import holds_application
+from palaestra.verifiers.math.deciding.opaque import holds_application
 from palaestra.verifiers.math.pipeline import parsed
-from palaestra.verifiers.math.reading import read
+from palaestra.verifiers.math.reading.read import read
+from palaestra.verifiers.math.reading.text import normalise
 from palaestra.verifiers.math.show import show
-from palaestra.verifiers.math.text import normalise
 from palaestra.verifiers.math.values import Apply, Choice, Words
 
 PIECES = [
