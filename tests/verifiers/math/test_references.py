@@ -8,7 +8,7 @@ from palaestra.verifiers import math_equal
 from palaestra.verifiers.math.pipeline import parsed
 from palaestra.verifiers.math.values import Words
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 UNREADABLE = {"olympiadbench": 3}  # prose with formulas; they are compared as text
 
 

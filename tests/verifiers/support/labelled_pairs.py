@@ -1,12 +1,14 @@
-"""The labelled pairs under `pairs/`, as data."""
+"""The labelled pairs under `math/pairs/`, as data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "pairs"
-OUTSIDE = Path(__file__).parent.parent / "outside"  # sets whose authors had not seen the code, not all decided as labelled
+FOLDER = Path(__file__).parent.parent / "math" / "pairs"
+OUTSIDE = (
+    Path(__file__).parent.parent / "math" / "outside"
+)  # sets whose authors had not seen the code, not all decided as labelled
 
 
 @dataclass(frozen=True)

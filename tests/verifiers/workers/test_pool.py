@@ -120,7 +120,7 @@ def test_after_close_there_is_no_process_left_and_a_call_says_so():
 
 def test_workers_end_when_their_parent_is_killed():
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent / 'support')!r});"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1] / 'support')!r});"
         "from palaestra.verifiers.workers.pool import Pool; pool = Pool('pool_target:work');"
         "print(pool.call(['pid'], 30).value, flush=True); import os; os.kill(os.getpid(), 9)"
     )
