@@ -1,24 +1,39 @@
 """Arithmetic written by a model, computed exactly and without `eval`: for countdown puzzles and the like.
 
-Grammar: integers, `+ - * /` (also `× · ÷ −`), unary minus, parentheses. Nothing else is read: no names, no powers, no
-calls. The work is bounded by the number of characters.
+Integers, `+ - * /` and parentheses. Nothing else is read: no names, no powers, no calls. The work is bounded by the
+number of characters.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-MAX_CHARS = 1_000
-MAX_DIGITS = 30
-MAX_DEPTH = 50
-_TOKEN = re.compile(r"\s*(?:([0-9]+)|([-+*/()]))", re.ASCII)
+from .regexes import compiled
+
+_TOKEN = r"(?a)\s*(?:([0-9]+)|([-+*/()]))"
+_PLAIN_TOKEN = r" *(?:([0-9]+)|([-+*/()]))"
 _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-"})
 
 
 class NotArithmetic(ValueError):
     """The text is not an expression of the grammar, is too long, or divides by zero. The message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How long an expression may be, and what may stand in it.
+
+    max_chars, max_depth, max_digits: characters of the text, parentheses and signs within each other, digits of a number.
+    unary: whether a sign may stand before a number or a parenthesis.
+    plain: whether the signs are ASCII and the only white space is the blank; else `× · ÷ −` are signs too.
+    """
+
+    max_chars: int = 1_000
+    max_depth: int = 50
+    max_digits: int = 30
+    unary: bool = True
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +44,23 @@ class Arithmetic:
     numbers: tuple[int, ...]
 
 
-def evaluate(text: str) -> Arithmetic:
+def evaluate(text: str, grammar: Grammar = Grammar()) -> Arithmetic:
     """The value of an arithmetic expression, and the numbers it uses. Raises NotArithmetic."""
-    if len(text) > MAX_CHARS:
-        raise NotArithmetic(f"The expression is longer than {MAX_CHARS} characters.")
-    reader = _Reader(_tokens(text.translate(_SIGNS)))
+    if len(text) > grammar.max_chars:
+        raise NotArithmetic(f"The expression is longer than {grammar.max_chars} characters.")
+    reader = _Reader(_tokens(text, grammar), grammar)
     value = reader.sum(0)
     if reader.peek() is not None:
         raise NotArithmetic(f"The expression should have ended before {reader.peek()!r}.")
     return Arithmetic(value, tuple(reader.numbers))
 
 
-def _tokens(text: str) -> list[str]:
+def _tokens(text: str, grammar: Grammar) -> list[str]:
+    pattern = compiled(_PLAIN_TOKEN if grammar.plain else _TOKEN)
+    text = text.rstrip(" ") if grammar.plain else text.translate(_SIGNS).rstrip()
     tokens, position = [], 0
-    text = text.rstrip()
     while position < len(text):
-        match = _TOKEN.match(text, position)
+        match = pattern.match(text, position)
         if match is None:
             raise NotArithmetic(f"{text[position:].strip()[:1]!r} is not arithmetic.")
         tokens.append(match[1] or match[2])
@@ -53,10 +69,15 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Reader:
-    """Recursive descent; MAX_DEPTH bounds the recursion."""
+    """Recursive descent; the grammar's depth bounds the recursion.
 
-    def __init__(self, tokens: list[str]) -> None:
+    `sum := product (('+'|'-') product)*`, `product := factor (('*'|'/') factor)*`,
+    `factor := digits | '(' sum ')'`, and `('+'|'-') factor` where signs may stand before a number.
+    """
+
+    def __init__(self, tokens: list[str], grammar: Grammar) -> None:
         self.tokens = tokens[::-1]
+        self.grammar = grammar
         self.numbers: list[int] = []
 
     def peek(self) -> str | None:
@@ -81,10 +102,10 @@ class _Reader:
         return value
 
     def factor(self, depth: int) -> Fraction:
-        if depth > MAX_DEPTH:
-            raise NotArithmetic(f"The expression is nested more than {MAX_DEPTH} levels deep.")
+        if depth > self.grammar.max_depth:
+            raise NotArithmetic(f"The expression is nested more than {self.grammar.max_depth} levels deep.")
         token = self.tokens.pop() if self.tokens else None
-        if token in ("-", "+"):
+        if token in ("-", "+") and self.grammar.unary:
             value = self.factor(depth + 1)
             return -value if token == "-" else value
         if token == "(":
@@ -94,7 +115,10 @@ class _Reader:
             return value
         if token is None or not token.isdigit():
             raise NotArithmetic(f"A number is missing before {token or 'the end'!r}.")
-        if len(token) > MAX_DIGITS:
-            raise NotArithmetic(f"A number has more than {MAX_DIGITS} digits.")
+        if len(token) > self.grammar.max_digits:
+            raise NotArithmetic(f"A number has more than {self.grammar.max_digits} digits.")
         self.numbers.append(int(token))
         return Fraction(int(token))
+
+
+__all__ = ["Arithmetic", "Grammar", "NotArithmetic", "evaluate"]
