@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "math" / "support"))
+sys.path.insert(0, str(ROOT / "tests" / "verifiers" / "support"))
 
 PEER = r"""
 import json, sys, time, resource

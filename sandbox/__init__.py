@@ -1,6 +1,5 @@
 """The sandbox: one untrusted program, its limits and isolation. Knows nothing of answers or rewards."""
 
-from .expression import Arithmetic, NotArithmetic, evaluate
 from .layers import Layer, layers
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
@@ -13,19 +12,16 @@ from .worker import SandboxUnavailable
 __all__ = [
     "ALLOW_WEAK",
     "MIB",
-    "Arithmetic",
     "Call",
     "Compare",
     "Layer",
     "Limits",
-    "NotArithmetic",
     "Outcome",
     "Policy",
     "Result",
     "SandboxPool",
     "SandboxUnavailable",
     "Status",
-    "evaluate",
     "layers",
     "run_tests",
     "same_text",

@@ -2,93 +2,26 @@
 
 import random
 from collections.abc import Iterator
-from fractions import Fraction
 
 from ..verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ..verifiers.arithmetic import Grammar, NotArithmetic, evaluate
 from ..verifiers.types import correct, malformed, wrong
 from .core.problem import Problem
 from .core.task import task
 
 LEVELS = 4  # 3 to 6 numbers
-MAX_CHARS = 200
-MAX_DEPTH = 20
-_DIGITS = "0123456789"  # str.isdigit would take digits of other scripts
-
-
-class _Refused(ValueError):
-    """The text is not an expression over integers, or it divides by zero."""
-
-
-class _Parser:
-    """Recursive descent over `sum := product (('+'|'-') product)*`, `product := atom (('*'|'/') atom)*`,
-    `atom := digits | '(' sum ')'`. No signs, decimals, powers or names. Values are exact."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self.numbers: list[int] = []
-
-    def value(self) -> Fraction:
-        result = self._sum(0)
-        if self._peek():
-            raise _Refused(f"{self._peek()!r} is not expected at position {self.position}.")
-        return result
-
-    def _peek(self) -> str:
-        while self.text[self.position : self.position + 1] == " ":
-            self.position += 1
-        return self.text[self.position : self.position + 1]
-
-    def _sum(self, depth: int) -> Fraction:
-        result = self._product(depth)
-        while (sign := self._peek()) and sign in "+-":
-            self.position += 1
-            operand = self._product(depth)
-            result = result + operand if sign == "+" else result - operand
-        return result
-
-    def _product(self, depth: int) -> Fraction:
-        result = self._atom(depth)
-        while (sign := self._peek()) and sign in "*/":
-            self.position += 1
-            operand = self._atom(depth)
-            if sign == "/" and operand == 0:
-                raise _Refused("It divides by zero.")
-            result = result * operand if sign == "*" else result / operand
-        return result
-
-    def _atom(self, depth: int) -> Fraction:
-        if depth > MAX_DEPTH:
-            raise _Refused(f"It nests deeper than {MAX_DEPTH}.")
-        character = self._peek()
-        if character == "(":
-            self.position += 1
-            inside = self._sum(depth + 1)
-            if self._peek() != ")":
-                raise _Refused("A parenthesis is not closed.")
-            self.position += 1
-            return inside
-        start = self.position
-        while self.text[self.position : self.position + 1] in tuple(_DIGITS):
-            self.position += 1
-        if start == self.position:
-            raise _Refused(f"A number or '(' is expected at position {start}, not {character!r}.")
-        self.numbers.append(int(self.text[start : self.position]))
-        return Fraction(self.numbers[-1])
+GRAMMAR = Grammar(max_chars=200, max_depth=20, max_digits=200, unary=False, plain=True)
 
 
 def judge(numbers: list[int], target: int, answer: str) -> Verdict:
-    """Whether an expression uses exactly these numbers and reaches the target. Bounded by MAX_CHARS and MAX_DEPTH."""
-    if len(answer) > MAX_CHARS:
-        return malformed(reason=f"The expression is longer than {MAX_CHARS} characters.")
-    parser = _Parser(answer)
+    """Whether an expression of GRAMMAR uses exactly these numbers and reaches the target."""
     try:
-        value = parser.value()
-    except _Refused as refusal:
-        return malformed(answer, str(refusal))
-    if sorted(parser.numbers) != sorted(numbers):
-        return wrong(answer, f"It uses {parser.numbers}, not each of {numbers} once.")
-    return correct(answer) if value == target else wrong(answer, f"It makes {value}, not {target}.")
+        arithmetic = evaluate(answer, GRAMMAR)
+    except NotArithmetic as refusal:
+        return malformed(answer if len(answer) <= GRAMMAR.max_chars else None, str(refusal))
+    if sorted(arithmetic.numbers) != sorted(numbers):
+        return wrong(answer, f"It uses {list(arithmetic.numbers)}, not each of {numbers} once.")
+    return correct(answer) if arithmetic.value == target else wrong(answer, f"It makes {arithmetic.value}, not {target}.")
 
 
 def reaches_target(name: str = "countdown") -> Criterion:

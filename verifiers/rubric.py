@@ -39,6 +39,11 @@ class Rubric:
         return self.criteria[0]
 
     @property
+    def others(self) -> tuple[Criterion, ...]:
+        """The criteria but the correctness criterion."""
+        return self.criteria[1:]
+
+    @property
     def instruction(self) -> str:
         """What a prompt must say so that a model knows the form of the answer."""
         return " ".join(dict.fromkeys(c.instruction for c in self.criteria if c.instruction))
@@ -106,15 +111,16 @@ class Rubric:
         return Rubric(first, *rest)
 
     def _judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:
+        name = self.correctness.name
         if any(verdict.status is Status.ERROR for verdict in parts.values()):
-            return Score(0.0, False, parts, abstained=True, learned=learned)
-        passed = parts[self.correctness.name].correct
+            return Score(0.0, False, parts, abstained=True, learned=learned, criterion=name)
+        passed = parts[name].correct
         if any(criterion.gate and not parts[criterion.name].correct for criterion in self.criteria):
-            return Score(self.least, passed, parts, learned=learned)
+            return Score(self.least, passed, parts, learned=learned, criterion=name)
         total = 0.0
         for c in self._weighed():
             total += c.weight * (c.learned.value(learned[c.name]) if c.learned else parts[c.name].value)
-        return Score(total / self._total_weight, passed, parts, learned=learned)
+        return Score(total / self._total_weight, passed, parts, learned=learned, criterion=name)
 
     def _weighed(self) -> list[Criterion]:
         return [criterion for criterion in self.criteria if not criterion.gate]

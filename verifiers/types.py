@@ -122,6 +122,7 @@ class Score:
     passed: what pass-rates count, the correctness criterion alone.
     abstained: some verifier was broken, whatever the completion; it counts neither as right nor as wrong.
     learned: normalised rewards of reward models (criterion's name -> standard deviations above the mean answer).
+    criterion: name of the rubric's correctness criterion, by which `parts` has its verdict; "" where no rubric scored.
     """
 
     reward: float
@@ -129,3 +130,9 @@ class Score:
     parts: Mapping[str, Verdict] = field(default_factory=dict)
     abstained: bool = False
     learned: Mapping[str, float] = field(default_factory=dict)
+    criterion: str = ""
+
+    @property
+    def correctness(self) -> Verdict | None:
+        """The verdict of the correctness criterion; None where no rubric scored."""
+        return self.parts.get(self.criterion)

@@ -85,6 +85,19 @@ def test_the_ledger_keeps_rates_over_time_and_suspects_agreed_answers_to_failed_
     assert Ledger.of(ledger.plain()) == ledger
 
 
+def test_what_counts_answers_finds_them_in_whatever_order_the_verdicts_stand():
+    texts = ["<answer>1234567</answer>"] * 3 + ["no"]
+    straight = group(texts, task=replace(TASK, rubric=Rubric(number(), answer_tag(weight=0.1))))
+    turned = replace(straight, scores_G=[replace(s, parts=dict(reversed(s.parts.items()))) for s in straight.scores_G])
+    assert [*turned.scores_G[0].parts] == [*straight.scores_G[0].parts][::-1]
+    for each in (straight, turned):
+        ledger = Ledger()
+        ledger.add(1, [each], True)
+        assert [item.answers for item in ledger.items.values()] == [{"1234567": 3}]
+        assert reward_metrics([each])["extracted"] == 0.75
+        assert summarise([each], 0, 4, 1.0, 4).extracted == 0.75
+
+
 def test_problems_that_never_come_back_are_kept_by_level():
     ledger = Ledger()
     ledger.add(1, [group(LIVE, 0), group(LIVE, 3), group(DEAD, 1)], False)

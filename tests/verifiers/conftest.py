@@ -1,4 +1,4 @@
-"""Makes what these tests share importable by plain names."""
+"""Makes what these tests share importable by plain names; the pool's workers inherit the path."""
 
 import sys
 from pathlib import Path

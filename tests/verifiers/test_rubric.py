@@ -1,8 +1,10 @@
 """The rubric: weights, gates, abstention, and that no completion can bring an abstention about."""
 
+from dataclasses import replace
+
 import pytest
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, answer_criterion, number
+from palaestra.verifiers import Completion, Criterion, Rubric, Score, Status, Verdict, answer_criterion, number
 from palaestra.verifiers.types import Unavailable, correct, error, malformed, partial, timeout, wrong
 
 PROBLEM = Problem("p", "r")
@@ -28,6 +30,18 @@ def test_a_closed_gate_takes_the_reward_and_not_the_pass():
     got = score(says("a", correct()), says("g", malformed(), gate=True))
     assert (got.reward, got.passed, got.abstained) == (0.0, True, False)
     assert score(says("a", correct()), says("g", correct(), gate=True)).reward == 1
+
+
+def test_the_verdict_on_correctness_is_found_by_name_in_whatever_order_the_parts_stand():
+    rubric = Rubric(says("a", wrong("7")), says("b", correct()), says("c", partial(0.5)))
+    got = rubric.score(Completion("x"), PROBLEM)
+    turned = replace(got, parts=dict(reversed(got.parts.items())))
+    assert got.correctness is not None
+    assert turned.correctness == got.correctness
+    assert got.correctness.answer == "7"
+    assert [criterion.name for criterion in rubric.others] == ["b", "c"]
+    assert score(says("a", wrong("7")), says("b", error("down"))).correctness is not None
+    assert Score(1.0, True, {"a": correct()}).correctness is None
 
 
 def test_an_error_anywhere_abstains():

@@ -92,7 +92,6 @@ def evaluate(
     samples_P = [sum(not score.abstained for score in group.scores_G) for group in groups] + [samples] * too_long
     ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
     rubric = rollouts.task.rubric
-    correctness = rubric.correctness.name
     scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
     return Evaluation(
         pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
@@ -102,7 +101,7 @@ def evaluate(
             c.name: mean_interval([[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP)
             for c in rubric.learned
         },
-        extracted=_mean(score.parts[correctness].status not in UNEXTRACTED for score in scores),
+        extracted=_mean(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)),
         truncated=_mean(completion.finish_reason == "length" for completion in completions),
         abstained=_mean(score.abstained for score in scores),
         tokens=_mean(len(completion.ids) for completion in completions),

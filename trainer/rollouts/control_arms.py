@@ -50,7 +50,7 @@ def _rescored(group: Group, rewards: Sequence[float]) -> Group:
 
 
 def _format_reward(task: Task, score: Score) -> float:
-    others = task.rubric.criteria[1:]
+    others = task.rubric.others
     if not others:
         raise UserError(f"--control format: the rubric of task {task.name} has no criterion on form.")
     return sum(score.parts[criterion.name].value for criterion in others) / len(others)

@@ -81,7 +81,7 @@ class Ledger:
 def _count_answers(item: Item, group: Group) -> None:
     given: Counter[str] = Counter(item.answers)
     for score in group.scores_G:
-        answer = next(iter(score.parts.values())).answer if score.parts else None
+        answer = score.correctness.answer if score.correctness is not None else None
         if answer is not None and not score.passed:
             given[answer[:80]] += 1
     item.answers = dict(given.most_common(4))

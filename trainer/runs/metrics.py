@@ -38,7 +38,7 @@ def reward_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "dead_groups": sum(dead) / len(dead),
         "tokens": float(lengths.mean()),
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
-        "extracted": sum(next(iter(s.parts.values())).status not in UNEXTRACTED for s in scores if s.parts) / len(scores),
+        "extracted": sum(v is not None and v.status not in UNEXTRACTED for v in (s.correctness for s in scores)) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
         "criteria": criterion_metrics(scores),
         **{f"learned/{name}": value for name, value in learned_means(scored).items()},

@@ -112,7 +112,7 @@ def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: f
         problems=len(groups),
         group_size=group_size,
         refused=refused,
-        extracted=sum(next(iter(score.parts.values())).status not in UNEXTRACTED for score in scores) / count,
+        extracted=sum(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)) / count,
         ended=sum(completion.finish_reason == "stop" for completion in completions) / count,
         abstained=sum(score.abstained for score in scores) / count,
         pass_rate=sum(score.passed for score in scores) / count,

@@ -8,17 +8,17 @@ from fractions import Fraction
 from functools import lru_cache
 
 from ..types import Verdict, correct, no_answer, wrong
-from .compare import compare
-from .decide import Decision
-from .exact import constant
-from .forms import without_bases
-from .reading import read
+from .deciding.compare import compare
+from .deciding.decide import Decision
+from .deciding.exact import constant
+from .deciding.symbolic import ask
+from .reading.forms import without_bases
+from .reading.read import read
+from .reading.text import MAX_ANSWER_CHARS, normalise
+from .reading.wording import with_planck
 from .show import show
-from .symbolic import ask
-from .text import MAX_ANSWER_CHARS, normalise
 from .types import CACHED_CHARS, Judged, Reference, Tolerance
 from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
-from .wording import with_planck
 
 CACHED_REFERENCES = 8_192
 _GROUPING = re.compile(r"(?<=\d)(?:\{,\}|[, ~])(?=\d{3}(?!\d))")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .families import names_in
+from .traversal import names_in
 from .units import scaled
 from .values import (
     EXPRESSIONS,

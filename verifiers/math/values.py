@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,105 +299,16 @@ Value = (
 EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call, Apply)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
-_NAMED = (Const, Call)
-_LEAVES = (Num, Sym, Const, Words, Unit, str, int, type(None))
-_NO_NAMES: frozenset[str] = frozenset()
 
 
-def negative(expr: Expr) -> Expr:
-    return Num(-expr.value) if isinstance(expr, Num) else Product((MINUS_ONE, expr))
+class Unreadable(Exception):
+    """The text is not mathematics that this parser knows. Never leaves the package."""
 
 
-def symbols(expr: Expr) -> frozenset[str]:
-    """Names of the variables in an expression, and of its unknown functions as `f()`."""
-    if isinstance(expr, Sym):
-        return frozenset((expr.name,))
-    parts = children(expr)
-    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES  # no constant: its value is not known
-    return own.union(*map(symbols, parts)) if parts else own
+_CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")
 
 
-_HAVE_NAMES = frozenset((Sym, Const, Call, Apply))
-_PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
-    Sum: attrgetter("terms"),
-    Product: attrgetter("factors"),
-    Power: lambda expr: (expr.base, expr.exponent),
-    Call: attrgetter("args"),
-    Apply: attrgetter("args"),
-}
-
-
-def children(expr: Expr) -> tuple[Expr, ...]:
-    parts = _PARTS.get(type(expr))  # every walk over an expression comes by here; asking type by type takes twice as long
-    return parts(expr) if parts is not None else ()
-
-
-class Survey(NamedTuple):
-    """kinds: the types of all parts of an expression.  names: of its functions, constants and variables."""
-
-    kinds: set[type]
-    names: set[str]
-
-
-def survey(expr: Value) -> Survey:
-    """One walk that answers for many, where nothing unusual is in an expression."""
-    kinds: set[type] = set()
-    names: set[str] = set()
-    stack: list[Any] = [expr]
-    while stack:
-        part = stack.pop()
-        kind = type(part)
-        kinds.add(kind)
-        if kind in _HAVE_NAMES:
-            names.add(part.name)
-        parts = _PARTS.get(kind)
-        if parts is not None:
-            stack.extend(parts(part))
-    return Survey(kinds, names)
-
-
-def fits(value: Value, limit: int) -> bool:
-    """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
-    left = limit
-    stack: list[object] = [value]
-    while stack:
-        found = stack.pop()
-        left -= 1
-        if left < 0:
-            return False
-        if isinstance(found, tuple):
-            stack.extend(found)
-        elif not isinstance(found, _LEAVES):
-            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
-    return True
-
-
-def terms_of(expr: Expr) -> list[Expr]:
-    """The terms of a sum, and of the sums in it; an expression that is no sum is its own term."""
-    return [term for part in expr.terms for term in terms_of(part)] if isinstance(expr, Sum) else [expr]
-
-
-def contains(expr: Expr, names: frozenset[str]) -> bool:
-    """Whether a constant or function of one of these names occurs."""
-    if isinstance(expr, _NAMED) and expr.name in names:
-        return True
-    for child in children(expr):  # noqa: SIM110 - a generator in any() costs as much as the walk
-        if contains(child, names):
-            return True
-    return False
-
-
-def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
-    """The same operation on other operands."""
-    match expr:
-        case Sum():
-            return Sum(parts)
-        case Product():
-            return Product(parts)
-        case Power():
-            return Power(*parts)
-        case Call(name, _):
-            return Call(name, parts)
-        case Apply(name, _):
-            return Apply(name, parts)
-    return expr
+def clock24(text: str) -> Clock | None:
+    """`15:30` as a time of day; only a comparison with a clock time asks for it, else it is a ratio."""
+    match = _CLOCK24.fullmatch(text)
+    return None if match is None else Clock(3600 * int(match[1]) + 60 * int(match[2]) + int(match[3] or 0))
