@@ -12,8 +12,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from .errors import UnknownTask
-from .sources import digest
+from .errors import UnknownTask, UserError
+from .modules import load_module
 from .task import REGISTERED, Task
 
 ENTRY_POINTS = "palaestra.tasks"
@@ -53,20 +53,12 @@ def _from_name(name: str) -> Task:
 
 
 def _from_path(path: Path) -> Task:
-    if not path.is_file():
-        raise UnknownTask(f"There is no task file {path}. Give the path of a Python file that defines one with @task.")
-    module_name = f"palaestra_task_{digest(path.resolve()):x}"
     before = dict(REGISTERED)
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as failure:  # the file is the user's: whatever it raises becomes a sentence
-        raise UnknownTask(f"{path} could not be loaded: {type(failure).__name__}: {failure}") from failure
-    made = [task for name, task in REGISTERED.items() if before.get(name) is not task]
-    if len(made) != 1:
-        raise UnknownTask(f"{path} defines {len(made)} tasks; a task file defines exactly one, with @task.")
-    return made[0]
+        load_module(path, "task")
+    except UserError as failure:
+        raise UnknownTask(str(failure)) from failure
+    defined = [task for name, task in REGISTERED.items() if before.get(name) is not task]
+    if len(defined) != 1:
+        raise UnknownTask(f"{path} defines {len(defined)} tasks; a task file defines exactly one, with @task.")
+    return defined[0]
