@@ -10,10 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import canaries
 import pytest
 from palaestra.sandbox import MIB, Call, Limits, SandboxPool, cgroup, cgroupfs, layers
 
-CANARIES = sys.modules["canaries"]
 ROOT = Path(__file__).parents[2]
 FILES = {
     1: ("tasks", "memory.oom_control", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness", "pids.max"),
@@ -370,13 +370,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_ones_is_
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give an ordinary user a group")
 def test_an_ordinary_user_with_a_group_of_its_own_is_as_safe(groups):
     """On every ninth program of the battery, as under systemd-run --user -p Delegate=yes."""
-    python = CANARIES.python_of_everyone() if shutil.which("setpriv") else None
+    python = canaries.python_of_everyone() if shutil.which("setpriv") else None
     if python is None:
         pytest.skip("an ordinary user can't be become here, or can start no Python 3.11 or newer")
     given = [folder / f"delegated-{os.getpid()}" for folder in groups]
     enter = "import os, sys\nfor folder in sys.argv[2:2 + int(sys.argv[1])]: open(folder + '/cgroup.procs', 'w').write('0')\n"
     leave = "os.execvp(sys.argv[2 + int(sys.argv[1])], sys.argv[2 + int(sys.argv[1]):])"
-    battery = [*CANARIES.as_nobody(), python, str(ROOT / "tests/sandbox/canaries.py"), str(ROOT), "9", "grouped"]
+    battery = [*canaries.as_nobody(), python, str(ROOT / "tests/sandbox/support/canaries.py"), str(ROOT), "9", "grouped"]
     try:
         for folder in given:
             folder.mkdir()

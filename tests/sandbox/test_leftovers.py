@@ -121,7 +121,7 @@ def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
 
 
 def test_without_namespaces_hostile_programs_are_held():
-    root, here = Path(__file__).parents[2], Path(__file__).parent
+    root, here = Path(__file__).parents[2], Path(__file__).parent / "support"
     script = f"sys.argv = ['canaries.py', {str(root)!r}, '6', 'degraded']\nsys.path.insert(0, {str(here)!r})\n"
     done = degraded(script + "import canaries\ncanaries.main()\n")
     assert done.returncode == 0, done.stdout + done.stderr

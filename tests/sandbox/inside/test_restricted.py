@@ -20,7 +20,7 @@ import pytest
 from palaestra.sandbox import Call, NotArithmetic, evaluate
 from palaestra.sandbox.inside import restricted
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 @pytest.mark.parametrize(
