@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ...tasks import Problem, Task
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
 from ..config.train import TrainConfig
 from ..engines.base import Request
