@@ -95,7 +95,7 @@ class Procedural:
 
 @dataclass(frozen=True)
 class Rows:
-    """Problems from a finite dataset. `load(split)` is called once per split and must give a fixed order.
+    """Problems from a finite dataset. `load(split)` is called for every problem: it keeps what it read, in a fixed order.
 
     A test split is read in its own order. A train split is read in a seeded permutation, another one each epoch.
     """
