@@ -39,6 +39,14 @@ MENDS = {
 }
 
 
+def default_workers() -> int:
+    """Sandboxes of a pool that is given no number: two for each processor that this process may use, so at least 2.
+
+    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy, as many threads have to ask.
+    """
+    return 2 * len(os.sched_getaffinity(0))
+
+
 class Idle:
     """The workers that are free. Whoever waits for one is served in the order of arrival.
 
@@ -86,7 +94,7 @@ class SandboxPool:
     the same from asyncio. Use it as a context manager, or call `close`; an abandoned pool closes itself, and a pool
     whose process is killed leaves nothing behind.
 
-    workers: default, twice the number of processors: a sandbox also waits for the kernel.  limits: for runs that name none.
+    workers: default, `default_workers()`.  limits: for runs that name none.
     modules: installed modules that programs may import besides the standard library; tests that use numpy need it.
     allow_weak: run even without Landlock, seccomp or resource limits; by default, when the environment says
         PALAESTRA_ALLOW_WEAK_SANDBOX=1.
@@ -101,7 +109,7 @@ class SandboxPool:
         modules: Sequence[str] = (),
         allow_weak: bool | None = None,
     ) -> None:
-        self.workers = 2 * len(os.sched_getaffinity(0)) if workers is None else workers
+        self.workers = default_workers() if workers is None else workers
         if self.workers < 1:
             raise ValueError(f"A pool has at least 1 worker, not {workers}.")
         self.limits = limits or Limits()

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, layers
+from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, default_workers, layers
 from palaestra.sandbox.inside import seccomp
 
 DOUBLE = "def f(x):\n    return 2 * x"
@@ -221,3 +221,11 @@ def test_modules_installed_under_the_scratch_are_set_aside_and_the_tree_stays_wh
     finally:
         shutil.rmtree(folder)
     assert done.stdout.strip() == "True {}"
+
+
+def test_a_pool_that_is_given_no_number_has_two_workers_for_each_processor(monkeypatch):
+    for processors, workers in ((1, 2), (6, 12)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, count=processors: set(range(count)))
+        assert default_workers() == workers
+        with SandboxPool() as pool:
+            assert pool.workers == workers
