@@ -26,7 +26,7 @@ from .worker import REQUIRED, SandboxUnavailable, Worker
 log = logging.getLogger(__name__)
 _ATTEMPTS = 2
 ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
-MENDS = {
+ADVICE = {
     "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, "
     "kernel.apparmor_restrict_unprivileged_userns=0), or in a container give CAP_SYS_ADMIN.",
     "root": "It follows from the namespaces; Linux 5.12 or newer is needed for mount_setattr.",
@@ -310,7 +310,7 @@ class SandboxPool:
             log.info("Sandbox layers: %s", ", ".join(active))
             weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
             if not weak and (absent := [name for name in REQUIRED if name in missing]):
-                why = " ".join(f"{name}: {missing[name]}. {MENDS[name]}" for name in absent)
+                why = " ".join(f"{name}: {missing[name]}. {ADVICE[name]}" for name in absent)
                 raise SandboxUnavailable(f"Programs can't be isolated well enough here. {why}")
             self._active = active
             return active

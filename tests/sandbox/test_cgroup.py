@@ -172,7 +172,7 @@ def test_only_the_groups_of_the_dead_are_removed(tmp_path, born_with_files):
     assert set(os.listdir(tmp_path)) == kept
 
 
-def test_without_a_group_everything_works_and_the_mend_is_given(monkeypatch):
+def test_without_a_group_everything_works_and_the_advice_is_given(monkeypatch):
     monkeypatch.setattr(cgroupfs, "locate", unavailable)
     with SandboxPool(1) as pool:
         outcome = pool.run_tests("def f(x): return 2 * x", "f", [Call((2,), expected=4)])
@@ -180,7 +180,7 @@ def test_without_a_group_everything_works_and_the_mend_is_given(monkeypatch):
     assert outcome.layers[-1] == "seccomp"
     found = {layer.name: layer for layer in layers()}["cgroup"]
     assert (found.active, found.required, found.reason) == (False, False, "There are none here.")
-    assert "systemd-run --user --scope -p Delegate=yes" in found.mend
+    assert "systemd-run --user --scope -p Delegate=yes" in found.advice
 
 
 def unavailable(*_: str):

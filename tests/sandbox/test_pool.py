@@ -148,7 +148,7 @@ def test_without_a_required_layer_nothing_is_run(monkeypatch):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
-def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_mend(tmp_path, monkeypatch):
+def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_fix(tmp_path, monkeypatch):
     package = tmp_path / "closed_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -167,10 +167,10 @@ def test_limits_too_small_for_an_import_are_no_reason_to_refuse():
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
 
 
-def test_layers_are_plain_data_with_a_mend_for_each_missing_one():
+def test_layers_are_plain_data_with_advice_for_each_missing_one():
     found = layers()
     assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup"]
-    assert all(layer.active != bool(layer.mend) for layer in found)
+    assert all(layer.active != bool(layer.advice) for layer in found)
 
 
 HEADERS = {"x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "/usr/include/asm-generic/unistd.h"}
