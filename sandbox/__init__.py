@@ -3,7 +3,7 @@
 from .layers import Layer, layers
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
-from .pool import ALLOW_WEAK, SandboxPool, run_tests, shared_pool
+from .pool import ALLOW_WEAK, SandboxPool, default_workers, run_tests, shared_pool
 from .session import Policy
 from .text import same_text
 from .wire import Compare, same_value
@@ -22,6 +22,7 @@ __all__ = [
     "SandboxPool",
     "SandboxUnavailable",
     "Status",
+    "default_workers",
     "layers",
     "run_tests",
     "same_text",

@@ -1,11 +1,11 @@
-"""Which layers of isolation this machine gives, and how to mend each that is missing."""
+"""Which layers of isolation this machine gives, and how to get each that is missing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from .limits import Limits
-from .pool import MENDS, SandboxPool
+from .pool import ADVICE, SandboxPool
 from .worker import LAYERS, REQUIRED, SandboxUnavailable
 
 _WHAT = {
@@ -23,7 +23,7 @@ _WHAT = {
 class Layer:
     """One layer of isolation.
 
-    what: what it does.  reason: why it is not active, "" when it is.  mend: how to get it.
+    what: what it does.  reason: why it is not active, "" when it is.  advice: how to get it.
     required: without it no program is run, unless weak sandboxes are allowed.
     """
 
@@ -32,7 +32,7 @@ class Layer:
     what: str
     required: bool
     reason: str = ""
-    mend: str = ""
+    advice: str = ""
 
 
 def layers() -> list[Layer]:
@@ -49,7 +49,7 @@ def layers() -> list[Layer]:
             _WHAT[name],
             name in REQUIRED,
             missing.get(name, ""),
-            MENDS[name] if name in missing else "",
+            ADVICE[name] if name in missing else "",
         )
         for name in LAYERS
     ]

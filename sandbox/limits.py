@@ -19,8 +19,8 @@ class Limits:
     scratch: bytes of files in /tmp, the one writable place.  files: number of files there.
     output: bytes of standard output and of standard error, each; a run that writes more is ended.
     input: bytes of standard input; a problem that has more is refused with ValueError. So is one with a call whose arguments
-        take more than memory / 32 in the encoding of `wire`: a program could not take them in.
-    result: bytes of all claimed outputs of a run together, in the encoding of `wire`.
+        take more than memory / 32 in the encoding of `plain`: a program could not take them in.
+    result: bytes of all claimed outputs of a run together, in the encoding of `plain`.
     threads: threads at a time, the first included. One that was waited for counts until the kernel has let go of it, so 64
         are enough for programs that use 32 at a time. No program may start another process.
     open_files: file descriptors at a time.

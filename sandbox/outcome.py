@@ -47,7 +47,7 @@ class Result:
     """One call or test.
 
     passed: the claimed output equals the expected one by type and value (calls), or the assertions held (suites).
-    claimed: the tree of the claimed output (see `wire`), None where there is none; `value` decodes it.
+    claimed: the tree of the claimed output (see `plain`), None where there is none; `value` decodes it.
     reason: why it did not pass, as `clean` leaves it; "" otherwise.
     """
 

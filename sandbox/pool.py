@@ -26,7 +26,7 @@ from .worker import REQUIRED, SandboxUnavailable, Worker
 log = logging.getLogger(__name__)
 _ATTEMPTS = 2
 ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
-MENDS = {
+ADVICE = {
     "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, "
     "kernel.apparmor_restrict_unprivileged_userns=0), or in a container give CAP_SYS_ADMIN.",
     "root": "It follows from the namespaces; Linux 5.12 or newer is needed for mount_setattr.",
@@ -37,6 +37,14 @@ MENDS = {
     "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
     "--user). In a container, mount /sys/fs/cgroup to be written to.",
 }
+
+
+def default_workers() -> int:
+    """Sandboxes of a pool that is given no number: two for each processor that this process may use, so at least 2.
+
+    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy, as many threads have to ask.
+    """
+    return 2 * len(os.sched_getaffinity(0))
 
 
 class Idle:
@@ -86,7 +94,7 @@ class SandboxPool:
     the same from asyncio. Use it as a context manager, or call `close`; an abandoned pool closes itself, and a pool
     whose process is killed leaves nothing behind.
 
-    workers: default, twice the number of processors: a sandbox also waits for the kernel.  limits: for runs that name none.
+    workers: default, `default_workers()`.  limits: for runs that name none.
     modules: installed modules that programs may import besides the standard library; tests that use numpy need it.
     allow_weak: run even without Landlock, seccomp or resource limits; by default, when the environment says
         PALAESTRA_ALLOW_WEAK_SANDBOX=1.
@@ -101,7 +109,7 @@ class SandboxPool:
         modules: Sequence[str] = (),
         allow_weak: bool | None = None,
     ) -> None:
-        self.workers = 2 * len(os.sched_getaffinity(0)) if workers is None else workers
+        self.workers = default_workers() if workers is None else workers
         if self.workers < 1:
             raise ValueError(f"A pool has at least 1 worker, not {workers}.")
         self.limits = limits or Limits()
@@ -302,7 +310,7 @@ class SandboxPool:
             log.info("Sandbox layers: %s", ", ".join(active))
             weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
             if not weak and (absent := [name for name in REQUIRED if name in missing]):
-                why = " ".join(f"{name}: {missing[name]}. {MENDS[name]}" for name in absent)
+                why = " ".join(f"{name}: {missing[name]}. {ADVICE[name]}" for name in absent)
                 raise SandboxUnavailable(f"Programs can't be isolated well enough here. {why}")
             self._active = active
             return active

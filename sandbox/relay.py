@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from . import given
+from . import inputs
 from .channel import Broken, Child, Expired, Flooded, Forged, Gone
 from .limits import Limits
 from .outcome import MAX_TEXT, Outcome, Result, Status
@@ -48,7 +48,7 @@ def run_suite(
         with judged(run):
             if load(child, run, source, policy):
                 suite = {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
-                used = _conduct(child, tester, run, {**suite, "seed": given.seed(setup, tests)})
+                used = _conduct(child, tester, run, {**suite, "seed": inputs.seed(setup, tests)})
                 nothing_more(child)
                 if not used and run.status is Status.COMPLETED:
                     run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")

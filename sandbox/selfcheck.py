@@ -15,7 +15,7 @@ _SOURCE = "import os, colorsys, csv\ndef f(folders):\n    return sum(len(os.list
 
 
 def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
-    """Raises SandboxUnavailable, with the mend, when a program can't import what it may.
+    """Raises SandboxUnavailable, with the fix, when a program can't import what it may.
 
     modules: those beside the standard library.  rooted: whether programs have a file tree of their own.
     """
@@ -28,11 +28,11 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
         raise SandboxUnavailable(f"A harmless program does not come to its end in the sandbox: {failure}") from failure
     if raised and raised[0] != "MemoryError":  # the limits may be meant for less than an import
         raise SandboxUnavailable(
-            f"Programs can't import the standard library here ({': '.join(raised)}). {_mend(modules, rooted)}"
+            f"Programs can't import the standard library here ({': '.join(raised)}). {_advise(modules, rooted)}"
         )
 
 
-def _mend(modules: Sequence[str], rooted: bool) -> str:
+def _advise(modules: Sequence[str], rooted: bool) -> str:
     paths = [Path(path) for path in tree.module_paths(find_folders(tuple(modules)))]
     for path in paths:
         for folder in [path] if rooted else [*reversed(path.parents), path]:

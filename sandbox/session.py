@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from . import given, plain, wire
+from . import inputs, plain, wire
 from .channel import Child, Expired, Flooded, Forged, Gone
 from .limits import MIB, Limits
 from .outcome import MAX_TEXT, Call, Outcome, Result, Status
@@ -154,7 +154,7 @@ def run_calls(
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
-    requests = [given.call_request(entry, call, limits) for call in calls]
+    requests = [inputs.call_request(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
     with closing(child):
@@ -210,7 +210,7 @@ def run_script(
     worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
 ) -> Outcome:
     """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
-    data = given.stdin_bytes(stdin, limits)
+    data = inputs.stdin_bytes(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
     with closing(child):
@@ -251,7 +251,7 @@ def run_assertions(
 
     As where a test is executed, its first assertion that fails ends it, and the next test goes on.
     """
-    asked = [(each, given.call_request(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
+    asked = [(each, inputs.call_request(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
     tests = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].test)]
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
@@ -285,7 +285,7 @@ def run_weak(
         begin(child, worker, run)
         with judged(run):
             if load(child, run, source, policy):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=given.seed(setup, tests))
+                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=inputs.seed(setup, tests))
                 message = child.receive(nonce)
                 if raised := raised_text(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")

@@ -169,7 +169,7 @@ class _Rules:
     """tolerance: relative or absolute difference of floats; None for none.
 
     loose: numbers by their value, an int like a float, and any ordered sequence like any other.
-    keys: turns a dict's key into a text; equal texts are equal keys.
+    key: turns a dict's key into a text; equal texts are equal keys.
     """
 
     tolerance: float | None

@@ -43,7 +43,7 @@ _forking = threading.Lock()
 
 
 class SandboxUnavailable(RuntimeError):
-    """This machine lacks a layer without which no program is run. The message names it and the mend."""
+    """This machine lacks a layer without which no program is run. The message names it and the fix."""
 
 
 @dataclass(frozen=True, slots=True)

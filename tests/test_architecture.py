@@ -1,47 +1,160 @@
-"""The house rules that a machine can check: import direction, torch only in the trainer, lazy start."""
+"""The house rules that a machine can check: import direction, torch only in the trainer, no circle of files, lazy start.
 
-import ast
+grimp reads the imports: relative ones, those for types alone and those inside functions count as any other.
+"""
+
 import subprocess
 import sys
 import tomllib
+from copy import deepcopy
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ["sandbox", "verifiers", "tasks", "trainer"]  # each may import those before it
+ROOMS = ["trainer", "tasks", "verifiers", "sandbox"]  # each may import those after it
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft"}
+# The folders and files of trainer/: each line may import those after it; what shares a line is independent of each other.
+STAGES = [
+    grimp.Layer("cli"),
+    grimp.Layer("demos"),
+    grimp.Layer("runs"),
+    grimp.Layer("algorithms", "evaluation"),
+    grimp.Layer("rollouts"),
+    grimp.Layer("reward_models"),
+    grimp.Layer("sft"),
+    grimp.Layer("engines"),
+    grimp.Layer("storage", "reports"),
+    grimp.Layer("model"),
+    grimp.Layer("objective", "config", independent=False),  # an objective's settings are read by both
+    grimp.Layer("intervals", "terminal"),
+]
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 
-def imported(path: Path) -> set[str]:
-    """Absolute dotted names that a file imports; relative ones are resolved inside `palaestra`."""
-    package = ("palaestra", *path.relative_to(ROOT).parent.parts)
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = [node.module] if node.module else []
-            found |= {".".join((*base, *module, *([] if module else [alias.name]))) for alias in node.names}
-    return found
+@pytest.fixture(scope="module")
+def installed() -> grimp.ImportGraph:
+    return grimp.build_graph(*(f"palaestra.{room}" for room in ROOMS), include_external_packages=True, cache_dir=None)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_one_way_and_torch_stays_in_the_trainer(path: Path):
-    room = path.relative_to(ROOT).parts[0]
-    above = ROOMS[ROOMS.index(room) + 1 :]
-    names = imported(path)
-    assert not {name for name in names if name.split(".")[0] in ROOMS}, "import palaestra.X, or relatively"
-    assert not {name for name in names if name.startswith("palaestra.") and name.split(".")[1] in above}
-    if room != "trainer":
-        assert not {name for name in names if name.split(".")[0] in HEAVY}
+@pytest.fixture
+def graph(installed) -> grimp.ImportGraph:
+    return deepcopy(installed)  # to add bad imports to
 
 
-def test_the_check_itself_sees_relative_imports():
-    assert "palaestra.verifiers" in imported(ROOT / "tasks" / "gcd.py")
-    assert "palaestra.verifiers" in imported(ROOT / "tasks" / "core" / "task.py")
+def name_of(path: Path) -> str:
+    return ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def wrong_ways(graph: grimp.ImportGraph) -> set[str]:
+    """Imports, direct or through others, that go up among the rooms or among the trainer's stages."""
+    rooms = graph.find_illegal_dependencies_for_layers([f"palaestra.{room}" for room in ROOMS])
+    stages = graph.find_illegal_dependencies_for_layers(STAGES, {"palaestra.trainer"})
+    routes = [route for wrong in rooms | stages for route in wrong.routes]
+    return {" -> ".join((min(route.heads), *route.middle, min(route.tails))) for route in routes}
+
+
+def bare_names(graph: grimp.ImportGraph) -> set[str]:
+    """Rooms that are imported as `tasks` instead of `palaestra.tasks`, which would load the same files twice."""
+    return graph.modules & {*ROOMS}
+
+
+def heavy_imports(graph: grimp.ImportGraph) -> set[str]:
+    """Files outside the trainer that import torch or its like."""
+    importers = {name for heavy in HEAVY & graph.modules for name in graph.find_modules_that_directly_import(heavy)}
+    return {name for name in importers if not name.startswith("palaestra.trainer.")}
+
+
+def find_circle(graph: grimp.ImportGraph) -> list[str]:
+    """The files of one circle of imports, the first at the end again; [] where there is none."""
+    sorter = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    try:
+        sorter.prepare()
+    except CycleError as failure:
+        return failure.args[1]
+    return []
+
+
+def unlisted_packages(root: Path, listed: list[str]) -> set[str]:
+    """Where the list in pyproject.toml and the folders of code differ: what is missing in one of them, or has no __init__."""
+    folders = {path.parent.relative_to(root) for room in ROOMS for path in (root / room).rglob("*.py")}
+    without = {str(folder) for folder in folders if not (root / folder / "__init__.py").exists()}
+    return {".".join(("palaestra", *folder.parts)) for folder in folders} ^ {*listed} | without
+
+
+def test_the_graph_is_of_the_files_here(installed):
+    assert {name for name in installed.modules if not installed.is_module_squashed(name)} == {*map(name_of, FILES)}
+    assert "torch" in installed.modules
+
+
+def test_imports_go_one_way(installed):
+    assert wrong_ways(installed) == set()
+    assert bare_names(installed) == set()
+
+
+def test_every_folder_of_the_trainer_has_its_place():
+    assert {stage for layer in STAGES for stage in layer.module_tails} == {
+        path.stem for path in (ROOT / "trainer").iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
+    } - {"__init__"}
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("palaestra.sandbox.pool", "palaestra.tasks.gcd"),
+        ("palaestra.verifiers.rubric", "palaestra.trainer.runs.loop"),
+        ("palaestra.tasks.core.task", "palaestra.trainer.intervals"),
+        ("palaestra.trainer.model.policy", "palaestra.trainer.runs.loop"),
+        ("palaestra.trainer.runs.loop", "palaestra.trainer.cli.main"),
+        ("palaestra.trainer.evaluation.run", "palaestra.trainer.algorithms.grpo"),
+        ("palaestra.trainer.intervals", "palaestra.trainer.config.train"),
+    ],
+)
+def test_an_import_that_goes_up_is_found(graph, importer, imported):
+    assert {importer, imported} <= graph.modules
+    graph.add_import(importer=importer, imported=imported)
+    assert f"{importer} -> {imported}" in wrong_ways(graph)
+
+
+def test_a_bare_name_is_found(graph):
+    graph.add_import(importer="palaestra.tasks.gcd", imported="verifiers")
+    assert bare_names(graph) == {"verifiers"}
+
+
+def test_torch_stays_in_the_trainer(installed):
+    assert heavy_imports(installed) == set()
+
+
+@pytest.mark.parametrize("heavy", sorted(HEAVY))
+def test_torch_elsewhere_is_found(graph, heavy):
+    graph.add_import(importer="palaestra.tasks.gcd", imported=heavy)
+    assert heavy_imports(graph) == {"palaestra.tasks.gcd"}
+
+
+def test_no_files_import_each_other(installed):
+    assert find_circle(installed) == []
+
+
+def test_a_circle_of_files_is_found(graph):
+    graph.add_import(importer="palaestra.sandbox.wire", imported="palaestra.sandbox.pool")
+    assert {"palaestra.sandbox.wire", "palaestra.sandbox.pool"} <= {*find_circle(graph)}
+
+
+def test_imports_for_types_and_inside_functions_are_seen(tmp_path, monkeypatch):
+    (tmp_path / "circular").mkdir()
+    files = {
+        "__init__": "",
+        "a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .b import B\n",
+        "b": "def f():\n    from . import c\n",
+        "c": "from .a import x\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "circular" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    circle = find_circle(grimp.build_graph("circular", include_external_packages=True, cache_dir=None))
+    assert {*circle} == {"circular.a", "circular.b", "circular.c"}
 
 
 def test_tasks_and_verifiers_start_without_torch_or_sympy():
@@ -54,48 +167,16 @@ def test_tasks_and_verifiers_start_without_torch_or_sympy():
 
 
 def test_every_folder_of_code_is_installed():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    there = {".".join(("palaestra", *path.parent.relative_to(ROOT).parts)) for path in FILES if path.name == "__init__.py"}
-    assert sorted(listed) == sorted(there)
-    assert {path.parent for path in FILES} == {path.parent for path in FILES if path.name == "__init__.py"}
+    assert (
+        unlisted_packages(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]) == set()
+    )
 
 
-def name_of(path: Path) -> str:
-    return ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-
-
-def dependencies() -> dict[Path, set[Path]]:
-    """The files that each file imports from, imports for types and imports in functions included."""
-    modules = {
-        ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path for path in FILES
-    }
-
-    def of(path: Path) -> set[Path]:
-        package = ("palaestra", *path.relative_to(ROOT).parent.parts)
-        found = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                base = ".".join((*package[: len(package) - node.level + 1], *([node.module] if node.module else [])))
-                found |= {modules.get(f"{base}.{alias.name}", modules.get(base)) for alias in node.names}
-        return found - {None, path}
-
-    return {path: of(path) for path in FILES}
-
-
-def circles(graph: dict[Path, set[Path]]) -> list[Path]:
-    """The files that can reach themselves: what is left when files without dependencies are taken away one after another."""
-    left = {path: set(others) for path, others in graph.items()}
-    while free := [path for path, others in left.items() if not others & left.keys()]:
-        for path in free:
-            del left[path]
-    return sorted(left)
-
-
-def test_no_two_files_import_each_other():
-    assert circles(dependencies()) == []
-
-
-def test_the_search_for_circles_finds_one():
-    a, b, c = Path("a"), Path("b"), Path("c")
-    assert circles({a: {b}, b: {a}, c: set()}) == [a, b]
-    assert circles({a: {b}, b: {c}, c: set()}) == []
+def test_a_folder_that_is_not_installed_is_found(tmp_path):
+    for folder in ("tasks", "tasks/core", "sandbox"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+    (tmp_path / "tasks" / "bare").mkdir()
+    (tmp_path / "tasks" / "bare" / "module.py").touch()
+    listed = ["palaestra.sandbox", "palaestra.tasks", "palaestra.tasks.bare", "palaestra.verifiers"]
+    assert unlisted_packages(tmp_path, listed) == {"palaestra.tasks.core", "palaestra.verifiers", "tasks/bare"}

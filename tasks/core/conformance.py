@@ -52,11 +52,11 @@ GARBAGE = (  # -7/13: a number that is hardly ever the answer
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's outcome. mend: what was wrong and what to do; "" when ok."""
+    """One check's outcome. advice: what was wrong and what to do; "" when ok."""
 
     name: str
     ok: bool
-    mend: str = ""
+    advice: str = ""
 
 
 def check(task: Task, count: int = COUNT) -> list[Finding]:
@@ -71,12 +71,12 @@ def check(task: Task, count: int = COUNT) -> list[Finding]:
         if not task.rubric.verifiable and run not in OF_PROBLEMS:
             continue
         try:
-            mend = next(run(task, count), "")
+            advice = next(run(task, count), "")
         except UserError as failure:
-            mend = str(failure)
+            advice = str(failure)
         except Exception as failure:  # noqa: BLE001  the task's own code: whatever it raises is the finding
-            mend = f"{type(failure).__name__}: {failure}"
-        findings.append(Finding(name, not mend, mend))
+            advice = f"{type(failure).__name__}: {failure}"
+        findings.append(Finding(name, not advice, advice))
     return findings
 
 
@@ -130,7 +130,7 @@ def solution(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         score = task.score(task.solution(problem), problem)
         if score.reward != 1 or not score.passed or score.abstained:
-            yield f"{problem.id}: the solution has reward {score.reward:g}, {_why(score)}; mend `solve` or the rubric."
+            yield f"{problem.id}: the solution has reward {score.reward:g}, {_why(score)}; fix `solve` or the rubric."
 
 
 def _sample(task: Task, count: int) -> list[Problem]:

@@ -161,9 +161,9 @@ class Dataset:
         return next((path for path in candidates if path.is_file()), None)
 
     def _hub_rows(self, split: str) -> Iterator[Row]:
-        mend = f"Give a local file or folder with --data (columns {', '.join(self.columns)})."
+        advice = f"Give a local file or folder with --data (columns {', '.join(self.columns)})."
         if self.hub is None:
-            raise DataError(f"Task {self.name} is not on the hub. {mend}")
+            raise DataError(f"Task {self.name} is not on the hub. {advice}")
         import datasets  # slow to import, and only this path needs it
 
         configs = self.hub.config if isinstance(self.hub.config, tuple) else (self.hub.config,)
@@ -174,7 +174,7 @@ class Dataset:
             ]
         except (OSError, ValueError, RuntimeError) as failure:  # offline, unknown name, missing split, broken cache
             first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-            raise DataError(f"The data set {self.hub} could not be loaded from the hub: {first} {mend}") from failure
+            raise DataError(f"The data set {self.hub} could not be loaded from the hub: {first} {advice}") from failure
         for index, values in enumerate(chain.from_iterable(tables)):
             yield Row(dict(values), f"{self.hub}, {split} row {index}")
 

@@ -1,8 +1,8 @@
-"""Errors that are the user's to mend: sentences, shown without a stack trace by the command line."""
+"""Errors that the user can fix: sentences, shown without a stack trace by the command line."""
 
 
 class UserError(Exception):
-    """What was wrong, where, and the mend, in sentences. The command line prints it and exits with code 2."""
+    """What was wrong, where, and the fix, in sentences. The command line prints it and exits with code 2."""
 
 
 class TaskError(UserError, ValueError):
@@ -10,8 +10,8 @@ class TaskError(UserError, ValueError):
 
 
 class UnknownTask(TaskError):
-    """No task has that name, or no task is in that file. The message names near matches and the mend."""
+    """No task has that name, or no task is in that file. The message names near matches and the fix."""
 
 
 class DataError(TaskError):
-    """A data set could not be read. The message names the file, the line or row, and the mend."""
+    """A data set could not be read. The message names the file, the line or row, and the fix."""

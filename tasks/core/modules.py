@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from .errors import UserError
-from .sources import digest
+from .seeds import digest
 
 
 def load_module(path: Path, what: str) -> ModuleType:

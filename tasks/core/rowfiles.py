@@ -61,12 +61,12 @@ def _parsed(text: bytes, where: str) -> Any:
     except json.JSONDecodeError as failure:
         inner = f", line {failure.lineno}" if failure.lineno > 1 else ""
         raise DataError(
-            f"{where}{inner}: not valid JSON ({failure.msg} at column {failure.colno}). Mend the line or take it out."
+            f"{where}{inner}: not valid JSON ({failure.msg} at column {failure.colno}). Fix the line or take it out."
         ) from failure
     except UnicodeDecodeError as failure:
         raise DataError(f"{where}: not UTF-8 ({failure.reason} at byte {failure.start}). Save it as UTF-8.") from failure
     except (RecursionError, ValueError) as failure:  # nested too deep, or an integer of too many digits
-        raise DataError(f"{where}: JSON that can't be read ({failure}). Mend it or take it out.") from failure
+        raise DataError(f"{where}: JSON that can't be read ({failure}). Fix it or take it out.") from failure
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:

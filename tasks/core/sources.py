@@ -5,7 +5,6 @@ Both answer `at(split, index, seed)`, so that a run can stop anywhere and go on 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,8 @@ from typing import Any, Protocol
 from .errors import TaskError
 from .options import keyword_defaults
 from .problem import Problem
+from .seeds import digest, split_of
 
-TEST_SHARE = 10  # one key in ten belongs to the test split
 MAX_DRAWS = 1_000
 
 Generate = Callable[..., Problem | Iterator[Problem]]
@@ -45,16 +44,6 @@ class Source(Protocol):
     def at(self, split: str, index: int, seed: int = 0, level: int | None = None) -> Problem:
         """The problem at a position of a split's stream. Same arguments, same problem, on any machine."""
         ...
-
-
-def digest(*parts: object) -> int:
-    """A 64-bit hash of its arguments that is the same on every machine and in every process."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
-
-
-def split_of(name: str, key: str) -> str:
-    """The split of a procedural problem, decided by its key alone: so the splits share no problem."""
-    return "test" if digest("split", name, key) % TEST_SHARE == 0 else "train"
 
 
 @dataclass(frozen=True)
@@ -106,7 +95,7 @@ class Procedural:
 
 @dataclass(frozen=True)
 class Rows:
-    """Problems from a finite dataset. `load(split)` is called once per split and must give a fixed order.
+    """Problems from a finite dataset. `load(split)` is called for every problem: it keeps what it read, in a fixed order.
 
     A test split is read in its own order. A train split is read in a seeded permutation, another one each epoch.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -119,11 +119,3 @@ def task(
         return register(Task(name, Procedural(name, generate, levels), rubric, instruction=says, **about))
 
     return decorate
-
-
-def iterate(task: Task, split: str, seed: int = 0, start: int = 0) -> Iterator[Problem]:
-    """A split's endless stream from position `start` on."""
-    index = start
-    while True:
-        yield task.problem(split, index, seed)
-        index += 1

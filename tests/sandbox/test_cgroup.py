@@ -10,10 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import canaries
 import pytest
 from palaestra.sandbox import MIB, Call, Limits, SandboxPool, cgroup, cgroupfs, layers
 
-CANARIES = sys.modules["canaries"]
 ROOT = Path(__file__).parents[2]
 FILES = {
     1: ("tasks", "memory.oom_control", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness", "pids.max"),
@@ -172,7 +172,7 @@ def test_only_the_groups_of_the_dead_are_removed(tmp_path, born_with_files):
     assert set(os.listdir(tmp_path)) == kept
 
 
-def test_without_a_group_everything_works_and_the_mend_is_given(monkeypatch):
+def test_without_a_group_everything_works_and_the_advice_is_given(monkeypatch):
     monkeypatch.setattr(cgroupfs, "locate", unavailable)
     with SandboxPool(1) as pool:
         outcome = pool.run_tests("def f(x): return 2 * x", "f", [Call((2,), expected=4)])
@@ -180,7 +180,7 @@ def test_without_a_group_everything_works_and_the_mend_is_given(monkeypatch):
     assert outcome.layers[-1] == "seccomp"
     found = {layer.name: layer for layer in layers()}["cgroup"]
     assert (found.active, found.required, found.reason) == (False, False, "There are none here.")
-    assert "systemd-run --user --scope -p Delegate=yes" in found.mend
+    assert "systemd-run --user --scope -p Delegate=yes" in found.advice
 
 
 def unavailable(*_: str):
@@ -370,13 +370,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_ones_is_
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give an ordinary user a group")
 def test_an_ordinary_user_with_a_group_of_its_own_is_as_safe(groups):
     """On every ninth program of the battery, as under systemd-run --user -p Delegate=yes."""
-    python = CANARIES.python_of_everyone() if shutil.which("setpriv") else None
+    python = canaries.python_of_everyone() if shutil.which("setpriv") else None
     if python is None:
         pytest.skip("an ordinary user can't be become here, or can start no Python 3.11 or newer")
     given = [folder / f"delegated-{os.getpid()}" for folder in groups]
     enter = "import os, sys\nfor folder in sys.argv[2:2 + int(sys.argv[1])]: open(folder + '/cgroup.procs', 'w').write('0')\n"
     leave = "os.execvp(sys.argv[2 + int(sys.argv[1])], sys.argv[2 + int(sys.argv[1]):])"
-    battery = [*CANARIES.as_nobody(), python, str(ROOT / "tests/sandbox/canaries.py"), str(ROOT), "9", "grouped"]
+    battery = [*canaries.as_nobody(), python, str(ROOT / "tests/sandbox/support/canaries.py"), str(ROOT), "9", "grouped"]
     try:
         for folder in given:
             folder.mkdir()

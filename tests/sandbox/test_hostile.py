@@ -3,38 +3,37 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import hostile
 import pytest
+from canaries import Canaries, as_nobody, judge, python_of_everyone
 
-HOSTILE = sys.modules["hostile"]
-CANARIES = sys.modules["canaries"]
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def canaries():
-    made = CANARIES.Canaries()
+    made = Canaries()
     yield made
     made.close()
 
 
 def test_the_battery_is_large_and_every_program_says_what_it_tries():
-    tries = [program.tries for program in HOSTILE.ALL]
+    tries = [program.tries for program in hostile.ALL]
     assert len(tries) >= 80
     assert len(set(tries)) == len(tries)
 
 
-@pytest.mark.parametrize("program", HOSTILE.ALL, ids=lambda program: f"{program.kind}: {program.tries}")
+@pytest.mark.parametrize("program", hostile.ALL, ids=lambda program: f"{program.kind}: {program.tries}")
 def test_a_hostile_program_is_held(pool, canaries, program):
-    assert CANARIES.judge(pool, program, canaries) == ""
+    assert judge(pool, program, canaries) == ""
 
 
 def test_the_judge_itself_can_find_a_breach(pool, canaries):
-    held_nothing = HOSTILE.Hostile("escape", "succeed", "def f(): return 'escaped'")
-    assert "passed" in CANARIES.judge(pool, HOSTILE.Hostile("hack", "solve it", "def f(x): return 2 * x"), canaries)
-    assert "succeeded" in CANARIES.judge(pool, held_nothing, canaries)
+    held_nothing = hostile.Hostile("escape", "succeed", "def f(): return 'escaped'")
+    assert "passed" in judge(pool, hostile.Hostile("hack", "solve it", "def f(x): return 2 * x"), canaries)
+    assert "succeeded" in judge(pool, held_nothing, canaries)
     canaries.file.write_text("harmed")
     assert canaries.harmed() == "the file was written"
     canaries.file.write_text("sings")
@@ -46,11 +45,11 @@ def test_the_judge_itself_can_find_a_breach(pool, canaries):
 def run_as_nobody(every: int) -> subprocess.CompletedProcess[str]:
     if os.getuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed, by which this test becomes an ordinary user")
-    python = CANARIES.python_of_everyone()
+    python = python_of_everyone()
     if python is None:
         pytest.skip("an ordinary user can start no Python 3.11 or newer here")
-    script = Path(__file__).with_name("canaries.py")
-    command = [*CANARIES.as_nobody(), python, str(script), str(ROOT), str(every)]
+    script = ROOT / "tests/sandbox/support/canaries.py"
+    command = [*as_nobody(), python, str(script), str(ROOT), str(every)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120 + 600 // every)
 
 

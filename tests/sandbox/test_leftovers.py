@@ -104,7 +104,7 @@ def degraded(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
     script = (
         "import json\nfrom palaestra.sandbox import *\n"
-        "print(json.dumps([[l.name, l.active, l.reason, l.mend] for l in layers()]))\n"
+        "print(json.dumps([[l.name, l.active, l.reason, l.advice] for l in layers()]))\n"
         "with SandboxPool(1) as pool:\n"
         "    o = pool.run_tests('def f(x): return 2 * x', 'f', [Call((2,), expected=4)])\n"
         "    print(json.dumps([o.passed, o.layers, o.reason]))\n"
@@ -112,7 +112,7 @@ def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
     done = degraded(script)
     assert done.returncode == 0, done.stderr
     found, run = map(json.loads, done.stdout.splitlines())
-    missing = {name: (reason, mend) for name, active, reason, mend in found if not active}
+    missing = {name: (reason, advice) for name, active, reason, advice in found if not active}
     grouped = [] if missing.pop("cgroup", None) else ["cgroup"]
     assert set(missing) == {"namespaces", "root"}
     assert "No space left on device" in missing["namespaces"][0]
@@ -121,7 +121,7 @@ def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
 
 
 def test_without_namespaces_hostile_programs_are_held():
-    root, here = Path(__file__).parents[2], Path(__file__).parent
+    root, here = Path(__file__).parents[2], Path(__file__).parent / "support"
     script = f"sys.argv = ['canaries.py', {str(root)!r}, '6', 'degraded']\nsys.path.insert(0, {str(here)!r})\n"
     done = degraded(script + "import canaries\ncanaries.main()\n")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -161,7 +161,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
-def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_mend():
+def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_fix():
     script = (
         "from palaestra.sandbox import *\nwith SandboxPool(1) as pool:\n"
         "    try: print(pool.run_tests('import colorsys, csv\\ndef f(): return 1', 'f', [Call(expected=1)]).passed)\n"

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, layers
+from palaestra.sandbox import Call, Limits, SandboxPool, SandboxUnavailable, channel, default_workers, layers
 from palaestra.sandbox.inside import seccomp
 
 DOUBLE = "def f(x):\n    return 2 * x"
@@ -148,7 +148,7 @@ def test_without_a_required_layer_nothing_is_run(monkeypatch):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
-def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_mend(tmp_path, monkeypatch):
+def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_fix(tmp_path, monkeypatch):
     package = tmp_path / "closed_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -167,10 +167,10 @@ def test_limits_too_small_for_an_import_are_no_reason_to_refuse():
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
 
 
-def test_layers_are_plain_data_with_a_mend_for_each_missing_one():
+def test_layers_are_plain_data_with_advice_for_each_missing_one():
     found = layers()
     assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup"]
-    assert all(layer.active != bool(layer.mend) for layer in found)
+    assert all(layer.active != bool(layer.advice) for layer in found)
 
 
 HEADERS = {"x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "/usr/include/asm-generic/unistd.h"}
@@ -221,3 +221,11 @@ def test_modules_installed_under_the_scratch_are_set_aside_and_the_tree_stays_wh
     finally:
         shutil.rmtree(folder)
     assert done.stdout.strip() == "True {}"
+
+
+def test_a_pool_that_is_given_no_number_has_two_workers_for_each_processor(monkeypatch):
+    for processors, workers in ((1, 2), (6, 12)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, count=processors: set(range(count)))
+        assert default_workers() == workers
+        with SandboxPool() as pool:
+            assert pool.workers == workers

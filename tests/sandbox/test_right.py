@@ -1,22 +1,20 @@
 # ruff: noqa: E501
 """Right programs pass."""
 
-import sys
 import time
 
 import pytest
+import right
 from palaestra.sandbox import MIB, Call, Limits, SandboxPool
 
-RIGHT = sys.modules["right"]
 
-
-@pytest.mark.parametrize("program", RIGHT.FUNCTIONS, ids=lambda program: program.uses)
+@pytest.mark.parametrize("program", right.FUNCTIONS, ids=lambda program: program.uses)
 def test_a_right_function_passes(pool, program):
     outcome = pool.run_tests(program.source, "f", program.calls, Limits())
     assert outcome.passed, outcome
 
 
-@pytest.mark.parametrize("program", RIGHT.SCRIPTS, ids=lambda program: program.uses)
+@pytest.mark.parametrize("program", right.SCRIPTS, ids=lambda program: program.uses)
 def test_a_right_script_passes(pool, program):
     outcome = pool.run_script(program.source, program.stdin, program.stdout, Limits())
     assert outcome.passed, outcome
@@ -30,7 +28,7 @@ def numpy_pool():
         yield made
 
 
-@pytest.mark.parametrize("program", RIGHT.SUITES, ids=lambda program: program.uses)
+@pytest.mark.parametrize("program", right.SUITES, ids=lambda program: program.uses)
 def test_a_right_program_passes_its_tests(pool, numpy_pool, program):
     used = numpy_pool if program.modules else pool
     outcome = used.run_suite(program.source, ["f"], program.tests, classes=program.classes)
@@ -41,7 +39,7 @@ def test_a_right_program_passes_its_tests(pool, numpy_pool, program):
         assert failed.status != "error"
 
 
-@pytest.mark.parametrize("program", RIGHT.NUMPY, ids=lambda program: program.uses)
+@pytest.mark.parametrize("program", right.NUMPY, ids=lambda program: program.uses)
 def test_what_numpy_gives_is_compared_by_value(numpy_pool, program):
     outcome = numpy_pool.run_tests(program.source, "f", program.calls)
     assert outcome.passed, outcome

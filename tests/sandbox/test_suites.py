@@ -255,3 +255,15 @@ def test_a_comparison_that_python_refuses_fails_the_test(pool):
     outcome = pool.run_suite("def f(x): return {1: []}.items()", ["f"], ["assert f([1]) == {1}"])
     assert outcome.status is Status.COMPLETED
     assert not outcome.passed
+
+
+def test_the_constant_of_an_assertion_is_weighed_once_for_all_checks(monkeypatch):
+    suite = ("f",), ("assert f(1) == [1, 2, 'weighed once']",)
+    encoded = []
+    encode = suites.plain.encode
+    monkeypatch.setattr(suites.plain, "encode", lambda value: encoded.append(value) or encode(value))
+    for _ in range(3):  # completions of a group
+        (assertion,) = read_suite(*suite)
+        assert assertion.holds(["l", 1, 2, "weighed once"])
+        assert not assertion.holds(["l", 1, 2])
+    assert encoded == [[1, 2, "weighed once"]]

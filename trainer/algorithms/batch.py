@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ..model.sequences import Sequences
 from ..rollouts.group import Group
 

@@ -1,4 +1,4 @@
-"""`palaestra doctor`: what this machine has, what is missing, and the mend."""
+"""`palaestra doctor`: what this machine has, what is missing, and the fix."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ...sandbox import layers
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. mend: what to do about it; "" when all is well."""
+    """One line of the report. advice: what to do about it; "" when all is well."""
 
     name: str
     value: str
-    mend: str = ""
+    advice: str = ""
 
 
 def main(argv: list[str]) -> int:
@@ -31,11 +31,11 @@ def main(argv: list[str]) -> int:
     ).parse_args(argv)
     missing = 0
     for finding in [*software(), *hardware(), *isolation()]:
-        missing += bool(finding.mend)
-        print(f"{'!' if finding.mend else ' '} {finding.name:22} {finding.value}")
-        if finding.mend:
-            print(f"  {'':22} mend: {finding.mend}")
-    print("Nothing is missing." if not missing else f"{missing} thing(s) to mend; what needs none of them works.")
+        missing += bool(finding.advice)
+        print(f"{'!' if finding.advice else ' '} {finding.name:22} {finding.value}")
+        if finding.advice:
+            print(f"  {'':22} fix: {finding.advice}")
+    print("Nothing is missing." if not missing else f"{missing} thing(s) to fix; what needs none of them works.")
     return 0
 
 
@@ -70,16 +70,16 @@ def hardware() -> list[Finding]:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         found.append(Finding("memory", f"{pages:.1f} GiB, {free:.1f} GiB free"))
     disk = shutil.disk_usage(Path.cwd())
-    mend = "free some: a checkpoint that can't be written stops a run" if disk.free < 2**30 else ""
-    found.append(Finding("disk here", f"{disk.free / 2**30:.1f} GiB free", mend))
+    advice = "free some: a checkpoint that can't be written stops a run" if disk.free < 2**30 else ""
+    found.append(Finding("disk here", f"{disk.free / 2**30:.1f} GiB free", advice))
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
             bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
             found.append(Finding(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"))
     elif shutil.which("nvidia-smi"):
-        mend = "install the CUDA build: pip install --force-reinstall torch"
-        found.append(Finding("cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", mend))
+        advice = "install the CUDA build: pip install --force-reinstall torch"
+        found.append(Finding("cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", advice))
     else:
         found.append(Finding("cuda", "none; runs use the CPU"))
     return found
@@ -91,5 +91,5 @@ def isolation() -> list[Finding]:
     for layer in layers():
         need = ", required" if layer.required else ""
         state = "active" if layer.active else f"not active{need}: {layer.reason}"
-        found.append(Finding(f"sandbox: {layer.name}", f"{state} ({layer.what})", layer.mend))
+        found.append(Finding(f"sandbox: {layer.name}", f"{state} ({layer.what})", layer.advice))
     return found

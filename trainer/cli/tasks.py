@@ -118,7 +118,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     findings = conformance.check(_task(arguments.name, arguments), arguments.count)
     for finding in findings:
-        say(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.mend}")
+        say(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.advice}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 

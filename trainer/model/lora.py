@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.errors import UserError
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 
 ALPHA_PER_RANK = 2.0  # scale of B A: the usual alpha of twice the rank
 RATE = 10.0  # the learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")

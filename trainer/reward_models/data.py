@@ -13,7 +13,7 @@ from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
 from ...tasks.core.problem import Messages
 from ...tasks.core.rowfiles import Row, read_rows
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 _LAST = "\n\nAssistant:"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
 from .group import Group
 from .ledger import Ledger

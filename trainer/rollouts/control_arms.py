@@ -12,7 +12,7 @@ from typing import Literal
 
 from ...tasks import Task
 from ...tasks.core.errors import UserError
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ...verifiers import Score
 from .group import Group
 

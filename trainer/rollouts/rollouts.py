@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from transformers import PreTrainedTokenizerBase
 
 from ...tasks import Problem, Task
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
 from ..config.train import TrainConfig
 from ..engines.base import Engine, Request, Sampling

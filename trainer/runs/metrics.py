@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ...tasks import Task
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ...verifiers import Score
 from ..rollouts.group import UNEXTRACTED
 from ..algorithms.batch import Batch

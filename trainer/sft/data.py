@@ -11,7 +11,7 @@ from ...tasks import Problem
 from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
 from ...tasks.core.rowfiles import Row, read_rows
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
 from .fit import Demonstration

@@ -12,7 +12,7 @@ import torch
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
-from ...tasks.core.sources import digest
+from ...tasks.core.seeds import digest
 from ..config.sft import SFTConfig
 from ..model.logprobs import completion_logprobs
 from ..model.optim import Schedule, adamw, update

@@ -10,7 +10,7 @@ from palaestra import tasks
 from palaestra.sandbox import Limits, SandboxPool
 from palaestra.sandbox import shared_pool as shared
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 COUNTS = {"humaneval": {"test": 164}, "mbpp": {"train": 373, "validation": 90, "test": 500, "prompt": 10}}
 COUNTS["mbpp_sanitized"] = {"train": 120, "validation": 43, "test": 257, "prompt": 7}
 COUNTS["cruxeval"] = {"test": 800}

@@ -11,7 +11,7 @@ from palaestra.tasks.core.task import Task
 from palaestra.verifiers import Criterion, Rubric, number
 from palaestra.verifiers.types import correct
 
-HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parents[2]
 SHARED = HERE / ".." / ".." / "shared" / "data"
 DATA = {
     "gsm8k": SHARED / "gsm8k",

@@ -170,7 +170,7 @@ def test_listing_imports_nothing_heavy():
     assert done.stderr.strip() == "[] True"
 
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 NO_LANDLOCK = {"landlock": "the kernel has no Landlock", "cgroup": "none can be made"}
 PLUS = ("humaneval_plus", "--data", str(FIXTURES / "humaneval_plus.jsonl"))
 

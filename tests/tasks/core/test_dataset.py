@@ -104,7 +104,7 @@ def test_missing_paths_and_unknown_endings(toy, tmp_path):
         toy.with_options({"data": str(tmp_path / "x.jsonl.gz")}).problem("test", 0)
 
 
-def test_without_a_hub_or_offline_the_mend_is_named(toy, monkeypatch):
+def test_without_a_hub_or_offline_the_advice_is_named(toy, monkeypatch):
     with pytest.raises(DataError, match="--data"):
         toy.problem("test", 0)
     import datasets

@@ -34,7 +34,7 @@ def stdin_bytes(text: str, limits: Limits) -> bytes:
     try:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as failure:
-        raise ValueError(f"The standard input is no text that UTF-8 can carry: {failure}. Mend the problem.") from failure
+        raise ValueError(f"The standard input is no text that UTF-8 can carry: {failure}. Fix the problem.") from failure
     if len(data) > limits.input:
         raise ValueError(f"The standard input has {len(data)} bytes, over the limit input of {limits.input}. Raise it.")
     return data

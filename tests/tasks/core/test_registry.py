@@ -1,4 +1,4 @@
-"""Tasks are found by name, by entry point and by path; what is not found is a sentence with the mend."""
+"""Tasks are found by name, by entry point and by path; what is not found is a sentence with the fix."""
 
 import subprocess
 import sys

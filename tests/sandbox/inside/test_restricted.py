@@ -19,7 +19,7 @@ import pytest
 from palaestra.sandbox import Call
 from palaestra.sandbox.inside import restricted
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 @pytest.mark.parametrize(
