@@ -141,11 +141,11 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     if workload.layers:
         engine.end_ids = []
     rollouts = Rollouts(engine, tokenizer, benchmark, 1024)
-    config = TrainConfig(
+    config = TrainConfig.of(
         prompts_per_step=workload.prompts, group_size=workload.group, max_new_tokens=workload.tokens,
         **({"tokens_per_microbatch": int(os.environ["TOKENS"])} if "TOKENS" in os.environ else {}),
     )  # fmt: skip
-    learner = Learner(policy, adamw(model, 0.0, (0.9, 0.999)), GRPO(policy, config))
+    learner = Learner(policy, adamw(model, config.optimizer, policy.parameters), GRPO(policy, config))
     results = []
     for step in range(steps):
         problems = [Problem(prompt=p, reference="", id=f"p/{step}/{i}") for i, p in enumerate(make_prompts(workload, step))]

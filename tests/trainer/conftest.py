@@ -18,7 +18,7 @@ def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     policy = load_policy("embedded", "cpu", "float32", seed=1)
     task = get("addition", {"operands": 2, "digits": 1})
     data = demonstrations(policy, task, training_problems(task, 2000, 1, None), 1, 128)
-    fit(policy, task, data, SFTConfig(seed=1, steps=150))
+    fit(policy, task, data, SFTConfig.of(seed=1, steps=150))
     folder = tmp_path_factory.mktemp("warm")
     policy.save(folder)
     return folder

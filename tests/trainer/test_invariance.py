@@ -33,12 +33,12 @@ def policy() -> Policy:
 def learner(settings: TrainConfig) -> Learner:
     made = policy()
     made.model.train()
-    return Learner(made, adamw(made.model, 0.0, (0.9, 0.999)), GRPO(made, settings))
+    return Learner(made, adamw(made.model, settings.optimizer, made.parameters), GRPO(made, settings))
 
 
 def config(kind: str = "dapo") -> TrainConfig:
     clip = {"clip_high": 0.2} if "clip_high" in find_kind(kind).reads else {}
-    return TrainConfig(loss=LossConfig(kind, kl_coef=0.05, **clip), max_new_tokens=12)
+    return TrainConfig.of(loss=LossConfig(kind, kl_coef=0.05, **clip), max_new_tokens=12)
 
 
 def batch_of(settings: TrainConfig) -> Batch:
@@ -64,9 +64,9 @@ def flat_gradient(model: torch.nn.Module) -> torch.Tensor:
 
 
 def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding: int = 0) -> torch.Tensor:
-    settings = replace(config(kind), tokens_per_microbatch=tokens)
+    settings = config(kind).but(tokens_per_microbatch=tokens)
     whole = batch_of(settings)
-    denominators = count_denominators(whole.mask_BT, settings.max_new_tokens)
+    denominators = count_denominators(whole.mask_BT, settings.rollouts.max_new_tokens)
     if order is not None:
         whole = whole.select(torch.tensor(order))
     if padding:
@@ -74,7 +74,7 @@ def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding:
         padded_BS = torch.nn.functional.pad(sequences.ids_BS, (0, padding), value=7)
         whole = replace(whole, sequences=replace(sequences, ids_BS=padded_BS))
     made = learner(settings)
-    add_gradient(made, whole, denominators, settings)
+    add_gradient(made, whole, denominators, tokens)
     return flat_gradient(made.policy.model)
 
 
@@ -100,11 +100,11 @@ def process(rank: int, world: int, kind: str, folder: str) -> None:
     settings = config(kind)
     whole = batch_of(settings)
     mine = whole.select(torch.arange(rank, len(whole.rewards_B), world))
-    counted = count_denominators(mine.mask_BT, settings.max_new_tokens)
+    counted = count_denominators(mine.mask_BT, settings.rollouts.max_new_tokens)
     sums = torch.tensor([counted.sequences, counted.tokens], dtype=torch.float64)
     distributed.all_reduce(sums)
     made = learner(settings)
-    add_gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), settings)
+    add_gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), 2048)
     total = flat_gradient(made.policy.model)
     distributed.all_reduce(total)
     if rank == 0:

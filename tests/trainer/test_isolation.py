@@ -1,7 +1,6 @@
 """A run whose task executes programs: layers in its record, and no run without the required ones."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,8 @@ from palaestra.sandbox import ALLOW_WEAK, SandboxPool, layers, pool
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.runs.setup import resume, train
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
@@ -24,7 +24,7 @@ def times(rng, level):
     n = rng.randrange(1000)
     yield Problem(f"Multiply by {n}", {"entry_point": "f", "calls": [{"args": [2], "expected": 2 * n}]}, key=str(n))
 """
-SMALL = TrainConfig(
+SMALL = TrainConfig.of(
     steps=1, prompts_per_step=2, group_size=2, max_new_tokens=8, force=True,
     eval_problems=2, eval_samples=1, eval_every=0, save_every=1, threads=1, device="cpu", dtype="float32",
 )  # fmt: skip
@@ -47,8 +47,8 @@ def task_file(tmp_path: Path) -> str:
 
 def test_a_run_names_its_layers_and_keeps_them(warm_model: Path, tmp_path: Path, task_file: str):
     said: list[str] = []
-    train(replace(SMALL, task=task_file, model=str(warm_model), out=str(tmp_path / "run")), say=said.append)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["sandbox_layers"] == LAYERS
+    train(SMALL.but(task=task_file, model=str(warm_model), out=str(tmp_path / "run")), say=said.append)
+    assert json.loads((tmp_path / "run" / "facts.json").read_text())["sandbox_layers"] == LAYERS
     assert f"Sandbox layers: {', '.join(LAYERS)}" in said
     said.clear()
     resume(tmp_path / "run", {"steps": 2}, say=said.append)
@@ -57,17 +57,18 @@ def test_a_run_names_its_layers_and_keeps_them(warm_model: Path, tmp_path: Path,
 
 def test_no_run_starts_below_the_required_layers(warm_model: Path, tmp_path: Path, task_file: str, monkeypatch):
     monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: NO_SECCOMP)
-    config = replace(SMALL, task=task_file, model=str(warm_model), out=str(tmp_path / "run"))
+    config = SMALL.but(task=task_file, model=str(warm_model), out=str(tmp_path / "run"))
     with pytest.raises(UserError, match=r"not in this kernel.*--allow-weak-sandbox"):
         train(config)
     assert not (tmp_path / "run").exists()
-    train(replace(config, allow_weak_sandbox=True), say=lambda _line: None)
-    kept = json.loads((tmp_path / "run" / "config.json").read_text())
+    train(config.but(allow_weak_sandbox=True), say=lambda _line: None)
+    kept = json.loads((tmp_path / "run" / "facts.json").read_text())
     assert kept["sandbox_layers"] == ["namespaces", "root", "rlimits", "privileges", "landlock"]
-    assert kept["allow_weak_sandbox"] is True
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert settings["task"]["allow_weak_sandbox"] is True
 
 
-def test_eval_keeps_the_layers_in_its_summary(warm_model: Path, tmp_path: Path, capsys):
+def test_eval_keeps_the_layers_in_its_facts(warm_model: Path, tmp_path: Path, capsys):
     flags = [
         "--task",
         "mbpp_plus",
@@ -81,5 +82,5 @@ def test_eval_keeps_the_layers_in_its_summary(warm_model: Path, tmp_path: Path, 
         "2",
     ]
     assert main(["eval", *flags, "--max-new-tokens", "8", "--device", "cpu"]) == 0
-    assert json.loads((tmp_path / "summary.json").read_text())["sandbox_layers"] == LAYERS
+    assert json.loads((tmp_path / "facts.json").read_text())["sandbox_layers"] == LAYERS
     assert f"Sandbox layers: {', '.join(LAYERS)}" in capsys.readouterr().out

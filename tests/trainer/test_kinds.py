@@ -11,7 +11,8 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.objective.checks import check
 from palaestra.trainer.objective.formula import formula
 from palaestra.trainer.objective.kinds import KINDS, find_kind
-from palaestra.trainer.runs.setup import train, validate
+from palaestra.trainer.runs.setup import check as check_run
+from palaestra.trainer.runs.setup import train
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_loss.py"
 OWN = f"{EXAMPLE}:kimi"
@@ -51,7 +52,7 @@ def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
 )
 def test_what_is_no_kind_is_refused_with_a_sentence(name, sentence):
     with pytest.raises(UserError, match=sentence):
-        validate(TrainConfig(loss=LossConfig(name)))
+        check_run(TrainConfig.of(loss=LossConfig(name)))
 
 
 def test_the_facts_of_ones_own_kind_are_checked_as_those_of_the_table(tmp_path: Path):
@@ -85,7 +86,7 @@ def test_an_entry_that_cannot_work_is_refused(settings, sentence):
 
 
 def test_a_run_trains_with_the_loss_of_the_example(warm_model: Path, tmp_path: Path):
-    config = TrainConfig(
+    config = TrainConfig.of(
         task="addition", option=("operands=2", "digits=1"), steps=1, prompts_per_step=4, group_size=4,
         minibatches=2, max_new_tokens=24, eval_problems=4, eval_samples=1, preflight_problems=0, threads=1,
         device="cpu", dtype="float32", model=str(warm_model), out=str(tmp_path / "run"), loss=LossConfig(OWN),

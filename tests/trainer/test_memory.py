@@ -1,7 +1,5 @@
 """The memory plan: what it bills, how sizes follow from what is free, and the one retreat when memory runs out."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
@@ -9,6 +7,7 @@ from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
+from palaestra.trainer.config.settings import resolve
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory
 from palaestra.trainer.model.memory import HeldModel
@@ -26,7 +25,7 @@ def policy() -> Policy:
 
 
 def test_the_bill_adds_up(policy: Policy):
-    config = TrainConfig(max_prompt_tokens=100, max_new_tokens=28)
+    config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28)
     per_token = memory.activation_bytes(policy)
     bill = memory.bill(policy, config, [], rows=10, tokens=1000, available=4096 * MIB, per_token=per_token)
     weights = 4 * policy.parameters
@@ -60,14 +59,14 @@ def test_the_measured_activations_are_those_of_a_larger_pass(policy: Policy):
 
 
 def test_sizes_follow_from_what_is_free(policy: Policy):
-    config = TrainConfig(max_prompt_tokens=200, max_new_tokens=56)
+    config = TrainConfig.of(max_prompt_tokens=200, max_new_tokens=56)
     roomy = memory.plan(policy, config, available=16384 * MIB)
     assert (roomy.rows, roomy.tokens) == (256, TOKENS)
     tight = memory.plan(policy, config, available=30 * MIB)
     assert tight.rows < 256
     assert tight.tokens < TOKENS
     assert tight.total - tight.fixed["weights"] <= memory.SHARE * 30 * MIB
-    asked = memory.plan(policy, replace(config, rows=99, tokens_per_microbatch=12345), available=16384 * MIB)
+    asked = memory.plan(policy, config.but(rows=99, tokens_per_microbatch=12345), available=16384 * MIB)
     assert (asked.rows, asked.tokens) == (99, 12345), "what the user set stays"
     with pytest.raises(UserError, match=r"does not fit: Memory \(MiB\).*--max-prompt-tokens"):
         memory.plan(policy, config, available=2 * MIB)
@@ -76,8 +75,8 @@ def test_sizes_follow_from_what_is_free(policy: Policy):
 def test_the_settings_are_filled_in_and_the_bill_is_said(policy: Policy):
     said: list[str] = []
     config = memory.fit_sizes(policy, TrainConfig(), (), said.append)
-    assert config.rows > 0
-    assert config.tokens_per_microbatch > 0
+    assert config.rollouts.rows > 0
+    assert config.optimizer.tokens_per_microbatch > 0
     assert said[0].startswith("Memory (MiB): weights")
     assert memory.available_memory(torch.device("cpu")) > 0
 
@@ -103,8 +102,8 @@ def example(policy: Policy) -> Batch:
 
 def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.Tensor]:
     policy.model.zero_grad(set_to_none=True)
-    learner = Learner(policy, adamw(policy.model, 0.0, (0.9, 0.999)), GRPO(policy, config))
-    add_gradient(learner, batch, count_denominators(batch.mask_BT, 16), config)
+    learner = Learner(policy, adamw(policy.model, config.optimizer, policy.parameters), GRPO(policy, config))
+    add_gradient(learner, batch, count_denominators(batch.mask_BT, 16), resolve(config.optimizer.tokens_per_microbatch, TOKENS))
     return [p.grad.clone() for p in policy.model.parameters()]
 
 
@@ -116,7 +115,7 @@ def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     policy = load_policy("embedded", "cpu", "float32")
-    batch, config = example(policy), TrainConfig(tokens_per_microbatch=60)
+    batch, config = example(policy), TrainConfig.of(tokens_per_microbatch=60)
     wanted = gradients(policy, batch, config)
     loss, sizes = GRPO.loss, []
 
@@ -147,4 +146,4 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch):
     policy = load_policy("embedded", "cpu", "float32")
     monkeypatch.setattr(GRPO, "loss", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
-        gradients(policy, example(policy), TrainConfig(tokens_per_microbatch=60))
+        gradients(policy, example(policy), TrainConfig.of(tokens_per_microbatch=60))

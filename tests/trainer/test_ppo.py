@@ -112,7 +112,7 @@ def test_golden_value_clipping():
     assert value_of(1.0, 0.5, 2.0, kind="squared") == pytest.approx((0.5, -1, 0))
     assert value_of(1.0, 0.5, 4.0, kind="huber") == pytest.approx((1 * (3 - 0.5), -1, 0))
     assert value_of(1.0, 0.5, 1.5, kind="huber") == pytest.approx((0.125, -0.5, 0))
-    with pytest.raises(ValueError, match="clip=0"):
+    with pytest.raises(ValueError, match="clip 0: give a number, above 0"):
         ValueConfig(clip=0)
 
 
@@ -192,11 +192,11 @@ def test_the_controller_steers_to_its_target():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"kl_coef": -0.1}, "reward leaving"),
+        ({"kl_coef": -0.1}, "kl_coef -0.1: give a number, 0 or more"),
         ({"kl_coef": 0.0, "target_kl": 6.0}, "multiplied"),
-        ({"target_kl": -1.0}, "multiplied"),
-        ({"target_kl": NAN}, "multiplied"),
-        ({"horizon": 0}, "horizon=0"),
+        ({"target_kl": -1.0}, "target_kl -1.0: give a number, 0 or more"),
+        ({"target_kl": NAN}, "target_kl nan: give a number, 0 or more"),
+        ({"horizon": 0}, "horizon 0: give a whole number, 1 or more"),
     ],
 )
 def test_a_controller_that_cannot_work_is_refused(settings, sentence):

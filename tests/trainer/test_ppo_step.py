@@ -17,13 +17,15 @@ from palaestra.trainer.algorithms.ppo import PPO, kl_to_reference
 from palaestra.trainer.algorithms.update import reference_logprobs, shape, update_policy
 from palaestra.trainer.algorithms.value_model import frozen_values, new_critic
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
+from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.objective.kl_control import KLControlState
 from palaestra.trainer.rollouts.group import Group
-from palaestra.trainer.runs.setup import resume, train
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Completion, Score
 from transformers import AutoModelForCausalLM
 
@@ -57,7 +59,7 @@ def groups_of(policy: Policy, rewards: list[float], abstained: tuple[int, ...] =
 
 def config_of(**ppo) -> TrainConfig:
     settings = {"critic": "separate", "kl": KLControlConfig(kl_coef=0.1), "lam": 1.0, "whiten": False}
-    return TrainConfig(
+    return TrainConfig.of(
         algorithm="ppo", steps=10, group_size=1, max_new_tokens=8, max_grad_norm=1e9, ppo=PPOConfig(**{**settings, **ppo})
     )
 
@@ -66,7 +68,7 @@ def step_of(
     policy: Policy, reference: Policy | None, ppo: PPO, groups: list[Group], step: int = 0, learning_rate: float = 1e-3
 ) -> StepResult:
     """One update, with an optimizer of its own."""
-    learner = Learner(policy, adamw(policy.model, 0.0, (0.9, 0.9)), ppo, reference)
+    learner = Learner(policy, adamw(policy.model, OptimizerConfig(beta2=0.9), policy.parameters), ppo, reference)
     return update_policy(learner, groups, ppo.config, step, learning_rate)
 
 
@@ -106,7 +108,7 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
     groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     expected = reinforce_gradient(policy, reference, groups, beta=0.1)
     policy.model.zero_grad()
-    config = replace(config_of(), tokens_per_microbatch=tokens_per_microbatch)
+    config = config_of().but(tokens_per_microbatch=tokens_per_microbatch)
     seen = captured(monkeypatch)
     step_of(policy, reference, start_in_double(policy, config), groups)
     (_, found) = next(pair for pair in seen if pair[0] is policy.model)
@@ -121,7 +123,7 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
 def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, monkeypatch, capsys):
     """Of the policy and of the value model: what was added before memory ran out must not be there twice."""
     policy, groups = policy_of(1, torch.float32), groups_of(policy_of(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    config = replace(config_of(critic=critic, kl=KLControlConfig(kl_coef=0.0)), tokens_per_microbatch=60)
+    config = config_of(critic=critic, kl=KLControlConfig(kl_coef=0.0)).but(tokens_per_microbatch=60)
     seen, short = captured(monkeypatch), [False]
     loss = PPO.loss
 
@@ -192,7 +194,7 @@ def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkey
     groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     seen = captured(monkeypatch)
     for coefficient in (0.0, 0.5):
-        made.config = replace(config, ppo=replace(config.ppo, value_coef=coefficient))
+        made.config = config.but(ppo=replace(config.ppo, value_coef=coefficient))
         step_of(policy, None, made, groups)
     (_, without), (_, with_value) = [pair for pair in seen if pair[0] is policy.model]
     assert not torch.allclose(without["model.layers.0.mlp.up_proj.weight"], with_value["model.layers.0.mlp.up_proj.weight"])
@@ -233,8 +235,8 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
 def credited(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
     made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
-    batch = shape(Batch.of(groups, policy.device), config)
-    reference_BT = reference_logprobs(policy_of(2, torch.float32), batch.sequences, config)
+    batch = shape(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
+    reference_BT = reference_logprobs(policy_of(2, torch.float32), batch.sequences, 1.0, 2048)
     return made.credit(replace(batch, ref_logprobs_BT=reference_BT))
 
 
@@ -260,12 +262,12 @@ def test_a_cut_completion_pays_the_missing_eos_penalty_once():
 
 def test_the_updates_stop_when_the_policy_has_gone_too_far():
     policy = policy_of(1, torch.float32)
-    config = replace(config_of(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3), updates_per_batch=8, minibatches=2)
+    config = config_of(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3).but(updates_per_batch=8, minibatches=2)
     groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     result = step_of(policy, None, PPO(policy, config), groups, learning_rate=3e-2)
     assert result.extra["stopped_early"] == 1.0
     assert 1 <= result.updates < 16
-    free = replace(config, ppo=replace(config.ppo, kl_stop=0.0))
+    free = config.but(ppo=replace(config.ppo, kl_stop=0.0))
     policy = policy_of(1, torch.float32)
     result = step_of(policy, None, PPO(policy, free), groups, learning_rate=3e-2)
     assert result.updates == 16
@@ -298,15 +300,13 @@ def test_nothing_scored_changes_nothing():
         ({"loss": LossConfig(kind="cispo")}, "clips the ratio"),
         ({"advantages": AdvantageConfig(scale="group")}, "value model"),
         ({"resample": 2}, "resample"),
-        ({"ppo": PPOConfig(gamma=1.5)}, "gamma"),
         ({"ppo": PPOConfig(critic_warmup=10)}, "critic-warmup"),
         ({"ppo": PPOConfig(kl=KLControlConfig(kl_coef=0.0, target_kl=1.0))}, "above 0"),
         ({"ppo": PPOConfig(critic="shared", critic_model="x")}, "separate"),
-        ({"ppo": PPOConfig(missing_eos_penalty=-1.0)}, "missing-eos"),
     ],
 )
 def test_settings_that_make_no_sense_are_sentences(change, says):
-    changed = replace(config_of(), **change)
+    changed = config_of().but(**change)
 
     def start() -> PPO:
         PPO.check(changed)
@@ -316,7 +316,7 @@ def test_settings_that_make_no_sense_are_sentences(change, says):
         start()
 
 
-RUN = TrainConfig(
+RUN = TrainConfig.of(
     algorithm="ppo", task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=8, group_size=1,
     max_new_tokens=24, eval_problems=10, eval_samples=2, eval_every=0, save_every=0, updates_per_batch=2, minibatches=2,
     preflight_problems=0, threads=1, device="cpu", dtype="float32",
@@ -335,9 +335,9 @@ def same(a: Path, b: Path) -> bool:
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(warm_model: Path, tmp_path: Path, critic: str):
     kl = KLControlConfig(kl_coef=0.05, target_kl=0.5, horizon=50)
-    config = replace(RUN, model=str(warm_model), ppo=PPOConfig(critic=critic, critic_warmup=1, kl=kl))
-    train(replace(config, out=str(tmp_path / "whole")), say=quiet)
-    stopped = train(replace(config, out=str(tmp_path / "run"), stop_after=2), say=quiet)
+    config = RUN.but(model=str(warm_model), ppo=PPOConfig(critic=critic, critic_warmup=1, kl=kl))
+    train(config.but(out=str(tmp_path / "whole")), say=quiet)
+    stopped = train(config.but(out=str(tmp_path / "run"), stop_after=2), say=quiet)
     assert stopped.interrupted
     resume(tmp_path / "run", {}, say=quiet)
     assert same(tmp_path / "whole" / "model", tmp_path / "run" / "model")

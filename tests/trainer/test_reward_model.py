@@ -21,7 +21,7 @@ from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.reward_models.data import Comparison, comparison, held_out, read_comparisons, turns
 from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, padded
 from palaestra.trainer.reward_models.model import load_reward_model, new_reward_model
-from palaestra.trainer.reward_models.scoring import judged
+from palaestra.trainer.reward_models.scoring import judge
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
@@ -121,8 +121,8 @@ def folder(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model that prefers answers with an even last digit."""
     items = [Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)]
     fresh = new_reward_model(policy)
-    config = RewardModelConfig(steps=60, batch_size=16, warmup_steps=5, tokens_per_microbatch=200)
-    fitted = fit_reward_model(fresh, encode(fresh, items, "", 100), config).reward_model
+    config = RewardModelConfig.of(steps=60, batch_size=16, warmup_steps=5, tokens_per_microbatch=200)
+    fitted = fit_reward_model(fresh, encode(fresh, items, "", 100), config)
     made = tmp_path_factory.mktemp("reward") / "model"
     made.mkdir()
     fitted.save(made)
@@ -132,7 +132,7 @@ def folder(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_learns_the_preference_on_prompts_it_has_not_seen(folder: Path):
     judge = load_reward_model(str(folder), "cpu", "float32")
     items = [Comparison(f"{n}?", (f"{n}4", f"{n}7"), (1.0, 0.0)) for n in range(60, 90)]
-    found = measure(judge, encode(judge, items, "", 100), RewardModelConfig())
+    found = measure(judge, encode(judge, items, "", 100), 16384)
     assert found.accuracy.value > 0.9
     assert found.margin > 0
     assert found.loss < math.log(2)
@@ -143,7 +143,7 @@ def test_it_learns_the_preference_on_prompts_it_has_not_seen(folder: Path):
 def test_every_reward_starts_at_0_and_the_loss_at_log_2(policy: Policy):
     fresh = new_reward_model(policy)
     data = encode(fresh, [Comparison("p", ("a", "bb", "c"), (3.0, 2.0, 1.0))], "", 100)
-    found = measure(fresh, data, RewardModelConfig())
+    found = measure(fresh, data, 16384)
     assert found.loss == pytest.approx(math.log(2), abs=1e-6)
     assert found.accuracy.value == 0.5
 
@@ -186,8 +186,8 @@ def test_the_gradient_does_not_depend_on_the_micro_batch(policy: Policy):
     def weights(tokens: int) -> torch.Tensor:
         fresh = new_reward_model(policy)
         torch.nn.init.constant_(fresh.model.score.weight, 0.01)
-        config = RewardModelConfig(steps=2, batch_size=6, warmup_steps=0, tokens_per_microbatch=tokens, learning_rate=1e-3)
-        return fit_reward_model(fresh, encode(fresh, items, "", 100), config).reward_model.model.score.weight.detach()
+        config = RewardModelConfig.of(steps=2, batch_size=6, warmup_steps=0, tokens_per_microbatch=tokens, learning_rate=1e-3)
+        return fit_reward_model(fresh, encode(fresh, items, "", 100), config).model.score.weight.detach()
 
     assert torch.allclose(weights(16384), weights(1), atol=1e-6)
 
@@ -207,16 +207,16 @@ def test_what_is_no_reward_model_is_refused_with_the_mend(policy: Policy, tmp_pa
 def test_a_task_without_its_reward_model_and_a_reward_model_without_its_criterion_are_sentences(folder: Path):
     task = replace(get("addition"), rubric=Rubric(learned("style")))
     with pytest.raises(UserError, match="needs a reward model for its criterion 'style'"):
-        judged(task, (), 1.0)
+        judge(task, (), 1.0)
     with pytest.raises(UserError, match="has the learned criteria style"):
-        judged(task, (f"other={folder}",), 1.0)
-    with pytest.raises(UserError, match="give 0 to 1"):
-        judged(get("addition"), (str(folder),), 2.0)
-    assert list(judged(task, (f"style={folder}",), 1.0, "cpu").scorers) == ["style"]
+        judge(task, (f"other={folder}",), 1.0)
+    with pytest.raises(ValueError, match=r"The share of a learned criterion is 2\.0; give 0 to 1"):
+        judge(get("addition"), (str(folder),), 2.0)
+    assert list(judge(task, (f"style={folder}",), 1.0, "cpu").scorers) == ["style"]
 
 
 def rollouts(policy: Policy, folder: Path, share: float) -> Rollouts:
-    found = judged(get("addition"), (str(folder),), share, "cpu", "float32")
+    found = judge(get("addition"), (str(folder),), share, "cpu", "float32")
     return Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
 
 
@@ -238,7 +238,7 @@ def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folde
 
 def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy, folder: Path):
     task = replace(get("addition"), rubric=Rubric(learned()))
-    found = judged(task, (str(folder),), 1.0, "cpu", "float32")
+    found = judge(task, (str(folder),), 1.0, "cpu", "float32")
     made = Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
     result = evaluate(made, get("addition").problems("test", 3), 1, Sampling(max_new_tokens=4))
     made.close()
@@ -249,7 +249,7 @@ def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy,
 
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
 def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folder: Path, tmp_path: Path, algorithm: str):
-    config = TrainConfig(
+    config = TrainConfig.of(
         algorithm=algorithm, task="addition", option=("operands=2", "digits=1"), model=str(warm_model), steps=2,  # type: ignore[arg-type]
         prompts_per_step=4, group_size=4, max_new_tokens=24, eval_problems=4, eval_samples=1, eval_every=0, save_every=0,
         preflight_problems=0, threads=1, device="cpu", dtype="float32", reward_model=(str(folder),), out=str(tmp_path / "run"),
@@ -276,7 +276,7 @@ def test_the_command_writes_a_model_and_says_how_good_it_is(tmp_path: Path, caps
     flags = ["--steps", "20", "--batch-size", "8", "--eval-share", "0.2", "--eval-every", "10", "--threads", "1"]
     assert main(["--data", str(tmp_path / "data.jsonl"), "--out", str(tmp_path / "run"), "--device", "cpu", *flags]) == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert 0 <= summary["held_out"]["accuracy"]["low"] <= summary["held_out"]["accuracy"]["value"] <= 1
+    assert 0 <= summary["held_out"]["after"]["accuracy"]["low"] <= summary["held_out"]["after"]["accuracy"]["value"] <= 1
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "held_out" in line] == [10]
     assert load_reward_model(str(tmp_path / "run" / "model"), "cpu").statistics.answers > 0

@@ -18,11 +18,12 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.runs.replay import replay
-from palaestra.trainer.runs.setup import resume, train
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage import checkpoint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-SMALL = TrainConfig(
+SMALL = TrainConfig.of(
     task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
     eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
 )  # fmt: skip
@@ -44,7 +45,7 @@ def quiet(_line: str) -> None:
 @pytest.fixture(scope="module")
 def whole(warm_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    train(replace(SMALL, model=str(warm_model), out=str(out)), say=quiet)
+    train(SMALL.but(model=str(warm_model), out=str(out)), say=quiet)
     return out
 
 
@@ -70,16 +71,16 @@ def test_the_sampler_agrees_with_the_update(whole: Path):
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Path, warm_model: Path, tmp_path: Path):
-    train(replace(SMALL, model=str(warm_model), out=str(tmp_path / "again")), say=quiet)
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "again")), say=quiet)
     assert same(whole / "model", tmp_path / "again" / "model")
-    train(replace(SMALL, model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=quiet)
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=quiet)
     assert not same(whole / "model", tmp_path / "other" / "model")
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
 def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tmp_path: Path, first: int):
     out = tmp_path / "run"
-    stopped = train(replace(SMALL, model=str(warm_model), out=str(out), stop_after=first), say=quiet)
+    stopped = train(SMALL.but(model=str(warm_model), out=str(out), stop_after=first), say=quiet)
     assert stopped.interrupted
     assert not (out / "model").exists()
     resume(out, {}, say=quiet)
@@ -91,15 +92,15 @@ def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tm
 
 
 def test_micro_batch_size_does_not_change_the_run(whole: Path, warm_model: Path, tmp_path: Path):
-    train(replace(SMALL, model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=quiet)
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=quiet)
     left, right = weights(whole / "model"), weights(tmp_path / "run" / "model")
     assert all(torch.allclose(left[name], right[name], rtol=1e-3, atol=2e-5) for name in left)
 
 
 def test_a_kl_to_the_reference_is_kept_across_a_resume(warm_model: Path, tmp_path: Path):
-    config = replace(SMALL, model=str(warm_model), loss=replace(SMALL.loss, kl_coef=0.1), eval_every=0)
-    train(replace(config, out=str(tmp_path / "whole")), say=quiet)
-    train(replace(config, out=str(tmp_path / "run"), stop_after=2), say=quiet)
+    config = SMALL.but(model=str(warm_model), loss=replace(SMALL.objective.loss, kl_coef=0.1), eval_every=0)
+    train(config.but(out=str(tmp_path / "whole")), say=quiet)
+    train(config.but(out=str(tmp_path / "run"), stop_after=2), say=quiet)
     resume(tmp_path / "run", {}, say=quiet)
     assert same(tmp_path / "run" / "model", tmp_path / "whole" / "model")
 
@@ -114,10 +115,10 @@ def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_mo
         "@task('easy', rubric=Rubric(Criterion('any', lambda completion, problem: correct())))\n"
         "def easy(rng, level):\n    return Problem(str(rng.random()), 'x')\n"
     )
-    config = replace(SMALL, task=str(file), option=(), model=str(warm_model), out=str(tmp_path / "run"), steps=2)
+    config = SMALL.but(task=str(file), option=(), model=str(warm_model), out=str(tmp_path / "run"), steps=2)
     with pytest.raises(UserError, match="passed already"):
         train(config, say=quiet)
-    train(replace(config, out=str(tmp_path / "forced"), force=True), say=quiet)
+    train(config.but(out=str(tmp_path / "forced"), force=True), say=quiet)
     assert same(tmp_path / "forced" / "model", warm_model)
     steps = [line for line in read_metrics(tmp_path / "forced") if line["kind"] == "step"]
     assert [(line["dead_groups"], line["grad_norm"]) for line in steps] == [(1.0, 0.0)] * 2
@@ -172,13 +173,13 @@ def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement
 
 def test_an_occupied_folder_is_refused(whole: Path, warm_model: Path):
     with pytest.raises(UserError, match="not empty"):
-        train(replace(SMALL, model=str(warm_model), out=str(whole)), say=quiet)
+        train(SMALL.but(model=str(warm_model), out=str(whole)), say=quiet)
 
 
 def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
     policy = load_policy("embedded", "cpu", "float32", seed=2)
     before = policy.model.get_input_embeddings().weight.detach().clone()
-    config = replace(SMALL, out=str(tmp_path / "run"), steps=1, force=True, model="embedded", eval_problems=2)
+    config = SMALL.but(out=str(tmp_path / "run"), steps=1, force=True, model="embedded", eval_problems=2)
     train(config, policy, say=quiet)
     start = load_policy(str(tmp_path / "run" / "checkpoints" / "step-000000"), "cpu", "float32").model
     assert torch.equal(start.get_input_embeddings().weight, before)
@@ -187,12 +188,12 @@ def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
 @pytest.mark.parametrize(("change", "says"), [({"group_size": 1}, "Sample 2 or more"), ({"temperature": 0.0}, "above 0")])
 def test_settings_that_cannot_learn_are_refused(warm_model: Path, tmp_path: Path, change: dict, says: str):
     with pytest.raises(UserError, match=says):
-        train(replace(SMALL, model=str(warm_model), out=str(tmp_path / "run"), **change), say=quiet)
+        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), **change), say=quiet)
 
 
 def test_prompts_over_the_budget_stop_the_run_with_a_sentence(warm_model: Path, tmp_path: Path):
     with pytest.raises(UserError, match="max-prompt-tokens"):
-        train(replace(SMALL, model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1), say=quiet)
+        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1), say=quiet)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])

@@ -5,7 +5,8 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.logprobs import completion_logprobs
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.sequences import Sequences, microbatches
-from palaestra.trainer.sft.fit import Demonstration, batch_indices, fit, mean_loss
+from palaestra.trainer.sft.fit import Demonstration, fit, mean_loss
+from palaestra.trainer.supervised.loop import batch_indices
 
 DATA = [Demonstration([5, 6, 7], [8, 9, 1]), Demonstration([5, 7], [9, 1]), Demonstration([6], [7, 7, 8, 9, 1])]
 
@@ -34,7 +35,7 @@ def test_prompt_tokens_get_no_gradient_through_the_loss():
 def test_fitting_lowers_the_loss_and_repeats_to_the_bit():
     def run(seed: int) -> tuple[list[float], torch.Tensor]:
         policy = load_policy("embedded", "cpu", "float32", seed=3)
-        result = fit(policy, None, DATA, SFTConfig(steps=30, batch_size=2, seed=seed, warmup_steps=2))  # type: ignore[arg-type]
+        result = fit(policy, None, DATA, SFTConfig.of(steps=30, batch_size=2, seed=seed, warmup_steps=2))  # type: ignore[arg-type]
         return list(result.losses), policy.model.get_input_embeddings().weight.detach()
 
     losses, weights = run(1)

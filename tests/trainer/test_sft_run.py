@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from palaestra.trainer.cli.train import resume
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.sft.data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
-from palaestra.trainer.sft.run import run_sft
+from palaestra.trainer.sft.run import sft
 from transformers import AutoModelForCausalLM
 
 
@@ -75,7 +74,7 @@ def settings(tmp_path: Path) -> SFTConfig:
     rows = [{"prompt": f"{a}+{b}=", "completion": str(a + b)} for a in range(10) for b in range(10)]
     with gzip.open(tmp_path / "pairs.jsonl.gz", "wt") as file:
         file.write("".join(json.dumps(row) + "\n" for row in rows))
-    return SFTConfig(
+    return SFTConfig.of(
         pairs=(str(tmp_path / "pairs.jsonl.gz"),), eval_share=0.2, steps=12, batch_size=16, save_every=5, eval_every=4,
         warmup_steps=2, device="cpu", threads=1,
     )  # fmt: skip
@@ -87,16 +86,16 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("first", [3, 7])
 def test_stop_and_resume_ends_in_the_same_bits_and_logs(settings: SFTConfig, tmp_path: Path, first: int):
-    assert run_sft(replace(settings, out=str(tmp_path / "whole"))) == 0
-    assert run_sft(replace(settings, out=str(tmp_path / "run"), stop_after=first)) == 130
+    assert not sft(settings.but(out=str(tmp_path / "whole"))).interrupted
+    assert sft(settings.but(out=str(tmp_path / "run"), stop_after=first)).interrupted
     assert not (tmp_path / "run" / "model").exists()
     assert resume([str(tmp_path / "run")]) == 0
     whole, again = weights(tmp_path / "whole"), weights(tmp_path / "run")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "run")]
-    assert summaries[0]["held_out_loss"] == summaries[1]["held_out_loss"]
+    assert summaries[0]["held_out"] == summaries[1]["held_out"]
     assert summaries[0]["losses"] == summaries[1]["losses"]
     assert len(summaries[0]["losses"]) == 12
-    assert summaries[0]["held_out_loss"]["after"] < 0.7 * summaries[0]["held_out_loss"]["before"]
+    assert summaries[0]["held_out"]["after"]["loss"] < 0.7 * summaries[0]["held_out"]["before"]["loss"]
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "held_out_loss" in line] == [4, 8]
+    assert [line["step"] for line in lines if "held_out" in line] == [4, 8]

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config.objective import LossConfig
 from ..config.train import TrainConfig
-from ..model.logprobs import completion_logprobs
+from ..model.logprobs import TokenLogprobs, completion_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
 from ..objective.formula import formula
-from ..objective.losses import Denominators, LossStats, policy_loss
+from ..objective.losses import Denominators, LossStats, PolicyLoss, policy_loss
 from .batch import Batch
 
 
@@ -84,12 +85,12 @@ class Algorithm:
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
-        return formula(config.loss, config.advantages)
+        return formula(config.objective.loss, config.objective.advantages)
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
         """Whether a frozen copy of the first policy is kept, whose log-probabilities stand in `Batch.ref_logprobs_BT`."""
-        return config.loss.kl_coef != 0
+        return config.objective.loss.kl_coef != 0
 
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
@@ -117,22 +118,17 @@ class Algorithm:
 
         All that count under a KL or entropy term, else those with an advantage.
         """
-        loss = self.config.loss
+        loss = self.config.objective.loss
         if (loss.kl_coef and loss.kl_in == "loss") or loss.entropy_coef:
             return batch.mask_BT.any(1).nonzero()[:, 0]
         return batch.advantages_BT.ne(0).any(-1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
         """One micro-batch's share of the loss. denominators: of the whole optimizer step, so that shares add up."""
+        temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
         with self.policy.arithmetic():
-            out = completion_logprobs(
-                self.policy.model, batch.sequences, self.config.temperature,
-                entropy_gradient=self.config.loss.entropy_coef != 0,
-            )  # fmt: skip
-        result = policy_loss(
-            out.logprobs_BT, batch.sampled_logprobs_BT, batch.advantages_BT, batch.mask_BT, self.config.loss, denominators,
-            ref_logprobs_BT=batch.ref_logprobs_BT, entropy_BT=out.entropy_BT,
-        )  # fmt: skip
+            out = completion_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
+        result = batch_loss(out, batch, loss, denominators)
         return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
 
     def stops(self, parts: Sequence[Part]) -> bool:
@@ -159,6 +155,20 @@ class Learner:
     optimizer: torch.optim.Optimizer
     algorithm: Algorithm
     reference: Policy | None = None
+
+
+def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:
+    """The policy loss of a batch whose tokens have the log-probabilities and entropies `out` now."""
+    return policy_loss(
+        out.logprobs_BT,
+        batch.sampled_logprobs_BT,
+        batch.advantages_BT,
+        batch.mask_BT,
+        config,
+        denominators,
+        ref_logprobs_BT=batch.ref_logprobs_BT,
+        entropy_BT=out.entropy_BT,
+    )
 
 
 def sampler_difference(logprobs_BT: Tensor, batch: Batch) -> Tensor:

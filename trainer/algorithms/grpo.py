@@ -32,18 +32,19 @@ class GRPO(Algorithm):
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
+        objective = config.objective
         try:
-            check(config.loss, config.advantages, config.updates_per_batch * config.minibatches, config.group_size)
+            check(objective.loss, objective.advantages, objective.updates, config.rollouts.group_size)
         except ValueError as failure:
             raise UserError(str(failure)) from failure
 
     def credit(self, batch: Batch) -> Batch:
         """Advantages from the group's rewards; a KL penalty comes from the reward where it is asked for there."""
-        loss, rewards_B = self.config.loss, batch.rewards_B
+        loss, advantages, rewards_B = self.config.objective.loss, self.config.objective.advantages, batch.rewards_B
         if loss.kl_coef and loss.kl_in == "reward":
             assert batch.ref_logprobs_BT is not None
             kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
             rewards_B = rewards_with_kl(rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
         shape = (-1, batch.group_size)
-        advantages_PG = group_advantages(rewards_B.view(shape), batch.abstained_B.view(shape), self.config.advantages)
+        advantages_PG = group_advantages(rewards_B.view(shape), batch.abstained_B.view(shape), advantages)
         return replace(batch, advantages_BT=advantages_PG.view(-1, 1) * batch.mask_BT)

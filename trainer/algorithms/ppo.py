@@ -22,18 +22,20 @@ from torch import Tensor
 
 from ...tasks.core.errors import UserError
 from ..config.objective import AdvantageConfig
+from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.logprobs import completion_logprobs
 from ..model.policy import Policy
+from ..model.sequences import TOKENS
 from ..objective import kl_control
 from ..objective.checks import check as check_objective
 from ..objective.gae import gae, whiten
 from ..objective.kinds import choose_aggregate, find_kind
 from ..objective.kl import kl_per_token, token_rewards
-from ..objective.losses import Denominators, combine, count_denominators, policy_loss
+from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import missing_eos_penalty
 from ..objective.value_loss import ValueStats, explained_variance, value_loss
-from .base import Algorithm, HeldModel, Part, Trained, sampler_difference
+from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
 from .value_model import frozen_values, new_critic, value_model_bytes
 
@@ -53,40 +55,35 @@ class PPO(Algorithm):
     def check(cls, config: TrainConfig) -> None:
         try:
             # PPO compares a completion with what its value model expects, so a group may be of one.
-            advantages = AdvantageConfig(baseline="none")
-            check_objective(config.loss, advantages, config.updates_per_batch * config.minibatches, config.group_size)
+            alone = AdvantageConfig(baseline="none")
+            check_objective(config.objective.loss, alone, config.objective.updates, config.rollouts.group_size)
         except ValueError as failure:
             raise UserError(str(failure)) from failure
-        if config.lora_rank:
-            raise UserError(f"--lora-rank {config.lora_rank} with --algorithm ppo: adapters are trained by grpo.")
-        if config.loss.kl_coef:
+        if config.model.lora_rank:
+            raise UserError(f"--lora-rank {config.model.lora_rank} with --algorithm ppo: adapters are trained by grpo.")
+        if config.objective.loss.kl_coef:
             raise UserError(
                 "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave --loss.kl-coef at 0."
             )
-        if not find_kind(config.loss.kind).clips_tokens:
+        if not find_kind(config.objective.loss.kind).clips_tokens:
             raise UserError(
-                f"PPO clips the ratio of each token; --loss.kind {config.loss.kind} does not. Use the default, dapo."
+                f"PPO clips the ratio of each token; --loss.kind {config.objective.loss.kind} does not. Use the default, dapo."
             )
-        if config.advantages != AdvantageConfig():
+        if config.objective.advantages != AdvantageConfig():
             raise UserError("PPO's advantages come from its value model: leave --advantages at its defaults, or use GRPO.")
-        if config.resample:
+        if config.objective.resample:
             raise UserError("PPO learns from groups whose rewards are all equal too: leave --resample at 0.")
         try:
             kl_control.start(config.ppo.kl)
         except ValueError as failure:
             raise UserError(f"--ppo.kl: {failure}") from failure
-        for name, low, high in (("gamma", 0.0, 1.0), ("lam", 0.0, 1.0)):
-            if not low <= getattr(config.ppo, name) <= high:
-                raise UserError(f"--ppo.{name} {getattr(config.ppo, name)} is not in [{low:g}, {high:g}].")
-        if config.ppo.missing_eos_penalty < 0:
-            raise UserError("--ppo.missing-eos-penalty is taken from the reward; give 0 or more.")
         if config.ppo.critic_warmup >= config.steps:
             raise UserError(f"--ppo.critic-warmup {config.ppo.critic_warmup} leaves no step of {config.steps} for the policy.")
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
-        p, kl, loss = config.ppo, config.ppo.kl, config.loss
+        p, kl, loss = config.ppo, config.ppo.kl, config.objective.loss
         coefficient = f"{kl.kl_coef:g}" + (f", adapted to {kl.target_kl:g} nats" if kl.target_kl else "")
         kinds = {"clipped": f"max with V within {p.value.clip:g} of the old", "squared": "squared", "huber": "Huber"}
         value = kinds[p.value.kind]
@@ -123,7 +120,7 @@ class PPO(Algorithm):
         settings, mask_BT = self.config.ppo, batch.mask_BT
         rewards_B = missing_eos_penalty(batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty)
         rewards_BT = token_rewards(rewards_B, kl_to_reference(batch), mask_BT, self.kl.kl_coef)
-        tokens = self.config.tokens_per_microbatch
+        tokens = resolve(self.config.optimizer.tokens_per_microbatch, TOKENS)
         values_BT = frozen_values(self.policy, self.critic, batch.sequences, tokens)
         result = gae(rewards_BT, values_BT, mask_BT, settings.gamma, settings.lam)
         advantages_BT = whiten(result.advantages_BT, mask_BT) if settings.whiten else result.advantages_BT
@@ -136,25 +133,22 @@ class PPO(Algorithm):
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
         """The clipped surrogate and value_coef times the value loss; while the policy does not learn, the latter alone."""
-        config, critic, policy, learns = self.config, self.critic, self.policy, self.trains_policy(step)
+        critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
+        temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
         with policy.arithmetic(), torch.set_grad_enabled(learns or critic.shared):
             out = completion_logprobs(
-                policy.model, batch.sequences, config.temperature, entropy_gradient=config.loss.entropy_coef != 0,
+                policy.model, batch.sequences, temperature, entropy_gradient=loss_config.entropy_coef != 0,
                 value_head=critic.head if critic.shared else None, detach_value=not learns,
             )  # fmt: skip
         values_BT = out.values_BT
         if values_BT is None:
             with policy.arithmetic():
                 values_BT = critic.values(batch.sequences)
-        value = value_loss(
-            values_BT, batch.columns_BT["values"], batch.columns_BT["returns"], batch.mask_BT, config.ppo.value, denominators
-        )
-        loss, stats = config.ppo.value_coef * value.loss, None
+        before_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
+        value = value_loss(values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators)
+        loss, stats = settings.value_coef * value.loss, None
         if learns:
-            result = policy_loss(
-                out.logprobs_BT, batch.sampled_logprobs_BT, batch.advantages_BT, batch.mask_BT, config.loss, denominators,
-                ref_logprobs_BT=batch.ref_logprobs_BT, entropy_BT=out.entropy_BT,
-            )  # fmt: skip
+            result = batch_loss(out, batch, loss_config, denominators)
             loss, stats = loss + result.loss, result.stats
         return Part(loss, stats, sampler_difference(out.logprobs_BT, batch), value.stats)
 
@@ -197,7 +191,7 @@ def measure(batch: Batch, stats: Sequence[ValueStats], config: TrainConfig) -> d
     explained_variance: of the returns by the values before the update; 1 is perfect, 0 no better than a constant, None
     where all returns are the same.
     """
-    counts = count_denominators(batch.mask_BT, config.max_new_tokens)
+    counts = count_denominators(batch.mask_BT, config.rollouts.max_new_tokens)
     values_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
     before = value_loss(values_BT, values_BT, returns_BT, batch.mask_BT, config.ppo.value, counts)
     tokens = max(counts.tokens, 1)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from ..config.presets import ObjectiveConfig
+from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.dense.packed import packs
 from ..model.logprobs import completion_logprobs
 from ..model.microbatches import by_microbatch
 from ..model.optim import update
 from ..model.policy import Policy
-from ..model.sequences import Sequences, microbatches
+from ..model.sequences import TOKENS, Sequences, microbatches
 from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import mask_truncated, soft_overlong_penalty
 from ..rollouts.group import Group
@@ -46,14 +48,16 @@ def update_policy(
 ) -> StepResult:
     """Credit the scored completions and update the weights of the policy and of what the algorithm trains beside it."""
     policy, algorithm = learner.policy, learner.algorithm
-    batch = shape(Batch.of(groups, policy.device), config)
+    batch = shape(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
     if learner.reference is not None:
-        batch = replace(batch, ref_logprobs_BT=reference_logprobs(learner.reference, batch.sequences, config))
+        tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+        reference_BT = reference_logprobs(learner.reference, batch.sequences, config.rollouts.temperature, tokens)
+        batch = replace(batch, ref_logprobs_BT=reference_BT)
     batch = algorithm.credit(batch)
     policy.model.train()
     passes = Passes()
-    for epoch in range(config.updates_per_batch):
-        for minibatch in batch.minibatches(config.minibatches, (config.seed, step, epoch)):
+    for epoch in range(config.objective.updates_per_batch):
+        for minibatch in batch.minibatches(config.objective.minibatches, (config.seed, step, epoch)):
             if not passes.stopped:
                 take_step(learner, minibatch, config, step, learning_rate, passes)
     norms = {f"{name}_grad_norm": norm for name, norm in passes.other_norms.items()}
@@ -74,11 +78,13 @@ def update_policy(
 def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float, passes: Passes) -> None:
     """One optimizer step on a minibatch, entered into `passes`; none when no row of it has a gradient."""
     algorithm = learner.algorithm
-    denominators = count_denominators(minibatch.mask_BT, config.max_new_tokens)
+    max_grad_norm = config.optimizer.max_grad_norm
+    denominators = count_denominators(minibatch.mask_BT, config.rollouts.max_new_tokens)
     rows_B = algorithm.rows_with_gradient(minibatch)
     if not len(rows_B):
         return
-    parts = add_gradient(learner, minibatch.select(rows_B), denominators, config, step)
+    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+    parts = add_gradient(learner, minibatch.select(rows_B), denominators, tokens, step)
     passes.parts += parts
     passes.first = passes.first or len(parts)
     passes.stopped = algorithm.stops(parts)
@@ -87,14 +93,14 @@ def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int
             used.zero_grad(set_to_none=True)
         return
     for trained in algorithm.trained:
-        norm = update(trained.module, trained.optimizer, trained.learning_rate, config.max_grad_norm)
+        norm = update(trained.module, trained.optimizer, trained.learning_rate, max_grad_norm)
         passes.other_norms[trained.name] = norm
     if algorithm.trains_policy(step):
-        passes.norms.append(update(learner.policy.model, learner.optimizer, learning_rate, config.max_grad_norm))
+        passes.norms.append(update(learner.policy.model, learner.optimizer, learning_rate, max_grad_norm))
 
 
-def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, config: TrainConfig, step: int = 0) -> list[Part]:
-    """Add the gradient of the batch's share of the loss to the parameters, one micro-batch after the other.
+def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, tokens: int, step: int = 0) -> list[Part]:
+    """Add the gradient of the batch's share of the loss to the parameters, in micro-batches of at most `tokens` tokens.
 
     `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number of processes,
     is the same gradient.
@@ -106,29 +112,30 @@ def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, con
         return replace(part, loss=part.loss.detach())
 
     others = [trained.module for trained in learner.algorithm.trained]
-    return by_microbatch(learner.policy, batch.sequences, config.tokens_per_microbatch, add, *others)
+    return by_microbatch(learner.policy, batch.sequences, tokens, add, *others)
 
 
-def shape(batch: Batch, config: TrainConfig) -> Batch:
+def shape(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) -> Batch:
     """The batch with the length penalty in its rewards and without the tokens that don't count.
 
     Those of completions that could not be scored never do; those of truncated ones don't where that was asked for.
     """
     rewards_B, mask_BT = batch.rewards_B, batch.mask_BT & ~batch.abstained_B[:, None]
     if config.overlong_cache:
-        rewards_B = rewards_B + soft_overlong_penalty(batch.sequences.lengths_B, config.max_new_tokens, config.overlong_cache)
+        lengths_B = batch.sequences.lengths_B
+        rewards_B = rewards_B + soft_overlong_penalty(lengths_B, max_new_tokens, config.overlong_cache)
     if config.mask_truncated:
         mask_BT = mask_truncated(mask_BT, batch.truncated_B).bool()
     return replace(batch, rewards_B=rewards_B, mask_BT=mask_BT)
 
 
 @torch.no_grad()
-def reference_logprobs(reference: Policy, sequences: Sequences, config: TrainConfig) -> Tensor:
-    """logprobs_BT of the completions under the frozen reference."""
+def reference_logprobs(reference: Policy, sequences: Sequences, temperature: float, tokens: int) -> Tensor:
+    """logprobs_BT of the completions under the frozen reference, in micro-batches of at most `tokens` tokens."""
     width = int(sequences.lengths_B.max())
     logprobs_BT = torch.zeros(len(sequences.ids_BS), width, device=sequences.ids_BS.device)
     with reference.arithmetic():
-        for rows_B in microbatches(sequences, config.tokens_per_microbatch, packs(reference.model)):
-            part = completion_logprobs(reference.model, sequences.select(rows_B), config.temperature).logprobs_BT
+        for rows_B in microbatches(sequences, tokens, packs(reference.model)):
+            part = completion_logprobs(reference.model, sequences.select(rows_B), temperature).logprobs_BT
             logprobs_BT[rows_B, : part.shape[1]] = part
     return logprobs_BT

@@ -17,13 +17,16 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ...tasks.core.errors import UserError
+from ..config.shared import OptimizerConfig
 from ..config.train import PPOConfig
 from ..model.dense.packed import hidden_states, packs
 from ..model.dense.packing import Packing
 from ..model.logprobs import completion_logprobs, splits_head
-from ..model.optim import adamw
-from ..model.policy import SMALL, Policy
+from ..model.optim import Rates, adamw, peak_rate
+from ..model.policy import Policy
 from ..model.sequences import Sequences, microbatches
+
+RATES = Rates(small=1e-3, large=1e-5)
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def new_critic(policy: Policy, config: PPOConfig) -> Critic:
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     module = nn.ModuleList([head] if backbone is None else [head, backbone])
-    rate = config.critic_learning_rate or (1e-3 if policy.parameters < SMALL else 1e-5)
-    optimizer = adamw(module, 0.0, (0.9, 0.98 if policy.parameters < SMALL else 0.999))
+    rate = peak_rate(config.critic_learning_rate, RATES, policy.parameters)
+    optimizer = adamw(module, OptimizerConfig(), policy.parameters)
     return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and packs(policy.model))
 
 

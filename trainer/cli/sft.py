@@ -9,6 +9,6 @@ def main(argv: list[str]) -> int:
     from ..config.sft import SFTConfig
 
     config = parse(SFTConfig, argv, "palaestra sft")
-    from ..sft.run import run_sft
+    from ..sft.run import sft
 
-    return run_sft(config)
+    return 130 if sft(config).interrupted else 0

@@ -32,14 +32,12 @@ def resume(argv: list[str]) -> int:
     parser.add_argument("--steps", type=int, help="steps in all (default: as the run was started)")
     parser.add_argument("--stop-after", type=int, default=0, help="stop after this many steps, state saved (default: 0, never)")
     options = parser.parse_args(argv)
-    if (options.run / "sft.json").is_file():
-        from ..sft.run import resume_sft
-
-        return resume_sft(options.run, options.steps or 0, options.stop_after)
-    from ..runs.setup import resume as go_on
+    from ..runs.resume import resume as go_on
+    from ..runs.state import RunResult
 
     changes = {"stop_after": options.stop_after, **({"steps": options.steps} if options.steps else {})}
-    return finish(go_on(options.run, changes))
+    result = go_on(options.run, changes)
+    return finish(result) if isinstance(result, RunResult) else 130 if result.interrupted else 0
 
 
 def replay(argv: list[str]) -> int:

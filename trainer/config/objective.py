@@ -7,18 +7,22 @@ objective/checks.py says which make sense together. The docstring under a field 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from .settings import Amount, Count, Positive, Range, Settings
 
 
 @dataclass(frozen=True)
-class KLControlConfig:
+class KLControlConfig(Settings):
     """How the coefficient of the KL penalty in the reward moves."""
 
-    kl_coef: float = 0.05
+    prefixed: ClassVar[bool] = True
+
+    kl_coef: Amount = 0.05
     """The coefficient at the start, in reward per nat; 0 switches the penalty off."""
-    target_kl: float = 0.0
+    target_kl: Amount = 0.0
     """KL of a completion to the reference that the coefficient is steered to, in nats; 0: it is fixed."""
-    horizon: int = 10_000
+    horizon: Count = 10_000
     """Completions after which a lasting error of 20 % has moved the coefficient by about 20 %."""
 
 
@@ -26,8 +30,10 @@ Aggregate = Literal["sequence_mean", "token_mean", "constant", "sequence_sum"]
 
 
 @dataclass(frozen=True)
-class AdvantageConfig:
+class AdvantageConfig(Settings):
     """How rewards become advantages."""
+
+    prefixed: ClassVar[bool] = True
 
     baseline: Literal["mean", "leave_one_out", "none"] = "mean"
     """What is subtracted from a reward: the mean of its group, the mean of the others in its group, or nothing."""
@@ -37,7 +43,7 @@ class AdvantageConfig:
     """At the end subtract the batch's mean advantage and divide by its standard deviation (REINFORCE++)."""
     ddof: Literal[0, 1] = 1
     """Standard deviations divide by n - ddof: 0 for that of the sample itself, 1 for the unbiased variance."""
-    epsilon: float = 1e-4
+    epsilon: Amount = 1e-4
     """Added to a standard deviation before dividing by it; in the unit of the reward."""
 
     @property
@@ -47,32 +53,34 @@ class AdvantageConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Settings):
     """The policy loss. The ratio r is the probability of a token now over that at the time of sampling."""
+
+    prefixed: ClassVar[bool] = True
 
     kind: str = "dapo"
     """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has
     the formula of each), or your own as FILE.py:name or package.module:name (see examples/own_loss.py)."""
-    clip_low: float = 0.2
+    clip_low: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.2
     """The ratio is clipped below at 1 - clip_low; no unit, in (0, 1)."""
-    clip_high: float = 0.28
+    clip_high: Positive = 0.28
     """The ratio is clipped above at 1 + clip_high; no unit, above 0."""
-    dual_clip: float = 0.0
+    dual_clip: Amount = 0.0
     """For negative advantages the loss is at most dual_clip * |A|; above 1 + clip_high; 0: no bound."""
-    delta: float = 0.0
+    delta: Amount = 0.0
     """Bound of the ratio in the unclipped term (two-sided clipping), above 1 + clip_high; 0: no bound."""
-    ratio_cap: float = 5.0
+    ratio_cap: Annotated[float, Range(1)] = 5.0
     """cispo: the importance weight is min(r, ratio_cap), an absolute ratio."""
-    log_clip: float = 0.4
+    log_clip: Positive = 0.4
     """gmpo: each token's log-ratio is clipped to +-log_clip, in nats."""
-    tau_positive: float = 1.0
+    tau_positive: Positive = 1.0
     """sapo: temperature of the gate where the advantage is positive; no unit, above 0."""
-    tau_negative: float = 1.05
+    tau_negative: Positive = 1.05
     """sapo: temperature of the gate where the advantage is negative; no unit, above 0."""
     aggregate: Literal["auto", "sequence_mean", "token_mean", "constant", "sequence_sum"] = "auto"
     """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences
     times the token budget, or summed per sequence then averaged; auto: as the kind is defined."""
-    kl_coef: float = 0.0
+    kl_coef: Amount = 0.0
     """Weight of the KL penalty to the reference model, in reward per nat; 0 switches it off."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
     """Estimator of the KL per token: k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 + k1 (p the policy, q the
@@ -84,31 +92,26 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class ValueConfig:
+class ValueConfig(Settings):
     """The loss of PPO's value model."""
+
+    prefixed: ClassVar[bool] = True
 
     kind: Literal["clipped", "squared", "huber"] = "clipped"
     """clipped: the value may move only clip away from that of the rollout; squared; huber: linear for large errors."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """clipped: how far a value may move from that of the rollout, in the unit of the reward."""
-    huber_delta: float = 1.0
+    huber_delta: Positive = 1.0
     """huber: the error from which the loss is linear, in the unit of the reward."""
-
-    def __post_init__(self) -> None:
-        for name in ("clip", "huber_delta"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)} of the value loss must be above 0.")
 
 
 @dataclass(frozen=True)
-class PreferenceConfig:
+class PreferenceConfig(Settings):
     """The loss of a reward model."""
 
-    margin: float = 0.0
-    """By how much the better answer's reward must exceed the other's before the pair counts as learned; reward."""
-    centre_coef: float = 0.0
-    """Weight of (sum of a pair's rewards)^2, which keeps rewards around 0; 0.01 is usual; 0 switches it off."""
+    prefixed: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if not (self.margin >= 0 and self.centre_coef >= 0):
-            raise ValueError(f"margin={self.margin} and centre_coef={self.centre_coef} must be 0 or more.")
+    margin: Amount = 0.0
+    """By how much the better answer's reward must exceed the other's before the pair counts as learned; reward."""
+    centre_coef: Amount = 0.0
+    """Weight of (sum of a pair's rewards)^2, which keeps rewards around 0; 0.01 is usual; 0 switches it off."""

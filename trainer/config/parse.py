@@ -1,66 +1,138 @@
-"""Settings from a config file (TOML or YAML) and from flags; flags win. Mistakes are sentences that name the mend."""
+"""Settings from a config file (TOML, YAML, JSON) and from flags; flags win. Mistakes are sentences that name the fix."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import json
+import sys
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.options import parse_option
-from .presets import PRESETS
+from .settings import Setting, SettingError, Settings, change, convert, read_changes, settings_of
 
-Config = TypeVar("Config")
-RESAMPLE = 3  # rounds of a preset with dynamic sampling; the papers sample until the batch is full
+Config = TypeVar("Config", bound=Settings)
+HELP = {"-h": False, "--help": False, "--help-all": True}  # whether every setting is shown
 
 
-def parse(config: type[Config], argv: Sequence[str], prog: str) -> Config:
-    """A config from `--config FILE` and flags; a `preset` named by either sets what both may then change."""
-    import tyro
+def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
+    """A command's settings from `--config FILE` and flags; a preset named by either sets what both may then change.
 
+    Raises SystemExit(0) after printing help, UserError for what does not fit.
+    """
     argv = list(argv)
+    asked = next((HELP[argument] for argument in argv if argument in HELP), None)
+    if asked is not None:
+        print(_parser(command, prog, everything=asked).format_help())
+        raise SystemExit(0)
     path = take_option(argv, "--config")
-    values = read_file(Path(path)) if path is not None else {}
-    defaults = config()
-    if hasattr(defaults, "preset"):
-        defaults = merge(defaults, preset_values(peek_option(argv, "--preset") or values.get("preset", "")), "preset")
-    if path is not None:
-        defaults = merge(defaults, values, path)
-    cli: Any = tyro.cli  # its overloads don't accept a type that is a variable
-    return cli(
-        config,
-        args=argv,
-        prog=prog,
-        description=f"{(config.__doc__ or '').strip()}\n\n--config FILE reads settings from TOML or YAML; flags win over it.",
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.UseAppendAction),
-        default=defaults,
-    )
+    in_file = read_file(Path(path)) if path is not None else {}
+    flags = _read_flags(command, argv, prog)
+    changes = read_changes(command, in_file, str(path)) | read_changes(command, flags, prog)
+    return change(command(), changes)
 
 
-def preset_values(name: str) -> dict[str, Any]:
-    """The settings of a preset as a table; an empty one for no name. Raises UserError for an unknown name."""
-    if not name:
-        return {}
-    if name not in PRESETS:
-        near = difflib.get_close_matches(str(name), PRESETS, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"Presets: {', '.join(PRESETS)}."
-        raise UserError(f"There is no preset {name!r}. {hint}")
-    chosen = PRESETS[name]
-    return {
-        "loss": asdict(chosen.loss),
-        "advantages": asdict(chosen.advantages),
-        "mask_truncated": chosen.mask_truncated,
-        "resample": RESAMPLE if chosen.dynamic_sampling else 0,
-    }
+def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
+    """The values of the flags by the short names of their settings."""
+    parser = _parser(command, prog, everything=True)
+    given, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        flags = [flag_of(setting) for setting in settings_of(command)]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else "--help lists the options."
+        raise SettingError(f"There is no option {unknown[0]}. {hint}")
+    known = {setting.name: setting for setting in settings_of(command)}
+    return {name: read_text(value, known[name].hint, flag_of(known[name])) for name, value in vars(given).items()}
 
 
-def peek_option(argv: Sequence[str], flag: str) -> str | None:
-    """The value of `flag VALUE` or `flag=VALUE` in argv, which stays as it is; None when it is not there."""
-    return take_option(list(argv), flag)
+def flag_of(setting: Setting) -> str:
+    """`--loss.clip-low` of `loss.clip_low`."""
+    return f"--{setting.name.replace('_', '-')}"
+
+
+def read_text(value: Any, hint: Any, where: str) -> Any:
+    """A flag's text as a value of its setting; lists and truth values are read by argparse already."""
+    if not isinstance(value, str):
+        return value
+    for candidate in _numbers(value):
+        try:
+            return convert(candidate, hint, where)
+        except SettingError:
+            continue
+    return convert(value, hint, where)
+
+
+def _numbers(text: str) -> list[float]:
+    numbers: list[float] = []
+    for kind in (int, float):
+        try:
+            numbers.append(kind(text))
+        except ValueError:
+            continue
+    return numbers
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message[:1].upper()}{message[1:]}. {self.prog} --help lists the options.")
+
+
+def _parser(command: type[Settings], prog: str, *, everything: bool) -> argparse.ArgumentParser:
+    """A parser of the command's flags; its help shows them by sections, the essential ones or all."""
+    shown = [s for s in settings_of(command) if everything or not command.essential or s.name in command.essential]
+    hidden = len(settings_of(command)) - len(shown)
+    more = f"--help-all lists {hidden} more options. " if hidden else ""
+    parser = _Parser(
+        prog=prog, description=(command.__doc__ or "").strip(), add_help=False, allow_abbrev=False, usage=f"{prog} [options]",
+        epilog=f"{more}--config FILE reads settings from TOML, YAML or JSON; flags win over it.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_width()),
+    )  # fmt: skip
+    defaults = command()
+    sections: dict[str, Any] = {}
+    for setting in settings_of(command):
+        title = setting.section or "run"
+        section = sections.setdefault(title, parser.add_argument_group(title))
+        text = f"{setting.help} (default: {_shown(setting.value(defaults))})".replace("%", "%%")
+        options = {"dest": setting.name, "default": argparse.SUPPRESS, "help": text if setting in shown else argparse.SUPPRESS}
+        if bare(setting.hint) is bool:
+            section.add_argument(flag_of(setting), action=argparse.BooleanOptionalAction, **options)
+        else:
+            action = "append" if get_origin(bare(setting.hint)) is tuple else "store"
+            section.add_argument(flag_of(setting), action=action, metavar=metavar(setting.hint), **options)
+    return parser
+
+
+def bare(hint: Any) -> Any:
+    """A type without its range and its short name."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _width() -> int:
+    import shutil
+
+    return min(120, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 110
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(value) or "none"
+    return "none" if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def metavar(hint: Any) -> str:
+    """What stands for a value in the help: INT, FLOAT|auto, adam|sgd."""
+    hint = bare(hint)
+    kind = get_origin(hint)
+    if kind in (Union, UnionType):
+        return "|".join(metavar(arm) for arm in get_args(hint))
+    if kind is Literal:
+        return "|".join(map(str, get_args(hint)))
+    return {int: "INT", float: "FLOAT", str: "TEXT"}.get(hint, "TEXT")
 
 
 def take_option(argv: list[str], flag: str) -> str | None:
@@ -77,66 +149,30 @@ def take_option(argv: list[str], flag: str) -> str | None:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The table in a TOML or YAML file."""
+    """The table in a TOML, YAML or JSON file; `config.json` of a run is one."""
     if not path.is_file():
         raise UserError(f"There is no config file {path}.")
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".toml":
-        try:
-            return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as failure:
-            raise UserError(f"{path} is not valid TOML: {failure}.") from failure
-    if path.suffix in (".yaml", ".yml"):
-        import yaml
+    values: Any
+    try:
+        if path.suffix == ".toml":
+            values = tomllib.loads(text)
+        elif path.suffix == ".json":
+            values = json.loads(text)
+        elif path.suffix in (".yaml", ".yml"):
+            import yaml  # only who writes YAML waits for it
 
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as failure:
-            raise UserError(f"{path} is not valid YAML: {failure}.") from failure
-        if not isinstance(values, dict):
-            raise UserError(f"{path} does not hold keys with values.")
-        return values
-    raise UserError(f"{path}: a config file ends in .toml, .yaml or .yml.")
-
-
-def merge(config: Config, values: Mapping[str, Any], where: str, prefix: str = "") -> Config:
-    """`config` with the values of a table put in. Unknown keys and values of a wrong type raise UserError."""
-    hints = get_type_hints(type(config))
-    changes: dict[str, Any] = {}
-    for given, value in values.items():
-        key = str(given).replace("-", "_")
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0.4)
-            hint = f"Did you mean {prefix + near[0]!r}?" if near else f"Known keys: {', '.join(hints)}."
-            raise UserError(f"{where}: there is no setting {prefix + key!r}. {hint}")
-        current = getattr(config, key)
-        if is_dataclass(current) and isinstance(value, Mapping):
-            changes[key] = merge(current, value, where, f"{prefix}{key}.")
+            try:
+                values = yaml.safe_load(text)
+            except yaml.YAMLError as failure:
+                raise UserError(f"{path} is not valid YAML: {failure}.") from failure
         else:
-            changes[key] = _checked(value, hints[key], f"{where}: {prefix}{key}")
-    return replace(config, **changes)  # type: ignore[type-var]
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """`value` as a `hint`; TOML's integers pass as floats, lists as tuples."""
-    origin = get_origin(hint)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise UserError(f"{where} is one of {', '.join(map(repr, get_args(hint)))}, not {value!r}.")
-        return value
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise UserError(f"{where} is a list, not {value!r}.")
-        return tuple(_checked(item, get_args(hint)[0], where) for item in value)
-    if origin in (Union, UnionType):
-        if value is None and NoneType in get_args(hint):
-            return None
-        return _checked(value, next(arg for arg in get_args(hint) if arg is not NoneType), where)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise UserError(f"{where} is of type {hint.__name__}, not {value!r}.")
-    return value
+            raise UserError(f"{path}: a config file ends in .toml, .yaml, .yml or .json.")
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as failure:
+        raise UserError(f"{path} is not valid {path.suffix[1:].upper()}: {failure}.") from failure
+    if not isinstance(values, dict):
+        raise UserError(f"{path} does not hold keys with values.")
+    return values
 
 
 def task_options(pairs: Sequence[str], data: str) -> dict[str, Any]:

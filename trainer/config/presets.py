@@ -1,10 +1,15 @@
-"""Presets pinned to papers. Imports no torch."""
+"""Presets pinned to papers, and the group of settings that one is chosen in. Imports no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from .objective import AdvantageConfig, LossConfig
+from .settings import Count, Natural, SettingError, Settings
+
+RESAMPLE = 3  # rounds of a preset with dynamic sampling; the papers sample until the batch is full
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ _PRESETS = [
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
 
 
-def origin(name: str, overlong_cache: int, updates: int) -> str:
+def describe_origin(name: str, overlong_cache: int, updates: int) -> str:
     """Where a preset comes from, and what of the paper's recipe it leaves to other settings, in plain text.
 
     overlong_cache: as set, in tokens.  updates: optimizer steps on each batch, as set.
@@ -138,3 +143,51 @@ def origin(name: str, overlong_cache: int, updates: int) -> str:
     if preset.updates_per_batch != updates:
         lines.append(f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {updates}: --minibatches.")
     return " ".join(line for line in lines if line)
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig(Settings):
+    """What is optimised: loss, advantages, and which completions count."""
+
+    preset: str = ""
+    """Loss and advantages of a paper, such as grpo-deepseekmath, dapo, dr-grpo; single settings can still be changed."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    advantages: AdvantageConfig = field(default_factory=AdvantageConfig)
+    updates_per_batch: Count = 1
+    """Passes over each batch of rollouts; 1 is strictly on-policy."""
+    minibatches: Count = 1
+    """Optimizer steps in each pass over a batch."""
+    overlong_cache: Natural = 0
+    """Tokens before the length limit over which a penalty grows from 0 to 1 (DAPO's soft overlong penalty); 0: none."""
+    mask_truncated: bool = False
+    """Leave completions that were cut at the length limit out of the loss (DAPO's overlong filtering)."""
+    resample: Natural = 0
+    """Times that groups without a signal (all rewards equal) are replaced by new problems in a step; 0: never."""
+
+    @property
+    def updates(self) -> int:
+        """Optimizer steps on each batch."""
+        return self.updates_per_batch * self.minibatches
+
+    def assign(self, field: str, value: Any) -> Self:
+        """A preset brings its loss, its advantages and what else of its recipe has a setting here."""
+        if field != "preset" or not value:
+            return super().assign(field, value)
+        chosen = find_preset(value)
+        return replace(
+            self,
+            preset=value,
+            loss=chosen.loss,
+            advantages=chosen.advantages,
+            mask_truncated=chosen.mask_truncated,
+            resample=RESAMPLE if chosen.dynamic_sampling else 0,
+        )
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name. Raises SettingError, with the nearest name, when there is none."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"Presets: {', '.join(PRESETS)}."
+        raise SettingError(f"There is no preset {name!r}. {hint}")
+    return PRESETS[name]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
+from ..config.settings import Auto, Count, Natural, Settings
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.base import Sampling
@@ -33,25 +34,25 @@ from ..terminal import say
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(Settings):
     """Train a small model from nothing on `addition`: SFT, then GRPO; shows pass-rates before and after."""
 
-    seed: int = 0
+    seed: Natural = 0
     """Seed of everything random."""
-    sft_steps: int = 1800
+    sft_steps: Count = 1800
     """Steps of the SFT warm-up, 32 demonstrations each."""
-    steps: int = 200
+    steps: Count = 200
     """Steps of GRPO, 32 problems x 8 completions each."""
     controls: bool = True
     """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations, for comparison."""
-    control_steps: int = 1200
+    control_steps: Count = 1200
     """SFT steps of each control; about the time that GRPO takes."""
-    eval_problems: int = 500
+    eval_problems: Count = 500
     """Held-out problems."""
     out: str = "runs/demo"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: int = 0
-    """CPU threads; 0 times a step with 1 and with all, and takes the faster."""
+    threads: Count | Auto = "auto"
+    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def demo(config: DemoConfig) -> int:
     threads = choose_threads(policy, config.threads)
     print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
     print("1. SFT on 20,000 demonstrations: 40 % work the columns, 60 % are lazy guesses.")
-    settings = SFTConfig(seed=config.seed, steps=config.sft_steps)
-    problems = training_problems(task, settings.demonstrations, config.seed, None)
-    data = demonstrations(policy, task, problems, config.seed, settings.max_tokens)
+    settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
+    problems = training_problems(task, settings.imitation.demonstrations, config.seed, None)
+    data = demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
         if stop.requested:
@@ -108,7 +109,7 @@ def demo(config: DemoConfig) -> int:
 
 def train_config(config: DemoConfig, out: Path) -> TrainConfig:
     """GRPO on `addition` as it was tuned for the embedded model."""
-    return TrainConfig(
+    return TrainConfig.of(
         task="addition", out=str(out), seed=config.seed, steps=config.steps, max_new_tokens=48, learning_rate=5e-4,
         eval_every=50, eval_problems=config.eval_problems, eval_samples=8, save_every=50,
         threads=config.threads,
@@ -124,7 +125,7 @@ def verified(task: Task, problems: Sequence[Problem], data: Sequence[Demonstrati
 def control(name: str, start: Policy, task: Task, data: Sequence[Demonstration], config: DemoConfig, like: Evaluations) -> Row:
     """SFT from the same start, evaluated on the same problems."""
     policy = replace(start, model=copy.deepcopy(start.model))
-    settings = SFTConfig(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
+    settings = SFTConfig.of(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
     result = fit(policy, task, data, settings)
     rollouts = Rollouts(LocalEngine(policy), policy.tokenizer, task, max_prompt_tokens=1024)
     held_out = [group.problem for group in like.greedy.groups]

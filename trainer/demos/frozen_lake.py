@@ -18,6 +18,7 @@ import torch
 
 from ...tasks.core import registry
 from ..config.objective import KLControlConfig
+from ..config.settings import Auto, Count, Natural, Settings
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
@@ -35,23 +36,23 @@ LEVEL = 1  # lakes of 4 x 4 fields
 
 
 @dataclass(frozen=True)
-class FrozenLakeConfig:
+class FrozenLakeConfig(Settings):
     """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO; pass-rates before and after."""
 
-    seed: int = 0
+    seed: Natural = 0
     """Seed of everything random."""
-    sft_steps: int = 500
+    sft_steps: Count = 500
     """Steps of the SFT warm-up, 32 demonstrations each."""
-    demonstrations: int = 20000
+    demonstrations: Count = 20000
     """Lakes with a way across to imitate."""
-    steps: int = 150
+    steps: Count = 150
     """Steps of PPO and of GRPO, 16 lakes x 8 completions each."""
-    eval_problems: int = 300
+    eval_problems: Count = 300
     """Lakes of the test split."""
     out: str = "runs/demo-frozen-lake"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: int = 0
-    """CPU threads; 0 times a step with 1 and with all, and takes the faster."""
+    threads: Count | Auto = "auto"
+    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
 def frozen_lake(config: FrozenLakeConfig) -> int:
@@ -65,10 +66,12 @@ def frozen_lake(config: FrozenLakeConfig) -> int:
     threads = choose_threads(policy, config.threads)
     print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
     print(f"1. SFT on shortest ways across {config.demonstrations:,} lakes, {config.sft_steps} steps.")
-    settings = SFTConfig(seed=config.seed, steps=config.sft_steps)
+    settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = training_problems(task, config.demonstrations, config.seed, LEVEL)
     with Interrupts() as stop:
-        warm = fit(policy, task, demonstrations(policy, task, problems, config.seed, settings.max_tokens), settings, stop)
+        warm = fit(
+            policy, task, demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens), settings, stop
+        )
         checkpoint.write_folder(folder / "sft", policy.save)
         if stop.requested:
             print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
@@ -87,7 +90,7 @@ def frozen_lake(config: FrozenLakeConfig) -> int:
 
 def train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The same rollouts for both: what differs is where the credit of a token comes from."""
-    shared = TrainConfig(
+    shared = TrainConfig.of(
         task="frozen_lake", level=LEVEL, out=str(folder / algorithm), seed=config.seed, steps=config.steps,
         prompts_per_step=16, group_size=8, max_new_tokens=96, learning_rate=3e-4, eval_problems=config.eval_problems,
         eval_samples=4, eval_every=0, save_every=0, preflight_problems=0, threads=torch.get_num_threads(),
@@ -96,7 +99,7 @@ def train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> Trai
         return shared
     # No KL to the SFT model, as GRPO has none, so that the comparison is of the credit alone.
     ppo = PPOConfig(kl=KLControlConfig(kl_coef=0.0), lam=1.0, critic_warmup=min(5, config.steps // 10))
-    return replace(shared, algorithm="ppo", ppo=ppo)
+    return shared.but(algorithm="ppo", ppo=ppo)
 
 
 def report(config: FrozenLakeConfig, folder: Path, results: dict[str, RunResult], sft_seconds: float) -> None:

@@ -21,6 +21,7 @@ from ...tasks.core import registry
 from ...tasks.ice_cream import WORTH
 from ..config.objective import KLControlConfig
 from ..config.reward_model import RewardModelConfig
+from ..config.settings import Auto, Count, Natural, Settings
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import completion_logprobs
@@ -41,21 +42,21 @@ REWARD_MODEL_COPIES = 8  # of the ranking in a step: one prompt is all the data 
 
 
 @dataclass(frozen=True)
-class IceCreamConfig:
+class IceCreamConfig(Settings):
     """Teach a small model what to say after "I like ice" by a reward model with PPO, and by GRPO directly."""
 
-    seed: int = 0
+    seed: Natural = 0
     """Seed of everything random."""
-    sft_steps: int = 150
+    sft_steps: Count = 150
     """Steps of SFT after which each answer comes about a third of the time."""
-    reward_model_steps: int = 40
+    reward_model_steps: Count = 40
     """Steps of the reward model."""
-    steps: int = 50
+    steps: Count = 50
     """Steps of PPO and of GRPO, 64 completions each."""
     out: str = "runs/demo-ice-cream"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: int = 0
-    """CPU threads; 0 times a step with 1 and with all, and takes the faster."""
+    threads: Count | Auto = "auto"
+    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
 def ice_cream(config: IceCreamConfig) -> int:
@@ -69,10 +70,10 @@ def ice_cream(config: IceCreamConfig) -> int:
     threads = choose_threads(policy, config.threads)
     print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
     print('1. SFT: after "I like ice" come cream, hockey and donkey, each a third of the time.')
-    settings = SFTConfig(seed=config.seed, steps=config.sft_steps)
+    settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = task.problems("train")
     with Interrupts() as stop:
-        fit(policy, task, demonstrations(policy, task, problems, config.seed, settings.max_tokens), settings, stop)
+        fit(policy, task, demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens), settings, stop)
         if stop.requested:
             return 130
     checkpoint.write_folder(folder / "sft", policy.save)
@@ -101,10 +102,10 @@ def reward_model(policy: Policy, problem: Problem, config: IceCreamConfig, folde
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     fresh = new_reward_model(policy)
     data = encode(fresh, read_comparisons([path]).found * REWARD_MODEL_COPIES, "", 64)
-    settings = RewardModelConfig(
+    settings = RewardModelConfig.of(
         seed=config.seed, steps=config.reward_model_steps, batch_size=REWARD_MODEL_COPIES, warmup_steps=5
     )
-    fitted = fit_reward_model(fresh, data, settings).reward_model
+    fitted = fit_reward_model(fresh, data, settings)
     checkpoint.write_folder(folder / "reward_model", fitted.save)
     return fitted
 
@@ -117,17 +118,16 @@ def rewards(judge: RewardModel, problem: Problem) -> str:
 
 def train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The run of one algorithm. PPO's group is of one: its value model, not the group, says what was to be expected."""
-    shared = TrainConfig(
+    shared = TrainConfig.of(
         task="ice_cream", out=str(folder / algorithm), seed=config.seed, steps=config.steps, max_new_tokens=12,
         learning_rate=3e-4, eval_problems=16, eval_samples=8, eval_every=0, save_every=0, preflight_problems=0,
         threads=torch.get_num_threads(),
     )  # fmt: skip
     if algorithm == "grpo":
-        return replace(shared, prompts_per_step=8, group_size=8)
+        return shared.but(prompts_per_step=8, group_size=8)
     ppo = PPOConfig(kl=KLControlConfig(kl_coef=0.05), missing_eos_penalty=1.0)
-    return replace(
-        shared, algorithm="ppo", prompts_per_step=64, group_size=1, ppo=ppo, reward_model=(str(folder / "reward_model"),)
-    )
+    judge = (str(folder / "reward_model"),)
+    return shared.but(algorithm="ppo", prompts_per_step=64, group_size=1, ppo=ppo, reward_model=judge)
 
 
 @torch.no_grad()

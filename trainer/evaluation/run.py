@@ -1,43 +1,131 @@
-"""One evaluation from its settings: what makes no sense together, and the result in words."""
+"""One evaluation from its settings: sample, score, compare, write down, and say the result in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
+from ...tasks import Task
+from ...tasks.core import registry
+from ...tasks.core.errors import UserError
+from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
-from .evaluate import Evaluation
-from .winrate import WinRate
+from ..config.parse import task_options
+from ..engines.base import Sampling
+from ..engines.local import LocalEngine
+from ..model.policy import Policy, load_policy, use_threads
+from ..reward_models.scoring import judge
+from ..rollouts.rollouts import Rollouts
+from ..storage.folders import gather_facts
+from .evaluate import Evaluation, evaluate
+from .records import write_groups
+from .winrate import WinRate, against, read_baseline
 
+COMMAND = "eval"
 PROCEDURAL_PROBLEMS = 500
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  wins: against a baseline."""
+
+    result: Evaluation
+    folder: Path
+    wins: Mapping[str, WinRate] = field(default_factory=dict)
 
 
 def check(config: EvalConfig) -> None:
     """Raise UserError for settings that make no sense together."""
-    from ...tasks.core.errors import UserError
-
-    if not config.model:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
-    if config.samples < 1:
-        raise UserError(f"--samples {config.samples}: give at least 1.")
-    if config.temperature == 0 and config.samples > 1:
+    if config.sampling.temperature == 0 and config.sampling.samples > 1:
         raise UserError("Greedy decoding gives the same completion every time: use --samples 1, or a --temperature above 0.")
-    if not 0 < config.top_p <= 1:
-        raise UserError(f"--top-p {config.top_p} is not above 0 and at most 1.")
 
 
-def describe(result: Evaluation, config: EvalConfig, wins: Mapping[str, WinRate]) -> str:
+def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> EvaluationRun:
+    """Measure a model on a task's held-out problems. policy: a model in memory, in place of the one that is named.
+
+    Raises UserError for settings that make no sense, before anything is loaded.
+    """
+    check(config)
+    if policy is None and not config.model.source:
+        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
+    baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
+    task = load_task(config)
+    layers = isolate(task, config.task.allow_weak_sandbox, say)
+    judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
+    problems = task.problems(config.held_out.split, count_problems(task, config), config.seed, config.task.single_level)
+    if policy is None:
+        policy = load_policy(config.model.source, config.model.device, config.model.dtype)
+    use_threads(config.model.threads)
+    folder = Path(f"runs/eval-{task.name}-{Path(policy.source).name}" if config.out == "auto" else config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    completions = folder / "completions.jsonl"
+    completions.unlink(missing_ok=True)
+    asked = config.sampling
+    rollouts = Rollouts(
+        LocalEngine(policy, asked.rows), policy.tokenizer, judged.task, asked.max_prompt_tokens, scorers=judged.scorers
+    )
+    sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
+    try:
+        result = evaluate(
+            rollouts, problems, asked.samples, sampling, config.seed, show_progress=True,
+            keep=lambda group: write_groups(completions, [group]),
+        )  # fmt: skip
+    finally:
+        rollouts.close()
+    wins = against(judged, result.groups, baseline) if config.compare.baseline else {}
+    run = EvaluationRun(result, folder, wins)
+    facts = gather_facts(COMMAND, folder, [config.task.name], device=str(policy.device), **layers)
+    write_summary(run, task, config, facts)
+    return run
+
+
+def load_task(config: EvalConfig) -> Task:
+    """The task that the settings name, with its answers read as they say."""
+    task = registry.get(config.task.name, task_options(config.task.option, config.task.data))
+    if config.held_out.extraction == "lenient":
+        task = replace(task, rubric=task.rubric.lenient())
+    return task
+
+
+def count_problems(task: Task, config: EvalConfig) -> int | None:
+    """How many problems are asked; None for a whole split."""
+    if config.held_out.problems != "auto":
+        return config.held_out.problems
+    return None if task.source.size(config.held_out.split) else PROCEDURAL_PROBLEMS
+
+
+def write_summary(run: EvaluationRun, task: Task, config: EvalConfig, facts: Mapping[str, object]) -> None:
+    """summary.json and facts.json."""
+    summary = {
+        "task": task.name,
+        "split": config.held_out.split,
+        "model": config.model.source,
+        "extraction": config.held_out.extraction,
+        **run.result.summary(),
+        "baseline": config.compare.baseline,
+        "win_rate": {name: asdict(win) for name, win in run.wins.items()},
+    }
+    (run.folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    (run.folder / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    (run.folder / "facts.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+
+
+def describe(run: EvaluationRun, config: EvalConfig) -> str:
     """The result as lines for a person."""
-    mode = "greedy" if config.temperature == 0 else f"temperature {config.temperature:g}, {config.samples} sample(s) each"
-    lines = [f"{config.task}, {config.split} split, {result.problems} problems, {mode}"]
-    if config.extraction == "lenient":
+    result, asked = run.result, config.sampling
+    mode = "greedy" if asked.temperature == 0 else f"temperature {asked.temperature:g}, {asked.samples} sample(s) each"
+    lines = [f"{config.task.name}, {config.held_out.split} split, {result.problems} problems, {mode}"]
+    if config.held_out.extraction == "lenient":
         lines.append("  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a strict one")
     lines += [f"  pass@{k:<3} {estimate}   (95 % interval)" for k, estimate in result.pass_at.items()]
     lines += [
         f"  learned reward {name} {interval}   (standard deviations above the answers its model was fitted on; no pass-rate)"
         for name, interval in result.learned.items()
     ]
-    for name, win in wins.items():
-        lines.append(f"  win-rate by {name} against {config.baseline}: {win}   (ties {win.ties:.1%}, counted half)")
+    for name, win in run.wins.items():
+        lines.append(f"  win-rate by {name} against {config.compare.baseline}: {win}   (ties {win.ties:.1%}, counted half)")
         if win.unmatched:
             lines.append(f"    {win.unmatched} problems are on one side only and were left out")
     extracted = f"answer extracted {result.extracted:.1%}, " if result.pass_at else ""
@@ -45,7 +133,7 @@ def describe(result: Evaluation, config: EvalConfig, wins: Mapping[str, WinRate]
     lines.append(f"  mean reward {result.reward:.3f}, mean length {result.tokens:.1f} tokens, {result.seconds:.0f} s")
     if result.too_long:
         lines.append(
-            f"  {result.too_long} prompts are over {config.max_prompt_tokens} tokens and count as not passed; "
+            f"  {result.too_long} prompts are over {asked.max_prompt_tokens} tokens and count as not passed; "
             "raise --max-prompt-tokens to try them"
         )
     return "\n".join(lines)

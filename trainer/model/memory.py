@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...tasks.core.errors import UserError
+from ..config.settings import resolve
 from ..config.train import TrainConfig
 from .logprobs import CHUNK_ELEMENTS, completion_logprobs
 from .policy import Policy
@@ -30,11 +31,13 @@ class HeldModel:
     """A model that a run keeps in memory beside the policy.
 
     weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of AdamW.
+    loaded: it is in memory already, as the policy is.
     """
 
     name: str
     weights: int
     trained: int = 0
+    loaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def bill(
     trained += sum(model.trained for model in held)
     others = {model.name: model.weights for model in held}
     fixed = {"weights": weights, **others, "gradients": trained, "optimizer": 2 * trained}
-    cache = rows * cache_bytes(policy.model, config.max_prompt_tokens + config.max_new_tokens, number)
+    cache = rows * cache_bytes(policy.model, config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens, number)
     fused = sum(p.numel() for p in parameters) * number
     vocabulary = policy.model.get_input_embeddings().weight.shape[0]
     chunk = 3 * 4 * min(CHUNK_ELEMENTS, tokens * vocabulary)  # logits, their gradient, log-probabilities
@@ -145,31 +148,33 @@ def bill(
 
 
 def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None) -> Bill:
-    """Rows and tokens that fit, where the settings leave them open (0); the settings' own where they don't.
+    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they don't.
 
     Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one row of one
     full-length sequence does.
     """
     free = available_memory(policy.device) if available is None else available
     per_token = activation_bytes(policy)
-    longest = config.max_prompt_tokens + config.max_new_tokens
+    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     kind = policy.device.type
+    loaded = sum(model.weights for model in held if model.loaded)
 
     def fits(rows: int, tokens: int) -> bool:
         found = bill(policy, config, held, rows, tokens, free, per_token)
-        return found.total - found.fixed["weights"] <= SHARE * free
+        return found.total - found.fixed["weights"] - loaded <= SHARE * free
 
-    tokens = config.tokens_per_microbatch or MOST_TOKENS.get(kind, TOKENS)
-    while not config.tokens_per_microbatch and tokens > 256 and not fits(1, tokens):
+    asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
+    tokens = resolve(asked, MOST_TOKENS.get(kind, TOKENS))
+    while asked == "auto" and tokens > 256 and not fits(1, tokens):
         tokens //= 2
-    rows = config.rows or MOST_ROWS.get(kind, 256)
-    while not config.rows and rows > 1 and not fits(rows, tokens):
+    rows = resolve(rows_asked, MOST_ROWS.get(kind, 256))
+    while rows_asked == "auto" and rows > 1 and not fits(rows, tokens):
         rows //= 2
     found = bill(policy, config, held, rows, tokens, free, per_token)
     if not fits(1, min(tokens, longest)):
         raise UserError(
-            f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens ({config.max_prompt_tokens}) "
-            f"and --max-new-tokens ({config.max_new_tokens})."
+            f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens "
+            f"({config.rollouts.max_prompt_tokens}) and --max-new-tokens ({config.rollouts.max_new_tokens})."
         )
     return found
 
@@ -180,4 +185,4 @@ def fit_sizes(
     """The settings with `rows` and `tokens_per_microbatch` filled in by the plan, whose bill is said."""
     found = plan(policy, config, held)
     say(str(found))
-    return replace(config, rows=found.rows, tokens_per_microbatch=found.tokens)
+    return config.but(rows=found.rows, tokens_per_microbatch=found.tokens)

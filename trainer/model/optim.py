@@ -9,6 +9,25 @@ from typing import Literal
 import torch
 from torch import nn
 
+from ..config.settings import Auto, resolve
+from ..config.shared import OptimizerConfig
+
+SMALL = 10_000_000  # parameters below which a model takes the rates of a small one
+BETA1 = 0.9
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The learning rates that suit a small model and a large one, where nothing else is asked for."""
+
+    small: float
+    large: float
+
+
+def peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
+    """The learning rate that is set, or the one that suits a model of so many parameters."""
+    return resolve(setting, rates.small if parameters < SMALL else rates.large)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -19,6 +38,11 @@ class Schedule:
     warmup: int = 0
     shape: Literal["constant", "linear", "cosine"] = "linear"
     final: float = 0.1
+
+    @classmethod
+    def of(cls, config: OptimizerConfig, rates: Rates, parameters: int, steps: int) -> Schedule:
+        peak = peak_rate(config.learning_rate, rates, parameters)
+        return cls(peak, steps, config.warmup_steps, config.schedule, config.final_learning_rate)
 
     def at(self, step: int) -> float:
         """The learning rate of update `step`, counted from 0."""
@@ -31,14 +55,18 @@ class Schedule:
         return self.peak * (self.final + (1 - self.final) * falling)
 
 
-def adamw(model: nn.Module, weight_decay: float, betas: tuple[float, float]) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases and norms (vectors) are not decayed."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def adamw(model: nn.Module, config: OptimizerConfig, parameters: int) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases and norms (vectors) are not decayed.
+
+    parameters: of the whole policy, by which an automatic beta2 is chosen.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = all(parameter.is_cuda for parameter in parameters)
+    fused = all(parameter.is_cuda for parameter in trained)
+    betas = (BETA1, resolve(config.beta2, 0.98 if parameters < SMALL else 0.999))
     return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=fused or None)
 
 

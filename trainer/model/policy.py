@@ -13,11 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
+from ..config.settings import Auto, resolve
 from . import lora
 from .embedded import character_tokenizer, small_transformer
 from .machine import keep_freed_memory, pick_device
-
-SMALL = 10_000_000  # parameters below which a model takes the learning rates of a small one
 
 
 @dataclass(frozen=True)
@@ -100,15 +99,20 @@ def checkpointing(model: Any) -> None:
     enable()
 
 
-def choose_threads(policy: Policy, wanted: int) -> int:
+def use_threads(wanted: int | Auto) -> int:
+    """Set the number of CPU threads; auto leaves all of them. Returns the number."""
+    torch.set_num_threads(resolve(wanted, torch.get_num_threads()))
+    return torch.get_num_threads()
+
+
+def choose_threads(policy: Policy, wanted: int | Auto) -> int:
     """Set the number of CPU threads: `wanted`, or the faster of one and all by timing a forward and backward pass.
 
     Small matrices gain little from a second thread and lose much when another program holds the second core.
     """
     available = torch.get_num_threads()
-    if wanted > 0 or policy.device.type != "cpu" or available == 1:
-        torch.set_num_threads(wanted or available)
-        return torch.get_num_threads()
+    if wanted != "auto" or policy.device.type != "cpu" or available == 1:
+        return use_threads(wanted)
     ids = torch.randint(0, policy.model.get_input_embeddings().weight.shape[0], (32, 32))
     seconds = {1: [], available: []}
     for trial in range(4):

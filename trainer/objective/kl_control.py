@@ -17,15 +17,11 @@ class KLControlState:
 
 def start(config: KLControlConfig) -> KLControlState:
     """Raises ValueError for settings that cannot work."""
-    if not config.kl_coef >= 0:
-        raise ValueError(f"kl_coef={config.kl_coef} would reward leaving the reference model; give 0 or more.")
-    if config.target_kl != 0 and not (config.target_kl > 0 and config.kl_coef > 0):
+    if config.target_kl and not config.kl_coef:
         raise ValueError(
             f"An adaptive KL coefficient is multiplied towards its target, so target_kl={config.target_kl} and "
             f"kl_coef={config.kl_coef} must both be above 0."
         )
-    if config.horizon < 1:
-        raise ValueError(f"horizon={config.horizon} must be 1 completion or more.")
     return KLControlState(config.kl_coef)
 
 

@@ -31,12 +31,12 @@ def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) 
     return loggers
 
 
-def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers of nested metrics under names joined by '/'."""
     found: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}/")
+            found |= flatten(value, f"{prefix}{name}/")
         elif isinstance(value, (int, float)):
             found[f"{prefix}{name}"] = float(value)
     return found

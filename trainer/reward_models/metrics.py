@@ -6,6 +6,7 @@ Suffixes: P prompts, K answers of one prompt.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +42,13 @@ class PreferenceMetrics:
     def summary(self) -> dict[str, Any]:
         """Plain data for JSON; nan becomes None."""
         return {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in asdict(self).items()}
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> PreferenceMetrics:
+        """The metrics that `summary` gave."""
+        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in summary.items()}
+        values["accuracy"] = Interval(**values["accuracy"])
+        return cls(**values)
 
 
 def preference_metrics(

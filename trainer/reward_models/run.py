@@ -1,37 +1,132 @@
-"""One fit of a reward model from its settings: its comparisons, and the result in words."""
+"""A run that fits a reward model to comparisons: what it learns from, and the run of the fit around it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.reward_model import RewardModelConfig
-from .data import Comparison
+from ...tasks.core import registry
+from ...tasks.core.errors import UserError
+from ..config.reward_model import ComparisonConfig, RewardModelConfig
+from ..config.settings import resolve
+from ..model.policy import choose_threads, load_policy
+from ..storage import checkpoint
+from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
+from ..supervised.loop import TOKENS
+from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
+from .data import Comparison, held_out, read_comparisons
+from .fit import Encoded, encode, freeze, measure, pace_of, prefer
 from .metrics import PreferenceMetrics
+from .model import RewardModel, load_reward_model, new_reward_model
+
+COMMAND = "reward-model"
 
 
-def comparisons(config: RewardModelConfig) -> tuple[list[Comparison], list[Comparison]]:
-    """(train, held-out) comparisons of the files that the settings name. Raises UserError when there are too few."""
-    from ...tasks.core.errors import UserError
-    from .data import held_out, read_comparisons
+@dataclass(frozen=True)
+class Comparisons:
+    """Comparisons to learn from, and others that are held out."""
 
-    if not config.data:
+    train: Sequence[Comparison]
+    held_out: Sequence[Comparison]
+
+
+@dataclass(frozen=True)
+class EncodedComparisons:
+    """The same as token ids, those over the budget left out."""
+
+    train: Sequence[Encoded]
+    held_out: Sequence[Encoded]
+
+
+def fit_to_comparisons(config: RewardModelConfig, say: Callable[[str], None] = print) -> FitOutcome:
+    """Fit a reward model from the beginning."""
+    comparisons = read(config.comparisons, say)
+    path = find_free(config.output.out, f"reward-model-{config.seed}")
+    policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+    threads = choose_threads(policy, config.model.threads)
+    say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
+    reward_model = new_reward_model(policy)
+    data = encode_all(reward_model, comparisons, config.comparisons, say)
+    sources = [config.comparisons.task] if config.comparisons.task else []
+    facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
+    folder = open_new(path, config, facts, config.output.log)
+    return _conclude(begin_fit(_run_of(folder, reward_model, data, config), say), say)
+
+
+def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
+    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
+    folder = open_existing(path)
+    config = folder.config(RewardModelConfig).but(**changes)
+    newest = folder.newest_checkpoint()
+    state = checkpoint.load_state(newest)
+    reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
+    reward_model.model.requires_grad_(True)
+    data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
+    say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
+    folder = open_existing(path, config.output.log)
+    return _conclude(resume_fit(_run_of(folder, reward_model, data, config), state, say), say)
+
+
+def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
+    """The comparisons of the files that the settings name. Raises UserError when there are too few."""
+    if not config.files:
         raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")
-    if config.max_tokens < 2 or config.batch_size < 1:
-        raise UserError("--max-tokens and --batch-size must leave room for at least one comparison.")
-    found = read_comparisons([Path(path) for path in config.data])
-    for reason, count in found.left_out.items():
-        print(f"Left out {count} comparisons {reason}.")
+    reading = read_comparisons([Path(path) for path in config.files])
+    for reason, count in reading.left_out.items():
+        say(f"Left out {count} comparisons {reason}.")
     if config.eval_data:
-        return found.found, read_comparisons([Path(path) for path in config.eval_data]).found
-    if not 0 < config.eval_share < 1:
-        raise UserError(f"--eval-share {config.eval_share} must lie above 0 and below 1; or give --eval-data.")
-    train, test = held_out(found.found, config.eval_share)
+        return Comparisons(reading.found, read_comparisons([Path(path) for path in config.eval_data]).found)
+    train, test = held_out(reading.found, config.eval_share)
     if not train or not test:
         raise UserError(
-            f"{len(found.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
+            f"{len(reading.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
             f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
         )
-    return train, test
+    return Comparisons(train, test)
+
+
+def encode_all(
+    reward_model: RewardModel, comparisons: Comparisons, config: ComparisonConfig, say: Callable[[str], None]
+) -> EncodedComparisons:
+    """The comparisons as token ids, those over the token budget left out and counted. Raises UserError when none is left."""
+    instruction = registry.get(config.task).instruction if config.task else ""
+    encoded = []
+    for name, items in (("training", comparisons.train), ("held-out", comparisons.held_out)):
+        kept = encode(reward_model, items, instruction, config.max_tokens)
+        if len(kept) < len(items):
+            say(f"{len(items) - len(kept)} of {len(items)} {name} comparisons are over {config.max_tokens} tokens: left out.")
+        if not kept:
+            raise UserError(f"No {name} comparison fits into {config.max_tokens} tokens; raise --max-tokens.")
+        encoded.append(kept)
+    say(f"{len(encoded[0])} prompts to learn from, {len(encoded[1])} held out.")
+    return EncodedComparisons(*encoded)
+
+
+def _run_of(folder: RunFolder, reward_model: RewardModel, data: EncodedComparisons, config: RewardModelConfig) -> FitRun:
+    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+
+    def measure_held_out() -> Numbers:
+        return measure(reward_model, data.held_out, tokens).summary()
+
+    def save(target: Path) -> None:
+        reward_model.save(target)
+
+    def save_with_statistics(target: Path) -> None:
+        freeze(reward_model, data.train, tokens).save(target)
+
+    return FitRun(
+        folder, prefer(reward_model, data.train, config.loss, tokens), pace_of(config), config.optimizer, config.output,
+        config.stop_after, config.comparisons.eval_every, measure_held_out, save, save_with_statistics,
+    )  # fmt: skip
+
+
+def _conclude(outcome: FitOutcome, say: Callable[[str], None]) -> FitOutcome:
+    if outcome.after is not None:
+        say(describe(PreferenceMetrics.of(outcome.after)))
+        say(f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
+            "--model SFT_MODEL")  # fmt: skip
+    return outcome
 
 
 def describe(metrics: PreferenceMetrics) -> str:

@@ -5,39 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
-from .model import Scorer, load_reward_model, scorer
-
-if TYPE_CHECKING:
-    pass
+from .model import RewardModel, Scorer, load_reward_model, scorer
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A task with what fills in the learned criteria of its rubric (criterion's name -> scorer)."""
+    """A task with the reward models that fill in the learned criteria of its rubric, by the criteria's names."""
 
     task: Task
-    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    models: Mapping[str, RewardModel] = field(default_factory=dict)
+
+    @property
+    def scorers(self) -> dict[str, Scorer]:
+        """What fills in each criterion."""
+        return {name: scorer(model, self.task.instruction) for name, model in self.models.items()}
 
 
-def judged(task: Task, given: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:
-    """Load the reward models in `given` (FOLDER, or name=FOLDER where the rubric has several learned criteria).
+def judge(task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:
+    """Load reward models (FOLDER, or name=FOLDER where the rubric has several learned criteria).
 
     A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a learned
     criterion stays without its model, or a model without its criterion.
     """
-    if given and not task.rubric.learned:
-        if not 0 <= share <= 1:
-            raise UserError(f"--reward-model-share {share}: give 0 to 1.")
+    if names_and_folders and not task.rubric.learned:
         task = replace(task, rubric=task.rubric.with_learned(learned(), share))
     names = [criterion.name for criterion in task.rubric.learned]
     sources: dict[str, str] = {}
-    for text in given:
+    for text in names_and_folders:
         name, equals, source = text.partition("=")
         if not equals:
             if len(names) != 1:
@@ -54,8 +53,7 @@ def judged(task: Task, given: Sequence[str], share: float, device: str = "auto",
             f"The reward of task {task.name} needs a reward model for its criterion {missing[0]!r}: give --reward-model FOLDER "
             "(`palaestra reward-model` makes one from comparisons)."
         )
-    scorers = {n: scorer(load_reward_model(s, device, dtype), task.instruction) for n, s in sources.items()}
-    return Judged(task, scorers)
+    return Judged(task, {name: load_reward_model(source, device, dtype) for name, source in sources.items()})
 
 
 def fill(
@@ -70,13 +68,13 @@ def fill(
     A reward that is not finite is the lowest where the model gave other completions of the batch a number: then this
     completion brought it about. Where it gave none, the model is broken, and the scores abstain.
     """
-    found = {name: _settled(score(problems_B, completions_B)) for name, score in scorers.items()}
+    found = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [
         task.rubric.fill(score, {name: values[row] for name, values in found.items()}) for row, score in enumerate(scores_B)
     ]
 
 
-def _settled(rewards_B: Sequence[float]) -> list[float]:
+def _replace_infinite(rewards_B: Sequence[float]) -> list[float]:
     if not any(map(math.isfinite, rewards_B)):
         return list(rewards_B)
     return [reward if math.isfinite(reward) else -CLIP for reward in rewards_B]

@@ -10,7 +10,7 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
-from .group import Group
+from .group import Group, has_signal
 from .ledger import Ledger
 
 SKIP_SHARE = 0.75  # of the visits to a problem that the curriculum finds solved or hopeless
@@ -35,28 +35,35 @@ class Collected:
     tried: int
 
 
-def has_signal(group: Group) -> bool:
-    """Whether the rewards of a group differ, so that it gives a gradient."""
-    return len({score.reward for score in group.scores_G if not score.abstained}) > 1
+@dataclass(frozen=True)
+class Split:
+    """live: groups with a signal.  dead: those without."""
+
+    live: Sequence[Group]
+    dead: Sequence[Group]
 
 
 def collect(
     sample: Callable[[Sequence[Problem]], Sequence[Group]], problems: Callable[[int], list[Problem]], config: TrainConfig
 ) -> Collected:
-    """Sample a step's groups. Those without a signal are replaced by new problems, at most `config.resample` times; what is
-    still missing then is filled up with groups without a signal."""
-    wanted = config.prompts_per_step
+    """Sample a step's groups. Those without a signal are replaced by new problems, at most `objective.resample` times; what
+    is still missing then is filled up with groups without a signal."""
+    wanted, objective, longest = config.rollouts.prompts_per_step, config.objective, config.rollouts.max_new_tokens
+
+    def split(sampled: Sequence[Group]) -> Split:
+        signals = [has_signal(group, objective, longest) for group in sampled]
+        with_signal = [group for group, signal in zip(sampled, signals, strict=True) if signal]
+        return Split(with_signal, [group for group, signal in zip(sampled, signals, strict=True) if not signal])
+
     groups = list(sample(problems(wanted)))
     tried = len(groups)
-    for _ in range(config.resample):
-        kept = [group for group in groups if has_signal(group)]
-        if len(kept) == wanted:
+    for _ in range(objective.resample):
+        kept = split(groups)
+        if len(kept.live) == wanted:
             break
-        dead = [group for group in groups if not has_signal(group)]
-        fresh = list(sample(problems(wanted - len(kept))))
+        fresh = list(sample(problems(wanted - len(kept.live))))
         tried += len(fresh)
-        live = [group for group in fresh if has_signal(group)]
-        groups = [*kept, *live, *dead][:wanted]
+        groups = [*kept.live, *split(fresh).live, *kept.dead][:wanted]
     return Collected(groups, tried)
 
 
@@ -71,7 +78,7 @@ def next_problems(
         index = position.next
         position.next += 1
         problem = task.problem("train", index, config.seed, level_of(task, config, ledger, index))
-        if config.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
+        if config.rollouts.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
             position.skipped += 1
         elif fits(problem):
             found.append(problem)
@@ -80,8 +87,9 @@ def next_problems(
         tried += 1
         if tried >= 100 * count:
             raise UserError(
-                f"Of {tried} problems of task {task.name}, {tried - len(found)} had prompts over {config.max_prompt_tokens} "
-                "tokens or were passed over by the curriculum. Raise --max-prompt-tokens, or drop --curriculum."
+                f"Of {tried} problems of task {task.name}, {tried - len(found)} had prompts over "
+                f"{config.rollouts.max_prompt_tokens} tokens or were passed over by the curriculum. "
+                "Raise --max-prompt-tokens, or drop --curriculum."
             )
     return found
 
@@ -90,8 +98,9 @@ def level_of(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int
     """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by how near its
     pass-rate is to one half; else None, the task's own order."""
     levels = getattr(task.source, "levels", 1)
-    if config.level or not config.curriculum or levels == 1 or task.source.size("train") is not None:
-        return config.level or None
+    level = config.task.single_level
+    if level is not None or not config.rollouts.curriculum or levels == 1 or task.source.size("train") is not None:
+        return level
     weights = []
     for level in range(1, levels + 1):
         item = ledger.items.get(f"level {level}")

@@ -19,7 +19,7 @@ from .group import Group
 Control = Literal["none", "random", "format", "shuffled"]
 
 
-def controlled(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
+def control_rewards(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
     """The groups with the rewards of a control arm.
 
     random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the correctness criterion.
@@ -28,10 +28,10 @@ def controlled(groups: Sequence[Group], task: Task, control: Control, seed: int,
     if control == "none":
         return list(groups)
     if control == "format":
-        return [_rescored(group, [_format_reward(task, score) for score in group.scores_G]) for group in groups]
+        return [_rescore(group, [_format_reward(task, score) for score in group.scores_G]) for group in groups]
     rng = random.Random(digest("control", control, seed, step))
     if control == "random":
-        return [_rescored(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
+        return [_rescore(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
     if len(groups) < 2:
         raise UserError("--control shuffled gives each problem another one's reference: it needs 2 or more --prompts-per-step.")
     shift = rng.randrange(1, len(groups))
@@ -40,11 +40,11 @@ def controlled(groups: Sequence[Group], task: Task, control: Control, seed: int,
         other = groups[(index + shift) % len(groups)].problem
         problem = replace(group.problem, reference=other.reference, metadata={**group.problem.metadata, **other.metadata})
         rewards = [task.score(completion, problem).reward for completion in group.completions_G]
-        shuffled.append(_rescored(group, rewards))
+        shuffled.append(_rescore(group, rewards))
     return shuffled
 
 
-def _rescored(group: Group, rewards: Sequence[float]) -> Group:
+def _rescore(group: Group, rewards: Sequence[float]) -> Group:
     scores = [replace(score, reward=reward) for score, reward in zip(group.scores_G, rewards, strict=True)]
     return replace(group, scores_G=tuple(scores))
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from ...tasks import Problem
 from ...verifiers import Completion, Score, Status
+from ..config.presets import ObjectiveConfig
+from ..objective.shaping import soft_overlong_penalty
+
+UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
 
 @dataclass(frozen=True)
@@ -18,4 +24,22 @@ class Group:
     scores_G: Sequence[Score]
 
 
-UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
+def is_extracted(score: Score) -> bool:
+    """Whether the criterion that decides `passed` found an answer to judge."""
+    return score.correctness is not None and score.correctness.status not in UNEXTRACTED
+
+
+def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) -> bool:
+    """Whether comparing the completions of a group can teach anything: their rewards differ, as the advantages see them.
+
+    That is with the penalty for length, without those that could not be scored, and with one at least that counts in the
+    loss.
+    """
+    scored = [(c, s) for c, s in zip(group.completions_G, group.scores_G, strict=True) if not s.abstained]
+    rewards = [score.reward for _, score in scored]
+    if objective.overlong_cache:
+        lengths_B = torch.tensor([len(completion.ids) for completion, _ in scored])
+        penalties = soft_overlong_penalty(lengths_B, max_new_tokens, objective.overlong_cache).tolist()
+        rewards = [reward + penalty for reward, penalty in zip(rewards, penalties, strict=True)]
+    counts = any(not objective.mask_truncated or c.finish_reason != "length" for c, _ in scored)
+    return counts and len(set(rewards)) > 1

@@ -7,23 +7,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from transformers import PreTrainedTokenizerBase
 
+from ...sandbox import default_workers
 from ...tasks import Problem, Task
 from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
-from ..config.train import TrainConfig
+from ..config.train import RolloutConfig
 from ..engines.base import Engine, Request, Sampling
 from ..model.prompts import encode_prompt
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
 from .group import Group
 
-WORKERS = 4  # threads that verify; the heavy checks run in processes of their own, for which a thread only waits
-
 
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once (threads).
+    tokenizer: of the engine's model, for the prompts.  workers: completions
+    verified at once; 0 takes as many as the sandbox has.
     scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
     """
 
@@ -33,13 +33,13 @@ class Rollouts:
         tokenizer: PreTrainedTokenizerBase,
         task: Task,
         max_prompt_tokens: int,
-        workers: int = WORKERS,
+        workers: int = 0,
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
         self.engine, self.tokenizer = engine, tokenizer
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+        self._pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="verify")
 
     def fits(self, problem: Problem) -> bool:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
@@ -70,6 +70,6 @@ class Rollouts:
         return encode_prompt(self.tokenizer, problem, self.task.instruction)
 
 
-def make_sampling(config: TrainConfig) -> Sampling:
+def make_sampling(config: RolloutConfig) -> Sampling:
     """Rollouts are drawn from the whole distribution (no top-k, no top-p): it is the one that the update differentiates."""
     return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

@@ -13,39 +13,42 @@ import torch
 
 from ...tasks import Task
 from ...tasks.core.seeds import digest
-from ...verifiers import Score
-from ..rollouts.group import UNEXTRACTED
-from ..algorithms.batch import Batch
+from ...verifiers import Rubric, Score
 from ..algorithms.base import StepResult
+from ..algorithms.batch import Batch
+from ..config.train import TrainConfig
 from ..objective.losses import summary
-from ..rollouts.group import Group
+from ..rollouts.group import Group, has_signal, is_extracted
 
 
-def reward_metrics(groups: Sequence[Group]) -> dict[str, Any]:
-    """What the rollouts of a step say: rewards, verdicts, lengths; shares in [0, 1], lengths in tokens."""
+def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig) -> dict[str, Any]:
+    """What the rollouts of a step say: rewards, verdicts, lengths; shares in [0, 1], lengths in tokens.
+
+    There is no pass-rate under a rubric that verifies nothing.
+    """
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     scored = [score for score in scores if not score.abstained] or scores
     rewards = torch.tensor([score.reward for score in scored])
     lengths = torch.tensor([float(len(completion.ids)) for completion in completions])
     ended = torch.tensor([completion.finish_reason == "stop" for completion in completions])
-    dead = [len({s.reward for s in group.scores_G if not s.abstained}) <= 1 for group in groups]
+    dead = [not has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups]
     return {
         "reward": float(rewards.mean()),
         "reward_std": float(rewards.std(correction=0)),
-        "pass_rate": sum(score.passed for score in scored) / len(scored),
+        **({"pass_rate": sum(score.passed for score in scored) / len(scored)} if rubric.verifiable else {}),
         "abstained": sum(score.abstained for score in scores) / len(scores),
         "dead_groups": sum(dead) / len(dead),
         "tokens": float(lengths.mean()),
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
-        "extracted": sum(v is not None and v.status not in UNEXTRACTED for v in (s.correctness for s in scores)) / len(scores),
+        "extracted": sum(map(is_extracted, scores)) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
-        "criteria": criterion_metrics(scores),
-        **{f"learned/{name}": value for name, value in learned_means(scored).items()},
+        "criteria": measure_criteria(scores),
+        **{f"learned/{name}": value for name, value in average_learned(scored).items()},
     }
 
 
-def kl_metrics(batch: Batch) -> dict[str, float]:
+def measure_kl(batch: Batch) -> dict[str, float]:
     """KL of the sampling policy to the reference by k1 over whole completions, in nats; nothing without a reference."""
     if batch.ref_logprobs_BT is None:
         return {}
@@ -53,7 +56,7 @@ def kl_metrics(batch: Batch) -> dict[str, float]:
     return {"kl_per_completion": float(kl_BT.sum(1).mean())}
 
 
-def criterion_metrics(scores: Sequence[Score]) -> dict[str, Any]:
+def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
     """Of each criterion of the rubric: mean and standard deviation of its value, and how often it found what."""
     found = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
@@ -64,13 +67,13 @@ def criterion_metrics(scores: Sequence[Score]) -> dict[str, Any]:
     return found
 
 
-def learned_means(scores: Sequence[Score]) -> dict[str, float]:
+def average_learned(scores: Sequence[Score]) -> dict[str, float]:
     """Mean of each reward model's normalised rewards, in standard deviations."""
     names = {name for score in scores for name in score.learned}
     return {name: mean(score.learned[name] for score in scores if name in score.learned) for name in sorted(names)}
 
 
-def update_metrics(result: StepResult) -> dict[str, Any]:
+def measure_update(result: StepResult) -> dict[str, Any]:
     """What the update says: statistics of the loss, gradient norm, agreement of sampler and update (nats)."""
     return {
         **(summary(result.stats) if result.stats is not None else {}),
@@ -78,19 +81,19 @@ def update_metrics(result: StepResult) -> dict[str, Any]:
         "logprob_difference_max": result.logprob_difference_max,
         "grad_norm": result.grad_norms[-1] if result.grad_norms else 0.0,
         "updates": result.updates,
-        **kl_metrics(result.batch),
+        **measure_kl(result.batch),
         **result.extra,
     }
 
 
-def cost_metrics(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
+def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
     """What the step cost: seconds by phase, tokens per second over all of it, peak memory in MiB of the GPU or process."""
     tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
     peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else resident_peak_mib()
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
-def shadow_metrics(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
+def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
     """A stricter rubric's rewards on a share of the rollouts beside the training reward of the same ones.
 
     The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion correct.

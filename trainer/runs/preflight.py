@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from ...tasks import Problem
-from ..rollouts.group import UNEXTRACTED
-from ..rollouts.group import Group
-from ..rollouts.rollouts import Rollouts
-from ..engines.base import Sampling
+from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
+from ..rollouts.group import Group, has_signal, is_extracted
+from ..rollouts.rollouts import Rollouts, make_sampling
+from .state import Run
+
+PREFLIGHT_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Preflight:
                 f"{self.signal:.1%}",
                 f"  ended {self.ended:.1%}, unscorable {self.abstained:.1%}, mean length {self.tokens:.1f} tokens, "
                 f"prompts refused {self.refused}",
-                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
+                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {say_duration(self.hours)}",
             ]
         bars = " ".join(f"{count}" for count in self.histogram)
         return [
@@ -84,35 +87,52 @@ class Preflight:
             f"  answers extracted {self.extracted:.1%}, ended {self.ended:.1%}, unscorable {self.abstained:.1%}, "
             f"mean length {self.tokens:.1f} tokens, prompts refused {self.refused}",
             f"  problems by passed completions, 0 to {self.group_size}: {bars}",
-            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {duration(self.hours)}",
+            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {say_duration(self.hours)}",
         ]
 
 
-def preflight(
-    rollouts: Rollouts, problems: Sequence[Problem], group_size: int, sampling: Sampling, steps: int, prompts_per_step: int
-) -> Preflight:
-    """Sample `group_size` completions of each problem and summarise them."""
+def look_ahead(run: Run, say: Callable[[str], None]) -> None:
+    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn, unless forced."""
+    config, count = run.config, run.config.guards.preflight_problems
+    if not count:
+        return
+    level = config.task.single_level
+    problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
+    run.rollouts.engine.load(run.learner.policy, 0)
+    report = preflight(run.rollouts, problems, config)
+    run.folder.log({"kind": "preflight", "step": 0, **asdict(report)})
+    say("\n".join([*report.lines(), *report.warnings()]))
+    if report.faults() and not config.guards.force:
+        raise UserError(" ".join([*report.faults(), "--force starts all the same."]))
+
+
+def preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
+    """Sample a group of completions for each problem and summarise them."""
+    # A run may sample one completion of a prompt, but whether a problem can teach anything takes several.
+    group_size = config.rollouts.group_size if config.rollouts.group_size > 1 else PREFLIGHT_SAMPLES
+    sampling = make_sampling(config.rollouts)
     fitting = [problem for problem in problems if rollouts.fits(problem)]
     start = time.perf_counter()
     groups = rollouts.sample_groups(fitting, group_size, sampling, "preflight") if fitting else []
     seconds = time.perf_counter() - start
-    found = summarise(groups, len(problems) - len(fitting), group_size, seconds, steps * prompts_per_step)
-    return replace(found, verifiable=rollouts.task.rubric.verifiable)
+    report = summarise(groups, len(problems) - len(fitting), group_size, seconds, config)
+    return replace(report, verifiable=rollouts.task.rubric.verifiable)
 
 
-def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: float, total_prompts: int) -> Preflight:
-    """The numbers of a sample that took `seconds`."""
+def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: float, config: TrainConfig) -> Preflight:
+    """The numbers of a sample that took `seconds`. refused: prompts over the budget."""
+    total_prompts = config.steps * config.rollouts.prompts_per_step
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     count = max(1, len(scores))
     tokens = sum(len(completion.ids) for completion in completions)
     passed = Counter(sum(score.passed for score in group.scores_G) for group in groups)
-    signal = sum(len({score.reward for score in group.scores_G if not score.abstained}) > 1 for group in groups)
+    signal = sum(has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups)
     return Preflight(
         problems=len(groups),
         group_size=group_size,
         refused=refused,
-        extracted=sum(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)) / count,
+        extracted=sum(map(is_extracted, scores)) / count,
         ended=sum(completion.finish_reason == "stop" for completion in completions) / count,
         abstained=sum(score.abstained for score in scores) / count,
         pass_rate=sum(score.passed for score in scores) / count,
@@ -125,7 +145,7 @@ def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: f
     )
 
 
-def duration(hours: float) -> str:
+def say_duration(hours: float) -> str:
     """Hours as a person says them: seconds below two minutes, minutes below two hours."""
     if hours < 2 / 60:
         return f"{3600 * hours:.0f} s"

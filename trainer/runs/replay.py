@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
-from ..storage import checkpoint
 from ..reports import curves
-from .setup import resume
+from ..storage import checkpoint
+from ..storage.folders import CONFIG, FACTS
+from .setup import REFERENCE, resume_training
 
 TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
 
@@ -45,12 +46,13 @@ def replay(run: Path, step: int) -> Replay:
         folder = Path(temporary)
         (folder / "checkpoints").mkdir()
         shutil.copytree(earlier[-1], folder / "checkpoints" / earlier[-1].name)
-        shutil.copyfile(run / "config.json", folder / "config.json")
-        if (run / "reference").exists():
-            shutil.copytree(run / "reference", folder / "reference")
+        for name in (CONFIG, FACTS):
+            shutil.copyfile(run / name, folder / name)
+        if (run / REFERENCE).exists():
+            shutil.copytree(run / REFERENCE, folder / REFERENCE)
         start = _step(earlier[-1])
         changes = {"stop_after": step - start, "eval_every": 0, "save_every": 0}
-        resume(folder, changes, say=lambda _line: None)
+        resume_training(folder, changes, say=lambda _line: None)
         again = _recorded(folder, step)
     return Replay(step, start, _compare(recorded, again))
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem, Task
+from ..algorithms.base import Learner
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
-from ..rollouts.rollouts import make_sampling
-from ..reports.loggers import Logger, flat
-from ..algorithms.base import Learner
-from ..rollouts.group import Group
-from ..rollouts.rollouts import Rollouts
 from ..rollouts.collect import Position
+from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
+from ..rollouts.rollouts import Rollouts, make_sampling
+from ..storage.folders import RunFolder
 from .tripwires import Watch
 
 
@@ -68,28 +66,18 @@ class Run:
     """What stays the same during a run."""
 
     config: TrainConfig
-    folder: Path
+    folder: RunFolder
     learner: Learner
     task: Task
     rollouts: Rollouts
     held_out: list[Problem]
 
-    loggers: Sequence[Logger] = ()
-
-    def log(self, line: Mapping[str, Any]) -> None:
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        values = flat({name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/")
-        for logger in self.loggers:
-            logger.log(line["step"], values)
-
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
         self.rollouts.engine.load(self.learner.policy, step)
-        config = self.config
-        return self.rollouts.sample_groups(problems, config.group_size, make_sampling(config), (config.seed, step))
+        rollouts, seed = self.config.rollouts, (self.config.seed, step)
+        return self.rollouts.sample_groups(problems, rollouts.group_size, make_sampling(rollouts), seed)
 
     def close(self) -> None:
         self.rollouts.close()
-        for logger in self.loggers:
-            logger.close()
+        self.folder.close()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
 from ..config.train import WatchConfig
-
-
 
 
 @dataclass

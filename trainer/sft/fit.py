@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
+from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.logprobs import completion_logprobs
-from ..model.optim import Schedule, adamw, update
-from ..model.policy import SMALL, Policy
+from ..model.optim import Rates
+from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
 from ..model.sequences import Sequences, microbatches
-from ..reports.progress import progress
 from ..storage.interrupts import Interrupts
+from ..supervised.loop import TOKENS, Fit, FitResult, Pace, run_fit
+
+RATES = Rates(small=3e-3, large=1e-5)
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,6 @@ class Demonstration:
 
     prompt: Sequence[int]
     completion: Sequence[int]
-
-
-@dataclass(frozen=True)
-class SFTResult:
-    """losses: mean negative log-likelihood per completion token (nats) of each step.  tokens: completion tokens seen."""
-
-    losses: Sequence[float]
-    tokens: int
-    seconds: float
-    interrupted: bool
 
 
 def demonstrations(policy: Policy, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int) -> list[Demonstration]:
@@ -59,68 +50,30 @@ def training_problems(task: Task, count: int, seed: int, level: int | None) -> l
     return [task.problem("train", index, seed, level) for index in range(min(count, size) if size else count)]
 
 
+def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> Fit:
+    """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token, over the whole step."""
+
+    def add_gradient(chosen: Sequence[int]) -> float:
+        sequences = _sequences(policy, [data[index] for index in chosen])
+        return sum(_backward(policy, sequences, rows_B) for rows_B in microbatches(sequences, tokens_per_microbatch))
+
+    return Fit("SFT", policy.model, len(data), add_gradient, RATES)
+
+
 def fit(
-    policy: Policy,
-    task: Task,
-    data: Sequence[Demonstration],
-    config: SFTConfig,
-    stop: Interrupts | None = None,
-    *,
-    begin: int = 0,
-    optimizer: torch.optim.Optimizer | None = None,
-    after_step: Callable[[int, float, torch.optim.Optimizer], None] | None = None,
-) -> SFTResult:
-    """Train `policy` in place on `data`: seeded epochs, AdamW, one denominator (the step's completion tokens) per step.
-
-    begin, optimizer: where an earlier run stopped, for a step depends on its number alone.
-    after_step: called with the number of steps done, the loss and the optimizer.
-    """
+    policy: Policy, task: Task, data: Sequence[Demonstration], config: SFTConfig, stop: Interrupts | None = None
+) -> FitResult:
+    """Train `policy` in place on `data`, without a folder, a checkpoint or a measurement."""
     if not data:
-        raise UserError(f"No demonstration of task {task.name} fits into {config.max_tokens} tokens; raise --max-tokens.")
-    peak = config.learning_rate or (3e-3 if policy.parameters < SMALL else 1e-5)
-    schedule = Schedule(peak, config.steps, config.warmup_steps, config.schedule, config.final_learning_rate)
-    optimizer = optimizer or optimizer_of(policy, config)
-    policy.model.train()
-    losses: list[float] = []
-    tokens, start = 0, time.perf_counter()
-    bar = progress(range(begin, config.steps), desc="SFT", unit="step")
-    for step in bar:
-        sequences = _sequences(policy, [data[i] for i in batch_indices(len(data), config.batch_size, step, config.seed)])
-        loss = sum(_backward(policy, sequences, rows_B) for rows_B in microbatches(sequences, config.tokens_per_microbatch))
-        update(policy.model, optimizer, schedule.at(step), config.max_grad_norm)
-        losses.append(loss)
-        tokens += int(sequences.lengths_B.sum())
-        if step % 20 == 0 or step + 1 == config.steps:
-            bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
-        if after_step is not None:
-            after_step(step + 1, loss, optimizer)
-            policy.model.train()
-        if stop is not None and stop.requested:
-            break
-    bar.close()
-    interrupted = stop is not None and stop.requested is not None
-    return SFTResult(losses, tokens, time.perf_counter() - start, interrupted)
+        raise UserError(
+            f"No demonstration of task {task.name} fits into {config.imitation.max_tokens} tokens; raise --max-tokens."
+        )
+    fitting = imitate(policy, data, resolve(config.optimizer.tokens_per_microbatch, TOKENS))
+    return run_fit(fitting, pace_of(config), config.optimizer, stop)
 
 
-def optimizer_of(policy: Policy, config: SFTConfig) -> torch.optim.Optimizer:
-    """AdamW as SFT uses it."""
-    return adamw(policy.model, config.weight_decay, (0.9, 0.98))
-
-
-def batch_indices(size: int, batch: int, step: int, seed: int) -> list[int]:
-    """Which demonstrations make up a step: seeded permutations of all of them, one after the other."""
-    chosen = []
-    for position in range(step * batch, (step + 1) * batch):
-        epoch, place = divmod(position, size)
-        chosen.append(_order(size, epoch, seed)[place])
-    return chosen
-
-
-@lru_cache(maxsize=2)
-def _order(size: int, epoch: int, seed: int) -> list[int]:
-    order = list(range(size))
-    random.Random(digest("sft", seed, epoch)).shuffle(order)
-    return order
+def pace_of(config: SFTConfig) -> Pace:
+    return Pace(config.steps, config.imitation.batch_size, config.seed)
 
 
 @torch.no_grad()

@@ -1,19 +1,83 @@
-"""The folder of a run: a free one for a new run, and logs without what a resumed run will do again."""
+"""The folder of a run: settings, facts, metrics, checkpoints, the model at its end. Every command that trains has this one.
+
+config.json holds settings only, and `--config` takes it.  facts.json holds what a result depends on beside them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...tasks.core.errors import UserError
+from ..config.settings import Settings, merge
+from ..reports.loggers import Logger, flatten, open_loggers
+from . import checkpoint
+
+CONFIG, FACTS, METRICS, SOURCES = "config.json", "facts.json", "metrics.jsonl", "sources"
+PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
+Config = TypeVar("Config", bound=Settings)
 
 
-def new_folder(wanted: str, named: bool) -> Path:
-    """The folder of a new run. One that the user named must be free; a default one gets a number when it is not."""
-    folder = Path(wanted)
-    number = 2
+@dataclass(frozen=True)
+class RunFolder:
+    """path: the folder.  loggers: where metrics go beside metrics.jsonl."""
+
+    path: Path
+    loggers: Sequence[Logger] = ()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Where the trained model is, once the run has ended."""
+        return self.path / "model"
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about; numbers go to the loggers, too."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        values = flatten({name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/")
+        for logger in self.loggers:
+            logger.log(line["step"], values)
+
+    def facts(self) -> dict[str, Any]:
+        """What was recorded at the start."""
+        return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
+
+    def config(self, kind: type[Config]) -> Config:
+        """The settings of the run."""
+        return merge(kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG))
+
+    def newest_checkpoint(self) -> Path:
+        """Raises UserError when there is none yet."""
+        complete = checkpoint.checkpoints(self.checkpoints)
+        if not complete:
+            raise UserError(f"{self.path} holds no checkpoint yet; start the run again.")
+        return complete[-1]
+
+    def close(self) -> None:
+        for logger in self.loggers:
+            logger.close()
+
+
+def find_free(out: str, name: str) -> Path:
+    """The folder of a new run. One that the user named must be free; an automatic one gets a number when it is not."""
+    automatic = out == "auto"
+    wanted = f"runs/{name}" if automatic else out
+    folder, number = Path(wanted), 2
     while folder.exists() and any(folder.iterdir()):
-        if named:
+        if not automatic:
             raise UserError(f"{folder} is not empty. Give another --out, or `palaestra resume {folder}` to go on with it.")
         folder = Path(f"{wanted}-{number}")
         number += 1
@@ -21,11 +85,82 @@ def new_folder(wanted: str, named: bool) -> Path:
     return folder
 
 
+def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
+    """Record settings and facts of a run that begins."""
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    return RunFolder(folder, open_loggers(log, folder, asdict(config)))
+
+
+def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
+    """The folder of a run that was begun. Raises UserError when it is none."""
+    for name in (CONFIG, FACTS):
+        if not (path / name).is_file():
+            raise UserError(f"{path} is not the folder of a run: it holds no {name}.")
+    folder = RunFolder(path)
+    return RunFolder(path, open_loggers(log, path, json.loads((path / CONFIG).read_text()))) if log else folder
+
+
 def forget_after(folder: Path, step: int) -> None:
     """Cut from the logs what was written after the checkpoint: those steps will be done again."""
-    for name in ("metrics.jsonl", "rollouts.jsonl"):
+    for name in (METRICS, "rollouts.jsonl"):
         path = folder / name
         if path.is_file():
             with path.open(encoding="utf-8") as file:
                 kept = [line for line in file if line.endswith("\n") and json.loads(line)["step"] <= step]
             path.write_text("".join(kept), encoding="utf-8")
+
+
+def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any) -> dict[str, Any]:
+    """What a result depends on beside the settings: versions, the code of what was named, with a copy in `folder`.
+
+    sources: names of tasks, algorithms, losses as the settings give them.  more: what else the command found out.
+    """
+    files = {name: path for name in sources if (path := source_file(name)) is not None}
+    for path in files.values():
+        (folder / SOURCES).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / SOURCES / path.name)
+    return {
+        "command": command,
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "git": _git_revision(),
+        "sources": {name: _digest(path) for name, path in files.items()},
+        **more,
+    }
+
+
+def changed_sources(folder: RunFolder) -> list[str]:
+    """Names whose code is another than when the run began."""
+    recorded = folder.facts()["sources"]
+    return [name for name, old in recorded.items() if (path := source_file(name)) is None or _digest(path) != old]
+
+
+def source_file(name: str) -> Path | None:
+    """The file of a task's name, or of FILE.py and FILE.py:object; None for what has no file of its own."""
+    own = Path(name.partition(".py")[0] + ".py")
+    if ".py" in name:
+        return own if own.is_file() else None
+    spec = importlib.util.find_spec(f"palaestra.tasks.{name}") if name.isidentifier() else None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Of the checkout that this code is run from; None where it is installed or git is missing."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,268 @@
+"""What every group of settings has: fields with a type, a range and a help text, checked wherever the values come from.
+
+A group is a frozen dataclass; the string below a field is its help. A command's settings are a group of groups. A setting goes
+by its full name (`optimizer.learning_rate`) and by its short one (`learning_rate`), which is also its flag: the names of
+groups that are `prefixed` stay in it (`loss.kind`), those of others don't. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from os import PathLike
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ...tasks.core.errors import UserError
+
+
+class SettingError(UserError, ValueError):
+    """A setting is unknown, of a wrong type or out of its range. The sentence says what may stand there."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`; an open end is left out itself. Never nan or infinite."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return math.isfinite(value) and above and below
+
+    def __str__(self) -> str:
+        low = f"above {self.low:g}" if self.open_low else f"{self.low:g} or more"
+        if self.high == math.inf:
+            return low
+        high = f"below {self.high:g}" if self.open_high else f"at most {self.high:g}"
+        return f"{low} and {high}" if self.open_low or self.open_high else f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """The short name of a setting, where its field is called otherwise."""
+
+    name: str
+
+
+Auto = Literal["auto"]
+"""Chosen for you. What is never done is 0."""
+Count = Annotated[int, Range(1)]
+Natural = Annotated[int, Range(0)]
+Amount = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, open_low=True)]
+Share = Annotated[float, Range(0, 1)]
+
+
+Value = TypeVar("Value", int, float)
+
+
+def resolve(value: Value | Auto, automatic: Value) -> Value:
+    """A setting, or what stands for it where it is left to us."""
+    return automatic if value == "auto" else value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A group of settings. Every value is checked when the group is made, also from Python: raises SettingError."""
+
+    prefixed: ClassVar[bool] = False
+    """Whether the short names of its settings begin with the group's own name."""
+    essential: ClassVar[tuple[str, ...]] = ()
+    """Of a command: the short names of the settings that the short help shows."""
+
+    def __post_init__(self) -> None:
+        for name, hint in hints(type(self)).items():
+            object.__setattr__(self, name, convert(getattr(self, name), hint, name))
+
+    @classmethod
+    def of(cls, **settings: Any) -> Self:
+        """The defaults with some settings changed, each by its short or full name; a group may be given whole."""
+        return cls().but(**settings)
+
+    def but(self, **settings: Any) -> Self:
+        """These settings with some changed, each by its short or full name; a group may be given whole."""
+        return merge(self, settings, type(self).__name__)
+
+    def assign(self, field: str, value: Any) -> Self:
+        """These settings with one field changed, and whatever else that choice brings with it."""
+        return replace(self, **{field: value})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a command. path: the fields that lead to it.  name: its short name.  section: its group's name."""
+
+    path: tuple[str, ...]
+    name: str
+    hint: Any
+    help: str
+    section: str
+
+    def value(self, config: Settings) -> Any:
+        """What it is set to."""
+        for field in self.path:
+            config = getattr(config, field)
+        return config
+
+
+@cache
+def hints(group: type) -> dict[str, Any]:
+    """The types of a group's fields, ranges included."""
+    known = get_type_hints(group, include_extras=True)
+    return {field.name: known[field.name] for field in fields(group)}
+
+
+@cache
+def docs(group: type) -> dict[str, str]:
+    """The string below each field of a group, its bases included."""
+    found: dict[str, str] = {}
+    for kind in reversed(group.__mro__):
+        if not issubclass(kind, Settings):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, below in zip(body.body, body.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return found
+
+
+@cache
+def settings_of(group: type[Settings]) -> tuple[Setting, ...]:
+    """Every setting of a command, group by group."""
+    return tuple(_walk(group, (), "", ""))
+
+
+def _walk(group: type[Settings], path: tuple[str, ...], prefix: str, section: str) -> Iterator[Setting]:
+    for name, hint in hints(group).items():
+        if isinstance(hint, type) and issubclass(hint, Settings):
+            inner = f"{prefix}{name}." if hint.prefixed else prefix
+            yield from _walk(hint, (*path, name), inner, name if not path else section)
+        else:
+            short = next((mark.name for mark in _marks(hint) if isinstance(mark, Flag)), name)
+            yield Setting((*path, name), prefix + short, hint, docs(group).get(name, ""), section)
+
+
+def _marks(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+
+
+def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
+    """`config` with the values of a table put in, by short or full names. Raises SettingError for what does not fit."""
+    return change(config, read_changes(type(config), values, where))
+
+
+def read_changes(command: type[Settings], values: Mapping[str, Any], where: str) -> dict[tuple[str, ...], Any]:
+    """The values of a table, converted, by the paths of their settings. Raises SettingError, which names `where`."""
+    known = {setting.path: setting for setting in settings_of(command)}
+    groups = _by_name(dict(_groups(command)))
+    single = _by_name({setting.name: path for path, setting in known.items()})
+    changes: dict[tuple[str, ...], Any] = {}
+    for name, value in _flat(values, ""):
+        # A group and a setting may share a short name; a group's value is a whole group.
+        named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
+        if name not in named:
+            near = difflib.get_close_matches(name, named, n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(s.name for s in known.values())}."
+            raise SettingError(f"{where}: there is no setting {name!r}. {hint}")
+        path = named[name]
+        changes[path] = convert(value, known[path].hint, f"{where}: {name}") if path in known else value
+    return changes
+
+
+def _by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Paths by their short names and by their full ones."""
+    return {**{".".join(path): path for path in paths.values()}, **paths}
+
+
+def change(config: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
+    """`config` with the settings at these paths changed: presets first, then whole groups, then what is in them."""
+    order = sorted(changes, key=lambda path: (path[-1] != "preset", len(path)))
+    for path in order:
+        config = _put(config, path, changes[path])
+    return config
+
+
+def _groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, hint in hints(group).items():
+        if isinstance(hint, type) and issubclass(hint, Settings):
+            yield prefix + name, (*path, name)
+            yield from _groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        name = prefix + str(key).replace("-", "_")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _put(config: Any, path: tuple[str, ...], value: Any) -> Any:
+    first, *rest = path
+    if rest:
+        return replace(config, **{first: _put(getattr(config, first), tuple(rest), value)})
+    return config.assign(first, value)
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """`value` as a `hint`: whole numbers pass as floats, lists as tuples, paths as text.
+
+    Raises SettingError, which names `where` and says what may stand there.
+    """
+    kind = get_origin(hint)
+    if kind is Annotated:
+        try:
+            inner = convert(value, get_args(hint)[0], where)
+        except SettingError as failure:
+            raise SettingError(f"{where} {value!r}: give {describe(hint)}.") from failure
+        if all(inner in mark for mark in _marks(hint) if isinstance(mark, Range)):
+            return inner
+    elif kind in (Union, UnionType):
+        for arm in get_args(hint):
+            try:
+                return convert(value, arm, where)
+            except SettingError:
+                continue
+    elif kind is Literal:
+        if any(value == choice and type(value) is type(choice) for choice in get_args(hint)):
+            return value
+    elif kind is tuple:
+        if isinstance(value, (list, tuple)):
+            return tuple(convert(item, get_args(hint)[0], where) for item in value)
+    elif hint is str and isinstance(value, PathLike):
+        return str(value)
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    elif isinstance(value, hint) and hint is not float and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
+
+
+def describe(hint: Any) -> str:
+    """What may stand in a setting, in words."""
+    kind = get_origin(hint)
+    if kind is Annotated:
+        ranges = [str(mark) for mark in _marks(hint) if isinstance(mark, Range)]
+        return ", ".join([describe(get_args(hint)[0]), *ranges])
+    if kind in (Union, UnionType):
+        return " or ".join(describe(arm) for arm in get_args(hint))
+    if kind is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    if kind is tuple:
+        return "a list of texts"
+    if isinstance(hint, type) and issubclass(hint, Settings):
+        return f"a {hint.__name__}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]

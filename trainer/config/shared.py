@@ -1,0 +1,87 @@
+"""The groups of settings that several commands share. They mean the same wherever they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Settings, Share
+
+
+@dataclass(frozen=True)
+class TaskConfig(Settings):
+    """Which problems."""
+
+    name: Annotated[str, Flag("task")] = "addition"
+    """Name of a task (`palaestra tasks` lists them), or the path of a file that defines one."""
+    option: tuple[str, ...] = ()
+    """Options of the task, each as name=value."""
+    data: str = ""
+    """For a dataset task: a local file or folder to read (JSONL, JSON, Parquet) in place of the hub."""
+    level: Count | Literal["all"] = "all"
+    """Level of a procedural task; all goes round its levels."""
+
+    @property
+    def single_level(self) -> int | None:
+        """The level, None for all of them."""
+        return None if self.level == "all" else self.level
+
+
+@dataclass(frozen=True)
+class ScoredTaskConfig(TaskConfig):
+    """Which problems, and on what terms their programs run."""
+
+    allow_weak_sandbox: bool = False
+    """For a task that runs programs: run them even where Landlock, seccomp or resource limits are missing."""
+
+
+@dataclass(frozen=True)
+class ModelConfig(Settings):
+    """Which model, and where it runs."""
+
+    source: Annotated[str, Flag("model")] = "embedded"
+    """Hub id or folder of a causal language model; "embedded" makes a fresh one of 0.39 M parameters."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to run; auto takes a GPU when there is one."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
+    threads: Count | Auto = "auto"
+    """CPU threads; auto times a step with 1 and with all, and takes the faster (an evaluation takes all)."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(Settings):
+    """AdamW, its schedule, and how a step is cut into micro-batches."""
+
+    learning_rate: Positive | Auto = "auto"
+    """Peak learning rate. auto, below and above 10 M parameters: 3e-4 and 1e-6 in `train`, 3e-3 and 1e-5 in `sft`, 1e-3 and
+    1e-5 in `reward-model`; with LoRA ten times as much."""
+    warmup_steps: Natural = 5
+    """Steps of linear warm-up of the learning rate."""
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    """Shape of the learning rate after the warm-up."""
+    final_learning_rate: Share = 0.1
+    """Last learning rate as a share of the peak, 0 to 1."""
+    beta2: Annotated[float, Range(0, 1, open_high=True)] | Auto = "auto"
+    """Decay of AdamW's second moment per step (the first moment's is 0.9); auto is 0.98 below 10 M parameters, 0.999 above."""
+    weight_decay: Amount = 0.0
+    """Decoupled weight decay of AdamW on matrices."""
+    max_grad_norm: Positive = 1.0
+    """Norm to which the gradient is clipped."""
+    tokens_per_microbatch: Count | Auto = "auto"
+    """Tokens in one forward and backward pass: the memory knob, it does not change the gradient. auto takes what fits, up to
+    2048 in `train` on a CPU (more is no faster there) and 32768 on a GPU; 16384 in `sft` and `reward-model`."""
+
+
+@dataclass(frozen=True)
+class OutputConfig(Settings):
+    """Where the run is kept."""
+
+    out: str = "auto"
+    """Folder of the run; auto is a new one in runs/, named after what is trained."""
+    save_every: Natural = 50
+    """Steps between checkpoints; 0 only when the run stops."""
+    keep: Count = 3
+    """Newest checkpoints to keep; the best by held-out pass-rate stays beside them."""
+    log: tuple[str, ...] = ()
+    """Further loggers: tensorboard, wandb (each an extra to install)."""

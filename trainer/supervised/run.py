@@ -1,0 +1,112 @@
+"""The run of a fit: held-out numbers before, during and after, checkpoints, the model at the end, and going on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config.shared import OptimizerConfig, OutputConfig
+from ..reports.progress import due
+from ..storage import checkpoint
+from ..storage.folders import METRICS, RunFolder, forget_after
+from ..storage.interrupts import Interrupts
+from .loop import Fit, Pace, run_fit
+
+Numbers = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FitRun:
+    """measure: the numbers on held-out examples.  save_model: writes what `from_pretrained` loads, for a checkpoint.
+
+    save_final: the same for the model at the end.
+    """
+
+    folder: RunFolder
+    fit: Fit
+    pace: Pace
+    optimizer: OptimizerConfig
+    output: OutputConfig
+    stop_after: int
+    eval_every: int
+    measure: Callable[[], Numbers]
+    save_model: Callable[[Path], None]
+    save_final: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """folder: of the run.  model: folder of the model.  before, after: held-out numbers; after is None when interrupted."""
+
+    folder: Path
+    model: Path
+    before: Numbers
+    after: Numbers | None
+    steps: int
+
+    @property
+    def interrupted(self) -> bool:
+        return self.after is None
+
+
+def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
+    """From the first step."""
+    return _steps(run, run.measure(), 0, None, say)
+
+
+def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
+    """From the checkpoint whose state this is, as if the run had never stopped. The model holds its weights already."""
+    torch.set_num_threads(state["threads"])
+    optimizer = run.fit.optimizer(run.optimizer)
+    optimizer.load_state_dict(state["optimizer"])
+    forget_after(run.folder.path, state["step"])
+    return _steps(run, state["before"], state["step"], optimizer, say)
+
+
+def _steps(
+    run: FitRun, before: Numbers, begin: int, optimizer: torch.optim.Optimizer | None, say: Callable[[str], None]
+) -> FitOutcome:
+    folder, pace = run.folder, run.pace
+    with Interrupts() as stop:
+
+        def after_step(step: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
+            last = step == pace.steps
+            if run.stop_after and step == begin + run.stop_after and not last:
+                stop.requested = "--stop-after"
+            line: dict[str, Any] = {"kind": "step", "step": step, "loss": loss}
+            if due(step, run.eval_every) and not last:
+                line["held_out"] = run.measure()
+            folder.log(line)
+            if (due(step, run.output.save_every) or stop.requested) and not last:
+                _save(run, step, before, optimizer, loss)
+
+        try:
+            result = run_fit(run.fit, pace, run.optimizer, stop, begin=begin, optimizer=optimizer, after_step=after_step)
+        finally:
+            folder.close()
+    done = begin + len(result.losses)
+    if result.interrupted:
+        say(f"Stopped by {stop.requested} at step {done}; go on with: palaestra resume {folder.path}")
+        return FitOutcome(folder.path, checkpoint.path_of(folder.checkpoints, done), before, None, done)
+    after = run.measure()
+    checkpoint.write_folder(folder.model, run.save_final)
+    losses = [json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()]
+    summary = {"held_out": {"before": before, "after": after}, "steps": done, "losses": losses}
+    (folder.path / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    return FitOutcome(folder.path, folder.model, before, after, done)
+
+
+def _save(run: FitRun, step: int, before: Numbers, optimizer: torch.optim.Optimizer, loss: float) -> None:
+    state = {
+        "step": step,
+        "before": dict(before),
+        "optimizer": optimizer.state_dict(),
+        "threads": torch.get_num_threads(),
+    }
+    checkpoint.save(run.folder.checkpoints, step, run.save_model, state, {"loss": loss})
+    checkpoint.prune(run.folder.checkpoints, run.output.keep, -1)
