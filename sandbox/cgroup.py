@@ -31,7 +31,7 @@ class Group:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.name = f"{cgroupfs.own_prefix()}{next(_numbers)}"
+        self.name = f"{cgroupfs.make_prefix()}{next(_numbers)}"
         self.doors: list[int] = []
         self._events = -1
         self._limits: tuple[int, int] | None = None
@@ -74,7 +74,7 @@ class Group:
         with contextlib.suppress(FileNotFoundError):  # a kernel that counts no swap
             self._set(name, value)
 
-    def killed(self) -> bool:
+    def was_killed(self) -> bool:
         """Whether the kernel killed a process of the group for want of memory since the last time this was asked."""
         try:
             text = os.pread(self._events, 4096, 0).decode()

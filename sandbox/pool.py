@@ -306,7 +306,7 @@ class SandboxPool:
             if self._active is not None:
                 return self._active
             missing = self.missing_layers()
-            active = session.active_layers(missing)
+            active = session.list_active(missing)
             log.info("Sandbox layers: %s", ", ".join(active))
             weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
             if not weak and (absent := [name for name in REQUIRED if name in missing]):

@@ -19,7 +19,7 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
 
     modules: those beside the standard library.  rooted: whether programs have a file tree of their own.
     """
-    folders = [tree.inside(path) if rooted else path for path in find_folders(tuple(modules)) if os.path.isdir(path)]
+    folders = [tree.map_path(path) if rooted else path for path in find_folders(tuple(modules)) if os.path.isdir(path)]
     try:
         raised = child.ask(op="load", source=_SOURCE, policy="isolated", name="check").get("raised")
         if not raised:
@@ -33,7 +33,7 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
 
 
 def _advise(modules: Sequence[str], rooted: bool) -> str:
-    paths = [Path(path) for path in tree.module_paths(find_folders(tuple(modules)))]
+    paths = [Path(path) for path in tree.list_paths(find_folders(tuple(modules)))]
     for path in paths:
         for folder in [path] if rooted else [*reversed(path.parents), path]:
             if folder.is_dir() and folder.stat().st_mode & 0o1 == 0:

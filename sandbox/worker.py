@@ -114,7 +114,7 @@ class Worker:
         try:
             with _forking, theirs:
                 self.process = subprocess.Popen(
-                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroupfs.own_prefix(), *folders))],
+                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroupfs.make_prefix(), *folders))],
                     env=_ENVIRONMENT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -170,7 +170,7 @@ class Worker:
         raise Broken("The sandbox's process gave no child.")
 
     @contextlib.contextmanager
-    def tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
+    def lend_tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
         """A process for tests within `limits`.  reused: from earlier suites, and for later ones. Raises Broken."""
         kept = self._tester if reused else None
         if kept is not None:
@@ -204,7 +204,7 @@ class Worker:
         if isinstance(child.group, str):
             return usage
         self.groups.give_back(child.group)
-        return replace(usage, out_of_memory=child.group.memory) if child.group.killed() else usage
+        return replace(usage, out_of_memory=child.group.memory) if child.group.was_killed() else usage
 
     def discard_other(self, limits: Limits) -> None:
         """Reap the children that were prepared for other limits than these."""

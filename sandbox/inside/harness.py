@@ -63,7 +63,7 @@ def seed_generators(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _exit_status(leaving: SystemExit) -> int:
+def _find_exit_status(leaving: SystemExit) -> int:
     """What the interpreter makes of the argument of `exit`."""
     try:
         if leaving.code is None:
@@ -150,7 +150,7 @@ class Harness:
         return {}
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        inside = plain.Inside(sys.modules.get("numpy"), self._entry)
+        inside = plain.Inside(sys.modules.get("numpy"), self._find_entry)
         args, kwargs = request.pop("args"), request.pop("kwargs")
         arguments = [wire.decode(tree, inside) for tree in args]
         keywords = {name: wire.decode(tree, inside) for name, tree in kwargs.items()}
@@ -158,7 +158,7 @@ class Harness:
         del args, kwargs  # the trees may be large, and are let go of
         answer: dict[str, Any] = {}
         try:
-            value = self._entry(request["entry"])(*arguments, **keywords)
+            value = self._find_entry(request["entry"])(*arguments, **keywords)
             try:
                 answer["value"] = wire.encode(value)
             except wire.Unencodable as failure:
@@ -169,7 +169,7 @@ class Harness:
             answer["changed"] = changed
         return answer
 
-    def _entry(self, name: str) -> Callable[..., Any]:
+    def _find_entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
         found: Any = self.module
         for part in name.split("."):
@@ -183,7 +183,7 @@ class Harness:
         try:
             self._load({**request, "name": "__main__"})
         except SystemExit as leaving:
-            code = _exit_status(leaving)
+            code = _find_exit_status(leaving)
         except BaseException as failure:  # noqa: BLE001 - reported as an interpreter would: a text and exit status 1
             code = 1
             kind, text = describe(failure)
@@ -203,7 +203,7 @@ class Harness:
         seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
         for name in request["entries"]:
-            space[name] = self._stub(name, request["n"])
+            space[name] = self._make_stub(name, request["n"])
         for name in request["classes"]:
             space[name] = type(name, (plain.Made,), {})
         ended = self._run_tests(request)
@@ -231,7 +231,7 @@ class Harness:
             self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
         return {"done": True, "sound": sound}
 
-    def _stub(self, name: str, nonce: str) -> Callable[..., Any]:
+    def _make_stub(self, name: str, nonce: str) -> Callable[..., Any]:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             if nonce != self.suite:
                 raise RuntimeError(f"{name} belongs to tests that have ended.")

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...verifiers import Rubric
 from .errors import DataError
-from .options import keyword_defaults
+from .options import read_keyword_defaults
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
 from .sources import Rows
@@ -74,7 +74,7 @@ class Dataset:
 
     @property
     def option_defaults(self) -> dict[str, Any]:
-        return {"data": self.data, **keyword_defaults(self.to_problem), **self.options}
+        return {"data": self.data, **read_keyword_defaults(self.to_problem), **self.options}
 
     def with_options(self, options: Mapping[str, Any]) -> Dataset:
         rest = {name: value for name, value in options.items() if name != "data"}

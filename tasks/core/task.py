@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
 from .errors import TaskError
-from .options import checked
+from .options import check_options
 from .problem import Problem
 from .sources import Generate, Procedural, Source
 
@@ -86,7 +86,7 @@ class Task:
         """This task with other values for the keyword arguments of its generator. Raises TaskError on unknown ones."""
         if not options:
             return self
-        chosen = checked(self.name, self.source.option_defaults, options)
+        chosen = check_options(self.name, self.source.option_defaults, options)
         return replace(self, source=self.source.with_options(chosen))
 
     def declared_size(self, split: str) -> int | None:

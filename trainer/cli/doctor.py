@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
         description="Print what this machine has (torch, device, memory, sandbox) and what is missing.",
     ).parse_args(argv)
     missing = 0
-    for finding in [*software(), *hardware(), *isolation()]:
+    for finding in [*list_software(), *list_hardware(), *list_layers()]:
         missing += bool(finding.advice)
         print(f"{'!' if finding.advice else ' '} {finding.name:22} {finding.value}")
         if finding.advice:
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def software() -> list[Finding]:
+def list_software() -> list[Finding]:
     found = [Finding("python", f"{platform.python_version()} at {sys.executable}")]
     for package in ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "RestrictedPython"):
         try:
@@ -52,7 +52,7 @@ def software() -> list[Finding]:
     return found
 
 
-def hardware() -> list[Finding]:
+def list_hardware() -> list[Finding]:
     import torch
 
     from ..model.dense.kernels import loaded
@@ -85,7 +85,7 @@ def hardware() -> list[Finding]:
     return found
 
 
-def isolation() -> list[Finding]:
+def list_layers() -> list[Finding]:
     """The sandbox's layers, as it finds them on this machine; those that it can't do without are called required."""
     found = []
     for layer in layers():
