@@ -109,7 +109,7 @@ def _find_folder(group: str, controller: str, mountinfo: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def enter() -> Place:
@@ -149,9 +149,9 @@ def leave(place: Place) -> None:
 def remove_dead(folder: int) -> None:
     """Remove the groups whose makers have died."""
     for name in os.listdir(folder):
-        if (found := _NAME.fullmatch(name)) and int(found[3]) == _read_namespace():
+        if (maker := _NAME.fullmatch(name)) and int(maker[3]) == _read_namespace():
             try:
-                dead = _read_start(int(found[1])) != found[2]
+                dead = _read_start(int(maker[1])) != maker[2]
             except (FileNotFoundError, ProcessLookupError):
                 dead = True
             if dead:

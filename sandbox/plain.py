@@ -147,15 +147,15 @@ class _Encoder:
         return ["a", self.encode(plain, depth + 1), dtype]
 
     def encode_iterator(self, values: Iterator[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
+        trees: list[Any] = []
         weight = 0
         for item in values:
-            if len(found) == MAX_ITEMS or weight > MAX_ITEMS_WEIGHT:
-                return ["I", False, *found]
-            found.append(self.encode(item, depth + 1))
-            weight += weigh(found[-1], MAX_ITEMS_WEIGHT)
-        self.spend(len(found))
-        return ["I", True, *found]
+            if len(trees) == MAX_ITEMS or weight > MAX_ITEMS_WEIGHT:
+                return ["I", False, *trees]
+            trees.append(self.encode(item, depth + 1))
+            weight += weigh(trees[-1], MAX_ITEMS_WEIGHT)
+        self.spend(len(trees))
+        return ["I", True, *trees]
 
 
 def _find_base(kind: type) -> type | None:
@@ -195,11 +195,11 @@ def _encode_moment(kind: str, value: Any) -> list[Any]:
     """A date, datetime or time as its kind and numbers; the last, an offset from UTC in microseconds or None."""
     names = {"date": ("year", "month", "day"), "time": ("hour", "minute", "second", "microsecond")}
     parts = names["date"] + names["time"] if kind == "datetime" else names[kind]
-    found = ["e", kind, *[getattr(value, part) for part in parts]]
+    tree = ["e", kind, *[getattr(value, part) for part in parts]]
     if kind != "date":
         offset = value.utcoffset()
-        found.append(None if offset is None else offset // timedelta(microseconds=1))
-    return found
+        tree.append(None if offset is None else offset // timedelta(microseconds=1))
+    return tree
 
 
 def build_moment(items: list[Any]) -> date | time | timedelta:
@@ -316,8 +316,8 @@ def _decode_dict(tag: str, tree: list[Any], inside: Inside | None) -> Any:
     if tag == "K":
         return dict.fromkeys(_check_hashes([decode(item, inside) for item in tree[1:]], tree[1:])).keys()
     keys = _check_hashes([decode(key, inside) for key, _ in tree[1:]], [key for key, _ in tree[1:]])
-    made = dict(zip(keys, (decode(item, inside) for _, item in tree[1:]), strict=True))
-    return made if tag == "d" else made.items()
+    decoded = dict(zip(keys, (decode(item, inside) for _, item in tree[1:]), strict=True))
+    return decoded if tag == "d" else decoded.items()
 
 
 def _decode_leaf(tag: str, items: list[Any]) -> Any:
@@ -381,7 +381,7 @@ def _make_object(tree: list[Any], inside: Inside | None) -> Any:
     if inside is None or inside.find is None:
         raise Malformed("An object of a program's class has no value here.")
     arguments, keywords, attributes = (decode(part, inside) for part in tree[2:])
-    made = inside.find(tree[1])(*arguments, **keywords)
+    instance = inside.find(tree[1])(*arguments, **keywords)
     for name, value in attributes.items():
-        setattr(made, name, value)
-    return made
+        setattr(instance, name, value)
+    return instance

@@ -239,13 +239,13 @@ class SandboxPool:
 
         Raises SandboxUnavailable where no sandbox starts, or a harmless program fails in it.
         """
-        found: dict[str, str] = {}
+        missing: dict[str, str] = {}
 
         def look(worker: Worker, limits: Limits) -> Outcome:
             child = worker.take(limits)
             with contextlib.closing(child):
                 child.begin(limits, time.monotonic() + SPAWN_S)
-                found.update(child.missing)
+                missing.update(child.missing)
                 selfcheck.check(child, worker.modules, rooted="root" not in child.missing)
                 worker.reap(child)
             return Outcome(Status.COMPLETED)
@@ -253,7 +253,7 @@ class SandboxPool:
         outcome = self._run(None, look, probe=True)
         if outcome.status is Status.ERROR:
             raise SandboxUnavailable(outcome.reason)
-        return found
+        return missing
 
     def active_layers(self) -> tuple[str, ...]:
         """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of one."""

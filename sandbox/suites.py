@@ -122,7 +122,7 @@ def read_suite(entries: Sequence[str], tests: Sequence[str]) -> tuple[Assertion,
 
 @lru_cache(maxsize=CACHED)
 def _read_suite(entries: tuple[str, ...], tests: tuple[str, ...]) -> tuple[Assertion, ...] | None:
-    found: list[Assertion] = []
+    assertions: list[Assertion] = []
     for number, test in enumerate(tests):
         try:
             mine = list(_read_test(parse(test).body, number, frozenset(entries)))
@@ -130,8 +130,8 @@ def _read_suite(entries: tuple[str, ...], tests: tuple[str, ...]) -> tuple[Asser
             return None
         if not mine:
             return None
-        found += mine
-    return tuple(found)
+        assertions += mine
+    return tuple(assertions)
 
 
 def _read_test(body: Sequence[ast.stmt], number: int, entries: frozenset[str]) -> Iterator[Assertion]:
@@ -241,13 +241,13 @@ def read_constant(node: ast.expr) -> Any:
 
 
 def _check_hashable(items: Iterable[Any]) -> list[Any]:
-    found = list(items)
+    values = list(items)
     try:
-        for item in found:
+        for item in values:
             hash(item)
     except TypeError as failure:
         raise NotPlain from failure
-    return found
+    return values
 
 
 def _check_number(value: Any) -> int | float | complex:

@@ -302,8 +302,8 @@ def _write_leaf(tag: str, items: list[Any]) -> str:
     if tag == "m":
         return _write_decimal(items[0])
     if tag == "r":
-        found = decode(["r", *items])
-        return f"{_count_numbers(found)} {found.start if found else 0} {found.step if found[1:] else 0}"
+        numbers = decode(["r", *items])
+        return f"{_count_numbers(numbers)} {numbers.start if numbers else 0} {numbers.step if numbers[1:] else 0}"
     if tag == "e":
         return _write_moment(build_moment(items))
     return " ".join(items)

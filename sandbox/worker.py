@@ -36,8 +36,12 @@ _BOOT = (
 )
 # One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
 _ENVIRONMENT = {
-    "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-}  # fmt: skip
+    "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
 _zygote_numbers = itertools.count(secrets.randbelow(1 << 10))
 _forking = threading.Lock()
 
@@ -272,22 +276,22 @@ class Worker:
 
 def _locate(modules: tuple[str, ...]) -> list[str]:
     """The folders in which the modules lie, for `sys.path`."""
-    found = []
+    folders = []
     for name in modules:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
             place = Path(spec.origin).parent
-            found.append(str(place.parent if spec.submodule_search_locations else place))
-    return list(dict.fromkeys(found))
+            folders.append(str(place.parent if spec.submodule_search_locations else place))
+    return list(dict.fromkeys(folders))
 
 
 def find_folders(modules: tuple[str, ...]) -> list[str]:
     """What has to be readable for the modules: their folders, and those of the shared libraries packed with them."""
-    found = []
+    paths = []
     for name in modules:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise SandboxUnavailable(f"The module {name} is not installed; programs can't be given it. Install it.")
         folder = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
-        found += [str(folder), *[str(path) for path in folder.parent.glob(f"{name}.libs")]]
-    return found
+        paths += [str(folder), *[str(path) for path in folder.parent.glob(f"{name}.libs")]]
+    return paths

@@ -17,14 +17,14 @@ def find(values: Mapping[Place, Any], before: Mapping[Place, Any]) -> list[list[
 
     One that is no plain data any more is left out.
     """
-    found = []
+    changed = []
     for place, value in values.items():
         if _is_mutable(before[place]):
             with contextlib.suppress(plain.Unencodable):
                 after = plain.encode(value)
                 if after != before[place]:
-                    found.append([place, after])
-    return found
+                    changed.append([place, after])
+    return changed
 
 
 def _is_mutable(tree: Any) -> bool:

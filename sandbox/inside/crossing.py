@@ -75,9 +75,9 @@ def _make_instance(name: str, kinds: tuple[type[BaseException], ...], text: str,
     arguments alone, where they take others."""
     if [kind.__name__ for kind in kinds] == [name]:
         with contextlib.suppress(Exception):
-            made = kinds[0](*arguments)
-            if str(made) == text and type(made) is kinds[0]:
-                return made
+            instance = kinds[0](*arguments)
+            if str(instance) == text and type(instance) is kinds[0]:
+                return instance
     shows = {"__str__": lambda _: text}
     with contextlib.suppress(Exception):
         return type(name, kinds, shows)(*arguments)

@@ -171,10 +171,10 @@ class Harness:
 
     def _find_entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
-        found: Any = self.module
+        target: Any = self.module
         for part in name.split("."):
-            found = getattr(found() if isinstance(found, type) else found, part)
-        return found
+            target = getattr(target() if isinstance(target, type) else target, part)
+        return target
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
         sys.argv = ["program.py"]
@@ -246,10 +246,10 @@ class Harness:
             answer = self._receive()
             self.answered = True
             inside = plain.Inside(sys.modules.get("numpy"), refuse=self._spoil)
-            given = {**dict(enumerate(arguments)), **keywords}
+            inputs = {**dict(enumerate(arguments)), **keywords}
             try:
                 for place, tree in answer.get("changed", ()):
-                    changes.apply(given.get(place), wire.decode(tree, inside))
+                    changes.apply(inputs.get(place), wire.decode(tree, inside))
                 if "value" in answer:
                     return wire.decode(answer["value"], inside)
             except Exception as failure:  # whatever a hostile value brings about

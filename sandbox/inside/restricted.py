@@ -91,16 +91,16 @@ def _wraps(wrapped: Any) -> Any:
 def make_module(name: str) -> types.ModuleType:
     """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules themselves."""
     real = importlib.import_module(name)
-    made = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
+    module = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
     for public in getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]:
-        found = getattr(real, public)
-        if not isinstance(found, types.ModuleType) and (name, public) not in _LEFT_OUT:
-            vars(made)[public] = found
+        value = getattr(real, public)
+        if not isinstance(value, types.ModuleType) and (name, public) not in _LEFT_OUT:
+            vars(module)[public] = value
     if name == "functools":
-        vars(made)["wraps"] = _wraps
+        vars(module)["wraps"] = _wraps
     if name == "collections":
-        vars(made)["abc"] = make_module("collections.abc")
-    return made
+        vars(module)["abc"] = make_module("collections.abc")
+    return module
 
 
 def _import_module(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
@@ -120,10 +120,10 @@ def _get_attribute(target: Any, name: str, *default: Any) -> Any:
         raise TypeError("The name of an attribute is a str.")
     if name.startswith("_") or name in INSPECT_ATTRIBUTES:
         raise AttributeError(f"The restricted policy has no attribute {name}.")
-    found = getattr(target, name, *default)
-    if name in ("format", "format_map") and callable(found) and not _is_own(found):
+    value = getattr(target, name, *default)
+    if name in ("format", "format_map") and callable(value) and not _is_own(value):
         raise AttributeError("The restricted policy has no str.format, which reads attributes; write an f-string.")
-    return found
+    return value
 
 
 def _change_in_place(symbol: str, target: Any, value: Any) -> Any:

@@ -81,9 +81,9 @@ class Scratches:
                     scratch.close()
             self.idle[size, files] = deque(self._make(size, files) for _ in range(SLOTS))
         waiting = self.idle[size, files]
-        found = waiting.popleft() if waiting else self._make(size, files)
-        found.hand_over(user)
-        return found
+        scratch = waiting.popleft() if waiting else self._make(size, files)
+        scratch.hand_over(user)
+        return scratch
 
     def give_back(self, scratch: Scratch) -> None:
         """After the death of the process that had it."""

@@ -84,9 +84,7 @@ REFUSED_WITH: dict[str, tuple[tuple[int, int], int]] = {
     "getxattr": ((191, 8), _ENOTSUP), "lgetxattr": ((192, 9), _ENOTSUP), "fgetxattr": ((193, 10), _ENOTSUP),
     "listxattr": ((194, 11), _ENOTSUP), "llistxattr": ((195, 12), _ENOTSUP), "flistxattr": ((196, 13), _ENOTSUP),
 }  # fmt: skip
-_RIGHTS_AND_TIMES = (
-    "chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat",
-)  # fmt: skip
+_RIGHTS_AND_TIMES = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat")
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 
@@ -135,11 +133,11 @@ def build(machine: str | None = None, rooted: bool = True) -> bytes:
 def _make_segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
     """What to do from a number on up to the next entry, over all numbers."""
     refused = _fail(_EPERM)
-    found = [(0, refused)]
+    segments = [(0, refused)]
     for number in range(max(leaves) + 2):
-        if (action := leaves.get(number, refused)) != found[-1][1]:
-            found.append((number, action))
-    return found[1:] if found[1][0] == 0 else found
+        if (action := leaves.get(number, refused)) != segments[-1][1]:
+            segments.append((number, action))
+    return segments[1:] if segments[1][0] == 0 else segments
 
 
 def _search(segments: list[tuple[int, bytes]]) -> bytes:

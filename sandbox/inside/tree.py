@@ -24,11 +24,11 @@ def map_path(path: str) -> str:
 def list_paths(modules: list[str]) -> list[str]:
     """What has to be readable: the standard library, shared libraries, and the folders of extra modules."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")]
-    found: list[str] = []
+    paths: list[str] = []
     for path in [*_SHARED, *own, *modules]:
-        if path and os.path.exists(path) and not any(path == p or path.startswith(f"{p}/") for p in found):
-            found.append(path)
-    return found
+        if path and os.path.exists(path) and not any(path == p or path.startswith(f"{p}/") for p in paths):
+            paths.append(path)
+    return paths
 
 
 def enter(modules: list[str]) -> None:

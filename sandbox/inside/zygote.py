@@ -223,12 +223,12 @@ class Zygote:
     def serve(self) -> None:
         """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
         while True:
-            message, given, _, _ = socket.recv_fds(self.control, 65536, 3)
+            message, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:
                 return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"], *given)
+                self._spawn(message, request["limits"], *descriptors)
             elif request["op"] == "end":
                 os._exit(0)
             else:

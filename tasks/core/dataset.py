@@ -133,11 +133,11 @@ class Dataset:
             try:
                 if self.belongs is not None and not self.belongs(row.values, split):
                     continue
-                made = self.to_problem(row.values, **self.options)
+                problem = self.to_problem(row.values, **self.options)
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as failure:
                 raise DataError(f"{row.where}: task {self.name} can't read this row: {failure!r}.") from failure
-            if made is not None:
-                problems.append(replace(made, id=f"{self.name}/{split}/{index}", key=made.key or made.text))
+            if problem is not None:
+                problems.append(replace(problem, id=f"{self.name}/{split}/{index}", key=problem.key or problem.text))
         return problems
 
     def _split_rows(self, split: str) -> Iterator[Row]:

@@ -41,8 +41,8 @@ def find_tested_names(solution: str, tests: Sequence[str]) -> Tested:
 
 def find_imports(source: str) -> str:
     """The import statements at the top level of a program."""
-    found = (node for node in _parse(source).body if isinstance(node, ast.Import | ast.ImportFrom))
-    return "\n".join(map(ast.unparse, found))
+    statements = (node for node in _parse(source).body if isinstance(node, ast.Import | ast.ImportFrom))
+    return "\n".join(map(ast.unparse, statements))
 
 
 def _parse(source: str) -> ast.Module:

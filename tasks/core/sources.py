@@ -81,8 +81,8 @@ class Procedural:
             raise TaskError(f"Task {self.name} has levels 1 to {self.levels}; there is no level {level}.")
         rng = random.Random(digest(self.name, split, seed, level, index))
         for _ in range(MAX_DRAWS):
-            made = self.generate(rng, level, **self.options)
-            problem = made if isinstance(made, Problem) else next(made)
+            drawn = self.generate(rng, level, **self.options)
+            problem = drawn if isinstance(drawn, Problem) else next(drawn)
             key = problem.key or problem.text
             if split_of(self.name, key) == split:
                 metadata = {"level": level, **problem.metadata}

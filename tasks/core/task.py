@@ -57,13 +57,13 @@ class Task:
         if count is None and size is None:
             raise TaskError(f"The {split} split of task {self.name} has no end; say how many problems you want.")
         wanted = min(count if count is not None else size or 0, size if size is not None else count or 0)
-        found: dict[str, Problem] = {}
+        by_key: dict[str, Problem] = {}
         for index in range(size if size is not None else 20 * wanted):
-            if len(found) >= wanted:
+            if len(by_key) >= wanted:
                 break
             problem = self.problem(split, index, seed, level)
-            found.setdefault(problem.key or problem.id, problem)
-        return list(found.values())
+            by_key.setdefault(problem.key or problem.id, problem)
+        return list(by_key.values())
 
     def solution(self, problem: Problem) -> str:
         """A completion that deserves the full reward."""

@@ -72,12 +72,12 @@ def _load_task(name: str, arguments: argparse.Namespace) -> Task:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    found = [registry.get(name) for name in registry.names()]
+    tasks = [registry.get(name) for name in registry.names()]
     if arguments.json:
-        print(json.dumps([_describe(task) for task in found], indent=2, default=str))
+        print(json.dumps([_describe(task) for task in tasks], indent=2, default=str))
         return 0
     table = [("name", "kind", "splits (problems)", "source", "licence")]
-    for task in found:
+    for task in tasks:
         sizes = {split: task.declared_size(split) for split in task.splits}
         splits = [f"{split} {'-' if size is None else f'{size:,}'}" for split, size in sizes.items()]
         table.append((task.name, task.kind, ", ".join(splits), task.origin, task.licence))
@@ -161,10 +161,10 @@ def _find_problem(task: Task, problems: _ById, row: Row) -> Problem:
         return Problem(values.get("prompt", ""), values["reference"], values.get("metadata") or {}, values.get("id", ""))
     if "id" not in values:
         raise DataError(f"{row.where}: give an id of task {task.name}, or a prompt and a reference.")
-    found = problems.find(str(values["id"]))
-    if found is None:
+    problem = problems.find(str(values["id"]))
+    if problem is None:
         raise DataError(f"{row.where}: task {task.name} has no problem {values['id']!r}.")
-    return found
+    return problem
 
 
 class _ById:
@@ -184,6 +184,6 @@ class _ById:
             return self.task.problem(split, index, seed, level)
         if split not in self.splits:
             source = self.task.source
-            found = [source.at(split, index) for index in range(source.size(split) or 0)]
-            self.splits[split] = {problem.id: problem for problem in found}
+            problems = [source.at(split, index) for index in range(source.size(split) or 0)]
+            self.splits[split] = {problem.id: problem for problem in problems}
         return self.splits[split].get(problem_id)
