@@ -59,7 +59,7 @@ class Group:
             self._set_if_there("memory.swap.max", 0)
         else:
             self._set_if_there("memory.oom_control", 0)
-            self._set_if_there("memory.memsw.limit_in_bytes", -1)  # it may never be below the next
+            self._set_if_there("memory.memsw.limit_in_bytes", -1)  # the kernel refuses a value below memory.limit_in_bytes
             self._set("memory.limit_in_bytes", memory)
             self._set_if_there("memory.memsw.limit_in_bytes", memory)
             self._set_if_there("memory.swappiness", 0)
@@ -133,7 +133,7 @@ class Groups:
                 with contextlib.suppress(OSError):
                     group.limit(memory, limits.threads)
                     return group
-                self._drop(group)  # it holds more than this of what can't be reclaimed, or is gone
+                self._drop(group)  # it is gone, or holds more memory than this that can't be reclaimed
             group = self._make()
         except OSError as failure:
             return f"No control group can be made under this process's own: {failure.strerror}."

@@ -59,7 +59,7 @@ class Child:
         self.stdout, self.stderr = (self.outputs[d] for d in descriptors[1:3])
         self.open = set(descriptors[1:3])
         self.missing: dict[str, str] = {}
-        self.deadline = 0.0  # it may have to wait for long before `begin`
+        self.deadline = 0.0  # set by `begin`, before which it may wait for long
         self.limits = _DEFAULT
         self.received = 0
         self.buffer = bytearray()

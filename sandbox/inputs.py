@@ -11,7 +11,7 @@ from .channel import encode_request
 from .limits import MIB, Limits
 from .outcome import Call
 
-_MEMORY_PER_ARGUMENT = 32  # what an argument takes in the program for each byte of its encoding, at most
+_MEMORY_PER_ARGUMENT = 32  # bytes of memory, at most, for each byte of an argument's encoding
 
 
 def encode_call(entry: str, call: Call, limits: Limits) -> bytes:

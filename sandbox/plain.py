@@ -46,7 +46,7 @@ MAX_SAME_HASH = 256  # nodes of all keys with one hash
 MAX_FRACTION = 4_096  # hexadecimal digits of a numerator or denominator
 MAX_DECIMAL = 10_000  # characters
 SMALL = 2**63
-# Those whose elements are Python's own numbers; not np.longdouble.
+# NumPy types whose elements Python has, too: not np.longdouble.
 _DTYPE = r"[<>|=](?:b1|[iu][1248]|f[248]|c8|c16|[USO][0-9]{0,6})"
 SEQUENCES = {list: "l", tuple: "t", set: "s", frozenset: "z", deque: "Q"}
 CONTAINERS = {tag: kind for kind, tag in SEQUENCES.items()}
@@ -254,7 +254,7 @@ _WRITERS: dict[type, Callable[[_Encoder, Any, int], Any]] = {
     **dict.fromkeys(_VIEWS["V"], lambda encoder, value, depth: encoder.encode_items("V", value, depth)),
     **dict.fromkeys(_VIEWS["T"], lambda encoder, value, depth: encoder.encode_pairs("T", value, depth)),
 }
-# The value of an object of a subclass, by methods that the subclass can't have replaced.
+# They read an object of a subclass by methods that the subclass can't have replaced.
 _READERS: dict[type, Callable[[Any], Any]] = {
     int: int.__index__,
     float: float.__float__,

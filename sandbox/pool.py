@@ -70,7 +70,7 @@ class Idle:
             self._waiting.append(place)
         try:
             return place.get()
-        except BaseException:  # an interrupt while waiting: the place is given up, or what came meanwhile handed on
+        except BaseException:  # an interrupt while waiting: give up the place, or hand on the worker that has come meanwhile
             with self._lock:
                 waits = place in self._waiting
                 if waits:
@@ -119,7 +119,7 @@ class SandboxPool:
         self._process = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
-        self._active: tuple[str, ...] | None = None  # layers, once they were looked at and found to be enough
+        self._active: tuple[str, ...] | None = None  # the layers, once they were checked and are enough
         self._threads: ThreadPoolExecutor | None = None
         self._finalizer = weakref.finalize(self, _close_all, self._all, self._process)
 

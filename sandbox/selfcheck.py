@@ -26,7 +26,7 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
             raised = child.ask(op="call", entry="f", args=[["l", *folders]], kwargs={}).get("raised")
     except (Gone, Expired, Flooded, Forged) as failure:
         raise SandboxUnavailable(f"A harmless program does not come to its end in the sandbox: {failure}") from failure
-    if raised and raised[0] != "MemoryError":  # the limits may be meant for less than an import
+    if raised and raised[0] != "MemoryError":  # limits may be too small for an import on purpose
         raise SandboxUnavailable(
             f"Programs can't import the standard library here ({': '.join(raised)}). {_advise(modules, rooted)}"
         )

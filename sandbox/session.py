@@ -231,7 +231,7 @@ def run_script(
 
 def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | None) -> Outcome:
     if outcome.status is Status.CRASHED and outcome.exit_code is not None:
-        outcome = replace(outcome, status=Status.COMPLETED, reason="")  # os._exit: a way to end like another
+        outcome = replace(outcome, status=Status.COMPLETED, reason="")  # os._exit is a way to end like any other
     if outcome.status is not Status.COMPLETED or expected is None:
         return outcome
     if outcome.exit_code != 0:

@@ -22,10 +22,10 @@ from . import plain
 from .syntax import parse
 
 Relation = Literal["==", "!=", "is", "is not", "true", "false", "<", "<="]
-MAX_BITS = 4096  # of a number that the arithmetic of constants makes
+MAX_BITS = 4096  # of a number that arithmetic on constants gives
 MAX_SOURCE = 1 << 16  # characters of tests that are looked at
 _SLACK = 512  # nodes and characters: names of a namedtuple, digits of a decimal
-CACHED = 512  # suites that are kept as they were read: a group of completions asks for the same one
+CACHED = 512  # suites kept as they were read: all completions of a group ask for the same one
 _RELATIONS: dict[type[ast.cmpop], Relation] = {
     ast.Eq: "==",
     ast.NotEq: "!=",

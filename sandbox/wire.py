@@ -53,7 +53,7 @@ _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?(?:E([+-][0-9]{1,20}))?")
 _MAX_FLOAT = 30  # characters of float.hex()
 _MAX_DIGITS = 25  # of an integer in a frame; those beyond 64 bits are written as text
 _LONG_NUMBER = rb"[0-9]{%d}" % _MAX_DIGITS
-# Texts are skipped whole, one that never ends, too, so that nothing is read twice.
+# A text is skipped whole, also one that never ends, so that nothing is read twice.
 _TOKEN = re.compile(rb'(?s)"(?:[^"\\]+|\\.)*\\?(?:"|\Z)|([\[{]+)|([\]}]+)|(' + _LONG_NUMBER + rb")")
 _MAX_FRAME_DEPTH = 2 * MAX_DEPTH + 20  # a dict's pairs are lists of their own
 _DIGEST_FROM = 64  # characters of a canonical text

@@ -25,7 +25,7 @@ LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", 
 REQUIRED = ("rlimits", "landlock", "seccomp")
 START_S = 30.0
 CLEAN_S = 60.0  # a program may have made many files in its time
-MAX_SUITES = 100  # that one process runs
+MAX_SUITES = 100  # after which a process for tests is replaced
 _CHUNK = 1 << 16
 _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20
@@ -105,7 +105,7 @@ class Worker:
         self._interpreter = 0  # bytes of memory that a child starts with
         self._asked: list[_Asked] = []
         self._spare: list[tuple[Limits, Child]] = []
-        self._tester: Tester | None = None  # that waits for the next suite
+        self._tester: Tester | None = None  # idle, for the next suite
 
     def start(self) -> None:
         """Raises Broken when the zygote does not come up."""
@@ -182,7 +182,7 @@ class Worker:
         if kept is not None and kept.limits.prepared != limits.prepared:
             self._end(kept)
             kept = None
-        # The limit of processor time would be that of all suites together; the driver's clock ends each.
+        # The kernel's limit of processor time counts all suites together. The driver's clock ends each of them.
         own = replace(limits, cpu_s=MAX_SUITES * limits.wall_s) if reused else limits
         tester = kept or Tester(limits, self.take(own))
         try:

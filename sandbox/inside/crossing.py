@@ -62,7 +62,7 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
     only_named = [kind.__name__ for kind in kinds if issubclass(kind, _ONLY_NAMED)]
     if not kinds or not all(_expects(each, tests) for each in only_named):
         return RemoteError(f"{name}: {text}")
-    with contextlib.suppress(Exception):  # whatever a claim that the harness has not written brings about
+    with contextlib.suppress(Exception):  # the claim may be forged
         arguments = [wire.decode(argument) for argument in claim["args"]]
         if issubclass(kinds[0], BaseExceptionGroup):
             arguments = [text, [RemoteError(text)]]

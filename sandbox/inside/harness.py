@@ -80,9 +80,9 @@ class Harness:
     def __init__(self, channel: int) -> None:
         self.channel = channel
         self.module = types.ModuleType("program")
-        self.tests = ""  # the source of the test that runs, after that of all tests' setup
-        self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
-        self.answered = False  # whether the tests have got anything from the program
+        self.tests = ""  # source of the setup and of the test that runs
+        self.spoiled = ""  # why the test has failed already; "" when it has not
+        self.answered = False  # whether the program has answered a call of the tests
         self.suite = ""  # nonce of the tests that run
 
     def serve(self) -> None:
@@ -141,7 +141,7 @@ class Harness:
             code, space = restricted.prepare(source)
             self.module.__dict__.update(space)
         else:
-            # As a file's text, with any line ends, would be compiled.
+            # Compiled as the text of a file would be, with any line ends.
             code = compile_program(source, "<program>")
         linecache.cache["<program>"] = (len(source), None, source.splitlines(keepends=True), "<program>")
         self.module.__name__ = request["name"]
@@ -155,7 +155,7 @@ class Harness:
         arguments = [wire.decode(tree, inside) for tree in args]
         keywords = {name: wire.decode(tree, inside) for name, tree in kwargs.items()}
         before = {**dict(enumerate(args)), **kwargs} if request.get("watch") else {}
-        del args, kwargs  # the trees may be large, and are let go of
+        del args, kwargs  # the trees may be large
         answer: dict[str, Any] = {}
         try:
             value = self._find_entry(request["entry"])(*arguments, **keywords)
@@ -208,7 +208,7 @@ class Harness:
             space[name] = type(name, (plain.Made,), {})
         ended = self._run_tests(request)
         space.clear()
-        gc.collect()  # what would go later, and could call a stub or want memory, when other tests run
+        gc.collect()  # now, and not while other tests run: a destructor may call a stub or want memory
         return ended
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def make_file_rules(readable: list[str], writable: list[str], devices: list[str]
         for paths, rights in ((readable, _FS_READ), (writable, _FS_WRITE), (devices, _FS_FILE)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
-    except BaseException:  # whatever it is goes on its way; only the descriptor must not leak
+    except BaseException:  # raised again: only the descriptor must not leak
         os.close(ruleset)
         raise
     return ruleset

@@ -13,7 +13,7 @@ SCRATCH = "/tmp"
 DEVICES = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
 _SHARED = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
 _ASIDE = "/library"
-_STAGE = "/sys"  # in a mount namespace of our own: nothing under it is needed, and it exists everywhere
+_STAGE = "/sys"  # exists everywhere, and nothing under it is needed in a mount namespace of our own
 
 
 def map_path(path: str) -> str:

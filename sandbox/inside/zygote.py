@@ -248,8 +248,8 @@ class Zygote:
         else:
             path, namespace, rules = tree.SCRATCH, scratch.namespace, scratch.rules
         if (lockdown := self.lockdowns.get(message)) is None:
-            # Where all children share one user, its other processes count too: in a user namespace of the zygote's own
-            # those are few, otherwise there may be any number.
+            # Children that share one user share its limit of processes. In a user namespace of the zygote's own the
+            # other processes are few; otherwise there may be any number.
             others = 0 if self.own_users else _MANY if "namespaces" in self.missing else 8
             lockdown = child.prepare(limits, self.base_memory, self.program, dict(self.missing), others)
             self.lockdowns = {**self.lockdowns, message: lockdown} if len(self.lockdowns) < 100 else {message: lockdown}
@@ -288,7 +288,9 @@ class Zygote:
             return self.scratches.take(limits["scratch"], limits["files"], user)
         import tempfile
 
-        path = tempfile.mkdtemp(dir=self.folder or tree.SCRATCH)  # named, since a default would be remembered for the children
+        path = tempfile.mkdtemp(
+            dir=self.folder or tree.SCRATCH
+        )  # a default folder would be remembered, and children would inherit it
         os.chown(path, user, user)
         return path
 
