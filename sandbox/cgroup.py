@@ -31,7 +31,7 @@ class Group:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.name = f"{cgroupfs.own_prefix()}{next(_numbers)}"
+        self.name = f"{cgroupfs.make_prefix()}{next(_numbers)}"
         self.doors: list[int] = []
         self._events = -1
         self._limits: tuple[int, int] | None = None
@@ -59,7 +59,7 @@ class Group:
             self._set_if_there("memory.swap.max", 0)
         else:
             self._set_if_there("memory.oom_control", 0)
-            self._set_if_there("memory.memsw.limit_in_bytes", -1)  # it may never be below the next
+            self._set_if_there("memory.memsw.limit_in_bytes", -1)  # the kernel refuses a value below memory.limit_in_bytes
             self._set("memory.limit_in_bytes", memory)
             self._set_if_there("memory.memsw.limit_in_bytes", memory)
             self._set_if_there("memory.swappiness", 0)
@@ -74,7 +74,7 @@ class Group:
         with contextlib.suppress(FileNotFoundError):  # a kernel that counts no swap
             self._set(name, value)
 
-    def killed(self) -> bool:
+    def was_killed(self) -> bool:
         """Whether the kernel killed a process of the group for want of memory since the last time this was asked."""
         try:
             text = os.pread(self._events, 4096, 0).decode()
@@ -133,7 +133,7 @@ class Groups:
                 with contextlib.suppress(OSError):
                     group.limit(memory, limits.threads)
                     return group
-                self._drop(group)  # it holds more than this of what can't be reclaimed, or is gone
+                self._drop(group)  # it is gone, or holds more memory than this that can't be reclaimed
             group = self._make()
         except OSError as failure:
             return f"No control group can be made under this process's own: {failure.strerror}."

@@ -52,10 +52,10 @@ class Place:
             os.close(folder)
 
 
-def own_prefix() -> str:
+def make_prefix() -> str:
     """How the names of what this process makes on the machine begin (groups, folders of scratches): with its number, its
     start in ticks since boot, its pid namespace."""
-    return f"{PREFIX}-{os.getpid()}-{_started(os.getpid())}-{_namespace()}-"
+    return f"{PREFIX}-{os.getpid()}-{_read_start(os.getpid())}-{_read_namespace()}-"
 
 
 def tidy(folders: list[int], prefix: str) -> None:
@@ -77,10 +77,10 @@ def locate(own_groups: str, mountinfo: str) -> tuple[str, str, bool]:
         _, controllers, path = line.split(":", 2)
         own.update(dict.fromkeys(controllers.split(","), path))
     if own.keys() >= _NEEDED:
-        return _folder(own["memory"], "memory", mountinfo), _folder(own["pids"], "pids", mountinfo), False
+        return _find_folder(own["memory"], "memory", mountinfo), _find_folder(own["pids"], "pids", mountinfo), False
     if "" not in own:
         raise Unavailable("This process is in no control group.")
-    folder = _folder(own[""], "", mountinfo)
+    folder = _find_folder(own[""], "", mountinfo)
     if os.path.basename(folder) == MAIN:  # made by the process that started this one
         folder = os.path.dirname(folder)
     with open(f"{folder}/cgroup.controllers") as file:
@@ -89,12 +89,12 @@ def locate(own_groups: str, mountinfo: str) -> tuple[str, str, bool]:
     return folder, folder, True
 
 
-def _folder(group: str, controller: str, mountinfo: str) -> str:
+def _find_folder(group: str, controller: str, mountinfo: str) -> str:
     """Where a group can be written to.  controller: of version 1, "" for version 2."""
     reason = "No control groups are mounted."
     for line in mountinfo.splitlines():
         head, _, tail = line.partition(" - ")
-        root, point, options = (_unescaped(part) for part in head.split()[3:6])
+        root, point, options = (_unescape(part) for part in head.split()[3:6])
         kind, *_, states = tail.split()  # between them what was mounted, which may be empty
         if kind != ("cgroup" if controller else "cgroup2") or (controller and controller not in states.split(",")):
             continue
@@ -108,8 +108,8 @@ def _folder(group: str, controller: str, mountinfo: str) -> str:
     raise Unavailable(reason)
 
 
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def enter() -> Place:
@@ -149,9 +149,9 @@ def leave(place: Place) -> None:
 def remove_dead(folder: int) -> None:
     """Remove the groups whose makers have died."""
     for name in os.listdir(folder):
-        if (found := _NAME.fullmatch(name)) and int(found[3]) == _namespace():
+        if (maker := _NAME.fullmatch(name)) and int(maker[3]) == _read_namespace():
             try:
-                dead = _started(int(found[1])) != found[2]
+                dead = _read_start(int(maker[1])) != maker[2]
             except (FileNotFoundError, ProcessLookupError):
                 dead = True
             if dead:
@@ -208,12 +208,12 @@ def _is_ours(process: int) -> bool:
     return process == os.getpid()
 
 
-def _started(process: int) -> str:
+def _read_start(process: int) -> str:
     with open(f"/proc/{process}/stat") as file:
         return file.read().rpartition(")")[2].split()[19]
 
 
-def _namespace() -> int:
+def _read_namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 

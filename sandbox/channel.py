@@ -41,7 +41,7 @@ class Forged(Exception):
     """Bytes that nobody asked for, or that the harness would not have written."""
 
 
-def body(**request: Any) -> bytes:
+def encode_request(**request: Any) -> bytes:
     """A request, of at least one field, as JSON."""
     return wire.dumps(request)[4:]
 
@@ -59,7 +59,7 @@ class Child:
         self.stdout, self.stderr = (self.outputs[d] for d in descriptors[1:3])
         self.open = set(descriptors[1:3])
         self.missing: dict[str, str] = {}
-        self.deadline = 0.0  # it may have to wait for long before `begin`
+        self.deadline = 0.0  # set by `begin`, before which it may wait for long
         self.limits = _DEFAULT
         self.received = 0
         self.buffer = bytearray()
@@ -111,11 +111,11 @@ class Child:
 
     def send(self, **request: Any) -> str:
         """Send one request, and return its nonce. Bytes that are already there void the run (Forged)."""
-        return self.send_body(body(**request))
+        return self.send_body(encode_request(**request))
 
     def send_body(self, request: bytes) -> str:
         """`send` for a request that `body` has encoded before."""
-        if not self.quiet():
+        if not self.is_quiet():
             raise Forged("There were bytes on the channel before the request.")
         nonce = secrets.token_hex(16)
         head = b'{"n":"%s",' % nonce.encode()
@@ -169,7 +169,7 @@ class Child:
         del self.buffer[:count]
         return data
 
-    def quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether there is no byte on the channel that has not been read. Raises Gone when it is closed."""
         if self.buffer:
             return False

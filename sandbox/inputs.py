@@ -7,18 +7,18 @@ import json
 from collections.abc import Sequence
 
 from . import wire
-from .channel import body
+from .channel import encode_request
 from .limits import MIB, Limits
 from .outcome import Call
 
-_MEMORY_PER_ARGUMENT = 32  # what an argument takes in the program for each byte of its encoding, at most
+_MEMORY_PER_ARGUMENT = 32  # bytes of memory, at most, for each byte of an argument's encoding
 
 
-def call_request(entry: str, call: Call, limits: Limits) -> bytes:
+def encode_call(entry: str, call: Call, limits: Limits) -> bytes:
     """A call in the encoding. Raises ValueError for one that no program could be given."""
     try:
         keywords = {name: wire.encode(value) for name, value in call.kwargs.items()}
-        request = body(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
+        request = encode_request(op="call", entry=entry, args=[wire.encode(value) for value in call.args], kwargs=keywords)
     except wire.Unencodable as failure:
         raise ValueError(f"An argument can't be given to a program: {failure}") from failure
     if len(request) > limits.memory // _MEMORY_PER_ARGUMENT:
@@ -29,7 +29,7 @@ def call_request(entry: str, call: Call, limits: Limits) -> bytes:
     return request
 
 
-def stdin_bytes(text: str, limits: Limits) -> bytes:
+def encode_stdin(text: str, limits: Limits) -> bytes:
     """Standard input. Raises ValueError for text that can't be encoded or is too long."""
     try:
         data = text.encode("utf-8", "surrogateescape")
@@ -40,7 +40,7 @@ def stdin_bytes(text: str, limits: Limits) -> bytes:
     return data
 
 
-def seed(setup: str, tests: Sequence[str]) -> int:
+def derive_seed(setup: str, tests: Sequence[str]) -> int:
     """Of the tests' random numbers: the same for every program, and known to none, since it never sees the tests."""
     text = json.dumps([setup, *tests])
     return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")

@@ -46,7 +46,7 @@ MAX_SAME_HASH = 256  # nodes of all keys with one hash
 MAX_FRACTION = 4_096  # hexadecimal digits of a numerator or denominator
 MAX_DECIMAL = 10_000  # characters
 SMALL = 2**63
-# Those whose elements are Python's own numbers; not np.longdouble.
+# NumPy types whose elements Python has, too: not np.longdouble.
 _DTYPE = r"[<>|=](?:b1|[iu][1248]|f[248]|c8|c16|[USO][0-9]{0,6})"
 SEQUENCES = {list: "l", tuple: "t", set: "s", frozenset: "z", deque: "Q"}
 CONTAINERS = {tag: kind for kind, tag in SEQUENCES.items()}
@@ -78,14 +78,14 @@ def encode(value: Any) -> Any:
 
     A part that is shared is written each time it occurs; the count of nodes bounds what comes of it.
     """
-    return _Encoder().tree(value, 0)
+    return _Encoder().encode(value, 0)
 
 
 class _Encoder:
     def __init__(self) -> None:
         self.left = MAX_NODES
 
-    def tree(self, value: Any, depth: int) -> Any:
+    def encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return value
@@ -96,47 +96,47 @@ class _Encoder:
         if depth >= MAX_DEPTH:
             raise Unencodable(f"The value is nested more than {MAX_DEPTH} levels deep.")
         if kind in SEQUENCES:
-            return self.items(SEQUENCES[kind], value, depth)
+            return self.encode_items(SEQUENCES[kind], value, depth)
         if kind in _DICTS:
-            return self.pairs("d", dict.items(value), depth)
+            return self.encode_pairs("d", dict.items(value), depth)
         writer = _WRITERS.get(kind)
-        return writer(self, value, depth) if writer else self.derived(value, kind, depth)
+        return writer(self, value, depth) if writer else self.encode_derived(value, kind, depth)
 
-    def items(self, tag: str, values: Any, depth: int) -> list[Any]:
+    def encode_items(self, tag: str, values: Any, depth: int) -> list[Any]:
         self.spend(len(values))
-        return [tag, *[self.tree(item, depth + 1) for item in values]]
+        return [tag, *[self.encode(item, depth + 1) for item in values]]
 
-    def pairs(self, tag: str, pairs: Any, depth: int) -> list[Any]:
+    def encode_pairs(self, tag: str, pairs: Any, depth: int) -> list[Any]:
         self.spend(2 * len(pairs))
-        return [tag, *[[self.tree(key, depth + 1), self.tree(item, depth + 1)] for key, item in pairs]]
+        return [tag, *[[self.encode(key, depth + 1), self.encode(item, depth + 1)] for key, item in pairs]]
 
     def spend(self, nodes: int) -> None:
         self.left -= nodes
         if self.left < 0:
             raise Unencodable(f"The value has more than {MAX_NODES:,} parts.")
 
-    def derived(self, value: Any, kind: type, depth: int) -> Any:
+    def encode_derived(self, value: Any, kind: type, depth: int) -> Any:
         """A value whose type is not one of those above, but made from one."""
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
-            return self.array(value, depth)
+            return self.encode_array(value, depth)
         if kind is type and TYPES.get(value.__name__) is value:
             return ["y", value.__name__]
         if issubclass(kind, Made):
             arguments, keywords = value.made
             rest = {name: item for name, item in vars(value).items() if name != "made"}
-            return ["o", kind.__name__, *[self.tree(part, depth + 1) for part in (arguments, keywords, rest)]]
-        base = _base(kind)
+            return ["o", kind.__name__, *[self.encode(part, depth + 1) for part in (arguments, keywords, rest)]]
+        base = _find_base(kind)
         if base is not None:
-            plain = self.tree(_READERS[base](value), depth + 1)
+            plain = self.encode(_READERS[base](value), depth + 1)
             fields = getattr(kind, "_fields", None) if base is tuple else None
             named = type(fields) is tuple and len(fields) == len(plain) - 1 and all(map(_is_name, (kind.__name__, *fields)))
             return ["N", plain, kind.__name__, *fields] if named else plain
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
-            return self.iterator(value, depth)
+            return self.encode_iterator(value, depth)
         raise Unencodable(f"A value of type {kind.__name__[:80]} is not plain data.")
 
-    def array(self, value: Any, depth: int) -> list[Any]:
+    def encode_array(self, value: Any, depth: int) -> list[Any]:
         dtype = value.dtype.str
         if not is_dtype(dtype):
             raise Unencodable(f"A NumPy array of {dtype[:80]} is not plain data.")
@@ -144,21 +144,21 @@ class _Encoder:
         plain = value.tolist()
         if type(plain).__module__ == type(value).__module__:
             raise Unencodable(f"A NumPy number of type {type(value).__name__[:80]} is not plain data.")
-        return ["a", self.tree(plain, depth + 1), dtype]
+        return ["a", self.encode(plain, depth + 1), dtype]
 
-    def iterator(self, values: Iterator[Any], depth: int) -> list[Any]:
-        found: list[Any] = []
+    def encode_iterator(self, values: Iterator[Any], depth: int) -> list[Any]:
+        trees: list[Any] = []
         weight = 0
         for item in values:
-            if len(found) == MAX_ITEMS or weight > MAX_ITEMS_WEIGHT:
-                return ["I", False, *found]
-            found.append(self.tree(item, depth + 1))
-            weight += weigh(found[-1], MAX_ITEMS_WEIGHT)
-        self.spend(len(found))
-        return ["I", True, *found]
+            if len(trees) == MAX_ITEMS or weight > MAX_ITEMS_WEIGHT:
+                return ["I", False, *trees]
+            trees.append(self.encode(item, depth + 1))
+            weight += weigh(trees[-1], MAX_ITEMS_WEIGHT)
+        self.spend(len(trees))
+        return ["I", True, *trees]
 
 
-def _base(kind: type) -> type | None:
+def _find_base(kind: type) -> type | None:
     """The type whose data and comparison a subclass has unchanged; None where it compares in a way of its own."""
     for step in kind.__mro__:
         if step in _READERS:
@@ -191,15 +191,15 @@ def weigh(tree: Any, most: int) -> int:
     return weight
 
 
-def _moment(kind: str, value: Any) -> list[Any]:
+def _encode_moment(kind: str, value: Any) -> list[Any]:
     """A date, datetime or time as its kind and numbers; the last, an offset from UTC in microseconds or None."""
     names = {"date": ("year", "month", "day"), "time": ("hour", "minute", "second", "microsecond")}
     parts = names["date"] + names["time"] if kind == "datetime" else names[kind]
-    found = ["e", kind, *[getattr(value, part) for part in parts]]
+    tree = ["e", kind, *[getattr(value, part) for part in parts]]
     if kind != "date":
         offset = value.utcoffset()
-        found.append(None if offset is None else offset // timedelta(microseconds=1))
-    return found
+        tree.append(None if offset is None else offset // timedelta(microseconds=1))
+    return tree
 
 
 def build_moment(items: list[Any]) -> date | time | timedelta:
@@ -216,7 +216,7 @@ def build_moment(items: list[Any]) -> date | time | timedelta:
     return kinds[kind](*numbers, **zone)
 
 
-def _decimal(_encoder: _Encoder, value: Decimal, _depth: int) -> list[str]:
+def _encode_decimal(_encoder: _Encoder, value: Decimal, _depth: int) -> list[str]:
     text = "NaN" if value.is_qnan() else str(value)
     if value.is_snan():
         raise Unencodable("A signalling NaN is not plain data.")
@@ -225,7 +225,7 @@ def _decimal(_encoder: _Encoder, value: Decimal, _depth: int) -> list[str]:
     return ["m", text]
 
 
-def _fraction(_encoder: _Encoder, value: Fraction, _depth: int) -> list[str]:
+def _encode_fraction(_encoder: _Encoder, value: Fraction, _depth: int) -> list[str]:
     parts = [hex(value.numerator), hex(value.denominator)]
     if max(map(len, parts)) > MAX_FRACTION:
         raise Unencodable(f"A Fraction has a part of more than {MAX_FRACTION:,} hexadecimal digits.")
@@ -238,23 +238,23 @@ _WRITERS: dict[type, Callable[[_Encoder, Any, int], Any]] = {
     complex: lambda _, value, _depth: ["c", value.real.hex(), value.imag.hex()],
     range: lambda encoder, value, depth: [
         "r",
-        *[encoder.tree(part, depth) for part in (value.start, value.stop, value.step)],
+        *[encoder.encode(part, depth) for part in (value.start, value.stop, value.step)],
     ],
-    Fraction: _fraction,
-    Decimal: _decimal,
-    re.Match: lambda encoder, value, depth: encoder.items("t", (value[0], *value.groups()), depth),
-    date: lambda _, value, _depth: _moment("date", value),
-    datetime: lambda _, value, _depth: _moment("datetime", value),
-    time: lambda _, value, _depth: _moment("time", value),
+    Fraction: _encode_fraction,
+    Decimal: _encode_decimal,
+    re.Match: lambda encoder, value, depth: encoder.encode_items("t", (value[0], *value.groups()), depth),
+    date: lambda _, value, _depth: _encode_moment("date", value),
+    datetime: lambda _, value, _depth: _encode_moment("datetime", value),
+    time: lambda _, value, _depth: _encode_moment("time", value),
     timedelta: lambda _, value, _depth: ["e", "timedelta", value.days, value.seconds, value.microseconds],
     memoryview: lambda _, value, _depth: ["b", value.hex()],
-    **dict.fromkeys((UserDict, UserList, UserString), lambda encoder, value, depth: encoder.tree(value.data, depth)),
-    **dict.fromkeys((ChainMap, MappingProxyType), lambda encoder, value, depth: encoder.tree(dict(value), depth)),
-    **dict.fromkeys(_VIEWS["K"], lambda encoder, value, depth: encoder.items("K", value, depth)),
-    **dict.fromkeys(_VIEWS["V"], lambda encoder, value, depth: encoder.items("V", value, depth)),
-    **dict.fromkeys(_VIEWS["T"], lambda encoder, value, depth: encoder.pairs("T", value, depth)),
+    **dict.fromkeys((UserDict, UserList, UserString), lambda encoder, value, depth: encoder.encode(value.data, depth)),
+    **dict.fromkeys((ChainMap, MappingProxyType), lambda encoder, value, depth: encoder.encode(dict(value), depth)),
+    **dict.fromkeys(_VIEWS["K"], lambda encoder, value, depth: encoder.encode_items("K", value, depth)),
+    **dict.fromkeys(_VIEWS["V"], lambda encoder, value, depth: encoder.encode_items("V", value, depth)),
+    **dict.fromkeys(_VIEWS["T"], lambda encoder, value, depth: encoder.encode_pairs("T", value, depth)),
 }
-# The value of an object of a subclass, by methods that the subclass can't have replaced.
+# They read an object of a subclass by methods that the subclass can't have replaced.
 _READERS: dict[type, Callable[[Any], Any]] = {
     int: int.__index__,
     float: float.__float__,
@@ -294,19 +294,19 @@ def decode(tree: Any, inside: Inside | None = None) -> Any:
     tag = tree[0]
     if tag in CONTAINERS:
         items = [decode(item, inside) for item in tree[1:]]
-        return items if tag == "l" else CONTAINERS[tag](_hashable(items, tree[1:]) if tag in "sz" else items)
+        return items if tag == "l" else CONTAINERS[tag](_check_hashes(items, tree[1:]) if tag in "sz" else items)
     if tag in "dKVT":
         return _decode_dict(tag, tree, inside)
     if tag == "N":
         items = decode(tree[1], inside)
-        return _named(tree[2], tuple(tree[3:]))(*items) if inside else items
+        return _make_namedtuple(tree[2], tuple(tree[3:]))(*items) if inside else items
     if tag == "a":
-        return _array(decode(tree[1], inside), tree[2], inside)
+        return _make_array(decode(tree[1], inside), tree[2], inside)
     if tag == "I":
         items = [decode(item, inside) for item in tree[2:]]
-        return iter(items) if tree[1] else _broken_off(items, inside.refuse if inside else Malformed)
+        return iter(items) if tree[1] else _break_off(items, inside.refuse if inside else Malformed)
     if tag == "o":
-        return _make(tree, inside)
+        return _make_object(tree, inside)
     return _decode_leaf(tag, tree[1:])
 
 
@@ -314,10 +314,10 @@ def _decode_dict(tag: str, tree: list[Any], inside: Inside | None) -> Any:
     if tag == "V":
         return dict(enumerate(decode(item, inside) for item in tree[1:])).values()
     if tag == "K":
-        return dict.fromkeys(_hashable([decode(item, inside) for item in tree[1:]], tree[1:])).keys()
-    keys = _hashable([decode(key, inside) for key, _ in tree[1:]], [key for key, _ in tree[1:]])
-    made = dict(zip(keys, (decode(item, inside) for _, item in tree[1:]), strict=True))
-    return made if tag == "d" else made.items()
+        return dict.fromkeys(_check_hashes([decode(item, inside) for item in tree[1:]], tree[1:])).keys()
+    keys = _check_hashes([decode(key, inside) for key, _ in tree[1:]], [key for key, _ in tree[1:]])
+    decoded = dict(zip(keys, (decode(item, inside) for _, item in tree[1:]), strict=True))
+    return decoded if tag == "d" else decoded.items()
 
 
 def _decode_leaf(tag: str, items: list[Any]) -> Any:
@@ -344,7 +344,7 @@ def _decode_leaf(tag: str, items: list[Any]) -> Any:
             return Decimal(items[0])
 
 
-def _hashable(keys: list[Any], trees: list[Any]) -> list[Any]:
+def _check_hashes(keys: list[Any], trees: list[Any]) -> list[Any]:
     """The keys, unless so much has one hash that building a set of them would take more than linear time."""
     try:
         hashes = sorted(zip(map(hash, keys), range(len(keys)), strict=True))
@@ -362,26 +362,26 @@ def _hashable(keys: list[Any], trees: list[Any]) -> list[Any]:
 
 
 @functools.lru_cache(64)
-def _named(name: str, fields: tuple[str, ...]) -> Callable[..., Any]:
+def _make_namedtuple(name: str, fields: tuple[str, ...]) -> Callable[..., Any]:
     return namedtuple(name, fields, rename=True)
 
 
-def _array(items: Any, dtype: str, inside: Inside | None) -> Any:
+def _make_array(items: Any, dtype: str, inside: Inside | None) -> Any:
     if inside is None or inside.numpy is None:
         return items
     return inside.numpy.array(items, dtype[1] if dtype[1] in "USO" else dtype)[()]
 
 
-def _broken_off(items: list[Any], refuse: Callable[[str], Exception]) -> Iterator[Any]:
+def _break_off(items: list[Any], refuse: Callable[[str], Exception]) -> Iterator[Any]:
     yield from items
     raise refuse(f"An iterator gave more than {len(items):,} items.")
 
 
-def _make(tree: list[Any], inside: Inside | None) -> Any:
+def _make_object(tree: list[Any], inside: Inside | None) -> Any:
     if inside is None or inside.find is None:
         raise Malformed("An object of a program's class has no value here.")
     arguments, keywords, attributes = (decode(part, inside) for part in tree[2:])
-    made = inside.find(tree[1])(*arguments, **keywords)
+    instance = inside.find(tree[1])(*arguments, **keywords)
     for name, value in attributes.items():
-        setattr(made, name, value)
-    return made
+        setattr(instance, name, value)
+    return instance

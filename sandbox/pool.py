@@ -70,7 +70,7 @@ class Idle:
             self._waiting.append(place)
         try:
             return place.get()
-        except BaseException:  # an interrupt while waiting: the place is given up, or what came meanwhile handed on
+        except BaseException:  # an interrupt while waiting: give up the place, or hand on the worker that has come meanwhile
             with self._lock:
                 waits = place in self._waiting
                 if waits:
@@ -119,7 +119,7 @@ class SandboxPool:
         self._process = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
-        self._active: tuple[str, ...] | None = None  # layers, once they were looked at and found to be enough
+        self._active: tuple[str, ...] | None = None  # the layers, once they were checked and are enough
         self._threads: ThreadPoolExecutor | None = None
         self._finalizer = weakref.finalize(self, _close_all, self._all, self._process)
 
@@ -239,13 +239,13 @@ class SandboxPool:
 
         Raises SandboxUnavailable where no sandbox starts, or a harmless program fails in it.
         """
-        found: dict[str, str] = {}
+        missing: dict[str, str] = {}
 
         def look(worker: Worker, limits: Limits) -> Outcome:
             child = worker.take(limits)
             with contextlib.closing(child):
                 child.begin(limits, time.monotonic() + SPAWN_S)
-                found.update(child.missing)
+                missing.update(child.missing)
                 selfcheck.check(child, worker.modules, rooted="root" not in child.missing)
                 worker.reap(child)
             return Outcome(Status.COMPLETED)
@@ -253,7 +253,7 @@ class SandboxPool:
         outcome = self._run(None, look, probe=True)
         if outcome.status is Status.ERROR:
             raise SandboxUnavailable(outcome.reason)
-        return found
+        return missing
 
     def active_layers(self) -> tuple[str, ...]:
         """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of one."""
@@ -306,7 +306,7 @@ class SandboxPool:
             if self._active is not None:
                 return self._active
             missing = self.missing_layers()
-            active = session.active_layers(missing)
+            active = session.list_active(missing)
             log.info("Sandbox layers: %s", ", ".join(active))
             weak = os.environ.get(ALLOW_WEAK) == "1" if self.allow_weak is None else self.allow_weak
             if not weak and (absent := [name for name in REQUIRED if name in missing]):

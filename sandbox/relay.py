@@ -13,7 +13,7 @@ from .channel import Broken, Child, Expired, Flooded, Forged, Gone
 from .limits import Limits
 from .outcome import MAX_TEXT, Outcome, Result, Status
 from .pure import leaves_nothing
-from .session import Policy, Run, begin, claimed_tree, closing, finish, judged, load, nothing_more, raised_text
+from .session import Policy, Run, begin, close_after, finish, load, read_claim, read_raised, record_end, refuse_more
 from .worker import Tester, Worker
 
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
@@ -42,14 +42,14 @@ def run_suite(
     worker.prepare(limits, 1 if reused else 2)
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
-    with closing(child), worker.tester(limits, reused) as tester:
+    with close_after(child), worker.lend_tester(limits, reused) as tester:
         begin(child, worker, run)
         tester.begin(replace(limits, result=_TESTER_BYTES), run.deadline)
-        with judged(run):
+        with record_end(run):
             if load(child, run, source, policy):
                 suite = {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
-                used = _conduct(child, tester, run, {**suite, "seed": inputs.seed(setup, tests)})
-                nothing_more(child)
+                used = _conduct(child, tester, run, {**suite, "seed": inputs.derive_seed(setup, tests)})
+                refuse_more(child)
                 if not used and run.status is Status.COMPLETED:
                     run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")
         return finish(worker, child, run)
@@ -71,12 +71,12 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
         run.end(Status.ERROR, f"The tests could not be started: {failure}")
         return False
     if "ready" not in first:
-        run.end(Status.ERROR, f"The tests can't be loaded: {raised_text(first)}")
+        run.end(Status.ERROR, f"The tests can't be loaded: {read_raised(first)}")
         return False
     used = False
     message: dict[str, Any] = {}
     while "done" not in message:
-        with _tester_lost(run):
+        with _record_loss(run):
             message = tester.child.receive(nonce)
         if run.status is not Status.COMPLETED:
             break
@@ -84,8 +84,8 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
             used = True
             name, arguments, keywords = message["call"]
             answer = child.ask(op="call", entry=name, args=arguments, kwargs=keywords, watch=True)
-            with _tester_lost(run):
-                tester.child.reply(**_relayed(answer))
+            with _record_loss(run):
+                tester.child.reply(**_pass_on(answer))
         elif "test" in message:
             failed = message["failed"]
             run.results.append(Result(failed is None, failed or ""))
@@ -95,14 +95,14 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
             )
             break
         elif "raised" in message:
-            run.end(Status.CRASHED if used else Status.ERROR, f"The tests stopped: {raised_text(message)}")
+            run.end(Status.CRASHED if used else Status.ERROR, f"The tests stopped: {read_raised(message)}")
             break
     tester.sound = message.get("sound") is True
     return used
 
 
 @contextmanager
-def _tester_lost(run: Run) -> Iterator[None]:
+def _record_loss(run: Run) -> Iterator[None]:
     """The suite ended in the middle. The program may have brought that about, so it counts against the program."""
     try:
         yield
@@ -112,27 +112,27 @@ def _tester_lost(run: Run) -> Iterator[None]:
         run.end(Status.TIMEOUT, f"The tests took more than {run.limits.wall_s:g} s.")
 
 
-def _relayed(answer: dict[str, Any]) -> dict[str, Any]:
+def _pass_on(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer of the program, checked and rebuilt, for the suite."""
-    relayed: dict[str, Any] = {"changed": _changed(answer)} if "changed" in answer else {}
-    if raised_text(answer):
-        return {**relayed, "exception": _claimed_exception(answer)}
+    relayed: dict[str, Any] = {"changed": _read_changed(answer)} if "changed" in answer else {}
+    if read_raised(answer):
+        return {**relayed, "exception": _read_exception(answer)}
     if type(odd := answer.get("odd")) is str:
         return {**relayed, "odd": odd[:MAX_TEXT]}
-    return {**relayed, "value": claimed_tree(answer)}
+    return {**relayed, "value": read_claim(answer)}
 
 
-def _changed(answer: dict[str, Any]) -> list[list[Any]]:
+def _read_changed(answer: dict[str, Any]) -> list[list[Any]]:
     """The arguments that an answer says were changed in place, each a checked tree with its position or name."""
     changed = answer["changed"]
     if type(changed) is not list or not all(
         type(pair) is list and len(pair) == 2 and type(pair[0]) in (int, str) for pair in changed
     ):
         raise Forged("Changed arguments are not in the form that the harness writes.")
-    return [[place, claimed_tree({"value": tree})] for place, tree in changed]
+    return [[place, read_claim({"value": tree})] for place, tree in changed]
 
 
-def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
+def _read_exception(answer: dict[str, Any]) -> dict[str, Any]:
     """What the tests get of an exception: see `crossing.describe`."""
     claimed = answer.get("exception")
     form = {"name": str, "text": str, "bases": list, "args": list}
@@ -141,5 +141,5 @@ def _claimed_exception(answer: dict[str, Any]) -> dict[str, Any]:
     if not 0 < len(claimed["bases"]) < 10 or not all(type(base) is str for base in claimed["bases"]):
         raise Forged("An exception is not in the form that the harness writes.")
     for argument in claimed["args"]:
-        claimed_tree({"value": argument})
+        read_claim({"value": argument})
     return claimed

@@ -19,21 +19,21 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
 
     modules: those beside the standard library.  rooted: whether programs have a file tree of their own.
     """
-    folders = [tree.inside(path) if rooted else path for path in find_folders(tuple(modules)) if os.path.isdir(path)]
+    folders = [tree.map_path(path) if rooted else path for path in find_folders(tuple(modules)) if os.path.isdir(path)]
     try:
         raised = child.ask(op="load", source=_SOURCE, policy="isolated", name="check").get("raised")
         if not raised:
             raised = child.ask(op="call", entry="f", args=[["l", *folders]], kwargs={}).get("raised")
     except (Gone, Expired, Flooded, Forged) as failure:
         raise SandboxUnavailable(f"A harmless program does not come to its end in the sandbox: {failure}") from failure
-    if raised and raised[0] != "MemoryError":  # the limits may be meant for less than an import
+    if raised and raised[0] != "MemoryError":  # limits may be too small for an import on purpose
         raise SandboxUnavailable(
             f"Programs can't import the standard library here ({': '.join(raised)}). {_advise(modules, rooted)}"
         )
 
 
 def _advise(modules: Sequence[str], rooted: bool) -> str:
-    paths = [Path(path) for path in tree.module_paths(find_folders(tuple(modules)))]
+    paths = [Path(path) for path in tree.list_paths(find_folders(tuple(modules)))]
     for path in paths:
         for folder in [path] if rooted else [*reversed(path.parents), path]:
             if folder.is_dir() and folder.stat().st_mode & 0o1 == 0:

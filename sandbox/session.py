@@ -43,12 +43,12 @@ class Run:
     def end(self, status: Status, reason: str) -> None:
         self.status, self.reason = status, reason[:MAX_TEXT]
 
-    def outcome(self, child: Child, usage: Usage, seconds: float) -> Outcome:
+    def make_outcome(self, child: Child, usage: Usage, seconds: float) -> Outcome:
         missing = [Result(False, _NOT_REACHED)] * (self.tests - len(self.results))
         return Outcome(
             status=self.status,
             results=(*self.results, *missing),
-            reason=self.reason or first_reason(self.results),
+            reason=self.reason or find_first_reason(self.results),
             stdout=child.stdout.decode("utf-8", "replace"),
             stderr=child.stderr.decode("utf-8", "replace"),
             seconds=seconds,
@@ -56,20 +56,20 @@ class Run:
             peak_memory=usage.peak_memory,
             exit_code=self.exit_code,
             weak=self.weak,
-            layers=active_layers(child.missing),
+            layers=list_active(child.missing),
         )
 
 
-def first_reason(results: Sequence[Result]) -> str:
+def find_first_reason(results: Sequence[Result]) -> str:
     return next((result.reason for result in results if not result.passed), "")
 
 
-def active_layers(missing: dict[str, str]) -> tuple[str, ...]:
+def list_active(missing: dict[str, str]) -> tuple[str, ...]:
     return tuple(name for name in LAYERS if name not in missing)
 
 
 @contextmanager
-def judged(run: Run) -> Iterator[None]:
+def record_end(run: Run) -> Iterator[None]:
     """Turn what ends a conversation early into the run's status."""
     try:
         yield
@@ -93,7 +93,7 @@ def finish(worker: Worker, child: Child, run: Run) -> Outcome:
     if run.gone:
         _explain_crash(run, usage)
     try:
-        return run.outcome(child, usage, seconds)
+        return run.make_outcome(child, usage, seconds)
     finally:
         child.close()
 
@@ -114,13 +114,13 @@ def _explain_crash(run: Run, usage: Usage) -> None:
 
 def load(child: Child, run: Run, source: str, policy: Policy) -> bool:
     answer = child.ask(op="load", source=source, policy=policy, name="solution")
-    if raised := raised_text(answer):
+    if raised := read_raised(answer):
         run.end(Status.NOT_LOADED, f"The program can't be loaded: {raised}")
         return False
     return True
 
 
-def raised_text(answer: dict[str, Any]) -> str | None:
+def read_raised(answer: dict[str, Any]) -> str | None:
     """The text of an exception that an answer claims, None when it claims none."""
     raised = answer.get("raised")
     if raised is None:
@@ -130,7 +130,7 @@ def raised_text(answer: dict[str, Any]) -> str | None:
     return ": ".join(raised)[:MAX_TEXT]
 
 
-def claimed_tree(answer: dict[str, Any]) -> Any:
+def read_claim(answer: dict[str, Any]) -> Any:
     """The checked tree of an answer that carries a value."""
     if "value" not in answer:
         raise Forged("An answer carries neither a value nor an exception.")
@@ -154,41 +154,41 @@ def run_calls(
     stop_early: bool = False,
 ) -> Outcome:
     """Load a source and call its function `entry` with each call's arguments, one request at a time."""
-    requests = [inputs.call_request(entry, call, limits) for call in calls]
+    requests = [inputs.encode_call(entry, call, limits) for call in calls]
     child = worker.take(limits)
     run = Run(limits, len(calls), time.monotonic() + limits.wall_s)
-    with closing(child):
+    with close_after(child):
         begin(child, worker, run)
-        with judged(run):
+        with record_end(run):
             if load(child, run, source, policy):
                 for call, request in zip(calls, requests, strict=True):
-                    run.results.append(_one_call(child, request, call, tolerance, compare))
+                    run.results.append(_run_call(child, request, call, tolerance, compare))
                     if stop_early and not run.results[-1].passed:
                         break
-                nothing_more(child)
+                refuse_more(child)
         return finish(worker, child, run)
 
 
-def _one_call(child: Child, request: bytes, call: Call, tolerance: float | None, compare: Compare) -> Result:
+def _run_call(child: Child, request: bytes, call: Call, tolerance: float | None, compare: Compare) -> Result:
     result = _ask(child, request)
     if not result.returned or call.expected is ...:
         return result
     if wire.same(wire.encode(call.expected), result.claimed, tolerance, compare):
         return result
-    return replace(result, passed=False, reason=f"It returned {_shown(result.claimed)}.")
+    return replace(result, passed=False, reason=f"It returned {_show(result.claimed)}.")
 
 
 def _ask(child: Child, request: bytes) -> Result:
     """What a call gave: passed when it returned a value, which nobody has looked at yet."""
     answer = child.receive(child.send_body(request))
-    if raised := raised_text(answer):
+    if raised := read_raised(answer):
         return Result(False, f"It raised {raised}")
     if type(odd := answer.get("odd")) is str:
         return Result(False, f"Its result can't be taken: {odd[:MAX_TEXT]}")
-    return Result(True, "", claimed_tree(answer), True)
+    return Result(True, "", read_claim(answer), True)
 
 
-def _shown(tree: Any) -> str:
+def _show(tree: Any) -> str:
     """A claimed value for the log, in few characters; a large one is not built."""
     if plain.weigh(tree, MAX_TEXT) > MAX_TEXT:
         return "a large value"
@@ -199,10 +199,10 @@ def _shown(tree: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def nothing_more(child: Child) -> None:
+def refuse_more(child: Child) -> None:
     """After the last answer there must be no byte left on the channel."""
     with suppress(Gone):
-        if not child.quiet():
+        if not child.is_quiet():
             raise Forged("There were bytes on the channel after the last answer.")
 
 
@@ -210,19 +210,19 @@ def run_script(
     worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
 ) -> Outcome:
     """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
-    data = inputs.stdin_bytes(stdin, limits)
+    data = inputs.encode_stdin(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
-    with closing(child):
+    with close_after(child):
         child.fill_stdin(data)
         begin(child, worker, run)
-        with judged(run):
+        with record_end(run):
             answer = child.ask(op="script", source=source, policy="isolated")
             code = answer.get("exit")
             if type(code) is not int or not 0 <= code <= 255:
                 raise Forged("A script's exit status is no number from 0 to 255.")
             run.exit_code = code
-        with judged(run):
+        with record_end(run):
             if run.status is Status.COMPLETED:
                 child.drain()
         outcome = finish(worker, child, run)
@@ -231,7 +231,7 @@ def run_script(
 
 def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | None) -> Outcome:
     if outcome.status is Status.CRASHED and outcome.exit_code is not None:
-        outcome = replace(outcome, status=Status.COMPLETED, reason="")  # os._exit: a way to end like another
+        outcome = replace(outcome, status=Status.COMPLETED, reason="")  # os._exit is a way to end like any other
     if outcome.status is not Status.COMPLETED or expected is None:
         return outcome
     if outcome.exit_code != 0:
@@ -251,27 +251,27 @@ def run_assertions(
 
     As where a test is executed, its first assertion that fails ends it, and the next test goes on.
     """
-    asked = [(each, inputs.call_request(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
+    asked = [(each, inputs.encode_call(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
     tests = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].test)]
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
-    with closing(child):
+    with close_after(child):
         begin(child, worker, run)
-        with judged(run):
+        with record_end(run):
             if load(child, run, source, policy):
                 for test in tests:
-                    run.results.append(_one_test(child, test))
-                nothing_more(child)
+                    run.results.append(_run_test(child, test))
+                refuse_more(child)
         return finish(worker, child, run)
 
 
-def _one_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
+def _run_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
     for assertion, request in asked:
         result = _ask(child, request)
         if not result.returned:
             return replace(result, reason=f"{assertion.entry}: {result.reason}")
         if not assertion.holds(result.claimed):
-            return Result(False, f"{assertion.entry} returned {_shown(result.claimed)}.")
+            return Result(False, f"{assertion.entry} returned {_show(result.claimed)}.")
     return Result(True)
 
 
@@ -281,20 +281,20 @@ def run_weak(
     """Run tests in the program's own process, for interfaces that plain data can't carry. The program can forge them."""
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s, weak=True)
-    with closing(child):
+    with close_after(child):
         begin(child, worker, run)
-        with judged(run):
+        with record_end(run):
             if load(child, run, source, policy):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=inputs.seed(setup, tests))
+                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=inputs.derive_seed(setup, tests))
                 message = child.receive(nonce)
-                if raised := raised_text(message):
+                if raised := read_raised(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")
                 while run.status is Status.COMPLETED and "done" not in (message := child.receive(nonce)):
                     failed = message.get("failed", "no result")
                     if len(run.results) >= len(tests) or not (failed is None or type(failed) is str):
                         raise Forged("A test's result is not in the form that the harness writes.")
                     run.results.append(Result(failed is None, (failed or "")[:MAX_TEXT]))
-                nothing_more(child)
+                refuse_more(child)
         return finish(worker, child, run)
 
 
@@ -307,7 +307,7 @@ def begin(child: Child, worker: Worker, run: Run) -> None:
 
 
 @contextmanager
-def closing(child: Child) -> Iterator[None]:
+def close_after(child: Child) -> Iterator[None]:
     try:
         yield
     except wire.Unencodable as failure:

@@ -22,10 +22,10 @@ from . import plain
 from .syntax import parse
 
 Relation = Literal["==", "!=", "is", "is not", "true", "false", "<", "<="]
-MAX_BITS = 4096  # of a number that the arithmetic of constants makes
+MAX_BITS = 4096  # of a number that arithmetic on constants gives
 MAX_SOURCE = 1 << 16  # characters of tests that are looked at
 _SLACK = 512  # nodes and characters: names of a namedtuple, digits of a decimal
-CACHED = 512  # suites that are kept as they were read: a group of completions asks for the same one
+CACHED = 512  # suites kept as they were read: all completions of a group ask for the same one
 _RELATIONS: dict[type[ast.cmpop], Relation] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
@@ -74,7 +74,7 @@ class Assertion:
             case "is" | "is not":
                 return (claimed is self.constant) is (self.relation == "is")
             case "true" | "false":
-                truth = _truth(claimed)
+                truth = _read_truth(claimed)
                 return truth is not None and truth is (self.relation == "true")
         if plain.weigh(claimed, self.largest_claim) > self.largest_claim:
             return self.relation == "!="
@@ -98,7 +98,7 @@ class Assertion:
         return distance < self.constant if self.relation == "<" else distance <= self.constant
 
 
-def _truth(tree: Any) -> bool | None:
+def _read_truth(tree: Any) -> bool | None:
     """The truth of a checked tree; None for an array of several elements, which has none."""
     if type(tree) is not list:
         return bool(tree)
@@ -108,8 +108,8 @@ def _truth(tree: Any) -> bool | None:
     if tag == "a":
         elements = tree[1]
         if type(elements) is not list or elements[0] not in plain.CONTAINERS:
-            return _truth(elements)
-        return _truth(elements[1]) if len(elements) == 2 else None
+            return _read_truth(elements)
+        return _read_truth(elements[1]) if len(elements) == 2 else None
     if tag in plain.CONTAINERS or tag in "dKVT":
         return len(tree) > 1
     return tag == "I" or bool(plain.decode(tree))
@@ -122,7 +122,7 @@ def read_suite(entries: Sequence[str], tests: Sequence[str]) -> tuple[Assertion,
 
 @lru_cache(maxsize=CACHED)
 def _read_suite(entries: tuple[str, ...], tests: tuple[str, ...]) -> tuple[Assertion, ...] | None:
-    found: list[Assertion] = []
+    assertions: list[Assertion] = []
     for number, test in enumerate(tests):
         try:
             mine = list(_read_test(parse(test).body, number, frozenset(entries)))
@@ -130,8 +130,8 @@ def _read_suite(entries: tuple[str, ...], tests: tuple[str, ...]) -> tuple[Asser
             return None
         if not mine:
             return None
-        found += mine
-    return tuple(found)
+        assertions += mine
+    return tuple(assertions)
 
 
 def _read_test(body: Sequence[ast.stmt], number: int, entries: frozenset[str]) -> Iterator[Assertion]:
@@ -180,7 +180,7 @@ def _read_statement(statement: ast.stmt, number: int, calls: Mapping[str, str]) 
 def _read_assertion(test: ast.expr, number: int, calls: Mapping[str, str]) -> Assertion:
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=call):
-            return _make(number, call, calls, "false")
+            return _make_assertion(number, call, calls, "false")
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _RELATIONS:
             relation = _RELATIONS[type(op)]
             if relation in ("<", "<="):
@@ -189,8 +189,8 @@ def _read_assertion(test: ast.expr, number: int, calls: Mapping[str, str]) -> As
             constant = read_constant(other)
             if relation in ("is", "is not") and not any(constant is single for single in _SINGLE):
                 raise NotPlain
-            return _make(number, call, calls, relation, constant)
-    return _make(number, test, calls, "true")
+            return _make_assertion(number, call, calls, relation, constant)
+    return _make_assertion(number, test, calls, "true")
 
 
 def _read_near(left: ast.expr, bound: Any, number: int, calls: Mapping[str, str], relation: Relation) -> Assertion:
@@ -202,11 +202,11 @@ def _read_near(left: ast.expr, bound: Any, number: int, calls: Mapping[str, str]
             call, other = (a, b) if isinstance(a, ast.Call) else (b, a)
             near = read_constant(other)
             if all(isinstance(part, int | float) for part in (near, bound)):
-                return _make(number, call, calls, relation, bound, near)
+                return _make_assertion(number, call, calls, relation, bound, near)
     raise NotPlain
 
 
-def _make(
+def _make_assertion(
     number: int, call: ast.expr, calls: Mapping[str, str], relation: Relation, constant: Any = None, near: Any = None
 ) -> Assertion:
     match call:
@@ -228,27 +228,29 @@ def read_constant(node: ast.expr) -> Any:
         case ast.Tuple(elts=items):
             return tuple(map(read_constant, items))
         case ast.Set(elts=items):
-            return set(_hashable(map(read_constant, items)))
+            return set(_check_hashable(map(read_constant, items)))
         case ast.Dict(keys=keys, values=values) if None not in keys:
-            return dict(zip(_hashable(read_constant(key) for key in keys if key), map(read_constant, values), strict=True))
+            return dict(
+                zip(_check_hashable(read_constant(key) for key in keys if key), map(read_constant, values), strict=True)
+            )
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _SIGNS:
-            return _SIGNS[type(op)](_number(read_constant(operand)))
+            return _SIGNS[type(op)](_check_number(read_constant(operand)))
         case ast.BinOp(left=left, op=op, right=right):
-            return _calculate(op, _number(read_constant(left)), _number(read_constant(right)))
+            return _calculate(op, _check_number(read_constant(left)), _check_number(read_constant(right)))
     raise NotPlain
 
 
-def _hashable(items: Iterable[Any]) -> list[Any]:
-    found = list(items)
+def _check_hashable(items: Iterable[Any]) -> list[Any]:
+    values = list(items)
     try:
-        for item in found:
+        for item in values:
             hash(item)
     except TypeError as failure:
         raise NotPlain from failure
-    return found
+    return values
 
 
-def _number(value: Any) -> int | float | complex:
+def _check_number(value: Any) -> int | float | complex:
     if not isinstance(value, int | float | complex):
         raise NotPlain
     return value

@@ -53,7 +53,7 @@ _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?(?:E([+-][0-9]{1,20}))?")
 _MAX_FLOAT = 30  # characters of float.hex()
 _MAX_DIGITS = 25  # of an integer in a frame; those beyond 64 bits are written as text
 _LONG_NUMBER = rb"[0-9]{%d}" % _MAX_DIGITS
-# Texts are skipped whole, one that never ends, too, so that nothing is read twice.
+# A text is skipped whole, also one that never ends, so that nothing is read twice.
 _TOKEN = re.compile(rb'(?s)"(?:[^"\\]+|\\.)*\\?(?:"|\Z)|([\[{]+)|([\]}]+)|(' + _LONG_NUMBER + rb")")
 _MAX_FRAME_DEPTH = 2 * MAX_DEPTH + 20  # a dict's pairs are lists of their own
 _DIGEST_FROM = 64  # characters of a canonical text
@@ -79,14 +79,14 @@ def check(tree: Any) -> None:
                 continue
             if kind is not list or not node or type(node[0]) is not str:
                 raise Malformed("A value is not in the encoding.")
-            children += _children(node)
+            children += _list_children(node)
         if not children:
             return
         level = children
     raise Malformed(f"A value is nested more than {MAX_DEPTH} levels deep.")
 
 
-def _children(node: list[Any]) -> Iterable[Any]:
+def _list_children(node: list[Any]) -> Iterable[Any]:
     tag = node[0]
     if tag in CONTAINERS or tag in ("K", "V"):
         return node[1:]
@@ -117,7 +117,7 @@ def _is_named(node: list[Any]) -> bool:
 
 def _is_leaf(tag: str, items: list[Any]) -> bool:
     if tag == "r":
-        return len(items) == 3 and None not in (parts := list(map(_integer, items))) and parts[2] != 0
+        return len(items) == 3 and None not in (parts := list(map(_read_integer, items))) and parts[2] != 0
     if tag == "e":
         try:
             build_moment(items)
@@ -143,7 +143,7 @@ def _is_leaf(tag: str, items: list[Any]) -> bool:
     return False
 
 
-def _integer(item: Any) -> int | None:
+def _read_integer(item: Any) -> int | None:
     if type(item) is int:
         return item
     is_big = type(item) is list and len(item) == 2 and item[0] == "i" and type(item[1]) is str
@@ -176,7 +176,7 @@ class _Rules:
     loose: bool
     key: Callable[[Any], str]
 
-    def loosened(self) -> _Rules:
+    def loosen(self) -> _Rules:
         return self if self.loose else _Rules(self.tolerance, True, self.key)
 
 
@@ -189,7 +189,7 @@ def same(expected: Any, claimed: Any, tolerance: float | None = None, compare: C
     The order of a dict or set does not matter; their keys are compared without tolerance.
     """
     loose = compare == "json"
-    return _same(expected, claimed, _Rules(tolerance, loose, _json_key if loose else _key))
+    return _same(expected, claimed, _Rules(tolerance, loose, _write_json_key if loose else _write_key))
 
 
 def same_value(expected: Any, value: Any, tolerance: float | None = None, compare: Compare = "exact") -> bool:
@@ -202,13 +202,13 @@ def same_value(expected: Any, value: Any, tolerance: float | None = None, compar
 
 def _same(a: Any, b: Any, rules: _Rules) -> bool:
     if type(a) is list and a[0] in "aN":
-        return _same(a[1], b, rules if a[0] == "N" else rules.loosened())
+        return _same(a[1], b, rules if a[0] == "N" else rules.loosen())
     if type(b) is list and b[0] in "aN":
-        return _same(a, b[1], rules if b[0] == "N" else rules.loosened())
+        return _same(a, b[1], rules if b[0] == "N" else rules.loosen())
     if type(a) is not list or type(b) is not list or a[0] in "fi" or b[0] in "fi":
         return _same_scalar(a, b, rules)
     tag, other = a[0], b[0]
-    mine, theirs = _ordered(a), _ordered(b)
+    mine, theirs = _list_items(a), _list_items(b)
     if mine is not None or theirs is not None:
         if mine is None or theirs is None or len(mine) != len(theirs) or not (rules.loose or tag == other):
             return False
@@ -216,13 +216,13 @@ def _same(a: Any, b: Any, rules: _Rules) -> bool:
     if tag != other and {tag, other} != {"s", "K"}:
         return False
     if tag in "szK":
-        return len(a) == len(b) and sorted(map(_key, a[1:])) == sorted(map(_key, b[1:]))
+        return len(a) == len(b) and sorted(map(_write_key, a[1:])) == sorted(map(_write_key, b[1:]))
     if tag in "dT":
         return len(a) == len(b) and _same_pairs(a[1:], b[1:], rules)
-    return tag != "I" and _leaf_text(tag, a[1:]) == _leaf_text(tag, b[1:])
+    return tag != "I" and _write_leaf(tag, a[1:]) == _write_leaf(tag, b[1:])
 
 
-def _ordered(tree: list[Any]) -> list[Any] | None:
+def _list_items(tree: list[Any]) -> list[Any] | None:
     """The items of a sequence or of an iterator that has ended; None for everything else."""
     if tree[0] in _ORDERED:
         return tree[1:]
@@ -239,7 +239,7 @@ def _same_pairs(a: list[Any], b: list[Any], rules: _Rules) -> bool:
 def _same_scalar(a: Any, b: Any, rules: _Rules) -> bool:
     if a == b and type(a) is type(b):
         return True
-    mine, theirs = _number(a), _number(b)
+    mine, theirs = _read_number(a), _read_number(b)
     if mine is None or theirs is None:
         return False
     if type(mine) is type(theirs) is int or rules.tolerance is None:
@@ -250,14 +250,14 @@ def _same_scalar(a: Any, b: Any, rules: _Rules) -> bool:
         return mine == theirs
 
 
-def _number(tree: Any) -> int | float | None:
+def _read_number(tree: Any) -> int | float | None:
     """An int or float tree as a number; None for everything else, booleans included."""
     if type(tree) is int:
         return tree
     return decode(tree) if type(tree) is list and tree[0] in "fi" else None
 
 
-def _key(tree: Any) -> str:
+def _write_key(tree: Any) -> str:
     """A text that two trees share exactly when they are the same value by type.
 
     Parts are put together with their lengths and shortened to a digest of 256 bits, so that it takes time linear in the tree.
@@ -266,17 +266,17 @@ def _key(tree: Any) -> str:
         return f'"{tree}' if type(tree) is str else f"={tree}"  # no tag begins so
     tag = tree[0]
     if tag in "aN":
-        return _key(tree[1])
+        return _write_key(tree[1])
     if tag in "szK":
-        parts = sorted(map(_key, tree[1:]))
+        parts = sorted(map(_write_key, tree[1:]))
     elif tag in CONTAINERS or tag == "V":
-        parts = list(map(_key, tree[1:]))
+        parts = list(map(_write_key, tree[1:]))
     elif tag in "dT":
-        parts = [part for pair in sorted((_key(key), _key(item)) for key, item in tree[1:]) for part in pair]
+        parts = [part for pair in sorted((_write_key(key), _write_key(item)) for key, item in tree[1:]) for part in pair]
     elif tag == "I":
-        parts = [str(tree[1]), *map(_key, tree[2:])]
+        parts = [str(tree[1]), *map(_write_key, tree[2:])]
     else:
-        parts = [_leaf_text(tag, tree[1:])]
+        parts = [_write_leaf(tag, tree[1:])]
     text = tag + "".join(f"{len(part)}:{part}" for part in parts)
     if len(text) < _DIGEST_FROM:
         return text
@@ -285,37 +285,37 @@ def _key(tree: Any) -> str:
     return "#" + hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
 
 
-def _json_key(tree: Any) -> str:
-    """As `_key`, but what JSON would write as one key is one key."""
+def _write_json_key(tree: Any) -> str:
+    """As `_write_key`, but what JSON would write as one key is one key."""
     if type(tree) is list and tree[0] == "a":
-        return _json_key(tree[1])
+        return _write_json_key(tree[1])
     if tree is None or type(tree) is bool:
         return f'"{json.dumps(tree)}'
-    number = _number(tree) if weigh(tree, _MAX_JSON_KEY) <= _MAX_JSON_KEY else None
-    return _key(tree) if number is None else f'"{number!r}'
+    number = _read_number(tree) if weigh(tree, _MAX_JSON_KEY) <= _MAX_JSON_KEY else None
+    return _write_key(tree) if number is None else f'"{number!r}'
 
 
-def _leaf_text(tag: str, items: list[Any]) -> str:
+def _write_leaf(tag: str, items: list[Any]) -> str:
     """A text that two numbers, texts, bytes or dates of one kind share exactly when they are equal."""
     if tag in "fc":
         return " ".join("0x0.0p+0" if item == "-0x0.0p+0" else item for item in items)
     if tag == "m":
-        return _decimal_text(items[0])
+        return _write_decimal(items[0])
     if tag == "r":
-        found = decode(["r", *items])
-        return f"{_length(found)} {found.start if found else 0} {found.step if found[1:] else 0}"
+        numbers = decode(["r", *items])
+        return f"{_count_numbers(numbers)} {numbers.start if numbers else 0} {numbers.step if numbers[1:] else 0}"
     if tag == "e":
-        return _moment_text(build_moment(items))
+        return _write_moment(build_moment(items))
     return " ".join(items)
 
 
-def _length(numbers: range) -> int:
+def _count_numbers(numbers: range) -> int:
     """`len`, which has no answer beyond 63 bits."""
     step = numbers.step
     return max(0, (numbers.stop - numbers.start + step - (1 if step > 0 else -1)) // step)
 
 
-def _decimal_text(text: str) -> str:
+def _write_decimal(text: str) -> str:
     match = _DECIMAL.fullmatch(text)
     if match is None:
         return text
@@ -325,7 +325,7 @@ def _decimal_text(text: str) -> str:
     return f"{sign}{short}E{exponent - len(decimals) + len(digits) - len(short)}" if short else "0"
 
 
-def _moment_text(value: Any) -> str:
+def _write_moment(value: Any) -> str:
     """Those with an offset from UTC are equal when they name one instant."""
     if not isinstance(value, datetime | time) or value.tzinfo is None:
         return f"{type(value).__name__} {value!r}"
@@ -343,7 +343,7 @@ def dumps(message: Any) -> bytes:
 
 def loads(body: bytes) -> dict[str, Any]:
     """The message in a frame's body. Raises Malformed for anything but one JSON object without bare floats."""
-    _bound(body)
+    _check_bounds(body)
     try:
         message = json.loads(body.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as failure:
@@ -353,7 +353,7 @@ def loads(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _bound(body: bytes) -> None:
+def _check_bounds(body: bytes) -> None:
     """Refuse nesting and numbers that would be dear to read, whatever limits the interpreter has been given."""
     if body.count(b"[") + body.count(b"{") <= _MAX_FRAME_DEPTH and re.search(_LONG_NUMBER, body) is None:
         return

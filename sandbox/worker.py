@@ -25,7 +25,7 @@ LAYERS = ("namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", 
 REQUIRED = ("rlimits", "landlock", "seccomp")
 START_S = 30.0
 CLEAN_S = 60.0  # a program may have made many files in its time
-MAX_SUITES = 100  # that one process runs
+MAX_SUITES = 100  # after which a process for tests is replaced
 _CHUNK = 1 << 16
 _FIRST_USER = 1 << 28
 _USERS_EACH = 1 << 20
@@ -36,8 +36,12 @@ _BOOT = (
 )
 # One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
 _ENVIRONMENT = {
-    "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-}  # fmt: skip
+    "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
 _zygote_numbers = itertools.count(secrets.randbelow(1 << 10))
 _forking = threading.Lock()
 
@@ -101,7 +105,7 @@ class Worker:
         self._interpreter = 0  # bytes of memory that a child starts with
         self._asked: list[_Asked] = []
         self._spare: list[tuple[Limits, Child]] = []
-        self._tester: Tester | None = None  # that waits for the next suite
+        self._tester: Tester | None = None  # idle, for the next suite
 
     def start(self) -> None:
         """Raises Broken when the zygote does not come up."""
@@ -114,7 +118,7 @@ class Worker:
         try:
             with _forking, theirs:
                 self.process = subprocess.Popen(
-                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroupfs.own_prefix(), *folders))],
+                    [*command, *map(str, (theirs.fileno(), os.getpid(), cgroupfs.make_prefix(), *folders))],
                     env=_ENVIRONMENT,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -170,7 +174,7 @@ class Worker:
         raise Broken("The sandbox's process gave no child.")
 
     @contextlib.contextmanager
-    def tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
+    def lend_tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
         """A process for tests within `limits`.  reused: from earlier suites, and for later ones. Raises Broken."""
         kept = self._tester if reused else None
         if kept is not None:
@@ -178,7 +182,7 @@ class Worker:
         if kept is not None and kept.limits.prepared != limits.prepared:
             self._end(kept)
             kept = None
-        # The limit of processor time would be that of all suites together; the driver's clock ends each.
+        # The kernel's limit of processor time counts all suites together. The driver's clock ends each of them.
         own = replace(limits, cpu_s=MAX_SUITES * limits.wall_s) if reused else limits
         tester = kept or Tester(limits, self.take(own))
         try:
@@ -204,7 +208,7 @@ class Worker:
         if isinstance(child.group, str):
             return usage
         self.groups.give_back(child.group)
-        return replace(usage, out_of_memory=child.group.memory) if child.group.killed() else usage
+        return replace(usage, out_of_memory=child.group.memory) if child.group.was_killed() else usage
 
     def discard_other(self, limits: Limits) -> None:
         """Reap the children that were prepared for other limits than these."""
@@ -272,22 +276,22 @@ class Worker:
 
 def _locate(modules: tuple[str, ...]) -> list[str]:
     """The folders in which the modules lie, for `sys.path`."""
-    found = []
+    folders = []
     for name in modules:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
             place = Path(spec.origin).parent
-            found.append(str(place.parent if spec.submodule_search_locations else place))
-    return list(dict.fromkeys(found))
+            folders.append(str(place.parent if spec.submodule_search_locations else place))
+    return list(dict.fromkeys(folders))
 
 
 def find_folders(modules: tuple[str, ...]) -> list[str]:
     """What has to be readable for the modules: their folders, and those of the shared libraries packed with them."""
-    found = []
+    paths = []
     for name in modules:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             raise SandboxUnavailable(f"The module {name} is not installed; programs can't be given it. Install it.")
         folder = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
-        found += [str(folder), *[str(path) for path in folder.parent.glob(f"{name}.libs")]]
-    return found
+        paths += [str(folder), *[str(path) for path in folder.parent.glob(f"{name}.libs")]]
+    return paths

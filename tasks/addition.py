@@ -9,7 +9,7 @@ from .core.task import task
 WORKED_SHARE = 0.4
 
 
-def worked(problem: Problem) -> str:
+def work_out(problem: Problem) -> str:
     """The columns from the right, each with its carry, in a think block; then the answer."""
     operands: list[int] = problem.metadata["operands"]
     columns, carry = [], 0
@@ -22,10 +22,10 @@ def worked(problem: Problem) -> str:
     return f"<think>{','.join(columns)}</think><answer>{problem.reference}</answer>"
 
 
-def habits(problem: Problem, rng: random.Random) -> str:
+def mix_habits(problem: Problem, rng: random.Random) -> str:
     """40 % worked; the rest a guess without a think block, right one time in ten and else off by a little."""
     if rng.random() < WORKED_SHARE:
-        return worked(problem)
+        return work_out(problem)
     total = int(problem.reference)
     guess = total if rng.random() < 0.1 else max(0, total + rng.choice((-20, -11, -10, -9, -2, -1, 1, 2, 9, 10, 11, 20)))
     return f"<answer>{guess}</answer>"
@@ -35,8 +35,8 @@ def habits(problem: Problem, rng: random.Random) -> str:
     "addition",
     rubric=Rubric(number(sources=("tag",)), answer_tag(gate=True)),
     instruction="",
-    solve=worked,
-    demonstrate=habits,
+    solve=work_out,
+    demonstrate=mix_habits,
 )
 def addition(rng: random.Random, level: int, *, operands: int = 3, digits: int = 2) -> Problem:  # noqa: ARG001
     """Add `operands` numbers of `digits` digits each; the order of the operands does not make a new problem."""

@@ -7,7 +7,7 @@ from ..verifiers import Rubric, answer_tag
 from ..verifiers.criteria.literal import literal
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import fenced
+from .core.programs import fence
 
 
 @dataset_task(
@@ -24,7 +24,7 @@ from .core.programs import fenced
 )
 def cruxeval(row: Mapping[str, Any]) -> Problem:
     return Problem(
-        prompt=f"{fenced(row['code'])}\n\nWhat does f({row['input']}) return? Answer with a Python literal.",
+        prompt=f"{fence(row['code'])}\n\nWhat does f({row['input']}) return? Answer with a Python literal.",
         reference=row["output"],
         metadata={"input": row["input"], "code": row["code"]},
         key=row["id"],

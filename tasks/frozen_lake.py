@@ -14,9 +14,9 @@ MAX_CHARS = 1_000
 HOLE_SHARE = 0.3
 
 
-def shortest_path(grid: list[str]) -> str | None:
+def find_shortest_path(grid: list[str]) -> str | None:
     """The moves of one shortest way from S to G by breadth-first search, or None when there is none."""
-    start = _start(grid)
+    start = _find_start(grid)
     ways = {start: ""}
     queue = deque([start])
     while queue:
@@ -25,7 +25,7 @@ def shortest_path(grid: list[str]) -> str | None:
             return ways[row, column]
         for move, (down, right) in MOVES.items():
             place = (row + down, column + right)
-            if place not in ways and _on(grid, place) and grid[place[0]][place[1]] != "H":
+            if place not in ways and _is_on(grid, place) and grid[place[0]][place[1]] != "H":
                 ways[place] = ways[row, column] + move
                 queue.append(place)
     return None
@@ -43,10 +43,10 @@ def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
         return malformed(answer, "Moves are the letters U, D, L and R.")
     if len(moves) > max_moves:
         return wrong(answer, f"{len(moves)} moves are more than the {max_moves} allowed.")
-    row, column = _start(grid)
+    row, column = _find_start(grid)
     for count, move in enumerate(moves, start=1):
         place = (row + MOVES[move][0], column + MOVES[move][1])
-        row, column = place if _on(grid, place) else (row, column)
+        row, column = place if _is_on(grid, place) else (row, column)
         if grid[row][column] == "H":
             return wrong(answer, f"Move {count} falls into a hole.")
         if grid[row][column] == "G":
@@ -63,10 +63,10 @@ def reaches_goal(name: str = "frozen_lake") -> Criterion:
     return answer_criterion(name, check, sources=("tag",), render=lambda reference: f"<answer>{reference['moves']}</answer>")
 
 
-def worked(problem: Problem) -> str:
+def work_out(problem: Problem) -> str:
     """Row and column after each move in a think block, then the moves."""
     grid: list[str] = problem.reference["grid"]
-    row, column = _start(grid)
+    row, column = _find_start(grid)
     visited = [f"{row}{column}"]
     for move in problem.reference["moves"]:
         row, column = row + MOVES[move][0], column + MOVES[move][1]
@@ -74,15 +74,15 @@ def worked(problem: Problem) -> str:
     return f"<think>{' '.join(visited)}</think><answer>{problem.reference['moves']}</answer>"
 
 
-def _on(grid: list[str], place: tuple[int, int]) -> bool:
+def _is_on(grid: list[str], place: tuple[int, int]) -> bool:
     return 0 <= place[0] < len(grid) and 0 <= place[1] < len(grid[0])
 
 
-def _start(grid: list[str]) -> tuple[int, int]:
+def _find_start(grid: list[str]) -> tuple[int, int]:
     return next((row, line.index("S")) for row, line in enumerate(grid) if "S" in line)
 
 
-@task("frozen_lake", rubric=Rubric(reaches_goal(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=worked)
+@task("frozen_lake", rubric=Rubric(reaches_goal(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=work_out)
 def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
     """Walk from S to G over F, round the holes H; 4 x 4 fields at level 1, one more a side per level."""
     size = level + 3
@@ -91,7 +91,7 @@ def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
         start, goal = rng.sample(range(size * size), 2)
         fields[start], fields[goal] = "S", "G"
         grid = ["".join(fields[row * size : (row + 1) * size]) for row in range(size)]
-        moves = shortest_path(grid)
+        moves = find_shortest_path(grid)
         if moves is not None and len(moves) >= size - 1:
             break
     max_moves = 2 * len(moves)

@@ -11,7 +11,7 @@ from .core.problem import Problem
 _MARK = re.compile(r"<<[^>]*>>")
 
 
-def worked(problem: Problem) -> str:
+def work_out(problem: Problem) -> str:
     """The published solution without its calculator marks, then the answer in the form that the rubric reads."""
     return f"{problem.metadata['solution']}\n<answer>{problem.reference}</answer>"
 
@@ -26,7 +26,7 @@ def worked(problem: Problem) -> str:
     sizes={"train": 7_473, "test": 1_319},
     licence="MIT",
     citation="Cobbe et al. 2021, Training Verifiers to Solve Math Word Problems, arXiv:2110.14168",
-    solve=worked,
+    solve=work_out,
 )
 def gsm8k(row: Mapping[str, Any]) -> Problem:
     solution, mark, final = row["answer"].rpartition("####")

@@ -6,7 +6,7 @@ from typing import Any
 from ..verifiers import Rubric, code, one_block
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import fenced, reference_program
+from .core.programs import fence, render_solution
 
 ASK = "Complete this Python function. Give the whole function in one ```python block.\n\n"
 
@@ -22,7 +22,7 @@ def from_row(row: Mapping[str, Any], style: str) -> Problem:
         raise ValueError(f"style={style!r} is not known; it is 'chat' or 'completion'")
     prompt, entry = row["prompt"], row["entry_point"]
     return Problem(
-        prompt=ASK + fenced(prompt) if style == "chat" else prompt,
+        prompt=ASK + fence(prompt) if style == "chat" else prompt,
         reference={
             "entry_point": entry,
             "prompt": prompt,
@@ -46,7 +46,7 @@ def from_row(row: Mapping[str, Any], style: str) -> Problem:
     instruction="",
     licence="MIT",
     citation="Chen et al. 2021, Evaluating Large Language Models Trained on Code, arXiv:2107.03374",
-    solve=reference_program,
+    solve=render_solution,
 )
 def humaneval(row: Mapping[str, Any], *, style: str = "chat") -> Problem:
     return from_row(row, style)

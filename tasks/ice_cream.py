@@ -36,7 +36,7 @@ def load(split: str) -> list[Problem]:  # noqa: ARG001 - the signature of a sour
     ]
 
 
-def any_answer(problem: Problem, rng: random.Random) -> str:  # noqa: ARG001 - the signature of a demonstration
+def give_any_answer(problem: Problem, rng: random.Random) -> str:  # noqa: ARG001 - the signature of a demonstration
     """Each answer for a third of the rows: what the policy does before it learns what pays."""
     return f" {list(WORTH)[problem.metadata['row'] % len(WORTH)]}"
 
@@ -48,6 +48,6 @@ ice_cream = register(
         Rubric(worth()),
         kind="preference",
         summary=(__doc__ or "").split("\n")[0],
-        demonstrate=any_answer,
+        demonstrate=give_any_answer,
     )
 )

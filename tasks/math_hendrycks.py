@@ -21,14 +21,14 @@ SUBJECTS = (
 )
 
 
-def folded(problem: str) -> str:
+def fold(problem: str) -> str:
     """A problem's text without white space: copies of the data differ in it."""
     return "".join(problem.split())
 
 
 @cache
-def excluded(path: str) -> frozenset[str]:
-    return frozenset(folded(row.values["problem"]) for row in read_rows(Path(path)))
+def read_excluded(path: str) -> frozenset[str]:
+    return frozenset(fold(row.values["problem"]) for row in read_rows(Path(path)))
 
 
 @dataset_task(
@@ -47,10 +47,10 @@ def math(row: Mapping[str, Any], *, exclude: str = "") -> Problem | None:
     The 500 problems of MATH-500 are in the test split, and no problem of the test split is in the train split.
     """
     problem = row["problem"].strip()
-    if exclude and folded(problem) in excluded(exclude):
+    if exclude and fold(problem) in read_excluded(exclude):
         return None
     answer = last_boxed(row["solution"])
     if answer is None:
         raise ValueError("the solution has no \\boxed{...}")
     metadata = {"subject": row["type"], "level": row["level"], "solution": row["solution"]}
-    return Problem(prompt=problem, reference=answer, metadata=metadata, key=folded(problem))
+    return Problem(prompt=problem, reference=answer, metadata=metadata, key=fold(problem))

@@ -6,7 +6,7 @@ from typing import Any
 from ..verifiers import Rubric, code, one_block
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import fenced, imports, reference_program, tested_names
+from .core.programs import fence, find_imports, find_tested_names, render_solution
 
 # First task_id of each split; the file that its authors published holds all of them.
 FIRST_ID = {"prompt": 1, "test": 11, "validation": 511, "train": 601}
@@ -32,17 +32,17 @@ def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Probl
     own_setup = (row.get("test_setup_code") or "").replace("\r\n", "\n")
     if own_setup and belongs(row, "train"):
         return None
-    names = tested_names(solution, [*tests, own_setup])
+    names = find_tested_names(solution, [*tests, own_setup])
     if not names.functions:
         raise ValueError("the tests call no function that the reference code defines")
     return Problem(
         prompt=f"{text.strip()}\nYour code should pass {'this test' if shown == 1 else 'these tests'}:\n\n"
-        + fenced("\n".join(tests[:shown])),
+        + fence("\n".join(tests[:shown])),
         reference={
             "entry_point": names.functions[0],
             "entry_points": list(names.functions[1:]),
             "classes": list(names.classes),
-            "setup": "\n".join(filter(None, (imports(solution), setup))),
+            "setup": "\n".join(filter(None, (find_imports(solution), setup))),
             "tests": [f"{own_setup}\n{test}" for test in tests] if own_setup else tests,
         },
         metadata={"solution": solution, "task_id": row["task_id"]},
@@ -62,7 +62,7 @@ def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Probl
     belongs=belongs,
     licence="CC-BY-4.0",
     citation=CITATION,
-    solve=reference_program,
+    solve=render_solution,
 )
 def mbpp(row: Mapping[str, Any], *, shown: int = 1) -> Problem | None:
     return from_row(row["text"], row, "", shown)

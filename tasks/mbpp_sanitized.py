@@ -6,7 +6,7 @@ from typing import Any
 from ..verifiers import Rubric, code, one_block
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import reference_program
+from .core.programs import render_solution
 from .mbpp import CITATION, SPLITS, belongs, from_row
 
 
@@ -22,7 +22,7 @@ from .mbpp import CITATION, SPLITS, belongs, from_row
     belongs=belongs,
     licence="CC-BY-4.0",
     citation=CITATION,
-    solve=reference_program,
+    solve=render_solution,
 )
 def mbpp_sanitized(row: Mapping[str, Any], *, shown: int = 1) -> Problem | None:
     return from_row(row["prompt"], row, "\n".join(row["test_imports"]), shown)

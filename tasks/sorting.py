@@ -26,7 +26,7 @@ def in_order(name: str = "sorted") -> Criterion:
     return answer_criterion(name, equal, sources=("tag",), render=render)
 
 
-def worked(problem: Problem) -> str:
+def work_out(problem: Problem) -> str:
     """Each step moves the smallest remaining number out: what remains, in a think block; then the sorted list."""
     left, states = list(problem.metadata["numbers"]), []
     while len(left) > 1:
@@ -35,7 +35,7 @@ def worked(problem: Problem) -> str:
     return f"<think>{','.join(states)}</think><answer>{' '.join(map(str, problem.reference))}</answer>"
 
 
-@task("sorting", rubric=Rubric(in_order(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=worked)
+@task("sorting", rubric=Rubric(in_order(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=work_out)
 def sorting(rng: random.Random, level: int, *, largest: int = 99) -> Iterator[Problem]:
     """Sort numbers from 0 to `largest`, smallest first; level 1 has four of them, each level three more."""
     numbers = [rng.randint(0, largest) for _ in range(1 + 3 * level)]

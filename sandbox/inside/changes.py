@@ -17,14 +17,14 @@ def find(values: Mapping[Place, Any], before: Mapping[Place, Any]) -> list[list[
 
     One that is no plain data any more is left out.
     """
-    found = []
+    changed = []
     for place, value in values.items():
         if _is_mutable(before[place]):
             with contextlib.suppress(plain.Unencodable):
                 after = plain.encode(value)
                 if after != before[place]:
-                    found.append([place, after])
-    return found
+                    changed.append([place, after])
+    return changed
 
 
 def _is_mutable(tree: Any) -> bool:
@@ -42,13 +42,13 @@ def apply(old: Any, new: Any) -> None:
     if kind is not type(new) and not (isinstance(old, dict) and type(new) is dict):
         return  # a defaultdict or Counter crosses as a dict
     if isinstance(old, list | deque | tuple):
-        kept = [_updated(mine, theirs) for mine, theirs in zip(old, new, strict=False)]
+        kept = [_update(mine, theirs) for mine, theirs in zip(old, new, strict=False)]
         if not isinstance(old, tuple):
             kept += list(new)[len(kept) :]
             old.clear()
             old.extend(kept)
     elif isinstance(old, dict):
-        kept = {key: _updated(dict.get(old, key), item) for key, item in new.items()}
+        kept = {key: _update(dict.get(old, key), item) for key, item in new.items()}
         old.clear()
         old.update(kept)
     elif kind is set:
@@ -58,7 +58,7 @@ def apply(old: Any, new: Any) -> None:
         old[:] = new
 
 
-def _updated(old: Any, new: Any) -> Any:
+def _update(old: Any, new: Any) -> Any:
     if type(old) is type(new) and type(old) in (list, deque, dict, set, bytearray):
         apply(old, new)
         return old

@@ -62,7 +62,7 @@ class Lockdown:
                 step()
             except (OSError, ValueError) as failure:
                 failed[name] = str(failure)
-        return ready(self.missing | failed) if failed else self.ready
+        return encode_ready(self.missing | failed) if failed else self.ready
 
     def _limit_resources(self) -> None:
         for number, soft, hard in self.resources:
@@ -95,10 +95,10 @@ def prepare(limits: dict[str, Any], base_memory: int, program: bytes, missing: d
     numbered = [(getattr(resource, f"RLIMIT_{name}"), soft, hard) for name, soft, hard in resources]
     # The stacks of all threads together take at most half of the address space.
     stack = min(_THREAD_STACK, max(_LEAST_STACK, limits["memory"] // (2 * limits["threads"]) // _PAGE * _PAGE))
-    return Lockdown(numbered, stack, program, missing, ready(missing))
+    return Lockdown(numbered, stack, program, missing, encode_ready(missing))
 
 
-def ready(missing: dict[str, str]) -> bytes:
+def encode_ready(missing: dict[str, str]) -> bytes:
     body = json.dumps({"missing": missing}).encode()
     return len(body).to_bytes(4, "big") + body
 
@@ -109,8 +109,8 @@ def _give_up_privileges(user: int | None) -> None:
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     kernel.drop_capabilities()
-    kernel.not_dumpable()
-    kernel.no_new_privileges()
+    kernel.forbid_dumps()
+    kernel.forbid_new_privileges()
     kernel.die_with_parent()  # again: changing the user takes it off
 
 
@@ -142,7 +142,7 @@ def run(
         if namespace is not None:
             kernel.setns(namespace, kernel.CLONE_NEWNS)
         os.chdir(scratch)
-        kept = _descriptors(descriptors, rules)
+        kept = _arrange_descriptors(descriptors, rules)
         frame = lockdown.apply(user, kept, failed)
         gc.enable()
         os.write(_CHANNEL, frame)
@@ -163,7 +163,7 @@ def _join(doors: Sequence[int]) -> dict[str, str]:
     return {}
 
 
-def _descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
+def _arrange_descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
     """0: a memory file to be read, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose new number
     is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be moved."""
     for number, descriptor in enumerate(descriptors):
@@ -174,7 +174,7 @@ def _descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
     return None if rules is None else RULES
 
 
-def text_streams() -> None:
+def open_text_streams() -> None:
     """New standard streams for descriptors 0 to 2, made once in the zygote and used by its children.
 
     They remember whether one can seek in them, so they are made on descriptors of the kind that the children have.
@@ -183,7 +183,7 @@ def text_streams() -> None:
     for number in (1, 2):
         kept = os.dup(number)
         os.dup2(writing, number)
-        stream = _text(number, "w", "backslashreplace", *([1] if number == 2 else []))
+        stream = _open_text(number, "w", "backslashreplace", *([1] if number == 2 else []))
         os.dup2(kept, number)
         os.close(kept)
         name = ("stdout", "stderr")[number - 1]
@@ -191,8 +191,8 @@ def text_streams() -> None:
         setattr(sys, f"__{name}__", stream)
     os.close(reading)
     os.close(writing)
-    sys.stdin = sys.__stdin__ = _text(0, "r", "surrogateescape")
+    sys.stdin = sys.__stdin__ = _open_text(0, "r", "surrogateescape")
 
 
-def _text(descriptor: int, mode: str, errors: str, buffering: int = -1) -> Any:
+def _open_text(descriptor: int, mode: str, errors: str, buffering: int = -1) -> Any:
     return open(descriptor, mode, buffering, encoding="utf-8", errors=errors, closefd=False)

@@ -60,24 +60,24 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
     name, text = claim["name"], claim["text"]
     kinds = tuple(_BUILTIN.get(base, Exception) for base in claim["bases"])
     only_named = [kind.__name__ for kind in kinds if issubclass(kind, _ONLY_NAMED)]
-    if not kinds or not all(_expected(each, tests) for each in only_named):
+    if not kinds or not all(_expects(each, tests) for each in only_named):
         return RemoteError(f"{name}: {text}")
-    with contextlib.suppress(Exception):  # whatever a claim that the harness has not written brings about
+    with contextlib.suppress(Exception):  # the claim may be forged
         arguments = [wire.decode(argument) for argument in claim["args"]]
         if issubclass(kinds[0], BaseExceptionGroup):
             arguments = [text, [RemoteError(text)]]
-        return _instance(name if name.isidentifier() else kinds[0].__name__, kinds, text, arguments)
+        return _make_instance(name if name.isidentifier() else kinds[0].__name__, kinds, text, arguments)
     return RemoteError(f"{name}: {text}")
 
 
-def _instance(name: str, kinds: tuple[type[BaseException], ...], text: str, arguments: list[Any]) -> BaseException:
+def _make_instance(name: str, kinds: tuple[type[BaseException], ...], text: str, arguments: list[Any]) -> BaseException:
     """Of the builtin class itself where that shows the same; or of one of its own, made as its bases are made, or with the
     arguments alone, where they take others."""
     if [kind.__name__ for kind in kinds] == [name]:
         with contextlib.suppress(Exception):
-            made = kinds[0](*arguments)
-            if str(made) == text and type(made) is kinds[0]:
-                return made
+            instance = kinds[0](*arguments)
+            if str(instance) == text and type(instance) is kinds[0]:
+                return instance
     shows = {"__str__": lambda _: text}
     with contextlib.suppress(Exception):
         return type(name, kinds, shows)(*arguments)
@@ -86,7 +86,7 @@ def _instance(name: str, kinds: tuple[type[BaseException], ...], text: str, argu
     return bare
 
 
-def _expected(name: str, tests: str) -> bool:
+def _expects(name: str, tests: str) -> bool:
     """Whether a test expects an exception: hands its class to a call (`assertRaises`), or handles it.
 
     To handle what ends loops, around a loop or a `next` of its own, is to wait for the end of that.

@@ -63,7 +63,7 @@ def seed_generators(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _exit_status(leaving: SystemExit) -> int:
+def _find_exit_status(leaving: SystemExit) -> int:
     """What the interpreter makes of the argument of `exit`."""
     try:
         if leaving.code is None:
@@ -80,9 +80,9 @@ class Harness:
     def __init__(self, channel: int) -> None:
         self.channel = channel
         self.module = types.ModuleType("program")
-        self.tests = ""  # the source of the test that runs, after that of all tests' setup
-        self.spoiled = ""  # why it can't pass, whatever it makes of what it gets from the program
-        self.answered = False  # whether the tests have got anything from the program
+        self.tests = ""  # source of the setup and of the test that runs
+        self.spoiled = ""  # why the test has failed already; "" when it has not
+        self.answered = False  # whether the program has answered a call of the tests
         self.suite = ""  # nonce of the tests that run
 
     def serve(self) -> None:
@@ -141,7 +141,7 @@ class Harness:
             code, space = restricted.prepare(source)
             self.module.__dict__.update(space)
         else:
-            # As a file's text, with any line ends, would be compiled.
+            # Compiled as the text of a file would be, with any line ends.
             code = compile_program(source, "<program>")
         linecache.cache["<program>"] = (len(source), None, source.splitlines(keepends=True), "<program>")
         self.module.__name__ = request["name"]
@@ -150,15 +150,15 @@ class Harness:
         return {}
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
-        inside = plain.Inside(sys.modules.get("numpy"), self._entry)
+        inside = plain.Inside(sys.modules.get("numpy"), self._find_entry)
         args, kwargs = request.pop("args"), request.pop("kwargs")
         arguments = [wire.decode(tree, inside) for tree in args]
         keywords = {name: wire.decode(tree, inside) for name, tree in kwargs.items()}
         before = {**dict(enumerate(args)), **kwargs} if request.get("watch") else {}
-        del args, kwargs  # the trees may be large, and are let go of
+        del args, kwargs  # the trees may be large
         answer: dict[str, Any] = {}
         try:
-            value = self._entry(request["entry"])(*arguments, **keywords)
+            value = self._find_entry(request["entry"])(*arguments, **keywords)
             try:
                 answer["value"] = wire.encode(value)
             except wire.Unencodable as failure:
@@ -169,12 +169,12 @@ class Harness:
             answer["changed"] = changed
         return answer
 
-    def _entry(self, name: str) -> Callable[..., Any]:
+    def _find_entry(self, name: str) -> Callable[..., Any]:
         """`f`, or `Class.method`: a method of an instance made without arguments."""
-        found: Any = self.module
+        target: Any = self.module
         for part in name.split("."):
-            found = getattr(found() if isinstance(found, type) else found, part)
-        return found
+            target = getattr(target() if isinstance(target, type) else target, part)
+        return target
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
         sys.argv = ["program.py"]
@@ -183,7 +183,7 @@ class Harness:
         try:
             self._load({**request, "name": "__main__"})
         except SystemExit as leaving:
-            code = _exit_status(leaving)
+            code = _find_exit_status(leaving)
         except BaseException as failure:  # noqa: BLE001 - reported as an interpreter would: a text and exit status 1
             code = 1
             kind, text = describe(failure)
@@ -203,12 +203,12 @@ class Harness:
         seed_generators(request["seed"])
         exec(compile(request["setup"], "<tests>", "exec", dont_inherit=True), space)
         for name in request["entries"]:
-            space[name] = self._stub(name, request["n"])
+            space[name] = self._make_stub(name, request["n"])
         for name in request["classes"]:
             space[name] = type(name, (plain.Made,), {})
         ended = self._run_tests(request)
         space.clear()
-        gc.collect()  # what would go later, and could call a stub or want memory, when other tests run
+        gc.collect()  # now, and not while other tests run: a destructor may call a stub or want memory
         return ended
 
     def _weak(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class Harness:
             self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
         return {"done": True, "sound": sound}
 
-    def _stub(self, name: str, nonce: str) -> Callable[..., Any]:
+    def _make_stub(self, name: str, nonce: str) -> Callable[..., Any]:
         def stub(*arguments: Any, **keywords: Any) -> Any:
             if nonce != self.suite:
                 raise RuntimeError(f"{name} belongs to tests that have ended.")
@@ -246,10 +246,10 @@ class Harness:
             answer = self._receive()
             self.answered = True
             inside = plain.Inside(sys.modules.get("numpy"), refuse=self._spoil)
-            given = {**dict(enumerate(arguments)), **keywords}
+            inputs = {**dict(enumerate(arguments)), **keywords}
             try:
                 for place, tree in answer.get("changed", ()):
-                    changes.apply(given.get(place), wire.decode(tree, inside))
+                    changes.apply(inputs.get(place), wire.decode(tree, inside))
                 if "value" in answer:
                     return wire.decode(answer["value"], inside)
             except Exception as failure:  # whatever a hostile value brings about

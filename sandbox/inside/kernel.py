@@ -35,7 +35,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc_with_interpreter = ctypes.PyDLL(None, use_errno=True)  # its calls keep the interpreter's lock
 
 
-def _checked(name: str, result: int) -> int:
+def _check_result(name: str, result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
@@ -43,10 +43,10 @@ def _checked(name: str, result: int) -> int:
 
 
 def _syscall(name: str, number: int, *arguments: object) -> int:
-    return _checked(name, _libc.syscall(ctypes.c_long(number), *arguments))
+    return _check_result(name, _libc.syscall(ctypes.c_long(number), *arguments))
 
 
-def _number(name: str) -> int:
+def _find_number(name: str) -> int:
     try:
         return _NUMBERS[platform.machine()][name]
     except KeyError:
@@ -54,11 +54,11 @@ def _number(name: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    _checked("unshare", _libc.unshare(ctypes.c_int(flags)))
+    _check_result("unshare", _libc.unshare(ctypes.c_int(flags)))
 
 
 def setns(descriptor: int, flags: int) -> None:
-    _checked("setns", _libc.setns(ctypes.c_int(descriptor), ctypes.c_int(flags)))
+    _check_result("setns", _libc.setns(ctypes.c_int(descriptor), ctypes.c_int(flags)))
 
 
 def fork() -> int:
@@ -67,12 +67,12 @@ def fork() -> int:
     Those (locks made anew, `random` seeded, the table of threads rebuilt) write to some 100 pages that the processes
     could go on sharing. With the interpreter's lock held over the call, its state is the same on both sides.
     """
-    return _checked("fork", _libc_with_interpreter.fork())
+    return _check_result("fork", _libc_with_interpreter.fork())
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
-    _checked(f"mount {target}", result)
+    _check_result(f"mount {target}", result)
 
 
 def make_read_only(target: str, devices: bool = False) -> None:
@@ -92,24 +92,24 @@ def make_read_only(target: str, devices: bool = False) -> None:
 def pivot_root(new_root: str) -> None:
     """Make the mount `new_root` the root directory and let go of the old one."""
     os.chdir(new_root)
-    _syscall("pivot_root", _number("pivot_root"), ctypes.c_char_p(b"."), ctypes.c_char_p(b"."))
-    _checked("umount2", _libc.umount2(b".", _MNT_DETACH))
+    _syscall("pivot_root", _find_number("pivot_root"), ctypes.c_char_p(b"."), ctypes.c_char_p(b"."))
+    _check_result("umount2", _libc.umount2(b".", _MNT_DETACH))
     os.chdir("/")
 
 
 def _prctl(name: str, *arguments: int) -> int:
-    return _checked(f"prctl {name}", _libc.prctl(*map(ctypes.c_ulong, (*arguments, *[0] * (5 - len(arguments))))))
+    return _check_result(f"prctl {name}", _libc.prctl(*map(ctypes.c_ulong, (*arguments, *[0] * (5 - len(arguments))))))
 
 
 def die_with_parent() -> None:
     _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, 9)
 
 
-def no_new_privileges() -> None:
+def forbid_new_privileges() -> None:
     _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
 
 
-def not_dumpable() -> None:
+def forbid_dumps() -> None:
     _prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, 0)
 
 
@@ -125,7 +125,7 @@ def drop_bounding_set() -> None:
 def drop_capabilities() -> None:
     _prctl("PR_CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header, data = struct.pack("Ii", _CAP_VERSION_3, 0), bytes(24)
-    _syscall("capset", _number("capset"), ctypes.c_char_p(header), ctypes.c_char_p(data))
+    _syscall("capset", _find_number("capset"), ctypes.c_char_p(header), ctypes.c_char_p(data))
 
 
 def set_seccomp(program: bytes) -> None:
@@ -135,7 +135,7 @@ def set_seccomp(program: bytes) -> None:
     _prctl("PR_SET_SECCOMP", 22, 2, ctypes.cast(ctypes.c_char_p(filter_program), ctypes.c_void_p).value or 0)
 
 
-def landlock_abi() -> int:
+def read_landlock_abi() -> int:
     """Version of Landlock that the kernel offers; 0 when it has none."""
     result = _libc.syscall(ctypes.c_long(_SYS_LANDLOCK_CREATE), None, ctypes.c_size_t(0), ctypes.c_uint(1))
     return max(0, result)
@@ -148,13 +148,13 @@ _FS_WRITE = _FS_READ | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 10 | 1 
 _FS_FILE = 1 << 1 | 1 << 2 | 1 << 14
 
 
-def file_rules(readable: list[str], writable: list[str], devices: list[str]) -> int:
+def make_file_rules(readable: list[str], writable: list[str], devices: list[str]) -> int:
     """A Landlock ruleset: reading under `readable`, everything ordinary under `writable`, reading and writing `devices`.
 
     Also no TCP (version 4), no signals and abstract sockets to processes outside (version 6). Returns a descriptor for
     `restrict`, which can be used for many processes.
     """
-    abi = landlock_abi()
+    abi = read_landlock_abi()
     if abi == 0:
         raise OSError(95, "the kernel has no Landlock")
     handled = _FS_ALL[min(abi, 5)]
@@ -170,7 +170,7 @@ def file_rules(readable: list[str], writable: list[str], devices: list[str]) -> 
         for paths, rights in ((readable, _FS_READ), (writable, _FS_WRITE), (devices, _FS_FILE)):
             for path in paths:
                 _allow(ruleset, path, rights & handled)
-    except BaseException:  # whatever it is goes on its way; only the descriptor must not leak
+    except BaseException:  # raised again: only the descriptor must not leak
         os.close(ruleset)
         raise
     return ruleset

@@ -88,25 +88,25 @@ def _wraps(wrapped: Any) -> Any:
 
 
 @functools.cache
-def importable(name: str) -> types.ModuleType:
+def make_module(name: str) -> types.ModuleType:
     """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules themselves."""
     real = importlib.import_module(name)
-    made = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
+    module = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
     for public in getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]:
-        found = getattr(real, public)
-        if not isinstance(found, types.ModuleType) and (name, public) not in _LEFT_OUT:
-            vars(made)[public] = found
+        value = getattr(real, public)
+        if not isinstance(value, types.ModuleType) and (name, public) not in _LEFT_OUT:
+            vars(module)[public] = value
     if name == "functools":
-        vars(made)["wraps"] = _wraps
+        vars(module)["wraps"] = _wraps
     if name == "collections":
-        vars(made)["abc"] = importable("collections.abc")
-    return made
+        vars(module)["abc"] = make_module("collections.abc")
+    return module
 
 
-def _importer(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
+def _import_module(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
     if name not in IMPORTABLE:
         raise ImportError(f"The restricted policy has no module {name}; it has {', '.join(sorted(IMPORTABLE))}.")
-    return importable(name if wanted else name.partition(".")[0])
+    return make_module(name if wanted else name.partition(".")[0])
 
 
 def _is_own(function: Any) -> bool:
@@ -114,23 +114,23 @@ def _is_own(function: Any) -> bool:
     return isinstance(code, types.CodeType) and code.co_filename == "<program>"
 
 
-def _attribute(target: Any, name: str, *default: Any) -> Any:
+def _get_attribute(target: Any, name: str, *default: Any) -> Any:
     """getattr for names without an underscore in front, that lead neither into frames and code nor to `str.format`."""
     if type(name) is not str:
         raise TypeError("The name of an attribute is a str.")
     if name.startswith("_") or name in INSPECT_ATTRIBUTES:
         raise AttributeError(f"The restricted policy has no attribute {name}.")
-    found = getattr(target, name, *default)
-    if name in ("format", "format_map") and callable(found) and not _is_own(found):
+    value = getattr(target, name, *default)
+    if name in ("format", "format_map") and callable(value) and not _is_own(value):
         raise AttributeError("The restricted policy has no str.format, which reads attributes; write an f-string.")
-    return found
+    return value
 
 
-def _in_place(symbol: str, target: Any, value: Any) -> Any:
+def _change_in_place(symbol: str, target: Any, value: Any) -> Any:
     return _IN_PLACE[symbol](target, value)
 
 
-def _writable(target: Any) -> Any:
+def _check_writable(target: Any) -> Any:
     """Elements of builtin containers, and attributes of instances of the program's own classes, may be assigned."""
     if isinstance(target, _MUTABLE) or type(target).__module__ == "solution" or type(target).__module__ == "__main__":
         return target
@@ -139,15 +139,15 @@ def _writable(target: Any) -> Any:
     raise TypeError(f"The restricted policy does not write to a {type(target).__name__}.")
 
 
-def _type(value: Any, *more: Any) -> type:
+def _get_type(value: Any, *more: Any) -> type:
     if more or isinstance(value, type):
         raise TypeError("The restricted policy has type(value) only, for a value that is no type.")
     return type(value)
 
 
-def _has(value: Any, name: str) -> bool:
+def _has_attribute(value: Any, name: str) -> bool:
     try:
-        _attribute(value, name)
+        _get_attribute(value, name)
     except AttributeError:
         return False
     return True
@@ -164,22 +164,22 @@ def prepare(source: str) -> tuple[types.CodeType, dict[str, Any]]:
             **safe_builtins,
             **limited_builtins,
             **names,
-            "__import__": _importer,
-            "type": _type,
-            "hasattr": _has,
-            "getattr": _attribute,
+            "__import__": _import_module,
+            "type": _get_type,
+            "hasattr": _has_attribute,
+            "getattr": _get_attribute,
             "range": range,
             "list": list,
             "tuple": tuple,
         },
         "__metaclass__": type,
-        "_getattr_": _attribute,
+        "_getattr_": _get_attribute,
         "_getitem_": default_guarded_getitem,
         "_getiter_": default_guarded_getiter,
         "_iter_unpack_sequence_": guarded_iter_unpack_sequence,
         "_unpack_sequence_": guarded_unpack_sequence,
-        "_inplacevar_": _in_place,
-        "_write_": _writable,
+        "_inplacevar_": _change_in_place,
+        "_write_": _check_writable,
         "_print_": _Printer,
     }
     return compiled.code, space

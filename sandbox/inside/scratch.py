@@ -43,10 +43,10 @@ class Scratch:
         """Make a user its owner."""
         os.utime(self.folder, (0, 0))
         os.chown(self.folder, user, user)
-        self.handed_over = self._state()
+        self.handed_over = self._read_state()
 
-    def untouched(self) -> bool:
-        return self._state() == self.handed_over and not os.listdir(self.folder)
+    def is_untouched(self) -> bool:
+        return self._read_state() == self.handed_over and not os.listdir(self.folder)
 
     def close(self) -> None:
         os.close(self.folder)
@@ -54,7 +54,7 @@ class Scratch:
         if self.rules is not None:
             os.close(self.rules)
 
-    def _state(self) -> tuple[int, ...]:
+    def _read_state(self) -> tuple[int, ...]:
         root, whole = os.stat(self.folder), os.fstatvfs(self.folder)
         return (root.st_ctime_ns, root.st_mtime_ns, root.st_mode, root.st_uid, whole.f_ffree, whole.f_bfree)
 
@@ -70,7 +70,7 @@ class Scratches:
         self.path = path
         self.own_namespaces = own_namespaces
         self.rules = rules
-        self.base = self._current()
+        self.base = self._open_current()
         self.idle: dict[tuple[int, int], deque[Scratch]] = {}  # by size and number of files, the next one first
 
     def take(self, size: int, files: int, user: int) -> Scratch:
@@ -81,16 +81,16 @@ class Scratches:
                     scratch.close()
             self.idle[size, files] = deque(self._make(size, files) for _ in range(SLOTS))
         waiting = self.idle[size, files]
-        found = waiting.popleft() if waiting else self._make(size, files)
-        found.hand_over(user)
-        return found
+        scratch = waiting.popleft() if waiting else self._make(size, files)
+        scratch.hand_over(user)
+        return scratch
 
     def give_back(self, scratch: Scratch) -> None:
         """After the death of the process that had it."""
         waiting = self.idle.get((scratch.size, scratch.files))
         if waiting is None or len(waiting) >= SLOTS:
             scratch.close()
-        elif scratch.untouched():
+        elif scratch.is_untouched():
             waiting.append(scratch)
         else:
             scratch.close()
@@ -102,11 +102,11 @@ class Scratches:
             flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | kernel.MS_NOATIME
             kernel.mount("scratch", self.path, "tmpfs", flags, f"size={size},nr_inodes={files + 1},mode=0700")
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            return Scratch(size, files, self._current(), folder, self.rules(self.path))
+            return Scratch(size, files, self._open_current(), folder, self.rules(self.path))
         finally:
             kernel.setns(self.base, kernel.CLONE_NEWNS)
 
-    def _current(self) -> int:
+    def _open_current(self) -> int:
         return os.open("mnt", os.O_RDONLY, dir_fd=self.own_namespaces)
 
 

@@ -84,19 +84,17 @@ REFUSED_WITH: dict[str, tuple[tuple[int, int], int]] = {
     "getxattr": ((191, 8), _ENOTSUP), "lgetxattr": ((192, 9), _ENOTSUP), "fgetxattr": ((193, 10), _ENOTSUP),
     "listxattr": ((194, 11), _ENOTSUP), "llistxattr": ((195, 12), _ENOTSUP), "flistxattr": ((196, 13), _ENOTSUP),
 }  # fmt: skip
-_RIGHTS_AND_TIMES = (
-    "chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat",
-)  # fmt: skip
+_RIGHTS_AND_TIMES = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat")
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 
 
-def _op(code: int, k: int, yes: int = 0, no: int = 0) -> bytes:
+def _pack(code: int, k: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("HBBI", code, yes, no, k)
 
 
-def _answer(errno: int) -> bytes:
-    return _op(_RETURN, _ERRNO | errno)
+def _fail(errno: int) -> bytes:
+    return _pack(_RETURN, _ERRNO | errno)
 
 
 def build(machine: str | None = None, rooted: bool = True) -> bytes:
@@ -108,38 +106,38 @@ def build(machine: str | None = None, rooted: bool = True) -> bytes:
     if machine not in _ARCH:
         raise OSError(_ENOSYS, f"There is no system-call table for the processor {machine}; use x86_64 or aarch64.")
     column = list(_ARCH).index(machine)
-    leaves = {n: _op(_RETURN, _ALLOW) for pair in ALLOWED.values() if (n := pair[column]) is not None}
+    leaves = {n: _pack(_RETURN, _ALLOW) for pair in ALLOWED.values() if (n := pair[column]) is not None}
     for numbers, argument, values, errno in CHECKED.values():
-        leaves[numbers[column]] = _checked_call(argument, values, errno)
+        leaves[numbers[column]] = _check_argument(argument, values, errno)
     for numbers in CONTROL.values():
-        granted = [_op(_LOAD, 24), *[_equal(value, _answer(0)) for value in _RECORD_LOCKS]]
-        leaves[numbers[column]] = b"".join(granted) + _checked_call(1, _CONTROLS, _EPERM)
+        granted = [_pack(_LOAD, 24), *[_act_if_equal(value, _fail(0)) for value in _RECORD_LOCKS]]
+        leaves[numbers[column]] = b"".join(granted) + _check_argument(1, _CONTROLS, _EPERM)
     for pair, argument in OPEN.values():
         if (n := pair[column]) is not None:
-            rest = [_op(_LOAD, 16 + 8 * argument), _op(_JUMP_SET, _TMPFILE, 0, 1), _answer(_ENOTSUP), _op(_RETURN, _ALLOW)]
+            rest = [_pack(_LOAD, 16 + 8 * argument), _pack(_JUMP_SET, _TMPFILE, 0, 1), _fail(_ENOTSUP), _pack(_RETURN, _ALLOW)]
             leaves[n] = b"".join(rest)
     for numbers in THREAD.values():
-        rest = [_op(_LOAD, 16), _op(_JUMP_SET, _CLONE_THREAD, 0, 1), _op(_RETURN, _ALLOW), _answer(_EPERM)]
+        rest = [_pack(_LOAD, 16), _pack(_JUMP_SET, _CLONE_THREAD, 0, 1), _pack(_RETURN, _ALLOW), _fail(_EPERM)]
         leaves[numbers[column]] = b"".join(rest)
     if not rooted:
-        leaves |= {n: _answer(0) for name in _RIGHTS_AND_TIMES if (n := ALLOWED[name][column]) is not None}
-        leaves |= {n: _answer(_EPERM) for n in (ALLOWED["truncate"][column],) if n is not None}  # Landlock: since 6.2
+        leaves |= {n: _fail(0) for name in _RIGHTS_AND_TIMES if (n := ALLOWED[name][column]) is not None}
+        leaves |= {n: _fail(_EPERM) for n in (ALLOWED["truncate"][column],) if n is not None}  # Landlock: since 6.2
     for numbers, errno in REFUSED_WITH.values():
-        leaves[numbers[column]] = _answer(errno)
-    head = [_op(_LOAD, 4), _op(_JUMP_EQUAL, _ARCH[machine], 1, 0), _op(_RETURN, _KILL), _op(_LOAD, 0)]
+        leaves[numbers[column]] = _fail(errno)
+    head = [_pack(_LOAD, 4), _pack(_JUMP_EQUAL, _ARCH[machine], 1, 0), _pack(_RETURN, _KILL), _pack(_LOAD, 0)]
     if machine == "x86_64":
-        head += [_op(_JUMP_GREATER, _X32 - 1, 0, 1), _op(_RETURN, _KILL)]
-    return b"".join(head) + _search(_segments(leaves))
+        head += [_pack(_JUMP_GREATER, _X32 - 1, 0, 1), _pack(_RETURN, _KILL)]
+    return b"".join(head) + _search(_make_segments(leaves))
 
 
-def _segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
+def _make_segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
     """What to do from a number on up to the next entry, over all numbers."""
-    refused = _answer(_EPERM)
-    found = [(0, refused)]
+    refused = _fail(_EPERM)
+    segments = [(0, refused)]
     for number in range(max(leaves) + 2):
-        if (action := leaves.get(number, refused)) != found[-1][1]:
-            found.append((number, action))
-    return found[1:] if found[1][0] == 0 else found
+        if (action := leaves.get(number, refused)) != segments[-1][1]:
+            segments.append((number, action))
+    return segments[1:] if segments[1][0] == 0 else segments
 
 
 def _search(segments: list[tuple[int, bytes]]) -> bytes:
@@ -152,18 +150,18 @@ def _search(segments: list[tuple[int, bytes]]) -> bytes:
     skip = len(below) // 8
     start = segments[middle][0]
     if skip < 256:
-        return _op(_JUMP_AT_LEAST, start, skip, 0) + below + above
-    return _op(_JUMP_AT_LEAST, start, 0, 1) + _op(_JUMP, skip) + below + above
+        return _pack(_JUMP_AT_LEAST, start, skip, 0) + below + above
+    return _pack(_JUMP_AT_LEAST, start, 0, 1) + _pack(_JUMP, skip) + below + above
 
 
-def _checked_call(argument: int, values: tuple[int, ...], errno: int) -> bytes:
+def _check_argument(argument: int, values: tuple[int, ...], errno: int) -> bytes:
     """Allow a call when the argument, all 64 bits of it, is one of `values`."""
     low, high = 16 + 8 * argument, 20 + 8 * argument
-    rest = [_op(_LOAD, high), _op(_JUMP_EQUAL, 0, 1, 0), _answer(errno), _op(_LOAD, low)]
-    rest += [_equal(value, _op(_RETURN, _ALLOW)) for value in values]
-    return b"".join([*rest, _answer(errno)])
+    rest = [_pack(_LOAD, high), _pack(_JUMP_EQUAL, 0, 1, 0), _fail(errno), _pack(_LOAD, low)]
+    rest += [_act_if_equal(value, _pack(_RETURN, _ALLOW)) for value in values]
+    return b"".join([*rest, _fail(errno)])
 
 
-def _equal(value: int, action: bytes) -> bytes:
+def _act_if_equal(value: int, action: bytes) -> bytes:
     """Take an action, one instruction long, when what was loaded is `value`."""
-    return _op(_JUMP_EQUAL, value, 0, 1) + action
+    return _pack(_JUMP_EQUAL, value, 0, 1) + action

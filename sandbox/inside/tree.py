@@ -13,30 +13,30 @@ SCRATCH = "/tmp"
 DEVICES = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
 _SHARED = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
 _ASIDE = "/library"
-_STAGE = "/sys"  # in a mount namespace of our own: nothing under it is needed, and it exists everywhere
+_STAGE = "/sys"  # exists everywhere, and nothing under it is needed in a mount namespace of our own
 
 
-def inside(path: str) -> str:
+def map_path(path: str) -> str:
     """Where a path of the machine stands in the tree. The scratch would cover what lies under it, so that is set aside."""
     return f"{_ASIDE}{path}" if path.startswith(f"{SCRATCH}/") else path
 
 
-def module_paths(modules: list[str]) -> list[str]:
+def list_paths(modules: list[str]) -> list[str]:
     """What has to be readable: the standard library, shared libraries, and the folders of extra modules."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")]
-    found: list[str] = []
+    paths: list[str] = []
     for path in [*_SHARED, *own, *modules]:
-        if path and os.path.exists(path) and not any(path == p or path.startswith(f"{p}/") for p in found):
-            found.append(path)
-    return found
+        if path and os.path.exists(path) and not any(path == p or path.startswith(f"{p}/") for p in paths):
+            paths.append(path)
+    return paths
 
 
 def enter(modules: list[str]) -> None:
-    """Make this process's root a read-only tree of `module_paths`. Needs a mount namespace of its own."""
+    """Make this process's root a read-only tree of `list_paths`. Needs a mount namespace of its own."""
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("root", _STAGE, "tmpfs", kernel.MS_NOSUID, "size=1m,nr_inodes=2k,mode=0755")
     os.umask(0o022)
-    for path in module_paths(modules):
+    for path in list_paths(modules):
         _bind(path)
     for path in DEVICES:
         _bind(path, devices=True)
@@ -47,7 +47,7 @@ def enter(modules: list[str]) -> None:
 
 def _bind(path: str, devices: bool = False) -> None:
     source = Path(path)
-    target = Path(_STAGE + inside(path))
+    target = Path(_STAGE + map_path(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_symlink():
         # /lib -> usr/lib: the link alone, since what it points to is bound as well

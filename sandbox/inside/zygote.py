@@ -60,7 +60,7 @@ def launch(control_descriptor: int, parent: int, prefix: str, *folders: str) -> 
         os._exit(1)
     missing: dict[str, str] = {}
     _leave_namespaces(missing)
-    folder = _shared_folder(prefix) if missing else ""
+    folder = _make_shared_folder(prefix) if missing else ""
     zygote = os.fork()
     if zygote == 0:
         os.close(guardian)
@@ -85,7 +85,7 @@ def launch(control_descriptor: int, parent: int, prefix: str, *folders: str) -> 
     os._exit(0)
 
 
-def _shared_folder(prefix: str) -> str:
+def _make_shared_folder(prefix: str) -> str:
     """A folder on the machine's file system for the scratches, where there can be no file system of their own."""
     import tempfile  # brings compression libraries, which would lengthen every fork: only where it is needed
 
@@ -128,7 +128,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     config = json.loads(control.recv(65536))
     namespaces = os.open("/proc/self/ns", os.O_RDONLY | os.O_DIRECTORY) if "namespaces" not in missing else None
     _preload(config)
-    own_users = os.getuid() == 0 and all(_mapped(kind, config["first_user"]) for kind in ("uid", "gid"))
+    own_users = os.getuid() == 0 and all(_is_mapped(kind, config["first_user"]) for kind in ("uid", "gid"))
     with open("/proc/self/statm") as file:
         base_memory, resident = (int(pages) * resource.getpagesize() for pages in file.read().split()[:2])
     if namespaces is None:
@@ -144,9 +144,9 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     except OSError as failure:
         program, missing["seccomp"] = b"", str(failure)
     kernel.drop_bounding_set()
-    child.text_streams()
+    child.open_text_streams()
     harness.rehearse()
-    _environment()
+    _set_environment()
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -154,7 +154,7 @@ def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None
     Zygote(control, namespaces, missing, base_memory, program, config, own_users, folder).serve()
 
 
-def _environment() -> None:
+def _set_environment() -> None:
     """What every child is to find, made once here."""
     os.umask(0o077)
     os.environ.clear()
@@ -162,11 +162,11 @@ def _environment() -> None:
     harness.seed_generators(0)  # the same program gives the same result each time
     for add in (site.setquit, site.setcopyright, site.sethelper):  # exit, quit, copyright, credits, license, help
         add()
-    while os.open("/dev/null", os.O_RDONLY) <= child.RULES:  # see child._descriptors
+    while os.open("/dev/null", os.O_RDONLY) <= child.RULES:  # see child._arrange_descriptors
         pass
 
 
-def _mapped(kind: str, number: int) -> bool:
+def _is_mapped(kind: str, number: int) -> bool:
     """Whether a user's or group's number exists in this process's user namespace; in a container few may."""
     with open(f"/proc/self/{kind}_map") as file:
         ranges = [tuple(map(int, line.split())) for line in file]
@@ -187,7 +187,7 @@ def _look_inside() -> None:
     """Let later imports look where the tree has the libraries."""
     for places in [sys.path, *(getattr(module, "__path__", None) for module in list(sys.modules.values()))]:
         if isinstance(places, list):
-            places[:] = map(tree.inside, places)
+            places[:] = map(tree.map_path, places)
     sys.path_importer_cache.clear()
 
 
@@ -211,7 +211,9 @@ class Zygote:
         self.own_users = own_users  # whether each child gets a user of its own
         self.lockdowns: dict[bytes, child.Lockdown] = {}  # by the request that asks for them
         self.own_namespace = None if namespaces is None else os.open("pid", os.O_RDONLY, dir_fd=namespaces)
-        self.scratches = None if namespaces is None or "root" in missing else Scratches(tree.SCRATCH, namespaces, self._rules)
+        self.scratches = (
+            None if namespaces is None or "root" in missing else Scratches(tree.SCRATCH, namespaces, self._make_rules)
+        )
         self.base_memory = base_memory
         self.program = program
         self.paths: list[str] = config["paths"]
@@ -221,12 +223,12 @@ class Zygote:
     def serve(self) -> None:
         """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
         while True:
-            message, given, _, _ = socket.recv_fds(self.control, 65536, 3)
+            message, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:
                 return
             request = json.loads(message)
             if request["op"] == "spawn":
-                self._spawn(message, request["limits"], *given)
+                self._spawn(message, request["limits"], *descriptors)
             elif request["op"] == "end":
                 os._exit(0)
             else:
@@ -239,15 +241,15 @@ class Zygote:
         errors, errors_end = os.pipe()
         user = self.next_user if self.own_users else None
         self.next_user += 1
-        scratch = self._scratch(limits, os.getuid() if user is None else user)
+        scratch = self._take_scratch(limits, os.getuid() if user is None else user)
         if isinstance(scratch, str):
-            path, namespace, rules = scratch, None, self._rules(scratch)
+            path, namespace, rules = scratch, None, self._make_rules(scratch)
             os.environ.update(HOME=scratch, TMPDIR=scratch)
         else:
             path, namespace, rules = tree.SCRATCH, scratch.namespace, scratch.rules
         if (lockdown := self.lockdowns.get(message)) is None:
-            # Where all children share one user, its other processes count too: in a user namespace of the zygote's own
-            # those are few, otherwise there may be any number.
+            # Children that share one user share its limit of processes. In a user namespace of the zygote's own the
+            # other processes are few; otherwise there may be any number.
             others = 0 if self.own_users else _MANY if "namespaces" in self.missing else 8
             lockdown = child.prepare(limits, self.base_memory, self.program, dict(self.missing), others)
             self.lockdowns = {**self.lockdowns, message: lockdown} if len(self.lockdowns) < 100 else {message: lockdown}
@@ -268,25 +270,27 @@ class Zygote:
         if isinstance(scratch, str) and rules is not None:
             os.close(rules)
 
-    def _rules(self, scratch: str) -> int | None:
+    def _make_rules(self, scratch: str) -> int | None:
         """The Landlock ruleset of a process with this scratch; the reason is kept where there is none."""
         if "landlock" in self.missing:
             return None
-        readable = ["/"] if "root" not in self.missing else tree.module_paths(self.paths)
+        readable = ["/"] if "root" not in self.missing else tree.list_paths(self.paths)
         try:
-            return kernel.file_rules(readable, [scratch], tree.DEVICES)
+            return kernel.make_file_rules(readable, [scratch], tree.DEVICES)
         except OSError as failure:
             self.missing["landlock"] = str(failure)
             self.lockdowns = {}
             return None
 
-    def _scratch(self, limits: dict[str, Any], user: int) -> Scratch | str:
+    def _take_scratch(self, limits: dict[str, Any], user: int) -> Scratch | str:
         """A file system of its own, or without namespaces a folder on the machine's."""
         if self.scratches is not None:
             return self.scratches.take(limits["scratch"], limits["files"], user)
         import tempfile
 
-        path = tempfile.mkdtemp(dir=self.folder or tree.SCRATCH)  # named, since a default would be remembered for the children
+        path = tempfile.mkdtemp(
+            dir=self.folder or tree.SCRATCH
+        )  # a default folder would be remembered, and children would inherit it
         os.chown(path, user, user)
         return path
 

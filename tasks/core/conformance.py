@@ -80,64 +80,64 @@ def check(task: Task, count: int = COUNT) -> list[Finding]:
     return findings
 
 
-def _stream(task: Task, split: str, count: int, seed: int = 0) -> list[Problem]:
+def _draw(task: Task, split: str, count: int, seed: int = 0) -> list[Problem]:
     return [task.problem(split, index, seed) for index in range(count)]
 
 
-def _finite(task: Task) -> bool:
+def _is_finite(task: Task) -> bool:
     """Whether the problems are the rows of a data set, the same under every seed."""
     return task.source.size(task.splits[0]) is not None
 
 
-def same_seed(task: Task, count: int) -> Iterator[str]:
+def check_same_seed(task: Task, count: int) -> Iterator[str]:
     for split in task.splits:
-        if _stream(task, split, count) != _stream(task, split, count):
+        if _draw(task, split, count) != _draw(task, split, count):
             yield f"Split {split} gives other problems under the same seed; draw only from the `rng` you are given."
 
 
-def neighbouring_seeds(task: Task, count: int) -> Iterator[str]:
+def check_neighbouring_seeds(task: Task, count: int) -> Iterator[str]:
     """At most one problem in ten is shared: a small task may collide by chance, a shifted stream shares nearly all."""
-    if _finite(task):
+    if _is_finite(task):
         return
     for split in task.splits:
-        streams = [_stream(task, split, count, seed) for seed in (0, 1, 2)]
+        streams = [_draw(task, split, count, seed) for seed in (0, 1, 2)]
         for left, right in pairwise(streams):
             shared = {problem.key for problem in left} & {problem.key for problem in right}
             if len(shared) > count / 10:
                 yield f"Neighbouring seeds share {len(shared)} of {count} {split} problems; make more different ones."
 
 
-def splits_apart(task: Task, count: int) -> Iterator[str]:
+def check_splits_apart(task: Task, count: int) -> Iterator[str]:
     for by in ("key", "text"):
         seen: dict[str, str] = {}
         for split in task.splits:
-            for problem in task.problems(split, None if _finite(task) else 10 * count):
+            for problem in task.problems(split, None if _is_finite(task) else 10 * count):
                 if seen.setdefault(getattr(problem, by), split) != split:
                     yield f"A problem is in two splits by its {by}: {getattr(problem, by)[:80]!r}; set a better `key`."
 
 
-def ids(task: Task, count: int) -> Iterator[str]:
+def check_ids(task: Task, count: int) -> Iterator[str]:
     for split in task.splits:
         size = task.source.size(split)
-        problems = _stream(task, split, min(count, size) if size is not None else count)
+        problems = _draw(task, split, min(count, size) if size is not None else count)
         if len({problem.id for problem in problems}) != len(problems):
             yield f"Ids of split {split} repeat."
         if not all(problem.id.startswith(f"{task.name}/{split}/") for problem in problems):
             yield f"Ids of split {split} don't start with {task.name}/{split}/."
 
 
-def solution(task: Task, count: int) -> Iterator[str]:
+def check_solution(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         score = task.score(task.solution(problem), problem)
         if score.reward != 1 or not score.passed or score.abstained:
-            yield f"{problem.id}: the solution has reward {score.reward:g}, {_why(score)}; fix `solve` or the rubric."
+            yield f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` or the rubric."
 
 
 def _sample(task: Task, count: int) -> list[Problem]:
     return [problem for split in task.splits for problem in task.problems(split, count)]
 
 
-def _why(score: Score) -> str:
+def _explain(score: Score) -> str:
     return " ".join(f"{name} {part.status} {part.reason}".strip() for name, part in score.parts.items())
 
 
@@ -156,13 +156,13 @@ def _refuses(spoil: Callable[[Task, Problem, Problem], str | None], *, may_pass:
     return run
 
 
-def _truncated(task: Task, problem: Problem, _other: Problem) -> str:
+def _truncate(task: Task, problem: Problem, _other: Problem) -> str:
     """The solution without its last tenth, at least ten characters: a token budget that ran out."""
     text = task.solution(problem)
     return text[: len(text) - max(10, len(text) // 10)]
 
 
-def _hedged(task: Task, problem: Problem, other: Problem) -> str | None:
+def _hedge(task: Task, problem: Problem, other: Problem) -> str | None:
     own, foreign = _last_line(task, problem), _last_line(task, other)
     return f"either {own} or {foreign}" if own != foreign else None
 
@@ -171,7 +171,7 @@ def _last_line(task: Task, problem: Problem) -> str:
     return task.solution(problem).rpartition("</think>")[2].strip().split("\n")[-1]
 
 
-def garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
+def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
     problem = task.problem(task.splits[0], 0)
     for text in GARBAGE:
         start = time.perf_counter()
@@ -180,7 +180,7 @@ def garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
         if seconds > MAX_SECONDS:
             yield f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the answer's length."
         broken = [f"{name}: {part.reason}" for name, part in first.parts.items() if part.status == "error"]
-        broken += _raising(task, text, problem)
+        broken += _find_raising(task, text, problem)
         if broken:
             yield f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on any text."
         if first.passed or first.reward >= 1:
@@ -190,7 +190,7 @@ def garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
             yield f"Scoring {text[:40]!r}... twice gives two scores; a verifier must be deterministic."
 
 
-def _raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
+def _find_raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
     """The checks that raise. A rubric counts that against the completion, which hides the bug."""
     for criterion in task.rubric.criteria:
         try:
@@ -199,31 +199,32 @@ def _raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
             yield f"{criterion.name}: {type(failure).__name__}: {failure}"
 
 
-def deterministic(task: Task, count: int) -> Iterator[str]:
+def check_deterministic(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         scores = [task.score(task.solution(problem), problem) for _ in range(2)]
         if len({(score.reward, score.passed, score.abstained) for score in scores}) != 1:
             yield f"{problem.id}: the solution scored twice gives two scores; a verifier must be deterministic."
 
 
-OF_PROBLEMS = (same_seed, neighbouring_seeds, splits_apart, ids, deterministic)  # for tasks that nothing verifies
+# What a task is held to that nothing verifies.
+OF_PROBLEMS = (check_same_seed, check_neighbouring_seeds, check_splits_apart, check_ids, check_deterministic)
 
 CHECKS: dict[str, Callable[[Task, int], Iterator[str]]] = {
-    "same seed, same problems": same_seed,
-    "neighbouring seeds share no problem": neighbouring_seeds,
-    "splits share no problem": splits_apart,
-    "ids are unique and stable": ids,
-    "the solution has reward 1 and passes": solution,
+    "same seed, same problems": check_same_seed,
+    "neighbouring seeds share no problem": check_neighbouring_seeds,
+    "splits share no problem": check_splits_apart,
+    "ids are unique and stable": check_ids,
+    "the solution has reward 1 and passes": check_solution,
     "an empty completion fails": _refuses(lambda _task, _problem, _other: ""),
-    "a truncated solution fails": _refuses(_truncated),
+    "a truncated solution fails": _refuses(_truncate),
     "the solution twice has less than reward 1": _refuses(
         lambda task, problem, _other: "\n".join([task.solution(problem)] * 2), may_pass=True
     ),
-    "two different answers fail": _refuses(_hedged),
+    "two different answers fail": _refuses(_hedge),
     "the prompt repeated fails": _refuses(lambda _task, problem, _other: problem.text),
     "an answer inside an unclosed think block fails": _refuses(
         lambda task, problem, _other: f"<think>{_last_line(task, problem)}"
     ),
-    "garbage fails within a second": garbage,
-    "scores are deterministic": deterministic,
+    "garbage fails within a second": check_garbage,
+    "scores are deterministic": check_deterministic,
 }

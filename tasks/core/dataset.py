@@ -21,7 +21,7 @@ from typing import Any
 
 from ...verifiers import Rubric
 from .errors import DataError
-from .options import keyword_defaults
+from .options import read_keyword_defaults
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
 from .sources import Rows
@@ -74,7 +74,7 @@ class Dataset:
 
     @property
     def option_defaults(self) -> dict[str, Any]:
-        return {"data": self.data, **keyword_defaults(self.to_problem), **self.options}
+        return {"data": self.data, **read_keyword_defaults(self.to_problem), **self.options}
 
     def with_options(self, options: Mapping[str, Any]) -> Dataset:
         rest = {name: value for name, value in options.items() if name != "data"}
@@ -133,11 +133,11 @@ class Dataset:
             try:
                 if self.belongs is not None and not self.belongs(row.values, split):
                     continue
-                made = self.to_problem(row.values, **self.options)
+                problem = self.to_problem(row.values, **self.options)
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as failure:
                 raise DataError(f"{row.where}: task {self.name} can't read this row: {failure!r}.") from failure
-            if made is not None:
-                problems.append(replace(made, id=f"{self.name}/{split}/{index}", key=made.key or made.text))
+            if problem is not None:
+                problems.append(replace(problem, id=f"{self.name}/{split}/{index}", key=problem.key or problem.text))
         return problems
 
     def _split_rows(self, split: str) -> Iterator[Row]:

@@ -24,8 +24,8 @@ def load_module(path: Path, what: str) -> ModuleType:
     path and the exception where the file raises one, `SystemExit` included.
     """
     if not path.is_file():
-        near = _nearest(path.name, (file.name for file in path.parent.glob("*.py")))
-        hint = _question(near) or "Give the path of an existing Python file."
+        near = _find_nearest(path.name, (file.name for file in path.parent.glob("*.py")))
+        hint = _suggest(near) or "Give the path of an existing Python file."
         raise UserError(f"There is no {what} file {path}. {hint}")
     name = f"palaestra_{what.replace(' ', '_')}_{digest(path.resolve()):x}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -57,7 +57,7 @@ def resolve(spec: str, what: str, default_attribute: str | None = None) -> Any:
         return getattr(module, name)
     except AttributeError as failure:
         public = [attribute for attribute in vars(module) if not attribute.startswith("_")]
-        hint = _question(_nearest(name, public)) or f"It has: {', '.join(public) or 'no public name'}."
+        hint = _suggest(_find_nearest(name, public)) or f"It has: {', '.join(public) or 'no public name'}."
         raise UserError(f"{place} has no {name!r} to take as {what}. {hint}") from failure
 
 
@@ -67,18 +67,18 @@ def _import_by_name(name: str, what: str) -> ModuleType:
     except ModuleNotFoundError as failure:
         missing = failure.name or ""
         if name != missing and not name.startswith(f"{missing}."):  # a module that it imports in its turn
-            raise _unloadable(name, failure) from failure
-        hint = _question(_nearest_modules(missing)) or "Give an installed module, or the path of a file as ./FILE.py:name."
+            raise _explain(name, failure) from failure
+        hint = _suggest(_find_nearest_modules(missing)) or "Give an installed module, or the path of a file as ./FILE.py:name."
         raise UserError(f"There is no module {missing} to take a {what} from. {hint}") from failure
     except (Exception, SystemExit) as failure:  # the module is the user's: whatever it raises becomes a sentence
-        raise _unloadable(name, failure) from failure
+        raise _explain(name, failure) from failure
 
 
-def _unloadable(name: str, failure: BaseException) -> UserError:
+def _explain(name: str, failure: BaseException) -> UserError:
     return UserError(f"Module {name} could not be loaded: {type(failure).__name__}: {failure}")
 
 
-def _nearest_modules(missing: str) -> list[str]:
+def _find_nearest_modules(missing: str) -> list[str]:
     """Modules beside the missing one with a name like its own, spelled in full."""
     parent, dot, last = missing.rpartition(".")
     path = getattr(sys.modules.get(parent), "__path__", None) if dot else None
@@ -87,12 +87,12 @@ def _nearest_modules(missing: str) -> list[str]:
     names = {module.name for module in pkgutil.iter_modules(path)}
     if dot:  # an editable install keeps its modules where pkgutil does not look
         names |= {name.removeprefix(f"{parent}.") for name in sys.modules if name.rpartition(".")[0] == parent}
-    return [parent + dot + near for near in _nearest(last, names)]
+    return [parent + dot + near for near in _find_nearest(last, names)]
 
 
-def _nearest(name: str, names: Iterable[str]) -> list[str]:
+def _find_nearest(name: str, names: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
 
 
-def _question(near: list[str]) -> str:
+def _suggest(near: list[str]) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else ""

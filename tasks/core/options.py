@@ -12,24 +12,24 @@ from .errors import TaskError
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+def read_keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only parameters of a function with their defaults (None for a parameter that has none)."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def checked(task: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given options, text turned into the type of each option's default. Raises TaskError on a misfit."""
-    for name in given:
+def check_options(task: str, known: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """These options, text turned into the type of each option's default. Raises TaskError on a misfit."""
+    for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]}?" if near else ""
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise TaskError(f"Task {task} has no option {name!r}; {takes}.{hint}")
-    return {name: _converted(task, name, value, known[name]) for name, value in given.items()}
+    return {name: _convert(task, name, value, known[name]) for name, value in options.items()}
 
 
-def _converted(task: str, name: str, value: Any, default: Any) -> Any:
+def _convert(task: str, name: str, value: Any, default: Any) -> Any:
     wanted = type(default)
     if default is None or (isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))):
         return value

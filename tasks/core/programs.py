@@ -11,13 +11,13 @@ from ...sandbox.syntax import parse
 from .problem import Problem
 
 
-def fenced(source: str) -> str:
+def fence(source: str) -> str:
     return f"```python\n{source.strip()}\n```"
 
 
-def reference_program(problem: Problem) -> str:
+def render_solution(problem: Problem) -> str:
     """The published solution as a completion."""
-    return fenced(problem.metadata["solution"])
+    return fence(problem.metadata["solution"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Tested:
     classes: tuple[str, ...]
 
 
-def tested_names(solution: str, tests: Sequence[str]) -> Tested:
+def find_tested_names(solution: str, tests: Sequence[str]) -> Tested:
     """What the tests take from the program. Both are the data set's own text. Raises ValueError if it does not parse."""
-    used = {node.id for test in tests for node in ast.walk(_parsed(test)) if isinstance(node, ast.Name)}
-    defined = [node for node in _parsed(solution).body if getattr(node, "name", None) in used]
+    used = {node.id for test in tests for node in ast.walk(_parse(test)) if isinstance(node, ast.Name)}
+    defined = [node for node in _parse(solution).body if getattr(node, "name", None) in used]
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return Tested(
         tuple(node.name for node in defined if isinstance(node, functions)),
@@ -39,13 +39,13 @@ def tested_names(solution: str, tests: Sequence[str]) -> Tested:
     )
 
 
-def imports(source: str) -> str:
+def find_imports(source: str) -> str:
     """The import statements at the top level of a program."""
-    found = (node for node in _parsed(source).body if isinstance(node, ast.Import | ast.ImportFrom))
-    return "\n".join(map(ast.unparse, found))
+    statements = (node for node in _parse(source).body if isinstance(node, ast.Import | ast.ImportFrom))
+    return "\n".join(map(ast.unparse, statements))
 
 
-def _parsed(source: str) -> ast.Module:
+def _parse(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # published programs hold escapes such as "\\d" outside raw strings
         return parse(source)

@@ -36,8 +36,8 @@ def get(name: str, options: Mapping[str, Any] | None = None) -> Task:
 
     Raises UnknownTask when there is none, TaskError for an option that the task does not have.
     """
-    found = _from_path(Path(name)) if name.endswith(".py") else _from_name(name)
-    return found.with_options(options or {})
+    task = _from_path(Path(name)) if name.endswith(".py") else _from_name(name)
+    return task.with_options(options or {})
 
 
 def _from_name(name: str) -> Task:

@@ -30,7 +30,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}.")
     try:
         if name.endswith(".parquet"):
-            yield from _parquet(path)
+            yield from _read_parquet(path)
             return
         content = path.read_bytes()
         if name.endswith(".gz"):
@@ -39,23 +39,23 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path} could not be read: {getattr(failure, 'strerror', None) or failure}.") from failure
     content = content.removeprefix(b"\xef\xbb\xbf")
     is_array = name.removesuffix(".gz").endswith(".json") and content.lstrip()[:1] == b"["
-    yield from _array(path, content) if is_array else _lines(path, content)
+    yield from _read_array(path, content) if is_array else _read_lines(path, content)
 
 
-def _lines(path: Path, content: bytes) -> Iterator[Row]:
+def _read_lines(path: Path, content: bytes) -> Iterator[Row]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             where = f"{path}, line {number}"
-            yield Row(_object(_parsed(line, where), where), where)
+            yield Row(_check_object(_parse(line, where), where), where)
 
 
-def _array(path: Path, content: bytes) -> Iterator[Row]:
-    for index, value in enumerate(_parsed(content, str(path))):
+def _read_array(path: Path, content: bytes) -> Iterator[Row]:
+    for index, value in enumerate(_parse(content, str(path))):
         where = f"{path}, row {index}"
-        yield Row(_object(value, where), where)
+        yield Row(_check_object(value, where), where)
 
 
-def _parsed(text: bytes, where: str) -> Any:
+def _parse(text: bytes, where: str) -> Any:
     try:
         return json.loads(text.decode("utf-8"))
     except json.JSONDecodeError as failure:
@@ -69,13 +69,13 @@ def _parsed(text: bytes, where: str) -> Any:
         raise DataError(f"{where}: JSON that can't be read ({failure}). Fix it or take it out.") from failure
 
 
-def _object(value: Any, where: str) -> Mapping[str, Any]:
+def _check_object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{where}: a row is a JSON object with named columns, not a {type(value).__name__}.")
     return value
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 

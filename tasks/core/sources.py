@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from .errors import TaskError
-from .options import keyword_defaults
+from .options import read_keyword_defaults
 from .problem import Problem
 from .seeds import digest, split_of
 
@@ -62,7 +62,7 @@ class Procedural:
 
     @property
     def option_defaults(self) -> dict[str, Any]:
-        return {**keyword_defaults(self.generate), **self.options}
+        return {**read_keyword_defaults(self.generate), **self.options}
 
     def with_options(self, options: Mapping[str, Any]) -> Procedural:
         return replace(self, options={**self.options, **options})
@@ -71,18 +71,18 @@ class Procedural:
         return self.size(split)
 
     def size(self, split: str) -> int | None:
-        _known(self.name, split, self.splits)
+        _check_split(self.name, split, self.splits)
         return None
 
     def at(self, split: str, index: int, seed: int = 0, level: int | None = None) -> Problem:
-        _known(self.name, split, self.splits)
+        _check_split(self.name, split, self.splits)
         level = level if level is not None else 1 + index % self.levels
         if not 1 <= level <= self.levels:
             raise TaskError(f"Task {self.name} has levels 1 to {self.levels}; there is no level {level}.")
         rng = random.Random(digest(self.name, split, seed, level, index))
         for _ in range(MAX_DRAWS):
-            made = self.generate(rng, level, **self.options)
-            problem = made if isinstance(made, Problem) else next(made)
+            drawn = self.generate(rng, level, **self.options)
+            problem = drawn if isinstance(drawn, Problem) else next(drawn)
             key = problem.key or problem.text
             if split_of(self.name, key) == split:
                 metadata = {"level": level, **problem.metadata}
@@ -112,7 +112,7 @@ class Rows:
         return self
 
     def declared_size(self, split: str) -> int | None:
-        _known(self.name, split, self.splits)
+        _check_split(self.name, split, self.splits)
         return None
 
     def size(self, split: str) -> int | None:
@@ -125,10 +125,10 @@ class Rows:
         epoch, position = divmod(index, len(problems))
         if split != "train":
             return problems[position]
-        return problems[_permutation(self.name, seed, epoch, len(problems))[position]]
+        return problems[_permute(self.name, seed, epoch, len(problems))[position]]
 
     def _problems(self, split: str) -> Sequence[Problem]:
-        _known(self.name, split, self.splits)
+        _check_split(self.name, split, self.splits)
         problems = self.load(split)
         if not problems:
             raise TaskError(f"The {split} split of task {self.name} holds no problem.")
@@ -136,12 +136,12 @@ class Rows:
 
 
 @lru_cache(maxsize=4)
-def _permutation(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
+def _permute(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
     order = list(range(size))
     random.Random(digest(name, "epoch", seed, epoch)).shuffle(order)
     return tuple(order)
 
 
-def _known(name: str, split: str, splits: tuple[str, ...]) -> None:
+def _check_split(name: str, split: str, splits: tuple[str, ...]) -> None:
     if split not in splits:
         raise TaskError(f"Task {name} has no split {split!r}; it has {', '.join(splits)}.")

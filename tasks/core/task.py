@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
 from .errors import TaskError
-from .options import checked
+from .options import check_options
 from .problem import Problem
 from .sources import Generate, Procedural, Source
 
@@ -57,13 +57,13 @@ class Task:
         if count is None and size is None:
             raise TaskError(f"The {split} split of task {self.name} has no end; say how many problems you want.")
         wanted = min(count if count is not None else size or 0, size if size is not None else count or 0)
-        found: dict[str, Problem] = {}
+        by_key: dict[str, Problem] = {}
         for index in range(size if size is not None else 20 * wanted):
-            if len(found) >= wanted:
+            if len(by_key) >= wanted:
                 break
             problem = self.problem(split, index, seed, level)
-            found.setdefault(problem.key or problem.id, problem)
-        return list(found.values())
+            by_key.setdefault(problem.key or problem.id, problem)
+        return list(by_key.values())
 
     def solution(self, problem: Problem) -> str:
         """A completion that deserves the full reward."""
@@ -86,7 +86,7 @@ class Task:
         """This task with other values for the keyword arguments of its generator. Raises TaskError on unknown ones."""
         if not options:
             return self
-        chosen = checked(self.name, self.source.option_defaults, options)
+        chosen = check_options(self.name, self.source.option_defaults, options)
         return replace(self, source=self.source.with_options(chosen))
 
     def declared_size(self, split: str) -> int | None:

@@ -115,10 +115,10 @@ def test_a_group_is_limited_by_its_files_and_says_once_that_the_kernel_killed(tm
         events, killed = "memory.events", "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n"
     assert limits.items() <= made.items()
     assert made["pids.max"] == "7"
-    assert not group.killed()
+    assert not group.was_killed()
     (tmp_path / group.name / events).write_text(killed)
-    assert group.killed()
-    assert not group.killed()
+    assert group.was_killed()
+    assert not group.was_killed()
     group.remove()
     group.remove()
     assert born_with_files == {group.name}
@@ -153,7 +153,7 @@ def test_a_group_with_processes_of_others_is_left_as_it_is(tmp_path, born_with_f
 
 
 def test_only_the_groups_of_the_dead_are_removed(tmp_path, born_with_files):
-    pid, start, namespace = os.getpid(), cgroupfs._started(os.getpid()), cgroupfs._namespace()
+    pid, start, namespace = os.getpid(), cgroupfs._read_start(os.getpid()), cgroupfs._read_namespace()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     dead = {f"palaestra-{ended.pid}-{start}-{namespace}-0", f"palaestra-{pid}-{int(start) - 1}-{namespace}-1"}
@@ -208,7 +208,7 @@ def groups():
 
 def made(folders: list[Path], process: int | None = None) -> set[str]:
     """The groups that a process has made, this one where none is named; others on the machine have theirs."""
-    prefix = cgroupfs.own_prefix() if process is None else f"{cgroupfs.PREFIX}-{process}-"
+    prefix = cgroupfs.make_prefix() if process is None else f"{cgroupfs.PREFIX}-{process}-"
     return {name for folder in folders for name in os.listdir(folder) if name.startswith(prefix)}
 
 

@@ -3,7 +3,7 @@
 import pytest
 from palaestra.tasks import get
 from palaestra.tasks.countdown import judge
-from palaestra.tasks.frozen_lake import shortest_path, walk
+from palaestra.tasks.frozen_lake import find_shortest_path, walk
 from palaestra.verifiers import Status
 
 
@@ -61,8 +61,8 @@ LAKE = ["SFF", "HFH", "FFG"]
 
 
 def test_frozen_lake_walks():
-    assert shortest_path(LAKE) == "RDDR"
-    assert shortest_path(["SH", "HG"]) is None
+    assert find_shortest_path(LAKE) == "RDDR"
+    assert find_shortest_path(["SH", "HG"]) is None
     assert walk(LAKE, 8, "R, D, D, R").correct
     assert walk(LAKE, 8, "URDDR").correct
 

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
         description="Print what this machine has (torch, device, memory, sandbox) and what is missing.",
     ).parse_args(argv)
     missing = 0
-    for finding in [*software(), *hardware(), *isolation()]:
+    for finding in [*list_software(), *list_hardware(), *list_layers()]:
         missing += bool(finding.advice)
         print(f"{'!' if finding.advice else ' '} {finding.name:22} {finding.value}")
         if finding.advice:
@@ -39,20 +39,20 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def software() -> list[Finding]:
-    found = [Finding("python", f"{platform.python_version()} at {sys.executable}")]
+def list_software() -> list[Finding]:
+    findings = [Finding("python", f"{platform.python_version()} at {sys.executable}")]
     for package in ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "RestrictedPython"):
         try:
-            found.append(Finding(package, version(package)))
+            findings.append(Finding(package, version(package)))
         except PackageNotFoundError:
-            found.append(Finding(package, "not installed", f"pip install {package}"))
+            findings.append(Finding(package, "not installed", f"pip install {package}"))
     for package, extra in (("tensorboard", "tensorboard"), ("wandb", "wandb"), ("peft", "peft")):
         if importlib.util.find_spec(package) is None:
-            found.append(Finding(package, f"not installed (optional: pip install 'palaestra[{extra}]')"))
-    return found
+            findings.append(Finding(package, f"not installed (optional: pip install 'palaestra[{extra}]')"))
+    return findings
 
 
-def hardware() -> list[Finding]:
+def list_hardware() -> list[Finding]:
     import torch
 
     from ..model.dense.kernels import loaded
@@ -63,33 +63,33 @@ def hardware() -> list[Finding]:
         if kernels.functions
         else f"not used: {kernels.missing}; steps on a CPU take up to twice as long"
     )
-    found = [Finding("cpu kernels", state)]
-    found += [Finding("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
+    findings = [Finding("cpu kernels", state)]
+    findings += [Finding("cpu", f"{os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads")]
     if Path("/proc/meminfo").exists():
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-        found.append(Finding("memory", f"{pages:.1f} GiB, {free:.1f} GiB free"))
+        findings.append(Finding("memory", f"{pages:.1f} GiB, {free:.1f} GiB free"))
     disk = shutil.disk_usage(Path.cwd())
     advice = "free some: a checkpoint that can't be written stops a run" if disk.free < 2**30 else ""
-    found.append(Finding("disk here", f"{disk.free / 2**30:.1f} GiB free", advice))
+    findings.append(Finding("disk here", f"{disk.free / 2**30:.1f} GiB free", advice))
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
             bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
-            found.append(Finding(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"))
+            findings.append(Finding(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"))
     elif shutil.which("nvidia-smi"):
         advice = "install the CUDA build: pip install --force-reinstall torch"
-        found.append(Finding("cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", advice))
+        findings.append(Finding("cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", advice))
     else:
-        found.append(Finding("cuda", "none; runs use the CPU"))
-    return found
+        findings.append(Finding("cuda", "none; runs use the CPU"))
+    return findings
 
 
-def isolation() -> list[Finding]:
+def list_layers() -> list[Finding]:
     """The sandbox's layers, as it finds them on this machine; those that it can't do without are called required."""
-    found = []
+    findings = []
     for layer in layers():
         need = ", required" if layer.required else ""
         state = "active" if layer.active else f"not active{need}: {layer.reason}"
-        found.append(Finding(f"sandbox: {layer.name}", f"{state} ({layer.what})", layer.advice))
-    return found
+        findings.append(Finding(f"sandbox: {layer.name}", f"{state} ({layer.what})", layer.advice))
+    return findings

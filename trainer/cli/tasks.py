@@ -26,11 +26,11 @@ Formatter = argparse.ArgumentDefaultsHelpFormatter
 
 def main(argv: list[str]) -> int:
     """argv starts with the command's name: tasks, task or score."""
-    arguments = _parser(argv[0]).parse_args(argv[1:])
+    arguments = _make_parser(argv[0]).parse_args(argv[1:])
     return arguments.run(arguments)
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
+def _make_parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"palaestra {command}", formatter_class=Formatter)
     if command == "tasks":
         parser.add_argument("--json", action="store_true", help="one JSON array instead of a table")
@@ -63,7 +63,7 @@ def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak")
 
 
-def _task(name: str, arguments: argparse.Namespace) -> Task:
+def _load_task(name: str, arguments: argparse.Namespace) -> Task:
     options = dict(map(parse_option, arguments.option))
     task = registry.get(name, {**options, **({"data": arguments.data} if arguments.data else {})})
     # What these commands print on standard output may be read by a program.
@@ -72,12 +72,12 @@ def _task(name: str, arguments: argparse.Namespace) -> Task:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    found = [registry.get(name) for name in registry.names()]
+    tasks = [registry.get(name) for name in registry.names()]
     if arguments.json:
-        print(json.dumps([_about(task) for task in found], indent=2, default=str))
+        print(json.dumps([_describe(task) for task in tasks], indent=2, default=str))
         return 0
     table = [("name", "kind", "splits (problems)", "source", "licence")]
-    for task in found:
+    for task in tasks:
         sizes = {split: task.declared_size(split) for split in task.splits}
         splits = [f"{split} {'-' if size is None else f'{size:,}'}" for split, size in sizes.items()]
         table.append((task.name, task.kind, ", ".join(splits), task.origin, task.licence))
@@ -88,7 +88,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _about(task: Task) -> dict[str, Any]:
+def _describe(task: Task) -> dict[str, Any]:
     return {
         "name": task.name,
         "kind": task.kind,
@@ -101,7 +101,7 @@ def _about(task: Task) -> dict[str, Any]:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    task = _task(arguments.name, arguments)
+    task = _load_task(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
     say(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
     for name, value in task.source.option_defaults.items():
@@ -116,20 +116,20 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    findings = conformance.check(_task(arguments.name, arguments), arguments.count)
+    findings = conformance.check(_load_task(arguments.name, arguments), arguments.count)
     for finding in findings:
         say(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.advice}")
     return 0 if all(finding.ok for finding in findings) else 1
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    task = _task(arguments.task, arguments)
+    task = _load_task(arguments.task, arguments)
     problems = _ById(task)
     counts: Counter[str] = Counter()
     rewards = 0.0
     to_stdout = arguments.out == "-"
     with nullcontext(sys.stdout) if to_stdout else Path(arguments.out).open("w", encoding="utf-8") as file:
-        for row, problem, text in _rows(task, problems, Path(arguments.completions)):
+        for row, problem, text in _read_rows(task, problems, Path(arguments.completions)):
             score = task.score(text, problem)
             parts = {name: asdict(verdict) for name, verdict in score.parts.items()}
             said = {"reward": score.reward, "passed": score.passed, "abstained": score.abstained, "parts": parts}
@@ -144,27 +144,27 @@ def _score(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(task: Task, problems: _ById, path: Path) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
+def _read_rows(task: Task, problems: _ById, path: Path) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
     if not path.is_file():
         raise DataError(f"There is no file {path} with completions.")
     for row in read_rows(path):
         text = row.values.get("completion")
         if not isinstance(text, str):
             raise DataError(f"{row.where}: no text in the column 'completion'; it has {', '.join(row.values)}.")
-        yield row.values, _problem(task, problems, row), text
+        yield row.values, _find_problem(task, problems, row), text
 
 
-def _problem(task: Task, problems: _ById, row: Row) -> Problem:
+def _find_problem(task: Task, problems: _ById, row: Row) -> Problem:
     """The row's own problem where it brings a reference, else the task's problem of that id."""
     values = row.values
     if "reference" in values:
         return Problem(values.get("prompt", ""), values["reference"], values.get("metadata") or {}, values.get("id", ""))
     if "id" not in values:
         raise DataError(f"{row.where}: give an id of task {task.name}, or a prompt and a reference.")
-    found = problems.find(str(values["id"]))
-    if found is None:
+    problem = problems.find(str(values["id"]))
+    if problem is None:
         raise DataError(f"{row.where}: task {task.name} has no problem {values['id']!r}.")
-    return found
+    return problem
 
 
 class _ById:
@@ -184,6 +184,6 @@ class _ById:
             return self.task.problem(split, index, seed, level)
         if split not in self.splits:
             source = self.task.source
-            found = [source.at(split, index) for index in range(source.size(split) or 0)]
-            self.splits[split] = {problem.id: problem for problem in found}
+            problems = [source.at(split, index) for index in range(source.size(split) or 0)]
+            self.splits[split] = {problem.id: problem for problem in problems}
         return self.splits[split].get(problem_id)

@@ -80,7 +80,7 @@ NAMESPACES = (types.FrameType, types.CodeType, types.TracebackType)
 
 def reach(start: list[object], get: Callable[[object, str], object]) -> tuple[int, list[str]]:
     """Walk all attributes; how many things there are, and the first that must not be."""
-    own = [restricted.importable(name) for name in restricted.IMPORTABLE]
+    own = [restricted.make_module(name) for name in restricted.IMPORTABLE]
     waiting = deque((repr(value), value) for value in start)
     seen: dict[int, object] = {}
     bad = []
@@ -106,7 +106,7 @@ def reach(start: list[object], get: Callable[[object, str], object]) -> tuple[in
 def test_nothing_within_reach_is_a_module_a_namespace_or_a_way_to_attributes_by_name():
     space = restricted.prepare("def f(): return 1")[1]
     start = [value for name, value in space["__builtins__"].items() if not name.startswith("_")]
-    count, bad = reach([*start, *map(restricted.importable, restricted.IMPORTABLE)], space["_getattr_"])
+    count, bad = reach([*start, *map(restricted.make_module, restricted.IMPORTABLE)], space["_getattr_"])
     assert not bad
     assert 1000 < count < 10_000, "the walk saw little, or did not come to its end"
 
