@@ -4,7 +4,7 @@ from .layers import Layer, layers
 from .limits import MIB, Limits
 from .outcome import Call, Outcome, Result, Status
 from .pool import ALLOW_WEAK, SandboxPool, default_workers, run_tests, shared_pool
-from .session import Policy
+from .session import Mode
 from .text import same_text
 from .wire import Compare, same_value
 from .worker import SandboxUnavailable
@@ -16,8 +16,8 @@ __all__ = [
     "Compare",
     "Layer",
     "Limits",
+    "Mode",
     "Outcome",
-    "Policy",
     "Result",
     "SandboxPool",
     "SandboxUnavailable",

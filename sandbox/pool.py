@@ -18,7 +18,7 @@ from . import relay, selfcheck, session
 from .channel import SPAWN_S, Broken
 from .limits import Limits
 from .outcome import Call, Outcome, Status
-from .session import Policy
+from .session import Mode
 from .suites import read_suite
 from .wire import Compare
 from .worker import REQUIRED, SandboxUnavailable, Worker
@@ -136,7 +136,7 @@ class SandboxPool:
         calls: Sequence[Call],
         limits: Limits | None = None,
         *,
-        policy: Policy = "isolated",
+        mode: Mode = "isolated",
         tolerance: float | None = None,
         compare: Compare = "exact",
         stop_early: bool = False,
@@ -155,7 +155,7 @@ class SandboxPool:
                 entry_point,
                 calls,
                 within,
-                policy=policy,
+                mode=mode,
                 tolerance=tolerance,
                 compare=compare,
                 stop_early=stop_early,
@@ -188,7 +188,7 @@ class SandboxPool:
         *,
         classes: Sequence[str] = (),
         setup: str = "",
-        policy: Policy = "isolated",
+        mode: Mode = "isolated",
         weak: bool = False,
     ) -> Outcome:
         """Run tests written as statements (assertions) against functions of a program.
@@ -201,17 +201,17 @@ class SandboxPool:
         if weak:
             return self._run(
                 limits,
-                lambda worker, within: session.run_weak(worker, source, tests, within, setup=setup, policy=policy),
+                lambda worker, within: session.run_weak(worker, source, tests, within, setup=setup, mode=mode),
             )
         if (assertions := read_suite(entry_points, tests)) is not None:
             return self._run(
                 limits,
-                lambda worker, within: session.run_assertions(worker, source, assertions, within, policy=policy),
+                lambda worker, within: session.run_assertions(worker, source, assertions, within, mode=mode),
             )
         return self._run(
             limits,
             lambda worker, within: relay.run_suite(
-                worker, source, entry_points, tests, within, classes=classes, setup=setup, policy=policy
+                worker, source, entry_points, tests, within, classes=classes, setup=setup, mode=mode
             ),
         )
 

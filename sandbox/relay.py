@@ -13,7 +13,7 @@ from .channel import Broken, Child, Expired, Flooded, Forged, Gone
 from .limits import Limits
 from .outcome import MAX_TEXT, Outcome, Result, Status
 from .pure import leaves_nothing
-from .session import Policy, Run, begin, close_after, finish, load, read_claim, read_raised, record_end, refuse_more
+from .session import Mode, Run, begin, close_after, finish, load, read_claim, read_raised, record_end, refuse_more
 from .worker import Tester, Worker
 
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
@@ -28,7 +28,7 @@ def run_suite(
     *,
     classes: Sequence[str] = (),
     setup: str = "",
-    policy: Policy = "isolated",
+    mode: Mode = "isolated",
 ) -> Outcome:
     """Run tests written as statements in a process of their own, where each entry point is a stub.
 
@@ -46,7 +46,7 @@ def run_suite(
         begin(child, worker, run)
         tester.begin(replace(limits, result=_TESTER_BYTES), run.deadline)
         with record_end(run):
-            if load(child, run, source, policy):
+            if load(child, run, source, mode):
                 suite = {"entries": [*entries], "classes": [*classes], "tests": [*tests], "setup": setup}
                 used = _conduct(child, tester, run, {**suite, "seed": inputs.derive_seed(setup, tests)})
                 refuse_more(child)

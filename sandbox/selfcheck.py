@@ -21,7 +21,7 @@ def check(child: Child, modules: Sequence[str], rooted: bool) -> None:
     """
     folders = [tree.map_path(path) if rooted else path for path in find_folders(tuple(modules)) if os.path.isdir(path)]
     try:
-        raised = child.ask(op="load", source=_SOURCE, policy="isolated", name="check").get("raised")
+        raised = child.ask(op="load", source=_SOURCE, mode="isolated", name="check").get("raised")
         if not raised:
             raised = child.ask(op="call", entry="f", args=[["l", *folders]], kwargs={}).get("raised")
     except (Gone, Expired, Flooded, Forged) as failure:

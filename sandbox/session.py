@@ -20,7 +20,7 @@ from .text import same_text
 from .wire import Compare
 from .worker import LAYERS, Usage, Worker
 
-Policy = Literal["isolated", "restricted"]
+Mode = Literal["isolated", "restricted"]
 _MAX_SHOWN = 200
 _NOT_REACHED = "The run ended before this test."
 
@@ -112,8 +112,8 @@ def _explain_crash(run: Run, usage: Usage) -> None:
         run.reason += f" It was ended by signal {number} ({signal.strsignal(number)})."
 
 
-def load(child: Child, run: Run, source: str, policy: Policy) -> bool:
-    answer = child.ask(op="load", source=source, policy=policy, name="solution")
+def load(child: Child, run: Run, source: str, mode: Mode) -> bool:
+    answer = child.ask(op="load", source=source, mode=mode, name="solution")
     if raised := read_raised(answer):
         run.end(Status.NOT_LOADED, f"The program can't be loaded: {raised}")
         return False
@@ -148,7 +148,7 @@ def run_calls(
     calls: Sequence[Call],
     limits: Limits,
     *,
-    policy: Policy = "isolated",
+    mode: Mode = "isolated",
     tolerance: float | None = None,
     compare: Compare = "exact",
     stop_early: bool = False,
@@ -160,7 +160,7 @@ def run_calls(
     with close_after(child):
         begin(child, worker, run)
         with record_end(run):
-            if load(child, run, source, policy):
+            if load(child, run, source, mode):
                 for call, request in zip(calls, requests, strict=True):
                     run.results.append(_run_call(child, request, call, tolerance, compare))
                     if stop_early and not run.results[-1].passed:
@@ -217,7 +217,7 @@ def run_script(
         child.fill_stdin(data)
         begin(child, worker, run)
         with record_end(run):
-            answer = child.ask(op="script", source=source, policy="isolated")
+            answer = child.ask(op="script", source=source, mode="isolated")
             code = answer.get("exit")
             if type(code) is not int or not 0 <= code <= 255:
                 raise Forged("A script's exit status is no number from 0 to 255.")
@@ -245,7 +245,7 @@ def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | Non
 
 
 def run_assertions(
-    worker: Worker, source: str, assertions: Sequence[Assertion], limits: Limits, *, policy: Policy = "isolated"
+    worker: Worker, source: str, assertions: Sequence[Assertion], limits: Limits, *, mode: Mode = "isolated"
 ) -> Outcome:
     """Run a suite that was read as assertions about single calls; its tests need no process of their own.
 
@@ -258,7 +258,7 @@ def run_assertions(
     with close_after(child):
         begin(child, worker, run)
         with record_end(run):
-            if load(child, run, source, policy):
+            if load(child, run, source, mode):
                 for test in tests:
                     run.results.append(_run_test(child, test))
                 refuse_more(child)
@@ -276,7 +276,7 @@ def _run_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
 
 
 def run_weak(
-    worker: Worker, source: str, tests: Sequence[str], limits: Limits, *, setup: str = "", policy: Policy = "isolated"
+    worker: Worker, source: str, tests: Sequence[str], limits: Limits, *, setup: str = "", mode: Mode = "isolated"
 ) -> Outcome:
     """Run tests in the program's own process, for interfaces that plain data can't carry. The program can forge them."""
     child = worker.take(limits)
@@ -284,7 +284,7 @@ def run_weak(
     with close_after(child):
         begin(child, worker, run)
         with record_end(run):
-            if load(child, run, source, policy):
+            if load(child, run, source, mode):
                 nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=inputs.derive_seed(setup, tests))
                 message = child.receive(nonce)
                 if raised := read_raised(message):

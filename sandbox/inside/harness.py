@@ -135,7 +135,7 @@ class Harness:
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         source = request["source"]
-        if request["policy"] == "restricted":
+        if request["mode"] == "restricted":
             from . import restricted  # the zygote has it already when the package is installed
 
             code, space = restricted.prepare(source)
@@ -278,7 +278,7 @@ def rehearse() -> None:
     Done once in the zygote; otherwise each child would do it again on its own copies of the pages.
     """
     source = "def f(x, *rest, **named):\n    return [x, 1.5, 'a', (x,), {x: None}]\n"
-    requests = [{"n": "", "op": "load", "source": source, "policy": "isolated", "name": "solution"}]
+    requests = [{"n": "", "op": "load", "source": source, "mode": "isolated", "name": "solution"}]
     requests += [{"n": "", "op": "call", "entry": "f", "args": [1, ["l", 2]], "kwargs": {"y": ["t", "b"]}}] * 20
     ours, theirs = socket.socketpair()
     with ours, theirs:

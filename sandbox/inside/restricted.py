@@ -1,6 +1,6 @@
-"""`policy="restricted"`: a small language inside Python, for tasks of small pure functions.
+"""`mode="restricted"`: a small language inside Python, for tasks of small pure functions.
 
-It is a policy about what a program may say, not the boundary that holds it: the program runs behind the same isolation
+It is a rule about what a program may say, not the boundary that holds it: the program runs behind the same isolation
 as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins that it then sees. A
 module is a list of its public names; none leads to another module, to code, frames or namespaces, or evaluates text.
 
@@ -105,7 +105,7 @@ def make_module(name: str) -> types.ModuleType:
 
 def _import_module(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
     if name not in IMPORTABLE:
-        raise ImportError(f"The restricted policy has no module {name}; it has {', '.join(sorted(IMPORTABLE))}.")
+        raise ImportError(f"The restricted mode has no module {name}; it has {', '.join(sorted(IMPORTABLE))}.")
     return make_module(name if wanted else name.partition(".")[0])
 
 
@@ -119,10 +119,10 @@ def _get_attribute(target: Any, name: str, *default: Any) -> Any:
     if type(name) is not str:
         raise TypeError("The name of an attribute is a str.")
     if name.startswith("_") or name in INSPECT_ATTRIBUTES:
-        raise AttributeError(f"The restricted policy has no attribute {name}.")
+        raise AttributeError(f"The restricted mode has no attribute {name}.")
     value = getattr(target, name, *default)
     if name in ("format", "format_map") and callable(value) and not _is_own(value):
-        raise AttributeError("The restricted policy has no str.format, which reads attributes; write an f-string.")
+        raise AttributeError("The restricted mode has no str.format, which reads attributes; write an f-string.")
     return value
 
 
@@ -136,12 +136,12 @@ def _check_writable(target: Any) -> Any:
         return target
     if type(target).__module__ == "collections":
         return target
-    raise TypeError(f"The restricted policy does not write to a {type(target).__name__}.")
+    raise TypeError(f"The restricted mode does not write to a {type(target).__name__}.")
 
 
 def _get_type(value: Any, *more: Any) -> type:
     if more or isinstance(value, type):
-        raise TypeError("The restricted policy has type(value) only, for a value that is no type.")
+        raise TypeError("The restricted mode has type(value) only, for a value that is no type.")
     return type(value)
 
 

@@ -32,7 +32,7 @@ from .cases import run_cases
 from .python_blocks import programs_of
 
 if TYPE_CHECKING:  # the sandbox is imported with the first program, so that verifiers without one start at once
-    from ...sandbox import Limits, Outcome, Policy, SandboxPool
+    from ...sandbox import Limits, Mode, Outcome, SandboxPool
 
 Blocks = Literal["last", "named", "plain"]
 Weak = Literal["refuse", "partial", "accept"]
@@ -106,7 +106,7 @@ def code(
     *,
     blocks: Blocks = "last",
     limits: Limits | None = None,
-    policy: Policy = "isolated",
+    mode: Mode = "isolated",
     tolerance: float | None = None,
     partial_credit: bool = False,
     weak: Weak = "refuse",
@@ -149,7 +149,7 @@ def code(
 
         source = assemble(found.answer, reference.get("prompt", ""), entry_point or "")
         try:
-            outcomes = _run(sandboxes(), source, reference, limits, policy, tolerance, partial_credit)
+            outcomes = _run(sandboxes(), source, reference, limits, mode, tolerance, partial_credit)
         except SandboxUnavailable as failure:
             return error(str(failure))
         return judge(outcomes, found.answer, partial_credit, weak)
@@ -188,7 +188,7 @@ def _run(
     source: str,
     reference: Mapping[str, Any],
     limits: Limits | None,
-    policy: Policy,
+    mode: Mode,
     tolerance: float | None,
     partial_credit: bool,
 ) -> list[Outcome]:
@@ -204,7 +204,7 @@ def _run(
                 reference["entry_point"],
                 calls,
                 limits,
-                policy=policy,
+                mode=mode,
                 tolerance=tolerance,
                 compare=reference.get("compare", "exact"),
                 stop_early=not partial_credit,
@@ -218,7 +218,7 @@ def _run(
             limits,
             classes=reference.get("classes", ()),
             setup=reference.get("setup", ""),
-            policy=policy,
+            mode=mode,
             weak=reference.get("weak", False),
         )
     ]

@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The restricted policy."""
+"""The restricted mode."""
 
 import functools
 import gzip
@@ -39,7 +39,7 @@ DATA = Path(__file__).parents[3].parent / "shared" / "data"
     ],
 )  # fmt: skip
 def test_small_pure_functions_are_in_the_language(pool, source, result):
-    outcome = pool.run_tests(source, "f", [Call(([1, 2, 3],), expected=result)], policy="restricted")
+    outcome = pool.run_tests(source, "f", [Call(([1, 2, 3],), expected=result)], mode="restricted")
     assert outcome.passed, outcome
 
 
@@ -66,7 +66,7 @@ def test_small_pure_functions_are_in_the_language(pool, source, result):
      "class N(str):\n    def startswith(self, *a): return False\ndef f(): return getattr(1, N('__class__')).__name__"],
 )  # fmt: skip
 def test_the_rest_of_python_is_not(pool, source):
-    outcome = pool.run_tests(source, "f", [Call()], policy="restricted")
+    outcome = pool.run_tests(source, "f", [Call()], mode="restricted")
     assert not outcome.passed, outcome
 
 
@@ -126,5 +126,5 @@ def test_most_published_humaneval_solutions_are_in_the_language(pool):
     for row in rows:
         tests = [f"{row['test']}\ncheck({row['entry_point']})"]
         source, setup = row["prompt"] + row["canonical_solution"], row["prompt"] + "    pass\n"
-        passed += pool.run_suite(source, [row["entry_point"]], tests, setup=setup, policy="restricted").passed
+        passed += pool.run_suite(source, [row["entry_point"]], tests, setup=setup, mode="restricted").passed
     assert passed >= 150, passed
