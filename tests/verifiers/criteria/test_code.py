@@ -335,7 +335,7 @@ FORGED = [
 def test_no_forged_claim_abstains(pool, tree):
     """What tests do with it, and what the harness says was changed, included."""
     space = f"def f(x):\n    import sys\n    sys.modules['sandbox.wire'].encode = lambda v: {tree}\n"
-    changed = f"    sys.modules['sandbox.changes'].find = lambda *a: [[0, {tree}], ['x', 1], [9, {tree}]]\n"
+    changed = f"    sys.modules['sandbox.inside.changes'].find = lambda *a: [[0, {tree}], ['x', 1], [9, {tree}]]\n"
     tests = {
         "entry_point": "f",
         "tests": ["f([f([1]), f([2])])", "assert not list(f([2]))", "assert str(f(1)) + str(f({2})) == 0"],
