@@ -69,14 +69,15 @@ class _Gold:
 def _gold(reference: Reference) -> _Gold:
     if not isinstance(reference, str):
         parts = [_gold(each).value for each in reference]
-        flat = [item for part in parts for item in (part.items if _several(part) else (part,))]  # pyrefly: ignore
+        flat = [item for part in parts for item in _answers(part)]
         return _Gold("", flat[0] if len(flat) == 1 else Sequence("answers", tuple(flat)))
     text = normalise(reference)
     return _Gold(text, read(text) if text else Words(""))
 
 
-def _several(value: Value) -> bool:
-    return isinstance(value, Sequence) and value.kind == "answers"
+def _answers(value: Value) -> tuple[Value, ...]:
+    """The answers that a value lists; the value alone where it is one answer."""
+    return value.items if isinstance(value, Sequence) and value.kind == "answers" else (value,)
 
 
 def value_of(text: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from .values import (
     EXPRESSIONS,
@@ -91,10 +91,10 @@ def survey(expr: Value) -> Survey:
     return Survey(kinds, names)
 
 
-def fits(value: Value, limit: int) -> bool:
+def fits(value: Value | tuple[tuple[Value, ...], ...], limit: int) -> bool:
     """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
     left = limit
-    stack: list[object] = [value]
+    stack: list[Any] = [value]
     while stack:
         found = stack.pop()
         left -= 1
@@ -103,7 +103,7 @@ def fits(value: Value, limit: int) -> bool:
         if isinstance(found, tuple):
             stack.extend(found)
         elif not isinstance(found, _LEAVES):
-            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
+            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)
     return True
 
 
@@ -150,38 +150,49 @@ def names_in(value: Value) -> frozenset[str]:
     return frozenset().union(*map(names_in, _parts(value)))
 
 
+@overload
+def replaced(value: Expr, mapping: Mapping[str, Expr]) -> Expr: ...
+@overload
+def replaced(value: RealSet, mapping: Mapping[str, Expr]) -> RealSet: ...
+@overload
+def replaced(value: Interval, mapping: Mapping[str, Expr]) -> Interval: ...
+@overload
+def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value: ...
 def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
     """A value with other expressions in the place of variables."""
     if isinstance(value, Sym):
         return mapping.get(value.name, value)
     if isinstance(value, EXPRESSIONS):
         parts = children(value)
-        return rebuild(value, tuple(replaced(part, mapping) for part in parts)) if parts else value  # pyrefly: ignore
-    again = lambda each: replaced(each, mapping)  # noqa: E731
+        return rebuild(value, tuple(replaced(part, mapping) for part in parts)) if parts else value
     match value:
         case Named(name, inner, parameters):
-            return Named(name, again(inner), parameters)
+            return Named(name, replaced(inner, mapping), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(again(inner), unit, letters and again(letters), value.optional)  # pyrefly: ignore
+            return Quantity(replaced(inner, mapping), unit, letters and replaced(letters, mapping), value.optional)
         case Sequence(kind, items):
-            return Sequence(kind, tuple(map(again, items)))
+            return Sequence(kind, tuple(replaced(item, mapping) for item in items))
         case RealSet(parts):
-            return RealSet(tuple(map(again, parts)))  # pyrefly: ignore
+            return RealSet(tuple(replaced(part, mapping) for part in parts))
         case Interval(low, high, low_closed, high_closed):
-            return Interval(again(low), again(high), low_closed, high_closed)  # pyrefly: ignore
+            return Interval(replaced(low, mapping), replaced(high, mapping), low_closed, high_closed)
         case Matrix(rows):
-            return Matrix(tuple(tuple(map(again, row)) for row in rows))
+            return Matrix(tuple(tuple(replaced(entry, mapping) for entry in row) for row in rows))
         case System(entries):
-            return replace(value, entries=tuple((name, again(inner)) for name, inner in entries))
+            return replace(value, entries=tuple((name, replaced(inner, mapping)) for name, inner in entries))
         case Piecewise(name, pieces):
             renamed = mapping.get(name)
-            kept = tuple(Piece(again(piece.value), piece.condition and again(piece.condition)) for piece in pieces)
+            kept = tuple(_piece_replaced(piece, mapping) for piece in pieces)
             return replace(value, name=renamed.name if isinstance(renamed, Sym) else name, pieces=kept)
         case Zero(expression, operator):
-            return Zero(again(expression), operator)  # pyrefly: ignore
+            return Zero(replaced(expression, mapping), operator)
         case Condition(held, residues):
-            return Condition(again(held), residues)  # pyrefly: ignore
+            return Condition(replaced(held, mapping), residues)
     return value
+
+
+def _piece_replaced(piece: Piece, mapping: Mapping[str, Expr]) -> Piece:
+    return Piece(replaced(piece.value, mapping), piece.condition and replaced(piece.condition, mapping))
 
 
 def _parts(value: Value) -> tuple[Value, ...]:

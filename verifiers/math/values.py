@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +299,10 @@ Value = (
 EXPRESSIONS = (Num, Sym, Const, Sum, Product, Power, Call, Apply)
 INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
+
+
+def are_expressions(values: tuple[Value, ...]) -> TypeGuard[tuple[Expr, ...]]:
+    return all(isinstance(value, EXPRESSIONS) for value in values)
 
 
 class Unreadable(Exception):

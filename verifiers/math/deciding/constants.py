@@ -50,14 +50,11 @@ def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr],
     if not all(_NUMBERED.fullmatch(name) or name in _LETTERS for name in constants | others):
         return False
     order = sorted(constants)
-    return any(
-        equal(a, replaced(b, dict(zip(names, map(Sym, order), strict=True))))  # pyrefly: ignore
-        for names in permutations(sorted(others))
-    )
+    return any(equal(a, replaced(b, dict(zip(names, map(Sym, order), strict=True)))) for names in permutations(sorted(others)))
 
 
 def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
-    return Sum((expr, negative(replaced(expr, elsewhere))))  # pyrefly: ignore
+    return Sum((expr, negative(replaced(expr, elsewhere))))
 
 
 def _without_constant(expr: Expr) -> Expr | None:

@@ -63,10 +63,10 @@ def equations(value: Value) -> tuple[Expr, ...]:
 
 def equation(curve: Value) -> Expr:
     match curve:
-        case Named(name, inner):
+        case Named(name, inner) if isinstance(inner, EXPRESSIONS):
             derived = _DERIVATIVE.fullmatch(name)
             left = Apply(derived[1], (Sym(derived[2]),)) if derived else Sym(name)
-            return Sum((left, negative(inner)))  # pyrefly: ignore
+            return Sum((left, negative(inner)))
         case Zero(expression):
             return expression
     raise TypeError(f"{type(curve).__name__} is no equation.")
@@ -81,9 +81,9 @@ def same_curves(a: Value, b: Value, equal: Equal) -> bool:
     left, right = (Product(tuple(numerator(field.replaced(each)) for each in side)) for side in (mine, other))
     point = {name: Num(integer_point(name, 0)) for name in symbols(left) | symbols(right)}
     at_left, at_right = replaced(left, point), replaced(right, point)
-    if equal(at_left, _ZERO) or equal(at_right, _ZERO):  # pyrefly: ignore
+    if equal(at_left, _ZERO) or equal(at_right, _ZERO):
         return False
-    return equal(Product((left, at_right)), Product((right, at_left)))  # pyrefly: ignore
+    return equal(Product((left, at_right)), Product((right, at_left)))
 
 
 def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
@@ -109,8 +109,8 @@ def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
 def _coefficient(expr: Expr, name: str, equal: Equal) -> Expr | None:
     """What a name is multiplied by in an expression that is linear in it; None where it is not, or that is 0."""
     at = [replaced(expr, {name: Num(Fraction(value))}) for value in (0, 1)]
-    slope = Sum((at[1], negative(at[0])))  # pyrefly: ignore
-    line = Sum((at[0], Product((slope, Sym(name)))))  # pyrefly: ignore
+    slope = Sum((at[1], negative(at[0])))
+    line = Sum((at[0], Product((slope, Sym(name)))))
     return slope if equal(expr, line) and not equal(slope, _ZERO) else None
 
 
@@ -119,7 +119,7 @@ def _constant_ratio(a: Expr, b: Expr, name: str, equal: Equal) -> bool:
     if name not in symbols(a) and name not in symbols(b):
         return True
     point = {name: _SOMEWHERE}
-    return equal(Product((a, replaced(b, point))), Product((b, replaced(a, point))))  # pyrefly: ignore
+    return equal(Product((a, replaced(b, point))), Product((b, replaced(a, point))))
 
 
 def _moving(expr: Expr, field: Field) -> frozenset[str]:

@@ -114,10 +114,11 @@ class ElementComparison(ABC):
 
     def _matrix_and_list(self, a: Matrix, b: Sequence, flipped: bool) -> Decision:
         """A list of rows, or the coordinates of a column or row."""
-        if b.kind == "list" and all(isinstance(row, Sequence) and row.kind == "list" for row in b.items):
-            if [len(row) for row in a.rows] != [len(row.items) for row in b.items]:  # pyrefly: ignore
+        rows = [row.items for row in b.items if isinstance(row, Sequence) and row.kind == "list"]
+        if b.kind == "list" and len(rows) == len(b.items):
+            if [len(row) for row in a.rows] != [len(row) for row in rows]:
                 return differ("A matrix of another shape.")
-            return self._all(sum(a.rows, ()), sum((row.items for row in b.items), ()), flipped)  # pyrefly: ignore
+            return self._all(sum(a.rows, ()), sum(rows, ()), flipped)
         if b.kind in ("tuple", "vector") and (len(a.rows) == 1 or len(a.rows[0]) == 1):
             return self._all(sum(a.rows, ()), b.items, flipped)
         return differ("A matrix is no plain list.")

@@ -27,6 +27,7 @@ from ..values import (
     System,
     Value,
     Zero,
+    are_expressions,
 )
 from .exact import constant
 from .numeric import approximate
@@ -108,13 +109,13 @@ def _alternates(expr: Expr) -> bool:
 def _sampled(expr: Expr, start: int) -> Expr:
     """The expression at every second integer from a start on, where the powers of -1 are constant."""
     twice = Sum((Product((Num(Fraction(2)), INTEGER)), Num(Fraction(start))))
-    return replaced(_settled(expr, start), {INTEGER.name: twice})  # pyrefly: ignore
+    return replaced(_settled(expr, start), {INTEGER.name: twice})
 
 
 def _settled(expr: Expr, start: int) -> Expr:
     match expr:
         case Power(Num(base), exponent) if base == -1:
-            at = [constant(replaced(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]  # pyrefly: ignore
+            at = [constant(replaced(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]
             whole = [value.numerator for value in at if value is not None and value.denominator == 1]
             if len(whole) == 3 and _linear_in_parameter(exponent) and (whole[1] - whole[0]) % 2 == 0:
                 return Num(Fraction((-1) ** (whole[0] % 2)))
@@ -187,14 +188,15 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
 
 def same_residues(a: Congruence, b: Congruence, equal: Equal) -> bool:
     """Whether two residue classes are one: of one number modulus, or of equal numbers where it has letters (`mod p`)."""
-    numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
+    first, second = constant(a.value), constant(b.value)
+    modulus, other = constant(a.modulus), constant(b.modulus)
     if a.name and b.name and a.name != b.name:
         return False
-    if None in numbers[2:]:
+    if modulus is None or other is None:
         return equal(a.modulus, b.modulus) and equal(a.value, b.value)
-    if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
+    if first is None or second is None or modulus != other or modulus == 0:
         return False
-    return (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore
+    return (first - second) % modulus == 0
 
 
 def reparametrised(a: Value, b: Value, equal: Equal) -> bool:
@@ -208,14 +210,14 @@ def reparametrised(a: Value, b: Value, equal: Equal) -> bool:
         return False
     name = used.pop()
     for x, y in zip(mine, its, strict=True):
-        lines = [_line(replaced(each, {name: INTEGER}), equal) for each in (x, y)]  # pyrefly: ignore
+        lines = [_line(replaced(each, {name: INTEGER}), equal) for each in (x, y)]
         if (scale := _scale(*lines, equal=equal)) is None or lines[0] is None or lines[1] is None:
             continue
         step = Product((Sum((lines[0].start, negative(lines[1].start))), Power(lines[1].step, MINUS_ONE)))
         if name == INTEGER.name and (abs(scale) != 1 or not _multiple_whole(step, _ONE, equal)):
             return False
         moved = Sum((Product((Num(scale), Sym(name))), step))
-        return all(equal(one, replaced(other, {name: moved})) for one, other in zip(mine, its, strict=True))  # pyrefly: ignore
+        return all(equal(one, replaced(other, {name: moved})) for one, other in zip(mine, its, strict=True))
     return False
 
 
@@ -235,7 +237,7 @@ def _entries(value: Value) -> tuple[Expr, ...]:
             parts = tuple(inner for _, inner in entries)
         case _:
             return ()
-    return parts if all(isinstance(part, EXPRESSIONS) for part in parts) else ()  # pyrefly: ignore
+    return parts if are_expressions(parts) else ()
 
 
 def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool:
@@ -245,7 +247,7 @@ def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool
 def _line(expr: Expr, equal: Equal) -> Progression | None:
     """The progression that an expression in the parameter runs through; None where it is not linear."""
     at = [replaced(expr, {INTEGER.name: Num(Fraction(value))}) for value in (0, 1)]
-    line = Progression(at[0], Sum((at[1], negative(at[0]))))  # pyrefly: ignore
+    line = Progression(at[0], Sum((at[1], negative(at[0]))))
     return line if equal(expr, Sum((line.start, Product((line.step, INTEGER))))) else None
 
 

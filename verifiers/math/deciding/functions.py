@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from .balls import (
     ARGUMENT_WEIGHT,
@@ -202,8 +203,8 @@ def _within(a: Arithmetic, name: str, x: Ball) -> object:
     return value
 
 
-def _off_poles(a: Arithmetic, x: Ball, pole: object) -> None:
-    for each in (pole, -pole):  # pyrefly: ignore
+def _off_poles(a: Arithmetic, x: Ball, pole: Any) -> None:
+    for each in (pole, -pole):
         if a.is_zero(a.made(x.value - each, max(x.scale, 0))):
             raise Undefined
 

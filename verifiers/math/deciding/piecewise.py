@@ -10,7 +10,21 @@ from fractions import Fraction
 from itertools import islice, pairwise
 
 from ..traversal import replaced, symbols
-from ..values import EXPRESSIONS, Condition, Expr, Interval, Named, Num, Piece, Piecewise, RealSet, System, Unreadable, Value
+from ..values import (
+    EXPRESSIONS,
+    Condition,
+    Expr,
+    Interval,
+    Named,
+    Num,
+    Piece,
+    Piecewise,
+    RealSet,
+    System,
+    Unreadable,
+    Value,
+    are_expressions,
+)
 from .decide import Decision
 from .points import corner_points
 from .realset import Line, infinite, normal, position
@@ -125,10 +139,10 @@ class _Functions:
 
     def _valued(self, side: Piecewise, rows: list[int], place: _Place) -> bool:
         """Whether one of the rows has a value there: `|x| / x` has none at 0."""
-        found = [side.pieces[index].value for index in rows]
-        if place.at is None or not self.name or not all(isinstance(each, EXPRESSIONS) for each in found):
+        values = tuple(side.pieces[index].value for index in rows)
+        if place.at is None or not self.name or not are_expressions(values):
             return bool(rows)
-        return any(self._equal_at(each, each, place.at) for each in found)  # pyrefly: ignore
+        return any(self._equal_at(each, each, place.at) for each in values)
 
     def _agree(self, i: int, j: int, place: _Place) -> bool:
         """Whether rows i and j have the same values in one place."""

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..traversal import negative
-from ..values import EXPRESSIONS, INFINITY, Const, Expr, Interval, Num, Product, RealSet, Sequence, Unreadable, Value
+from ..values import (
+    EXPRESSIONS,
+    INFINITY,
+    Const,
+    Expr,
+    Interval,
+    Num,
+    Product,
+    RealSet,
+    Sequence,
+    Unreadable,
+    Value,
+    are_expressions,
+)
 from .exact import constant
 from .numeric import agree, approximate
 
@@ -66,8 +79,8 @@ def as_set(value: Value) -> RealSet:
             return RealSet((value,))
         case Sequence("tuple" | "list" as kind, (low, high)) if isinstance(low, EXPRESSIONS) and isinstance(high, EXPRESSIONS):
             return RealSet((Interval(low, high, kind == "list", kind == "list"),))
-        case Sequence("set" | "answers", items) if all(isinstance(item, EXPRESSIONS) for item in items):
-            return RealSet(tuple(Interval(item, item, True, True) for item in items))  # pyrefly: ignore
+        case Sequence("set" | "answers", items) if are_expressions(items):
+            return RealSet(tuple(Interval(item, item, True, True) for item in items))
     raise Unreadable("no set of reals")
 
 

@@ -61,8 +61,13 @@ def _encode(expr: Expr) -> list[Any]:
             return ["const", name]
         case Call(name, args):
             return ["call", name, *map(_encode, args)]
-    kind = {Sum: "sum", Product: "product", Power: "power"}[type(expr)]  # pyrefly: ignore - unknown functions are variables by now
-    return [kind, *map(_encode, children(expr))]
+        case Sum(terms):
+            return ["sum", *map(_encode, terms)]
+        case Product(factors):
+            return ["product", *map(_encode, factors)]
+        case Power(base, exponent):
+            return ["power", _encode(base), _encode(exponent)]
+    raise TypeError(f"{expr} is an unknown function, which should be a variable by now.")
 
 
 def decide(pair: list[Any]) -> bool:

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from ..values import EXPRESSIONS, Apply, Call, Const, Expr, Interval, Num, Power, Product, Unreadable, Value
 from .lexer import Token
-from .names import NameParser, expression_of, letter_of, ungrouped
+from .names import NameParser, letter_of
+from .operands import expression_of, ungrouped, unresolved
 from .vocabulary import (
     ACCENTS,
     BASE_WORDS,
@@ -38,7 +39,7 @@ class AtomParser(NameParser):
     def atom(self, single: bool = False) -> Expr:
         if (again := self.read.get(self.position)) is not None:
             self.position = again[1]
-            return again[0]  # pyrefly: ignore
+            return unresolved(again[0])
         self.deeper()
         try:
             token = self.take()
@@ -76,10 +77,11 @@ class AtomParser(NameParser):
             below = self.peek(2)
             after = self.peek(3)
             if below is not None and below.kind == "number" and below.text.isdigit() and not below.spaced:
-                proper = token.value < below.value  # pyrefly: ignore
-                if proper and (after is None or after.text not in ("^", "/")):
+                assert token.value is not None
+                assert below.value is not None
+                if token.value < below.value and (after is None or after.text not in ("^", "/")):
                     self.position += 3
-                    return token.value / below.value  # pyrefly: ignore
+                    return token.value / below.value
         elif token.kind == "command" and token.text in FRACTIONS:
             return self._proper_fraction()
         return None
@@ -180,7 +182,10 @@ class AtomParser(NameParser):
             return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
             self.position -= 1
-            return self._structure()  # pyrefly: ignore
+            structure = self._structure()
+            if structure is None:
+                raise Unreadable(f"the command \\{name[:20]} in an expression")
+            return unresolved(structure)
         raise Unreadable(f"the command \\{name[:20]}")
 
     def _fraction(self) -> Expr:
@@ -206,7 +211,7 @@ class AtomParser(NameParser):
             inner = ungrouped(self.sum())
             self.depth -= 1
             self.expect("}")
-            return inner  # pyrefly: ignore
+            return inner
         token = self.peek()
         if token is None:
             raise Unreadable("an argument is missing")
@@ -283,9 +288,11 @@ def _root(degree: Expr | int, radicand: Expr) -> Expr:
 
 
 def _interval(items: list[Value], low_closed: bool, high_closed: bool) -> Interval:
-    if len(items) != 2 or not all(isinstance(item, EXPRESSIONS) for item in items):
-        raise Unreadable("an interval without two ends")
-    return Interval(items[0], items[1], low_closed, high_closed)  # pyrefly: ignore
+    if len(items) == 2:
+        low, high = items
+        if isinstance(low, EXPRESSIONS) and isinstance(high, EXPRESSIONS):
+            return Interval(low, high, low_closed, high_closed)
+    raise Unreadable("an interval without two ends")
 
 
 def based(digits: str, base: int) -> Num:

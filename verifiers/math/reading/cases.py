@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from ..deciding import realset
 from ..deciding.exact import constant
-from ..traversal import negative, symbols
+from ..traversal import negative, replaced, symbols
 from ..values import (
     EXPRESSIONS,
     Call,
@@ -342,8 +342,8 @@ def _set(text: str, read: Read) -> _Part | None:
         case Named(name, RealSet() as held, ()):
             return _Part(name, Condition(held))
         case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):  # |x| > 2
-            outer = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
-            return _Part(name, Condition(realset.combine_all("union", outer)))  # pyrefly: ignore
+            outer: list[Value] = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
+            return _Part(name, Condition(realset.combine_all("union", outer)))
         case Zero(
             Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))), ">" | ">=" as operator
         ) if not symbols(end):
@@ -360,16 +360,15 @@ def _set(text: str, read: Read) -> _Part | None:
 
 def _progression(name: str, inner: Expr) -> _Part | None:
     """`n = 2k - 1`: the remainders of n."""
-    from ..traversal import replaced
-
     names = symbols(inner)
     if len(names) != 1:
         return None
     letter = min(names)
-    at = [constant(replaced(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]  # pyrefly: ignore
-    if any(value is None or value.denominator != 1 for value in at) or at[2] - at[1] != at[1] - at[0]:  # pyrefly: ignore
+    at = [constant(replaced(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]
+    whole = [value.numerator for value in at if value is not None and value.denominator == 1]
+    if len(whole) < 3 or whole[2] - whole[1] != whole[1] - whole[0]:
         return None
-    start, step = int(at[0]), abs(int(at[1] - at[0]))  # pyrefly: ignore
+    start, step = whole[0], abs(whole[1] - whole[0])
     return _of_remainders(name, step, {start % step}) if step and -step < start < step else None
 
 

@@ -29,6 +29,7 @@ from ..values import (
     Words,
     Zero,
 )
+from .operands import unresolved
 from .parameters import instances
 from .signs import chosen_together, holds_signs
 from .sound import MAX_PARTS
@@ -107,7 +108,7 @@ def signed_systems(items: tuple[Value, ...]) -> list[tuple[Relation, ...]] | Non
 
 def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
     """`n \\equiv 1, \\pm 2 \\pmod 6` as a residue class each."""
-    found: list[Value] = []
+    found: list[Congruence] = []
     last = items[-1]
     assert isinstance(last, Congruence)
     name = last.name
@@ -123,15 +124,15 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
                 name, value = first, second
         if not isinstance(value, EXPRESSIONS):
             return items
-        found.extend(_signed(Congruence(value, last.modulus, name)))  # pyrefly: ignore
+        found.extend(_signed(Congruence(value, last.modulus, name)))
     if name is not None:
-        found = [Congruence(each.value, each.modulus, each.name or name) for each in found]  # pyrefly: ignore
+        found = [Congruence(each.value, each.modulus, each.name or name) for each in found]
     return tuple(found)
 
 
 def _signed(congruence: Congruence) -> list[Congruence]:
     value = congruence.value
-    return [Congruence(each[0], congruence.modulus, congruence.name) for each in chosen_together((value,))]  # pyrefly: ignore
+    return [Congruence(unresolved(each[0]), congruence.modulus, congruence.name) for each in chosen_together((value,))]
 
 
 def _classes(word: str, items: list[Value]) -> Family | None:
@@ -245,4 +246,4 @@ def _with_argument_of(first: Named, other: Named) -> Named:
     if len(first.parameters) != len(other.parameters) or names_in(other) & set(first.parameters):
         raise Unreadable("values of a function that differ in their arguments")
     mapping = {theirs: Sym(mine) for mine, theirs in zip(first.parameters, other.parameters, strict=True)}
-    return Named(first.name, replaced(other.value, mapping), first.parameters)  # pyrefly: ignore
+    return Named(first.name, replaced(other.value, mapping), first.parameters)

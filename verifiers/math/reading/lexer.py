@@ -66,7 +66,7 @@ def tokens_of(text: str) -> list[Token]:
         match = (_TOKEN_INSIDE if depth else _TOKEN).match(text, position)
         if match is None or len(tokens) >= MAX_TOKENS:
             raise Unreadable(f"unknown character {text[position]!r}" if match is None else "too many tokens")
-        kind = match.lastgroup if match.lastgroup in _PLAIN else "number"
+        kind = _PLAIN.get(match.lastgroup or "", "number")
         position = match.end()
         if kind == "space":
             spaced = True
@@ -84,7 +84,7 @@ def tokens_of(text: str) -> list[Token]:
         else:
             found = match[kind]
             depth += (found in _OPENING or (found == "{" and _opens_a_set(tokens))) - (found in _CLOSING and depth > 0)
-            tokens.append(Token(kind, found, spaced))  # pyrefly: ignore
+            tokens.append(Token(kind, found, spaced))
         spaced = False
     return tokens
 
@@ -95,7 +95,13 @@ def _lists(text: str) -> bool:
 
 
 _UNGROUPED = re.compile(r"\d+(?:,\d+)*,\d{1,2}(?:,|$)")
-_PLAIN = {"space", "word", "command", "mark", "currency"}
+_PLAIN: dict[str, Kind | Literal["space"]] = {
+    "space": "space",
+    "word": "word",
+    "command": "command",
+    "mark": "mark",
+    "currency": "currency",
+}
 _LONE = re.compile(r"(\d+)\.(?:\\(?:overline|bar|dot)\s*\{?|\()\s*(\d+)\s*[})]?")
 
 
@@ -113,7 +119,7 @@ def _literal(match: re.Match[str], single: bool) -> tuple[Fraction, int]:
     if match.end() - match.start() > MAX_DIGITS:
         raise Unreadable("a number of too many digits")
     if single and (" " in whole or "~" in whole):
-        whole = re.match(r"\d+", whole)[0]  # pyrefly: ignore
+        whole = re.split(r"\D", whole, maxsplit=1)[0]
         return Fraction(int(whole)), match.start() + len(whole)
     if not whole.isdigit():
         whole = re.sub(r"\D", "", whole)

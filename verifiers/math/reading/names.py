@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
-from ..values import EXPRESSIONS, Apply, Call, Const, Expr, Relation, Sequence, Sym, Unreadable, Value
+from ..values import Apply, Call, Const, Expr, Relation, Sym, Unreadable, Value
 from .applications import Application, after_primes, applications
 from .lexer import Token
+from .operands import expression_of
 from .vocabulary import DAGGERS, FRACTIONS, GREEK
 
 MAX_DEPTH = 40
@@ -19,22 +20,8 @@ _ORDERS = frozenset("1234")  # of derivatives that primes are written for
 _DOTS = {1: "dot", 2: "ddot", 3: "dddot"}
 
 
-def ungrouped(value: Value) -> Value:
-    """What square brackets group, where they can hold no list: `2[x+1]`."""
-    if isinstance(value, Sequence) and value.kind == "list" and len(value.items) == 1:
-        return value.items[0] if isinstance(value.items[0], EXPRESSIONS) else value
-    return value
-
-
-def expression_of(value: Value) -> Expr:
-    value = ungrouped(value)
-    if not isinstance(value, EXPRESSIONS):
-        raise Unreadable("arithmetic on what is no number")
-    return value
-
-
 def letter_of(name: str) -> Expr:
-    return Const(name) if name in ("e", "i") else Sym(name)  # pyrefly: ignore
+    return Const(name) if name in ("e", "i") else Sym(name)
 
 
 _AHEAD = 8  # no rule looks further beyond the last token

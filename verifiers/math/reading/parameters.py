@@ -15,7 +15,7 @@ from ..deciding import realset
 from ..deciding.exact import constant
 from ..show import show
 from ..traversal import names_in, negative, replaced
-from ..values import EXPRESSIONS, Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words
+from ..values import Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words, are_expressions
 
 MAX_VALUES = 48  # of a parameter that has a finite list of them
 _SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
@@ -53,7 +53,7 @@ def split(items: list[Value]) -> Parted:
     explicit = {clause.name for clause in clauses if _kind_of(clause.value)}
     arguments = {name for item in items if isinstance(item, Named) for name in item.parameters}
     if explicit and explicit <= arguments:  # f(x) = 2x, x in R
-        return Parted([item for item in items if _clause(item) is None or item.name not in explicit])  # pyrefly: ignore
+        return Parted([item for item in items if (clause := _clause(item)) is None or clause.name not in explicit])
     free = {name for item in items for name in names_in(item)}
     owners = {item.name for item in items if isinstance(item, Named) and _clause(item) is None}
     names = list(dict.fromkeys(clause.name for clause in clauses))
@@ -120,9 +120,9 @@ def _standing_for(name: str, said: _Said, index: int) -> Expr | tuple[Expr, ...]
         raise Unreadable("a parameter of two sets")
     if said.finite:
         values = said.finite[0].items
-        if said.sets or not 0 < len(values) <= MAX_VALUES or not all(isinstance(value, EXPRESSIONS) for value in values):
+        if said.sets or not 0 < len(values) <= MAX_VALUES or not are_expressions(values):
             raise Unreadable("a parameter of no set")
-        return values  # pyrefly: ignore
+        return values
     kind = next(iter(said.kinds), "integer" if name[0] in _COUNTED else "real")
     if not said.sets:
         return Sym(f"{kind} {index}")

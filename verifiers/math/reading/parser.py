@@ -29,7 +29,8 @@ from ..values import (
 from .applications import applications
 from .expressions import ExpressionParser
 from .lexer import Token, tokens_of
-from .names import expression_of, signs_of
+from .names import signs_of
+from .operands import expression_of, unresolved
 from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 
 MAX_DETERMINANT = 400  # parts of its entries; each entry of four rows stands in six terms
@@ -129,7 +130,7 @@ class Parser(ExpressionParser):
             self.word() == "U" and isinstance(value, Sequence | Interval | RealSet)
         ):
             operator = self.take().text
-            value = Call(SET_CALLS[operator], (value, self.value()))  # pyrefly: ignore
+            value = Call(SET_CALLS[operator], (unresolved(value), unresolved(self.value())))
         return value
 
     def value(self) -> Value:
@@ -298,7 +299,7 @@ class Parser(ExpressionParser):
 
 def determinant(rows: list[tuple[Value, ...]]) -> Expr:
     """By expansion along the first row; at most 4 by 4."""
-    if len(rows) != len(rows[0]) or len(rows) > 4 or not fits(tuple(rows), MAX_DETERMINANT):  # pyrefly: ignore
+    if len(rows) != len(rows[0]) or len(rows) > 4 or not fits(tuple(rows), MAX_DETERMINANT):
         raise Unreadable("a determinant that is not square, or too large")
     if len(rows) == 1:
         return expression_of(rows[0][0])

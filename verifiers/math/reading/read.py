@@ -42,6 +42,7 @@ from ..values import (
     Value,
     Words,
     Zero,
+    are_expressions,
 )
 from .builders import built
 from .cases import CASES_MARKS, piecewise, written
@@ -52,6 +53,7 @@ from .joining import chained, completed, in_turn, join, residues, shared_name, s
 from .labels import extreme, labelled, nameless
 from .lexer import tokens_of
 from .linear import UNIT_VECTORS, combined, coordinates, holds_array
+from .operands import unresolved
 from .parameters import split
 from .parser import named_set
 from .qualifiers import read_qualifiers
@@ -126,13 +128,17 @@ def _single(text: str) -> Value:
 
 def _cases(text: str) -> Value | None:
     """Values by conditions, with a name where one stands before them; None for any other text."""
-    found = written(text)
+    rows = written(text)
+    if rows is None:
+        return None
     try:
-        value = found and piecewise(found, lambda each: resolve(quantity(tokens_of(each))))
-        name = _name(quantity(tokens_of(found.left))) if found and found.left else None
+        value = piecewise(rows, lambda each: resolve(quantity(tokens_of(each))))
+        name = _name(quantity(tokens_of(rows.left))) if rows.left else None
     except Unreadable:
         return None
-    return value if value is None or not found.left else name and Named(name[0], value, name[1])  # pyrefly: ignore
+    if value is None or not rows.left:
+        return value
+    return Named(name[0], value, name[1]) if name is not None else None
 
 
 def _is_unit(words: str) -> bool:
@@ -162,9 +168,9 @@ def resolve(value: Value) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
         case Interval():
-            return RealSet((checked(value),))  # pyrefly: ignore
+            return RealSet((checked(value),))
         case Call("union" | "intersection" | "difference" as name, (left, right)):
-            return realset.combine(name, resolve(left), resolve(right))  # pyrefly: ignore
+            return realset.combine(name, resolve(left), resolve(right))
         case Congruence(residue) if both(residue):
             return join("or", list(residues((value,))))
         case Congruence() | Ratio() | RealSet():
@@ -233,8 +239,8 @@ def _relation(relation: Relation) -> Value:
         return _equality(operands)
     if operators == ("in",):
         return _member(operands[0], resolve(operands[1]))
-    if all(isinstance(operand, EXPRESSIONS) for operand in operands) and "in" not in operators:
-        return _inequality(operands, operators)  # pyrefly: ignore
+    if are_expressions(operands) and "in" not in operators:
+        return _inequality(operands, operators)
     raise Unreadable("a relation of this kind")
 
 
@@ -282,8 +288,8 @@ def _equality(operands: tuple[Value, ...]) -> Value:
     name = _name(left)
     if name is None and len(operands) == 2 and isinstance(last, Sym) and not (isinstance(left, Sym | Sequence)):
         return _equality((last, left))
-    if isinstance(left, Sequence) and left.kind == "tuple" and all(isinstance(item, Sym) for item in left.items):
-        return _assigned(left, resolve(last))
+    if isinstance(left, Sequence) and left.kind == "tuple" and (letters := _letters(left.items)) is not None:
+        return _assigned(letters, resolve(last))
     if name is not None:
         values = [resolve(operand) for operand in operands[1:]]
         if len(values) > 1 and not alike(values):
@@ -331,22 +337,27 @@ def _name(value: Value) -> tuple[str, tuple[str, ...]] | None:
         case Sym(name):
             return name, ()
         case Apply(name, args):
-            if all(isinstance(arg, Sym) for arg in args) and "/" not in name and len(set(args)) == len(args):
-                return name, tuple(arg.name for arg in args)  # pyrefly: ignore
+            if (letters := _letters(args)) is not None and "/" not in name and len(set(args)) == len(args):
+                return name, letters
             return show(value), ()
-        case Product((Sym(name), Sequence("tuple", items))) if name in _FUNCTION_NAMES:  # pyrefly: ignore
-            if all(isinstance(item, Sym) for item in items):
-                return name, tuple(item.name for item in items)  # pyrefly: ignore
+        case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name in _FUNCTION_NAMES:
+            return None if (letters := _letters(place.items)) is None else (name, letters)
     return None
+
+
+def _letters(values: tuple[Value, ...]) -> tuple[str, ...] | None:
+    """The letters that all of the values are; None where one is something else."""
+    letters = tuple(value.name for value in values if isinstance(value, Sym))
+    return letters if len(letters) == len(values) else None
 
 
 _FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S"))
 
 
-def _assigned(names: Sequence, value: Value) -> Value:
+def _assigned(letters: tuple[str, ...], value: Value) -> Value:
     """`(x, y) = (1, 2)`, or several tuples."""
-    if isinstance(value, Sequence) and value.kind in ("tuple", "vector") and len(value.items) == len(names.items):
-        return System.of(zip((name.name for name in names.items), value.items, strict=True))  # pyrefly: ignore
+    if isinstance(value, Sequence) and value.kind in ("tuple", "vector") and len(value.items) == len(letters):
+        return System.of(zip(letters, value.items, strict=True))
     return value
 
 
@@ -384,7 +395,7 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
         return Named(applied[0], realset.half_line(operator, right), applied[1])
     if isinstance(left, Sym) and not symbols(right):
         if operator == "!=" and both(right):  # x != ±5
-            without: list[Value] = [realset.half_line(operator, end) for end in choices(right)]  # pyrefly: ignore
+            without: list[Value] = [realset.half_line(operator, unresolved(end)) for end in choices(right)]
             return Named(left.name, realset.combine_all("intersection", without))
         return Named(left.name, realset.half_line(operator, right))
     if operator in ("<", "<="):

@@ -8,6 +8,7 @@ from itertools import product
 
 from ..traversal import children, contains, negative, rebuild
 from ..values import EXPRESSIONS, Call, Expr, Sequence, Unreadable, Value
+from .operands import unresolved
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 _ORDERED = ("tuple", "list", "vector")
@@ -53,8 +54,9 @@ def _with_signs(value: Value, signs: Iterator[int]) -> Value:
             return inner if kept else _opposite(inner)
         case Sequence(kind, items):
             return Sequence(kind, tuple(_with_signs(item, signs) for item in items))
-    parts = _parts(value)
-    return rebuild(value, tuple(_with_signs(part, signs) for part in parts)) if parts else value  # pyrefly: ignore
+    if not isinstance(value, EXPRESSIONS) or not (parts := children(value)):
+        return value
+    return rebuild(value, tuple(unresolved(_with_signs(part, signs)) for part in parts))
 
 
 def _opposite(value: Value) -> Value:

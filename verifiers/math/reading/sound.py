@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from ..traversal import children
 from ..values import EXPRESSIONS, Apply, Builder, Call, Joined, Num, Relation, Sym, Unit, Unreadable, Value, Words
 
+V = TypeVar("V", bound=Value)
 MAX_PARTS = 20_000
 _UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))  # each was worked out, or can't be
 _PLAIN = (Num, Sym)
 _LEAVES = (str, int, Unit, type(None))
 
 
-def checked(value: Value) -> Value:
+def checked(value: V) -> V:
     """The value. Raises Unreadable where an operation has an operand it can't have, or the value is too large."""
     if isinstance(value, Num | Sym | Words):
         return value
     left = MAX_PARTS
-    stack: list[tuple[object, bool]] = [(value, False)]
+    stack: list[tuple[Any, bool]] = [(value, False)]
     while stack:
         found, within = stack.pop()
         left -= 1
@@ -37,7 +40,7 @@ def checked(value: Value) -> Value:
         elif isinstance(found, Relation | Builder | Joined):
             raise Unreadable("a clause within a value")
         elif not isinstance(found, _LEAVES):
-            stack.extend((getattr(found, name), within) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
+            stack.extend((getattr(found, name), within) for name in found.__dataclass_fields__)
     return value
 
 
