@@ -97,11 +97,6 @@ def number_in(value: Value) -> Fraction | None:
     return constant(value) if isinstance(value, EXPRESSIONS) else None
 
 
-def parsed(text: str) -> Value:
-    """The value that a reference or answer is read as; `Words` for what is no mathematics."""
-    return _gold(text).value
-
-
 def shown(text: Reference) -> str:
     """That value, as a person reads it."""
     if isinstance(text, str) and len(text) > MAX_ANSWER_CHARS:

@@ -11,14 +11,14 @@ import pytest
 from hostile_answers import HOSTILE, REFERENCES
 from palaestra.verifiers import Status, math_equal
 from palaestra.verifiers.math import equal, pipeline
-from palaestra.verifiers.math.deciding.symbolic import warm
+from palaestra.verifiers.math.deciding.symbolic import POOL
 
 PWNED = "/tmp/palaestra_pwned"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
-    warm()
+    POOL.warm()
     math_equal(r"\sqrt2", r"\sqrt3")  # imports flint
 
 

@@ -18,7 +18,7 @@ DEADLINE_S = 0.15
 MEMORY_MB = 128
 MAX_NODES = 60
 MAX_DIGITS = 30
-_POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
+POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
 
 
 def ask(decision: Decision) -> Decision:
@@ -29,7 +29,7 @@ def ask(decision: Decision) -> Decision:
     if _size(a) + _size(b) > MAX_NODES:
         return Decision(False, "symbolic", "Not shown equal (too large for the symbolic engine).")
     try:
-        reply = _POOL.call([_encode(a), _encode(b)], DEADLINE_S)
+        reply = POOL.call([_encode(a), _encode(b)], DEADLINE_S)
     except PoolError as failure:
         return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
@@ -37,11 +37,6 @@ def ask(decision: Decision) -> Decision:
     if reply.status == "ok" and reply.value is True:
         return Decision(True, "symbolic")
     return Decision(False, "symbolic", "Not shown equal." + (f" {reply.reason}" if reply.reason else ""))
-
-
-def warm() -> None:
-    """Start the worker (which imports sympy, about a second) now, rather than at the first open pair."""
-    _POOL.warm()
 
 
 def _size(expr: Expr) -> int:
@@ -127,4 +122,4 @@ def _function(sympy: Any, name: str, args: list[Any]) -> Any:
     raise ValueError(f"no function {name}")
 
 
-__all__ = ["DEADLINE_S", "ask", "decide", "warm"]
+__all__ = ["DEADLINE_S", "POOL", "ask", "decide"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast, overload
 
-from ..values import EXPRESSIONS, Expr, Sequence, Unreadable, Value
+from ..traversal import children
+from ..values import EXPRESSIONS, Call, Expr, Sequence, Unreadable, Value
 
 
 def unresolved(value: Value) -> Expr:
@@ -29,3 +30,11 @@ def expression_of(value: Value) -> Expr:
     if not isinstance(value, EXPRESSIONS):
         raise Unreadable("arithmetic on what is no number")
     return value
+
+
+def check_arithmetic(expr: Value) -> None:
+    """Raises Unreadable where an operand is no expression: there is no sum of a set and a number."""
+    if not isinstance(expr, EXPRESSIONS) or (isinstance(expr, Call) and expr.name in ("union", "intersection")):
+        raise Unreadable("arithmetic on what is no number")
+    for child in children(expr):
+        check_arithmetic(child)

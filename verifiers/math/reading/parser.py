@@ -28,7 +28,7 @@ from ..values import (
 )
 from .applications import applications
 from .expressions import ExpressionParser
-from .lexer import Token, tokens_of
+from .lexer import Token
 from .names import signs_of
 from .operands import expression_of, unresolved
 from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
@@ -41,11 +41,6 @@ def named_set(name: str) -> Value:
     """R, Z, N, Q or C as a set; any other letter as words."""
     kind = SETS.get(name)
     return REALS if kind == "reals" else Words(f"set of {kind or name}")
-
-
-def parse(text: str) -> Value:
-    """A normalised text as a value. Raises Unreadable."""
-    return Parser(tokens_of(text)).everything()
 
 
 class Parser(ExpressionParser):
