@@ -1,11 +1,11 @@
-"""Find the one final answer in a completion, by an explicit policy, in time linear in its length.
+"""Find the one final answer in a completion, by the sources that are named, in time linear in its length.
 
-A policy is a tuple of sources, tried in order; the first that occurs in the completion decides:
+Sources are tried in the order in which they are named; the first that occurs in the completion decides:
 
 - `tag`: `<answer>...</answer>`
 - `boxed`: `\\boxed{...}` (or `\\fbox`), by brace matching
 - `hash`: what follows `####` on its line (GSM8K's mark)
-- `last_number`: the last number in the text; nobody promised an answer there, so no policy has it unless a task asks
+- `last_number`: the last number in the text; nobody promised an answer there, so it is named only by a task that asks
 - `prose`: "The answer is 42", `**42**`, "Therefore, x = 42"; for evaluating models that were told no form, and only
   where an evaluation asks for it (`prose.py`)
 
@@ -72,25 +72,25 @@ def after_thinking(text: str) -> str | None:
     return tail if closed else text
 
 
-def lenient(policy: tuple[Source, ...]) -> tuple[Source, ...]:
-    """The policy, then every other mark, then prose."""
-    return tuple(dict.fromkeys((*policy, *MARKED, "prose")))
+def add_lenient(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """The sources, then every other mark, then prose."""
+    return tuple(dict.fromkeys((*sources, *MARKED, "prose")))
 
 
-def extract(text: str, policy: tuple[Source, ...] = MARKED) -> Extraction:
+def extract(text: str, sources: tuple[Source, ...] = MARKED) -> Extraction:
     """The final answer of a completion. Never raises; linear in the length of `text`."""
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
     tail = after_thinking(_fold(text))
     if tail is None:
         return Extraction(None, no_answer("The think block never ends."))
-    for source in policy:
-        found = _find(source, tail)
-        if isinstance(found, Verdict):
-            return Extraction(None, found)
-        if found:
-            return _single(found, source, tail)
-    return Extraction(None, no_answer(f"No answer found; looked for {', '.join(policy)}."))
+    for source in sources:
+        marks = _find(source, tail)
+        if isinstance(marks, Verdict):
+            return Extraction(None, marks)
+        if marks:
+            return _single(marks, source, tail)
+    return Extraction(None, no_answer(f"No answer found; looked for {', '.join(sources)}."))
 
 
 def _fold(text: str) -> str:
@@ -116,10 +116,11 @@ def _find(source: Source, text: str) -> list[Mark] | Verdict:
     return find_prose(text)
 
 
-def _single(found: list[Mark], source: Source, text: str) -> Extraction:
+def _single(marks: list[Mark], source: Source, text: str) -> Extraction:
     if source == "last_number":
-        return Extraction(found[-1].content)
-    marks = [mark for mark in found if not is_mention(mark.content)] or found[-1:] if len(found) > 1 else found
+        return Extraction(marks[-1].content)
+    if len(marks) > 1:
+        marks = [mark for mark in marks if not is_mention(mark.content)] or marks[-1:]
     count = len(marks)
     marks = [mark for mark in marks if not mark.quoted] or marks
     ends = [mark.start for mark in marks[1:]] + [len(text)]
@@ -146,5 +147,5 @@ def _hedged(text: str, marks: list[Mark]) -> bool:
 
 def last_boxed(text: str) -> str | None:
     """The content of the last `\\boxed{...}` in a worked solution, or None."""
-    found = find_boxes(text)
-    return found[-1].content.strip() if isinstance(found, list) and found else None
+    boxes = find_boxes(text)
+    return boxes[-1].content.strip() if isinstance(boxes, list) and boxes else None

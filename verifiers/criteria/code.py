@@ -43,10 +43,10 @@ _FORGEABLE = "The tests ran in the program's own process, where it could have fo
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
-def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
+def extract_code(text: str, which: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
     """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
 
-    policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
+    which: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
     `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
 
     A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names Python or no
@@ -68,13 +68,13 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
         if not unclosed:
             return Extraction(None, malformed(reason="A code block is never closed."))
         blocks = programs_of([fences.open])
-    if policy == "plain" and not blocks and "```" not in tail:
+    if which == "plain" and not blocks and "```" not in tail:
         return Extraction(tail) if tail.strip() else Extraction(None, no_answer("The completion is empty."))
-    if policy != "last" and entry_point is not None:
+    if which != "last" and entry_point is not None:
         named = [block for block in blocks if defines(block, entry_point)]
-        blocks = named or (blocks if policy == "plain" else [])
+        blocks = named or (blocks if which == "plain" else [])
     if not blocks:
-        what = f" that defines {entry_point}" if policy == "named" and entry_point else ""
+        what = f" that defines {entry_point}" if which == "named" and entry_point else ""
         return Extraction(None, no_answer(f"No Python code block{what} was found."))
     if not blocks[-1].strip():
         return Extraction(None, no_answer("The last code block is empty."))

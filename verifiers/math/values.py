@@ -260,7 +260,8 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text, folded: lower case, single spaces, no styling or closing punctuation."""
+    """Text as the stream of its tokens, without styling and closing punctuation; prose is in lower case, letters of
+    mathematics keep theirs (`stream`)."""
 
     text: str
 
@@ -306,7 +307,7 @@ def are_expressions(values: tuple[Value, ...]) -> TypeGuard[tuple[Expr, ...]]:
 
 
 class Unreadable(Exception):
-    """The text is not mathematics that this parser knows. Never leaves the package."""
+    """The text is not mathematics that the reader knows. Never leaves the package."""
 
 
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")

@@ -150,7 +150,7 @@ def _risky(expr: Expr) -> bool:
 
 
 def _rational_points(a: Expr, b: Expr) -> bool | None:
-    """Equality of two rational functions at three integer points; None when they are none, or too long."""
+    """Equality of two rational functions at two integer points; None when they are none, or too long."""
     seen = 0
     for index in range(6):
         point = lambda name, index=index: integer_point(name, index)  # noqa: E731
