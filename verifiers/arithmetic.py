@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .regexes import compiled
+from .regexes import compile_once
 
 _TOKEN = r"(?a)\s*(?:([0-9]+)|([-+*/()]))"
 _PLAIN_TOKEN = r" *(?:([0-9]+)|([-+*/()]))"
@@ -56,7 +56,7 @@ def evaluate(text: str, grammar: Grammar = Grammar()) -> Arithmetic:
 
 
 def _tokens(text: str, grammar: Grammar) -> list[str]:
-    pattern = compiled(_PLAIN_TOKEN if grammar.plain else _TOKEN)
+    pattern = compile_once(_PLAIN_TOKEN if grammar.plain else _TOKEN)
     text = text.rstrip(" ") if grammar.plain else text.translate(_SIGNS).rstrip()
     tokens, position = [], 0
     while position < len(text):

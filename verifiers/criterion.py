@@ -23,7 +23,7 @@ class Criterion:
     """One verifier in a rubric.
 
     check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in a process
-        that its parent kills at a deadline; it should not raise on any completion (see `timed` for what happens then).
+        that its parent kills at a deadline; it should not raise on any completion (see `run_check` for what happens then).
     weight: share in the reward (any unit: the rubric divides by the sum of weights).
     gate: True for a condition that adds nothing itself but without which the reward is 0.
     render: the shortest completion that carries a given reference answer in the form this criterion reads;
@@ -88,7 +88,7 @@ def _as_verdict(found: object) -> Verdict:
     raise TypeError(f"it returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
-def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     """The criterion's verdict with the time it took.
 
     A check that raises is tried on harmless completions for the same problem, three short ones at most: the criterion's
@@ -98,7 +98,7 @@ def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) ->
     """
     start = time.perf_counter()
     try:
-        verdict = _checked(criterion, completion, problem)
+        verdict = _check(criterion, completion, problem)
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
@@ -107,7 +107,7 @@ def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) ->
     return replace(verdict, seconds=time.perf_counter() - start)
 
 
-def _checked(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     verdict = criterion.check(completion, problem)
     if not isinstance(verdict, Verdict):
         raise TypeError(f"it returned {type(verdict).__name__}, not a Verdict.")
@@ -123,7 +123,7 @@ def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
         return True
     for text in probes:
         try:
-            found = _checked(criterion, Completion(text), problem)
+            found = _check(criterion, Completion(text), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             raised = True
         else:

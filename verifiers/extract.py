@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .marks import Mark, find_boxes, find_hashes, find_last_number, find_tags, is_mention, is_placeholder
-from .regexes import compiled
+from .regexes import compile_once
 from .retraction import is_retracted
 from .types import Verdict, malformed, no_answer, wrong
 
@@ -141,8 +141,8 @@ def _hedged(text: str, marks: list[Mark]) -> bool:
     last, before = marks[-1], marks[-2]
     if last.content.strip() == before.content.strip() or last.start - before.end > ALTERNATIVES_WITHIN:
         return False
-    between = compiled(_BETWEEN).findall(text, before.end, last.start)
-    return all(compiled(_ALTERNATIVE).fullmatch(word) for word in between)
+    between = compile_once(_BETWEEN).findall(text, before.end, last.start)
+    return all(compile_once(_ALTERNATIVE).fullmatch(word) for word in between)
 
 
 def last_boxed(text: str) -> str | None:

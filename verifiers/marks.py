@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from .quotations import Span, find_quotations, in_quotes, within_quotes
-from .regexes import compiled
+from .regexes import compile_once
 from .types import Verdict, malformed
 
 _TAG = r"(?i)<(/?)answer>"
@@ -53,7 +53,7 @@ def is_mention(content: str) -> bool:
     bare = _bare(content)
     if bare is not None and (not bare or bare in _PLACEHOLDERS or bare in _CONNECTIVES):
         return True
-    return compiled(_TAG_WORD).match(content) is not None
+    return compile_once(_TAG_WORD).match(content) is not None
 
 
 def _bare(content: str) -> str | None:
@@ -73,7 +73,7 @@ def find_tags(text: str) -> list[Mark] | Verdict:
 
     A tag in quotation marks, a lone one in inline code and one that is followed by the word "tag" is a mention.
     """
-    matches = list(islice(compiled(_TAG).finditer(text), 2 * MAX_MARKS + 1))
+    matches = list(islice(compile_once(_TAG).finditer(text), 2 * MAX_MARKS + 1))
     if len(matches) > 2 * MAX_MARKS:
         return _too_many("answer tags")
     matches = [match for match in matches if not in_quotes(text, *match.span())]
@@ -102,7 +102,7 @@ def find_tags(text: str) -> list[Mark] | Verdict:
 
 
 def _spoken_of(text: str, token: _Token) -> bool:
-    return compiled(_TAG_WORD).match(text, token.end) is not None
+    return compile_once(_TAG_WORD).match(text, token.end) is not None
 
 
 class _OpenBox(NamedTuple):
@@ -119,13 +119,13 @@ def find_boxes(text: str) -> list[Mark] | Verdict:
     marks: list[Mark] = []
     opened: list[_OpenBox] = []
     depth = 0
-    for match in compiled(_BRACES).finditer(text, max(0, text.find("\\"))):
+    for match in compile_once(_BRACES).finditer(text, max(0, text.find("\\"))):
         start, end = match.span()
         if match[1] is not None:
             if text[end - 1] == "{":
                 opened.append(_OpenBox(start, end, depth))
                 depth += 1
-            elif unbraced := compiled(_UNBRACED).match(text, end - (text[end - 1] == " ")):
+            elif unbraced := compile_once(_UNBRACED).match(text, end - (text[end - 1] == " ")):
                 marks.append(Mark(unbraced[1], start, unbraced.end()))
             if len(marks) + len(opened) > MAX_MARKS:
                 return _too_many("boxes")
@@ -159,7 +159,7 @@ def _with_quotes(text: str, marks: list[Mark]) -> list[Mark]:
 
 def find_hashes(text: str) -> list[Mark] | Verdict:
     """What follows `####` on its line, GSM8K's mark."""
-    matches = islice(compiled(_HASH).finditer(text), MAX_MARKS + 1)
+    matches = islice(compile_once(_HASH).finditer(text), MAX_MARKS + 1)
     marks, spoken_of = [], []
     for match in matches:
         content = within_quotes(text, match.start(), match[1])
@@ -177,4 +177,4 @@ def find_hashes(text: str) -> list[Mark] | Verdict:
 
 def find_last_number(text: str) -> list[Mark]:
     """The last number of the text alone."""
-    return [Mark(match[0], *match.span()) for match in deque(compiled(_NUMBER).finditer(text), maxlen=1)]
+    return [Mark(match[0], *match.span()) for match in deque(compile_once(_NUMBER).finditer(text), maxlen=1)]

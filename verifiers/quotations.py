@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .regexes import compiled
+from .regexes import compile_once
 
 # Each alternative is taken by its first characters, and what follows it always matches: nothing is tried twice.
 _LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*))"  # an item, a fence
@@ -63,12 +63,12 @@ def fenced_blocks(text: str) -> Fences:
     closed: list[Block] = []
     opening: _Opening | None = None
     item = read = 0  # column at which the content of the list item that we are in begins; how far that is known
-    for match in compiled(_LINE).finditer(text):
+    for match in compile_once(_LINE).finditer(text):
         space, marker = match[1], match[2]
         fence, info = match[3] or match[5], (match[4] or match[6] or "").strip()
         column = len(space.expandtabs(4)) if "\t" in space else len(space)
         if opening is None:
-            if item and not marker and compiled(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
+            if item and not marker and compile_once(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
                 item = 0  # a line that stands further to the left has ended the list
             read = match.end()
             column += len(marker or "")
@@ -100,9 +100,9 @@ def _closes(fence: str, column: int, opening: _Opening) -> bool:
 
 def _without_indent(content: str, columns: int) -> str:
     """The lines without the indent that they share with their fence; as they are where one has less."""
-    if not columns or compiled(rf"(?m)^(?![ \t]{{{columns}}})[ \t]*[^\s]").search(content):
+    if not columns or compile_once(rf"(?m)^(?![ \t]{{{columns}}})[ \t]*[^\s]").search(content):
         return content
-    return compiled(rf"(?m)^[ \t]{{1,{columns}}}").sub("", content)
+    return compile_once(rf"(?m)^[ \t]{{1,{columns}}}").sub("", content)
 
 
 def find_quotations(text: str, places: Sequence[int]) -> list[Span | None]:
@@ -112,9 +112,9 @@ def find_quotations(text: str, places: Sequence[int]) -> list[Span | None]:
     if places:
         _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, found)
         if "> " in text:
-            _hold((match.span() for match in compiled(_QUOTED_LINES).finditer(text)), places, found)
+            _hold((match.span() for match in compile_once(_QUOTED_LINES).finditer(text)), places, found)
         if "`" in text:
-            _hold((match.span() for match in compiled(_INLINE_CODE).finditer(text)), places, found)
+            _hold((match.span() for match in compile_once(_INLINE_CODE).finditer(text)), places, found)
     return found
 
 
@@ -142,7 +142,7 @@ def within_quotes(text: str, start: int, content: str) -> str | None:
     return inside.strip() if closed else None
 
 
-def undressed(answer: str) -> str:
+def undress(answer: str) -> str:
     """An answer without what encloses the whole of it; criteria of exact text never ask for it."""
     answer = answer.strip()
     for _ in range(MAX_LAYERS):

@@ -7,7 +7,7 @@ from functools import cache
 
 
 @cache
-def compiled(expression: str) -> re.Pattern[str]:
+def compile_once(expression: str) -> re.Pattern[str]:
     """The pattern, compiled once per process; any thread may ask. Flags stand inside (`(?i)`): hashing one takes longer
     than the whole look-up."""
     return re.compile(expression)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from .regexes import compiled
+from .regexes import compile_once
 
 WITHIN = 400  # characters after a mark in which a retraction is about it
 SHORTEST = 4  # characters of a retraction
@@ -97,7 +97,7 @@ def is_retracted(text: str, start: int, until: int, answer: str) -> bool:
         return False
     own = answer.strip().lower()[: WITHIN + 1]  # what is longer can't be named within the window
     retracted = False
-    for match in compiled(_SENTENCE).finditer(window):
+    for match in compile_once(_SENTENCE).finditer(window):
         sentence = match[0].strip(" \t\r\n*_.,:;$)~")
         if (match.start() == 0 and sentence.startswith(_PREDICATES)) or sentence.startswith(own + " "):
             sentence = f"it {sentence.removeprefix(own).lstrip()}"  # the answer itself is what this is about
@@ -110,17 +110,17 @@ def is_retracted(text: str, start: int, until: int, answer: str) -> bool:
 
 
 def _retracts(sentence: str, own: str) -> bool:
-    if compiled(_SUPPOSED).search(sentence) and not compiled(_LEAD + _IT + _IS).match(sentence):
+    if compile_once(_SUPPOSED).search(sentence) and not compile_once(_LEAD + _IT + _IS).match(sentence):
         return False
-    if compiled(_ALWAYS).search(sentence):
+    if compile_once(_ALWAYS).search(sentence):
         return True
-    if compiled(_DENIAL).match(sentence) and not compiled(_CHECKS).search(sentence):
+    if compile_once(_DENIAL).match(sentence) and not compile_once(_CHECKS).search(sentence):
         return True
-    corrected = compiled(_CORRECTED).match(sentence)
+    corrected = compile_once(_CORRECTED).match(sentence)
     if corrected and _is_other(corrected[1], own):
         return True
     for clause in _clauses(sentence):
-        opening = compiled(_OPENING).match(sentence, clause)
+        opening = compile_once(_OPENING).match(sentence, clause)
         # "one might think 36, but that is wrong" is about 36
         if opening and not _names_other(sentence[:clause], own):
             return True
@@ -128,18 +128,18 @@ def _retracts(sentence: str, own: str) -> bool:
 
 
 def _affirms(sentence: str, own: str) -> bool:
-    if compiled(_OPENING).match(sentence) or compiled(_DOUBTS).search(sentence):
+    if compile_once(_OPENING).match(sentence) or compile_once(_DOUBTS).search(sentence):
         return False
     if _names_other(sentence, own) and own not in sentence:
         return False
-    if compiled(_AFFIRMS).search(sentence):
+    if compile_once(_AFFIRMS).search(sentence):
         return True
-    return _names(sentence, own) and compiled(_NAMED_RIGHT).search(sentence) is not None
+    return _names(sentence, own) and compile_once(_NAMED_RIGHT).search(sentence) is not None
 
 
 def _clauses(sentence: str) -> list[int]:
     """Where the first clauses of a sentence begin."""
-    return [0, *(match.end() for match in islice(compiled(_BREAK).finditer(sentence), MAX_CLAUSES - 1))]
+    return [0, *(match.end() for match in islice(compile_once(_BREAK).finditer(sentence), MAX_CLAUSES - 1))]
 
 
 def _names(sentence: str, own: str) -> bool:
@@ -155,8 +155,8 @@ def _names(sentence: str, own: str) -> bool:
 
 def _names_other(sentence: str, own: str) -> bool:
     """Whether a sentence holds a number that is no part of the answer."""
-    known = set(compiled(_NUMBER).findall(own))
-    return any(number not in known for number in compiled(_NUMBER).findall(sentence))
+    known = set(compile_once(_NUMBER).findall(own))
+    return any(number not in known for number in compile_once(_NUMBER).findall(sentence))
 
 
 def _is_other(word: str, own: str) -> bool:

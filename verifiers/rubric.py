@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .criterion import Criterion, Reward, as_criterion, timed
+from .criterion import Criterion, Reward, as_criterion, run_check
 from .types import Completion, ProblemLike, Score, Status, Verdict
 
 
@@ -73,7 +73,7 @@ class Rubric:
         return sum(c.weight * (c.learned.most if c.learned else 1.0) for c in self._weighed()) / self._total_weight
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
-        return self._judge({criterion.name: timed(criterion, completion, problem) for criterion in self.criteria}, {})
+        return self._judge({criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {})
 
     def fill(self, score: Score, rewards: Mapping[str, float]) -> Score:
         """The score with the normalised rewards of reward models put in (criterion's name -> standard deviations)."""

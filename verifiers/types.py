@@ -99,7 +99,7 @@ class Completion:
 class Unavailable(RuntimeError):
     """What a check needs is not there (a pool can't start, a service is down), whatever the completion says.
 
-    A check raises this to abstain; any other exception is looked into (`rubric.timed`).
+    A check raises this to abstain; any other exception is looked into (`criterion.run_check`).
     """
 
 

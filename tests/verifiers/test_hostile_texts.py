@@ -30,7 +30,7 @@ from palaestra.verifiers import (
 )
 from palaestra.verifiers.criteria.code import extract_code
 from palaestra.verifiers.criteria.literal import literal
-from palaestra.verifiers.extract import extract, lenient
+from palaestra.verifiers.extract import add_lenient, extract
 
 PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
 MEGABYTE = 1_000_000
@@ -101,7 +101,7 @@ def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least()
 
 
 CHECKS = {name: lambda text, case=case: case[0].check(Completion(text), Problem("p", case[1])) for name, case in CASES.items()}
-CHECKS["extract"] = lambda text: extract(text, lenient(("boxed",)))
+CHECKS["extract"] = lambda text: extract(text, add_lenient(("boxed",)))
 CHECKS["extract, numbers"] = lambda text: extract(text, ("hash", "last_number"))
 CHECKS["extract_code"] = lambda text: extract_code(text, "plain", "f")
 READERS = ("extract", "extract, numbers", "extract_code")  # what the others read a completion with

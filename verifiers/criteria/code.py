@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..criterion import Criterion
 from ..extract import MAX_CHARS, Extraction, after_thinking
 from ..quotations import MAX_BLOCKS, fenced_blocks
-from ..regexes import compiled
+from ..regexes import compile_once
 from ..types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 from .cases import run_cases
 from .python_blocks import programs_of
@@ -96,7 +96,7 @@ def assemble(code: str, prompt: str, entry_point: str) -> str:
         return code
     if defines(code, entry_point):
         return f"{prompt.rstrip()}\n    pass\n\n{code}"
-    stop = compiled(_STOPS).search(code)
+    stop = compile_once(_STOPS).search(code)
     return prompt + (code[: stop.start()] + "\n" if stop else code)
 
 

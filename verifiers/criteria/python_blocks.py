@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..quotations import Block
-from ..regexes import compiled
+from ..regexes import compile_once
 
 _LANGUAGE = r"i?py(?:thon)?(?:[23](?:\.[0-9]{1,2})?)?"
 _NAME_END = r"[\s,;:{}=(\[]"
@@ -22,7 +22,7 @@ def is_python(info: str) -> bool:
     if not info.strip(" {}"):
         return True
     name = re.split(_NAME_END, info.strip().lstrip("{").lstrip(" ."), maxsplit=1)[0].lower()
-    return compiled(_LANGUAGE).fullmatch(name) is not None
+    return compile_once(_LANGUAGE).fullmatch(name) is not None
 
 
 def programs_of(blocks: Sequence[Block]) -> list[str]:
@@ -38,4 +38,4 @@ def _is_program(block: Block) -> bool:
     """
     if block.content.lstrip().startswith(">>>"):
         return False
-    return bool(block.info) or compiled(_STATEMENT).search(block.content) is not None
+    return bool(block.info) or compile_once(_STATEMENT).search(block.content) is not None

@@ -151,48 +151,48 @@ def names_in(value: Value) -> frozenset[str]:
 
 
 @overload
-def replaced(value: Expr, mapping: Mapping[str, Expr]) -> Expr: ...
+def substitute(value: Expr, mapping: Mapping[str, Expr]) -> Expr: ...
 @overload
-def replaced(value: RealSet, mapping: Mapping[str, Expr]) -> RealSet: ...
+def substitute(value: RealSet, mapping: Mapping[str, Expr]) -> RealSet: ...
 @overload
-def replaced(value: Interval, mapping: Mapping[str, Expr]) -> Interval: ...
+def substitute(value: Interval, mapping: Mapping[str, Expr]) -> Interval: ...
 @overload
-def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value: ...
-def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
+def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value: ...
+def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value:
     """A value with other expressions in the place of variables."""
     if isinstance(value, Sym):
         return mapping.get(value.name, value)
     if isinstance(value, EXPRESSIONS):
         parts = children(value)
-        return rebuild(value, tuple(replaced(part, mapping) for part in parts)) if parts else value
+        return rebuild(value, tuple(substitute(part, mapping) for part in parts)) if parts else value
     match value:
         case Named(name, inner, parameters):
-            return Named(name, replaced(inner, mapping), parameters)
+            return Named(name, substitute(inner, mapping), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(replaced(inner, mapping), unit, letters and replaced(letters, mapping), value.optional)
+            return Quantity(substitute(inner, mapping), unit, letters and substitute(letters, mapping), value.optional)
         case Sequence(kind, items):
-            return Sequence(kind, tuple(replaced(item, mapping) for item in items))
+            return Sequence(kind, tuple(substitute(item, mapping) for item in items))
         case RealSet(parts):
-            return RealSet(tuple(replaced(part, mapping) for part in parts))
+            return RealSet(tuple(substitute(part, mapping) for part in parts))
         case Interval(low, high, low_closed, high_closed):
-            return Interval(replaced(low, mapping), replaced(high, mapping), low_closed, high_closed)
+            return Interval(substitute(low, mapping), substitute(high, mapping), low_closed, high_closed)
         case Matrix(rows):
-            return Matrix(tuple(tuple(replaced(entry, mapping) for entry in row) for row in rows))
+            return Matrix(tuple(tuple(substitute(entry, mapping) for entry in row) for row in rows))
         case System(entries):
-            return replace(value, entries=tuple((name, replaced(inner, mapping)) for name, inner in entries))
+            return replace(value, entries=tuple((name, substitute(inner, mapping)) for name, inner in entries))
         case Piecewise(name, pieces):
             renamed = mapping.get(name)
-            kept = tuple(_piece_replaced(piece, mapping) for piece in pieces)
+            kept = tuple(_substitute_in_piece(piece, mapping) for piece in pieces)
             return replace(value, name=renamed.name if isinstance(renamed, Sym) else name, pieces=kept)
         case Zero(expression, operator):
-            return Zero(replaced(expression, mapping), operator)
+            return Zero(substitute(expression, mapping), operator)
         case Condition(held, residues):
-            return Condition(replaced(held, mapping), residues)
+            return Condition(substitute(held, mapping), residues)
     return value
 
 
-def _piece_replaced(piece: Piece, mapping: Mapping[str, Expr]) -> Piece:
-    return Piece(replaced(piece.value, mapping), piece.condition and replaced(piece.condition, mapping))
+def _substitute_in_piece(piece: Piece, mapping: Mapping[str, Expr]) -> Piece:
+    return Piece(substitute(piece.value, mapping), piece.condition and substitute(piece.condition, mapping))
 
 
 def _parts(value: Value) -> tuple[Value, ...]:

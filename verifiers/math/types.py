@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from ..regexes import compiled
+from ..regexes import compile_once
 from ..types import Verdict
 
 _LITERAL = r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*\^)"
@@ -41,7 +41,7 @@ class Tolerance:
 
 def figures_written(text: str) -> int:
     """The most figures that a number in a text is written with, leading zeros aside; exponents and subscripts don't count."""
-    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compiled(_LITERAL).findall(text)]
+    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compile_once(_LITERAL).findall(text)]
     return max(map(len, found), default=0)
 
 
@@ -69,6 +69,6 @@ class Explanation(NamedTuple):
     stage: str
 
 
-class Judged(NamedTuple):
+class Judgement(NamedTuple):
     verdict: Verdict
     stage: str

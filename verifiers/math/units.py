@@ -104,7 +104,7 @@ def lookup(word: str) -> tuple[Fraction, dict[str, int]] | None:
     return None
 
 
-def scaled(value: Value, scale: Fraction) -> Value:
+def scale_by(value: Value, scale: Fraction) -> Value:
     if scale == 1 or not isinstance(value, EXPRESSIONS):
         return value
     return Num(value.value * scale) if isinstance(value, Num) else Product((Num(scale), value))

@@ -250,10 +250,10 @@ def _exchange(channel: socket.socket, request: bytes, start: float, deadline_s: 
         if wanted > MAX_REPLY_BYTES:
             return Reply("error", None, "The worker's reply is too long.", seconds)
         if len(incoming) >= wanted > _HEADER.size:
-            return _parsed(bytes(incoming[_HEADER.size :]), seconds)
+            return _parse(bytes(incoming[_HEADER.size :]), seconds)
 
 
-def _parsed(body: bytes, seconds: float) -> Reply:
+def _parse(body: bytes, seconds: float) -> Reply:
     try:
         status, value = json.loads(body)
     except (ValueError, TypeError):

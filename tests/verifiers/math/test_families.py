@@ -2,7 +2,7 @@
 
 import pytest
 from palaestra.verifiers import math_equal
-from palaestra.verifiers.math.pipeline import shown
+from palaestra.verifiers.math.pipeline import show_text
 from palaestra.verifiers.math.reading.declarations import declare, declare_words
 from palaestra.verifiers.math.reading.lexer import tokens_of
 from palaestra.verifiers.math.reading.parser import Parser
@@ -90,7 +90,7 @@ def test_only_a_bounded_tail_is_searched():
 
 def test_a_long_value_is_not_written_out_at_each_value_of_its_parameter():
     entries = ",".join(["k"] * 450)
-    assert shown(f"({entries}), k = 0, 1, \\ldots, 47").startswith("text")
+    assert show_text(f"({entries}), k = 0, 1, \\ldots, 47").startswith("text")
 
 
 def test_a_family_with_many_classes_equals_itself():

@@ -58,12 +58,12 @@ def test_memory_stays_small():
 
 
 def test_long_answers_are_not_kept():
-    kept = equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize
+    kept = equal._judge_cached.cache_info().currsize, pipeline._read_cached.cache_info().currsize
     for number in range(20):
         math_equal("x^2 + 1", f"{number} + " + "+".join(["x"] * equal.CACHED_CHARS))
-    assert (equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize) == kept
+    assert (equal._judge_cached.cache_info().currsize, pipeline._read_cached.cache_info().currsize) == kept
     math_equal("x^2 + 1", "x^2 + 1 + 0")
-    assert equal._remembered.cache_info().currsize == kept[0] + 1
+    assert equal._judge_cached.cache_info().currsize == kept[0] + 1
 
 
 def test_nothing_was_executed():

@@ -98,12 +98,12 @@ class Arithmetic:
     # -- making and measuring -----------------------------------------------------------------------------------------
 
     def rational(self, value: Fraction) -> Ball:
-        return self.made(self.arb(_ratio(value)))
+        return self.make(self.arb(_ratio(value)))
 
     def integer(self, value: int) -> Ball:
-        return self.made(self.arb(value))
+        return self.make(self.arb(value))
 
-    def made(self, value: Any, scale: int = NOTHING) -> Ball:
+    def make(self, value: Any, scale: int = NOTHING) -> Ball:
         """A result with its scale, which is its own size at least."""
         if isinstance(value, self.acb) and value.imag.is_zero():
             value = value.real
@@ -144,7 +144,7 @@ class Arithmetic:
             raise Undefined
         return Ball(x.value.real, x.scale)
 
-    def snapped(self, x: Ball) -> Ball:
+    def snap(self, x: Ball) -> Ball:
         """Zero as an exact zero, a real value as a real ball: what stands before a branch cut or pole."""
         if self.is_zero(x):
             return Ball(self.arb(0), NOTHING)
@@ -180,14 +180,14 @@ class Arithmetic:
             total = total + term.value
         if largest > smallest:
             self.note(SPREAD_WEIGHT * (largest - smallest))
-        result = self.made(total, scale)
+        result = self.make(total, scale)
         if not result.value.contains(0):
             self.note(SPREAD_WEIGHT * (result.scale - self.size(result.value)))
         return result
 
     def times(self, a: Ball, b: Ball) -> Ball:
         exact = NOTHING in (a.scale, b.scale)
-        return self.made(a.value * b.value, NOTHING if exact else a.scale + b.scale)
+        return self.make(a.value * b.value, NOTHING if exact else a.scale + b.scale)
 
     def negative(self, x: Ball) -> Ball:
         return Ball(-x.value, x.scale)
@@ -196,7 +196,7 @@ class Arithmetic:
         if self.is_zero(b):
             raise Undefined
         size = self.size(b.value)
-        return self.made(a.value / b.value, NOTHING if a.scale == NOTHING else a.scale - size)
+        return self.make(a.value / b.value, NOTHING if a.scale == NOTHING else a.scale - size)
 
     def leave_reals(self) -> None:
         if not self.complex_values:

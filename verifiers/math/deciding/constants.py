@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from itertools import permutations
 
-from ..traversal import negative, replaced, symbols, terms_of
+from ..traversal import negative, substitute, symbols, terms_of
 from ..values import Expr, Num, Product, Sum, Sym
 
 _CONSTANTS = ("C", "K", "C_1")
@@ -50,11 +50,13 @@ def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr],
     if not all(_NUMBERED.fullmatch(name) or name in _LETTERS for name in constants | others):
         return False
     order = sorted(constants)
-    return any(equal(a, replaced(b, dict(zip(names, map(Sym, order), strict=True)))) for names in permutations(sorted(others)))
+    return any(
+        equal(a, substitute(b, dict(zip(names, map(Sym, order), strict=True)))) for names in permutations(sorted(others))
+    )
 
 
 def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
-    return Sum((expr, negative(replaced(expr, elsewhere))))
+    return Sum((expr, negative(substitute(expr, elsewhere))))
 
 
 def _without_constant(expr: Expr) -> Expr | None:

@@ -17,7 +17,7 @@ FEWEST = 6  # points at which both sides have an exact value
 _SIZES = (12, 40, 150, 400)  # the integers to try are below these in turn
 
 
-def chosen(value: Named, beside: Expr) -> Expr | None:
+def choose_count(value: Named, beside: Expr) -> Expr | None:
     """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)` beside a factorial or binomial; else None."""
     match value:
         case Named("C", Sequence("tuple", (Num(n), Num(k)))) if n.denominator == k.denominator == 1 and 0 <= k <= n:
@@ -58,4 +58,4 @@ def _integer(name: str, index: int) -> Fraction:
     return Fraction(random.Random(f"palaestra/counting/{index}/{name}").randrange(_SIZES[index % len(_SIZES)]))
 
 
-__all__ = ["agree_at_integers", "chosen"]
+__all__ = ["agree_at_integers", "choose_count"]

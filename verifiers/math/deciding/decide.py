@@ -9,7 +9,7 @@ from ..traversal import children, contains, symbols
 from ..types import EXACT, Tolerance
 from ..values import Call, Expr, Num, Power, Product, Sum, Sym
 from . import factored, numeric
-from .arranged import cancel
+from .arrange import cancel
 from .balls import BUDGET, Budget
 from .counting import agree_at_integers
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point

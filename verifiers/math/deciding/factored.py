@@ -80,7 +80,7 @@ class _Factoring:
                 found[base] = exponent
         return found
 
-    def expanded(self, powers: Mapping[int, Fraction | int], most: int) -> int:
+    def expand(self, powers: Mapping[int, Fraction | int], most: int) -> int:
         bits = sum(base.bit_length() * exponent for base, exponent in powers.items())
         if bits > most:
             raise Inexact
@@ -100,10 +100,10 @@ class _Factoring:
             case Sum(terms):
                 return self.sum([self.value(term) for term in terms])
             case Power(base, exponent):
-                return self.raised(self.value(base), constant(exponent))
+                return self.raise_to(self.value(base), constant(exponent))
             case Call("root", (radicand, order)):
                 degree = constant(order)
-                return self.raised(self.value(radicand), 1 / degree if degree else None)
+                return self.raise_to(self.value(radicand), 1 / degree if degree else None)
             case Call("factorial", (arg,)):
                 return self.factorial(_small(arg))
             case Call("binomial", (above, below)):
@@ -134,7 +134,7 @@ class _Factoring:
                 powers[base] = total
         return Factored(a.sign * b.sign, powers)
 
-    def raised(self, base: Factored, exponent: Fraction | None) -> Factored:
+    def raise_to(self, base: Factored, exponent: Fraction | None) -> Factored:
         if exponent is None or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT:
             raise Inexact
         if not base.sign:
@@ -163,7 +163,7 @@ class _Factoring:
             rest = {base: more for base, least in shared.items() if (more := term.powers.get(base, 0) - least)}
             if any(Fraction(exponent).denominator != 1 for exponent in rest.values()):
                 raise Inexact  # sqrt(2) + sqrt(3)
-            total += term.sign * self.expanded(rest, MAX_SUMMAND)
+            total += term.sign * self.expand(rest, MAX_SUMMAND)
         common = Factored(1, {base: exponent for base, exponent in shared.items() if exponent})
         return self.times(self.number(Fraction(total)), common)
 
@@ -192,7 +192,7 @@ def _factors(value: int) -> dict[int, int]:
     for index, prime in enumerate(primes):
         if prime * prime > value or (index == _FEW and value.bit_length() > 64):
             break
-        value, count = _divided(value, prime)
+        value, count = _divide(value, prime)
         if count:
             found[prime] = count
     if value > 1:
@@ -200,7 +200,7 @@ def _factors(value: int) -> dict[int, int]:
     return found
 
 
-def _divided(value: int, prime: int) -> tuple[int, int]:
+def _divide(value: int, prime: int) -> tuple[int, int]:
     """A number without a prime factor, and how often that was in it; by squares, since a long number may hold it often."""
     squares, count = [prime], 0
     while value % squares[-1] == 0:

@@ -22,10 +22,10 @@ def numerator(expr: Expr) -> Expr:
     if below == _ONE or _size(above) > MAX_NODES:
         return expr
     names = symbols(expr)
-    return _cancelled(above, below, *names) if len(names) == 1 else above
+    return _cancel(above, below, *names) if len(names) == 1 else above
 
 
-def _cancelled(above: Expr, below: Expr, name: str) -> Expr:
+def _cancel(above: Expr, below: Expr, name: str) -> Expr:
     """The numerator without the factors that are zero with the denominator."""
     top, bottom = polynomial(above, name), polynomial(below, name)
     if top is None or bottom is None or not top or not bottom:

@@ -87,7 +87,7 @@ def approximate(expr: Expr) -> Fraction | None:
 
     with NO_FORK:
         try:
-            return _Run(10, Budget()).settled(lambda e: fraction(e.a, e(expr)), _no_point, False)
+            return _Run(10, Budget()).settle(lambda e: fraction(e.a, e(expr)), _no_point, False)
         except (Undefined, OutOfReach, _Spent):
             return None
 
@@ -133,10 +133,10 @@ class _Run:
         return True
 
     def agree_at(self, a: Expr, b: Expr, point: Point, complex_values: bool) -> bool:
-        return self.settled(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
+        return self.settle(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
 
     def value(self, expr: Expr, point: Point, complex_values: bool) -> Ball:
-        return self.settled(lambda evaluator: evaluator(expr), point, complex_values)
+        return self.settle(lambda evaluator: evaluator(expr), point, complex_values)
 
     def valueless(self, expr: Expr) -> bool:
         try:
@@ -147,7 +147,7 @@ class _Run:
             return False
         return False
 
-    def settled(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
+    def settle(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
         """The answer to a question about values, in as much precision as it takes. Raises Undefined or OutOfReach."""
         precision = START
         while True:

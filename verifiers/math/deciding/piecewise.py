@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 
-from ..traversal import replaced, symbols
+from ..traversal import substitute, symbols
 from ..values import (
     EXPRESSIONS,
     Condition,
@@ -60,12 +60,12 @@ def same_function(a: Piecewise, b: Piecewise, values: Values) -> Decision:
     if a.name and b.name and a.name != b.name:
         return _differ("Conditions on another variable.")
     try:
-        return _Functions(a, b, values).compared()
+        return _Functions(a, b, values).compare_rows()
     except Unreadable:
-        return _paired(a, b, values)
+        return _pair(a, b, values)
 
 
-def _paired(a: Piecewise, b: Piecewise, values: Values) -> Decision:
+def _pair(a: Piecewise, b: Piecewise, values: Values) -> Decision:
     """Row by row, where a condition is no set of numbers."""
     if len(a.pieces) != len(b.pieces):
         return _differ("Another number of cases.")
@@ -114,7 +114,7 @@ class _Functions:
             raise Unreadable("a condition that is no set of numbers")
         self.conditions = [each for each in conditions if isinstance(each, Condition)]
 
-    def compared(self) -> Decision:
+    def compare_rows(self) -> Decision:
         return self._over_integers() if self.a.whole or self.b.whole else self._over_reals()
 
     # -- a real variable ------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class _Functions:
         return self.everywhere[i, j]
 
     def _equal_at(self, a: Expr, b: Expr, value: Expr) -> bool:
-        return self.values(replaced(a, {self.name: value}), replaced(b, {self.name: value})).equal
+        return self.values(substitute(a, {self.name: value}), substitute(b, {self.name: value})).equal
 
     def _inside(self, a: Expr, b: Expr, place: _Place) -> Iterator[Fraction]:
         """Random points of an open interval, and those where a step or a corner may lie."""

@@ -35,7 +35,7 @@ def _polynomial(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Any:
     made = flint().fmpq_poly
     match expr:
         case Num(value):
-            return _bounded(made([_rational(value)]))
+            return _bound(made([_rational(value)]))
         case Sym(own):
             if own == name:
                 return made([0, 1])
@@ -44,21 +44,21 @@ def _polynomial(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Any:
         case Sum(terms):
             total = made([])
             for term in terms:
-                total = _bounded(total + _polynomial(term, name, others))
+                total = _bound(total + _polynomial(term, name, others))
             return total
         case Product(factors):
             total = made([1])
             for factor in factors:
-                total = _bounded(total * _polynomial(factor, name, others))
+                total = _bound(total * _polynomial(factor, name, others))
             return total
         case Power(base, Num(power)) if power.denominator == 1 and 0 <= power <= MAX_DEGREE:
             below = _polynomial(base, name, others)
             if max(below.degree(), 1) * power > MAX_DEGREE:
                 raise _NoPolynomial
-            return _bounded(below ** int(power))
+            return _bound(below ** int(power))
         case _:
             if (value := constant(expr)) is not None:
-                return _bounded(made([_rational(value)]))
+                return _bound(made([_rational(value)]))
     raise _NoPolynomial
 
 
@@ -66,7 +66,7 @@ def _rational(value: Fraction) -> Any:
     return flint().fmpq(value.numerator, value.denominator)
 
 
-def _bounded(found: Any) -> Any:
+def _bound(found: Any) -> Any:
     if found.degree() > MAX_DEGREE or _length(found) > MAX_BITS:
         raise _NoPolynomial
     return found

@@ -71,7 +71,7 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
             break
     else:
         return {}
-    brackets, scopes = _matched(tokens)
+    brackets, scopes = _match(tokens)
     candidates: list[_Candidate] = []
     alone: set[tuple[int, str]] = set()
     accented = -1  # up to where letters belong to an accent
@@ -89,10 +89,10 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
             alone.add((scopes[index], letters[-1] + _subscript(tokens, last + 1)[0]))
         else:
             candidates.append(found)
-    return _chosen(tokens, candidates, alone, brackets)
+    return _choose(tokens, candidates, alone, brackets)
 
 
-def _chosen(
+def _choose(
     tokens: list[Token], candidates: list[_Candidate], alone: set[tuple[int, str]], brackets: dict[int, _Brackets]
 ) -> dict[int, Application]:
     """From the last candidate to the first, so that what is applied inside brackets is known before their letter is."""
@@ -100,7 +100,7 @@ def _chosen(
     known: set[str] = set()
     undecided: list[_Candidate] = []
     for each in reversed(candidates):
-        verdict = _judged(tokens, each, (each.scope, each.name) in alone, brackets[each.opening], chosen)
+        verdict = _judge(tokens, each, (each.scope, each.name) in alone, brackets[each.opening], chosen)
         if verdict:
             chosen[each.start] = Application(each.opening, _conditional(each, brackets[each.opening]))
             known.add(each.name)
@@ -112,7 +112,7 @@ def _chosen(
     return chosen
 
 
-def _judged(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
+def _judge(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
     """Whether a candidate is an application; None where another application of its name would make it one."""
     inside = tokens[each.opening + 1 : min(held.closing, each.opening + 2 + _SIMPLE)]
     length = held.closing - each.opening - 1
@@ -156,7 +156,7 @@ def _of_several(tokens: list[Token], each: _Candidate, held: _Brackets) -> bool:
     return letters and each.letter not in _POINTS | _FACTORS_OF_TUPLES
 
 
-def _matched(tokens: list[Token]) -> tuple[dict[int, _Brackets], list[int]]:
+def _match(tokens: list[Token]) -> tuple[dict[int, _Brackets], list[int]]:
     """Round and square brackets by the position of the opening one, and for each token the clause that it stands in."""
     brackets: dict[int, _Brackets] = {}
     scopes: list[int] = []

@@ -56,7 +56,7 @@ class AtomParser(NameParser):
     def _number(self, token: Token) -> Expr:
         assert token.value is not None
         if self.at("_"):
-            return based(token.text, self._base())
+            return read_in_base(token.text, self._base())
         following = self.peek()
         whole = token.text.isdigit()
         if whole and following is not None:
@@ -295,7 +295,7 @@ def _interval(items: list[Value], low_closed: bool, high_closed: bool) -> Interv
     raise Unreadable("an interval without two ends")
 
 
-def based(digits: str, base: int) -> Num:
+def read_in_base(digits: str, base: int) -> Num:
     """The number that digits denote in a base. Raises Unreadable for a digit that the base doesn't have."""
     try:
         return Num(Fraction(int(digits, base)))

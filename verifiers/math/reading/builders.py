@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..deciding import realset
-from ..traversal import names_in, replaced
+from ..traversal import names_in, substitute
 from ..values import (
     EXPRESSIONS,
     Builder,
@@ -30,13 +30,13 @@ MAX_WHOLE = 200  # integers that are listed one by one
 _LEAST = {"set of integers": None, "set of naturals": 1}  # 0 is a natural number to some, so a set may not depend on it
 
 
-def built(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
+def build_set(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
     """A set of reals, a finite set, a family, or a condition that is still to be solved. Raises Unreadable."""
     match builder.element:
         case Sym(name):
-            return _conditioned(name, None, builder.condition, resolve)
+            return _apply_condition(name, None, builder.condition, resolve)
         case Relation((Sym(name), domain), ("in",)):
-            return _conditioned(name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve)
+            return _apply_condition(name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve)
     if not isinstance(builder.element, EXPRESSIONS):
         raise Unreadable("a set-builder of no numbers")
     clauses = builder.condition.items if isinstance(builder.condition, Joined) else (builder.condition,)
@@ -46,7 +46,7 @@ def built(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
     return found
 
 
-def _conditioned(name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]) -> Value:
+def _apply_condition(name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]) -> Value:
     found = resolve(condition)
     held = _elements(name, found.value if isinstance(found, Family) else found, condition)
     inside = domain.value if isinstance(domain, Named) else domain
@@ -73,7 +73,7 @@ def _elements(name: str, found: Value, condition: Value) -> Value:
         case Named(own, held, ()) if own == name and isinstance(held, EXPRESSIONS):
             return Sequence("set", (held,))
         case Zero():
-            return found if _LETTER in names_in(found) else replaced(found, {name: Sym(_LETTER)})
+            return found if _LETTER in names_in(found) else substitute(found, {name: Sym(_LETTER)})
     raise Unreadable("a condition on something else")
 
 
@@ -108,4 +108,4 @@ def _whole_in(held: Value, least: int | None) -> Sequence:
     return Sequence("set", tuple(Num(Fraction(value)) for value in sorted(found) if least is None or value >= least))
 
 
-__all__ = ["built"]
+__all__ = ["build_set"]

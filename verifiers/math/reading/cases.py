@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from ..deciding import realset
 from ..deciding.exact import constant
-from ..traversal import negative, replaced, symbols
+from ..traversal import negative, substitute, symbols
 from ..values import (
     EXPRESSIONS,
     Call,
@@ -99,7 +99,7 @@ class Written:
     aligned: bool
 
 
-def written(text: str) -> Written | None:
+def find_rows(text: str) -> Written | None:
     """The rows of a text that gives values by conditions; None for any other."""
     if "\\begin" in text:
         begin = _BEGIN.search(text)
@@ -137,10 +137,10 @@ def _row(row: str) -> _Row | None:
     if word is not None:
         return _Row(row[: word.start()].strip(" ,;"), row[word.start() :].strip())
     pieces = list(_pieces(row, _CUT))
-    return _Row(pieces[0], ", ".join(pieces[1:])) if len(pieces) > 1 else _bracketed(row.strip(" ,.;"))
+    return _Row(pieces[0], ", ".join(pieces[1:])) if len(pieces) > 1 else _split_bracketed(row.strip(" ,.;"))
 
 
-def _bracketed(row: str) -> _Row | None:
+def _split_bracketed(row: str) -> _Row | None:
     """`2n (n \\ge 2)`: the condition in the last brackets."""
     depth = 0
     for index in range(len(row) - 1, -1, -1) if row.endswith(")") else ():
@@ -246,7 +246,7 @@ def _condition(text: str, read: Read, parts: list[_Part], domain: list[_Part]) -
     """One row's condition; adds what it is made of to the parts."""
     if _OTHERWISE.fullmatch(text):
         return None
-    bare = _unopened(text)
+    bare = _strip_opening(text)
     own = _conjunction(bare, read)
     if own is None:
         try:
@@ -262,7 +262,7 @@ def _condition(text: str, read: Read, parts: list[_Part], domain: list[_Part]) -
     return total
 
 
-def _unopened(text: str) -> str:
+def _strip_opening(text: str) -> str:
     """Without `if`, and without brackets around the whole."""
     for _ in range(3):
         match = _IF.match(text)
@@ -277,12 +277,12 @@ def _unopened(text: str) -> str:
 
 def _conjunction(text: str, read: Read) -> list[_Part] | None:
     """The parts of a condition that commas or `and` join, as sets of one letter; None where one is no such set."""
-    text = _unopened(text)
+    text = _strip_opening(text)
     if (alone := _part(text, read)) is not None:
         return [alone]
     parts = []
     for piece in _pieces(text, _CUT):
-        part = _part(_unopened(piece), read)
+        part = _part(_strip_opening(piece), read)
         if part is None:
             return None
         parts.append(part)
@@ -364,7 +364,7 @@ def _progression(name: str, inner: Expr) -> _Part | None:
     if len(names) != 1:
         return None
     letter = min(names)
-    at = [constant(replaced(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]
+    at = [constant(substitute(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]
     whole = [value.numerator for value in at if value is not None and value.denominator == 1]
     if len(whole) < 3 or whole[2] - whole[1] != whole[1] - whole[0]:
         return None
@@ -386,4 +386,4 @@ def _both(a: Condition, b: Condition) -> Condition:
     return Condition(held, Residues(modulus, kept))
 
 
-__all__ = ["CASES_MARKS", "Written", "piecewise", "written"]
+__all__ = ["CASES_MARKS", "Written", "find_rows", "piecewise"]

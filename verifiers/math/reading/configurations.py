@@ -12,7 +12,7 @@ _SHELL = re.compile(
 _CORE = re.compile(r"\[ ?([A-Z][a-z]) ?\]")
 
 
-def configuration(text: str) -> Words | None:
+def read_configuration(text: str) -> Words | None:
     """The shells in their order as text; None for a text that is no configuration of two shells or a core and one."""
     core = _CORE.match(text)
     shells, at = [core[1].lower()] if core else [], core.end() if core else 0
@@ -25,4 +25,4 @@ def configuration(text: str) -> Words | None:
     return Words(" ".join(shells)) if len(shells) > 1 else None
 
 
-__all__ = ["configuration"]
+__all__ = ["read_configuration"]

@@ -14,22 +14,22 @@ _LETTER = re.compile(r"(?<!\\)(?<![A-Za-z])[A-Za-z]")
 _ARITHMETIC = re.compile(r"[-+*/^!]|\\(?:cdot|times|div|frac)(?![a-z])")
 
 
-def counted(text: str) -> str:
+def spell_counts(text: str) -> str:
     """A normalised text with `5C3`, `{}_5C_3`, `C_5^3` as binomials, and `5P2`, `A_5^2` as quotients of factorials.
 
     `C_5^3` is one in a text without letters alone, and `C(5, 3)` in arithmetic alone: else they are a power and a point.
     """
     if "C" not in text and "P" not in text and "A" not in text:
         return text
-    text = _PLAIN.sub(_chosen, _INDEXED.sub(_chosen, text))
+    text = _PLAIN.sub(_spell_count, _INDEXED.sub(_spell_count, text))
     if "_" in text and not _LETTER.search(_STACKED.sub(" ", text)):
-        text = _STACKED.sub(_chosen, text)
+        text = _STACKED.sub(_spell_count, text)
     if "(" in text and _ARITHMETIC.search(_CALLED.sub(" ", text)):
-        text = _CALLED.sub(_chosen, text)
+        text = _CALLED.sub(_spell_count, text)
     return text
 
 
-def _chosen(match: re.Match[str]) -> str:
+def _spell_count(match: re.Match[str]) -> str:
     said = match.groupdict()
     n, k = (int(said[name] or said[f"{name}_bare"]) for name in "nk")
     if k > n or (match["kind"] == "P" and said.get("mark") == "^"):  # {}^3P_2 is a term of spectroscopy
@@ -37,4 +37,4 @@ def _chosen(match: re.Match[str]) -> str:
     return rf" \binom{{{n}}}{{{k}}} " if match["kind"] == "C" else rf" \frac{{{n}!}}{{{n - k}!}} "
 
 
-__all__ = ["counted"]
+__all__ = ["spell_counts"]

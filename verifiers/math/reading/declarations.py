@@ -73,7 +73,7 @@ def declare(text: str) -> str:
             kept, comma, names = names.partition(",")
             before = answer[: start + match.start("names")] + kept
         before = before.rstrip()
-        clause = _rewritten(match, names, bool(comma), before)
+        clause = _rewrite(match, names, bool(comma), before)
         if clause is None:
             break
         answer, said = before, clause + said
@@ -115,7 +115,7 @@ def _declare_several(text: str) -> str:
     return answer + "".join(f", {name} \\in \\mathbb{{{letter}}}" for name in names)
 
 
-def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> str | None:
+def _rewrite(match: re.Match[str], said_of: str, comma: bool, answer: str) -> str | None:
     """The clause in its one spelling; None where it says nothing of what stands before it."""
     names = [name.replace(" ", "") for name in re.findall(_LETTER, said_of)]
     if not answer or answer[-1] in _OPEN_ENDED or bool(match["open"]) != bool(match["close"]):
@@ -141,7 +141,7 @@ def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> 
         return "".join(f", {name} {sign} {match['bound']}{more}" for name, more in zip(names, extra, strict=True))
     if len(names) > 1 or not (said or comma) or (not said and names[0] in "xyz"):
         return None
-    return _listed(names[0], match["list"])
+    return _read_list(names[0], match["list"])
 
 
 def _membership(name: str, letter: str, part: str) -> str:
@@ -161,7 +161,7 @@ def _membership(name: str, letter: str, part: str) -> str:
     return clause if mark != "g1" else f"{clause}, {name} \\ge 1"
 
 
-def _listed(name: str, text: str) -> str | None:
+def _read_list(name: str, text: str) -> str | None:
     """`0, 1, 2` as a set; `0, 1, 2, \\ldots` as integers with a bound; `0, \\pm 1, \\ldots` as all of them; else None."""
     parts = [part.replace(" ", "") for part in re.findall(rf"{_INTEGER}|{_DOTS}", text)]
     dots = [index for index, part in enumerate(parts) if "." in part or "dots" in part]
@@ -170,14 +170,14 @@ def _listed(name: str, text: str) -> str | None:
         return f", {name} \\in \\{{{', '.join(parts)}\\}}"
     if dots[0] == 0 or len(dots) > 1:
         inner = [part for index, part in enumerate(parts) if index not in dots]
-        return whole if dots == [0, len(parts) - 1] and _consecutive(inner) and len(inner) > 2 else None
+        return whole if dots == [0, len(parts) - 1] and _are_consecutive(inner) and len(inner) > 2 else None
     start = parts[: dots[0]]
     if start[0] == "0" and start[1:] == [f"\\pm{n}" for n in range(1, len(start))] and len(start) > 1:
         end = parts[dots[0] + 1 :]
         if not end:
             return whole
         return f", -{end[0][3:]} \\le {name} \\le {end[0][3:]}{whole}" if end[0].startswith("\\pm") and len(end) == 1 else None
-    if not _consecutive(start):
+    if not _are_consecutive(start):
         return None
     if dots[0] == len(parts) - 1:
         return f", {name} \\ge {start[0]}{whole}" if len(start) > 1 else None
@@ -186,7 +186,7 @@ def _listed(name: str, text: str) -> str | None:
     return None
 
 
-def _consecutive(parts: list[str]) -> bool:
+def _are_consecutive(parts: list[str]) -> bool:
     return all("\\" not in part for part in parts) and all(int(b) - int(a) == 1 for a, b in pairwise(parts))
 
 

@@ -147,7 +147,7 @@ class ExpressionParser(AtomParser):
         base = self.postfix()
         if self.position >= len(self.tokens):
             return base
-        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transposed(base)) is not None:
+        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transpose(base)) is not None:
             return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):
@@ -158,7 +158,7 @@ class ExpressionParser(AtomParser):
             return self._more_powers(Power(expression_of(base), exponent))
         return base
 
-    def _transposed(self, base: Matrix | Sequence) -> Expr | None:
+    def _transpose(self, base: Matrix | Sequence) -> Expr | None:
         """A matrix, or a row in brackets, with `^T`; None for any other power."""
         after = self.peek(2 if self.at("{", ahead=1) else 1)
         if after is None or after.text not in ("T", "top", "intercal", "prime"):
@@ -171,7 +171,7 @@ class ExpressionParser(AtomParser):
         return unresolved(Matrix(tuple(zip(*rows, strict=True))))
 
     def _more_powers(self, base: Expr) -> Expr:
-        return self._postfixed(base)
+        return self._read_postfixes(base)
 
     def _exponent(self) -> Expr:
         self.deeper()
@@ -195,9 +195,9 @@ class ExpressionParser(AtomParser):
         return exponent
 
     def postfix(self, single: bool = False) -> Expr:
-        return self._postfixed(self.atom(single))
+        return self._read_postfixes(self.atom(single))
 
-    def _postfixed(self, value: Expr) -> Expr:
+    def _read_postfixes(self, value: Expr) -> Expr:
         """Factorials, percent and degree signs."""
         for _ in range(4):
             token = self.peek()

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from ..units import DEGREE
 from ..values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Sequence, Unreadable, Value, clock24
-from .atoms import based
-from .configurations import configuration
-from .labels import known_label, labelled_list, parted
+from .atoms import read_in_base
+from .configurations import read_configuration
+from .labels import known_label, labelled_list, separate_parts
 from .lexer import tokens_of
 from .parser import Parser
 from .vocabulary import BASE_WORDS
-from .words import wordy
+from .words import read_words
 
 _MONTHS = {
     name: number
@@ -54,7 +54,7 @@ _ARC = re.compile(r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s
 _PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 
 
-def special(text: str) -> Value | None:
+def read_special(text: str) -> Value | None:
     """A value that is no expression; None when the text looks like one."""
     first = text[0]
     if first == "{" and text[1:].strip() == "}":
@@ -67,7 +67,7 @@ def special(text: str) -> Value | None:
         return numeral
     if first == "0" and _PREFIXED.fullmatch(text):
         return Num(Fraction(int(text, 0)))
-    if (first.isdigit() or first == "[") and "^" in text and (shells := configuration(text)) is not None:
+    if (first.isdigit() or first == "[") and "^" in text and (shells := read_configuration(text)) is not None:
         return shells
     if first.isdigit() and (text[-1] in "'\"hdt}") and (found := _ordinal_or_arc(text)) is not None:
         return found
@@ -82,7 +82,7 @@ def special(text: str) -> Value | None:
         return ratio
     if " to " in text and first.isdigit() and (ratio := _ratio(text, " to ")) is not None:
         return ratio
-    return wordy(text)
+    return read_words(text)
 
 
 def _numeral(text: str) -> Num | None:
@@ -97,7 +97,7 @@ def _numeral(text: str) -> Num | None:
         return None
     if not any(map(str.isdigit, digits)) and (base <= 10 or not (digits.isupper() or base == 16)):
         return None
-    return based(digits, base)
+    return read_in_base(digits, base)
 
 
 _BASE_MARK = re.compile(
@@ -157,7 +157,7 @@ def beside_choice(text: str) -> Beside | None:
 
 def labelled_values(text: str) -> list[tuple[str, str]] | None:
     """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or more, in one dress, none twice; or None."""
-    text = parted(text)
+    text = separate_parts(text)
     if not _FIRST_LABEL.match(text):
         several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")
         return labelled_list(_pieces(text)) if several else None

@@ -12,7 +12,7 @@ _OPENING, _CLOSING = "([", ")]"
 _COORDINATES = frozenset("xyz")
 
 
-def named_interval(text: str) -> str | None:
+def read_named_interval(text: str) -> str | None:
     """`t(0,4]` as `t \\in (0,4]`; None where the bracket behind the first name closes as it opened, or there is none."""
     match = _NAME.match(text)
     if match is None:
@@ -59,4 +59,4 @@ def _can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
     return not ends and (isinstance(middle, Apply) or is_quantity(middle) or capitals)
 
 
-__all__ = ["interval_between", "is_quantity", "named_interval"]
+__all__ = ["interval_between", "is_quantity", "read_named_interval"]

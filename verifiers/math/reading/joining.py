@@ -10,7 +10,7 @@ from ..deciding.compare import distinct
 from ..deciding.curves import are_curves
 from ..deciding.exact import constant
 from ..deciding.families import INTEGER
-from ..traversal import fits, names_in, replaced, symbols
+from ..traversal import fits, names_in, substitute, symbols
 from ..values import (
     EXPRESSIONS,
     Congruence,
@@ -43,7 +43,7 @@ def shared_name(name: str) -> str:
     return _INDICES.sub("", name)
 
 
-def chained(operands: tuple[Value, ...], last: Value) -> System | None:
+def read_chain(operands: tuple[Value, ...], last: Value) -> System | None:
     """`a = b = c = s` as a system: every name has the last value. None where another value stands between."""
     names = [operand.name for operand in operands[:-1] if isinstance(operand, Sym)]
     if len(names) != len(operands) - 1 or len(set(names)) < len(names) or names_in(last) & set(names):
@@ -65,10 +65,10 @@ def _with_equations(items: list[Value]) -> list[Value]:
     return flat if len(flat) == len(names) > len(items) and len(set(names)) == len(names) else items
 
 
-def in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
+def take_in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
     """What a value is at each value of a parameter, each number once."""
     if isinstance(value, Named):
-        return Named(value.name.removesuffix(f"_{name}"), in_turn(value.value, name, values), value.parameters)
+        return Named(value.name.removesuffix(f"_{name}"), take_in_turn(value.value, name, values), value.parameters)
     if not fits(value, MAX_PARTS // len(values)):
         raise Unreadable("too long for so many values of its parameter")
     found: dict[Value | Fraction, Value] = {}
@@ -79,7 +79,7 @@ def in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
     return Sequence("answers", tuple(found.values()))
 
 
-def completed(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
+def complete(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
     """Clauses whose left side only the first one has: `x \\ne 5, -5`, `(a, b) = (t, t) or (t, -t)`."""
     match items[0]:
         case Relation((Sequence("tuple") as names, Sequence("tuple")), ("=",)) if all(isinstance(n, Sym) for n in names.items):
@@ -246,4 +246,4 @@ def _with_argument_of(first: Named, other: Named) -> Named:
     if len(first.parameters) != len(other.parameters) or names_in(other) & set(first.parameters):
         raise Unreadable("values of a function that differ in their arguments")
     mapping = {theirs: Sym(mine) for mine, theirs in zip(first.parameters, other.parameters, strict=True)}
-    return Named(first.name, replaced(other.value, mapping), first.parameters)
+    return Named(first.name, substitute(other.value, mapping), first.parameters)

@@ -26,7 +26,7 @@ _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
-def labelled(text: str) -> tuple[str, str] | None:
+def split_label(text: str) -> tuple[str, str] | None:
     """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
     match = _LABEL.fullmatch(text)
     if match is None or (_SPACED.fullmatch(match[1].strip()) and _LETTER.search(match[2])):  # P V = n R T is an equation
@@ -34,7 +34,7 @@ def labelled(text: str) -> tuple[str, str] | None:
     return _name(match[1]), match[2].strip()
 
 
-def extreme(text: str) -> tuple[str, str] | None:
+def split_extreme(text: str) -> tuple[str, str] | None:
     """`maximum 5`, `\\min = -3`, "the smallest value is 2": `max` or `min`, and its value."""
     match = _EXTREME.fullmatch(text)
     if match is None:
@@ -65,17 +65,17 @@ def labelled_list(pieces: list[str]) -> list[tuple[str, str]] | None:
     pieces = [part.removeprefix("and ").strip() for piece in pieces for part in piece.split(" and ")]
     if not 2 <= len(pieces) <= 20:
         return None
-    found = [labelled(piece) or extreme(piece) for piece in pieces]
+    found = [split_label(piece) or split_extreme(piece) for piece in pieces]
     labels = [each[0] for each in found if each is not None]
     return [each for each in found if each is not None] if len(set(labels)) == len(pieces) else None
 
 
-def nameless(text: str) -> str:
+def strip_name(text: str) -> str:
     """`\\angle = 18.8` says 18.8."""
     return _NAMELESS.sub("", text, count=1) if text.startswith("\\") else text
 
 
-def parted(text: str) -> str:
+def separate_parts(text: str) -> str:
     """`(1) 3 (2) 4` with a comma before each label that counts on; other texts as they are."""
     kind = next((first for first in _PARTS if text.startswith(first)), None)
     if kind is None:
@@ -99,4 +99,4 @@ def _counting(kind: str) -> tuple[str, ...]:
     return _ROMAN if kind == "(i)" else tuple("abcdefghij" if kind == "(a)" else "ABCDEFGHIJ")
 
 
-__all__ = ["extreme", "known_label", "labelled", "labelled_list", "nameless", "parted"]
+__all__ = ["known_label", "labelled_list", "separate_parts", "split_extreme", "split_label", "strip_name"]

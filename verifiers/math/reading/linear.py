@@ -18,7 +18,7 @@ def holds_array(value: Value) -> bool:
     return isinstance(value, Matrix) or (isinstance(value, Sequence) and value.kind == "vector")
 
 
-def combined(value: Value) -> Matrix | Sequence:
+def combine(value: Value) -> Matrix | Sequence:
     """The matrix or vector that a linear combination is. Raises Unreadable, for products of two arrays as well."""
     match value:
         case Matrix() | Sequence("vector"):
@@ -28,9 +28,9 @@ def combined(value: Value) -> Matrix | Sequence:
             scalars = tuple(factor for factor in factors if not holds_array(factor))
             if len(arrays) != 1 or not all(isinstance(scalar, EXPRESSIONS) for scalar in scalars):
                 raise Unreadable("a product of matrices")
-            return _each(lambda entry: Product((*scalars, entry)), combined(arrays[0]))
+            return _each(lambda entry: Product((*scalars, entry)), combine(arrays[0]))
         case Sum(terms):
-            arrays = [combined(term) for term in terms]
+            arrays = [combine(term) for term in terms]
             if len({_shape(array) for array in arrays}) > 1:
                 raise Unreadable("a sum of matrices that differ in shape")
             return _each(lambda *entries: Sum(entries), *arrays)
@@ -54,7 +54,7 @@ def _shape(array: Matrix | Sequence) -> tuple[int, ...]:
     return (len(array.items),) if isinstance(array, Sequence) else (len(array.rows), len(array.rows[0]))
 
 
-def coordinates(expr: Expr) -> Sequence | None:
+def find_coordinates(expr: Expr) -> Sequence | None:
     """The vector that a sum of multiples of i, j and k with hats is; None for any other expression."""
     if not _mentions_unit_vector(expr):
         return None

@@ -14,7 +14,7 @@ from fractions import Fraction
 from ..deciding import realset
 from ..deciding.exact import constant
 from ..show import show
-from ..traversal import names_in, negative, replaced
+from ..traversal import names_in, negative, substitute
 from ..values import Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words, are_expressions
 
 MAX_VALUES = 48  # of a parameter that has a finite list of them
@@ -64,7 +64,7 @@ def split(items: list[Value]) -> Parted:
     mapping: dict[str, Expr] = {}
     several = None
     for index, name in enumerate(names, 1):
-        found = _standing_for(name, _said(name, clauses), index)
+        found = _standing_for(name, _collect(name, clauses), index)
         if not isinstance(found, tuple) and any(owner.endswith(f"_{name}") for owner in owners):
             continue  # a_n = 2n, n > 0: the place in a sequence
         if isinstance(found, tuple):
@@ -73,12 +73,12 @@ def split(items: list[Value]) -> Parted:
             several = (name, found)
         else:
             mapping[name] = found
-    return Parted([replaced(item, mapping) for item in rest], bool(mapping), several)
+    return Parted([substitute(item, mapping) for item in rest], bool(mapping), several)
 
 
 def instances(value: Value, name: str, values: tuple[Expr, ...]) -> list[Value]:
     """The value at each value of a parameter."""
-    return [replaced(value, {name: each}) for each in values]
+    return [substitute(value, {name: each}) for each in values]
 
 
 def _clause(item: Value) -> Named | None:
@@ -102,7 +102,7 @@ def _kind_of(value: Value) -> str | None:
     return None
 
 
-def _said(name: str, clauses: list[Named]) -> _Said:
+def _collect(name: str, clauses: list[Named]) -> _Said:
     about = [clause.value for clause in clauses if clause.name == name]
     kinds = frozenset(kind for value in about if (kind := _kind_of(value)))
     sets = tuple(value for value in about if isinstance(value, RealSet) and _kind_of(value) is None)
@@ -131,13 +131,13 @@ def _standing_for(name: str, said: _Said, index: int) -> Expr | tuple[Expr, ...]
         first, last = _ceiling(where.parts[0].low, where.parts[0].low_closed), _floor(where.parts[0])
         if kind == "natural" and (first is None or first < 1):
             return Sym(f"natural in {show(where)} {index}")
-        return _counted(first, last, index)
+        return _count(first, last, index)
     if not where.parts:
         raise Unreadable("a parameter of no value")
     return Sym(f"{kind} in {show(where)} {index}")
 
 
-def _counted(first: int | None, last: int | None, index: int) -> Expr | tuple[Expr, ...]:
+def _count(first: int | None, last: int | None, index: int) -> Expr | tuple[Expr, ...]:
     whole = Sym(f"whole {index}")
     if first is not None and last is not None:
         if not 0 <= last - first < MAX_VALUES:

@@ -23,7 +23,7 @@ _COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))  # letters with a sp
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
-def quantity(tokens: list[Token]) -> Value:
+def read_quantity(tokens: list[Token]) -> Value:
     """Tokens as a value, with a currency sign or a unit phrase split off where there is one."""
     if not tokens:
         raise Unreadable("it is empty")
@@ -45,7 +45,7 @@ def quantity(tokens: list[Token]) -> Value:
         letters = _letters(tokens, split)
         if letters is not None:
             return _unit_or_letters(tokens, split, unit, letters)
-        return _measured(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
+        return _measure(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
     return Parser(tokens).everything()
 
 
@@ -61,16 +61,16 @@ def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value
         return letters
     sure = not symbols(amount) and not (summed and (single or constant(amount) is not None))
     optional = sure and not _a_product(tokens[split:])
-    return _measured(value, lambda item: Quantity(item, unit, product, optional))
+    return _measure(value, lambda item: Quantity(item, unit, product, optional))
 
 
-def _measured(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
+def _measure(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
     """A value with a unit: on the last side of a relation, and on each item of a list."""
     if isinstance(value, Relation):
-        return replace(value, operands=(*value.operands[:-1], _measured(value.operands[-1], measured)))
+        return replace(value, operands=(*value.operands[:-1], _measure(value.operands[-1], measured)))
     if isinstance(value, Joined):
-        items = tuple(_measured(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
-        return replace(value, items=(*items, _measured(value.items[-1], measured)))
+        items = tuple(_measure(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
+        return replace(value, items=(*items, _measure(value.items[-1], measured)))
     if isinstance(value, EXPRESSIONS):
         return measured(value)
     raise Unreadable("a unit on what is no number")
@@ -116,7 +116,7 @@ def _money(tokens: list[Token], signs: list[int]) -> Value:
         rest = rest[:split]
     elif tail is not None:
         raise Unreadable("a currency and a unit")
-    return _measured(Parser(rest).everything(), lambda item: Quantity(item, unit))
+    return _measure(Parser(rest).everything(), lambda item: Quantity(item, unit))
 
 
 def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:

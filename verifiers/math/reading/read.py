@@ -35,27 +35,27 @@ from ..values import (
     Value,
     Words,
 )
-from .builders import built
-from .cases import CASES_MARKS, piecewise, written
-from .counting import counted
+from .builders import build_set
+from .cases import CASES_MARKS, find_rows, piecewise
+from .counting import spell_counts
 from .declarations import declare, declare_words
-from .forms import beside_choice, choice_of, labelled_values, special
-from .intervals import named_interval
-from .joining import completed, in_turn, join, residues, signed_systems
-from .labels import extreme, labelled, nameless
+from .forms import beside_choice, choice_of, labelled_values, read_special
+from .intervals import read_named_interval
+from .joining import complete, join, residues, signed_systems, take_in_turn
+from .labels import split_extreme, split_label, strip_name
 from .lexer import tokens_of
-from .linear import UNIT_VECTORS, combined, coordinates, holds_array
+from .linear import UNIT_VECTORS, combine, find_coordinates, holds_array
 from .operands import check_arithmetic
 from .parameters import split
 from .qualifiers import read_qualifiers
-from .quantities import quantity
+from .quantities import read_quantity
 from .relations import name_of, read_relation
-from .signs import both, choices, holds_signs
-from .sound import checked
+from .signs import choices, has_both_signs, holds_signs
+from .sound import check
 from .statements import named_several, offers_another
 from .stream import stream
 from .unit_phrases import known_phrase
-from .wording import concluded, defined, definition, lengths
+from .wording import apply_definition, find_conclusion, find_definition, respell_lengths
 
 MAX_ITEMS = 200
 
@@ -66,9 +66,9 @@ def read(text: str) -> Value:
         return Words("")
     for each in (text, None):
         try:
-            each = each or named_interval(text)
+            each = each or read_named_interval(text)
             if each is not None:
-                return checked(_read(each))
+                return check(_read(each))
         except (Unreadable, RecursionError):
             continue
     return Words(stream(text))
@@ -87,10 +87,10 @@ def _read(text: str) -> Value:
         return _single(text)
     if any(mark in text for mark in CASES_MARKS) and (cases := _cases(read_qualifiers(text, _is_unit))) is not None:
         return cases
-    text = lengths(nameless(concluded(declare(read_qualifiers(declare_words(text), _is_unit)))))
-    if (said := definition(text)) is not None:
-        name, meaning = (resolve(quantity(tokens_of(each))) for each in (said.name, said.value))
-        return defined(_plain(said.answer), name, meaning)
+    text = respell_lengths(strip_name(find_conclusion(declare(read_qualifiers(declare_words(text), _is_unit)))))
+    if (said := find_definition(text)) is not None:
+        name, meaning = (resolve(read_quantity(tokens_of(each))) for each in (said.name, said.value))
+        return apply_definition(_plain(said.answer), name, meaning)
     return _plain(text)
 
 
@@ -105,26 +105,26 @@ def _plain(text: str) -> Value:
 
 def _single(text: str) -> Value:
     """One value without labels, declarations or remarks."""
-    found = special(text)
+    found = read_special(text)
     if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
         nested = choice_of(beside.text) is not None
         return Choice(found.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
     if found is not None:
         return found
-    label = (labelled(text) if "=" in text or "\\approx" in text else None) or extreme(text)
+    label = (split_label(text) if "=" in text or "\\approx" in text else None) or split_extreme(text)
     if label is not None:
-        return Named(label[0], resolve(quantity(tokens_of(label[1]))))
-    return resolve(quantity(tokens_of(counted(text))))
+        return Named(label[0], resolve(read_quantity(tokens_of(label[1]))))
+    return resolve(read_quantity(tokens_of(spell_counts(text))))
 
 
 def _cases(text: str) -> Value | None:
     """Values by conditions, with a name where one stands before them; None for any other text."""
-    rows = written(text)
+    rows = find_rows(text)
     if rows is None:
         return None
     try:
-        value = piecewise(rows, lambda each: resolve(quantity(tokens_of(each))))
-        name = name_of(quantity(tokens_of(rows.left))) if rows.left else None
+        value = piecewise(rows, lambda each: resolve(read_quantity(tokens_of(each))))
+        name = name_of(read_quantity(tokens_of(rows.left))) if rows.left else None
     except Unreadable:
         return None
     if value is None or not rows.left:
@@ -144,7 +144,7 @@ def resolve(value: Value) -> Value:
         case Joined():
             return _joined(value)
         case Builder():
-            return built(value, resolve)
+            return build_set(value, resolve)
         case Quantity(inner, unit):
             resolved = resolve(inner)
             if isinstance(resolved, Sequence):
@@ -159,10 +159,10 @@ def resolve(value: Value) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(resolve(entry) for entry in row) for row in rows))
         case Interval():
-            return RealSet((checked(value),))
+            return RealSet((check(value),))
         case Call("union" | "intersection" | "difference" as name, (left, right)):
             return realset.combine(name, resolve(left), resolve(right))
-        case Congruence(residue) if both(residue):
+        case Congruence(residue) if has_both_signs(residue):
             return join("or", list(residues((value,))))
         case Congruence() | Ratio() | RealSet():
             return value
@@ -184,14 +184,14 @@ def _unusual(expr: Expr) -> Value:
         case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():  # P(2, -1)
             return Named(name, resolve(place))
     if holds_array(expr):
-        return resolve(combined(expr))
-    if isinstance(expr, Call) and isinstance(expr.args[0], Sequence) and both(expr):  # ±(1, 2)
+        return resolve(combine(expr))
+    if isinstance(expr, Call) and isinstance(expr.args[0], Sequence) and has_both_signs(expr):  # ±(1, 2)
         return Sequence("answers", tuple(map(resolve, choices(expr))))
     check_arithmetic(expr)
-    vector = coordinates(expr)
+    vector = find_coordinates(expr)
     if vector is not None:
         return vector
-    if both(expr):
+    if has_both_signs(expr):
         return Sequence("answers", choices(expr))
     match expr:
         case Product((amount, Const("degree"))):
@@ -219,9 +219,9 @@ def _joined(joined: Joined) -> Value:
         raise Unreadable("too many items")
     if joined.word != "or" and (systems := signed_systems(joined.items)) is not None:
         return Sequence("answers", tuple(resolve(Joined(joined.word, system)) for system in systems))
-    clauses = residues(joined.items) if isinstance(joined.items[-1], Congruence) else completed(joined.word, joined.items)
+    clauses = residues(joined.items) if isinstance(joined.items[-1], Congruence) else complete(joined.word, joined.items)
     parted = split([resolve(item) for item in clauses])
     value = parted.items[0] if len(parted.items) == 1 else join(joined.word, parted.items)
     if parted.several is not None:
-        value = in_turn(value, *parted.several)
+        value = take_in_turn(value, *parted.several)
     return Family(value) if parted.family else value

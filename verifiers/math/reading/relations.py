@@ -31,10 +31,10 @@ from ..values import (
     are_expressions,
 )
 from .intervals import interval_between, is_quantity
-from .joining import chained, shared_name
+from .joining import read_chain, shared_name
 from .operands import check_arithmetic, unresolved
 from .parser import named_set
-from .signs import both, choices, chosen_together
+from .signs import choices, chosen_together, has_both_signs
 from .vocabulary import SETS
 
 Resolve = Callable[[Value], Value]
@@ -42,7 +42,7 @@ Resolve = Callable[[Value], Value]
 
 def read_relation(relation: Relation, resolve: Resolve) -> Value:
     """What a chain of relations says, its sides resolved: a named value, a set, an equation. Raises Unreadable."""
-    operands, operators = tuple(map(_unbracketed, relation.operands)), relation.operators
+    operands, operators = tuple(map(_strip_brackets, relation.operands)), relation.operators
     if "~" in operators:
         return _approximation(operands, operators, resolve)
     if set(operators) <= {"=", "=="}:
@@ -59,7 +59,7 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...], reso
     cut = operators.index("~")
     if cut:
         _check_near(operands[cut], operands[cut + 1])
-        return _measured(resolve(Relation(operands[: cut + 1], operators[:cut])), operands[-1])
+        return _measure(resolve(Relation(operands[: cut + 1], operators[:cut])), operands[-1])
     left, right = operands[0], operands[1]
     name = name_of(left)
     if name is not None:
@@ -67,7 +67,7 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...], reso
     if isinstance(left, EXPRESSIONS) and symbols(left) and not (isinstance(right, EXPRESSIONS) and symbols(right)):
         raise Unreadable("an expression that is about a number")
     _check_near(left, right)
-    return _measured(resolve(left), operands[-1])
+    return _measure(resolve(left), operands[-1])
 
 
 def _check_near(exact: Value, decimals: Value) -> None:
@@ -80,7 +80,7 @@ def _check_near(exact: Value, decimals: Value) -> None:
         raise Unreadable("an approximation that is none")
 
 
-def _measured(value: Value, last: Value) -> Value:
+def _measure(value: Value, last: Value) -> Value:
     """A value with the unit that the decimals beside it have."""
     if isinstance(value, EXPRESSIONS) and isinstance(last, Quantity):
         return Quantity(value, last.unit)
@@ -89,7 +89,7 @@ def _measured(value: Value, last: Value) -> Value:
     return value
 
 
-def _unbracketed(value: Value) -> Value:
+def _strip_brackets(value: Value) -> Value:
     return value.factors[0] if isinstance(value, Product) and len(value.factors) == 1 else value
 
 
@@ -99,11 +99,11 @@ def _equality(operands: tuple[Value, ...], resolve: Resolve) -> Value:
     if name is None and len(operands) == 2 and isinstance(last, Sym) and not (isinstance(left, Sym | Sequence)):
         return _equality((last, left), resolve)
     if isinstance(left, Sequence) and left.kind == "tuple" and (letters := _letters(left.items)) is not None:
-        return _assigned(letters, resolve(last))
+        return _assign(letters, resolve(last))
     if name is not None:
         values = [resolve(operand) for operand in operands[1:]]
         if len(values) > 1 and not alike(values):
-            if (system := chained(operands, values[-1])) is not None:  # a = b = c = s
+            if (system := read_chain(operands, values[-1])) is not None:  # a = b = c = s
                 return system
             raise Unreadable("a chain of equalities that doesn't hold")
         inner = values[0]
@@ -113,7 +113,7 @@ def _equality(operands: tuple[Value, ...], resolve: Resolve) -> Value:
     if len(operands) == 2 and isinstance(left, EXPRESSIONS) and isinstance(last, EXPRESSIONS):
         check_arithmetic(left)
         check_arithmetic(last)
-        if both(left) or both(last):
+        if has_both_signs(left) or has_both_signs(last):
             return Sequence("answers", tuple(_equality(sides, resolve) for sides in chosen_together((left, last))))
         if not symbols(left) and not symbols(last):  # 2 + 3 = 5
             if alike([left, last]):
@@ -164,7 +164,7 @@ def _letters(values: tuple[Value, ...]) -> tuple[str, ...] | None:
 _FUNCTION_NAMES = frozenset(str.split("f g h p q r u v w y x F G H P Q R T S"))
 
 
-def _assigned(letters: tuple[str, ...], value: Value) -> Value:
+def _assign(letters: tuple[str, ...], value: Value) -> Value:
     """`(x, y) = (1, 2)`, or several tuples."""
     if isinstance(value, Sequence) and value.kind in ("tuple", "vector") and len(value.items) == len(letters):
         return System.of(zip(letters, value.items, strict=True))
@@ -204,7 +204,7 @@ def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value
     if isinstance(left, Apply) and not symbols(right) and (applied := name_of(left)) is not None:
         return Named(applied[0], realset.half_line(operator, right), applied[1])
     if isinstance(left, Sym) and not symbols(right):
-        if operator == "!=" and both(right):  # x != ±5
+        if operator == "!=" and has_both_signs(right):  # x != ±5
             without: list[Value] = [realset.half_line(operator, unresolved(end)) for end in choices(right)]
             return Named(left.name, realset.combine_all("intersection", without))
         return Named(left.name, realset.half_line(operator, right))

@@ -74,6 +74,6 @@ def _parts(value: Value) -> tuple[Value, ...]:
     return children(value) if isinstance(value, EXPRESSIONS) else ()
 
 
-def both(expr: Expr) -> bool:
+def has_both_signs(expr: Expr) -> bool:
     """Whether a plus-minus stands in an expression."""
     return contains(expr, _BOTH_SIGNS)

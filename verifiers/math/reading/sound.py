@@ -14,7 +14,7 @@ _PLAIN = (Num, Sym)
 _LEAVES = (str, int, Unit, type(None))
 
 
-def checked(value: V) -> V:
+def check(value: V) -> V:
     """The value. Raises Unreadable where an operation has an operand it can't have, or the value is too large."""
     if isinstance(value, Num | Sym | Words):
         return value
@@ -51,4 +51,4 @@ def _check_call(call: Call) -> None:
         raise Unreadable("an event outside of its brackets")
 
 
-__all__ = ["checked"]
+__all__ = ["check"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ...quotations import undressed
+from ...quotations import undress
 
 MAX_ANSWER_CHARS = 4_000
 
@@ -139,7 +139,7 @@ def normalise(text: str) -> str | None:
     """The answer's text in one spelling; None when it is longer than MAX_ANSWER_CHARS."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
-    text = undressed(text)
+    text = undress(text)
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
@@ -148,7 +148,7 @@ def normalise(text: str) -> str | None:
             text = delimiters.sub(" ", text)
     if "\\" in text:
         text = _unstyle(text)
-    text = _respelled(text)
+    text = _respell(text)
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
     text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
@@ -162,7 +162,7 @@ def normalise(text: str) -> str | None:
     return _untail(text)
 
 
-def _respelled(text: str) -> str:
+def _respell(text: str) -> str:
     """Spellings of single signs and words."""
     if "{:}" in text:
         text = _BRACED_SIGN.sub(":", text)

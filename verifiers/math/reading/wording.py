@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..deciding.decide import decide
-from ..traversal import fits, names_in, replaced
+from ..traversal import fits, names_in, substitute
 from ..values import EXPRESSIONS, Const, Num, Power, Product, Sym, Unreadable, Value
 
 _CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|we get|we have)\b,? ?")
@@ -39,7 +39,7 @@ class Definition:
     value: str
 
 
-def concluded(text: str) -> str:
+def find_conclusion(text: str) -> str:
     """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are working, and the last one is another."""
     if "=" not in text or not any(word in text for word in _CONCLUDING):
         return text
@@ -66,7 +66,7 @@ def _has_prose(text: str) -> bool:
     return any(word.lower() not in _JOINS for word in _PROSE.findall(text))
 
 
-def definition(text: str) -> Definition | None:
+def find_definition(text: str) -> Definition | None:
     """`\\varphi - 1, where \\varphi = 2`: the answer, the letter and its value; None without one."""
     if not text.endswith((")", "}", "]")) and not text[-1:].isalnum():
         return None
@@ -76,7 +76,7 @@ def definition(text: str) -> Definition | None:
     return Definition(answer, match["name"].strip(), match["value"].strip()) if match and answer else None
 
 
-def defined(value: Value, name: Value, meaning: Value) -> Value:
+def apply_definition(value: Value, name: Value, meaning: Value) -> Value:
     """A value with the meaning of a letter in its place. Raises Unreadable where the letter does not occur in it."""
     named = names_in(name)
     if named == {"hbar"} and isinstance(meaning, EXPRESSIONS) and decide(meaning, REDUCED_PLANCK).equal:
@@ -85,18 +85,18 @@ def defined(value: Value, name: Value, meaning: Value) -> Value:
         raise Unreadable("a definition of what does not occur")
     if not fits(value, MAX_PARTS) or not fits(meaning, MAX_MEANING):
         raise Unreadable("a definition of what is too long")
-    return replaced(value, dict.fromkeys(named, meaning))
+    return substitute(value, dict.fromkeys(named, meaning))
 
 
 def with_planck(a: Value, b: Value) -> Value:
     """a with h / 2 pi for each reduced Planck constant, where b has the plain one and no reduced one; else a as it is."""
     own, other = names_in(a), names_in(b)
     if "hbar" in own and "h" not in own and "h" in other and "hbar" not in other and fits(a, MAX_PARTS):
-        return replaced(a, {"hbar": REDUCED_PLANCK})
+        return substitute(a, {"hbar": REDUCED_PLANCK})
     return a
 
 
-def lengths(text: str) -> str:
+def respell_lengths(text: str) -> str:
     """`5'10"` and `10\\sqrt5"` with the names of their units."""
     if text[-1:] not in "'\"" or len(text) > MAX_CHARS_OF_A_LENGTH:
         return text
@@ -107,4 +107,4 @@ def lengths(text: str) -> str:
     return f"{one['value']} {'feet' if one['mark'] == chr(39) else 'inches'}" if one is not None else text
 
 
-__all__ = ["Definition", "concluded", "defined", "definition", "lengths", "with_planck"]
+__all__ = ["Definition", "apply_definition", "find_conclusion", "find_definition", "respell_lengths", "with_planck"]

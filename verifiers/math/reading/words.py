@@ -48,7 +48,7 @@ _APPLIED = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,4}'*\([A-Za-z]")  # F(ab) and si
 _YES_OR_NO = re.compile(r"(yes|no)\b\s*[,.;:-]")
 
 
-def wordy(text: str) -> Value | None:
+def read_words(text: str) -> Value | None:
     """The value of a text of letters and punctuation only; None for any other, and where the letters read as symbols."""
     if not _WORDY.fullmatch(text) or _APPLIED.search(text):
         return None
