@@ -24,9 +24,9 @@ _AT_FIRST_USE = {"code": "code", "extract_code": "code", "one_block": "code", "l
 def __getattr__(name: str) -> Any:
     if name not in _AT_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".criteria.{_AT_FIRST_USE[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f".criteria.{_AT_FIRST_USE[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 __all__ = [

@@ -57,34 +57,34 @@ Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]  # a plai
 _FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
 
 
-def as_criterion(found: Criterion | Reward) -> Criterion:
+def as_criterion(reward: Criterion | Reward) -> Criterion:
     """A criterion, or one made of a plain function, with its name: True and 1 are correct, False and 0 wrong, else partial.
 
     Raises TypeError for what can't be called with a completion and a problem.
     """
-    if isinstance(found, Criterion):
-        return found
-    name = getattr(found, "__name__", type(found).__name__)
-    if not callable(found):
+    if isinstance(reward, Criterion):
+        return reward
+    name = getattr(reward, "__name__", type(reward).__name__)
+    if not callable(reward):
         raise TypeError(f"{name} is no criterion and no function. {_FORM}")
     import inspect  # slow to import, and only functions need it
 
     try:
-        inspect.signature(found).bind(None, None)
+        inspect.signature(reward).bind(None, None)
     except TypeError as failure:
-        raise TypeError(f"{name}{inspect.signature(found)} can't judge a completion: {failure}. {_FORM}") from failure
+        raise TypeError(f"{name}{inspect.signature(reward)} can't judge a completion: {failure}. {_FORM}") from failure
     except ValueError:  # a function of C code without a signature: its first call will tell
         pass
-    return Criterion(name, lambda completion, problem: _as_verdict(found(completion, problem)))
+    return Criterion(name, lambda completion, problem: _as_verdict(reward(completion, problem)))
 
 
-def _as_verdict(found: object) -> Verdict:
-    if isinstance(found, Verdict):
-        return found
-    value = float(found) if isinstance(found, Real) else math.nan
+def _as_verdict(returned: object) -> Verdict:
+    if isinstance(returned, Verdict):
+        return returned
+    value = float(returned) if isinstance(returned, Real) else math.nan
     if 0 <= value <= 1:
         return correct() if value == 1 else partial(value) if value else wrong()
-    said = f"{found!r}"[:80] if isinstance(found, Real) else type(found).__name__
+    said = f"{returned!r}"[:80] if isinstance(returned, Real) else type(returned).__name__
     raise TypeError(f"it returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
@@ -123,11 +123,11 @@ def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
         return True
     for text in probes:
         try:
-            found = _check(criterion, Completion(text), problem)
+            verdict = _check(criterion, Completion(text), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             raised = True
         else:
-            if found.status in JUDGED:
+            if verdict.status in JUDGED:
                 return False
     return raised
 

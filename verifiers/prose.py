@@ -84,10 +84,10 @@ def _find_concluded(text: str) -> list[Mark]:
     """The last sentence, where it begins like a conclusion: what its equation gives, or its only quantity."""
     bare = text.rstrip()
     tail = bare[-WITHIN:]
-    found = deque(compile_once(_CONCLUDES).finditer(tail), maxlen=1)
-    if not found:
+    sentences = deque(compile_once(_CONCLUDES).finditer(tail), maxlen=1)
+    if not sentences:
         return []
-    start = found[0].end()
+    start = sentences[0].end()
     content = _phrase(tail, start)
     if not tail.rstrip(_CLOSING).endswith(content.rstrip(_CLOSING)):
         return []  # something else follows it

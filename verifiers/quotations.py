@@ -108,23 +108,23 @@ def _without_indent(content: str, columns: int) -> str:
 def find_quotations(text: str, places: Sequence[int]) -> list[Span | None]:
     """For each of the ascending places in a text the quotation that holds it: a closed fenced block, lines that begin
     with `> `, inline code; None where none does."""
-    found: list[Span | None] = [None] * len(places)
+    spans: list[Span | None] = [None] * len(places)
     if places:
-        _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, found)
+        _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, spans)
         if "> " in text:
-            _hold((match.span() for match in compile_once(_QUOTED_LINES).finditer(text)), places, found)
+            _hold((match.span() for match in compile_once(_QUOTED_LINES).finditer(text)), places, spans)
         if "`" in text:
-            _hold((match.span() for match in compile_once(_INLINE_CODE).finditer(text)), places, found)
-    return found
+            _hold((match.span() for match in compile_once(_INLINE_CODE).finditer(text)), places, spans)
+    return spans
 
 
-def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], found: list[Span | None]) -> None:
+def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], held: list[Span | None]) -> None:
     """Put those of the ascending spans that hold a place, and no earlier one does, into `found`."""
     index = 0
     for start, end in spans:
         while places[index] < end:
-            if places[index] >= start and found[index] is None:
-                found[index] = Span(start, end)
+            if places[index] >= start and held[index] is None:
+                held[index] = Span(start, end)
             index += 1
             if index == len(places):
                 return

@@ -141,18 +141,18 @@ def code(
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
         reference = _reference(problem.reference)
         entry_point = reference.get("entry_point")
-        found = extract_code(completion.text, blocks, entry_point)
-        if found.failure is not None:
-            return found.failure
-        assert found.answer is not None
+        extraction = extract_code(completion.text, blocks, entry_point)
+        if extraction.failure is not None:
+            return extraction.failure
+        assert extraction.answer is not None
         from ...sandbox import SandboxUnavailable
 
-        source = assemble(found.answer, reference.get("prompt", ""), entry_point or "")
+        source = assemble(extraction.answer, reference.get("prompt", ""), entry_point or "")
         try:
             outcomes = _run(sandboxes(), source, reference, limits, policy, tolerance, partial_credit)
         except SandboxUnavailable as failure:
             return error(str(failure))
-        return judge(outcomes, found.answer, partial_credit, weak)
+        return judge(outcomes, extraction.answer, partial_credit, weak)
 
     return Criterion(name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start)
 
@@ -162,12 +162,12 @@ def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = 
     think block, or with `plain` a text without a fence."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract_code(completion.text, blocks, unclosed=False)
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
-        if found.count > 1:
+        extraction = extract_code(completion.text, blocks, unclosed=False)
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
+        if extraction.count > 1:
             return malformed(reason="There is more than one code block.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight)
 

@@ -40,15 +40,15 @@ def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = Fa
     """
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, ("tag",))
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
+        extraction = extract(completion.text, ("tag",))
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
         tags = find_tags(completion.text)
         if isinstance(tags, Verdict) or sum(not is_mention(mark.content) for mark in tags) > 1:
             return malformed(reason="There is more than one answer tag.")
         if not completion.text.rstrip().endswith("</answer>"):
             return malformed(reason="Text follows the answer tag.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight, gate)
 
@@ -57,11 +57,11 @@ def answer_box(name: str = "answer_box", weight: float = 0.1, *, gate: bool = Fa
     """Exactly one `\\boxed{...}` after any think block, and it is not empty."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, ("boxed",))
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
-        if found.count > 1:
+        extraction = extract(completion.text, ("boxed",))
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
+        if extraction.count > 1:
             return malformed(reason="There is more than one box.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight, gate)

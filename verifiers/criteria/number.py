@@ -51,8 +51,8 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
 
 def only_number(answer: str) -> str:
     """The one number in an answer (`$18`, `18 apples`); the answer itself where it holds none or several."""
-    found = list(islice(compile_once(_SOME_NUMBER).finditer(answer), 2))
-    return found[0][0] if len(found) == 1 else answer
+    matches = list(islice(compile_once(_SOME_NUMBER).finditer(answer), 2))
+    return matches[0][0] if len(matches) == 1 else answer
 
 
 def exact(name: str = "exact", weight: float = 1.0, sources: tuple[Source, ...] = MARKED) -> Criterion:

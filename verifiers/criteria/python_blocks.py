@@ -27,8 +27,8 @@ def is_python(info: str) -> bool:
 
 def programs_of(blocks: Sequence[Block]) -> list[str]:
     """The contents of the Python blocks; where some of them are programs, those that may be their output are left out."""
-    found = [block for block in blocks if is_python(block.info)]
-    return [block.content for block in found if _is_program(block)] or [block.content for block in found]
+    programs = [block for block in blocks if is_python(block.info)]
+    return [block.content for block in programs if _is_program(block)] or [block.content for block in programs]
 
 
 def _is_program(block: Block) -> bool:

@@ -61,8 +61,8 @@ def plain(reference: Any) -> Reference:
 
 def _renderer(sources: tuple[Source, ...], accept: str) -> Any:
     def render(reference: Any) -> str:
-        found = plain(reference["answer"] if isinstance(reference, dict) else reference)
-        text = found if isinstance(found, str) else found[0] if accept == "any" else ", ".join(found)
+        texts = plain(reference["answer"] if isinstance(reference, dict) else reference)
+        text = texts if isinstance(texts, str) else texts[0] if accept == "any" else ", ".join(texts)
         return f"\\boxed{{{text}}}" if sources[0] == "boxed" else f"<answer>{text}</answer>"
 
     return render

@@ -59,11 +59,11 @@ def explain(
     """`math_equal` with its grounds."""
     figures = _figures(significant_figures)
     settings = Tolerance(_share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional)
-    found = _judge(reference, answer, settings)
+    judgement = _judge(reference, answer, settings)
     with NO_FORK:
         from .pipeline import show_text
 
-    return Explanation(found.verdict, show_text(reference), show_text(answer), found.stage)
+    return Explanation(judgement.verdict, show_text(reference), show_text(answer), judgement.stage)
 
 
 @lru_cache(maxsize=256)

@@ -96,14 +96,14 @@ def fits(value: Value | tuple[tuple[Value, ...], ...], limit: int) -> bool:
     left = limit
     stack: list[Any] = [value]
     while stack:
-        found = stack.pop()
+        part = stack.pop()
         left -= 1
         if left < 0:
             return False
-        if isinstance(found, tuple):
-            stack.extend(found)
-        elif not isinstance(found, _LEAVES):
-            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)
+        if isinstance(part, tuple):
+            stack.extend(part)
+        elif not isinstance(part, _LEAVES):
+            stack.extend(getattr(part, name) for name in part.__dataclass_fields__)
     return True
 
 

@@ -41,8 +41,8 @@ class Tolerance:
 
 def figures_written(text: str) -> int:
     """The most figures that a number in a text is written with, leading zeros aside; exponents and subscripts don't count."""
-    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compile_once(_LITERAL).findall(text)]
-    return max(map(len, found), default=0)
+    digits = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compile_once(_LITERAL).findall(text)]
+    return max(map(len, digits), default=0)
 
 
 def _magnitude(value: Fraction) -> int:

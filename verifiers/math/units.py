@@ -119,9 +119,9 @@ def radians(quantity: Quantity) -> Value:
 def letter_unit(product: Product) -> Quantity | None:
     """`5m` reads as a product of 5 and m until it is compared with a length."""
     last = product.factors[-1]
-    found = lookup(last.name) if isinstance(last, Sym) else None
-    if found is None:
+    unit = lookup(last.name) if isinstance(last, Sym) else None
+    if unit is None:
         return None
     rest = product.factors[:-1]
     amount = rest[0] if len(rest) == 1 else Product(rest)
-    return Quantity(amount, Unit(found[0], tuple(sorted(found[1].items()))))
+    return Quantity(amount, Unit(unit[0], tuple(sorted(unit[1].items()))))

@@ -92,11 +92,11 @@ class _Comparison(ElementComparison):
             return self.expressions(a, b)
         orders = ((a, b, False), (b, a, True))
         for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
-            found = self._compare_offered(first, second, flipped) or self._one_way(first, second, flipped)
-            if found is not None:
-                if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
+            decision = self._compare_offered(first, second, flipped) or self._one_way(first, second, flipped)
+            if decision is not None:
+                if not decision.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
                     return Decision(True, "exact")
-                return found
+                return decision
         return differ(f"{_kind(b)} is not {_kind(a)}.")
 
     def _compare_offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
@@ -195,8 +195,10 @@ class _Comparison(ElementComparison):
             mine, other = left_out, its
         if same_family(mine, other, self._equal):
             return Decision(True, "numeric")
-        found = self._compare_in_order(mine, other, flipped)
-        return next((each for again in renamings(other) if (each := self._compare_in_order(mine, again, flipped)).equal), found)
+        decision = self._compare_in_order(mine, other, flipped)
+        return next(
+            (each for again in renamings(other) if (each := self._compare_in_order(mine, again, flipped)).equal), decision
+        )
 
     def _residues(self, a: Congruence, b: Value, flipped: bool) -> Decision:
         """`x = 3 (mod 7)` says what `7k + 3` says."""
@@ -261,10 +263,10 @@ class _Comparison(ElementComparison):
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return differ("Another relation.")
-        found = self._proportions(a, b)
-        if not found.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
+        decision = self._proportions(a, b)
+        if not decision.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
             return Decision(True, "exact")
-        return found
+        return decision
 
     def _proportions(self, a: Zero, b: Zero) -> Decision:
         left, right = name_applications(a.expression, b.expression)

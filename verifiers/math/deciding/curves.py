@@ -124,9 +124,9 @@ def _constant_ratio(a: Expr, b: Expr, name: str, equal: Equal) -> bool:
 
 def _names_moving(expr: Expr, field: Field) -> frozenset[str]:
     """Derivatives, and what they are derivatives of, as variables."""
-    found = derivatives(expr, field)
-    bases = {name.partition("(")[2][:-1] for name in found if name.startswith(_DOTS)} | {name.rstrip("'") for name in found}
-    return found | bases | _names_derived(expr, field)
+    moving = derivatives(expr, field)
+    bases = {name.partition("(")[2][:-1] for name in moving if name.startswith(_DOTS)} | {name.rstrip("'") for name in moving}
+    return moving | bases | _names_derived(expr, field)
 
 
 def _names_derived(expr: Expr, field: Field) -> frozenset[str]:

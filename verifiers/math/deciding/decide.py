@@ -103,9 +103,9 @@ def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
     if None not in results:
         return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
     if cancel(a, b):
-        found = [_identical(each) for each in (a, b)]
-        cost += sum(each.cost for each in found)
-        return replace(next((each for each in found if not each.equal), found[0]), cost=cost)
+        decisions = [_identical(each) for each in (a, b)]
+        cost += sum(each.cost for each in decisions)
+        return replace(next((each for each in decisions if not each.equal), decisions[0]), cost=cost)
     budget = Budget(BUDGET // 4)
     if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
@@ -129,9 +129,9 @@ def valueless(expr: Expr, budget: Budget) -> bool:
         except UndefinedValue:
             return True
         except Inexact:
-            found = numeric.valueless(expr, budget)
-        if found is not None:
-            return found
+            lacks = numeric.valueless(expr, budget)
+        if lacks is not None:
+            return lacks
     return any(valueless(child, budget) for child in children(expr))
 
 

@@ -63,22 +63,22 @@ class _Factoring:
 
     def coprime(self, powers: Iterable[tuple[int, Fraction | int]]) -> dict[int, Fraction | int]:
         """The same product over bases of which no two share a factor."""
-        found: dict[int, Fraction | int] = {}
+        exponents: dict[int, Fraction | int] = {}
         pending = list(powers)
         while pending:
             base, exponent = pending.pop()
             if base == 1:
                 continue
-            for other in found:
+            for other in exponents:
                 self.budget.spend(1 + base.bit_length() * other.bit_length() // 1_000_000)
                 shared = math.gcd(base, other)
                 if shared > 1:
-                    its = found.pop(other)
+                    its = exponents.pop(other)
                     pending += [(base // shared, exponent), (shared, exponent + its), (other // shared, its)]
                     break
             else:
-                found[base] = exponent
-        return found
+                exponents[base] = exponent
+        return exponents
 
     def expand(self, powers: Mapping[int, Fraction | int], most: int) -> int:
         bits = sum(base.bit_length() * exponent for base, exponent in powers.items())
@@ -187,17 +187,17 @@ def _small(expr: Expr) -> int:
 @lru_cache(maxsize=1024)
 def _factors(value: int) -> dict[int, int]:
     """Prime factors below _TRIAL (below 10 of what stays longer than 64 bits), and what is left."""
-    found: dict[int, int] = {}
+    powers: dict[int, int] = {}
     primes = _primes(_TRIAL)
     for index, prime in enumerate(primes):
         if prime * prime > value or (index == _FEW and value.bit_length() > 64):
             break
         value, count = _divide(value, prime)
         if count:
-            found[prime] = count
+            powers[prime] = count
     if value > 1:
-        found[value] = found.get(value, 0) + 1
-    return found
+        powers[value] = powers.get(value, 0) + 1
+    return powers
 
 
 def _divide(value: int, prime: int) -> tuple[int, int]:
@@ -226,7 +226,7 @@ def _primes(below: int) -> list[int]:
 @lru_cache(maxsize=64)
 def _legendre(number: int) -> dict[int, int]:
     """The exponents of the primes in a factorial, by Legendre's formula."""
-    found = {}
+    powers = {}
     for prime in _primes(MAX_FACTORIAL + 1):
         if prime > number:
             break
@@ -234,8 +234,8 @@ def _legendre(number: int) -> dict[int, int]:
         while rest:
             rest //= prime
             total += rest
-        found[prime] = total
-    return found
+        powers[prime] = total
+    return powers
 
 
 __all__ = ["equal"]

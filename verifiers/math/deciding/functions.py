@@ -272,15 +272,15 @@ def _binomial(a: Arithmetic, args: list[Ball]) -> Ball:
 
 
 def _integers(a: Arithmetic, args: list[Ball]) -> list[int]:
-    found = []
+    integers = []
     for arg in map(a.real, args):
         if a.size(arg.value) > MAX_INTEGER_BITS:
             raise OutOfReach
         whole = a.whole(arg)
         if whole is None:
             raise Undefined
-        found.append(whole)
-    return found
+        integers.append(whole)
+    return integers
 
 
 def _gcd(a: Arithmetic, args: list[Ball]) -> Ball:

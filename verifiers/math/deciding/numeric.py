@@ -39,9 +39,9 @@ def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) ->
     with NO_FORK:
         try:
             for complex_values in (True,) if imaginary else (False, True):
-                found = run.points_agree(a, b, names, complex_values)
-                if found is not None:
-                    return found
+                same = run.points_agree(a, b, names, complex_values)
+                if same is not None:
+                    return same
             undefined = not names and (run.valueless(a) or run.valueless(b))
         except _Spent:
             return None
@@ -74,9 +74,9 @@ def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
 def approximate(expr: Expr) -> Fraction | None:
     """A real constant to some 60 digits, as a fraction; None when it has no real value in reach."""
 
-    def fraction(a: Arithmetic, found: Ball) -> Fraction:
-        value = a.real(found).value
-        if a.is_zero(Ball(value, found.scale)):
+    def fraction(a: Arithmetic, ball: Ball) -> Fraction:
+        value = a.real(ball).value
+        if a.is_zero(Ball(value, ball.scale)):
             return Fraction(0)
         if value.rel_accuracy_bits() < ACCURATE:
             raise Unresolved(a.wanted)

@@ -71,11 +71,11 @@ def _pair(a: Piecewise, b: Piecewise, values: Values) -> Decision:
         return _differ("Another number of cases.")
     rest = list(b.pieces)
     for mine in a.pieces:
-        found = next((its for its in rest if _same_condition(mine.condition, its.condition, values)), None)
-        if found is None:
+        partner = next((its for its in rest if _same_condition(mine.condition, its.condition, values)), None)
+        if partner is None:
             return _differ("A case has no match.")
-        rest.remove(found)
-        decision = values(mine.value, found.value)
+        rest.remove(partner)
+        decision = values(mine.value, partner.value)
         if not decision.equal:
             return decision
     return Decision(True, "structure")
@@ -209,26 +209,26 @@ class _Functions:
         """Integers about every end and every remainder, and some far ones."""
         modulus = math.lcm(1, *(each.residues.modulus for each in self.conditions if each.residues is not None))
         ends = [end for bounds in sets.values() for _, low, high in bounds for end in (low, high) if end is not None]
-        found = {near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)}
+        integers = {near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)}
         last = max((math.floor(end) for end in ends), default=0)
-        if modulus > 60 or len(found) > MAX_WHOLE or abs(last) > 10**9:
+        if modulus > 60 or len(integers) > MAX_WHOLE or abs(last) > 10**9:
             raise Unreadable("conditions with too many ends or remainders")
-        found.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
+        integers.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
         ordered = sorted(math.floor(end) for end in ends)
         for low, high in pairwise(ordered):  # between the ends
-            found.update(range(low, min(high, low + 4 * modulus + POINTS)))
-        found.update(10**3 + each for each in range(2 * modulus))
-        if len(found) > MAX_WHOLE:
+            integers.update(range(low, min(high, low + 4 * modulus + POINTS)))
+        integers.update(10**3 + each for each in range(2 * modulus))
+        if len(integers) > MAX_WHOLE:
             raise Unreadable("conditions with too many ends or remainders")
-        return sorted(each for each in found if least is None or each >= least)
+        return sorted(each for each in integers if least is None or each >= least)
 
 
 def _rows(side: Piecewise, holds: Callable[[Condition], bool]) -> list[int]:
     """The rows that apply; what is left for `otherwise` where none does."""
-    found = [
+    rows = [
         index for index, piece in enumerate(side.pieces) if isinstance(piece.condition, Condition) and holds(piece.condition)
     ]
-    return found or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
+    return rows or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
 
 
 def _claims(side: Piecewise, rows: list[int]) -> bool:

@@ -57,16 +57,16 @@ def whole_point(name: str, index: int, least: int) -> Fraction:
 
 def whole_names(expr: Expr) -> dict[str, int]:
     """Variables that stand for integers, with the least one to try: in `gcd(m, n)`, or over a negative number: `(-1)^n`."""
-    found: dict[str, int] = {}
+    lowest: dict[str, int] = {}
     match expr:
         case Call(name, _) if name in _WHOLE:
             return dict.fromkeys(symbols(expr), 1)
         case Power(base, exponent) if symbols(exponent) and not symbols(base) and (constant(base) or 0) < 0:
-            found = dict.fromkeys(symbols(exponent), -11)
+            lowest = dict.fromkeys(symbols(exponent), -11)
     for child in children(expr):
         for name, least in whole_names(child).items():
-            found[name] = max(least, found.get(name, least))
-    return found
+            lowest[name] = max(least, lowest.get(name, least))
+    return lowest
 
 
 def points(whole: Mapping[str, int]) -> Iterator[Point]:
@@ -172,9 +172,9 @@ def _grows(expr: Expr) -> bool:
 
 def _crossings(expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
     """Where a polynomial in one variable, or what is as good as linear in it, takes the levels."""
-    found = polynomial(expr, name, others)
-    if found is not None:
-        return [zero for level in levels for zero in zeros(found - level)]
+    coefficients = polynomial(expr, name, others)
+    if coefficients is not None:
+        return [zero for level in levels for zero in zeros(coefficients - level)]
     try:
         at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
     except (Inexact, UndefinedValue):

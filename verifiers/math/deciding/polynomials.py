@@ -32,22 +32,22 @@ class _NoPolynomial(Exception):
 
 
 def _polynomial(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Any:
-    made = flint().fmpq_poly
+    new = flint().fmpq_poly
     match expr:
         case Num(value):
-            return _bound(made([_rational(value)]))
+            return _bound(new([_rational(value)]))
         case Sym(own):
             if own == name:
-                return made([0, 1])
+                return new([0, 1])
             if own in others:
-                return made([_rational(others[own])])
+                return new([_rational(others[own])])
         case Sum(terms):
-            total = made([])
+            total = new([])
             for term in terms:
                 total = _bound(total + _polynomial(term, name, others))
             return total
         case Product(factors):
-            total = made([1])
+            total = new([1])
             for factor in factors:
                 total = _bound(total * _polynomial(factor, name, others))
             return total
@@ -58,7 +58,7 @@ def _polynomial(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Any:
             return _bound(below ** int(power))
         case _:
             if (value := constant(expr)) is not None:
-                return _bound(made([_rational(value)]))
+                return _bound(new([_rational(value)]))
     raise _NoPolynomial
 
 
@@ -66,39 +66,39 @@ def _rational(value: Fraction) -> Any:
     return flint().fmpq(value.numerator, value.denominator)
 
 
-def _bound(found: Any) -> Any:
-    if found.degree() > MAX_DEGREE or _length(found) > MAX_BITS:
+def _bound(result: Any) -> Any:
+    if result.degree() > MAX_DEGREE or _length(result) > MAX_BITS:
         raise _NoPolynomial
-    return found
+    return result
 
 
-def _length(found: Any) -> int:
+def _length(result: Any) -> int:
     """Bits of all coefficients together."""
-    return sum(each.p.bit_length() + each.q.bit_length() for each in found.coeffs())
+    return sum(each.p.bit_length() + each.q.bit_length() for each in result.coeffs())
 
 
-def expression(found: Any, name: str) -> Expr:
+def expression(coefficients: Any, name: str) -> Expr:
     """A polynomial as an expression."""
     terms = (
         Product((Num(_fraction(each)), Power(Sym(name), Num(Fraction(power)))) if power else (Num(_fraction(each)),))
-        for power, each in enumerate(found.coeffs())
+        for power, each in enumerate(coefficients.coeffs())
         if each
     )
     return Sum(tuple(terms))
 
 
-def zeros(found: Any) -> list[Fraction]:
+def zeros(coefficients: Any) -> list[Fraction]:
     """The real zeros, in order, to some 40 bits. None of a constant, nor of what is too long: near zeros take long to part."""
-    if found.degree() < 1:
+    if coefficients.degree() < 1:
         return []
-    if found.degree() == 1:
-        return [-_fraction(found[0]) / _fraction(found[1])]
-    if found.degree() == 2:
-        return _of_quadratic(*(_fraction(found[power]) for power in (2, 1, 0)))
-    if found.degree() > MAX_ZEROS or _length(found) > MAX_ZEROS_BITS:
+    if coefficients.degree() == 1:
+        return [-_fraction(coefficients[0]) / _fraction(coefficients[1])]
+    if coefficients.degree() == 2:
+        return _of_quadratic(*(_fraction(coefficients[power]) for power in (2, 1, 0)))
+    if coefficients.degree() > MAX_ZEROS or _length(coefficients) > MAX_ZEROS_BITS:
         return []
     with NO_FORK:
-        roots = found.numer().complex_roots()
+        roots = coefficients.numer().complex_roots()
     return sorted(_near(root.real) for root, _ in roots if root.imag.contains(0))
 
 

@@ -159,10 +159,10 @@ def _same(a: Expr, b: Expr, x: Fraction, y: Fraction) -> bool:
     """Whether two ends are one, whose approximations differ. Raises Unreadable where that can't be told."""
     if (constant(a) is not None and constant(b) is not None) or y - x > _NEAR * abs(y):
         return False
-    found = agree(a, b)
-    if found is None:
+    same = agree(a, b)
+    if same is None:
         raise Unreadable("two ends that can't be told apart")
-    return found
+    return same
 
 
 def normal(value: Value) -> RealSet:

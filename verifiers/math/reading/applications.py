@@ -84,11 +84,11 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
         else:
             continue
         alone.update((scopes[index], letter) for letter in letters[:-1])
-        found = _candidate(tokens, last, letters[-1], len(letters) > 1, scopes[index], brackets)
-        if found is None:
+        candidate = _candidate(tokens, last, letters[-1], len(letters) > 1, scopes[index], brackets)
+        if candidate is None:
             alone.add((scopes[index], letters[-1] + _subscript(tokens, last + 1)[0]))
         else:
-            candidates.append(found)
+            candidates.append(candidate)
     return _choose(tokens, candidates, alone, brackets)
 
 

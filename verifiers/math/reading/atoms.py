@@ -130,9 +130,9 @@ class AtomParser(NameParser):
         if text in WORD_CONSTANTS:
             return Const(WORD_CONSTANTS[text])
         if text in NAMED_FUNCTIONS and self.at("(", "["):
-            return Apply(text, self.arguments(given=text == "Pr"))
-        if text[0] == "d" and not single and (found := self._derivative()) is not None:
-            return found
+            return Apply(text, self.arguments(conditional=text == "Pr"))
+        if text[0] == "d" and not single and (derivative := self._derivative()) is not None:
+            return derivative
         if text in GREEK:
             return self._symbol(text)
         if single and len(text) > 1:  # x^ab is x^a b
@@ -170,8 +170,8 @@ class AtomParser(NameParser):
         if name in FUNCTIONS:
             return self._function(FUNCTIONS[name])
         if name in NAMED_FUNCTIONS:
-            given = name == "Pr"
-            return Apply(name, self.arguments(given) if self.at("(", "[") else (expression_of(self.power()),))
+            conditional = name == "Pr"
+            return Apply(name, self.arguments(conditional) if self.at("(", "[") else (expression_of(self.power()),))
         if name in CONSTANTS:
             return Const(CONSTANTS[name])
         if name in GREEK:
@@ -190,8 +190,8 @@ class AtomParser(NameParser):
 
     def _fraction(self) -> Expr:
         """A derivative, or a numerator and a denominator."""
-        if (found := self._derivative()) is not None:
-            return found
+        if (derivative := self._derivative()) is not None:
+            return derivative
         above, below = self._argument(), self._argument()
         return Product((above, Power(below, Num(Fraction(-1)))))
 

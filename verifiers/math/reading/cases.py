@@ -207,21 +207,21 @@ def _pieces(text: str, separator: re.Pattern[str]) -> Iterator[str]:
         yield piece
 
 
-def piecewise(found: Written, read: Read) -> Piecewise:
+def piecewise(table: Written, read: Read) -> Piecewise:
     """The typed value of rows. Raises Unreadable where a value, or in a line of text a condition, can't be read."""
-    domain = _conjunction(found.domain, read) if found.domain else []
+    domain = _conjunction(table.domain, read) if table.domain else []
     if domain is None:
         raise Unreadable("something behind a list of cases")
     parts = list(domain)
     pieces = []
-    for row in found.rows:
+    for row in table.rows:
         value = read(row.value)
-        if isinstance(value, Named) and isinstance(value.value, RealSet) and found.aligned:
+        if isinstance(value, Named) and isinstance(value.value, RealSet) and table.aligned:
             value = value.value  # `x > 1, if a < 0`
         if isinstance(value, Relation | Zero | Named | Words):
             raise Unreadable("cases that are clauses of a system")
         condition = _condition(row.condition, read, parts, domain)
-        if found.inline and not isinstance(condition, Condition | None):
+        if table.inline and not isinstance(condition, Condition | None):
             raise Unreadable("a condition that is no set")
         pieces.append(Piece(value, condition))
     said = {part.name for part in parts if part.condition is not None} - {""}
@@ -233,7 +233,7 @@ def piecewise(found: Written, read: Read) -> Piecewise:
         raise Unreadable("two rows for what is left")
     name = min(names, default="")
     held = [piece.condition for piece in pieces if isinstance(piece.condition, Condition)]
-    whole = any(part.whole for part in parts) or any(each.residues for each in held) or _is_index(name, found.left)
+    whole = any(part.whole for part in parts) or any(each.residues for each in held) or _is_index(name, table.left)
     least = max((part.least for part in domain if part in parts and part.least is not None), default=None)
     return Piecewise(name, tuple(pieces), whole, least)
 
@@ -310,8 +310,8 @@ def _residues(text: str) -> _Part | None:
     if match is None:
         return None
     modulus = int(match["modulus"])
-    found = match.groupdict()
-    without = bool(found.get("no")) or "n" in (found.get("bar") or "")
+    groups = match.groupdict()
+    without = bool(groups.get("no")) or "n" in (groups.get("bar") or "")
     return _of_remainders(match["name"], modulus, set(range(1, modulus)) if without else {0})
 
 

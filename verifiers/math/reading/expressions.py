@@ -100,9 +100,9 @@ class ExpressionParser(AtomParser):
     def _factor(self) -> Expr:
         """A factor after an explicit sign; it may be negative."""
         self.deeper()
-        found = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
+        factor = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
         self.depth -= 1
-        return _operand(found)
+        return _operand(factor)
 
     def _quotient(self) -> Expr:
         """What stands after `/`: one factor."""

@@ -69,8 +69,8 @@ def read_special(text: str) -> Value | None:
         return Num(Fraction(int(text, 0)))
     if (first.isdigit() or first == "[") and "^" in text and (shells := read_configuration(text)) is not None:
         return shells
-    if first.isdigit() and (text[-1] in "'\"hdt}") and (found := _ordinal_or_arc(text)) is not None:
-        return found
+    if first.isdigit() and (text[-1] in "'\"hdt}") and (value := _ordinal_or_arc(text)) is not None:
+        return value
     if first.isdigit() or first.isalpha():
         if len(text) < 40 and (dated := _date(text)) is not None:
             return dated
@@ -161,22 +161,24 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
     if not _FIRST_LABEL.match(text):
         several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")
         return labelled_list(_pieces(text)) if several else None
-    found: list[tuple[str, str, str]] = []
+    entries: list[tuple[str, str, str]] = []
     for piece in _pieces(text):
         match = _LABELLED.fullmatch(piece)
         if match is None or (match["value"][0] in "+-*/^=<>_!&|" and not _SIGNED.match(match["value"])):
-            if not found:
+            if not entries:
                 return None
-            found[-1] = (*found[-1][:2], f"{found[-1][2]}, {piece}")
+            entries[-1] = (*entries[-1][:2], f"{entries[-1][2]}, {piece}")
         else:
             dress = "round" if match["round"] else match["sign"]
-            found.append((dress, match["round"] or match["name"], match["value"]))
-    labels = {label for _, label, _ in found}
-    if found[0][1] == "1" and [label for _, label, _ in found] != [str(index + 1) for index in range(len(found))]:
+            entries.append((dress, match["round"] or match["name"], match["value"]))
+    labels = {label for _, label, _ in entries}
+    if entries[0][1] == "1" and [label for _, label, _ in entries] != [str(index + 1) for index in range(len(entries))]:
         return None
-    if not 2 <= len(found) == len(labels) or len({dress for dress, _, _ in found}) > 1:
+    if not 2 <= len(entries) == len(labels) or len({dress for dress, _, _ in entries}) > 1:
         return None
-    return [(label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in found]
+    return [
+        (label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in entries
+    ]
 
 
 def _pieces(text: str) -> list[str]:
@@ -197,11 +199,11 @@ def _date(text: str) -> Date | None:
     for pattern, order in _DATES:
         match = pattern.fullmatch(text.removeprefix("the "))
         if match is not None:
-            found = dict(zip(order, match.groups(), strict=True))
-            month = found["month"]
+            fields = dict(zip(order, match.groups(), strict=True))
+            month = fields["month"]
             number = int(month) if month.isdigit() else _MONTHS[month.lower()]
-            day = int(found["day"])
-            return Date(int(found["year"]) if found["year"] else None, number, day) if 1 <= day <= 31 else None
+            day = int(fields["day"])
+            return Date(int(fields["year"]) if fields["year"] else None, number, day) if 1 <= day <= 31 else None
     return None
 
 

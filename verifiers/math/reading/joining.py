@@ -71,12 +71,12 @@ def take_in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
         return Named(value.name.removesuffix(f"_{name}"), take_in_turn(value.value, name, values), value.parameters)
     if not fits(value, MAX_PARTS // len(values)):
         raise Unreadable("too long for so many values of its parameter")
-    found: dict[Value | Fraction, Value] = {}
+    seen: dict[Value | Fraction, Value] = {}
     for item in instances(value, name, values):
         for each in item.items if isinstance(item, Sequence) and item.kind in ("answers", "set") else (item,):
             number = constant(each) if isinstance(each, EXPRESSIONS) else None
-            found.setdefault(each if number is None else number, each)
-    return Sequence("answers", tuple(found.values()))
+            seen.setdefault(each if number is None else number, each)
+    return Sequence("answers", tuple(seen.values()))
 
 
 def complete(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -108,13 +108,13 @@ def signed_systems(items: tuple[Value, ...]) -> list[tuple[Relation, ...]] | Non
 
 def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
     """`n \\equiv 1, \\pm 2 \\pmod 6` as a residue class each."""
-    found: list[Congruence] = []
+    classes: list[Congruence] = []
     last = items[-1]
     assert isinstance(last, Congruence)
     name = last.name
     for index, item in enumerate(items):
         if isinstance(item, Congruence):
-            found.extend(_signed(item))
+            classes.extend(_signed(item))
             continue
         if last.name is not None:
             return items
@@ -124,10 +124,10 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
                 name, value = first, second
         if not isinstance(value, EXPRESSIONS):
             return items
-        found.extend(_signed(Congruence(value, last.modulus, name)))
+        classes.extend(_signed(Congruence(value, last.modulus, name)))
     if name is not None:
-        found = [Congruence(each.value, each.modulus, each.name or name) for each in found]
-    return tuple(found)
+        classes = [Congruence(each.value, each.modulus, each.name or name) for each in classes]
+    return tuple(classes)
 
 
 def _signed(congruence: Congruence) -> list[Congruence]:

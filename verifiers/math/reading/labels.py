@@ -65,9 +65,9 @@ def labelled_list(pieces: list[str]) -> list[tuple[str, str]] | None:
     pieces = [part.removeprefix("and ").strip() for piece in pieces for part in piece.split(" and ")]
     if not 2 <= len(pieces) <= 20:
         return None
-    found = [split_label(piece) or split_extreme(piece) for piece in pieces]
-    labels = [each[0] for each in found if each is not None]
-    return [each for each in found if each is not None] if len(set(labels)) == len(pieces) else None
+    pairs = [split_label(piece) or split_extreme(piece) for piece in pieces]
+    labels = [each[0] for each in pairs if each is not None]
+    return [each for each in pairs if each is not None] if len(set(labels)) == len(pieces) else None
 
 
 def strip_name(text: str) -> str:

@@ -82,9 +82,9 @@ def tokens_of(text: str) -> list[Token]:
                 literal, position = _literal(match, bool(tokens) and tokens[-1].text in _BEFORE_ONE_NUMBER)
                 tokens.append(Token("number", text[match.start() : position], spaced, literal))
         else:
-            found = match[kind]
-            depth += (found in _OPENING or (found == "{" and _opens_a_set(tokens))) - (found in _CLOSING and depth > 0)
-            tokens.append(Token(kind, found, spaced))
+            symbol = match[kind]
+            depth += (symbol in _OPENING or (symbol == "{" and _opens_a_set(tokens))) - (symbol in _CLOSING and depth > 0)
+            tokens.append(Token(kind, symbol, spaced))
         spaced = False
     return tokens
 

@@ -59,16 +59,16 @@ def find_coordinates(expr: Expr) -> Sequence | None:
     if not _mentions_unit_vector(expr):
         return None
     names = symbols(expr)
-    found: dict[str, list[Expr]] = {name: [] for name in UNIT_VECTORS}
+    terms: dict[str, list[Expr]] = {name: [] for name in UNIT_VECTORS}
     for term in _terms(expr):
         factors = _factors(term)
         units = [factor.name for factor in factors if isinstance(factor, Sym) and factor.name in UNIT_VECTORS]
         rest = tuple(factor for factor in factors if not (isinstance(factor, Sym) and factor.name in UNIT_VECTORS))
         if len(units) != 1 or any(symbols(factor).intersection(UNIT_VECTORS) for factor in rest):
             return None
-        found[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
+        terms[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
     used = UNIT_VECTORS if UNIT_VECTORS[2] in names else UNIT_VECTORS[:2]
-    return Sequence("vector", tuple(Sum(tuple(found[name])) if found[name] else Num(Fraction(0)) for name in used))
+    return Sequence("vector", tuple(Sum(tuple(terms[name])) if terms[name] else Num(Fraction(0)) for name in used))
 
 
 def _mentions_unit_vector(expr: Expr) -> bool:

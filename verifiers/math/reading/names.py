@@ -230,13 +230,13 @@ class NameParser(ABC):
 
     # -- unknown functions -----------------------------------------------------------------------------------------------
 
-    def arguments(self, given: bool = False) -> tuple[Expr, ...]:
+    def arguments(self, conditional: bool = False) -> tuple[Expr, ...]:
         """Arguments in round or square brackets. `given`: a bar parts an event from its condition."""
         self.deeper()
         closing = ")" if self.expect("(", "[") == "(" else "]"
-        bars, self.bars = self.bars, int(given)
+        bars, self.bars = self.bars, int(conditional)
         items: list[Expr] = [_argument_of(self.relation())]
-        if given and self.accept("|", "mid"):
+        if conditional and self.accept("|", "mid"):
             items = [Call("given", (items[0], _argument_of(self.relation())))]
         while self.accept(",", ";"):
             items.append(_argument_of(self.relation()))

@@ -44,8 +44,8 @@ def _whole(folded: str) -> int | None:
     words = words[1:] if sign < 0 else words
     if len(words) == sign == 1 and words[0] not in ("thousand", "million"):
         return None
-    found = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
-    return sign * found if found is not None else None
+    number = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
+    return sign * number if number is not None else None
 
 
 def _below(words: list[str], scale: int, first: bool = False) -> int | None:
@@ -84,8 +84,8 @@ def amount_in_words(folded: str) -> Quantity | Num | None:
     words = folded.split()
     if len(words) > _LONGEST + 8:
         return None
-    if (found := _and_a_half(words)) is not None:
-        return found
+    if (amount := _and_a_half(words)) is not None:
+        return amount
     for count in range(min(_LONGEST, len(words) - 1), 0, -1):
         number = number_in_words(" ".join(words[:count]))
         if number is None or (count == 1 and words[0] in ORDINALS):

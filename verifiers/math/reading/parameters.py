@@ -64,15 +64,15 @@ def split(items: list[Value]) -> Parted:
     mapping: dict[str, Expr] = {}
     several = None
     for index, name in enumerate(names, 1):
-        found = _standing_for(name, _collect(name, clauses), index)
-        if not isinstance(found, tuple) and any(owner.endswith(f"_{name}") for owner in owners):
+        replacement = _standing_for(name, _collect(name, clauses), index)
+        if not isinstance(replacement, tuple) and any(owner.endswith(f"_{name}") for owner in owners):
             continue  # a_n = 2n, n > 0: the place in a sequence
-        if isinstance(found, tuple):
+        if isinstance(replacement, tuple):
             if several is not None:
                 raise Unreadable("several parameters with lists of values")
-            several = (name, found)
+            several = (name, replacement)
         else:
-            mapping[name] = found
+            mapping[name] = replacement
     return Parted([substitute(item, mapping) for item in rest], bool(mapping), several)
 
 

@@ -68,20 +68,20 @@ class Parser(ExpressionParser):
         return Joined(word, tuple(items))
 
     def _joint(self) -> str | None:
-        found = None
+        joint = None
         while True:
             if self.accept(",", ";"):
-                found = found or ","
+                joint = joint or ","
                 while self.accept(",", ";"):
                     pass
             elif self.word() in ("and", "or") or self.at("land", "lor", "wedge", "vee", "&"):
                 text = self.take().text
-                found = "or" if text in ("or", "lor", "vee") else "and"
+                joint = "or" if text in ("or", "lor", "vee") else "and"
             else:
                 break
-        if found is not None and self.peek() is None:
+        if joint is not None and self.peek() is None:
             raise Unreadable("a list ends with its separator")
-        return found
+        return joint
 
     def relation(self) -> Value:
         operands, operators = [self.union()], []

@@ -105,12 +105,12 @@ def _plain(text: str) -> Value:
 
 def _single(text: str) -> Value:
     """One value without labels, declarations or remarks."""
-    found = read_special(text)
-    if isinstance(found, Choice) and (beside := beside_choice(text)) is not None:
+    value = read_special(text)
+    if isinstance(value, Choice) and (beside := beside_choice(text)) is not None:
         nested = choice_of(beside.text) is not None
-        return Choice(found.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
-    if found is not None:
-        return found
+        return Choice(value.letter, Words(stream(beside.text)) if nested else read(beside.text), beside.colon)
+    if value is not None:
+        return value
     label = (split_label(text) if "=" in text or "\\approx" in text else None) or split_extreme(text)
     if label is not None:
         return Named(label[0], resolve(read_quantity(tokens_of(label[1]))))
@@ -174,8 +174,8 @@ _UNUSUAL = frozenset(("pm", "mp", "union", "intersection", "degree", *UNIT_VECTO
 
 
 def _expression(expr: Expr) -> Value:
-    found = survey(expr)
-    return expr if found.kinds <= _USUAL_KINDS and _UNUSUAL.isdisjoint(found.names) else _unusual(expr)
+    parts = survey(expr)
+    return expr if parts.kinds <= _USUAL_KINDS and _UNUSUAL.isdisjoint(parts.names) else _unusual(expr)
 
 
 def _unusual(expr: Expr) -> Value:

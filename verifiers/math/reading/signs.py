@@ -33,11 +33,11 @@ def chosen_together(values: tuple[Value, ...]) -> list[tuple[Value, ...]]:
     if len(names) > MAX_SIGNS:
         raise Unreadable("too many signs")
     patterns = [(1,) * len(names), (-1,) * len(names)] if "mp" in names else product((1, -1), repeat=len(names))
-    found = []
+    chosen = []
     for pattern in patterns:
         signs = iter(pattern)
-        found.append(tuple(_with_signs(value, signs) for value in values))
-    return found
+        chosen.append(tuple(_with_signs(value, signs) for value in values))
+    return chosen
 
 
 def _signs(value: Value) -> list[str]:

@@ -21,26 +21,26 @@ def check(value: V) -> V:
     left = MAX_PARTS
     stack: list[tuple[Any, bool]] = [(value, False)]
     while stack:
-        found, within = stack.pop()
+        node, within = stack.pop()
         left -= 1
         if left < 0:
             raise Unreadable("a value of too many parts")
-        if isinstance(found, _PLAIN):
+        if isinstance(node, _PLAIN):
             continue
-        if isinstance(found, EXPRESSIONS):
-            if isinstance(found, Call) and not within:
-                _check_call(found)
-            within = within or isinstance(found, Apply)
-            for part in children(found):
+        if isinstance(node, EXPRESSIONS):
+            if isinstance(node, Call) and not within:
+                _check_call(node)
+            within = within or isinstance(node, Apply)
+            for part in children(node):
                 if not isinstance(part, EXPRESSIONS):
                     raise Unreadable("arithmetic on what is no number")
                 stack.append((part, within))
-        elif isinstance(found, tuple):
-            stack.extend((part, within) for part in found)
-        elif isinstance(found, Relation | Builder | Joined):
+        elif isinstance(node, tuple):
+            stack.extend((part, within) for part in node)
+        elif isinstance(node, Relation | Builder | Joined):
             raise Unreadable("a clause within a value")
-        elif not isinstance(found, _LEAVES):
-            stack.extend((getattr(found, name), within) for name in found.__dataclass_fields__)
+        elif not isinstance(node, _LEAVES):
+            stack.extend((getattr(node, name), within) for name in node.__dataclass_fields__)
     return value
 
 

@@ -48,20 +48,20 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
             else:
                 power_word = power
             continue
-        found = _prefixed(token, tokens[index]) if index < len(tokens) else None
-        if found is not None:
+        unit = _prefixed(token, tokens[index]) if index < len(tokens) else None
+        if unit is not None:
             index += 1
         elif token.kind == "word" or token.text == "Omega":
-            found = lookup(token.text)
-        if found is None:
+            unit = lookup(token.text)
+        if unit is None:
             return None
         power, index = _power(tokens, index)
         if power == 0:
             return None
         total = sign * power * (power_word or 1)
         power_word, read = 1, True
-        scale *= found[0] ** total
-        for name, count in found[1].items():
+        scale *= unit[0] ** total
+        for name, count in unit[1].items():
             dims[name] = dims.get(name, 0) + count * total
     return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read and not opened else None
 
