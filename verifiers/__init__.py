@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .criteria.code import code, extract_code, one_block
     from .criteria.learned import learned
 
-# Names that few processes need, imported at their first use, each with its module in `criteria`. None is also the name of a
-# module of this package: once imported, the module would stand in the name's place.
+# Names that few processes need, imported at their first use, each with its module in `criteria`. None is also
+# the name of a module of this package: once imported, the module would stand in the name's place.
 _AT_FIRST_USE = {"code": "code", "extract_code": "code", "one_block": "code", "learned": "learned"}
 
 

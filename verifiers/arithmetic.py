@@ -1,7 +1,7 @@
 """Arithmetic written by a model, computed exactly and without `eval`: for countdown puzzles and the like.
 
-Integers, `+ - * /` and parentheses. Nothing else is read: no names, no powers, no calls. The work is bounded by the
-number of characters.
+Integers, `+ - * /` and parentheses. Nothing else is read: no names, no powers, no calls. The work is bounded
+by the number of characters.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-"})
 
 
 class NotArithmetic(ValueError):
-    """The text is not an expression of the grammar, is too long, or divides by zero. The message says which."""
+    """The text is not an expression of the grammar, is too long, or
+    divides by zero. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """How long an expression may be, and what may stand in it.
 
-    max_chars, max_depth, max_digits: characters of the text, parentheses and signs within each other, digits of a number.
+    max_chars, max_depth, max_digits: characters of the text,
+        parentheses and signs within each other, digits of a number.
     unary: whether a sign may stand before a number or a parenthesis.
     plain: whether the signs are ASCII and the only white space is the blank; else `× · ÷ −` are signs too.
     """

@@ -13,7 +13,8 @@ from .types import Completion, ProblemLike, Status, Unavailable, Verdict, correc
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 MAX_REASON = 500  # characters of an exception's message
-CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+# standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+CLIP = 10.0
 Shape = Literal["logistic", "linear"]
 Check = Callable[[Completion, ProblemLike], Verdict]
 
@@ -22,18 +23,19 @@ Check = Callable[[Completion, ProblemLike], Verdict]
 class Criterion:
     """One verifier in a rubric.
 
-    check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in a process
-        that its parent kills at a deadline; it should not raise on any completion (see `run_check` for what happens then).
+    check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in
+        a process that its parent kills at a deadline; it should not raise on any
+        completion (see `run_check` for what happens then).
     weight: share in the reward (any unit: the rubric divides by the sum of weights).
     gate: True for a condition that adds nothing itself but without which the reward is 0.
     render: the shortest completion that carries a given reference answer in the form this criterion reads;
         `palaestra task check` feeds it back when the task has no solution of its own.
     instruction: what a prompt must say so that a model knows the form; "" where nothing needs saying.
-    start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers": [...]}), and
-        raises an error with a sentence where the criterion can't work on this machine.
+    start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers":
+        [...]}), and raises an error with a sentence where the criterion can't work on this machine.
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
-    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no form; None
-        where it reads no answer.
+    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
+        form; None where it reads no answer.
     """
 
     name: str
@@ -53,12 +55,14 @@ class Criterion:
             raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
 
 
-Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]  # a plain function that stands for a criterion
+# a plain function that stands for a criterion
+Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]
 _FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
 
 
 def as_criterion(reward: Criterion | Reward) -> Criterion:
-    """A criterion, or one made of a plain function, with its name: True and 1 are correct, False and 0 wrong, else partial.
+    """A criterion, or one made of a plain function, with its name: True and 1 are
+    correct, False and 0 wrong, else partial.
 
     Raises TypeError for what can't be called with a completion and a problem.
     """
@@ -91,10 +95,10 @@ def _as_verdict(returned: object) -> Verdict:
 def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     """The criterion's verdict with the time it took.
 
-    A check that raises is tried on harmless completions for the same problem, three short ones at most: the criterion's
-    own rendering of the reference, or else the reference as plain text and in every mark. When it raises there too, and
-    judges none of them, it or the reference is broken: `error`, which abstains. Otherwise this completion brought the
-    exception about: `malformed`. `Unavailable` is always `error`.
+    A check that raises is tried on harmless completions for the same problem, three short ones at most: the
+    criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
+    raises there too, and judges none of them, it or the reference is broken: `error`, which abstains.
+    Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     """
     start = time.perf_counter()
     try:
@@ -115,7 +119,8 @@ def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -
 
 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
-    """Whether a check raises on a harmless completion, and judges none: one without an answer may not reach the fault."""
+    """Whether a check raises on a harmless completion, and judges none: one
+    without an answer may not reach the fault."""
     raised = False
     try:
         probes = _harmless(criterion, problem)
@@ -149,7 +154,8 @@ def _text(failure: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Learned:
-    """How a normalised reward z (in standard deviations of the answers the reward model was fitted on) enters a score.
+    """How a normalised reward z (in standard deviations of the answers the
+    reward model was fitted on) enters a score.
 
     logistic: 1 / (1 + e^-z), in (0, 1) like every other criterion.  linear: z itself, clipped to +-CLIP.
     """

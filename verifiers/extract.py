@@ -5,27 +5,28 @@ Sources are tried in the order in which they are named; the first that occurs in
 - `tag`: `<answer>...</answer>`
 - `boxed`: `\\boxed{...}` (or `\\fbox`), by brace matching
 - `hash`: what follows `####` on its line (GSM8K's mark)
-- `last_number`: the last number in the text; nobody promised an answer there, so it is named only by a task that asks
-- `prose`: "The answer is 42", `**42**`, "Therefore, x = 42"; for evaluating models that were told no form, and only
-  where an evaluation asks for it (`prose.py`)
+- `last_number`: the last number in the text; nobody promised an answer there,
+  so it is named only by a task that asks
+- `prose`: "The answer is 42", `**42**`, "Therefore, x = 42"; for evaluating models that were told no form,
+  and only where an evaluation asks for it (`prose.py`)
 
 What counts:
 
 - Only what follows the last `</think>`; a think block that never ends hides everything.
-- Invisible characters (zero-width, soft hyphens, bidirectional marks) are no part of any mark or answer, and full-width
-  `＜answer＞` is `<answer>`.
-- Speaking of the form marks nothing: a tag in quotation marks or inline code, "the <answer> tag", `<answer>...</answer>`
-  or `\\boxed{}` with nothing but dots inside.
-- Marks in quoted lines (`> ...`), fenced blocks (``` ... ```), inline code and quotation marks are quotations: they
-  count only where there is no mark outside of them.
-- A mark that is taken back right after it ("scratch that", "that is wrong", "I made a mistake") does not count, unless
-  it is confirmed after that; checking it takes nothing back (`retraction.py`). When every mark is taken back there is
-  no answer.
-- Several tags or hash lines with different contents are candidates, and two candidates are wrong. Boxes are also used
-  for intermediate results: there the last one counts, unless it stands beside another as an alternative (only words like
-  "or", "and", "maybe" between them), which is a hedge and wrong.
-- A tag or box that never closes, as in a completion that was cut, hides no closed one before it. Where no other is, and
-  where tags are nested, the completion is malformed.
+- Invisible characters (zero-width, soft hyphens, bidirectional marks) are no part of any mark or answer, and
+  full-width `＜answer＞` is `<answer>`.
+- Speaking of the form marks nothing: a tag in quotation marks or inline code, "the <answer> tag",
+  `<answer>...</answer>` or `\\boxed{}` with nothing but dots inside.
+- Marks in quoted lines (`> ...`), fenced blocks (``` ... ```), inline code and quotation marks are
+  quotations: they count only where there is no mark outside of them.
+- A mark that is taken back right after it ("scratch that", "that is wrong", "I made a mistake") does not
+  count, unless it is confirmed after that; checking it takes nothing back (`retraction.py`). When every mark
+  is taken back there is no answer.
+- Several tags or hash lines with different contents are candidates, and two candidates are wrong. Boxes are
+  also used for intermediate results: there the last one counts, unless it stands beside another as an
+  alternative (only words like "or", "and", "maybe" between them), which is a hedge and wrong.
+- A tag or box that never closes, as in a completion that was cut, hides no closed one before it. Where no
+  other is, and where tags are nested, the completion is malformed.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Extraction:
 
 
 def after_thinking(text: str) -> str | None:
-    """The part of `text` that answers: what follows the last `</think>`; None while a think block is still open."""
+    """The part of `text` that answers: what follows the last `</think>`;
+    None while a think block is still open."""
     _, closed, tail = text.rpartition("</think>")
     if "<think>" in tail:
         return None

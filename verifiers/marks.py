@@ -1,4 +1,5 @@
-"""Where a text marks an answer: tags, boxes, `####` lines, numbers. Each finder reads the text once, from left to right."""
+"""Where a text marks an answer: tags, boxes, `####` lines, numbers.
+Each finder reads the text once, from left to right."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from .regexes import compile_once
 from .types import Verdict, malformed
 
 _TAG = r"(?i)<(/?)answer>"
-_TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"  # "the <answer> tag" speaks of the tag
+# "the <answer> tag" speaks of the tag
+_TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"
 _HASH = r"(?<!#)####(?!#)[ \t]*([^\n]*)"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 _BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"
@@ -28,7 +30,8 @@ MAX_MENTION = 60  # characters; a longer content is an answer
 
 
 class Mark(NamedTuple):
-    """One marked answer: its content, where the whole mark begins and ends, whether it stands in a quotation."""
+    """One marked answer: its content, where the whole mark begins and
+    ends, whether it stands in a quotation."""
 
     content: str
     start: int
@@ -49,7 +52,8 @@ def is_placeholder(content: str) -> bool:
 
 
 def is_mention(content: str) -> bool:
-    """Whether a mark speaks of the form: a placeholder, `<answer> and </answer>`, `<answer> tag ... </answer>`."""
+    """Whether a mark speaks of the form: a placeholder, `<answer> and </answer>`,
+    `<answer> tag ... </answer>`."""
     bare = _bare(content)
     if bare is not None and (not bare or bare in _PLACEHOLDERS or bare in _CONNECTIVES):
         return True
@@ -71,7 +75,8 @@ def _bare(content: str) -> str | None:
 def find_tags(text: str) -> list[Mark] | Verdict:
     """Every pair of answer tags. Nested tags are malformed, and so is a text whose only tag never closes.
 
-    A tag in quotation marks, a lone one in inline code and one that is followed by the word "tag" is a mention.
+    A tag in quotation marks, a lone one in inline code and one that is
+    followed by the word "tag" is a mention.
     """
     matches = list(islice(compile_once(_TAG).finditer(text), 2 * MAX_MARKS + 1))
     if len(matches) > 2 * MAX_MARKS:
@@ -114,7 +119,8 @@ class _OpenBox(NamedTuple):
 def find_boxes(text: str) -> list[Mark] | Verdict:
     """Every closed `\\boxed{...}` that is in no other one; `\\boxed 5` holds the one character, as in LaTeX.
 
-    A box that never closes hides nothing: those after it count. A text whose only boxes never close is malformed.
+    A box that never closes hides nothing: those after it count.
+    A text whose only boxes never close is malformed.
     """
     marks: list[Mark] = []
     opened: list[_OpenBox] = []

@@ -1,8 +1,8 @@
 """An answer that stands in plain prose: "The answer is 42.", `**42**`, "Therefore, x = 42."
 
-For the evaluation of models that were never told a form. It reads more than a form does, so it also reads wrongly: a
-last sentence with one number in it may not be the answer. Training never uses it: a policy would learn to write
-whatever is read most generously.
+For the evaluation of models that were never told a form. It reads more than a form does, so it also reads
+wrongly: a last sentence with one number in it may not be the answer. Training never uses it: a policy would
+learn to write whatever is read most generously.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ _WRAPS = (
 
 
 def find_prose(text: str) -> list[Mark]:
-    """The one answer that the text's own words name last; none where they name none. Linear in the text's length."""
+    """The one answer that the text's own words name last; none where they
+    name none. Linear in the text's length."""
     return _find_stated(text) or _find_bold(text) or _find_concluded(text)
 
 
@@ -115,7 +116,8 @@ def _phrase(text: str, start: int) -> str:
 
 
 def _unwrap(content: str) -> str:
-    """The content without punctuation at its end and without the emphasis, quotes and dollars that enclose it."""
+    """The content without punctuation at its end and without the emphasis,
+    quotes and dollars that enclose it."""
     before = None
     while before != content:
         before = content

@@ -1,8 +1,10 @@
-"""Whether the words after a marked answer take it back. Checking an answer is no retraction; saying that it is wrong is.
+"""Whether the words after a marked answer take it back. Checking an answer is no retraction;
+saying that it is wrong is.
 
-`\\boxed{42}. Wait, let me double check that. 6*7=42, good.` stands; `\\boxed{42}. No wait, that's wrong.` does not, and
-`\\boxed{42}. Hmm, that's wrong. No, actually 42 is right.` stands again. Only the WITHIN characters after the mark are
-read, a sentence at a time, so that the work for all marks together is linear in the text's length.
+`\\boxed{42}. Wait, let me double check that. 6*7=42, good.` stands; `\\boxed{42}. No wait, that's wrong.`
+does not, and `\\boxed{42}. Hmm, that's wrong. No, actually 42 is right.` stands again. Only the WITHIN
+characters after the mark are read, a sentence at a time, so that the work for all
+marks together is linear in the text's length.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _LEAD = (  # what a sentence may begin with before it says that something is wro
     r"[\s,:*—–-]*)*"
 )
 _IT = (
-    r"(?!(?:my|the) (?:previous|first|earlier|initial|original) (?:answer|result|value) was\b)"  # of one before this
+    # of one before this
+    r"(?!(?:my|the) (?:previous|first|earlier|initial|original) (?:answer|result|value) was\b)"
     r"(?:that|this|it|the above|(?:my|the|this|that)(?: (?:previous|above|first|last|final|boxed|earlier|initial|original))*"
     r" (?:answer|result|value|calculation|computation|solution))"
 )
@@ -91,7 +94,8 @@ _NUMBER = r"\d+(?:[.,]\d+)*"
 
 
 def is_retracted(text: str, start: int, until: int, answer: str) -> bool:
-    """Whether text[start:until], what follows the mark with this answer up to the next mark, takes it back."""
+    """Whether text[start:until], what follows the mark with this answer
+    up to the next mark, takes it back."""
     window = text[start : min(until, start + WITHIN)].lower().replace("’", "'")
     if len(window) < SHORTEST or not any(sign in window for sign in _SIGNS):
         return False

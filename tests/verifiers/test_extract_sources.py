@@ -1,4 +1,5 @@
-"""Extraction by sources: several boxes, hedges, withdrawn and quoted answers, invisible characters, prompt echo."""
+"""Extraction by sources: several boxes, hedges, withdrawn and quoted answers,
+invisible characters, prompt echo."""
 
 import time
 

@@ -1,4 +1,5 @@
-"""What holds for every criterion and every procedural task: with a sound problem no text abstains, and none takes long.
+"""What holds for every criterion and every procedural task: with a sound problem no text abstains,
+and none takes long.
 
 A completion that could make its check abstain would be rid of the penalty for a wrong answer.
 """
@@ -48,7 +49,8 @@ CASES = {
     "one_block, plain": (one_block(blocks="plain"), None),
     "literal": (literal(), "{'a': [1, (2.5, None)]}"),
 }
-RAISING = {"math", "math, a list", "math, boxed first"}  # may raise inside; that a rubric then does not abstain is tested
+# may raise inside; that a rubric then does not abstain is tested
+RAISING = {"math", "math, a list", "math, boxed first"}
 
 
 def rendered(criterion, reference) -> str:

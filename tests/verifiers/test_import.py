@@ -1,4 +1,5 @@
-"""What `import palaestra.verifiers` brings along, in modules and compiled expressions: counts, which no clock disturbs."""
+"""What `import palaestra.verifiers` brings along, in modules and compiled expressions: counts,
+which no clock disturbs."""
 
 import json
 import subprocess
@@ -7,7 +8,8 @@ import sys
 import pytest
 from palaestra import verifiers
 
-# What the front of every check needs. A module that joins this list costs every process about half a millisecond.
+# What the front of every check needs. A module that joins this list costs every process about half a
+# millisecond.
 FRONT = {
     "palaestra",
     "palaestra.verifiers",

@@ -1,4 +1,5 @@
-"""What criteria on a final answer share: extraction by sources, then a judgement; what a prompt must say of the form."""
+"""What criteria on a final answer share: extraction by sources, then a judgement;
+what a prompt must say of the form."""
 
 from __future__ import annotations
 

@@ -6,15 +6,17 @@ A problem's `reference` says what a program must do, as plain data, in one of th
     {"entry_point": "f", "tests": ["assert f(1, 2) == 3", ...]}      statements, run in a sandbox of their own
     {"cases": [{"stdin": "1 2", "stdout": "3"}, ...]}                whole programs
 
-Optional with the first two: "prompt" (source that the model was shown and may continue). With calls: "compare": "json",
-where the expected values come from JSON, which knows no tuples and where 2 may stand for 2.0. With tests: "setup" (trusted
-source to run before them), "classes" (names of the program's classes; the tests may make objects of them by a call, assign
-their attributes, and give them to the entry points), "weak" (True to run the tests inside the program's own process, for
-interfaces that plain data can't carry; the program could then forge their result, so that passing them earns nothing
+Optional with the first two: "prompt" (source that the model was shown and may continue). With calls:
+"compare": "json", where the expected values come from JSON, which knows no tuples and where 2 may stand for
+2.0. With tests: "setup" (trusted source to run before them), "classes" (names of the program's classes; the
+tests may make objects of them by a call, assign their attributes, and give them to the entry points), "weak"
+(True to run the tests inside the program's own process, for interfaces that plain data can't carry; the
+program could then forge their result, so that passing them earns nothing
 unless `code(weak=...)` says otherwise).
 
-A program that runs out of time, memory or output is `wrong`, not `timeout`: its author decides how long it runs, and
-would else escape the penalty for a wrong program by looping. Only trouble of the sandbox itself is `error` and abstains.
+A program that runs out of time, memory or output is `wrong`, not `timeout`: its author decides how long it
+runs, and would else escape the penalty for a wrong program by looping.
+Only trouble of the sandbox itself is `error` and abstains.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from ..types import Completion, ProblemLike, Verdict, correct, error, malformed,
 from .cases import run_cases
 from .python_blocks import programs_of
 
-if TYPE_CHECKING:  # the sandbox is imported with the first program, so that verifiers without one start at once
+# the sandbox is imported with the first program, so that verifiers without one start at once
+if TYPE_CHECKING:
     from ...sandbox import Limits, Outcome, Policy, SandboxPool
 
 Blocks = Literal["last", "named", "plain"]
@@ -44,14 +47,16 @@ _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
 def extract_code(text: str, which: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
-    """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
+    """The program in a completion. Never raises; linear in the length of
+    `text`; nothing is parsed or executed.
 
-    which: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
-    `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
+    which: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`;
+    `plain`: as `named`, but a text without any fence is the program itself.
+    Only what follows the last `</think>` counts.
 
-    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names Python or no
-    language and is not a program's output (`programs_of`). One that is never closed (a stop string cut its end off) ends
-    with the text and is the program where no Python block is closed.
+    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names
+    Python or no language and is not a program's output (`programs_of`). One that is never closed (a stop
+    string cut its end off) ends with the text and is the program where no Python block is closed.
 
     unclosed: whether it may be; `malformed` otherwise.
     """
@@ -89,8 +94,8 @@ def defines(source: str, name: str) -> bool:
 def assemble(code: str, prompt: str, entry_point: str) -> str:
     """The program to run, from what a model wrote after `prompt`, which ends inside the function to complete.
 
-    A whole function keeps the prompt's imports and helper functions; anything else continues the prompt, up to the
-    first line that has left the function.
+    A whole function keeps the prompt's imports and helper functions; anything else continues the prompt, up
+    to the first line that has left the function.
     """
     if not prompt:
         return code
@@ -116,11 +121,12 @@ def code(
     """The program passes every test of the reference (see the module's docstring for its forms).
 
     limits: of the whole run; the `cases` of a problem share its time (see `run_cases`).
-    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or nothing, and a
-        run of `calls` or `cases` ends with the first that fails.
+    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or
+        nothing, and a run of `calls` or `cases` ends with the first that fails.
     tolerance: relative or absolute difference that floats may have, in `calls` and `cases`.
-    weak: what a program earns that passes tests which it could have forged (`"weak": True` in the reference): `refuse`:
-        nothing; `partial`: half; `accept`: as if it could not, for evaluating models that were not trained on them.
+    weak: what a program earns that passes tests which it could have forged (`"weak": True` in the reference):
+        `refuse`: nothing; `partial`: half; `accept`: as if it could not,
+        for evaluating models that were not trained on them.
     modules: installed modules that tests and programs may import besides the standard library.
     pool: gives the sandboxes to run in; by default those that the process shares.
     """

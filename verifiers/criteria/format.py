@@ -15,8 +15,9 @@ def pattern(
 ) -> Criterion:
     """The whole completion matches a regular expression (the `regex` package's syntax; `.` matches newlines).
 
-    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It counts the CPU
-        seconds of the whole process, other threads' too, so allow a pattern a hundred times what it needs.
+    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It
+        counts the CPU seconds of the whole process, other threads' too, so allow a pattern a hundred times
+        what it needs.
     Raises regex.error when the expression is malformed.
     """
     import regex  # slow to import, and only this criterion needs it
@@ -34,9 +35,11 @@ def pattern(
 
 
 def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = False) -> Criterion:
-    """Exactly one `<answer>...</answer>`, not empty, after any think block, with nothing but white space after it.
+    """Exactly one `<answer>...</answer>`, not empty, after any think block,
+    with nothing but white space after it.
 
-    One inside the think block is a second one; speaking of the tag (`<answer>` in quotes or inline code) is not.
+    One inside the think block is a second one; speaking of the tag
+    (`<answer>` in quotes or inline code) is not.
     """
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:

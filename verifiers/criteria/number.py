@@ -19,7 +19,8 @@ _RATIONAL = r"(?a)([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?"
 
 
 def parse_rational(text: str) -> Fraction | None:
-    """`42`, `-1,000`, `2.50`, `7/3` as an exact number; None for anything else. Bounded by MAX_DIGITS characters."""
+    """`42`, `-1,000`, `2.50`, `7/3` as an exact number; None for anything
+    else. Bounded by MAX_DIGITS characters."""
     text = text.strip()
     if len(text) > MAX_DIGITS:
         return None

@@ -1,4 +1,5 @@
-"""Which fenced blocks hold a Python program, by their text alone. Each text is read once; nothing is parsed or executed."""
+"""Which fenced blocks hold a Python program, by their text alone. Each text is read once;
+nothing is parsed or executed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _STATEMENT = (
 
 
 def is_python(info: str) -> bool:
-    """Whether a fence's info string names Python, or no language: `python title="a.py"`, `{python}`, `{.py3}`, `Python3.12`."""
+    """Whether a fence's info string names Python, or no language:
+    `python title="a.py"`, `{python}`, `{.py3}`, `Python3.12`."""
     if not info.strip(" {}"):
         return True
     name = re.split(_NAME_END, info.strip().lstrip("{").lstrip(" ."), maxsplit=1)[0].lower()
@@ -26,13 +28,15 @@ def is_python(info: str) -> bool:
 
 
 def programs_of(blocks: Sequence[Block]) -> list[str]:
-    """The contents of the Python blocks; where some of them are programs, those that may be their output are left out."""
+    """The contents of the Python blocks; where some of them are programs, those
+    that may be their output are left out."""
     programs = [block for block in blocks if is_python(block.info)]
     return [block.content for block in programs if _is_program(block)] or [block.content for block in programs]
 
 
 def _is_program(block: Block) -> bool:
-    """Whether it says that it is Python, or says nothing and has a statement of Python; else it may be an output.
+    """Whether it says that it is Python, or says nothing and has a
+    statement of Python; else it may be an output.
 
     A session of the interpreter is none, whatever it says.
     """

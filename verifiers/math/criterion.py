@@ -28,9 +28,9 @@ def math_answer(
 ) -> Criterion:
     """The final answer is the reference, as `math_equal` sees it.
 
-    The reference is a text, or a list of texts: with accept="all" each is one of several answers, all required in any
-    order; with accept="any" each is one acceptable answer. A reference may also be a mapping with `answer` and its own
-    `tolerance` or `absolute`, which then count instead of those given here.
+    The reference is a text, or a list of texts: with accept="all" each is one of several answers, all
+    required in any order; with accept="any" each is one acceptable answer. A reference may also be a mapping
+    with `answer` and its own `tolerance` or `absolute`, which then count instead of those given here.
     """
 
     def judge(reference: Any, answer: str) -> Verdict:

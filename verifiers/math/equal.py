@@ -1,4 +1,5 @@
-"""The front of the pipeline: equal strings and plain numbers; all else is left to `pipeline`, imported at its first use."""
+"""The front of the pipeline: equal strings and plain numbers; all else is left to `pipeline`,
+imported at its first use."""
 
 from __future__ import annotations
 
@@ -29,11 +30,13 @@ def math_equal(
     tolerance: numbers may be off by this share of the reference (0.04 is 4 per cent); None is exact.
     absolute: numbers may be off by this much; None is exact.
     any_brackets: (1, 2), [1, 2] and the bare list 1, 2 are one ordered thing.
-    significant_figures: a reference that is one number is met by what rounds to it at the figures it is written with, or at
-        this many where it has fewer; None is exact.
+    significant_figures: a reference that is one number is met by what rounds to it at the figures it is
+        written with, or at this many where it has fewer; None is exact.
     base_optional: `2516` answers `2516_8`: a numeral may leave out the base that the reference names.
-    reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
-    Verdicts: correct, wrong (with a reason, also for what could not be shown equal), no_answer (empty, or too long to be one).
+    reference: a text, or several: each one required, in any order (accept="all"),
+        or any one of them (accept="any").
+    Verdicts: correct, wrong (with a reason, also for what could not be shown equal),
+        no_answer (empty, or too long to be one).
     """
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
@@ -95,7 +98,8 @@ def _judge_uncached(reference: Reference, answer: str, tolerance: Tolerance) -> 
         same = x == y or tolerance.at(str(reference), x).holds(x, y)
         return Judgement(correct(answer) if same else wrong(answer, "Another number."), "exact")
     with NO_FORK:
-        from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
+        # brings the parser along: only answers that aren't plain numbers pay for it
+        from .pipeline import judge
 
     return judge(reference, answer, tolerance)
 

@@ -50,7 +50,8 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
 
 
 def _digits(text: str) -> str:
-    """A numeral as it is written, without what groups its digits and a name before it; never a value: 1E5 is no 100000."""
+    """A numeral as it is written, without what groups its digits and a name
+    before it; never a value: 1E5 is no 100000."""
     return _GROUPING.sub("", text.rpartition("=")[2]).strip().casefold()
 
 

@@ -1,4 +1,5 @@
-"""Values as a reader writes them: `1/2`, `2x^2 - 3`, `sqrt(2)/2`, with the type's name where that isn't plain."""
+"""Values as a reader writes them: `1/2`, `2x^2 - 3`, `sqrt(2)/2`,
+with the type's name where that isn't plain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Walks over values: their variables and parts, the same value on other parts, other expressions in the place of variables."""
+"""Walks over values: their variables and parts, the same value on other parts,
+other expressions in the place of variables."""
 
 from __future__ import annotations
 
@@ -58,12 +59,14 @@ def symbols(expr: Expr) -> frozenset[str]:
     if isinstance(expr, Sym):
         return frozenset((expr.name,))
     parts = children(expr)
-    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES  # no constant: its value is not known
+    # no constant: its value is not known
+    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES
     return own.union(*map(symbols, parts)) if parts else own
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    parts = _PARTS.get(type(expr))  # every walk over an expression comes by here; asking type by type takes twice as long
+    # every walk over an expression comes by here; asking type by type takes twice as long
+    parts = _PARTS.get(type(expr))
     return parts(expr) if parts is not None else ()
 
 
@@ -92,7 +95,8 @@ def survey(expr: Value) -> Survey:
 
 
 def fits(value: Value | tuple[tuple[Value, ...], ...], limit: int) -> bool:
-    """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
+    """Whether a value, written out, has at most so many parts; shared ones count
+    each time. Looks at no more than that."""
     left = limit
     stack: list[Any] = [value]
     while stack:

@@ -180,7 +180,8 @@ def test_extraction_is_linear(name, head):
             sys.settrace(None)
         return count
 
-    assert steps(40_000) <= 2.6 * steps(20_000) + 200  # a fence more or less decides whether the last block is read
+    # a fence more or less decides whether the last block is read
+    assert steps(40_000) <= 2.6 * steps(20_000) + 200
     started = time.process_time()
     extract_code(head + WORST[name] * (900_000 // len(WORST[name])))
     assert time.process_time() - started < 0.5

@@ -1,4 +1,5 @@
-"""Whatever two expressions are: a verdict, the same both ways, within its budget; and no answer's text abstains."""
+"""Whatever two expressions are: a verdict, the same both ways, within its budget;
+and no answer's text abstains."""
 
 import os
 import random
@@ -23,7 +24,8 @@ ARITY = {"binomial": 2, "root": 2, "log_base": 2}
 
 
 def tree(rng: random.Random, depth: int) -> Expr:
-    """A random expression; some have functions of too many or too few arguments, empty sums, unknown constants."""
+    """A random expression; some have functions of too many or too few
+    arguments, empty sums, unknown constants."""
     if depth <= 0 or rng.random() < 0.12:
         leaf = rng.random()
         if leaf < 0.5:

@@ -1,4 +1,5 @@
-"""Hostile answers: a verdict for each, quickly, without memory, on any thread, and without running anything."""
+"""Hostile answers: a verdict for each, quickly, without memory, on any thread,
+and without running anything."""
 
 import os
 import resource

@@ -1,4 +1,5 @@
-"""Values by conditions, set-builders and curves: what they are read as, and how much work their comparison may take."""
+"""Values by conditions, set-builders and curves: what they are read as,
+and how much work their comparison may take."""
 
 import sys
 

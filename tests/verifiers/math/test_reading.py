@@ -1,4 +1,5 @@
-"""How answer text is read: nothing raises, work grows with the length, and what a task may ask for besides."""
+"""How answer text is read: nothing raises, work grows with the length,
+and what a task may ask for besides."""
 
 import sys
 import time
@@ -134,10 +135,11 @@ def test_products(text):
 def test_what_stands_behind_a_choice_counts_beside_it():
     assert read_text("(A) 42") == read_text("A. 42") == Choice("A", read_text("42"))
     assert read_text("A: 42") != read_text("A: 43")
-    assert read_text("A: 42") == Choice("A", read_text("42"), colon=True)  # as a name has a value: 42 alone is no answer
+    # as a name has a value: 42 alone is no answer
+    assert read_text("A: 42") == Choice("A", read_text("42"), colon=True)
 
 
-# -- what a task may ask for ----------------------------------------------------------------------------------------------
+# -- what a task may ask for ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

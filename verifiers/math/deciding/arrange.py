@@ -1,4 +1,5 @@
-"""An expression's normal form under reordering: what is out of reach of arithmetic is still equal to itself rewritten so."""
+"""An expression's normal form under reordering: what is out of reach of arithmetic
+is still equal to itself rewritten so."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from .exact import MAX_BITS
 
 
 def arrange(expr: Expr) -> Expr:
-    """Nested sums and products are one, their numbers one number, like terms one term, operands in a fixed order."""
+    """Nested sums and products are one, their numbers one number, like terms
+    one term, operands in a fixed order."""
     parts = tuple(map(arrange, children(expr)))
     match expr:
         case Sum():
@@ -82,7 +84,8 @@ def _term(count: Fraction, factors: tuple[Expr, ...]) -> Expr:
 
 
 def _write(expr: Expr) -> str:
-    """An expression as text, for an order; numbers in hexadecimals, since decimals of over 4,300 digits are refused."""
+    """An expression as text, for an order; numbers in hexadecimals, since
+    decimals of over 4,300 digits are refused."""
     if isinstance(expr, Num):
         return f"{expr.value.numerator:x}/{expr.value.denominator:x}"
     return f"{type(expr).__name__} {getattr(expr, 'name', '')}({','.join(map(_write, children(expr)))})"

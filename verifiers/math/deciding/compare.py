@@ -1,4 +1,5 @@
-"""Comparison of resolved values, by type and element by element. Pure; bounded by counts; works in any thread."""
+"""Comparison of resolved values, by type and element by element. Pure; bounded by counts;
+works in any thread."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ from .piecewise import over_domain, over_line, same_function
 from .sentences import says
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
-COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
+# microseconds, about, of one; what evaluation costs counts for as many as it could have made
+COST_OF_PAIR = 25
 _ZERO = Num(Fraction(0))
 _CURVES = (Named, Zero, Sequence)
 
@@ -68,7 +70,8 @@ def alike(values: Iterable[Value]) -> bool:
 
 
 def distinct(values: Iterable[Value]) -> list[Value]:
-    """The values without those that are shown equal to an earlier one; they share one budget of comparisons."""
+    """The values without those that are shown equal to an earlier one;
+    they share one budget of comparisons."""
     comparison = _Comparison(EXACT)
     kept: list[Value] = []
     for value in values:
@@ -110,7 +113,8 @@ class _Comparison(ElementComparison):
         return None
 
     def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
-        """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
+        """Rules that hold both ways, written for one order. `flipped`: a
+        is the answer and b the reference."""
         match a, b:
             case Family(), _:
                 return self._family(a, b, flipped)
@@ -127,7 +131,8 @@ class _Comparison(ElementComparison):
             case Quantity(), _:
                 return self._compare_bare(a, b, flipped)
             case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
-                kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
+                # {5, 5} has one element; 5, 5 are two answers
+                kept = self._distinct(items) if a.kind == "set" else items
                 if len(kept) == 1:
                     return self._compare_in_order(kept[0], b, flipped)
                 return differ("Several answers." if items else "The empty set is no other answer.")
@@ -205,7 +210,7 @@ class _Comparison(ElementComparison):
         numbers: Value = Sum((a.value, Product((a.modulus, INTEGER))))
         return self._family(Family(Named(a.name, numbers) if a.name else numbers), b, flipped)
 
-    # -- names, systems, equations ------------------------------------------------------------------------------------
+    # -- names, systems, equations ---------------------------------------------------------------------------
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
         if isinstance(b, EXPRESSIONS) and (count := choose_count(a, b)) is not None:
@@ -277,7 +282,7 @@ class _Comparison(ElementComparison):
             return differ("Not the same equation.")
         return self.expressions(left, Product((Num(factor), right)))
 
-    # -- quantities -----------------------------------------------------------------------------------------------------
+    # -- quantities ------------------------------------------------------------------------------------------
 
     def _quantities(self, a: Quantity, b: Quantity) -> Decision:
         if a.unit.dims == b.unit.dims:
@@ -285,7 +290,8 @@ class _Comparison(ElementComparison):
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
-        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
+        # 2 m g and 2 mg; not 5 ms
+        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):
             return self.expressions(a.letters, b.letters)
         return differ("Another unit.")
 
@@ -308,7 +314,7 @@ class _Comparison(ElementComparison):
             return self._compare_in_order(radians(a), b, flipped)
         return plain
 
-    # -- ratios, congruences ------------------------------------------------------------------------------------------
+    # -- ratios, congruences ---------------------------------------------------------------------------------
 
     def _ratios(self, a: Ratio, b: Value) -> Decision | None:
         match b:
@@ -335,7 +341,8 @@ class _Comparison(ElementComparison):
 
 
 def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
-    """Whether letters that may be a unit may be compared as variables: a sure unit in its order alone, so that mN is no Nm."""
+    """Whether letters that may be a unit may be compared as variables: a sure unit
+    in its order alone, so that mN is no Nm."""
     return not quantity.optional or _spelling(letters) == _spelling(product)
 
 
@@ -355,7 +362,8 @@ def _kind(value: Value) -> str:
 
 
 def _of_another_kind(named: Named, other: Value) -> bool:
-    """A set of numbers is no number, several values of one name are no tuple, and residues of another name are others."""
+    """A set of numbers is no number, several values of one name are no tuple,
+    and residues of another name are others."""
     if isinstance(other, Congruence):
         return other.name not in (None, named.name)
     if isinstance(named.value, RealSet):

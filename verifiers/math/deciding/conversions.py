@@ -1,4 +1,5 @@
-"""One value as another type, for a comparison with it: a ratio as a clock time, text and products as letters of choices."""
+"""One value as another type, for a comparison with it: a ratio as a clock time,
+text and products as letters of choices."""
 
 from __future__ import annotations
 

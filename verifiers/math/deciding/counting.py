@@ -11,14 +11,16 @@ from ..values import EXPRESSIONS, Call, Expr, Named, Num, Sequence
 from .exact import Inexact, UndefinedValue, evaluate
 
 _COUNTS = frozenset(("factorial", "binomial"))
-_BEYOND = frozenset(str.split("floor ceil abs sgn max min gcd lcm factorial2"))  # these may differ at other integers alone
+# these may differ at other integers alone
+_BEYOND = frozenset(str.split("floor ceil abs sgn max min gcd lcm factorial2"))
 MANY_POINTS = 16
 FEWEST = 6  # points at which both sides have an exact value
 _SIZES = (12, 40, 150, 400)  # the integers to try are below these in turn
 
 
 def choose_count(value: Named, beside: Expr) -> Expr | None:
-    """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)` beside a factorial or binomial; else None."""
+    """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)`
+    beside a factorial or binomial; else None."""
     match value:
         case Named("C", Sequence("tuple", (Num(n), Num(k)))) if n.denominator == k.denominator == 1 and 0 <= k <= n:
             return Call("binomial", (Num(n), Num(k)))
@@ -28,8 +30,8 @@ def choose_count(value: Named, beside: Expr) -> Expr | None:
 
 
 def agree_at_integers(a: Expr, b: Expr) -> bool | None:
-    """Whether expressions with factorials or binomials of letters are equal at random integers, exactly; None where too few
-    of these give both a value, and where steps may hide a difference."""
+    """Whether expressions with factorials or binomials of letters are equal at random integers, exactly; None
+    where too few of these give both a value, and where steps may hide a difference."""
     if not (contains(a, _COUNTS) or contains(b, _COUNTS)) or contains(a, _BEYOND) or contains(b, _BEYOND):
         return None
     if not (symbols(a) | symbols(b)) <= _counted_names(a) | _counted_names(b):

@@ -73,7 +73,8 @@ def equation(curve: Value) -> Expr:
 
 
 def same_curves(a: Value, b: Value, equal: Equal) -> bool:
-    """Whether curves in x, y and z, some of them alternatives, are the same ones: `y = ±x` and `x^2 = y^2`."""
+    """Whether curves in x, y and z, some of them alternatives, are the
+    same ones: `y = ±x` and `x^2 = y^2`."""
     mine, other = equations(a), equations(b)
     if not (_in_coordinates(mine) and _in_coordinates(other)):
         return False
@@ -92,7 +93,8 @@ def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
 
 
 def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
-    """Whether two equations `... = 0` in derivatives are one up to a factor that holds constants of the problem alone."""
+    """Whether two equations `... = 0` in derivatives are one up to a factor that
+    holds constants of the problem alone."""
     field = field_of(a, b)
     names, moving = derivatives(a, field) & derivatives(b, field), _names_moving(a, field) | _names_moving(b, field)
     if not names or len(names) > MAX_DERIVATIVES:
@@ -107,7 +109,8 @@ def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
 
 
 def _coefficient(expr: Expr, name: str, equal: Equal) -> Expr | None:
-    """What a name is multiplied by in an expression that is linear in it; None where it is not, or that is 0."""
+    """What a name is multiplied by in an expression that is linear in it;
+    None where it is not, or that is 0."""
     at = [substitute(expr, {name: Num(Fraction(value))}) for value in (0, 1)]
     slope = Sum((at[1], negative(at[0])))
     line = Sum((at[0], Product((slope, Sym(name)))))

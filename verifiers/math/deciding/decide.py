@@ -1,4 +1,5 @@
-"""Equality of two expressions, by the cheapest stage that can tell. Pure; bounded by counts; works in any thread."""
+"""Equality of two expressions, by the cheapest stage that can tell. Pure; bounded by counts;
+works in any thread."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _TWO = Num(Fraction(2))
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """equal: decided for good, unless `open`: then it was not shown, and a symbolic engine may still try `pair`.
+    """equal: decided for good, unless `open`: then it was not shown, and a
+    symbolic engine may still try `pair`.
 
     cost: microseconds, about, of evaluation; counted, not measured.
     """
@@ -37,7 +39,8 @@ class Decision:
 
 
 def decide(a: Expr, b: Expr, tolerance: Tolerance = EXACT) -> Decision:
-    """Whether two expressions are equal: structure, exact arithmetic, exact points, then balls. Raises nothing."""
+    """Whether two expressions are equal: structure, exact arithmetic, exact
+    points, then balls. Raises nothing."""
     try:
         return _decide(a, b, tolerance)
     except RecursionError:
@@ -107,7 +110,8 @@ def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
         cost += sum(each.cost for each in decisions)
         return replace(next((each for each in decisions if not each.equal), decisions[0]), cost=cost)
     budget = Budget(BUDGET // 4)
-    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
+    # one has a plain value, the other is out of range
+    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
     return Decision(False, "numeric", "Not shown equal.", open=(a, b), cost=cost)
 

@@ -1,4 +1,5 @@
-"""Integers at which two functions of divisors differ: where the arguments of a gcd share a factor that few integers show."""
+"""Integers at which two functions of divisors differ: where the arguments of a gcd
+share a factor that few integers show."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def _divisors(value: int) -> list[int]:
 
 
 def _common(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Iterator[int]:
-    """Where two linear arguments of a gcd share a factor: a divisor of what is left when the variable is eliminated."""
+    """Where two linear arguments of a gcd share a factor: a divisor of what is
+    left when the variable is eliminated."""
     if isinstance(expr, Call) and expr.name in _DIVISORS:
         lines = [line for arg in expr.args[:4] if (line := _line(arg, name, others)) is not None]
         for (slope, start), (its, other) in combinations(lines, 2):

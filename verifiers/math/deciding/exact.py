@@ -1,7 +1,7 @@
 """Stage 6a: exact rational arithmetic, on constants and on polynomials at integer points. Bounded by bits.
 
-Two rational functions that agree at random 60-bit integer points are equal but for a chance of degree / 2^60 per point
-(Schwartz 1980, Zippel 1979); nothing is rounded, so constants are decided for certain.
+Two rational functions that agree at random 60-bit integer points are equal but for a chance of degree / 2^60
+per point (Schwartz 1980, Zippel 1979); nothing is rounded, so constants are decided for certain.
 """
 
 from __future__ import annotations

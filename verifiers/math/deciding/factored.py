@@ -1,7 +1,8 @@
-"""Stage 6a, long numbers: products of rational powers of integers, kept as exponents, so that nothing has to be multiplied out.
+"""Stage 6a, long numbers: products of rational powers of integers, kept as exponents,
+so that nothing has to be multiplied out.
 
-2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from bases to exponents. Such a product is 1 only if every exponent
-is 0 once the bases share no factors (unique factorisation), which decides equality both ways.
+2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from bases to exponents. Such a product is 1 only if
+every exponent is 0 once the bases share no factors (unique factorisation), which decides equality both ways.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _PRIME_BELOW = _TRIAL**2
 
 @dataclass(frozen=True, slots=True)
 class Factored:
-    """sign times the product of base ** exponent. Bases below 10^6 are primes; a larger one is any integer."""
+    """sign times the product of base ** exponent. Bases below 10^6 are
+    primes; a larger one is any integer."""
 
     sign: int
     powers: Mapping[int, Fraction | int] = field(default_factory=dict)
@@ -45,7 +47,8 @@ def equal(a: Expr, b: Expr, budget: Budget) -> bool | None:
 
 
 class _Factoring:
-    """One comparison, with the work that is left to it. Methods raise Inexact, UndefinedValue or OutOfReach."""
+    """One comparison, with the work that is left to it. Methods raise
+    Inexact, UndefinedValue or OutOfReach."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -201,7 +204,8 @@ def _factors(value: int) -> dict[int, int]:
 
 
 def _divide(value: int, prime: int) -> tuple[int, int]:
-    """A number without a prime factor, and how often that was in it; by squares, since a long number may hold it often."""
+    """A number without a prime factor, and how often that was in it; by squares,
+    since a long number may hold it often."""
     squares, count = [prime], 0
     while value % squares[-1] == 0:
         value //= squares[-1]

@@ -1,4 +1,5 @@
-"""Answers for every value of a parameter: `\\frac{\\pi}{4} + k\\pi, k \\in \\mathbb{Z}`. Its letter doesn't count."""
+"""Answers for every value of a parameter: `\\frac{\\pi}{4} + k\\pi, k \\in \\mathbb{Z}`.
+Its letter doesn't count."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ _ZERO, _ONE = Num(Fraction(0)), Num(Fraction(1))
 
 
 def adapt(family: Family, other: Value) -> Value:
-    """Another value with its parameters named as the family's, where it has as many letters that may be them, at most three.
+    """Another value with its parameters named as the family's, where it has as
+    many letters that may be them, at most three.
 
     A bound has to be said: no letter is taken for a parameter that has one.
     """
@@ -75,7 +77,8 @@ Equal = Callable[[Expr, Expr], bool]
 
 
 def runs_of(value: Value, equal: Equal) -> Runs | None:
-    """The numbers that a value with the parameter `integer 1` stands for; None for tuples, systems, curves, letters."""
+    """The numbers that a value with the parameter `integer 1` stands for; None
+    for tuples, systems, curves, letters."""
     match value:
         case Named(_, inner):
             return runs_of(inner, equal)
@@ -99,7 +102,8 @@ def runs_of(value: Value, equal: Equal) -> Runs | None:
 
 
 def _alternates(expr: Expr) -> bool:
-    """Whether a power of -1 has the parameter in its exponent: `(-1)^k`, one value for even k and another for odd ones."""
+    """Whether a power of -1 has the parameter in its exponent: `(-1)^k`, one
+    value for even k and another for odd ones."""
     match expr:
         case Power(Num(base), exponent) if base == -1:
             return bool(symbols(exponent))
@@ -161,7 +165,8 @@ def same_family(a: Value, b: Value, equal: Equal) -> bool:
 
 
 def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
-    """Whether two families hold the same numbers, however they are parted: `k pi / 2` is `k pi` and `pi / 2 + k pi`."""
+    """Whether two families hold the same numbers, however they are parted:
+    `k pi / 2` is `k pi` and `pi / 2 + k pi`."""
     if not a.progressions or not b.progressions or not _same_points(a.points, b.points, equal):
         return False
     every = (*a.progressions, *b.progressions)
@@ -187,7 +192,8 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
 
 
 def same_residues(a: Congruence, b: Congruence, equal: Equal) -> bool:
-    """Whether two residue classes are one: of one number modulus, or of equal numbers where it has letters (`mod p`)."""
+    """Whether two residue classes are one: of one number modulus, or of equal
+    numbers where it has letters (`mod p`)."""
     first, second = constant(a.value), constant(b.value)
     modulus, other = constant(a.modulus), constant(b.modulus)
     if a.name and b.name and a.name != b.name:

@@ -1,4 +1,5 @@
-"""The known functions, on balls. Each checks its domain and its poles first, and bounds its work before it is done."""
+"""The known functions, on balls. Each checks its domain and its poles first,
+and bounds its work before it is done."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def apply(a: Arithmetic, name: str, args: list[Ball]) -> Ball:
     raise Undefined  # no function of numbers, a sign to be chosen for one
 
 
-# -- powers and roots ---------------------------------------------------------------------------------------------------
+# -- powers and roots ----------------------------------------------------------------------------------------
 
 
 def power(a: Arithmetic, base: Ball, exponent: Ball) -> Ball:
@@ -121,7 +122,7 @@ def root(a: Arithmetic, radicand: Ball, order: Ball) -> Ball:
     return power(a, radicand, a.ratio(a.integer(1), order))
 
 
-# -- exponential and logarithm --------------------------------------------------------------------------------------------
+# -- exponential and logarithm -------------------------------------------------------------------------------
 
 
 def exp(a: Arithmetic, x: Ball) -> Ball:
@@ -150,7 +151,7 @@ def log(a: Arithmetic, base: Ball, x: Ball) -> Ball:
     return a.ratio(ln(a, x), ln(a, base))
 
 
-# -- trigonometric and hyperbolic functions, their inverses ---------------------------------------------------------------
+# -- trigonometric and hyperbolic functions, their inverses --------------------------------------------------
 
 
 def _elementary(a: Arithmetic, name: str, x: Ball) -> Ball:
@@ -219,7 +220,7 @@ def _cis(a: Arithmetic, x: Ball) -> Ball:
     return exp(a, a.times(a.make(a.acb(0, 1)), x))
 
 
-# -- whole numbers --------------------------------------------------------------------------------------------------------
+# -- whole numbers -------------------------------------------------------------------------------------------
 
 
 def _factorial(a: Arithmetic, x: Ball) -> Ball:
@@ -296,7 +297,7 @@ def _lcm(a: Arithmetic, args: list[Ball]) -> Ball:
     return a.integer(total)
 
 
-# -- steps and corners ------------------------------------------------------------------------------------------------------
+# -- steps and corners ---------------------------------------------------------------------------------------
 
 
 def _floor(a: Arithmetic, x: Ball) -> Ball:

@@ -1,7 +1,7 @@
 """An expression over one denominator, so that equations may be compared without theirs.
 
-Where a denominator is zero there is no solution: in one variable, the factors that it shares with the numerator are
-cancelled exactly. In several variables the numerator stays as it is.
+Where a denominator is zero there is no solution: in one variable, the factors that it shares with the
+numerator are cancelled exactly. In several variables the numerator stays as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _ONE = Num(Fraction(1))
 
 
 def numerator(expr: Expr) -> Expr:
-    """The numerator over the product of all denominators that hold a variable. The expression itself where it has none."""
+    """The numerator over the product of all denominators that hold a variable.
+    The expression itself where it has none."""
     above, below = _over(expr)
     if below == _ONE or _size(above) > MAX_NODES:
         return expr

@@ -1,7 +1,7 @@
 """Stage 6b: evaluation in balls at several points, in a precision that grows until it decides.
 
-The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is the one that
-forks wait for, so that a child finds the lock free and the library whole.
+The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is
+the one that forks wait for, so that a child finds the lock free and the library whole.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ class _Run:
         return False
 
     def settle(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
-        """The answer to a question about values, in as much precision as it takes. Raises Undefined or OutOfReach."""
+        """The answer to a question about values, in as much precision as it
+        takes. Raises Undefined or OutOfReach."""
         precision = START
         while True:
             arithmetic = Arithmetic(precision, complex_values, self.budget)

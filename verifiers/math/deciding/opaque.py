@@ -1,9 +1,9 @@
 """Unknown functions as variables of their own, named by their arguments' values: `f(1+1)` and `f(2)` are one.
 
-An argument's value is found modulo a prime of 128 bits, at one random point: two rational functions of degree d that
-differ agree there with a chance of d / 2^127 (Schwartz 1980). The prime is drawn by a hash of both sides of a comparison,
-so that nobody can write a multiple of it into one of them. What is no rational function is taken as a variable, named in
-the same way; an application to what has no value has none itself.
+An argument's value is found modulo a prime of 128 bits, at one random point: two rational functions of degree
+d that differ agree there with a chance of d / 2^127 (Schwartz 1980). The prime is drawn by a hash of both
+sides of a comparison, so that nobody can write a multiple of it into one of them. What is no rational
+function is taken as a variable, named in the same way; an application to what has no value has none itself.
 """
 
 from __future__ import annotations

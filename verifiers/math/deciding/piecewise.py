@@ -1,4 +1,5 @@
-"""Values by conditions, compared as functions: wherever one side has a value the other has the same, and nowhere else."""
+"""Values by conditions, compared as functions: wherever one side has a value the
+other has the same, and nowhere else."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def over_line(value: Value, other: Piecewise) -> Piecewise:
 
 
 def over_domain(system: System, named: Named) -> Piecewise | None:
-    """`f(x) = ..., 0 < x < 2` as one piece, where the other side is f by conditions on x; None for other systems."""
+    """`f(x) = ..., 0 < x < 2` as one piece, where the other side is f by
+    conditions on x; None for other systems."""
     entries = dict(system.entries)
     other = named.value
     if len(entries) != 2 or not isinstance(other, Piecewise) or named.name not in entries:
@@ -108,7 +110,8 @@ class _Functions:
     def __init__(self, a: Piecewise, b: Piecewise, values: Values) -> None:
         self.a, self.b, self.values = a, b, values
         self.name = a.name or b.name
-        self.everywhere: dict[tuple[int, int], bool] = {}  # whether two rows' values are equal on the whole line
+        # whether two rows' values are equal on the whole line
+        self.everywhere: dict[tuple[int, int], bool] = {}
         conditions = [piece.condition for piece in (*a.pieces, *b.pieces)]
         if not all(isinstance(each, Condition | None) for each in conditions):
             raise Unreadable("a condition that is no set of numbers")
@@ -117,7 +120,7 @@ class _Functions:
     def compare_rows(self) -> Decision:
         return self._over_integers() if self.a.whole or self.b.whole else self._over_reals()
 
-    # -- a real variable ------------------------------------------------------------------------------------------------
+    # -- a real variable -------------------------------------------------------------------------------------
 
     def _over_reals(self) -> Decision:
         line = Line(tuple(part for each in self.conditions for part in each.held.parts))
@@ -186,7 +189,7 @@ class _Functions:
             if (place.low is None or value > place.low) and (place.high is None or value < place.high):
                 yield value
 
-    # -- an integer variable --------------------------------------------------------------------------------------------
+    # -- an integer variable ---------------------------------------------------------------------------------
 
     def _over_integers(self) -> Decision:
         sets = {id(each): _bounds(each.held) for each in self.conditions}

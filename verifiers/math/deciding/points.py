@@ -1,4 +1,5 @@
-"""Where two expressions in variables are tried: random points, and the corners and steps of piecewise functions."""
+"""Where two expressions in variables are tried: random points,
+and the corners and steps of piecewise functions."""
 
 from __future__ import annotations
 
@@ -44,19 +45,22 @@ def _sign(name: str, index: int) -> int:
         return 1
     if index == 2:
         return -1
-    flips = random.Random(f"palaestra/sign/{index // 2}/{name}").random() < 0.5  # 4 and 5, 6 and 7: opposite signs
+    # 4 and 5, 6 and 7: opposite signs
+    flips = random.Random(f"palaestra/sign/{index // 2}/{name}").random() < 0.5
     return -1 if flips == (index % 2 == 0) else 1
 
 
 @lru_cache(maxsize=4096)
 def whole_point(name: str, index: int, least: int) -> Fraction:
-    """An integer: each name runs through 60 integers from the least one up in its own order, then through some of 60 bits."""
+    """An integer: each name runs through 60 integers from the least one up in its
+    own order, then through some of 60 bits."""
     order = random.Random(f"palaestra/whole/{name}").sample(range(least, least + 60), 60)
     return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
 
 
 def whole_names(expr: Expr) -> dict[str, int]:
-    """Variables that stand for integers, with the least one to try: in `gcd(m, n)`, or over a negative number: `(-1)^n`."""
+    """Variables that stand for integers, with the least one to try: in
+    `gcd(m, n)`, or over a negative number: `(-1)^n`."""
     lowest: dict[str, int] = {}
     match expr:
         case Call(name, _) if name in _WHOLE:
@@ -110,7 +114,8 @@ def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mappin
 
 
 def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
-    """What crosses a level where a step or corner is: the arguments of floors at integers, of signs and bars at 0."""
+    """What crosses a level where a step or corner is: the arguments of floors
+    at integers, of signs and bars at 0."""
     match expr:
         case Call(name, args) if name in _STEPS:
             for arg in args:
@@ -130,7 +135,8 @@ def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
 
 
 def _radicands(expr: Expr) -> Iterator[Expr]:
-    """What changes its sign, or has a pole, where an even root, a logarithm or an inverse function may take another branch."""
+    """What changes its sign, or has a pole, where an even root, a logarithm or an
+    inverse function may take another branch."""
     match expr:
         case Call("root", (radicand, order)) if (known := constant(order)) is None or known.numerator % 2 == 0:
             yield from _factors(radicand)

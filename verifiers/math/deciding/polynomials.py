@@ -1,4 +1,5 @@
-"""Polynomials in one variable, exactly: an expression as one, its real zeros, and back. Bounded by degree and bits."""
+"""Polynomials in one variable, exactly: an expression as one, its real zeros, and back.
+Bounded by degree and bits."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from .exact import constant
 MAX_DEGREE = 24
 MAX_BITS = 4_096  # of all coefficients together
 MAX_ZEROS = 6  # degree of a polynomial whose zeros are looked for, above 2
-MAX_ZEROS_BITS = 128  # of its coefficients: zeros may lie as near as a power of that, and the library can't be interrupted
+# of its coefficients: zeros may lie as near as a power of that, and the library can't be interrupted
+MAX_ZEROS_BITS = 128
 
 
 def polynomial(expr: Expr, name: str, others: Mapping[str, Fraction] | None = None) -> Any | None:
-    """A flint polynomial with rational coefficients, where the other variables have values; None where it is none."""
+    """A flint polynomial with rational coefficients, where the other
+    variables have values; None where it is none."""
     try:
         with NO_FORK:
             return _polynomial(expr, name, others or {})
@@ -88,7 +91,8 @@ def expression(coefficients: Any, name: str) -> Expr:
 
 
 def zeros(coefficients: Any) -> list[Fraction]:
-    """The real zeros, in order, to some 40 bits. None of a constant, nor of what is too long: near zeros take long to part."""
+    """The real zeros, in order, to some 40 bits. None of a constant, nor of what is
+    too long: near zeros take long to part."""
     if coefficients.degree() < 1:
         return []
     if coefficients.degree() == 1:

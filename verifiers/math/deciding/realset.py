@@ -23,7 +23,8 @@ from ..values import (
 from .exact import constant
 from .numeric import agree, approximate
 
-_NEAR = Fraction(1, 10**60)  # ends closer than this, relative to their size, are compared by more than their approximations
+# ends closer than this, relative to their size, are compared by more than their approximations
+_NEAR = Fraction(1, 10**60)
 MAX_PARTS = 100
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
@@ -105,7 +106,8 @@ def combine(operation: str, left: Value, right: Value) -> RealSet:
 
 
 class Line:
-    """The real line cut at the ends of intervals, in elementary pieces: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
+    """The real line cut at the ends of intervals, in elementary pieces: (-oo,
+    c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
 
     def __init__(self, parts: tuple[Interval, ...]) -> None:
         ends = [end for part in parts for end in (part.low, part.high) if not infinite(end)]

@@ -22,9 +22,11 @@ _ADJECTIVES = {"convergent": "converges", "divergent": "diverges", "true": "yes"
 
 
 def says(sentence: str, word: str) -> bool:
-    """Whether a folded sentence says one word and nothing else of it: "student is evelyn", "it is an even function".
+    """Whether a folded sentence says one word and nothing else of it:
+    "student is evelyn", "it is an even function".
 
-    Before the one "is" stands what it is about; behind it the word, and no more than the kind of thing that it describes.
+    Before the one "is" stands what it is about; behind it the word,
+    and no more than the kind of thing that it describes.
     """
     sentence = sentence.replace(" will be ", " is ")
     if " " in word or (" is " not in f" {sentence} " and " are " not in sentence and " was " not in sentence):

@@ -1,7 +1,7 @@
 """Stage 7: what is still open goes to sympy, in a worker process with a memory limit and a deadline.
 
-`decide` runs in the worker. It gets expression trees as nested lists, never text, and builds sympy objects by a fixed
-table of constructors. `ask` runs in the caller, which never imports sympy.
+`decide` runs in the worker. It gets expression trees as nested lists, never text, and builds sympy objects by
+a fixed table of constructors. `ask` runs in the caller, which never imports sympy.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ DEADLINE_S = 0.15
 MEMORY_MB = 128
 MAX_NODES = 60
 MAX_DIGITS = 30
-POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
+# starts when asked
+POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)
 
 
 def ask(decision: Decision) -> Decision:
-    """The decision with sympy's word on its open pair. A pair that is large, or for which no worker could be started, counts
-    as not shown equal: an answer alone can bring a check here, and must not abstain by it."""
+    """The decision with sympy's word on its open pair. A pair that is large, or for which no worker could be
+    started, counts as not shown equal: an answer alone can bring a check here, and must not abstain by it."""
     assert decision.open is not None
     a, b = decision.open
     if _size(a) + _size(b) > MAX_NODES:

@@ -24,7 +24,8 @@ from .vocabulary import (
 )
 
 _OF_SEVERAL = ("gcd", "lcm", "max", "min")
-_SCALES = MULTIPLIERS | {name: Fraction(1, size) for name, size in COUNTED_PARTS.items()}  # 5 million, 2 thirds
+# 5 million, 2 thirds
+_SCALES = MULTIPLIERS | {name: Fraction(1, size) for name, size in COUNTED_PARTS.items()}
 _OPERATIONS = {
     "squared": lambda value: Power(value, Num(Fraction(2))),
     "cubed": lambda value: Power(value, Num(Fraction(3))),
@@ -87,7 +88,8 @@ class AtomParser(NameParser):
         return None
 
     def _proper_fraction(self) -> Fraction | None:
-        """The value of a `\\frac` of two whole numbers below 1, read up to its end; None for any other, left unread."""
+        """The value of a `\\frac` of two whole numbers below 1, read up to its
+        end; None for any other, left unread."""
         index, parts = self.position + 1, []
         for _ in range(2):
             braced = self.at("{", ahead=index - self.position)

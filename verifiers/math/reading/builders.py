@@ -1,4 +1,5 @@
-"""Set-builders as the sets they are: `{x \\in D | condition}`, `{2k\\pi | k \\in Z}`. Their bound letter doesn't count."""
+"""Set-builders as the sets they are: `{x \\in D | condition}`, `{2k\\pi | k \\in Z}`.
+Their bound letter doesn't count."""
 
 from __future__ import annotations
 
@@ -27,11 +28,13 @@ from ..values import (
 
 _LETTER = "x"  # of a condition that is still to be solved
 MAX_WHOLE = 200  # integers that are listed one by one
-_LEAST = {"set of integers": None, "set of naturals": 1}  # 0 is a natural number to some, so a set may not depend on it
+# 0 is a natural number to some, so a set may not depend on it
+_LEAST = {"set of integers": None, "set of naturals": 1}
 
 
 def build_set(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
-    """A set of reals, a finite set, a family, or a condition that is still to be solved. Raises Unreadable."""
+    """A set of reals, a finite set, a family, or a condition that is
+    still to be solved. Raises Unreadable."""
     match builder.element:
         case Sym(name):
             return _apply_condition(name, None, builder.condition, resolve)
@@ -89,7 +92,8 @@ def _all_reals(value: Value) -> bool:
 
 
 def _whole_in(held: Value, least: int | None) -> Sequence:
-    """The integers in a bounded set of reals, from `least` on. Raises Unreadable where they are too many, or 0 is in doubt."""
+    """The integers in a bounded set of reals, from `least` on. Raises Unreadable
+    where they are too many, or 0 is in doubt."""
     integers: set[int] = set()
     for part in realset.normal(held).parts:
         if realset.infinite(part.high) or (realset.infinite(part.low) and least is None):

@@ -1,4 +1,5 @@
-"""Values by conditions, as they are written: rows of `cases` or of an array, and `n/2 if n is even, ...` in a line."""
+"""Values by conditions, as they are written: rows of `cases` or of an array,
+and `n/2 if n is even, ...` in a line."""
 
 from __future__ import annotations
 
@@ -122,7 +123,8 @@ def find_rows(text: str) -> Written | None:
 
 
 def _says(condition: str) -> bool:
-    """Whether a text may be a condition: no entry of a matrix, and not the other side of an aligned equation."""
+    """Whether a text may be a condition: no entry of a matrix, and not the
+    other side of an aligned equation."""
     return bool(_OTHERWISE.fullmatch(condition) or (_SAYS.search(condition) and not _RIGHT_SIDE.match(condition)))
 
 
@@ -208,7 +210,8 @@ def _pieces(text: str, separator: re.Pattern[str]) -> Iterator[str]:
 
 
 def piecewise(table: Written, read: Read) -> Piecewise:
-    """The typed value of rows. Raises Unreadable where a value, or in a line of text a condition, can't be read."""
+    """The typed value of rows. Raises Unreadable where a value, or in a line
+    of text a condition, can't be read."""
     domain = _conjunction(table.domain, read) if table.domain else []
     if domain is None:
         raise Unreadable("something behind a list of cases")
@@ -276,7 +279,8 @@ def _strip_opening(text: str) -> str:
 
 
 def _conjunction(text: str, read: Read) -> list[_Part] | None:
-    """The parts of a condition that commas or `and` join, as sets of one letter; None where one is no such set."""
+    """The parts of a condition that commas or `and` join, as sets of one
+    letter; None where one is no such set."""
     text = _strip_opening(text)
     if (alone := _part(text, read)) is not None:
         return [alone]
@@ -341,7 +345,8 @@ def _set(text: str, read: Read) -> _Part | None:
     match value:
         case Named(name, RealSet() as held, ()):
             return _Part(name, Condition(held))
-        case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):  # |x| > 2
+        case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):
+            # |x| > 2
             outer: list[Value] = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
             return _Part(name, Condition(realset.combine_all("union", outer)))
         case Zero(

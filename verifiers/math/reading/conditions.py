@@ -1,7 +1,9 @@
-"""Conditions that an answer may name or leave out: the range of an index, the place where a value is attained.
+"""Conditions that an answer may name or leave out: the range of an index,
+the place where a value is attained.
 
-Only what does not depend on them loses them: a formula in the index, a sequence or function by its index, a number. Which
-arguments a formula in x is for changes what it says, and stays. All patterns look at a bounded tail of the text.
+Only what does not depend on them loses them: a formula in the index, a sequence or function by its index, a
+number. Which arguments a formula in x is for changes what it says, and stays.
+All patterns look at a bounded tail of the text.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _INDEX = re.compile(
 )
 _POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
                        r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$")  # fmt: skip
-_INDEX_LETTER = "n"  # of a formula without a name; others, and what stands behind a comma, are parameters of a family
+# of a formula without a name; others, and what stands behind a comma, are parameters of a family
+_INDEX_LETTER = "n"
 _ATTAINED = re.compile(
     r"[,;]? ?\(? ?(?:(?:which|this|it)? ?(?:is |are )?(?:attained|achieved|reached|obtained|realized|occurs|occurring) )?"
     r"(?P<equality>(?:with )?equality (?:holds |occurs |is attained |attained )?)?"
@@ -48,7 +51,8 @@ def without_condition(text: str) -> str | None:
 
 
 def _holds_for_index(match: re.Match[str], answer: str) -> bool:
-    """Whether an answer is a sequence by this index, a function by this argument, or a formula in an index."""
+    """Whether an answer is a sequence by this index, a function by this
+    argument, or a formula in an index."""
     if not match["lead"].strip() or answer.count("(") < answer.count(")"):
         return False
     name, said = match["name"], match.groupdict()

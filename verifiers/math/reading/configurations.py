@@ -1,4 +1,5 @@
-"""Electron configurations: `1s^{2} 2s^{2} 2p^{6}` is a list of shells, and no product of powers of s and p."""
+"""Electron configurations: `1s^{2} 2s^{2} 2p^{6}` is a list of shells,
+and no product of powers of s and p."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _CORE = re.compile(r"\[ ?([A-Z][a-z]) ?\]")
 
 
 def read_configuration(text: str) -> Words | None:
-    """The shells in their order as text; None for a text that is no configuration of two shells or a core and one."""
+    """The shells in their order as text; None for a text that is no
+    configuration of two shells or a core and one."""
     core = _CORE.match(text)
     shells, at = [core[1].lower()] if core else [], core.end() if core else 0
     while at < len(text):

@@ -15,9 +15,11 @@ _ARITHMETIC = re.compile(r"[-+*/^!]|\\(?:cdot|times|div|frac)(?![a-z])")
 
 
 def spell_counts(text: str) -> str:
-    """A normalised text with `5C3`, `{}_5C_3`, `C_5^3` as binomials, and `5P2`, `A_5^2` as quotients of factorials.
+    """A normalised text with `5C3`, `{}_5C_3`, `C_5^3` as binomials, and
+    `5P2`, `A_5^2` as quotients of factorials.
 
-    `C_5^3` is one in a text without letters alone, and `C(5, 3)` in arithmetic alone: else they are a power and a point.
+    `C_5^3` is one in a text without letters alone, and `C(5, 3)` in arithmetic alone:
+    else they are a power and a point.
     """
     if "C" not in text and "P" not in text and "A" not in text:
         return text

@@ -1,7 +1,7 @@
 """What is said of parameters behind an answer, in whatever brackets and words, as clauses of one spelling.
 
-`(k \\in \\mathbb Z)`, `where k \\in Z` and `k = 0, \\pm 1, \\pm 2, \\ldots` all become `, k \\in \\mathbb{Z}`. Patterns look
-at a bounded tail of the text.
+`(k \\in \\mathbb Z)`, `where k \\in Z` and `k = 0, \\pm 1, \\pm 2, \\ldots` all become
+`, k \\in \\mathbb{Z}`. Patterns look at a bounded tail of the text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _BOUND = (
 _PLACE = rf"(?:{_INTEGER}|{_DOTS})"
 _LIST = rf"= ?(?:\\\{{ ?)?(?P<list>{_PLACE}(?: ?(?:, ?|,? ?\b(?:and|or)\b ?){_PLACE}){{1,30}})(?: ?\\\}})?"
 _DOMAIN = rf"(?:(?:\\in(?![a-z])|\bin\b) ?{_SET}|{_BOUND}|{_LIST})(?: ?(?P<close>[)\]]))?$"
-_HINT = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]|\\[a-z]+)(?: ?_ ?\{{? ?\d ?\}}?)? ?{_DOMAIN}")  # few texts have even this much
+# few texts have even this much
+_HINT = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]|\\[a-z]+)(?: ?_ ?\{{? ?\d ?\}}?)? ?{_DOMAIN}")
 _CLAUSE = re.compile(
     r"(?P<comma> ?[,;:])? ?(?P<open>[(\[] ?)?"
     + rf"(?P<lead>(?:where|for|with|and|here|when|such that|as)\b ?|\\forall ?)?{_QUANTITY}{_KIND}"
@@ -50,7 +51,8 @@ _PLURAL = re.compile(
     + rf"(?P<first>{_NAMES}))(?: (?:numbers?|constants?))? ?[)]?$"
 )
 _BOUNDS = {"positive": " > 0", "nonnegative": " \\ge 0", "negative": " < 0", "nonzero": " \\ne 0", "natural": ""}
-_RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")  # a name of its own
+# a name of its own
+_RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")
 _LEADS = ("for", "where", "with", "when", "[")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ENDS = ("Z", "R", "N", "Q", "C", "}", ")", "]", "*", "+", ".", "dots", "integer", "integers")
@@ -69,7 +71,8 @@ def declare(text: str) -> str:
             break
         start = max(0, len(answer) - _TAIL)
         before, names, comma = answer[: start + match.start()], match["names"], match["comma"]
-        if not (match["comma"] or match["open"] or match["lead"]) and "," in names:  # `\\pi t, t \\in Z`: the first is no part
+        # `\\pi t, t \\in Z`: the first is no part
+        if not (match["comma"] or match["open"] or match["lead"]) and "," in names:
             kept, comma, names = names.partition(",")
             before = answer[: start + match.start("names")] + kept
         before = before.rstrip()
@@ -81,7 +84,8 @@ def declare(text: str) -> str:
 
 
 def declare_words(text: str) -> str:
-    """`for any positive integer n` as memberships and bounds behind commas; the text where it says nothing like it."""
+    """`for any positive integer n` as memberships and bounds behind commas;
+    the text where it says nothing like it."""
     if not (text[-1:].isalpha() or text.endswith(")")):
         return text
     tail = text[-_TAIL:]
@@ -162,7 +166,8 @@ def _membership(name: str, letter: str, part: str) -> str:
 
 
 def _read_list(name: str, text: str) -> str | None:
-    """`0, 1, 2` as a set; `0, 1, 2, \\ldots` as integers with a bound; `0, \\pm 1, \\ldots` as all of them; else None."""
+    """`0, 1, 2` as a set; `0, 1, 2, \\ldots` as integers with a bound;
+    `0, \\pm 1, \\ldots` as all of them; else None."""
     parts = [part.replace(" ", "") for part in re.findall(rf"{_INTEGER}|{_DOTS}", text)]
     dots = [index for index, part in enumerate(parts) if "." in part or "dots" in part]
     whole = f", {name} \\in \\mathbb{{Z}}"

@@ -16,7 +16,8 @@ _CIRC = Sym("\\circ")
 
 
 def _operand(value: Value) -> Expr:
-    """A term or factor: an expression, or the matrix or vector of a linear combination, which `linear` works out."""
+    """A term or factor: an expression, or the matrix or vector of a linear
+    combination, which `linear` works out."""
     value = ungrouped(value)
     return unresolved(value) if isinstance(value, Matrix | Sequence) else expression_of(value)
 
@@ -28,12 +29,12 @@ _POSTFIXES = frozenset(("!", "%", "\\%", "degree"))
 class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
-    # -- what the upper half adds ---------------------------------------------------------------------------------------
+    # -- what the upper half adds ----------------------------------------------------------------------------
 
     def _set(self, closing: str) -> Value:
         raise NotImplementedError
 
-    # -- expressions ----------------------------------------------------------------------------------------------------
+    # -- expressions -----------------------------------------------------------------------------------------
 
     def sum(self) -> Expr:
         self.deeper()

@@ -1,4 +1,5 @@
-"""Answers that are no expressions: choices, clock times, dates, ratios, numerals with a base; words are in `words`."""
+"""Answers that are no expressions: choices, clock times, dates, ratios, numerals with a base;
+words are in `words`."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def read_special(text: str) -> Value | None:
 
 
 def _numeral(text: str) -> Num | None:
-    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a name with an index (`a_1`, `A_{12}`)."""
+    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a
+    name with an index (`a_1`, `A_{12}`)."""
     match = _BASED.fullmatch(text)
     if match is None:
         return None
@@ -156,7 +158,8 @@ def beside_choice(text: str) -> Beside | None:
 
 
 def labelled_values(text: str) -> list[tuple[str, str]] | None:
-    """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or more, in one dress, none twice; or None."""
+    """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or
+    more, in one dress, none twice; or None."""
     text = separate_parts(text)
     if not _FIRST_LABEL.match(text):
         several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")

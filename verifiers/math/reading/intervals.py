@@ -13,7 +13,8 @@ _COORDINATES = frozenset("xyz")
 
 
 def read_named_interval(text: str) -> str | None:
-    """`t(0,4]` as `t \\in (0,4]`; None where the bracket behind the first name closes as it opened, or there is none."""
+    """`t(0,4]` as `t \\in (0,4]`; None where the bracket behind the first name
+    closes as it opened, or there is none."""
     match = _NAME.match(text)
     if match is None:
         return None
@@ -27,13 +28,15 @@ def read_named_interval(text: str) -> str | None:
 
 
 def is_quantity(expr: Expr) -> bool:
-    """Whether an expression of several letters names what was asked for (`m + n`, `|AB|`), as no curve does."""
+    """Whether an expression of several letters names what was asked for
+    (`m + n`, `|AB|`), as no curve does."""
     names = symbols(expr)
     return len(names) > 1 and not names & _COORDINATES
 
 
 def interval_between(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> RealSet | None:
-    """The ends of `low < middle <= high` as a set; None for another relation, and for an inequality still to be solved.
+    """The ends of `low < middle <= high` as a set; None for another relation,
+    and for an inequality still to be solved.
 
     Raises Unreadable for a chain that points both ways.
     """
@@ -51,7 +54,8 @@ def interval_between(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> 
 
 
 def _can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
-    """Whether a chain says where its middle lies. ends: the variables in low and high; only a letter may lie between them."""
+    """Whether a chain says where its middle lies. ends: the variables in low and
+    high; only a letter may lie between them."""
     if isinstance(middle, Sym):
         return middle.name not in ends
     names = symbols(middle)

@@ -34,7 +34,8 @@ from .parameters import instances
 from .signs import chosen_together, holds_signs
 from .sound import MAX_PARTS
 
-_UNKNOWNS = frozenset(str.split("x y z t r s lambda theta phi"))  # x_1, x_2 are the roots; a_1, a_2 are two things
+# x_1, x_2 are the roots; a_1, a_2 are two things
+_UNKNOWNS = frozenset(str.split("x y z t r s lambda theta phi"))
 _INDICES = re.compile(r"_(?:\d(?:,\d)+|pm)$")
 
 
@@ -170,7 +171,8 @@ def join(word: str, items: list[Value]) -> Value:
 
 
 def _share_a_name(word: str, named: list[Named]) -> bool:
-    """Whether solution sets can be joined: all of them are sets, or points stand beside sets of the same name."""
+    """Whether solution sets can be joined: all of them are sets, or points
+    stand beside sets of the same name."""
     points = [item for item in named if not isinstance(item.value, RealSet)]
     if not points:
         return True
@@ -190,7 +192,8 @@ def _joined_sets(word: str, named: list[Named]) -> Value:
 
 
 def _joined_names(word: str, items: list[Value]) -> Value:
-    """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and `x = 1, 2` are several values of one name."""
+    """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and
+    `x = 1, 2` are several values of one name."""
     if (systems := _in_rounds(items)) is not None:
         return systems
     values: list[Value] = []
@@ -238,7 +241,8 @@ def _owner(item: Value) -> str | None:
 
 
 def _with_argument_of(first: Named, other: Named) -> Named:
-    """A function's other value, in the argument that its first one is written in. Raises Unreadable where they can't be."""
+    """A function's other value, in the argument that its first one is written in.
+    Raises Unreadable where they can't be."""
     if not first.parameters and not other.parameters:
         return other
     if not other.parameters and not names_in(other):  # f(x) = x or f = 0

@@ -1,4 +1,5 @@
-"""Labelled values: angles, segments and quantities by name, largest and smallest values, parts of a question, points."""
+"""Labelled values: angles, segments and quantities by name, largest and smallest values,
+parts of a question, points."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 def split_label(text: str) -> tuple[str, str] | None:
     """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
     match = _LABEL.fullmatch(text)
-    if match is None or (_SPACED.fullmatch(match[1].strip()) and _LETTER.search(match[2])):  # P V = n R T is an equation
+    # P V = n R T is an equation
+    if match is None or (_SPACED.fullmatch(match[1].strip()) and _LETTER.search(match[2])):
         return None
     return _name(match[1]), match[2].strip()
 
@@ -61,7 +63,8 @@ def _name(label: str) -> str:
 
 
 def labelled_list(pieces: list[str]) -> list[tuple[str, str]] | None:
-    """The pieces of a list as labels with texts, where each of them has a label and none has another's; or None."""
+    """The pieces of a list as labels with texts, where each of them has a
+    label and none has another's; or None."""
     pieces = [part.removeprefix("and ").strip() for piece in pieces for part in piece.split(" and ")]
     if not 2 <= len(pieces) <= 20:
         return None

@@ -26,7 +26,8 @@ class Token:
     value: Fraction | None = None
 
 
-_SPACED = r"(?!0)\d{1,3}(?:(?:\ \d{3})+|(?:~\d{3})+)(?!\d|\ ?/)"  # 7 711; a fraction after it makes a mixed number
+# 7 711; a fraction after it makes a mixed number
+_SPACED = r"(?!0)\d{1,3}(?:(?:\ \d{3})+|(?:~\d{3})+)(?!\d|\ ?/)"
 _GROUPED = rf"\d{{1,3}}(?:(?:\{{,\}}\d{{3}})+|(?:\\,\d{{3}})+)(?!\d)|{_SPACED}"
 _COMMAS = r"\d{1,3}(?:,\d{3})+(?!\d)|"
 _DECIMALS = r"\d{3}(?:\\,\d{3})+(?!\d)|\d{3}(?:\ \d{3})+(?!\d|\ ?/)|\d+"
@@ -90,7 +91,8 @@ def tokens_of(text: str) -> list[Token]:
 
 
 def _lists(text: str) -> bool:
-    """Whether a comma parts two numbers that can't be groups of one, so that none does: `27,54,108,135` is four."""
+    """Whether a comma parts two numbers that can't be groups of one, so that
+    none does: `27,54,108,135` is four."""
     return text[:1].isdigit() and text.count(",") > 1 and _UNGROUPED.match(text) is not None
 
 
@@ -110,7 +112,8 @@ def _opens_a_set(before: list[Token]) -> bool:
     return not before or (before[-1].kind == "mark" and before[-1].text in {"=", ",", "(", "[", "\\{"})
 
 
-_BEFORE_ONE_NUMBER = frozenset(("^", "_", "frac", "dfrac", "tfrac", "sqrt"))  # what stands behind a space is no part of it
+# what stands behind a space is no part of it
+_BEFORE_ONE_NUMBER = frozenset(("^", "_", "frac", "dfrac", "tfrac", "sqrt"))
 
 
 def _literal(match: re.Match[str], single: bool) -> tuple[Fraction, int]:
@@ -146,7 +149,8 @@ def _periodic(whole: str, decimals: str, period: str) -> Fraction:
 
 
 def _continued(whole: str, decimals: str) -> Fraction:
-    """`0.333...`: a block that the decimals end with three times over (two times, from two digits) repeats for ever."""
+    """`0.333...`: a block that the decimals end with three times over (two
+    times, from two digits) repeats for ever."""
     for size in range(1, len(decimals) // 2 + 1):
         block = decimals[-size:]
         times = 3 if size == 1 else 2

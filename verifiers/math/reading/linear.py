@@ -19,7 +19,8 @@ def holds_array(value: Value) -> bool:
 
 
 def combine(value: Value) -> Matrix | Sequence:
-    """The matrix or vector that a linear combination is. Raises Unreadable, for products of two arrays as well."""
+    """The matrix or vector that a linear combination is. Raises Unreadable,
+    for products of two arrays as well."""
     match value:
         case Matrix() | Sequence("vector"):
             return value

@@ -28,7 +28,8 @@ _AHEAD = 8  # no rule looks further beyond the last token
 
 
 def signs_of(tokens: list[Token]) -> list[str]:
-    """The texts of marks and commands, "" for other tokens and beyond the end: what a parser asks for most."""
+    """The texts of marks and commands, "" for other tokens and beyond the
+    end: what a parser asks for most."""
     return [token.text if token.kind in ("mark", "command") else "" for token in tokens] + [""] * _AHEAD
 
 
@@ -44,7 +45,7 @@ class NameParser(ABC):
         self.read: dict[int, tuple[Value, int]] = {}  # structures by where they begin, with where they end
         self.applications: dict[int, Application] = applications(tokens)
 
-    # -- tokens ----------------------------------------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------------------------
 
     def peek(self, ahead: int = 0) -> Token | None:
         index = self.position + ahead
@@ -83,7 +84,7 @@ class NameParser(ABC):
         if self.depth > MAX_DEPTH:
             raise Unreadable(f"it nests deeper than {MAX_DEPTH} levels")
 
-    # -- what the levels above add --------------------------------------------------------------------------------------
+    # -- what the levels above add ---------------------------------------------------------------------------
 
     @abstractmethod
     def sum(self) -> Expr:
@@ -117,7 +118,7 @@ class NameParser(ABC):
     def _structure(self) -> Value | None:
         """A matrix, a set or another structure; None where none begins."""
 
-    # -- names ----------------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     def _symbol(self, name: str) -> Expr:
         """A letter with its subscript, primes and arguments. `\\varphi` is `\\phi` in another hand."""
@@ -228,7 +229,7 @@ class NameParser(ABC):
                 parts.append(_DOTLESS.get(token.text, token.text))
         return "".join(parts)
 
-    # -- unknown functions -----------------------------------------------------------------------------------------------
+    # -- unknown functions -----------------------------------------------------------------------------------
 
     def arguments(self, conditional: bool = False) -> tuple[Expr, ...]:
         """Arguments in round or square brackets. `given`: a bar parts an event from its condition."""
@@ -245,10 +246,11 @@ class NameParser(ABC):
         self.depth -= 1
         return tuple(items)
 
-    # -- derivatives -----------------------------------------------------------------------------------------------------
+    # -- derivatives -----------------------------------------------------------------------------------------
 
     def _derivative(self) -> Expr | None:
-        """`\\frac{d^2x}{dt^2}` after the command, or `x` and the rest of `dx/dt` at its first word; None for anything else."""
+        """`\\frac{d^2x}{dt^2}` after the command, or `x` and the rest of `dx/dt` at
+        its first word; None for anything else."""
         begin = self.position
         latex = self.tokens[begin - 1].text in FRACTIONS
         if latex:
@@ -322,7 +324,8 @@ def _power_at(tokens: list[Token], index: int) -> tuple[int, int]:
 
 
 def _order(tokens: list[Token], index: int) -> tuple[int, int] | None:
-    """The order of a derivative whose numerator begins here, and where its function begins (-1: in the same word)."""
+    """The order of a derivative whose numerator begins here, and where its
+    function begins (-1: in the same word)."""
     rest = _letters_of(tokens[index]) if index < len(tokens) else None
     if rest is None:
         return None

@@ -38,7 +38,8 @@ def number_in_words(folded: str) -> Fraction | None:
 
 
 def _whole(folded: str) -> int | None:
-    """`one hundred and five`, `two thousand`, `minus seven`: a whole number of several words, below a thousand millions."""
+    """`one hundred and five`, `two thousand`, `minus seven`: a whole number of
+    several words, below a thousand millions."""
     words = folded.replace("-", " ").replace("million,", "million").replace("thousand,", "thousand").split()
     sign = -1 if words[:1] in (["minus"], ["negative"]) else 1
     words = words[1:] if sign < 0 else words
@@ -49,7 +50,8 @@ def _whole(folded: str) -> int | None:
 
 
 def _below(words: list[str], scale: int, first: bool = False) -> int | None:
-    """The number that all of the words say, its parts in falling order; the scales before the given one are used up.
+    """The number that all of the words say, its parts in falling order; the
+    scales before the given one are used up.
 
     first: whether the number begins here, so that "hundred" alone is one.
     """
@@ -80,7 +82,8 @@ def _small(words: list[str]) -> int | None:
 
 
 def amount_in_words(folded: str) -> Quantity | Num | None:
-    """A number in words with a unit behind it; None for anything else. Ordinals count nothing (`second quadrant`)."""
+    """A number in words with a unit behind it; None for anything else.
+    Ordinals count nothing (`second quadrant`)."""
     words = folded.split()
     if len(words) > _LONGEST + 8:
         return None

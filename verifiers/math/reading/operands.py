@@ -9,8 +9,8 @@ from ..values import EXPRESSIONS, Call, Expr, Sequence, Unreadable, Value
 
 
 def unresolved(value: Value) -> Expr:
-    """What stands where only an expression will be left: a matrix, tuple or set among operands. `read` and `linear` work it
-    out, and `sound` refuses what they leave."""
+    """What stands where only an expression will be left: a matrix, tuple or set among operands. `read` and
+    `linear` work it out, and `sound` refuses what they leave."""
     return cast("Expr", value)
 
 

@@ -1,8 +1,9 @@
-"""Clauses that say from which set a parameter is: `k \\in \\mathbb{Z}`, `n \\ge 2`, `t > 0`, `k \\in \\{0, 1, 2\\}`.
+"""Clauses that say from which set a parameter is: `k \\in \\mathbb{Z}`, `n \\ge 2`, `t > 0`,
+`k \\in \\{0, 1, 2\\}`.
 
-A parameter gets the name of its set (`integer 1`), so that families which differ in their letters alone are one. An
-integer with one bound is that bound plus a `whole` number (0, 1, 2, ...); one with a finite list of values is each of
-them in turn.
+A parameter gets the name of its set (`integer 1`), so that families which differ in their letters alone are
+one. An integer with one bound is that bound plus a `whole` number (0, 1, 2, ...); one with a finite list of
+values is each of them in turn.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _COORDINATES = frozenset("xyz")
 class Parted:
     """The clauses that say something else, with their parameters renamed.
 
-    family: whether they have parameters. several: the values of the one parameter that has finitely many, by its name.
+    family: whether they have parameters. several: the values of the one
+        parameter that has finitely many, by its name.
     """
 
     items: list[Value]
@@ -46,7 +48,8 @@ class _Said:
 
 
 def split(items: list[Value]) -> Parted:
-    """Parts the memberships of parameters from what they are parameters of. Raises Unreadable for an empty range."""
+    """Parts the memberships of parameters from what they are parameters of.
+    Raises Unreadable for an empty range."""
     clauses = [clause for item in items if (clause := _clause(item)) is not None]
     if not clauses:
         return Parted(items)
@@ -110,12 +113,14 @@ def _collect(name: str, clauses: list[Named]) -> _Said:
 
 
 def _may_be_bound(name: str, owners: set[str]) -> bool:
-    """Whether a name with a range alone is a parameter: no set's name, and no coordinate, as x is in `y = 2x, x > 0`."""
+    """Whether a name with a range alone is a parameter: no set's name, and no
+    coordinate, as x is in `y = 2x, x > 0`."""
     return not name[0].isupper() and not (name in _COORDINATES and owners & _COORDINATES)
 
 
 def _standing_for(name: str, said: _Said, index: int) -> Expr | tuple[Expr, ...]:
-    """What stands in a parameter's place: a name of its set, a bound and a whole number, or each of its values."""
+    """What stands in a parameter's place: a name of its set, a bound and a
+    whole number, or each of its values."""
     if len(said.kinds) > 1 or len(said.finite) > 1:
         raise Unreadable("a parameter of two sets")
     if said.finite:
@@ -149,7 +154,8 @@ def _count(first: int | None, last: int | None, index: int) -> Expr | tuple[Expr
 
 
 def _ceiling(low: Expr, closed: bool) -> int | None:
-    """The first integer from an end on; None from minus infinity. Raises Unreadable for an end that is no rational number."""
+    """The first integer from an end on; None from minus infinity. Raises
+    Unreadable for an end that is no rational number."""
     if realset.infinite(low):
         return None
     value = constant(low)

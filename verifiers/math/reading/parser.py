@@ -1,4 +1,5 @@
-"""Stage 5: a recursive-descent parser from tokens into typed values. Bounded by tokens and depth; evaluates nothing."""
+"""Stage 5: a recursive-descent parser from tokens into typed values. Bounded by tokens and depth;
+evaluates nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class Parser(ExpressionParser):
             raise Unreadable(f"{self.tokens[self.position].text!r} is out of place")
         return value
 
-    # -- clauses, relations, unions -----------------------------------------------------------------------------------
+    # -- clauses, relations, unions --------------------------------------------------------------------------
 
     def clauses(self) -> Value:
         """Clauses that commas, `and`, `or` join."""
@@ -190,7 +191,8 @@ class Parser(ExpressionParser):
         return Sequence("set", tuple(items))
 
     def _bars_ahead(self) -> int:
-        """How many bars stand before the next closing brace: an odd one is a set-builder's, and opens nothing."""
+        """How many bars stand before the next closing brace: an odd one is
+        a set-builder's, and opens nothing."""
         count = 0
         for index in range(self.position, len(self.tokens)):
             text = self.tokens[index].text
@@ -200,7 +202,8 @@ class Parser(ExpressionParser):
         return count
 
     def _lone_bar(self) -> None:
-        """A `\\lvert` without its partner before the next closing brace parts an element from its condition."""
+        """A `\\lvert` without its partner before the next closing brace
+        parts an element from its condition."""
         bars = []
         for index in range(self.position, len(self.tokens)):
             if self.tokens[index].text == "\\}":
@@ -261,7 +264,8 @@ class Parser(ExpressionParser):
         return Matrix(tuple(rows))
 
     def _system_rows(self) -> Value:
-        """The rows of `cases` or `aligned` as clauses. An `&` may only align: beside it a relation's sign stands."""
+        """The rows of `cases` or `aligned` as clauses. An `&` may only align:
+        beside it a relation's sign stands."""
         rows: list[Value] = []
         end = next((at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"), len(self.tokens))
         kept = self.tokens[self.position : end]

@@ -1,4 +1,5 @@
-"""Numbers with units: a currency sign or a unit phrase is split off the tokens, the rest goes to the parser."""
+"""Numbers with units: a currency sign or a unit phrase is split off the tokens,
+the rest goes to the parser."""
 
 from __future__ import annotations
 
@@ -17,9 +18,12 @@ from .vocabulary import COUNTED_PARTS, MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *COUNTED_PARTS, *CURRENCIES))
 _WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
-_OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))  # of a unit; between letters that are variables they are rare
-_PRODUCTS = frozenset(str.split("mg kT nT pV cV"))  # a weight and the like, far more often than milligrams and kiloteslas
-_COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))  # letters with a space between that are a known unit
+# of a unit; between letters that are variables they are rare
+_OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))
+# a weight and the like, far more often than milligrams and kiloteslas
+_PRODUCTS = frozenset(str.split("mg kT nT pV cV"))
+# letters with a space between that are a known unit
+_COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
@@ -50,7 +54,8 @@ def read_quantity(tokens: list[Token]) -> Value:
 
 
 def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value) -> Value:
-    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`, `r^2 h`) where it is one letter alone."""
+    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`,
+    `r^2 h`) where it is one letter alone."""
     value = Parser(tokens[:split]).everything()
     amount, product = _last(value), _last(letters)
     if not isinstance(amount, EXPRESSIONS) or not isinstance(product, EXPRESSIONS):
@@ -77,7 +82,8 @@ def _measure(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
 
 
 def _letters(tokens: list[Token], split: int) -> Value | None:
-    """The tokens read with variables for the unit that begins at `split`; None where it is no such letters."""
+    """The tokens read with variables for the unit that begins at `split`;
+    None where it is no such letters."""
     if any(token.kind == "word" and len(token.text) > 2 for token in tokens[split:]):
         return None
     try:
@@ -94,7 +100,8 @@ def _last(value: Value) -> Value:
 
 
 def _a_product(unit: list[Token]) -> bool:
-    """Whether the letters of a unit are rather a product of variables: `m g`, `C V^2`; not `m/s`, `m s^{-1}` or `N m`."""
+    """Whether the letters of a unit are rather a product of variables: `m g`,
+    `C V^2`; not `m/s`, `m s^{-1}` or `N m`."""
     words = [token.text for token in unit if token.kind == "word"]
     if len(words) < 2:
         return "".join(words) in _PRODUCTS

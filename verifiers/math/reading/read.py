@@ -74,7 +74,8 @@ def read(text: str) -> Value:
     return Words(stream(text))
 
 
-# Digits, single letters, signs and commands that say nothing about each other: no words, lists, relations or labels.
+# Digits, single letters, signs and commands that say nothing about each other: no words, lists, relations or
+# labels.
 _EXPRESSION = re.compile(
     r"(?!\()(?:[-+*/^_{}()\[\].|!\d ]|(?<![A-Za-z])[A-Za-z](?![A-Za-z])"
     r"|\\(?!(?:in|ni|ge|geq|geqslant|le|leq|leqslant|ne|neq|lt|gt|forall|exists|mid|equiv|[pb]?mod|[lc]?dots|begin|angle"
@@ -181,7 +182,8 @@ def _expression(expr: Expr) -> Value:
 def _unusual(expr: Expr) -> Value:
     """Expressions with both signs, with arrays, unit vectors or degrees."""
     match expr:
-        case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():  # P(2, -1)
+        case Product((Sym(name), Sequence() as place)) if place.kind == "tuple" and name[0].isupper():
+            # P(2, -1)
             return Named(name, resolve(place))
     if holds_array(expr):
         return resolve(combine(expr))

@@ -41,7 +41,8 @@ Resolve = Callable[[Value], Value]
 
 
 def read_relation(relation: Relation, resolve: Resolve) -> Value:
-    """What a chain of relations says, its sides resolved: a named value, a set, an equation. Raises Unreadable."""
+    """What a chain of relations says, its sides resolved: a named value, a
+    set, an equation. Raises Unreadable."""
     operands, operators = tuple(map(_strip_brackets, relation.operands)), relation.operators
     if "~" in operators:
         return _approximation(operands, operators, resolve)
@@ -71,7 +72,8 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...], reso
 
 
 def _check_near(exact: Value, decimals: Value) -> None:
-    """Raises Unreadable for `1/3 ≈ 8`: two numbers that are further apart than a rounding to one figure puts them."""
+    """Raises Unreadable for `1/3 ≈ 8`: two numbers that are further apart
+    than a rounding to one figure puts them."""
     decimals = decimals.value if isinstance(decimals, Quantity) else decimals
     if not isinstance(exact, EXPRESSIONS) or not isinstance(decimals, EXPRESSIONS) or symbols(exact) or symbols(decimals):
         return
@@ -127,8 +129,9 @@ def _equality(operands: tuple[Value, ...], resolve: Resolve) -> Value:
 
 
 def _asked_for(left: Expr, right: Expr) -> bool:
-    """Whether an equation says what was asked for: the sum of different letters (`m + n = 16`), their ratio, a distance
-    (`|AB| = 2`). Any other, and what is said to be 0, is a condition; in x, y and z it is a curve."""
+    """Whether an equation says what was asked for: the sum of different letters (`m + n = 16`), their ratio,
+    a distance (`|AB| = 2`). Any other, and what is said to be 0, is a condition; in x,
+    y and z it is a curve."""
     names = symbols(left)
     if symbols(right) or not is_quantity(left) or alike([right, Num(Fraction(0))]):
         return False

@@ -18,7 +18,8 @@ _UNDETERMINED = re.compile(
 
 
 def canonical(folded: str) -> str | None:
-    """A folded sentence that says that there is no such thing, or that it can't be told, in one wording; None for any other."""
+    """A folded sentence that says that there is no such thing, or that it can't be
+    told, in one wording; None for any other."""
     if "no" not in folded and "in" not in folded:
         return None
     if (match := _NO_SUCH.fullmatch(folded)) is not None:

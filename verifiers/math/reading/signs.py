@@ -1,5 +1,5 @@
-"""Plus-minus: one text for several values. Signs are chosen independently of each other unless a minus-plus stands among
-them, which is the opposite of every plus-minus beside it."""
+"""Plus-minus: one text for several values. Signs are chosen independently of each other unless a minus-plus
+stands among them, which is the opposite of every plus-minus beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The last look at a value that was read: nothing in it but what the deciding stages know. Bounded by a count of parts."""
+"""The last look at a value that was read: nothing in it but what the deciding stages know.
+Bounded by a count of parts."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from ..values import EXPRESSIONS, Apply, Builder, Call, Joined, Num, Relation, S
 
 V = TypeVar("V", bound=Value)
 MAX_PARTS = 20_000
-_UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))  # each was worked out, or can't be
+# each was worked out, or can't be
+_UNDECIDED = frozenset(("pm", "mp", "union", "intersection", "difference"))
 _PLAIN = (Num, Sym)
 _LEAVES = (str, int, Unit, type(None))
 
 
 def check(value: V) -> V:
-    """The value. Raises Unreadable where an operation has an operand it can't have, or the value is too large."""
+    """The value. Raises Unreadable where an operation has an operand it
+    can't have, or the value is too large."""
     if isinstance(value, Num | Sym | Words):
         return value
     left = MAX_PARTS

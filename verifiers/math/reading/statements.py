@@ -1,4 +1,5 @@
-"""Answers that name several of the offered things: statements by Roman numerals, letters of a multiple choice."""
+"""Answers that name several of the offered things: statements by Roman numerals,
+letters of a multiple choice."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _FIRST = frozenset("IVSOBAsoba")
 
 
 def named_several(text: str) -> Value | None:
-    """`I and II only`, `I, II` as a set; None for any other text, and for a numeral alone that may be a letter."""
+    """`I and II only`, `I, II` as a set; None for any other text, and for a
+    numeral alone that may be a letter."""
     if text[0] not in _FIRST:
         return None
     match = _STATEMENTS.fullmatch(text)

@@ -1,7 +1,7 @@
 """Stage 2: one normalisation pass. Unicode to LaTeX-like ASCII, math delimiters, styling and lead-ins away.
 
-The result is still text; what carries meaning (percent, degree, currency, base, choice) stays in it as a mark of its
-own and becomes a typed field when it is read.
+The result is still text; what carries meaning (percent, degree, currency, base, choice) stays in it as a mark
+of its own and becomes a typed field when it is read.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ _DROPPED = re.compile(
     r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
     r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
-_OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
+# a brace that \right. closes
+_OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")
 _UNIT_VECTOR = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)\s*\{\s*"
     r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
@@ -132,7 +133,8 @@ _FUNCTION = re.compile(
     r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"
 )
 _RUPEES = re.compile(r"\bRs ?\.? ?(?=\d)")
-_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))  # not of \\(, behind a row
+# not of \\(, behind a row
+_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))
 
 
 def normalise(text: str) -> str | None:
@@ -151,7 +153,8 @@ def normalise(text: str) -> str | None:
     text = _respell(text)
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
-    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
+    # single spaces, so that no expression below can try every way to part a run of them
+    text = " ".join(text.split())
     if "Rs" in text:
         text = _RUPEES.sub("₹", text).removesuffix("/-")
     for _ in range(3):

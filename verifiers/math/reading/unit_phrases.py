@@ -19,7 +19,8 @@ def currency(sign: str) -> Unit:
 
 
 def known_phrase(tokens: list[Token]) -> Unit | None:
-    """Tokens that are a unit and nothing else: `km/h`, `cm^2`, `square feet`, `m s^{-1}`, `miles per hour`."""
+    """Tokens that are a unit and nothing else: `km/h`, `cm^2`,
+    `square feet`, `m s^{-1}`, `miles per hour`."""
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
     group, opened = 1, False  # the sign of what brackets hold
@@ -97,11 +98,13 @@ def _power(tokens: list[Token], index: int) -> tuple[int, int]:
 
 
 def unit_of(tokens: list[Token]) -> Unit | None:
-    """The unit that a whole tail of tokens is: a known one, or a noun that is counted (`eggs`, `square units`)."""
+    """The unit that a whole tail of tokens is: a known one, or a noun that
+    is counted (`eggs`, `square units`)."""
     first = tokens[0]
     if first.kind not in ("word", "command") or first.text in ("per",):
         return None
-    if (len(first.text) == 1 or first.kind == "command") and not first.spaced:  # 5m may be a product; 5 m is a length
+    # 5m may be a product; 5 m is a length
+    if (len(first.text) == 1 or first.kind == "command") and not first.spaced:
         return None
     known = known_phrase(tokens)
     if known is not None:

@@ -1,4 +1,5 @@
-"""What is said around an answer: the working before it, the definition of a letter behind it, the marks of feet and inches."""
+"""What is said around an answer: the working before it, the definition of a letter behind it,
+the marks of feet and inches."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ class Definition:
 
 
 def find_conclusion(text: str) -> str:
-    """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are working, and the last one is another."""
+    """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are
+    working, and the last one is another."""
     if "=" not in text or not any(word in text for word in _CONCLUDING):
         return text
     end = None
@@ -77,7 +79,8 @@ def find_definition(text: str) -> Definition | None:
 
 
 def apply_definition(value: Value, name: Value, meaning: Value) -> Value:
-    """A value with the meaning of a letter in its place. Raises Unreadable where the letter does not occur in it."""
+    """A value with the meaning of a letter in its place. Raises Unreadable
+    where the letter does not occur in it."""
     named = names_in(name)
     if named == {"hbar"} and isinstance(meaning, EXPRESSIONS) and decide(meaning, REDUCED_PLANCK).equal:
         return value
@@ -89,7 +92,8 @@ def apply_definition(value: Value, name: Value, meaning: Value) -> Value:
 
 
 def with_planck(a: Value, b: Value) -> Value:
-    """a with h / 2 pi for each reduced Planck constant, where b has the plain one and no reduced one; else a as it is."""
+    """a with h / 2 pi for each reduced Planck constant, where b has the plain
+    one and no reduced one; else a as it is."""
     own, other = names_in(a), names_in(b)
     if "hbar" in own and "h" not in own and "h" in other and "hbar" not in other and fits(a, MAX_PARTS):
         return substitute(a, {"hbar": REDUCED_PLANCK})
