@@ -19,7 +19,8 @@ _PHRASE = r"(?i)answers?\b|答案"
 _LINK = (  # between "answer" and what it is
     r"(?i)[*_`\"'’”)\]]*(?:\s+(?:to (?:this|the) (?:question|problem)|here|choice|option|letter))?[*_`]*\s*"
     r"(?:(?::|=|：|应该是|应为|是|为|就是)|(?:is|would be|will be|should be|must be|was|equals)\b"
-    r"(?:\s+(?:therefore|thus|then|simply|just|now|indeed|clearly|given by|equal to|option|choice))*)?[\s:：*_]*"
+    r"(?:\s+(?:therefore|thus|then|simply|just|now|indeed|clearly|given by|equal to|option"
+    r"|choice))*)?[\s:：*_]*"
 )
 _HEADING = r"[*_`#]*[ \t]*\n\s*"
 _BOLD = r"\*\*([^*\n]{1,200})\*\*"

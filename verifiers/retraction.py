@@ -19,14 +19,17 @@ MAX_CLAUSES = 5  # of a sentence that are looked at
 
 _SENTENCE = r"(?:[^.!?;\n]|\.(?=\d))+[.!?;\n]*"
 _LEAD = (  # what a sentence may begin with before it says that something is wrong
-    r"(?:(?:wait|no|nope|oh|ah|hmm+|hm|actually|sorry|but|and|so|well|oops|hold on|now|however|unfortunately|clearly|also"
-    r"|i (?:think|see|realize|realise|believe|notice)(?: now)?(?: that)?|on reflection|on second thought|looking back|again)"
+    r"(?:(?:wait|no|nope|oh|ah|hmm+|hm|actually|sorry|but|and|so|well|oops|hold on|now|however"
+    r"|unfortunately|clearly|also"
+    r"|i (?:think|see|realize|realise|believe|notice)(?: now)?(?: that)?|on reflection|on second thought"
+    r"|looking back|again)"
     r"[\s,:*—–-]*)*"
 )
 _IT = (
     # of one before this
     r"(?!(?:my|the) (?:previous|first|earlier|initial|original) (?:answer|result|value) was\b)"
-    r"(?:that|this|it|the above|(?:my|the|this|that)(?: (?:previous|above|first|last|final|boxed|earlier|initial|original))*"
+    r"(?:that|this|it|the above|(?:my|the|this|that)(?: (?:previous|above|first|last|final|boxed|earlier"
+    r"|initial|original))*"
     r" (?:answer|result|value|calculation|computation|solution))"
 )
 _WRONG = (
@@ -46,16 +49,19 @@ _ALWAYS = (
     r"|\bnever ?mind\b(?! the)|\bi (?:take (?:that|it|this|my answer) back|take back|retract|withdraw)\b"
     r"|\bi(?:'ve| have)? (?:made|see|found|spotted|notice|noticed)(?: that i made)? (?:a|an|my|another)"
     r"(?: [a-z]+){0,2} (?:mistake|error)\b"
-    r"|\bmy (?:mistake|bad)\b|\bi (?:was|am) (?:wrong|mistaken)\b(?! (?:earlier|before|at first|initially|previously))"
+    r"|\bmy (?:mistake|bad)\b|\bi (?:was|am) (?:wrong|mistaken)\b(?! (?:earlier|before|at first|initially"
+    r"|previously))"
     r"|\bi'm (?:wrong|mistaken)\b|\bi got (?:that|it|this) wrong\b"
     r"|\bi mis(?:calculated|read|counted|computed|wrote|stated|typed|spoke|took|understood)\b|\boops\b"
     r"|\bi(?:'ve| have)? changed? my mind\b"
     r"|\bthere(?:'s| is| was) an? (?:[a-z]+ )?(?:mistake|error) in (?:the above|my|that|this)\b"
-    r"|\blet me (?:correct|fix) (?:that|this|it|myself|my)\b|\bi (?:need|have) to correct (?:that|this|it|myself|my)\b"
+    r"|\blet me (?:correct|fix) (?:that|this|it|myself|my)\b|\bi (?:need|have) to correct (?:that|this|it"
+    r"|myself|my)\b"
 )
 _OPENING = (  # counts only where a sentence begins with it
     rf"(?:correction\b(?= ?[:,—–-])|{_LEAD}{_IT}(?:{_IS}(?: [a-z]+ly| all| still| just)* {_WRONG}"
-    r"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right(?!-)|correct|true|valid|the answer))"
+    r"| (?:isn't|wasn't|is not|was not|can't be|cannot be) (?:[a-z]+ly )?(?:right(?!-)|correct|true|valid"
+    r"|the answer))"
     rf"{_ABOUT_ELSE}"
     rf"|{_LEAD}not (?:correct|right)\b(?!-))"
 )
@@ -64,7 +70,8 @@ _DENIAL = (
     r"|(?:(?:oh|hmm+|but|ah)[\s,]*)*no[\s,.—–-]*(?:wait|actually|sorry)\b"
 )
 _CORRECTED = (
-    r"(?:actually|sorry|rather|i mean|i meant|wait|no)\W{0,3}(?:(?:it|that|the (?:correct |right )?answer)(?:'s| is| should be)"
+    r"(?:actually|sorry|rather|i mean|i meant|wait|no)\W{0,3}(?:(?:it|that|the (?:correct "
+    r"|right )?answer)(?:'s| is| should be)"
     r"|i mean|i meant) (\S{1,40})"
 )
 _CHECKS = (
@@ -76,7 +83,8 @@ _SUPPOSED = (
     r"|would|could|might|should|avoid|without|until|see that)\b"
 )
 _AFFIRMS = (
-    r"\b(?:(?:that|this|it|everything|all)(?:'s| is| was| looks| seems)(?: [a-z]+){0,2} (?:right|correct|good|fine|ok|okay)"
+    r"\b(?:(?:that|this|it|everything|all)(?:'s| is| was| looks| seems)(?: [a-z]+){0,2} (?:right|correct"
+    r"|good|fine|ok|okay)"
     r"|(?:my|the) (?:original|first|previous|initial|earlier|boxed) (?:answer|result|value|one)\b[^\d]*"
     r"\b(?:right|correct|stands|holds)"
     r"|(?:it|that|this|the answer|my answer) (?:stands|holds|checks out)|confirmed)\b"
@@ -84,9 +92,9 @@ _AFFIRMS = (
 _NAMED_RIGHT = r"\b(?:right|correct|indeed|still|the answer is|it is|it's|that's|stands|holds|fine|good)\b"
 # One of these stands in every retraction that the patterns know: most texts have none, and are done with.
 _SIGNS = (
-    "wrong", "mis", "error", "correct", "invalid", "false", "not ", "n't", "cannot", "scratch", "strike", "ignore", "disregard",
-    "forget", "discard", "never", "take", "retract", "withdraw", "bad", "oops", "fix", "no", "actually", "sorry", "rather",
-    "i mean", "wait", "mind",
+    "wrong", "mis", "error", "correct", "invalid", "false", "not ", "n't", "cannot", "scratch", "strike",
+    "ignore", "disregard", "forget", "discard", "never", "take", "retract", "withdraw", "bad", "oops", "fix",
+    "no", "actually", "sorry", "rather", "i mean", "wait", "mind",
 )  # fmt: skip
 _PREDICATES = ("is ", "was ", "isn't ", "wasn't ", "can't be ", "cannot be ", "must be ")
 _BREAK = r"[,:—–][\s—–]*|\s-+\s+"

@@ -68,7 +68,8 @@ def test_the_counter_of_expressions_counts():
 def test_a_name_is_itself_whatever_module_was_imported_before(first):
     found = in_a_fresh_interpreter(
         f"import json, palaestra.verifiers.{first}\nfrom palaestra import verifiers\n"
-        "print(json.dumps([name for name in verifiers.__all__ if type(getattr(verifiers, name)).__name__ == 'module']))"
+        "print(json.dumps([name for name in verifiers.__all__ if type(getattr(verifiers, name)).__name__ == "
+        "'module']))"
     )
     assert found == []
 

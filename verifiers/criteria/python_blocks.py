@@ -13,7 +13,8 @@ _LANGUAGE = r"i?py(?:thon)?(?:[23](?:\.[0-9]{1,2})?)?"
 _NAME_END = r"[\s,;:{}=(\[]"
 # A line that begins a statement no program's output would hold.
 _STATEMENT = (
-    r"(?m)^(?:(?:async[ ]+)?def[ ]+\w+[ ]*\(|class[ ]+\w+[ ]*[(:]|import[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?[ ]*(?:[,;#]|$)"
+    r"(?m)^(?:(?:async[ ]+)?def[ ]+\w+[ ]*\(|class[ ]+\w+[ ]*[(:]"
+    r"|import[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?[ ]*(?:[,;#]|$)"
     r"|from[ ]+[\w.]+[ ]+import\b|print[ ]*\(|@\w|try:|(?:for|while|if|with)\b[^\n]*:[ ]*(?:#[^\n]*)?$)"
 )
 

@@ -16,12 +16,12 @@ from read_text import read_text
 SIGN = r"f(x)=\begin{cases} 1, & x>0 \\ 0, & x=0 \\ -1, & x<0 \end{cases}"
 MANY = r"\begin{cases}" + r"\\".join(rf"\sin^{{{k}}}(x^{k}), & {k}\le x<{k + 1}" for k in range(20)) + r"\end{cases}"
 PIECES = [
-    r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}", r"\\", "&", ",", ";", "x", "n", "^2", "1", "f(x)=",
-    "a_n=",
-    r"\text{ if }", " otherwise", " for ", " is even", " odd", r"\ge", "<", "0", r"\equiv 1 \pmod 2", r"n\in\mathbb{N}^*", "|",
-    "(", ")",
-    r"\mid", r"\{", r"\}", r"\mathbb{Z}", r"\in", "y", "=", r"\pm", r"\text{ or }", r"\ddot{x}", "k", "t(0,4]", "[", "]",
-    r"\lvert", "/0",
+    r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}",
+    r"\\", "&", ",", ";", "x", "n", "^2", "1", "f(x)=", "a_n=",
+    r"\text{ if }", " otherwise", " for ", " is even", " odd", r"\ge", "<", "0", r"\equiv 1 \pmod 2",
+    r"n\in\mathbb{N}^*", "|", "(", ")",
+    r"\mid", r"\{", r"\}", r"\mathbb{Z}", r"\in", "y", "=", r"\pm", r"\text{ or }", r"\ddot{x}", "k",
+    "t(0,4]", "[", "]", r"\lvert", "/0",
 ]  # fmt: skip
 
 

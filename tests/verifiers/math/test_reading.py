@@ -22,8 +22,9 @@ PIECES = [
     r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "e", "f", "g'", "P", "I(0)", r"\infty", r"\cup",
     r"\pm", r"\ne", r"\gcd", r"\approx", r"\dot{x}", r"\frac{dx}{dt}", "A: ", " of an hour", "half ", r"\Omega", r"\mu",
     r"\begin{cases}", r"\end{cases}", r"\begin{vmatrix}", r"\end{vmatrix}", r"\\", r"\langle", r"\lfloor", r"\Pr", r"\mid",
-    "٣", "²", "①", "፩", "\ud800", "\x00", r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max", r"\setminus", r"\pmod",
-    " or ", " and ", r"\in", r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½", "...",
+    "٣", "²", "①", "፩", "\ud800", "\x00", r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max",
+    r"\setminus", r"\pmod", " or ", " and ", r"\in", r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½",
+    "...",
 ]  # fmt: skip
 REFERENCES = [pair.reference for pair in load()]
 SOUPS = st.lists(st.sampled_from(PIECES), max_size=16).map("".join)
@@ -63,10 +64,11 @@ REPEATED = {
     "derivatives in derivatives": (r"\frac{d", "x", "}{dt}"),
 }
 RUNS = [
-    "111,", "(111,", "111 ", "2 m ", "m/", "of a ", "one ", "one and ", "A: 1, ", "A: ", "f(x)", "f'(1)", "g(x+1)",
-    "P(A|B)", "a[", "[x]", r"\frac{dx}{dt}", "d/", "x^2_", "x^{2}_0", r"\text{", r"\text{a}", "$ ", "answer is ", ":",
-    "1 to ", "and ", "'", ";", "|x", r"\{x|", "{1},", r"\pm1,", "5 per ", r"\mu ", r"\Omega ", "(1,2)U", r"x\approx ",
-    "-", "x if ", "1e5", "0.(1)", "~", r"\,", r"1,\! ", r"1\,", "1.(1", "x_{", r"\mathbf ", "half an hour and ",
+    "111,", "(111,", "111 ", "2 m ", "m/", "of a ", "one ", "one and ", "A: 1, ", "A: ", "f(x)", "f'(1)",
+    "g(x+1)", "P(A|B)", "a[", "[x]", r"\frac{dx}{dt}", "d/", "x^2_", "x^{2}_0", r"\text{", r"\text{a}", "$ ",
+    "answer is ", ":", "1 to ", "and ", "'", ";", "|x", r"\{x|", "{1},", r"\pm1,", "5 per ", r"\mu ",
+    r"\Omega ", "(1,2)U", r"x\approx ", "-", "x if ", "1e5", "0.(1)", "~", r"\,", r"1,\! ", r"1\,", "1.(1",
+    "x_{", r"\mathbf ", "half an hour and ",
 ]  # fmt: skip
 
 

@@ -7,15 +7,16 @@ _COPULAS = frozenset(("is", "are", "was", "were"))
 _ARTICLES = frozenset(("a", "an", "the"))
 _KINDS = frozenset(  # what a property may stand before: "an even function"
     str.split(
-        "function number integer triangle quadrilateral polygon curve angle matrix sequence series set graph line shape "
-        "figure relation conic solution answer day month equation"
+        "function number integer triangle quadrilateral polygon curve angle matrix sequence series set "
+        "graph line shape figure relation conic solution answer day month equation"
     )
 )
 _TURNS = frozenset(  # words that deny, weigh or offer something else
     str.split(
-        "not no never neither nor none without hardly barely scarcely or either but except unless if whether maybe perhaps "
-        "possibly probably likely might may could would should unlike opposite contrary false wrong incorrect loser other "
-        "than and both besides beside isnt arent wasnt cannot cant almost nearly supposedly allegedly"
+        "not no never neither nor none without hardly barely scarcely or either but except unless if "
+        "whether maybe perhaps possibly probably likely might may could would should unlike opposite "
+        "contrary false wrong incorrect loser other than and both besides beside isnt arent wasnt cannot "
+        "cant almost nearly supposedly allegedly"
     )
 )
 _ADJECTIVES = {"convergent": "converges", "divergent": "diverges", "true": "yes", "false": "no"}

@@ -50,7 +50,8 @@ _OTHERWISE = re.compile(
     r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*", re.I
 )
 _PARITY = re.compile(
-    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?|numbers?))?"
+    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?"
+    rf"|numbers?))?"
     r"(?: (?P<last>[A-Za-z]))?"
 )
 _CONGRUENT = re.compile(

@@ -12,14 +12,16 @@ import re
 
 _TAIL = 120  # characters at the end in which a condition is searched for
 _COUNTING = (  # N, N^*, Z^+, Z_{>0}
-    r"(?:\\mathbb ?)?\{? ?[NZ] ?\}?(?: ?[\^_] ?(?:\{ ?)?(?:\*|\+|0|1|\\ast|\\star|\\geq? ?[01]|(?:>|>=) ?[01])(?: ?\})?){0,2}"
+    r"(?:\\mathbb ?)?\{? ?[NZ] ?\}?(?: ?[\^_] ?(?:\{ ?)?(?:\*|\+|0|1|\\ast|\\star|\\geq? ?[01]|(?:>"
+    r"|>=) ?[01])(?: ?\})?){0,2}"
     r"|\\\{ ?[01] ?, ?(?:\d ?, ?){0,4}(?:\\ldots|\\dots|\\cdots|\.\.\.) ?\\\}"
 )
 _REALS = r"(?:\\mathbb ?)?\{? ?R ?\}?"
 _WORDS = r"(?:(?:is |are )?(?:an? |any |all )?(?:positive |non-?negative |natural )?(?:integers?|numbers?))"
 _DOTS = r"(?:\\ldots|\\dots|\\cdots|\.\.\.)"
 _INDEX = re.compile(
-    r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|(?:positive )?integers?) |\\forall ?){0,2})"
+    r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|(?:positive )?integers?) "
+    r"|\\forall ?){0,2})"
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]) ?"
     r"(?:(?P<bound>(?:\\geq?(?:slant)?|>=?) ?[0-3](?!\d|[.]))"
     rf"|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
@@ -30,7 +32,8 @@ _POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:posi
 # of a formula without a name; others, and what stands behind a comma, are parameters of a family
 _INDEX_LETTER = "n"
 _ATTAINED = re.compile(
-    r"[,;]? ?\(? ?(?:(?:which|this|it)? ?(?:is |are )?(?:attained|achieved|reached|obtained|realized|occurs|occurring) )?"
+    r"[,;]? ?\(? ?(?:(?:which|this|it)? ?(?:is |are )?(?:attained|achieved|reached|obtained|realized|occurs"
+    r"|occurring) )?"
     r"(?P<equality>(?:with )?equality (?:holds |occurs |is attained |attained )?)?"
     r"\b(?P<word>when|at|iff|if and only if|if|for)\b ?(?P<place>[^;<>]{1,80}?) ?\)?$"
 )

@@ -8,7 +8,8 @@ import re
 from ..values import Words
 
 _SHELL = re.compile(
-    r"(?:\\, ?| )?([1-8]) ?([spdfg]) ?\^ ?(?:\{ ?(\d{1,2}) ?\}|(\d\d?(?=$|[ \\])|\d(?=[1-8] ?[spdfg] ?\^)|\d\d))"
+    r"(?:\\, ?| )?([1-8]) ?([spdfg]) ?\^ ?(?:\{ ?(\d{1,2}) ?\}|(\d\d?(?=$|[ \\])|\d(?=[1-8] ?[spdfg] ?\^)"
+    r"|\d\d))"
 )
 _CORE = re.compile(r"\[ ?([A-Z][a-z]) ?\]")
 

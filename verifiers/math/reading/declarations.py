@@ -14,7 +14,10 @@ _MAX_CLAUSES = 3
 _LETTER = r"(?:[A-Za-z]|\\(?:alpha|beta|lambda|mu|theta))(?: ?_ ?\{? ?\d ?\}?)?"
 _DOTS = r"\\?(?:[lc]?dots[cbo]?|\.\.\.)"
 _INTEGER = r"(?:\\pm ?|- ?)?\d{1,4}"
-_KIND = r"(?:(?P<kind>integers?|reals?|constants?|natural) )?(?:(?:numbers?|constants?|values?(?: of)?|parameters?|scalars?) )?"
+_KIND = (
+    r"(?:(?P<kind>integers?|reals?|constants?|natural) )?(?:(?:numbers?|constants?|values?(?: of)?"
+    r"|parameters?|scalars?) )?"
+)
 _QUANTITY = r"(?:(?:all|any|every|each|some|an|a|the|arbitrary|fixed|real) ){0,3}"
 _SET = (
     r"(?:\\mathbb ?)?\{? ?(?P<set>[ZRNQC]) ?\}?"
@@ -34,9 +37,13 @@ _CLAUSE = re.compile(
     + rf"(?P<lead>(?:where|for|with|and|here|when|such that|as)\b ?|\\forall ?)?{_QUANTITY}{_KIND}"
     + rf"(?<![A-Za-z\\])(?P<names>{_LETTER}(?: ?(?:,|\band\b) ?{_LETTER}){{0,3}}) ?{_DOMAIN}"
 )
-_SIGNED = r"(?P<{0}>positive|non-?negative|non-?zero|negative|natural) (?:(?P<{0}_kind>integer|real|number)s? ?(?:numbers? ?)?)"
+_SIGNED = (
+    r"(?P<{0}>positive|non-?negative|non-?zero|negative|natural) (?:(?P<{0}_kind>integer|real"
+    r"|number)s? ?(?:numbers? ?)?)"
+)
 _WORDS = re.compile(
-    r"[,;]? ?[(]?(?:\b(?:where|for|with|and|when)\b ?)?(?:(?:all|any|every|each|some|an|a|arbitrary|fixed|constant) ){0,3}"
+    r"[,;]? ?[(]?(?:\b(?:where|for|with|and|when)\b ?)?(?:(?:all|any|every|each|some|an|a|arbitrary|fixed"
+    r"|constant) ){0,3}"
     + rf"(?:{_SIGNED.format('ahead')}(?P<name>[A-Za-z])"
     + r"|(?<![A-Za-z\\])(?P<first>[A-Za-z]) (?:is |being )?(?:(?:all|any|an?|some|arbitrary|fixed) )?"
     + rf"{_SIGNED.format('behind')})"

@@ -21,7 +21,8 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         str.split(
-            "january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|"
+            "january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep "
+            "sept|"
             "october oct|november nov|december dec",
             "|",
         ),
@@ -48,7 +49,8 @@ _LABELLED = re.compile(
 _SIGNED = re.compile(r"[-+][^ ]")  # `(a) -3`, which is no difference
 _SEPARATOR = re.compile(r"[,;]|\\\\| and (?=\(?[A-Za-z]\w{0,19} ?[:.)] )| (?=[A-Z] ?: )|[()\[\]{}]")
 _BASED = re.compile(
-    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
+    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}"
+    r"|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
 _ORDINAL = re.compile(r"(\d{1,6})\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?")
 _ARC = re.compile(r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s*'(?:\s*([0-5]?\d(?:\.\d+)?)\s*(?:''|\"))?")
@@ -103,7 +105,8 @@ def _numeral(text: str) -> Num | None:
 
 
 _BASE_MARK = re.compile(
-    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}|[0-9]{1,2}(?![0-9]))"
+    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}"
+    r"|[0-9]{1,2}(?![0-9]))"
     r"| ?\(?(?:in )?base[ -](?:[0-9]{1,2}|[a-z]{3,7})\)?)"
 )
 

@@ -14,7 +14,8 @@ _SEGMENT = rf"{_POINT}(?: ?{_POINT}){{1,3}}"
 _WORDS = r"[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|Area|area|Sum|sum"
 _LABEL = re.compile(rf"({_FIGURE}|{_SEGMENT}|{_WORDS})\s*(?:=|\\approx|\\simeq)([^=<>]+)")
 _EXTREME = re.compile(
-    r"(?:(?:the|a|its|with|has an?) )?(?:\\?(?:(?P<most>max(?:imum)?|greatest|largest)|(?P<least>min(?:imum)?|smallest|least)))"
+    r"(?:(?:the|a|its|with|has an?) )?(?:\\?(?:(?P<most>max(?:imum)?|greatest|largest)"
+    r"|(?P<least>min(?:imum)?|smallest|least)))"
     r"(?![A-Za-z])(?: value)?\.?\s*(?:=|:|\bis\b|\bof\b)?\s*(?P<value>(?!\\\{)[-+\\\d.][^=<>]*)",
     re.IGNORECASE,
 )

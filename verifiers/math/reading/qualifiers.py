@@ -48,9 +48,10 @@ _SAYS_SOMETHING = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:in|ge|forall)|>")
 _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,'-]{2,60})\)$", re.S)
 _REMARKS = frozenset(  # what is said of an answer without changing it
     str.split(
-        "the a an of in is as it this all and only unique smallest largest least greatest minimum maximum minimal maximal "
-        "final exact exactly correct required desired simplified simplest lowest reduced possible integer answer value "
-        "solution number result terms term form total fully first last smaller larger positive root given by definition"
+        "the a an of in is as it this all and only unique smallest largest least greatest minimum maximum "
+        "minimal maximal final exact exactly correct required desired simplified simplest lowest reduced "
+        "possible integer answer value solution number result terms term form total fully first last "
+        "smaller larger positive root given by definition"
     )
 )
 _CHANGES = frozenset(str.split("not or no non never wrong except false if unless approximately about percent degrees base mod"))

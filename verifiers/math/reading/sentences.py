@@ -11,9 +11,11 @@ _NO_SUCH = re.compile(
 )
 _UNDETERMINED = re.compile(
     r"(?:(?:it|this|that|answer|value) )?(?:cannot|can ?not|cant|could not) be determined(?: uniquely)?"
-    r"(?: (?:from|with|by|using|based on|given) (?:the )?(?:given |provided |available |above )?(?:information|data)"
+    r"(?: (?:from|with|by|using|based on|given) (?:the )?(?:given |provided |available "
+    r"|above )?(?:information|data)"
     r"(?: (?:given|provided|alone|above|available))?)?"
-    r"|(?:there is )?(?:not enough|insufficient) (?:information|data)(?: (?:is )?(?:given|provided))?(?: to determine)?"
+    r"|(?:there is )?(?:not enough|insufficient) (?:information|data)(?: (?:is )?(?:given"
+    r"|provided))?(?: to determine)?"
 )
 
 

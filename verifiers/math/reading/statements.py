@@ -9,7 +9,8 @@ from ..values import Sequence, Sym, Value
 
 _ROMAN = r"(?:I{1,3}|IV|VI{0,3})"
 _STATEMENTS = re.compile(
-    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth |[Aa]ll of ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and | ?& ?){_ROMAN})*)"
+    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth |[Aa]ll of ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and "
+    rf"| ?& ?){_ROMAN})*)"
     r"(?P<only> only| alone)?(?: (?:is|are) (?:true|correct))?"
 )
 _ALONE = frozenset(("II", "III"))  # IV and VI may be products of letters

@@ -25,7 +25,8 @@ _NAMES = {
     **dict.fromkeys(("varnothing", "emptyset"), "emptyset"),
     **dict.fromkeys(("vert", "lvert", "rvert", "mid", "|"), "|"),
     **dict.fromkeys(("lbrace", "{"), "{"), **dict.fromkeys(("rbrace", "}"), "}"),
-    "wedge": "land", "vee": "lor", "epsilon": "varepsilon", "phi": "varphi", "colon": ":", "prime": "'", "div": "/",
+    "wedge": "land", "vee": "lor", "epsilon": "varepsilon", "phi": "varphi", "colon": ":", "prime": "'",
+    "div": "/",
 }  # fmt: skip
 
 

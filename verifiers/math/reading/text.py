@@ -97,7 +97,8 @@ _TABLE = str.maketrans(_MARKS)
 
 _STYLE = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal|cal|frak)|mbox|hbox|operatorname\*?|bm|boldsymbol"
-    r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
+    r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++"
+    r"|\{[^{}]*+\})*+)\}"
 )
 _DROPPED = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
@@ -122,7 +123,8 @@ _LEAD = re.compile(
     r"|^(?:then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
-    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
+    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]"
+    r"|[A-Za-z] ?=)"
     r"|^(?:the )?point (?=[A-Z] ?\()"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,

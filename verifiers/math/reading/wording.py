@@ -20,7 +20,8 @@ _LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|(?<=[xyz])[xyz]")
 _COORDINATES = frozenset("xyz")  # an equation in these is a curve, unless working says what they are
 _JOINS = frozenset(str.split("and with since because where let then sin cos tan log exp sqrt gcd lcm"))
 _DEFINED = re.compile(
-    r",? ?\(?\b(?:where|with|for) (?P<name>\\[a-z]{2,10}|[A-Za-z](?: ?_ ?\{? ?\w ?\}?)?) ?= ?(?P<value>[^=<>,;]{1,100}?)\)?$"
+    r",? ?\(?\b(?:where|with|for) (?P<name>\\[a-z]{2,10}"
+    r"|[A-Za-z](?: ?_ ?\{? ?\w ?\}?)?) ?= ?(?P<value>[^=<>,;]{1,100}?)\)?$"
 )
 _WITHIN = 140  # characters at the end in which a definition is searched for
 _FEET = re.compile(r"(?:(?P<feet>\d+(?:\.\d+)?) ?')? ?(?:(?P<inches>\d+(?:\.\d+)?) ?(?:\"|''))?")
