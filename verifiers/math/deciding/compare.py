@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
-from ..traversal import children, names_in, substitute, symbols
+from ..traversal import names_in, substitute, symbols
 from ..types import EXACT, Tolerance
 from ..units import DEGREE, RADIAN, letter_unit, radians, scale_by
 from ..values import (
@@ -45,6 +44,7 @@ from .decide import Decision, decide, rational_factor
 from .elements import ElementComparison, differ
 from .exact import constant
 from .families import INTEGER, adapt, find_left_out, renamings, same_family, same_residues
+from .kinds import is_as_spelled, is_of_another_kind, name_kind, rank
 from .numerators import numerator
 from .opaque import name_applications
 from .piecewise import over_domain, over_line, same_function
@@ -94,13 +94,13 @@ class _Comparison(ElementComparison):
         if isinstance(a, EXPRESSIONS) and isinstance(b, EXPRESSIONS):
             return self.expressions(a, b)
         orders = ((a, b, False), (b, a, True))
-        for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
+        for first, second, flipped in orders if rank(a) <= rank(b) else orders[::-1]:
             decision = self._compare_offered(first, second, flipped) or self._one_way(first, second, flipped)
             if decision is not None:
                 if not decision.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
                     return Decision(True, "exact")
                 return decision
-        return differ(f"{_kind(b)} is not {_kind(a)}.")
+        return differ(f"{name_kind(b)} is not {name_kind(a)}.")
 
     def _compare_offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """What stands beside a choice's letter answers it, and `A, B, D` is `ABD`."""
@@ -237,7 +237,7 @@ class _Comparison(ElementComparison):
             return self._zero(_equation(a), b)
         if isinstance(b, System):
             return self._system(b, a, not flipped)
-        if _of_another_kind(a, b):
+        if is_of_another_kind(a, b):
             return differ(f"What is said of {a.name} is of another kind.")
         if (
             isinstance(a.value, Sequence)
@@ -303,7 +303,7 @@ class _Comparison(ElementComparison):
             return differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._compare_in_order(a, read, flipped)
-        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and _as_spelled(a, a.letters, b):
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and is_as_spelled(a, a.letters, b):
             product = self._compare_in_order(a.letters, b, flipped)
             if product.equal:
                 return product
@@ -338,38 +338,6 @@ class _Comparison(ElementComparison):
             if not crossed.equal:
                 return crossed
         return Decision(True, "exact")
-
-
-def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
-    """Whether letters that may be a unit may be compared as variables: a sure unit
-    in its order alone, so that mN is no Nm."""
-    return not quantity.optional or _spelling(letters) == _spelling(product)
-
-
-def _spelling(expr: Expr) -> str:
-    return expr.name if isinstance(expr, Sym) else "".join(map(_spelling, children(expr)))
-
-
-def _rank(value: Value) -> int:
-    """Names are unwrapped before units, and units before everything else."""
-    ranks: tuple[tuple[Any, ...], ...] = ((Family, Choice), (Named, System), (Sequence,), (Quantity,))
-    return next((rank for rank, kinds in enumerate(ranks) if isinstance(value, kinds)), len(ranks))
-
-
-def _kind(value: Value) -> str:
-    name = type(value).__name__ if not isinstance(value, EXPRESSIONS) else "Expression"
-    return f"{'An' if name[0] in 'AEIOU' else 'A'} {name.lower()}"
-
-
-def _of_another_kind(named: Named, other: Value) -> bool:
-    """A set of numbers is no number, several values of one name are no tuple,
-    and residues of another name are others."""
-    if isinstance(other, Congruence):
-        return other.name not in (None, named.name)
-    if isinstance(named.value, RealSet):
-        return isinstance(other, EXPRESSIONS)
-    several = isinstance(named.value, Sequence) and named.value.kind == "answers"
-    return several and isinstance(other, Sequence) and other.kind in ("tuple", "vector")
 
 
 def _equation(named: Named) -> Zero:

@@ -36,7 +36,7 @@ from ..values import (
     Words,
 )
 from .builders import build_set
-from .cases import CASES_MARKS, find_rows, piecewise
+from .cases import piecewise
 from .counting import spell_counts
 from .declarations import declare, declare_words
 from .forms import beside_choice, choice_of, labelled_values, read_special
@@ -50,6 +50,7 @@ from .parameters import split
 from .qualifiers import read_qualifiers
 from .quantities import read_quantity
 from .relations import name_of, read_relation
+from .rows import CASES_MARKS, find_rows
 from .signs import choices, has_both_signs, holds_signs
 from .sound import check
 from .statements import named_several, offers_another
