@@ -7,9 +7,18 @@ from functools import cache
 
 from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
 
-PREFIXES = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
-            "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6),
-            "p": Fraction(1, 10**12)}  # fmt: skip
+PREFIXES = {
+    "k": 10**3,
+    "c": Fraction(1, 100),
+    "m": Fraction(1, 1000),
+    "d": Fraction(1, 10),
+    "M": 10**6,
+    "G": 10**9,
+    "n": Fraction(1, 10**9),
+    "mu": Fraction(1, 10**6),
+    "u": Fraction(1, 10**6),
+    "p": Fraction(1, 10**12),
+}
 _SI_WORDS = {
     "kilo": "k",
     "centi": "c",

@@ -244,10 +244,8 @@ def _both(a: Condition, b: Condition) -> Condition:
     modulus = math.lcm(a.residues.modulus, b.residues.modulus)
     if modulus > MAX_MODULUS:
         raise Unreadable("a condition on remainders of a large number")
-    kept = tuple(
-        value for value in range(modulus)
-        if value % a.residues.modulus in a.residues.remainders and value % b.residues.modulus in b.residues.remainders
-    )  # fmt: skip
+    both = (a.residues, b.residues)
+    kept = tuple(n for n in range(modulus) if all(n % each.modulus in each.remainders for each in both))
     return Condition(held, Residues(modulus, kept))
 
 

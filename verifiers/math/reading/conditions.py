@@ -27,8 +27,10 @@ _INDEX = re.compile(
     rf"|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
     rf"|\\in ?(?P<counting>(?:{_COUNTING}))|\\in ?(?P<reals>{_REALS})|(?P<words>{_WORDS})) ?\)?$"
 )
-_POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
-                       r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$")  # fmt: skip
+_POSITIVE = re.compile(
+    r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
+    r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$"
+)
 # of a formula without a name; others, and what stands behind a comma, are parameters of a family
 _INDEX_LETTER = "n"
 _ATTAINED = re.compile(

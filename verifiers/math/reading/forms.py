@@ -32,10 +32,16 @@ _MONTHS = {
 }
 _MONTH = "(" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\.?"
 _DATES = [
-    (re.compile(rf"{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:\s*,?\s+(\d{{4}}))?", re.I), ("month", "day", "year")),
-    (re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:\s*,?\s+(\d{{4}}))?", re.I), ("day", "month", "year")),
+    (
+        re.compile(rf"{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:\s*,?\s+(\d{{4}}))?", re.I),
+        ("month", "day", "year"),
+    ),
+    (
+        re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:\s*,?\s+(\d{{4}}))?", re.I),
+        ("day", "month", "year"),
+    ),
     (re.compile(r"(\d{4})-(\d{2})-(\d{2})"), ("year", "month", "day")),
-]  # fmt: skip
+]
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap])\s*\.?\s*m\.?", re.I)
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
 _LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")

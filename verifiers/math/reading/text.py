@@ -90,7 +90,8 @@ _GREEK_LETTERS = {
     **dict(zip("αβγδεζηθκλμνξρσςτυφχψω", str.split(
         "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu "
         "xi rho sigma sigma tau upsilon phi chi psi omega"), strict=True)),
-    **dict(zip("ΓΔΘΛΞΠΣΦΨΩϕϵ", str.split("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon"), strict=True)),
+    **dict(zip("ΓΔΘΛΞΠΣΦΨΩϕϵ", str.split(
+        "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon"), strict=True)),
 }  # fmt: skip
 _MARKS.update({letter: f"\\{name} " for letter, name in _GREEK_LETTERS.items()})
 _TABLE = str.maketrans(_MARKS)
