@@ -1,9 +1,11 @@
-"""The bill of a run against what the run held: six runs of `train` on a model of 4.6 M parameters, phase by phase.
+"""The bill of a run against what the run held: seven runs of `train` on a model of 4.6 M parameters, phase by
+phase.
 
-Measured are the bytes of live tensors, operation by operation (`live_bytes.LiveBytes`): those of the whole process of
-training that torch allocates, each storage once, so the same on every machine. Not seen: what an operation allocates inside
-of itself and frees before it returns (the workspaces of matrix products and of attention), what the allocator keeps of freed
-memory, and the memory of Python, NumPy, the tokenizer and the sandbox. A plan leaves a fifth of the free memory for these.
+Measured are the bytes of live tensors, operation by operation (`live_bytes.LiveBytes`): those of the whole
+process of training that torch allocates, each storage once, so the same on every machine. Not seen: what an
+operation allocates inside of itself and frees before it returns (the workspaces of matrix products and of
+attention), what the allocator keeps of freed memory, and the memory of Python, NumPy, the tokenizer and the
+sandbox. A plan leaves a fifth of the free memory for these.
 
 The table of docs/speed.md: python -m pytest tests/trainer/test_memory_bill.py -s
 """

@@ -1,5 +1,5 @@
-"""Bytes of live tensors, counted operation by operation: those of a run, or those of a small pass, from which the bytes of
-a larger one follow."""
+"""Bytes of live tensors, counted operation by operation: those of a run, or those of a small pass, from which
+the bytes of a larger one follow."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """While it is entered, counts the bytes of the tensors that are alive on one type of device; each storage once.
+    """While it is entered, counts the bytes of the tensors that are alive on one type of device; each storage
+    once.
 
-    It sees what operations of torch allocate in this thread, forward and backward: what autograd keeps, and what compiled
-    kernels write into. It does not see what an operation allocates inside of itself and frees before it returns, nor what
-    the allocator keeps of freed memory, nor the memory of Python and NumPy.
+    It sees what operations of torch allocate in this thread, forward and backward: what autograd keeps, and
+    what compiled kernels write into. It does not see what an operation allocates inside of itself and frees
+    before it returns, nor what the allocator keeps of freed memory, nor the memory of Python and NumPy.
 
-    held: tensors that are there already.  live, peak: bytes now, and at most so far.  after: bytes alive after each operation.
-    marks: numbers of operations at which `mark` was called.
+    held: tensors that are there already.  live, peak: bytes now, and at most so far.  after: bytes alive
+    after each operation. marks: numbers of operations at which `mark` was called.
     """
 
     def __init__(self, device: torch.device, held: Iterable[Tensor] = ()) -> None:
@@ -67,7 +68,8 @@ class LiveBytes(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class Profile:
-    """Bytes that a pass holds beyond what was there before, after each of its operations: base_O + per_token_O * tokens.
+    """Bytes that a pass holds beyond what was there before, after each of its operations: base_O +
+    per_token_O * tokens.
 
     kept: the operation after which the forward pass is done.
     """
@@ -80,10 +82,11 @@ class Profile:
     def of(
         cls, run: Callable[[int, LiveBytes], int], held: Sequence[Tensor], device: torch.device, sizes: tuple[int, int]
     ) -> Profile:
-        """Measured at two sizes. run: a pass of that size, which marks the end of its forward pass and gives its tokens.
+        """Measured at two sizes. run: a pass of that size, which marks the end of its forward pass and gives
+        its tokens.
 
-        held: what is there before and is no part of the pass. Where the two passes differ in their operations (they depend
-        on the data), only the ends of the forward passes and the peaks are taken from them.
+        held: what is there before and is no part of the pass. Where the two passes differ in their operations
+        (they depend on the data), only the ends of the forward passes and the peaks are taken from them.
         """
         found: list[tuple[int, np.ndarray, int]] = []
         for size in sizes:

@@ -1,4 +1,5 @@
-"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit after all.
+"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit
+after all.
 
 All amounts are bytes; the printed bill is in MiB.
 """
@@ -33,7 +34,8 @@ _LENGTHS, _ROWS = (16, 48), (4, 12)  # of the rows that are measured: tokens of 
 
 @dataclass(frozen=True)
 class _HeadCopies:
-    """Tables of the size of a chunk's logits that are alive at once: in its forward pass, until the backward pass, in it."""
+    """Tables of the size of a chunk's logits that are alive at once: in its forward pass, until the backward
+    pass, in it."""
 
     forward: int
     kept: int
@@ -49,10 +51,10 @@ _COLUMN_BYTES = 32  # of a token of a completion: log-probabilities, mask, advan
 class HeldModel:
     """A model that a run keeps in memory beside the policy.
 
-    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of AdamW.
-    loaded: it is in memory already, as the policy is.  passes: bytes of a token in its forward and backward pass beside
-    the policy's, as a share of these; 0 where the update makes no pass of its own.  scoring: bytes of its largest forward
-    pass over finished completions.
+    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of
+    AdamW. loaded: it is in memory already, as the policy is.  passes: bytes of a token in its forward and
+    backward pass beside the policy's, as a share of these; 0 where the update makes no pass of its own.
+    scoring: bytes of its largest forward pass over finished completions.
     """
 
     name: str
@@ -67,8 +69,8 @@ class HeldModel:
 class Bill:
     """Bytes that a run needs.
 
-    fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients: bytes of them, a
-    part of the phases that have them.
+    fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients:
+    bytes of them, a part of the phases that have them.
     """
 
     fixed: Mapping[str, int]
@@ -95,10 +97,12 @@ class Bill:
 
 @dataclass(frozen=True)
 class Passes:
-    """What is measured of a policy, on few tokens. The head is left out: it runs in chunks, and is billed apart.
+    """What is measured of a policy, on few tokens. The head is left out: it runs in chunks, and is billed
+    apart.
 
-    update: forward and backward pass, with gradients that are there already.  plain: the same without gradient
-    checkpointing, as a value model of the policy's architecture is run.  prefill: of prompts, with their keys and values.
+    update: forward and backward pass, with gradients that are there already.  plain: the same without
+    gradient checkpointing, as a value model of the policy's architecture is run.  prefill: of prompts, with
+    their keys and values.
     """
 
     update: Profile = NOTHING
@@ -107,7 +111,8 @@ class Passes:
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that the device can still give this process; on a CPU within the container's limit, if there is one."""
+    """Bytes that the device can still give this process; on a CPU within the container's limit, if there is
+    one."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
@@ -125,8 +130,9 @@ def available_memory(device: torch.device) -> int:
 def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
     """Measure the passes of a policy that has no gradients. The random state of torch stays as it is.
 
-    Bytes are taken as linear in the tokens of a pass. That is not so for attention that keeps its scores (`eager`), whose
-    bytes grow with the length of a row too: rows of more than some hundred tokens then need more than is billed.
+    Bytes are taken as linear in the tokens of a pass. That is not so for attention that keeps its scores
+    (`eager`), whose bytes grow with the length of a row too: rows of more than some hundred tokens then need
+    more than is billed.
     """
     with torch.random.fork_rng([policy.device] if policy.device.type == "cuda" else []):
         plain = _measure_update(policy)
@@ -139,7 +145,8 @@ def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
 
 
 def measure_forward(model: Any, device: torch.device, forward: Callable[[list[list[int]]], object]) -> Profile:
-    """The forward pass of a model without gradient. forward: runs it on rows of token ids, all of one length."""
+    """The forward pass of a model without gradient. forward: runs it on rows of token ids, all of one
+    length."""
 
     def run(rows: int, meter: LiveBytes) -> int:
         found = forward(_ids(model, rows, max(_LENGTHS)))
@@ -226,10 +233,11 @@ def bill(
     available: int,
     passes: Passes,
 ) -> Bill:
-    """What a run with `rows` in the sampler and `tokens` in a micro-batch needs, at its settings' full lengths.
+    """What a run with `rows` in the sampler and `tokens` in a micro-batch needs, at its settings' full
+    lengths.
 
-    A reference's forward pass and that for the values before an update are no phases of their own: each is the first half of
-    what the update does with the same micro-batches.
+    A reference's forward pass and that for the values before an update are no phases of their own: each is
+    the first half of what the update does with the same micro-batches.
     """
     trained_weights = [p for p in policy.model.parameters() if p.requires_grad]
     gradients = sum(map(_size, trained_weights)) + sum(model.trained for model in held)
@@ -266,7 +274,8 @@ def batch_bytes(config: TrainConfig) -> int:
 
 
 def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
-    """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded together.
+    """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded
+    together.
 
     The worst is often the greedy evaluation, where every row has a prompt of its own.
     """
@@ -289,7 +298,8 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 
 
 def fused_bytes(model: Any, width: int) -> int:
-    """Bytes of the weights that the fast path puts together before each round of sampling, at `width` bytes a number."""
+    """Bytes of the weights that the fast path puts together before each round of sampling, at `width` bytes a
+    number."""
     inner, config = model.model.layers, model.config
     inputs = 2 * config.hidden_size + inner[0].self_attn.o_proj.in_features + config.intermediate_size
     numbers = sum(parameter.numel() for parameter in inner.parameters()) + len(inner) * inputs * PADDING
@@ -297,7 +307,8 @@ def fused_bytes(model: Any, width: int) -> int:
 
 
 def _workloads(config: TrainConfig) -> list[tuple[int, int]]:
-    """(prompts, completions of each) that a run hands to the sampler at once: steps, preflight, both evaluations."""
+    """(prompts, completions of each) that a run hands to the sampler at once: steps, preflight, both
+    evaluations."""
     group, problems = config.rollouts.group_size, config.evaluation.eval_problems
     found = [(config.rollouts.prompts_per_step, group), (config.guards.preflight_problems, group)]
     return [*found, (problems, 1), (problems, config.evaluation.eval_samples)]
@@ -313,10 +324,11 @@ def _size(tensor: torch.Tensor) -> int:
 
 
 def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None) -> Bill:
-    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they don't.
+    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
+    don't.
 
-    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one row of one
-    full-length sequence does.
+    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one
+    row of one full-length sequence does.
     """
     free = available_memory(policy.device) if available is None else available
     passes = Passes()
