@@ -37,7 +37,7 @@ from ..objective.shaping import missing_eos_penalty
 from ..objective.value_loss import ValueStats, explained_variance, value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
-from .value_model import frozen_values, new_critic, value_model_bytes
+from .value_model import frozen_values, new_critic, value_model_bytes, value_model_passes
 
 
 class PPO(Algorithm):
@@ -103,7 +103,7 @@ class PPO(Algorithm):
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
         size = value_model_bytes(policy, config.ppo)
-        return [HeldModel("value model", size, trained=size)]
+        return [HeldModel("value model", size, trained=size, passes=value_model_passes(policy, config.ppo))]
 
     @property
     def trained(self) -> Sequence[Trained]:
