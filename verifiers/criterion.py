@@ -34,6 +34,14 @@ class Criterion:
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no form; None
         where it reads no answer.
+
+    >>> import palaestra as pal
+    >>> from palaestra.verifiers.types import correct, wrong
+    >>> def check(completion, problem):
+    ...     return correct() if completion.text.endswith(problem.reference) else wrong(reason="Another last word.")
+    >>> last_word = pal.Criterion("last_word", check, weight=0.5)
+    >>> pal.Rubric(last_word).score(pal.Completion("It is over"), pal.Problem("", "over")).reward
+    1.0
     """
 
     name: str

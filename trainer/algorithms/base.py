@@ -73,6 +73,14 @@ class Algorithm:
 
     The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a reference is
     held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
+
+    >>> from dataclasses import replace
+    >>> import palaestra as pal
+    >>> class Reinforce(pal.Algorithm):
+    ...     def credit(self, batch):
+    ...         return replace(batch, advantages_BT=batch.rewards_B[:, None] * batch.mask_BT)
+    >>> Reinforce.needs_reference(pal.TrainConfig()), Reinforce.needs_reference(pal.TrainConfig.of(**{"loss.kl_coef": 0.1}))
+    (False, True)
     """
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:

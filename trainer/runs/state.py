@@ -50,15 +50,26 @@ class Evaluations:
     greedy: Evaluation
     sampled: Evaluation
 
+    def __str__(self) -> str:
+        what = "pass@1" if self.sampled.pass_at else "reward"
+        return f"step {self.step}: held-out {what} {self.sampled.headline} sampled, {self.greedy.headline} greedy"
+
 
 @dataclass(frozen=True)
 class RunResult:
-    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal, state saved."""
+    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal, state saved.
+
+    evaluations: on held-out problems, in the order of their steps; after a resume those since then.
+    """
 
     folder: Path
     model: Path
     evaluations: list[Evaluations] = field(default_factory=list)
     interrupted: bool = False
+
+    def __str__(self) -> str:
+        what = "stopped, the model so far" if self.interrupted else "the trained model"
+        return "\n".join([f"Run {self.folder}, {what} {self.model}", *map(str, self.evaluations)])
 
 
 @dataclass(frozen=True)
