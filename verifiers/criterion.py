@@ -15,7 +15,8 @@ JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 MAX_REASON = 500  # characters of an exception's message
 CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
 Shape = Literal["logistic", "linear"]
-Check = Callable[[Completion, ProblemLike], Verdict]
+# A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem, which this room does not know.
+Check = Callable[[Completion, Any], Verdict]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Criterion:
             raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
 
 
-Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]  # a plain function that stands for a criterion
+Reward = Callable[[Completion, Any], "Verdict | bool | float"]  # a plain function that stands for a criterion
 _FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
 
 

@@ -49,7 +49,7 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
         begin(run, say)
         evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
-    with progress_bar(total=config.steps, initial=progress.step, desc=config.algorithm.upper(), unit="step") as bar:
+    with progress_bar(total=config.steps, initial=progress.step, desc=type(run.learner.algorithm).__name__, unit="step") as bar:
         while progress.step < config.steps and not stop.requested:
             metrics = take_step(run, progress, schedule.at(progress.step))
             bar.update()

@@ -11,6 +11,7 @@ from ...tasks import Problem, Task
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
+from ..reports.curves import read_metrics
 from ..rollouts.collect import Position
 from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
@@ -66,6 +67,10 @@ class RunResult:
     model: Path
     evaluations: list[Evaluations] = field(default_factory=list)
     interrupted: bool = False
+
+    def metrics(self, kind: str = "step") -> list[dict[str, Any]]:
+        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight), from its beginning on."""
+        return [line for line in read_metrics(self.folder) if line["kind"] == kind]
 
     def __str__(self) -> str:
         what = "stopped, the model so far" if self.interrupted else "the trained model"
