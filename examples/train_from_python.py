@@ -20,14 +20,14 @@ def main(folder: str = "runs/from-python", sft_steps: int = 60, steps: int = 40,
     """The pass-rate of the trained model on held-out problems."""
     fit = pal.sft(**GCD, steps=sft_steps, demonstrations=4000, eval_problems=50, out=f"{folder}/sft")
     print(fit)
-    before = pal.evaluate(**GCD, **SAMPLED, model=str(fit.model), problems=problems, out=f"{folder}/before")
+    before = pal.evaluate(**GCD, **SAMPLED, model=fit.model, problems=problems, out=f"{folder}/before")
 
-    config = pal.TrainConfig.of(**GCD, model=str(fit.model), steps=steps, max_new_tokens=16, eval_every=0)
+    config = pal.TrainConfig.of(**GCD, model=fit.model, steps=steps, max_new_tokens=16, eval_every=0)
     run = pal.train(config, out=f"{folder}/run", prompts_per_step=16, eval_problems=50)
     for line in run.metrics()[:: max(1, steps // 5)]:
         print(f"step {line['step']}: reward {line['reward']:.2f}, {line['tokens']:.1f} tokens")
 
-    after = pal.evaluate(**GCD, **SAMPLED, model=str(run.model), problems=problems, out=f"{folder}/after")
+    after = pal.evaluate(**GCD, **SAMPLED, model=run.model, problems=problems, out=f"{folder}/after")
     for k, estimate in after.result.pass_at.items():
         print(f"pass@{k}: {before.result.pass_at[k]} before, {estimate} after")
     worst = min(after.result.groups, key=lambda group: sum(score.reward for score in group.scores_G))

@@ -177,6 +177,15 @@ def test_the_algorithm_refuses_what_it_does_not_read(warm: str, settings: dict[s
         pal.train(OWN, model=warm, **settings)
 
 
+def test_an_algorithm_that_says_nothing_claims_no_advantage_of_a_group():
+    class Bare(pal.Algorithm):
+        pass
+
+    assert Bare.formula(pal.TrainConfig()).startswith("advantage    A = what Bare.credit says\n")
+    with pytest.raises(pal.UserError, match="has no ratio to correct"):
+        Bare.check(OWN.but(minibatches=2))
+
+
 def test_the_loss_is_trained_with(warm: str, tmp_path: Path):
     said: list[str] = []
     kind = {"loss.kind": f"{EXAMPLES / 'own_loss.py'}:kimi"}
@@ -184,6 +193,7 @@ def test_the_loss_is_trained_with(warm: str, tmp_path: Path):
     assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)
 
 
+@pytest.mark.filterwarnings("default")  # TRL's own
 def test_the_reward_in_trl_runs_where_trl_is_installed(tmp_path: Path):
     pytest.importorskip("trl")
     policy = pal.load_policy("embedded", "cpu", "float32")

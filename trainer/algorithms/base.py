@@ -1,7 +1,8 @@
 """What a run asks of an algorithm, and what an update gives back.
 
-A run calls an algorithm at five places: `check` and `formula` before anything is loaded, `held_models` for the memory plan,
-`credit` and `loss` in every update (`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
+A run calls an algorithm at five places: `check` before anything is loaded, `held_models` for the memory plan,
+`formula` and `needs_reference` at the start, `credit`, `loss` and `finish` in every update
+(`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
 An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py` (examples/own_algorithm.py).
 
 Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
