@@ -8,6 +8,7 @@ from typing import Any
 import palaestra as pal
 import pytest
 import torch
+from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.runs.replay import replay
@@ -51,10 +52,13 @@ def quiet(_line: str) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
+def leave_no_trace():
+    """Threads and tasks are as they were for the tests that follow."""
+    threads, registered = torch.get_num_threads(), dict(REGISTERED)
     yield
     torch.set_num_threads(threads)
+    REGISTERED.clear()
+    REGISTERED.update(registered)
 
 
 @pytest.fixture(autouse=True)

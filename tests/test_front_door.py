@@ -10,6 +10,7 @@ from pathlib import Path
 import palaestra
 import pytest
 import torch
+from palaestra.tasks.core.task import REGISTERED
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "palaestra" / "__init__.py"
@@ -21,6 +22,15 @@ NAMES = {
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python
+
+
+@pytest.fixture(autouse=True)
+def forget_tasks():
+    """The tasks made here are none of the other tests'."""
+    before = dict(REGISTERED)
+    yield
+    REGISTERED.clear()
+    REGISTERED.update(before)
 
 
 def run_fresh(code: str) -> str:

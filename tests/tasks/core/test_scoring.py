@@ -5,10 +5,20 @@ from pathlib import Path
 import pytest
 from palaestra.tasks import Problem, TaskError, UserError, get, score, task, trl_reward, trl_rows
 from palaestra.tasks.core.lookup import ProblemsById
+from palaestra.tasks.core.task import REGISTERED
 from palaestra.verifiers import Completion, Criterion, Rubric
 from palaestra.verifiers.types import Unavailable
 
 SIX = Problem("What is the greatest common divisor of 12 and 18?", "6")
+
+
+@pytest.fixture(autouse=True)
+def forget_tasks():
+    """The tasks made here are none of the other tests'."""
+    before = dict(REGISTERED)
+    yield
+    REGISTERED.clear()
+    REGISTERED.update(before)
 
 
 def fail_to_reach(completion: Completion, problem: Problem):
