@@ -70,7 +70,7 @@ class Engine(Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model as it was
-    (training mode, gradients). tests/trainer/engines/engine_contract.py holds every engine to what is said here.
+    (training mode, gradients). tests/trainer/engines holds the engine of this package to what is said here.
     """
 
     @property

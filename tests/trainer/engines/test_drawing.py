@@ -7,7 +7,7 @@ from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
 
-from .engine_contract import policy_of
+from ..support.policies import policy_of
 
 torch.set_num_threads(1)  # small tensors
 MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic

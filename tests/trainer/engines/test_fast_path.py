@@ -23,7 +23,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from .engine_contract import policy_of
+from ..support.policies import policy_of
 
 torch.set_num_threads(1)  # small matrices
 TOKENIZER = character_tokenizer()

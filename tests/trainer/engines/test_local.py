@@ -13,7 +13,7 @@ from palaestra.trainer.model.embedded import character_tokenizer, small_transfor
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from .engine_contract import policy_of
+from ..support.policies import policy_of
 
 torch.set_num_threads(1)  # small matrices
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-5, 1e-6  # nats, float32

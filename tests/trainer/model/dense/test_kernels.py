@@ -16,7 +16,7 @@ from palaestra.trainer.model.embedded import character_tokenizer, small_transfor
 from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from .engines.engine_contract import policy_of
+from ...support.policies import policy_of
 
 needs_kernels = pytest.mark.skipif(kernels.loaded().functions is None, reason=f"no kernels: {kernels.loaded().missing}")
 SHAPES = {  # head size, heads, key heads

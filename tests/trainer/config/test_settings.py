@@ -17,7 +17,7 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 COMMANDS = [TrainConfig, SFTConfig, EvalConfig, RewardModelConfig]
 
 

@@ -14,7 +14,7 @@ from palaestra.trainer.objective.kinds import KINDS, find_kind
 from palaestra.trainer.runs.setup import check as check_run
 from palaestra.trainer.runs.setup import train
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "own_loss.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "own_loss.py"
 OWN = f"{EXAMPLE}:kimi"
 
 CAPPED = """

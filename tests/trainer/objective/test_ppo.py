@@ -13,7 +13,7 @@ from palaestra.trainer.objective.losses import LossConfig, combine, count_denomi
 from palaestra.trainer.objective.shaping import missing_eos_penalty
 from palaestra.trainer.objective.value_loss import ValueConfig, explained_variance, value_loss
 
-from . import reference
+from ..support import reference
 
 NAN = float("nan")
 

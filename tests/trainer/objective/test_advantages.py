@@ -7,7 +7,7 @@ from palaestra.trainer.objective.advantages import AdvantageConfig, group_advant
 from palaestra.trainer.objective.kl import kl_per_token, returns, rewards_with_kl, token_rewards
 from palaestra.trainer.objective.shaping import mask_truncated, soft_overlong_penalty
 
-from . import reference
+from ..support import reference
 
 NAN = float("nan")
 EVERY_CONFIG = [

@@ -120,7 +120,7 @@ def test_settings_are_documented_and_load_without_torch():
     assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "losses.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "losses.md").read_text()
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)

@@ -18,9 +18,9 @@ from palaestra.trainer.objective.losses import (
     summary,
 )
 
-from . import reference
+from ..support import reference
 
-OWN = f"{Path(__file__).parents[2] / 'examples' / 'own_loss.py'}:kimi"
+OWN = f"{Path(__file__).parents[3] / 'examples' / 'own_loss.py'}:kimi"
 EVERY = [*KINDS, OWN]
 LOG_RATIOS = [[0, 0.3], [0.1, -0.5, 0, 0.4], [0.25, 0, -0.1], [-0.3]]
 LOGPROBS = [[-0.5, -1], [-0.2, -2, -0.7, -1.5], [-1.2, -0.3, -0.4], [-0.9]]
@@ -81,7 +81,7 @@ def test_the_reference_gives_the_golden_numbers_too(kind, high, expected):
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_every_kind_has_a_reference_with_the_average_of_its_paper(kind):
     entry = find_kind(kind)
-    assert entry.name in reference.SEQUENCES, f"{entry.name} has no reference in tests/trainer/reference.py"
+    assert entry.name in reference.SEQUENCES, f"{entry.name} has no reference in tests/trainer/support/reference.py"
     assert reference.AVERAGES.get(entry.name) == entry.aggregate
 
 

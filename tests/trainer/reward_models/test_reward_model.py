@@ -27,7 +27,7 @@ from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-HH = Path(__file__).parent.parent.parent / ".." / "shared" / "data" / "hh-rlhf"
+HH = Path(__file__).parents[3] / ".." / "shared" / "data" / "hh-rlhf"
 USER, GOOD, BAD = (
     {"role": role, "content": text} for role, text in (("user", "Hi"), ("assistant", "Hello"), ("assistant", "No"))
 )

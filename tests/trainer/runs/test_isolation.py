@@ -11,7 +11,7 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
 LAYERS += [layer.name for layer in layers() if layer.active and layer.name == "cgroup"]  # where this user may make one
 NO_SECCOMP = {"seccomp": "not in this kernel", "cgroup": "none can be made"}

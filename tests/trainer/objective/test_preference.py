@@ -8,7 +8,7 @@ import torch
 from palaestra.trainer.objective.losses import combine, summary
 from palaestra.trainer.objective.preference import PreferenceConfig, calibration_error, length_slope, pairs_of, preference_loss
 
-from . import reference
+from ..support import reference
 
 NAN = float("nan")
 

@@ -21,7 +21,7 @@ from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
 from torch import distributed
 
-EVERY = [*KINDS, f"{Path(__file__).parents[2] / 'examples' / 'own_loss.py'}:kimi"]
+EVERY = [*KINDS, f"{Path(__file__).parents[3] / 'examples' / 'own_loss.py'}:kimi"]
 
 
 def policy() -> Policy:
