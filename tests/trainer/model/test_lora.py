@@ -24,6 +24,8 @@ from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import models_beside, reference_of, train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
+from ..support.runs import say_nothing
+
 pytest.importorskip("peft")
 torch.set_num_threads(1)
 SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
@@ -111,10 +113,9 @@ def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path
 
 def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_model: Path, tmp_path: Path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    quiet = lambda _line: None  # noqa: E731
-    train(SETTINGS.but(model=str(warm_model), out=str(whole)), say=quiet)
-    train(SETTINGS.but(model=str(warm_model), out=str(halves), stop_after=2), say=quiet)
-    resume(halves, {}, say=quiet)
+    train(SETTINGS.but(model=str(warm_model), out=str(whole)), say=say_nothing)
+    train(SETTINGS.but(model=str(warm_model), out=str(halves), stop_after=2), say=say_nothing)
+    resume(halves, {}, say=say_nothing)
     one, other, start = (
         AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (whole / "model", halves / "model", warm_model)
     )

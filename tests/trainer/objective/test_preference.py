@@ -9,16 +9,13 @@ from palaestra.trainer.objective.losses import combine, summary
 from palaestra.trainer.objective.preference import PreferenceConfig, calibration_error, length_slope, pairs_of, preference_loss
 
 from ..support import reference
+from ..support.tensors import to_double
 
 NAN = float("nan")
 
 
-def tensor(values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
 def run(rewards, ranks, prompts=None, margins=None, **settings):
-    leaf = tensor(rewards).requires_grad_()
+    leaf = to_double(rewards).requires_grad_()
     prompts = len(rewards) if prompts is None else prompts
     result = preference_loss(leaf, torch.tensor(ranks), PreferenceConfig(**settings), prompts, margins_PKK=margins)
     result.loss.backward()
@@ -106,13 +103,13 @@ def test_equal_rewards_are_half_right():
 
 def test_calibration_by_hand():
     """Confidence sigmoid(2) = 0.881 on four pairs of which three are right: |0.75 - 0.881|."""
-    rewards, ranks = tensor([[2.0, 0.0], [1.0, -1.0], [3.0, 1.0], [0.0, 2.0]]), torch.tensor([[0, 1]] * 4)
+    rewards, ranks = to_double([[2.0, 0.0], [1.0, -1.0], [3.0, 1.0], [0.0, 2.0]]), torch.tensor([[0, 1]] * 4)
     assert calibration_error(rewards, ranks) == pytest.approx(1 / (1 + math.exp(-2)) - 0.75)
     # Two bins of opposite error don't cancel: sure and right (gap 1 - 0.999), unsure and wrong.
-    rewards, ranks = tensor([[7.0, 0.0], [0.0, 0.4]]), torch.tensor([[0, 1]] * 2)
+    rewards, ranks = to_double([[7.0, 0.0], [0.0, 0.4]]), torch.tensor([[0, 1]] * 2)
     gaps = [1 - 1 / (1 + math.exp(-7)), 1 / (1 + math.exp(-0.4))]
     assert calibration_error(rewards, ranks) == pytest.approx(np.mean(gaps))
-    assert math.isnan(calibration_error(tensor([[1.0, 2.0]]), torch.tensor([[0, 0]])))
+    assert math.isnan(calibration_error(to_double([[1.0, 2.0]]), torch.tensor([[0, 0]])))
 
 
 def test_a_calibrated_model_has_almost_no_error_and_an_overconfident_one_has_much():
@@ -133,9 +130,9 @@ def test_length_slope():
     assert (found.slope, found.correlation) == pytest.approx(
         (np.polyfit(lengths, rewards, 1)[0], np.corrcoef(lengths, rewards)[0, 1])
     )
-    assert math.isnan(length_slope(tensor([1.0, 2.0]), torch.tensor([5, 5])).slope)
-    assert length_slope(tensor([1.0, 1.0]), torch.tensor([5, 6])).slope == 0
-    assert math.isnan(length_slope(tensor([]), tensor([])).slope)
+    assert math.isnan(length_slope(to_double([1.0, 2.0]), torch.tensor([5, 5])).slope)
+    assert length_slope(to_double([1.0, 1.0]), torch.tensor([5, 6])).slope == 0
+    assert math.isnan(length_slope(to_double([]), to_double([])).slope)
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -27,6 +27,8 @@ from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from ..support.runs import say_nothing
+
 HH = Path(__file__).parents[3] / ".." / "shared" / "data" / "hh-rlhf"
 USER, GOOD, BAD = (
     {"role": role, "content": text} for role, text in (("user", "Hi"), ("assistant", "Hello"), ("assistant", "No"))
@@ -254,7 +256,7 @@ def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folde
         prompts_per_step=4, group_size=4, max_new_tokens=24, eval_problems=4, eval_samples=1, eval_every=0, save_every=0,
         preflight_problems=0, threads=1, device="cpu", dtype="float32", reward_model=(str(folder),), out=str(tmp_path / "run"),
     )  # fmt: skip
-    train(config, say=lambda _line: None)
+    train(config, say=say_nothing)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]
     assert len(steps) == 2

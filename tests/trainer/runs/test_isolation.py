@@ -11,6 +11,8 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 
+from ..support.runs import say_nothing
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
 LAYERS += [layer.name for layer in layers() if layer.active and layer.name == "cgroup"]  # where this user may make one
@@ -61,7 +63,7 @@ def test_no_run_starts_below_the_required_layers(warm_model: Path, tmp_path: Pat
     with pytest.raises(UserError, match=r"not in this kernel.*--allow-weak-sandbox"):
         train(config)
     assert not (tmp_path / "run").exists()
-    train(config.but(allow_weak_sandbox=True), say=lambda _line: None)
+    train(config.but(allow_weak_sandbox=True), say=say_nothing)
     kept = json.loads((tmp_path / "run" / "facts.json").read_text())
     assert kept["sandbox_layers"] == ["namespaces", "root", "rlimits", "privileges", "landlock"]
     settings = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -21,7 +21,9 @@ from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage import checkpoint
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
+
+from ..support.runs import have_same_weights, load_weights, say_nothing
 
 SMALL = TrainConfig.of(
     task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
@@ -29,23 +31,10 @@ SMALL = TrainConfig.of(
 )  # fmt: skip
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
-
-
-def same(a: Path, b: Path) -> bool:
-    left, right = weights(a), weights(b)
-    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
-
-
-def quiet(_line: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def whole(warm_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    train(SMALL.but(model=str(warm_model), out=str(out)), say=quiet)
+    train(SMALL.but(model=str(warm_model), out=str(out)), say=say_nothing)
     return out
 
 
@@ -59,7 +48,7 @@ def test_a_run_leaves_metrics_rollouts_curves_and_a_model_that_loads(whole: Path
     assert len(rollouts) == 4 * 4 * 4
     assert {"completion", "reward", "verdicts", "id"} <= rollouts[0].keys()
     assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert not same(whole / "model", warm_model), "four steps changed nothing"
+    assert not have_same_weights(whole / "model", warm_model), "four steps changed nothing"
     assert AutoTokenizer.from_pretrained(whole / "model")("1+2=").input_ids
 
 
@@ -71,20 +60,20 @@ def test_the_sampler_agrees_with_the_update(whole: Path):
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Path, warm_model: Path, tmp_path: Path):
-    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "again")), say=quiet)
-    assert same(whole / "model", tmp_path / "again" / "model")
-    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=quiet)
-    assert not same(whole / "model", tmp_path / "other" / "model")
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "again")), say=say_nothing)
+    assert have_same_weights(whole / "model", tmp_path / "again" / "model")
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=say_nothing)
+    assert not have_same_weights(whole / "model", tmp_path / "other" / "model")
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
 def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tmp_path: Path, first: int):
     out = tmp_path / "run"
-    stopped = train(SMALL.but(model=str(warm_model), out=str(out), stop_after=first), say=quiet)
+    stopped = train(SMALL.but(model=str(warm_model), out=str(out), stop_after=first), say=say_nothing)
     assert stopped.interrupted
     assert not (out / "model").exists()
-    resume(out, {}, say=quiet)
-    assert same(whole / "model", out / "model")
+    resume(out, {}, say=say_nothing)
+    assert have_same_weights(whole / "model", out / "model")
     kept = [json.loads(line)["reward"] for line in (out / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]]
     assert kept == [
         json.loads(line)["reward"] for line in (whole / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]
@@ -92,17 +81,17 @@ def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tm
 
 
 def test_micro_batch_size_does_not_change_the_run(whole: Path, warm_model: Path, tmp_path: Path):
-    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=quiet)
-    left, right = weights(whole / "model"), weights(tmp_path / "run" / "model")
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=say_nothing)
+    left, right = load_weights(whole / "model"), load_weights(tmp_path / "run" / "model")
     assert all(torch.allclose(left[name], right[name], rtol=1e-3, atol=2e-5) for name in left)
 
 
 def test_a_kl_to_the_reference_is_kept_across_a_resume(warm_model: Path, tmp_path: Path):
     config = SMALL.but(model=str(warm_model), loss=replace(SMALL.objective.loss, kl_coef=0.1), eval_every=0)
-    train(config.but(out=str(tmp_path / "whole")), say=quiet)
-    train(config.but(out=str(tmp_path / "run"), stop_after=2), say=quiet)
-    resume(tmp_path / "run", {}, say=quiet)
-    assert same(tmp_path / "run" / "model", tmp_path / "whole" / "model")
+    train(config.but(out=str(tmp_path / "whole")), say=say_nothing)
+    train(config.but(out=str(tmp_path / "run"), stop_after=2), say=say_nothing)
+    resume(tmp_path / "run", {}, say=say_nothing)
+    assert have_same_weights(tmp_path / "run" / "model", tmp_path / "whole" / "model")
 
 
 def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_model: Path, tmp_path: Path):
@@ -117,9 +106,9 @@ def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_mo
     )
     config = SMALL.but(task=str(file), option=(), model=str(warm_model), out=str(tmp_path / "run"), steps=2)
     with pytest.raises(UserError, match="passed already"):
-        train(config, say=quiet)
-    train(config.but(out=str(tmp_path / "forced"), force=True), say=quiet)
-    assert same(tmp_path / "forced" / "model", warm_model)
+        train(config, say=say_nothing)
+    train(config.but(out=str(tmp_path / "forced"), force=True), say=say_nothing)
+    assert have_same_weights(tmp_path / "forced" / "model", warm_model)
     steps = [line for line in read_metrics(tmp_path / "forced") if line["kind"] == "step"]
     assert [(line["dead_groups"], line["grad_norm"]) for line in steps] == [(1.0, 0.0)] * 2
 
@@ -173,14 +162,14 @@ def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement
 
 def test_an_occupied_folder_is_refused(whole: Path, warm_model: Path):
     with pytest.raises(UserError, match="not empty"):
-        train(SMALL.but(model=str(warm_model), out=str(whole)), say=quiet)
+        train(SMALL.but(model=str(warm_model), out=str(whole)), say=say_nothing)
 
 
 def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
     policy = load_policy("embedded", "cpu", "float32", seed=2)
     before = policy.model.get_input_embeddings().weight.detach().clone()
     config = SMALL.but(out=str(tmp_path / "run"), steps=1, force=True, model="embedded", eval_problems=2)
-    train(config, policy, say=quiet)
+    train(config, policy, say=say_nothing)
     start = load_policy(str(tmp_path / "run" / "checkpoints" / "step-000000"), "cpu", "float32").model
     assert torch.equal(start.get_input_embeddings().weight, before)
 
@@ -188,12 +177,14 @@ def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
 @pytest.mark.parametrize(("change", "says"), [({"group_size": 1}, "Sample 2 or more"), ({"temperature": 0.0}, "above 0")])
 def test_settings_that_cannot_learn_are_refused(warm_model: Path, tmp_path: Path, change: dict, says: str):
     with pytest.raises(UserError, match=says):
-        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), **change), say=quiet)
+        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), **change), say=say_nothing)
 
 
 def test_prompts_over_the_budget_stop_the_run_with_a_sentence(warm_model: Path, tmp_path: Path):
     with pytest.raises(UserError, match="max-prompt-tokens"):
-        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1), say=quiet)
+        train(
+            SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1), say=say_nothing
+        )
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
@@ -219,7 +210,7 @@ def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weig
         run = resume_process(out) if not (out / "model").exists() else run
     run.communicate(timeout=240)
     assert killed >= kills / 2
-    assert same(whole / "model", out / "model")
+    assert have_same_weights(whole / "model", out / "model")
 
 
 def newest(out: Path) -> float:

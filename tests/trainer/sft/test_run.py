@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from palaestra.tasks.core.errors import DataError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
@@ -13,7 +12,8 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.sft.data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
-from transformers import AutoModelForCausalLM
+
+from ..support.runs import have_same_weights
 
 
 def pairs(**values) -> list[Pair]:
@@ -80,18 +80,13 @@ def settings(tmp_path: Path) -> SFTConfig:
     )  # fmt: skip
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return AutoModelForCausalLM.from_pretrained(folder / "model").state_dict()
-
-
 @pytest.mark.parametrize("first", [3, 7])
 def test_stop_and_resume_ends_in_the_same_bits_and_logs(settings: SFTConfig, tmp_path: Path, first: int):
     assert not sft(settings.but(out=str(tmp_path / "whole"))).interrupted
     assert sft(settings.but(out=str(tmp_path / "run"), stop_after=first)).interrupted
     assert not (tmp_path / "run" / "model").exists()
     assert resume([str(tmp_path / "run")]) == 0
-    whole, again = weights(tmp_path / "whole"), weights(tmp_path / "run")
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert have_same_weights(tmp_path / "whole" / "model", tmp_path / "run" / "model")
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "run")]
     assert summaries[0]["held_out"] == summaries[1]["held_out"]
     assert summaries[0]["losses"] == summaries[1]["losses"]

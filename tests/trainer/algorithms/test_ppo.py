@@ -27,7 +27,8 @@ from palaestra.trainer.rollouts.group import Group
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Completion, Score
-from transformers import AutoModelForCausalLM
+
+from ..support.runs import have_same_weights, say_nothing
 
 LENGTHS = (3, 1, 5, 2, 4, 2)
 
@@ -323,25 +324,16 @@ RUN = TrainConfig.of(
 )  # fmt: skip
 
 
-def quiet(_line: str) -> None:
-    pass
-
-
-def same(a: Path, b: Path) -> bool:
-    left, right = (AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (a, b))
-    return all(torch.equal(left[name], right[name]) for name in left)
-
-
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(warm_model: Path, tmp_path: Path, critic: str):
     kl = KLControlConfig(kl_coef=0.05, target_kl=0.5, horizon=50)
     config = RUN.but(model=str(warm_model), ppo=PPOConfig(critic=critic, critic_warmup=1, kl=kl))
-    train(config.but(out=str(tmp_path / "whole")), say=quiet)
-    stopped = train(config.but(out=str(tmp_path / "run"), stop_after=2), say=quiet)
+    train(config.but(out=str(tmp_path / "whole")), say=say_nothing)
+    stopped = train(config.but(out=str(tmp_path / "run"), stop_after=2), say=say_nothing)
     assert stopped.interrupted
-    resume(tmp_path / "run", {}, say=quiet)
-    assert same(tmp_path / "whole" / "model", tmp_path / "run" / "model")
-    assert not same(tmp_path / "whole" / "model", warm_model)
+    resume(tmp_path / "run", {}, say=say_nothing)
+    assert have_same_weights(tmp_path / "whole" / "model", tmp_path / "run" / "model")
+    assert not have_same_weights(tmp_path / "whole" / "model", warm_model)
     lines = [
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("whole", "run")
     ]
