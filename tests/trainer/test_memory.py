@@ -53,7 +53,7 @@ def test_the_measured_activations_are_those_of_a_larger_pass(policy: Policy):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = memory.completion_logprobs(policy.model, sequences)
+        out = memory.compute_logprobs(policy.model, sequences)
     assert out.logprobs_BT.requires_grad
     assert sum(kept.values()) / (40 * 64) == pytest.approx(memory.activation_bytes(policy), rel=1.0)
 

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from ..config.objective import LossConfig
 from ..config.train import TrainConfig
-from ..model.logprobs import TokenLogprobs, completion_logprobs
+from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
-from ..objective.formula import formula
-from ..objective.losses import Denominators, LossStats, PolicyLoss, policy_loss
+from ..objective.formula import write_formula
+from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
 from .batch import Batch
 
 
@@ -85,7 +85,7 @@ class Algorithm:
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
-        return formula(config.objective.loss, config.objective.advantages)
+        return write_formula(config.objective.loss, config.objective.advantages)
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
@@ -126,8 +126,8 @@ class Algorithm:
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
         """One micro-batch's share of the loss. denominators: of the whole optimizer step, so that shares add up."""
         temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
-        with self.policy.arithmetic():
-            out = completion_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
+        with self.policy.autocast():
+            out = compute_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
         result = batch_loss(out, batch, loss, denominators)
         return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
 
@@ -159,7 +159,7 @@ class Learner:
 
 def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:
     """The policy loss of a batch whose tokens have the log-probabilities and entropies `out` now."""
-    return policy_loss(
+    return compute_policy_loss(
         out.logprobs_BT,
         batch.sampled_logprobs_BT,
         batch.advantages_BT,

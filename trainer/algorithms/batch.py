@@ -73,7 +73,7 @@ class Batch:
             {name: column_BT[rows_B, :width] for name, column_BT in self.columns_BT.items()},
         )
 
-    def minibatches(self, count: int, seed: object) -> Iterator[Batch]:
+    def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:
         """`count` parts of nearly equal size, in a seeded order of the rows; the batch itself for one part."""
         if count == 1:
             yield self

@@ -20,9 +20,9 @@ from dataclasses import replace
 
 from ...tasks.core.errors import UserError
 from ..config.train import TrainConfig
-from ..objective.advantages import group_advantages
+from ..objective.advantages import compute_group_advantages
 from ..objective.checks import check
-from ..objective.kl import kl_per_token, rewards_with_kl
+from ..objective.kl import kl_per_token, subtract_kl
 from .base import Algorithm
 from .batch import Batch
 
@@ -44,7 +44,7 @@ class GRPO(Algorithm):
         if loss.kl_coef and loss.kl_in == "reward":
             assert batch.ref_logprobs_BT is not None
             kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-            rewards_B = rewards_with_kl(rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
+            rewards_B = subtract_kl(rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
         shape = (-1, batch.group_size)
-        advantages_PG = group_advantages(rewards_B.view(shape), batch.abstained_B.view(shape), advantages)
+        advantages_PG = compute_group_advantages(rewards_B.view(shape), batch.abstained_B.view(shape), advantages)
         return replace(batch, advantages_BT=advantages_PG.view(-1, 1) * batch.mask_BT)

@@ -55,9 +55,9 @@ def list_software() -> list[Finding]:
 def list_hardware() -> list[Finding]:
     import torch
 
-    from ..model.dense.kernels import loaded
+    from ..model.dense.kernels import load_kernels
 
-    kernels = loaded()
+    kernels = load_kernels()
     state = (
         "compiled for this processor"
         if kernels.functions

@@ -1,6 +1,6 @@
 """What is optimised, as plain settings: the advantage and the policy loss. Imports no torch, so that `--help` is quick.
 
-The functions that these settings steer are `advantages.group_advantages` and `losses.policy_loss`;
+The functions that these settings steer are `advantages.compute_group_advantages` and `losses.compute_policy_loss`;
 objective/checks.py says which make sense together. The docstring under a field is its command-line help.
 """
 

@@ -82,7 +82,7 @@ class Settings:
     """Of a command: the short names of the settings that the short help shows."""
 
     def __post_init__(self) -> None:
-        for name, hint in hints(type(self)).items():
+        for name, hint in read_hints(type(self)).items():
             object.__setattr__(self, name, convert(getattr(self, name), hint, name))
 
     @classmethod
@@ -117,14 +117,14 @@ class Setting:
 
 
 @cache
-def hints(group: type) -> dict[str, Any]:
+def read_hints(group: type) -> dict[str, Any]:
     """The types of a group's fields, ranges included."""
     known = get_type_hints(group, include_extras=True)
     return {field.name: known[field.name] for field in fields(group)}
 
 
 @cache
-def docs(group: type) -> dict[str, str]:
+def read_docs(group: type) -> dict[str, str]:
     """The string below each field of a group, its bases included."""
     found: dict[str, str] = {}
     for kind in reversed(group.__mro__):
@@ -139,22 +139,22 @@ def docs(group: type) -> dict[str, str]:
 
 
 @cache
-def settings_of(group: type[Settings]) -> tuple[Setting, ...]:
+def list_settings(group: type[Settings]) -> tuple[Setting, ...]:
     """Every setting of a command, group by group."""
     return tuple(_walk(group, (), "", ""))
 
 
 def _walk(group: type[Settings], path: tuple[str, ...], prefix: str, section: str) -> Iterator[Setting]:
-    for name, hint in hints(group).items():
+    for name, hint in read_hints(group).items():
         if isinstance(hint, type) and issubclass(hint, Settings):
             inner = f"{prefix}{name}." if hint.prefixed else prefix
             yield from _walk(hint, (*path, name), inner, name if not path else section)
         else:
-            short = next((mark.name for mark in _marks(hint) if isinstance(mark, Flag)), name)
-            yield Setting((*path, name), prefix + short, hint, docs(group).get(name, ""), section)
+            short = next((mark.name for mark in _read_marks(hint) if isinstance(mark, Flag)), name)
+            yield Setting((*path, name), prefix + short, hint, read_docs(group).get(name, ""), section)
 
 
-def _marks(hint: Any) -> tuple[Any, ...]:
+def _read_marks(hint: Any) -> tuple[Any, ...]:
     return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
@@ -165,11 +165,11 @@ def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
 
 def read_changes(command: type[Settings], values: Mapping[str, Any], where: str) -> dict[tuple[str, ...], Any]:
     """The values of a table, converted, by the paths of their settings. Raises SettingError, which names `where`."""
-    known = {setting.path: setting for setting in settings_of(command)}
-    groups = _by_name(dict(_groups(command)))
-    single = _by_name({setting.name: path for path, setting in known.items()})
+    known = {setting.path: setting for setting in list_settings(command)}
+    groups = _index_by_name(dict(_walk_groups(command)))
+    single = _index_by_name({setting.name: path for path, setting in known.items()})
     changes: dict[tuple[str, ...], Any] = {}
-    for name, value in _flat(values, ""):
+    for name, value in _flatten(values, ""):
         # A group and a setting may share a short name; a group's value is a whole group.
         named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
         if name not in named:
@@ -181,7 +181,7 @@ def read_changes(command: type[Settings], values: Mapping[str, Any], where: str)
     return changes
 
 
-def _by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _index_by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Paths by their short names and by their full ones."""
     return {**{".".join(path): path for path in paths.values()}, **paths}
 
@@ -194,18 +194,18 @@ def change(config: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
     return config
 
 
-def _groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, hint in hints(group).items():
+def _walk_groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, hint in read_hints(group).items():
         if isinstance(hint, type) and issubclass(hint, Settings):
             yield prefix + name, (*path, name)
-            yield from _groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
+            yield from _walk_groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         name = prefix + str(key).replace("-", "_")
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
+            yield from _flatten(value, f"{name}.")
         else:
             yield name, value
 
@@ -228,7 +228,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             inner = convert(value, get_args(hint)[0], where)
         except SettingError as failure:
             raise SettingError(f"{where} {value!r}: give {describe(hint)}.") from failure
-        if all(inner in mark for mark in _marks(hint) if isinstance(mark, Range)):
+        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, Range)):
             return inner
     elif kind in (Union, UnionType):
         for arm in get_args(hint):
@@ -255,7 +255,7 @@ def describe(hint: Any) -> str:
     """What may stand in a setting, in words."""
     kind = get_origin(hint)
     if kind is Annotated:
-        ranges = [str(mark) for mark in _marks(hint) if isinstance(mark, Range)]
+        ranges = [str(mark) for mark in _read_marks(hint) if isinstance(mark, Range)]
         return ", ".join([describe(get_args(hint)[0]), *ranges])
     if kind in (Union, UnionType):
         return " or ".join(describe(arm) for arm in get_args(hint))

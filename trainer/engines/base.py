@@ -114,7 +114,7 @@ class Engine(Protocol):
         """
         ...
 
-    def logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
+    def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """Of each row the natural-log probability of each of `ids` given all before it, under the weights that are sampled
         from, their logits divided by `temperature`; no top-k, no top-p.
 

@@ -18,8 +18,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ...verifiers import Completion
 from ..model.decoding import Decoding, GeneralDecoding
-from ..model.dense.decoder import FastDecoding, refusal
-from ..model.dense.family import DenseWeights, misfit
+from ..model.dense.decoder import FastDecoding, find_refusal
+from ..model.dense.family import DenseWeights, find_misfit
 from ..model.policy import Policy
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
@@ -59,18 +59,18 @@ class LocalEngine:
             if finished is not None:
                 finished(owner.request, owner.sample, completion)
 
-        with self._ready() as weights:
+        with self._prepare() as weights:
             for wave in plan_waves(requests, self.rows):
                 self._decode(weights, requests, wave, sampling, hand_out)
         return [[completion for completion in group if completion is not None] for group in results]
 
-    def logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
+    def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """See `Engine.logprobs`. The tokens go through the same decoder, step by step, as those that are drawn."""
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
         found: list[list[float]] = [[] for _ in rows]
         order = sorted((place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids))
-        with self._ready() as weights:
+        with self._prepare() as weights:
             for first in range(0, len(order), self.rows):
                 places = order[first : first + self.rows]
                 followed = self._follow(weights, [rows[place] for place in places], temperature)
@@ -84,24 +84,24 @@ class LocalEngine:
 
     def _look_at_model(self) -> None:
         self.end_ids = find_end_tokens(self._model, self.policy.tokenizer)
-        self.reason = refusal(self._model) if self._fast else "the fast path was not asked for"
+        self.reason = find_refusal(self._model) if self._fast else "the fast path was not asked for"
         self.path = "general" if self.reason else "fast"
 
     @contextlib.contextmanager
-    def _ready(self) -> Iterator[DenseWeights | None]:
+    def _prepare(self) -> Iterator[DenseWeights | None]:
         """The model ready to be run; gives its weights of now for the fast path, None on the general one."""
         training = self._model.training
-        with self.policy.arithmetic(), torch.no_grad():
+        with self.policy.autocast(), torch.no_grad():
             self._model.eval()
             try:
-                if self.path == "fast" and (reason := misfit(self._model)):
+                if self.path == "fast" and (reason := find_misfit(self._model)):
                     self.path, self.reason = "general", reason  # the model was changed since: an adapter, a hook
                 # The trainer has changed the weights since the last call, so they are fused anew.
-                yield DenseWeights.of(self._model, self._dtype()) if self.path == "fast" else None
+                yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
             finally:
                 self._model.train(training)
 
-    def _dtype(self) -> torch.dtype:
+    def _choose_dtype(self) -> torch.dtype:
         """What matrix products are done in: the autocast's type inside of one, else that of the weights."""
         kind = next(self._model.parameters())
         autocast = torch.is_autocast_enabled(kind.device.type)

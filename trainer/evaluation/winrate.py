@@ -35,7 +35,7 @@ class WinRate:
         return f"{100 * self.rate.value:.1f} % [{100 * self.rate.low:.1f}, {100 * self.rate.high:.1f}]"
 
 
-def win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequence[float]]) -> WinRate:
+def compute_win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequence[float]]) -> WinRate:
     """Every completion against every completion of the baseline, problem by problem (id -> rewards).
 
     The interval is over problems, which are independent; pairs of one problem are not.
@@ -70,7 +70,7 @@ def read_baseline(source: str) -> dict[str, list[str]]:
     return found
 
 
-def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
+def compare_with_baseline(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
     """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
     the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
 
@@ -87,10 +87,10 @@ def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Seque
     theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
     ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
     names = [criterion.name for criterion in found.task.rubric.learned] or ["reward"]
-    return {name: win_rate(_by_problem(ours, name), _by_problem(theirs, name)) for name in names}
+    return {name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name)) for name in names}
 
 
-def _by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
+def _group_by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for key, score in scores:
         values = found.setdefault(key, [])

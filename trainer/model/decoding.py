@@ -53,7 +53,7 @@ class GeneralDecoding:
         self.rows_U = torch.arange(len(prompts), device=device)  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
 
-    def layers(self) -> list[Any]:
+    def list_layers(self) -> list[Any]:
         """The cache's layers: `keys` and `values`, P x K x S x E."""
         return list(self.cache.layers)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .dense.packed import hidden_states, packs
+from .dense.packed import can_pack, compute_hidden_states
 from .dense.packing import Packing
 from .sequences import Sequences
 
@@ -32,7 +32,7 @@ class TokenLogprobs:
     values_BT: Tensor | None = None
 
 
-def completion_logprobs(
+def compute_logprobs(
     model: Any,
     sequences: Sequences,
     temperature: float = 1.0,
@@ -44,20 +44,20 @@ def completion_logprobs(
     """One forward pass; the head runs on completion tokens only, in chunks that are recomputed in the backward pass.
 
     Equal to log_softmax(logits / temperature) of the full forward pass at those positions. value_head: hidden state to
-    value, in float32; only for models whose head `splits_head`; detach_value keeps its gradient out of the model.
+    value, in float32; only for models whose head `has_plain_head`; detach_value keeps its gradient out of the model.
     """
     mask_BT = sequences.mask_BT
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
     positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
     targets_N = sequences.ids_BS[rows_N, positions_N]
     repeats_N: Tensor | None = None
-    if packs(model):
+    if can_pack(model):
         packing, size = Packing.of(sequences), model.lm_head.weight.shape[0]
         # Rows that begin alike have the same tokens there, after the same source: each pair is computed once.
         pairs_N, repeats_N = torch.unique(packing.sources_L * size + targets_N, return_inverse=True)
         targets_N = pairs_N % size
-        source_ND, head = hidden_states(model, packing).index_select(0, pairs_N // size), model.lm_head
-    elif splits_head(model):
+        source_ND, head = compute_hidden_states(model, packing).index_select(0, pairs_N // size), model.lm_head
+    elif has_plain_head(model):
         hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
         source_ND, head = hidden_BSD[rows_N, positions_N - 1], model.get_output_embeddings()
     else:
@@ -65,22 +65,22 @@ def completion_logprobs(
             model(input_ids=sequences.ids_BS, use_cache=False).logits[rows_N, positions_N - 1],
             nn.Identity(),
         )
-    logprobs_N, entropy_N = _chunked(head, source_ND, targets_N, temperature, entropy_gradient)
+    logprobs_N, entropy_N = _compute_in_chunks(head, source_ND, targets_N, temperature, entropy_gradient)
     zeros_BT = logprobs_N.new_zeros(mask_BT.shape)
 
-    def as_rows(of_N: Tensor) -> Tensor:
+    def lay_out_rows(of_N: Tensor) -> Tensor:
         return zeros_BT.index_put((rows_N, columns_N), of_N if repeats_N is None else of_N.index_select(0, repeats_N))
 
     values_BT = None
     if value_head is not None:
-        if not splits_head(model):
+        if not has_plain_head(model):
             raise ValueError("This model's hidden states are not at hand; give the value head a backbone of its own.")
         with torch.autocast(source_ND.device.type, enabled=False):
-            values_BT = as_rows(value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0])
-    return TokenLogprobs(as_rows(logprobs_N), as_rows(entropy_N), values_BT)
+            values_BT = lay_out_rows(value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0])
+    return TokenLogprobs(lay_out_rows(logprobs_N), lay_out_rows(entropy_N), values_BT)
 
 
-def splits_head(model: Any) -> bool:
+def has_plain_head(model: Any) -> bool:
     """Whether the model's logits are its head applied to its base model's output, and nothing else.
 
     Some architectures scale or cap their logits afterwards. So it is tried once, on a probe, and remembered on the model.
@@ -100,16 +100,16 @@ def splits_head(model: Any) -> bool:
     return known
 
 
-def _chunked(
+def _compute_in_chunks(
     head: nn.Module, source_ND: Tensor, targets_N: Tensor, temperature: float, entropy_gradient: bool
 ) -> tuple[Tensor, Tensor]:
     vocabulary = head.weight.shape[0] if isinstance(head, nn.Linear) else source_ND.shape[1]
     chunk = max(1, CHUNK_ELEMENTS // vocabulary)
     if len(targets_N) <= chunk:
-        return _logprobs_and_entropy(head, source_ND, targets_N, temperature, entropy_gradient)
+        return _compute_logprobs_and_entropy(head, source_ND, targets_N, temperature, entropy_gradient)
     parts = [
         checkpoint(
-            _logprobs_and_entropy, head, source_ND[i : i + chunk], targets_N[i : i + chunk], temperature,
+            _compute_logprobs_and_entropy, head, source_ND[i : i + chunk], targets_N[i : i + chunk], temperature,
             entropy_gradient, use_reentrant=False,
         )
         for i in range(0, len(targets_N), chunk)
@@ -117,7 +117,7 @@ def _chunked(
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
-def _logprobs_and_entropy(
+def _compute_logprobs_and_entropy(
     head: nn.Module, source_ND: Tensor, targets_N: Tensor, temperature: float, entropy_gradient: bool
 ) -> tuple[Tensor, Tensor]:
     logits_NV = head(source_ND).float() / temperature

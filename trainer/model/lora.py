@@ -52,7 +52,7 @@ def has_adapters(model: Any) -> bool:
 
 
 @contextlib.contextmanager
-def without_adapters(model: Any) -> Iterator[None]:
+def disable_adapters(model: Any) -> Iterator[None]:
     """The model as it was before adapters were added; for a forward pass without gradient. Inside of itself it does nothing."""
     adapted = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
     layers = [layer for layer in adapted if not layer.disable_adapters]
@@ -68,7 +68,7 @@ def without_adapters(model: Any) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def merged(model: Any) -> dict[str, Tensor]:
+def merge_adapters(model: Any) -> dict[str, Tensor]:
     """The state of a plain model of the same class with the adapters in its weights; the model itself stays as it is."""
     state = {}
     layers = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
@@ -82,13 +82,13 @@ def merged(model: Any) -> dict[str, Tensor]:
     return state
 
 
-def adapters(model: Any) -> dict[str, Tensor]:
+def collect_adapters(model: Any) -> dict[str, Tensor]:
     """The trained tensors by name, for a checkpoint."""
     return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def load_adapters(model: Any, state: Mapping[str, Tensor]) -> None:
-    """Put back what `adapters` gave."""
+    """Put back what `collect_adapters` gave."""
     own = dict(model.named_parameters())
     with torch.no_grad():
         for name, tensor in state.items():

@@ -16,7 +16,7 @@ import torch
 from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
-from .logprobs import CHUNK_ELEMENTS, completion_logprobs
+from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy
 from .sequences import TOKENS, Sequences
 
@@ -102,8 +102,8 @@ def activation_bytes(policy: Policy) -> int:
 
     training = policy.model.training
     policy.model.train()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), policy.arithmetic():
-        out = completion_logprobs(policy.model, sequences)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), policy.autocast():
+        out = compute_logprobs(policy.model, sequences)
     del out
     policy.model.train(training)
     return sum(kept.values()) // (rows * (prompt + completion))

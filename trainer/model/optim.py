@@ -24,7 +24,7 @@ class Rates:
     large: float
 
 
-def peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
+def choose_peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
     """The learning rate that is set, or the one that suits a model of so many parameters."""
     return resolve(setting, rates.small if parameters < SMALL else rates.large)
 
@@ -41,7 +41,7 @@ class Schedule:
 
     @classmethod
     def of(cls, config: OptimizerConfig, rates: Rates, parameters: int, steps: int) -> Schedule:
-        peak = peak_rate(config.learning_rate, rates, parameters)
+        peak = choose_peak_rate(config.learning_rate, rates, parameters)
         return cls(peak, steps, config.warmup_steps, config.schedule, config.final_learning_rate)
 
     def at(self, step: int) -> float:

@@ -54,7 +54,7 @@ class Sequences:
         return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B)
 
 
-def in_order(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sort_by_beginning(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """order_B: row numbers such that like beginnings stand together.  shared_B: for each row in that order, how many of its
     first `lengths_B` tokens are those of the row before it (0 for the first)."""
     order_B = np.lexsort(ids_BS.T[::-1])
@@ -64,7 +64,7 @@ def in_order(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.
     return order_B, np.concatenate([[0], shared_B])
 
 
-def microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
+def split_into_microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
     """Row numbers of micro-batches of at most `tokens` tokens each (always at least one row).
 
     Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`: rows of like
@@ -76,7 +76,7 @@ def microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Ite
         return
     order, shared = np.argsort(-totals, kind="stable"), np.zeros_like(totals)
     if packed:
-        order, shared = in_order(sequences.ids_BS.cpu().numpy(), totals)
+        order, shared = sort_by_beginning(sequences.ids_BS.cpu().numpy(), totals)
     start, used, longest = 0, 0, 0
     for place, row in enumerate(order):
         longest = max(longest, totals[row])

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ..config.objective import AdvantageConfig
 
-__all__ = ["AdvantageConfig", "group_advantages"]
+__all__ = ["AdvantageConfig", "compute_group_advantages"]
 
 
-def group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
+def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
     """Advantages of completions, in the unit of the reward or, scaled, in standard deviations; shape P x G.
 
     baseline="mean", scale="group": GRPO (Shao et al. 2024, arXiv:2402.03300, section 4.1.2); scale="none": Dr. GRPO
@@ -49,22 +49,22 @@ def group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: Advantage
     if config.baseline == "leave_one_out":  # r - mean of the others = (r - mean of all) * n / (n - 1)
         advantages_PG = advantages_PG * (count_P1 / (count_P1 - 1).clamp(min=1))
     if config.scale != "none":
-        std = _std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
-        advantages_PG = _ratio(advantages_PG, std + config.epsilon)
+        std = _compute_std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
+        advantages_PG = _divide(advantages_PG, std + config.epsilon)
     if config.normalise_batch:
         advantages_PG = torch.where(scored_PG, advantages_PG, 0.0)
-        std = _std(advantages_PG, scored_PG, config.ddof, over_batch=True)
+        std = _compute_std(advantages_PG, scored_PG, config.ddof, over_batch=True)
         mean = advantages_PG.sum() / scored_PG.sum().clamp(min=1)
-        advantages_PG = _ratio(advantages_PG - mean, std + config.epsilon)
+        advantages_PG = _divide(advantages_PG - mean, std + config.epsilon)
     return torch.where(scored_PG, advantages_PG, 0.0)
 
 
-def _ratio(numerator_PG: Tensor, denominator: Tensor) -> Tensor:
+def _divide(numerator_PG: Tensor, denominator: Tensor) -> Tensor:
     """0 / 0 is 0: without an epsilon a group of equal rewards has no spread to divide by."""
     return torch.where(numerator_PG == 0, 0.0, numerator_PG / denominator)
 
 
-def _std(values_PG: Tensor, scored_PG: Tensor, ddof: int, over_batch: bool) -> Tensor:
+def _compute_std(values_PG: Tensor, scored_PG: Tensor, ddof: int, over_batch: bool) -> Tensor:
     """Standard deviation of the scored entries of each row (P x 1) or of the batch (no dimension); 0 for one entry."""
     axes = (0, 1) if over_batch else 1
     count = scored_PG.sum(axes, keepdim=not over_batch)

@@ -21,7 +21,7 @@ def gae(rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1
 
         delta_t = r_t + gamma V_(t+1) - V_t        A_t = delta_t + gamma lam A_(t+1)
 
-    rewards_BT: as `kl.token_rewards` gives them. values_BT: the value of the state in which token t is chosen, without
+    rewards_BT: as `kl.place_rewards` gives them. values_BT: the value of the state in which token t is chosen, without
     gradient. After the last counted token the value is 0: a completion is an episode, cut off or not. Masked positions
     (padding, a tool's output) take no time and may hold anything. gamma and lam in [0, 1], per counted token.
     """

@@ -33,7 +33,7 @@ def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Litera
     raise ValueError(f"KL estimator {estimator!r} is not known; it is 'k1', 'k2' or 'k3'.")
 
 
-def rewards_with_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
+def subtract_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
     """Reward of each completion minus beta times the KL of the whole completion; shape B, in the unit of the reward.
 
     Ahmadian et al. 2024 (arXiv:2402.14740): the KL in the reward before a group's baseline is taken.
@@ -42,7 +42,7 @@ def rewards_with_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: flo
     return rewards_B - beta * torch.where(mask_BT > 0, kl_BT, 0.0).sum(1)
 
 
-def token_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
+def place_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
     """-beta * KL at each token, plus the completion's reward at its last token; shape B x T, 0 where masked.
 
     Ziegler et al. 2019 (arXiv:1909.08593), equation 2; Ouyang et al. 2022 (arXiv:2203.02155), appendix C.4.

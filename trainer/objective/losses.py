@@ -1,6 +1,6 @@
 """The policy loss of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
 
-One denominator for the whole batch: `policy_loss` of a micro-batch returns its share, and the shares add up to the loss
+One denominator for the whole batch: `compute_policy_loss` of a micro-batch returns its share, and the shares add up to the loss
 of the batch however the batch is split, padded or ordered, over micro-batches and over processes (which must then sum
 their gradients, not average them). docs/losses.md has the formulas side by side.
 """
@@ -27,9 +27,9 @@ __all__ = [
     "LossStats",
     "PolicyLoss",
     "combine",
+    "compute_policy_loss",
     "count_denominators",
-    "policy_loss",
-    "summary",
+    "summarise_stats",
 ]
 
 
@@ -86,7 +86,7 @@ class PolicyLoss:
     stats: LossStats
 
 
-def policy_loss(
+def compute_policy_loss(
     logprobs_BT: Tensor,
     sampled_logprobs_BT: Tensor,
     advantages_BT: Tensor,
@@ -128,14 +128,14 @@ def policy_loss(
         loss_BT = loss_BT + config.kl_coef * kl_per_token(inputs_BT, reference_BT, config.kl_estimator)
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
-    weights_BT = token_weights(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
+    weights_BT = weigh_tokens(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
     loss = torch.where(keep_BT, loss_BT * weights_BT, 0.0).sum()
     with torch.no_grad():
-        stats = _stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)
+        stats = _sum_stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)
     return PolicyLoss(loss, stats)
 
 
-def token_weights(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
+def weigh_tokens(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
     """Weight of each token in the loss; shape B x T. Over the whole batch they make the mean that `aggregate` names."""
     # An empty batch (everything masked) has a loss of 0, not of 0 / 0.
     sequences, tokens = max(denominators.sequences, 1), max(denominators.tokens, 1)
@@ -163,7 +163,7 @@ def _clean(values_BT: Tensor, keep_BT: Tensor) -> Tensor:
     return torch.where(keep_BT, values_BT, 0.0)
 
 
-def _stats(
+def _sum_stats(
     terms: Terms,
     keep_BT: Tensor,
     difference_BT: Tensor,
@@ -171,7 +171,7 @@ def _stats(
     reference_BT: Tensor | None,
     entropy_BT: Tensor | None,
 ) -> LossStats:
-    def total(values_BT: Tensor | None) -> Tensor:
+    def sum_kept(values_BT: Tensor | None) -> Tensor:
         if values_BT is None:
             return torch.zeros((), dtype=difference_BT.dtype, device=difference_BT.device)
         return torch.where(keep_BT, values_BT.to(difference_BT.dtype), 0.0).sum()
@@ -180,18 +180,18 @@ def _stats(
     reference = reference_BT is not None
     return LossStats(
         tokens=keep_BT.sum(),
-        ratio_sum=total(ratio_BT),
-        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin() if ratio_BT.numel() else total(None) + torch.inf,
-        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax() if ratio_BT.numel() else total(None) - torch.inf,
-        clip_low_sum=total(terms.clip_low_BT),
-        clip_high_sum=total(terms.clip_high_BT),
-        dual_clip_sum=total(terms.dual_clip_BT),
-        approx_kl_sum=total(kl_per_token(-difference_BT, torch.zeros_like(difference_BT), "k3")),
-        logprob_diff_sum=total(difference_BT.abs()),
-        logprob_diff_max=difference_BT.abs().amax() if difference_BT.numel() else total(None),
-        kl_k1_sum=total(kl_per_token(logprobs_BT, reference_BT, "k1")) if reference else None,
-        kl_k3_sum=total(kl_per_token(logprobs_BT, reference_BT, "k3")) if reference else None,
-        entropy_sum=None if entropy_BT is None else total(entropy_BT),
+        ratio_sum=sum_kept(ratio_BT),
+        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin() if ratio_BT.numel() else sum_kept(None) + torch.inf,
+        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax() if ratio_BT.numel() else sum_kept(None) - torch.inf,
+        clip_low_sum=sum_kept(terms.clip_low_BT),
+        clip_high_sum=sum_kept(terms.clip_high_BT),
+        dual_clip_sum=sum_kept(terms.dual_clip_BT),
+        approx_kl_sum=sum_kept(kl_per_token(-difference_BT, torch.zeros_like(difference_BT), "k3")),
+        logprob_diff_sum=sum_kept(difference_BT.abs()),
+        logprob_diff_max=difference_BT.abs().amax() if difference_BT.numel() else sum_kept(None),
+        kl_k1_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k1")) if reference else None,
+        kl_k3_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k3")) if reference else None,
+        entropy_sum=None if entropy_BT is None else sum_kept(entropy_BT),
     )
 
 
@@ -223,7 +223,7 @@ def combine(stats: Sequence[Stats]) -> Stats:
     return type(stats[0])(**combined)
 
 
-def summary(stats: DataclassInstance) -> dict[str, float]:
+def summarise_stats(stats: DataclassInstance) -> dict[str, float]:
     """Means per token (or per prompt), minima and maxima, under the names of the metrics; empty when nothing counted.
 
     The first field of the statistics is the count. What is unknown (no reference, no entropy) is left out.

@@ -21,10 +21,10 @@ __all__ = [
     "PreferenceConfig",
     "PreferenceLoss",
     "PreferenceStats",
-    "calibration_error",
-    "length_slope",
-    "pairs_of",
-    "preference_loss",
+    "compute_preference_loss",
+    "fit_length_slope",
+    "list_pairs",
+    "measure_calibration_error",
 ]
 
 
@@ -37,7 +37,7 @@ class Pairs:
     worse_N: Tensor
     count_N: Tensor
 
-    def weights(self, dtype: torch.dtype) -> Tensor:
+    def weigh(self, dtype: torch.dtype) -> Tensor:
         """1 / the pairs of the prompt, so that every prompt weighs 1; shape N."""
         return 1 / self.count_N.to(dtype)
 
@@ -64,7 +64,7 @@ class PreferenceLoss:
     stats: PreferenceStats
 
 
-def pairs_of(ranks_PK: Tensor) -> Pairs:
+def list_pairs(ranks_PK: Tensor) -> Pairs:
     """Every pair of answers of one prompt with different ranks: K(K-1)/2 of them without ties."""
     present_PK = ranks_PK >= 0
     both_PKK = present_PK.unsqueeze(2) & present_PK.unsqueeze(1)
@@ -74,7 +74,7 @@ def pairs_of(ranks_PK: Tensor) -> Pairs:
     return Pairs(prompt_N, better_N, worse_N, count_P[prompt_N])
 
 
-def preference_loss(
+def compute_preference_loss(
     rewards_PK: Tensor,
     ranks_PK: Tensor,
     config: PreferenceConfig,
@@ -95,14 +95,14 @@ def preference_loss(
     """
     rewards_PK = rewards_PK.float() if rewards_PK.dtype in (torch.float16, torch.bfloat16) else rewards_PK
     rewards_PK = torch.where(ranks_PK >= 0, rewards_PK, 0.0)
-    pairs = pairs_of(ranks_PK)
+    pairs = list_pairs(ranks_PK)
     better_N, worse_N = rewards_PK[pairs.prompt_N, pairs.better_N], rewards_PK[pairs.prompt_N, pairs.worse_N]
     difference_N = better_N - worse_N
     margin_N = torch.full_like(difference_N, config.margin)
     if margins_PKK is not None:
         margin_N = margin_N + margins_PKK[pairs.prompt_N, pairs.better_N, pairs.worse_N]
     loss_N = F.softplus(margin_N - difference_N) + config.centre_coef * (better_N + worse_N) ** 2
-    weight_N = pairs.weights(loss_N.dtype)
+    weight_N = pairs.weigh(loss_N.dtype)
     # Adding 0 * rewards keeps the graph where no prompt has a pair.
     loss = (weight_N * loss_N).sum() / max(prompts, 1) + 0.0 * rewards_PK.sum()
     with torch.no_grad():
@@ -116,14 +116,14 @@ def preference_loss(
     return PreferenceLoss(loss, stats)
 
 
-def calibration_error(rewards_PK: Tensor, ranks_PK: Tensor, bins: int = 10) -> float:
+def measure_calibration_error(rewards_PK: Tensor, ranks_PK: Tensor, bins: int = 10) -> float:
     """Expected calibration error of the preferences, in [0, 0.5] or so; nan without a pair (Guo et al. 2017, eq. 3).
 
     The model's confidence in a pair is sigmoid(|difference|), in [0.5, 1], cut into equal bins; in each bin the
     confidence is compared with the share of pairs that it ranks right. Pairs weigh as in the loss. It needs the whole
     evaluation set at once: it does not add up over parts.
     """
-    pairs = pairs_of(ranks_PK)
+    pairs = list_pairs(ranks_PK)
     if pairs.prompt_N.numel() == 0:
         return math.nan
     rewards_PK = rewards_PK.detach().double()
@@ -131,7 +131,7 @@ def calibration_error(rewards_PK: Tensor, ranks_PK: Tensor, bins: int = 10) -> f
     confidence_N = torch.sigmoid(difference_N.abs())
     right_N = (difference_N > 0).double() + 0.5 * (difference_N == 0).double()
     bin_N = ((confidence_N - 0.5) * 2 * bins).long().clamp(0, bins - 1)
-    weight_N = pairs.weights(torch.float64)
+    weight_N = pairs.weigh(torch.float64)
     gap_N = weight_N * (right_N - confidence_N)
     gap_per_bin = torch.zeros(bins, dtype=torch.float64, device=gap_N.device).index_add(0, bin_N, gap_N)
     return float(gap_per_bin.abs().sum() / weight_N.sum())
@@ -145,7 +145,7 @@ class LengthSlope:
     correlation: float
 
 
-def length_slope(rewards_N: Tensor, lengths_N: Tensor) -> LengthSlope:
+def fit_length_slope(rewards_N: Tensor, lengths_N: Tensor) -> LengthSlope:
     """How much a reward model pays for length alone; N are answers. lengths_N: tokens of each answer."""
     rewards_N, lengths_N = rewards_N.detach().double().flatten(), lengths_N.double().flatten()
     if rewards_N.numel() == 0:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def soft_overlong_penalty(lengths_B: Tensor, max_tokens: int, cache_tokens: int) -> Tensor:
+def compute_overlong_penalty(lengths_B: Tensor, max_tokens: int, cache_tokens: int) -> Tensor:
     """Penalty in [-1, 0] to be added to the reward; shape B. DAPO (Yu et al. 2025, arXiv:2503.14476), equation 13.
 
     0 up to max_tokens - cache_tokens tokens, then falling in a straight line to -1 at max_tokens, and -1 beyond.
@@ -21,7 +21,7 @@ def soft_overlong_penalty(lengths_B: Tensor, max_tokens: int, cache_tokens: int)
     return -(over_B / cache_tokens).clamp(0.0, 1.0)
 
 
-def missing_eos_penalty(rewards_B: Tensor, ended_B: Tensor, penalty: float) -> Tensor:
+def subtract_missing_eos_penalty(rewards_B: Tensor, ended_B: Tensor, penalty: float) -> Tensor:
     """Rewards minus `penalty` (0 or more, in their unit) for completions that did not end by themselves; shape B.
 
     For rewards that a model gives: it has an opinion on a half sentence too (the end-of-sequence trick of

@@ -40,7 +40,7 @@ class Curve:
     evaluations: Sequence[dict[str, Any]]
 
 
-def curve(run: Path) -> Curve | None:
+def read_curve(run: Path) -> Curve | None:
     """The curve of a run with both a learned reward and a verified pass-rate; None for any other run."""
     lines = read_metrics(run)
     steps = [line for line in lines if line["kind"] == "step" and "pass_rate" in line]
@@ -63,7 +63,7 @@ def curve(run: Path) -> Curve | None:
 
 def write(run: Path, title: str) -> bool:
     """Write the curve's data and plot into the run's folder; False for a run that has none."""
-    found = curve(run)
+    found = read_curve(run)
     if found is None:
         return False
     (run / DATA).write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
@@ -83,7 +83,7 @@ def draw(found: Curve, path: Path, title: str) -> None:
     figure, axes = pyplot.subplots(rows, 1, figsize=(7, 3.4 * rows), constrained_layout=True, squeeze=False)
     steps = [point.step for point in found.points]
     above = axes[0][0]
-    beside = _pair(above, steps, found.points, found.criterion, "step")
+    beside = _draw_pair(above, steps, found.points, found.criterion, "step")
     for axis, key, colour in ((above, "learned", "tab:blue"), (beside, "pass@1", "tab:orange")):
         values = [line[key]["value"] for line in found.evaluations]
         errors = [
@@ -95,12 +95,12 @@ def draw(found: Curve, path: Path, title: str) -> None:
     if known:
         ordered = sorted(known, key=lambda point: point.kl or 0.0)
         roots = [max(0.0, point.kl or 0.0) ** 0.5 for point in ordered]
-        _pair(axes[1][0], roots, ordered, found.criterion, "square root of the KL to the reference (nats per completion)")
+        _draw_pair(axes[1][0], roots, ordered, found.criterion, "square root of the KL to the reference (nats per completion)")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _pair(axis: Any, x: Sequence[float], points: Sequence[Point], criterion: str, label: str) -> Any:
+def _draw_pair(axis: Any, x: Sequence[float], points: Sequence[Point], criterion: str, label: str) -> Any:
     """Learned reward on the left axis, pass-rate on the right one, which is returned."""
     axis.plot(x, [point.learned for point in points], color="tab:blue", alpha=0.7)
     axis.set(xlabel=label)

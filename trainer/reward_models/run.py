@@ -15,10 +15,10 @@ from ..storage import checkpoint
 from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
-from .data import Comparison, held_out, read_comparisons
-from .fit import Encoded, encode, freeze, measure, pace_of, prefer
+from .data import Comparison, read_comparisons, split_comparisons
+from .fit import Encoded, encode, freeze, make_pace, measure, prefer
 from .metrics import PreferenceMetrics
-from .model import RewardModel, load_reward_model, new_reward_model
+from .model import RewardModel, load_reward_model, make_reward_model
 
 COMMAND = "reward-model"
 
@@ -46,26 +46,26 @@ def fit_to_comparisons(config: RewardModelConfig, say: Callable[[str], None] = p
     policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
     threads = choose_threads(policy, config.model.threads)
     say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-    reward_model = new_reward_model(policy)
+    reward_model = make_reward_model(policy)
     data = encode_all(reward_model, comparisons, config.comparisons, say)
     sources = [config.comparisons.task] if config.comparisons.task else []
     facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
     folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_run_of(folder, reward_model, data, config), say), say)
+    return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
 
 def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
     folder = open_existing(path)
     config = folder.config(RewardModelConfig).but(**changes)
-    newest = folder.newest_checkpoint()
+    newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = open_existing(path, config.output.log)
-    return _conclude(resume_fit(_run_of(folder, reward_model, data, config), state, say), say)
+    return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 
 def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
@@ -77,7 +77,7 @@ def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
         say(f"Left out {count} comparisons {reason}.")
     if config.eval_data:
         return Comparisons(reading.found, read_comparisons([Path(path) for path in config.eval_data]).found)
-    train, test = held_out(reading.found, config.eval_share)
+    train, test = split_comparisons(reading.found, config.eval_share)
     if not train or not test:
         raise UserError(
             f"{len(reading.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
@@ -103,11 +103,11 @@ def encode_all(
     return EncodedComparisons(*encoded)
 
 
-def _run_of(folder: RunFolder, reward_model: RewardModel, data: EncodedComparisons, config: RewardModelConfig) -> FitRun:
+def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedComparisons, config: RewardModelConfig) -> FitRun:
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
 
     def measure_held_out() -> Numbers:
-        return measure(reward_model, data.held_out, tokens).summary()
+        return measure(reward_model, data.held_out, tokens).summarise()
 
     def save(target: Path) -> None:
         reward_model.save(target)
@@ -116,7 +116,7 @@ def _run_of(folder: RunFolder, reward_model: RewardModel, data: EncodedCompariso
         freeze(reward_model, data.train, tokens).save(target)
 
     return FitRun(
-        folder, prefer(reward_model, data.train, config.loss, tokens), pace_of(config), config.optimizer, config.output,
+        folder, prefer(reward_model, data.train, config.loss, tokens), make_pace(config), config.optimizer, config.output,
         config.stop_after, config.comparisons.eval_every, measure_held_out, save, save_with_statistics,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
-from .model import RewardModel, Scorer, load_reward_model, scorer
+from .model import RewardModel, Scorer, load_reward_model, make_scorer
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Judged:
     @property
     def scorers(self) -> dict[str, Scorer]:
         """What fills in each criterion."""
-        return {name: scorer(model, self.task.instruction) for name, model in self.models.items()}
+        return {name: make_scorer(model, self.task.instruction) for name, model in self.models.items()}
 
 
 def judge(task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:

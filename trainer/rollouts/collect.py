@@ -67,7 +67,7 @@ def collect(
     return Collected(groups, tried)
 
 
-def next_problems(
+def take_next_problems(
     count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
 ) -> list[Problem]:
     """The next `count` problems of the train stream. Prompts over the budget are passed over and counted, never cut."""
@@ -77,7 +77,7 @@ def next_problems(
     while len(found) < count:
         index = position.next
         position.next += 1
-        problem = task.problem("train", index, config.seed, level_of(task, config, ledger, index))
+        problem = task.problem("train", index, config.seed, choose_level(task, config, ledger, index))
         if config.rollouts.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
             position.skipped += 1
         elif fits(problem):
@@ -94,7 +94,7 @@ def next_problems(
     return found
 
 
-def level_of(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
+def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
     """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by how near its
     pass-rate is to one half; else None, the task's own order."""
     levels = getattr(task.source, "levels", 1)

@@ -19,7 +19,7 @@ from .group import Group
 Control = Literal["none", "random", "format", "shuffled"]
 
 
-def control_rewards(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
+def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
     """The groups with the rewards of a control arm.
 
     random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the correctness criterion.
@@ -28,7 +28,7 @@ def control_rewards(groups: Sequence[Group], task: Task, control: Control, seed:
     if control == "none":
         return list(groups)
     if control == "format":
-        return [_rescore(group, [_format_reward(task, score) for score in group.scores_G]) for group in groups]
+        return [_rescore(group, [_compute_format_reward(task, score) for score in group.scores_G]) for group in groups]
     rng = random.Random(digest("control", control, seed, step))
     if control == "random":
         return [_rescore(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
@@ -49,7 +49,7 @@ def _rescore(group: Group, rewards: Sequence[float]) -> Group:
     return replace(group, scores_G=tuple(scores))
 
 
-def _format_reward(task: Task, score: Score) -> float:
+def _compute_format_reward(task: Task, score: Score) -> float:
     others = task.rubric.others
     if not others:
         raise UserError(f"--control format: the rubric of task {task.name} has no criterion on form.")

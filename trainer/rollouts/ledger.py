@@ -60,7 +60,7 @@ class Ledger:
             if finite:
                 _count_answers(item, group)
 
-    def suspects(self) -> list[str]:
+    def list_suspects(self) -> list[str]:
         """Problems that never passed although most completions agree on one answer: their reference may be wrong."""
         return [
             name
@@ -70,7 +70,7 @@ class Ledger:
             and max(item.answers.values(), default=0) >= SUSPECT_AGREEMENT * item.scored
         ]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {name: {"visits": item.visits, "answers": item.answers} for name, item in self.items.items()}
 
     @classmethod

@@ -17,7 +17,7 @@ from ...verifiers import Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
-from ..objective.losses import summary
+from ..objective.losses import summarise_stats
 from ..rollouts.group import Group, has_signal, is_extracted
 
 
@@ -76,7 +76,7 @@ def average_learned(scores: Sequence[Score]) -> dict[str, float]:
 def measure_update(result: StepResult) -> dict[str, Any]:
     """What the update says: statistics of the loss, gradient norm, agreement of sampler and update (nats)."""
     return {
-        **(summary(result.stats) if result.stats is not None else {}),
+        **(summarise_stats(result.stats) if result.stats is not None else {}),
         "logprob_difference_mean": result.logprob_difference_mean,
         "logprob_difference_max": result.logprob_difference_max,
         "grad_norm": result.grad_norms[-1] if result.grad_norms else 0.0,
@@ -89,7 +89,7 @@ def measure_update(result: StepResult) -> dict[str, Any]:
 def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
     """What the step cost: seconds by phase, tokens per second over all of it, peak memory in MiB of the GPU or process."""
     tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else resident_peak_mib()
+    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
@@ -117,7 +117,7 @@ def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: obje
     return {"shadow": {"reward": reward, "shadow_reward": shadow, "gap": reward - shadow, "completions": len(pairs)}}
 
 
-def resident_peak_mib() -> float:
+def read_resident_peak_mib() -> float:
     """Highest resident size of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

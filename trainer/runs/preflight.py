@@ -41,7 +41,7 @@ class Preflight:
     histogram: Sequence[int]
     verifiable: bool = True
 
-    def faults(self) -> list[str]:
+    def list_faults(self) -> list[str]:
         """Why this can't learn, each with the mend; empty when it can."""
         if not self.problems:
             return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
@@ -62,7 +62,7 @@ class Preflight:
             found.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
         return found
 
-    def warnings(self) -> list[str]:
+    def list_warnings(self) -> list[str]:
         if 0 < self.signal < 0.2:
             return [
                 f"Only {self.signal:.0%} of the groups have a signal (any completion passed in {self.any_passed:.0%} of them): "
@@ -70,7 +70,7 @@ class Preflight:
             ]
         return []
 
-    def lines(self) -> list[str]:
+    def write_lines(self) -> list[str]:
         """The report for a person."""
         if not self.verifiable:
             return [
@@ -99,14 +99,14 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> None:
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
     run.rollouts.engine.load(run.learner.policy, 0)
-    report = preflight(run.rollouts, problems, config)
+    report = run_preflight(run.rollouts, problems, config)
     run.folder.log({"kind": "preflight", "step": 0, **asdict(report)})
-    say("\n".join([*report.lines(), *report.warnings()]))
-    if report.faults() and not config.guards.force:
-        raise UserError(" ".join([*report.faults(), "--force starts all the same."]))
+    say("\n".join([*report.write_lines(), *report.list_warnings()]))
+    if report.list_faults() and not config.guards.force:
+        raise UserError(" ".join([*report.list_faults(), "--force starts all the same."]))
 
 
-def preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
+def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
     """Sample a group of completions for each problem and summarise them."""
     # A run may sample one completion of a prompt, but whether a problem can teach anything takes several.
     group_size = config.rollouts.group_size if config.rollouts.group_size > 1 else PREFLIGHT_SAMPLES

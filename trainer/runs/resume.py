@@ -21,7 +21,7 @@ def resume(path: Path, changes: dict[str, int], say: Callable[[str], None] = pri
         sft.COMMAND: sft.resume_sft,
         reward_models.COMMAND: reward_models.resume_reward_model,
     }
-    command = open_existing(path).facts()["command"]
+    command = open_existing(path).read_facts()["command"]
     if command not in commands:
         raise UserError(f"{path} is a run of `palaestra {command}`, which can't be resumed.")
     return commands[command](path, {"stop_after": 0, **changes}, say)

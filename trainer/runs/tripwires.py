@@ -21,19 +21,19 @@ class Watch:
         if self.first_length is None:
             self.first_length = metrics["tokens"]
         warnings = []
-        for name, value, bound, low in _checks(metrics, config, self.first_length):
+        for name, value, bound, low in _list_checks(metrics, config, self.first_length):
             beyond = bound > 0 and value is not None and (value < bound if low else value > bound)
             self.crossed[name] = self.crossed.get(name, 0) + 1 if beyond else 0
             if self.crossed[name] == 1:
                 warnings.append(f"step {metrics['step']}: {name} is {value:.3g}, {'below' if low else 'above'} {bound:.3g}.")
         return warnings
 
-    def tripped(self, config: WatchConfig) -> list[str]:
+    def list_tripped(self, config: WatchConfig) -> list[str]:
         """Names of the bounds that have been crossed for `patience` steps in a row."""
         return [name for name, count in self.crossed.items() if count >= config.patience]
 
 
-def _checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: float) -> list[tuple[str, Any, float, bool]]:
+def _list_checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: float) -> list[tuple[str, Any, float, bool]]:
     growth = metrics["tokens"] / first_length if first_length else None
     return [
         ("entropy", metrics.get("entropy"), config.entropy_min, True),

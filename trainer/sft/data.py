@@ -34,7 +34,7 @@ def read_pairs(sources: Sequence[str]) -> list[Pair]:
     Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual names question,
     instruction, response, answer). Raises DataError, which names file and line, or when there is no pair at all.
     """
-    found = [pair for source in sources for row in _rows(source) for pair in pairs_of(row)]
+    found = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
     if not found:
         raise DataError(
             f"{', '.join(sources)}: there is nothing to imitate; give rows with prompt and completion, or messages."
@@ -42,7 +42,7 @@ def read_pairs(sources: Sequence[str]) -> list[Pair]:
     return found
 
 
-def pairs_of(row: Row) -> list[Pair]:
+def parse_pairs(row: Row) -> list[Pair]:
     """What one row shows: one pair, or one for each assistant turn of a chat."""
     if "messages" in row.values:
         messages = chat(row, row.values["messages"])
@@ -86,7 +86,7 @@ def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_tokens: int) -> list
     return found
 
 
-def _rows(source: str) -> Iterator[Row]:
+def _read_source(source: str) -> Iterator[Row]:
     if Path(source).exists() or source.count("/") != 1 or source.endswith((".jsonl", ".json", ".gz", ".parquet")):
         if not Path(source).is_file():
             raise DataError(f"There is no file {source}. Give a file of pairs or chats, or a hub id such as user/name.")

@@ -51,7 +51,7 @@ class RunFolder:
         for logger in self.loggers:
             logger.log(line["step"], values)
 
-    def facts(self) -> dict[str, Any]:
+    def read_facts(self) -> dict[str, Any]:
         """What was recorded at the start."""
         return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
 
@@ -59,9 +59,9 @@ class RunFolder:
         """The settings of the run."""
         return merge(kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG))
 
-    def newest_checkpoint(self) -> Path:
+    def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
-        complete = checkpoint.checkpoints(self.checkpoints)
+        complete = checkpoint.list_checkpoints(self.checkpoints)
         if not complete:
             raise UserError(f"{self.path} holds no checkpoint yet; start the run again.")
         return complete[-1]
@@ -116,27 +116,27 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
 
     sources: names of tasks, algorithms, losses as the settings give them.  more: what else the command found out.
     """
-    files = {name: path for name in sources if (path := source_file(name)) is not None}
+    files = {name: path for name in sources if (path := find_source_file(name)) is not None}
     for path in files.values():
         (folder / SOURCES).mkdir(exist_ok=True)
         shutil.copyfile(path, folder / SOURCES / path.name)
     return {
         "command": command,
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "git": _git_revision(),
+        "packages": {name: found for name in PACKAGES if (found := _find_version(name))},
+        "git": _find_git_revision(),
         "sources": {name: _digest(path) for name, path in files.items()},
         **more,
     }
 
 
-def changed_sources(folder: RunFolder) -> list[str]:
+def find_changed_sources(folder: RunFolder) -> list[str]:
     """Names whose code is another than when the run began."""
-    recorded = folder.facts()["sources"]
-    return [name for name, old in recorded.items() if (path := source_file(name)) is None or _digest(path) != old]
+    recorded = folder.read_facts()["sources"]
+    return [name for name, old in recorded.items() if (path := find_source_file(name)) is None or _digest(path) != old]
 
 
-def source_file(name: str) -> Path | None:
+def find_source_file(name: str) -> Path | None:
     """The file of a task's name, or of FILE.py and FILE.py:object; None for what has no file of its own."""
     own = Path(name.partition(".py")[0] + ".py")
     if ".py" in name:
@@ -149,14 +149,14 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _git_revision() -> str | None:
+def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:

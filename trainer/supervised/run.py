@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..config.shared import OptimizerConfig, OutputConfig
-from ..reports.progress import due
+from ..reports.progress import is_due
 from ..storage import checkpoint
 from ..storage.folders import METRICS, RunFolder, forget_after
 from ..storage.interrupts import Interrupts
@@ -79,10 +79,10 @@ def _steps(
             if run.stop_after and step == begin + run.stop_after and not last:
                 stop.requested = "--stop-after"
             line: dict[str, Any] = {"kind": "step", "step": step, "loss": loss}
-            if due(step, run.eval_every) and not last:
+            if is_due(step, run.eval_every) and not last:
                 line["held_out"] = run.measure()
             folder.log(line)
-            if (due(step, run.output.save_every) or stop.requested) and not last:
+            if (is_due(step, run.output.save_every) or stop.requested) and not last:
                 _save(run, step, before, optimizer, loss)
 
         try:
@@ -92,7 +92,7 @@ def _steps(
     done = begin + len(result.losses)
     if result.interrupted:
         say(f"Stopped by {stop.requested} at step {done}; go on with: palaestra resume {folder.path}")
-        return FitOutcome(folder.path, checkpoint.path_of(folder.checkpoints, done), before, None, done)
+        return FitOutcome(folder.path, checkpoint.locate(folder.checkpoints, done), before, None, done)
     after = run.measure()
     checkpoint.write_folder(folder.model, run.save_final)
     losses = [json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()]

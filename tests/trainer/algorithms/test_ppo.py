@@ -13,9 +13,9 @@ from palaestra.trainer.algorithms import ppo as ppo_module
 from palaestra.trainer.algorithms import update as update_module
 from palaestra.trainer.algorithms.base import Learner, StepResult
 from palaestra.trainer.algorithms.batch import Batch
-from palaestra.trainer.algorithms.ppo import PPO, kl_to_reference
-from palaestra.trainer.algorithms.update import reference_logprobs, shape, update_policy
-from palaestra.trainer.algorithms.value_model import frozen_values, new_critic
+from palaestra.trainer.algorithms.ppo import PPO, estimate_kl_to_reference
+from palaestra.trainer.algorithms.update import compute_reference_logprobs, shape_rewards, update_policy
+from palaestra.trainer.algorithms.value_model import compute_values, make_critic
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
@@ -205,13 +205,13 @@ def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkey
 def test_values_stand_before_the_token_they_value(critic):
     """The value of a token must not depend on that token, and must on the one before."""
     policy = policy_of(1, torch.float32)
-    made = new_critic(policy, config_of(critic=critic).ppo)
+    made = make_critic(policy, config_of(critic=critic).ppo)
     torch.nn.init.ones_(made.head.weight)
     prompt, completion = [5, 6, 7], [8, 9, 10]
-    base = frozen_values(policy, made, Sequences.of([prompt], [completion]), 100)
+    base = compute_values(policy, made, Sequences.of([prompt], [completion]), 100)
     for changed in range(3):
         other = [50 if place == changed else token for place, token in enumerate(completion)]
-        moved = frozen_values(policy, made, Sequences.of([prompt], [other]), 100)
+        moved = compute_values(policy, made, Sequences.of([prompt], [other]), 100)
         same = torch.isclose(base, moved, atol=1e-6)[0]
         assert same[: changed + 1].all()
         assert not same[changed + 1 :].any()
@@ -219,7 +219,7 @@ def test_values_stand_before_the_token_they_value(critic):
 
 def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     policy = policy_of(1, torch.float32)
-    made = new_critic(policy, config_of().ppo)
+    made = make_critic(policy, config_of().ppo)
     assert made.packs
     torch.nn.init.normal_(made.head.weight)
     sequences = Sequences.of([[5, 6, 7], [5, 6, 7], [9]], [[8, 9, 10], [11], [5, 6]])
@@ -236,8 +236,8 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
 def credited(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
     made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
-    batch = shape(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
-    reference_BT = reference_logprobs(policy_of(2, torch.float32), batch.sequences, 1.0, 2048)
+    batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
+    reference_BT = compute_reference_logprobs(policy_of(2, torch.float32), batch.sequences, 1.0, 2048)
     return made.credit(replace(batch, ref_logprobs_BT=reference_BT))
 
 
@@ -349,7 +349,7 @@ def credited_by_hand(monkeypatch, values: list[float], kl: list[float], reward: 
     made = Completion("x", (5, 6), tuple(range(7, 7 + len(values))), (-1.0,) * len(values))
     group = Group(Problem("p"), (made,), (Score(reward, True, {}),))
     config = config_of(kl=KLControlConfig(kl_coef=beta), **ppo)
-    monkeypatch.setattr(ppo_module, "frozen_values", lambda *_: torch.tensor([values]))
+    monkeypatch.setattr(ppo_module, "compute_values", lambda *_: torch.tensor([values]))
     reference_BT = torch.full((1, len(kl)), -1.0) - torch.tensor([kl])
     return PPO(policy, config).credit(replace(Batch.of([group], policy.device), ref_logprobs_BT=reference_BT))
 
@@ -357,7 +357,7 @@ def credited_by_hand(monkeypatch, values: list[float], kl: list[float], reward: 
 def test_golden_returns_of_a_kl_penalty_in_the_reward(monkeypatch: pytest.MonkeyPatch):
     found = credited_by_hand(monkeypatch, [0.0] * 4, [0.03, 0.02, 0.04, 0.01], 2.0, 1.0, gamma=1.0, lam=1.0)
     assert found.columns_BT["returns"][0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99], abs=1e-6)
-    assert float(kl_to_reference(found).sum()) == pytest.approx(0.10, abs=1e-6)
+    assert float(estimate_kl_to_reference(found).sum()) == pytest.approx(0.10, abs=1e-6)
 
 
 def test_golden_gae_through_the_step(monkeypatch: pytest.MonkeyPatch):

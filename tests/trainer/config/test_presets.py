@@ -11,7 +11,7 @@ from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.presets import PRESETS, ObjectiveConfig, describe_origin
 from palaestra.trainer.config.settings import SettingError
 from palaestra.trainer.objective.checks import check
-from palaestra.trainer.objective.formula import formula
+from palaestra.trainer.objective.formula import write_formula
 from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
 
 MEAN = AdvantageConfig()
@@ -28,7 +28,7 @@ def test_presets_cover_every_kind():
 
 
 def test_formula_of_deepseekmath_says_everything():
-    text = formula(PRESETS["grpo-deepseekmath"].loss, PRESETS["grpo-deepseekmath"].advantages)
+    text = write_formula(PRESETS["grpo-deepseekmath"].loss, PRESETS["grpo-deepseekmath"].advantages)
     assert "A = (r - mean(r of the group)) / (std(ddof=1) of r over the group + 0.0001)" in text
     assert "-min(r_t * A, clip(r_t, 0.8, 1.2) * A)" in text
     assert "offsets 0.2 below and 0.2 above 1" in text
@@ -52,15 +52,15 @@ def test_formulas_tell_all_settings_apart():
                 continue
             if choose_aggregate(changed) == choose_aggregate(base) and name == "aggregate":
                 continue
-            assert formula(changed, MEAN) != formula(base, MEAN), (kind, name)
+            assert write_formula(changed, MEAN) != write_formula(base, MEAN), (kind, name)
     for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
-        assert formula(LossConfig(), replace(MEAN, **{name: value})) != formula(LossConfig(), MEAN)
+        assert write_formula(LossConfig(), replace(MEAN, **{name: value})) != write_formula(LossConfig(), MEAN)
     scaled = replace(MEAN, scale="group")
     for name, value in [("ddof", 0), ("epsilon", 1e-6)]:
-        assert formula(LossConfig(), replace(scaled, **{name: value})) != formula(LossConfig(), scaled)
+        assert write_formula(LossConfig(), replace(scaled, **{name: value})) != write_formula(LossConfig(), scaled)
     penalised = LossConfig(kl_coef=0.1, kl_estimator="k2")
     for name, value in [("kl_in", "reward"), ("kl_estimator", "k3")]:
-        assert formula(replace(penalised, **{name: value}), MEAN) != formula(penalised, MEAN)
+        assert write_formula(replace(penalised, **{name: value}), MEAN) != write_formula(penalised, MEAN)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.config.parse import flag_of, parse, take_option, task_options
+from palaestra.trainer.config.parse import make_task_options, name_flag, parse, take_option
 from palaestra.trainer.config.reward_model import RewardModelConfig
-from palaestra.trainer.config.settings import SettingError, Settings, merge, resolve, settings_of
+from palaestra.trainer.config.settings import SettingError, Settings, list_settings, merge, resolve
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
@@ -136,16 +136,16 @@ def read_help(command: type[Settings], flag: str, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_whole_help_shows_every_flag_with_its_text_and_default(command: type, capsys: pytest.CaptureFixture[str]):
     text = read_help(command, "--help-all", capsys)
-    for setting in settings_of(command):
-        assert f"{flag_of(setting)} " in text or f"{flag_of(setting)}," in text
+    for setting in list_settings(command):
+        assert f"{name_flag(setting)} " in text or f"{name_flag(setting)}," in text
         assert setting.help, setting.name
         assert "".join(setting.help.split()) in "".join(text.split())
-    assert text.count("(default:") == len(settings_of(command))
+    assert text.count("(default:") == len(list_settings(command))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_short_help_shows_about_twenty_and_where_the_others_are(command: type, capsys: pytest.CaptureFixture[str]):
-    names = {setting.name for setting in settings_of(command)}
+    names = {setting.name for setting in list_settings(command)}
     assert set(command.essential) <= names
     assert 14 <= len(command.essential) <= 22
     text = read_help(command, "--help", capsys)
@@ -155,7 +155,7 @@ def test_the_short_help_shows_about_twenty_and_where_the_others_are(command: typ
 
 def test_no_two_settings_of_a_command_share_a_name():
     for command in COMMANDS:
-        names = [setting.name for setting in settings_of(command)]
+        names = [setting.name for setting in list_settings(command)]
         assert len(names) == len(set(names))
 
 
@@ -169,9 +169,9 @@ def test_help_answers_without_torch():
 
 
 def test_task_options_are_pairs_and_refuse_what_is_none():
-    assert task_options(["operands=2", "name=x=y"], "file.jsonl") == {"data": "file.jsonl", "operands": "2", "name": "x=y"}
+    assert make_task_options(["operands=2", "name=x=y"], "file.jsonl") == {"data": "file.jsonl", "operands": "2", "name": "x=y"}
     with pytest.raises(UserError, match="name=value"):
-        task_options(["operands"], "")
+        make_task_options(["operands"], "")
 
 
 def test_a_preset_sets_what_file_and_flags_may_then_change(tmp_path: Path):
@@ -203,5 +203,5 @@ def test_a_written_config_reads_back_as_itself(command: type, tmp_path: Path):
 def test_no_setting_is_read_by_nothing(command: type):
     files = [path for path in (ROOT / "trainer").rglob("*.py") if path.parent.name != "config"]
     sources = "\n".join(path.read_text() for path in files) + (ROOT / "trainer/config/parse.py").read_text()
-    unread = [setting.name for setting in settings_of(command) if f".{setting.path[-1]}" not in sources]
+    unread = [setting.name for setting in list_settings(command) if f".{setting.path[-1]}" not in sources]
     assert not unread

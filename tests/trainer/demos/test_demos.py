@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.demo import main
-from palaestra.trainer.demos.frozen_lake import FrozenLakeConfig, frozen_lake
-from palaestra.trainer.demos.ice_cream import IceCreamConfig, ice_cream
+from palaestra.trainer.demos.frozen_lake import FrozenLakeConfig, run_frozen_lake
+from palaestra.trainer.demos.ice_cream import IceCreamConfig, run_ice_cream
 
 
 def test_ice_cream_runs_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     config = IceCreamConfig(sft_steps=20, reward_model_steps=8, steps=2, out=str(tmp_path / "demo"), threads=1)
-    assert ice_cream(config) == 0
+    assert run_ice_cream(config) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     for probabilities in (summary["before"], *summary["after"].values()):
         assert probabilities.keys() == {"cream", "hockey", "donkey"}
@@ -24,7 +24,7 @@ def test_ice_cream_runs_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_ice_cream_goes_from_a_third_to_cream(tmp_path: Path, seed: int):
-    assert ice_cream(IceCreamConfig(seed=seed, out=str(tmp_path / "demo"), threads=1)) == 0
+    assert run_ice_cream(IceCreamConfig(seed=seed, out=str(tmp_path / "demo"), threads=1)) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert 0.28 < summary["before"]["cream"] < 0.39
     assert summary["after"]["ppo"]["cream"] > 0.95
@@ -33,7 +33,7 @@ def test_ice_cream_goes_from_a_third_to_cream(tmp_path: Path, seed: int):
 
 def test_frozen_lake_runs_whole(tmp_path: Path):
     config = FrozenLakeConfig(sft_steps=4, demonstrations=200, steps=1, eval_problems=4, out=str(tmp_path / "demo"), threads=1)
-    assert frozen_lake(config) == 0
+    assert run_frozen_lake(config) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert summary["ppo"]["gain"]["problems"] == 4
     assert summary["sft"]["sampled"]["samples"] == 4
@@ -41,7 +41,7 @@ def test_frozen_lake_runs_whole(tmp_path: Path):
 
 @pytest.mark.slow
 def test_frozen_lake_gains_on_lakes_never_seen(tmp_path: Path):
-    assert frozen_lake(FrozenLakeConfig(out=str(tmp_path / "demo"), threads=1)) == 0
+    assert run_frozen_lake(FrozenLakeConfig(out=str(tmp_path / "demo"), threads=1)) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     for algorithm in ("ppo", "grpo"):
         assert summary[algorithm]["gain"]["value"] > 0

@@ -5,7 +5,7 @@ import torch
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms, filter_logits
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 
 from ..support.policies import policy_of
 
@@ -48,8 +48,8 @@ def test_the_chi_square_test_would_notice():
 
 
 def test_a_model_is_sampled_from_its_own_distribution():
-    tokenizer = character_tokenizer()
-    model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
+    tokenizer = make_character_tokenizer()
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
     ids = tokenizer("2 + 2 = ").input_ids
     for fast in (True, False):
         engine = LocalEngine(policy_of(model, tokenizer), rows=4096, fast=fast)

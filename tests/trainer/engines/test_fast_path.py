@@ -7,9 +7,9 @@ import torch
 from palaestra.trainer.engines import local as local_engine
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.dense.decoder import FastDecoding, refusal
-from palaestra.trainer.model.dense.family import misfit
-from palaestra.trainer.model.embedded import character_tokenizer
+from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
+from palaestra.trainer.model.dense.family import find_misfit
+from palaestra.trainer.model.embedded import make_character_tokenizer
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -26,7 +26,7 @@ from transformers import (
 from ..support.policies import policy_of
 
 torch.set_num_threads(1)  # small matrices
-TOKENIZER = character_tokenizer()
+TOKENIZER = make_character_tokenizer()
 SHAPE = {
     "vocab_size": len(TOKENIZER), "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 512,
@@ -75,7 +75,7 @@ def requests_of(samples: int = 12) -> list[Request]:
 def test_both_paths_agree(name: str):
     """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities, those of a plain pass too."""
     model = made(*SERVED[name])
-    assert refusal(model) == ""
+    assert find_refusal(model) == ""
     sampling = Sampling(max_new_tokens=210)
     fast, general = (LocalEngine(policy_of(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
@@ -109,13 +109,13 @@ def test_changed_models_of_the_family_are_refused():
             output.logits = output.logits * 2
             return output
 
-    assert "Scaled is not one of" in refusal(made(Scaled, LlamaConfig, {}))
+    assert "Scaled is not one of" in find_refusal(made(Scaled, LlamaConfig, {}))
     hooked = made(LlamaForCausalLM, LlamaConfig, {})
     hooked.model.layers[1].mlp.register_forward_hook(lambda *_: None)
-    assert "hooks" in refusal(hooked)
+    assert "hooks" in find_refusal(hooked)
     extra = made(LlamaForCausalLM, LlamaConfig, {})
     extra.model.layers[0].self_attn.gate = torch.nn.Parameter(torch.ones(1))
-    assert "other parameters" in refusal(extra)
+    assert "other parameters" in find_refusal(extra)
 
 
 def test_the_probe_finds_what_the_config_does_not_tell():
@@ -123,8 +123,8 @@ def test_the_probe_finds_what_the_config_does_not_tell():
     forward = type(model.model.layers[0].mlp).forward
     mlp = model.model.layers[0].mlp
     mlp.forward = lambda x: 1.01 * forward(mlp, x)
-    assert misfit(model) == ""
-    assert "on a probe it differs" in refusal(model)
+    assert find_misfit(model) == ""
+    assert "on a probe it differs" in find_refusal(model)
 
 
 @pytest.mark.parametrize("name", ["qwen2, biases", "qwen3"])

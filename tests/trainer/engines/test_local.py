@@ -9,7 +9,7 @@ from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
-from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
@@ -17,7 +17,7 @@ from ..support.policies import policy_of
 
 torch.set_num_threads(1)  # small matrices
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-5, 1e-6  # nats, float32
-TOKENIZER = character_tokenizer()
+TOKENIZER = make_character_tokenizer()
 EOS = TOKENIZER.eos_token_id
 PROMPTS = ["What is 17 + 25?", "3 + 4 =", "a", "A longer prompt, of many more characters than the others have. Then?"]
 
@@ -27,7 +27,7 @@ def model_of(kind: str, seed: int = 0):
     size = len(TOKENIZER)
     torch.manual_seed(seed)
     if kind == "qwen3":
-        model = small_transformer(size, EOS, TOKENIZER.pad_token_id, seed)
+        model = make_small_transformer(size, EOS, TOKENIZER.pad_token_id, seed)
     elif kind == "gpt2":
         model = GPT2LMHeadModel(GPT2Config(vocab_size=size, n_positions=512, n_embd=48, n_layer=2, n_head=4))
     else:

@@ -8,14 +8,16 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.eval import main
-from palaestra.trainer.evaluation.winrate import read_baseline, win_rate
+from palaestra.trainer.evaluation.winrate import compute_win_rate, read_baseline
 from palaestra.trainer.intervals import mean_interval
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.reward_models.model import new_reward_model
+from palaestra.trainer.reward_models.model import make_reward_model
 
 
 def test_every_pair_of_a_problem_counts_and_problems_weigh_alike():
-    found = win_rate({"a": [1.0, 3.0], "b": [5.0], "only": [1.0]}, {"a": [2.0], "b": [5.0, 4.0, 6.0, 5.0], "other": [1.0]})
+    found = compute_win_rate(
+        {"a": [1.0, 3.0], "b": [5.0], "only": [1.0]}, {"a": [2.0], "b": [5.0, 4.0, 6.0, 5.0], "other": [1.0]}
+    )
     assert found.rate.value == pytest.approx((0.5 + (0.5 + 1 + 0 + 0.5) / 4) / 2)
     assert (found.wins, found.ties, found.losses) == (pytest.approx(2 / 6), pytest.approx(2 / 6), pytest.approx(2 / 6))
     assert found.unmatched == 2
@@ -28,13 +30,13 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     hits = 0
     for _ in range(100):
         ours = {str(p): [float(torch.rand((), generator=generator) < 0.6)] for p in range(200)}
-        found = win_rate(ours, {key: [0.5] for key in ours})
+        found = compute_win_rate(ours, {key: [0.5] for key in ours})
         hits += found.rate.low <= 0.6 <= found.rate.high
     assert hits >= 90
 
 
 def test_nothing_in_common_is_no_number():
-    found = win_rate({"a": [1.0]}, {"b": [1.0]})
+    found = compute_win_rate({"a": [1.0]}, {"b": [1.0]})
     assert math.isnan(found.rate.value)
     assert (found.rate.low, found.rate.high) == (0.0, 1.0)
 
@@ -46,7 +48,7 @@ def test_means_weigh_problems_alike():
 def test_the_command_reports_the_learned_reward_and_the_win_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     policy = load_policy("embedded", "cpu", "float32", seed=1)
     policy.save(tmp_path / "policy")
-    judge = new_reward_model(policy)
+    judge = make_reward_model(policy)
     torch.nn.init.normal_(judge.model.score.weight)
     (tmp_path / "judge").mkdir()
     judge.save(tmp_path / "judge")

@@ -4,9 +4,9 @@ import pytest
 import torch
 from palaestra.trainer.model import logprobs
 from palaestra.trainer.model.dense import packed
-from palaestra.trainer.model.logprobs import completion_logprobs
-from palaestra.trainer.model.policy import checkpointing
-from palaestra.trainer.model.sequences import Sequences, microbatches
+from palaestra.trainer.model.logprobs import compute_logprobs
+from palaestra.trainer.model.policy import enable_gradient_checkpointing
+from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -72,8 +72,8 @@ def loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, te
     model.zero_grad()
     weights_BT = torch.randn(sequences.mask_BT.shape, generator=torch.Generator().manual_seed(1))
     total, logprobs_BT = 0.0, torch.zeros(sequences.mask_BT.shape)
-    for rows_B in microbatches(sequences, tokens, shared):
-        out = completion_logprobs(model, sequences.select(rows_B), temperature, entropy_gradient=True)
+    for rows_B in split_into_microbatches(sequences, tokens, shared):
+        out = compute_logprobs(model, sequences.select(rows_B), temperature, entropy_gradient=True)
         width = out.logprobs_BT.shape[1]
         loss = (weights_BT[rows_B, :width] * out.logprobs_BT).sum() + 0.1 * out.entropy_BT.sum()
         loss.backward()
@@ -90,9 +90,9 @@ def assert_same_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.T
 @pytest.mark.parametrize("name", PACKED)
 def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.MonkeyPatch):
     model, sequences = made(*PACKED[name]), batch()
-    assert packed.packs(model)
+    assert packed.can_pack(model)
     loss, logprobs_BT, gradients = loss_and_gradient(model, sequences, 10_000, shared=True)
-    monkeypatch.setattr(logprobs, "packs", lambda _: False)
+    monkeypatch.setattr(logprobs, "can_pack", lambda _: False)
     plain_loss, plain_BT, plain = loss_and_gradient(model, sequences, 10_000, shared=False)
     assert loss == pytest.approx(plain_loss, abs=1e-6 * float(plain_BT.abs().sum()))  # its terms have both signs
     assert (logprobs_BT - plain_BT).abs().max() <= 5e-5
@@ -105,7 +105,7 @@ def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.Monk
 def test_logprobs_and_gradients_are_those_of_one_row_at_a_time(models: dict, name: str):
     """The reference is the textbook: full logits of one unpadded row, log-softmax, gather."""
     model, sequences, temperature = made(*models[name]), batch(), 0.8
-    assert packed.packs(model) == (models is PACKED)
+    assert packed.can_pack(model) == (models is PACKED)
     found = [loss_and_gradient(model, sequences, tokens, models is PACKED) for tokens in (10_000, 40, 1)]
     model.zero_grad()
     weights_BT = torch.randn(sequences.mask_BT.shape, generator=torch.Generator().manual_seed(1))
@@ -138,9 +138,9 @@ def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     model, sequences = made(*PACKED["llama"]), batch()
     monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", 80 * 7)
     sizes: list[int] = []
-    assert packed.packs(model)
+    assert packed.can_pack(model)
     model.lm_head.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    completion_logprobs(model, sequences).logprobs_BT.sum().backward()
+    compute_logprobs(model, sequences).logprobs_BT.sum().backward()
     count = sum(sizes) // 2
     assert max(sizes) == 7 < count
     assert sum(sizes) == 2 * count, "each chunk once in the forward pass and once again in the backward pass"
@@ -173,36 +173,36 @@ def test_microbatches_hold_every_row_once_within_the_budget(shared: bool):
     sequences = batch()
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).tolist()
     for tokens in (1, 30, 64, 10_000, 0):
-        parts = [rows_B.tolist() for rows_B in microbatches(sequences, tokens, shared)]
+        parts = [rows_B.tolist() for rows_B in split_into_microbatches(sequences, tokens, shared)]
         assert sorted(row for part in parts for row in part) == list(range(len(totals)))
         for part in parts if tokens else []:
             rows = sequences.select(torch.tensor(part))
             size = len(packed.Packing.of(rows).ids_N) if shared else rows.ids_BS.numel()
             assert size <= tokens or len(part) == 1
-    assert len(list(microbatches(sequences, 0, shared))) == 1
+    assert len(list(split_into_microbatches(sequences, 0, shared))) == 1
 
 
 def test_what_packing_does_not_serve_goes_through_the_model():
     model = made(*PACKED["qwen3"])
-    assert packed.packs(model)
+    assert packed.can_pack(model)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not packed.packs(model)
+        assert not packed.can_pack(model)
     handle = model.model.layers[0].register_forward_hook(lambda *_: None)
-    assert not packed.packs(model)
+    assert not packed.can_pack(model)
     handle.remove()
     other = made(*PACKED["llama"])
     forward = type(other.model.layers[1].mlp).forward
     other.model.layers[1].mlp.forward = lambda x: 1.01 * forward(other.model.layers[1].mlp, x)
-    assert not packed.packs(other), "the probe was to find a forward pass that was changed"
+    assert not packed.can_pack(other), "the probe was to find a forward pass that was changed"
 
 
 def test_gradient_checkpointing_keeps_less_and_changes_nothing():
     model, sequences = made(*PACKED["qwen3"]), batch()
     plain = loss_and_gradient(model, sequences, 10_000, shared=True)
     before = kept_bytes(model, sequences)
-    checkpointing(model)
+    enable_gradient_checkpointing(model)
     model.train()
-    assert packed.packs(model)
+    assert packed.can_pack(model)
     assert kept_bytes(model, sequences) < 0.5 * before
     again = loss_and_gradient(model, sequences, 10_000, shared=True)
     assert torch.equal(again[1], plain[1])
@@ -218,14 +218,14 @@ def kept_bytes(model, sequences: Sequences) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = completion_logprobs(model, sequences)
+        out = compute_logprobs(model, sequences)
     assert out.logprobs_BT.requires_grad
     return sum(kept.values())
 
 
 def test_the_probe_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch):
     """A forward pass that is right is not enough."""
-    attended = packed.attended
-    monkeypatch.setattr(packed, "attended", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach()))
-    assert not packed.packs(made(*PACKED["qwen3"]))
-    assert not packed.packs(made(*PACKED["llama"]))
+    attended = packed.attend
+    monkeypatch.setattr(packed, "attend", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach()))
+    assert not packed.can_pack(made(*PACKED["qwen3"]))
+    assert not packed.can_pack(made(*PACKED["llama"]))

@@ -8,20 +8,20 @@ import pytest
 import torch
 from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.algorithms.update import reference_logprobs
+from palaestra.trainer.algorithms.update import compute_reference_logprobs
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora, memory
-from palaestra.trainer.model.dense.packed import packs
-from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.dense.packed import can_pack
+from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.reward_models.scoring import Judged
 from palaestra.trainer.runs.resume import resume
-from palaestra.trainer.runs.setup import models_beside, reference_of, train
+from palaestra.trainer.runs.setup import list_models_beside, make_reference, train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from ..support.runs import say_nothing
@@ -41,41 +41,41 @@ def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
     lora.add_adapters(policy.model, 4, 0)
     if moved:
         torch.manual_seed(0)
-        for tensor in lora.adapters(policy.model).values():
+        for tensor in lora.collect_adapters(policy.model).values():
             tensor.copy_(0.1 * torch.randn_like(tensor))
     return policy
 
 
 def logprobs(model) -> torch.Tensor:
     with torch.no_grad():
-        return completion_logprobs(model, SEQUENCES).logprobs_BT
+        return compute_logprobs(model, SEQUENCES).logprobs_BT
 
 
 def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
     plain = load_policy(str(warm_model), "cpu", "float32").model
     made = policy_with_adapters(warm_model, moved=False).model
     assert torch.allclose(logprobs(made), logprobs(plain), atol=2e-6)
-    trained = lora.adapters(made)
+    trained = lora.collect_adapters(made)
     linear = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
     assert len(trained) == 2 * len(linear) > 0
     assert all(".lora_A." in name or ".lora_B." in name for name in trained)
-    completion_logprobs(made, SEQUENCES).logprobs_BT.sum().backward()
+    compute_logprobs(made, SEQUENCES).logprobs_BT.sum().backward()
     assert {name for name, p in made.named_parameters() if p.grad is not None} == set(trained)
 
 
 def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: Path, tmp_path: Path):
     plain, policy = load_policy(str(warm_model), "cpu", "float32"), policy_with_adapters(warm_model)
-    reference = reference_of(policy, SETTINGS, tmp_path / "reference")
+    reference = make_reference(policy, SETTINGS, tmp_path / "reference")
     assert reference.model is policy.model
-    found = reference_logprobs(reference, SEQUENCES, 1.0, 2048)
-    assert torch.allclose(found, reference_logprobs(plain, SEQUENCES, 1.0, 2048), atol=5e-6)
+    found = compute_reference_logprobs(reference, SEQUENCES, 1.0, 2048)
+    assert torch.allclose(found, compute_reference_logprobs(plain, SEQUENCES, 1.0, 2048), atol=5e-6)
     adapted = logprobs(policy.model)
     assert (adapted - found).abs().max() > 0.1, "the adapters were to be on again, and to matter"
-    completion_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
+    compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
     assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
-    assert lora.adapters(policy.model).keys() == lora.adapters(policy_with_adapters(warm_model).model).keys()
+    assert lora.collect_adapters(policy.model).keys() == lora.collect_adapters(policy_with_adapters(warm_model).model).keys()
     plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
-    assert models_beside(policy, SETTINGS, Judged(get("addition"))) == []
+    assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
     assert plan.fixed.keys() == {"weights", "gradients", "optimizer"}
     assert plan.fixed["optimizer"] < plan.fixed["weights"]
 
@@ -88,7 +88,7 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
         model = GPT2LMHeadModel(GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64))
         names = set(model.state_dict())
         lora.add_adapters(model.eval(), 4, 0)
-        for tensor in lora.adapters(model).values():
+        for tensor in lora.collect_adapters(model).values():
             tensor.copy_(0.1 * torch.randn_like(tensor))
         policy = replace(policy, model=model)
     else:
@@ -103,11 +103,11 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
 
 def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
     policy = policy_with_adapters(warm_model)
-    assert not packs(policy.model)
+    assert not can_pack(policy.model)
     engine = LocalEngine(policy)
     assert engine.path == "general"
     (made,), *_ = engine.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
-    found = completion_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
+    found = compute_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
     assert torch.allclose(found.detach(), torch.tensor(made.logprobs), atol=5e-5)
 
 

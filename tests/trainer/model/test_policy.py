@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.model.embedded import CHARACTERS, TAGS, character_tokenizer
+from palaestra.trainer.model.embedded import CHARACTERS, TAGS, make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.prompts import encode_completion, encode_prompt
 from transformers import AutoTokenizer
 
-TOKENIZER = character_tokenizer()
+TOKENIZER = make_character_tokenizer()
 
 
 @given(st.lists(st.sampled_from([*CHARACTERS, *TAGS])).map("".join))
@@ -44,7 +44,7 @@ def test_the_embedded_model_depends_on_its_seed_alone_and_leaves_the_global_gene
 
 
 def test_a_chat_template_is_used_where_there_is_one():
-    tokenizer = character_tokenizer()
+    tokenizer = make_character_tokenizer()
     problem = Problem("2+2=")
     assert tokenizer.decode(encode_prompt(tokenizer, problem, "Be brief.")) == "2+2=\nBe brief.\n"
     tokenizer.chat_template = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.advantages import AdvantageConfig, group_advantages
+from palaestra.trainer.objective.advantages import AdvantageConfig, compute_group_advantages
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -21,7 +21,7 @@ EVERY_CONFIG = [
 def advantages(rewards, abstained=None, **settings):
     rewards = to_double(rewards)
     abstained = torch.zeros_like(rewards, dtype=torch.bool) if abstained is None else torch.tensor(abstained)
-    return group_advantages(rewards, abstained, AdvantageConfig(**settings))
+    return compute_group_advantages(rewards, abstained, AdvantageConfig(**settings))
 
 
 def test_golden_advantages():
@@ -58,10 +58,10 @@ def test_batch_scale_and_batch_normalisation():
 def test_an_abstained_completion_changes_nothing_for_the_others(config, reward):
     """Whatever its reward holds; the batch with it equals the batch in which its group is one smaller."""
     rest = [[1.0, 0.0, 0.5], [0.2, 0.9, 0.1]]
-    small = group_advantages(to_double(rest), torch.zeros(2, 3, dtype=torch.bool), config)
+    small = compute_group_advantages(to_double(rest), torch.zeros(2, 3, dtype=torch.bool), config)
     rewards = to_double([[1.0, reward, 0.0, 0.5], [0.2, 0.9, reward, 0.1]])
     abstained = torch.tensor([[False, True, False, False], [False, False, True, False]])
-    large = group_advantages(rewards, abstained, config)
+    large = compute_group_advantages(rewards, abstained, config)
     assert not large[abstained].any()
     torch.testing.assert_close(large[~abstained], small.flatten())
 
@@ -70,7 +70,7 @@ def test_an_abstained_completion_changes_nothing_for_the_others(config, reward):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nothing_to_compare_gives_zeros_and_never_nan(config, dtype):
     rewards = torch.tensor([[1.0, 0.0], [NAN, 1.0], [NAN, NAN], [0.1, 0.1]], dtype=dtype)
-    values = group_advantages(rewards, rewards.isnan(), config)
+    values = compute_group_advantages(rewards, rewards.isnan(), config)
     assert values.dtype == dtype
     assert torch.isfinite(values).all()
     assert not values[2].any()
@@ -83,7 +83,7 @@ def test_nothing_to_compare_gives_zeros_and_never_nan(config, dtype):
 def test_equal_rewards_have_no_signal_even_without_epsilon(scale, dtype):
     rewards = torch.full((3, 7), 0.1, dtype=dtype)  # the mean of seven 0.1 is not 0.1 in binary
     config = AdvantageConfig(scale=scale, epsilon=0)
-    assert not group_advantages(rewards, torch.zeros(3, 7, dtype=torch.bool), config).any()
+    assert not compute_group_advantages(rewards, torch.zeros(3, 7, dtype=torch.bool), config).any()
 
 
 def test_a_group_of_one_is_an_error_where_a_group_is_needed():

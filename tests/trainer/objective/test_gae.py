@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from palaestra.trainer.objective.gae import gae, whiten
-from palaestra.trainer.objective.kl import kl_per_token, returns, token_rewards
-from palaestra.trainer.objective.losses import LossConfig, count_denominators, policy_loss
+from palaestra.trainer.objective.kl import kl_per_token, place_rewards, returns
+from palaestra.trainer.objective.losses import LossConfig, compute_policy_loss, count_denominators
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -69,14 +69,14 @@ def test_ppo_with_nothing_added_is_reinforce_with_kl_in_the_reward_to_the_digit(
         leaf = logits.clone().requires_grad_()
         logprobs = torch.log_softmax(leaf, -1).gather(2, chosen)[..., 0]
         sampled = logprobs.detach().clone()
-        per_token = token_rewards(rewards, kl_per_token(sampled, ref, "k1"), mask, beta)
+        per_token = place_rewards(rewards, kl_per_token(sampled, ref, "k1"), mask, beta)
         if use_ppo:
             advantages = gae(per_token, torch.zeros_like(per_token), mask, gamma=1.0, lam=1.0).advantages_BT
             config = LossConfig("dapo", clip_low=0.2, clip_high=0.2)
         else:
             advantages = returns(per_token, mask)
             config = LossConfig("reinforce", aggregate="token_mean")
-        policy_loss(logprobs, sampled, advantages, mask, config, count_denominators(mask, 5)).loss.backward()
+        compute_policy_loss(logprobs, sampled, advantages, mask, config, count_denominators(mask, 5)).loss.backward()
         return advantages, leaf.grad
 
     ppo_advantages, ppo_gradient = update(True)

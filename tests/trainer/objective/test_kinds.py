@@ -9,7 +9,7 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.objective.checks import check
-from palaestra.trainer.objective.formula import formula
+from palaestra.trainer.objective.formula import write_formula
 from palaestra.trainer.objective.kinds import KINDS, find_kind
 from palaestra.trainer.runs.setup import check as check_run
 from palaestra.trainer.runs.setup import train
@@ -34,7 +34,7 @@ def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
     kind = find_kind(OWN)
     assert kind is find_kind(OWN)
     assert (kind.name, kind.paper) == ("kimi", "Kimi Team 2025, arXiv:2501.12599")
-    text = formula(LossConfig(OWN), AdvantageConfig())
+    text = write_formula(LossConfig(OWN), AdvantageConfig())
     assert "-A * log p_now + 0.05 * x^2 / tokens of the completion" in text
     assert "sum over all tokens / completions" in text
 
@@ -70,7 +70,7 @@ def test_the_example_of_the_page_on_losses_is_a_kind(tmp_path: Path):
     (tmp_path / "page.py").write_text(page.split("```python\n")[1].split("```")[0])
     config = LossConfig(f"{tmp_path / 'page.py'}:mine", ratio_cap=3.0)
     check(config, AdvantageConfig())
-    assert "-sg(min(r_t, 3)) * A * log p_now" in formula(config, AdvantageConfig())
+    assert "-sg(min(r_t, 3)) * A * log p_now" in write_formula(config, AdvantageConfig())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.kl import kl_per_token, returns, rewards_with_kl, token_rewards
+from palaestra.trainer.objective.kl import kl_per_token, place_rewards, returns, subtract_kl
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -13,11 +13,11 @@ NAN = float("nan")
 
 def test_golden_kl_in_the_reward():
     kl, mask = to_double([[0.03, 0.02, 0.04, 0.01, NAN]]), to_double([[1, 1, 1, 1, 0]])
-    values = returns(token_rewards(to_double([2.0]), kl, mask, beta=1.0), mask)
+    values = returns(place_rewards(to_double([2.0]), kl, mask, beta=1.0), mask)
     assert values[0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99, 0])
     six = to_double([[0.05] * 6])
-    assert float(rewards_with_kl(to_double([0.8]), six, torch.ones_like(six), beta=1.0)) == pytest.approx(0.5)
-    assert float(returns(token_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
+    assert float(subtract_kl(to_double([0.8]), six, torch.ones_like(six), beta=1.0)) == pytest.approx(0.5)
+    assert float(returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
 
 
 def test_returns_discount_counted_tokens_only():
@@ -26,7 +26,7 @@ def test_returns_discount_counted_tokens_only():
 
 
 def test_a_row_without_tokens_has_no_reward():
-    assert not token_rewards(to_double([1.0, 1.0]), to_double([[NAN] * 3] * 2), torch.zeros(2, 3), 0.1).any()
+    assert not place_rewards(to_double([1.0, 1.0]), to_double([[NAN] * 3] * 2), torch.zeros(2, 3), 0.1).any()
 
 
 @pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])

@@ -13,9 +13,9 @@ from palaestra.trainer.objective.losses import (
     Denominators,
     LossConfig,
     combine,
+    compute_policy_loss,
     count_denominators,
-    policy_loss,
-    summary,
+    summarise_stats,
 )
 
 from ..support import reference
@@ -56,7 +56,7 @@ def configure(kind, high):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_golden_numbers(kind, high, expected, dtype):
     logprobs, mask = pad(LOGPROBS).to(dtype), mask_of(LOGPROBS)
-    result = policy_loss(
+    result = compute_policy_loss(
         logprobs,
         logprobs - pad(LOG_RATIOS).to(dtype),
         torch.tensor(ADVANTAGES, dtype=dtype).unsqueeze(1),
@@ -145,7 +145,7 @@ def of_reference(batch, config, limit):
 def test_torch_agrees_with_the_reference(config, seed):
     batch = random_batch(seed)
     logprobs, mask = pad(batch["logprobs"]), mask_of(batch["logprobs"])
-    result = policy_loss(
+    result = compute_policy_loss(
         logprobs,
         logprobs - pad(batch["log_ratio"]),
         torch.tensor(batch["advantages"], dtype=torch.float64).unsqueeze(1),
@@ -182,7 +182,7 @@ def gradient_of(batch, config, limit, split=None, width=None):
         take = {k: [v[i] for i in part] for k, v in batch.items()}
         longest = max(map(len, take["logprobs"])) + (width or 0)
         leaf = pad(take["logprobs"], longest).requires_grad_()
-        result = policy_loss(
+        result = compute_policy_loss(
             leaf,
             leaf.detach() - pad(take["log_ratio"], longest),
             torch.tensor(take["advantages"], dtype=torch.float64).unsqueeze(1),
@@ -243,7 +243,7 @@ def test_losses_and_statistics_of_parts_add_up(config):
         take = {k: [v[i] for i in part] for k, v in batch.items()}
         logprobs, mask = pad(take["logprobs"]), mask_of(take["logprobs"])
         a = torch.tensor(take["advantages"], dtype=torch.float64).unsqueeze(1)
-        return policy_loss(
+        return compute_policy_loss(
             logprobs, logprobs - pad(take["log_ratio"]), a, mask, config, denominators,
             ref_logprobs_BT=pad(take["ref"]), entropy_BT=pad(take["entropy"]),
         )  # fmt: skip
@@ -254,9 +254,9 @@ def test_losses_and_statistics_of_parts_add_up(config):
     for field in fields(together):
         assert float(getattr(together, field.name)) == pytest.approx(float(getattr(whole.stats, field.name)), rel=1e-12)
     ratio = np.exp(np.concatenate(batch["log_ratio"]))
-    assert summary(together)["ratio"] == pytest.approx(ratio.mean())
+    assert summarise_stats(together)["ratio"] == pytest.approx(ratio.mean())
     assert (float(together.ratio_min), float(together.ratio_max)) == pytest.approx((ratio.min(), ratio.max()))
-    assert summary(together)["logprob_diff_max"] == pytest.approx(np.abs(np.log(ratio)).max())
+    assert summarise_stats(together)["logprob_diff_max"] == pytest.approx(np.abs(np.log(ratio)).max())
 
 
 def test_clip_counts():
@@ -264,7 +264,7 @@ def test_clip_counts():
     a = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
     logprobs, mask = torch.full_like(ratio, -1.0), torch.ones_like(ratio)
     config = LossConfig("dapo", dual_clip=3.0)
-    stats = policy_loss(logprobs, logprobs - ratio.log(), a, mask, config, count_denominators(mask, 6)).stats
+    stats = compute_policy_loss(logprobs, logprobs - ratio.log(), a, mask, config, count_denominators(mask, 6)).stats
     assert (int(stats.clip_low_sum), int(stats.clip_high_sum), int(stats.dual_clip_sum)) == (1, 1, 1)
     assert (stats.kl_k1_sum, stats.kl_k3_sum, stats.entropy_sum) == (None, None, None)
 
@@ -279,7 +279,7 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
     for sign in (1.0, -1.0):
         leaf = logprobs.clone().requires_grad_()
         advantages = torch.tensor([[sign, sign, sign, torch.nan], [torch.nan] * 4], dtype=dtype)
-        result = policy_loss(
+        result = compute_policy_loss(
             leaf, sampled, advantages, mask, LossConfig(kind, kl_coef=0.1), count_denominators(mask, 4),
             ref_logprobs_BT=sampled,
         )  # fmt: skip
@@ -295,11 +295,11 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
 def test_an_empty_batch_is_a_loss_of_zero(kind):
     leaf = torch.randn(2, 3, requires_grad=True)
     mask = torch.zeros(2, 3)
-    result = policy_loss(leaf, leaf.detach(), torch.ones(2, 1), mask, LossConfig(kind), count_denominators(mask, 3))
+    result = compute_policy_loss(leaf, leaf.detach(), torch.ones(2, 1), mask, LossConfig(kind), count_denominators(mask, 3))
     result.loss.backward()
     assert float(result.loss.detach()) == 0
     assert not leaf.grad.any()
-    assert summary(result.stats) == {}
+    assert summarise_stats(result.stats) == {}
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
@@ -310,19 +310,19 @@ def test_on_policy_every_kind_has_the_policy_gradient(kind):
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
     a = torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
     config = LossConfig(kind, aggregate="sequence_mean")
-    policy_loss(leaf, leaf.detach(), a, mask, config, count_denominators(mask, 4)).loss.backward()
+    compute_policy_loss(leaf, leaf.detach(), a, mask, config, count_denominators(mask, 4)).loss.backward()
     torch.testing.assert_close(leaf.grad, -a * mask / mask.sum(1, keepdim=True) / 3)
 
 
 def test_what_is_asked_for_but_not_given_is_an_error():
     x, denominators = torch.zeros(1, 2), Denominators(1, 2, 2)
     with pytest.raises(ValueError, match="reference's log-probabilities"):
-        policy_loss(x, x, x, x + 1, LossConfig(kl_coef=0.1), denominators)
+        compute_policy_loss(x, x, x, x + 1, LossConfig(kl_coef=0.1), denominators)
     with pytest.raises(ValueError, match="entropy of every token"):
-        policy_loss(x, x, x, x + 1, LossConfig(entropy_coef=0.1), denominators)
+        compute_policy_loss(x, x, x, x + 1, LossConfig(entropy_coef=0.1), denominators)
     with pytest.raises(ValueError, match="no statistics"):
         combine([])
-    known = policy_loss(x, x, x, x + 1, LossConfig(), denominators, entropy_BT=x).stats
+    known = compute_policy_loss(x, x, x, x + 1, LossConfig(), denominators, entropy_BT=x).stats
     with pytest.raises(ValueError, match="entropy_sum is known for 1 of 2"):
         combine([known, replace(known, entropy_sum=None)])
 
@@ -330,10 +330,10 @@ def test_what_is_asked_for_but_not_given_is_an_error():
 def test_kl_in_the_reward_adds_nothing_to_the_loss():
     x, mask = torch.randn(2, 3), torch.ones(2, 3)
     config = LossConfig(kl_coef=0.5, kl_in="reward", kl_estimator="k1")
-    with_kl = policy_loss(x, x, x, mask, config, Denominators(2, 6, 3), ref_logprobs_BT=x - 1)
-    without = policy_loss(x, x, x, mask, LossConfig(), Denominators(2, 6, 3))
+    with_kl = compute_policy_loss(x, x, x, mask, config, Denominators(2, 6, 3), ref_logprobs_BT=x - 1)
+    without = compute_policy_loss(x, x, x, mask, LossConfig(), Denominators(2, 6, 3))
     assert float(with_kl.loss) == float(without.loss)
-    assert summary(with_kl.stats)["kl_k1"] == pytest.approx(1)
+    assert summarise_stats(with_kl.stats)["kl_k1"] == pytest.approx(1)
 
 
 def test_denominators_of_parts_add_up():

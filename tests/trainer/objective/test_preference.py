@@ -5,8 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.losses import combine, summary
-from palaestra.trainer.objective.preference import PreferenceConfig, calibration_error, length_slope, pairs_of, preference_loss
+from palaestra.trainer.objective.losses import combine, summarise_stats
+from palaestra.trainer.objective.preference import (
+    PreferenceConfig,
+    compute_preference_loss,
+    fit_length_slope,
+    list_pairs,
+    measure_calibration_error,
+)
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -17,7 +23,7 @@ NAN = float("nan")
 def run(rewards, ranks, prompts=None, margins=None, **settings):
     leaf = to_double(rewards).requires_grad_()
     prompts = len(rewards) if prompts is None else prompts
-    result = preference_loss(leaf, torch.tensor(ranks), PreferenceConfig(**settings), prompts, margins_PKK=margins)
+    result = compute_preference_loss(leaf, torch.tensor(ranks), PreferenceConfig(**settings), prompts, margins_PKK=margins)
     result.loss.backward()
     return float(result.loss.detach()), leaf.grad, result.stats
 
@@ -61,7 +67,7 @@ def random_rankings(seed, prompts=7, answers=5):
 @pytest.mark.parametrize("settings", [{}, {"margin": 0.7}, {"centre_coef": 0.05}])
 def test_agrees_with_the_reference_and_parts_add_up(seed, settings):
     rewards, ranks = random_rankings(seed)
-    counted = len(pairs_of(torch.tensor(ranks)).prompt_N.unique())
+    counted = len(list_pairs(torch.tensor(ranks)).prompt_N.unique())
     loss, gradient, stats = run(rewards, ranks, counted, **settings)
     rankings = [(r[k >= 0], k[k >= 0]) for r, k in zip(rewards, ranks, strict=True)]
     centre = settings.get("centre_coef", 0.0)
@@ -72,7 +78,7 @@ def test_agrees_with_the_reference_and_parts_add_up(seed, settings):
     together = combine([part[2] for part in parts])
     assert float(together.prompts) == float(stats.prompts) == counted
     assert float(together.accuracy_sum) == pytest.approx(float(stats.accuracy_sum))
-    assert summary(together)["accuracy"] == pytest.approx(float(stats.accuracy_sum) / counted)
+    assert summarise_stats(together)["accuracy"] == pytest.approx(float(stats.accuracy_sum) / counted)
 
 
 def test_margin_per_pair():
@@ -90,7 +96,7 @@ def test_ties_and_lone_answers_make_no_pair_and_no_gradient():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_extreme_rewards_stay_finite(dtype):
     leaf = torch.tensor([[1e4, -1e4], [-1e4, 1e4]], dtype=dtype).requires_grad_()
-    result = preference_loss(leaf, torch.tensor([[0, 1], [0, 1]]), PreferenceConfig(), 2)
+    result = compute_preference_loss(leaf, torch.tensor([[0, 1], [0, 1]]), PreferenceConfig(), 2)
     result.loss.backward()
     assert result.loss.dtype == torch.float32
     assert float(result.loss.detach()) == pytest.approx(1e4, rel=0.01)
@@ -104,12 +110,12 @@ def test_equal_rewards_are_half_right():
 def test_calibration_by_hand():
     """Confidence sigmoid(2) = 0.881 on four pairs of which three are right: |0.75 - 0.881|."""
     rewards, ranks = to_double([[2.0, 0.0], [1.0, -1.0], [3.0, 1.0], [0.0, 2.0]]), torch.tensor([[0, 1]] * 4)
-    assert calibration_error(rewards, ranks) == pytest.approx(1 / (1 + math.exp(-2)) - 0.75)
+    assert measure_calibration_error(rewards, ranks) == pytest.approx(1 / (1 + math.exp(-2)) - 0.75)
     # Two bins of opposite error don't cancel: sure and right (gap 1 - 0.999), unsure and wrong.
     rewards, ranks = to_double([[7.0, 0.0], [0.0, 0.4]]), torch.tensor([[0, 1]] * 2)
     gaps = [1 - 1 / (1 + math.exp(-7)), 1 / (1 + math.exp(-0.4))]
-    assert calibration_error(rewards, ranks) == pytest.approx(np.mean(gaps))
-    assert math.isnan(calibration_error(to_double([[1.0, 2.0]]), torch.tensor([[0, 0]])))
+    assert measure_calibration_error(rewards, ranks) == pytest.approx(np.mean(gaps))
+    assert math.isnan(measure_calibration_error(to_double([[1.0, 2.0]]), torch.tensor([[0, 0]])))
 
 
 def test_a_calibrated_model_has_almost_no_error_and_an_overconfident_one_has_much():
@@ -118,21 +124,21 @@ def test_a_calibrated_model_has_almost_no_error_and_an_overconfident_one_has_muc
     wins = rng.random(20_000) < 1 / (1 + np.exp(-difference))
     ranks = torch.tensor(np.stack([~wins, wins], 1).astype(int))
     rewards = torch.tensor(np.stack([difference, np.zeros(20_000)], 1))
-    assert calibration_error(rewards, ranks) < 0.02
-    assert calibration_error(rewards * 4, ranks) > 0.1
+    assert measure_calibration_error(rewards, ranks) < 0.02
+    assert measure_calibration_error(rewards * 4, ranks) > 0.1
 
 
 def test_length_slope():
     rng = np.random.default_rng(0)
     lengths = rng.integers(10, 200, size=500)
     rewards = 0.02 * lengths + rng.normal(size=500)
-    found = length_slope(torch.tensor(rewards), torch.tensor(lengths))
+    found = fit_length_slope(torch.tensor(rewards), torch.tensor(lengths))
     assert (found.slope, found.correlation) == pytest.approx(
         (np.polyfit(lengths, rewards, 1)[0], np.corrcoef(lengths, rewards)[0, 1])
     )
-    assert math.isnan(length_slope(to_double([1.0, 2.0]), torch.tensor([5, 5])).slope)
-    assert length_slope(to_double([1.0, 1.0]), torch.tensor([5, 6])).slope == 0
-    assert math.isnan(length_slope(to_double([]), to_double([])).slope)
+    assert math.isnan(fit_length_slope(to_double([1.0, 2.0]), torch.tensor([5, 5])).slope)
+    assert fit_length_slope(to_double([1.0, 1.0]), torch.tensor([5, 6])).slope == 0
+    assert math.isnan(fit_length_slope(to_double([]), to_double([])).slope)
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.losses import combine, count_denominators, summary
-from palaestra.trainer.objective.value_loss import ValueConfig, explained_variance, value_loss
+from palaestra.trainer.objective.losses import combine, count_denominators, summarise_stats
+from palaestra.trainer.objective.value_loss import ValueConfig, compute_explained_variance, compute_value_loss
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -17,7 +17,7 @@ NAN = float("nan")
 def measure_one(value, old, target, **settings):
     leaf = to_double([[value]]).requires_grad_()
     mask = torch.ones(1, 1)
-    result = value_loss(
+    result = compute_value_loss(
         leaf, to_double([[old]]), to_double([[target]]), mask, ValueConfig(**settings), count_denominators(mask, 1)
     )
     result.loss.backward()
@@ -47,7 +47,7 @@ def test_value_loss_agrees_with_the_reference_and_its_parts_add_up(kind):
 
     def run(rows):
         leaf = values[rows].clone().requires_grad_()
-        part = value_loss(leaf, old[rows], target[rows], torch.tensor(mask[rows]), ValueConfig(kind), denominators)
+        part = compute_value_loss(leaf, old[rows], target[rows], torch.tensor(mask[rows]), ValueConfig(kind), denominators)
         part.loss.backward()
         assert torch.isfinite(leaf.grad).all()
         assert not leaf.grad[torch.tensor(~mask[rows])].any()
@@ -61,8 +61,8 @@ def test_value_loss_agrees_with_the_reference_and_its_parts_add_up(kind):
     torch.testing.assert_close(torch.cat([g for _, g in parts]), gradient[[5, 0, 2, 1, 3, 4]])
     stats = combine([part.stats for part, _ in parts])
     kept, returned = arrays[0][mask], arrays[2][mask]
-    assert explained_variance(stats) == pytest.approx(1 - np.var(returned - kept) / np.var(returned), rel=1e-9)
-    assert summary(stats)["return"] == pytest.approx(returned.mean())
+    assert compute_explained_variance(stats) == pytest.approx(1 - np.var(returned - kept) / np.var(returned), rel=1e-9)
+    assert summarise_stats(stats)["return"] == pytest.approx(returned.mean())
 
 
 def test_explained_variance_at_its_ends():
@@ -70,8 +70,10 @@ def test_explained_variance_at_its_ends():
     denominators = count_denominators(mask, 3)
 
     def explained(values, target):
-        return explained_variance(
-            value_loss(to_double([values]), to_double([values]), to_double([target]), mask, ValueConfig(), denominators).stats
+        return compute_explained_variance(
+            compute_value_loss(
+                to_double([values]), to_double([values]), to_double([target]), mask, ValueConfig(), denominators
+            ).stats
         )
 
     assert explained([1.0, 2, 3], [1.0, 2, 3]) == 1

@@ -18,9 +18,9 @@ from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
 from palaestra.trainer.model.policy import Policy, load_policy
-from palaestra.trainer.reward_models.data import Comparison, comparison, held_out, read_comparisons, turns
-from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, padded
-from palaestra.trainer.reward_models.model import load_reward_model, new_reward_model
+from palaestra.trainer.reward_models.data import Comparison, parse_comparison, read_comparisons, split_comparisons, split_turns
+from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, pad_rows
+from palaestra.trainer.reward_models.model import load_reward_model, make_reward_model
 from palaestra.trainer.reward_models.scoring import judge
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.trainer.runs.setup import train
@@ -36,7 +36,7 @@ USER, GOOD, BAD = (
 
 
 def read(**values) -> Comparison | str:
-    return comparison(Row(values, "here, line 3"))
+    return parse_comparison(Row(values, "here, line 3"))
 
 
 def test_pairs_rankings_and_chats_are_read():
@@ -61,7 +61,10 @@ def test_a_transcript_becomes_a_chat_and_an_answer():
     assert made.answers_K == ("A", "B")
     assert [message["role"] for message in made.prompt] == ["user", "assistant", "user"]  # type: ignore[index]
     assert made.prompt[-1]["content"] == "Tell me.\n\nNow!"  # type: ignore[index]
-    assert turns("\n\nHuman: a\n\nAssistant: b") == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert split_turns("\n\nHuman: a\n\nAssistant: b") == [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+    ]
     assert read(chosen=f"{start}\n\nAssistant: A", rejected="\n\nHuman: Else\n\nAssistant: B") == "without a shared prompt"
 
 
@@ -106,7 +109,7 @@ def test_published_transcripts_are_read_whole(name: str, rows: int, shared: int,
 
 def test_no_prompt_is_on_both_sides():
     items = [Comparison(f"p{n % 40}", ("a", str(n)), (1.0, 0.0)) for n in range(200)]
-    train_items, test_items = held_out(items, 0.3)
+    train_items, test_items = split_comparisons(items, 0.3)
     assert train_items
     assert test_items
     assert not {item.prompt for item in train_items} & {item.prompt for item in test_items}
@@ -122,7 +125,7 @@ def policy() -> Policy:
 def folder(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model that prefers answers with an even last digit."""
     items = [Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)]
-    fresh = new_reward_model(policy)
+    fresh = make_reward_model(policy)
     config = RewardModelConfig.of(steps=60, batch_size=16, warmup_steps=5, tokens_per_microbatch=200)
     fitted = fit_reward_model(fresh, encode(fresh, items, "", 100), config)
     made = tmp_path_factory.mktemp("reward") / "model"
@@ -139,11 +142,11 @@ def test_it_learns_the_preference_on_prompts_it_has_not_seen(folder: Path):
     assert found.margin > 0
     assert found.loss < math.log(2)
     assert math.isnan(found.longer_preferred)
-    assert found.summary()["longer_preferred"] is None
+    assert found.summarise()["longer_preferred"] is None
 
 
 def test_every_reward_starts_at_0_and_the_loss_at_log_2(policy: Policy):
-    fresh = new_reward_model(policy)
+    fresh = make_reward_model(policy)
     data = encode(fresh, [Comparison("p", ("a", "bb", "c"), (3.0, 2.0, 1.0))], "", 100)
     found = measure(fresh, data, 16384)
     assert found.loss == pytest.approx(math.log(2), abs=1e-6)
@@ -157,11 +160,11 @@ def test_the_folder_is_what_transformers_loads_and_pools_the_same_token(folder: 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert model.config.num_labels == 1
     rows = [judge.encode(Problem(prompt="12?"), text) for text in ("4", "a longer answer 7", "")]
-    ours = torch.tensor(judge.rewards(rows, tokens_per_microbatch=30))
+    ours = torch.tensor(judge.predict_rewards(rows, tokens_per_microbatch=30))
     padded_rows = tokenizer.pad({"input_ids": rows}, return_tensors="pt", padding_side="right")
     theirs = model(**padded_rows).logits[:, 0]
     assert torch.allclose(ours, theirs, atol=1e-5)
-    alone = torch.stack([judge.raw([row])[0] for row in rows])
+    alone = torch.stack([judge.forward([row])[0] for row in rows])
     assert torch.allclose(ours, alone, atol=1e-5)
 
 
@@ -169,7 +172,7 @@ def test_padding_is_never_the_end_token(policy: Policy):
     """Where a tokenizer pads with its end token, the library would read the token before the end."""
     model = replace(policy, model=load_policy("embedded", "cpu").model)
     model.model.config.pad_token_id = model.tokenizer.eos_token_id
-    assert new_reward_model(model).model.config.pad_token_id != model.tokenizer.eos_token_id
+    assert make_reward_model(model).model.config.pad_token_id != model.tokenizer.eos_token_id
 
 
 def test_the_statistics_travel_with_the_folder_and_normalise(folder: Path):
@@ -177,7 +180,7 @@ def test_the_statistics_travel_with_the_folder_and_normalise(folder: Path):
     assert judge.statistics.answers == 120
     items = [Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)]
     rows = [row for item in encode(judge, items, "", 100) for row in item.rows_K]
-    z = torch.tensor([judge.normalised(value) for value in judge.rewards(rows)], dtype=torch.float64)
+    z = torch.tensor([judge.normalise(value) for value in judge.predict_rewards(rows)], dtype=torch.float64)
     assert float(z.mean()) == pytest.approx(0, abs=1e-4)
     assert float(z.std(correction=0)) == pytest.approx(1, abs=1e-4)
 
@@ -186,7 +189,7 @@ def test_the_gradient_does_not_depend_on_the_micro_batch(policy: Policy):
     items = [Comparison(f"{n}", ("1" * (n + 1), "2", "3")[: 2 + n % 2], (3.0, 2.0, 1.0)[: 2 + n % 2]) for n in range(6)]
 
     def weights(tokens: int) -> torch.Tensor:
-        fresh = new_reward_model(policy)
+        fresh = make_reward_model(policy)
         torch.nn.init.constant_(fresh.model.score.weight, 0.01)
         config = RewardModelConfig.of(steps=2, batch_size=6, warmup_steps=0, tokens_per_microbatch=tokens, learning_rate=1e-3)
         return fit_reward_model(fresh, encode(fresh, items, "", 100), config).model.score.weight.detach()
@@ -195,7 +198,7 @@ def test_the_gradient_does_not_depend_on_the_micro_batch(policy: Policy):
 
 
 def test_padded():
-    assert padded([[1.0], [2.0, 3.0]], -1).tolist() == [[1.0, -1.0], [2.0, 3.0]]
+    assert pad_rows([[1.0], [2.0, 3.0]], -1).tolist() == [[1.0, -1.0], [2.0, 3.0]]
 
 
 def test_what_is_no_reward_model_is_refused_with_the_mend(policy: Policy, tmp_path: Path):
@@ -230,8 +233,8 @@ def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folde
     judge = load_reward_model(str(folder), "cpu", "float32")
     scores = [(g.problem, c, s) for g in result.groups for c, s in zip(g.completions_G, g.scores_G, strict=True)]
     for problem, completion, score in scores:
-        (raw,) = judge.rewards([judge.encode(problem, completion.text, get("addition").instruction)])
-        assert score.learned["reward_model"] == pytest.approx(judge.normalised(raw), abs=1e-3)
+        (raw,) = judge.predict_rewards([judge.encode(problem, completion.text, get("addition").instruction)])
+        assert score.learned["reward_model"] == pytest.approx(judge.normalise(raw), abs=1e-3)
         assert not score.abstained
     assert result.pass_at, "a verifiable task keeps its pass-rate"
     mean = sum(score.learned["reward_model"] for _, _, score in scores) / len(scores)

@@ -6,7 +6,7 @@ import pytest
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.rollouts.collect import Position, collect, level_of, next_problems
+from palaestra.trainer.rollouts.collect import Position, choose_level, collect, take_next_problems
 from palaestra.trainer.rollouts.group import has_signal
 from palaestra.trainer.rollouts.ledger import Item, Ledger
 
@@ -38,26 +38,26 @@ def test_what_is_still_missing_after_the_bound_is_filled_up_and_the_bound_is_kep
 
 def test_prompts_over_the_budget_are_counted_and_never_cut():
     position, config = Position(), TrainConfig.of(task="gcd", max_prompt_tokens=3)
-    found = next_problems(5, TASK, config, position, Ledger(), lambda problem: int(problem.reference) % 2 == 1)
+    found = take_next_problems(5, TASK, config, position, Ledger(), lambda problem: int(problem.reference) % 2 == 1)
     assert len(found) == 5
     assert position.refused == position.next - 5 > 0
     with pytest.raises(UserError, match="--max-prompt-tokens"):
-        next_problems(5, TASK, config, Position(), Ledger(), lambda problem: False)
+        take_next_problems(5, TASK, config, Position(), Ledger(), lambda problem: False)
 
 
 def test_the_curriculum_prefers_levels_that_are_neither_always_nor_never_solved():
     ledger = Ledger({f"level {n}": Item([[1, p, 10], [2, p, 10]]) for n, p in ((1, 10), (2, 5), (3, 0))})
     config = TrainConfig.of(curriculum=True)
-    drawn = [level_of(TASK, config, ledger, index) for index in range(600)]
+    drawn = [choose_level(TASK, config, ledger, index) for index in range(600)]
     assert drawn.count(2) > 400
     assert min(drawn.count(1), drawn.count(3)) > 10, "no level is given up for ever"
-    assert level_of(TASK, TrainConfig(), ledger, 0) is None
-    assert level_of(TASK, TrainConfig.of(level=3, curriculum=True), ledger, 0) == 3
+    assert choose_level(TASK, TrainConfig(), ledger, 0) is None
+    assert choose_level(TASK, TrainConfig.of(level=3, curriculum=True), ledger, 0) == 3
 
 
 def test_levels_draw_the_same_for_the_same_seed():
     config = TrainConfig.of(curriculum=True, seed=3)
-    first = [level_of(TASK, config, Ledger(), index) for index in range(20)]
+    first = [choose_level(TASK, config, Ledger(), index) for index in range(20)]
     random.seed(1)
-    assert first == [level_of(TASK, config, Ledger(), index) for index in range(20)]
+    assert first == [choose_level(TASK, config, Ledger(), index) for index in range(20)]
     assert isinstance(TASK.problem("train", 0, level=1), Problem)

@@ -18,10 +18,10 @@ def test_the_ledger_keeps_rates_over_time_and_suspects_agreed_answers_to_failed_
     for step in (1, 2):
         ledger.add(step, [failed, half_solved], True)
     suspect, fine = (TASK.problem("train", index).id for index in (0, 1))
-    assert ledger.suspects() == [suspect]
+    assert ledger.list_suspects() == [suspect]
     assert ledger.items[fine].visits == [[1, 4, 8], [2, 4, 8]]
     assert ledger.items[fine].recent_rate() == 0.5
-    assert Ledger.of(ledger.plain()) == ledger
+    assert Ledger.of(ledger.to_dict()) == ledger
 
 
 def test_what_counts_answers_finds_them_in_whatever_order_the_verdicts_stand():

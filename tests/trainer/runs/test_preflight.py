@@ -18,16 +18,18 @@ from ..support.groups import DEAD, LIVE, SOLVED, make_group
 )
 def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says: str):
     made = [make_group(texts, index, finish) for index, texts in enumerate(groups)]
-    assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).faults())
+    assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).list_faults())
 
 
 def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
     made = [make_group(LIVE, 0), make_group(SOLVED, 1), make_group(DEAD, 2), make_group(LIVE, 3)]
     report = summarise(made, 1, 2, 2.0, TrainConfig.of(steps=3600, prompts_per_step=2))
-    assert report.faults() == []
+    assert report.list_faults() == []
     assert (report.histogram, report.signal, report.pass_rate, report.any_passed) == ([1, 2, 1], 0.5, 0.5, 0.75)
     assert report.hours == pytest.approx(1.0)
-    assert summarise([], 5, 2, 0.0, TrainConfig()).faults() == ["All 5 prompts are over the budget: raise --max-prompt-tokens."]
+    assert summarise([], 5, 2, 0.0, TrainConfig()).list_faults() == [
+        "All 5 prompts are over the budget: raise --max-prompt-tokens."
+    ]
 
 
 def test_a_duration_is_said_in_its_own_unit():

@@ -142,7 +142,7 @@ def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(warm_model: 
     assert run.returncode == 130
     assert "Traceback" not in output
     assert "palaestra resume" in output
-    assert len(checkpoint.checkpoints(tmp_path / "run" / "checkpoints")) == 2  # the start, and the step that it finished
+    assert len(checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")) == 2  # the start, and the step that it finished
 
 
 def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement(tmp_path: Path):
@@ -215,7 +215,7 @@ def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weig
 
 def newest(out: Path) -> float:
     """When the newest complete checkpoint was written; 0 while there is none."""
-    infos = [path / checkpoint.INFO for path in checkpoint.checkpoints(out / "checkpoints")]
+    infos = [path / checkpoint.INFO for path in checkpoint.list_checkpoints(out / "checkpoints")]
     return max((path.stat().st_mtime for path in infos if path.exists()), default=0.0)
 
 

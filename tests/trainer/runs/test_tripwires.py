@@ -12,9 +12,9 @@ def test_a_tripwire_warns_once_and_stops_after_its_patience():
     warnings = [watch.look({**HEALTHY, "step": step, "entropy": 1e-6}, config) for step in (2, 3, 4)]
     assert [len(lines) for lines in warnings] == [1, 0, 0]
     assert "entropy is 1e-06, below 0.0001" in warnings[0][0]
-    assert watch.tripped(config) == ["entropy"]
+    assert watch.list_tripped(config) == ["entropy"]
     watch.look(HEALTHY, config)
-    assert watch.tripped(config) == []
+    assert watch.list_tripped(config) == []
 
 
 def test_every_bound_can_be_crossed_and_zero_switches_it_off():

@@ -2,11 +2,11 @@
 
 import torch
 from palaestra.trainer.config.sft import SFTConfig
-from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.sequences import Sequences, microbatches
-from palaestra.trainer.sft.fit import Demonstration, fit, mean_loss
-from palaestra.trainer.supervised.loop import batch_indices
+from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
+from palaestra.trainer.sft.fit import Demonstration, compute_mean_loss, fit
+from palaestra.trainer.supervised.loop import choose_batch
 
 DATA = [Demonstration([5, 6, 7], [8, 9, 1]), Demonstration([5, 7], [9, 1]), Demonstration([6], [7, 7, 8, 9, 1])]
 
@@ -20,14 +20,14 @@ def test_loss_is_the_mean_over_completion_tokens_of_a_plain_forward_pass():
         for offset, token in enumerate(demonstration.completion):
             total -= float(logprobs[len(demonstration.prompt) + offset - 1, token])
             count += 1
-    assert abs(mean_loss(policy, DATA, 1000) - total / count) < 1e-5
-    assert abs(mean_loss(policy, DATA, 1) - total / count) < 1e-5
+    assert abs(compute_mean_loss(policy, DATA, 1000) - total / count) < 1e-5
+    assert abs(compute_mean_loss(policy, DATA, 1) - total / count) < 1e-5
 
 
 def test_prompt_tokens_get_no_gradient_through_the_loss():
     policy = load_policy("embedded", "cpu", "float32", seed=3)
     sequences = Sequences.of([d.prompt for d in DATA], [d.completion for d in DATA])
-    out = completion_logprobs(policy.model, sequences)
+    out = compute_logprobs(policy.model, sequences)
     assert out.logprobs_BT.shape == (3, 5)
     assert (out.logprobs_BT[~sequences.mask_BT] == 0).all()
 
@@ -47,7 +47,7 @@ def test_fitting_lowers_the_loss_and_repeats_to_the_bit():
 
 
 def test_every_demonstration_is_seen_once_an_epoch():
-    seen = [index for step in range(5) for index in batch_indices(10, 4, step, seed=0)]
+    seen = [index for step in range(5) for index in choose_batch(10, 4, step, seed=0)]
     assert sorted(seen[:10]) == list(range(10))
     assert sorted(seen[10:20]) == list(range(10))
     assert seen[:10] != seen[10:20]
@@ -55,7 +55,7 @@ def test_every_demonstration_is_seen_once_an_epoch():
 
 def test_microbatches_hold_every_row_once_within_the_budget():
     sequences = Sequences.of([[1] * n for n in (5, 1, 9, 3)], [[1] * 2] * 4)
-    parts = list(microbatches(sequences, tokens=14))
+    parts = list(split_into_microbatches(sequences, tokens=14))
     assert sorted(row for part in parts for row in part.tolist()) == [0, 1, 2, 3]
     for part in parts:
         chosen = sequences.select(part)

@@ -10,14 +10,14 @@ from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.sft.data import Pair, encode_pairs, pairs_of, read_pairs, split_pairs
+from palaestra.trainer.sft.data import Pair, encode_pairs, parse_pairs, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
 
 from ..support.runs import have_same_weights
 
 
 def pairs(**values) -> list[Pair]:
-    return pairs_of(Row(values, "here, line 3"))
+    return parse_pairs(Row(values, "here, line 3"))
 
 
 def test_columns_of_many_names_and_chats_are_read():

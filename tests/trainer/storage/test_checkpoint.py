@@ -57,16 +57,16 @@ def test_a_bug_in_a_writer_is_not_called_a_full_disk(tmp_path: Path):
 def test_a_partial_folder_of_a_killed_run_is_not_a_checkpoint_and_does_not_hinder(tmp_path: Path):
     (tmp_path / ".step-000002.partial").mkdir()
     (tmp_path / ".step-000002.partial" / "model").write_text("half")
-    assert checkpoint.checkpoints(tmp_path) == []
+    assert checkpoint.list_checkpoints(tmp_path) == []
     save(tmp_path, 2)
-    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step-000002"]
+    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step-000002"]
 
 
 def test_the_newest_and_the_best_stay(tmp_path: Path):
     for step in range(1, 8):
         save(tmp_path, step)
         checkpoint.prune(tmp_path, keep=2, best_step=3)
-    assert [path.name[-1] for path in checkpoint.checkpoints(tmp_path)] == ["3", "6", "7"]
+    assert [path.name[-1] for path in checkpoint.list_checkpoints(tmp_path)] == ["3", "6", "7"]
 
 
 def test_a_folder_without_state_is_refused_with_a_sentence(tmp_path: Path):

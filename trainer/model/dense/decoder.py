@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ..decoding import GeneralDecoding
 from . import kernels
-from .decode_step import kernel_step, torch_step
-from .family import DenseWeights, misfit
-from .kv_cache import BlockCache, RowCache, moved
+from .decode_step import run_kernel_step, run_torch_step
+from .family import DenseWeights, find_misfit
+from .kv_cache import BlockCache, RowCache, move_rows
 
 PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 
@@ -46,9 +46,9 @@ class FastDecoding:
         self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
         self.logits_UV = start.logits_UV[rows_U]
         self.positions_U = start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
-        self.cos_SE, self.sin_SE = rotations(model, start.width + limit, device)
+        self.cos_SE, self.sin_SE = compute_rope(model, start.width + limit, device)
         self.cache: RowCache | BlockCache
-        if not self.fixed and kernels.served(device, weights.dtype, weights.head_size):
+        if not self.fixed and kernels.supports(device, weights.dtype, weights.head_size):
             self.cache = BlockCache(start, weights, limit)
         else:
             self.cache = RowCache(start, weights, rows_U, limit, fixed=self.fixed)
@@ -60,15 +60,15 @@ class FastDecoding:
         device, layer = w.embedding_VD.device, w.layers[0]
         inner = len(layer.down_FD)
 
-        def empty(*shape: int) -> Tensor:
+        def allocate(*shape: int) -> Tensor:
             return torch.empty(shape, dtype=w.dtype, device=device)
 
-        self.hidden_UD = empty(n, w.embedding_VD.shape[1])
-        self.qkv_UO, self.up_U2F = empty(n, layer.qkv_DO.shape[1]), empty(n, 2 * inner)
-        self.rotated_NJE = empty(n * w.key_heads, w.queries + 1, w.head_size)
-        self.attended_NJE = empty(n * w.key_heads, w.queries, w.head_size)
-        self.gated_UF = empty(n, inner)
-        self.out_UV = empty(n, len(w.head_VD))
+        self.hidden_UD = allocate(n, w.embedding_VD.shape[1])
+        self.qkv_UO, self.up_U2F = allocate(n, layer.qkv_DO.shape[1]), allocate(n, 2 * inner)
+        self.rotated_NJE = allocate(n * w.key_heads, w.queries + 1, w.head_size)
+        self.attended_NJE = allocate(n * w.key_heads, w.queries, w.head_size)
+        self.gated_UF = allocate(n, inner)
+        self.out_UV = allocate(n, len(w.head_VD))
         self.tokens_U = torch.zeros(n, dtype=torch.long, device=device)
         self.graph: Any = None
 
@@ -87,7 +87,7 @@ class FastDecoding:
             width = -(-width // 2)
         self.cache.move(targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
-            self.positions_U = moved(self.positions_U, targets, sources, width)
+            self.positions_U = move_rows(self.positions_U, targets, sources, width)
         self.rows = count
         if width != self.width:
             self.width = width
@@ -120,16 +120,16 @@ class FastDecoding:
 
     def _step(self) -> None:
         if isinstance(self.cache, BlockCache):
-            kernel_step(self, self.cache)
+            run_kernel_step(self, self.cache)
         else:
-            torch_step(self, self.cache)
+            run_torch_step(self, self.cache)
 
     def _settle(self) -> None:
         self.positions_U += 1
         self.cache.settle()
 
 
-def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """cos_SE and sin_SE of every position, from the model's own rotary embedding."""
     probe = torch.zeros(1, device=device)
     cos, sin = model.model.rotary_emb(probe, torch.arange(positions, device=device)[None])
@@ -137,13 +137,13 @@ def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def refusal(model: Any) -> str:
+def find_refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
     Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and ended rows)
     must give the log-probabilities of the model's own forward pass.
     """
-    reason = misfit(model)
+    reason = find_misfit(model)
     if reason:
         return reason
     training = model.training

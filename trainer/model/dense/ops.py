@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from .packing import Packing
 
 
-def norm(x_ND: Tensor, eps: float) -> Tensor:
+def rms_norm(x_ND: Tensor, eps: float) -> Tensor:
     """RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) over the last dimension, without its weight."""
     return _Norm.apply(x_ND, eps)
 
 
-def gated(both_N2F: Tensor) -> Tensor:
+def swiglu(both_N2F: Tensor) -> Tensor:
     """silu(gate) * up of both side by side (SwiGLU, Shazeer 2020, arXiv:2002.05202)."""
     return _Gate.apply(both_N2F)
 
 
-def attended(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def attend(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     """attended_NHE, flat: causal attention of every token over its row, by a layer's module `attention`.
 
     qkv_NO: queries, keys and values of all heads.  turn: cos_NE and sin_NE of the rotary embedding.
     """
     size = attention.head_dim
-    if kernels.served(qkv_NO.device, qkv_NO.dtype, size):
+    if kernels.supports(qkv_NO.device, qkv_NO.dtype, size):
         queries, keys = attention.q_proj.weight.shape[0] // size, attention.k_proj.weight.shape[0] // size
         q_gain_E, k_gain_E = qkv_NO.new_ones(2, size)
         has_norm = hasattr(attention, "q_norm")
@@ -45,7 +45,7 @@ def attended(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packin
         return _Attention.apply(
             qkv_NO, scaled_E, k_gain_E, turn, packing, (keys, queries // keys, size), eps if has_norm else -1.0
         )
-    return _attended_by_rows(attention, qkv_NO, turn, packing, eps)
+    return _attend_by_rows(attention, qkv_NO, turn, packing, eps)
 
 
 class _Norm(torch.autograd.Function):
@@ -76,7 +76,7 @@ class _Norm(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """`attended` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads: (K, H / K, E)."""
+    """`attend` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads: (K, H / K, E)."""
 
     @staticmethod
     def forward(
@@ -111,15 +111,15 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _turned(x, cos, sin, 1)
+        return _apply_rope(x, cos, sin, 1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # pyrefly: ignore
         cos, sin = ctx.saved_tensors
-        return _turned(grad, cos, sin, -1), None, None
+        return _apply_rope(grad, cos, sin, -1), None, None
 
 
-def _turned(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
+def _apply_rope(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
     half = x.shape[-1] // 2
     out = x * cos
     out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
@@ -188,7 +188,7 @@ class _Collect(torch.autograd.Function):
         return result, None
 
 
-def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _attend_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     """The same through torch: queries, keys and values laid out as rows."""
     size, (cos_NE, sin_NE) = attention.head_dim, turn
     turn = (cos_NE[:, None], sin_NE[:, None])
@@ -197,8 +197,8 @@ def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor
     keys = attention.k_proj.weight.shape[0] // size
     q_NHE, k_NKE, v_NKE = heads_NHE.split([queries, keys, keys], 1)
     if hasattr(attention, "q_norm"):
-        q_NHE = norm(q_NHE, eps) * attention.q_norm.weight
-        k_NKE = norm(k_NKE, eps) * attention.k_norm.weight
+        q_NHE = rms_norm(q_NHE, eps) * attention.q_norm.weight
+        k_NKE = rms_norm(k_NKE, eps) * attention.k_norm.weight
     q_NHE, k_NKE = _Rotate.apply(q_NHE, *turn), _Rotate.apply(k_NKE, *turn)
     q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
     attended_BHSE = functional.scaled_dot_product_attention(
@@ -208,4 +208,4 @@ def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor
 
 
 def _has_kernel(x: Tensor) -> bool:
-    return kernels.served(x.device, x.dtype, 0)
+    return kernels.supports(x.device, x.dtype, 0)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..sequences import Sequences, in_order
+from ..sequences import Sequences, sort_by_beginning
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Packing:
         device, before_B = sequences.ids_BS.device, sequences.prompt_lengths_B
         ids_BS = sequences.ids_BS[:, : max(1, sequences.ids_BS.shape[1] - 1)].cpu().numpy()
         lengths_B = (before_B + sequences.lengths_B - 1).cpu().numpy()
-        order_B, shared_B = in_order(ids_BS, lengths_B)
+        order_B, shared_B = sort_by_beginning(ids_BS, lengths_B)
         column_S = np.arange(ids_BS.shape[1])
         used_BS = column_S < lengths_B[order_B, None]
         new_BS = used_BS & (column_S >= shared_B[:, None])

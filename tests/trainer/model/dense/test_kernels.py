@@ -10,15 +10,17 @@ from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.dense import kernels
 from palaestra.trainer.model.dense import ops as packed_ops
-from palaestra.trainer.model.dense.packed import packs
+from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.dense.packing import Packing
-from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from ...support.policies import policy_of
 
-needs_kernels = pytest.mark.skipif(kernels.loaded().functions is None, reason=f"no kernels: {kernels.loaded().missing}")
+needs_kernels = pytest.mark.skipif(
+    kernels.load_kernels().functions is None, reason=f"no kernels: {kernels.load_kernels().missing}"
+)
 SHAPES = {  # head size, heads, key heads
     "grouped": (32, 6, 2),
     "one key head": (16, 4, 1),
@@ -29,16 +31,16 @@ SHAPES = {  # head size, heads, key heads
 
 @pytest.fixture
 def afresh():
-    """Let `loaded` look again, and forget what it has found afterwards."""
-    kernels.loaded.cache_clear()
+    """Let `load_kernels` look again, and forget what it has found afterwards."""
+    kernels.load_kernels.cache_clear()
     yield
-    kernels.loaded.cache_clear()
+    kernels.load_kernels.cache_clear()
 
 
 @pytest.fixture
 def through_torch(monkeypatch: pytest.MonkeyPatch):
     """Call it to go on without kernels."""
-    return lambda: monkeypatch.setattr(kernels, "served", lambda *_: False)
+    return lambda: monkeypatch.setattr(kernels, "supports", lambda *_: False)
 
 
 def rows() -> Sequences:
@@ -73,7 +75,7 @@ def results(attention, packing: Packing, qkv: torch.Tensor, turn) -> dict[str, t
     """What comes out, and every gradient under random weights on it."""
     attention.zero_grad()
     leaf = qkv.clone().requires_grad_()
-    out = packed_ops.attended(attention, leaf, turn, packing, 1e-6)
+    out = packed_ops.attend(attention, leaf, turn, packing, 1e-6)
     (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(5))).sum().backward()
     gains = {name: p.grad.clone() for name, p in attention.named_parameters() if p.grad is not None}
     return {"out": out.detach(), "qkv": leaf.grad, **gains}
@@ -117,7 +119,7 @@ def test_norm_and_gate_are_those_of_torch(width: int, through_torch):
 
     def found():
         one, other = x.clone().requires_grad_(), both.clone().requires_grad_()
-        normed, gated = packed_ops.norm(one, 1e-5), packed_ops.gated(other)
+        normed, gated = packed_ops.rms_norm(one, 1e-5), packed_ops.swiglu(other)
         normed.backward(grad_x)
         gated.backward(grad_both)
         return normed.detach(), gated.detach(), one.grad, other.grad
@@ -133,11 +135,11 @@ def test_what_is_not_finite_stays_so():
     """A run that has diverged must show it: a nan in the activations is a nan in what comes out of them."""
     broken = torch.randn(3, 32)
     broken[1, 5] = float("nan")
-    assert packed_ops.norm(broken, 1e-6).isnan().any(1).tolist() == [False, True, False]
-    assert packed_ops.gated(broken).isnan().any(1).tolist() == [False, True, False]
+    assert packed_ops.rms_norm(broken, 1e-6).isnan().any(1).tolist() == [False, True, False]
+    assert packed_ops.swiglu(broken).isnan().any(1).tolist() == [False, True, False]
     attention, packing, qkv, turn = attention_of("grouped", norm=True)
     qkv[0, 0] = float("nan")
-    assert packed_ops.attended(attention, qkv, turn, packing, 1e-6)[0].isnan().any()
+    assert packed_ops.attend(attention, qkv, turn, packing, 1e-6)[0].isnan().any()
 
 
 def completions(model, tokenizer):
@@ -149,8 +151,8 @@ def completions(model, tokenizer):
 
 @needs_kernels
 def test_the_sampler_draws_the_same_with_and_without(through_torch):
-    tokenizer = character_tokenizer()
-    model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
+    tokenizer = make_character_tokenizer()
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
     by_kernels = completions(model, tokenizer)
     through_torch()
     for one, other in zip(by_kernels, completions(model, tokenizer), strict=True):
@@ -161,18 +163,18 @@ def test_the_sampler_draws_the_same_with_and_without(through_torch):
 def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    assert kernels.loaded() == kernels.Library(None, "no C compiler was found; install gcc or clang")
-    tokenizer = character_tokenizer()
-    model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
-    assert packs(model)
+    assert kernels.load_kernels() == kernels.Library(None, "no C compiler was found; install gcc or clang")
+    tokenizer = make_character_tokenizer()
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
+    assert can_pack(model)
     assert LocalEngine(policy_of(model, tokenizer)).path == "fast"
     assert len(completions(model, tokenizer)) == 18
 
 
 def test_they_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, afresh):
     monkeypatch.setenv("PALAESTRA_KERNELS", "0")
-    assert kernels.loaded().functions is None
-    assert "PALAESTRA_KERNELS" in kernels.loaded().missing
+    assert kernels.load_kernels().functions is None
+    assert "PALAESTRA_KERNELS" in kernels.load_kernels().missing
 
 
 def test_a_compiler_that_fails_is_named_with_what_it_said(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
@@ -182,18 +184,18 @@ def test_a_compiler_that_fails_is_named_with_what_it_said(monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     monkeypatch.setenv("CC", str(compiler))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert kernels.loaded() == kernels.Library(None, f"{compiler} could not build them: it is tired")
+    assert kernels.load_kernels() == kernels.Library(None, f"{compiler} could not build them: it is tired")
 
 
 @needs_kernels
 def test_they_are_compiled_once_into_a_folder_of_the_user_alone(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert kernels.loaded().functions is not None
+    assert kernels.load_kernels().functions is not None
     (built,) = (tmp_path / "palaestra").iterdir()
     assert stat.S_IMODE(built.parent.stat().st_mode) == 0o700
-    kernels.loaded.cache_clear()
+    kernels.load_kernels.cache_clear()
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("compiled again"))
-    assert kernels.loaded().functions is not None
+    assert kernels.load_kernels().functions is not None
 
 
 def test_a_folder_that_others_can_write_to_is_not_loaded_from(monkeypatch: pytest.MonkeyPatch, tmp_path):
@@ -202,7 +204,7 @@ def test_a_folder_that_others_can_write_to_is_not_loaded_from(monkeypatch: pytes
     shared.chmod(0o777)
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared.parent))
     monkeypatch.setattr(kernels.tempfile, "gettempdir", lambda: str(tmp_path))
-    assert kernels._cache_folder() == tmp_path / f"palaestra-{os.getuid()}"
-    kernels._cache_folder().chmod(0o770)
+    assert kernels._find_cache_folder() == tmp_path / f"palaestra-{os.getuid()}"
+    kernels._find_cache_folder().chmod(0o770)
     with pytest.raises(OSError, match="this user's alone"):
-        kernels._cache_folder()
+        kernels._find_cache_folder()
