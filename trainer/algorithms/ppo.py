@@ -37,7 +37,7 @@ from ..objective.shaping import subtract_missing_eos_penalty
 from ..objective.value_loss import ValueStats, compute_explained_variance, compute_value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
-from .value_model import compute_values, count_value_model_bytes, make_critic
+from .value_model import compute_values, count_critic_bytes, make_critic
 
 
 class PPO(Algorithm):
@@ -102,7 +102,7 @@ class PPO(Algorithm):
 
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
-        size = count_value_model_bytes(policy, config.ppo)
+        size = count_critic_bytes(policy, config.ppo)
         return [HeldModel("value model", size, trained=size)]
 
     @property
@@ -139,11 +139,11 @@ class PPO(Algorithm):
             out = compute_logprobs(
                 policy.model, batch.sequences, temperature, entropy_gradient=loss_config.entropy_coef != 0,
                 value_head=critic.head if critic.shared else None, detach_value=not learns,
-            )  # fmt: skip
+            )
         values_BT = out.values_BT
         if values_BT is None:
             with policy.autocast():
-                values_BT = critic.values(batch.sequences)
+                values_BT = critic.compute_values(batch.sequences)
         before_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
         value = compute_value_loss(values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators)
         loss, stats = settings.value_coef * value.loss, None

@@ -49,7 +49,7 @@ class Critic:
         """Whether it is a head on the policy's backbone."""
         return self.backbone is None
 
-    def values(self, sequences: Sequences) -> Tensor:
+    def compute_values(self, sequences: Sequences) -> Tensor:
         """values_BT of a value model of its own, with gradient: what is expected before each completion token is drawn."""
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
@@ -103,7 +103,7 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
     return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and can_pack(policy.model))
 
 
-def count_value_model_bytes(policy: Policy, config: PPOConfig) -> int:
+def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
     """Bytes of the weights of a value model of its own, before it is made; those of a shared one are a head."""
     base = policy.model.base_model
     if config.critic == "separate" and not config.critic_model:
@@ -138,8 +138,8 @@ def compute_values(policy: Policy, critic: Critic, sequences: Sequences, tokens_
     with policy.autocast():
         for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):
             part = sequences.select(rows_B)
-            found_BT = critic.values(part) if not critic.shared else _compute_shared_values(policy, critic, part)
-            values_BT[rows_B, : found_BT.shape[1]] = found_BT
+            part_BT = critic.compute_values(part) if not critic.shared else _compute_shared_values(policy, critic, part)
+            values_BT[rows_B, : part_BT.shape[1]] = part_BT
     return values_BT
 
 

@@ -40,14 +40,14 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
 def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
     """The values of the flags by the short names of their settings."""
     parser = _make_parser(command, prog, everything=True)
-    given, unknown = parser.parse_known_args(list(argv))
+    namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
         flags = [name_flag(setting) for setting in list_settings(command)]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "--help lists the options."
         raise SettingError(f"There is no option {unknown[0]}. {hint}")
     known = {setting.name: setting for setting in list_settings(command)}
-    return {name: read_text(value, known[name].hint, name_flag(known[name])) for name, value in vars(given).items()}
+    return {name: read_text(value, known[name].hint, name_flag(known[name])) for name, value in vars(namespace).items()}
 
 
 def name_flag(setting: Setting) -> str:
@@ -91,7 +91,7 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
         prog=prog, description=(command.__doc__ or "").strip(), add_help=False, allow_abbrev=False, usage=f"{prog} [options]",
         epilog=f"{more}--config FILE reads settings from TOML, YAML or JSON; flags win over it.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_choose_width()),
-    )  # fmt: skip
+    )
     defaults = command()
     sections: dict[str, Any] = {}
     for setting in list_settings(command):

@@ -126,7 +126,7 @@ def read_hints(group: type) -> dict[str, Any]:
 @cache
 def read_docs(group: type) -> dict[str, str]:
     """The string below each field of a group, its bases included."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for kind in reversed(group.__mro__):
         if not issubclass(kind, Settings):
             continue
@@ -134,8 +134,8 @@ def read_docs(group: type) -> dict[str, str]:
         assert isinstance(body, ast.ClassDef)
         for field, below in zip(body.body, body.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-                found[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return found
+                texts[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return texts
 
 
 @cache

@@ -113,7 +113,7 @@ def make_train_config(config: DemoConfig, out: Path) -> TrainConfig:
         task="addition", out=str(out), seed=config.seed, steps=config.steps, max_new_tokens=48, learning_rate=5e-4,
         eval_every=50, eval_problems=config.eval_problems, eval_samples=8, save_every=50,
         threads=config.threads,
-    )  # fmt: skip
+    )
 
 
 def keep_verified(

@@ -98,7 +98,7 @@ def make_train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) ->
         task="frozen_lake", level=LEVEL, out=str(folder / algorithm), seed=config.seed, steps=config.steps,
         prompts_per_step=16, group_size=8, max_new_tokens=96, learning_rate=3e-4, eval_problems=config.eval_problems,
         eval_samples=4, eval_every=0, save_every=0, preflight_problems=0, threads=torch.get_num_threads(),
-    )  # fmt: skip
+    )
     if algorithm == "grpo":
         return shared
     # No KL to the SFT model, as GRPO has none, so that the comparison is of the credit alone.

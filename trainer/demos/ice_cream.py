@@ -107,7 +107,7 @@ def fit_to_ranking(policy: Policy, problem: Problem, config: IceCreamConfig, fol
     row = {"prompt": problem.text, "answers": [f" {answer}" for answer in sorted(WORTH, key=lambda a: -WORTH[a])]}
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     fresh = make_reward_model(policy)
-    data = encode(fresh, read_comparisons([path]).found * REWARD_MODEL_COPIES, "", 64)
+    data = encode(fresh, read_comparisons([path]).kept * REWARD_MODEL_COPIES, "", 64)
     settings = RewardModelConfig.of(
         seed=config.seed, steps=config.reward_model_steps, batch_size=REWARD_MODEL_COPIES, warmup_steps=5
     )
@@ -128,7 +128,7 @@ def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> T
         task="ice_cream", out=str(folder / algorithm), seed=config.seed, steps=config.steps, max_new_tokens=12,
         learning_rate=3e-4, eval_problems=16, eval_samples=8, eval_every=0, save_every=0, preflight_problems=0,
         threads=torch.get_num_threads(),
-    )  # fmt: skip
+    )
     if algorithm == "grpo":
         return shared.but(prompts_per_step=8, group_size=8)
     ppo = PPOConfig(kl=KLControlConfig(kl_coef=0.05), missing_eos_penalty=1.0)
@@ -159,8 +159,8 @@ def report(
     names = {"ppo": "PPO, reward model", "grpo": "GRPO, worth itself"}
     print(f'\nProbability of each answer after "I like ice" (exact, not sampled)\n\n{"":20}{_format_cells(list(WORTH))}')
     print(f"{'after SFT':20}{_format_cells([f'{before[answer]:.3f}' for answer in WORTH])}")
-    for name, found in after.items():
-        print(f"{names[name]:20}{_format_cells([f'{found[answer]:.3f}' for answer in WORTH])}")
+    for name, chances in after.items():
+        print(f"{names[name]:20}{_format_cells([f'{chances[answer]:.3f}' for answer in WORTH])}")
     for name, result in results.items():
         lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         print()

@@ -68,15 +68,15 @@ class LocalEngine:
         """See `Engine.logprobs`. The tokens go through the same decoder, step by step, as those that are drawn."""
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
-        found: list[list[float]] = [[] for _ in rows]
+        results: list[list[float]] = [[] for _ in rows]
         order = sorted((place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids))
         with self._prepare() as weights:
             for first in range(0, len(order), self.rows):
                 places = order[first : first + self.rows]
                 followed = self._follow(weights, [rows[place] for place in places], temperature)
                 for place, logprobs in zip(places, followed, strict=True):
-                    found[place] = logprobs
-        return found
+                    results[place] = logprobs
+        return results
 
     @property
     def _model(self) -> Any:

@@ -1,4 +1,4 @@
-"""One evaluation from its settings: sample, score, compare, write down, and say the result in words."""
+"""One evaluation from its settings: sample, score, compare, write down, describe."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
         result = evaluate(
             rollouts, problems, asked.samples, sampling, config.seed, show_progress=True,
             keep=lambda group: write_groups(completions, [group]),
-        )  # fmt: skip
+        )
     finally:
         rollouts.close()
     wins = compare_with_baseline(judged, result.groups, baseline) if config.compare.baseline else {}

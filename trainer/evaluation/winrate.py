@@ -1,4 +1,4 @@
-"""Means with intervals, and how often a model's completions beat a baseline's. Imports no torch.
+"""How often a model's completions beat a baseline's, with an interval.
 
 Suffixes: P problems, G completions of one problem.
 """
@@ -60,17 +60,17 @@ def read_baseline(source: str) -> dict[str, list[str]]:
     path = Path(source) / "completions.jsonl" if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise UserError(f"There is no file {path}. Give the folder of an earlier `palaestra eval`, or its completions.jsonl.")
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for row in read_rows(path):
         if not isinstance(row.values.get("id"), str) or not isinstance(row.values.get("completion"), str):
             raise UserError(
                 f"{row.where}: a baseline's row has an id and a completion; this one has {json.dumps(list(row.values))}."
             )
-        found.setdefault(row.values["id"], []).append(row.values["completion"])
-    return found
+        texts.setdefault(row.values["id"], []).append(row.values["completion"])
+    return texts
 
 
-def compare_with_baseline(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
+def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
     """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
     the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
 
@@ -81,19 +81,19 @@ def compare_with_baseline(found: Judged, groups: Sequence[Group], baseline: Mapp
     if not rows:
         raise UserError("The baseline's completions are of other problems: evaluate both with the same task, split and seed.")
     asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
-    scores = [found.task.score(answer, problem) for problem, answer in rows]
-    if found.scorers:
-        scores = fill(found.task, found.scorers, asked, answers, scores)
+    scores = [judged.task.score(answer, problem) for problem, answer in rows]
+    if judged.scorers:
+        scores = fill(judged.task, judged.scorers, asked, answers, scores)
     theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
     ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
-    names = [criterion.name for criterion in found.task.rubric.learned] or ["reward"]
+    names = [criterion.name for criterion in judged.task.rubric.learned] or ["reward"]
     return {name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name)) for name in names}
 
 
 def _group_by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+    rewards: dict[str, list[float]] = {}
     for key, score in scores:
-        values = found.setdefault(key, [])
+        values = rewards.setdefault(key, [])
         if not score.abstained:
             values.append(score.learned.get(name, score.reward))
-    return found
+    return rewards

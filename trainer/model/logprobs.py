@@ -113,7 +113,7 @@ def _compute_in_chunks(
             entropy_gradient, use_reentrant=False,
         )
         for i in range(0, len(targets_N), chunk)
-    ]  # fmt: skip
+    ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 

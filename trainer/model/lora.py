@@ -35,7 +35,7 @@ def add_adapters(model: Any, rank: int, seed: int) -> None:
     layers = {
         name: module for name, module in model.named_modules()
         if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
-    }  # fmt: skip
+    }
     if not layers:
         raise UserError(f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank away.")
     transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())  # GPT-2 stores (input, output)

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from ..config.objective import AdvantageConfig
 
-__all__ = ["AdvantageConfig", "compute_group_advantages"]
-
 
 def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
     """Advantages of completions, in the unit of the reward or, scaled, in standard deviations; shape P x G.

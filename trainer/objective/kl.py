@@ -53,18 +53,3 @@ def place_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float
     positions_T = torch.arange(keep_BT.shape[1], device=keep_BT.device)
     last_B1 = torch.where(keep_BT, positions_T, -1).amax(1, keepdim=True)
     return rewards_BT + torch.where((positions_T == last_B1) & keep_BT, rewards_B.unsqueeze(1), 0.0)
-
-
-def returns(rewards_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0) -> Tensor:
-    """Discounted sum of the rewards from each token to the end of its row; shape B x T, 0 where masked.
-
-    gamma per counted token: masked positions (padding, a tool's output) take no time.
-    """
-    keep_BT = mask_BT > 0
-    rewards_BT = torch.where(keep_BT, rewards_BT, 0.0)
-    running_B = torch.zeros_like(rewards_BT[:, 0])
-    columns = []
-    for column in range(rewards_BT.shape[1] - 1, -1, -1):
-        running_B = torch.where(keep_BT[:, column], rewards_BT[:, column] + gamma * running_B, running_B)
-        columns.append(running_B)
-    return torch.where(keep_BT, torch.stack(columns[::-1], dim=1), 0.0)

@@ -21,17 +21,6 @@ from .kl import LOG_RATIO_CAP, kl_per_token
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = [
-    "Denominators",
-    "LossConfig",
-    "LossStats",
-    "PolicyLoss",
-    "combine",
-    "compute_policy_loss",
-    "count_denominators",
-    "summarise_stats",
-]
-
 
 @dataclass(frozen=True)
 class Denominators:

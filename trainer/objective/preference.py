@@ -15,18 +15,6 @@ from torch.nn import functional as F
 
 from ..config.objective import PreferenceConfig
 
-__all__ = [
-    "LengthSlope",
-    "Pairs",
-    "PreferenceConfig",
-    "PreferenceLoss",
-    "PreferenceStats",
-    "compute_preference_loss",
-    "fit_length_slope",
-    "list_pairs",
-    "measure_calibration_error",
-]
-
 
 @dataclass(frozen=True)
 class Pairs:

@@ -11,8 +11,6 @@ from torch import Tensor
 from ..config.objective import ValueConfig
 from .losses import Denominators
 
-__all__ = ["ValueConfig", "ValueLoss", "ValueStats", "compute_explained_variance", "compute_value_loss"]
-
 
 @dataclass(frozen=True)
 class ValueStats:

@@ -33,13 +33,13 @@ def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) 
 
 def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers of nested metrics under names joined by '/'."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found |= flatten(value, f"{prefix}{name}/")
+            numbers |= flatten(value, f"{prefix}{name}/")
         elif isinstance(value, (int, float)):
-            found[f"{prefix}{name}"] = float(value)
-    return found
+            numbers[f"{prefix}{name}"] = float(value)
+    return numbers
 
 
 class _TensorBoard:

@@ -42,9 +42,9 @@ class Comparison:
 
 @dataclass
 class Comparisons:
-    """What files gave. left_out: why rows were left out -> how many."""
+    """The comparisons of files. left_out: why rows were left out -> how many."""
 
-    found: list[Comparison] = field(default_factory=list)
+    kept: list[Comparison] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -58,13 +58,13 @@ def read_comparisons(paths: Sequence[str | Path]) -> Comparisons:
     result = Comparisons()
     for path in paths:
         for row in read_rows(Path(path)):
-            made = parse_comparison(row)
-            reason = made if isinstance(made, str) else find_flaw(made)
-            if isinstance(made, str) or reason:
+            parsed = parse_comparison(row)
+            reason = parsed if isinstance(parsed, str) else find_flaw(parsed)
+            if isinstance(parsed, str) or reason:
                 result.left_out[str(reason)] += 1
             else:
-                result.found.append(made)
-    if not result.found:
+                result.kept.append(parsed)
+    if not result.kept:
         why = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items()) or "the files are empty"
         raise DataError(f"{', '.join(map(str, paths))}: there is no comparison to learn from ({why}).")
     return result
@@ -123,9 +123,9 @@ def _parse_chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], 
         prompt = first[:-1]
     else:
         prompt = _parse_prompt(row, prompt)
-        given = [dict(m) for m in prompt] if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
+        before = [dict(m) for m in prompt] if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
         # Some data sets repeat the prompt inside the chats.
-        first, second = ([*chat[len(given) :]] if chat[: len(given)] == given else chat for chat in (first, second))
+        first, second = ([*chat[len(before) :]] if chat[: len(before)] == before else chat for chat in (first, second))
         if len(first) != 1 or len(second) != 1:
             return "with several turns after the prompt"
     if first[-1]["role"] != "assistant" or second[-1]["role"] != "assistant":
@@ -139,10 +139,10 @@ def _parse_transcripts(row: Row, chosen: str, rejected: str, margin: float) -> C
             raise DataError(
                 f"{row.where}: without a prompt, chosen and rejected are transcripts '\\n\\nHuman: ...\\n\\nAssistant: ...'."
             )
-    (before, _, first), (other, _, second) = chosen.rpartition(_LAST), rejected.rpartition(_LAST)
-    if before != other or "\n\nHuman:" in first + second:
+    (chosen_before, _, first), (rejected_before, _, second) = chosen.rpartition(_LAST), rejected.rpartition(_LAST)
+    if chosen_before != rejected_before or "\n\nHuman:" in first + second:
         return "without a shared prompt"
-    return Comparison(tuple(split_turns(before)), (first.strip(), second.strip()), (1.0, 0.0), margin)
+    return Comparison(tuple(split_turns(chosen_before)), (first.strip(), second.strip()), (1.0, 0.0), margin)
 
 
 def split_turns(transcript: str) -> list[dict[str, str]]:

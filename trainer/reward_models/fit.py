@@ -39,14 +39,14 @@ class Encoded:
 
 def encode(reward_model: RewardModel, comparisons: Sequence[Comparison], instruction: str, max_tokens: int) -> list[Encoded]:
     """The comparisons all of whose answers, with the prompt, have at most `max_tokens` tokens."""
-    found = []
+    encoded = []
     for item in comparisons:
         problem = Problem(prompt=item.prompt)
         prompt = len(reward_model.encode(problem, "", instruction))
         rows = [reward_model.encode(problem, answer, instruction) for answer in item.answers_K]
         if max(map(len, rows)) <= max_tokens:
-            found.append(Encoded(rows, [len(row) - prompt for row in rows], item.ranks_K, item.margin))
-    return found
+            encoded.append(Encoded(rows, [len(row) - prompt for row in rows], item.ranks_K, item.margin))
+    return encoded
 
 
 def prefer(reward_model: RewardModel, data: Sequence[Encoded], loss: PreferenceConfig, tokens_per_microbatch: int) -> Fit:

@@ -69,11 +69,11 @@ class RewardModel:
     @torch.no_grad()
     def predict_rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = 16384) -> list[float]:
         """Raw reward of each row, without gradient; rows of like length go through the model together."""
-        found = [0.0] * len(rows_B)
+        rewards = [0.0] * len(rows_B)
         for part in group_by_length([len(row) for row in rows_B], tokens_per_microbatch):
             for index, value in zip(part, self.forward([rows_B[i] for i in part]).tolist(), strict=True):
-                found[index] = value
-        return found
+                rewards[index] = value
+        return rewards
 
     def normalise(self, reward: float) -> float:
         """A raw reward in standard deviations above the mean of the answers that the model was fitted on."""
@@ -162,7 +162,7 @@ def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") ->
     if model.config.num_labels != 1:
         raise UserError(f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one.")
     model.to(chosen).eval().requires_grad_(False)
-    made = RewardModel(model, tokenizer, chosen, arithmetic, source)
+    reward_model = RewardModel(model, tokenizer, chosen, arithmetic, source)
     if (folder / STATISTICS).is_file():
-        return replace(made, statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))))
-    return made
+        return replace(reward_model, statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))))
+    return reward_model

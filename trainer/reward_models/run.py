@@ -24,15 +24,15 @@ COMMAND = "reward-model"
 
 
 @dataclass(frozen=True)
-class Comparisons:
-    """Comparisons to learn from, and others that are held out."""
+class ComparisonSplit:
+    """ComparisonSplit to learn from, and others that are held out."""
 
     train: Sequence[Comparison]
     held_out: Sequence[Comparison]
 
 
 @dataclass(frozen=True)
-class EncodedComparisons:
+class EncodedSplit:
     """The same as token ids, those over the budget left out."""
 
     train: Sequence[Encoded]
@@ -68,7 +68,7 @@ def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str]
     return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 
-def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
+def read(config: ComparisonConfig, say: Callable[[str], None]) -> ComparisonSplit:
     """The comparisons of the files that the settings name. Raises UserError when there are too few."""
     if not config.files:
         raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")
@@ -76,19 +76,19 @@ def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
     for reason, count in reading.left_out.items():
         say(f"Left out {count} comparisons {reason}.")
     if config.eval_data:
-        return Comparisons(reading.found, read_comparisons([Path(path) for path in config.eval_data]).found)
-    train, test = split_comparisons(reading.found, config.eval_share)
+        return ComparisonSplit(reading.kept, read_comparisons([Path(path) for path in config.eval_data]).kept)
+    train, test = split_comparisons(reading.kept, config.eval_share)
     if not train or not test:
         raise UserError(
-            f"{len(reading.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
+            f"{len(reading.kept)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
             f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
         )
-    return Comparisons(train, test)
+    return ComparisonSplit(train, test)
 
 
 def encode_all(
-    reward_model: RewardModel, comparisons: Comparisons, config: ComparisonConfig, say: Callable[[str], None]
-) -> EncodedComparisons:
+    reward_model: RewardModel, comparisons: ComparisonSplit, config: ComparisonConfig, say: Callable[[str], None]
+) -> EncodedSplit:
     """The comparisons as token ids, those over the token budget left out and counted. Raises UserError when none is left."""
     instruction = registry.get(config.task).instruction if config.task else ""
     encoded = []
@@ -100,10 +100,10 @@ def encode_all(
             raise UserError(f"No {name} comparison fits into {config.max_tokens} tokens; raise --max-tokens.")
         encoded.append(kept)
     say(f"{len(encoded[0])} prompts to learn from, {len(encoded[1])} held out.")
-    return EncodedComparisons(*encoded)
+    return EncodedSplit(*encoded)
 
 
-def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedComparisons, config: RewardModelConfig) -> FitRun:
+def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, config: RewardModelConfig) -> FitRun:
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
 
     def measure_held_out() -> Numbers:
@@ -118,14 +118,14 @@ def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedCompari
     return FitRun(
         folder, prefer(reward_model, data.train, config.loss, tokens), make_pace(config), config.optimizer, config.output,
         config.stop_after, config.comparisons.eval_every, measure_held_out, save, save_with_statistics,
-    )  # fmt: skip
+    )
 
 
 def _conclude(outcome: FitOutcome, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         say(describe(PreferenceMetrics.of(outcome.after)))
         say(f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
-            "--model SFT_MODEL")  # fmt: skip
+            "--model SFT_MODEL")
     return outcome
 
 

@@ -68,9 +68,9 @@ def fill(
     A reward that is not finite is the lowest where the model gave other completions of the batch a number: then this
     completion brought it about. Where it gave none, the model is broken, and the scores abstain.
     """
-    found = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
+    rewards = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [
-        task.rubric.fill(score, {name: values[row] for name, values in found.items()}) for row, score in enumerate(scores_B)
+        task.rubric.fill(score, {name: values[row] for name, values in rewards.items()}) for row, score in enumerate(scores_B)
     ]
 
 

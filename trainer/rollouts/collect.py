@@ -71,27 +71,27 @@ def take_next_problems(
     count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
 ) -> list[Problem]:
     """The next `count` problems of the train stream. Prompts over the budget are passed over and counted, never cut."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     tried = 0
     finite = task.source.size("train") is not None
-    while len(found) < count:
+    while len(problems) < count:
         index = position.next
         position.next += 1
         problem = task.problem("train", index, config.seed, choose_level(task, config, ledger, index))
         if config.rollouts.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
             position.skipped += 1
         elif fits(problem):
-            found.append(problem)
+            problems.append(problem)
         else:
             position.refused += 1
         tried += 1
         if tried >= 100 * count:
             raise UserError(
-                f"Of {tried} problems of task {task.name}, {tried - len(found)} had prompts over "
+                f"Of {tried} problems of task {task.name}, {tried - len(problems)} had prompts over "
                 f"{config.rollouts.max_prompt_tokens} tokens or were passed over by the curriculum. "
                 "Raise --max-prompt-tokens, or drop --curriculum."
             )
-    return found
+    return problems
 
 
 def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:

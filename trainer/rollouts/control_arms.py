@@ -37,8 +37,8 @@ def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: i
     shift = rng.randrange(1, len(groups))
     shuffled = []
     for index, group in enumerate(groups):
-        other = groups[(index + shift) % len(groups)].problem
-        problem = replace(group.problem, reference=other.reference, metadata={**group.problem.metadata, **other.metadata})
+        donor = groups[(index + shift) % len(groups)].problem
+        problem = replace(group.problem, reference=donor.reference, metadata={**group.problem.metadata, **donor.metadata})
         rewards = [task.score(completion, problem).reward for completion in group.completions_G]
         shuffled.append(_rescore(group, rewards))
     return shuffled

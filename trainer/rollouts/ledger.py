@@ -79,9 +79,9 @@ class Ledger:
 
 
 def _count_answers(item: Item, group: Group) -> None:
-    given: Counter[str] = Counter(item.answers)
+    counts: Counter[str] = Counter(item.answers)
     for score in group.scores_G:
         answer = score.correctness.answer if score.correctness is not None else None
         if answer is not None and not score.passed:
-            given[answer[:80]] += 1
-    item.answers = dict(given.most_common(4))
+            counts[answer[:80]] += 1
+    item.answers = dict(counts.most_common(4))

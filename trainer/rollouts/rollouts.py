@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
@@ -22,8 +23,8 @@ from .group import Group
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions
-    verified at once; 0 takes as many as the sandbox has.
+    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many as the
+    sandbox has.
     scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
     """
 
@@ -56,8 +57,8 @@ class Rollouts:
         completions = self.engine.sample(requests, sampling, finished)
         scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
         if self.scorers:
-            rows = [(problem, completion) for p, problem in enumerate(problems) for completion in completions[p]]
-            scores = fill(self.task, self.scorers, [problem for problem, _ in rows], [made for _, made in rows], scores)
+            repeated = [problem for problem in problems for _ in range(samples)]
+            scores = fill(self.task, self.scorers, repeated, list(chain.from_iterable(completions)), scores)
         return [
             Group(problem, tuple(completions[p]), tuple(scores[p * samples : (p + 1) * samples]))
             for p, problem in enumerate(problems)

@@ -137,8 +137,8 @@ def measure(run: Run, progress: Progress) -> Evaluations:
     run.rollouts.engine.load(run.learner.policy, progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
-    found = {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": time.perf_counter() - start}
-    run.folder.log({"kind": "evaluation", "step": progress.step, **found})
+    results = {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": time.perf_counter() - start}
+    run.folder.log({"kind": "evaluation", "step": progress.step, **results})
     what = "pass@1" if sampled.pass_at else "reward"
     tqdm.write(f"step {progress.step}: held-out {what} {sampled.headline} sampled, {greedy.headline} greedy")
     better = sampled.headline.value > progress.best_pass_rate or progress.best_step < 0

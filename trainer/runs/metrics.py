@@ -58,13 +58,13 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
     """Of each criterion of the rubric: mean and standard deviation of its value, and how often it found what."""
-    found = {}
+    measured = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         verdicts = [score.parts[name] for score in scores if name in score.parts]
         values = torch.tensor([verdict.value for verdict in verdicts])
         counts = Counter(str(verdict.status) for verdict in verdicts)
-        found[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
-    return found
+        measured[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
+    return measured
 
 
 def average_learned(scores: Sequence[Score]) -> dict[str, float]:

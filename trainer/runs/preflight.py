@@ -42,25 +42,25 @@ class Preflight:
     verifiable: bool = True
 
     def list_faults(self) -> list[str]:
-        """Why this can't learn, each with the mend; empty when it can."""
+        """Why this can't learn, each with the fix; empty when it can."""
         if not self.problems:
             return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
-        found = []
+        faults = []
         if self.abstained == 1:
-            found.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
+            faults.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
         elif self.extracted == 0:
-            found.append(
+            faults.append(
                 "No answer was extracted from any completion: warm up with `palaestra sft`, or check the prompt's form."
             )
         if self.ended == 0:
-            found.append(
+            faults.append(
                 "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with `palaestra sft`."
             )
         if self.signal == 0 and self.pass_rate == 1:
-            found.append("Every completion passed already: choose a harder level or task.")
+            faults.append("Every completion passed already: choose a harder level or task.")
         elif self.signal == 0:
-            found.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
-        return found
+            faults.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
+        return faults
 
     def list_warnings(self) -> list[str]:
         if 0 < self.signal < 0.2:

@@ -34,12 +34,12 @@ def read_pairs(sources: Sequence[str]) -> list[Pair]:
     Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual names question,
     instruction, response, answer). Raises DataError, which names file and line, or when there is no pair at all.
     """
-    found = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
-    if not found:
+    pairs = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
+    if not pairs:
         raise DataError(
             f"{', '.join(sources)}: there is nothing to imitate; give rows with prompt and completion, or messages."
         )
-    return found
+    return pairs
 
 
 def parse_pairs(row: Row) -> list[Pair]:
@@ -77,13 +77,13 @@ def split_pairs(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[P
 
 def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_tokens: int) -> list[Demonstration]:
     """The pairs as token ids; those over `max_tokens` are left out."""
-    found = []
+    demonstrations = []
     for pair in pairs:
         prompt = encode_prompt(policy.tokenizer, Problem(prompt=pair.prompt))
         completion = encode_completion(policy.tokenizer, pair.completion)
         if len(prompt) + len(completion) <= max_tokens:
-            found.append(Demonstration(prompt, completion))
-    return found
+            demonstrations.append(Demonstration(prompt, completion))
+    return demonstrations
 
 
 def _read_source(source: str) -> Iterator[Row]:

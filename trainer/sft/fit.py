@@ -36,14 +36,14 @@ def encode_demonstrations(
     policy: Policy, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int
 ) -> list[Demonstration]:
     """What the task shows for each problem, as token ids; those over `max_tokens` are left out."""
-    found = []
+    demonstrations = []
     for problem in problems:
         completion = task.demonstration(problem, random.Random(digest("demonstration", seed, problem.id)))
         prompt = encode_prompt(policy.tokenizer, problem, task.instruction)
         demonstration = Demonstration(prompt, encode_completion(policy.tokenizer, completion))
         if len(demonstration.prompt) + len(demonstration.completion) <= max_tokens:
-            found.append(demonstration)
-    return found
+            demonstrations.append(demonstration)
+    return demonstrations
 
 
 def draw_training_problems(task: Task, count: int, seed: int, level: int | None) -> list[Problem]:

@@ -96,7 +96,7 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
     return FitRun(
         folder, imitate(policy, data.train, tokens), make_pace(config), config.optimizer, config.output, config.stop_after,
         config.evaluation.eval_every, measure, policy.save, policy.save,
-    )  # fmt: skip
+    )
 
 
 def _conclude(outcome: FitOutcome, data: Data, say: Callable[[str], None]) -> FitOutcome:

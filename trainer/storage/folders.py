@@ -123,7 +123,7 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
     return {
         "command": command,
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _find_version(name))},
+        "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
         "sources": {name: _digest(path) for name, path in files.items()},
         **more,
@@ -160,7 +160,7 @@ def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
+        output = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return output.stdout.strip() or None

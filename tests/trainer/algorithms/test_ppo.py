@@ -225,7 +225,7 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     sequences = Sequences.of([[5, 6, 7], [5, 6, 7], [9]], [[8, 9, 10], [11], [5, 6]])
     found = []
     for critic in (made, replace(made, packs=False)):
-        values_BT = critic.values(sequences)
+        values_BT = critic.compute_values(sequences)
         (values_BT**2).sum().backward()
         found.append((values_BT.detach(), critic.backbone.embed_tokens.weight.grad.clone()))
         critic.module.zero_grad()
@@ -321,7 +321,7 @@ RUN = TrainConfig.of(
     algorithm="ppo", task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=8, group_size=1,
     max_new_tokens=24, eval_problems=10, eval_samples=2, eval_every=0, save_every=0, updates_per_batch=2, minibatches=2,
     preflight_problems=0, threads=1, device="cpu", dtype="float32",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("critic", ["separate", "shared"])

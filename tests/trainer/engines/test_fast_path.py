@@ -30,9 +30,9 @@ TOKENIZER = make_character_tokenizer()
 SHAPE = {
     "vocab_size": len(TOKENIZER), "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 512,
-}  # fmt: skip
+}
 LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-               "original_max_position_embeddings": 64}  # fmt: skip
+               "original_max_position_embeddings": 64}
 SERVED = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
     "llama, all heads": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
@@ -54,7 +54,7 @@ REFUSED = {
     "qwen2, window": (Qwen2ForCausalLM, Qwen2Config, {
         "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "window"),
     "gemma2": (Gemma2ForCausalLM, Gemma2Config, {}, "is not one of"),
-}  # fmt: skip
+}
 
 
 def made(kind: type, config: type, changes: dict, seed: int = 0):
@@ -81,7 +81,7 @@ def test_both_paths_agree(name: str):
     assert (fast.path, general.path) == ("fast", "general")
     one, other = (
         [c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general)
-    )  # fmt: skip
+    )
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
     gap = torch.cat([torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]).abs()

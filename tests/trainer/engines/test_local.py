@@ -34,7 +34,7 @@ def model_of(kind: str, seed: int = 0):
         model = Gemma2ForCausalLM(
             Gemma2Config(vocab_size=size, hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
                          num_key_value_heads=2, head_dim=16, sliding_window=16, max_position_embeddings=512)
-        )  # fmt: skip
+        )
     model.generation_config.eos_token_id = EOS
     with torch.no_grad():
         for parameter in model.parameters():

@@ -53,7 +53,7 @@ def test_the_command_reports_the_learned_reward_and_the_win_rate(tmp_path: Path,
     (tmp_path / "judge").mkdir()
     judge.save(tmp_path / "judge")
     flags = ["--task", "addition", "--model", str(tmp_path / "policy"), "--problems", "4", "--max-new-tokens", "5",
-             "--device", "cpu", "--reward-model", str(tmp_path / "judge")]  # fmt: skip
+             "--device", "cpu", "--reward-model", str(tmp_path / "judge")]
     assert main([*flags, "--out", str(tmp_path / "one")]) == 0
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     assert summary["learned"]["reward_model"]["problems"] == 4

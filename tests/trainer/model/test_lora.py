@@ -33,7 +33,7 @@ SETTINGS = TrainConfig.of(
     task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
     lora_rank=4, eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
     loss=LossConfig(kl_coef=0.05),
-)  # fmt: skip
+)
 
 
 def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
@@ -129,7 +129,7 @@ def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_mode
     assert abs(steps[-1]["kl_per_completion"]) > 1e-3
 
 
-def test_without_peft_the_mend_is_said(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_peft_the_fix_is_said(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UserError, match=r"pip install 'palaestra\[peft\]'"):
         policy_with_adapters(warm_model)

@@ -60,7 +60,7 @@ def test_a_completion_to_imitate_ends_with_the_end_token():
     assert encode_completion(TOKENIZER, "4")[-1] == TOKENIZER.eos_token_id
 
 
-def test_a_folder_that_is_no_model_is_refused_with_the_mend(tmp_path: Path):
+def test_a_folder_that_is_no_model_is_refused_with_the_fix(tmp_path: Path):
     with pytest.raises(UserError, match="is not a model folder"):
         load_policy(str(tmp_path))
     with pytest.raises(UserError, match="There is no model folder"):

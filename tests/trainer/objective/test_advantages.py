@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.advantages import AdvantageConfig, compute_group_advantages
+from palaestra.trainer.config.objective import AdvantageConfig
+from palaestra.trainer.objective.advantages import compute_group_advantages
 
 from ..support import reference
 from ..support.tensors import to_double

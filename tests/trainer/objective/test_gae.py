@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.gae import gae, whiten
-from palaestra.trainer.objective.kl import kl_per_token, place_rewards, returns
-from palaestra.trainer.objective.losses import LossConfig, compute_policy_loss, count_denominators
+from palaestra.trainer.objective.kl import kl_per_token, place_rewards
+from palaestra.trainer.objective.losses import compute_policy_loss, count_denominators
 
 from ..support import reference
-from ..support.tensors import to_double
+from ..support.tensors import sum_returns, to_double
 
 NAN = float("nan")
 
@@ -74,7 +75,7 @@ def test_ppo_with_nothing_added_is_reinforce_with_kl_in_the_reward_to_the_digit(
             advantages = gae(per_token, torch.zeros_like(per_token), mask, gamma=1.0, lam=1.0).advantages_BT
             config = LossConfig("dapo", clip_low=0.2, clip_high=0.2)
         else:
-            advantages = returns(per_token, mask)
+            advantages = sum_returns(per_token, mask)
             config = LossConfig("reinforce", aggregate="token_mean")
         compute_policy_loss(logprobs, sampled, advantages, mask, config, count_denominators(mask, 5)).loss.backward()
         return advantages, leaf.grad

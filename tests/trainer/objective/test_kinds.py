@@ -90,7 +90,7 @@ def test_a_run_trains_with_the_loss_of_the_example(warm_model: Path, tmp_path: P
         task="addition", option=("operands=2", "digits=1"), steps=1, prompts_per_step=4, group_size=4,
         minibatches=2, max_new_tokens=24, eval_problems=4, eval_samples=1, preflight_problems=0, threads=1,
         device="cpu", dtype="float32", model=str(warm_model), out=str(tmp_path / "run"), loss=LossConfig(OWN),
-    )  # fmt: skip
+    )
     said: list[str] = []
     train(config, say=said.append)
     assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)

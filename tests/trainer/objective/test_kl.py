@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 import torch
-from palaestra.trainer.objective.kl import kl_per_token, place_rewards, returns, subtract_kl
+from palaestra.trainer.objective.kl import kl_per_token, place_rewards, subtract_kl
 
 from ..support import reference
-from ..support.tensors import to_double
+from ..support.tensors import sum_returns, to_double
 
 NAN = float("nan")
 
 
 def test_golden_kl_in_the_reward():
     kl, mask = to_double([[0.03, 0.02, 0.04, 0.01, NAN]]), to_double([[1, 1, 1, 1, 0]])
-    values = returns(place_rewards(to_double([2.0]), kl, mask, beta=1.0), mask)
+    values = sum_returns(place_rewards(to_double([2.0]), kl, mask, beta=1.0), mask)
     assert values[0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99, 0])
     six = to_double([[0.05] * 6])
     assert float(subtract_kl(to_double([0.8]), six, torch.ones_like(six), beta=1.0)) == pytest.approx(0.5)
-    assert float(returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
+    assert float(sum_returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
 
 
 def test_returns_discount_counted_tokens_only():
     rewards, mask = to_double([[1.0, NAN, 2.0, 4.0]]), to_double([[1, 0, 1, 1]])
-    assert returns(rewards, mask, gamma=0.5)[0].tolist() == pytest.approx([1 + 0.5 * (2 + 0.5 * 4), 0, 4, 4])
+    assert sum_returns(rewards, mask, gamma=0.5)[0].tolist() == pytest.approx([1 + 0.5 * (2 + 0.5 * 4), 0, 4, 4])
 
 
 def test_a_row_without_tokens_has_no_reward():

@@ -8,15 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, clip_surrogate, find_kind
-from palaestra.trainer.objective.losses import (
-    Denominators,
-    LossConfig,
-    combine,
-    compute_policy_loss,
-    count_denominators,
-    summarise_stats,
-)
+from palaestra.trainer.objective.losses import Denominators, combine, compute_policy_loss, count_denominators, summarise_stats
 
 from ..support import reference
 
@@ -246,7 +240,7 @@ def test_losses_and_statistics_of_parts_add_up(config):
         return compute_policy_loss(
             logprobs, logprobs - pad(take["log_ratio"]), a, mask, config, denominators,
             ref_logprobs_BT=pad(take["ref"]), entropy_BT=pad(take["entropy"]),
-        )  # fmt: skip
+        )
 
     whole, parts = run(range(8)), [run([7, 2]), run([0, 1, 3, 6]), run([5]), run([4])]
     assert float(sum(part.loss for part in parts)) == pytest.approx(float(whole.loss), rel=1e-12)
@@ -282,7 +276,7 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
         result = compute_policy_loss(
             leaf, sampled, advantages, mask, LossConfig(kind, kl_coef=0.1), count_denominators(mask, 4),
             ref_logprobs_BT=sampled,
-        )  # fmt: skip
+        )
         result.loss.backward()
         assert torch.isfinite(result.loss)
         assert result.loss.dtype == torch.float32

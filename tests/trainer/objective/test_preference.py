@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from palaestra.trainer.config.objective import PreferenceConfig
 from palaestra.trainer.objective.losses import combine, summarise_stats
 from palaestra.trainer.objective.preference import (
-    PreferenceConfig,
     compute_preference_loss,
     fit_length_slope,
     list_pairs,

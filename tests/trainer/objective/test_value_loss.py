@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from palaestra.trainer.config.objective import ValueConfig
 from palaestra.trainer.objective.losses import combine, count_denominators, summarise_stats
-from palaestra.trainer.objective.value_loss import ValueConfig, compute_explained_variance, compute_value_loss
+from palaestra.trainer.objective.value_loss import compute_explained_variance, compute_value_loss
 
 from ..support import reference
 from ..support.tensors import to_double

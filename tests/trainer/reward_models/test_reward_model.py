@@ -90,7 +90,7 @@ def test_empty_and_identical_answers_are_left_out_and_counted(tmp_path: Path):
     text = "".join(json.dumps({"prompt": "p", "chosen": c, "rejected": r}) + "\n" for c, r in rows)
     (tmp_path / "x.jsonl").write_text(text)
     found = read_comparisons([tmp_path / "x.jsonl"])
-    assert len(found.found) == 1
+    assert len(found.kept) == 1
     assert found.left_out == Counter({"with an empty answer": 1, "with identical answers": 1})
 
 
@@ -100,11 +100,11 @@ def test_published_transcripts_are_read_whole(name: str, rows: int, shared: int,
     if not path.exists():
         pytest.skip(f"the preference data are absent: {path}")
     found = read_comparisons([path])
-    assert len(found.found) + sum(found.left_out.values()) == rows
+    assert len(found.kept) + sum(found.left_out.values()) == rows
     assert found.left_out["without a shared prompt"] == rows - shared
     assert found.left_out["with identical answers"] == identical
     assert found.left_out["with an empty answer"] == 4
-    assert all(item.prompt[-1]["role"] == "user" for item in found.found)  # type: ignore[index]
+    assert all(item.prompt[-1]["role"] == "user" for item in found.kept)  # type: ignore[index]
 
 
 def test_no_prompt_is_on_both_sides():
@@ -201,7 +201,7 @@ def test_padded():
     assert pad_rows([[1.0], [2.0, 3.0]], -1).tolist() == [[1.0, -1.0], [2.0, 3.0]]
 
 
-def test_what_is_no_reward_model_is_refused_with_the_mend(policy: Policy, tmp_path: Path):
+def test_what_is_no_reward_model_is_refused_with_the_fix(policy: Policy, tmp_path: Path):
     with pytest.raises(UserError, match="There is no reward model"):
         load_reward_model(str(tmp_path / "none"))
     policy.save(tmp_path)
@@ -258,7 +258,7 @@ def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folde
         algorithm=algorithm, task="addition", option=("operands=2", "digits=1"), model=str(warm_model), steps=2,  # type: ignore[arg-type]
         prompts_per_step=4, group_size=4, max_new_tokens=24, eval_problems=4, eval_samples=1, eval_every=0, save_every=0,
         preflight_problems=0, threads=1, device="cpu", dtype="float32", reward_model=(str(folder),), out=str(tmp_path / "run"),
-    )  # fmt: skip
+    )
     train(config, say=say_nothing)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]

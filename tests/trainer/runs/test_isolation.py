@@ -29,7 +29,7 @@ def times(rng, level):
 SMALL = TrainConfig.of(
     steps=1, prompts_per_step=2, group_size=2, max_new_tokens=8, force=True,
     eval_problems=2, eval_samples=1, eval_every=0, save_every=1, threads=1, device="cpu", dtype="float32",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)

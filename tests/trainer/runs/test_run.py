@@ -28,7 +28,7 @@ from ..support.runs import have_same_weights, load_weights, say_nothing
 SMALL = TrainConfig.of(
     task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
     eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def start(out: Path, model: Path, *flags: str) -> subprocess.Popen:
         sys.executable, "-c", code, "--model", str(model), "--out", str(out), "--option", "operands=2", "--option", "digits=1",
         "--prompts-per-step", "4", "--group-size", "4", "--max-new-tokens", "24", "--eval-every", "0", "--eval-problems", "5",
         "--eval-samples", "1", "--threads", "1", *flags,
-    ]  # fmt: skip
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

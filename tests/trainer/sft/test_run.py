@@ -77,7 +77,7 @@ def settings(tmp_path: Path) -> SFTConfig:
     return SFTConfig.of(
         pairs=(str(tmp_path / "pairs.jsonl.gz"),), eval_share=0.2, steps=12, batch_size=16, save_every=5, eval_every=4,
         warmup_steps=2, device="cpu", threads=1,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("first", [3, 7])

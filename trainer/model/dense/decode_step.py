@@ -43,7 +43,7 @@ def run_kernel_step(d: Buffers, cache: BlockCache) -> None:
     w, rows = d.weights, d.width
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
     cos_UE, sin_UE = d.cos_SE[d.positions_U], d.sin_SE[d.positions_U]
-    angle_step = w.head_size if len(cos_UE) > 1 else 0
+    rope_stride = w.head_size if len(cos_UE) > 1 else 0
     shape = (rows, w.key_heads, w.queries, w.head_size, w.eps if w.qk_norm else -1.0)
     prompts, place = (cache.starts_P, cache.owners_U, cache.prompt), (cache.cache_L[0].shape[2], cache.used)
     attended_UH = d.attended_NJE.view(rows, -1)
@@ -51,9 +51,9 @@ def run_kernel_step(d: Buffers, cache: BlockCache) -> None:
         _normalise(x_UD, d.hidden_UD, w.eps)
         _project(d.hidden_UD, layer.qkv_DO, layer.bias_O, d.qkv_UO)
         kernels.call(
-            "decode_attention", d.qkv_UO, cos_UE, sin_UE, angle_step, layer.gain_KJE, *shared, *prompts, *own, *place,
+            "decode_attention", d.qkv_UO, cos_UE, sin_UE, rope_stride, layer.gain_KJE, *shared, *prompts, *own, *place,
             attended_UH, *shape,
-        )  # fmt: skip
+        )
         x_UD.addmm_(attended_UH, layer.out_HD)
         _normalise(x_UD, d.hidden_UD, w.eps)
         torch.mm(d.hidden_UD, layer.gate_up_D2F, out=d.up_U2F)
@@ -79,7 +79,7 @@ def run_torch_step(d: Buffers, cache: RowCache) -> None:
     w = d.weights
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD).float()
     cos_U11E, sin_U11E = d.cos_SE[d.positions_U, None, None], d.sin_SE[d.positions_U, None, None]
-    turn = None
+    rope = None
     if d.fixed and cache.bias_U1S is not None:
         cache.bias_U1S.index_fill_(2, cache.slot, 0.0)
     bias_N1S = None
@@ -87,23 +87,23 @@ def run_torch_step(d: Buffers, cache: RowCache) -> None:
         bias_U1S = cache.bias_U1S if d.fixed else cache.bias_U1S[:, :, : cache.used + 1]
         bias_N1S = bias_U1S.repeat_interleave(w.key_heads, 0) if w.key_heads > 1 else bias_U1S
     for layer, (keys_NSE, values_NSE) in zip(w.layers, cache.views_L, strict=True):
-        if turn is None or w.qk_norm:
-            turn = compute_rope_factors(cos_U11E, sin_U11E, layer)
-        _attend(d, cache, x_UD, layer, turn, keys_NSE, values_NSE, bias_N1S)
+        if rope is None or w.qk_norm:
+            rope = compute_rope_factors(cos_U11E, sin_U11E, layer)
+        _attend(d, cache, x_UD, layer, rope, keys_NSE, values_NSE, bias_N1S)
         _feed_forward(d, x_UD, layer)
     scaled_UD = torch.mul(divide_by_rms(x_UD, w.eps), w.norm_D, out=d.hidden_UD)
     torch.mm(scaled_UD, w.head_VD.t(), out=d.out_UV)
 
 
 def _attend(
-    d: Buffers, cache: RowCache, x_UD: Tensor, layer: Layer, turn: tuple[Tensor, Tensor], keys_NSE: Tensor,
+    d: Buffers, cache: RowCache, x_UD: Tensor, layer: Layer, rope: tuple[Tensor, Tensor], keys_NSE: Tensor,
     values_NSE: Tensor, bias_N1S: Tensor | None,
-) -> None:  # fmt: skip
+) -> None:
     w = d.weights
     hidden_UD, qkv_UO = divide_by_rms(x_UD, w.eps, out=d.hidden_UD), d.qkv_UO
     _project(hidden_UD, layer.qkv_DO, layer.bias_O, qkv_UO)
     qkv_UKJE = qkv_UO.view(len(qkv_UO), w.key_heads, w.queries + 2, w.head_size)
-    rotated_NJE = apply_rope(qkv_UKJE[:, :, :-1], turn, w, d.rotated_NJE)
+    rotated_NJE = apply_rope(qkv_UKJE[:, :, :-1], rope, w, d.rotated_NJE)
     value_NE = qkv_UKJE[:, :, -1].reshape(-1, w.head_size)
     if d.fixed:
         keys_NSE.index_copy_(1, cache.slot, rotated_NJE[:, -1:])
@@ -146,9 +146,9 @@ def compute_rope_factors(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tu
     return cos_U11E * layer.gain_KJE, sin_U11E * torch.cat([-high, low], -1)
 
 
-def apply_rope(qk_UKJE: Tensor, turn: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor) -> Tensor:
+def apply_rope(qk_UKJE: Tensor, rope: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor) -> Tensor:
     """Rotary embedding (Su et al. 2021, arXiv:2104.09864) of queries and keys, after their norms where there are any."""
-    cos, sin = turn
+    cos, sin = rope
     half = weights.head_size // 2
     if weights.qk_norm:
         qk_UKJE = divide_by_rms(qk_UKJE, weights.eps)

@@ -35,7 +35,7 @@ class FastDecoding:
     def __init__(
         self, model: Any, weights: DenseWeights, prompts: Sequence[Sequence[int]], samples: Sequence[int], limit: int,
         *, fixed: bool = False, capture: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """limit: tokens that a completion may have."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
         device = weights.embedding_VD.device
@@ -179,6 +179,6 @@ def _probe(model: Any) -> float:
             general.advance(general_parents_U, general_U[order_U])
             matching_U = torch.empty_like(order_U)
             matching_U[place_U] = order_U.argsort()
-        one, other = fast.logits_UV.log_softmax(-1), general.logits_UV[matching_U].float().log_softmax(-1)
-        worst = max(worst, float((one - other).abs().max()))
+        fast_UV, general_UV = fast.logits_UV.log_softmax(-1), general.logits_UV[matching_U].float().log_softmax(-1)
+        worst = max(worst, float((fast_UV - general_UV).abs().max()))
     return worst

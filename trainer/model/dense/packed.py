@@ -33,23 +33,23 @@ def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
     inner, config = model.model, model.config
     x_ND = inner.embed_tokens(packing.ids_N)
     cos_NE, sin_NE = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
-    turn = (cos_NE.contiguous(), sin_NE.contiguous())
+    rope = (cos_NE.contiguous(), sin_NE.contiguous())
     for layer in inner.layers:
         if torch.is_grad_enabled() and getattr(layer, "gradient_checkpointing", False):
-            x_ND = checkpoint(_run_layer, layer, x_ND, turn, packing, config.rms_norm_eps, use_reentrant=False)
+            x_ND = checkpoint(_run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, use_reentrant=False)
         else:
-            x_ND = _run_layer(layer, x_ND, turn, packing, config.rms_norm_eps)
+            x_ND = _run_layer(layer, x_ND, rope, packing, config.rms_norm_eps)
     return rms_norm(x_ND, config.rms_norm_eps) * inner.norm.weight
 
 
-def _run_layer(layer: Any, x_ND: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _run_layer(layer: Any, x_ND: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     attention, mlp = layer.self_attn, layer.mlp
     weight = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
     bias = None
     if attention.q_proj.bias is not None:
         bias = torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
     qkv_NO = functional.linear(rms_norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
-    x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, turn, packing, eps), attention.o_proj.weight.t())
+    x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, rope, packing, eps), attention.o_proj.weight.t())
     weight = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
     both_N2F = functional.linear(rms_norm(x_ND, eps), weight)
     return torch.addmm(x_ND, swiglu(both_N2F), mlp.down_proj.weight.t())
@@ -89,12 +89,13 @@ def _matches_plain_pass(model: Any) -> bool:
         plain_BSV = model(input_ids=sequences.ids_BS, use_cache=False).logits
         places = [slice(len(prompt) - 1, len(prompt) + len(row) - 1) for prompt, row in zip(prompts, rows, strict=True)]
         plain_NV = torch.cat([plain_BSV[row, place] for row, place in enumerate(places)]).log_softmax(-1)
-        found = [
+        gradients = [
             torch.autograd.grad(logprobs_NV.diagonal().sum(), weights) if weights else ()
             for logprobs_NV in (packed_NV, plain_NV)
         ]
     model.train(training)
     close = all(
-        float((one - other).norm()) <= PROBE_GRADIENT * float(other.norm()) + 1e-9 for one, other in zip(*found, strict=True)
+        float((packed - plain).norm()) <= PROBE_GRADIENT * float(plain.norm()) + 1e-9
+        for packed, plain in zip(*gradients, strict=True)
     )
     return close and float((packed_NV - plain_NV).detach().abs().max()) <= PROBE_BOUND

@@ -54,14 +54,14 @@ def rows() -> Sequences:
 
 
 def attention_of(shape: str, norm: bool):
-    """An attention module, random queries, keys and values of every token, and the turn of its position."""
+    """An attention module, random queries, keys and values of every token, and the rotary embedding of its position."""
     size, heads, key_heads = SHAPES[shape]
     kind, config = (Qwen3ForCausalLM, Qwen3Config) if norm else (Qwen2ForCausalLM, Qwen2Config)
     torch.manual_seed(0)
     model = kind(
         config(vocab_size=64, hidden_size=size * heads, intermediate_size=32, num_hidden_layers=1, num_attention_heads=heads,
                num_key_value_heads=key_heads, head_dim=size)
-    )  # fmt: skip
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -71,11 +71,11 @@ def attention_of(shape: str, norm: bool):
     return model.model.layers[0].self_attn, packing, qkv, (cos.contiguous(), sin.contiguous())
 
 
-def results(attention, packing: Packing, qkv: torch.Tensor, turn) -> dict[str, torch.Tensor]:
+def results(attention, packing: Packing, qkv: torch.Tensor, rope) -> dict[str, torch.Tensor]:
     """What comes out, and every gradient under random weights on it."""
     attention.zero_grad()
     leaf = qkv.clone().requires_grad_()
-    out = packed_ops.attend(attention, leaf, turn, packing, 1e-6)
+    out = packed_ops.attend(attention, leaf, rope, packing, 1e-6)
     (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(5))).sum().backward()
     gains = {name: p.grad.clone() for name, p in attention.named_parameters() if p.grad is not None}
     return {"out": out.detach(), "qkv": leaf.grad, **gains}
@@ -137,9 +137,9 @@ def test_what_is_not_finite_stays_so():
     broken[1, 5] = float("nan")
     assert packed_ops.rms_norm(broken, 1e-6).isnan().any(1).tolist() == [False, True, False]
     assert packed_ops.swiglu(broken).isnan().any(1).tolist() == [False, True, False]
-    attention, packing, qkv, turn = attention_of("grouped", norm=True)
+    attention, packing, qkv, rope = attention_of("grouped", norm=True)
     qkv[0, 0] = float("nan")
-    assert packed_ops.attend(attention, qkv, turn, packing, 1e-6)[0].isnan().any()
+    assert packed_ops.attend(attention, qkv, rope, packing, 1e-6)[0].isnan().any()
 
 
 def completions(model, tokenizer):

@@ -1,8 +1,8 @@
 """The compiled kernels of this folder, built for this machine on first use; without a C compiler, torch does their work.
 
-`load_kernels()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
-depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result: every caller has
-a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
+`load_kernels()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a
+name that depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result:
+every caller has a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def load_kernels() -> Library:
     if os.environ.get("PALAESTRA_KERNELS") == "0":
         return Library(None, "PALAESTRA_KERNELS=0 turns them off")
     names = (os.environ.get("CC"), "cc", "gcc", "clang")
-    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
+    compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     if compiler is None:
         return Library(None, "no C compiler was found; install gcc or clang")
     try:
@@ -80,16 +80,17 @@ def _compile(compiler: str) -> Path:
     path = folder / f"kernels-{key[:20]}.so"
     if path.exists():
         return path
-    with tempfile.TemporaryDirectory(dir=folder) as made:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         for number, flags in enumerate(FLAGS):
             try:
-                command = [compiler, *flags, "-o", f"{made}/kernels.so", *(str(p) for p in SOURCES if p.suffix == ".c"), "-lm"]
+                sources = [str(source) for source in SOURCES if source.suffix == ".c"]
+                command = [compiler, *flags, "-o", f"{temporary}/kernels.so", *sources, "-lm"]
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
                 break
             except subprocess.CalledProcessError:
                 if number + 1 == len(FLAGS):
                     raise
-        os.replace(f"{made}/kernels.so", path)  # another process may do the same: either result serves
+        os.replace(f"{temporary}/kernels.so", path)  # another process may do the same: either result serves
     return path
 
 
@@ -122,8 +123,8 @@ def call(name: str, *arguments: Tensor | float | None) -> None:
     """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are, then the threads."""
     functions = load_kernels().functions
     assert functions is not None
-    given = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
-    getattr(functions, name)(*given, torch.get_num_threads())
+    values = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
+    getattr(functions, name)(*values, torch.get_num_threads())
 
 
 def supports(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
