@@ -137,8 +137,12 @@ class PPO(Algorithm):
         temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
         with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
             out = compute_logprobs(
-                policy.model, batch.sequences, temperature, entropy_gradient=loss_config.entropy_coef != 0,
-                value_head=critic.head if critic.shared else None, detach_value=not learns,
+                policy.model,
+                batch.sequences,
+                temperature,
+                entropy_gradient=loss_config.entropy_coef != 0,
+                value_head=critic.head if critic.shared else None,
+                detach_value=not learns,
             )
         values_BT = out.values_BT
         if values_BT is None:

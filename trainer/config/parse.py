@@ -88,7 +88,11 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
     hidden = len(list_settings(command)) - len(shown)
     more = f"--help-all lists {hidden} more options. " if hidden else ""
     parser = _Parser(
-        prog=prog, description=(command.__doc__ or "").strip(), add_help=False, allow_abbrev=False, usage=f"{prog} [options]",
+        prog=prog,
+        description=(command.__doc__ or "").strip(),
+        add_help=False,
+        allow_abbrev=False,
+        usage=f"{prog} [options]",
         epilog=f"{more}--config FILE reads settings from TOML, YAML or JSON; flags win over it.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_choose_width()),
     )

@@ -110,8 +110,16 @@ def run_addition(config: DemoConfig) -> int:
 def make_train_config(config: DemoConfig, out: Path) -> TrainConfig:
     """GRPO on `addition` as it was tuned for the embedded model."""
     return TrainConfig.of(
-        task="addition", out=str(out), seed=config.seed, steps=config.steps, max_new_tokens=48, learning_rate=5e-4,
-        eval_every=50, eval_problems=config.eval_problems, eval_samples=8, save_every=50,
+        task="addition",
+        out=str(out),
+        seed=config.seed,
+        steps=config.steps,
+        max_new_tokens=48,
+        learning_rate=5e-4,
+        eval_every=50,
+        eval_problems=config.eval_problems,
+        eval_samples=8,
+        save_every=50,
         threads=config.threads,
     )
 

@@ -95,9 +95,21 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
 def make_train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The same rollouts for both: what differs is where the credit of a token comes from."""
     shared = TrainConfig.of(
-        task="frozen_lake", level=LEVEL, out=str(folder / algorithm), seed=config.seed, steps=config.steps,
-        prompts_per_step=16, group_size=8, max_new_tokens=96, learning_rate=3e-4, eval_problems=config.eval_problems,
-        eval_samples=4, eval_every=0, save_every=0, preflight_problems=0, threads=torch.get_num_threads(),
+        task="frozen_lake",
+        level=LEVEL,
+        out=str(folder / algorithm),
+        seed=config.seed,
+        steps=config.steps,
+        prompts_per_step=16,
+        group_size=8,
+        max_new_tokens=96,
+        learning_rate=3e-4,
+        eval_problems=config.eval_problems,
+        eval_samples=4,
+        eval_every=0,
+        save_every=0,
+        preflight_problems=0,
+        threads=torch.get_num_threads(),
     )
     if algorithm == "grpo":
         return shared

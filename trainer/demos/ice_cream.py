@@ -125,8 +125,17 @@ def describe_rewards(judge: RewardModel, problem: Problem) -> str:
 def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The run of one algorithm. PPO's group is of one: its value model, not the group, says what was to be expected."""
     shared = TrainConfig.of(
-        task="ice_cream", out=str(folder / algorithm), seed=config.seed, steps=config.steps, max_new_tokens=12,
-        learning_rate=3e-4, eval_problems=16, eval_samples=8, eval_every=0, save_every=0, preflight_problems=0,
+        task="ice_cream",
+        out=str(folder / algorithm),
+        seed=config.seed,
+        steps=config.steps,
+        max_new_tokens=12,
+        learning_rate=3e-4,
+        eval_problems=16,
+        eval_samples=8,
+        eval_every=0,
+        save_every=0,
+        preflight_problems=0,
         threads=torch.get_num_threads(),
     )
     if algorithm == "grpo":

@@ -69,7 +69,12 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
     sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
     try:
         result = evaluate(
-            rollouts, problems, asked.samples, sampling, config.seed, show_progress=True,
+            rollouts,
+            problems,
+            asked.samples,
+            sampling,
+            config.seed,
+            show_progress=True,
             keep=lambda group: write_groups(completions, [group]),
         )
     finally:

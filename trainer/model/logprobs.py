@@ -109,8 +109,13 @@ def _compute_in_chunks(
         return _compute_logprobs_and_entropy(head, source_ND, targets_N, temperature, entropy_gradient)
     parts = [
         checkpoint(
-            _compute_logprobs_and_entropy, head, source_ND[i : i + chunk], targets_N[i : i + chunk], temperature,
-            entropy_gradient, use_reentrant=False,
+            _compute_logprobs_and_entropy,
+            head,
+            source_ND[i : i + chunk],
+            targets_N[i : i + chunk],
+            temperature,
+            entropy_gradient,
+            use_reentrant=False,
         )
         for i in range(0, len(targets_N), chunk)
     ]

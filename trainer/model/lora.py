@@ -33,7 +33,8 @@ def add_adapters(model: Any, rank: int, seed: int) -> None:
         raise UserError("--lora-rank needs PEFT: pip install 'palaestra[peft]'.") from failure
     head = model.get_output_embeddings()
     layers = {
-        name: module for name, module in model.named_modules()
+        name: module
+        for name, module in model.named_modules()
         if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
     }
     if not layers:

@@ -64,8 +64,15 @@ def write_png(path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Seque
                 [max(0.0, estimate["value"] - estimate["low"]) for _, estimate in points],
                 [max(0.0, estimate["high"] - estimate["value"]) for _, estimate in points],
             ]
-            above.errorbar([step for step, _ in points], values, errors, fmt="o-", capsize=3, color=colour,
-                           label=f"held-out pass@1, {name}, 95 % interval")
+            above.errorbar(
+                [step for step, _ in points],
+                values,
+                errors,
+                fmt="o-",
+                capsize=3,
+                color=colour,
+                label=f"held-out pass@1, {name}, 95 % interval",
+            )
     above.set(ylabel="reward, pass-rate", ylim=(-0.02, 1.02), title=title)
     above.legend(loc="lower right", fontsize=8)
     below.plot(x, [line["tokens"] for line in steps], color="tab:red")

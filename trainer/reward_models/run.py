@@ -57,7 +57,7 @@ def fit_to_comparisons(config: RewardModelConfig, say: Callable[[str], None] = p
 def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
     folder = open_existing(path)
-    config = folder.config(RewardModelConfig).but(**changes)
+    config = folder.read_config(RewardModelConfig).but(**changes)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
@@ -116,16 +116,26 @@ def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, 
         freeze(reward_model, data.train, tokens).save(target)
 
     return FitRun(
-        folder, prefer(reward_model, data.train, config.loss, tokens), make_pace(config), config.optimizer, config.output,
-        config.stop_after, config.comparisons.eval_every, measure_held_out, save, save_with_statistics,
+        folder=folder,
+        fit=prefer(reward_model, data.train, config.loss, tokens),
+        pace=make_pace(config),
+        optimizer=config.optimizer,
+        output=config.output,
+        stop_after=config.stop_after,
+        eval_every=config.comparisons.eval_every,
+        measure=measure_held_out,
+        save_model=save,
+        save_final=save_with_statistics,
     )
 
 
 def _conclude(outcome: FitOutcome, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         say(describe(PreferenceMetrics.of(outcome.after)))
-        say(f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
-            "--model SFT_MODEL")
+        say(
+            f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
+            "--model SFT_MODEL"
+        )
     return outcome
 
 

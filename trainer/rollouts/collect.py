@@ -104,14 +104,14 @@ def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) ->
     weights = []
     for level in range(1, levels + 1):
         item = ledger.items.get(f"level {level}")
-        rate = item.recent_rate() if item is not None else None
+        rate = item.compute_recent_rate() if item is not None else None
         weights.append(LEVEL_FLOOR + (1.0 if rate is None else 4 * rate * (1 - rate)))
     return random.Random(digest("curriculum", config.seed, index)).choices(range(1, levels + 1), weights)[0]
 
 
 def _pass_over(ledger: Ledger, problem: Problem, seed: int, index: int) -> bool:
     item = ledger.items.get(problem.id)
-    rate = item.recent_rate() if item is not None else None
+    rate = item.compute_recent_rate() if item is not None else None
     if rate is None or 0 < rate < 1:
         return False
     return random.Random(digest("curriculum", seed, index)).random() < SKIP_SHARE

@@ -32,7 +32,7 @@ class Item:
     def passed(self) -> int:
         return sum(passed for _, passed, _ in self.visits)
 
-    def recent_rate(self, visits: int = 2) -> float | None:
+    def compute_recent_rate(self, visits: int = 2) -> float | None:
         """Pass-rate of the last visits; None when there were fewer, or none of their completions was scored."""
         last = self.visits[-visits:]
         scored = sum(scored for _, _, scored in last)

@@ -51,10 +51,10 @@ class Rollouts:
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
         pending: dict[tuple[int, int], Future[Score]] = {}
 
-        def finished(request: int, sample: int, completion: Completion) -> None:
+        def submit(request: int, sample: int, completion: Completion) -> None:
             pending[request, sample] = self._pool.submit(self.task.score, completion, problems[request])
 
-        completions = self.engine.sample(requests, sampling, finished)
+        completions = self.engine.sample(requests, sampling, submit)
         scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
         if self.scorers:
             repeated = [problem for problem in problems for _ in range(samples)]

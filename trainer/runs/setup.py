@@ -85,7 +85,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
 def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) -> RunResult:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
     folder = open_existing(path)
-    config = folder.config(TrainConfig).but(**{"stop_after": 0, **changes})
+    config = folder.read_config(TrainConfig).but(**{"stop_after": 0, **changes})
     check(config)
     for name in find_changed_sources(folder):
         say(f"Warning: the code of {name} is another than when the run began.")

@@ -51,7 +51,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
 def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
     folder = open_existing(path)
-    config = folder.config(SFTConfig).but(**changes)
+    config = folder.read_config(SFTConfig).but(**changes)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     policy = load_policy(str(newest), config.model.device, config.model.dtype, config.seed)
@@ -94,8 +94,16 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
         return {"loss": compute_mean_loss(policy, data.held_out, tokens)}
 
     return FitRun(
-        folder, imitate(policy, data.train, tokens), make_pace(config), config.optimizer, config.output, config.stop_after,
-        config.evaluation.eval_every, measure, policy.save, policy.save,
+        folder=folder,
+        fit=imitate(policy, data.train, tokens),
+        pace=make_pace(config),
+        optimizer=config.optimizer,
+        output=config.output,
+        stop_after=config.stop_after,
+        eval_every=config.evaluation.eval_every,
+        measure=measure,
+        save_model=policy.save,
+        save_final=policy.save,
     )
 
 

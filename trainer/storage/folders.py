@@ -55,7 +55,7 @@ class RunFolder:
         """What was recorded at the start."""
         return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
 
-    def config(self, kind: type[Config]) -> Config:
+    def read_config(self, kind: type[Config]) -> Config:
         """The settings of the run."""
         return merge(kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG))
 
@@ -125,7 +125,7 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
         "python": platform.python_version(),
         "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
-        "sources": {name: _digest(path) for name, path in files.items()},
+        "sources": {name: _hash_file(path) for name, path in files.items()},
         **more,
     }
 
@@ -133,7 +133,7 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
 def find_changed_sources(folder: RunFolder) -> list[str]:
     """Names whose code is another than when the run began."""
     recorded = folder.read_facts()["sources"]
-    return [name for name, old in recorded.items() if (path := find_source_file(name)) is None or _digest(path) != old]
+    return [name for name, old in recorded.items() if (path := find_source_file(name)) is None or _hash_file(path) != old]
 
 
 def find_source_file(name: str) -> Path | None:
@@ -145,7 +145,7 @@ def find_source_file(name: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

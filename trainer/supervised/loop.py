@@ -37,7 +37,7 @@ class Fit:
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
-    def optimizer(self, config: OptimizerConfig) -> torch.optim.Optimizer:
+    def make_optimizer(self, config: OptimizerConfig) -> torch.optim.Optimizer:
         """A fresh optimizer."""
         return adamw(self.module, config, self.parameters)
 
@@ -75,7 +75,7 @@ def run_fit(
 ) -> FitResult:
     """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default: a fresh one."""
     schedule = Schedule.of(config, fit.rates, fit.parameters, pace.steps)
-    optimizer = optimizer or fit.optimizer(config)
+    optimizer = optimizer or fit.make_optimizer(config)
     fit.module.train()
     losses: list[float] = []
     start = time.perf_counter()

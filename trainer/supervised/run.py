@@ -56,19 +56,19 @@ class FitOutcome:
 
 def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
     """From the first step."""
-    return _steps(run, run.measure(), 0, None, say)
+    return _take_steps(run, run.measure(), 0, None, say)
 
 
 def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
     """From the checkpoint whose state this is, as if the run had never stopped. The model holds its weights already."""
     torch.set_num_threads(state["threads"])
-    optimizer = run.fit.optimizer(run.optimizer)
+    optimizer = run.fit.make_optimizer(run.optimizer)
     optimizer.load_state_dict(state["optimizer"])
     forget_after(run.folder.path, state["step"])
-    return _steps(run, state["before"], state["step"], optimizer, say)
+    return _take_steps(run, state["before"], state["step"], optimizer, say)
 
 
-def _steps(
+def _take_steps(
     run: FitRun, before: Numbers, begin: int, optimizer: torch.optim.Optimizer | None, say: Callable[[str], None]
 ) -> FitOutcome:
     folder, pace = run.folder, run.pace

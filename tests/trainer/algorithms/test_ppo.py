@@ -28,7 +28,7 @@ from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Completion, Score
 
-from ..support.runs import have_same_weights, say_nothing
+from ..support.runs import SMALL, have_same_weights, say_nothing
 
 LENGTHS = (3, 1, 5, 2, 4, 2)
 
@@ -317,10 +317,8 @@ def test_settings_that_make_no_sense_are_sentences(change, says):
         start()
 
 
-RUN = TrainConfig.of(
-    algorithm="ppo", task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=8, group_size=1,
-    max_new_tokens=24, eval_problems=10, eval_samples=2, eval_every=0, save_every=0, updates_per_batch=2, minibatches=2,
-    preflight_problems=0, threads=1, device="cpu", dtype="float32",
+RUN = SMALL.but(algorithm="ppo", prompts_per_step=8, group_size=1, updates_per_batch=2, minibatches=2).but(
+    eval_every=0, save_every=0, preflight_problems=0
 )
 
 

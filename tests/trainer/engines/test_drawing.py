@@ -62,8 +62,15 @@ def test_a_model_is_sampled_from_its_own_distribution():
 def test_top_k_and_top_p_keep_what_they_say():
     logits = torch.tensor([[0.5, 0.2, 0.15, 0.1, 0.05]]).log()
     kept = {
-        (0, 1.0): [0, 1, 2, 3, 4], (2, 1.0): [0, 1], (9, 1.0): [0, 1, 2, 3, 4], (0, 0.5): [0], (0, 0.51): [0, 1],
-        (0, 0.84): [0, 1, 2], (0, 1e-9): [0], (3, 0.6): [0, 1], (1, 0.9): [0],
+        (0, 1.0): [0, 1, 2, 3, 4],
+        (2, 1.0): [0, 1],
+        (9, 1.0): [0, 1, 2, 3, 4],
+        (0, 0.5): [0],
+        (0, 0.51): [0, 1],
+        (0, 0.84): [0, 1, 2],
+        (0, 1e-9): [0],
+        (3, 0.6): [0, 1],
+        (1, 0.9): [0],
     }
     for (top_k, top_p), tokens in kept.items():
         assert filter_logits(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (top_k, top_p)

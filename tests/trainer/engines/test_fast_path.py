@@ -28,11 +28,23 @@ from ..support.policies import policy_of
 torch.set_num_threads(1)  # small matrices
 TOKENIZER = make_character_tokenizer()
 SHAPE = {
-    "vocab_size": len(TOKENIZER), "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 512,
+    "vocab_size": len(TOKENIZER),
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 512,
 }
-LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-               "original_max_position_embeddings": 64}
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
 SERVED = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
     "llama, all heads": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
@@ -48,11 +60,19 @@ REFUSED = {
     "llama, output bias": (LlamaForCausalLM, LlamaConfig, {"attention_bias": True}, "other parameters"),
     "llama, mlp bias": (LlamaForCausalLM, LlamaConfig, {"mlp_bias": True}, "other parameters"),
     "llama, gelu": (LlamaForCausalLM, LlamaConfig, {"hidden_act": "gelu"}, "activation is gelu"),
-    "llama, dynamic rope": (LlamaForCausalLM, LlamaConfig, {
-        "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}, "type dynamic"),
+    "llama, dynamic rope": (
+        LlamaForCausalLM,
+        LlamaConfig,
+        {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
+        "type dynamic",
+    ),
     "mistral, window": (MistralForCausalLM, MistralConfig, {"sliding_window": 8}, "window"),
-    "qwen2, window": (Qwen2ForCausalLM, Qwen2Config, {
-        "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "window"),
+    "qwen2, window": (
+        Qwen2ForCausalLM,
+        Qwen2Config,
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+        "window",
+    ),
     "gemma2": (Gemma2ForCausalLM, Gemma2Config, {}, "is not one of"),
 }
 
@@ -79,9 +99,7 @@ def test_both_paths_agree(name: str):
     sampling = Sampling(max_new_tokens=210)
     fast, general = (LocalEngine(policy_of(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
-    one, other = (
-        [c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general)
-    )
+    one, other = ([c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general))
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
     gap = torch.cat([torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]).abs()

@@ -32,8 +32,17 @@ def model_of(kind: str, seed: int = 0):
         model = GPT2LMHeadModel(GPT2Config(vocab_size=size, n_positions=512, n_embd=48, n_layer=2, n_head=4))
     else:
         model = Gemma2ForCausalLM(
-            Gemma2Config(vocab_size=size, hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                         num_key_value_heads=2, head_dim=16, sliding_window=16, max_position_embeddings=512)
+            Gemma2Config(
+                vocab_size=size,
+                hidden_size=48,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                head_dim=16,
+                sliding_window=16,
+                max_position_embeddings=512,
+            )
         )
     model.generation_config.eos_token_id = EOS
     with torch.no_grad():

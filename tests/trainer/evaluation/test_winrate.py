@@ -52,8 +52,8 @@ def test_the_command_reports_the_learned_reward_and_the_win_rate(tmp_path: Path,
     torch.nn.init.normal_(judge.model.score.weight)
     (tmp_path / "judge").mkdir()
     judge.save(tmp_path / "judge")
-    flags = ["--task", "addition", "--model", str(tmp_path / "policy"), "--problems", "4", "--max-new-tokens", "5",
-             "--device", "cpu", "--reward-model", str(tmp_path / "judge")]
+    models = ["--model", str(tmp_path / "policy"), "--reward-model", str(tmp_path / "judge")]
+    flags = [*["--task", "addition", "--problems", "4", "--max-new-tokens", "5", "--device", "cpu"], *models]
     assert main([*flags, "--out", str(tmp_path / "one")]) == 0
     summary = json.loads((tmp_path / "one" / "summary.json").read_text())
     assert summary["learned"]["reward_model"]["problems"] == 4

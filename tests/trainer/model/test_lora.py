@@ -10,7 +10,6 @@ from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.update import compute_reference_logprobs
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora, memory
@@ -24,16 +23,12 @@ from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import list_models_beside, make_reference, train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from ..support.runs import say_nothing
+from ..support.runs import SMALL, say_nothing
 
 pytest.importorskip("peft")
 torch.set_num_threads(1)
 SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
-SETTINGS = TrainConfig.of(
-    task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
-    lora_rank=4, eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
-    loss=LossConfig(kl_coef=0.05),
-)
+SETTINGS = SMALL.but(lora_rank=4, loss=LossConfig(kl_coef=0.05))
 
 
 def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:

@@ -14,6 +14,8 @@ from palaestra.trainer.objective.kinds import KINDS, find_kind
 from palaestra.trainer.runs.setup import check as check_run
 from palaestra.trainer.runs.setup import train
 
+from ..support.runs import SMALL
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "own_loss.py"
 OWN = f"{EXAMPLE}:kimi"
 
@@ -86,11 +88,8 @@ def test_an_entry_that_cannot_work_is_refused(settings, sentence):
 
 
 def test_a_run_trains_with_the_loss_of_the_example(warm_model: Path, tmp_path: Path):
-    config = TrainConfig.of(
-        task="addition", option=("operands=2", "digits=1"), steps=1, prompts_per_step=4, group_size=4,
-        minibatches=2, max_new_tokens=24, eval_problems=4, eval_samples=1, preflight_problems=0, threads=1,
-        device="cpu", dtype="float32", model=str(warm_model), out=str(tmp_path / "run"), loss=LossConfig(OWN),
-    )
+    config = SMALL.but(steps=1, minibatches=2, eval_problems=4, eval_samples=1, preflight_problems=0)
+    config = config.but(model=str(warm_model), out=str(tmp_path / "run"), loss=LossConfig(OWN))
     said: list[str] = []
     train(config, say=said.append)
     assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)

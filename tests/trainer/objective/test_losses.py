@@ -238,8 +238,14 @@ def test_losses_and_statistics_of_parts_add_up(config):
         logprobs, mask = pad(take["logprobs"]), mask_of(take["logprobs"])
         a = torch.tensor(take["advantages"], dtype=torch.float64).unsqueeze(1)
         return compute_policy_loss(
-            logprobs, logprobs - pad(take["log_ratio"]), a, mask, config, denominators,
-            ref_logprobs_BT=pad(take["ref"]), entropy_BT=pad(take["entropy"]),
+            logprobs,
+            logprobs - pad(take["log_ratio"]),
+            a,
+            mask,
+            config,
+            denominators,
+            ref_logprobs_BT=pad(take["ref"]),
+            entropy_BT=pad(take["entropy"]),
         )
 
     whole, parts = run(range(8)), [run([7, 2]), run([0, 1, 3, 6]), run([5]), run([4])]
@@ -274,7 +280,12 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
         leaf = logprobs.clone().requires_grad_()
         advantages = torch.tensor([[sign, sign, sign, torch.nan], [torch.nan] * 4], dtype=dtype)
         result = compute_policy_loss(
-            leaf, sampled, advantages, mask, LossConfig(kind, kl_coef=0.1), count_denominators(mask, 4),
+            leaf,
+            sampled,
+            advantages,
+            mask,
+            LossConfig(kind, kl_coef=0.1),
+            count_denominators(mask, 4),
             ref_logprobs_BT=sampled,
         )
         result.loss.backward()

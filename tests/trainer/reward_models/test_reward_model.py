@@ -13,7 +13,6 @@ from palaestra.tasks.core.errors import DataError, UserError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.reward_model import main
 from palaestra.trainer.config.reward_model import RewardModelConfig
-from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
@@ -27,7 +26,7 @@ from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from ..support.runs import say_nothing
+from ..support.runs import SMALL, say_nothing
 
 HH = Path(__file__).parents[3] / ".." / "shared" / "data" / "hh-rlhf"
 USER, GOOD, BAD = (
@@ -254,11 +253,8 @@ def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy,
 
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
 def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folder: Path, tmp_path: Path, algorithm: str):
-    config = TrainConfig.of(
-        algorithm=algorithm, task="addition", option=("operands=2", "digits=1"), model=str(warm_model), steps=2,  # type: ignore[arg-type]
-        prompts_per_step=4, group_size=4, max_new_tokens=24, eval_problems=4, eval_samples=1, eval_every=0, save_every=0,
-        preflight_problems=0, threads=1, device="cpu", dtype="float32", reward_model=(str(folder),), out=str(tmp_path / "run"),
-    )
+    config = SMALL.but(steps=2, eval_problems=4, eval_samples=1, eval_every=0, save_every=0, preflight_problems=0)
+    config = config.but(algorithm=algorithm, model=str(warm_model), reward_model=(str(folder),), out=str(tmp_path / "run"))
     train(config, say=say_nothing)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]

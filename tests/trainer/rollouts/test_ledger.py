@@ -20,7 +20,7 @@ def test_the_ledger_keeps_rates_over_time_and_suspects_agreed_answers_to_failed_
     suspect, fine = (TASK.problem("train", index).id for index in (0, 1))
     assert ledger.list_suspects() == [suspect]
     assert ledger.items[fine].visits == [[1, 4, 8], [2, 4, 8]]
-    assert ledger.items[fine].recent_rate() == 0.5
+    assert ledger.items[fine].compute_recent_rate() == 0.5
     assert Ledger.of(ledger.to_dict()) == ledger
 
 

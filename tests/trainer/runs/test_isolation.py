@@ -27,8 +27,18 @@ def times(rng, level):
     yield Problem(f"Multiply by {n}", {"entry_point": "f", "calls": [{"args": [2], "expected": 2 * n}]}, key=str(n))
 """
 SMALL = TrainConfig.of(
-    steps=1, prompts_per_step=2, group_size=2, max_new_tokens=8, force=True,
-    eval_problems=2, eval_samples=1, eval_every=0, save_every=1, threads=1, device="cpu", dtype="float32",
+    steps=1,
+    prompts_per_step=2,
+    group_size=2,
+    max_new_tokens=8,
+    force=True,
+    eval_problems=2,
+    eval_samples=1,
+    eval_every=0,
+    save_every=1,
+    threads=1,
+    device="cpu",
+    dtype="float32",
 )
 
 

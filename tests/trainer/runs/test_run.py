@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.runs.replay import replay
@@ -23,12 +22,7 @@ from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage import checkpoint
 from transformers import AutoTokenizer
 
-from ..support.runs import have_same_weights, load_weights, say_nothing
-
-SMALL = TrainConfig.of(
-    task="addition", option=("operands=2", "digits=1"), steps=4, prompts_per_step=4, group_size=4, max_new_tokens=24,
-    eval_problems=10, eval_samples=2, eval_every=2, save_every=2, threads=1, device="cpu", dtype="float32",
-)
+from ..support.runs import SMALL, have_same_weights, load_weights, say_nothing
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +109,9 @@ def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_mo
 
 def start(out: Path, model: Path, *flags: str) -> subprocess.Popen:
     code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['train', *sys.argv[1:]]))"
-    command = [
-        sys.executable, "-c", code, "--model", str(model), "--out", str(out), "--option", "operands=2", "--option", "digits=1",
-        "--prompts-per-step", "4", "--group-size", "4", "--max-new-tokens", "24", "--eval-every", "0", "--eval-problems", "5",
-        "--eval-samples", "1", "--threads", "1", *flags,
-    ]
+    small = "--option operands=2 --option digits=1 --prompts-per-step 4 --group-size 4 --max-new-tokens 24 --eval-every 0 "
+    small += "--eval-problems 5 --eval-samples 1 --threads 1"
+    command = [sys.executable, "-c", code, "--model", str(model), "--out", str(out), *small.split(), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -181,10 +173,9 @@ def test_settings_that_cannot_learn_are_refused(warm_model: Path, tmp_path: Path
 
 
 def test_prompts_over_the_budget_stop_the_run_with_a_sentence(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1)
     with pytest.raises(UserError, match="max-prompt-tokens"):
-        train(
-            SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1), say=say_nothing
-        )
+        train(config, say=say_nothing)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])

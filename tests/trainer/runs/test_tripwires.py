@@ -19,8 +19,16 @@ def test_a_tripwire_warns_once_and_stops_after_its_patience():
 
 def test_every_bound_can_be_crossed_and_zero_switches_it_off():
     config = WatchConfig(patience=1, reference_kl_max=0.1, length_growth_max=2.0, logprob_difference_max=0.1)
-    bad = {"step": 2, "tokens": 30.0, "entropy": 0.0, "approx_kl": 9.0, "kl_k3": 1.0, "truncated": 1.0, "extracted": 0.0,
-           "logprob_difference_max": 1.0}
+    bad = {
+        "step": 2,
+        "tokens": 30.0,
+        "entropy": 0.0,
+        "approx_kl": 9.0,
+        "kl_k3": 1.0,
+        "truncated": 1.0,
+        "extracted": 0.0,
+        "logprob_difference_max": 1.0,
+    }
     watch = Watch()
     watch.look(HEALTHY, config)
     assert len(watch.look(bad, config)) == 7

@@ -75,8 +75,15 @@ def settings(tmp_path: Path) -> SFTConfig:
     with gzip.open(tmp_path / "pairs.jsonl.gz", "wt") as file:
         file.write("".join(json.dumps(row) + "\n" for row in rows))
     return SFTConfig.of(
-        pairs=(str(tmp_path / "pairs.jsonl.gz"),), eval_share=0.2, steps=12, batch_size=16, save_every=5, eval_every=4,
-        warmup_steps=2, device="cpu", threads=1,
+        pairs=(str(tmp_path / "pairs.jsonl.gz"),),
+        eval_share=0.2,
+        steps=12,
+        batch_size=16,
+        save_every=5,
+        eval_every=4,
+        warmup_steps=2,
+        device="cpu",
+        threads=1,
     )
 
 

@@ -3,7 +3,25 @@
 from pathlib import Path
 
 import torch
+from palaestra.trainer.config.train import TrainConfig
 from transformers import AutoModelForCausalLM
+
+SMALL = TrainConfig.of(
+    task="addition",
+    option=("operands=2", "digits=1"),
+    steps=4,
+    prompts_per_step=4,
+    group_size=4,
+    max_new_tokens=24,
+    eval_problems=10,
+    eval_samples=2,
+    eval_every=2,
+    save_every=2,
+    threads=1,
+    device="cpu",
+    dtype="float32",
+)
+"""A run of a few seconds, for `warm_model`."""
 
 
 def say_nothing(_line: str) -> None:

@@ -51,8 +51,18 @@ def run_kernel_step(d: Buffers, cache: BlockCache) -> None:
         _normalise(x_UD, d.hidden_UD, w.eps)
         _project(d.hidden_UD, layer.qkv_DO, layer.bias_O, d.qkv_UO)
         kernels.call(
-            "decode_attention", d.qkv_UO, cos_UE, sin_UE, rope_stride, layer.gain_KJE, *shared, *prompts, *own, *place,
-            attended_UH, *shape,
+            "decode_attention",
+            d.qkv_UO,
+            cos_UE,
+            sin_UE,
+            rope_stride,
+            layer.gain_KJE,
+            *shared,
+            *prompts,
+            *own,
+            *place,
+            attended_UH,
+            *shape,
         )
         x_UD.addmm_(attended_UH, layer.out_HD)
         _normalise(x_UD, d.hidden_UD, w.eps)
@@ -96,8 +106,14 @@ def run_torch_step(d: Buffers, cache: RowCache) -> None:
 
 
 def _attend(
-    d: Buffers, cache: RowCache, x_UD: Tensor, layer: Layer, rope: tuple[Tensor, Tensor], keys_NSE: Tensor,
-    values_NSE: Tensor, bias_N1S: Tensor | None,
+    d: Buffers,
+    cache: RowCache,
+    x_UD: Tensor,
+    layer: Layer,
+    rope: tuple[Tensor, Tensor],
+    keys_NSE: Tensor,
+    values_NSE: Tensor,
+    bias_N1S: Tensor | None,
 ) -> None:
     w = d.weights
     hidden_UD, qkv_UO = divide_by_rms(x_UD, w.eps, out=d.hidden_UD), d.qkv_UO

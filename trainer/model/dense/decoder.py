@@ -33,8 +33,15 @@ class FastDecoding:
     """
 
     def __init__(
-        self, model: Any, weights: DenseWeights, prompts: Sequence[Sequence[int]], samples: Sequence[int], limit: int,
-        *, fixed: bool = False, capture: bool = False,
+        self,
+        model: Any,
+        weights: DenseWeights,
+        prompts: Sequence[Sequence[int]],
+        samples: Sequence[int],
+        limit: int,
+        *,
+        fixed: bool = False,
+        capture: bool = False,
     ) -> None:
         """limit: tokens that a completion may have."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
@@ -104,21 +111,21 @@ class FastDecoding:
         else:
             self.tokens_U[place_U] = tokens_U
         if self.capture and self.graph is None:
-            self._step()  # eager once: it computes this very step, and warms up what a capture must not meet first
+            self._run_step()  # eager once: it computes this very step, and warms up what a capture must not meet first
             self._settle()
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self._step()
+                self._run_step()
         elif self.graph is not None:
             self.graph.replay()
             self._settle()
         else:
-            self._step()
+            self._run_step()
             self._settle()
         self.logits_UV = self.out_UV[: self.rows]
         return place_U
 
-    def _step(self) -> None:
+    def _run_step(self) -> None:
         if isinstance(self.cache, BlockCache):
             run_kernel_step(self, self.cache)
         else:

@@ -80,8 +80,14 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Tensor, q_gain: Tensor, k_gain: Tensor, rope: tuple[Tensor, Tensor], packing: Packing,
-        heads: tuple[int, int, int], eps: float,
+        ctx: Any,
+        qkv: Tensor,
+        q_gain: Tensor,
+        k_gain: Tensor,
+        rope: tuple[Tensor, Tensor],
+        packing: Packing,
+        heads: tuple[int, int, int],
+        eps: float,
     ) -> Tensor:
         keys, queries, size = heads
         out, logs = qkv.new_empty(len(qkv), keys * queries * size), qkv.new_empty(len(qkv), keys * queries)

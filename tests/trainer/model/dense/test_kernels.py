@@ -59,8 +59,15 @@ def attention_of(shape: str, norm: bool):
     kind, config = (Qwen3ForCausalLM, Qwen3Config) if norm else (Qwen2ForCausalLM, Qwen2Config)
     torch.manual_seed(0)
     model = kind(
-        config(vocab_size=64, hidden_size=size * heads, intermediate_size=32, num_hidden_layers=1, num_attention_heads=heads,
-               num_key_value_heads=key_heads, head_dim=size)
+        config(
+            vocab_size=64,
+            hidden_size=size * heads,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=heads,
+            num_key_value_heads=key_heads,
+            head_dim=size,
+        )
     )
     with torch.no_grad():
         for parameter in model.parameters():

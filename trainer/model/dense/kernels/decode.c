@@ -19,7 +19,7 @@ static void ask(const step *t, num u, num k, float *asked_JE, float *key, float 
     for (num j = 0; j <= t->queries; j++) {
         const float *x = from + j * size;
         apply_rope(x, t->eps < 0 ? 1 : inverse_rms(x, size, t->eps), gain + j * size, cosine, sine,
-             j < t->queries ? asked_JE + j * size : rotated, size);
+                   j < t->queries ? asked_JE + j * size : rotated, size);
     }
     for (num e = 0; e < size; e++) key[e * W] = rotated[e];
     memcpy(value, from + (t->queries + 1) * size, (size_t)size * sizeof(float));

@@ -37,7 +37,7 @@ static void apply_rope_to_all(const batch *t, float *rotated, int threads) {
         for (num h = 0; h < both; h++) {
             const float *x = t->qkv + (n * out + h) * t->size;
             apply_rope(x, t->eps < 0 ? 1 : inverse_rms(x, t->size, t->eps), h < asked ? t->query_gain : t->key_gain,
-                 t->cosine + n * t->size, t->sine + n * t->size, rotated + (n * both + h) * t->size, t->size);
+                       t->cosine + n * t->size, t->sine + n * t->size, rotated + (n * both + h) * t->size, t->size);
         }
 }
 

@@ -152,7 +152,7 @@ static inline float inverse_rms(const float *x, num size, float eps) { return 1 
 
 /* to = rotation of (x * scale * gain) by the angles whose cosines and sines are given (Su et al. 2021, arXiv:2104.09864). */
 static inline void apply_rope(const float *restrict x, float scale, const float *restrict gain, const float *restrict cosine,
-                        const float *restrict sine, float *restrict to, num size) {
+                              const float *restrict sine, float *restrict to, num size) {
     num half = size / 2;
     for (num e = 0; e < half; e++) {
         float low = x[e] * scale * gain[e], high = x[e + half] * scale * gain[e + half];
