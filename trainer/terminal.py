@@ -1,4 +1,5 @@
-"""Text of a model's, a data set's or an exception's making on a terminal, where control characters would act."""
+"""Text of a model's, a data set's or an exception's making on a terminal,
+where control characters would act."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _ACTING = (
 
 
 def escape_controls(text: str) -> str:
-    """The text with every character that acts on a terminal written as an escape: `\\x1b` for the one that begins colours."""
+    """The text with every character that acts on a terminal written as an escape:
+    `\\x1b` for the one that begins colours."""
     return _compile_acting().sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 

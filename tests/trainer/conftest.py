@@ -11,7 +11,8 @@ from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrati
 
 @pytest.fixture(scope="session")
 def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of an embedded model after 150 steps of SFT: right now and then, so that groups have a signal."""
+    """Folder of an embedded model after 150 steps of SFT: right now and then,
+    so that groups have a signal."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,5 @@
-"""The algorithms by name. A further one is a file beside these and an entry here, or a file of the user's own."""
+"""The algorithms by name. A further one is a file beside these and an entry here,
+or a file of the user's own."""
 
 from __future__ import annotations
 

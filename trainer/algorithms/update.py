@@ -31,7 +31,8 @@ from .batch import Batch
 
 @dataclass
 class Passes:
-    """What the passes over a batch leave behind. first: parts of the first optimizer step, whose policy is the sampler's.
+    """What the passes over a batch leave behind. first: parts of the first optimizer step,
+    whose policy is the sampler's.
 
     norms: of the policy's gradient.  other_norms: the last of each module trained beside it.
     """
@@ -46,7 +47,8 @@ class Passes:
 def update_policy(
     learner: Learner, groups: Sequence[Group], config: TrainConfig, step: int, learning_rate: float
 ) -> StepResult:
-    """Credit the scored completions and update the weights of the policy and of what the algorithm trains beside it."""
+    """Credit the scored completions and update the weights of the policy and of what the algorithm trains
+    beside it."""
     policy, algorithm = learner.policy, learner.algorithm
     batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
     if learner.reference is not None:
@@ -100,10 +102,11 @@ def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int
 
 
 def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, tokens: int, step: int = 0) -> list[Part]:
-    """Add the gradient of the batch's share of the loss to the parameters, in micro-batches of at most `tokens` tokens.
+    """Add the gradient of the batch's share of the loss to the parameters,
+    in micro-batches of at most `tokens` tokens.
 
-    `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number of processes,
-    is the same gradient.
+    `denominators` are those of the whole optimizer step, so the sum over any parts of a batch, in any number
+    of processes, is the same gradient.
     """
 
     def add(rows_B: Tensor) -> Part:
@@ -118,7 +121,8 @@ def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, tok
 def shape_rewards(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) -> Batch:
     """The batch with the length penalty in its rewards and without the tokens that don't count.
 
-    Those of completions that could not be scored never do; those of truncated ones don't where that was asked for.
+    Those of completions that could not be scored never do; those of truncated ones don't where that was asked
+    for.
     """
     rewards_B, mask_BT = batch.rewards_B, batch.mask_BT & ~batch.abstained_B[:, None]
     if config.overlong_cache:
@@ -131,7 +135,8 @@ def shape_rewards(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) ->
 
 @torch.no_grad()
 def compute_reference_logprobs(reference: Policy, sequences: Sequences, temperature: float, tokens: int) -> Tensor:
-    """logprobs_BT of the completions under the frozen reference, in micro-batches of at most `tokens` tokens."""
+    """logprobs_BT of the completions under the frozen reference,
+    in micro-batches of at most `tokens` tokens."""
     width = int(sequences.lengths_B.max())
     logprobs_BT = torch.zeros(len(sequences.ids_BS), width, device=sequences.ids_BS.device)
     with reference.autocast():

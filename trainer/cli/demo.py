@@ -12,7 +12,8 @@ DEMOS = {
 
 
 def main(argv: list[str]) -> int:
-    """Run one demo, `addition` when none is named. The modules import torch, so only the chosen one is loaded."""
+    """Run one demo, `addition` when none is named. The modules import torch,
+    so only the chosen one is loaded."""
     from ...tasks.core.errors import UserError
     from ..config.parse import parse
 

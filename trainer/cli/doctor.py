@@ -86,7 +86,8 @@ def list_hardware() -> list[Finding]:
 
 
 def list_layers() -> list[Finding]:
-    """The sandbox's layers, as it finds them on this machine; those that it can't do without are called required."""
+    """The sandbox's layers, as it finds them on this machine; those that it can't do without are called
+    required."""
     findings = []
     for layer in layers():
         need = ", required" if layer.required else ""

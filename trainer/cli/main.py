@@ -1,8 +1,8 @@
 """The `palaestra` command: imports only the subcommand's module, and turns the user's errors into sentences.
 
-Exit codes: 0 done; 2 the user can fix it (a sentence on stderr, no stack trace); 130 interrupted. `UserError` and
-`OSError` (a full disk, a permission) are the user's. Any other exception, a plain ValueError too, is a bug of ours and
-keeps its traceback. A subcommand's module has `main(argv) -> int`.
+Exit codes: 0 done; 2 the user can fix it (a sentence on stderr, no stack trace); 130 interrupted. `UserError`
+and `OSError` (a full disk, a permission) are the user's. Any other exception, a plain ValueError too, is a
+bug of ours and keeps its traceback. A subcommand's module has `main(argv) -> int`.
 """
 
 from __future__ import annotations

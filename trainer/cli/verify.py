@@ -1,4 +1,5 @@
-"""`palaestra verify "REFERENCE" "ANSWER"`: is the answer equal to the reference, what was read, and who decided."""
+"""`palaestra verify "REFERENCE" "ANSWER"`: is the answer equal to the reference, what was read,
+and who decided."""
 
 from __future__ import annotations
 

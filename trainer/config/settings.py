@@ -1,8 +1,10 @@
-"""What every group of settings has: fields with a type, a range and a help text, checked wherever the values come from.
+"""What every group of settings has: fields with a type, a range and a help text,
+checked wherever the values come from.
 
-A group is a frozen dataclass; the string below a field is its help. A command's settings are a group of groups. A setting goes
-by its full name (`optimizer.learning_rate`) and by its short one (`learning_rate`), which is also its flag: the names of
-groups that are `prefixed` stay in it (`loss.kind`), those of others don't. Imports nothing heavy.
+A group is a frozen dataclass; the string below a field is its help. A command's settings are a group of
+groups. A setting goes by its full name (`optimizer.learning_rate`) and by its short one (`learning_rate`),
+which is also its flag: the names of groups that are `prefixed` stay in it (`loss.kind`),
+those of others don't. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ def resolve(value: Value | Auto, automatic: Value) -> Value:
 
 @dataclass(frozen=True)
 class Settings:
-    """A group of settings. Every value is checked when the group is made, also from Python: raises SettingError."""
+    """A group of settings. Every value is checked when the group is made, also from Python:
+    raises SettingError."""
 
     prefixed: ClassVar[bool] = False
     """Whether the short names of its settings begin with the group's own name."""
@@ -87,7 +90,8 @@ class Settings:
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
-        """The defaults with some settings changed, each by its short or full name; a group may be given whole."""
+        """The defaults with some settings changed, each by its short or full name;
+        a group may be given whole."""
         return cls().but(**settings)
 
     def but(self, **settings: Any) -> Self:
@@ -101,7 +105,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a command. path: the fields that lead to it.  name: its short name.  section: its group's name."""
+    """One setting of a command. path: the fields that lead to it.  name: its short name.  section:
+    its group's name."""
 
     path: tuple[str, ...]
     name: str
@@ -159,12 +164,14 @@ def _read_marks(hint: Any) -> tuple[Any, ...]:
 
 
 def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
-    """`config` with the values of a table put in, by short or full names. Raises SettingError for what does not fit."""
+    """`config` with the values of a table put in, by short or full names.
+    Raises SettingError for what does not fit."""
     return change(config, read_changes(type(config), values, where))
 
 
 def read_changes(command: type[Settings], values: Mapping[str, Any], where: str) -> dict[tuple[str, ...], Any]:
-    """The values of a table, converted, by the paths of their settings. Raises SettingError, which names `where`."""
+    """The values of a table, converted, by the paths of their settings. Raises SettingError,
+    which names `where`."""
     known = {setting.path: setting for setting in list_settings(command)}
     groups = _index_by_name(dict(_walk_groups(command)))
     single = _index_by_name({setting.name: path for path, setting in known.items()})
@@ -187,7 +194,8 @@ def _index_by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str,
 
 
 def change(config: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
-    """`config` with the settings at these paths changed: presets first, then whole groups, then what is in them."""
+    """`config` with the settings at these paths changed: presets first, then whole groups,
+    then what is in them."""
     order = sorted(changes, key=lambda path: (path[-1] != "preset", len(path)))
     for path in order:
         config = _put(config, path, changes[path])

@@ -1,7 +1,9 @@
-"""The main job in a few minutes: a model from nothing, SFT on mixed habits, then GRPO from the verifiable reward.
+"""The main job in a few minutes: a model from nothing, SFT on mixed habits,
+then GRPO from the verifiable reward.
 
-What reinforcement learning shows here is the discovery of the strategy that pays: the demonstrations mix worked additions
-(40 %) with lazy guesses, both habits stay after SFT, and the reward makes the model think every time.
+What reinforcement learning shows here is the discovery of the strategy that pays: the demonstrations mix
+worked additions (40 %) with lazy guesses, both habits stay after SFT,
+and the reward makes the model think every time.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class DemoConfig(Settings):
     steps: Count = 200
     """Steps of GRPO, 32 problems x 8 completions each."""
     controls: bool = True
-    """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations, for comparison."""
+    """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations,
+    for comparison."""
     control_steps: Count = 1200
     """SFT steps of each control; about the time that GRPO takes."""
     eval_problems: Count = 500

@@ -1,7 +1,8 @@
-"""A logic task with a verifiable reward: SFT from nothing, then PPO and GRPO from the same start, on lakes never seen.
+"""A logic task with a verifiable reward: SFT from nothing, then PPO and GRPO from the same start,
+on lakes never seen.
 
-The demonstrations are shortest ways with the place after each move. After SFT the model writes in that form and often falls
-into a hole; the reward is the walk itself, checked on the lake.
+The demonstrations are shortest ways with the place after each move. After SFT the model writes in that form
+and often falls into a hole; the reward is the walk itself, checked on the lake.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ LEVEL = 1  # lakes of 4 x 4 fields
 
 @dataclass(frozen=True)
 class FrozenLakeConfig(Settings):
-    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO; pass-rates before and after."""
+    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO;
+    pass-rates before and after."""
 
     seed: Natural = 0
     """Seed of everything random."""

@@ -1,7 +1,9 @@
-"""The pipeline for what nothing can verify, on the smallest task: ranked answers -> reward model -> PPO, and GRPO directly.
+"""The pipeline for what nothing can verify, on the smallest task: ranked answers -> reward model -> PPO,
+and GRPO directly.
 
-The policy goes on after "I like ice" with cream, hockey or donkey, each a third of the time. A person would rank them in
-this order. The reward model sees the ranking alone, never the worth (10, 5, -10); PPO sees the reward model alone.
+The policy goes on after "I like ice" with cream, hockey or donkey, each a third of the time. A person would
+rank them in this order. The reward model sees the ranking alone, never the worth (10, 5, -10);
+PPO sees the reward model alone.
 """
 
 from __future__ import annotations
@@ -102,7 +104,8 @@ def run_ice_cream(config: IceCreamConfig) -> int:
 
 
 def fit_to_ranking(policy: Policy, problem: Problem, config: IceCreamConfig, folder: Path) -> RewardModel:
-    """A reward model fitted to the ranking, which is written to comparisons.jsonl first, as a person would give it."""
+    """A reward model fitted to the ranking, which is written to comparisons.jsonl first,
+    as a person would give it."""
     path = folder / "comparisons.jsonl"
     row = {"prompt": problem.text, "answers": [f" {answer}" for answer in sorted(WORTH, key=lambda a: -WORTH[a])]}
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
@@ -123,7 +126,8 @@ def describe_rewards(judge: RewardModel, problem: Problem) -> str:
 
 
 def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
-    """The run of one algorithm. PPO's group is of one: its value model, not the group, says what was to be expected."""
+    """The run of one algorithm. PPO's group is of one: its value model, not the group,
+    says what was to be expected."""
     shared = TrainConfig.of(
         task="ice_cream",
         out=str(folder / algorithm),

@@ -20,7 +20,8 @@ from ..rollouts.group import Group
 
 @dataclass(frozen=True)
 class WinRate:
-    """Chance that a completion has a higher reward than the baseline's for the same problem, a tie counting half.
+    """Chance that a completion has a higher reward than the baseline's for the same problem,
+    a tie counting half.
 
     wins, ties, losses: shares of all pairs of completions.  unmatched: problems that only one side has.
     """
@@ -56,7 +57,8 @@ def compute_win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str,
 
 
 def read_baseline(source: str) -> dict[str, list[str]]:
-    """Completions by problem id from the completions.jsonl of an evaluation (the file or its folder). Raises UserError."""
+    """Completions by problem id from the completions.jsonl of an evaluation (the file or its folder).
+    Raises UserError."""
     path = Path(source) / "completions.jsonl" if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise UserError(f"There is no file {path}. Give the folder of an earlier `palaestra eval`, or its completions.jsonl.")
@@ -71,8 +73,9 @@ def read_baseline(source: str) -> dict[str, list[str]]:
 
 
 def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
-    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
-    the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
+    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned
+    reward, or by the reward itself where the rubric has no learned criterion. The texts are scored anew,
+    so both sides have one judge.
 
     Raises UserError when the two share no problem.
     """

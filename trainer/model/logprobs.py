@@ -1,7 +1,7 @@
 """Log-probabilities of completion tokens under a model, without logits for anything else.
 
-Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows, D hidden,
-V vocabulary.
+Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows, D
+hidden, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ CHUNK_ELEMENTS = 2**24  # logits held at once: 64 MiB in float32
 
 @dataclass(frozen=True)
 class TokenLogprobs:
-    """logprobs_BT: natural-log probability of each completion token.  entropy_BT: of its distribution, in nats, detached
-    unless asked for.  values_BT: of a value head before each token, where one was given. All are 0 beyond the end of a
-    row's completion."""
+    """logprobs_BT: natural-log probability of each completion token.  entropy_BT: of its distribution, in
+    nats, detached unless asked for.  values_BT: of a value head before each token, where one was given. All
+    are 0 beyond the end of a row's completion."""
 
     logprobs_BT: Tensor
     entropy_BT: Tensor
@@ -41,10 +41,12 @@ def compute_logprobs(
     value_head: nn.Linear | None = None,
     detach_value: bool = False,
 ) -> TokenLogprobs:
-    """One forward pass; the head runs on completion tokens only, in chunks that are recomputed in the backward pass.
+    """One forward pass; the head runs on completion tokens only,
+    in chunks that are recomputed in the backward pass.
 
-    Equal to log_softmax(logits / temperature) of the full forward pass at those positions. value_head: hidden state to
-    value, in float32; only for models whose head `has_plain_head`; detach_value keeps its gradient out of the model.
+    Equal to log_softmax(logits / temperature) of the full forward pass at those positions. value_head: hidden
+    state to value, in float32; only for models whose head `has_plain_head`;
+    detach_value keeps its gradient out of the model.
     """
     mask_BT = sequences.mask_BT
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
@@ -83,7 +85,8 @@ def compute_logprobs(
 def has_plain_head(model: Any) -> bool:
     """Whether the model's logits are its head applied to its base model's output, and nothing else.
 
-    Some architectures scale or cap their logits afterwards. So it is tried once, on a probe, and remembered on the model.
+    Some architectures scale or cap their logits afterwards. So it is tried once, on a probe,
+    and remembered on the model.
     """
     known = getattr(model, _SPLITS_HEAD, None)
     if known is None:

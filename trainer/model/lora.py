@@ -1,7 +1,8 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685), by PEFT: W + scale * B A, of which only A and B are trained.
+"""Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685), by PEFT: W + scale * B A,
+of which only A and B are trained.
 
-They are injected into the model's linear layers, so the model keeps its class, and with the adapters off it is the model
-it began as: the reference of a KL penalty needs no second copy.
+They are injected into the model's linear layers, so the model keeps its class, and with the adapters off it
+is the model it began as: the reference of a KL penalty needs no second copy.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def has_adapters(model: Any) -> bool:
 
 @contextlib.contextmanager
 def disable_adapters(model: Any) -> Iterator[None]:
-    """The model as it was before adapters were added; for a forward pass without gradient. Inside of itself it does nothing."""
+    """The model as it was before adapters were added; for a forward pass without gradient.
+    Inside of itself it does nothing."""
     adapted = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
     layers = [layer for layer in adapted if not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -70,7 +72,8 @@ def disable_adapters(model: Any) -> Iterator[None]:
 
 
 def merge_adapters(model: Any) -> dict[str, Tensor]:
-    """The state of a plain model of the same class with the adapters in its weights; the model itself stays as it is."""
+    """The state of a plain model of the same class with the adapters in its weights;
+    the model itself stays as it is."""
     state = {}
     layers = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
     for name, tensor in model.state_dict().items():

@@ -28,7 +28,8 @@ def is_out_of_memory(failure: BaseException) -> bool:
 def run_microbatches(
     policy: Policy, sequences: Sequences, tokens: int, run: Callable[[torch.Tensor], Result], *others: Any
 ) -> list[Result]:
-    """`run(rows_B)` for the micro-batches of at most `tokens` tokens of an update; half of that once memory has run out.
+    """`run(rows_B)` for the micro-batches of at most `tokens` tokens of an update;
+    half of that once memory has run out.
 
     run: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
     """
@@ -42,10 +43,11 @@ def run_microbatches(
 
 
 def halve_when_out_of_memory(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
-    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out, with half.
+    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out,
+    with half.
 
-    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
-    Raises UserError when memory runs out again.
+    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for
+    all later steps. Raises UserError when memory runs out again.
     """
     halved = getattr(model, _HALVED, None)
     try:

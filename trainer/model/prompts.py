@@ -21,7 +21,8 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, problem: Problem, instruct
 
 
 def write_transcript(problem: Problem) -> str:
-    """A prompt as text for a tokenizer without a chat template: several turns are named, one turn is its content."""
+    """A prompt as text for a tokenizer without a chat template: several turns are named,
+    one turn is its content."""
     messages = _list_messages(problem)
     if len(messages) == 1:
         return problem.text

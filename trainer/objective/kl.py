@@ -1,4 +1,5 @@
-"""KL divergence estimated from samples, and the KL penalty as part of the reward. Suffixes: B rows, T tokens."""
+"""KL divergence estimated from samples, and the KL penalty as part of the reward. Suffixes: B rows,
+T tokens."""
 
 from __future__ import annotations
 
@@ -8,17 +9,17 @@ import torch
 from torch import Tensor
 
 LOG_RATIO_CAP = 20.0
-"""Log-ratios are clamped to +-20 nats before an exponential: e^20 is 5e8, and its square is still finite in float32.
-Beyond it the gradient through the ratio is 0."""
+"""Log-ratios are clamped to +-20 nats before an exponential: e^20 is 5e8, and its square is still finite in
+float32. Beyond it the gradient through the ratio is 0."""
 
 
 def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Literal["k1", "k2", "k3"] = "k3") -> Tensor:
     """Estimate KL(policy || reference) in nats per token from the tokens that the policy sampled.
 
     Schulman 2020 (http://joschu.net/blog/kl-approx.html) with x = log policy - log reference:
-    k1 = x (unbiased, may be negative); k2 = x² / 2 (biased, small variance); k3 = e^-x - 1 + x (unbiased, never
-    negative). As a term of the loss, on-policy, k2 has the gradient of this KL, k3 that of KL(reference || policy), and
-    k1 none in expectation (Tang and Munos 2025, arXiv:2506.09477).
+    k1 = x (unbiased, may be negative); k2 = x² / 2 (biased, small variance); k3 = e^-x - 1 + x (unbiased,
+    never negative). As a term of the loss, on-policy, k2 has the gradient of this KL, k3 that of KL(reference
+    || policy), and k1 none in expectation (Tang and Munos 2025, arXiv:2506.09477).
     k3 is computed with x clamped to +-LOG_RATIO_CAP.
     """
     log_ratio_BT = logprobs_BT - ref_logprobs_BT
@@ -34,7 +35,8 @@ def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Litera
 
 
 def subtract_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
-    """Reward of each completion minus beta times the KL of the whole completion; shape B, in the unit of the reward.
+    """Reward of each completion minus beta times the KL of the whole completion; shape B,
+    in the unit of the reward.
 
     Ahmadian et al. 2024 (arXiv:2402.14740): the KL in the reward before a group's baseline is taken.
     Masked positions of `kl_BT` may hold anything.

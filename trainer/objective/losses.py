@@ -1,8 +1,9 @@
 """The policy loss of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
 
-One denominator for the whole batch: `compute_policy_loss` of a micro-batch returns its share, and the shares add up to the loss
-of the batch however the batch is split, padded or ordered, over micro-batches and over processes (which must then sum
-their gradients, not average them). docs/losses.md has the formulas side by side.
+One denominator for the whole batch: `compute_policy_loss` of a micro-batch returns its share, and the shares
+add up to the loss of the batch however the batch is split, padded or ordered, over micro-batches and over
+processes (which must then sum their gradients, not average them).
+docs/losses.md has the formulas side by side.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Denominators:
-    """What the loss is divided by: counted once over one optimizer step's batch, in all micro-batches and processes.
+    """What the loss is divided by: counted once over one optimizer step's batch,
+    in all micro-batches and processes.
 
-    sequences: completions with at least one token in the loss. tokens: tokens in the loss. max_tokens: the length limit
-    of a completion in tokens, the constant of Dr. GRPO.
+    sequences: completions with at least one token in the loss. tokens: tokens in the loss. max_tokens: the
+    length limit of a completion in tokens, the constant of Dr. GRPO.
     """
 
     sequences: float
@@ -42,14 +44,16 @@ class Denominators:
 
 @dataclass(frozen=True)
 class LossStats:
-    """Sums over the tokens of the loss, as detached tensors without dimensions; `combine` adds those of micro-batches.
+    """Sums over the tokens of the loss, as detached tensors without dimensions;
+    `combine` adds those of micro-batches.
 
     tokens: how many. ratio_*: of the probability now to that at sampling (unclipped; capped at e^+-20).
-    clip_low_sum, clip_high_sum: tokens whose gradient the lower (ratio too small, A < 0) or upper bound (ratio too
-    large, A > 0) removed or, for cispo, capped; dual_clip_sum: those that dual_clip or delta removed. approx_kl_sum: k3
-    of the sampler against the policy, in nats. logprob_diff_*: |log-probability now - at sampling|, in nats; before the
-    first update this is the difference between sampler and trainer. kl_k1_sum, kl_k3_sum: policy against reference, in
-    nats; entropy_sum: in nats; None where no reference or no entropy was given.
+    clip_low_sum, clip_high_sum: tokens whose gradient the lower (ratio too small, A < 0) or upper bound
+    (ratio too large, A > 0) removed or, for cispo, capped; dual_clip_sum: those that dual_clip or delta
+    removed. approx_kl_sum: k3 of the sampler against the policy, in nats. logprob_diff_*: |log-probability
+    now - at sampling|, in nats; before the first update this is the difference between sampler and trainer.
+    kl_k1_sum, kl_k3_sum: policy against reference, in nats; entropy_sum: in nats;
+    None where no reference or no entropy was given.
     """
 
     tokens: Tensor
@@ -86,14 +90,17 @@ def compute_policy_loss(
     ref_logprobs_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
 ) -> PolicyLoss:
-    """This micro-batch's share of the policy loss + kl_coef * KL - entropy_coef * entropy, averaged as the kind says.
+    """This micro-batch's share of the policy loss + kl_coef * KL - entropy_coef * entropy,
+    averaged as the kind says.
 
-    Rows are whole sequences. logprobs_BT: log-probability in nats of each sampled token under the policy, with
-    gradient; sampled_logprobs_BT: the same at the time of sampling; ref_logprobs_BT: under the reference.
-    advantages_BT: B x T or B x 1, held constant. mask_BT: 1 on completion tokens that count; other positions may hold
-    anything, nan included, and get no gradient. entropy_BT: of the policy's distribution at each token, with gradient
-    if there is an entropy bonus.
-    Half-precision input is computed in float32. Raises ValueError where config asks for something that was not given.
+    Rows are whole sequences. logprobs_BT: log-probability in nats of each sampled token under the policy,
+    with gradient; sampled_logprobs_BT: the same at the time of sampling; ref_logprobs_BT: under the
+    reference.
+    advantages_BT: B x T or B x 1, held constant. mask_BT: 1 on completion tokens that count; other positions
+    may hold anything, nan included, and get no gradient. entropy_BT: of the policy's distribution at each
+    token, with gradient if there is an entropy bonus.
+    Half-precision input is computed in float32. Raises ValueError where config asks for something that was
+    not given.
     """
     if config.kl_coef > 0 and config.kl_in == "loss" and ref_logprobs_BT is None:
         raise ValueError(f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given.")
@@ -125,7 +132,8 @@ def compute_policy_loss(
 
 
 def weigh_tokens(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
-    """Weight of each token in the loss; shape B x T. Over the whole batch they make the mean that `aggregate` names."""
+    """Weight of each token in the loss; shape B x T. Over the whole batch they make the mean that `aggregate`
+    names."""
     # An empty batch (everything masked) has a loss of 0, not of 0 / 0.
     sequences, tokens = max(denominators.sequences, 1), max(denominators.tokens, 1)
     if aggregate == "token_mean":
@@ -146,7 +154,8 @@ def count_denominators(mask_BT: Tensor, max_tokens: float) -> Denominators:
 
 
 def _clean(values_BT: Tensor, keep_BT: Tensor) -> Tensor:
-    """At least float32, and 0 where masked: `where` before any arithmetic keeps nan out of the gradient too."""
+    """At least float32, and 0 where masked: `where` before any arithmetic keeps nan out of the gradient
+    too."""
     if values_BT.dtype in (torch.float16, torch.bfloat16):
         values_BT = values_BT.float()
     return torch.where(keep_BT, values_BT, 0.0)
@@ -190,8 +199,8 @@ Stats = TypeVar("Stats", bound="DataclassInstance")
 def combine(stats: Sequence[Stats]) -> Stats:
     """The stats of a batch from those of its parts: fields *_min and *_max are compared, all others add up.
 
-    For LossStats and the statistics of the value and the preference loss alike. Raises ValueError for no parts at all,
-    or when only some of them know the KL or the entropy.
+    For LossStats and the statistics of the value and the preference loss alike. Raises ValueError for no
+    parts at all, or when only some of them know the KL or the entropy.
     """
     if not stats:
         raise ValueError("There are no statistics to combine; every optimizer step has at least one micro-batch.")
@@ -213,7 +222,8 @@ def combine(stats: Sequence[Stats]) -> Stats:
 
 
 def summarise_stats(stats: DataclassInstance) -> dict[str, float]:
-    """Means per token (or per prompt), minima and maxima, under the names of the metrics; empty when nothing counted.
+    """Means per token (or per prompt), minima and maxima, under the names of the metrics;
+    empty when nothing counted.
 
     The first field of the statistics is the count. What is unknown (no reference, no entropy) is left out.
     """

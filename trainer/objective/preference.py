@@ -1,7 +1,8 @@
-"""Losses and metrics of a reward model trained on comparisons. Suffixes: P prompts, K answers to a prompt, N pairs.
+"""Losses and metrics of a reward model trained on comparisons. Suffixes: P prompts, K answers to a prompt,
+N pairs.
 
-A comparison is a ranking: `ranks_PK` holds small integers, lower is better, equal ranks are ties (no pair), and -1
-stands for no answer (padding). Two answers ranked 0 and 1 are the usual chosen and rejected.
+A comparison is a ranking: `ranks_PK` holds small integers, lower is better, equal ranks are ties (no pair),
+and -1 stands for no answer (padding). Two answers ranked 0 and 1 are the usual chosen and rejected.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Pairs:
 class PreferenceStats:
     """Sums over prompts of means over their pairs, detached; `losses.combine` adds those of micro-batches.
 
-    prompts: those with at least one pair. accuracy: the better answer has the higher reward (equal rewards count 1/2).
+    prompts: those with at least one pair. accuracy: the better answer has the higher reward (equal rewards
+    count 1/2).
     margin: reward of the better minus that of the worse answer. reward: mean over the answers in pairs.
     """
 
@@ -70,16 +72,18 @@ def compute_preference_loss(
     *,
     margins_PKK: Tensor | None = None,
 ) -> PreferenceLoss:
-    """This micro-batch's share of the Bradley-Terry loss: the pairs of a prompt are averaged first, then prompts.
+    """This micro-batch's share of the Bradley-Terry loss: the pairs of a prompt are averaged first,
+    then prompts.
 
         -log sigmoid(r_better - r_worse - margin) + centre_coef * (r_better + r_worse)²
 
-    Bradley and Terry 1952; over rankings: Ouyang et al. 2022 (arXiv:2203.02155), equation 1, where averaging per prompt
-    keeps those with many answers from dominating; margin: Touvron et al. 2023 (arXiv:2307.09288), equation 2; centring:
-    Eisenstein et al. 2023 (arXiv:2312.09244). No exponential overflows.
+    Bradley and Terry 1952; over rankings: Ouyang et al. 2022 (arXiv:2203.02155), equation 1, where averaging
+    per prompt keeps those with many answers from dominating; margin: Touvron et al. 2023 (arXiv:2307.09288),
+    equation 2; centring: Eisenstein et al. 2023 (arXiv:2312.09244). No exponential overflows.
 
-    prompts: prompts with at least one pair in the whole batch, all micro-batches and processes. margins_PKK: margin of
-    answer i over answer j, in the unit of the reward, on top of config.margin. Absent answers may hold any reward.
+    prompts: prompts with at least one pair in the whole batch, all micro-batches and processes. margins_PKK:
+    margin of answer i over answer j, in the unit of the reward, on top of config.margin.
+    Absent answers may hold any reward.
     """
     rewards_PK = rewards_PK.float() if rewards_PK.dtype in (torch.float16, torch.bfloat16) else rewards_PK
     rewards_PK = torch.where(ranks_PK >= 0, rewards_PK, 0.0)
@@ -105,11 +109,12 @@ def compute_preference_loss(
 
 
 def measure_calibration_error(rewards_PK: Tensor, ranks_PK: Tensor, bins: int = 10) -> float:
-    """Expected calibration error of the preferences, in [0, 0.5] or so; nan without a pair (Guo et al. 2017, eq. 3).
+    """Expected calibration error of the preferences, in [0, 0.5] or so; nan without a pair (Guo et al. 2017,
+    eq. 3).
 
-    The model's confidence in a pair is sigmoid(|difference|), in [0.5, 1], cut into equal bins; in each bin the
-    confidence is compared with the share of pairs that it ranks right. Pairs weigh as in the loss. It needs the whole
-    evaluation set at once: it does not add up over parts.
+    The model's confidence in a pair is sigmoid(|difference|), in [0.5, 1], cut into equal bins; in each bin
+    the confidence is compared with the share of pairs that it ranks right. Pairs weigh as in the loss. It
+    needs the whole evaluation set at once: it does not add up over parts.
     """
     pairs = list_pairs(ranks_PK)
     if pairs.prompt_N.numel() == 0:
@@ -127,7 +132,8 @@ def measure_calibration_error(rewards_PK: Tensor, ranks_PK: Tensor, bins: int = 
 
 @dataclass(frozen=True)
 class LengthSlope:
-    """slope: reward per token of length by least squares. correlation: Pearson's, in [-1, 1]. nan where undefined."""
+    """slope: reward per token of length by least squares. correlation: Pearson's, in [-1, 1].
+    nan where undefined."""
 
     slope: float
     correlation: float

@@ -24,7 +24,8 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def draw_text_curve(values: Sequence[float], title: str, width: int = 64, height: int = 6, low: float | None = None) -> str:
-    """A curve of `height` lines, each column the mean of its share of the values; the axis shows lowest and highest."""
+    """A curve of `height` lines, each column the mean of its share of the values;
+    the axis shows lowest and highest."""
     if not values:
         return f"{title}: no values"
     width = min(width, len(values))

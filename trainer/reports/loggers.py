@@ -18,7 +18,8 @@ class Logger(Protocol):
 
 
 def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:
-    """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an unknown name."""
+    """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an
+    unknown name."""
     known: dict[str, Callable[[Path, Mapping[str, Any]], Logger]] = {"tensorboard": _TensorBoard, "wandb": _WandB}
     loggers: list[Logger] = []
     for name in names:

@@ -1,7 +1,8 @@
-"""Does the model please the reward model, or get better? The learned reward against the verified pass-rate of one run.
+"""Does the model please the reward model, or get better? The learned reward against the verified pass-rate of
+one run.
 
-Where the one goes on rising while the other falls, the policy has found what the reward model gets wrong (Gao et al. 2022,
-arXiv:2210.10760, whose curves are over the KL to the reference as well).
+Where the one goes on rising while the other falls, the policy has found what the reward model gets wrong (Gao
+et al. 2022, arXiv:2210.10760, whose curves are over the KL to the reference as well).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ DATA, PLOT = "overoptimisation.json", "overoptimisation.png"
 
 @dataclass(frozen=True)
 class Point:
-    """One step's rollouts. learned: normalised reward, in standard deviations.  pass_rate: verified, in [0, 1].
+    """One step's rollouts. learned: normalised reward, in standard deviations.  pass_rate: verified, in [0,
+    1].
 
     kl: of the policy to the reference, in nats per completion; None where the run had no reference.
     """
@@ -33,7 +35,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """points: of the steps.  evaluations: of the held-out problems, each with both numbers and their intervals."""
+    """points: of the steps.  evaluations: of the held-out problems,
+    each with both numbers and their intervals."""
 
     criterion: str
     points: Sequence[Point]
@@ -72,7 +75,8 @@ def write(run: Path, title: str) -> bool:
 
 
 def draw(curve: Curve, path: Path, title: str) -> None:
-    """Both numbers over the steps, with the held-out intervals; below, over the square root of the KL where it is known."""
+    """Both numbers over the steps, with the held-out intervals; below,
+    over the square root of the KL where it is known."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,5 @@
-"""Comparisons of answers, read from files: pairs, rankings, chats, and transcripts in the form `\\n\\nHuman: ...`."""
+"""Comparisons of answers, read from files: pairs, rankings, chats, and transcripts in the form `\\n\\nHuman:
+...`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ ANSWERS = ("answers", "completions", "responses")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One prompt with K answers. scores_K: what a person made of them, higher is better; equal ones are not compared.
+    """One prompt with K answers. scores_K: what a person made of them, higher is better;
+    equal ones are not compared.
 
     margin: by how much the reward of a better answer should exceed that of a worse one, in nats.
     """
@@ -49,11 +51,12 @@ class Comparisons:
 
 
 def read_comparisons(paths: Sequence[str | Path]) -> Comparisons:
-    """The comparisons in files (JSONL, JSON, Parquet, the first two also gzipped), identical and empty answers left out.
+    """The comparisons in files (JSONL, JSON, Parquet, the first two also gzipped),
+    identical and empty answers left out.
 
-    Columns: `prompt`, `chosen`, `rejected` (texts or chats; without `prompt` two chats or transcripts that share their
-    beginning), optionally `margin`; or `prompt` with `answers`, best first, or with `scores` beside them.
-    Raises DataError, which names file and line.
+    Columns: `prompt`, `chosen`, `rejected` (texts or chats; without `prompt` two chats or transcripts that
+    share their beginning), optionally `margin`; or `prompt` with `answers`, best first, or with `scores`
+    beside them. Raises DataError, which names file and line.
     """
     result = Comparisons()
     for path in paths:

@@ -81,7 +81,8 @@ def measure_statistics(reward_model: RewardModel, data: Sequence[Encoded], token
     """Mean and standard deviation of the rewards of the first answers of `data`."""
     rows = [row for item in data for row in item.rows_K][:STATISTICS_ANSWERS]
     rewards = torch.tensor(reward_model.predict_rewards(rows, tokens_per_microbatch), dtype=torch.float64)
-    # All answers alike in reward: nothing was learned, and dividing by 0 must not make noise look like a preference.
+    # All answers alike in reward: nothing was learned, and dividing by 0 must not make noise look like a
+    # preference.
     return Statistics(float(rewards.mean()), float(rewards.std(correction=0)) or 1.0, len(rows))
 
 

@@ -20,13 +20,13 @@ from ..objective.preference import fit_length_slope, list_pairs, measure_calibra
 class PreferenceMetrics:
     """On comparisons that were not trained on; a prompt's pairs are averaged first, then prompts.
 
-    loss: Bradley-Terry, nats.  accuracy: share of pairs in which the better answer has the higher reward (a tie counts
-        half); in [0, 1].  margin: mean of reward(better) - reward(worse), in nats.
+    loss: Bradley-Terry, nats.  accuracy: share of pairs in which the better answer has the higher reward (a
+        tie counts half); in [0, 1].  margin: mean of reward(better) - reward(worse), in nats.
     calibration: expected calibration error of sigmoid(difference) as the chance of being preferred.
-    length_slope: standard deviations of reward per 100 tokens of answer; length_correlation: in [-1, 1]. Both within
-        prompts, nan where no length varies.
-    longer_preferred: share of the pairs of unlike length in which the data prefer the longer answer; in [0, 1], nan
-        without any. A model that knows lengths alone reaches max(x, 1 - x).
+    length_slope: standard deviations of reward per 100 tokens of answer; length_correlation: in [-1, 1]. Both
+        within prompts, nan where no length varies.
+    longer_preferred: share of the pairs of unlike length in which the data prefer the longer answer; in [0,
+        1], nan without any. A model that knows lengths alone reaches max(x, 1 - x).
     """
 
     prompts: int
@@ -54,7 +54,8 @@ class PreferenceMetrics:
 def measure_preferences(
     rewards_PK: torch.Tensor, ranks_PK: torch.Tensor, lengths_PK: torch.Tensor, loss: float
 ) -> PreferenceMetrics:
-    """The metrics of raw rewards. ranks_PK: lower is better, -1 where there is no answer. lengths_PK: tokens."""
+    """The metrics of raw rewards. ranks_PK: lower is better, -1 where there is no answer. lengths_PK:
+    tokens."""
     pairs, present_PK = list_pairs(ranks_PK), ranks_PK >= 0
     rewards_PK = torch.where(present_PK, rewards_PK.double(), 0.0)
     gap_N = rewards_PK[pairs.prompt_N, pairs.better_N] - rewards_PK[pairs.prompt_N, pairs.worse_N]
@@ -82,7 +83,8 @@ def measure_preferences(
 
 
 def _centre_within_prompts(values_PK: torch.Tensor, present_PK: torch.Tensor) -> torch.Tensor:
-    """Deviations from the mean of each prompt's answers, one after the other: some prompts ask for longer answers."""
+    """Deviations from the mean of each prompt's answers, one after the other:
+    some prompts ask for longer answers."""
     kept_PK = torch.where(present_PK, values_PK, 0.0)
     mean_P1 = kept_PK.sum(1, keepdim=True) / present_PK.sum(1, keepdim=True).clamp(min=1)
     return (kept_PK - mean_P1)[present_PK]

@@ -15,7 +15,8 @@ from .model import RewardModel, Scorer, load_reward_model, make_scorer
 
 @dataclass(frozen=True)
 class Judged:
-    """A task with the reward models that fill in the learned criteria of its rubric, by the criteria's names."""
+    """A task with the reward models that fill in the learned criteria of its rubric,
+    by the criteria's names."""
 
     task: Task
     models: Mapping[str, RewardModel] = field(default_factory=dict)
@@ -29,8 +30,8 @@ class Judged:
 def judge(task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:
     """Load reward models (FOLDER, or name=FOLDER where the rubric has several learned criteria).
 
-    A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a learned
-    criterion stays without its model, or a model without its criterion.
+    A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a
+    learned criterion stays without its model, or a model without its criterion.
     """
     if names_and_folders and not task.rubric.learned:
         task = replace(task, rubric=task.rubric.with_learned(learned(), share))
@@ -65,8 +66,8 @@ def fill(
 ) -> list[Score]:
     """The scores with the reward models' findings put in.
 
-    A reward that is not finite is the lowest where the model gave other completions of the batch a number: then this
-    completion brought it about. Where it gave none, the model is broken, and the scores abstain.
+    A reward that is not finite is the lowest where the model gave other completions of the batch a number:
+    then this completion brought it about. Where it gave none, the model is broken, and the scores abstain.
     """
     rewards = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [

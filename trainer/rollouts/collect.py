@@ -1,4 +1,5 @@
-"""The next groups of a run: the train stream, the curriculum, and dynamic sampling (DAPO, arXiv:2503.14476, eq. 11)."""
+"""The next groups of a run: the train stream, the curriculum, and dynamic sampling (DAPO, arXiv:2503.14476,
+eq. 11)."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Position:
 
 @dataclass(frozen=True)
 class Collected:
-    """groups: `prompts_per_step` of them.  tried: groups sampled for them; more than kept when some had no signal."""
+    """groups: `prompts_per_step` of them.  tried: groups sampled for them;
+    more than kept when some had no signal."""
 
     groups: Sequence[Group]
     tried: int
@@ -46,8 +48,8 @@ class Split:
 def collect(
     sample: Callable[[Sequence[Problem]], Sequence[Group]], problems: Callable[[int], list[Problem]], config: TrainConfig
 ) -> Collected:
-    """Sample a step's groups. Those without a signal are replaced by new problems, at most `objective.resample` times; what
-    is still missing then is filled up with groups without a signal."""
+    """Sample a step's groups. Those without a signal are replaced by new problems, at most
+    `objective.resample` times; what is still missing then is filled up with groups without a signal."""
     wanted, objective, longest = config.rollouts.prompts_per_step, config.objective, config.rollouts.max_new_tokens
 
     def split(sampled: Sequence[Group]) -> Split:
@@ -70,7 +72,8 @@ def collect(
 def take_next_problems(
     count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
 ) -> list[Problem]:
-    """The next `count` problems of the train stream. Prompts over the budget are passed over and counted, never cut."""
+    """The next `count` problems of the train stream. Prompts over the budget are passed over and counted,
+    never cut."""
     problems: list[Problem] = []
     tried = 0
     finite = task.source.size("train") is not None
@@ -95,8 +98,8 @@ def take_next_problems(
 
 
 def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
-    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by how near its
-    pass-rate is to one half; else None, the task's own order."""
+    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by
+    how near its pass-rate is to one half; else None, the task's own order."""
     levels = getattr(task.source, "levels", 1)
     level = config.task.single_level
     if level is not None or not config.rollouts.curriculum or levels == 1 or task.source.size("train") is not None:

@@ -1,4 +1,5 @@
-"""Control arms: the same run with a reward that carries no signal, so that a gain can be told from an artefact.
+"""Control arms: the same run with a reward that carries no signal,
+so that a gain can be told from an artefact.
 
 Pass-rates stay those of the true reference; only what training sees is changed.
 """
@@ -22,7 +23,8 @@ Control = Literal["none", "random", "format", "shuffled"]
 def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
     """The groups with the rewards of a control arm.
 
-    random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the correctness criterion.
+    random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the
+    correctness criterion.
     shuffled: each completion is scored against the reference of another problem of the step.
     """
     if control == "none":

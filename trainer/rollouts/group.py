@@ -30,10 +30,11 @@ def is_extracted(score: Score) -> bool:
 
 
 def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) -> bool:
-    """Whether comparing the completions of a group can teach anything: their rewards differ, as the advantages see them.
+    """Whether comparing the completions of a group can teach anything: their rewards differ,
+    as the advantages see them.
 
-    That is with the penalty for length, without those that could not be scored, and with one at least that counts in the
-    loss.
+    That is with the penalty for length, without those that could not be scored, and with one at least that
+    counts in the loss.
     """
     scored = [(c, s) for c, s in zip(group.completions_G, group.scores_G, strict=True) if not s.abstained]
     rewards = [score.reward for _, score in scored]

@@ -1,7 +1,7 @@
 """What is known of each problem: its pass-rate over time, and references that look wrong.
 
-Problems of a dataset come back every epoch and are kept by id. Those of a procedural task don't, so they are kept by level.
-Everything here is plain data, so that a checkpoint can hold it.
+Problems of a dataset come back every epoch and are kept by id. Those of a procedural task don't, so they are
+kept by level. Everything here is plain data, so that a checkpoint can hold it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ SUSPECT_AGREEMENT = 0.6  # share of them that must agree on one other answer
 
 @dataclass
 class Item:
-    """One problem, or one level. visits: [step, passed, scored] each.  answers: how often each failed answer was given."""
+    """One problem, or one level. visits: [step, passed, scored] each.  answers:
+    how often each failed answer was given."""
 
     visits: list[list[int]] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
@@ -33,7 +34,8 @@ class Item:
         return sum(passed for _, passed, _ in self.visits)
 
     def compute_recent_rate(self, visits: int = 2) -> float | None:
-        """Pass-rate of the last visits; None when there were fewer, or none of their completions was scored."""
+        """Pass-rate of the last visits; None when there were fewer, or none of their completions was
+        scored."""
         last = self.visits[-visits:]
         scored = sum(scored for _, _, scored in last)
         return sum(passed for _, passed, _ in last) / scored if len(last) == visits and scored else None
@@ -61,7 +63,8 @@ class Ledger:
                 _count_answers(item, group)
 
     def list_suspects(self) -> list[str]:
-        """Problems that never passed although most completions agree on one answer: their reference may be wrong."""
+        """Problems that never passed although most completions agree on one answer:
+        their reference may be wrong."""
         return [
             name
             for name, item in sorted(self.items.items())

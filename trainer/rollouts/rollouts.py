@@ -1,4 +1,5 @@
-"""Groups of completions with their scores. Each completion is verified as soon as it ends, while decoding goes on."""
+"""Groups of completions with their scores. Each completion is verified as soon as it ends,
+while decoding goes on."""
 
 from __future__ import annotations
 
@@ -23,9 +24,10 @@ from .group import Group
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many as the
-    sandbox has.
-    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
+    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many
+    as the sandbox has.
+    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
+    scorer).
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class Rollouts:
         return len(self._encode(problem)) <= self.max_prompt_tokens
 
     def sample_groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
-        """`samples` scored completions of each problem. Same seed, same problem, same weights: same completions."""
+        """`samples` scored completions of each problem. Same seed, same problem, same weights:
+        same completions."""
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
         pending: dict[tuple[int, int], Future[Score]] = {}
 
@@ -72,5 +75,6 @@ class Rollouts:
 
 
 def make_sampling(config: RolloutConfig) -> Sampling:
-    """Rollouts are drawn from the whole distribution (no top-k, no top-p): it is the one that the update differentiates."""
+    """Rollouts are drawn from the whole distribution (no top-k, no top-p):
+    it is the one that the update differentiates."""
     return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

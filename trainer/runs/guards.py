@@ -21,7 +21,8 @@ LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference i
 
 
 def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metrics: Mapping[str, Any]) -> None:
-    """Raise UserError where too little was scored, sampler and update disagree, or the gradient is not finite."""
+    """Raise UserError where too little was scored, sampler and update disagree,
+    or the gradient is not finite."""
     guards, step = run.config.guards, metrics["step"]
     if metrics["abstained"] > guards.max_abstained:
         reasons = {v.reason for g in groups for s in g.scores_G for v in s.parts.values() if s.abstained and v.reason}

@@ -49,7 +49,8 @@ def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig
 
 
 def measure_kl(batch: Batch) -> dict[str, float]:
-    """KL of the sampling policy to the reference by k1 over whole completions, in nats; nothing without a reference."""
+    """KL of the sampling policy to the reference by k1 over whole completions, in nats;
+    nothing without a reference."""
     if batch.ref_logprobs_BT is None:
         return {}
     kl_BT = torch.where(batch.sequences.mask_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
@@ -57,7 +58,8 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of its value, and how often it found what."""
+    """Of each criterion of the rubric: mean and standard deviation of its value,
+    and how often it found what."""
     measured = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         verdicts = [score.parts[name] for score in scores if name in score.parts]
@@ -87,7 +89,8 @@ def measure_update(result: StepResult) -> dict[str, Any]:
 
 
 def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
-    """What the step cost: seconds by phase, tokens per second over all of it, peak memory in MiB of the GPU or process."""
+    """What the step cost: seconds by phase, tokens per second over all of it,
+    peak memory in MiB of the GPU or process."""
     tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
     peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
@@ -96,8 +99,8 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
 def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
     """A stricter rubric's rewards on a share of the rollouts beside the training reward of the same ones.
 
-    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion correct.
-    A gap that grows while the reward rises is the sign of a hacked reward.
+    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion
+    correct. A gap that grows while the reward rises is the sign of a hacked reward.
     """
     pairs = []
     for group in groups:

@@ -21,8 +21,9 @@ PREFLIGHT_SAMPLES = 4
 class Preflight:
     """What a first sample of the training problems says. Shares in [0, 1].
 
-    histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups whose rewards
-    differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and verifying.
+    histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups
+    whose rewards differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and
+    verifying.
     hours: expected for the sampling of all steps.
     """
 
@@ -92,7 +93,8 @@ class Preflight:
 
 
 def look_ahead(run: Run, say: Callable[[str], None]) -> None:
-    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn, unless forced."""
+    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn,
+    unless forced."""
     config, count = run.config, run.config.guards.preflight_problems
     if not count:
         return

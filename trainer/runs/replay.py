@@ -1,4 +1,5 @@
-"""Re-create one step of a run from the checkpoint before it, and say whether it matches what the run recorded."""
+"""Re-create one step of a run from the checkpoint before it,
+and say whether it matches what the run recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
 
 @dataclass(frozen=True)
 class Replay:
-    """step: the step re-created.  start: the checkpoint's step.  differences: metrics and completions that differ."""
+    """step: the step re-created.  start: the checkpoint's step.  differences:
+    metrics and completions that differ."""
 
     step: int
     start: int
@@ -33,7 +35,8 @@ class Replay:
 
 
 def replay(run: Path, step: int) -> Replay:
-    """Go from the newest checkpoint before `step` to `step` in a temporary folder and compare with the run's logs.
+    """Go from the newest checkpoint before `step` to `step` in a temporary folder and compare with the run's
+    logs.
 
     Raises UserError when the run did not log that step, or keeps no checkpoint before it.
     """

@@ -15,7 +15,8 @@ from .state import RunResult
 
 
 def resume(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> RunResult | FitOutcome:
-    """As if the run had never stopped. changes: `steps` in all, `stop_after`. Raises UserError when `path` is no run."""
+    """As if the run had never stopped. changes: `steps` in all, `stop_after`.
+    Raises UserError when `path` is no run."""
     commands: dict[str, Callable[..., RunResult | FitOutcome]] = {
         setup.COMMAND: setup.resume_training,
         sft.COMMAND: sft.resume_sft,

@@ -1,4 +1,5 @@
-"""Tripwires: signs that a run has gone wrong. Each warns when it is first crossed, and stops the run when it stays so."""
+"""Tripwires: signs that a run has gone wrong. Each warns when it is first crossed,
+and stops the run when it stays so."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ class Watch:
     first_length: float | None = None
 
     def look(self, metrics: Mapping[str, Any], config: WatchConfig) -> list[str]:
-        """Enter a step; a sentence for each bound that was crossed anew. `tripped` says what has to stop the run."""
+        """Enter a step; a sentence for each bound that was crossed anew.
+        `tripped` says what has to stop the run."""
         if self.first_length is None:
             self.first_length = metrics["tokens"]
         warnings = []

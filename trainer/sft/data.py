@@ -1,4 +1,5 @@
-"""Texts to imitate, read from files or the hub: prompt with completion, or chats whose assistant turns are imitated."""
+"""Texts to imitate, read from files or the hub: prompt with completion,
+or chats whose assistant turns are imitated."""
 
 from __future__ import annotations
 
@@ -31,8 +32,9 @@ class Pair:
 def read_pairs(sources: Sequence[str]) -> list[Pair]:
     """The pairs in files (JSONL, JSON, Parquet, gzipped too) or train splits of hub ids.
 
-    Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual names question,
-    instruction, response, answer). Raises DataError, which names file and line, or when there is no pair at all.
+    Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual
+    names question, instruction, response, answer). Raises DataError, which names file and line,
+    or when there is no pair at all.
     """
     pairs = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
     if not pairs:

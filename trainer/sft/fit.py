@@ -53,7 +53,8 @@ def draw_training_problems(task: Task, count: int, seed: int, level: int | None)
 
 
 def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> Fit:
-    """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token, over the whole step."""
+    """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token,
+    over the whole step."""
 
     def add_gradient(chosen: Sequence[int]) -> float:
         sequences = _make_sequences(policy, [data[index] for index in chosen])

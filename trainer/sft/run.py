@@ -25,7 +25,8 @@ COMMAND = "sft"
 
 @dataclass(frozen=True)
 class Data:
-    """What to imitate and what to measure on. name: for the default folder.  task: any, where pairs are given."""
+    """What to imitate and what to measure on. name: for the default folder.  task: any,
+    where pairs are given."""
 
     name: str
     task: Task
@@ -34,7 +35,8 @@ class Data:
 
 
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
-    """Fine-tune from the beginning. policy: a model in memory to start from, in place of the one that is named."""
+    """Fine-tune from the beginning. policy: a model in memory to start from,
+    in place of the one that is named."""
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     name = "pairs" if config.imitation.pairs else task.name
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
@@ -49,7 +51,8 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
 
 
 def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
+    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
+    stop_after."""
     folder = open_existing(path)
     config = folder.read_config(SFTConfig).but(**changes)
     newest = folder.find_newest_checkpoint()
@@ -64,7 +67,8 @@ def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] =
 
 
 def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:
-    """The demonstrations, those over the token budget left out and counted. Raises UserError when none is left."""
+    """The demonstrations, those over the token budget left out and counted.
+    Raises UserError when none is left."""
     if config.imitation.pairs:
         shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
         train = encode_pairs(policy, shown, config.imitation.max_tokens)

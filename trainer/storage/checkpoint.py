@@ -23,7 +23,8 @@ FULL_BYTES = 2**20  # a disk with less room than this is full
 
 
 def write_folder(target: Path, write: Callable[[Path], None]) -> None:
-    """Make the folder `target` by `write(temporary)`; it appears complete or not at all. An older one is replaced.
+    """Make the folder `target` by `write(temporary)`; it appears complete or not at all.
+    An older one is replaced.
 
     Raises UserError when the disk is full or refuses; the temporary folder is removed then.
     """
@@ -52,13 +53,14 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
 
 
 def _is_disk_to_blame(failure: Exception, folder: Path) -> bool:
-    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their own, whose text
-    does not always say so; then the room that is left tells."""
+    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their
+    own, whose text does not always say so; then the room that is left tells."""
     return isinstance(failure, OSError) or "No space left" in str(failure) or shutil.disk_usage(folder).free < FULL_BYTES
 
 
 def save(folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]) -> Path:
-    """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON, readable by a person."""
+    """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
+    readable by a person."""
     target = locate(folder, step)
 
     def write(temporary: Path) -> None:

@@ -1,6 +1,8 @@
-"""The folder of a run: settings, facts, metrics, checkpoints, the model at its end. Every command that trains has this one.
+"""The folder of a run: settings, facts, metrics, checkpoints, the model at its end.
+Every command that trains has this one.
 
-config.json holds settings only, and `--config` takes it.  facts.json holds what a result depends on beside them.
+config.json holds settings only, and `--config` takes it.  facts.json holds what a result depends on beside
+them.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class RunFolder:
         return self.path / "model"
 
     def log(self, line: Mapping[str, Any]) -> None:
-        """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about; numbers go to the loggers, too."""
+        """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about;
+        numbers go to the loggers, too."""
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         values = flatten({name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/")
@@ -72,7 +75,8 @@ class RunFolder:
 
 
 def find_free(out: str, name: str) -> Path:
-    """The folder of a new run. One that the user named must be free; an automatic one gets a number when it is not."""
+    """The folder of a new run. One that the user named must be free;
+    an automatic one gets a number when it is not."""
     automatic = out == "auto"
     wanted = f"runs/{name}" if automatic else out
     folder, number = Path(wanted), 2
@@ -112,9 +116,11 @@ def forget_after(folder: Path, step: int) -> None:
 
 
 def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any) -> dict[str, Any]:
-    """What a result depends on beside the settings: versions, the code of what was named, with a copy in `folder`.
+    """What a result depends on beside the settings: versions, the code of what was named,
+    with a copy in `folder`.
 
-    sources: names of tasks, algorithms, losses as the settings give them.  more: what else the command found out.
+    sources: names of tasks, algorithms, losses as the settings give them.  more:
+    what else the command found out.
     """
     files = {name: path for name in sources if (path := find_source_file(name)) is not None}
     for path in files.values():

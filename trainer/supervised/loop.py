@@ -1,4 +1,5 @@
-"""The loop of a fit: seeded epochs over examples, AdamW under a schedule. A step depends on its number alone."""
+"""The loop of a fit: seeded epochs over examples, AdamW under a schedule.
+A step depends on its number alone."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ TOKENS = 16384  # in a micro-batch where nothing else is asked for
 
 @dataclass(frozen=True)
 class Fit:
-    """What is fitted to what. name: of the progress bar.  size: examples.  rates: learning rates that suit it.
+    """What is fitted to what. name: of the progress bar.  size: examples.  rates:
+    learning rates that suit it.
 
     add_gradient: back-propagates the loss of the examples with these numbers, and gives the loss.
     """
@@ -73,7 +75,8 @@ def run_fit(
     optimizer: torch.optim.Optimizer | None = None,
     after_step: AfterStep | None = None,
 ) -> FitResult:
-    """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default: a fresh one."""
+    """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default:
+    a fresh one."""
     schedule = Schedule.of(config, fit.rates, fit.parameters, pace.steps)
     optimizer = optimizer or fit.make_optimizer(config)
     fit.module.train()

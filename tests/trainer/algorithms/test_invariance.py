@@ -1,4 +1,5 @@
-"""One gradient: the same batch gives the same gradient however it is cut, padded, ordered or spread over processes."""
+"""One gradient: the same batch gives the same gradient however it is cut, padded,
+ordered or spread over processes."""
 
 import random
 from dataclasses import replace
@@ -42,7 +43,8 @@ def config(kind: str = "dapo") -> TrainConfig:
 
 
 def batch_of(settings: TrainConfig) -> Batch:
-    """Four groups of four ragged completions with rewards, log-probabilities off the policy, and a reference."""
+    """Four groups of four ragged completions with rewards, log-probabilities off the policy,
+    and a reference."""
     rng = random.Random(0)
     groups = []
     for index in range(4):

@@ -87,7 +87,8 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dic
 
 
 def reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], beta: float) -> dict[str, torch.Tensor]:
-    """Of -mean over tokens of log p(token) * (reward - beta * sum from this token on of (log p - log reference)), plainly."""
+    """Of -mean over tokens of log p(token) * (reward - beta * sum from this token on of (log p - log
+    reference)), plainly."""
     policy.model.zero_grad()
     total, tokens = torch.zeros((), dtype=torch.float64), 0
     for group in groups:

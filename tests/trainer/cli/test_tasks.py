@@ -1,4 +1,5 @@
-"""The command line without a model: tasks, task show and check, score; errors are sentences with exit code 2."""
+"""The command line without a model: tasks, task show and check, score;
+errors are sentences with exit code 2."""
 
 import json
 import subprocess

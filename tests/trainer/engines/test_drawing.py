@@ -14,7 +14,8 @@ MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic
 
 
 def chi_square_z(tokens_N: torch.Tensor, probabilities_V: torch.Tensor) -> float:
-    """How many standard deviations the chi-square statistic is from its mean; rare tokens are counted together."""
+    """How many standard deviations the chi-square statistic is from its mean;
+    rare tokens are counted together."""
     expected_V = probabilities_V.double() * len(tokens_N)
     counts_V = torch.bincount(tokens_N, minlength=len(expected_V)).double()
     common_V = expected_V >= 5

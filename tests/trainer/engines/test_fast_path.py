@@ -78,7 +78,8 @@ REFUSED = {
 
 
 def made(kind: type, config: type, changes: dict, seed: int = 0):
-    """A random model of the kind; biases and norm weights are random too, so that none can be left out unseen."""
+    """A random model of the kind; biases and norm weights are random too,
+    so that none can be left out unseen."""
     torch.manual_seed(seed)
     model = kind(config(**SHAPE | changes, eos_token_id=TOKENIZER.eos_token_id, pad_token_id=0, bos_token_id=None)).eval()
     with torch.no_grad():
@@ -93,7 +94,8 @@ def requests_of(samples: int = 12) -> list[Request]:
 
 @pytest.mark.parametrize("name", SERVED)
 def test_both_paths_agree(name: str):
-    """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities, those of a plain pass too."""
+    """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities,
+    those of a plain pass too."""
     model = made(*SERVED[name])
     assert find_refusal(model) == ""
     sampling = Sampling(max_new_tokens=210)
@@ -147,7 +149,8 @@ def test_the_probe_finds_what_the_config_does_not_tell():
 
 @pytest.mark.parametrize("name", ["qwen2, biases", "qwen3"])
 def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
-    """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved, not cut."""
+    """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved,
+    not cut."""
     model = made(*SERVED[name])
     sampling, widths, read_by_graph = Sampling(max_new_tokens=210), [], []
 

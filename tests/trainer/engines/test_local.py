@@ -1,4 +1,5 @@
-"""The engine: log-probabilities of a plain forward pass, the exact distribution, ends, and rows that ignore each other."""
+"""The engine: log-probabilities of a plain forward pass, the exact distribution, ends,
+and rows that ignore each other."""
 
 import copy
 import itertools
@@ -135,7 +136,8 @@ def test_both_paths_draw_the_same_tokens():
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
 @pytest.mark.parametrize("rows", [256, 11])
 def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypatch: pytest.MonkeyPatch):
-    """As many tokens go through the model as there are distinct beginnings of the completions that were decoded together."""
+    """As many tokens go through the model as there are distinct beginnings of the completions that were
+    decoded together."""
     model, advanced = model_of("qwen3"), []
     for kind in (FastDecoding, GeneralDecoding):
         advance = kind.advance

@@ -25,7 +25,8 @@ def test_every_pair_of_a_problem_counts_and_problems_weigh_alike():
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
-    """200 problems whose completions win with chance 0.6: the interval contains 0.6 in at least 90 of 100 repetitions."""
+    """200 problems whose completions win with chance 0.6: the interval contains 0.6 in at least 90 of 100
+    repetitions."""
     generator = torch.Generator().manual_seed(0)
     hits = 0
     for _ in range(100):

@@ -1,4 +1,5 @@
-"""Log-probabilities and their gradient: packed tokens against the padded pass, micro-batches, the chunked head."""
+"""Log-probabilities and their gradient: packed tokens against the padded pass, micro-batches,
+the chunked head."""
 
 import pytest
 import torch
@@ -47,8 +48,8 @@ def made(kind, config):
 
 
 def batch() -> Sequences:
-    """Four prompts of several lengths in a mixed order, two of which begin alike; completions of 1 to 17 tokens, of which some
-    begin like another, one is another's beginning, and one is there twice."""
+    """Four prompts of several lengths in a mixed order, two of which begin alike; completions of 1 to 17
+    tokens, of which some begin like another, one is another's beginning, and one is there twice."""
     generator = torch.Generator().manual_seed(3)
     prompts = [torch.randint(2, 80, (length,), generator=generator).tolist() for length in (11, 4, 1)]
     prompts.append([*prompts[0][:6], 5])
@@ -61,14 +62,16 @@ def batch() -> Sequences:
 
 
 def beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]:
-    """Every distinct beginning of a row of prompt and completion, without those that only its last tokens make."""
+    """Every distinct beginning of a row of prompt and completion,
+    without those that only its last tokens make."""
     totals = (sequences.prompt_lengths_B + sequences.lengths_B - left_out).tolist()
     rows = zip(sequences.ids_BS.tolist(), totals, strict=True)
     return {tuple(row[:end]) for row, total in rows for end in range(1, total + 1)}
 
 
 def loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8):
-    """A loss with a different weight on every token, an entropy term, and all gradients, micro-batch by micro-batch."""
+    """A loss with a different weight on every token, an entropy term, and all gradients,
+    micro-batch by micro-batch."""
     model.zero_grad()
     weights_BT = torch.randn(sequences.mask_BT.shape, generator=torch.Generator().manual_seed(1))
     total, logprobs_BT = 0.0, torch.zeros(sequences.mask_BT.shape)

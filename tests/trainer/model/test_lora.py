@@ -1,4 +1,5 @@
-"""Adapters: nothing at first, all that is trained, off for the reference, merged in what is saved, resumed to the bit."""
+"""Adapters: nothing at first, all that is trained, off for the reference, merged in what is saved,
+resumed to the bit."""
 
 import sys
 from dataclasses import replace

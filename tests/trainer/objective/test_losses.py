@@ -154,7 +154,8 @@ def test_torch_agrees_with_the_reference(config, seed):
 
 @pytest.mark.parametrize("config", [c for c in VARIANTS if c.kind not in ("cispo", "reinforce", "gspo")], ids=name_of)
 def test_the_gradient_is_that_of_the_reference(config):
-    """Finite differences of the NumPy reference, which knows no autograd. Entropy is an input of its own here."""
+    """Finite differences of the NumPy reference, which knows no autograd.
+    Entropy is an input of its own here."""
     batch = random_batch(3, rows=4, longest=4)
     gradient = gradient_of(batch, config, 12)
     for row, column in [(0, 0), (1, 0), (2, 0), (3, 0)]:
@@ -168,7 +169,8 @@ def test_the_gradient_is_that_of_the_reference(config):
 
 
 def gradient_of(batch, config, limit, split=None, width=None):
-    """Gradient to the log-probabilities as a list per completion; `split`: lists of rows, one per micro-batch."""
+    """Gradient to the log-probabilities as a list per completion; `split`: lists of rows,
+    one per micro-batch."""
     rows = range(len(batch["logprobs"]))
     denominators = count_denominators(mask_of(batch["logprobs"]), limit)
     gradients = [None] * len(rows)
@@ -272,7 +274,8 @@ def test_clip_counts():
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
-    """nan and infinity where masked, log-ratios of +-200 nats where not, a row without a token: a finite gradient."""
+    """nan and infinity where masked, log-ratios of +-200 nats where not, a row without a token:
+    a finite gradient."""
     logprobs = torch.tensor([[-1.0, -200, -1, torch.nan], [-torch.inf, torch.inf, torch.nan, 1e30]], dtype=dtype)
     sampled = torch.tensor([[-200.0, -1, -1, -torch.inf], [torch.nan] * 4], dtype=dtype)
     mask = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]])
@@ -309,7 +312,8 @@ def test_an_empty_batch_is_a_loss_of_zero(kind):
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_on_policy_every_kind_has_the_policy_gradient(kind):
-    """At ratio 1 all kinds push each token by -A times its weight: they differ only off-policy and in the average."""
+    """At ratio 1 all kinds push each token by -A times its weight:
+    they differ only off-policy and in the average."""
     torch.manual_seed(0)
     leaf = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])

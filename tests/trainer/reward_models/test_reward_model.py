@@ -1,4 +1,5 @@
-"""Reward models: what they read, how they are fitted and saved, and what they do to rollouts and evaluations."""
+"""Reward models: what they read, how they are fitted and saved,
+and what they do to rollouts and evaluations."""
 
 import json
 import math

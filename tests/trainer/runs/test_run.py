@@ -1,4 +1,5 @@
-"""Whole runs, small: what they leave on disk, that they can be repeated and resumed to the bit, and how they stop."""
+"""Whole runs, small: what they leave on disk, that they can be repeated and resumed to the bit,
+and how they stop."""
 
 import json
 import os
@@ -89,7 +90,8 @@ def test_a_kl_to_the_reference_is_kept_across_a_resume(warm_model: Path, tmp_pat
 
 
 def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_model: Path, tmp_path: Path):
-    """All rewards equal in every group: under the format arm a policy that always keeps the form earns 1 everywhere."""
+    """All rewards equal in every group: under the format arm a policy that always keeps the form earns 1
+    everywhere."""
     file = tmp_path / "easy.py"
     file.write_text(
         "from palaestra.tasks import Problem, task\n"

@@ -1,4 +1,5 @@
-"""The policy losses and advantages in float64 NumPy, one completion at a time: no masks, no padding, no batching.
+"""The policy losses and advantages in float64 NumPy, one completion at a time: no masks, no padding,
+no batching.
 
 Written from the papers' formulas, independently of the torch code that is held against it.
 """

@@ -1,7 +1,8 @@
-"""One token for each row through all layers of the dense family: by torch on any device, by compiled kernels on a CPU.
+"""One token for each row through all layers of the dense family: by torch on any device,
+by compiled kernels on a CPU.
 
-Both read the tokens, positions and weights of a decoding's `Buffers`, write the new keys and values into its cache, and
-leave the logits in its `out_UV`. Shapes are those of `decoder`.
+Both read the tokens, positions and weights of a decoding's `Buffers`, write the new keys and values into its
+cache, and leave the logits in its `out_UV`. Shapes are those of `decoder`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 class Buffers(Protocol):
-    """What one step reads and writes: weights, the rows' tokens and positions, and a buffer for each of its results."""
+    """What one step reads and writes: weights, the rows' tokens and positions,
+    and a buffer for each of its results."""
 
     weights: DenseWeights
     fixed: bool
@@ -156,14 +158,16 @@ def add_product(x_UD: Tensor, left: Tensor, weight: Tensor) -> None:
 
 
 def compute_rope_factors(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
-    """Factors of `rotate` with the layer's gains in: of each value, and of its partner half a head away (signed)."""
+    """Factors of `rotate` with the layer's gains in: of each value,
+    and of its partner half a head away (signed)."""
     half = layer.gain_KJE.shape[-1] // 2
     low, high = layer.gain_KJE[..., :half], layer.gain_KJE[..., half:]
     return cos_U11E * layer.gain_KJE, sin_U11E * torch.cat([-high, low], -1)
 
 
 def apply_rope(qk_UKJE: Tensor, rope: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor) -> Tensor:
-    """Rotary embedding (Su et al. 2021, arXiv:2104.09864) of queries and keys, after their norms where there are any."""
+    """Rotary embedding (Su et al. 2021, arXiv:2104.09864) of queries and keys,
+    after their norms where there are any."""
     cos, sin = rope
     half = weights.head_size // 2
     if weights.qk_norm:

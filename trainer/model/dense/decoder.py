@@ -1,11 +1,12 @@
 """A decoder written for the dense family: the sampler's fast path.
 
-One token for each row by fused projections over a preallocated key/value cache, whose length grows by buckets. The live
-rows are always the first: forks, and the last live rows, are copied to where a row has ended. The prompts are prefilled
-by the model's own forward pass, and `refusal` compares the two on a probe before the path is used at all.
+One token for each row by fused projections over a preallocated key/value cache, whose length grows by
+buckets. The live rows are always the first: forks, and the last live rows, are copied to where a row has
+ended. The prompts are prefilled by the model's own forward pass,
+and `refusal` compares the two on a probe before the path is used at all.
 
-Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key itself),
-E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
+Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key
+itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 class FastDecoding:
     """Rows decoded over fused weights.
 
-    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so that the
-    step can be captured as a CUDA graph. `capture` does that; the same code runs without.
+    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so
+    that the step can be captured as a CUDA graph. `capture` does that; the same code runs without.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class FastDecoding:
         self.graph: Any = None
 
     def _go_on_with(self, parents_U: Tensor) -> Tensor:
-        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap, are copied."""
+        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap,
+        are copied."""
         count, device = len(parents_U), parents_U.device
         stays_U = parents_U < count
         stays_U[1:] &= parents_U[1:] != parents_U[:-1]  # of several, the first
@@ -147,8 +149,8 @@ def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tens
 def find_refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and ended rows)
-    must give the log-probabilities of the model's own forward pass.
+    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and
+    ended rows) must give the log-probabilities of the model's own forward pass.
     """
     reason = find_misfit(model)
     if reason:

@@ -1,7 +1,8 @@
-"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3): which models belong to it, and their weights made fast to use.
+"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3): which models belong to it,
+and their weights made fast to use.
 
-Shapes: D hidden, F inner width of the feed-forward, H query heads, K key/value heads, J = H / K queries of a key head,
-E head size, L layers, V vocabulary, S positions.
+Shapes: D hidden, F inner width of the feed-forward, H query heads, K key/value heads, J = H / K queries of a
+key head, E head size, L layers, V vocabulary, S positions.
 """
 
 from __future__ import annotations
@@ -58,8 +59,10 @@ class Layer:
     """Fused weights of one layer, norm weights multiplied in.
 
     Stored as (input, output), which is faster for few rows by up to a third (benchmarks/grpo.md).
-    qkv_DO: O = K * (J + 2) * E columns; for each key head its queries, its key, its value.  gate_up_D2F: gate, then up.
-    gain_KJE: scale of the rotated queries and key (attention scale, query and key norms); J counts the key too.
+    qkv_DO: O = K * (J + 2) * E columns; for each key head its queries, its key, its value.  gate_up_D2F:
+    gate, then up.
+    gain_KJE: scale of the rotated queries and key (attention scale, query and key norms);
+    J counts the key too.
     """
 
     qkv_DO: Tensor
@@ -72,7 +75,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class DenseWeights:
-    """A model's weights for decoding, in `dtype`. The embedding and, in float32, the head are the model's own tensors."""
+    """A model's weights for decoding, in `dtype`. The embedding and, in float32,
+    the head are the model's own tensors."""
 
     layers: list[Layer]
     embedding_VD: Tensor

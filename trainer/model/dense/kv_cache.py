@@ -1,6 +1,7 @@
 """Keys and values of the rows that the fast path decodes, as torch reads them and as the compiled kernels do.
 
-Both grow by buckets, hold only what has been asked for, and copy a row only where it is forked or fills a gap.
+Both grow by buckets, hold only what has been asked for, and copy a row only where it is forked or fills a
+gap.
 
 Shapes: P prompts, U rows, K key/value heads, S positions, E head size, N = U * K, L layers.
 """
@@ -22,8 +23,9 @@ BLOCK = 16  # positions in a block of the kernels
 class RowCache:
     """A table for each row, prompt included: keys and values 2 x U x K x S x E a layer.
 
-    used: positions that hold something.  bias_U1S: 0 on the positions of a row, -inf on padding (and, where `fixed`, on
-    what is not used yet, since the whole table is read); None while every position counts for every row.
+    used: positions that hold something.  bias_U1S: 0 on the positions of a row, -inf on padding (and, where
+    `fixed`, on what is not used yet, since the whole table is read);
+    None while every position counts for every row.
     """
 
     def __init__(self, start: GeneralDecoding, weights: DenseWeights, rows_U: Tensor, limit: int, *, fixed: bool) -> None:
@@ -90,11 +92,12 @@ class RowCache:
 
 
 class BlockCache:
-    """Prompts, each once, and behind them what rows have drawn, in blocks of 16 positions (`decode_attention`).
+    """Prompts, each once, and behind them what rows have drawn, in blocks of 16 positions
+    (`decode_attention`).
 
-    prompt: positions of the longest prompt; they are padded on the left.  starts_P: a prompt's first position.  owners_U: each
-    row's prompt.  used: positions that have been drawn.  prompts_L: keys and values P x K x S x E.  cache_L: keys and values
-    2 x blocks x U x K x 16 E a layer. Keys of a block lie E x 16.
+    prompt: positions of the longest prompt; they are padded on the left.  starts_P: a prompt's first
+    position.  owners_U: each row's prompt.  used: positions that have been drawn.  prompts_L: keys and values
+    P x K x S x E.  cache_L: keys and values 2 x blocks x U x K x 16 E a layer. Keys of a block lie E x 16.
     """
 
     def __init__(self, start: GeneralDecoding, weights: DenseWeights, limit: int) -> None:
@@ -149,8 +152,8 @@ def arrange_in_blocks(keys_PKSE: Tensor) -> Tensor:
 
 
 def move_rows(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:
-    """Per-row state after rows `sources` were copied to `targets`, `width` rows of it; in place where it has as many already,
-    since a captured graph goes on reading it."""
+    """Per-row state after rows `sources` were copied to `targets`, `width` rows of it; in place where it has
+    as many already, since a captured graph goes on reading it."""
     moving = state[sources]
     if width != len(state):
         state = state[torch.arange(width, device=state.device).clamp_(max=len(state) - 1)]

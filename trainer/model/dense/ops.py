@@ -1,8 +1,11 @@
-"""What the packed pass computes beside matrix products, each with its backward pass: norm, gate, attention over a tree.
+"""What the packed pass computes beside matrix products, each with its backward pass: norm, gate,
+attention over a tree.
 
-Each runs in a compiled kernel where there is one (`kernels/`), else through torch; both give the same numbers.
+Each runs in a compiled kernel where there is one (`kernels/`), else through torch;
+both give the same numbers.
 
-Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size, O = (H + 2 K) E.
+Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size,
+O = (H + 2 K) E.
 """
 
 from __future__ import annotations
@@ -76,7 +79,8 @@ class _Norm(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """`attend` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads: (K, H / K, E)."""
+    """`attend` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads:
+    (K, H / K, E)."""
 
     @staticmethod
     def forward(
@@ -173,7 +177,8 @@ class _Rows(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
         packing: Packing = ctx.packing
         result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
-        # What stands beyond the end of a row is read by nothing, so its gradient is 0, and may be added to any token.
+        # What stands beyond the end of a row is read by nothing, so its gradient is 0,
+        # and may be added to any token.
         return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
 
 

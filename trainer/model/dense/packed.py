@@ -1,12 +1,14 @@
-"""The update's forward pass for the dense family, over packed tokens: what rows have in common once, no padding.
+"""The update's forward pass for the dense family, over packed tokens: what rows have in common once,
+no padding.
 
-Rows begin alike: a group shares its prompt, and often the first tokens of its completions. A token after the same
-beginning has the same hidden state, so projections and the feed-forward run on a flat list of distinct tokens; only
-attention sees rows. A token's gradients from all rows come together in it, so the gradient is that of the padded pass.
-Norm weights are multiplied into the projections that follow, on the small side of the product.
+Rows begin alike: a group shares its prompt, and often the first tokens of its completions. A token after the
+same beginning has the same hidden state, so projections and the feed-forward run on a flat list of distinct
+tokens; only attention sees rows. A token's gradients from all rows come together in it, so the gradient is
+that of the padded pass. Norm weights are multiplied into the projections that follow,
+on the small side of the product.
 
-Shapes: B rows, S positions of a row, L completion tokens, N packed tokens, D hidden, F inner, H query heads, K key heads,
-E head size.
+Shapes: B rows, S positions of a row, L completion tokens, N packed tokens, D hidden, F inner, H query heads,
+K key heads, E head size.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ PROBE_GRADIENT = 1e-3  # of its length; float32 rounding stays a hundred times b
 
 
 def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
-    """hidden_ND: what the head of a model of the dense family reads, for every packed token. Differentiable."""
+    """hidden_ND: what the head of a model of the dense family reads, for every packed token.
+    Differentiable."""
     inner, config = model.model, model.config
     x_ND = inner.embed_tokens(packing.ids_N)
     cos_NE, sin_NE = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
@@ -56,7 +59,8 @@ def _run_layer(layer: Any, x_ND: Tensor, rope: tuple[Tensor, Tensor], packing: P
 
 
 def can_pack(model: Any) -> bool:
-    """Whether the packed pass serves `model` in the arithmetic of now: the dense family in float32, found right on a probe.
+    """Whether the packed pass serves `model` in the arithmetic of now: the dense family in float32,
+    found right on a probe.
 
     Under autocast the model's own forward pass is taken.
     """
@@ -74,7 +78,8 @@ def can_pack(model: Any) -> bool:
 
 
 def _matches_plain_pass(model: Any) -> bool:
-    """Whether a few rows have the log-probabilities of the model's own forward pass, and the first layer their gradients."""
+    """Whether a few rows have the log-probabilities of the model's own forward pass,
+    and the first layer their gradients."""
     training = model.training
     model.eval()
     size, device = model.get_input_embeddings().weight.shape[0], next(model.parameters()).device

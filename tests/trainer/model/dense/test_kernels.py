@@ -1,4 +1,5 @@
-"""The compiled kernels against torch: the same numbers and gradients, with any number of threads; and life without them."""
+"""The compiled kernels against torch: the same numbers and gradients, with any number of threads;
+and life without them."""
 
 import os
 import stat
@@ -54,7 +55,8 @@ def rows() -> Sequences:
 
 
 def attention_of(shape: str, norm: bool):
-    """An attention module, random queries, keys and values of every token, and the rotary embedding of its position."""
+    """An attention module, random queries, keys and values of every token,
+    and the rotary embedding of its position."""
     size, heads, key_heads = SHAPES[shape]
     kind, config = (Qwen3ForCausalLM, Qwen3Config) if norm else (Qwen2ForCausalLM, Qwen2Config)
     torch.manual_seed(0)

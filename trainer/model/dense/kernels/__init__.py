@@ -1,8 +1,10 @@
-"""The compiled kernels of this folder, built for this machine on first use; without a C compiler, torch does their work.
+"""The compiled kernels of this folder, built for this machine on first use; without a C compiler,
+torch does their work.
 
-`load_kernels()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a
-name that depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result:
-every caller has a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
+`load_kernels()` compiles the source with the system's C compiler (a second or two) into the user's cache,
+under a name that depends on source, compiler flags and processor, and loads it. Nothing here is needed for a
+right result: every caller has a way through torch, which the tests hold to the same numbers.
+PALAESTRA_KERNELS=0 turns them off.
 """
 
 from __future__ import annotations
@@ -95,7 +97,8 @@ def _compile(compiler: str) -> Path:
 
 
 def _find_cache_folder() -> Path:
-    """A folder that only this user can write to, for code is loaded from it: in the user's cache, else a temporary one."""
+    """A folder that only this user can write to, for code is loaded from it: in the user's cache,
+    else a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
         try:
@@ -120,7 +123,8 @@ def _describe_processor() -> bytes:
 
 
 def call(name: str, *arguments: Tensor | float | None) -> None:
-    """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are, then the threads."""
+    """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are,
+    then the threads."""
     functions = load_kernels().functions
     assert functions is not None
     values = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
