@@ -14,7 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-DRAWS = 20_000  # of the bootstrap; the ends of an interval then repeat to about 1 % of its width under another seed
+DRAWS = 20_000
+"""Of the bootstrap. The ends of an interval then repeat to about 1 % of its width under another seed."""
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,9 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     print(f"1. SFT on shortest ways across {config.demonstrations:,} lakes, {config.sft_steps} steps.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = draw_training_problems(task, config.demonstrations, config.seed, LEVEL)
+    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
-        warm = fit(
-            policy,
-            task,
-            encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens),
-            settings,
-            stop,
-        )
+        warm = fit(policy, task, data, settings, stop)
         checkpoint.write_folder(folder / "sft", policy.save)
         if stop.requested:
             print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
@@ -125,23 +120,21 @@ def report(config: FrozenLakeConfig, folder: Path, results: dict[str, RunResult]
     first = results["ppo"].evaluations[0]
     print(f"\nPass@1 on {first.greedy.problems} lakes never seen, with 95 % intervals\n")
     print(f"{'':12}{'greedy':>24}{'sampled':>24}{'gain, sampled':>30}{'seconds':>9}")
-    print(f"{'after SFT':12}{first.greedy.pass_at[1]!s:>24}{first.sampled.pass_at[1]!s:>24}{'':>30}{sft_seconds:>9.0f}")
+    greedy, sampled = first.greedy.pass_at[1], first.sampled.pass_at[1]
+    print(f"{'after SFT':12}{greedy!s:>24}{sampled!s:>24}{'':>30}{sft_seconds:>9.0f}")
     summary: dict[str, object] = {"config": asdict(config), "sft": _summarise(first.greedy, first.sampled, sft_seconds)}
     for algorithm, result in results.items():
         last = result.evaluations[-1]
         gain = paired_difference(_compute_rates(first.sampled.groups), _compute_rates(last.sampled.groups))
         lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         seconds = sum(sum(line["seconds"].values()) for line in lines)
-        print(f"{algorithm.upper():12}{last.greedy.pass_at[1]!s:>24}{last.sampled.pass_at[1]!s:>24}{gain!s:>30}{seconds:>9.0f}")
+        name, greedy, sampled = algorithm.upper(), last.greedy.pass_at[1], last.sampled.pass_at[1]
+        print(f"{name:12}{greedy!s:>24}{sampled!s:>24}{gain!s:>30}{seconds:>9.0f}")
         summary[algorithm] = {**_summarise(last.greedy, last.sampled, seconds), "gain": asdict(gain)}
     for algorithm, result in results.items():
-        lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+        rates = [line["pass_rate"] for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         print()
-        print(
-            curves.draw_text_curve(
-                [line["pass_rate"] for line in lines], f"{algorithm.upper()}: pass-rate of the rollouts", low=0.0
-            )
-        )
+        print(curves.draw_text_curve(rates, f"{algorithm.upper()}: pass-rate of the rollouts", low=0.0))
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 

@@ -74,14 +74,9 @@ def run_ice_cream(config: IceCreamConfig) -> int:
     print('1. SFT: after "I like ice" come cream, hockey and donkey, each a third of the time.')
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = task.problems("train")
+    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
-        fit(
-            policy,
-            task,
-            encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens),
-            settings,
-            stop,
-        )
+        fit(policy, task, data, settings, stop)
         if stop.requested:
             return 130
     checkpoint.write_folder(folder / "sft", policy.save)
@@ -170,18 +165,15 @@ def report(
 ) -> None:
     """What happened, for a person; the same numbers go to summary.json."""
     names = {"ppo": "PPO, reward model", "grpo": "GRPO, worth itself"}
-    print(f'\nProbability of each answer after "I like ice" (exact, not sampled)\n\n{"":20}{_format_cells(list(WORTH))}')
+    print('\nProbability of each answer after "I like ice" (exact, not sampled)\n')
+    print(f"{'':20}{_format_cells(list(WORTH))}")
     print(f"{'after SFT':20}{_format_cells([f'{before[answer]:.3f}' for answer in WORTH])}")
     for name, chances in after.items():
         print(f"{names[name]:20}{_format_cells([f'{chances[answer]:.3f}' for answer in WORTH])}")
     for name, result in results.items():
-        lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+        shares = [line["pass_rate"] for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         print()
-        print(
-            curves.draw_text_curve(
-                [line["pass_rate"] for line in lines], f"{names[name]}: share of cream in the rollouts", low=0.0
-            )
-        )
+        print(curves.draw_text_curve(shares, f"{names[name]}: share of cream in the rollouts", low=0.0))
     summary = {"config": asdict(config), "before": before, "after": after}
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 

@@ -18,7 +18,8 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 
 ALPHA_PER_RANK = 2.0  # scale of B A: the usual alpha of twice the rank
-RATE = 10.0  # the learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")
+RATE = 10.0
+"""The learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")."""
 
 
 def add_adapters(model: Any, rank: int, seed: int) -> None:
@@ -40,7 +41,8 @@ def add_adapters(model: Any, rank: int, seed: int) -> None:
     }
     if not layers:
         raise UserError(f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank away.")
-    transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())  # GPT-2 stores (input, output)
+    # GPT-2 stores its weights as (input, output).
+    transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())
     settings = LoraConfig(
         r=rank, lora_alpha=int(ALPHA_PER_RANK * rank), lora_dropout=0.0, target_modules=list(layers), fan_in_fan_out=transposed
     )

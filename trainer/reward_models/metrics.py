@@ -45,7 +45,7 @@ class PreferenceMetrics:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> PreferenceMetrics:
-        """The metrics that `summary` gave."""
+        """The metrics that `summarise` gave."""
         values: dict[str, Any] = {name: math.nan if value is None else value for name, value in summary.items()}
         values["accuracy"] = Interval(**values["accuracy"])
         return cls(**values)

@@ -19,7 +19,7 @@ class Watch:
 
     def look(self, metrics: Mapping[str, Any], config: WatchConfig) -> list[str]:
         """Enter a step; a sentence for each bound that was crossed anew.
-        `tripped` says what has to stop the run."""
+        `list_tripped` says what has to stop the run."""
         if self.first_length is None:
             self.first_length = metrics["tokens"]
         warnings = []

@@ -39,9 +39,18 @@ def test_formula_of_deepseekmath_says_everything():
 def test_formulas_tell_all_settings_apart():
     """Changing any setting that a kind reads changes the text: nothing about the objective goes unsaid."""
     changes = {
-        "clip_low": 0.11, "clip_high": 0.13, "dual_clip": 3.0, "delta": 4.0, "ratio_cap": 7.0, "log_clip": 0.3,
-        "tau_positive": 1.5, "tau_negative": 2.5, "aggregate": "token_mean", "entropy_coef": 0.02, "kl_coef": 0.03,
-    }  # fmt: skip
+        "clip_low": 0.11,
+        "clip_high": 0.13,
+        "dual_clip": 3.0,
+        "delta": 4.0,
+        "ratio_cap": 7.0,
+        "log_clip": 0.3,
+        "tau_positive": 1.5,
+        "tau_negative": 2.5,
+        "aggregate": "token_mean",
+        "entropy_coef": 0.02,
+        "kl_coef": 0.03,
+    }
     for kind in KINDS:
         base = LossConfig(kind)
         for name, value in changes.items():

@@ -23,9 +23,17 @@ from transformers import (
 
 torch.set_num_threads(1)  # small matrices
 SHAPE = {
-    "vocab_size": 80, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 256, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
-}  # fmt: skip
+    "vocab_size": 80,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "bos_token_id": None,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+}
 PACKED = {
     "llama": (LlamaForCausalLM, LlamaConfig(**SHAPE | {"num_key_value_heads": 4})),
     "mistral": (MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=None, head_dim=24)),

@@ -15,7 +15,8 @@ from ..support.runs import say_nothing
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAYERS = ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp"]
-LAYERS += [layer.name for layer in layers() if layer.active and layer.name == "cgroup"]  # where this user may make one
+# There is a cgroup where this user may make one.
+LAYERS += [layer.name for layer in layers() if layer.active and layer.name == "cgroup"]
 NO_SECCOMP = {"seccomp": "not in this kernel", "cgroup": "none can be made"}
 TASK = """
 from palaestra.tasks import Problem, task
@@ -24,7 +25,8 @@ from palaestra.verifiers import Rubric, code
 @task("times", rubric=Rubric(code()))
 def times(rng, level):
     n = rng.randrange(1000)
-    yield Problem(f"Multiply by {n}", {"entry_point": "f", "calls": [{"args": [2], "expected": 2 * n}]}, key=str(n))
+    calls = [{"args": [2], "expected": 2 * n}]
+    yield Problem(f"Multiply by {n}", {"entry_point": "f", "calls": calls}, key=str(n))
 """
 SMALL = TrainConfig.of(
     steps=1,

@@ -158,7 +158,7 @@ def add_product(x_UD: Tensor, left: Tensor, weight: Tensor) -> None:
 
 
 def compute_rope_factors(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
-    """Factors of `rotate` with the layer's gains in: of each value,
+    """Factors of `apply_rope` with the layer's gains in: of each value,
     and of its partner half a head away (signed)."""
     half = layer.gain_KJE.shape[-1] // 2
     low, high = layer.gain_KJE[..., :half], layer.gain_KJE[..., half:]

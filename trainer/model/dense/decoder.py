@@ -3,7 +3,7 @@
 One token for each row by fused projections over a preallocated key/value cache, whose length grows by
 buckets. The live rows are always the first: forks, and the last live rows, are copied to where a row has
 ended. The prompts are prefilled by the model's own forward pass,
-and `refusal` compares the two on a probe before the path is used at all.
+and `find_refusal` compares the two on a probe before the path is used at all.
 
 Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key
 itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
@@ -90,7 +90,8 @@ class FastDecoding:
         free[parents_U[stays_U]] = False
         place_U = parents_U.clone()
         place_U[~stays_U] = targets = free.nonzero()[:, 0]
-        sources = parents_U[~stays_U]  # none of them is a target: the first child of a row below `count` stays there
+        # None of the sources is a target: the first child of a row below `count` stays there.
+        sources = parents_U[~stays_U]
         width = self.width if self.fixed else count
         while self.fixed and width >= 2 * count and width > 1:
             width = -(-width // 2)
@@ -113,7 +114,8 @@ class FastDecoding:
         else:
             self.tokens_U[place_U] = tokens_U
         if self.capture and self.graph is None:
-            self._run_step()  # eager once: it computes this very step, and warms up what a capture must not meet first
+            # Eager once: it computes this very step, and warms up what a capture must not meet first.
+            self._run_step()
             self._settle()
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
@@ -188,6 +190,7 @@ def _probe(model: Any) -> float:
             general.advance(general_parents_U, general_U[order_U])
             matching_U = torch.empty_like(order_U)
             matching_U[place_U] = order_U.argsort()
-        fast_UV, general_UV = fast.logits_UV.log_softmax(-1), general.logits_UV[matching_U].float().log_softmax(-1)
+        fast_UV = fast.logits_UV.log_softmax(-1)
+        general_UV = general.logits_UV[matching_U].float().log_softmax(-1)
         worst = max(worst, float((fast_UV - general_UV).abs().max()))
     return worst

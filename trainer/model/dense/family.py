@@ -16,10 +16,15 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
-PADDING = 48  # numbers behind each row of a fused weight: rows a multiple of 1 KiB apart would compete for the same cache lines
+PADDING = 48
+"""Numbers behind each row of a fused weight. Rows a multiple of 1 KiB apart would compete for the same cache lines."""
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # the angles depend on the position alone
-_LAYER = {"input_layernorm.weight", "post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight",
-          "mlp.down_proj.weight", *(f"self_attn.{name}_proj.weight" for name in "qkvo")}  # fmt: skip
+_LAYER = {
+    "input_layernorm.weight",
+    "post_attention_layernorm.weight",
+    *(f"mlp.{name}_proj.weight" for name in ("gate", "up", "down")),
+    *(f"self_attn.{name}_proj.weight" for name in "qkvo"),
+}
 _QK_NORM = {"self_attn.q_norm.weight", "self_attn.k_norm.weight"}
 _BIASES = {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"}
 
@@ -130,7 +135,8 @@ def _fuse_layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
         inputs, outputs = weights[0].shape[1], sum(map(len, weights))
         table = torch.empty(inputs, outputs + PADDING, dtype=dtype, device=weights[0].device)[:, :outputs]
         for part, weight in zip(table.split([len(weight) for weight in weights], 1), weights, strict=True):
-            whole = weight.detach().t().contiguous()  # turning in one piece and then copying is the faster way
+            # Transposing in one piece and then copying is the faster way.
+            whole = weight.detach().t().contiguous()
             part.copy_(whole) if gain_D is None else torch.mul(whole, gain_D.detach()[:, None], out=part)
         return table
 
