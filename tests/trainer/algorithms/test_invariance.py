@@ -25,24 +25,24 @@ from torch import distributed
 EVERY = [*KINDS, f"{Path(__file__).parents[3] / 'examples' / 'own_loss.py'}:kimi"]
 
 
-def policy() -> Policy:
+def make_policy() -> Policy:
     made = load_policy("embedded", "cpu", "float32", seed=4)
     made.model.double()
     return made
 
 
-def learner(settings: TrainConfig) -> Learner:
-    made = policy()
+def make_learner(settings: TrainConfig) -> Learner:
+    made = make_policy()
     made.model.train()
     return Learner(made, adamw(made.model, settings.optimizer, made.parameters), GRPO(made, settings))
 
 
-def config(kind: str = "dapo") -> TrainConfig:
+def make_config(kind: str = "dapo") -> TrainConfig:
     clip = {"clip_high": 0.2} if "clip_high" in find_kind(kind).reads else {}
     return TrainConfig.of(loss=LossConfig(kind, kl_coef=0.05, **clip), max_new_tokens=12)
 
 
-def batch_of(settings: TrainConfig) -> Batch:
+def make_batch(settings: TrainConfig) -> Batch:
     """Four groups of four ragged completions with rewards, log-probabilities off the policy,
     and a reference."""
     rng = random.Random(0)
@@ -58,16 +58,16 @@ def batch_of(settings: TrainConfig) -> Batch:
     made = Batch.of(groups, torch.device("cpu"))
     made = replace(made, sampled_logprobs_BT=made.sampled_logprobs_BT.double(), rewards_B=made.rewards_B.double())
     reference_BT = made.sampled_logprobs_BT - 0.1
-    return GRPO(policy(), settings).credit(replace(made, ref_logprobs_BT=reference_BT))
+    return GRPO(make_policy(), settings).credit(replace(made, ref_logprobs_BT=reference_BT))
 
 
-def flat_gradient(model: torch.nn.Module) -> torch.Tensor:
+def flatten_gradient(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
-def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding: int = 0) -> torch.Tensor:
-    settings = config(kind).but(tokens_per_microbatch=tokens)
-    whole = batch_of(settings)
+def compute_gradient(kind: str, tokens: int, order: list[int] | None = None, padding: int = 0) -> torch.Tensor:
+    settings = make_config(kind).but(tokens_per_microbatch=tokens)
+    whole = make_batch(settings)
     denominators = count_denominators(whole.mask_BT, settings.rollouts.max_new_tokens)
     if order is not None:
         whole = whole.select(torch.tensor(order))
@@ -75,39 +75,39 @@ def gradient_of(kind: str, tokens: int, order: list[int] | None = None, padding:
         sequences = whole.sequences
         padded_BS = torch.nn.functional.pad(sequences.ids_BS, (0, padding), value=7)
         whole = replace(whole, sequences=replace(sequences, ids_BS=padded_BS))
-    made = learner(settings)
+    made = make_learner(settings)
     add_gradient(made, whole, denominators, tokens)
-    return flat_gradient(made.policy.model)
+    return flatten_gradient(made.policy.model)
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_micro_batches_padding_and_row_order_do_not_change_the_gradient(kind: str):
-    whole = gradient_of(kind, 100_000)
+    whole = compute_gradient(kind, 100_000)
     assert whole.abs().max() > 1e-6
     order = list(range(16))
     random.Random(1).shuffle(order)
     for other in (
-        gradient_of(kind, 1),
-        gradient_of(kind, 40),
-        gradient_of(kind, 60, order),
-        gradient_of(kind, 100_000, None, 5),
+        compute_gradient(kind, 1),
+        compute_gradient(kind, 40),
+        compute_gradient(kind, 60, order),
+        compute_gradient(kind, 100_000, None, 5),
     ):
         torch.testing.assert_close(other, whole, rtol=1e-5, atol=1e-12)
 
 
-def process(rank: int, world: int, kind: str, folder: str) -> None:
+def run_process(rank: int, world: int, kind: str, folder: str) -> None:
     """One process's rows; denominators and gradients are summed over the processes."""
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
-    settings = config(kind)
-    whole = batch_of(settings)
+    settings = make_config(kind)
+    whole = make_batch(settings)
     mine = whole.select(torch.arange(rank, len(whole.rewards_B), world))
     counted = count_denominators(mine.mask_BT, settings.rollouts.max_new_tokens)
     sums = torch.tensor([counted.sequences, counted.tokens], dtype=torch.float64)
     distributed.all_reduce(sums)
-    made = learner(settings)
+    made = make_learner(settings)
     add_gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), 2048)
-    total = flat_gradient(made.policy.model)
+    total = flatten_gradient(made.policy.model)
     distributed.all_reduce(total)
     if rank == 0:
         torch.save(total, Path(folder) / "gradient.pt")
@@ -116,5 +116,5 @@ def process(rank: int, world: int, kind: str, folder: str) -> None:
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_two_processes_give_the_gradient_of_one(kind: str, tmp_path: Path):
-    torch.multiprocessing.start_processes(process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork")
-    torch.testing.assert_close(torch.load(tmp_path / "gradient.pt"), gradient_of(kind, 100_000), rtol=1e-5, atol=1e-12)
+    torch.multiprocessing.start_processes(run_process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork")
+    torch.testing.assert_close(torch.load(tmp_path / "gradient.pt"), compute_gradient(kind, 100_000), rtol=1e-5, atol=1e-12)

@@ -33,39 +33,39 @@ from ..support.runs import SMALL, have_same_weights, say_nothing
 LENGTHS = (3, 1, 5, 2, 4, 2)
 
 
-def policy_of(seed: int, dtype: torch.dtype = torch.float64) -> Policy:
+def make_policy(seed: int, dtype: torch.dtype = torch.float64) -> Policy:
     policy = load_policy("embedded", "cpu", "float32", seed=seed)
     return replace(policy, model=policy.model.to(dtype).train())
 
 
 @torch.no_grad()
-def logprobs(policy: Policy, completion: Completion) -> list[float]:
+def compute_own_logprobs(policy: Policy, completion: Completion) -> list[float]:
     ids = torch.tensor([[*completion.prompt_ids, *completion.ids]])
     all_SV = policy.model(ids).logits[0].log_softmax(-1)
     start = len(completion.prompt_ids)
     return [float(all_SV[start + offset - 1, token]) for offset, token in enumerate(completion.ids)]
 
 
-def groups_of(policy: Policy, rewards: list[float], abstained: tuple[int, ...] = (), finish: str = "stop") -> list[Group]:
+def make_groups(policy: Policy, rewards: list[float], abstained: tuple[int, ...] = (), finish: str = "stop") -> list[Group]:
     """One group a row, with random tokens and the policy's own log-probabilities."""
     generator = torch.Generator().manual_seed(0)
     groups = []
     for row, (length, reward) in enumerate(zip(LENGTHS, rewards, strict=True)):
         ids = torch.randint(4, 90, (length,), generator=generator).tolist()
         made = Completion("x", tuple(range(5, 7 + row)), tuple(ids), (), finish)
-        made = replace(made, logprobs=tuple(logprobs(policy, made)))
+        made = replace(made, logprobs=tuple(compute_own_logprobs(policy, made)))
         groups.append(Group(Problem("p"), (made,), (Score(reward, False, {}, row in abstained),)))
     return groups
 
 
-def config_of(**ppo) -> TrainConfig:
+def make_config(**ppo) -> TrainConfig:
     settings = {"critic": "separate", "kl": KLControlConfig(kl_coef=0.1), "lam": 1.0, "whiten": False}
     return TrainConfig.of(
         algorithm="ppo", steps=10, group_size=1, max_new_tokens=8, max_grad_norm=1e9, ppo=PPOConfig(**{**settings, **ppo})
     )
 
 
-def step_of(
+def run_step(
     policy: Policy, reference: Policy | None, ppo: PPO, groups: list[Group], step: int = 0, learning_rate: float = 1e-3
 ) -> StepResult:
     """One update, with an optimizer of its own."""
@@ -73,7 +73,7 @@ def step_of(
     return update_policy(learner, groups, ppo.config, step, learning_rate)
 
 
-def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dict[str, torch.Tensor]]]:
+def capture_gradients(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dict[str, torch.Tensor]]]:
     """The gradients of every optimizer step, in place of the steps."""
     seen = []
 
@@ -86,7 +86,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dic
     return seen
 
 
-def reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], beta: float) -> dict[str, torch.Tensor]:
+def compute_reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], beta: float) -> dict[str, torch.Tensor]:
     """Of -mean over tokens of log p(token) * (reward - beta * sum from this token on of (log p - log
     reference)), plainly."""
     policy.model.zero_grad()
@@ -95,7 +95,7 @@ def reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], b
         made, reward = group.completions_G[0], group.scores_G[0].reward
         ids = torch.tensor([[*made.prompt_ids, *made.ids]])
         all_SV = policy.model(ids).logits[0].log_softmax(-1)
-        kl = [a - b for a, b in zip(made.logprobs, logprobs(reference, made), strict=True)]
+        kl = [a - b for a, b in zip(made.logprobs, compute_own_logprobs(reference, made), strict=True)]
         for offset, token in enumerate(made.ids):
             returned = reward - beta * math.fsum(kl[offset:])
             total = total - all_SV[len(made.prompt_ids) + offset - 1, token] * returned
@@ -106,13 +106,13 @@ def reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], b
 
 @pytest.mark.parametrize("tokens_per_microbatch", [16384, 1])
 def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_reward(monkeypatch, tokens_per_microbatch):
-    policy, reference = policy_of(1), policy_of(2)
-    groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    expected = reinforce_gradient(policy, reference, groups, beta=0.1)
+    policy, reference = make_policy(1), make_policy(2)
+    groups = make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    expected = compute_reinforce_gradient(policy, reference, groups, beta=0.1)
     policy.model.zero_grad()
-    config = config_of().but(tokens_per_microbatch=tokens_per_microbatch)
-    seen = captured(monkeypatch)
-    step_of(policy, reference, start_in_double(policy, config), groups)
+    config = make_config().but(tokens_per_microbatch=tokens_per_microbatch)
+    seen = capture_gradients(monkeypatch)
+    run_step(policy, reference, start_in_double(policy, config), groups)
     (_, found) = next(pair for pair in seen if pair[0] is policy.model)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -124,9 +124,9 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, monkeypatch, capsys):
     """Of the policy and of the value model: what was added before memory ran out must not be there twice."""
-    policy, groups = policy_of(1, torch.float32), groups_of(policy_of(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    config = config_of(critic=critic, kl=KLControlConfig(kl_coef=0.0)).but(tokens_per_microbatch=60)
-    seen, short = captured(monkeypatch), [False]
+    policy, groups = make_policy(1, torch.float32), make_groups(make_policy(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    config = make_config(critic=critic, kl=KLControlConfig(kl_coef=0.0)).but(tokens_per_microbatch=60)
+    seen, short = capture_gradients(monkeypatch), [False]
     loss = PPO.loss
 
     class Late:
@@ -154,7 +154,7 @@ def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, mon
         made = PPO(policy, config)
         torch.manual_seed(0)
         torch.nn.init.normal_(made.critic.head.weight)
-        step_of(policy, None, made, groups)
+        run_step(policy, None, made, groups)
     assert "going on with micro-batches of 30 tokens" in capsys.readouterr().err
     half = len(seen) // 2
     assert half > 0
@@ -173,14 +173,14 @@ def start_in_double(policy: Policy, config: TrainConfig) -> PPO:
 
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_a_fresh_value_model_says_0_and_learns_the_returns(critic):
-    policy = policy_of(1, torch.float32)
-    config = config_of(critic=critic, critic_warmup=9, kl=KLControlConfig(kl_coef=0.0), value=ValueConfig(kind="squared"))
+    policy = make_policy(1, torch.float32)
+    config = make_config(critic=critic, critic_warmup=9, kl=KLControlConfig(kl_coef=0.0), value=ValueConfig(kind="squared"))
     made = PPO(policy, config)
-    groups = groups_of(policy, [1.0] * 6)
+    groups = make_groups(policy, [1.0] * 6)
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
     losses = []
     for step in range(9):
-        result = step_of(policy, None, made, groups, step, 1e-2)
+        result = run_step(policy, None, made, groups, step, 1e-2)
         losses.append(result.extra["value_loss"])
         assert result.stats is None, "the policy was to be left alone"
     assert losses[0] == pytest.approx(0.5), "value 0, return 1"
@@ -189,15 +189,15 @@ def test_a_fresh_value_model_says_0_and_learns_the_returns(critic):
 
 
 def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkeypatch):
-    policy = policy_of(1, torch.float32)
-    config = config_of(critic="shared", kl=KLControlConfig(kl_coef=0.0), value_coef=0.5)
+    policy = make_policy(1, torch.float32)
+    config = make_config(critic="shared", kl=KLControlConfig(kl_coef=0.0), value_coef=0.5)
     made = PPO(policy, config)
     torch.nn.init.ones_(made.critic.head.weight)  # a head of zeros passes no gradient on
-    groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    seen = captured(monkeypatch)
+    groups = make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    seen = capture_gradients(monkeypatch)
     for coefficient in (0.0, 0.5):
         made.config = config.but(ppo=replace(config.ppo, value_coef=coefficient))
-        step_of(policy, None, made, groups)
+        run_step(policy, None, made, groups)
     (_, without), (_, with_value) = [pair for pair in seen if pair[0] is policy.model]
     assert not torch.allclose(without["model.layers.0.mlp.up_proj.weight"], with_value["model.layers.0.mlp.up_proj.weight"])
 
@@ -205,8 +205,8 @@ def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkey
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_values_stand_before_the_token_they_value(critic):
     """The value of a token must not depend on that token, and must on the one before."""
-    policy = policy_of(1, torch.float32)
-    made = make_critic(policy, config_of(critic=critic).ppo)
+    policy = make_policy(1, torch.float32)
+    made = make_critic(policy, make_config(critic=critic).ppo)
     torch.nn.init.ones_(made.head.weight)
     prompt, completion = [5, 6, 7], [8, 9, 10]
     base = compute_values(policy, made, Sequences.of([prompt], [completion]), 100)
@@ -219,8 +219,8 @@ def test_values_stand_before_the_token_they_value(critic):
 
 
 def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
-    policy = policy_of(1, torch.float32)
-    made = make_critic(policy, config_of().ppo)
+    policy = make_policy(1, torch.float32)
+    made = make_critic(policy, make_config().ppo)
     assert made.packs
     torch.nn.init.normal_(made.head.weight)
     sequences = Sequences.of([[5, 6, 7], [5, 6, 7], [9]], [[8, 9, 10], [11], [5, 6]])
@@ -234,17 +234,19 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     assert float((found[0][1] - found[1][1]).norm() / found[1][1].norm()) < 1e-5
 
 
-def credited(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
+def credit_groups(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
     made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
     batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
-    reference_BT = compute_reference_logprobs(policy_of(2, torch.float32), batch.sequences, 1.0, 2048)
+    reference_BT = compute_reference_logprobs(make_policy(2, torch.float32), batch.sequences, 1.0, 2048)
     return made.credit(replace(batch, ref_logprobs_BT=reference_BT))
 
 
 def test_a_completion_that_could_not_be_scored_is_in_nothing():
-    policy = policy_of(1, torch.float32)
-    found = credited(groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25], abstained=(2,)), config_of(whiten=True), policy)
+    policy = make_policy(1, torch.float32)
+    found = credit_groups(
+        make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25], abstained=(2,)), make_config(whiten=True), policy
+    )
     mask_BT = found.mask_BT
     assert not mask_BT[2].any()
     assert found.advantages_BT[2].abs().sum() == 0
@@ -254,43 +256,43 @@ def test_a_completion_that_could_not_be_scored_is_in_nothing():
 
 
 def test_a_cut_completion_pays_the_missing_eos_penalty_once():
-    policy = policy_of(1, torch.float32)
-    config = config_of(missing_eos_penalty=1.5)
-    ended = credited(groups_of(policy, [1.0] * 6), config, policy)
-    cut = credited(groups_of(policy, [1.0] * 6, finish="length"), config, policy)
+    policy = make_policy(1, torch.float32)
+    config = make_config(missing_eos_penalty=1.5)
+    ended = credit_groups(make_groups(policy, [1.0] * 6), config, policy)
+    cut = credit_groups(make_groups(policy, [1.0] * 6, finish="length"), config, policy)
     gap_BT = (ended.columns_BT["returns"] - cut.columns_BT["returns"])[ended.mask_BT]
     assert torch.allclose(gap_BT, torch.full_like(gap_BT, 1.5), atol=1e-5)
 
 
 def test_the_updates_stop_when_the_policy_has_gone_too_far():
-    policy = policy_of(1, torch.float32)
-    config = config_of(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3).but(updates_per_batch=8, minibatches=2)
-    groups = groups_of(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
-    result = step_of(policy, None, PPO(policy, config), groups, learning_rate=3e-2)
+    policy = make_policy(1, torch.float32)
+    config = make_config(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3).but(updates_per_batch=8, minibatches=2)
+    groups = make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    result = run_step(policy, None, PPO(policy, config), groups, learning_rate=3e-2)
     assert result.extra["stopped_early"] == 1.0
     assert 1 <= result.updates < 16
     free = config.but(ppo=replace(config.ppo, kl_stop=0.0))
-    policy = policy_of(1, torch.float32)
-    result = step_of(policy, None, PPO(policy, free), groups, learning_rate=3e-2)
+    policy = make_policy(1, torch.float32)
+    result = run_step(policy, None, PPO(policy, free), groups, learning_rate=3e-2)
     assert result.updates == 16
 
 
 def test_the_adaptive_coefficient_moves_with_the_kl_that_was_measured():
-    policy, reference = policy_of(1, torch.float32), policy_of(2, torch.float32)
-    config = config_of(kl=KLControlConfig(kl_coef=0.1, target_kl=1e-3, horizon=60))
+    policy, reference = make_policy(1, torch.float32), make_policy(2, torch.float32)
+    config = make_config(kl=KLControlConfig(kl_coef=0.1, target_kl=1e-3, horizon=60))
     made = PPO(policy, config)
-    groups = groups_of(policy, [1.0] * 6)
-    result = step_of(policy, reference, made, groups)
+    groups = make_groups(policy, [1.0] * 6)
+    result = run_step(policy, reference, made, groups)
     sign = 1 if result.extra["kl_per_completion"] > 1e-3 else -1
     assert made.kl.kl_coef == pytest.approx(0.1 * (1 + sign * 0.2 * 6 / 60))
 
 
 def test_nothing_scored_changes_nothing():
-    policy = policy_of(1, torch.float32)
-    config = config_of()
+    policy = make_policy(1, torch.float32)
+    config = make_config()
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
-    groups = groups_of(policy, [1.0] * 6, abstained=tuple(range(6)))
-    result = step_of(policy, policy_of(2, torch.float32), PPO(policy, config), groups, learning_rate=1.0)
+    groups = make_groups(policy, [1.0] * 6, abstained=tuple(range(6)))
+    result = run_step(policy, make_policy(2, torch.float32), PPO(policy, config), groups, learning_rate=1.0)
     assert result.stats is None
     assert all(torch.equal(before[name], p) for name, p in policy.model.named_parameters())
 
@@ -308,11 +310,11 @@ def test_nothing_scored_changes_nothing():
     ],
 )
 def test_settings_that_make_no_sense_are_sentences(change, says):
-    changed = config_of().but(**change)
+    changed = make_config().but(**change)
 
     def start() -> PPO:
         PPO.check(changed)
-        return PPO(policy_of(1, torch.float32), changed)
+        return PPO(make_policy(1, torch.float32), changed)
 
     with pytest.raises(UserError, match=says):
         start()
@@ -342,24 +344,24 @@ def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(warm_mo
     assert len({line["kl_coef"] for line in whole}) > 1, "the controller never moved, so this proves nothing"
 
 
-def credited_by_hand(monkeypatch, values: list[float], kl: list[float], reward: float, beta: float, **ppo):
+def credit_by_hand(monkeypatch, values: list[float], kl: list[float], reward: float, beta: float, **ppo):
     """`credit` on one completion whose values and KL per token are given."""
-    policy = policy_of(1, torch.float32)
+    policy = make_policy(1, torch.float32)
     made = Completion("x", (5, 6), tuple(range(7, 7 + len(values))), (-1.0,) * len(values))
     group = Group(Problem("p"), (made,), (Score(reward, True, {}),))
-    config = config_of(kl=KLControlConfig(kl_coef=beta), **ppo)
+    config = make_config(kl=KLControlConfig(kl_coef=beta), **ppo)
     monkeypatch.setattr(ppo_module, "compute_values", lambda *_: torch.tensor([values]))
     reference_BT = torch.full((1, len(kl)), -1.0) - torch.tensor([kl])
     return PPO(policy, config).credit(replace(Batch.of([group], policy.device), ref_logprobs_BT=reference_BT))
 
 
 def test_golden_returns_of_a_kl_penalty_in_the_reward(monkeypatch: pytest.MonkeyPatch):
-    found = credited_by_hand(monkeypatch, [0.0] * 4, [0.03, 0.02, 0.04, 0.01], 2.0, 1.0, gamma=1.0, lam=1.0)
+    found = credit_by_hand(monkeypatch, [0.0] * 4, [0.03, 0.02, 0.04, 0.01], 2.0, 1.0, gamma=1.0, lam=1.0)
     assert found.columns_BT["returns"][0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99], abs=1e-6)
     assert float(estimate_kl_to_reference(found).sum()) == pytest.approx(0.10, abs=1e-6)
 
 
 def test_golden_gae_through_the_step(monkeypatch: pytest.MonkeyPatch):
-    found = credited_by_hand(monkeypatch, [0.5, 0.6, 0.7], [0.0] * 3, 1.0, 0.1, gamma=0.99, lam=0.95)
+    found = credit_by_hand(monkeypatch, [0.5, 0.6, 0.7], [0.0] * 3, 1.0, 0.1, gamma=0.99, lam=0.95)
     assert found.advantages_BT[0].tolist() == pytest.approx([0.446828575, 0.37515, 0.3], abs=1e-6)
     assert found.columns_BT["returns"][0].tolist() == pytest.approx([0.946828575, 0.97515, 1.0], abs=1e-6)

@@ -7,7 +7,7 @@ from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 
-from ..support.policies import policy_of
+from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small tensors
 MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic
@@ -53,7 +53,7 @@ def test_a_model_is_sampled_from_its_own_distribution():
     model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
     ids = tokenizer("2 + 2 = ").input_ids
     for fast in (True, False):
-        engine = LocalEngine(policy_of(model, tokenizer), rows=4096, fast=fast)
+        engine = LocalEngine(make_policy(model, tokenizer), rows=4096, fast=fast)
         completions = engine.sample([Request(ids, 20_000, 11)], Sampling(max_new_tokens=1))[0]
         with torch.no_grad():
             probabilities_V = model(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1)

@@ -23,7 +23,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from ..support.policies import policy_of
+from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small matrices
 TOKENIZER = make_character_tokenizer()
@@ -77,7 +77,7 @@ REFUSED = {
 }
 
 
-def made(kind: type, config: type, changes: dict, seed: int = 0):
+def make_model(kind: type, config: type, changes: dict, seed: int = 0):
     """A random model of the kind; biases and norm weights are random too,
     so that none can be left out unseen."""
     torch.manual_seed(seed)
@@ -88,7 +88,7 @@ def made(kind: type, config: type, changes: dict, seed: int = 0):
     return model
 
 
-def requests_of(samples: int = 12) -> list[Request]:
+def make_requests(samples: int = 12) -> list[Request]:
     return [Request(TOKENIZER(text).input_ids, samples, i) for i, text in enumerate(("12 + 3 =", "x", "What is it, then?"))]
 
 
@@ -96,12 +96,12 @@ def requests_of(samples: int = 12) -> list[Request]:
 def test_both_paths_agree(name: str):
     """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities,
     those of a plain pass too."""
-    model = made(*SERVED[name])
+    model = make_model(*SERVED[name])
     assert find_refusal(model) == ""
     sampling = Sampling(max_new_tokens=210)
-    fast, general = (LocalEngine(policy_of(model, TOKENIZER), fast=fast) for fast in (True, False))
+    fast, general = (LocalEngine(make_policy(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
-    one, other = ([c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general))
+    one, other = ([c for group in engine.sample(make_requests(), sampling) for c in group] for engine in (fast, general))
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
     gap = torch.cat([torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]).abs()
@@ -117,7 +117,7 @@ def test_both_paths_agree(name: str):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_it_does_not_understand_goes_the_general_way(name: str):
     kind, config, changes, reason = REFUSED[name]
-    engine = LocalEngine(policy_of(made(kind, config, changes), TOKENIZER))
+    engine = LocalEngine(make_policy(make_model(kind, config, changes), TOKENIZER))
     assert engine.path == "general"
     assert reason in engine.reason
 
@@ -129,17 +129,17 @@ def test_changed_models_of_the_family_are_refused():
             output.logits = output.logits * 2
             return output
 
-    assert "Scaled is not one of" in find_refusal(made(Scaled, LlamaConfig, {}))
-    hooked = made(LlamaForCausalLM, LlamaConfig, {})
+    assert "Scaled is not one of" in find_refusal(make_model(Scaled, LlamaConfig, {}))
+    hooked = make_model(LlamaForCausalLM, LlamaConfig, {})
     hooked.model.layers[1].mlp.register_forward_hook(lambda *_: None)
     assert "hooks" in find_refusal(hooked)
-    extra = made(LlamaForCausalLM, LlamaConfig, {})
+    extra = make_model(LlamaForCausalLM, LlamaConfig, {})
     extra.model.layers[0].self_attn.gate = torch.nn.Parameter(torch.ones(1))
     assert "other parameters" in find_refusal(extra)
 
 
 def test_the_probe_finds_what_the_config_does_not_tell():
-    model = made(LlamaForCausalLM, LlamaConfig, {})
+    model = make_model(LlamaForCausalLM, LlamaConfig, {})
     forward = type(model.model.layers[0].mlp).forward
     mlp = model.model.layers[0].mlp
     mlp.forward = lambda x: 1.01 * forward(mlp, x)
@@ -151,7 +151,7 @@ def test_the_probe_finds_what_the_config_does_not_tell():
 def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
     """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved,
     not cut."""
-    model = made(*SERVED[name])
+    model = make_model(*SERVED[name])
     sampling, widths, read_by_graph = Sampling(max_new_tokens=210), [], []
 
     class Fixed(FastDecoding):
@@ -165,9 +165,9 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
             read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
             return place_U
 
-    plain = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
+    plain = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
     monkeypatch.setattr(local_engine, "FastDecoding", lambda *args, capture: Fixed(*args))
-    fixed = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
+    fixed = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
     for one, other in zip(itertools.chain(*plain), itertools.chain(*fixed), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
@@ -180,8 +180,10 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
-    model = made(*SERVED["qwen3"])
-    completions = LocalEngine(policy_of(model, TOKENIZER, torch.bfloat16)).sample(requests_of(), Sampling(max_new_tokens=60))
+    model = make_model(*SERVED["qwen3"])
+    completions = LocalEngine(make_policy(model, TOKENIZER, torch.bfloat16)).sample(
+        make_requests(), Sampling(max_new_tokens=60)
+    )
     gaps = []
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         for c in (c for group in completions for c in group):

@@ -46,7 +46,7 @@ PADDED = {
 }
 
 
-def made(kind, config):
+def make_model(kind, config):
     torch.manual_seed(0)
     model = kind(config).eval()
     with torch.no_grad():
@@ -55,7 +55,7 @@ def made(kind, config):
     return model
 
 
-def batch() -> Sequences:
+def make_batch() -> Sequences:
     """Four prompts of several lengths in a mixed order, two of which begin alike; completions of 1 to 17
     tokens, of which some begin like another, one is another's beginning, and one is there twice."""
     generator = torch.Generator().manual_seed(3)
@@ -69,7 +69,7 @@ def batch() -> Sequences:
     return Sequences.of([prompt for prompt, _ in rows], completions)
 
 
-def beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]:
+def list_beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]:
     """Every distinct beginning of a row of prompt and completion,
     without those that only its last tokens make."""
     totals = (sequences.prompt_lengths_B + sequences.lengths_B - left_out).tolist()
@@ -77,7 +77,7 @@ def beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]:
     return {tuple(row[:end]) for row, total in rows for end in range(1, total + 1)}
 
 
-def loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8):
+def compute_loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8):
     """A loss with a different weight on every token, an entropy term, and all gradients,
     micro-batch by micro-batch."""
     model.zero_grad()
@@ -100,11 +100,11 @@ def assert_same_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.T
 
 @pytest.mark.parametrize("name", PACKED)
 def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.MonkeyPatch):
-    model, sequences = made(*PACKED[name]), batch()
+    model, sequences = make_model(*PACKED[name]), make_batch()
     assert packed.can_pack(model)
-    loss, logprobs_BT, gradients = loss_and_gradient(model, sequences, 10_000, shared=True)
+    loss, logprobs_BT, gradients = compute_loss_and_gradient(model, sequences, 10_000, shared=True)
     monkeypatch.setattr(logprobs, "can_pack", lambda _: False)
-    plain_loss, plain_BT, plain = loss_and_gradient(model, sequences, 10_000, shared=False)
+    plain_loss, plain_BT, plain = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
     assert loss == pytest.approx(plain_loss, abs=1e-6 * float(plain_BT.abs().sum()))  # its terms have both signs
     assert (logprobs_BT - plain_BT).abs().max() <= 5e-5
     assert (logprobs_BT - plain_BT)[sequences.mask_BT].abs().mean() <= 2e-6
@@ -115,9 +115,9 @@ def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("models", "name"), [(PACKED, "qwen3"), (PADDED, "gpt2"), (PADDED, "mistral")])
 def test_logprobs_and_gradients_are_those_of_one_row_at_a_time(models: dict, name: str):
     """The reference is the textbook: full logits of one unpadded row, log-softmax, gather."""
-    model, sequences, temperature = made(*models[name]), batch(), 0.8
+    model, sequences, temperature = make_model(*models[name]), make_batch(), 0.8
     assert packed.can_pack(model) == (models is PACKED)
-    found = [loss_and_gradient(model, sequences, tokens, models is PACKED) for tokens in (10_000, 40, 1)]
+    found = [compute_loss_and_gradient(model, sequences, tokens, models is PACKED) for tokens in (10_000, 40, 1)]
     model.zero_grad()
     weights_BT = torch.randn(sequences.mask_BT.shape, generator=torch.Generator().manual_seed(1))
     plain_BT = torch.zeros(sequences.mask_BT.shape)
@@ -136,17 +136,17 @@ def test_logprobs_and_gradients_are_those_of_one_row_at_a_time(models: dict, nam
 
 @pytest.mark.parametrize(("models", "name"), [(PACKED, "qwen2"), (PADDED, "gpt2")])
 def test_the_chunked_head_is_the_whole_one(models: dict, name: str, monkeypatch: pytest.MonkeyPatch):
-    model, sequences = made(*models[name]), batch()
-    whole = loss_and_gradient(model, sequences, 10_000, shared=False)
+    model, sequences = make_model(*models[name]), make_batch()
+    whole = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
     monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", 80 * 7)
-    chunked = loss_and_gradient(model, sequences, 10_000, shared=False)
+    chunked = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
     assert (whole[1] - chunked[1]).abs().max() <= 2e-6
     assert_same_gradients(chunked[2], whole[2])
 
 
 def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     """The largest tensor that the head makes is one chunk."""
-    model, sequences = made(*PACKED["llama"]), batch()
+    model, sequences = make_model(*PACKED["llama"]), make_batch()
     monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", 80 * 7)
     sizes: list[int] = []
     assert packed.can_pack(model)
@@ -155,19 +155,19 @@ def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     count = sum(sizes) // 2
     assert max(sizes) == 7 < count
     assert sum(sizes) == 2 * count, "each chunk once in the forward pass and once again in the backward pass"
-    assert count == len(predicted(sequences)) < int(sequences.lengths_B.sum())
+    assert count == len(list_predicted(sequences)) < int(sequences.lengths_B.sum())
 
 
-def predicted(sequences: Sequences) -> set[tuple[int, ...]]:
+def list_predicted(sequences: Sequences) -> set[tuple[int, ...]]:
     """The distinct beginnings that end in a token of a completion: each has one log-probability."""
     rows = zip(sequences.ids_BS.tolist(), sequences.prompt_lengths_B.tolist(), sequences.lengths_B.tolist(), strict=True)
     return {tuple(row[:end]) for row, prompt, length in rows for end in range(prompt + 1, prompt + length + 1)}
 
 
 def test_packed_computes_what_rows_share_once_and_no_padding():
-    sequences = batch()
+    sequences = make_batch()
     packing = packed.Packing.of(sequences)
-    expected = beginnings(sequences, left_out=1)
+    expected = list_beginnings(sequences, left_out=1)
     assert len(packing.ids_N) == len(expected) < int((sequences.prompt_lengths_B + sequences.lengths_B - 1).sum())
     assert len(packing.sources_L) == int(sequences.lengths_B.sum())
     found = set()
@@ -181,7 +181,7 @@ def test_packed_computes_what_rows_share_once_and_no_padding():
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_microbatches_hold_every_row_once_within_the_budget(shared: bool):
-    sequences = batch()
+    sequences = make_batch()
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).tolist()
     for tokens in (1, 30, 64, 10_000, 0):
         parts = [rows_B.tolist() for rows_B in split_into_microbatches(sequences, tokens, shared)]
@@ -194,33 +194,33 @@ def test_microbatches_hold_every_row_once_within_the_budget(shared: bool):
 
 
 def test_what_packing_does_not_serve_goes_through_the_model():
-    model = made(*PACKED["qwen3"])
+    model = make_model(*PACKED["qwen3"])
     assert packed.can_pack(model)
     with torch.autocast("cpu", torch.bfloat16):
         assert not packed.can_pack(model)
     handle = model.model.layers[0].register_forward_hook(lambda *_: None)
     assert not packed.can_pack(model)
     handle.remove()
-    other = made(*PACKED["llama"])
+    other = make_model(*PACKED["llama"])
     forward = type(other.model.layers[1].mlp).forward
     other.model.layers[1].mlp.forward = lambda x: 1.01 * forward(other.model.layers[1].mlp, x)
     assert not packed.can_pack(other), "the probe was to find a forward pass that was changed"
 
 
 def test_gradient_checkpointing_keeps_less_and_changes_nothing():
-    model, sequences = made(*PACKED["qwen3"]), batch()
-    plain = loss_and_gradient(model, sequences, 10_000, shared=True)
-    before = kept_bytes(model, sequences)
+    model, sequences = make_model(*PACKED["qwen3"]), make_batch()
+    plain = compute_loss_and_gradient(model, sequences, 10_000, shared=True)
+    before = count_kept_bytes(model, sequences)
     enable_gradient_checkpointing(model)
     model.train()
     assert packed.can_pack(model)
-    assert kept_bytes(model, sequences) < 0.5 * before
-    again = loss_and_gradient(model, sequences, 10_000, shared=True)
+    assert count_kept_bytes(model, sequences) < 0.5 * before
+    again = compute_loss_and_gradient(model, sequences, 10_000, shared=True)
     assert torch.equal(again[1], plain[1])
     assert_same_gradients(again[2], plain[2])
 
 
-def kept_bytes(model, sequences: Sequences) -> int:
+def count_kept_bytes(model, sequences: Sequences) -> int:
     """Bytes that a forward pass keeps for the backward pass."""
     kept: dict[int, int] = {}
 
@@ -238,5 +238,5 @@ def test_the_probe_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch):
     """A forward pass that is right is not enough."""
     attended = packed.attend
     monkeypatch.setattr(packed, "attend", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach()))
-    assert not packed.can_pack(made(*PACKED["qwen3"]))
-    assert not packed.can_pack(made(*PACKED["llama"]))
+    assert not packed.can_pack(make_model(*PACKED["qwen3"]))
+    assert not packed.can_pack(make_model(*PACKED["llama"]))

@@ -32,7 +32,7 @@ SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
 SETTINGS = SMALL.but(lora_rank=4, loss=LossConfig(kl_coef=0.05))
 
 
-def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
+def make_policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
     policy = load_policy(str(warm_model), "cpu", "float32")
     lora.add_adapters(policy.model, 4, 0)
     if moved:
@@ -42,15 +42,15 @@ def policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
     return policy
 
 
-def logprobs(model) -> torch.Tensor:
+def compute_own_logprobs(model) -> torch.Tensor:
     with torch.no_grad():
         return compute_logprobs(model, SEQUENCES).logprobs_BT
 
 
 def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
     plain = load_policy(str(warm_model), "cpu", "float32").model
-    made = policy_with_adapters(warm_model, moved=False).model
-    assert torch.allclose(logprobs(made), logprobs(plain), atol=2e-6)
+    made = make_policy_with_adapters(warm_model, moved=False).model
+    assert torch.allclose(compute_own_logprobs(made), compute_own_logprobs(plain), atol=2e-6)
     trained = lora.collect_adapters(made)
     linear = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
     assert len(trained) == 2 * len(linear) > 0
@@ -60,16 +60,18 @@ def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
 
 
 def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: Path, tmp_path: Path):
-    plain, policy = load_policy(str(warm_model), "cpu", "float32"), policy_with_adapters(warm_model)
+    plain, policy = load_policy(str(warm_model), "cpu", "float32"), make_policy_with_adapters(warm_model)
     reference = make_reference(policy, SETTINGS, tmp_path / "reference")
     assert reference.model is policy.model
     found = compute_reference_logprobs(reference, SEQUENCES, 1.0, 2048)
     assert torch.allclose(found, compute_reference_logprobs(plain, SEQUENCES, 1.0, 2048), atol=5e-6)
-    adapted = logprobs(policy.model)
+    adapted = compute_own_logprobs(policy.model)
     assert (adapted - found).abs().max() > 0.1, "the adapters were to be on again, and to matter"
     compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
     assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
-    assert lora.collect_adapters(policy.model).keys() == lora.collect_adapters(policy_with_adapters(warm_model).model).keys()
+    assert (
+        lora.collect_adapters(policy.model).keys() == lora.collect_adapters(make_policy_with_adapters(warm_model).model).keys()
+    )
     plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
     assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
     assert plan.fixed.keys() == {"weights", "gradients", "optimizer"}
@@ -78,7 +80,7 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
 
 @pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
 def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: Path, tmp_path: Path):
-    policy = policy_with_adapters(warm_model)
+    policy = make_policy_with_adapters(warm_model)
     if kind == "gpt2":  # layers stored as (input, output)
         torch.manual_seed(0)
         model = GPT2LMHeadModel(GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64))
@@ -89,16 +91,16 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
         policy = replace(policy, model=model)
     else:
         names = set(load_policy(str(warm_model), "cpu", "float32").model.state_dict())
-    before = logprobs(policy.model)
+    before = compute_own_logprobs(policy.model)
     policy.save(tmp_path / "saved")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved").eval()
     assert set(loaded.state_dict()) == names
-    assert torch.allclose(logprobs(loaded), before, atol=2e-5)
-    assert torch.equal(logprobs(policy.model), before), "saving was to leave the model alone"
+    assert torch.allclose(compute_own_logprobs(loaded), before, atol=2e-5)
+    assert torch.equal(compute_own_logprobs(policy.model), before), "saving was to leave the model alone"
 
 
 def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
-    policy = policy_with_adapters(warm_model)
+    policy = make_policy_with_adapters(warm_model)
     assert not can_pack(policy.model)
     engine = LocalEngine(policy)
     assert engine.path == "general"
@@ -128,7 +130,7 @@ def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_mode
 def test_without_peft_the_fix_is_said(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UserError, match=r"pip install 'palaestra\[peft\]'"):
-        policy_with_adapters(warm_model)
+        make_policy_with_adapters(warm_model)
 
 
 def test_settings_that_make_no_sense_are_sentences():

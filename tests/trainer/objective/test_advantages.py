@@ -19,16 +19,16 @@ EVERY_CONFIG = [
 ]
 
 
-def advantages(rewards, abstained=None, **settings):
+def compute_advantages(rewards, abstained=None, **settings):
     rewards = to_double(rewards)
     abstained = torch.zeros_like(rewards, dtype=torch.bool) if abstained is None else torch.tensor(abstained)
     return compute_group_advantages(rewards, abstained, AdvantageConfig(**settings))
 
 
 def test_golden_advantages():
-    values = advantages([[10, 5, -10]], scale="group", ddof=1)[0].tolist()
+    values = compute_advantages([[10, 5, -10]], scale="group", ddof=1)[0].tolist()
     assert values == pytest.approx([0.80, 0.32, -1.12], abs=0.005)
-    values = advantages([[1, 0.8, 0.4, 0.2]], scale="group", ddof=0, epsilon=0)[0].tolist()
+    values = compute_advantages([[1, 0.8, 0.4, 0.2]], scale="group", ddof=0, epsilon=0)[0].tolist()
     assert values == pytest.approx([1.265, 0.632, -0.632, -1.265], abs=5e-4)
 
 
@@ -38,7 +38,7 @@ def test_golden_advantages():
 def test_agrees_with_the_reference(ddof, leave_one_out, scale):
     rewards = np.random.default_rng(0).normal(size=(5, 6))
     baseline = "leave_one_out" if leave_one_out else "mean"
-    ours = advantages(rewards, baseline=baseline, scale=scale, ddof=ddof, epsilon=0.01)
+    ours = compute_advantages(rewards, baseline=baseline, scale=scale, ddof=ddof, epsilon=0.01)
     for row, group in zip(ours, rewards, strict=True):
         assert row.numpy() == pytest.approx(reference.advantages(group, scale, ddof, 0.01, leave_one_out), rel=1e-10)
 
@@ -46,11 +46,11 @@ def test_agrees_with_the_reference(ddof, leave_one_out, scale):
 def test_batch_scale_and_batch_normalisation():
     rewards = np.random.default_rng(1).normal(size=(4, 3))
     centred = rewards - rewards.mean(1, keepdims=True)
-    ours = advantages(rewards, scale="batch", ddof=0, epsilon=0.5)
+    ours = compute_advantages(rewards, scale="batch", ddof=0, epsilon=0.5)
     assert ours.numpy() == pytest.approx(centred / (rewards.std() + 0.5))
-    ours = advantages(rewards, baseline="none", normalise_batch=True, ddof=1, epsilon=0)
+    ours = compute_advantages(rewards, baseline="none", normalise_batch=True, ddof=1, epsilon=0)
     assert ours.numpy() == pytest.approx((rewards - rewards.mean()) / rewards.std(ddof=1))
-    ours = advantages(rewards, normalise_batch=True, ddof=1, epsilon=0)
+    ours = compute_advantages(rewards, normalise_batch=True, ddof=1, epsilon=0)
     assert ours.numpy() == pytest.approx(centred / centred.std(ddof=1))
 
 
@@ -90,7 +90,7 @@ def test_equal_rewards_have_no_signal_even_without_epsilon(scale, dtype):
 def test_a_group_of_one_is_an_error_where_a_group_is_needed():
     for settings in ({"baseline": "mean"}, {"baseline": "leave_one_out"}, {"baseline": "none", "scale": "group"}):
         with pytest.raises(ValueError, match="group of one"):
-            advantages([[1.0], [0.0]], **settings)
-    assert advantages([[1.0], [0.0]], baseline="none").tolist() == [[1.0], [0.0]]
+            compute_advantages([[1.0], [0.0]], **settings)
+    assert compute_advantages([[1.0], [0.0]], baseline="none").tolist() == [[1.0], [0.0]]
     with pytest.raises(ValueError, match="one shape"):
-        advantages([[1.0, 0.0]], abstained=[[False]])
+        compute_advantages([[1.0, 0.0]], abstained=[[False]])

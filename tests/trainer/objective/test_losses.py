@@ -38,7 +38,7 @@ def pad(rows, width=None, value=float("nan")):
     return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.float64)
 
 
-def mask_of(rows, width=None):
+def make_mask(rows, width=None):
     return pad([[1.0] * len(row) for row in rows], width, 0.0)
 
 
@@ -49,7 +49,7 @@ def configure(kind, high):
 @pytest.mark.parametrize(("kind", "high", "expected"), GOLDEN)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_golden_numbers(kind, high, expected, dtype):
-    logprobs, mask = pad(LOGPROBS).to(dtype), mask_of(LOGPROBS)
+    logprobs, mask = pad(LOGPROBS).to(dtype), make_mask(LOGPROBS)
     result = compute_policy_loss(
         logprobs,
         logprobs - pad(LOG_RATIOS).to(dtype),
@@ -79,22 +79,22 @@ def test_every_kind_has_a_reference_with_the_average_of_its_paper(kind):
     assert reference.AVERAGES.get(entry.name) == entry.aggregate
 
 
-def surrogate(ratio, advantage, **settings):
+def compute_surrogate(ratio, advantage, **settings):
     config = LossConfig("grpo", **{"clip_low": 0.2, "clip_high": 0.2, **settings})
     values = [torch.tensor([[value]], dtype=torch.float64) for value in (ratio, advantage)]
     return float(clip_surrogate(*values, config).loss_BT)
 
 
 def test_golden_clipping():
-    assert surrogate(0.40 / 0.33, 1.0) == pytest.approx(-1.2)
-    assert surrogate(1.35, 0.2) == pytest.approx(-min(0.27, 0.24))
-    assert surrogate(5.0, -1.0) == pytest.approx(5)
-    assert surrogate(5.0, -1.0, dual_clip=3.0) == pytest.approx(3)
-    assert surrogate(5.0, -1.0, delta=4.0) == pytest.approx(4)
-    assert surrogate(5.0, 1.0, dual_clip=3.0) == surrogate(5.0, 1.0, delta=4.0) == pytest.approx(-1.2)
+    assert compute_surrogate(0.40 / 0.33, 1.0) == pytest.approx(-1.2)
+    assert compute_surrogate(1.35, 0.2) == pytest.approx(-min(0.27, 0.24))
+    assert compute_surrogate(5.0, -1.0) == pytest.approx(5)
+    assert compute_surrogate(5.0, -1.0, dual_clip=3.0) == pytest.approx(3)
+    assert compute_surrogate(5.0, -1.0, delta=4.0) == pytest.approx(4)
+    assert compute_surrogate(5.0, 1.0, dual_clip=3.0) == compute_surrogate(5.0, 1.0, delta=4.0) == pytest.approx(-1.2)
 
 
-def random_batch(seed, rows=6, longest=9):
+def draw_batch(seed, rows=6, longest=9):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, longest + 1, size=rows)
     make = lambda scale, shift=0.0: [(rng.normal(size=n) * scale + shift).tolist() for n in lengths]  # noqa: E731
@@ -120,12 +120,12 @@ VARIANTS = [LossConfig(kind) for kind in EVERY] + [
 ]
 
 
-def name_of(config):
+def name_variant(config):
     changed = [f"{f.name}={getattr(config, f.name)}" for f in fields(config) if getattr(config, f.name) != f.default]
     return ",".join(changed).replace(OWN, "own") or "dapo"
 
 
-def of_reference(batch, config, limit):
+def compute_reference(batch, config, limit):
     tokens = []
     for p, x, ref, h, a in zip(*(batch[k] for k in ("logprobs", "log_ratio", "ref", "entropy", "advantages")), strict=True):
         row = reference.SEQUENCES[find_kind(config.kind).name](np.array(p), np.array(x), a, config)
@@ -134,11 +134,11 @@ def of_reference(batch, config, limit):
     return reference.batch(choose_aggregate(config), tokens, limit)
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("config", VARIANTS, ids=name_variant)
 @pytest.mark.parametrize("seed", range(5))
 def test_torch_agrees_with_the_reference(config, seed):
-    batch = random_batch(seed)
-    logprobs, mask = pad(batch["logprobs"]), mask_of(batch["logprobs"])
+    batch = draw_batch(seed)
+    logprobs, mask = pad(batch["logprobs"]), make_mask(batch["logprobs"])
     result = compute_policy_loss(
         logprobs,
         logprobs - pad(batch["log_ratio"]),
@@ -149,30 +149,30 @@ def test_torch_agrees_with_the_reference(config, seed):
         ref_logprobs_BT=pad(batch["ref"]),
         entropy_BT=pad(batch["entropy"]),
     )
-    assert float(result.loss) == pytest.approx(of_reference(batch, config, 12), rel=1e-10)
+    assert float(result.loss) == pytest.approx(compute_reference(batch, config, 12), rel=1e-10)
 
 
-@pytest.mark.parametrize("config", [c for c in VARIANTS if c.kind not in ("cispo", "reinforce", "gspo")], ids=name_of)
+@pytest.mark.parametrize("config", [c for c in VARIANTS if c.kind not in ("cispo", "reinforce", "gspo")], ids=name_variant)
 def test_the_gradient_is_that_of_the_reference(config):
     """Finite differences of the NumPy reference, which knows no autograd.
     Entropy is an input of its own here."""
-    batch = random_batch(3, rows=4, longest=4)
-    gradient = gradient_of(batch, config, 12)
+    batch = draw_batch(3, rows=4, longest=4)
+    gradient = compute_gradient(batch, config, 12)
     for row, column in [(0, 0), (1, 0), (2, 0), (3, 0)]:
         numeric = 0.0
         for step in (1e-6, -1e-6):
             moved = {k: [list(x) if isinstance(x, list) else x for x in v] for k, v in batch.items()}
             moved["logprobs"][row][column] += step
             moved["log_ratio"][row][column] += step
-            numeric += of_reference(moved, config, 12) / (2 * step)
+            numeric += compute_reference(moved, config, 12) / (2 * step)
         assert float(gradient[row][column]) == pytest.approx(numeric, abs=1e-7)
 
 
-def gradient_of(batch, config, limit, split=None, width=None):
+def compute_gradient(batch, config, limit, split=None, width=None):
     """Gradient to the log-probabilities as a list per completion; `split`: lists of rows,
     one per micro-batch."""
     rows = range(len(batch["logprobs"]))
-    denominators = count_denominators(mask_of(batch["logprobs"]), limit)
+    denominators = count_denominators(make_mask(batch["logprobs"]), limit)
     gradients = [None] * len(rows)
     for part in split or [list(rows)]:
         take = {k: [v[i] for i in part] for k, v in batch.items()}
@@ -182,7 +182,7 @@ def gradient_of(batch, config, limit, split=None, width=None):
             leaf,
             leaf.detach() - pad(take["log_ratio"], longest),
             torch.tensor(take["advantages"], dtype=torch.float64).unsqueeze(1),
-            mask_of(take["logprobs"], longest),
+            make_mask(take["logprobs"], longest),
             config,
             denominators,
             ref_logprobs_BT=pad(take["ref"], longest),
@@ -199,10 +199,12 @@ def gradient_of(batch, config, limit, split=None, width=None):
 @pytest.mark.parametrize("kind", ["gspo", "cispo", "reinforce"])
 def test_the_gradient_of_kinds_with_a_constant_part(kind):
     """Where the value holds a factor constant, the gradient is written out by hand."""
-    batch = random_batch(11)
+    batch = draw_batch(11)
     config = LossConfig(kind, clip_low=0.1, clip_high=0.15) if kind == "gspo" else LossConfig(kind)
     n, tokens = len(batch["logprobs"]), sum(map(len, batch["logprobs"]))
-    for gradient, log_ratio, a in zip(gradient_of(batch, config, 12), batch["log_ratio"], batch["advantages"], strict=True):
+    for gradient, log_ratio, a in zip(
+        compute_gradient(batch, config, 12), batch["log_ratio"], batch["advantages"], strict=True
+    ):
         ratio, s = np.exp(log_ratio), np.exp(np.mean(log_ratio))
         clipped = (a > 0 and s > 1.15) or (a < 0 and s < 0.9)
         expected = {
@@ -220,24 +222,24 @@ def splits(draw, rows=7):
     return [order[a:b] for a, b in zip([0, *cuts], [*cuts, rows], strict=True)]
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("config", VARIANTS, ids=name_variant)
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(split=splits(), width=st.integers(0, 5), seed=st.integers(0, 100))
 def test_any_split_order_and_padding_gives_one_gradient(config, split, width, seed):
-    batch = random_batch(seed, rows=7)
-    whole, parts = gradient_of(batch, config, 12), gradient_of(batch, config, 12, split, width)
+    batch = draw_batch(seed, rows=7)
+    whole, parts = compute_gradient(batch, config, 12), compute_gradient(batch, config, 12, split, width)
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-12)
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name_of)
+@pytest.mark.parametrize("config", VARIANTS, ids=name_variant)
 def test_losses_and_statistics_of_parts_add_up(config):
-    batch = random_batch(5, rows=8)
-    denominators = count_denominators(mask_of(batch["logprobs"]), 12)
+    batch = draw_batch(5, rows=8)
+    denominators = count_denominators(make_mask(batch["logprobs"]), 12)
 
     def run(part):
         take = {k: [v[i] for i in part] for k, v in batch.items()}
-        logprobs, mask = pad(take["logprobs"]), mask_of(take["logprobs"])
+        logprobs, mask = pad(take["logprobs"]), make_mask(take["logprobs"])
         a = torch.tensor(take["advantages"], dtype=torch.float64).unsqueeze(1)
         return compute_policy_loss(
             logprobs,

@@ -55,7 +55,7 @@ def test_golden_ranking_weighs_prompts_not_pairs():
     assert float(stats.margin_sum) == pytest.approx((1 + 3 + 2) / 3 - 3)
 
 
-def random_rankings(seed, prompts=7, answers=5):
+def draw_rankings(seed, prompts=7, answers=5):
     rng = np.random.default_rng(seed)
     ranks = rng.integers(-1, 4, size=(prompts, answers))  # with ties and absent answers
     ranks[0] = [0, 1, 2, 3, 4]
@@ -66,7 +66,7 @@ def random_rankings(seed, prompts=7, answers=5):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("settings", [{}, {"margin": 0.7}, {"centre_coef": 0.05}])
 def test_agrees_with_the_reference_and_parts_add_up(seed, settings):
-    rewards, ranks = random_rankings(seed)
+    rewards, ranks = draw_rankings(seed)
     counted = len(list_pairs(torch.tensor(ranks)).prompt_N.unique())
     loss, gradient, stats = run(rewards, ranks, counted, **settings)
     rankings = [(r[k >= 0], k[k >= 0]) for r, k in zip(rewards, ranks, strict=True)]

@@ -220,13 +220,13 @@ def test_a_task_without_its_reward_model_and_a_reward_model_without_its_criterio
     assert list(judge(task, (f"style={folder}",), 1.0, "cpu").scorers) == ["style"]
 
 
-def rollouts(policy: Policy, folder: Path, share: float) -> Rollouts:
+def make_rollouts(policy: Policy, folder: Path, share: float) -> Rollouts:
     found = judge(get("addition"), (str(folder),), share, "cpu", "float32")
     return Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
 
 
 def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folder: Path):
-    made = rollouts(policy, folder, 0.5)
+    made = make_rollouts(policy, folder, 0.5)
     problems = get("addition").problems("test", 3)
     result = evaluate(made, problems, 2, Sampling(max_new_tokens=4))
     made.close()

@@ -193,26 +193,26 @@ def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weig
     begun, ended = (path.stat().st_mtime for path in (whole / "config.json", whole / "curves.png"))
     run, killed = start(out, warm_model, *flags), 0
     for _ in range(kills):
-        before = newest(out)
-        while newest(out) <= before and run.poll() is None:  # until it goes on: a moment before that tests the start alone
+        before = find_newest(out)
+        while find_newest(out) <= before and run.poll() is None:  # until it goes on: a moment before that tests the start alone
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 2 * (ended - begun) / total))
         killed += run.poll() is None
         run.kill()
         run.communicate()
-        run = resume_process(out) if not (out / "model").exists() else run
+        run = start_resume(out) if not (out / "model").exists() else run
     run.communicate(timeout=240)
     assert killed >= kills / 2
     assert have_same_weights(whole / "model", out / "model")
 
 
-def newest(out: Path) -> float:
+def find_newest(out: Path) -> float:
     """When the newest complete checkpoint was written; 0 while there is none."""
     infos = [path / checkpoint.INFO for path in checkpoint.list_checkpoints(out / "checkpoints")]
     return max((path.stat().st_mtime for path in infos if path.exists()), default=0.0)
 
 
-def resume_process(out: Path) -> subprocess.Popen:
+def start_resume(out: Path) -> subprocess.Popen:
     code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['resume', sys.argv[1]]))"
     return subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

@@ -16,19 +16,19 @@ from palaestra.trainer.sft.run import sft
 from ..support.runs import have_same_weights
 
 
-def pairs(**values) -> list[Pair]:
+def parse(**values) -> list[Pair]:
     return parse_pairs(Row(values, "here, line 3"))
 
 
 def test_columns_of_many_names_and_chats_are_read():
-    assert pairs(prompt="a", completion="b") == [Pair("a", "b")]
-    assert pairs(question="a", answer="b", id=3) == [Pair("a", "b")]
+    assert parse(prompt="a", completion="b") == [Pair("a", "b")]
+    assert parse(question="a", answer="b", id=3) == [Pair("a", "b")]
     user, said = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
-    assert pairs(prompt=[user], completion=[said]) == [Pair([user], "b")]
-    assert pairs(messages=[user, said]) == [Pair([user], "b")]
-    assert [pair.completion for pair in pairs(messages=[user, said, user, {**said, "content": "c"}])] == ["b", "c"]
-    assert pairs(messages=[user]) == []
-    assert pairs(prompt="a", completion="  ") == []
+    assert parse(prompt=[user], completion=[said]) == [Pair([user], "b")]
+    assert parse(messages=[user, said]) == [Pair([user], "b")]
+    assert [pair.completion for pair in parse(messages=[user, said, user, {**said, "content": "c"}])] == ["b", "c"]
+    assert parse(messages=[user]) == []
+    assert parse(prompt="a", completion="  ") == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_columns_of_many_names_and_chats_are_read():
 )
 def test_rows_of_another_form_are_sentences_with_their_place(row: dict, says: str):
     with pytest.raises(DataError, match=says):
-        pairs(**row)
+        parse(**row)
 
 
 def test_a_missing_file_and_an_empty_one_are_sentences(tmp_path: Path):

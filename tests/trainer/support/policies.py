@@ -4,5 +4,5 @@ import torch
 from palaestra.trainer.model.policy import Policy
 
 
-def policy_of(model, tokenizer, dtype: torch.dtype = torch.float32) -> Policy:
+def make_policy(model, tokenizer, dtype: torch.dtype = torch.float32) -> Policy:
     return Policy(model, tokenizer, torch.device("cpu"), dtype, "test")

@@ -17,7 +17,7 @@ from palaestra.trainer.model.embedded import make_character_tokenizer, make_smal
 from palaestra.trainer.model.sequences import Sequences
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from ...support.policies import policy_of
+from ...support.policies import make_policy
 
 needs_kernels = pytest.mark.skipif(
     kernels.load_kernels().functions is None, reason=f"no kernels: {kernels.load_kernels().missing}"
@@ -44,7 +44,7 @@ def through_torch(monkeypatch: pytest.MonkeyPatch):
     return lambda: monkeypatch.setattr(kernels, "supports", lambda *_: False)
 
 
-def rows() -> Sequences:
+def make_rows() -> Sequences:
     """Rows that share prompts and more, of 2 to 75 positions: over one and over several blocks of queries."""
     generator = torch.Generator().manual_seed(2)
     prompts = [torch.randint(2, 60, (length,), generator=generator).tolist() for length in (1, 9, 40)]
@@ -54,7 +54,7 @@ def rows() -> Sequences:
     return Sequences.of([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
 
 
-def attention_of(shape: str, norm: bool):
+def make_attention(shape: str, norm: bool):
     """An attention module, random queries, keys and values of every token,
     and the rotary embedding of its position."""
     size, heads, key_heads = SHAPES[shape]
@@ -74,13 +74,13 @@ def attention_of(shape: str, norm: bool):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-    packing = Packing.of(rows())
+    packing = Packing.of(make_rows())
     qkv = torch.randn(len(packing.ids_N), (heads + 2 * key_heads) * size)
     cos, sin = (part[0] for part in model.model.rotary_emb(qkv, packing.positions_N[None]))
     return model.model.layers[0].self_attn, packing, qkv, (cos.contiguous(), sin.contiguous())
 
 
-def results(attention, packing: Packing, qkv: torch.Tensor, rope) -> dict[str, torch.Tensor]:
+def compute_results(attention, packing: Packing, qkv: torch.Tensor, rope) -> dict[str, torch.Tensor]:
     """What comes out, and every gradient under random weights on it."""
     attention.zero_grad()
     leaf = qkv.clone().requires_grad_()
@@ -94,10 +94,10 @@ def results(attention, packing: Packing, qkv: torch.Tensor, rope) -> dict[str, t
 @pytest.mark.parametrize("norm", [True, False], ids=["normed queries", "plain queries"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_attention_and_its_gradients_are_those_of_torch(shape: str, norm: bool, through_torch):
-    given = attention_of(shape, norm)
-    found = results(*given)
+    given = make_attention(shape, norm)
+    found = compute_results(*given)
     through_torch()
-    expected = results(*given)
+    expected = compute_results(*given)
     assert found.keys() == expected.keys() == ({"out", "qkv"} | ({"q_norm.weight", "k_norm.weight"} if norm else set()))
     for name, tensor in found.items():
         assert float(tensor.norm()) > 0
@@ -107,12 +107,12 @@ def test_attention_and_its_gradients_are_those_of_torch(shape: str, norm: bool, 
 @needs_kernels
 def test_threads_change_nothing():
     """To the bit: every sum has one order."""
-    given, before = attention_of("grouped", norm=True), torch.get_num_threads()
+    given, before = make_attention("grouped", norm=True), torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = results(*given)
+        one = compute_results(*given)
         torch.set_num_threads(3)
-        three = results(*given)
+        three = compute_results(*given)
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(one[name], three[name]) for name in one)
@@ -146,15 +146,15 @@ def test_what_is_not_finite_stays_so():
     broken[1, 5] = float("nan")
     assert packed_ops.rms_norm(broken, 1e-6).isnan().any(1).tolist() == [False, True, False]
     assert packed_ops.swiglu(broken).isnan().any(1).tolist() == [False, True, False]
-    attention, packing, qkv, rope = attention_of("grouped", norm=True)
+    attention, packing, qkv, rope = make_attention("grouped", norm=True)
     qkv[0, 0] = float("nan")
     assert packed_ops.attend(attention, qkv, rope, packing, 1e-6)[0].isnan().any()
 
 
-def completions(model, tokenizer):
+def draw_completions(model, tokenizer):
     requests = [Request(tokenizer(text).input_ids, 6, i) for i, text in enumerate(("1+2=", "a longer prompt", "x"))]
     return [
-        c for group in LocalEngine(policy_of(model, tokenizer)).sample(requests, Sampling(max_new_tokens=150)) for c in group
+        c for group in LocalEngine(make_policy(model, tokenizer)).sample(requests, Sampling(max_new_tokens=150)) for c in group
     ]
 
 
@@ -162,9 +162,9 @@ def completions(model, tokenizer):
 def test_the_sampler_draws_the_same_with_and_without(through_torch):
     tokenizer = make_character_tokenizer()
     model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
-    by_kernels = completions(model, tokenizer)
+    by_kernels = draw_completions(model, tokenizer)
     through_torch()
-    for one, other in zip(by_kernels, completions(model, tokenizer), strict=True):
+    for one, other in zip(by_kernels, draw_completions(model, tokenizer), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
 
@@ -176,8 +176,8 @@ def test_without_a_compiler_torch_does_the_work(monkeypatch: pytest.MonkeyPatch,
     tokenizer = make_character_tokenizer()
     model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 3)
     assert can_pack(model)
-    assert LocalEngine(policy_of(model, tokenizer)).path == "fast"
-    assert len(completions(model, tokenizer)) == 18
+    assert LocalEngine(make_policy(model, tokenizer)).path == "fast"
+    assert len(draw_completions(model, tokenizer)) == 18
 
 
 def test_they_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, afresh):
