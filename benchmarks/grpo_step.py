@@ -150,7 +150,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     for step in range(steps):
         problems = [Problem(prompt=p, reference="", id=f"p/{step}/{i}") for i, p in enumerate(make_prompts(workload, step))]
         times = [(time.process_time(), time.perf_counter())]
-        groups = rollouts.sample_groups(problems, workload.group, make_sampling(config), step)
+        groups = rollouts.sample_groups(problems, workload.group, make_sampling(config.rollouts), step)
         times.append((time.process_time(), time.perf_counter()))
         update_policy(learner, groups, config, step, 1e-6)
         times.append((time.process_time(), time.perf_counter()))

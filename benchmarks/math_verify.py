@@ -52,8 +52,8 @@ def ours(jobs: list[tuple[str, str]], repeats: int = 3) -> tuple[list[bool], lis
         best = float("inf")
         equal.math_equal(reference, answer)  # reads the reference
         for _ in range(repeats):
-            equal._remembered.cache_clear()
-            pipeline._remembered.cache_clear()
+            equal._judge_cached.cache_clear()
+            pipeline._read_cached.cache_clear()
             start = time.process_time()
             verdict = equal.math_equal(reference, answer)
             best = min(best, time.process_time() - start)
@@ -111,7 +111,7 @@ def score_completions(data: Path) -> float:
     jobs = [(Problem(prompt="", reference=reference), text) for reference, text in completions(data)]
     best = float("inf")
     for _ in range(3):
-        equal._remembered.cache_clear()
+        equal._judge_cached.cache_clear()
         from palaestra.verifiers import Completion
 
         start = time.process_time()

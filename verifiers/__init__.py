@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from .criteria.code import code, extract_code, one_block
     from .criteria.learned import learned
 
-# Names that few processes need, imported at their first use, each with its module in `criteria`. None is also the name of a
-# module of this package: once imported, the module would stand in the name's place.
+# Names that few processes need, imported at their first use, each with its module in `criteria`. None is also
+# the name of a module of this package: once imported, the module would stand in the name's place.
 _AT_FIRST_USE = {"code": "code", "extract_code": "code", "one_block": "code", "learned": "learned"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _AT_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".criteria.{_AT_FIRST_USE[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f".criteria.{_AT_FIRST_USE[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 __all__ = [

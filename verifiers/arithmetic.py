@@ -1,7 +1,7 @@
 """Arithmetic written by a model, computed exactly and without `eval`: for countdown puzzles and the like.
 
-Integers, `+ - * /` and parentheses. Nothing else is read: no names, no powers, no calls. The work is bounded by the
-number of characters.
+Integers, `+ - * /` and parentheses. Nothing else is read: no names, no powers, no calls. The work is bounded
+by the number of characters.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .regexes import compiled
+from .regexes import compile_once
 
 _TOKEN = r"(?a)\s*(?:([0-9]+)|([-+*/()]))"
 _PLAIN_TOKEN = r" *(?:([0-9]+)|([-+*/()]))"
@@ -17,14 +17,16 @@ _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-"})
 
 
 class NotArithmetic(ValueError):
-    """The text is not an expression of the grammar, is too long, or divides by zero. The message says which."""
+    """The text is not an expression of the grammar, is too long, or
+    divides by zero. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """How long an expression may be, and what may stand in it.
 
-    max_chars, max_depth, max_digits: characters of the text, parentheses and signs within each other, digits of a number.
+    max_chars, max_depth, max_digits: characters of the text,
+        parentheses and signs within each other, digits of a number.
     unary: whether a sign may stand before a number or a parenthesis.
     plain: whether the signs are ASCII and the only white space is the blank; else `× · ÷ −` are signs too.
     """
@@ -56,7 +58,7 @@ def evaluate(text: str, grammar: Grammar = Grammar()) -> Arithmetic:
 
 
 def _tokens(text: str, grammar: Grammar) -> list[str]:
-    pattern = compiled(_PLAIN_TOKEN if grammar.plain else _TOKEN)
+    pattern = compile_once(_PLAIN_TOKEN if grammar.plain else _TOKEN)
     text = text.rstrip(" ") if grammar.plain else text.translate(_SIGNS).rstrip()
     tokens, position = [], 0
     while position < len(text):

@@ -13,7 +13,8 @@ from .types import Completion, ProblemLike, Status, Unavailable, Verdict, correc
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 MAX_REASON = 500  # characters of an exception's message
-CLIP = 10.0  # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+# standard deviations: a learned reward beyond them says that the model is far from what it was trained on
+CLIP = 10.0
 Shape = Literal["logistic", "linear"]
 Check = Callable[[Completion, ProblemLike], Verdict]
 
@@ -22,18 +23,19 @@ Check = Callable[[Completion, ProblemLike], Verdict]
 class Criterion:
     """One verifier in a rubric.
 
-    check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in a process
-        that its parent kills at a deadline; it should not raise on any completion (see `timed` for what happens then).
+    check: reads a completion and a problem, gives a verdict. It must be bounded by counts, or run its work in
+        a process that its parent kills at a deadline; it should not raise on any
+        completion (see `run_check` for what happens then).
     weight: share in the reward (any unit: the rubric divides by the sum of weights).
     gate: True for a condition that adds nothing itself but without which the reward is 0.
     render: the shortest completion that carries a given reference answer in the form this criterion reads;
         `palaestra task check` feeds it back when the task has no solution of its own.
     instruction: what a prompt must say so that a model knows the form; "" where nothing needs saying.
-    start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers": [...]}), and
-        raises an error with a sentence where the criterion can't work on this machine.
+    start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers":
+        [...]}), and raises an error with a sentence where the criterion can't work on this machine.
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
-    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no form; None
-        where it reads no answer.
+    lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
+        form; None where it reads no answer.
     """
 
     name: str
@@ -53,52 +55,54 @@ class Criterion:
             raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
 
 
-Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]  # a plain function that stands for a criterion
+# a plain function that stands for a criterion
+Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]
 _FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
 
 
-def as_criterion(found: Criterion | Reward) -> Criterion:
-    """A criterion, or one made of a plain function, with its name: True and 1 are correct, False and 0 wrong, else partial.
+def as_criterion(reward: Criterion | Reward) -> Criterion:
+    """A criterion, or one made of a plain function, with its name: True and 1 are
+    correct, False and 0 wrong, else partial.
 
     Raises TypeError for what can't be called with a completion and a problem.
     """
-    if isinstance(found, Criterion):
-        return found
-    name = getattr(found, "__name__", type(found).__name__)
-    if not callable(found):
+    if isinstance(reward, Criterion):
+        return reward
+    name = getattr(reward, "__name__", type(reward).__name__)
+    if not callable(reward):
         raise TypeError(f"{name} is no criterion and no function. {_FORM}")
     import inspect  # slow to import, and only functions need it
 
     try:
-        inspect.signature(found).bind(None, None)
+        inspect.signature(reward).bind(None, None)
     except TypeError as failure:
-        raise TypeError(f"{name}{inspect.signature(found)} can't judge a completion: {failure}. {_FORM}") from failure
+        raise TypeError(f"{name}{inspect.signature(reward)} can't judge a completion: {failure}. {_FORM}") from failure
     except ValueError:  # a function of C code without a signature: its first call will tell
         pass
-    return Criterion(name, lambda completion, problem: _as_verdict(found(completion, problem)))
+    return Criterion(name, lambda completion, problem: _as_verdict(reward(completion, problem)))
 
 
-def _as_verdict(found: object) -> Verdict:
-    if isinstance(found, Verdict):
-        return found
-    value = float(found) if isinstance(found, Real) else math.nan
+def _as_verdict(returned: object) -> Verdict:
+    if isinstance(returned, Verdict):
+        return returned
+    value = float(returned) if isinstance(returned, Real) else math.nan
     if 0 <= value <= 1:
         return correct() if value == 1 else partial(value) if value else wrong()
-    said = f"{found!r}"[:80] if isinstance(found, Real) else type(found).__name__
+    said = f"{returned!r}"[:80] if isinstance(returned, Real) else type(returned).__name__
     raise TypeError(f"it returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
-def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     """The criterion's verdict with the time it took.
 
-    A check that raises is tried on harmless completions for the same problem, three short ones at most: the criterion's
-    own rendering of the reference, or else the reference as plain text and in every mark. When it raises there too, and
-    judges none of them, it or the reference is broken: `error`, which abstains. Otherwise this completion brought the
-    exception about: `malformed`. `Unavailable` is always `error`.
+    A check that raises is tried on harmless completions for the same problem, three short ones at most: the
+    criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
+    raises there too, and judges none of them, it or the reference is broken: `error`, which abstains.
+    Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     """
     start = time.perf_counter()
     try:
-        verdict = _checked(criterion, completion, problem)
+        verdict = _check(criterion, completion, problem)
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
@@ -107,7 +111,7 @@ def timed(criterion: Criterion, completion: Completion, problem: ProblemLike) ->
     return replace(verdict, seconds=time.perf_counter() - start)
 
 
-def _checked(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
+def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     verdict = criterion.check(completion, problem)
     if not isinstance(verdict, Verdict):
         raise TypeError(f"it returned {type(verdict).__name__}, not a Verdict.")
@@ -115,7 +119,8 @@ def _checked(criterion: Criterion, completion: Completion, problem: ProblemLike)
 
 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
-    """Whether a check raises on a harmless completion, and judges none: one without an answer may not reach the fault."""
+    """Whether a check raises on a harmless completion, and judges none: one
+    without an answer may not reach the fault."""
     raised = False
     try:
         probes = _harmless(criterion, problem)
@@ -123,11 +128,11 @@ def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
         return True
     for text in probes:
         try:
-            found = _checked(criterion, Completion(text), problem)
+            verdict = _check(criterion, Completion(text), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             raised = True
         else:
-            if found.status in JUDGED:
+            if verdict.status in JUDGED:
                 return False
     return raised
 
@@ -149,7 +154,8 @@ def _text(failure: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Learned:
-    """How a normalised reward z (in standard deviations of the answers the reward model was fitted on) enters a score.
+    """How a normalised reward z (in standard deviations of the answers the
+    reward model was fitted on) enters a score.
 
     logistic: 1 / (1 + e^-z), in (0, 1) like every other criterion.  linear: z itself, clipped to +-CLIP.
     """

@@ -1,31 +1,32 @@
-"""Find the one final answer in a completion, by an explicit policy, in time linear in its length.
+"""Find the one final answer in a completion, by the sources that are named, in time linear in its length.
 
-A policy is a tuple of sources, tried in order; the first that occurs in the completion decides:
+Sources are tried in the order in which they are named; the first that occurs in the completion decides:
 
 - `tag`: `<answer>...</answer>`
 - `boxed`: `\\boxed{...}` (or `\\fbox`), by brace matching
 - `hash`: what follows `####` on its line (GSM8K's mark)
-- `last_number`: the last number in the text; nobody promised an answer there, so no policy has it unless a task asks
-- `prose`: "The answer is 42", `**42**`, "Therefore, x = 42"; for evaluating models that were told no form, and only
-  where an evaluation asks for it (`prose.py`)
+- `last_number`: the last number in the text; nobody promised an answer there,
+  so it is named only by a task that asks
+- `prose`: "The answer is 42", `**42**`, "Therefore, x = 42"; for evaluating models that were told no form,
+  and only where an evaluation asks for it (`prose.py`)
 
 What counts:
 
 - Only what follows the last `</think>`; a think block that never ends hides everything.
-- Invisible characters (zero-width, soft hyphens, bidirectional marks) are no part of any mark or answer, and full-width
-  `＜answer＞` is `<answer>`.
-- Speaking of the form marks nothing: a tag in quotation marks or inline code, "the <answer> tag", `<answer>...</answer>`
-  or `\\boxed{}` with nothing but dots inside.
-- Marks in quoted lines (`> ...`), fenced blocks (``` ... ```), inline code and quotation marks are quotations: they
-  count only where there is no mark outside of them.
-- A mark that is taken back right after it ("scratch that", "that is wrong", "I made a mistake") does not count, unless
-  it is confirmed after that; checking it takes nothing back (`retraction.py`). When every mark is taken back there is
-  no answer.
-- Several tags or hash lines with different contents are candidates, and two candidates are wrong. Boxes are also used
-  for intermediate results: there the last one counts, unless it stands beside another as an alternative (only words like
-  "or", "and", "maybe" between them), which is a hedge and wrong.
-- A tag or box that never closes, as in a completion that was cut, hides no closed one before it. Where no other is, and
-  where tags are nested, the completion is malformed.
+- Invisible characters (zero-width, soft hyphens, bidirectional marks) are no part of any mark or answer, and
+  full-width `＜answer＞` is `<answer>`.
+- Speaking of the form marks nothing: a tag in quotation marks or inline code, "the <answer> tag",
+  `<answer>...</answer>` or `\\boxed{}` with nothing but dots inside.
+- Marks in quoted lines (`> ...`), fenced blocks (``` ... ```), inline code and quotation marks are
+  quotations: they count only where there is no mark outside of them.
+- A mark that is taken back right after it ("scratch that", "that is wrong", "I made a mistake") does not
+  count, unless it is confirmed after that; checking it takes nothing back (`retraction.py`). When every mark
+  is taken back there is no answer.
+- Several tags or hash lines with different contents are candidates, and two candidates are wrong. Boxes are
+  also used for intermediate results: there the last one counts, unless it stands beside another as an
+  alternative (only words like "or", "and", "maybe" between them), which is a hedge and wrong.
+- A tag or box that never closes, as in a completion that was cut, hides no closed one before it. Where no
+  other is, and where tags are nested, the completion is malformed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .marks import Mark, find_boxes, find_hashes, find_last_number, find_tags, is_mention, is_placeholder
-from .regexes import compiled
+from .regexes import compile_once
 from .retraction import is_retracted
 from .types import Verdict, malformed, no_answer, wrong
 
@@ -65,32 +66,33 @@ class Extraction:
 
 
 def after_thinking(text: str) -> str | None:
-    """The part of `text` that answers: what follows the last `</think>`; None while a think block is still open."""
+    """The part of `text` that answers: what follows the last `</think>`;
+    None while a think block is still open."""
     _, closed, tail = text.rpartition("</think>")
     if "<think>" in tail:
         return None
     return tail if closed else text
 
 
-def lenient(policy: tuple[Source, ...]) -> tuple[Source, ...]:
-    """The policy, then every other mark, then prose."""
-    return tuple(dict.fromkeys((*policy, *MARKED, "prose")))
+def add_lenient(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """The sources, then every other mark, then prose."""
+    return tuple(dict.fromkeys((*sources, *MARKED, "prose")))
 
 
-def extract(text: str, policy: tuple[Source, ...] = MARKED) -> Extraction:
+def extract(text: str, sources: tuple[Source, ...] = MARKED) -> Extraction:
     """The final answer of a completion. Never raises; linear in the length of `text`."""
     if len(text) > MAX_CHARS:
         return Extraction(None, malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters."))
     tail = after_thinking(_fold(text))
     if tail is None:
         return Extraction(None, no_answer("The think block never ends."))
-    for source in policy:
-        found = _find(source, tail)
-        if isinstance(found, Verdict):
-            return Extraction(None, found)
-        if found:
-            return _single(found, source, tail)
-    return Extraction(None, no_answer(f"No answer found; looked for {', '.join(policy)}."))
+    for source in sources:
+        marks = _find(source, tail)
+        if isinstance(marks, Verdict):
+            return Extraction(None, marks)
+        if marks:
+            return _single(marks, source, tail)
+    return Extraction(None, no_answer(f"No answer found; looked for {', '.join(sources)}."))
 
 
 def _fold(text: str) -> str:
@@ -116,10 +118,11 @@ def _find(source: Source, text: str) -> list[Mark] | Verdict:
     return find_prose(text)
 
 
-def _single(found: list[Mark], source: Source, text: str) -> Extraction:
+def _single(marks: list[Mark], source: Source, text: str) -> Extraction:
     if source == "last_number":
-        return Extraction(found[-1].content)
-    marks = [mark for mark in found if not is_mention(mark.content)] or found[-1:] if len(found) > 1 else found
+        return Extraction(marks[-1].content)
+    if len(marks) > 1:
+        marks = [mark for mark in marks if not is_mention(mark.content)] or marks[-1:]
     count = len(marks)
     marks = [mark for mark in marks if not mark.quoted] or marks
     ends = [mark.start for mark in marks[1:]] + [len(text)]
@@ -140,11 +143,11 @@ def _hedged(text: str, marks: list[Mark]) -> bool:
     last, before = marks[-1], marks[-2]
     if last.content.strip() == before.content.strip() or last.start - before.end > ALTERNATIVES_WITHIN:
         return False
-    between = compiled(_BETWEEN).findall(text, before.end, last.start)
-    return all(compiled(_ALTERNATIVE).fullmatch(word) for word in between)
+    between = compile_once(_BETWEEN).findall(text, before.end, last.start)
+    return all(compile_once(_ALTERNATIVE).fullmatch(word) for word in between)
 
 
 def last_boxed(text: str) -> str | None:
     """The content of the last `\\boxed{...}` in a worked solution, or None."""
-    found = find_boxes(text)
-    return found[-1].content.strip() if isinstance(found, list) and found else None
+    boxes = find_boxes(text)
+    return boxes[-1].content.strip() if isinstance(boxes, list) and boxes else None

@@ -1,4 +1,5 @@
-"""Where a text marks an answer: tags, boxes, `####` lines, numbers. Each finder reads the text once, from left to right."""
+"""Where a text marks an answer: tags, boxes, `####` lines, numbers.
+Each finder reads the text once, from left to right."""
 
 from __future__ import annotations
 
@@ -7,11 +8,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from .quotations import Span, find_quotations, in_quotes, within_quotes
-from .regexes import compiled
+from .regexes import compile_once
 from .types import Verdict, malformed
 
 _TAG = r"(?i)<(/?)answer>"
-_TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"  # "the <answer> tag" speaks of the tag
+# "the <answer> tag" speaks of the tag
+_TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"
 _HASH = r"(?<!#)####(?!#)[ \t]*([^\n]*)"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 _BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"
@@ -28,7 +30,8 @@ MAX_MENTION = 60  # characters; a longer content is an answer
 
 
 class Mark(NamedTuple):
-    """One marked answer: its content, where the whole mark begins and ends, whether it stands in a quotation."""
+    """One marked answer: its content, where the whole mark begins and
+    ends, whether it stands in a quotation."""
 
     content: str
     start: int
@@ -49,11 +52,12 @@ def is_placeholder(content: str) -> bool:
 
 
 def is_mention(content: str) -> bool:
-    """Whether a mark speaks of the form: a placeholder, `<answer> and </answer>`, `<answer> tag ... </answer>`."""
+    """Whether a mark speaks of the form: a placeholder, `<answer> and </answer>`,
+    `<answer> tag ... </answer>`."""
     bare = _bare(content)
     if bare is not None and (not bare or bare in _PLACEHOLDERS or bare in _CONNECTIVES):
         return True
-    return compiled(_TAG_WORD).match(content) is not None
+    return compile_once(_TAG_WORD).match(content) is not None
 
 
 def _bare(content: str) -> str | None:
@@ -71,9 +75,10 @@ def _bare(content: str) -> str | None:
 def find_tags(text: str) -> list[Mark] | Verdict:
     """Every pair of answer tags. Nested tags are malformed, and so is a text whose only tag never closes.
 
-    A tag in quotation marks, a lone one in inline code and one that is followed by the word "tag" is a mention.
+    A tag in quotation marks, a lone one in inline code and one that is
+    followed by the word "tag" is a mention.
     """
-    matches = list(islice(compiled(_TAG).finditer(text), 2 * MAX_MARKS + 1))
+    matches = list(islice(compile_once(_TAG).finditer(text), 2 * MAX_MARKS + 1))
     if len(matches) > 2 * MAX_MARKS:
         return _too_many("answer tags")
     matches = [match for match in matches if not in_quotes(text, *match.span())]
@@ -102,7 +107,7 @@ def find_tags(text: str) -> list[Mark] | Verdict:
 
 
 def _spoken_of(text: str, token: _Token) -> bool:
-    return compiled(_TAG_WORD).match(text, token.end) is not None
+    return compile_once(_TAG_WORD).match(text, token.end) is not None
 
 
 class _OpenBox(NamedTuple):
@@ -114,18 +119,19 @@ class _OpenBox(NamedTuple):
 def find_boxes(text: str) -> list[Mark] | Verdict:
     """Every closed `\\boxed{...}` that is in no other one; `\\boxed 5` holds the one character, as in LaTeX.
 
-    A box that never closes hides nothing: those after it count. A text whose only boxes never close is malformed.
+    A box that never closes hides nothing: those after it count.
+    A text whose only boxes never close is malformed.
     """
     marks: list[Mark] = []
     opened: list[_OpenBox] = []
     depth = 0
-    for match in compiled(_BRACES).finditer(text, max(0, text.find("\\"))):
+    for match in compile_once(_BRACES).finditer(text, max(0, text.find("\\"))):
         start, end = match.span()
         if match[1] is not None:
             if text[end - 1] == "{":
                 opened.append(_OpenBox(start, end, depth))
                 depth += 1
-            elif unbraced := compiled(_UNBRACED).match(text, end - (text[end - 1] == " ")):
+            elif unbraced := compile_once(_UNBRACED).match(text, end - (text[end - 1] == " ")):
                 marks.append(Mark(unbraced[1], start, unbraced.end()))
             if len(marks) + len(opened) > MAX_MARKS:
                 return _too_many("boxes")
@@ -159,7 +165,7 @@ def _with_quotes(text: str, marks: list[Mark]) -> list[Mark]:
 
 def find_hashes(text: str) -> list[Mark] | Verdict:
     """What follows `####` on its line, GSM8K's mark."""
-    matches = islice(compiled(_HASH).finditer(text), MAX_MARKS + 1)
+    matches = islice(compile_once(_HASH).finditer(text), MAX_MARKS + 1)
     marks, spoken_of = [], []
     for match in matches:
         content = within_quotes(text, match.start(), match[1])
@@ -177,4 +183,4 @@ def find_hashes(text: str) -> list[Mark] | Verdict:
 
 def find_last_number(text: str) -> list[Mark]:
     """The last number of the text alone."""
-    return [Mark(match[0], *match.span()) for match in deque(compiled(_NUMBER).finditer(text), maxlen=1)]
+    return [Mark(match[0], *match.span()) for match in deque(compile_once(_NUMBER).finditer(text), maxlen=1)]

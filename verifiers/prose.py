@@ -1,8 +1,8 @@
 """An answer that stands in plain prose: "The answer is 42.", `**42**`, "Therefore, x = 42."
 
-For the evaluation of models that were never told a form. It reads more than a form does, so it also reads wrongly: a
-last sentence with one number in it may not be the answer. Training never uses it: a policy would learn to write
-whatever is read most generously.
+For the evaluation of models that were never told a form. It reads more than a form does, so it also reads
+wrongly: a last sentence with one number in it may not be the answer. Training never uses it: a policy would
+learn to write whatever is read most generously.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from .marks import Mark
-from .regexes import compiled
+from .regexes import compile_once
 
 TRIED = 50  # phrases looked at, from the last one on
 WITHIN = 400  # characters of a phrase that can hold an answer
@@ -19,7 +19,8 @@ _PHRASE = r"(?i)answers?\b|答案"
 _LINK = (  # between "answer" and what it is
     r"(?i)[*_`\"'’”)\]]*(?:\s+(?:to (?:this|the) (?:question|problem)|here|choice|option|letter))?[*_`]*\s*"
     r"(?:(?::|=|：|应该是|应为|是|为|就是)|(?:is|would be|will be|should be|must be|was|equals)\b"
-    r"(?:\s+(?:therefore|thus|then|simply|just|now|indeed|clearly|given by|equal to|option|choice))*)?[\s:：*_]*"
+    r"(?:\s+(?:therefore|thus|then|simply|just|now|indeed|clearly|given by|equal to|option"
+    r"|choice))*)?[\s:：*_]*"
 )
 _HEADING = r"[*_`#]*[ \t]*\n\s*"
 _BOLD = r"\*\*([^*\n]{1,200})\*\*"
@@ -46,18 +47,19 @@ _WRAPS = (
 
 
 def find_prose(text: str) -> list[Mark]:
-    """The one answer that the text's own words name last; none where they name none. Linear in the text's length."""
-    return _stated(text) or _bold(text) or _concluded(text)
+    """The one answer that the text's own words name last; none where they
+    name none. Linear in the text's length."""
+    return _find_stated(text) or _find_bold(text) or _find_concluded(text)
 
 
-def _stated(text: str) -> list[Mark]:
+def _find_stated(text: str) -> list[Mark]:
     """The last "answer is ..." or "Answer: ..."."""
-    for match in reversed(deque(compiled(_PHRASE).finditer(text), maxlen=TRIED)):
+    for match in reversed(deque(compile_once(_PHRASE).finditer(text), maxlen=TRIED)):
         start = match.end()
-        link = compiled(_LINK).match(text, start, min(len(text), start + WITHIN))
+        link = compile_once(_LINK).match(text, start, min(len(text), start + WITHIN))
         if link is None or not link[0].strip("*_`\"'’”)] \t"):
             # a heading, "## Final answer", with the answer on the next line
-            heading = compiled(_HEADING).match(text, start, min(len(text), start + WITHIN))
+            heading = compile_once(_HEADING).match(text, start, min(len(text), start + WITHIN))
             if heading is None:
                 continue
             start = heading.end()
@@ -69,29 +71,29 @@ def _stated(text: str) -> list[Mark]:
     return []
 
 
-def _bold(text: str) -> list[Mark]:
+def _find_bold(text: str) -> list[Mark]:
     """The last short bold passage of the last paragraph, where it is no heading."""
     last = text.rstrip().rpartition("\n\n")[2]
     offset = text.rfind(last)
-    for match in reversed(deque(compiled(_BOLD).finditer(last), maxlen=TRIED)):
-        content = _unwrapped(match[1])
+    for match in reversed(deque(compile_once(_BOLD).finditer(last), maxlen=TRIED)):
+        content = _unwrap(match[1])
         if content and not match[1].rstrip().endswith(":"):
             return [Mark(_value(content), offset + match.start(), offset + match.end())]
     return []
 
 
-def _concluded(text: str) -> list[Mark]:
+def _find_concluded(text: str) -> list[Mark]:
     """The last sentence, where it begins like a conclusion: what its equation gives, or its only quantity."""
     bare = text.rstrip()
     tail = bare[-WITHIN:]
-    found = deque(compiled(_CONCLUDES).finditer(tail), maxlen=1)
-    if not found:
+    sentences = deque(compile_once(_CONCLUDES).finditer(tail), maxlen=1)
+    if not sentences:
         return []
-    start = found[0].end()
+    start = sentences[0].end()
     content = _phrase(tail, start)
     if not tail.rstrip(_CLOSING).endswith(content.rstrip(_CLOSING)):
         return []  # something else follows it
-    quantities = compiled(_QUANTITY).findall(content)
+    quantities = compile_once(_QUANTITY).findall(content)
     if "=" in content:
         value = content if "," in content else content.rpartition("=")[2]
         value = value.rstrip("$ ").removesuffix("\\)").removesuffix("\\]").strip()
@@ -109,13 +111,14 @@ def _phrase(text: str, start: int) -> str:
     for left, right in _DISPLAYED:
         inside, closed, _ = window[len(left) :].partition(right)
         if window.startswith(left) and closed:
-            return _value(_unwrapped(inside))
-    stop = compiled(_END).search(window)
-    return _value(_unwrapped(window[: stop.start()] if stop else window))
+            return _value(_unwrap(inside))
+    stop = compile_once(_END).search(window)
+    return _value(_unwrap(window[: stop.start()] if stop else window))
 
 
-def _unwrapped(content: str) -> str:
-    """The content without punctuation at its end and without the emphasis, quotes and dollars that enclose it."""
+def _unwrap(content: str) -> str:
+    """The content without punctuation at its end and without the emphasis,
+    quotes and dollars that enclose it."""
     before = None
     while before != content:
         before = content
@@ -130,5 +133,5 @@ def _unwrapped(content: str) -> str:
 
 def _value(content: str) -> str:
     """The right side of `x = 42`; anything else as it is."""
-    match = compiled(_EQUATION).fullmatch(content)
+    match = compile_once(_EQUATION).fullmatch(content)
     return match[1].strip() if match else content

@@ -1,4 +1,5 @@
-"""What a text quotes: fenced blocks, quoted lines, inline code. One pass of a scanner each, linear in the text's length."""
+"""What a text quotes: fenced blocks, quoted lines, inline code. One pass of a scanner each,
+linear in the text's length."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .regexes import compiled
+from .regexes import compile_once
 
-# Each alternative is taken by its first characters, and what follows it always matches: nothing is tried twice.
-_LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*))"  # an item, a fence
+# Each alternative is taken by its first characters, and what follows it always matches: nothing is tried
+# twice. an item, a fence
+_LINE = r"(?m)^([ \t]*)(?:((?:[-*+]|[0-9]{1,9}[.)])[ \t]+)(?:(`{3,}|~{3,})([^\n]*))?|(`{3,}|~{3,})([^\n]*))"
 _QUOTED_LINES = r"(?m)^ *> [^\n]*(?:\n *>[^\n]*)*"
 _INLINE_CODE = r"`[^`\n]+`"
 _PAIRS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
@@ -18,7 +20,8 @@ MAX_LAYERS = 3
 MAX_INFO = 20  # characters beside the opening fence
 MAX_BLOCKS = 1_000  # a text with more repeats itself without end; what follows them is not read for blocks
 MAX_COLUMNS = 40  # before a fence, with the list items that it stands in
-MAX_INDENT = 3  # spaces before a fence, counted from the list item it stands in; more make it an indented block
+# spaces before a fence, counted from the list item it stands in; more make it an indented block
+MAX_INDENT = 3
 
 
 class Span(NamedTuple):
@@ -30,7 +33,8 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. info: what stands beside the opening fence, in small letters. content: without the fence's indent."""
+    """A fenced block. info: what stands beside the opening fence, in small
+    letters. content: without the fence's indent."""
 
     info: str
     content: str
@@ -40,8 +44,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fences:
-    """closed: the blocks in order, MAX_BLOCKS at most. open: one that begins after them and never ends, which Markdown
-    takes to end with the text; None where there is none."""
+    """closed: the blocks in order, MAX_BLOCKS at most. open: one that begins after them and never ends, which
+    Markdown takes to end with the text; None where there is none."""
 
     closed: list[Block]
     open: Block | None = None
@@ -57,18 +61,20 @@ class _Opening:
 
 
 def fenced_blocks(text: str) -> Fences:
-    """Markdown's fenced blocks. A fence may stand in a list item; one that is indented further is quoted text."""
+    """Markdown's fenced blocks. A fence may stand in a list item; one that
+    is indented further is quoted text."""
     if "```" not in text and "~~~" not in text:
         return Fences([])
     closed: list[Block] = []
     opening: _Opening | None = None
-    item = read = 0  # column at which the content of the list item that we are in begins; how far that is known
-    for match in compiled(_LINE).finditer(text):
+    # column at which the content of the list item that we are in begins; how far that is known
+    item = read = 0
+    for match in compile_once(_LINE).finditer(text):
         space, marker = match[1], match[2]
         fence, info = match[3] or match[5], (match[4] or match[6] or "").strip()
         column = len(space.expandtabs(4)) if "\t" in space else len(space)
         if opening is None:
-            if item and not marker and compiled(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
+            if item and not marker and compile_once(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
                 item = 0  # a line that stands further to the left has ended the list
             read = match.end()
             column += len(marker or "")
@@ -100,31 +106,31 @@ def _closes(fence: str, column: int, opening: _Opening) -> bool:
 
 def _without_indent(content: str, columns: int) -> str:
     """The lines without the indent that they share with their fence; as they are where one has less."""
-    if not columns or compiled(rf"(?m)^(?![ \t]{{{columns}}})[ \t]*[^\s]").search(content):
+    if not columns or compile_once(rf"(?m)^(?![ \t]{{{columns}}})[ \t]*[^\s]").search(content):
         return content
-    return compiled(rf"(?m)^[ \t]{{1,{columns}}}").sub("", content)
+    return compile_once(rf"(?m)^[ \t]{{1,{columns}}}").sub("", content)
 
 
 def find_quotations(text: str, places: Sequence[int]) -> list[Span | None]:
-    """For each of the ascending places in a text the quotation that holds it: a closed fenced block, lines that begin
-    with `> `, inline code; None where none does."""
-    found: list[Span | None] = [None] * len(places)
+    """For each of the ascending places in a text the quotation that holds it: a closed fenced block, lines
+    that begin with `> `, inline code; None where none does."""
+    spans: list[Span | None] = [None] * len(places)
     if places:
-        _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, found)
+        _hold(((block.start, block.end) for block in fenced_blocks(text).closed), places, spans)
         if "> " in text:
-            _hold((match.span() for match in compiled(_QUOTED_LINES).finditer(text)), places, found)
+            _hold((match.span() for match in compile_once(_QUOTED_LINES).finditer(text)), places, spans)
         if "`" in text:
-            _hold((match.span() for match in compiled(_INLINE_CODE).finditer(text)), places, found)
-    return found
+            _hold((match.span() for match in compile_once(_INLINE_CODE).finditer(text)), places, spans)
+    return spans
 
 
-def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], found: list[Span | None]) -> None:
+def _hold(spans: Iterable[tuple[int, int]], places: Sequence[int], held: list[Span | None]) -> None:
     """Put those of the ascending spans that hold a place, and no earlier one does, into `found`."""
     index = 0
     for start, end in spans:
         while places[index] < end:
-            if places[index] >= start and found[index] is None:
-                found[index] = Span(start, end)
+            if places[index] >= start and held[index] is None:
+                held[index] = Span(start, end)
             index += 1
             if index == len(places):
                 return
@@ -136,13 +142,14 @@ def in_quotes(text: str, start: int, end: int) -> bool:
 
 
 def within_quotes(text: str, start: int, content: str) -> str | None:
-    """The part of a line's content that stands in a quotation which opens right before `start`; None where none does."""
+    """The part of a line's content that stands in a quotation which opens right
+    before `start`; None where none does."""
     closing = _PAIRS.get(text[start - 1]) if start else None
     inside, closed, _ = content.partition(closing) if closing else ("", "", "")
     return inside.strip() if closed else None
 
 
-def undressed(answer: str) -> str:
+def undress(answer: str) -> str:
     """An answer without what encloses the whole of it; criteria of exact text never ask for it."""
     answer = answer.strip()
     for _ in range(MAX_LAYERS):

@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .criterion import Criterion, Reward, as_criterion, timed
+from .criterion import Criterion, Reward, as_criterion, run_check
 from .types import Completion, ProblemLike, Score, Status, Verdict
 
 
 class Rubric:
-    """`Rubric(correctness, *others)`: the first criterion alone decides `passed`; all of them make up `reward`.
+    """`Rubric(correctness, *others)`: the first criterion alone decides
+    `passed`; all of them make up `reward`.
 
-    A plain function `reward(completion, problem)` that returns a bool, a number from 0 to 1 or a Verdict is a criterion too.
+    A plain function `reward(completion, problem)` that returns a bool,
+    a number from 0 to 1 or a Verdict is a criterion too.
 
-    reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct it is
-    `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
-    A verdict `error` in any of them abstains. What a completion brings about is never one: a policy would learn to provoke it.
+    reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct
+    it is `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
+    A verdict `error` in any of them abstains. What a completion brings about is never one:
+    a policy would learn to provoke it.
 
-    A learned criterion is open until `fill` puts a reward model's finding in; until then the score abstains. A rubric
-    whose first criterion is learned verifies nothing: `passed` is always False and means nothing there.
+    A learned criterion is open until `fill` puts a reward model's finding in; until then the score abstains.
+    A rubric whose first criterion is learned verifies nothing:
+    `passed` is always False and means nothing there.
     """
 
     def __init__(self, correctness: Criterion | Reward, *others: Criterion | Reward) -> None:
@@ -73,10 +77,11 @@ class Rubric:
         return sum(c.weight * (c.learned.most if c.learned else 1.0) for c in self._weighed()) / self._total_weight
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
-        return self._judge({criterion.name: timed(criterion, completion, problem) for criterion in self.criteria}, {})
+        return self._judge({criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {})
 
     def fill(self, score: Score, rewards: Mapping[str, float]) -> Score:
-        """The score with the normalised rewards of reward models put in (criterion's name -> standard deviations)."""
+        """The score with the normalised rewards of reward models put in
+        (criterion's name -> standard deviations)."""
         named = {criterion.name: criterion.learned for criterion in self.criteria if criterion.learned is not None}
         unknown = [name for name in rewards if name not in named]
         if unknown:
@@ -94,13 +99,15 @@ class Rubric:
         return Rubric(kept[0], *kept[1:])
 
     def lenient(self) -> Rubric:
-        """This rubric with answers in plain prose read too. It is for evaluations alone: training would teach to be misread."""
+        """This rubric with answers in plain prose read too. It is for evaluations
+        alone: training would teach to be misread."""
         return Rubric(*(replace(c, check=c.lenient) if c.lenient is not None else c for c in self.criteria))
 
     def with_learned(self, criterion: Criterion, share: float) -> Rubric:
         """This rubric with a learned criterion that makes up `share` of the reward, in [0, 1].
 
-        At 1 the other criteria, gates too, only measure; at 0 the reward model only measures. Who decides `passed` stays.
+        At 1 the other criteria, gates too, only measure; at 0 the reward model only measures.
+        Who decides `passed` stays.
         """
         if not 0 <= share <= 1:
             raise ValueError(f"The share of a learned criterion is {share}; give 0 to 1.")

@@ -1,4 +1,5 @@
-"""The words of verification: what a check reads (`Completion`, `ProblemLike`) and what it says (`Verdict`, `Score`)."""
+"""The words of verification: what a check reads (`Completion`,
+`ProblemLike`) and what it says (`Verdict`, `Score`)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import Any, Protocol
 
 
 class Status(StrEnum):
-    """What a verifier found. Only `error` abstains: it says that the infrastructure, the reference or the verifier is broken.
+    """What a verifier found. Only `error` abstains: it says that the
+    infrastructure, the reference or the verifier is broken.
 
-    `timeout` says that the completion made its check too dear; like every other status but the first two it is worth 0.
+    `timeout` says that the completion made its check too dear;
+    like every other status but the first two it is worth 0.
     """
 
     CORRECT = "correct"
@@ -99,7 +102,7 @@ class Completion:
 class Unavailable(RuntimeError):
     """What a check needs is not there (a pool can't start, a service is down), whatever the completion says.
 
-    A check raises this to abstain; any other exception is looked into (`rubric.timed`).
+    A check raises this to abstain; any other exception is looked into (`criterion.run_check`).
     """
 
 
@@ -118,11 +121,14 @@ class ProblemLike(Protocol):
 class Score:
     """A rubric's judgement of one completion.
 
-    reward: what training sees, in [0, 1] (a rubric with a linear learned criterion: from its `least` to its `most`).
+    reward: what training sees, in [0, 1] (a rubric with a linear learned criterion:
+        from its `least` to its `most`).
     passed: what pass-rates count, the correctness criterion alone.
     abstained: some verifier was broken, whatever the completion; it counts neither as right nor as wrong.
-    learned: normalised rewards of reward models (criterion's name -> standard deviations above the mean answer).
-    criterion: name of the rubric's correctness criterion, by which `parts` has its verdict; "" where no rubric scored.
+    learned: normalised rewards of reward models (criterion's name ->
+        standard deviations above the mean answer).
+    criterion: name of the rubric's correctness criterion, by which `parts` has its verdict;
+        "" where no rubric scored.
     """
 
     reward: float

@@ -3,7 +3,7 @@
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, Status, exact, math_answer
-from palaestra.verifiers.quotations import undressed
+from palaestra.verifiers.quotations import undress
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from palaestra.verifiers.quotations import undressed
     ],
 )
 def test_what_encloses_the_whole_is_taken_off(answer, bare):
-    assert undressed(answer) == bare
+    assert undress(answer) == bare
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_encloses_the_whole_is_taken_off(answer, bare):
     ['"a" or "b"', "f'(x)", "5'10\"", '""', "'", "```\n42", "```\n1\n```\n2\n```", "`1` or `2`", "'1", "```", "~" * 100, "42"],
 )
 def test_what_does_not_stays(answer):
-    assert undressed(answer) == answer
+    assert undress(answer) == answer
 
 
 @pytest.mark.parametrize("answer", ['"42"', "'42'", "`42`", "\n```\n42\n```\n"])

@@ -1,4 +1,4 @@
-"""Extraction of the one final answer: each source, the order of a policy, think blocks, hostile text."""
+"""Extraction of the one final answer: each source, the order of several, think blocks, hostile text."""
 
 import pytest
 from hypothesis import given

@@ -1,11 +1,12 @@
-"""The extraction policy: several boxes, hedges, withdrawn and quoted answers, invisible characters, prompt echo."""
+"""Extraction by sources: several boxes, hedges, withdrawn and quoted answers,
+invisible characters, prompt echo."""
 
 import time
 
 import pytest
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, Status, answer_tag, extract, math_answer
-from palaestra.verifiers.extract import lenient
+from palaestra.verifiers.extract import add_lenient
 
 
 @pytest.mark.parametrize(
@@ -182,14 +183,14 @@ PROSE = [
 
 @pytest.mark.parametrize(("text", "answer"), PROSE)
 def test_prose_is_read_only_where_it_is_asked_for(text, answer):
-    assert extract(text, lenient(("tag",))).answer == answer
+    assert extract(text, add_lenient(("tag",))).answer == answer
     strict = extract(text, ("tag",))
     assert strict.answer is None
 
 
 @pytest.mark.parametrize("text", ["", "hello there", "The answer is not 5.", "So there are 12 and 13.", "What is the answer?"])
 def test_prose_that_names_no_answer_has_none(text):
-    assert extract(text, lenient(("tag",))).answer is None
+    assert extract(text, add_lenient(("tag",))).answer is None
 
 
 def test_a_rubric_is_lenient_only_on_request():

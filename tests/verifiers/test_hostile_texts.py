@@ -1,4 +1,5 @@
-"""What holds for every criterion and every procedural task: with a sound problem no text abstains, and none takes long.
+"""What holds for every criterion and every procedural task: with a sound problem no text abstains,
+and none takes long.
 
 A completion that could make its check abstain would be rid of the penalty for a wrong answer.
 """
@@ -30,7 +31,7 @@ from palaestra.verifiers import (
 )
 from palaestra.verifiers.criteria.code import extract_code
 from palaestra.verifiers.criteria.literal import literal
-from palaestra.verifiers.extract import extract, lenient
+from palaestra.verifiers.extract import add_lenient, extract
 
 PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
 MEGABYTE = 1_000_000
@@ -48,7 +49,8 @@ CASES = {
     "one_block, plain": (one_block(blocks="plain"), None),
     "literal": (literal(), "{'a': [1, (2.5, None)]}"),
 }
-RAISING = {"math", "math, a list", "math, boxed first"}  # may raise inside; that a rubric then does not abstain is tested
+# may raise inside; that a rubric then does not abstain is tested
+RAISING = {"math", "math, a list", "math, boxed first"}
 
 
 def rendered(criterion, reference) -> str:
@@ -101,7 +103,7 @@ def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least()
 
 
 CHECKS = {name: lambda text, case=case: case[0].check(Completion(text), Problem("p", case[1])) for name, case in CASES.items()}
-CHECKS["extract"] = lambda text: extract(text, lenient(("boxed",)))
+CHECKS["extract"] = lambda text: extract(text, add_lenient(("boxed",)))
 CHECKS["extract, numbers"] = lambda text: extract(text, ("hash", "last_number"))
 CHECKS["extract_code"] = lambda text: extract_code(text, "plain", "f")
 READERS = ("extract", "extract, numbers", "extract_code")  # what the others read a completion with

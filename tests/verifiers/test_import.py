@@ -1,4 +1,5 @@
-"""What `import palaestra.verifiers` brings along, in modules and compiled expressions: counts, which no clock disturbs."""
+"""What `import palaestra.verifiers` brings along, in modules and compiled expressions: counts,
+which no clock disturbs."""
 
 import json
 import subprocess
@@ -7,7 +8,8 @@ import sys
 import pytest
 from palaestra import verifiers
 
-# What the front of every check needs. A module that joins this list costs every process about half a millisecond.
+# What the front of every check needs. A module that joins this list costs every process about half a
+# millisecond.
 FRONT = {
     "palaestra",
     "palaestra.verifiers",
@@ -66,7 +68,8 @@ def test_the_counter_of_expressions_counts():
 def test_a_name_is_itself_whatever_module_was_imported_before(first):
     found = in_a_fresh_interpreter(
         f"import json, palaestra.verifiers.{first}\nfrom palaestra import verifiers\n"
-        "print(json.dumps([name for name in verifiers.__all__ if type(getattr(verifiers, name)).__name__ == 'module']))"
+        "print(json.dumps([name for name in verifiers.__all__ if type(getattr(verifiers, name)).__name__ == "
+        "'module']))"
     )
     assert found == []
 

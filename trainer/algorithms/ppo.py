@@ -37,7 +37,7 @@ from ..objective.shaping import subtract_missing_eos_penalty
 from ..objective.value_loss import ValueStats, compute_explained_variance, compute_value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
-from .value_model import compute_values, count_critic_bytes, make_critic
+from .value_model import compute_values, count_critic_bytes, estimate_critic_passes, make_critic
 
 
 class PPO(Algorithm):
@@ -103,7 +103,7 @@ class PPO(Algorithm):
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
         size = count_critic_bytes(policy, config.ppo)
-        return [HeldModel("value model", size, trained=size)]
+        return [HeldModel("value model", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))]
 
     @property
     def trained(self) -> Sequence[Trained]:

@@ -115,6 +115,19 @@ def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
     return 4 * int(policy.model.get_output_embeddings().weight.shape[1])
 
 
+def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
+    """Bytes of a token in the passes of a value model of its own, as a share of those of the policy; 0 for a shared one.
+
+    For another model than the policy it is an estimate: the ratio of layers times hidden size.
+    """
+    if config.critic != "separate":
+        return 0.0
+    if not config.critic_model:
+        return 1.0
+    theirs, ours = (c.get_text_config() for c in (AutoConfig.from_pretrained(config.critic_model), policy.model.config))
+    return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
+
+
 def _make_backbone(policy: Policy, source: str) -> Any:
     if not source:
         return copy.deepcopy(policy.model.base_model).requires_grad_(True)

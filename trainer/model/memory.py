@@ -1,4 +1,5 @@
-"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit after all.
+"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit
+after all.
 
 All amounts are bytes; the printed bill is in MiB.
 """
@@ -16,58 +17,102 @@ import torch
 from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
+from . import lora
+from .decoding import GeneralDecoding
+from .dense import kernels
+from .dense.family import PADDING, find_misfit
+from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import CHUNK_ELEMENTS, compute_logprobs
-from .policy import Policy
+from .policy import Policy, enable_gradient_checkpointing
 from .sequences import TOKENS, Sequences
 
 MOST_TOKENS = {"cpu": TOKENS, "cuda": 32768}  # in a micro-batch; on a CPU larger ones are no faster, only larger
 MOST_ROWS = {"cpu": 256, "cuda": 1024}
 SHARE = 0.8  # of the free memory that a plan may use
-_PROBE = (2, 24, 40)  # rows, tokens of a prompt, tokens of a completion
+_LENGTHS, _ROWS = (16, 48), (4, 12)  # of the rows that are measured: tokens of a row, rows
+
+
+@dataclass(frozen=True)
+class _HeadCopies:
+    """Tables of the size of a chunk's logits that are alive at once: in its forward pass, until the backward
+    pass, in it."""
+
+    forward: int
+    kept: int
+    backward: int
+
+
+_HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(4, 1, 3), _HeadCopies(5, 3, 5)
+_DRAW_COPIES = 5  # tables of the size of a step's logits, in float32, when tokens are drawn
+_COLUMN_BYTES = 32  # of a token of a completion: log-probabilities, mask, advantages, and what an algorithm adds
 
 
 @dataclass(frozen=True)
 class HeldModel:
     """A model that a run keeps in memory beside the policy.
 
-    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of AdamW.
-    loaded: it is in memory already, as the policy is.
+    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of
+    AdamW. loaded: it is in memory already, as the policy is.  passes: bytes of a token in its forward and
+    backward pass beside the policy's, as a share of these; 0 where the update makes no pass of its own.
+    scoring: bytes of its largest forward pass over finished completions.
     """
 
     name: str
     weights: int
     trained: int = 0
     loaded: bool = False
+    passes: float = 0.0
+    scoring: int = 0
 
 
 @dataclass(frozen=True)
 class Bill:
     """Bytes that a run needs.
 
-    fixed: held all the time, by name.  cache: keys and values of `rows` completions at full length, with the fused
-    weights of the sampler.  update: activations of a micro-batch of `tokens` tokens and its chunk of logits. Cache and
-    update are never held together.
+    fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients:
+    bytes of them, a part of the phases that have them.
     """
 
     fixed: Mapping[str, int]
-    cache: int
-    update: int
+    phases: Mapping[str, int]
+    gradients: int
     rows: int
     tokens: int
     available: int
 
     @property
     def total(self) -> int:
-        return sum(self.fixed.values()) + max(self.cache, self.update)
+        return sum(self.fixed.values()) + max(self.phases.values())
 
     def __str__(self) -> str:
-        parts = {**self.fixed, f"sampling {self.rows} rows": self.cache, f"update of {self.tokens} tokens": self.update}
-        listed = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items() if size)
-        return f"Memory (MiB): {listed}; at most {self.total / 2**20:,.0f} at once of {self.available / 2**20:,.0f} free."
+        def listed(parts: Mapping[str, int]) -> str:
+            return ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts.items() if size)
+
+        gradients = f"with gradients of {self.gradients / 2**20:,.0f}"
+        return (
+            f"Memory (MiB): {listed(self.fixed)}; beside them, one at a time: {listed(self.phases)} (the update {gradients}); "
+            f"at most {self.total / 2**20:,.0f} at once of {self.available / 2**20:,.0f} free."
+        )
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What is measured of a policy, on few tokens. The head is left out: it runs in chunks, and is billed
+    apart.
+
+    update: forward and backward pass, with gradients that are there already.  plain: the same without
+    gradient checkpointing, as a value model of the policy's architecture is run.  prefill: of prompts, with
+    their keys and values.
+    """
+
+    update: Profile = NOTHING
+    plain: Profile = NOTHING
+    prefill: Profile = NOTHING
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that the device can still give this process; on a CPU within the container's limit, if there is one."""
+    """Bytes that the device can still give this process; on a CPU within the container's limit, if there is
+    one."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
@@ -82,40 +127,96 @@ def available_memory(device: torch.device) -> int:
     return max(0, free)
 
 
-def activation_bytes(policy: Policy) -> int:
-    """Bytes per token that the forward pass keeps for the backward pass, measured on a few tokens; logits included."""
-    rows, prompt, completion = _PROBE
-    size = policy.model.get_input_embeddings().weight.shape[0]
-    sequences = Sequences.of(
-        [[(row + place) % size for place in range(prompt)] for row in range(rows)],
-        [[(3 * place) % size for place in range(completion)] for _ in range(rows)],
-        policy.device,
-    )
-    own = {parameter.untyped_storage().data_ptr() for parameter in policy.model.parameters()}
-    kept: dict[int, int] = {}
+def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
+    """Measure the passes of a policy that has no gradients. The random state of torch stays as it is.
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    Bytes are taken as linear in the tokens of a pass. That is not so for attention that keeps its scores
+    (`eager`), whose bytes grow with the length of a row too: rows of more than some hundred tokens then need
+    more than is billed.
+    """
+    with torch.random.fork_rng([policy.device] if policy.device.type == "cuda" else []):
+        plain = _measure_update(policy)
+        update = plain
+        if config.model.gradient_checkpointing:
+            enable_gradient_checkpointing(policy.model)
+            update = _measure_update(policy)
+            enable_gradient_checkpointing(policy.model, on=False)  # the run turns it on once its other models are made
+        return Passes(update, plain, _measure_prefill(policy))
 
-    training = policy.model.training
-    policy.model.train()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), policy.autocast():
-        out = compute_logprobs(policy.model, sequences)
-    del out
-    policy.model.train(training)
-    return sum(kept.values()) // (rows * (prompt + completion))
+
+def measure_forward(model: Any, device: torch.device, forward: Callable[[list[list[int]]], object]) -> Profile:
+    """The forward pass of a model without gradient. forward: runs it on rows of token ids, all of one
+    length."""
+
+    def run(rows: int, meter: LiveBytes) -> int:
+        found = forward(_ids(model, rows, max(_LENGTHS)))
+        meter.mark()
+        del found
+        return rows * max(_LENGTHS)
+
+    with torch.no_grad():
+        return Profile.of(run, _tensors(model), device, _ROWS)
+
+
+def _measure_update(policy: Policy) -> Profile:
+    model, training = policy.model, policy.model.training
+
+    def run(length: int, meter: LiveBytes) -> int:
+        prompts = _ids(model, _ROWS[0], length)
+        sequences = Sequences.of([row[:-1] for row in prompts], [row[-1:] for row in prompts], policy.device)
+        with policy.autocast():
+            out = compute_logprobs(model, sequences)
+        meter.mark()
+        out.logprobs_BT.sum().backward()
+        return len(prompts) * length
+
+    model.train()
+    run(_LENGTHS[0], LiveBytes(policy.device))  # the second and all later micro-batches find gradients
+    found = Profile.of(run, _tensors(model), policy.device, _LENGTHS)
+    model.zero_grad(set_to_none=True)
+    model.train(training)
+    return found
+
+
+def _measure_prefill(policy: Policy) -> Profile:
+    model, training = policy.model, policy.model.training
+
+    def run(rows: int, meter: LiveBytes) -> int:
+        prompts = _ids(model, rows, max(_LENGTHS))
+        decoding = GeneralDecoding(model, [row[row is prompts[0] :] for row in prompts], [1] * rows)  # ragged, as they are
+        meter.mark()
+        del decoding
+        return rows * max(_LENGTHS)
+
+    model.eval()
+    with torch.no_grad(), policy.autocast():
+        found = Profile.of(run, _tensors(model), policy.device, _ROWS)
+    model.train(training)
+    return found
+
+
+def _ids(model: Any, rows: int, length: int) -> list[list[int]]:
+    """Rows that differ from their first token on."""
+    size = model.get_input_embeddings().weight.shape[0]
+    return [[(row + place) % size for place in range(length)] for row in range(rows)]
+
+
+def _tensors(model: Any) -> list[torch.Tensor]:
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    return [*model.parameters(), *model.buffers(), *gradients]
 
 
 def cache_bytes(model: Any, positions: int, width: int) -> int:
-    """Bytes of one row's keys and values over `positions`, at `width` bytes a number."""
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    """Bytes of the keys and values of so many positions, all rows together, at `width` bytes a number."""
+    config = _text_config(model)
     heads = getattr(config, "num_attention_heads", 1)
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     return 2 * config.num_hidden_layers * key_heads * size * positions * width
+
+
+def _text_config(model: Any) -> Any:
+    return model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
 
 
 def weight_bytes(model: Any) -> int:
@@ -130,53 +231,137 @@ def bill(
     rows: int,
     tokens: int,
     available: int,
-    per_token: int,
+    passes: Passes,
 ) -> Bill:
-    """What a run with `rows` in the sampler and `tokens` in a micro-batch needs. per_token: see `activation_bytes`."""
-    parameters = list(policy.model.parameters())
-    weights = weight_bytes(policy.model)
-    trained = sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
-    number = torch.finfo(policy.dtype).bits // 8
-    trained += sum(model.trained for model in held)
-    others = {model.name: model.weights for model in held}
-    fixed = {"weights": weights, **others, "gradients": trained, "optimizer": 2 * trained}
-    cache = rows * cache_bytes(policy.model, config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens, number)
-    fused = sum(p.numel() for p in parameters) * number
-    vocabulary = policy.model.get_input_embeddings().weight.shape[0]
-    chunk = 3 * 4 * min(CHUNK_ELEMENTS, tokens * vocabulary)  # logits, their gradient, log-probabilities
-    return Bill(fixed, cache + fused, tokens * per_token + chunk, rows, tokens, available)
+    """What a run with `rows` in the sampler and `tokens` in a micro-batch needs, at its settings' full
+    lengths.
+
+    A reference's forward pass and that for the values before an update are no phases of their own: each is
+    the first half of what the update does with the same micro-batches.
+    """
+    trained_weights = [p for p in policy.model.parameters() if p.requires_grad]
+    gradients = sum(map(_size, trained_weights)) + sum(model.trained for model in held)
+    fixed = {"weights": weight_bytes(policy.model), **{model.name: model.weights for model in held}}
+    fixed["optimizer"] = 2 * gradients
+    phases = {f"sampling {rows} rows": sampling_bytes(policy, config, rows, passes)}
+    phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
+    update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(config)
+    phases[f"update of {tokens} tokens"] = update
+    if policy.device.type != "cuda":  # AdamW goes weight by weight; on a GPU it is one fused kernel
+        phases["optimizer step"] = gradients + 2 * max(map(_size, trained_weights), default=0)
+    if lora.has_adapters(policy.model):
+        phases["saving merged weights"] = fixed["weights"]
+    return Bill(fixed, phases, gradients, rows, tokens, available)
+
+
+def update_bytes(policy: Policy, config: TrainConfig, held: Sequence[HeldModel], tokens: int, passes: Passes) -> int:
+    """Bytes of the forward and backward pass of a micro-batch, beside the gradients."""
+    weight, kept = policy.model.get_input_embeddings().weight, passes.update.at_mark(tokens)
+    copies = _HEAD_WITH_ENTROPY if config.objective.loss.entropy_coef else _HEAD
+    chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
+    forward = kept + copies.forward * chunk
+    backward = kept + copies.backward * chunk + (2 * _size(weight) if weight.requires_grad else 0)
+    # A value model's forward pass follows while all that the policy's keeps is there, and its backward pass comes first.
+    values = sum(int(model.passes * passes.plain.peak(tokens)) for model in held)
+    return max(forward, backward, passes.update.peak(tokens), kept + copies.kept * chunk + values)
+
+
+def batch_bytes(config: TrainConfig) -> int:
+    """Bytes of a step's completions as tensors, twice: the rows that an update learns from are copied out."""
+    rollouts = config.rollouts
+    rows = rollouts.prompts_per_step * rollouts.group_size
+    return 2 * rows * (8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens) + _COLUMN_BYTES * rollouts.max_new_tokens)
+
+
+def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
+    """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded
+    together.
+
+    The worst is often the greedy evaluation, where every row has a prompt of its own.
+    """
+    model, number = policy.model, torch.finfo(policy.dtype).bits // 8
+    prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
+    fast = not find_misfit(model)
+    shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
+    fused = fused_bytes(model, number) if fast else 0
+    worst = 0
+    for prompts, samples in _workloads(config):
+        together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
+        begun = max(1, min(prompts, together // samples))
+        prefill = passes.prefill.peak(begun * prompt) + 5 * begun * prompt**2  # the mask, of 1 byte and of 4
+        shared, own = (begun * prompt, new) if shares else (0, prompt + new)
+        cache = cache_bytes(model, shared + together * own, number)
+        growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
+        drawing = 4 * together * (_DRAW_COPIES * model.get_input_embeddings().weight.shape[0] + 6 * new)
+        worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
+    return worst
+
+
+def fused_bytes(model: Any, width: int) -> int:
+    """Bytes of the weights that the fast path puts together before each round of sampling, at `width` bytes a
+    number."""
+    inner, config = model.model.layers, model.config
+    inputs = 2 * config.hidden_size + inner[0].self_attn.o_proj.in_features + config.intermediate_size
+    numbers = sum(parameter.numel() for parameter in inner.parameters()) + len(inner) * inputs * PADDING
+    return width * (numbers if width == 4 else numbers + model.lm_head.weight.numel())  # in float32 the head is not copied
+
+
+def _workloads(config: TrainConfig) -> list[tuple[int, int]]:
+    """(prompts, completions of each) that a run hands to the sampler at once: steps, preflight, both
+    evaluations."""
+    group, problems = config.rollouts.group_size, config.evaluation.eval_problems
+    found = [(config.rollouts.prompts_per_step, group), (config.guards.preflight_problems, group)]
+    return [*found, (problems, 1), (problems, config.evaluation.eval_samples)]
+
+
+def most_rows(config: TrainConfig) -> int:
+    """The most completions that a run samples at once."""
+    return max(prompts * samples for prompts, samples in _workloads(config))
+
+
+def _size(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None) -> Bill:
-    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they don't.
+    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
+    don't.
 
-    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one row of one
-    full-length sequence does.
+    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one
+    row of one full-length sequence does.
     """
     free = available_memory(policy.device) if available is None else available
-    per_token = activation_bytes(policy)
+    passes = Passes()
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     kind = policy.device.type
-    loaded = sum(model.weights for model in held if model.loaded)
+    loaded = weight_bytes(policy.model) + sum(model.weights for model in held if model.loaded)
 
-    def fits(rows: int, tokens: int) -> bool:
-        found = bill(policy, config, held, rows, tokens, free, per_token)
-        return found.total - found.fixed["weights"] - loaded <= SHARE * free
+    def fits(found: Bill) -> bool:
+        return found.total - loaded <= SHARE * free
+
+    def of(rows: int, tokens: int) -> Bill:
+        return bill(policy, config, held, rows, tokens, free, passes)
 
     asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
-    tokens = resolve(asked, MOST_TOKENS.get(kind, TOKENS))
-    while asked == "auto" and tokens > 256 and not fits(1, tokens):
+    tokens, rows = resolve(asked, MOST_TOKENS.get(kind, TOKENS)), resolve(rows_asked, MOST_ROWS.get(kind, 256))
+    if not fits(of(1, 1)):  # then there is no room to measure in
+        raise _too_large(of(rows, tokens), config)
+    passes = measure_passes(policy, config)
+    while asked == "auto" and tokens > 256 and not fits(of(1, tokens)):
         tokens //= 2
-    rows = resolve(rows_asked, MOST_ROWS.get(kind, 256))
-    while rows_asked == "auto" and rows > 1 and not fits(rows, tokens):
+    while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):
         rows //= 2
-    found = bill(policy, config, held, rows, tokens, free, per_token)
-    if not fits(1, min(tokens, longest)):
-        raise UserError(
-            f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens "
-            f"({config.rollouts.max_prompt_tokens}) and --max-new-tokens ({config.rollouts.max_new_tokens})."
-        )
+    found = of(rows, tokens)
+    if not fits(of(1, min(tokens, longest))):
+        raise _too_large(found, config)
     return found
+
+
+def _too_large(found: Bill, config: TrainConfig) -> UserError:
+    return UserError(
+        f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens "
+        f"({config.rollouts.max_prompt_tokens}) and --max-new-tokens ({config.rollouts.max_new_tokens})."
+    )
 
 
 def fit_sizes(

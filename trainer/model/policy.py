@@ -96,11 +96,12 @@ def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
     return tokenizer, model
 
 
-def enable_gradient_checkpointing(model: Any) -> None:
+def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:
     """Recompute each layer in the backward pass in place of keeping its activations: less memory, a third more time."""
-    # The name of before transformers 5.20 is deprecated since.
-    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-    enable()
+    # The names of before transformers 5.20 are deprecated since.
+    does = "enable" if on else "disable"
+    switch = getattr(model, f"activation_checkpointing_{does}", None) or getattr(model, f"gradient_checkpointing_{does}")
+    switch()
 
 
 def use_threads(wanted: int | Auto) -> int:

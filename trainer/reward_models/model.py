@@ -28,6 +28,7 @@ from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
 
 STATISTICS = "reward_model.json"
+TOKENS_PER_PASS = 16384  # padded tokens that are scored together
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class RewardModel:
             return self.model(input_ids=ids_BS, use_cache=False).logits[:, 0].float()
 
     @torch.no_grad()
-    def predict_rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = 16384) -> list[float]:
+    def predict_rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS) -> list[float]:
         """Raw reward of each row, without gradient; rows of like length go through the model together."""
         rewards = [0.0] * len(rows_B)
         for part in group_by_length([len(row) for row in rows_B], tokens_per_microbatch):
@@ -89,7 +90,7 @@ class RewardModel:
 Scorer = Callable[[Sequence[Problem], Sequence[Completion]], list[float]]  # normalised rewards of answers to problems
 
 
-def make_scorer(reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = 16384) -> Scorer:
+def make_scorer(reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS) -> Scorer:
     """What fills in a learned criterion: normalised rewards of completions. A completion that was cut is read as it is,
     with an end token after it: that it was cut is for a penalty to say (`--ppo.missing-eos-penalty`)."""
 

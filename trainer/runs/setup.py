@@ -25,9 +25,10 @@ from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
-from ..model.memory import HeldModel, fit_sizes, weight_bytes
+from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
 from ..model.policy import Policy, choose_threads, enable_gradient_checkpointing, load_policy
+from ..reward_models.model import TOKENS_PER_PASS
 from ..reward_models.scoring import Judged, judge
 from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
@@ -158,8 +159,11 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
     held = list(find_algorithm(config.algorithm).held_models(policy, config))
     if keeps_reference(config) and not config.model.lora_rank:  # with adapters it is the policy without them
         held.append(HeldModel("reference", weight_bytes(policy.model)))
+    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     for name, model in judged.models.items():
-        held.append(HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True))
+        tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
+        scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))
+        held.append(HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True, scoring=scoring))
     return held
 
 

@@ -1,1 +1,2 @@
-"""Criteria, one file a kind: numbers, forms, programs, literals, learned rewards; `answer` is what most of them share."""
+"""Criteria, one file a kind: numbers, forms, programs, literals, learned rewards;
+`answer` is what most of them share."""

@@ -1,4 +1,5 @@
-"""What criteria on a final answer share: extraction by a policy, then a judgement; and what a prompt must say of the form."""
+"""What criteria on a final answer share: extraction by sources, then a judgement;
+what a prompt must say of the form."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..criterion import Check, Criterion
-from ..extract import MARKED, Source, extract, lenient
+from ..extract import MARKED, Source, add_lenient, extract
 from ..types import Completion, ProblemLike, Verdict
 
 
@@ -23,16 +24,12 @@ def answer_criterion(
 
     loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
     """
-    check, lenient_check = _extract_then(judge, sources), _extract_then(judge, lenient(sources), loosen)
+    check, lenient_check = _extract_then(judge, sources), _extract_then(judge, add_lenient(sources), loosen)
     return Criterion(name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check)
 
 
 TAG_HINT = "Give your final answer as <answer>...</answer>."
-
-
 BOX_HINT = "Put your final answer within \\boxed{}."
-
-
 HINTS: dict[Source, str] = {"tag": TAG_HINT, "boxed": BOX_HINT}
 
 
@@ -40,10 +37,10 @@ def _extract_then(
     judge: Callable[[Any, str], Verdict], sources: tuple[Source, ...], loosen: Callable[[str], str] = str
 ) -> Check:
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, sources)
-        if found.failure is not None:
-            return found.failure
-        assert found.answer is not None
-        return judge(problem.reference, loosen(found.answer))
+        extraction = extract(completion.text, sources)
+        if extraction.failure is not None:
+            return extraction.failure
+        assert extraction.answer is not None
+        return judge(problem.reference, loosen(extraction.answer))
 
     return check

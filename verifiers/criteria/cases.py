@@ -19,8 +19,9 @@ _LEAST_S = 0.05  # what a case is given when the budget is nearly used up
 class _Budget:
     """The time of all cases together.
 
-    What they ran is added up, so that waiting for a sandbox costs nothing; but no more than has passed since the first
-    began, so that cases that run at the same time, and hold each other up, are not charged for that.
+    What they ran is added up, so that waiting for a sandbox costs nothing; but no more than has passed since
+    the first began, so that cases that run at the same time, and hold each other up,
+    are not charged for that.
     """
 
     seconds: float
@@ -47,9 +48,10 @@ def run_cases(
 ) -> list[Outcome]:
     """The outcomes in the order of the cases. `limits.wall_s` is the time of all cases together.
 
-    All or nothing: the run ends with the first case that fails; what was not run is left out. With partial credit every
-    case has an equal share of the time, so that one that loops leaves the others theirs; those that ran out of it are
-    then tried again with what is left. Cases run at the same time where sandboxes are idle.
+    All or nothing: the run ends with the first case that fails; what was not run is left out. With partial
+    credit every case has an equal share of the time, so that one that loops leaves the others theirs; those
+    that ran out of it are then tried again with what is left.
+    Cases run at the same time where sandboxes are idle.
     """
     from ...sandbox import Status
 
@@ -88,7 +90,8 @@ def _at_once(
     run: Callable[[Mapping[str, str]], Outcome],
     ends: Callable[[Outcome], bool],
 ) -> list[Outcome]:
-    """Run cases in as many threads as there are idle sandboxes; none is begun after one whose outcome `ends` the run."""
+    """Run cases in as many threads as there are idle sandboxes; none is begun
+    after one whose outcome `ends` the run."""
     threads = min(pool.idle, len(cases))
     outcomes: dict[int, Outcome] = {}
     waiting = iter(enumerate(cases))

@@ -6,15 +6,17 @@ A problem's `reference` says what a program must do, as plain data, in one of th
     {"entry_point": "f", "tests": ["assert f(1, 2) == 3", ...]}      statements, run in a sandbox of their own
     {"cases": [{"stdin": "1 2", "stdout": "3"}, ...]}                whole programs
 
-Optional with the first two: "prompt" (source that the model was shown and may continue). With calls: "compare": "json",
-where the expected values come from JSON, which knows no tuples and where 2 may stand for 2.0. With tests: "setup" (trusted
-source to run before them), "classes" (names of the program's classes; the tests may make objects of them by a call, assign
-their attributes, and give them to the entry points), "weak" (True to run the tests inside the program's own process, for
-interfaces that plain data can't carry; the program could then forge their result, so that passing them earns nothing
+Optional with the first two: "prompt" (source that the model was shown and may continue). With calls:
+"compare": "json", where the expected values come from JSON, which knows no tuples and where 2 may stand for
+2.0. With tests: "setup" (trusted source to run before them), "classes" (names of the program's classes; the
+tests may make objects of them by a call, assign their attributes, and give them to the entry points), "weak"
+(True to run the tests inside the program's own process, for interfaces that plain data can't carry; the
+program could then forge their result, so that passing them earns nothing
 unless `code(weak=...)` says otherwise).
 
-A program that runs out of time, memory or output is `wrong`, not `timeout`: its author decides how long it runs, and
-would else escape the penalty for a wrong program by looping. Only trouble of the sandbox itself is `error` and abstains.
+A program that runs out of time, memory or output is `wrong`, not `timeout`: its author decides how long it
+runs, and would else escape the penalty for a wrong program by looping.
+Only trouble of the sandbox itself is `error` and abstains.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..criterion import Criterion
 from ..extract import MAX_CHARS, Extraction, after_thinking
 from ..quotations import MAX_BLOCKS, fenced_blocks
-from ..regexes import compiled
+from ..regexes import compile_once
 from ..types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 from .cases import run_cases
 from .python_blocks import programs_of
 
-if TYPE_CHECKING:  # the sandbox is imported with the first program, so that verifiers without one start at once
+# the sandbox is imported with the first program, so that verifiers without one start at once
+if TYPE_CHECKING:
     from ...sandbox import Limits, Mode, Outcome, SandboxPool
 
 Blocks = Literal["last", "named", "plain"]
@@ -43,15 +46,17 @@ _FORGEABLE = "The tests ran in the program's own process, where it could have fo
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
-def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
-    """The program in a completion. Never raises; linear in the length of `text`; nothing is parsed or executed.
+def extract_code(text: str, which: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
+    """The program in a completion. Never raises; linear in the length of
+    `text`; nothing is parsed or executed.
 
-    policy: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`; `plain`: as
-    `named`, but a text without any fence is the program itself. Only what follows the last `</think>` counts.
+    which: `last`: the last closed Python block; `named`: the last such block that defines `entry_point`;
+    `plain`: as `named`, but a text without any fence is the program itself.
+    Only what follows the last `</think>` counts.
 
-    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names Python or no
-    language and is not a program's output (`programs_of`). One that is never closed (a stop string cut its end off) ends
-    with the text and is the program where no Python block is closed.
+    A Python block is a fenced one (in a list item too; not in quoted lines, not indented further) that names
+    Python or no language and is not a program's output (`programs_of`). One that is never closed (a stop
+    string cut its end off) ends with the text and is the program where no Python block is closed.
 
     unclosed: whether it may be; `malformed` otherwise.
     """
@@ -68,13 +73,13 @@ def extract_code(text: str, policy: Blocks = "last", entry_point: str | None = N
         if not unclosed:
             return Extraction(None, malformed(reason="A code block is never closed."))
         blocks = programs_of([fences.open])
-    if policy == "plain" and not blocks and "```" not in tail:
+    if which == "plain" and not blocks and "```" not in tail:
         return Extraction(tail) if tail.strip() else Extraction(None, no_answer("The completion is empty."))
-    if policy != "last" and entry_point is not None:
+    if which != "last" and entry_point is not None:
         named = [block for block in blocks if defines(block, entry_point)]
-        blocks = named or (blocks if policy == "plain" else [])
+        blocks = named or (blocks if which == "plain" else [])
     if not blocks:
-        what = f" that defines {entry_point}" if policy == "named" and entry_point else ""
+        what = f" that defines {entry_point}" if which == "named" and entry_point else ""
         return Extraction(None, no_answer(f"No Python code block{what} was found."))
     if not blocks[-1].strip():
         return Extraction(None, no_answer("The last code block is empty."))
@@ -89,14 +94,14 @@ def defines(source: str, name: str) -> bool:
 def assemble(code: str, prompt: str, entry_point: str) -> str:
     """The program to run, from what a model wrote after `prompt`, which ends inside the function to complete.
 
-    A whole function keeps the prompt's imports and helper functions; anything else continues the prompt, up to the
-    first line that has left the function.
+    A whole function keeps the prompt's imports and helper functions; anything else continues the prompt, up
+    to the first line that has left the function.
     """
     if not prompt:
         return code
     if defines(code, entry_point):
         return f"{prompt.rstrip()}\n    pass\n\n{code}"
-    stop = compiled(_STOPS).search(code)
+    stop = compile_once(_STOPS).search(code)
     return prompt + (code[: stop.start()] + "\n" if stop else code)
 
 
@@ -116,11 +121,12 @@ def code(
     """The program passes every test of the reference (see the module's docstring for its forms).
 
     limits: of the whole run; the `cases` of a problem share its time (see `run_cases`).
-    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or nothing, and a
-        run of `calls` or `cases` ends with the first that fails.
+    partial_credit: the share of tests passed is the value, where they are not all passed; otherwise all or
+        nothing, and a run of `calls` or `cases` ends with the first that fails.
     tolerance: relative or absolute difference that floats may have, in `calls` and `cases`.
-    weak: what a program earns that passes tests which it could have forged (`"weak": True` in the reference): `refuse`:
-        nothing; `partial`: half; `accept`: as if it could not, for evaluating models that were not trained on them.
+    weak: what a program earns that passes tests which it could have forged (`"weak": True` in the reference):
+        `refuse`: nothing; `partial`: half; `accept`: as if it could not,
+        for evaluating models that were not trained on them.
     modules: installed modules that tests and programs may import besides the standard library.
     pool: gives the sandboxes to run in; by default those that the process shares.
     """
@@ -141,18 +147,18 @@ def code(
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
         reference = _reference(problem.reference)
         entry_point = reference.get("entry_point")
-        found = extract_code(completion.text, blocks, entry_point)
-        if found.failure is not None:
-            return found.failure
-        assert found.answer is not None
+        extraction = extract_code(completion.text, blocks, entry_point)
+        if extraction.failure is not None:
+            return extraction.failure
+        assert extraction.answer is not None
         from ...sandbox import SandboxUnavailable
 
-        source = assemble(found.answer, reference.get("prompt", ""), entry_point or "")
+        source = assemble(extraction.answer, reference.get("prompt", ""), entry_point or "")
         try:
             outcomes = _run(sandboxes(), source, reference, limits, mode, tolerance, partial_credit)
         except SandboxUnavailable as failure:
             return error(str(failure))
-        return judge(outcomes, found.answer, partial_credit, weak)
+        return judge(outcomes, extraction.answer, partial_credit, weak)
 
     return Criterion(name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start)
 
@@ -162,12 +168,12 @@ def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = 
     think block, or with `plain` a text without a fence."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract_code(completion.text, blocks, unclosed=False)
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
-        if found.count > 1:
+        extraction = extract_code(completion.text, blocks, unclosed=False)
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
+        if extraction.count > 1:
             return malformed(reason="There is more than one code block.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight)
 

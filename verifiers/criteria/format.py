@@ -15,8 +15,9 @@ def pattern(
 ) -> Criterion:
     """The whole completion matches a regular expression (the `regex` package's syntax; `.` matches newlines).
 
-    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It counts the CPU
-        seconds of the whole process, other threads' too, so allow a pattern a hundred times what it needs.
+    timeout_s: seconds after which the engine itself stops matching; the completion then does not match. It
+        counts the CPU seconds of the whole process, other threads' too, so allow a pattern a hundred times
+        what it needs.
     Raises regex.error when the expression is malformed.
     """
     import regex  # slow to import, and only this criterion needs it
@@ -34,21 +35,23 @@ def pattern(
 
 
 def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = False) -> Criterion:
-    """Exactly one `<answer>...</answer>`, not empty, after any think block, with nothing but white space after it.
+    """Exactly one `<answer>...</answer>`, not empty, after any think block,
+    with nothing but white space after it.
 
-    One inside the think block is a second one; speaking of the tag (`<answer>` in quotes or inline code) is not.
+    One inside the think block is a second one; speaking of the tag
+    (`<answer>` in quotes or inline code) is not.
     """
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, ("tag",))
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
+        extraction = extract(completion.text, ("tag",))
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
         tags = find_tags(completion.text)
         if isinstance(tags, Verdict) or sum(not is_mention(mark.content) for mark in tags) > 1:
             return malformed(reason="There is more than one answer tag.")
         if not completion.text.rstrip().endswith("</answer>"):
             return malformed(reason="Text follows the answer tag.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight, gate)
 
@@ -57,11 +60,11 @@ def answer_box(name: str = "answer_box", weight: float = 0.1, *, gate: bool = Fa
     """Exactly one `\\boxed{...}` after any think block, and it is not empty."""
 
     def check(completion: Completion, _problem: ProblemLike) -> Verdict:
-        found = extract(completion.text, ("boxed",))
-        if found.failure is not None:
-            return malformed(reason=found.failure.reason)
-        if found.count > 1:
+        extraction = extract(completion.text, ("boxed",))
+        if extraction.failure is not None:
+            return malformed(reason=extraction.failure.reason)
+        if extraction.count > 1:
             return malformed(reason="There is more than one box.")
-        return correct(found.answer)
+        return correct(extraction.answer)
 
     return Criterion(name, check, weight, gate)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..criterion import Criterion
 from ..extract import MARKED, Source
-from ..quotations import undressed
-from ..regexes import compiled
+from ..quotations import undress
+from ..regexes import compile_once
 from ..types import Verdict, correct, no_answer, wrong
 from .answer import answer_criterion
 
@@ -19,11 +19,12 @@ _RATIONAL = r"(?a)([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?"
 
 
 def parse_rational(text: str) -> Fraction | None:
-    """`42`, `-1,000`, `2.50`, `7/3` as an exact number; None for anything else. Bounded by MAX_DIGITS characters."""
+    """`42`, `-1,000`, `2.50`, `7/3` as an exact number; None for anything
+    else. Bounded by MAX_DIGITS characters."""
     text = text.strip()
     if len(text) > MAX_DIGITS:
         return None
-    match = compiled(_RATIONAL).fullmatch(text)
+    match = compile_once(_RATIONAL).fullmatch(text)
     if match is None or (match[2] is None and match[3] is None) or (match[3] and match[4]):
         return None
     numerator = Fraction(f"{(match[2] or '0').replace(',', '')}.{match[3] or '0'}")
@@ -41,7 +42,7 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
         expected = parse_rational(str(reference))
         if expected is None:
             raise ValueError(f"The reference {reference!r} is not a number; give an integer, a decimal or a fraction.")
-        value = parse_rational(undressed(answer))
+        value = parse_rational(undress(answer))
         if value is None:
             return no_answer(f"{answer[:80]!r} is not a number.")
         return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
@@ -51,8 +52,8 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
 
 def only_number(answer: str) -> str:
     """The one number in an answer (`$18`, `18 apples`); the answer itself where it holds none or several."""
-    found = list(islice(compiled(_SOME_NUMBER).finditer(answer), 2))
-    return found[0][0] if len(found) == 1 else answer
+    matches = list(islice(compile_once(_SOME_NUMBER).finditer(answer), 2))
+    return matches[0][0] if len(matches) == 1 else answer
 
 
 def exact(name: str = "exact", weight: float = 1.0, sources: tuple[Source, ...] = MARKED) -> Criterion:

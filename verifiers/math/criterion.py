@@ -28,9 +28,9 @@ def math_answer(
 ) -> Criterion:
     """The final answer is the reference, as `math_equal` sees it.
 
-    The reference is a text, or a list of texts: with accept="all" each is one of several answers, all required in any
-    order; with accept="any" each is one acceptable answer. A reference may also be a mapping with `answer` and its own
-    `tolerance` or `absolute`, which then count instead of those given here.
+    The reference is a text, or a list of texts: with accept="all" each is one of several answers, all
+    required in any order; with accept="any" each is one acceptable answer. A reference may also be a mapping
+    with `answer` and its own `tolerance` or `absolute`, which then count instead of those given here.
     """
 
     def judge(reference: Any, answer: str) -> Verdict:
@@ -61,8 +61,8 @@ def plain(reference: Any) -> Reference:
 
 def _renderer(sources: tuple[Source, ...], accept: str) -> Any:
     def render(reference: Any) -> str:
-        found = plain(reference["answer"] if isinstance(reference, dict) else reference)
-        text = found if isinstance(found, str) else found[0] if accept == "any" else ", ".join(found)
+        texts = plain(reference["answer"] if isinstance(reference, dict) else reference)
+        text = texts if isinstance(texts, str) else texts[0] if accept == "any" else ", ".join(texts)
         return f"\\boxed{{{text}}}" if sources[0] == "boxed" else f"<answer>{text}</answer>"
 
     return render

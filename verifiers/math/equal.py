@@ -1,4 +1,5 @@
-"""The front of the pipeline: equal strings and plain numbers; all else is left to `pipeline`, imported at its first use."""
+"""The front of the pipeline: equal strings and plain numbers; all else is left to `pipeline`,
+imported at its first use."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from functools import lru_cache
 from ..criteria.number import parse_rational
 from ..forks import NO_FORK
 from ..types import Verdict, correct, wrong
-from .types import CACHED_CHARS, Explanation, Judged, Reference, Tolerance
+from .types import CACHED_CHARS, Explanation, Judgement, Reference, Tolerance
 
 CACHED_VERDICTS = 65_536
 
@@ -29,11 +30,13 @@ def math_equal(
     tolerance: numbers may be off by this share of the reference (0.04 is 4 per cent); None is exact.
     absolute: numbers may be off by this much; None is exact.
     any_brackets: (1, 2), [1, 2] and the bare list 1, 2 are one ordered thing.
-    significant_figures: a reference that is one number is met by what rounds to it at the figures it is written with, or at
-        this many where it has fewer; None is exact.
+    significant_figures: a reference that is one number is met by what rounds to it at the figures it is
+        written with, or at this many where it has fewer; None is exact.
     base_optional: `2516` answers `2516_8`: a numeral may leave out the base that the reference names.
-    reference: a text, or several: each one required, in any order (accept="all"), or any one of them (accept="any").
-    Verdicts: correct, wrong (with a reason, also for what could not be shown equal), no_answer (empty, or too long to be one).
+    reference: a text, or several: each one required, in any order (accept="all"),
+        or any one of them (accept="any").
+    Verdicts: correct, wrong (with a reason, also for what could not be shown equal),
+        no_answer (empty, or too long to be one).
     """
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
@@ -42,9 +45,9 @@ def math_equal(
     if accept not in ("all", "any"):
         raise ValueError(f"accept={accept!r} is not known; it is 'all' or 'any'.")
     if accept == "any" and not isinstance(reference, str):
-        verdicts = [_judged(each, answer, settings).verdict for each in reference]
+        verdicts = [_judge(each, answer, settings).verdict for each in reference]
         return next((verdict for verdict in verdicts if verdict.correct), verdicts[-1])
-    return _judged(reference, answer, settings).verdict
+    return _judge(reference, answer, settings).verdict
 
 
 def explain(
@@ -59,11 +62,11 @@ def explain(
     """`math_equal` with its grounds."""
     figures = _figures(significant_figures)
     settings = Tolerance(_share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional)
-    found = _judged(reference, answer, settings)
+    judgement = _judge(reference, answer, settings)
     with NO_FORK:
-        from .pipeline import shown
+        from .pipeline import show_text
 
-    return Explanation(found.verdict, shown(reference), shown(answer), found.stage)
+    return Explanation(judgement.verdict, show_text(reference), show_text(answer), judgement.stage)
 
 
 @lru_cache(maxsize=256)
@@ -79,25 +82,26 @@ def _figures(count: int | None) -> int:
     return count or 0
 
 
-def _judged(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
-    return (_remembered if len(answer) <= CACHED_CHARS else _judge)(reference, answer, tolerance)
+def _judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
+    return (_judge_cached if len(answer) <= CACHED_CHARS else _judge_uncached)(reference, answer, tolerance)
 
 
 @lru_cache(maxsize=CACHED_VERDICTS)
-def _remembered(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
-    return _judge(reference, answer, tolerance)
+def _judge_cached(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
+    return _judge_uncached(reference, answer, tolerance)
 
 
-def _judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
+def _judge_uncached(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
     x = parse_rational(reference) if isinstance(reference, str) else None
     y = parse_rational(answer) if x is not None else None
     if x is not None and y is not None:
         same = x == y or tolerance.at(str(reference), x).holds(x, y)
-        return Judged(correct(answer) if same else wrong(answer, "Another number."), "exact")
+        return Judgement(correct(answer) if same else wrong(answer, "Another number."), "exact")
     with NO_FORK:
-        from .pipeline import judge  # brings the parser along: only answers that aren't plain numbers pay for it
+        # brings the parser along: only answers that aren't plain numbers pay for it
+        from .pipeline import judge
 
     return judge(reference, answer, tolerance)
 
 
-__all__ = ["Explanation", "Judged", "Reference", "explain", "math_equal"]
+__all__ = ["Explanation", "Judgement", "Reference", "explain", "math_equal"]

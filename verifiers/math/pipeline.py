@@ -17,26 +17,26 @@ from .reading.read import read
 from .reading.text import MAX_ANSWER_CHARS, normalise
 from .reading.wording import with_planck
 from .show import show
-from .types import CACHED_CHARS, Judged, Reference, Tolerance
+from .types import CACHED_CHARS, Judgement, Reference, Tolerance
 from .values import EXPRESSIONS, Named, Quantity, Sequence, Value, Words
 
 CACHED_REFERENCES = 8_192
 _GROUPING = re.compile(r"(?<=\d)(?:\{,\}|[, ~])(?=\d{3}(?!\d))")
 
 
-def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
+def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
     """The verdict and the stage that decided. Never raises on any text."""
     if len(answer) > MAX_ANSWER_CHARS:
-        return Judged(no_answer(f"The answer is longer than {MAX_ANSWER_CHARS:,} characters."), "length")
+        return Judgement(no_answer(f"The answer is longer than {MAX_ANSWER_CHARS:,} characters."), "length")
     text = normalise(answer)
     if not text:
-        return Judged(no_answer("The answer is empty."), "normalise")
+        return Judgement(no_answer("The answer is empty."), "normalise")
     gold = _gold(reference)
     if gold.text is None:
-        return Judged(no_answer(f"The reference is longer than {MAX_ANSWER_CHARS:,} characters."), "length")
+        return Judgement(no_answer(f"The reference is longer than {MAX_ANSWER_CHARS:,} characters."), "length")
     value = value_of(text)
     if gold.text == text and isinstance(value, Words):
-        return Judged(correct(answer), "strings")
+        return Judgement(correct(answer), "strings")
     if tolerance.significant_figures:
         tolerance = tolerance.at(gold.text, number_in(gold.value))
     decision = compare(gold.value, value, tolerance)
@@ -46,11 +46,12 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judged:
         decision = compare(with_planck(gold.value, value), with_planck(value, gold.value), tolerance)
     if decision.open is not None:
         decision = ask(decision)
-    return Judged(_verdict(decision, answer), decision.stage)
+    return Judgement(_verdict(decision, answer), decision.stage)
 
 
 def _digits(text: str) -> str:
-    """A numeral as it is written, without what groups its digits and a name before it; never a value: 1E5 is no 100000."""
+    """A numeral as it is written, without what groups its digits and a name
+    before it; never a value: 1E5 is no 100000."""
     return _GROUPING.sub("", text.rpartition("=")[2]).strip().casefold()
 
 
@@ -69,23 +70,24 @@ class _Gold:
 def _gold(reference: Reference) -> _Gold:
     if not isinstance(reference, str):
         parts = [_gold(each).value for each in reference]
-        flat = [item for part in parts for item in (part.items if _several(part) else (part,))]  # pyrefly: ignore
+        flat = [item for part in parts for item in _answers(part)]
         return _Gold("", flat[0] if len(flat) == 1 else Sequence("answers", tuple(flat)))
     text = normalise(reference)
     return _Gold(text, read(text) if text else Words(""))
 
 
-def _several(value: Value) -> bool:
-    return isinstance(value, Sequence) and value.kind == "answers"
+def _answers(value: Value) -> tuple[Value, ...]:
+    """The answers that a value lists; the value alone where it is one answer."""
+    return value.items if isinstance(value, Sequence) and value.kind == "answers" else (value,)
 
 
 def value_of(text: str) -> Value:
     """The value of a normalised text; those of short texts are kept."""
-    return (_remembered if len(text) <= CACHED_CHARS else read)(text)
+    return (_read_cached if len(text) <= CACHED_CHARS else read)(text)
 
 
 @lru_cache(maxsize=CACHED_REFERENCES)
-def _remembered(text: str) -> Value:
+def _read_cached(text: str) -> Value:
     return read(text)
 
 
@@ -96,12 +98,7 @@ def number_in(value: Value) -> Fraction | None:
     return constant(value) if isinstance(value, EXPRESSIONS) else None
 
 
-def parsed(text: str) -> Value:
-    """The value that a reference or answer is read as; `Words` for what is no mathematics."""
-    return _gold(text).value
-
-
-def shown(text: Reference) -> str:
+def show_text(text: Reference) -> str:
     """That value, as a person reads it."""
     if isinstance(text, str) and len(text) > MAX_ANSWER_CHARS:
         return "(too long)"

@@ -1,9 +1,10 @@
-"""Values as a reader writes them: `1/2`, `2x^2 - 3`, `sqrt(2)/2`, with the type's name where that isn't plain."""
+"""Values as a reader writes them: `1/2`, `2x^2 - 3`, `sqrt(2)/2`,
+with the type's name where that isn't plain."""
 
 from __future__ import annotations
 
 from .traversal import names_in
-from .units import scaled
+from .units import scale_by
 from .values import (
     EXPRESSIONS,
     Apply,
@@ -45,7 +46,7 @@ _BRACKETS = {"tuple": "()", "list": "[]", "set": "{}", "vector": "⟨⟩"}
 def show(value: Value) -> str:
     match value:
         case Num() | Sym() | Const() | Sum() | Product() | Power() | Call() | Apply():
-            return _written(value)[0]
+            return _write(value)[0]
         case Sequence("answers", items):
             return ", ".join(map(show, items))
         case Sequence(kind, items):
@@ -105,11 +106,11 @@ def _when(name: str, condition: Condition | Value | None) -> str:
 def _quantity(amount: Value, unit: Unit) -> str:
     dims = " ".join(name if power == 1 else f"{name}^{power}" for name, power in unit.dims)
     if unit.dims == (("degree", 1),):
-        return f"{_bracketed(amount, _PRODUCT)}°"
-    return f"{show(scaled(amount, unit.scale))} {dims}".rstrip()  # in base units, as it is compared
+        return f"{_bracket(amount, _PRODUCT)}°"
+    return f"{show(scale_by(amount, unit.scale))} {dims}".rstrip()  # in base units, as it is compared
 
 
-def _written(expr: Expr) -> tuple[str, int]:
+def _write(expr: Expr) -> tuple[str, int]:
     """The text of an expression, and how tightly its outermost operation binds."""
     match expr:
         case Num(value):
@@ -138,18 +139,18 @@ def _parameter(name: str) -> str:
     return ("n" if kind in ("integer", "natural", "whole") else "c") + (f"_{index}" if index not in ("", "1") else "")
 
 
-def _bracketed(value: Value, least: int) -> str:
+def _bracket(value: Value, least: int) -> str:
     """The text, in brackets where it binds less tightly than its place asks for."""
     if not isinstance(value, EXPRESSIONS):
         return show(value)
-    text, binding = _written(value)
+    text, binding = _write(value)
     return text if binding >= least else f"({text})"
 
 
 def _sum(terms: tuple[Expr, ...]) -> str:
     text = ""
     for index, term in enumerate(terms):
-        shown = _bracketed(term, _PRODUCT) if index and isinstance(term, Sum) else _written(term)[0]
+        shown = _bracket(term, _PRODUCT) if index and isinstance(term, Sum) else _write(term)[0]
         sign = "" if not index else " + " if not shown.startswith(("-", "±", "∓")) else f" {shown[0]} "
         text += sign + (shown[1:] if sign.strip() in ("-", "±", "∓") else shown)
     return text
@@ -169,9 +170,9 @@ def _product(factors: tuple[Expr, ...]) -> tuple[str, int]:
                 above.append(factor)
     text = _factors(above) if above else "1"
     if below:
-        text += "/" + (_bracketed(below[0], _POWER) if len(below) == 1 else f"({_factors(below)})")
+        text += "/" + (_bracket(below[0], _POWER) if len(below) == 1 else f"({_factors(below)})")
     single = len(above) == 1 and not below and not negated
-    return ("-" if negated else "") + text, _SUM if negated else _written(above[0])[1] if single else _PRODUCT
+    return ("-" if negated else "") + text, _SUM if negated else _write(above[0])[1] if single else _PRODUCT
 
 
 def _flat(factors: tuple[Expr, ...]) -> list[Expr]:
@@ -181,8 +182,8 @@ def _flat(factors: tuple[Expr, ...]) -> list[Expr]:
 def _factors(factors: list[Expr]) -> str:
     """Factors side by side, with a point where they would run together."""
     if len(factors) == 1:
-        return _written(factors[0])[0] if isinstance(factors[0], Num | Product) else _bracketed(factors[0], _PRODUCT)
-    pieces = [_bracketed(factor, _POWER) for factor in factors]
+        return _write(factors[0])[0] if isinstance(factors[0], Num | Product) else _bracket(factors[0], _PRODUCT)
+    pieces = [_bracket(factor, _POWER) for factor in factors]
     text = pieces[0]
     for piece in pieces[1:]:
         joined = piece[0] not in "0123456789" and not (text[-1].isalpha() and piece[0].isalpha() and len(piece) > 1)
@@ -195,9 +196,9 @@ def _power(base: Expr, exponent: Expr) -> tuple[str, int]:
         case Num(value) if value < 0:
             return _product((Power(base, exponent),))
         case Num(value) if value.numerator == 1 and value.denominator == 2:
-            return f"sqrt({_written(base)[0]})", _ATOM
-    text, binding = _written(exponent)
-    return f"{_bracketed(base, _ATOM)}^{text if binding == _ATOM else f'({text})'}", _POWER
+            return f"sqrt({_write(base)[0]})", _ATOM
+    text, binding = _write(exponent)
+    return f"{_bracket(base, _ATOM)}^{text if binding == _ATOM else f'({text})'}", _POWER
 
 
 def _call(name: str, args: tuple[Expr, ...]) -> tuple[str, int]:
@@ -205,11 +206,11 @@ def _call(name: str, args: tuple[Expr, ...]) -> tuple[str, int]:
         case "root", (radicand, Num(order)) if order in (2, 3):
             return f"{'sqrt' if order == 2 else 'cbrt'}({show(radicand)})", _ATOM
         case "pm" | "mp", (term,):
-            return f"{'±' if name == 'pm' else '∓'}{_bracketed(term, _PRODUCT)}", _SUM
+            return f"{'±' if name == 'pm' else '∓'}{_bracket(term, _PRODUCT)}", _SUM
         case "abs", (inner,):
             return f"|{show(inner)}|", _ATOM
         case "factorial" | "factorial2", (inner,):
-            return _bracketed(inner, _ATOM) + ("!" if name == "factorial" else "!!"), _POWER
+            return _bracket(inner, _ATOM) + ("!" if name == "factorial" else "!!"), _POWER
         case "floor" | "ceil", (inner,):
             return (f"⌊{show(inner)}⌋" if name == "floor" else f"⌈{show(inner)}⌉"), _ATOM
         case "given", (event, condition):
@@ -219,7 +220,7 @@ def _call(name: str, args: tuple[Expr, ...]) -> tuple[str, int]:
         case _, (left, right) if not name[0].isalpha():  # a relation inside P(...)
             return f"{show(left)} {name} {show(right)}", _SUM
         case "log_base", (base, inner):
-            return f"log_{_bracketed(base, _ATOM)}({show(inner)})", _ATOM
+            return f"log_{_bracket(base, _ATOM)}({show(inner)})", _ATOM
     return f"{name}({', '.join(map(show, args))})", _ATOM
 
 

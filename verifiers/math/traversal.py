@@ -1,11 +1,12 @@
-"""Walks over values: their variables and parts, the same value on other parts, other expressions in the place of variables."""
+"""Walks over values: their variables and parts, the same value on other parts,
+other expressions in the place of variables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from .values import (
     EXPRESSIONS,
@@ -58,12 +59,14 @@ def symbols(expr: Expr) -> frozenset[str]:
     if isinstance(expr, Sym):
         return frozenset((expr.name,))
     parts = children(expr)
-    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES  # no constant: its value is not known
+    # no constant: its value is not known
+    own = frozenset((f"{expr.name}()",)) if isinstance(expr, Apply) else _NO_NAMES
     return own.union(*map(symbols, parts)) if parts else own
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
-    parts = _PARTS.get(type(expr))  # every walk over an expression comes by here; asking type by type takes twice as long
+    # every walk over an expression comes by here; asking type by type takes twice as long
+    parts = _PARTS.get(type(expr))
     return parts(expr) if parts is not None else ()
 
 
@@ -91,19 +94,20 @@ def survey(expr: Value) -> Survey:
     return Survey(kinds, names)
 
 
-def fits(value: Value, limit: int) -> bool:
-    """Whether a value, written out, has at most so many parts; shared ones count each time. Looks at no more than that."""
+def fits(value: Value | tuple[tuple[Value, ...], ...], limit: int) -> bool:
+    """Whether a value, written out, has at most so many parts; shared ones count
+    each time. Looks at no more than that."""
     left = limit
-    stack: list[object] = [value]
+    stack: list[Any] = [value]
     while stack:
-        found = stack.pop()
+        part = stack.pop()
         left -= 1
         if left < 0:
             return False
-        if isinstance(found, tuple):
-            stack.extend(found)
-        elif not isinstance(found, _LEAVES):
-            stack.extend(getattr(found, name) for name in found.__dataclass_fields__)  # type: ignore[attr-defined]
+        if isinstance(part, tuple):
+            stack.extend(part)
+        elif not isinstance(part, _LEAVES):
+            stack.extend(getattr(part, name) for name in part.__dataclass_fields__)
     return True
 
 
@@ -150,38 +154,49 @@ def names_in(value: Value) -> frozenset[str]:
     return frozenset().union(*map(names_in, _parts(value)))
 
 
-def replaced(value: Value, mapping: Mapping[str, Expr]) -> Value:
+@overload
+def substitute(value: Expr, mapping: Mapping[str, Expr]) -> Expr: ...
+@overload
+def substitute(value: RealSet, mapping: Mapping[str, Expr]) -> RealSet: ...
+@overload
+def substitute(value: Interval, mapping: Mapping[str, Expr]) -> Interval: ...
+@overload
+def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value: ...
+def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value:
     """A value with other expressions in the place of variables."""
     if isinstance(value, Sym):
         return mapping.get(value.name, value)
     if isinstance(value, EXPRESSIONS):
         parts = children(value)
-        return rebuild(value, tuple(replaced(part, mapping) for part in parts)) if parts else value  # pyrefly: ignore
-    again = lambda each: replaced(each, mapping)  # noqa: E731
+        return rebuild(value, tuple(substitute(part, mapping) for part in parts)) if parts else value
     match value:
         case Named(name, inner, parameters):
-            return Named(name, again(inner), parameters)
+            return Named(name, substitute(inner, mapping), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(again(inner), unit, letters and again(letters), value.optional)  # pyrefly: ignore
+            return Quantity(substitute(inner, mapping), unit, letters and substitute(letters, mapping), value.optional)
         case Sequence(kind, items):
-            return Sequence(kind, tuple(map(again, items)))
+            return Sequence(kind, tuple(substitute(item, mapping) for item in items))
         case RealSet(parts):
-            return RealSet(tuple(map(again, parts)))  # pyrefly: ignore
+            return RealSet(tuple(substitute(part, mapping) for part in parts))
         case Interval(low, high, low_closed, high_closed):
-            return Interval(again(low), again(high), low_closed, high_closed)  # pyrefly: ignore
+            return Interval(substitute(low, mapping), substitute(high, mapping), low_closed, high_closed)
         case Matrix(rows):
-            return Matrix(tuple(tuple(map(again, row)) for row in rows))
+            return Matrix(tuple(tuple(substitute(entry, mapping) for entry in row) for row in rows))
         case System(entries):
-            return replace(value, entries=tuple((name, again(inner)) for name, inner in entries))
+            return replace(value, entries=tuple((name, substitute(inner, mapping)) for name, inner in entries))
         case Piecewise(name, pieces):
             renamed = mapping.get(name)
-            kept = tuple(Piece(again(piece.value), piece.condition and again(piece.condition)) for piece in pieces)
+            kept = tuple(_substitute_in_piece(piece, mapping) for piece in pieces)
             return replace(value, name=renamed.name if isinstance(renamed, Sym) else name, pieces=kept)
         case Zero(expression, operator):
-            return Zero(again(expression), operator)  # pyrefly: ignore
+            return Zero(substitute(expression, mapping), operator)
         case Condition(held, residues):
-            return Condition(again(held), residues)  # pyrefly: ignore
+            return Condition(substitute(held, mapping), residues)
     return value
+
+
+def _substitute_in_piece(piece: Piece, mapping: Mapping[str, Expr]) -> Piece:
+    return Piece(substitute(piece.value, mapping), piece.condition and substitute(piece.condition, mapping))
 
 
 def _parts(value: Value) -> tuple[Value, ...]:

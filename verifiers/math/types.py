@@ -1,4 +1,5 @@
-"""What a check of two answers is given and gives back; how far a number may be off. The light half needs nothing else."""
+"""What a check of two answers is given and gives back; how far a number may be off.
+The light half needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from ..regexes import compiled
+from ..regexes import compile_once
 from ..types import Verdict
 
 _LITERAL = r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*\^)"
@@ -17,7 +18,8 @@ _LITERAL = r"(?<![\^_\d.{])(?<!\^\{-)(?<!\^-)(\d[\d,]*(?:\.\d+)?|\.\d+)(?!\d|\s*
 class Tolerance:
     """Numbers are equal within `relative` times the reference's size, or within `absolute`.
 
-    significant_figures: 0, or at how many figures, at least, a number is compared with a reference that is one number.
+    significant_figures: 0, or at how many figures, at least,
+        a number is compared with a reference that is one number.
     base_optional: a numeral may leave out the base that the reference names.
     """
 
@@ -31,7 +33,8 @@ class Tolerance:
         return abs(expected - value) <= max(self.absolute, self.relative * abs(expected))
 
     def at(self, text: str, value: Fraction | None) -> Tolerance:
-        """The tolerance for a reference of this text and value: half a unit of its last figure, as a share of it."""
+        """The tolerance for a reference of this text and value: half a unit
+        of its last figure, as a share of it."""
         if not self.significant_figures or not value:
             return self
         figures = max(self.significant_figures, figures_written(text))
@@ -40,9 +43,10 @@ class Tolerance:
 
 
 def figures_written(text: str) -> int:
-    """The most figures that a number in a text is written with, leading zeros aside; exponents and subscripts don't count."""
-    found = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compiled(_LITERAL).findall(text)]
-    return max(map(len, found), default=0)
+    """The most figures that a number in a text is written with, leading zeros
+    aside; exponents and subscripts don't count."""
+    digits = [re.sub(r"[,.]", "", literal).lstrip("0") for literal in compile_once(_LITERAL).findall(text)]
+    return max(map(len, digits), default=0)
 
 
 def _magnitude(value: Fraction) -> int:
@@ -57,7 +61,8 @@ EXACT = Tolerance()
 Reference = str | tuple[str, ...]
 
 
-CACHED_CHARS = 256  # of an answer whose verdict is kept: long ones, each of its own, would fill the memory of a long run
+# of an answer whose verdict is kept: long ones, each of its own, would fill the memory of a long run
+CACHED_CHARS = 256
 
 
 class Explanation(NamedTuple):
@@ -69,6 +74,6 @@ class Explanation(NamedTuple):
     stage: str
 
 
-class Judged(NamedTuple):
+class Judgement(NamedTuple):
     verdict: Verdict
     stage: str

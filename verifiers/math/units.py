@@ -7,8 +7,18 @@ from functools import cache
 
 from .values import EXPRESSIONS, Const, Num, Product, Quantity, Sym, Unit, Value
 
-PREFIXES = {"k": 10**3, "c": Fraction(1, 100), "m": Fraction(1, 1000), "d": Fraction(1, 10), "M": 10**6, "G": 10**9,
-            "n": Fraction(1, 10**9), "mu": Fraction(1, 10**6), "u": Fraction(1, 10**6), "p": Fraction(1, 10**12)}  # fmt: skip
+PREFIXES = {
+    "k": 10**3,
+    "c": Fraction(1, 100),
+    "m": Fraction(1, 1000),
+    "d": Fraction(1, 10),
+    "M": 10**6,
+    "G": 10**9,
+    "n": Fraction(1, 10**9),
+    "mu": Fraction(1, 10**6),
+    "u": Fraction(1, 10**6),
+    "p": Fraction(1, 10**12),
+}
 _SI_WORDS = {
     "kilo": "k",
     "centi": "c",
@@ -54,16 +64,17 @@ _PLAIN = {
     "lb lbs pound": (Fraction("0.45359237"), "kg"), "oz ounce": (Fraction("0.028349523125"), "kg"),
     "ton tonne": (1000, "kg"), "gallon gal": (Fraction("0.003785411784"), "m^3"),
     "quart qt": (Fraction("0.000946352946"), "m^3"), "pint pt": (Fraction("0.000473176473"), "m^3"),
-    "cup": (Fraction("0.0002365882365"), "m^3"), "acre": (Fraction("4046.8564224"), "m^2"), "hectare ha": (10000, "m^2"),
-    "cc": (Fraction(1, 10**6), "m^3"), "mph": (Fraction("0.44704"), "m s^-1"), "kph kmh": (Fraction(5, 18), "m s^-1"),
-    "Wh": (3600, "kg m^2 s^-2"), "kWh": (3600000, "kg m^2 s^-2"), "Nm": (1, "kg m^2 s^-2"),
-    "erg": (Fraction(1, 10**7), "kg m^2 s^-2"), "dyn dyne": (Fraction(1, 10**5), "kg m s^-2"),
-    "angstrom": (Fraction(1, 10**10), "m"), "atm atmosphere": (101325, "kg m^-1 s^-2"),
-    "ly lightyear": (9460730472580800, "m"), "AU": (149597870700, "m"), "knot": (Fraction(1852, 3600), "m s^-1"),
-    "kilohm": (1000, "kg m^2 s^-3 A^-2"), "megohm": (10**6, "kg m^2 s^-3 A^-2"),
-    "rad radian": (1, "rad"), "K kelvin": (1, "K"), "dollar USD usd buck": (1, "dollar"),
-    "cent": (Fraction(1, 100), "dollar"), "penny pennies": (Fraction(1, 100), "dollar"), "euro EUR": (1, "euro"),
-    "rupee INR": (1, "rupee"), "yen": (1, "yen"), "unit": (1, "unit"),
+    "cup": (Fraction("0.0002365882365"), "m^3"), "acre": (Fraction("4046.8564224"), "m^2"),
+    "hectare ha": (10000, "m^2"), "cc": (Fraction(1, 10**6), "m^3"), "mph": (Fraction("0.44704"), "m s^-1"),
+    "kph kmh": (Fraction(5, 18), "m s^-1"), "Wh": (3600, "kg m^2 s^-2"), "kWh": (3600000, "kg m^2 s^-2"),
+    "Nm": (1, "kg m^2 s^-2"), "erg": (Fraction(1, 10**7), "kg m^2 s^-2"),
+    "dyn dyne": (Fraction(1, 10**5), "kg m s^-2"), "angstrom": (Fraction(1, 10**10), "m"),
+    "atm atmosphere": (101325, "kg m^-1 s^-2"), "ly lightyear": (9460730472580800, "m"),
+    "AU": (149597870700, "m"), "knot": (Fraction(1852, 3600), "m s^-1"), "kilohm": (1000, "kg m^2 s^-3 A^-2"),
+    "megohm": (10**6, "kg m^2 s^-3 A^-2"), "rad radian": (1, "rad"), "K kelvin": (1, "K"),
+    "dollar USD usd buck": (1, "dollar"), "cent": (Fraction(1, 100), "dollar"),
+    "penny pennies": (Fraction(1, 100), "dollar"), "euro EUR": (1, "euro"), "rupee INR": (1, "rupee"),
+    "yen": (1, "yen"), "unit": (1, "unit"),
 }  # fmt: skip
 DEGREE = Unit(Fraction(1), (("degree", 1),))
 RADIAN = Unit(Fraction(1), (("rad", 1),))
@@ -104,7 +115,7 @@ def lookup(word: str) -> tuple[Fraction, dict[str, int]] | None:
     return None
 
 
-def scaled(value: Value, scale: Fraction) -> Value:
+def scale_by(value: Value, scale: Fraction) -> Value:
     if scale == 1 or not isinstance(value, EXPRESSIONS):
         return value
     return Num(value.value * scale) if isinstance(value, Num) else Product((Num(scale), value))
@@ -119,9 +130,9 @@ def radians(quantity: Quantity) -> Value:
 def letter_unit(product: Product) -> Quantity | None:
     """`5m` reads as a product of 5 and m until it is compared with a length."""
     last = product.factors[-1]
-    found = lookup(last.name) if isinstance(last, Sym) else None
-    if found is None:
+    unit = lookup(last.name) if isinstance(last, Sym) else None
+    if unit is None:
         return None
     rest = product.factors[:-1]
     amount = rest[0] if len(rest) == 1 else Product(rest)
-    return Quantity(amount, Unit(found[0], tuple(sorted(found[1].items()))))
+    return Quantity(amount, Unit(unit[0], tuple(sorted(unit[1].items()))))

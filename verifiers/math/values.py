@@ -1,4 +1,5 @@
-"""The typed values that an answer can be. Plain immutable data: no value holds text that would ever be evaluated."""
+"""The typed values that an answer can be. Plain immutable data:
+no value holds text that would ever be evaluated."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """An unknown function of its arguments: `I(0)`, `f'(x)`, `P(X = 3)`. Equal names and equal arguments are equal values."""
+    """An unknown function of its arguments: `I(0)`, `f'(x)`, `P(X = 3)`. Equal
+    names and equal arguments are equal values."""
 
     name: str
     args: tuple[Expr, ...]
@@ -73,7 +75,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """letters: the same text as a product of variables, where the unit is written in one or two letters (`2 m g`).
+    """letters: the same text as a product of variables, where the unit is
+    written in one or two letters (`2 m g`).
 
     optional: whether the other side may leave the unit out; not where the unit may well be variables.
     """
@@ -173,7 +176,8 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Zero:
-    """`expression operator 0`, where operator is `=`, `>`, `>=` or `!=`: an equation or inequality that isn't solved.
+    """`expression operator 0`, where operator is `=`, `>`, `>=` or `!=`: an
+    equation or inequality that isn't solved.
 
     stated: the right side of `m + n = 16`, which names what was asked for; None for an equation in x, y or z.
     """
@@ -234,9 +238,11 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice's letter, upper case. beside: what stands behind it (`(A) 42`), which two choices that say it must share.
+    """A choice's letter, upper case. beside: what stands behind it (`(A) 42`),
+    which two choices that say it must share.
 
-    colon: whether a colon joins them (`A: 42`), as it does a name and its value, so that the value alone is not the choice.
+    colon: whether a colon joins them (`A: 42`), as it does a name and its value,
+        so that the value alone is not the choice.
     """
 
     letter: str
@@ -260,7 +266,8 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text, folded: lower case, single spaces, no styling or closing punctuation."""
+    """Text as the stream of its tokens, without styling and closing punctuation; prose is in lower case,
+    letters of mathematics keep theirs (`stream`)."""
 
     text: str
 
@@ -301,8 +308,12 @@ INFINITY = Const("infinity")
 MINUS_ONE = Num(Fraction(-1))
 
 
+def are_expressions(values: tuple[Value, ...]) -> TypeGuard[tuple[Expr, ...]]:
+    return all(isinstance(value, EXPRESSIONS) for value in values)
+
+
 class Unreadable(Exception):
-    """The text is not mathematics that this parser knows. Never leaves the package."""
+    """The text is not mathematics that the reader knows. Never leaves the package."""
 
 
 _CLOCK24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?(?:\s*(?:hours|hrs|h))?")

@@ -3,11 +3,12 @@
     pool = Pool("palaestra.verifiers.math.symbolic:decide", workers=2, memory_mb=256)
     reply = pool.call([...], deadline_s=0.2)          # from any thread;  await pool.acall(...) from asyncio
 
-One small server process is started by exec (never by forking this one, which may hold threads, locks and a GPU),
-imports the target once, and forks a warm worker in milliseconds whenever one is missing. A request waits while every
-worker is busy (back-pressure), and its deadline begins when a worker takes it: a hung check costs its own deadline and
-nothing else. Requests and replies are JSON, so that a reply can carry nothing but data. Workers end with the server,
-and the server ends when this process closes its socket, in whichever way it dies. Linux and other POSIX systems.
+One small server process is started by exec (never by forking this one, which may hold threads, locks and a
+GPU), imports the target once, and forks a warm worker in milliseconds whenever one is missing. A request
+waits while every worker is busy (back-pressure), and its deadline begins when a worker takes it: a hung check
+costs its own deadline and nothing else. Requests and replies are JSON, so that a reply can carry nothing but
+data. Workers end with the server, and the server ends when this process closes its socket, in whichever way
+it dies. Linux and other POSIX systems.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ _HEADER = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """ok: `value` is what the target returned. timeout: it was killed at its deadline. error: it raised, ran out of
-    memory or died; `reason` says how. seconds: from the moment that a worker took the request.
+    """ok: `value` is what the target returned. timeout: it was killed at its deadline. error: it raised, ran
+    out of memory or died; `reason` says how. seconds: from the moment that a worker took the request.
 
-    What is not ok is the request's doing: a check that sent it has a verdict against the answer, and does not abstain.
+    What is not ok is the request's doing: a check that sent it has a verdict against the answer,
+    and does not abstain.
     """
 
     status: Literal["ok", "timeout", "error"]
@@ -72,7 +74,8 @@ os.register_at_fork(after_in_child=_renew_in_child)
 class Pool:
     """See the module. target: `module:function` of one JSON value, which returns one.
 
-    workers: processes that run at once.  memory_mb: address space that a worker may add to what it starts with.
+    workers: processes that run at once.  memory_mb: address space that a
+        worker may add to what it starts with.
     """
 
     def __init__(self, target: str, *, workers: int = 1, memory_mb: int = 256) -> None:
@@ -96,7 +99,8 @@ class Pool:
         self.close()
 
     def call(self, payload: Any, deadline_s: float) -> Reply:
-        """Run the target on `payload`. Never raises for what the target does. Raises PoolError when closed."""
+        """Run the target on `payload`. Never raises for what the target
+        does. Raises PoolError when closed."""
         request = json.dumps(payload).encode()
         with self._slots:
             worker = self._take()
@@ -144,7 +148,8 @@ class Pool:
         atexit.unregister(self.close)
 
     def _after_fork(self) -> None:
-        """In a forked child: the parent's server and sockets are not ours, and its lock may be held for ever. Start anew."""
+        """In a forked child: the parent's server and sockets are not ours, and its
+        lock may be held for ever. Start anew."""
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.workers)
         for worker in self._idle:
@@ -250,10 +255,10 @@ def _exchange(channel: socket.socket, request: bytes, start: float, deadline_s: 
         if wanted > MAX_REPLY_BYTES:
             return Reply("error", None, "The worker's reply is too long.", seconds)
         if len(incoming) >= wanted > _HEADER.size:
-            return _parsed(bytes(incoming[_HEADER.size :]), seconds)
+            return _parse(bytes(incoming[_HEADER.size :]), seconds)
 
 
-def _parsed(body: bytes, seconds: float) -> Reply:
+def _parse(body: bytes, seconds: float) -> Reply:
     try:
         status, value = json.loads(body)
     except (ValueError, TypeError):

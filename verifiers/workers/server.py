@@ -1,7 +1,8 @@
-"""The server behind `pool.Pool`: single-threaded, imports the target once, forks workers on request, kills on request.
+"""The server behind `pool.Pool`: single-threaded, imports the target once,
+forks workers on request, kills on request.
 
-Runs in a process of its own. Its control socket brings `F` + number with a socket for a new worker, and `K` + number
-for one to kill; the end of that socket ends everything.
+Runs in a process of its own. Its control socket brings `F` + number with a socket for a new worker, and `K` +
+number for one to kill; the end of that socket ends everything.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     )
     plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
     assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
-    assert plan.fixed.keys() == {"weights", "gradients", "optimizer"}
+    assert plan.fixed.keys() == {"weights", "optimizer"}
     assert plan.fixed["optimizer"] < plan.fixed["weights"]
 
 

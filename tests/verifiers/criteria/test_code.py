@@ -148,9 +148,9 @@ def test_a_second_program_without_a_language_counts():
      f"<think>{block(WRONG)}</think>```python\n" + RIGHT],
 )  # fmt: skip
 def test_a_block_that_the_end_of_the_text_cuts_off_is_the_program_and_not_well_formed(text):
-    for policy in ("last", "named", "plain"):
-        assert extract_code(text, policy, "f").answer.split() == RIGHT.split()
-        verdict = one_block(blocks=policy).check(Completion(text), Problem("p", REFERENCE))
+    for which in ("last", "named", "plain"):
+        assert extract_code(text, which, "f").answer.split() == RIGHT.split()
+        verdict = one_block(blocks=which).check(Completion(text), Problem("p", REFERENCE))
         assert (verdict.status, verdict.reason) == ("malformed", "A code block is never closed.")
     assert one_block().check(Completion(block(RIGHT)), Problem("p", REFERENCE)).correct
 
@@ -180,7 +180,8 @@ def test_extraction_is_linear(name, head):
             sys.settrace(None)
         return count
 
-    assert steps(40_000) <= 2.6 * steps(20_000) + 200  # a fence more or less decides whether the last block is read
+    # a fence more or less decides whether the last block is read
+    assert steps(40_000) <= 2.6 * steps(20_000) + 200
     started = time.process_time()
     extract_code(head + WORST[name] * (900_000 // len(WORST[name])))
     assert time.process_time() - started < 0.5

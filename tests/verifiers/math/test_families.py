@@ -2,9 +2,10 @@
 
 import pytest
 from palaestra.verifiers import math_equal
-from palaestra.verifiers.math.pipeline import shown
+from palaestra.verifiers.math.pipeline import show_text
 from palaestra.verifiers.math.reading.declarations import declare, declare_words
-from palaestra.verifiers.math.reading.parser import parse
+from palaestra.verifiers.math.reading.lexer import tokens_of
+from palaestra.verifiers.math.reading.parser import Parser
 from palaestra.verifiers.math.reading.signs import choices
 from palaestra.verifiers.math.values import Unreadable
 
@@ -14,12 +15,12 @@ from palaestra.verifiers.math.values import Unreadable
     [(r"\pm 1", 2), (r"(\pm 1, \pm 2)", 4), (r"(1 \pm 2, 1 \mp 2)", 2), (r"\pm(1, 2)", 2), (r"\pm 1 \pm 2 \pm 3 \pm 4", 16)],
 )
 def test_signs_are_independent_unless_a_minus_plus_links_them(text, count):
-    assert len(set(choices(parse(text)))) == count
+    assert len(set(choices(Parser(tokens_of(text)).everything()))) == count
 
 
 def test_more_signs_than_four_are_no_list_of_values():
     with pytest.raises(Unreadable, match="too many signs"):
-        choices(parse(r"(\pm 1, \pm 2, \pm 3, \pm 4, \pm 5)"))
+        choices(Parser(tokens_of(r"(\pm 1, \pm 2, \pm 3, \pm 4, \pm 5)")).everything())
 
 
 INTEGERS = r"k\pi, k \in \mathbb{Z}"
@@ -89,7 +90,7 @@ def test_only_a_bounded_tail_is_searched():
 
 def test_a_long_value_is_not_written_out_at_each_value_of_its_parameter():
     entries = ",".join(["k"] * 450)
-    assert shown(f"({entries}), k = 0, 1, \\ldots, 47").startswith("text")
+    assert show_text(f"({entries}), k = 0, 1, \\ldots, 47").startswith("text")
 
 
 def test_a_family_with_many_classes_equals_itself():

@@ -1,4 +1,5 @@
-"""Reading and deciding: deciding knows no text, so it imports nothing of reading, at the top of a file or in a function."""
+"""Reading and deciding: deciding knows no text, so it imports nothing of reading,
+at the top of a file or in a function."""
 
 import ast
 from pathlib import Path

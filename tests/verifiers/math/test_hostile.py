@@ -1,4 +1,5 @@
-"""Hostile answers: a verdict for each, quickly, without memory, on any thread, and without running anything."""
+"""Hostile answers: a verdict for each, quickly, without memory, on any thread,
+and without running anything."""
 
 import os
 import resource
@@ -11,14 +12,14 @@ import pytest
 from hostile_answers import HOSTILE, REFERENCES
 from palaestra.verifiers import Status, math_equal
 from palaestra.verifiers.math import equal, pipeline
-from palaestra.verifiers.math.deciding.symbolic import warm
+from palaestra.verifiers.math.deciding.symbolic import POOL
 
 PWNED = "/tmp/palaestra_pwned"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
-    warm()
+    POOL.warm()
     math_equal(r"\sqrt2", r"\sqrt3")  # imports flint
 
 
@@ -58,12 +59,12 @@ def test_memory_stays_small():
 
 
 def test_long_answers_are_not_kept():
-    kept = equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize
+    kept = equal._judge_cached.cache_info().currsize, pipeline._read_cached.cache_info().currsize
     for number in range(20):
         math_equal("x^2 + 1", f"{number} + " + "+".join(["x"] * equal.CACHED_CHARS))
-    assert (equal._remembered.cache_info().currsize, pipeline._remembered.cache_info().currsize) == kept
+    assert (equal._judge_cached.cache_info().currsize, pipeline._read_cached.cache_info().currsize) == kept
     math_equal("x^2 + 1", "x^2 + 1 + 0")
-    assert equal._remembered.cache_info().currsize == kept[0] + 1
+    assert equal._judge_cached.cache_info().currsize == kept[0] + 1
 
 
 def test_nothing_was_executed():

@@ -1,6 +1,7 @@
 """Sets of others: how many pairs are decided as their authors labelled them may grow, and must not fall.
 
-The first runs, before anything was mended for a set, are in docs/math.md; they say what to expect of the next one.
+The first runs, before anything was fixed for a set, are in docs/math.md;
+they say what to expect of the next one.
 """
 
 import pytest

@@ -1,4 +1,5 @@
-"""Values by conditions, set-builders and curves: what they are read as, and how much work their comparison may take."""
+"""Values by conditions, set-builders and curves: what they are read as,
+and how much work their comparison may take."""
 
 import sys
 
@@ -6,26 +7,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from palaestra.verifiers import Status, math_equal
-from palaestra.verifiers.math.pipeline import parsed
 from palaestra.verifiers.math.reading.read import read
 from palaestra.verifiers.math.reading.text import normalise
 from palaestra.verifiers.math.show import show
 from palaestra.verifiers.math.values import Condition, Family, Named, Piecewise, RealSet, Sequence, Words
+from read_text import read_text
 
 SIGN = r"f(x)=\begin{cases} 1, & x>0 \\ 0, & x=0 \\ -1, & x<0 \end{cases}"
 MANY = r"\begin{cases}" + r"\\".join(rf"\sin^{{{k}}}(x^{k}), & {k}\le x<{k + 1}" for k in range(20)) + r"\end{cases}"
 PIECES = [
-    r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}", r"\\", "&", ",", ";", "x", "n", "^2", "1", "f(x)=",
-    "a_n=",
-    r"\text{ if }", " otherwise", " for ", " is even", " odd", r"\ge", "<", "0", r"\equiv 1 \pmod 2", r"n\in\mathbb{N}^*", "|",
-    "(", ")",
-    r"\mid", r"\{", r"\}", r"\mathbb{Z}", r"\in", "y", "=", r"\pm", r"\text{ or }", r"\ddot{x}", "k", "t(0,4]", "[", "]",
-    r"\lvert", "/0",
+    r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}",
+    r"\\", "&", ",", ";", "x", "n", "^2", "1", "f(x)=", "a_n=",
+    r"\text{ if }", " otherwise", " for ", " is even", " odd", r"\ge", "<", "0", r"\equiv 1 \pmod 2",
+    r"n\in\mathbb{N}^*", "|", "(", ")",
+    r"\mid", r"\{", r"\}", r"\mathbb{Z}", r"\in", "y", "=", r"\pm", r"\text{ or }", r"\ddot{x}", "k",
+    "t(0,4]", "[", "]", r"\lvert", "/0",
 ]  # fmt: skip
 
 
 def test_rows_are_read_as_conditions_on_one_variable():
-    value = parsed(SIGN)
+    value = read_text(SIGN)
     assert isinstance(value, Named)
     assert isinstance(value.value, Piecewise)
     assert (value.value.name, value.value.whole) == ("x", False)
@@ -33,12 +34,12 @@ def test_rows_are_read_as_conditions_on_one_variable():
 
 
 def test_an_index_is_an_integer_and_its_domain_says_where_it_begins():
-    value = parsed(r"a_n=\begin{cases}3,&n=1\\2n,&n\ge2\end{cases}(n\in\mathbb{N}^*)").value
+    value = read_text(r"a_n=\begin{cases}3,&n=1\\2n,&n\ge2\end{cases}(n\in\mathbb{N}^*)").value
     assert (value.whole, value.least) == (True, 1)
 
 
 def test_remainders_are_conditions():
-    first, second = parsed(r"1 \text{ if } 3\mid n, 2 \text{ otherwise}").pieces
+    first, second = read_text(r"1 \text{ if } 3\mid n, 2 \text{ otherwise}").pieces
     assert (first.condition.residues.modulus, first.condition.residues.remainders) == (3, (0,))
     assert second.condition is None
 
@@ -47,7 +48,7 @@ def test_remainders_are_conditions():
     "text", [r"\begin{cases} x^2, & x>0 \\ y, & y<0 \end{cases}", r"\begin{cases} 1 & \\ 2 & x>0 \end{cases}"]
 )
 def test_conditions_on_two_letters_and_rows_without_one_are_text(text):
-    assert isinstance(parsed(text), Words)
+    assert isinstance(read_text(text), Words)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +61,11 @@ def test_conditions_on_two_letters_and_rows_without_one_are_text(text):
     ],
 )
 def test_a_set_builder_is_the_set_it_says(text, kind):
-    assert isinstance(parsed(text), kind)
+    assert isinstance(read_text(text), kind)
 
 
 def test_values_by_conditions_are_shown_with_them():
-    assert show(parsed(r"\begin{cases} 1 & n \text{ even} \\ x & \text{otherwise}\end{cases}")) == (
+    assert show(read_text(r"\begin{cases} 1 & n \text{ even} \\ x & \text{otherwise}\end{cases}")) == (
         "1 if n ≡ 0 (mod 2) ∈ (-∞, ∞); x otherwise"
     )
 

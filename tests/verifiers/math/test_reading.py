@@ -1,4 +1,5 @@
-"""How answer text is read: nothing raises, work grows with the length, and what a task may ask for besides."""
+"""How answer text is read: nothing raises, work grows with the length,
+and what a task may ask for besides."""
 
 import sys
 import time
@@ -10,19 +11,20 @@ from labelled_pairs import load
 from palaestra.verifiers import math_equal
 from palaestra.verifiers.math import explain
 from palaestra.verifiers.math.deciding.opaque import holds_application
-from palaestra.verifiers.math.pipeline import parsed
 from palaestra.verifiers.math.reading.read import read
 from palaestra.verifiers.math.reading.text import normalise
 from palaestra.verifiers.math.show import show
 from palaestra.verifiers.math.values import Apply, Choice, Words
+from read_text import read_text
 
 PIECES = [
     "1", "12", ".5", ",", " ", "+", "-", "/", "^", "_", "=", "<", "(", ")", "[", "]", "{", "}", "|", "~", "!", "%", ":", "&",
     r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "e", "f", "g'", "P", "I(0)", r"\infty", r"\cup",
     r"\pm", r"\ne", r"\gcd", r"\approx", r"\dot{x}", r"\frac{dx}{dt}", "A: ", " of an hour", "half ", r"\Omega", r"\mu",
     r"\begin{cases}", r"\end{cases}", r"\begin{vmatrix}", r"\end{vmatrix}", r"\\", r"\langle", r"\lfloor", r"\Pr", r"\mid",
-    "٣", "²", "①", "፩", "\ud800", "\x00", r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max", r"\setminus", r"\pmod",
-    " or ", " and ", r"\in", r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½", "...",
+    "٣", "²", "①", "፩", "\ud800", "\x00", r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max",
+    r"\setminus", r"\pmod", " or ", " and ", r"\in", r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½",
+    "...",
 ]  # fmt: skip
 REFERENCES = [pair.reference for pair in load()]
 SOUPS = st.lists(st.sampled_from(PIECES), max_size=16).map("".join)
@@ -62,10 +64,11 @@ REPEATED = {
     "derivatives in derivatives": (r"\frac{d", "x", "}{dt}"),
 }
 RUNS = [
-    "111,", "(111,", "111 ", "2 m ", "m/", "of a ", "one ", "one and ", "A: 1, ", "A: ", "f(x)", "f'(1)", "g(x+1)",
-    "P(A|B)", "a[", "[x]", r"\frac{dx}{dt}", "d/", "x^2_", "x^{2}_0", r"\text{", r"\text{a}", "$ ", "answer is ", ":",
-    "1 to ", "and ", "'", ";", "|x", r"\{x|", "{1},", r"\pm1,", "5 per ", r"\mu ", r"\Omega ", "(1,2)U", r"x\approx ",
-    "-", "x if ", "1e5", "0.(1)", "~", r"\,", r"1,\! ", r"1\,", "1.(1", "x_{", r"\mathbf ", "half an hour and ",
+    "111,", "(111,", "111 ", "2 m ", "m/", "of a ", "one ", "one and ", "A: 1, ", "A: ", "f(x)", "f'(1)",
+    "g(x+1)", "P(A|B)", "a[", "[x]", r"\frac{dx}{dt}", "d/", "x^2_", "x^{2}_0", r"\text{", r"\text{a}", "$ ",
+    "answer is ", ":", "1 to ", "and ", "'", ";", "|x", r"\{x|", "{1},", r"\pm1,", "5 per ", r"\mu ",
+    r"\Omega ", "(1,2)U", r"x\approx ", "-", "x if ", "1e5", "0.(1)", "~", r"\,", r"1,\! ", r"1\,", "1.(1",
+    "x_{", r"\mathbf ", "half an hour and ",
 ]  # fmt: skip
 
 
@@ -113,7 +116,7 @@ def test_the_longest_text_is_read_in_milliseconds(piece):
 
 def test_determinants_within_determinants_stay_small():
     text = r"\begin{vmatrix}a&b&c&d\\e&f&g&h\\1&2&3&4\\5&6&7&" * 9 + "1" + r"\end{vmatrix}" * 9
-    assert isinstance(parsed(text), Words)
+    assert isinstance(read_text(text), Words)
     assert math_equal(r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", "-2").correct
 
 
@@ -121,23 +124,24 @@ def test_determinants_within_determinants_stay_small():
     "text", ["I(0)", "f(2)", "f'(0)", r"\Phi(x, y)", "P(X=3)", "P(A|B)", "E[X]", "f^{-1}(3)", "f(g(2))", "x(t)"]
 )
 def test_applications(text):
-    assert isinstance(parsed(text), Apply)
+    assert isinstance(read_text(text), Apply)
 
 
 @pytest.mark.parametrize(
     "text", ["x(x+1)", "2(3)", "n(n+1)/2", "k(k-1)", r"\pi(3)", "m(g+a)", "a(b+c)", "x(x-1)(x+2)", "P(1+r)^t", "e(e-1)"]
 )
 def test_products(text):
-    assert not holds_application(parsed(text))
+    assert not holds_application(read_text(text))
 
 
 def test_what_stands_behind_a_choice_counts_beside_it():
-    assert parsed("(A) 42") == parsed("A. 42") == Choice("A", parsed("42"))
-    assert parsed("A: 42") != parsed("A: 43")
-    assert parsed("A: 42") == Choice("A", parsed("42"), colon=True)  # as a name has a value: 42 alone is no answer
+    assert read_text("(A) 42") == read_text("A. 42") == Choice("A", read_text("42"))
+    assert read_text("A: 42") != read_text("A: 43")
+    # as a name has a value: 42 alone is no answer
+    assert read_text("A: 42") == Choice("A", read_text("42"), colon=True)
 
 
-# -- what a task may ask for ----------------------------------------------------------------------------------------------
+# -- what a task may ask for ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

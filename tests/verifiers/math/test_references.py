@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.verifiers import math_equal
-from palaestra.verifiers.math.pipeline import parsed
 from palaestra.verifiers.math.values import Words
+from read_text import read_text
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 UNREADABLE = {"olympiadbench": 3}  # prose with formulas; they are compared as text
@@ -38,7 +38,7 @@ def references(name: str) -> list[str]:
 def test_every_reference_is_read_and_equals_itself(name):
     texts = references(name)
     assert [text for text in texts if not math_equal(text, f" {text} ").correct] == []
-    words = {text for text in texts if isinstance(parsed(text), Words)} - {"True", "False"}
+    words = {text for text in texts if isinstance(read_text(text), Words)} - {"True", "False"}
     assert len(words) <= UNREADABLE.get(name, 0)
 
 
@@ -52,5 +52,5 @@ def test_no_two_different_answers_of_gsm8k_are_equal():
         if math_equal(a, b).correct != (values[index] == values[j])
     ]
     assert clashes == []
-    firsts = {parsed(text) for text in texts}
+    firsts = {read_text(text) for text in texts}
     assert len(firsts) == len(set(values))

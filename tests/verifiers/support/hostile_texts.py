@@ -1,5 +1,6 @@
 # ruff: noqa: E501
-"""Texts that were made to break a reader, for every criterion alike. Seeded: a text that fails can be made again."""
+"""Texts that were made to break a reader, for every criterion alike. Seeded:
+a text that fails can be made again."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,2 @@
-"""Two typed values become a decision: equal, different, or not shown equal. Knows no text and imports nothing of `reading`."""
+"""Two typed values become a decision: equal, different, or not shown equal.
+Knows no text and imports nothing of `reading`."""

@@ -1,9 +1,11 @@
-"""Balls of rigorous arithmetic (Arb, by python-flint, imported at the first use), and what may be concluded from them.
+"""Balls of rigorous arithmetic (Arb, by python-flint, imported at the first use),
+and what may be concluded from them.
 
-A ball holds the true value for certain. So two balls that don't meet are different numbers, while a ball around zero
-proves nothing by itself: it counts as zero once it is smaller than 2^-wanted of the largest summand it was made of, and
-asks for more precision until then. `wanted` grows with what could hide a small difference: summands of unlike size, long
-literals, functions of very small or large arguments. C code can't be interrupted, so all work is counted beforehand.
+A ball holds the true value for certain. So two balls that don't meet are different numbers, while a ball
+around zero proves nothing by itself: it counts as zero once it is smaller than 2^-wanted of the largest
+summand it was made of, and asks for more precision until then. `wanted` grows with what could hide a small
+difference: summands of unlike size, long literals, functions of very small or large arguments. C code can't
+be interrupted, so all work is counted beforehand.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ START = 384  # bits of the first attempt
 MAX_PRECISION = 32_768
 MARGIN = 256  # bits of agreement, relative to the summands, that count as equality
 SPREAD_WEIGHT = 4  # times the bits by which a sum's terms differ in size, or by which it cancels
-ARGUMENT_WEIGHT = 8  # times the bits by which a function's argument is small or large: sin(tan x) - tan(sin x) is of order 7
+# times the bits by which a function's argument is small or large: sin(tan x) - tan(sin x) is of order 7
+ARGUMENT_WEIGHT = 8
 MAX_MAGNITUDE = 1 << 60  # bits before or behind the point
 NOTHING = -(1 << 62)  # the size of an exact zero
 BUDGET = 40_000  # microseconds, about, of one decision; counted by operation, never measured
@@ -95,22 +98,23 @@ class Arithmetic:
     def note(self, bits: int) -> None:
         self.need = max(self.need, bits)
 
-    # -- making and measuring -----------------------------------------------------------------------------------------
+    # -- making and measuring --------------------------------------------------------------------------------
 
     def rational(self, value: Fraction) -> Ball:
-        return self.made(self.arb(_ratio(value)))
+        return self.make(self.arb(_ratio(value)))
 
     def integer(self, value: int) -> Ball:
-        return self.made(self.arb(value))
+        return self.make(self.arb(value))
 
-    def made(self, value: Any, scale: int = NOTHING) -> Ball:
+    def make(self, value: Any, scale: int = NOTHING) -> Ball:
         """A result with its scale, which is its own size at least."""
         if isinstance(value, self.acb) and value.imag.is_zero():
             value = value.real
         return Ball(value, max(self.size(value), scale))
 
     def size(self, value: Any) -> int:
-        """log2 of the absolute value, rounded up. Raises Unresolved for no finite ball, OutOfReach for a huge one."""
+        """log2 of the absolute value, rounded up. Raises Unresolved for no
+        finite ball, OutOfReach for a huge one."""
         if not value.is_finite():
             raise Unresolved(self.wanted)
         mantissa, exponent = value.abs_upper().man_exp()
@@ -121,10 +125,11 @@ class Arithmetic:
             raise OutOfReach
         return size
 
-    # -- what a ball says ---------------------------------------------------------------------------------------------
+    # -- what a ball says ------------------------------------------------------------------------------------
 
     def is_zero(self, x: Ball) -> bool:
-        """False for certain; True for an exact zero, and for one to `wanted` bits. Raises Unresolved between the two."""
+        """False for certain; True for an exact zero, and for one to `wanted`
+        bits. Raises Unresolved between the two."""
         value = x.value
         if not value.contains(0):
             return False
@@ -144,7 +149,7 @@ class Arithmetic:
             raise Undefined
         return Ball(x.value.real, x.scale)
 
-    def snapped(self, x: Ball) -> Ball:
+    def snap(self, x: Ball) -> Ball:
         """Zero as an exact zero, a real value as a real ball: what stands before a branch cut or pole."""
         if self.is_zero(x):
             return Ball(self.arb(0), NOTHING)
@@ -154,7 +159,8 @@ class Arithmetic:
         return x
 
     def whole(self, x: Ball) -> int | None:
-        """The integer that a real ball is; None when it is none. Raises Unresolved, or OutOfReach for a very long one."""
+        """The integer that a real ball is; None when it is none. Raises
+        Unresolved, or OutOfReach for a very long one."""
         if self.size(x.value) > MAX_PRECISION:
             raise OutOfReach
         if x.value.is_integer():
@@ -166,10 +172,11 @@ class Arithmetic:
             raise Unresolved(max(self.wanted, x.scale + MARGIN))
         return int(near) if self.is_zero(Ball(x.value - near, max(x.scale, 0))) else None
 
-    # -- operations ---------------------------------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------------------
 
     def sum(self, terms: list[Ball]) -> Ball:
-        """A term that can't be told from zero is settled first; the others' sizes say how many bits it takes to see all."""
+        """A term that can't be told from zero is settled first; the others' sizes
+        say how many bits it takes to see all."""
         total, largest, smallest, scale = self.arb(0), NOTHING, -NOTHING, NOTHING
         for term in terms:
             scale = max(scale, term.scale)
@@ -180,14 +187,14 @@ class Arithmetic:
             total = total + term.value
         if largest > smallest:
             self.note(SPREAD_WEIGHT * (largest - smallest))
-        result = self.made(total, scale)
+        result = self.make(total, scale)
         if not result.value.contains(0):
             self.note(SPREAD_WEIGHT * (result.scale - self.size(result.value)))
         return result
 
     def times(self, a: Ball, b: Ball) -> Ball:
         exact = NOTHING in (a.scale, b.scale)
-        return self.made(a.value * b.value, NOTHING if exact else a.scale + b.scale)
+        return self.make(a.value * b.value, NOTHING if exact else a.scale + b.scale)
 
     def negative(self, x: Ball) -> Ball:
         return Ball(-x.value, x.scale)
@@ -196,7 +203,7 @@ class Arithmetic:
         if self.is_zero(b):
             raise Undefined
         size = self.size(b.value)
-        return self.made(a.value / b.value, NOTHING if a.scale == NOTHING else a.scale - size)
+        return self.make(a.value / b.value, NOTHING if a.scale == NOTHING else a.scale - size)
 
     def leave_reals(self) -> None:
         if not self.complex_values:

@@ -1,14 +1,14 @@
-"""Comparison of resolved values, by type and element by element. Pure; bounded by counts; works in any thread."""
+"""Comparison of resolved values, by type and element by element. Pure; bounded by counts;
+works in any thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
-from ..traversal import children, names_in, replaced, symbols
+from ..traversal import names_in, substitute, symbols
 from ..types import EXACT, Tolerance
-from ..units import DEGREE, RADIAN, letter_unit, radians, scaled
+from ..units import DEGREE, RADIAN, letter_unit, radians, scale_by
 from ..values import (
     EXPRESSIONS,
     Choice,
@@ -38,19 +38,21 @@ from ..values import (
 )
 from .constants import differ_by_constant, differ_by_names_of_constants
 from .conversions import letters_of, ratio_clock
-from .counting import chosen
+from .counting import choose_count
 from .curves import equation, is_equation, same_curves, same_motion
 from .decide import Decision, decide, rational_factor
 from .elements import ElementComparison, differ
 from .exact import constant
-from .families import INTEGER, adapted, renamings, same_family, same_residues, without
+from .families import INTEGER, adapt, find_left_out, renamings, same_family, same_residues
+from .kinds import is_as_spelled, is_of_another_kind, name_kind, rank
 from .numerators import numerator
-from .opaque import opaque
+from .opaque import name_applications
 from .piecewise import over_domain, over_line, same_function
 from .sentences import says
 
 MAX_PAIRS = 4_000  # comparisons of elements within one check
-COST_OF_PAIR = 25  # microseconds, about, of one; what evaluation costs counts for as many as it could have made
+# microseconds, about, of one; what evaluation costs counts for as many as it could have made
+COST_OF_PAIR = 25
 _ZERO = Num(Fraction(0))
 _CURVES = (Named, Zero, Sequence)
 
@@ -68,7 +70,8 @@ def alike(values: Iterable[Value]) -> bool:
 
 
 def distinct(values: Iterable[Value]) -> list[Value]:
-    """The values without those that are shown equal to an earlier one; they share one budget of comparisons."""
+    """The values without those that are shown equal to an earlier one;
+    they share one budget of comparisons."""
     comparison = _Comparison(EXACT)
     kept: list[Value] = []
     for value in values:
@@ -91,26 +94,27 @@ class _Comparison(ElementComparison):
         if isinstance(a, EXPRESSIONS) and isinstance(b, EXPRESSIONS):
             return self.expressions(a, b)
         orders = ((a, b, False), (b, a, True))
-        for first, second, flipped in orders if _rank(a) <= _rank(b) else orders[::-1]:
-            found = self._offered(first, second, flipped) or self._one_way(first, second, flipped)
-            if found is not None:
-                if not found.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
+        for first, second, flipped in orders if rank(a) <= rank(b) else orders[::-1]:
+            decision = self._compare_offered(first, second, flipped) or self._one_way(first, second, flipped)
+            if decision is not None:
+                if not decision.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
                     return Decision(True, "exact")
-                return found
-        return differ(f"{_kind(b)} is not {_kind(a)}.")
+                return decision
+        return differ(f"{name_kind(b)} is not {name_kind(a)}.")
 
-    def _offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
+    def _compare_offered(self, a: Value, b: Value, flipped: bool) -> Decision | None:
         """What stands beside a choice's letter answers it, and `A, B, D` is `ABD`."""
         match a, b:
             case Choice(beside=value, colon=False), _ if value is not None and not isinstance(b, Choice):
                 letter = self._plain(a, b)
-                return letter if letter is not None and letter.equal else self._ordered(value, b, flipped)
+                return letter if letter is not None and letter.equal else self._compare_in_order(value, b, flipped)
             case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:
                 return Decision(letters == letters_of(b), "structure")
         return None
 
     def _one_way(self, a: Value, b: Value, flipped: bool) -> Decision | None:
-        """Rules that hold both ways, written for one order. `flipped`: a is the answer and b the reference."""
+        """Rules that hold both ways, written for one order. `flipped`: a
+        is the answer and b the reference."""
         match a, b:
             case Family(), _:
                 return self._family(a, b, flipped)
@@ -121,15 +125,16 @@ class _Comparison(ElementComparison):
             case Zero(), Zero():
                 return self._zero(a, b)
             case Zero(stated=value), _ if value is not None and isinstance(b, (*EXPRESSIONS, Quantity)):
-                return self._ordered(value, b, flipped)
+                return self._compare_in_order(value, b, flipped)
             case Quantity(), Quantity():
                 return self._quantities(a, b)
             case Quantity(), _:
-                return self._bare(a, b, flipped)
+                return self._compare_bare(a, b, flipped)
             case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
-                kept = self._distinct(items) if a.kind == "set" else items  # {5, 5} has one element; 5, 5 are two answers
+                # {5, 5} has one element; 5, 5 are two answers
+                kept = self._distinct(items) if a.kind == "set" else items
                 if len(kept) == 1:
-                    return self._ordered(kept[0], b, flipped)
+                    return self._compare_in_order(kept[0], b, flipped)
                 return differ("Several answers." if items else "The empty set is no other answer.")
             case Congruence(), Sym() | Sum() | Product() | Sequence("answers"):
                 return self._residues(a, b, flipped)
@@ -175,7 +180,7 @@ class _Comparison(ElementComparison):
         return None
 
     def expressions(self, a: Expr, b: Expr) -> Decision:
-        a, b = opaque(a, b)
+        a, b = name_applications(a, b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
         if not decision.equal and (differ_by_constant(a, b, self._equal) or differ_by_names_of_constants(a, b, self._equal)):
@@ -188,29 +193,31 @@ class _Comparison(ElementComparison):
         return decision.equal and self.left >= 0
 
     def _family(self, a: Family, b: Value, flipped: bool) -> Decision:
-        mine, other = a.value, b.value if isinstance(b, Family) else adapted(a, b)
+        mine, other = a.value, b.value if isinstance(b, Family) else adapt(a, b)
         if isinstance(other, Sequence) and any(isinstance(item, Congruence) for item in other.items):
             return differ("A system of congruences is one class.")
-        if (left_out := without(mine)) is not None and (its := without(other)) is not None:
+        if (left_out := find_left_out(mine)) is not None and (its := find_left_out(other)) is not None:
             mine, other = left_out, its
         if same_family(mine, other, self._equal):
             return Decision(True, "numeric")
-        found = self._ordered(mine, other, flipped)
-        return next((each for again in renamings(other) if (each := self._ordered(mine, again, flipped)).equal), found)
+        decision = self._compare_in_order(mine, other, flipped)
+        return next(
+            (each for again in renamings(other) if (each := self._compare_in_order(mine, again, flipped)).equal), decision
+        )
 
     def _residues(self, a: Congruence, b: Value, flipped: bool) -> Decision:
         """`x = 3 (mod 7)` says what `7k + 3` says."""
         numbers: Value = Sum((a.value, Product((a.modulus, INTEGER))))
         return self._family(Family(Named(a.name, numbers) if a.name else numbers), b, flipped)
 
-    # -- names, systems, equations ------------------------------------------------------------------------------------
+    # -- names, systems, equations ---------------------------------------------------------------------------
 
     def _named(self, a: Named, b: Value, flipped: bool) -> Decision:
-        if isinstance(b, EXPRESSIONS) and (count := chosen(a, b)) is not None:
-            return self._ordered(count, b, flipped)
+        if isinstance(b, EXPRESSIONS) and (count := choose_count(a, b)) is not None:
+            return self._compare_in_order(count, b, flipped)
         if isinstance(b, Named):
             if a.name == b.name and not (a.parameters and b.parameters):  # V = 5t and V(t) = 5t
-                return self._ordered(a.value, b.value, flipped)
+                return self._compare_in_order(a.value, b.value, flipped)
             if a.name != b.name or len(a.parameters) != len(b.parameters):
                 if a.parameters or b.parameters or not self._one_curve(a, b):
                     return differ(f"{b.name} is not {a.name}.")
@@ -222,15 +229,15 @@ class _Comparison(ElementComparison):
             if free & frozenset(a.parameters):
                 return differ("A parameter of one is a constant of the other.")
             for mine, other in zip(a.parameters, b.parameters, strict=True):
-                value = replaced(value, {other: Sym(mine)})
-            return self._ordered(a.value, value, flipped)
+                value = substitute(value, {other: Sym(mine)})
+            return self._compare_in_order(a.value, value, flipped)
         if isinstance(b, Zero):
             if a.parameters or not isinstance(a.value, EXPRESSIONS) or not symbols(a.value):
                 return differ("An equation or inequality still to be solved is no answer.")
             return self._zero(_equation(a), b)
         if isinstance(b, System):
             return self._system(b, a, not flipped)
-        if _of_another_kind(a, b):
+        if is_of_another_kind(a, b):
             return differ(f"What is said of {a.name} is of another kind.")
         if (
             isinstance(a.value, Sequence)
@@ -239,7 +246,7 @@ class _Comparison(ElementComparison):
             and b.kind in ("tuple", "vector")
         ):
             return differ("Several values of one name are no tuple.")
-        return self._ordered(a.value, b, flipped)
+        return self._compare_in_order(a.value, b, flipped)
 
     def _one_curve(self, a: Named, b: Named) -> bool:
         """`y = 2x` and `x = y/2` are one line; `x = 3` and `y = 3` are not."""
@@ -252,7 +259,7 @@ class _Comparison(ElementComparison):
                 return differ("Other names have values.")
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
         if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
-            return self._ordered(piece, b.value, flipped)
+            return self._compare_in_order(piece, b.value, flipped)
         if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
             return self._all(a.in_order(), b.items, flipped)
         return differ("Several names have values.")
@@ -261,13 +268,13 @@ class _Comparison(ElementComparison):
         """Equal up to a constant factor, a positive one for inequalities."""
         if a.operator != b.operator:
             return differ("Another relation.")
-        found = self._proportions(a, b)
-        if not found.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
+        decision = self._proportions(a, b)
+        if not decision.equal and a.operator == "=" and same_motion(a.expression, b.expression, self._equal):
             return Decision(True, "exact")
-        return found
+        return decision
 
     def _proportions(self, a: Zero, b: Zero) -> Decision:
-        left, right = opaque(a.expression, b.expression)
+        left, right = name_applications(a.expression, b.expression)
         if a.operator == "=":
             left, right = numerator(left), numerator(right)
         factor = rational_factor(left, right)
@@ -275,38 +282,39 @@ class _Comparison(ElementComparison):
             return differ("Not the same equation.")
         return self.expressions(left, Product((Num(factor), right)))
 
-    # -- quantities -----------------------------------------------------------------------------------------------------
+    # -- quantities ------------------------------------------------------------------------------------------
 
     def _quantities(self, a: Quantity, b: Quantity) -> Decision:
         if a.unit.dims == b.unit.dims:
-            return self.values(scaled(a.value, a.unit.scale), scaled(b.value, b.unit.scale))
+            return self.values(scale_by(a.value, a.unit.scale), scale_by(b.value, b.unit.scale))
         dims = {a.unit.dims, b.unit.dims}
         if dims == {DEGREE.dims, RADIAN.dims}:
             return self.values(radians(a), radians(b))
-        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):  # 2 m g and 2 mg; not 5 ms
+        # 2 m g and 2 mg; not 5 ms
+        if a.letters is not None and b.letters is not None and not (a.optional or b.optional):
             return self.expressions(a.letters, b.letters)
         return differ("Another unit.")
 
-    def _bare(self, a: Quantity, b: Value, flipped: bool) -> Decision:
+    def _compare_bare(self, a: Quantity, b: Value, flipped: bool) -> Decision:
         """A unit that the other side leaves out; an angle may stand in radians without one."""
         if not a.unit.dims:
-            return self._ordered(scaled(a.value, a.unit.scale), b, flipped)
+            return self._compare_in_order(scale_by(a.value, a.unit.scale), b, flipped)
         if isinstance(b, Sequence) and b.kind == "answers" and len(b.items) > 1:
             return differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
-            return self._ordered(a, read, flipped)
-        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and _as_spelled(a, a.letters, b):
-            product = self._ordered(a.letters, b, flipped)
+            return self._compare_in_order(a, read, flipped)
+        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and is_as_spelled(a, a.letters, b):
+            product = self._compare_in_order(a.letters, b, flipped)
             if product.equal:
                 return product
         if not a.optional:
             return differ("A unit, or a product of letters.")
-        plain = self._ordered(a.value, b, flipped)
+        plain = self._compare_in_order(a.value, b, flipped)
         if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
-            return self._ordered(radians(a), b, flipped)
+            return self._compare_in_order(radians(a), b, flipped)
         return plain
 
-    # -- ratios, congruences ------------------------------------------------------------------------------------------
+    # -- ratios, congruences ---------------------------------------------------------------------------------
 
     def _ratios(self, a: Ratio, b: Value) -> Decision | None:
         match b:
@@ -330,36 +338,6 @@ class _Comparison(ElementComparison):
             if not crossed.equal:
                 return crossed
         return Decision(True, "exact")
-
-
-def _as_spelled(quantity: Quantity, letters: Expr, product: Expr) -> bool:
-    """Whether letters that may be a unit may be compared as variables: a sure unit in its order alone, so that mN is no Nm."""
-    return not quantity.optional or _spelling(letters) == _spelling(product)
-
-
-def _spelling(expr: Expr) -> str:
-    return expr.name if isinstance(expr, Sym) else "".join(map(_spelling, children(expr)))
-
-
-def _rank(value: Value) -> int:
-    """Names are unwrapped before units, and units before everything else."""
-    ranks: tuple[tuple[Any, ...], ...] = ((Family, Choice), (Named, System), (Sequence,), (Quantity,))
-    return next((rank for rank, kinds in enumerate(ranks) if isinstance(value, kinds)), len(ranks))
-
-
-def _kind(value: Value) -> str:
-    name = type(value).__name__ if not isinstance(value, EXPRESSIONS) else "Expression"
-    return f"{'An' if name[0] in 'AEIOU' else 'A'} {name.lower()}"
-
-
-def _of_another_kind(named: Named, other: Value) -> bool:
-    """A set of numbers is no number, several values of one name are no tuple, and residues of another name are others."""
-    if isinstance(other, Congruence):
-        return other.name not in (None, named.name)
-    if isinstance(named.value, RealSet):
-        return isinstance(other, EXPRESSIONS)
-    several = isinstance(named.value, Sequence) and named.value.kind == "answers"
-    return several and isinstance(other, Sequence) and other.kind in ("tuple", "vector")
 
 
 def _equation(named: Named) -> Zero:

@@ -1,5 +1,5 @@
-"""Constants of integration: `x^2 + C` and `x^2 + 1 + C` are one, since the constant takes up what they differ by; those of a
-general solution (`C_1 e^x + C_2 e^{-x}`) may have other names and stand in another order."""
+"""Constants of integration: `x^2 + C` and `x^2 + 1 + C` are one, since the constant takes up what they differ
+by; those of a general solution (`C_1 e^x + C_2 e^{-x}`) may have other names and stand in another order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from itertools import permutations
 
-from ..traversal import negative, replaced, symbols, terms_of
+from ..traversal import negative, substitute, symbols, terms_of
 from ..values import Expr, Num, Product, Sum, Sym
 
 _CONSTANTS = ("C", "K", "C_1")
@@ -37,8 +37,8 @@ MAX_CONSTANTS = 3
 def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr], bool]) -> bool:
     """Whether both are general solutions in one variable that are equal under other names of their constants.
 
-    One side has numbered constants (`C_1`, `c_2`); the other such ones or letters. Anything else beside one variable keeps
-    its name: in `C_1 V_1 + C_2 V_2` nothing is a constant of integration.
+    One side has numbered constants (`C_1`, `c_2`); the other such ones or letters. Anything else beside one
+    variable keeps its name: in `C_1 V_1 + C_2 V_2` nothing is a constant of integration.
     """
     mine, its = symbols(a), symbols(b)
     variables = (mine & _VARIABLES) & its
@@ -51,17 +51,17 @@ def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr],
         return False
     order = sorted(constants)
     return any(
-        equal(a, replaced(b, dict(zip(names, map(Sym, order), strict=True))))  # pyrefly: ignore
-        for names in permutations(sorted(others))
+        equal(a, substitute(b, dict(zip(names, map(Sym, order), strict=True)))) for names in permutations(sorted(others))
     )
 
 
 def _change(expr: Expr, elsewhere: dict[str, Expr]) -> Expr:
-    return Sum((expr, negative(replaced(expr, elsewhere))))  # pyrefly: ignore
+    return Sum((expr, negative(substitute(expr, elsewhere))))
 
 
 def _without_constant(expr: Expr) -> Expr | None:
-    """The other terms of a sum with one constant of integration, which occurs nowhere else; None for anything else."""
+    """The other terms of a sum with one constant of integration, which occurs
+    nowhere else; None for anything else."""
     terms = terms_of(expr)
     constants = [term for term in terms if _constant(term) is not None]
     if len(constants) != 1:

@@ -1,4 +1,5 @@
-"""One value as another type, for a comparison with it: a ratio as a clock time, text and products as letters of choices."""
+"""One value as another type, for a comparison with it: a ratio as a clock time,
+text and products as letters of choices."""
 
 from __future__ import annotations
 
@@ -24,10 +25,10 @@ def letters_of(value: Value) -> frozenset[str] | None:
     """The letters of `ABD` and of `A, B, D`, none twice; None for any other value."""
     match value:
         case Words(text) if 2 <= len(text) <= MAX_LETTERS:
-            found = frozenset(text.upper())
-            return found if found <= _LETTERS and sorted(found) == list(text.upper()) else None
+            letters = frozenset(text.upper())
+            return letters if letters <= _LETTERS and sorted(letters) == list(text.upper()) else None
         case Product(items) | Sequence("answers" | "set", items) if 2 <= len(items) <= MAX_LETTERS:
             names = [item.factors[0] if isinstance(item, Product) and len(item.factors) == 1 else item for item in items]
-            found = frozenset(name.name for name in names if isinstance(name, Sym))
-            return found if len(found) == len(items) and found <= _LETTERS else None
+            letters = frozenset(name.name for name in names if isinstance(name, Sym))
+            return letters if len(letters) == len(items) and letters <= _LETTERS else None
     return None

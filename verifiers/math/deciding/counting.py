@@ -1,9 +1,8 @@
-"""Binomial coefficients and permutations in other spellings, and factorials of letters, which stand for integers."""
+"""Factorials and binomials of letters, which stand for integers."""
 
 from __future__ import annotations
 
 import random
-import re
 from fractions import Fraction
 from functools import lru_cache
 
@@ -12,46 +11,16 @@ from ..values import EXPRESSIONS, Call, Expr, Named, Num, Sequence
 from .exact import Inexact, UndefinedValue, evaluate
 
 _COUNTS = frozenset(("factorial", "binomial"))
-_BEYOND = frozenset(str.split("floor ceil abs sgn max min gcd lcm factorial2"))  # these may differ at other integers alone
+# these may differ at other integers alone
+_BEYOND = frozenset(str.split("floor ceil abs sgn max min gcd lcm factorial2"))
 MANY_POINTS = 16
 FEWEST = 6  # points at which both sides have an exact value
 _SIZES = (12, 40, 150, 400)  # the integers to try are below these in turn
 
-_N, _K = (rf"(?:\{{ ?(?P<{name}>[0-9]{{1,4}}) ?\}}|(?P<{name}_bare>[0-9]{{1,4}}))" for name in "nk")
-_NOT_LONGER = r"(?![\w.^{]| ?\)? ?_| ?\(?(?:in )?base)"
-_INDEXED = re.compile(rf"(?:\{{ ?\}} ?|(?<![\w)}}\]])(?<![\w)}}\]] ))(?P<mark>[_^]) ?{_N} ?(?P<kind>[CP]) ?_ ?{_K}")
-_PLAIN = re.compile(r"(?<![\w.\\}])(?P<n>[0-9]{1,4}) ?(?P<kind>[CP]) ?(?P<k>[0-9]{1,4})" + _NOT_LONGER)
-_CALLED = re.compile(r"(?<![A-Za-z\\])(?P<kind>[CP]) ?\( ?(?P<n>[0-9]{1,4}) ?, ?(?P<k>[0-9]{1,4}) ?\)")
-_STACKED = re.compile(rf"(?<![A-Za-z\\])(?P<kind>[CA]) ?_ ?{_N} ?\^ ?{_K}(?![\d(])")
-_LETTER = re.compile(r"(?<!\\)(?<![A-Za-z])[A-Za-z]")
-_ARITHMETIC = re.compile(r"[-+*/^!]|\\(?:cdot|times|div|frac)(?![a-z])")
 
-
-def counted(text: str) -> str:
-    """A normalised text with `5C3`, `{}_5C_3`, `C_5^3` as binomials, and `5P2`, `A_5^2` as quotients of factorials.
-
-    `C_5^3` is one in a text without letters alone, and `C(5, 3)` in arithmetic alone: else they are a power and a point.
-    """
-    if "C" not in text and "P" not in text and "A" not in text:
-        return text
-    text = _PLAIN.sub(_chosen, _INDEXED.sub(_chosen, text))
-    if "_" in text and not _LETTER.search(_STACKED.sub(" ", text)):
-        text = _STACKED.sub(_chosen, text)
-    if "(" in text and _ARITHMETIC.search(_CALLED.sub(" ", text)):
-        text = _CALLED.sub(_chosen, text)
-    return text
-
-
-def _chosen(match: re.Match[str]) -> str:
-    said = match.groupdict()
-    n, k = (int(said[name] or said[f"{name}_bare"]) for name in "nk")
-    if k > n or (match["kind"] == "P" and said.get("mark") == "^"):  # {}^3P_2 is a term of spectroscopy
-        return match[0]
-    return rf" \binom{{{n}}}{{{k}}} " if match["kind"] == "C" else rf" \frac{{{n}!}}{{{n - k}!}} "
-
-
-def chosen(value: Named, beside: Expr) -> Expr | None:
-    """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)` beside a factorial or binomial; else None."""
+def choose_count(value: Named, beside: Expr) -> Expr | None:
+    """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)`
+    beside a factorial or binomial; else None."""
     match value:
         case Named("C", Sequence("tuple", (Num(n), Num(k)))) if n.denominator == k.denominator == 1 and 0 <= k <= n:
             return Call("binomial", (Num(n), Num(k)))
@@ -61,8 +30,8 @@ def chosen(value: Named, beside: Expr) -> Expr | None:
 
 
 def agree_at_integers(a: Expr, b: Expr) -> bool | None:
-    """Whether expressions with factorials or binomials of letters are equal at random integers, exactly; None where too few
-    of these give both a value, and where steps may hide a difference."""
+    """Whether expressions with factorials or binomials of letters are equal at random integers, exactly; None
+    where too few of these give both a value, and where steps may hide a difference."""
     if not (contains(a, _COUNTS) or contains(b, _COUNTS)) or contains(a, _BEYOND) or contains(b, _BEYOND):
         return None
     if not (symbols(a) | symbols(b)) <= _counted_names(a) | _counted_names(b):
@@ -91,4 +60,4 @@ def _integer(name: str, index: int) -> Fraction:
     return Fraction(random.Random(f"palaestra/counting/{index}/{name}").randrange(_SIZES[index % len(_SIZES)]))
 
 
-__all__ = ["agree_at_integers", "chosen", "counted"]
+__all__ = ["agree_at_integers", "choose_count"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from ..traversal import children, negative, replaced, symbols
+from ..traversal import children, negative, substitute, symbols
 from ..values import EXPRESSIONS, Apply, Expr, Named, Num, Product, Sequence, Sum, Sym, Value, Zero
 from .exact import integer_point
 from .numerators import numerator
@@ -63,27 +63,28 @@ def equations(value: Value) -> tuple[Expr, ...]:
 
 def equation(curve: Value) -> Expr:
     match curve:
-        case Named(name, inner):
+        case Named(name, inner) if isinstance(inner, EXPRESSIONS):
             derived = _DERIVATIVE.fullmatch(name)
             left = Apply(derived[1], (Sym(derived[2]),)) if derived else Sym(name)
-            return Sum((left, negative(inner)))  # pyrefly: ignore
+            return Sum((left, negative(inner)))
         case Zero(expression):
             return expression
     raise TypeError(f"{type(curve).__name__} is no equation.")
 
 
 def same_curves(a: Value, b: Value, equal: Equal) -> bool:
-    """Whether curves in x, y and z, some of them alternatives, are the same ones: `y = ±x` and `x^2 = y^2`."""
+    """Whether curves in x, y and z, some of them alternatives, are the
+    same ones: `y = ±x` and `x^2 = y^2`."""
     mine, other = equations(a), equations(b)
     if not (_in_coordinates(mine) and _in_coordinates(other)):
         return False
     field = field_of(*mine, *other)
-    left, right = (Product(tuple(numerator(field.replaced(each)) for each in side)) for side in (mine, other))
+    left, right = (Product(tuple(numerator(field.substitute(each)) for each in side)) for side in (mine, other))
     point = {name: Num(integer_point(name, 0)) for name in symbols(left) | symbols(right)}
-    at_left, at_right = replaced(left, point), replaced(right, point)
-    if equal(at_left, _ZERO) or equal(at_right, _ZERO):  # pyrefly: ignore
+    at_left, at_right = substitute(left, point), substitute(right, point)
+    if equal(at_left, _ZERO) or equal(at_right, _ZERO):
         return False
-    return equal(Product((left, at_right)), Product((right, at_left)))  # pyrefly: ignore
+    return equal(Product((left, at_right)), Product((right, at_left)))
 
 
 def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
@@ -92,12 +93,13 @@ def _in_coordinates(sides: tuple[Expr, ...]) -> bool:
 
 
 def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
-    """Whether two equations `... = 0` in derivatives are one up to a factor that holds constants of the problem alone."""
+    """Whether two equations `... = 0` in derivatives are one up to a factor that
+    holds constants of the problem alone."""
     field = field_of(a, b)
-    names, moving = derivatives(a, field) & derivatives(b, field), _moving(a, field) | _moving(b, field)
+    names, moving = derivatives(a, field) & derivatives(b, field), _names_moving(a, field) | _names_moving(b, field)
     if not names or len(names) > MAX_DERIVATIVES:
         return False
-    a, b = (numerator(field.replaced(side)) for side in (a, b))
+    a, b = (numerator(field.substitute(side)) for side in (a, b))
     for name in sorted(names):
         above, below = _coefficient(a, name, equal), _coefficient(b, name, equal)
         if above is not None and below is not None:
@@ -107,10 +109,11 @@ def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
 
 
 def _coefficient(expr: Expr, name: str, equal: Equal) -> Expr | None:
-    """What a name is multiplied by in an expression that is linear in it; None where it is not, or that is 0."""
-    at = [replaced(expr, {name: Num(Fraction(value))}) for value in (0, 1)]
-    slope = Sum((at[1], negative(at[0])))  # pyrefly: ignore
-    line = Sum((at[0], Product((slope, Sym(name)))))  # pyrefly: ignore
+    """What a name is multiplied by in an expression that is linear in it;
+    None where it is not, or that is 0."""
+    at = [substitute(expr, {name: Num(Fraction(value))}) for value in (0, 1)]
+    slope = Sum((at[1], negative(at[0])))
+    line = Sum((at[0], Product((slope, Sym(name)))))
     return slope if equal(expr, line) and not equal(slope, _ZERO) else None
 
 
@@ -119,22 +122,22 @@ def _constant_ratio(a: Expr, b: Expr, name: str, equal: Equal) -> bool:
     if name not in symbols(a) and name not in symbols(b):
         return True
     point = {name: _SOMEWHERE}
-    return equal(Product((a, replaced(b, point))), Product((b, replaced(a, point))))  # pyrefly: ignore
+    return equal(Product((a, substitute(b, point))), Product((b, substitute(a, point))))
 
 
-def _moving(expr: Expr, field: Field) -> frozenset[str]:
+def _names_moving(expr: Expr, field: Field) -> frozenset[str]:
     """Derivatives, and what they are derivatives of, as variables."""
-    found = derivatives(expr, field)
-    bases = {name.partition("(")[2][:-1] for name in found if name.startswith(_DOTS)} | {name.rstrip("'") for name in found}
-    return found | bases | _derived(expr, field)
+    moving = derivatives(expr, field)
+    bases = {name.partition("(")[2][:-1] for name in moving if name.startswith(_DOTS)} | {name.rstrip("'") for name in moving}
+    return moving | bases | _names_derived(expr, field)
 
 
-def _derived(expr: Expr, field: Field) -> frozenset[str]:
+def _names_derived(expr: Expr, field: Field) -> frozenset[str]:
     if isinstance(expr, Apply) and "/d" in expr.name:
-        return frozenset().union(*(symbols(arg) | symbols(field.replaced(arg)) for arg in expr.args))
+        return frozenset().union(*(symbols(arg) | symbols(field.substitute(arg)) for arg in expr.args))
     if isinstance(expr, Apply) and expr.name.endswith("'"):
-        return symbols(field.replaced(Apply(expr.name.rstrip("'"), expr.args)))
-    return frozenset().union(*(_derived(child, field) for child in children(expr)))
+        return symbols(field.substitute(Apply(expr.name.rstrip("'"), expr.args)))
+    return frozenset().union(*(_names_derived(child, field) for child in children(expr)))
 
 
 def derivatives(expr: Expr, field: Field) -> frozenset[str]:
@@ -143,7 +146,7 @@ def derivatives(expr: Expr, field: Field) -> frozenset[str]:
         case Sym(name) if name.startswith(_DOTS) or name.endswith("'"):
             return frozenset((name,))
         case Apply(name) if (name.startswith("d") and "/d" in name) or name.endswith("'"):
-            return symbols(field.replaced(expr))
+            return symbols(field.substitute(expr))
     return frozenset().union(*(derivatives(child, field) for child in children(expr)))
 
 

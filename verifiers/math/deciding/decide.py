@@ -1,4 +1,5 @@
-"""Equality of two expressions, by the cheapest stage that can tell. Pure; bounded by counts; works in any thread."""
+"""Equality of two expressions, by the cheapest stage that can tell. Pure; bounded by counts;
+works in any thread."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from ..traversal import children, contains, symbols
 from ..types import EXACT, Tolerance
 from ..values import Call, Expr, Num, Power, Product, Sum, Sym
 from . import factored, numeric
-from .arranged import cancel
+from .arrange import cancel
 from .balls import BUDGET, Budget
 from .counting import agree_at_integers
 from .exact import Inexact, UndefinedValue, constant, evaluate, integer_point
@@ -24,7 +25,8 @@ _TWO = Num(Fraction(2))
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """equal: decided for good, unless `open`: then it was not shown, and a symbolic engine may still try `pair`.
+    """equal: decided for good, unless `open`: then it was not shown, and a
+    symbolic engine may still try `pair`.
 
     cost: microseconds, about, of evaluation; counted, not measured.
     """
@@ -37,7 +39,8 @@ class Decision:
 
 
 def decide(a: Expr, b: Expr, tolerance: Tolerance = EXACT) -> Decision:
-    """Whether two expressions are equal: structure, exact arithmetic, exact points, then balls. Raises nothing."""
+    """Whether two expressions are equal: structure, exact arithmetic, exact
+    points, then balls. Raises nothing."""
     try:
         return _decide(a, b, tolerance)
     except RecursionError:
@@ -103,11 +106,12 @@ def _numeric(a: Expr, b: Expr, cost: int) -> Decision:
     if None not in results:
         return Decision(False, "numeric", "They differ in value, or one has none.", cost=cost)
     if cancel(a, b):
-        found = [_identical(each) for each in (a, b)]
-        cost += sum(each.cost for each in found)
-        return replace(next((each for each in found if not each.equal), found[0]), cost=cost)
+        decisions = [_identical(each) for each in (a, b)]
+        cost += sum(each.cost for each in decisions)
+        return replace(next((each for each in decisions if not each.equal), decisions[0]), cost=cost)
     budget = Budget(BUDGET // 4)
-    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):  # one has a plain value, the other is out of range
+    # one has a plain value, the other is out of range
+    if numeric.within_reach(a, budget) or numeric.within_reach(b, budget):
         return Decision(False, "numeric", "Not shown equal: a value is out of range.", cost=cost)
     return Decision(False, "numeric", "Not shown equal.", open=(a, b), cost=cost)
 
@@ -129,9 +133,9 @@ def valueless(expr: Expr, budget: Budget) -> bool:
         except UndefinedValue:
             return True
         except Inexact:
-            found = numeric.valueless(expr, budget)
-        if found is not None:
-            return found
+            lacks = numeric.valueless(expr, budget)
+        if lacks is not None:
+            return lacks
     return any(valueless(child, budget) for child in children(expr))
 
 
@@ -150,7 +154,7 @@ def _risky(expr: Expr) -> bool:
 
 
 def _rational_points(a: Expr, b: Expr) -> bool | None:
-    """Equality of two rational functions at three integer points; None when they are none, or too long."""
+    """Equality of two rational functions at two integer points; None when they are none, or too long."""
     seen = 0
     for index in range(6):
         point = lambda name, index=index: integer_point(name, index)  # noqa: E731

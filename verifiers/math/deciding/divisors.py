@@ -1,4 +1,5 @@
-"""Integers at which two functions of divisors differ: where the arguments of a gcd share a factor that few integers show."""
+"""Integers at which two functions of divisors differ: where the arguments of a gcd
+share a factor that few integers show."""
 
 from __future__ import annotations
 
@@ -58,20 +59,21 @@ def _integers(expr: Expr) -> Iterator[int]:
 
 def _divisors(value: int) -> list[int]:
     """Powers of primes that divide an integer, and what has no small factor."""
-    found, rest = [], abs(value)
+    divisors, rest = [], abs(value)
     for prime in range(2, _TRIAL):
         power = 1
         while rest > 1 and rest % prime == 0:
             rest //= prime
             power *= prime
-            found.append(power)
+            divisors.append(power)
         if prime * prime > rest:
             break
-    return [*found, rest] if rest > 1 else found
+    return [*divisors, rest] if rest > 1 else divisors
 
 
 def _common(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Iterator[int]:
-    """Where two linear arguments of a gcd share a factor: a divisor of what is left when the variable is eliminated."""
+    """Where two linear arguments of a gcd share a factor: a divisor of what is
+    left when the variable is eliminated."""
     if isinstance(expr, Call) and expr.name in _DIVISORS:
         lines = [line for arg in expr.args[:4] if (line := _line(arg, name, others)) is not None]
         for (slope, start), (its, other) in combinations(lines, 2):
@@ -88,10 +90,10 @@ def _common(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Iterator[i
 
 def _line(expr: Expr, name: str, others: Mapping[str, Fraction]) -> tuple[int, int] | None:
     """Slope and start of an expression that is linear with whole coefficients."""
-    found = polynomial(expr, name, others)
-    if found is None or found.degree() > 1 or found.denom() != 1:
+    coefficients = polynomial(expr, name, others)
+    if coefficients is None or coefficients.degree() > 1 or coefficients.denom() != 1:
         return None
-    return int(found[1].p), int(found[0].p)
+    return int(coefficients[1].p), int(coefficients[0].p)
 
 
 __all__ = ["agree_at_integers"]

@@ -26,7 +26,7 @@ class ElementComparison(ABC):
     def values(self, a: Value, b: Value) -> Decision:
         """Whether two values of any type are equal."""
 
-    def _ordered(self, a: Value, b: Value, flipped: bool) -> Decision:
+    def _compare_in_order(self, a: Value, b: Value, flipped: bool) -> Decision:
         return self.values(b, a) if flipped else self.values(a, b)
 
     def _all(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool = False) -> Decision:
@@ -35,7 +35,7 @@ class ElementComparison(ABC):
         stage = "structure"
         undecided: Decision | None = None
         for mine, other in zip(a, b, strict=True):
-            decision = self._ordered(mine, other, flipped)
+            decision = self._compare_in_order(mine, other, flipped)
             if not decision.equal and decision.open is None:
                 return decision
             if not decision.equal:
@@ -52,19 +52,19 @@ class ElementComparison(ABC):
         if len(kinds) == 1 or kinds == {"tuple", "vector"} or self.tolerance.any_brackets:
             return self._all(a.items, b.items, flipped)
         if len(a.items) == 1 and a.kind == "answers":
-            return self._ordered(a.items[0], b, flipped)
+            return self._compare_in_order(a.items[0], b, flipped)
         if len(b.items) == 1 and b.kind == "answers":
-            return self._ordered(a, b.items[0], flipped)
+            return self._compare_in_order(a, b.items[0], flipped)
         return differ(f"A {b.kind} is not a {a.kind}.")
 
     def _unordered(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
         """Every element has its match. As sets, repetitions don't count."""
         self.depth += 1
-        decision = self._matched(a, b, flipped, distinct)
+        decision = self._match(a, b, flipped, distinct)
         self.depth -= 1
         return decision
 
-    def _matched(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
+    def _match(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
         if distinct:
             a, b = self._distinct(a), self._distinct(b)
         if len(a) != len(b):
@@ -72,7 +72,7 @@ class ElementComparison(ABC):
         rest, stage = list(b), "structure"
         for mine in a:
             for index, other in enumerate(rest):
-                decision = self._ordered(mine, other, flipped)
+                decision = self._compare_in_order(mine, other, flipped)
                 if decision.equal:
                     stage = decision.stage
                     del rest[index]
@@ -114,10 +114,11 @@ class ElementComparison(ABC):
 
     def _matrix_and_list(self, a: Matrix, b: Sequence, flipped: bool) -> Decision:
         """A list of rows, or the coordinates of a column or row."""
-        if b.kind == "list" and all(isinstance(row, Sequence) and row.kind == "list" for row in b.items):
-            if [len(row) for row in a.rows] != [len(row.items) for row in b.items]:  # pyrefly: ignore
+        rows = [row.items for row in b.items if isinstance(row, Sequence) and row.kind == "list"]
+        if b.kind == "list" and len(rows) == len(b.items):
+            if [len(row) for row in a.rows] != [len(row) for row in rows]:
                 return differ("A matrix of another shape.")
-            return self._all(sum(a.rows, ()), sum((row.items for row in b.items), ()), flipped)  # pyrefly: ignore
+            return self._all(sum(a.rows, ()), sum(rows, ()), flipped)
         if b.kind in ("tuple", "vector") and (len(a.rows) == 1 or len(a.rows[0]) == 1):
             return self._all(sum(a.rows, ()), b.items, flipped)
         return differ("A matrix is no plain list.")

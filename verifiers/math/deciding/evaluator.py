@@ -56,11 +56,11 @@ class Evaluator:
         a = self.a
         match name:
             case "pi":
-                return a.made(a.arb.pi())
+                return a.make(a.arb.pi())
             case "e":
-                return a.made(a.arb.const_e())
+                return a.make(a.arb.const_e())
             case "degree":
-                return a.made(a.arb.pi() / 180)
+                return a.make(a.arb.pi() / 180)
             case "i":
                 a.leave_reals()
                 return Ball(a.acb(0, 1), 1)
@@ -68,7 +68,7 @@ class Evaluator:
 
     def _power(self, base: Expr, exponent: Expr) -> Ball:
         if base == _E:  # the exponential function, without a logarithm's rounding
-            return functions.exp(self.a, self.a.snapped(self(exponent)))
+            return functions.exp(self.a, self.a.snap(self(exponent)))
         known = rational(exponent)
         if known is not None:
             return functions.rational_power(self.a, self(base), known)

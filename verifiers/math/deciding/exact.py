@@ -1,7 +1,7 @@
 """Stage 6a: exact rational arithmetic, on constants and on polynomials at integer points. Bounded by bits.
 
-Two rational functions that agree at random 60-bit integer points are equal but for a chance of degree / 2^60 per point
-(Schwartz 1980, Zippel 1979); nothing is rounded, so constants are decided for certain.
+Two rational functions that agree at random 60-bit integer points are equal but for a chance of degree / 2^60
+per point (Schwartz 1980, Zippel 1979); nothing is rounded, so constants are decided for certain.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def evaluate(expr: Expr, point: Callable[[str], Fraction]) -> Fraction:
         case Sum(terms):
             total = Fraction(0)
             for term in terms:
-                total = _bounded(total + evaluate(term, point))
+                total = _bound(total + evaluate(term, point))
             return total
         case Product(factors):
             total = Fraction(1)
             for factor in factors:
-                total = _bounded(total * evaluate(factor, point))
+                total = _bound(total * evaluate(factor, point))
             return total
         case Power(base, exponent):
             return _power(evaluate(base, point), evaluate(exponent, point))
@@ -71,7 +71,7 @@ def evaluate(expr: Expr, point: Callable[[str], Fraction]) -> Fraction:
     raise Inexact
 
 
-def _bounded(value: Fraction) -> Fraction:
+def _bound(value: Fraction) -> Fraction:
     if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
         raise Inexact
     return value
@@ -137,11 +137,11 @@ def _call(name: str, args: list[Fraction]) -> Fraction:
         case "factorial2" if whole and 0 <= first <= MAX_FACTORIAL:
             return Fraction(math.prod(range(int(first), 0, -2)))
         case "binomial" if whole and 0 <= first <= 4 * MAX_FACTORIAL and 0 <= args[1] <= first:
-            return _bounded(Fraction(math.comb(int(first), int(args[1]))))
+            return _bound(Fraction(math.comb(int(first), int(args[1]))))
         case "gcd" if whole:
             return Fraction(math.gcd(*map(int, args)))
         case "lcm" if whole:
-            return _bounded(Fraction(math.lcm(*map(int, args))))
+            return _bound(Fraction(math.lcm(*map(int, args))))
         case "max":
             return max(args)
         case "min":

@@ -1,7 +1,8 @@
-"""Stage 6a, long numbers: products of rational powers of integers, kept as exponents, so that nothing has to be multiplied out.
+"""Stage 6a, long numbers: products of rational powers of integers, kept as exponents,
+so that nothing has to be multiplied out.
 
-2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from bases to exponents. Such a product is 1 only if every exponent
-is 0 once the bases share no factors (unique factorisation), which decides equality both ways.
+2019!/2^{1009}, 10^{10^{100}} and \\sqrt{12} are maps from bases to exponents. Such a product is 1 only if
+every exponent is 0 once the bases share no factors (unique factorisation), which decides equality both ways.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _PRIME_BELOW = _TRIAL**2
 
 @dataclass(frozen=True, slots=True)
 class Factored:
-    """sign times the product of base ** exponent. Bases below 10^6 are primes; a larger one is any integer."""
+    """sign times the product of base ** exponent. Bases below 10^6 are
+    primes; a larger one is any integer."""
 
     sign: int
     powers: Mapping[int, Fraction | int] = field(default_factory=dict)
@@ -45,7 +47,8 @@ def equal(a: Expr, b: Expr, budget: Budget) -> bool | None:
 
 
 class _Factoring:
-    """One comparison, with the work that is left to it. Methods raise Inexact, UndefinedValue or OutOfReach."""
+    """One comparison, with the work that is left to it. Methods raise
+    Inexact, UndefinedValue or OutOfReach."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -63,24 +66,24 @@ class _Factoring:
 
     def coprime(self, powers: Iterable[tuple[int, Fraction | int]]) -> dict[int, Fraction | int]:
         """The same product over bases of which no two share a factor."""
-        found: dict[int, Fraction | int] = {}
+        exponents: dict[int, Fraction | int] = {}
         pending = list(powers)
         while pending:
             base, exponent = pending.pop()
             if base == 1:
                 continue
-            for other in found:
+            for other in exponents:
                 self.budget.spend(1 + base.bit_length() * other.bit_length() // 1_000_000)
                 shared = math.gcd(base, other)
                 if shared > 1:
-                    its = found.pop(other)
+                    its = exponents.pop(other)
                     pending += [(base // shared, exponent), (shared, exponent + its), (other // shared, its)]
                     break
             else:
-                found[base] = exponent
-        return found
+                exponents[base] = exponent
+        return exponents
 
-    def expanded(self, powers: Mapping[int, Fraction | int], most: int) -> int:
+    def expand(self, powers: Mapping[int, Fraction | int], most: int) -> int:
         bits = sum(base.bit_length() * exponent for base, exponent in powers.items())
         if bits > most:
             raise Inexact
@@ -100,10 +103,10 @@ class _Factoring:
             case Sum(terms):
                 return self.sum([self.value(term) for term in terms])
             case Power(base, exponent):
-                return self.raised(self.value(base), constant(exponent))
+                return self.raise_to(self.value(base), constant(exponent))
             case Call("root", (radicand, order)):
                 degree = constant(order)
-                return self.raised(self.value(radicand), 1 / degree if degree else None)
+                return self.raise_to(self.value(radicand), 1 / degree if degree else None)
             case Call("factorial", (arg,)):
                 return self.factorial(_small(arg))
             case Call("binomial", (above, below)):
@@ -134,7 +137,7 @@ class _Factoring:
                 powers[base] = total
         return Factored(a.sign * b.sign, powers)
 
-    def raised(self, base: Factored, exponent: Fraction | None) -> Factored:
+    def raise_to(self, base: Factored, exponent: Fraction | None) -> Factored:
         if exponent is None or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT:
             raise Inexact
         if not base.sign:
@@ -163,7 +166,7 @@ class _Factoring:
             rest = {base: more for base, least in shared.items() if (more := term.powers.get(base, 0) - least)}
             if any(Fraction(exponent).denominator != 1 for exponent in rest.values()):
                 raise Inexact  # sqrt(2) + sqrt(3)
-            total += term.sign * self.expanded(rest, MAX_SUMMAND)
+            total += term.sign * self.expand(rest, MAX_SUMMAND)
         common = Factored(1, {base: exponent for base, exponent in shared.items() if exponent})
         return self.times(self.number(Fraction(total)), common)
 
@@ -187,21 +190,22 @@ def _small(expr: Expr) -> int:
 @lru_cache(maxsize=1024)
 def _factors(value: int) -> dict[int, int]:
     """Prime factors below _TRIAL (below 10 of what stays longer than 64 bits), and what is left."""
-    found: dict[int, int] = {}
+    powers: dict[int, int] = {}
     primes = _primes(_TRIAL)
     for index, prime in enumerate(primes):
         if prime * prime > value or (index == _FEW and value.bit_length() > 64):
             break
-        value, count = _divided(value, prime)
+        value, count = _divide(value, prime)
         if count:
-            found[prime] = count
+            powers[prime] = count
     if value > 1:
-        found[value] = found.get(value, 0) + 1
-    return found
+        powers[value] = powers.get(value, 0) + 1
+    return powers
 
 
-def _divided(value: int, prime: int) -> tuple[int, int]:
-    """A number without a prime factor, and how often that was in it; by squares, since a long number may hold it often."""
+def _divide(value: int, prime: int) -> tuple[int, int]:
+    """A number without a prime factor, and how often that was in it; by squares,
+    since a long number may hold it often."""
     squares, count = [prime], 0
     while value % squares[-1] == 0:
         value //= squares[-1]
@@ -226,7 +230,7 @@ def _primes(below: int) -> list[int]:
 @lru_cache(maxsize=64)
 def _legendre(number: int) -> dict[int, int]:
     """The exponents of the primes in a factorial, by Legendre's formula."""
-    found = {}
+    powers = {}
     for prime in _primes(MAX_FACTORIAL + 1):
         if prime > number:
             break
@@ -234,8 +238,8 @@ def _legendre(number: int) -> dict[int, int]:
         while rest:
             rest //= prime
             total += rest
-        found[prime] = total
-    return found
+        powers[prime] = total
+    return powers
 
 
 __all__ = ["equal"]

@@ -1,4 +1,5 @@
-"""Answers for every value of a parameter: `\\frac{\\pi}{4} + k\\pi, k \\in \\mathbb{Z}`. Its letter doesn't count."""
+"""Answers for every value of a parameter: `\\frac{\\pi}{4} + k\\pi, k \\in \\mathbb{Z}`.
+Its letter doesn't count."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, permutations
 
-from ..traversal import children, names_in, negative, rebuild, replaced, symbols
+from ..traversal import children, names_in, negative, rebuild, substitute, symbols
 from ..units import DEGREE, radians
 from ..values import (
     EXPRESSIONS,
@@ -27,6 +28,7 @@ from ..values import (
     System,
     Value,
     Zero,
+    are_expressions,
 )
 from .exact import constant
 from .numeric import approximate
@@ -36,8 +38,9 @@ REAL = Sym("real 1")
 _ZERO, _ONE = Num(Fraction(0)), Num(Fraction(1))
 
 
-def adapted(family: Family, other: Value) -> Value:
-    """Another value with its parameters named as the family's, where it has as many letters that may be them, at most three.
+def adapt(family: Family, other: Value) -> Value:
+    """Another value with its parameters named as the family's, where it has as
+    many letters that may be them, at most three.
 
     A bound has to be said: no letter is taken for a parameter that has one.
     """
@@ -48,7 +51,7 @@ def adapted(family: Family, other: Value) -> Value:
     letters = sorted(name for name in names_in(other) if name not in own)
     if not 0 < len(parameters) == len(letters) <= 3:
         return other
-    return replaced(other, dict(zip(letters, map(Sym, parameters), strict=True)))
+    return substitute(other, dict(zip(letters, map(Sym, parameters), strict=True)))
 
 
 MAX_RESIDUES = 48  # of all progressions together, within their common period
@@ -74,7 +77,8 @@ Equal = Callable[[Expr, Expr], bool]
 
 
 def runs_of(value: Value, equal: Equal) -> Runs | None:
-    """The numbers that a value with the parameter `integer 1` stands for; None for tuples, systems, curves, letters."""
+    """The numbers that a value with the parameter `integer 1` stands for; None
+    for tuples, systems, curves, letters."""
     match value:
         case Named(_, inner):
             return runs_of(inner, equal)
@@ -92,34 +96,35 @@ def runs_of(value: Value, equal: Equal) -> Runs | None:
         return None
     if not symbols(value):
         return Runs((value,), ())
-    lines = [_line(value, equal)] if not _alternates(value) else [_line(_sampled(value, start), equal) for start in (0, 1)]
+    lines = [_line(value, equal)] if not _alternates(value) else [_line(_sample(value, start), equal) for start in (0, 1)]
     kept = tuple(line for line in lines if line is not None)
     return Runs((), kept) if len(kept) == len(lines) else None
 
 
 def _alternates(expr: Expr) -> bool:
-    """Whether a power of -1 has the parameter in its exponent: `(-1)^k`, one value for even k and another for odd ones."""
+    """Whether a power of -1 has the parameter in its exponent: `(-1)^k`, one
+    value for even k and another for odd ones."""
     match expr:
         case Power(Num(base), exponent) if base == -1:
             return bool(symbols(exponent))
     return any(map(_alternates, children(expr)))
 
 
-def _sampled(expr: Expr, start: int) -> Expr:
+def _sample(expr: Expr, start: int) -> Expr:
     """The expression at every second integer from a start on, where the powers of -1 are constant."""
     twice = Sum((Product((Num(Fraction(2)), INTEGER)), Num(Fraction(start))))
-    return replaced(_settled(expr, start), {INTEGER.name: twice})  # pyrefly: ignore
+    return substitute(_settle_signs(expr, start), {INTEGER.name: twice})
 
 
-def _settled(expr: Expr, start: int) -> Expr:
+def _settle_signs(expr: Expr, start: int) -> Expr:
     match expr:
         case Power(Num(base), exponent) if base == -1:
-            at = [constant(replaced(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]  # pyrefly: ignore
+            at = [constant(substitute(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]
             whole = [value.numerator for value in at if value is not None and value.denominator == 1]
             if len(whole) == 3 and _linear_in_parameter(exponent) and (whole[1] - whole[0]) % 2 == 0:
                 return Num(Fraction((-1) ** (whole[0] % 2)))
     parts = children(expr)
-    return rebuild(expr, tuple(_settled(part, start) for part in parts)) if parts else expr
+    return rebuild(expr, tuple(_settle_signs(part, start) for part in parts)) if parts else expr
 
 
 def _linear_in_parameter(expr: Expr) -> bool:
@@ -131,7 +136,7 @@ def _linear_in_parameter(expr: Expr) -> bool:
     return expr == INTEGER or not symbols(expr)
 
 
-def without(value: Value) -> Named | None:
+def find_left_out(value: Value) -> Named | None:
     """The numbers that a family of inequalities `x != k pi` leaves out, with the name of the variable."""
     match value:
         case Zero(Sum((Sym(name), Product((Num(minus), numbers)))), "!=") if minus == -1:
@@ -145,7 +150,7 @@ def renamings(value: Value) -> Iterator[Value]:
     if not 1 < len(names) <= 3 or len({name.rpartition(" ")[0] for name in names}) > 1:
         return
     for order in list(permutations(names))[1:]:
-        yield replaced(value, dict(zip(names, map(Sym, order), strict=True)))
+        yield substitute(value, dict(zip(names, map(Sym, order), strict=True)))
 
 
 def same_family(a: Value, b: Value, equal: Equal) -> bool:
@@ -154,13 +159,14 @@ def same_family(a: Value, b: Value, equal: Equal) -> bool:
         return False
     mine = runs_of(a, equal)
     if mine is None:
-        return reparametrised(a, b, equal)
+        return are_reparametrised(a, b, equal)
     its = runs_of(b, equal)
     return its is not None and same_runs(mine, its, equal)
 
 
 def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
-    """Whether two families hold the same numbers, however they are parted: `k pi / 2` is `k pi` and `pi / 2 + k pi`."""
+    """Whether two families hold the same numbers, however they are parted:
+    `k pi / 2` is `k pi` and `pi / 2 + k pi`."""
     if not a.progressions or not b.progressions or not _same_points(a.points, b.points, equal):
         return False
     every = (*a.progressions, *b.progressions)
@@ -186,18 +192,20 @@ def same_runs(a: Runs, b: Runs, equal: Equal) -> bool:
 
 
 def same_residues(a: Congruence, b: Congruence, equal: Equal) -> bool:
-    """Whether two residue classes are one: of one number modulus, or of equal numbers where it has letters (`mod p`)."""
-    numbers = [constant(expr) for expr in (a.value, b.value, a.modulus, b.modulus)]
+    """Whether two residue classes are one: of one number modulus, or of equal
+    numbers where it has letters (`mod p`)."""
+    first, second = constant(a.value), constant(b.value)
+    modulus, other = constant(a.modulus), constant(b.modulus)
     if a.name and b.name and a.name != b.name:
         return False
-    if None in numbers[2:]:
+    if modulus is None or other is None:
         return equal(a.modulus, b.modulus) and equal(a.value, b.value)
-    if None in numbers or numbers[2] != numbers[3] or numbers[2] == 0:
+    if first is None or second is None or modulus != other or modulus == 0:
         return False
-    return (numbers[0] - numbers[1]) % numbers[2] == 0  # pyrefly: ignore
+    return (first - second) % modulus == 0
 
 
-def reparametrised(a: Value, b: Value, equal: Equal) -> bool:
+def are_reparametrised(a: Value, b: Value, equal: Equal) -> bool:
     """Whether two families of tuples are one along t -> p t + q: `(t, 1 - t)` and `(1 - s, s)`.
 
     p is 1 or -1 and q an integer for integers; any rational number but 0 and any real number for reals.
@@ -208,14 +216,14 @@ def reparametrised(a: Value, b: Value, equal: Equal) -> bool:
         return False
     name = used.pop()
     for x, y in zip(mine, its, strict=True):
-        lines = [_line(replaced(each, {name: INTEGER}), equal) for each in (x, y)]  # pyrefly: ignore
+        lines = [_line(substitute(each, {name: INTEGER}), equal) for each in (x, y)]
         if (scale := _scale(*lines, equal=equal)) is None or lines[0] is None or lines[1] is None:
             continue
         step = Product((Sum((lines[0].start, negative(lines[1].start))), Power(lines[1].step, MINUS_ONE)))
         if name == INTEGER.name and (abs(scale) != 1 or not _multiple_whole(step, _ONE, equal)):
             return False
         moved = Sum((Product((Num(scale), Sym(name))), step))
-        return all(equal(one, replaced(other, {name: moved})) for one, other in zip(mine, its, strict=True))  # pyrefly: ignore
+        return all(equal(one, substitute(other, {name: moved})) for one, other in zip(mine, its, strict=True))
     return False
 
 
@@ -235,7 +243,7 @@ def _entries(value: Value) -> tuple[Expr, ...]:
             parts = tuple(inner for _, inner in entries)
         case _:
             return ()
-    return parts if all(isinstance(part, EXPRESSIONS) for part in parts) else ()  # pyrefly: ignore
+    return parts if are_expressions(parts) else ()
 
 
 def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool:
@@ -244,8 +252,8 @@ def _same_points(a: tuple[Expr, ...], b: tuple[Expr, ...], equal: Equal) -> bool
 
 def _line(expr: Expr, equal: Equal) -> Progression | None:
     """The progression that an expression in the parameter runs through; None where it is not linear."""
-    at = [replaced(expr, {INTEGER.name: Num(Fraction(value))}) for value in (0, 1)]
-    line = Progression(at[0], Sum((at[1], negative(at[0]))))  # pyrefly: ignore
+    at = [substitute(expr, {INTEGER.name: Num(Fraction(value))}) for value in (0, 1)]
+    line = Progression(at[0], Sum((at[1], negative(at[0]))))
     return line if equal(expr, Sum((line.start, Product((line.step, INTEGER))))) else None
 
 

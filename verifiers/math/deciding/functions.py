@@ -1,10 +1,12 @@
-"""The known functions, on balls. Each checks its domain and its poles first, and bounds its work before it is done."""
+"""The known functions, on balls. Each checks its domain and its poles first,
+and bounds its work before it is done."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 from .balls import (
     ARGUMENT_WEIGHT,
@@ -55,16 +57,16 @@ def apply(a: Arithmetic, name: str, args: list[Ball]) -> Ball:
     if name in _ARC_RECIPROCAL:
         return apply(a, _ARC_RECIPROCAL[name], [a.ratio(a.integer(1), args[0])])
     if name in _METHODS:
-        return _elementary(a, name, a.snapped(args[0]))
+        return _elementary(a, name, a.snap(args[0]))
     raise Undefined  # no function of numbers, a sign to be chosen for one
 
 
-# -- powers and roots ---------------------------------------------------------------------------------------------------
+# -- powers and roots ----------------------------------------------------------------------------------------
 
 
 def power(a: Arithmetic, base: Ball, exponent: Ball) -> Ball:
     """A power whose exponent is not a known rational number."""
-    base, exponent = a.snapped(base), a.snapped(exponent)
+    base, exponent = a.snap(base), a.snap(exponent)
     if isinstance(exponent.value, a.arb):
         if exponent.value.is_integer() and a.size(exponent.value) <= 60:
             return rational_power(a, base, Fraction(a.whole(exponent) or 0))
@@ -82,7 +84,7 @@ def power(a: Arithmetic, base: Ball, exponent: Ball) -> Ball:
 
 def rational_power(a: Arithmetic, base: Ball, exponent: Fraction) -> Ball:
     """The odd root of a negative number is the real one; an even root of one leaves the reals."""
-    base = a.snapped(base)
+    base = a.snap(base)
     if base.value.is_zero():
         if exponent <= 0:
             raise Undefined
@@ -93,7 +95,7 @@ def rational_power(a: Arithmetic, base: Ball, exponent: Fraction) -> Ball:
     if isinstance(base.value, a.acb) or (base.value < 0 and below % 2 == 0):
         a.leave_reals()
         return exp(a, a.times(a.rational(exponent), ln(a, base)))
-    size = a.made(abs(base.value))
+    size = a.make(abs(base.value))
     if below <= MAX_ROOT and abs(above).bit_length() <= 60:
         result = _integer_power(a, _root(a, size, below), above)
     else:
@@ -105,14 +107,14 @@ def _integer_power(a: Arithmetic, base: Ball, exponent: int) -> Ball:
     if max(abs(a.size(base.value)), 1) * abs(exponent) > MAX_MAGNITUDE:
         raise OutOfReach
     a.spend()
-    return a.made(base.value**exponent)
+    return a.make(base.value**exponent)
 
 
 def _root(a: Arithmetic, radicand: Ball, order: int) -> Ball:
     if order == 1:
         return radicand
     a.spend()
-    return a.made(radicand.value.sqrt() if order == 2 else radicand.value.root(order))
+    return a.make(radicand.value.sqrt() if order == 2 else radicand.value.root(order))
 
 
 def root(a: Arithmetic, radicand: Ball, order: Ball) -> Ball:
@@ -120,7 +122,7 @@ def root(a: Arithmetic, radicand: Ball, order: Ball) -> Ball:
     return power(a, radicand, a.ratio(a.integer(1), order))
 
 
-# -- exponential and logarithm --------------------------------------------------------------------------------------------
+# -- exponential and logarithm -------------------------------------------------------------------------------
 
 
 def exp(a: Arithmetic, x: Ball) -> Ball:
@@ -130,11 +132,11 @@ def exp(a: Arithmetic, x: Ball) -> Ball:
     if NOTHING < size < 0:
         a.note(ARGUMENT_WEIGHT * -size)
     a.spend()
-    return a.made(x.value.exp())
+    return a.make(x.value.exp())
 
 
 def ln(a: Arithmetic, x: Ball) -> Ball:
-    x = a.snapped(x)
+    x = a.snap(x)
     if x.value.is_zero():
         raise Undefined
     a.spend()
@@ -142,14 +144,14 @@ def ln(a: Arithmetic, x: Ball) -> Ball:
     if isinstance(value, a.arb) and value < 0:
         a.leave_reals()
         value = a.acb(value)
-    return a.made(value.log(), x.scale - a.size(x.value))
+    return a.make(value.log(), x.scale - a.size(x.value))
 
 
 def log(a: Arithmetic, base: Ball, x: Ball) -> Ball:
     return a.ratio(ln(a, x), ln(a, base))
 
 
-# -- trigonometric and hyperbolic functions, their inverses ---------------------------------------------------------------
+# -- trigonometric and hyperbolic functions, their inverses --------------------------------------------------
 
 
 def _elementary(a: Arithmetic, name: str, x: Ball) -> Ball:
@@ -159,13 +161,13 @@ def _elementary(a: Arithmetic, name: str, x: Ball) -> Ball:
         scale = _prepare(a, name, a.size(value))
     if name in _POLES and (isinstance(value, a.acb) or _POLES[name] != "cosh"):
         below = getattr(value, _POLES[name])()
-        if a.is_zero(a.made(below, 0)):
+        if a.is_zero(a.make(below, 0)):
             raise Undefined
     if name in ("asin", "acos", "acosh", "atanh"):
         value = _within(a, name, x)
     elif name == "atan" and isinstance(value, a.acb):
         _off_poles(a, x, a.acb(0, 1))
-    return a.made(getattr(value, name)(), scale)
+    return a.make(getattr(value, name)(), scale)
 
 
 def _prepare(a: Arithmetic, name: str, size: int) -> int:
@@ -202,41 +204,41 @@ def _within(a: Arithmetic, name: str, x: Ball) -> object:
     return value
 
 
-def _off_poles(a: Arithmetic, x: Ball, pole: object) -> None:
-    for each in (pole, -pole):  # pyrefly: ignore
-        if a.is_zero(a.made(x.value - each, max(x.scale, 0))):
+def _off_poles(a: Arithmetic, x: Ball, pole: Any) -> None:
+    for each in (pole, -pole):
+        if a.is_zero(a.make(x.value - each, max(x.scale, 0))):
             raise Undefined
 
 
 def _acot(a: Arithmetic, x: Ball) -> Ball:
-    half = a.made(a.arb.pi() / 2)
-    return a.sum([half, a.negative(_elementary(a, "atan", a.snapped(x)))])
+    half = a.make(a.arb.pi() / 2)
+    return a.sum([half, a.negative(_elementary(a, "atan", a.snap(x)))])
 
 
 def _cis(a: Arithmetic, x: Ball) -> Ball:
     a.leave_reals()
-    return exp(a, a.times(a.made(a.acb(0, 1)), x))
+    return exp(a, a.times(a.make(a.acb(0, 1)), x))
 
 
-# -- whole numbers --------------------------------------------------------------------------------------------------------
+# -- whole numbers -------------------------------------------------------------------------------------------
 
 
 def _factorial(a: Arithmetic, x: Ball) -> Ball:
-    x = a.snapped(x)
+    x = a.snap(x)
     size = a.size(x.value)
     if isinstance(x.value, a.arb):
         whole = a.whole(x) if size < 64 and x.value.contains_integer() else None
         if whole is not None and whole < 0:
             raise Undefined
         if whole is not None and whole <= MAX_EXACT_FACTORIAL:
-            return a.made(a.arb.fac_ui(whole))
+            return a.make(a.arb.fac_ui(whole))
         if size > (60 if x.value > 0 else 20):
             raise OutOfReach
     elif size > 20:
         raise OutOfReach
     a.spend(GAMMA_COST)
     a.note(ARGUMENT_WEIGHT * abs(size))
-    return a.made((x.value + 1).gamma())
+    return a.make((x.value + 1).gamma())
 
 
 def _factorial2(a: Arithmetic, x: Ball) -> Ball:
@@ -245,8 +247,8 @@ def _factorial2(a: Arithmetic, x: Ball) -> Ball:
         raise Undefined if whole is None or whole < 0 else OutOfReach
     half = whole // 2
     if whole % 2 == 0:
-        return a.made(a.arb.fac_ui(half) * a.arb(2) ** half)
-    return a.made(a.arb.fac_ui(whole) / (a.arb.fac_ui(half) * a.arb(2) ** half))
+        return a.make(a.arb.fac_ui(half) * a.arb(2) ** half)
+    return a.make(a.arb.fac_ui(whole) / (a.arb.fac_ui(half) * a.arb(2) ** half))
 
 
 def _binomial(a: Arithmetic, args: list[Ball]) -> Ball:
@@ -271,15 +273,15 @@ def _binomial(a: Arithmetic, args: list[Ball]) -> Ball:
 
 
 def _integers(a: Arithmetic, args: list[Ball]) -> list[int]:
-    found = []
+    integers = []
     for arg in map(a.real, args):
         if a.size(arg.value) > MAX_INTEGER_BITS:
             raise OutOfReach
         whole = a.whole(arg)
         if whole is None:
             raise Undefined
-        found.append(whole)
-    return found
+        integers.append(whole)
+    return integers
 
 
 def _gcd(a: Arithmetic, args: list[Ball]) -> Ball:
@@ -295,7 +297,7 @@ def _lcm(a: Arithmetic, args: list[Ball]) -> Ball:
     return a.integer(total)
 
 
-# -- steps and corners ------------------------------------------------------------------------------------------------------
+# -- steps and corners ---------------------------------------------------------------------------------------
 
 
 def _floor(a: Arithmetic, x: Ball) -> Ball:
@@ -303,7 +305,7 @@ def _floor(a: Arithmetic, x: Ball) -> Ball:
     if a.size(x.value) > a.precision - MARGIN // 2:
         raise Unresolved(a.size(x.value) + MARGIN) if a.size(x.value) < MAX_PRECISION // 2 else OutOfReach
     whole = a.whole(x)
-    return a.made(x.value.floor()) if whole is None else a.integer(whole)
+    return a.make(x.value.floor()) if whole is None else a.integer(whole)
 
 
 def _ceil(a: Arithmetic, x: Ball) -> Ball:
@@ -315,7 +317,7 @@ def _sgn(a: Arithmetic, x: Ball) -> Ball:
 
 
 def _abs(a: Arithmetic, x: Ball) -> Ball:
-    return a.made(abs(x.value), x.scale)
+    return a.make(abs(x.value), x.scale)
 
 
 def _largest(a: Arithmetic, args: list[Ball]) -> Ball:

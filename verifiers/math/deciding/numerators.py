@@ -1,7 +1,7 @@
 """An expression over one denominator, so that equations may be compared without theirs.
 
-Where a denominator is zero there is no solution: in one variable, the factors that it shares with the numerator are
-cancelled exactly. In several variables the numerator stays as it is.
+Where a denominator is zero there is no solution: in one variable, the factors that it shares with the
+numerator are cancelled exactly. In several variables the numerator stays as it is.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ _ONE = Num(Fraction(1))
 
 
 def numerator(expr: Expr) -> Expr:
-    """The numerator over the product of all denominators that hold a variable. The expression itself where it has none."""
+    """The numerator over the product of all denominators that hold a variable.
+    The expression itself where it has none."""
     above, below = _over(expr)
     if below == _ONE or _size(above) > MAX_NODES:
         return expr
     names = symbols(expr)
-    return _cancelled(above, below, *names) if len(names) == 1 else above
+    return _cancel(above, below, *names) if len(names) == 1 else above
 
 
-def _cancelled(above: Expr, below: Expr, name: str) -> Expr:
+def _cancel(above: Expr, below: Expr, name: str) -> Expr:
     """The numerator without the factors that are zero with the denominator."""
     top, bottom = polynomial(above, name), polynomial(below, name)
     if top is None or bottom is None or not top or not bottom:

@@ -1,7 +1,7 @@
 """Stage 6b: evaluation in balls at several points, in a precision that grows until it decides.
 
-The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is the one that
-forks wait for, so that a child finds the lock free and the library whole.
+The library's precision belongs to the process, so one lock guards an evaluation; any thread may call. It is
+the one that forks wait for, so that a child finds the lock free and the library whole.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def agree(a: Expr, b: Expr, log_base: int = 10, budget: Budget | None = None) ->
     with NO_FORK:
         try:
             for complex_values in (True,) if imaginary else (False, True):
-                found = run.points_agree(a, b, names, complex_values)
-                if found is not None:
-                    return found
+                same = run.points_agree(a, b, names, complex_values)
+                if same is not None:
+                    return same
             undefined = not names and (run.valueless(a) or run.valueless(b))
         except _Spent:
             return None
@@ -74,9 +74,9 @@ def within_reach(expr: Expr, budget: Budget | None = None) -> bool:
 def approximate(expr: Expr) -> Fraction | None:
     """A real constant to some 60 digits, as a fraction; None when it has no real value in reach."""
 
-    def fraction(a: Arithmetic, found: Ball) -> Fraction:
-        value = a.real(found).value
-        if a.is_zero(Ball(value, found.scale)):
+    def fraction(a: Arithmetic, ball: Ball) -> Fraction:
+        value = a.real(ball).value
+        if a.is_zero(Ball(value, ball.scale)):
             return Fraction(0)
         if value.rel_accuracy_bits() < ACCURATE:
             raise Unresolved(a.wanted)
@@ -87,7 +87,7 @@ def approximate(expr: Expr) -> Fraction | None:
 
     with NO_FORK:
         try:
-            return _Run(10, Budget()).settled(lambda e: fraction(e.a, e(expr)), _no_point, False)
+            return _Run(10, Budget()).settle(lambda e: fraction(e.a, e(expr)), _no_point, False)
         except (Undefined, OutOfReach, _Spent):
             return None
 
@@ -133,10 +133,10 @@ class _Run:
         return True
 
     def agree_at(self, a: Expr, b: Expr, point: Point, complex_values: bool) -> bool:
-        return self.settled(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
+        return self.settle(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
 
     def value(self, expr: Expr, point: Point, complex_values: bool) -> Ball:
-        return self.settled(lambda evaluator: evaluator(expr), point, complex_values)
+        return self.settle(lambda evaluator: evaluator(expr), point, complex_values)
 
     def valueless(self, expr: Expr) -> bool:
         try:
@@ -147,8 +147,9 @@ class _Run:
             return False
         return False
 
-    def settled(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
-        """The answer to a question about values, in as much precision as it takes. Raises Undefined or OutOfReach."""
+    def settle(self, question: Callable[[Evaluator], _Found], point: Point, complex_values: bool) -> _Found:
+        """The answer to a question about values, in as much precision as it
+        takes. Raises Undefined or OutOfReach."""
         precision = START
         while True:
             arithmetic = Arithmetic(precision, complex_values, self.budget)

@@ -1,9 +1,9 @@
 """Unknown functions as variables of their own, named by their arguments' values: `f(1+1)` and `f(2)` are one.
 
-An argument's value is found modulo a prime of 128 bits, at one random point: two rational functions of degree d that
-differ agree there with a chance of d / 2^127 (Schwartz 1980). The prime is drawn by a hash of both sides of a comparison,
-so that nobody can write a multiple of it into one of them. What is no rational function is taken as a variable, named in
-the same way; an application to what has no value has none itself.
+An argument's value is found modulo a prime of 128 bits, at one random point: two rational functions of degree
+d that differ agree there with a chance of d / 2^127 (Schwartz 1980). The prime is drawn by a hash of both
+sides of a comparison, so that nobody can write a multiple of it into one of them. What is no rational
+function is taken as a variable, named in the same way; an application to what has no value has none itself.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class _Undefined(Exception):
     """A quotient by zero, or 0^0."""
 
 
-def opaque(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+def name_applications(a: Expr, b: Expr) -> tuple[Expr, Expr]:
     """Both sides of a comparison with a variable in the place of each application."""
     if not (holds_application(a) or holds_application(b)):
         return a, b
     field = field_of(a, b)
-    return field.replaced(a), field.replaced(b)
+    return field.substitute(a), field.substitute(b)
 
 
 def field_of(*sides: Expr) -> Field:
@@ -56,7 +56,7 @@ class Field:
     def __init__(self, prime: int) -> None:
         self.prime = prime
 
-    def replaced(self, expr: Expr) -> Expr:
+    def substitute(self, expr: Expr) -> Expr:
         if isinstance(expr, Apply):
             if any(valueless(arg, Budget(CHECKED)) for arg in expr.args):
                 return _NO_VALUE
@@ -65,7 +65,7 @@ class Field:
             except _Undefined:
                 return _NO_VALUE
         parts = children(expr)
-        return rebuild(expr, tuple(map(self.replaced, parts))) if parts else expr
+        return rebuild(expr, tuple(map(self.substitute, parts))) if parts else expr
 
     def residue(self, expr: Expr) -> int:
         """The value of an expression at the random point, modulo the prime. Raises _Undefined."""
@@ -141,4 +141,4 @@ def _is_prime(value: int) -> bool:
     return True
 
 
-__all__ = ["Field", "field_of", "holds_application", "opaque"]
+__all__ = ["Field", "field_of", "holds_application", "name_applications"]

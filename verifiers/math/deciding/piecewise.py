@@ -1,4 +1,5 @@
-"""Values by conditions, compared as functions: wherever one side has a value the other has the same, and nowhere else."""
+"""Values by conditions, compared as functions: wherever one side has a value the
+other has the same, and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,8 +10,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 
-from ..traversal import replaced, symbols
-from ..values import EXPRESSIONS, Condition, Expr, Interval, Named, Num, Piece, Piecewise, RealSet, System, Unreadable, Value
+from ..traversal import substitute, symbols
+from ..values import (
+    EXPRESSIONS,
+    Condition,
+    Expr,
+    Interval,
+    Named,
+    Num,
+    Piece,
+    Piecewise,
+    RealSet,
+    System,
+    Unreadable,
+    Value,
+    are_expressions,
+)
 from .decide import Decision
 from .points import corner_points
 from .realset import Line, infinite, normal, position
@@ -28,7 +43,8 @@ def over_line(value: Value, other: Piecewise) -> Piecewise:
 
 
 def over_domain(system: System, named: Named) -> Piecewise | None:
-    """`f(x) = ..., 0 < x < 2` as one piece, where the other side is f by conditions on x; None for other systems."""
+    """`f(x) = ..., 0 < x < 2` as one piece, where the other side is f by
+    conditions on x; None for other systems."""
     entries = dict(system.entries)
     other = named.value
     if len(entries) != 2 or not isinstance(other, Piecewise) or named.name not in entries:
@@ -46,22 +62,22 @@ def same_function(a: Piecewise, b: Piecewise, values: Values) -> Decision:
     if a.name and b.name and a.name != b.name:
         return _differ("Conditions on another variable.")
     try:
-        return _Functions(a, b, values).compared()
+        return _Functions(a, b, values).compare_rows()
     except Unreadable:
-        return _paired(a, b, values)
+        return _pair(a, b, values)
 
 
-def _paired(a: Piecewise, b: Piecewise, values: Values) -> Decision:
+def _pair(a: Piecewise, b: Piecewise, values: Values) -> Decision:
     """Row by row, where a condition is no set of numbers."""
     if len(a.pieces) != len(b.pieces):
         return _differ("Another number of cases.")
     rest = list(b.pieces)
     for mine in a.pieces:
-        found = next((its for its in rest if _same_condition(mine.condition, its.condition, values)), None)
-        if found is None:
+        partner = next((its for its in rest if _same_condition(mine.condition, its.condition, values)), None)
+        if partner is None:
             return _differ("A case has no match.")
-        rest.remove(found)
-        decision = values(mine.value, found.value)
+        rest.remove(partner)
+        decision = values(mine.value, partner.value)
         if not decision.equal:
             return decision
     return Decision(True, "structure")
@@ -94,16 +110,17 @@ class _Functions:
     def __init__(self, a: Piecewise, b: Piecewise, values: Values) -> None:
         self.a, self.b, self.values = a, b, values
         self.name = a.name or b.name
-        self.everywhere: dict[tuple[int, int], bool] = {}  # whether two rows' values are equal on the whole line
+        # whether two rows' values are equal on the whole line
+        self.everywhere: dict[tuple[int, int], bool] = {}
         conditions = [piece.condition for piece in (*a.pieces, *b.pieces)]
         if not all(isinstance(each, Condition | None) for each in conditions):
             raise Unreadable("a condition that is no set of numbers")
         self.conditions = [each for each in conditions if isinstance(each, Condition)]
 
-    def compared(self) -> Decision:
+    def compare_rows(self) -> Decision:
         return self._over_integers() if self.a.whole or self.b.whole else self._over_reals()
 
-    # -- a real variable ------------------------------------------------------------------------------------------------
+    # -- a real variable -------------------------------------------------------------------------------------
 
     def _over_reals(self) -> Decision:
         line = Line(tuple(part for each in self.conditions for part in each.held.parts))
@@ -125,10 +142,10 @@ class _Functions:
 
     def _valued(self, side: Piecewise, rows: list[int], place: _Place) -> bool:
         """Whether one of the rows has a value there: `|x| / x` has none at 0."""
-        found = [side.pieces[index].value for index in rows]
-        if place.at is None or not self.name or not all(isinstance(each, EXPRESSIONS) for each in found):
+        values = tuple(side.pieces[index].value for index in rows)
+        if place.at is None or not self.name or not are_expressions(values):
             return bool(rows)
-        return any(self._equal_at(each, each, place.at) for each in found)  # pyrefly: ignore
+        return any(self._equal_at(each, each, place.at) for each in values)
 
     def _agree(self, i: int, j: int, place: _Place) -> bool:
         """Whether rows i and j have the same values in one place."""
@@ -149,7 +166,7 @@ class _Functions:
         return self.everywhere[i, j]
 
     def _equal_at(self, a: Expr, b: Expr, value: Expr) -> bool:
-        return self.values(replaced(a, {self.name: value}), replaced(b, {self.name: value})).equal
+        return self.values(substitute(a, {self.name: value}), substitute(b, {self.name: value})).equal
 
     def _inside(self, a: Expr, b: Expr, place: _Place) -> Iterator[Fraction]:
         """Random points of an open interval, and those where a step or a corner may lie."""
@@ -172,7 +189,7 @@ class _Functions:
             if (place.low is None or value > place.low) and (place.high is None or value < place.high):
                 yield value
 
-    # -- an integer variable --------------------------------------------------------------------------------------------
+    # -- an integer variable ---------------------------------------------------------------------------------
 
     def _over_integers(self) -> Decision:
         sets = {id(each): _bounds(each.held) for each in self.conditions}
@@ -195,26 +212,26 @@ class _Functions:
         """Integers about every end and every remainder, and some far ones."""
         modulus = math.lcm(1, *(each.residues.modulus for each in self.conditions if each.residues is not None))
         ends = [end for bounds in sets.values() for _, low, high in bounds for end in (low, high) if end is not None]
-        found = {near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)}
+        integers = {near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)}
         last = max((math.floor(end) for end in ends), default=0)
-        if modulus > 60 or len(found) > MAX_WHOLE or abs(last) > 10**9:
+        if modulus > 60 or len(integers) > MAX_WHOLE or abs(last) > 10**9:
             raise Unreadable("conditions with too many ends or remainders")
-        found.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
+        integers.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
         ordered = sorted(math.floor(end) for end in ends)
         for low, high in pairwise(ordered):  # between the ends
-            found.update(range(low, min(high, low + 4 * modulus + POINTS)))
-        found.update(10**3 + each for each in range(2 * modulus))
-        if len(found) > MAX_WHOLE:
+            integers.update(range(low, min(high, low + 4 * modulus + POINTS)))
+        integers.update(10**3 + each for each in range(2 * modulus))
+        if len(integers) > MAX_WHOLE:
             raise Unreadable("conditions with too many ends or remainders")
-        return sorted(each for each in found if least is None or each >= least)
+        return sorted(each for each in integers if least is None or each >= least)
 
 
 def _rows(side: Piecewise, holds: Callable[[Condition], bool]) -> list[int]:
     """The rows that apply; what is left for `otherwise` where none does."""
-    found = [
+    rows = [
         index for index, piece in enumerate(side.pieces) if isinstance(piece.condition, Condition) and holds(piece.condition)
     ]
-    return found or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
+    return rows or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
 
 
 def _claims(side: Piecewise, rows: list[int]) -> bool:

@@ -1,4 +1,5 @@
-"""Where two expressions in variables are tried: random points, and the corners and steps of piecewise functions."""
+"""Where two expressions in variables are tried: random points,
+and the corners and steps of piecewise functions."""
 
 from __future__ import annotations
 
@@ -21,7 +22,6 @@ _FAR = tuple(sign * Fraction(10) ** power for sign in (-1, 1) for power in (-40,
 _FAR_BRANCHES = tuple(sign * Fraction(1379, 10) * 10**power for power in (0, 2, 6, 38) for sign in (-1, 1))
 _STEPS = frozenset(("floor", "ceil"))
 _CORNERS = frozenset(("abs", "sgn", "max", "min"))
-PIECEWISE = _STEPS | _CORNERS
 _BRANCHES = frozenset(str.split("asin acos atan acot asec acsc acosh asech ln log lg log_base"))
 _GROWING = frozenset(str.split("exp sinh cosh tanh coth sech csch factorial factorial2 binomial cis"))
 _WHOLE = frozenset(("gcd", "lcm", "factorial2"))  # functions of integers alone
@@ -45,29 +45,32 @@ def _sign(name: str, index: int) -> int:
         return 1
     if index == 2:
         return -1
-    flips = random.Random(f"palaestra/sign/{index // 2}/{name}").random() < 0.5  # 4 and 5, 6 and 7: opposite signs
+    # 4 and 5, 6 and 7: opposite signs
+    flips = random.Random(f"palaestra/sign/{index // 2}/{name}").random() < 0.5
     return -1 if flips == (index % 2 == 0) else 1
 
 
 @lru_cache(maxsize=4096)
 def whole_point(name: str, index: int, least: int) -> Fraction:
-    """An integer: each name runs through 60 integers from the least one up in its own order, then through some of 60 bits."""
+    """An integer: each name runs through 60 integers from the least one up in its
+    own order, then through some of 60 bits."""
     order = random.Random(f"palaestra/whole/{name}").sample(range(least, least + 60), 60)
     return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
 
 
 def whole_names(expr: Expr) -> dict[str, int]:
-    """Variables that stand for integers, with the least one to try: in `gcd(m, n)`, or over a negative number: `(-1)^n`."""
-    found: dict[str, int] = {}
+    """Variables that stand for integers, with the least one to try: in
+    `gcd(m, n)`, or over a negative number: `(-1)^n`."""
+    lowest: dict[str, int] = {}
     match expr:
         case Call(name, _) if name in _WHOLE:
             return dict.fromkeys(symbols(expr), 1)
         case Power(base, exponent) if symbols(exponent) and not symbols(base) and (constant(base) or 0) < 0:
-            found = dict.fromkeys(symbols(exponent), -11)
+            lowest = dict.fromkeys(symbols(exponent), -11)
     for child in children(expr):
         for name, least in whole_names(child).items():
-            found[name] = max(least, found.get(name, least))
-    return found
+            lowest[name] = max(least, lowest.get(name, least))
+    return lowest
 
 
 def points(whole: Mapping[str, int]) -> Iterator[Point]:
@@ -111,7 +114,8 @@ def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mappin
 
 
 def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
-    """What crosses a level where a step or corner is: the arguments of floors at integers, of signs and bars at 0."""
+    """What crosses a level where a step or corner is: the arguments of floors
+    at integers, of signs and bars at 0."""
     match expr:
         case Call(name, args) if name in _STEPS:
             for arg in args:
@@ -131,7 +135,8 @@ def _arguments(expr: Expr) -> Iterator[tuple[Expr, tuple[int, ...]]]:
 
 
 def _radicands(expr: Expr) -> Iterator[Expr]:
-    """What changes its sign, or has a pole, where an even root, a logarithm or an inverse function may take another branch."""
+    """What changes its sign, or has a pole, where an even root, a logarithm or an
+    inverse function may take another branch."""
     match expr:
         case Call("root", (radicand, order)) if (known := constant(order)) is None or known.numerator % 2 == 0:
             yield from _factors(radicand)
@@ -173,9 +178,9 @@ def _grows(expr: Expr) -> bool:
 
 def _crossings(expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
     """Where a polynomial in one variable, or what is as good as linear in it, takes the levels."""
-    found = polynomial(expr, name, others)
-    if found is not None:
-        return [zero for level in levels for zero in zeros(found - level)]
+    coefficients = polynomial(expr, name, others)
+    if coefficients is not None:
+        return [zero for level in levels for zero in zeros(coefficients - level)]
     try:
         at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
     except (Inexact, UndefinedValue):

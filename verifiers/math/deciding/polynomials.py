@@ -1,4 +1,5 @@
-"""Polynomials in one variable, exactly: an expression as one, its real zeros, and back. Bounded by degree and bits."""
+"""Polynomials in one variable, exactly: an expression as one, its real zeros, and back.
+Bounded by degree and bits."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from .exact import constant
 MAX_DEGREE = 24
 MAX_BITS = 4_096  # of all coefficients together
 MAX_ZEROS = 6  # degree of a polynomial whose zeros are looked for, above 2
-MAX_ZEROS_BITS = 128  # of its coefficients: zeros may lie as near as a power of that, and the library can't be interrupted
+# of its coefficients: zeros may lie as near as a power of that, and the library can't be interrupted
+MAX_ZEROS_BITS = 128
 
 
 def polynomial(expr: Expr, name: str, others: Mapping[str, Fraction] | None = None) -> Any | None:
-    """A flint polynomial with rational coefficients, where the other variables have values; None where it is none."""
+    """A flint polynomial with rational coefficients, where the other
+    variables have values; None where it is none."""
     try:
         with NO_FORK:
             return _polynomial(expr, name, others or {})
@@ -32,33 +35,33 @@ class _NoPolynomial(Exception):
 
 
 def _polynomial(expr: Expr, name: str, others: Mapping[str, Fraction]) -> Any:
-    made = flint().fmpq_poly
+    new = flint().fmpq_poly
     match expr:
         case Num(value):
-            return _bounded(made([_rational(value)]))
+            return _bound(new([_rational(value)]))
         case Sym(own):
             if own == name:
-                return made([0, 1])
+                return new([0, 1])
             if own in others:
-                return made([_rational(others[own])])
+                return new([_rational(others[own])])
         case Sum(terms):
-            total = made([])
+            total = new([])
             for term in terms:
-                total = _bounded(total + _polynomial(term, name, others))
+                total = _bound(total + _polynomial(term, name, others))
             return total
         case Product(factors):
-            total = made([1])
+            total = new([1])
             for factor in factors:
-                total = _bounded(total * _polynomial(factor, name, others))
+                total = _bound(total * _polynomial(factor, name, others))
             return total
         case Power(base, Num(power)) if power.denominator == 1 and 0 <= power <= MAX_DEGREE:
             below = _polynomial(base, name, others)
             if max(below.degree(), 1) * power > MAX_DEGREE:
                 raise _NoPolynomial
-            return _bounded(below ** int(power))
+            return _bound(below ** int(power))
         case _:
             if (value := constant(expr)) is not None:
-                return _bounded(made([_rational(value)]))
+                return _bound(new([_rational(value)]))
     raise _NoPolynomial
 
 
@@ -66,39 +69,40 @@ def _rational(value: Fraction) -> Any:
     return flint().fmpq(value.numerator, value.denominator)
 
 
-def _bounded(found: Any) -> Any:
-    if found.degree() > MAX_DEGREE or _length(found) > MAX_BITS:
+def _bound(result: Any) -> Any:
+    if result.degree() > MAX_DEGREE or _length(result) > MAX_BITS:
         raise _NoPolynomial
-    return found
+    return result
 
 
-def _length(found: Any) -> int:
+def _length(result: Any) -> int:
     """Bits of all coefficients together."""
-    return sum(each.p.bit_length() + each.q.bit_length() for each in found.coeffs())
+    return sum(each.p.bit_length() + each.q.bit_length() for each in result.coeffs())
 
 
-def expression(found: Any, name: str) -> Expr:
+def expression(coefficients: Any, name: str) -> Expr:
     """A polynomial as an expression."""
     terms = (
         Product((Num(_fraction(each)), Power(Sym(name), Num(Fraction(power)))) if power else (Num(_fraction(each)),))
-        for power, each in enumerate(found.coeffs())
+        for power, each in enumerate(coefficients.coeffs())
         if each
     )
     return Sum(tuple(terms))
 
 
-def zeros(found: Any) -> list[Fraction]:
-    """The real zeros, in order, to some 40 bits. None of a constant, nor of what is too long: near zeros take long to part."""
-    if found.degree() < 1:
+def zeros(coefficients: Any) -> list[Fraction]:
+    """The real zeros, in order, to some 40 bits. None of a constant, nor of what is
+    too long: near zeros take long to part."""
+    if coefficients.degree() < 1:
         return []
-    if found.degree() == 1:
-        return [-_fraction(found[0]) / _fraction(found[1])]
-    if found.degree() == 2:
-        return _of_quadratic(*(_fraction(found[power]) for power in (2, 1, 0)))
-    if found.degree() > MAX_ZEROS or _length(found) > MAX_ZEROS_BITS:
+    if coefficients.degree() == 1:
+        return [-_fraction(coefficients[0]) / _fraction(coefficients[1])]
+    if coefficients.degree() == 2:
+        return _of_quadratic(*(_fraction(coefficients[power]) for power in (2, 1, 0)))
+    if coefficients.degree() > MAX_ZEROS or _length(coefficients) > MAX_ZEROS_BITS:
         return []
     with NO_FORK:
-        roots = found.numer().complex_roots()
+        roots = coefficients.numer().complex_roots()
     return sorted(_near(root.real) for root, _ in roots if root.imag.contains(0))
 
 

@@ -6,11 +6,25 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..traversal import negative
-from ..values import EXPRESSIONS, INFINITY, Const, Expr, Interval, Num, Product, RealSet, Sequence, Unreadable, Value
+from ..values import (
+    EXPRESSIONS,
+    INFINITY,
+    Const,
+    Expr,
+    Interval,
+    Num,
+    Product,
+    RealSet,
+    Sequence,
+    Unreadable,
+    Value,
+    are_expressions,
+)
 from .exact import constant
 from .numeric import agree, approximate
 
-_NEAR = Fraction(1, 10**60)  # ends closer than this, relative to their size, are compared by more than their approximations
+# ends closer than this, relative to their size, are compared by more than their approximations
+_NEAR = Fraction(1, 10**60)
 MAX_PARTS = 100
 _OPERATIONS: dict[str, Callable[[bool, bool], bool]] = {
     "union": lambda a, b: a or b,
@@ -66,8 +80,8 @@ def as_set(value: Value) -> RealSet:
             return RealSet((value,))
         case Sequence("tuple" | "list" as kind, (low, high)) if isinstance(low, EXPRESSIONS) and isinstance(high, EXPRESSIONS):
             return RealSet((Interval(low, high, kind == "list", kind == "list"),))
-        case Sequence("set" | "answers", items) if all(isinstance(item, EXPRESSIONS) for item in items):
-            return RealSet(tuple(Interval(item, item, True, True) for item in items))  # pyrefly: ignore
+        case Sequence("set" | "answers", items) if are_expressions(items):
+            return RealSet(tuple(Interval(item, item, True, True) for item in items))
     raise Unreadable("no set of reals")
 
 
@@ -92,7 +106,8 @@ def combine(operation: str, left: Value, right: Value) -> RealSet:
 
 
 class Line:
-    """The real line cut at the ends of intervals, in elementary pieces: (-oo, c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
+    """The real line cut at the ends of intervals, in elementary pieces: (-oo,
+    c1), {c1}, (c1, c2), {c2}, ..., (cn, oo)."""
 
     def __init__(self, parts: tuple[Interval, ...]) -> None:
         ends = [end for part in parts for end in (part.low, part.high) if not infinite(end)]
@@ -146,10 +161,10 @@ def _same(a: Expr, b: Expr, x: Fraction, y: Fraction) -> bool:
     """Whether two ends are one, whose approximations differ. Raises Unreadable where that can't be told."""
     if (constant(a) is not None and constant(b) is not None) or y - x > _NEAR * abs(y):
         return False
-    found = agree(a, b)
-    if found is None:
+    same = agree(a, b)
+    if same is None:
         raise Unreadable("two ends that can't be told apart")
-    return found
+    return same
 
 
 def normal(value: Value) -> RealSet:

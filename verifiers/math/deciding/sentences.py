@@ -7,24 +7,27 @@ _COPULAS = frozenset(("is", "are", "was", "were"))
 _ARTICLES = frozenset(("a", "an", "the"))
 _KINDS = frozenset(  # what a property may stand before: "an even function"
     str.split(
-        "function number integer triangle quadrilateral polygon curve angle matrix sequence series set graph line shape "
-        "figure relation conic solution answer day month equation"
+        "function number integer triangle quadrilateral polygon curve angle matrix sequence series set "
+        "graph line shape figure relation conic solution answer day month equation"
     )
 )
 _TURNS = frozenset(  # words that deny, weigh or offer something else
     str.split(
-        "not no never neither nor none without hardly barely scarcely or either but except unless if whether maybe perhaps "
-        "possibly probably likely might may could would should unlike opposite contrary false wrong incorrect loser other "
-        "than and both besides beside isnt arent wasnt cannot cant almost nearly supposedly allegedly"
+        "not no never neither nor none without hardly barely scarcely or either but except unless if "
+        "whether maybe perhaps possibly probably likely might may could would should unlike opposite "
+        "contrary false wrong incorrect loser other than and both besides beside isnt arent wasnt cannot "
+        "cant almost nearly supposedly allegedly"
     )
 )
 _ADJECTIVES = {"convergent": "converges", "divergent": "diverges", "true": "yes", "false": "no"}
 
 
 def says(sentence: str, word: str) -> bool:
-    """Whether a folded sentence says one word and nothing else of it: "student is evelyn", "it is an even function".
+    """Whether a folded sentence says one word and nothing else of it:
+    "student is evelyn", "it is an even function".
 
-    Before the one "is" stands what it is about; behind it the word, and no more than the kind of thing that it describes.
+    Before the one "is" stands what it is about; behind it the word,
+    and no more than the kind of thing that it describes.
     """
     sentence = sentence.replace(" will be ", " is ")
     if " " in word or (" is " not in f" {sentence} " and " are " not in sentence and " was " not in sentence):

@@ -1,7 +1,7 @@
 """Stage 7: what is still open goes to sympy, in a worker process with a memory limit and a deadline.
 
-`decide` runs in the worker. It gets expression trees as nested lists, never text, and builds sympy objects by a fixed
-table of constructors. `ask` runs in the caller, which never imports sympy.
+`decide` runs in the worker. It gets expression trees as nested lists, never text, and builds sympy objects by
+a fixed table of constructors. `ask` runs in the caller, which never imports sympy.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ DEADLINE_S = 0.15
 MEMORY_MB = 128
 MAX_NODES = 60
 MAX_DIGITS = 30
-_POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)  # starts when asked
+# starts when asked
+POOL = Pool(f"{__name__}:decide", workers=max(1, min(4, (os.cpu_count() or 2) // 2)), memory_mb=MEMORY_MB)
 
 
 def ask(decision: Decision) -> Decision:
-    """The decision with sympy's word on its open pair. A pair that is large, or for which no worker could be started, counts
-    as not shown equal: an answer alone can bring a check here, and must not abstain by it."""
+    """The decision with sympy's word on its open pair. A pair that is large, or for which no worker could be
+    started, counts as not shown equal: an answer alone can bring a check here, and must not abstain by it."""
     assert decision.open is not None
     a, b = decision.open
     if _size(a) + _size(b) > MAX_NODES:
         return Decision(False, "symbolic", "Not shown equal (too large for the symbolic engine).")
     try:
-        reply = _POOL.call([_encode(a), _encode(b)], DEADLINE_S)
+        reply = POOL.call([_encode(a), _encode(b)], DEADLINE_S)
     except PoolError as failure:
         return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
@@ -37,11 +38,6 @@ def ask(decision: Decision) -> Decision:
     if reply.status == "ok" and reply.value is True:
         return Decision(True, "symbolic")
     return Decision(False, "symbolic", "Not shown equal." + (f" {reply.reason}" if reply.reason else ""))
-
-
-def warm() -> None:
-    """Start the worker (which imports sympy, about a second) now, rather than at the first open pair."""
-    _POOL.warm()
 
 
 def _size(expr: Expr) -> int:
@@ -61,8 +57,13 @@ def _encode(expr: Expr) -> list[Any]:
             return ["const", name]
         case Call(name, args):
             return ["call", name, *map(_encode, args)]
-    kind = {Sum: "sum", Product: "product", Power: "power"}[type(expr)]  # pyrefly: ignore - unknown functions are variables by now
-    return [kind, *map(_encode, children(expr))]
+        case Sum(terms):
+            return ["sum", *map(_encode, terms)]
+        case Product(factors):
+            return ["product", *map(_encode, factors)]
+        case Power(base, exponent):
+            return ["power", _encode(base), _encode(exponent)]
+    raise TypeError(f"{expr} is an unknown function, which should be a variable by now.")
 
 
 def decide(pair: list[Any]) -> bool:
@@ -122,4 +123,4 @@ def _function(sympy: Any, name: str, args: list[Any]) -> Any:
     raise ValueError(f"no function {name}")
 
 
-__all__ = ["DEADLINE_S", "ask", "decide", "warm"]
+__all__ = ["DEADLINE_S", "POOL", "ask", "decide"]

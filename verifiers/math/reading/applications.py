@@ -1,14 +1,18 @@
-"""Which letters before brackets are functions: `I(0)`, `f(x+1)`, `P(X=3)`; `n(n+1)` and `m(g+a)` stay products.
+"""Which letters before brackets are functions: `I(0)`, `f(x+1)`, `P(X=3)`;
+`n(n+1)` and `m(g+a)` stay products.
 
 The rule looks at the tokens of one side alone, in one pass. A letter right before brackets is a function when
 
 - it is f, or has primes, or an exponent that only functions have (`f^{-1}(x)`, `y^{(3)}(0)`);
-- the brackets hold one number, one letter or another application, since such a product is written `2x` and `ab`;
-- the brackets hold a letter of an argument, alone or with numbers (`g(x+1)`, `\\Phi(2x)`), and the name is a function's;
+- the brackets hold one number, one letter or another application,
+  since such a product is written `2x` and `ab`;
+- the brackets hold a letter of an argument, alone or with numbers (`g(x+1)`, `\\Phi(2x)`),
+  and the name is a function's;
 - the brackets hold several arguments, or an event after P, Pr or E;
 - it is one of these elsewhere in the text.
 
-Before anything but a number it stays a factor when it stands without brackets too (`n(n+1)`, `t(t)+t`), primed names aside.
+Before anything but a number it stays a factor when it stands without brackets too (`n(n+1)`,
+`t(t)+t`), primed names aside.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ _ALWAYS = frozenset(("f",))
 _FUNCTION_LETTERS = frozenset(str.split("f g h u y F G H P Q E phi varphi psi Phi Psi Gamma Lambda Theta delta zeta"))
 _SUPERSCRIBED = frozenset(str.split("f g h F G H phi varphi psi Phi Psi"))
 _ARGUMENTS = frozenset(str.split("x n z t s X"))
-_NO_TIMES = frozenset(("g", "h"))  # g(t + 1) and h(t) are gravity and a height before brackets more often than functions
+# g(t + 1) and h(t) are gravity and a height before brackets more often than functions
+_NO_TIMES = frozenset(("g", "h"))
 _EVENTS = frozenset(str.split("P Pr p E F"))
 _POINTS = frozenset("ABCDEMNOPQXYZ")
 _FACTORS_OF_TUPLES = frozenset(str.split("a b c k m n p q r s t x lambda mu alpha beta"))
@@ -71,7 +76,7 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
             break
     else:
         return {}
-    brackets, scopes = _matched(tokens)
+    brackets, scopes = _match(tokens)
     candidates: list[_Candidate] = []
     alone: set[tuple[int, str]] = set()
     accented = -1  # up to where letters belong to an accent
@@ -84,23 +89,24 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
         else:
             continue
         alone.update((scopes[index], letter) for letter in letters[:-1])
-        found = _candidate(tokens, last, letters[-1], len(letters) > 1, scopes[index], brackets)
-        if found is None:
+        candidate = _candidate(tokens, last, letters[-1], len(letters) > 1, scopes[index], brackets)
+        if candidate is None:
             alone.add((scopes[index], letters[-1] + _subscript(tokens, last + 1)[0]))
         else:
-            candidates.append(found)
-    return _chosen(tokens, candidates, alone, brackets)
+            candidates.append(candidate)
+    return _choose(tokens, candidates, alone, brackets)
 
 
-def _chosen(
+def _choose(
     tokens: list[Token], candidates: list[_Candidate], alone: set[tuple[int, str]], brackets: dict[int, _Brackets]
 ) -> dict[int, Application]:
-    """From the last candidate to the first, so that what is applied inside brackets is known before their letter is."""
+    """From the last candidate to the first, so that what is applied inside
+    brackets is known before their letter is."""
     chosen: dict[int, Application] = {}
     known: set[str] = set()
     undecided: list[_Candidate] = []
     for each in reversed(candidates):
-        verdict = _judged(tokens, each, (each.scope, each.name) in alone, brackets[each.opening], chosen)
+        verdict = _judge(tokens, each, (each.scope, each.name) in alone, brackets[each.opening], chosen)
         if verdict:
             chosen[each.start] = Application(each.opening, _conditional(each, brackets[each.opening]))
             known.add(each.name)
@@ -112,7 +118,7 @@ def _chosen(
     return chosen
 
 
-def _judged(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
+def _judge(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
     """Whether a candidate is an application; None where another application of its name would make it one."""
     inside = tokens[each.opening + 1 : min(held.closing, each.opening + 2 + _SIMPLE)]
     length = held.closing - each.opening - 1
@@ -156,8 +162,9 @@ def _of_several(tokens: list[Token], each: _Candidate, held: _Brackets) -> bool:
     return letters and each.letter not in _POINTS | _FACTORS_OF_TUPLES
 
 
-def _matched(tokens: list[Token]) -> tuple[dict[int, _Brackets], list[int]]:
-    """Round and square brackets by the position of the opening one, and for each token the clause that it stands in."""
+def _match(tokens: list[Token]) -> tuple[dict[int, _Brackets], list[int]]:
+    """Round and square brackets by the position of the opening one, and for
+    each token the clause that it stands in."""
     brackets: dict[int, _Brackets] = {}
     scopes: list[int] = []
     stack: list[tuple[str, int, _Brackets]] = []
@@ -306,7 +313,8 @@ def _is_application(tokens: list[Token], begin: int, end: int, chosen: dict[int,
 
 
 def _is_simple(inside: list[Token], letter: str) -> bool:
-    """One letter of an argument with numbers: `x+1`, `2x`, `x^2`, `\\frac{x}{2}`; a sum begins with the letter."""
+    """One letter of an argument with numbers: `x+1`, `2x`, `x^2`,
+    `\\frac{x}{2}`; a sum begins with the letter."""
     if all(token.kind in ("number", "mark") for token in inside):  # g(1+1)
         return letter != "P"
     names = {token.text for token in inside if token.kind == "word"}

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 from ..values import EXPRESSIONS, Apply, Call, Const, Expr, Interval, Num, Power, Product, Unreadable, Value
 from .lexer import Token
-from .names import NameParser, expression_of, letter_of, ungrouped
+from .names import NameParser, letter_of
+from .operands import expression_of, ungrouped, unresolved
 from .vocabulary import (
     ACCENTS,
     BASE_WORDS,
@@ -23,7 +24,8 @@ from .vocabulary import (
 )
 
 _OF_SEVERAL = ("gcd", "lcm", "max", "min")
-_SCALES = MULTIPLIERS | {name: Fraction(1, size) for name, size in COUNTED_PARTS.items()}  # 5 million, 2 thirds
+# 5 million, 2 thirds
+_SCALES = MULTIPLIERS | {name: Fraction(1, size) for name, size in COUNTED_PARTS.items()}
 _OPERATIONS = {
     "squared": lambda value: Power(value, Num(Fraction(2))),
     "cubed": lambda value: Power(value, Num(Fraction(3))),
@@ -38,7 +40,7 @@ class AtomParser(NameParser):
     def atom(self, single: bool = False) -> Expr:
         if (again := self.read.get(self.position)) is not None:
             self.position = again[1]
-            return again[0]  # pyrefly: ignore
+            return unresolved(again[0])
         self.deeper()
         try:
             token = self.take()
@@ -55,7 +57,7 @@ class AtomParser(NameParser):
     def _number(self, token: Token) -> Expr:
         assert token.value is not None
         if self.at("_"):
-            return based(token.text, self._base())
+            return read_in_base(token.text, self._base())
         following = self.peek()
         whole = token.text.isdigit()
         if whole and following is not None:
@@ -76,16 +78,18 @@ class AtomParser(NameParser):
             below = self.peek(2)
             after = self.peek(3)
             if below is not None and below.kind == "number" and below.text.isdigit() and not below.spaced:
-                proper = token.value < below.value  # pyrefly: ignore
-                if proper and (after is None or after.text not in ("^", "/")):
+                assert token.value is not None
+                assert below.value is not None
+                if token.value < below.value and (after is None or after.text not in ("^", "/")):
                     self.position += 3
-                    return token.value / below.value  # pyrefly: ignore
+                    return token.value / below.value
         elif token.kind == "command" and token.text in FRACTIONS:
             return self._proper_fraction()
         return None
 
     def _proper_fraction(self) -> Fraction | None:
-        """The value of a `\\frac` of two whole numbers below 1, read up to its end; None for any other, left unread."""
+        """The value of a `\\frac` of two whole numbers below 1, read up to its
+        end; None for any other, left unread."""
         index, parts = self.position + 1, []
         for _ in range(2):
             braced = self.at("{", ahead=index - self.position)
@@ -128,9 +132,9 @@ class AtomParser(NameParser):
         if text in WORD_CONSTANTS:
             return Const(WORD_CONSTANTS[text])
         if text in NAMED_FUNCTIONS and self.at("(", "["):
-            return Apply(text, self.arguments(given=text == "Pr"))
-        if text[0] == "d" and not single and (found := self._derivative()) is not None:
-            return found
+            return Apply(text, self.arguments(conditional=text == "Pr"))
+        if text[0] == "d" and not single and (derivative := self._derivative()) is not None:
+            return derivative
         if text in GREEK:
             return self._symbol(text)
         if single and len(text) > 1:  # x^ab is x^a b
@@ -168,8 +172,8 @@ class AtomParser(NameParser):
         if name in FUNCTIONS:
             return self._function(FUNCTIONS[name])
         if name in NAMED_FUNCTIONS:
-            given = name == "Pr"
-            return Apply(name, self.arguments(given) if self.at("(", "[") else (expression_of(self.power()),))
+            conditional = name == "Pr"
+            return Apply(name, self.arguments(conditional) if self.at("(", "[") else (expression_of(self.power()),))
         if name in CONSTANTS:
             return Const(CONSTANTS[name])
         if name in GREEK:
@@ -180,13 +184,16 @@ class AtomParser(NameParser):
             return self._symbol(f"{_ACCENT_NAMES.get(name, name)}({self._accented()})")
         if name in ("begin", "emptyset", "varnothing", "langle", "mathbb"):
             self.position -= 1
-            return self._structure()  # pyrefly: ignore
+            structure = self._structure()
+            if structure is None:
+                raise Unreadable(f"the command \\{name[:20]} in an expression")
+            return unresolved(structure)
         raise Unreadable(f"the command \\{name[:20]}")
 
     def _fraction(self) -> Expr:
         """A derivative, or a numerator and a denominator."""
-        if (found := self._derivative()) is not None:
-            return found
+        if (derivative := self._derivative()) is not None:
+            return derivative
         above, below = self._argument(), self._argument()
         return Product((above, Power(below, Num(Fraction(-1)))))
 
@@ -206,7 +213,7 @@ class AtomParser(NameParser):
             inner = ungrouped(self.sum())
             self.depth -= 1
             self.expect("}")
-            return inner  # pyrefly: ignore
+            return inner
         token = self.peek()
         if token is None:
             raise Unreadable("an argument is missing")
@@ -283,12 +290,14 @@ def _root(degree: Expr | int, radicand: Expr) -> Expr:
 
 
 def _interval(items: list[Value], low_closed: bool, high_closed: bool) -> Interval:
-    if len(items) != 2 or not all(isinstance(item, EXPRESSIONS) for item in items):
-        raise Unreadable("an interval without two ends")
-    return Interval(items[0], items[1], low_closed, high_closed)  # pyrefly: ignore
+    if len(items) == 2:
+        low, high = items
+        if isinstance(low, EXPRESSIONS) and isinstance(high, EXPRESSIONS):
+            return Interval(low, high, low_closed, high_closed)
+    raise Unreadable("an interval without two ends")
 
 
-def based(digits: str, base: int) -> Num:
+def read_in_base(digits: str, base: int) -> Num:
     """The number that digits denote in a base. Raises Unreadable for a digit that the base doesn't have."""
     try:
         return Num(Fraction(int(digits, base)))

@@ -1,4 +1,5 @@
-"""Set-builders as the sets they are: `{x \\in D | condition}`, `{2k\\pi | k \\in Z}`. Their bound letter doesn't count."""
+"""Set-builders as the sets they are: `{x \\in D | condition}`, `{2k\\pi | k \\in Z}`.
+Their bound letter doesn't count."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from ..deciding import realset
-from ..traversal import names_in, replaced
+from ..traversal import names_in, substitute
 from ..values import (
     EXPRESSIONS,
     Builder,
@@ -27,30 +28,32 @@ from ..values import (
 
 _LETTER = "x"  # of a condition that is still to be solved
 MAX_WHOLE = 200  # integers that are listed one by one
-_LEAST = {"set of integers": None, "set of naturals": 1}  # 0 is a natural number to some, so a set may not depend on it
+# 0 is a natural number to some, so a set may not depend on it
+_LEAST = {"set of integers": None, "set of naturals": 1}
 
 
-def built(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
-    """A set of reals, a finite set, a family, or a condition that is still to be solved. Raises Unreadable."""
+def build_set(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
+    """A set of reals, a finite set, a family, or a condition that is
+    still to be solved. Raises Unreadable."""
     match builder.element:
         case Sym(name):
-            return _conditioned(name, None, builder.condition, resolve)
+            return _apply_condition(name, None, builder.condition, resolve)
         case Relation((Sym(name), domain), ("in",)):
-            return _conditioned(name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve)
+            return _apply_condition(name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve)
     if not isinstance(builder.element, EXPRESSIONS):
         raise Unreadable("a set-builder of no numbers")
     clauses = builder.condition.items if isinstance(builder.condition, Joined) else (builder.condition,)
-    found = resolve(Joined(",", (builder.element, *clauses)))
-    if not isinstance(found, Family):
+    value = resolve(Joined(",", (builder.element, *clauses)))
+    if not isinstance(value, Family):
         raise Unreadable("a set-builder whose parameter has no set")
-    return found
+    return value
 
 
-def _conditioned(name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]) -> Value:
-    found = resolve(condition)
-    held = _elements(name, found.value if isinstance(found, Family) else found, condition)
+def _apply_condition(name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]) -> Value:
+    resolved = resolve(condition)
+    held = _elements(name, resolved.value if isinstance(resolved, Family) else resolved, condition)
     inside = domain.value if isinstance(domain, Named) else domain
-    if isinstance(found, Family):
+    if isinstance(resolved, Family):
         if inside is not None and not _all_reals(inside):
             raise Unreadable("a family within a set")
         return Family(held)
@@ -61,9 +64,9 @@ def _conditioned(name: str, domain: Value | None, condition: Value, resolve: Cal
     return realset.combine("intersection", inside, held)
 
 
-def _elements(name: str, found: Value, condition: Value) -> Value:
+def _elements(name: str, resolved: Value, condition: Value) -> Value:
     """What the condition on the bound letter leaves."""
-    match found:
+    match resolved:
         case Named(own, RealSet() as held, ()) if own == name:
             return held
         case Named(own, Words() | Sym() as held, ()) if own == name and _is_membership(condition):
@@ -73,7 +76,7 @@ def _elements(name: str, found: Value, condition: Value) -> Value:
         case Named(own, held, ()) if own == name and isinstance(held, EXPRESSIONS):
             return Sequence("set", (held,))
         case Zero():
-            return found if _LETTER in names_in(found) else replaced(found, {name: Sym(_LETTER)})
+            return resolved if _LETTER in names_in(resolved) else substitute(resolved, {name: Sym(_LETTER)})
     raise Unreadable("a condition on something else")
 
 
@@ -89,8 +92,9 @@ def _all_reals(value: Value) -> bool:
 
 
 def _whole_in(held: Value, least: int | None) -> Sequence:
-    """The integers in a bounded set of reals, from `least` on. Raises Unreadable where they are too many, or 0 is in doubt."""
-    found: set[int] = set()
+    """The integers in a bounded set of reals, from `least` on. Raises Unreadable
+    where they are too many, or 0 is in doubt."""
+    integers: set[int] = set()
     for part in realset.normal(held).parts:
         if realset.infinite(part.high) or (realset.infinite(part.low) and least is None):
             raise Unreadable("a set without end")
@@ -102,10 +106,10 @@ def _whole_in(held: Value, least: int | None) -> Sequence:
             continue
         first = math.ceil(low) + (not part.low_closed and low.denominator == 1)
         last = math.floor(high) - (not part.high_closed and high.denominator == 1)
-        if last - first > MAX_WHOLE or len(found) > MAX_WHOLE:
+        if last - first > MAX_WHOLE or len(integers) > MAX_WHOLE:
             raise Unreadable("too many elements")
-        found.update(range(first, last + 1))
-    return Sequence("set", tuple(Num(Fraction(value)) for value in sorted(found) if least is None or value >= least))
+        integers.update(range(first, last + 1))
+    return Sequence("set", tuple(Num(Fraction(value)) for value in sorted(integers) if least is None or value >= least))
 
 
-__all__ = ["built"]
+__all__ = ["build_set"]

@@ -1,16 +1,16 @@
-"""Values by conditions, as they are written: rows of `cases` or of an array, and `n/2 if n is even, ...` in a line."""
+"""Values by conditions: rows of texts as pieces with sets, remainders or relations as their conditions."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from ..deciding import realset
 from ..deciding.exact import constant
-from ..traversal import negative, symbols
+from ..traversal import negative, substitute, symbols
 from ..values import (
     EXPRESSIONS,
     Call,
@@ -34,22 +34,15 @@ from ..values import (
     Zero,
 )
 from .parser import REALS
+from .rows import CUT, OTHERWISE, Table, split_outside
 from .stream import stream
 
-# A text without any of these gives no value by conditions.
-CASES_MARKS = ("&", " if ", " when ", " for ", " otherwise", "cases}", "{array", "{aligned", "{matrix")
-MAX_ROWS = 20
 MAX_MODULUS = 48
-_BEGIN = re.compile(r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[^{}]{0,12}\})?")
-_END = re.compile(r"\\end ?\{ ?([a-z]{1,12}) ?\}")
-_NEW_ROW = re.compile(r"\\\\(?: ?\[[^\[\]]{0,8}\])?")
 _LETTER = r"(?P<name>[A-Za-z])"
 _IF = re.compile(r"[\s,;:.(]*\b(?:if|for|when|where|whenever|provided that|with|and)\b[\s:,]*(?:all\b)?|[\s,;:(]+", re.I)
-_OTHERWISE = re.compile(
-    r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*", re.I
-)
 _PARITY = re.compile(
-    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?|numbers?))?"
+    rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?"
+    rf"|numbers?))?"
     r"(?: (?P<last>[A-Za-z]))?"
 )
 _CONGRUENT = re.compile(
@@ -63,19 +56,7 @@ _MEMBER = re.compile(
     r"(?P<positive>[\^_] ?\{? ?(?:\*|\+|\\ast|\\star|>0|\\geq? ?1) ?\}?)?"
     r"|(?P<last>[A-Za-z]) is an? (?P<words>positive )?integer"
 )
-_CUT = re.compile(r"[,;]| and |\\land\b|\\wedge\b|[()\[\]{}]")
-_WORD = re.compile(r"(?<![A-Za-z\\])(?:[Ii]f|[Ww]hen|[Ff]or|otherwise|else)\b")
-_RELATION = r"[<>=]|\\(?:[lgn]eq?|[lg]eqslant|[lgn]t|equiv|in|notin|n?mid)(?![a-z])"
-_RIGHT_SIDE = re.compile(rf" ?(?:{_RELATION})")
-_SAYS = re.compile(rf"{_RELATION}|\||\b(?:if|when|for|where|even|odd|is)\b")
-_SEPARATOR = re.compile(r"[,;]|\. | and |[()\[\]{}]")
 Read = Callable[[str], Value]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    value: str
-    condition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,140 +69,22 @@ class _Part:
     least: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """left: what has the value (`f(x)`), or nothing. domain: what is said behind the rows."""
-
-    left: str
-    rows: tuple[_Row, ...]
-    domain: str
-    inline: bool
-    aligned: bool
-
-
-def written(text: str) -> Written | None:
-    """The rows of a text that gives values by conditions; None for any other."""
-    if "\\begin" in text:
-        begin = _BEGIN.search(text)
-        end = _END.search(text, begin.end()) if begin else None
-        if begin is None or end is None or end[1] != begin[1] or "\\begin" in (body := text[begin.end() : end.start()]):
-            return None
-        left, domain = text[: begin.start()].strip(" {\\"), text[end.end() :].strip()
-        rows = [_row(row) for row in _NEW_ROW.split(body) if row.strip()]
-        inline = False
-    else:
-        left, equals, right = text.partition("=")
-        if not equals or _WORD.search(left) or any(sign in left for sign in "<>|,"):
-            left, right = "", text
-        rows, domain, inline = _inline(right.strip()), "", True
-        left = f"{left}=" if left else ""
-    if not 2 <= len(rows) <= MAX_ROWS or (left and not left.rstrip().endswith("=")):
-        return None
-    kept = tuple(row for row in rows if row is not None and _says(row.condition))
-    return Written(left.rstrip(" ="), kept, domain, inline, "&" in text) if len(kept) == len(rows) else None
-
-
-def _says(condition: str) -> bool:
-    """Whether a text may be a condition: no entry of a matrix, and not the other side of an aligned equation."""
-    return bool(_OTHERWISE.fullmatch(condition) or (_SAYS.search(condition) and not _RIGHT_SIDE.match(condition)))
-
-
-def _row(row: str) -> _Row | None:
-    """A row's value and condition: beside an `&`, or behind the last comma or `if` that parts them."""
-    value, sign, condition = row.partition("&")
-    if sign:
-        if not value.strip() or not condition.strip(" &"):
-            return None
-        return _Row(value.strip(" ,;"), condition.replace("&", " ").strip())
-    word = _WORD.search(row)
-    if word is not None:
-        return _Row(row[: word.start()].strip(" ,;"), row[word.start() :].strip())
-    pieces = list(_pieces(row, _CUT))
-    return _Row(pieces[0], ", ".join(pieces[1:])) if len(pieces) > 1 else _bracketed(row.strip(" ,.;"))
-
-
-def _bracketed(row: str) -> _Row | None:
-    """`2n (n \\ge 2)`: the condition in the last brackets."""
-    depth = 0
-    for index in range(len(row) - 1, -1, -1) if row.endswith(")") else ():
-        depth += (row[index] in ")]}") - (row[index] in "([{")
-        if not depth:
-            inside = row[index + 1 : -1]
-            return _Row(row[:index].strip(), inside) if index and _says(inside) else None
-    return None
-
-
-def _inline(text: str) -> list[_Row | None]:
-    """`v if c, w if d`, `v if c, otherwise w`, `if c, v; if d, w`; empty where one is without the other."""
-    pieces = list(_pieces(text, _SEPARATOR))
-    if pieces and (first := _WORD.match(pieces[0])) and first[0].lower() not in ("otherwise", "else"):
-        return _conditions_first(pieces)
-    rows: list[_Row | None] = []
-    waiting = ""  # a value before its condition
-    for piece in pieces:
-        word = _WORD.search(piece)
-        before, behind = (piece[: word.start()].strip(), piece[word.start() :]) if word else (piece, "")
-        last = piece[word.end() :].strip(" ,:") if word and word[0] in ("otherwise", "else") else ""
-        if bool(before) == bool(waiting):  # a value without a condition, or a condition without a value
-            if waiting or not last:
-                return []
-            rows.append(_Row(last, "otherwise"))
-        elif not behind:
-            waiting = before
-        else:
-            rows.append(_Row(before or waiting, behind))
-            waiting = ""
-    return [] if waiting else rows
-
-
-def _conditions_first(pieces: list[str]) -> list[_Row | None]:
-    rows: list[_Row | None] = []
-    index = 0
-    while index < len(pieces):
-        word = _WORD.match(pieces[index])
-        if word is None:
-            return []
-        value = pieces[index][word.end() :].strip(" ,:")
-        if word[0] in ("otherwise", "else") and value:
-            rows.append(_Row(value, "otherwise"))
-            index += 1
-            continue
-        if index + 1 == len(pieces):
-            return []
-        rows.append(_Row(pieces[index + 1].removeprefix("then "), pieces[index]))
-        index += 2
-    return rows
-
-
-def _pieces(text: str, separator: re.Pattern[str]) -> Iterator[str]:
-    """What separators outside of brackets part, without what is empty."""
-    depth = begin = 0
-    for match in separator.finditer(text):
-        sign = match[0]
-        depth += (sign in "([{") - (sign in ")]}")
-        if not depth and sign not in "([{)]}":
-            if piece := text[begin : match.start()].strip():
-                yield piece
-            begin = match.end()
-    if piece := text[begin:].strip():
-        yield piece
-
-
-def piecewise(found: Written, read: Read) -> Piecewise:
-    """The typed value of rows. Raises Unreadable where a value, or in a line of text a condition, can't be read."""
-    domain = _conjunction(found.domain, read) if found.domain else []
+def piecewise(table: Table, read: Read) -> Piecewise:
+    """The typed value of rows. Raises Unreadable where a value, or in a line
+    of text a condition, can't be read."""
+    domain = _conjunction(table.domain, read) if table.domain else []
     if domain is None:
         raise Unreadable("something behind a list of cases")
     parts = list(domain)
     pieces = []
-    for row in found.rows:
+    for row in table.rows:
         value = read(row.value)
-        if isinstance(value, Named) and isinstance(value.value, RealSet) and found.aligned:
+        if isinstance(value, Named) and isinstance(value.value, RealSet) and table.aligned:
             value = value.value  # `x > 1, if a < 0`
         if isinstance(value, Relation | Zero | Named | Words):
             raise Unreadable("cases that are clauses of a system")
         condition = _condition(row.condition, read, parts, domain)
-        if found.inline and not isinstance(condition, Condition | None):
+        if table.inline and not isinstance(condition, Condition | None):
             raise Unreadable("a condition that is no set")
         pieces.append(Piece(value, condition))
     said = {part.name for part in parts if part.condition is not None} - {""}
@@ -233,7 +96,7 @@ def piecewise(found: Written, read: Read) -> Piecewise:
         raise Unreadable("two rows for what is left")
     name = min(names, default="")
     held = [piece.condition for piece in pieces if isinstance(piece.condition, Condition)]
-    whole = any(part.whole for part in parts) or any(each.residues for each in held) or _is_index(name, found.left)
+    whole = any(part.whole for part in parts) or any(each.residues for each in held) or _is_index(name, table.left)
     least = max((part.least for part in domain if part in parts and part.least is not None), default=None)
     return Piecewise(name, tuple(pieces), whole, least)
 
@@ -244,9 +107,9 @@ def _is_index(name: str, left: str) -> bool:
 
 def _condition(text: str, read: Read, parts: list[_Part], domain: list[_Part]) -> Condition | Value | None:
     """One row's condition; adds what it is made of to the parts."""
-    if _OTHERWISE.fullmatch(text):
+    if OTHERWISE.fullmatch(text):
         return None
-    bare = _unopened(text)
+    bare = _strip_opening(text)
     own = _conjunction(bare, read)
     if own is None:
         try:
@@ -262,7 +125,7 @@ def _condition(text: str, read: Read, parts: list[_Part], domain: list[_Part]) -
     return total
 
 
-def _unopened(text: str) -> str:
+def _strip_opening(text: str) -> str:
     """Without `if`, and without brackets around the whole."""
     for _ in range(3):
         match = _IF.match(text)
@@ -276,13 +139,14 @@ def _unopened(text: str) -> str:
 
 
 def _conjunction(text: str, read: Read) -> list[_Part] | None:
-    """The parts of a condition that commas or `and` join, as sets of one letter; None where one is no such set."""
-    text = _unopened(text)
+    """The parts of a condition that commas or `and` join, as sets of one
+    letter; None where one is no such set."""
+    text = _strip_opening(text)
     if (alone := _part(text, read)) is not None:
         return [alone]
     parts = []
-    for piece in _pieces(text, _CUT):
-        part = _part(_unopened(piece), read)
+    for piece in split_outside(text, CUT):
+        part = _part(_strip_opening(piece), read)
         if part is None:
             return None
         parts.append(part)
@@ -310,8 +174,8 @@ def _residues(text: str) -> _Part | None:
     if match is None:
         return None
     modulus = int(match["modulus"])
-    found = match.groupdict()
-    without = bool(found.get("no")) or "n" in (found.get("bar") or "")
+    groups = match.groupdict()
+    without = bool(groups.get("no")) or "n" in (groups.get("bar") or "")
     return _of_remainders(match["name"], modulus, set(range(1, modulus)) if without else {0})
 
 
@@ -341,9 +205,10 @@ def _set(text: str, read: Read) -> _Part | None:
     match value:
         case Named(name, RealSet() as held, ()):
             return _Part(name, Condition(held))
-        case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):  # |x| > 2
-            outer = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
-            return _Part(name, Condition(realset.combine_all("union", outer)))  # pyrefly: ignore
+        case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):
+            # |x| > 2
+            outer: list[Value] = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
+            return _Part(name, Condition(realset.combine_all("union", outer)))
         case Zero(
             Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))), ">" | ">=" as operator
         ) if not symbols(end):
@@ -360,16 +225,15 @@ def _set(text: str, read: Read) -> _Part | None:
 
 def _progression(name: str, inner: Expr) -> _Part | None:
     """`n = 2k - 1`: the remainders of n."""
-    from ..traversal import replaced
-
     names = symbols(inner)
     if len(names) != 1:
         return None
     letter = min(names)
-    at = [constant(replaced(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]  # pyrefly: ignore
-    if any(value is None or value.denominator != 1 for value in at) or at[2] - at[1] != at[1] - at[0]:  # pyrefly: ignore
+    at = [constant(substitute(inner, {letter: Num(Fraction(value))})) for value in (0, 1, 2)]
+    whole = [value.numerator for value in at if value is not None and value.denominator == 1]
+    if len(whole) < 3 or whole[2] - whole[1] != whole[1] - whole[0]:
         return None
-    start, step = int(at[0]), abs(int(at[1] - at[0]))  # pyrefly: ignore
+    start, step = whole[0], abs(whole[1] - whole[0])
     return _of_remainders(name, step, {start % step}) if step and -step < start < step else None
 
 
@@ -380,11 +244,9 @@ def _both(a: Condition, b: Condition) -> Condition:
     modulus = math.lcm(a.residues.modulus, b.residues.modulus)
     if modulus > MAX_MODULUS:
         raise Unreadable("a condition on remainders of a large number")
-    kept = tuple(
-        value for value in range(modulus)
-        if value % a.residues.modulus in a.residues.remainders and value % b.residues.modulus in b.residues.remainders
-    )  # fmt: skip
+    both = (a.residues, b.residues)
+    kept = tuple(n for n in range(modulus) if all(n % each.modulus in each.remainders for each in both))
     return Condition(held, Residues(modulus, kept))
 
 
-__all__ = ["CASES_MARKS", "Written", "piecewise", "written"]
+__all__ = ["piecewise"]

@@ -1,7 +1,9 @@
-"""Conditions that an answer may name or leave out: the range of an index, the place where a value is attained.
+"""Conditions that an answer may name or leave out: the range of an index,
+the place where a value is attained.
 
-Only what does not depend on them loses them: a formula in the index, a sequence or function by its index, a number. Which
-arguments a formula in x is for changes what it says, and stays. All patterns look at a bounded tail of the text.
+Only what does not depend on them loses them: a formula in the index, a sequence or function by its index, a
+number. Which arguments a formula in x is for changes what it says, and stays.
+All patterns look at a bounded tail of the text.
 """
 
 from __future__ import annotations
@@ -10,24 +12,30 @@ import re
 
 _TAIL = 120  # characters at the end in which a condition is searched for
 _COUNTING = (  # N, N^*, Z^+, Z_{>0}
-    r"(?:\\mathbb ?)?\{? ?[NZ] ?\}?(?: ?[\^_] ?(?:\{ ?)?(?:\*|\+|0|1|\\ast|\\star|\\geq? ?[01]|(?:>|>=) ?[01])(?: ?\})?){0,2}"
+    r"(?:\\mathbb ?)?\{? ?[NZ] ?\}?(?: ?[\^_] ?(?:\{ ?)?(?:\*|\+|0|1|\\ast|\\star|\\geq? ?[01]|(?:>"
+    r"|>=) ?[01])(?: ?\})?){0,2}"
     r"|\\\{ ?[01] ?, ?(?:\d ?, ?){0,4}(?:\\ldots|\\dots|\\cdots|\.\.\.) ?\\\}"
 )
 _REALS = r"(?:\\mathbb ?)?\{? ?R ?\}?"
 _WORDS = r"(?:(?:is |are )?(?:an? |any |all )?(?:positive |non-?negative |natural )?(?:integers?|numbers?))"
 _DOTS = r"(?:\\ldots|\\dots|\\cdots|\.\.\.)"
 _INDEX = re.compile(
-    r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|(?:positive )?integers?) |\\forall ?){0,2})"
+    r"(?P<lead>[,;:]? ?\(?(?:\b(?:where|for|with)\b ?)?(?:(?:all|any|every|each|(?:positive )?integers?) "
+    r"|\\forall ?){0,2})"
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]) ?"
     r"(?:(?P<bound>(?:\\geq?(?:slant)?|>=?) ?[0-3](?!\d|[.]))"
     rf"|(?P<listed>= ?\d(?: ?, ?\d){{0,4}} ?, ?{_DOTS}(?: ?, ?[A-Za-z\d])?)"
     rf"|\\in ?(?P<counting>(?:{_COUNTING}))|\\in ?(?P<reals>{_REALS})|(?P<words>{_WORDS})) ?\)?$"
 )
-_POSITIVE = re.compile(r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
-                       r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$")  # fmt: skip
-_INDEX_LETTER = "n"  # of a formula without a name; others, and what stands behind a comma, are parameters of a family
+_POSITIVE = re.compile(
+    r"(?P<lead>[,;:]? ?\(?for (?:all|any|every|each)) (?:positive |natural |non-?negative )"
+    r"(?:integers?|numbers?) (?P<name>[A-Za-z]) ?\)?$"
+)
+# of a formula without a name; others, and what stands behind a comma, are parameters of a family
+_INDEX_LETTER = "n"
 _ATTAINED = re.compile(
-    r"[,;]? ?\(? ?(?:(?:which|this|it)? ?(?:is |are )?(?:attained|achieved|reached|obtained|realized|occurs|occurring) )?"
+    r"[,;]? ?\(? ?(?:(?:which|this|it)? ?(?:is |are )?(?:attained|achieved|reached|obtained|realized|occurs"
+    r"|occurring) )?"
     r"(?P<equality>(?:with )?equality (?:holds |occurs |is attained |attained )?)?"
     r"\b(?P<word>when|at|iff|if and only if|if|for)\b ?(?P<place>[^;<>]{1,80}?) ?\)?$"
 )
@@ -48,7 +56,8 @@ def without_condition(text: str) -> str | None:
 
 
 def _holds_for_index(match: re.Match[str], answer: str) -> bool:
-    """Whether an answer is a sequence by this index, a function by this argument, or a formula in an index."""
+    """Whether an answer is a sequence by this index, a function by this
+    argument, or a formula in an index."""
     if not match["lead"].strip() or answer.count("(") < answer.count(")"):
         return False
     name, said = match["name"], match.groupdict()

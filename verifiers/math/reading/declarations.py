@@ -1,7 +1,7 @@
 """What is said of parameters behind an answer, in whatever brackets and words, as clauses of one spelling.
 
-`(k \\in \\mathbb Z)`, `where k \\in Z` and `k = 0, \\pm 1, \\pm 2, \\ldots` all become `, k \\in \\mathbb{Z}`. Patterns look
-at a bounded tail of the text.
+`(k \\in \\mathbb Z)`, `where k \\in Z` and `k = 0, \\pm 1, \\pm 2, \\ldots` all become
+`, k \\in \\mathbb{Z}`. Patterns look at a bounded tail of the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ _MAX_CLAUSES = 3
 _LETTER = r"(?:[A-Za-z]|\\(?:alpha|beta|lambda|mu|theta))(?: ?_ ?\{? ?\d ?\}?)?"
 _DOTS = r"\\?(?:[lc]?dots[cbo]?|\.\.\.)"
 _INTEGER = r"(?:\\pm ?|- ?)?\d{1,4}"
-_KIND = r"(?:(?P<kind>integers?|reals?|constants?|natural) )?(?:(?:numbers?|constants?|values?(?: of)?|parameters?|scalars?) )?"
+_KIND = (
+    r"(?:(?P<kind>integers?|reals?|constants?|natural) )?(?:(?:numbers?|constants?|values?(?: of)?"
+    r"|parameters?|scalars?) )?"
+)
 _QUANTITY = r"(?:(?:all|any|every|each|some|an|a|the|arbitrary|fixed|real) ){0,3}"
 _SET = (
     r"(?:\\mathbb ?)?\{? ?(?P<set>[ZRNQC]) ?\}?"
@@ -27,15 +30,20 @@ _BOUND = (
 _PLACE = rf"(?:{_INTEGER}|{_DOTS})"
 _LIST = rf"= ?(?:\\\{{ ?)?(?P<list>{_PLACE}(?: ?(?:, ?|,? ?\b(?:and|or)\b ?){_PLACE}){{1,30}})(?: ?\\\}})?"
 _DOMAIN = rf"(?:(?:\\in(?![a-z])|\bin\b) ?{_SET}|{_BOUND}|{_LIST})(?: ?(?P<close>[)\]]))?$"
-_HINT = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]|\\[a-z]+)(?: ?_ ?\{{? ?\d ?\}}?)? ?{_DOMAIN}")  # few texts have even this much
+# few texts have even this much
+_HINT = re.compile(rf"(?<![A-Za-z\\])(?:[A-Za-z]|\\[a-z]+)(?: ?_ ?\{{? ?\d ?\}}?)? ?{_DOMAIN}")
 _CLAUSE = re.compile(
     r"(?P<comma> ?[,;:])? ?(?P<open>[(\[] ?)?"
     + rf"(?P<lead>(?:where|for|with|and|here|when|such that|as)\b ?|\\forall ?)?{_QUANTITY}{_KIND}"
     + rf"(?<![A-Za-z\\])(?P<names>{_LETTER}(?: ?(?:,|\band\b) ?{_LETTER}){{0,3}}) ?{_DOMAIN}"
 )
-_SIGNED = r"(?P<{0}>positive|non-?negative|non-?zero|negative|natural) (?:(?P<{0}_kind>integer|real|number)s? ?(?:numbers? ?)?)"
+_SIGNED = (
+    r"(?P<{0}>positive|non-?negative|non-?zero|negative|natural) (?:(?P<{0}_kind>integer|real"
+    r"|number)s? ?(?:numbers? ?)?)"
+)
 _WORDS = re.compile(
-    r"[,;]? ?[(]?(?:\b(?:where|for|with|and|when)\b ?)?(?:(?:all|any|every|each|some|an|a|arbitrary|fixed|constant) ){0,3}"
+    r"[,;]? ?[(]?(?:\b(?:where|for|with|and|when)\b ?)?(?:(?:all|any|every|each|some|an|a|arbitrary|fixed"
+    r"|constant) ){0,3}"
     + rf"(?:{_SIGNED.format('ahead')}(?P<name>[A-Za-z])"
     + r"|(?<![A-Za-z\\])(?P<first>[A-Za-z]) (?:is |being )?(?:(?:all|any|an?|some|arbitrary|fixed) )?"
     + rf"{_SIGNED.format('behind')})"
@@ -50,7 +58,8 @@ _PLURAL = re.compile(
     + rf"(?P<first>{_NAMES}))(?: (?:numbers?|constants?))? ?[)]?$"
 )
 _BOUNDS = {"positive": " > 0", "nonnegative": " \\ge 0", "negative": " < 0", "nonzero": " \\ne 0", "natural": ""}
-_RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")  # a name of its own
+# a name of its own
+_RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")
 _LEADS = ("for", "where", "with", "when", "[")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ENDS = ("Z", "R", "N", "Q", "C", "}", ")", "]", "*", "+", ".", "dots", "integer", "integers")
@@ -69,11 +78,12 @@ def declare(text: str) -> str:
             break
         start = max(0, len(answer) - _TAIL)
         before, names, comma = answer[: start + match.start()], match["names"], match["comma"]
-        if not (match["comma"] or match["open"] or match["lead"]) and "," in names:  # `\\pi t, t \\in Z`: the first is no part
+        # `\\pi t, t \\in Z`: the first is no part
+        if not (match["comma"] or match["open"] or match["lead"]) and "," in names:
             kept, comma, names = names.partition(",")
             before = answer[: start + match.start("names")] + kept
         before = before.rstrip()
-        clause = _rewritten(match, names, bool(comma), before)
+        clause = _rewrite(match, names, bool(comma), before)
         if clause is None:
             break
         answer, said = before, clause + said
@@ -81,7 +91,8 @@ def declare(text: str) -> str:
 
 
 def declare_words(text: str) -> str:
-    """`for any positive integer n` as memberships and bounds behind commas; the text where it says nothing like it."""
+    """`for any positive integer n` as memberships and bounds behind commas;
+    the text where it says nothing like it."""
     if not (text[-1:].isalpha() or text.endswith(")")):
         return text
     tail = text[-_TAIL:]
@@ -115,7 +126,7 @@ def _declare_several(text: str) -> str:
     return answer + "".join(f", {name} \\in \\mathbb{{{letter}}}" for name in names)
 
 
-def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> str | None:
+def _rewrite(match: re.Match[str], said_of: str, comma: bool, answer: str) -> str | None:
     """The clause in its one spelling; None where it says nothing of what stands before it."""
     names = [name.replace(" ", "") for name in re.findall(_LETTER, said_of)]
     if not answer or answer[-1] in _OPEN_ENDED or bool(match["open"]) != bool(match["close"]):
@@ -141,7 +152,7 @@ def _rewritten(match: re.Match[str], said_of: str, comma: bool, answer: str) -> 
         return "".join(f", {name} {sign} {match['bound']}{more}" for name, more in zip(names, extra, strict=True))
     if len(names) > 1 or not (said or comma) or (not said and names[0] in "xyz"):
         return None
-    return _listed(names[0], match["list"])
+    return _read_list(names[0], match["list"])
 
 
 def _membership(name: str, letter: str, part: str) -> str:
@@ -161,8 +172,9 @@ def _membership(name: str, letter: str, part: str) -> str:
     return clause if mark != "g1" else f"{clause}, {name} \\ge 1"
 
 
-def _listed(name: str, text: str) -> str | None:
-    """`0, 1, 2` as a set; `0, 1, 2, \\ldots` as integers with a bound; `0, \\pm 1, \\ldots` as all of them; else None."""
+def _read_list(name: str, text: str) -> str | None:
+    """`0, 1, 2` as a set; `0, 1, 2, \\ldots` as integers with a bound;
+    `0, \\pm 1, \\ldots` as all of them; else None."""
     parts = [part.replace(" ", "") for part in re.findall(rf"{_INTEGER}|{_DOTS}", text)]
     dots = [index for index, part in enumerate(parts) if "." in part or "dots" in part]
     whole = f", {name} \\in \\mathbb{{Z}}"
@@ -170,14 +182,14 @@ def _listed(name: str, text: str) -> str | None:
         return f", {name} \\in \\{{{', '.join(parts)}\\}}"
     if dots[0] == 0 or len(dots) > 1:
         inner = [part for index, part in enumerate(parts) if index not in dots]
-        return whole if dots == [0, len(parts) - 1] and _consecutive(inner) and len(inner) > 2 else None
+        return whole if dots == [0, len(parts) - 1] and _are_consecutive(inner) and len(inner) > 2 else None
     start = parts[: dots[0]]
     if start[0] == "0" and start[1:] == [f"\\pm{n}" for n in range(1, len(start))] and len(start) > 1:
         end = parts[dots[0] + 1 :]
         if not end:
             return whole
         return f", -{end[0][3:]} \\le {name} \\le {end[0][3:]}{whole}" if end[0].startswith("\\pm") and len(end) == 1 else None
-    if not _consecutive(start):
+    if not _are_consecutive(start):
         return None
     if dots[0] == len(parts) - 1:
         return f", {name} \\ge {start[0]}{whole}" if len(start) > 1 else None
@@ -186,7 +198,7 @@ def _listed(name: str, text: str) -> str | None:
     return None
 
 
-def _consecutive(parts: list[str]) -> bool:
+def _are_consecutive(parts: list[str]) -> bool:
     return all("\\" not in part for part in parts) and all(int(b) - int(a) == 1 for a, b in pairwise(parts))
 
 

@@ -8,16 +8,18 @@ from ..traversal import negative
 from ..values import EXPRESSIONS, Call, Const, Expr, Matrix, Num, Power, Product, Sequence, Sum, Sym, Unreadable, Value
 from .atoms import AtomParser, _interval
 from .lexer import Token
-from .names import MAX_DEPTH, expression_of, ungrouped
+from .names import MAX_DEPTH
+from .operands import expression_of, ungrouped, unresolved
 from .vocabulary import FACTOR_COMMANDS, FUNCTIONS, GREEK, RELATIONS, SET_CALLS
 
 _CIRC = Sym("\\circ")
 
 
 def _operand(value: Value) -> Expr:
-    """A term or factor: an expression, or the matrix or vector of a linear combination, which `linear` works out."""
+    """A term or factor: an expression, or the matrix or vector of a linear
+    combination, which `linear` works out."""
     value = ungrouped(value)
-    return value if isinstance(value, Matrix | Sequence) else expression_of(value)  # pyrefly: ignore
+    return unresolved(value) if isinstance(value, Matrix | Sequence) else expression_of(value)
 
 
 _BETWEEN_TERMS = frozenset(("+", "-", "pm", "mp"))
@@ -27,12 +29,12 @@ _POSTFIXES = frozenset(("!", "%", "\\%", "degree"))
 class ExpressionParser(AtomParser):
     """Sums, products, powers and brackets."""
 
-    # -- what the upper half adds ---------------------------------------------------------------------------------------
+    # -- what the upper half adds ----------------------------------------------------------------------------
 
     def _set(self, closing: str) -> Value:
         raise NotImplementedError
 
-    # -- expressions ----------------------------------------------------------------------------------------------------
+    # -- expressions -----------------------------------------------------------------------------------------
 
     def sum(self) -> Expr:
         self.deeper()
@@ -59,7 +61,7 @@ class ExpressionParser(AtomParser):
                 break
         term = self.product()
         if sign < 0:
-            term = negative(ungrouped(term))  # pyrefly: ignore
+            term = negative(ungrouped(term))
         return Call(both, (term,)) if both else term
 
     def product(self) -> Expr:
@@ -77,7 +79,7 @@ class ExpressionParser(AtomParser):
                 break
         if len(factors) == 1:
             return factors[0]
-        return Product(tuple(map(ungrouped, factors)))  # pyrefly: ignore
+        return Product(tuple([ungrouped(factor) for factor in factors]))
 
     def _word_over(self) -> bool:
         if self.word() != "over":
@@ -99,9 +101,9 @@ class ExpressionParser(AtomParser):
     def _factor(self) -> Expr:
         """A factor after an explicit sign; it may be negative."""
         self.deeper()
-        found = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
+        factor = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
         self.depth -= 1
-        return _operand(found)
+        return _operand(factor)
 
     def _quotient(self) -> Expr:
         """What stands after `/`: one factor."""
@@ -146,7 +148,7 @@ class ExpressionParser(AtomParser):
         base = self.postfix()
         if self.position >= len(self.tokens):
             return base
-        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transposed(base)) is not None:
+        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transpose(base)) is not None:
             return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):
@@ -157,7 +159,7 @@ class ExpressionParser(AtomParser):
             return self._more_powers(Power(expression_of(base), exponent))
         return base
 
-    def _transposed(self, base: Matrix | Sequence) -> Expr | None:
+    def _transpose(self, base: Matrix | Sequence) -> Expr | None:
         """A matrix, or a row in brackets, with `^T`; None for any other power."""
         after = self.peek(2 if self.at("{", ahead=1) else 1)
         if after is None or after.text not in ("T", "top", "intercal", "prime"):
@@ -167,10 +169,10 @@ class ExpressionParser(AtomParser):
             self.position += 1
             self.expect("}")
         rows = base.rows if isinstance(base, Matrix) else (base.items,)
-        return Matrix(tuple(zip(*rows, strict=True)))  # pyrefly: ignore
+        return unresolved(Matrix(tuple(zip(*rows, strict=True))))
 
     def _more_powers(self, base: Expr) -> Expr:
-        return self._postfixed(base)
+        return self._read_postfixes(base)
 
     def _exponent(self) -> Expr:
         self.deeper()
@@ -194,9 +196,9 @@ class ExpressionParser(AtomParser):
         return exponent
 
     def postfix(self, single: bool = False) -> Expr:
-        return self._postfixed(self.atom(single))
+        return self._read_postfixes(self.atom(single))
 
-    def _postfixed(self, value: Expr) -> Expr:
+    def _read_postfixes(self, value: Expr) -> Expr:
         """Factorials, percent and degree signs."""
         for _ in range(4):
             token = self.peek()
@@ -244,7 +246,7 @@ class ExpressionParser(AtomParser):
                 self.bars -= 1
                 return Call("abs", (inner,))
             case "\\{":
-                return self._set("\\}")  # pyrefly: ignore
+                return unresolved(self._set("\\}"))
         raise Unreadable(f"{token.text!r} is out of place")
 
     def _list(self, *closings: str) -> list[Value]:
@@ -266,23 +268,23 @@ class ExpressionParser(AtomParser):
         closing = self.expect(")", "]", "[")
         self.bars = bars
         if closing == ")" and len(items) == 1:  # (x) is a product of one factor, so that f(x) is told from fx
-            return Product((items[0],)) if isinstance(items[0], Sym) else items[0]  # pyrefly: ignore
+            return Product((items[0],)) if isinstance(items[0], Sym) else unresolved(items[0])
         if closing == ")":
-            return Sequence("tuple", tuple(items))  # pyrefly: ignore
-        return _interval(items, False, closing == "]")  # pyrefly: ignore
+            return unresolved(Sequence("tuple", tuple(items)))
+        return unresolved(_interval(items, False, closing == "]"))
 
     def _square(self, closed: bool) -> Expr:
         if closed and self.accept("]"):
-            return Sequence("list", ())  # pyrefly: ignore
+            return unresolved(Sequence("list", ()))
         items = [self.relation()]
         while self.accept(",", ";"):
             items.append(self.relation())
         closing = self.expect("]", ")", "[")
         if closed and closing == "]":
             if len(items) == 1 and isinstance(items[0], Matrix):
-                return items[0]  # pyrefly: ignore
-            return Sequence("list", tuple(items))  # pyrefly: ignore
-        return _interval(items, closed, closing == "]")  # pyrefly: ignore
+                return unresolved(items[0])
+            return unresolved(Sequence("list", tuple(items)))
+        return unresolved(_interval(items, closed, closing == "]"))
 
     def _brace(self) -> Expr:
         if self.accept("}"):
@@ -301,6 +303,6 @@ class ExpressionParser(AtomParser):
             while self.accept(",", ";"):
                 items.append(self.relation())
             self.expect("}")
-            return Sequence("set", tuple(items))  # pyrefly: ignore
+            return unresolved(Sequence("set", tuple(items)))
         self.expect("}")
-        return first  # pyrefly: ignore
+        return unresolved(first)

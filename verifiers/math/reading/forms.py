@@ -1,4 +1,5 @@
-"""Answers that are no expressions: choices, clock times, dates, ratios, numerals with a base; words are in `words`."""
+"""Answers that are no expressions: choices, clock times, dates, ratios, numerals with a base;
+words are in `words`."""
 
 from __future__ import annotations
 
@@ -8,19 +9,20 @@ from typing import NamedTuple
 
 from ..units import DEGREE
 from ..values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Sequence, Unreadable, Value, clock24
-from .atoms import based
-from .configurations import configuration
-from .labels import known_label, labelled_list, parted
+from .atoms import read_in_base
+from .configurations import read_configuration
+from .labels import known_label, labelled_list, separate_parts
 from .lexer import tokens_of
 from .parser import Parser
 from .vocabulary import BASE_WORDS
-from .words import wordy
+from .words import read_words
 
 _MONTHS = {
     name: number
     for number, names in enumerate(
         str.split(
-            "january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|"
+            "january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep "
+            "sept|"
             "october oct|november nov|december dec",
             "|",
         ),
@@ -30,10 +32,16 @@ _MONTHS = {
 }
 _MONTH = "(" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\.?"
 _DATES = [
-    (re.compile(rf"{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:\s*,?\s+(\d{{4}}))?", re.I), ("month", "day", "year")),
-    (re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:\s*,?\s+(\d{{4}}))?", re.I), ("day", "month", "year")),
+    (
+        re.compile(rf"{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:\s*,?\s+(\d{{4}}))?", re.I),
+        ("month", "day", "year"),
+    ),
+    (
+        re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH}(?:\s*,?\s+(\d{{4}}))?", re.I),
+        ("day", "month", "year"),
+    ),
     (re.compile(r"(\d{4})-(\d{2})-(\d{2})"), ("year", "month", "day")),
-]  # fmt: skip
+]
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap])\s*\.?\s*m\.?", re.I)
 _CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
 _LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
@@ -47,14 +55,15 @@ _LABELLED = re.compile(
 _SIGNED = re.compile(r"[-+][^ ]")  # `(a) -3`, which is no difference
 _SEPARATOR = re.compile(r"[,;]|\\\\| and (?=\(?[A-Za-z]\w{0,19} ?[:.)] )| (?=[A-Z] ?: )|[()\[\]{}]")
 _BASED = re.compile(
-    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
+    r"\(?\s*([0-9A-Za-z]+)\s*\)?\s*(?:_\s*\{?\s*\(?\s*|\(?\s*(?:in )?base[\s-]+)([0-9]{1,2}"
+    r"|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
 _ORDINAL = re.compile(r"(\d{1,6})\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?")
 _ARC = re.compile(r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s*'(?:\s*([0-5]?\d(?:\.\d+)?)\s*(?:''|\"))?")
 _PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 
 
-def special(text: str) -> Value | None:
+def read_special(text: str) -> Value | None:
     """A value that is no expression; None when the text looks like one."""
     first = text[0]
     if first == "{" and text[1:].strip() == "}":
@@ -67,10 +76,10 @@ def special(text: str) -> Value | None:
         return numeral
     if first == "0" and _PREFIXED.fullmatch(text):
         return Num(Fraction(int(text, 0)))
-    if (first.isdigit() or first == "[") and "^" in text and (shells := configuration(text)) is not None:
+    if (first.isdigit() or first == "[") and "^" in text and (shells := read_configuration(text)) is not None:
         return shells
-    if first.isdigit() and (text[-1] in "'\"hdt}") and (found := _ordinal_or_arc(text)) is not None:
-        return found
+    if first.isdigit() and (text[-1] in "'\"hdt}") and (value := _ordinal_or_arc(text)) is not None:
+        return value
     if first.isdigit() or first.isalpha():
         if len(text) < 40 and (dated := _date(text)) is not None:
             return dated
@@ -82,11 +91,12 @@ def special(text: str) -> Value | None:
         return ratio
     if " to " in text and first.isdigit() and (ratio := _ratio(text, " to ")) is not None:
         return ratio
-    return wordy(text)
+    return read_words(text)
 
 
 def _numeral(text: str) -> Num | None:
-    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a name with an index (`a_1`, `A_{12}`)."""
+    """`101_2`, `(1F)_{16}`, `B_{16}`: a numeral with its base; None for a
+    name with an index (`a_1`, `A_{12}`)."""
     match = _BASED.fullmatch(text)
     if match is None:
         return None
@@ -97,11 +107,12 @@ def _numeral(text: str) -> Num | None:
         return None
     if not any(map(str.isdigit, digits)) and (base <= 10 or not (digits.isupper() or base == 16)):
         return None
-    return based(digits, base)
+    return read_in_base(digits, base)
 
 
 _BASE_MARK = re.compile(
-    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}|[0-9]{1,2}(?![0-9]))"
+    r"(?<![A-Za-z0-9_\\])([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*)(?: ?_ ?(?:\{ ?\(?[0-9]{1,2}\)? ?\}"
+    r"|[0-9]{1,2}(?![0-9]))"
     r"| ?\(?(?:in )?base[ -](?:[0-9]{1,2}|[a-z]{3,7})\)?)"
 )
 
@@ -156,27 +167,30 @@ def beside_choice(text: str) -> Beside | None:
 
 
 def labelled_values(text: str) -> list[tuple[str, str]] | None:
-    """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or more, in one dress, none twice; or None."""
-    text = parted(text)
+    """`A: 5, B: 7`, `(a) 5, (b) 7`, `AB = 5, CD = 7` as labels with texts: two or
+    more, in one dress, none twice; or None."""
+    text = separate_parts(text)
     if not _FIRST_LABEL.match(text):
         several = ("," in text or ";" in text or " and " in text) and (text[0].isalpha() or text[0] == "\\")
         return labelled_list(_pieces(text)) if several else None
-    found: list[tuple[str, str, str]] = []
+    entries: list[tuple[str, str, str]] = []
     for piece in _pieces(text):
         match = _LABELLED.fullmatch(piece)
         if match is None or (match["value"][0] in "+-*/^=<>_!&|" and not _SIGNED.match(match["value"])):
-            if not found:
+            if not entries:
                 return None
-            found[-1] = (*found[-1][:2], f"{found[-1][2]}, {piece}")
+            entries[-1] = (*entries[-1][:2], f"{entries[-1][2]}, {piece}")
         else:
             dress = "round" if match["round"] else match["sign"]
-            found.append((dress, match["round"] or match["name"], match["value"]))
-    labels = {label for _, label, _ in found}
-    if found[0][1] == "1" and [label for _, label, _ in found] != [str(index + 1) for index in range(len(found))]:
+            entries.append((dress, match["round"] or match["name"], match["value"]))
+    labels = {label for _, label, _ in entries}
+    if entries[0][1] == "1" and [label for _, label, _ in entries] != [str(index + 1) for index in range(len(entries))]:
         return None
-    if not 2 <= len(found) == len(labels) or len({dress for dress, _, _ in found}) > 1:
+    if not 2 <= len(entries) == len(labels) or len({dress for dress, _, _ in entries}) > 1:
         return None
-    return [(label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in found]
+    return [
+        (label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in entries
+    ]
 
 
 def _pieces(text: str) -> list[str]:
@@ -197,11 +211,11 @@ def _date(text: str) -> Date | None:
     for pattern, order in _DATES:
         match = pattern.fullmatch(text.removeprefix("the "))
         if match is not None:
-            found = dict(zip(order, match.groups(), strict=True))
-            month = found["month"]
+            fields = dict(zip(order, match.groups(), strict=True))
+            month = fields["month"]
             number = int(month) if month.isdigit() else _MONTHS[month.lower()]
-            day = int(found["day"])
-            return Date(int(found["year"]) if found["year"] else None, number, day) if 1 <= day <= 31 else None
+            day = int(fields["day"])
+            return Date(int(fields["year"]) if fields["year"] else None, number, day) if 1 <= day <= 31 else None
     return None
 
 

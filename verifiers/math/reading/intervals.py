@@ -12,8 +12,9 @@ _OPENING, _CLOSING = "([", ")]"
 _COORDINATES = frozenset("xyz")
 
 
-def named_interval(text: str) -> str | None:
-    """`t(0,4]` as `t \\in (0,4]`; None where the bracket behind the first name closes as it opened, or there is none."""
+def read_named_interval(text: str) -> str | None:
+    """`t(0,4]` as `t \\in (0,4]`; None where the bracket behind the first name
+    closes as it opened, or there is none."""
     match = _NAME.match(text)
     if match is None:
         return None
@@ -27,13 +28,15 @@ def named_interval(text: str) -> str | None:
 
 
 def is_quantity(expr: Expr) -> bool:
-    """Whether an expression of several letters names what was asked for (`m + n`, `|AB|`), as no curve does."""
+    """Whether an expression of several letters names what was asked for
+    (`m + n`, `|AB|`), as no curve does."""
     names = symbols(expr)
     return len(names) > 1 and not names & _COORDINATES
 
 
 def interval_between(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> RealSet | None:
-    """The ends of `low < middle <= high` as a set; None for another relation, and for an inequality still to be solved.
+    """The ends of `low < middle <= high` as a set; None for another relation,
+    and for an inequality still to be solved.
 
     Raises Unreadable for a chain that points both ways.
     """
@@ -51,7 +54,8 @@ def interval_between(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> 
 
 
 def _can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
-    """Whether a chain says where its middle lies. ends: the variables in low and high; only a letter may lie between them."""
+    """Whether a chain says where its middle lies. ends: the variables in low and
+    high; only a letter may lie between them."""
     if isinstance(middle, Sym):
         return middle.name not in ends
     names = symbols(middle)
@@ -59,4 +63,4 @@ def _can_be_bounded(middle: Expr, ends: frozenset[str]) -> bool:
     return not ends and (isinstance(middle, Apply) or is_quantity(middle) or capitals)
 
 
-__all__ = ["interval_between", "is_quantity", "named_interval"]
+__all__ = ["interval_between", "is_quantity", "read_named_interval"]

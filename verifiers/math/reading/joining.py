@@ -10,7 +10,7 @@ from ..deciding.compare import distinct
 from ..deciding.curves import are_curves
 from ..deciding.exact import constant
 from ..deciding.families import INTEGER
-from ..traversal import fits, names_in, replaced, symbols
+from ..traversal import fits, names_in, substitute, symbols
 from ..values import (
     EXPRESSIONS,
     Congruence,
@@ -29,11 +29,13 @@ from ..values import (
     Words,
     Zero,
 )
+from .operands import unresolved
 from .parameters import instances
 from .signs import chosen_together, holds_signs
 from .sound import MAX_PARTS
 
-_UNKNOWNS = frozenset(str.split("x y z t r s lambda theta phi"))  # x_1, x_2 are the roots; a_1, a_2 are two things
+# x_1, x_2 are the roots; a_1, a_2 are two things
+_UNKNOWNS = frozenset(str.split("x y z t r s lambda theta phi"))
 _INDICES = re.compile(r"_(?:\d(?:,\d)+|pm)$")
 
 
@@ -42,7 +44,7 @@ def shared_name(name: str) -> str:
     return _INDICES.sub("", name)
 
 
-def chained(operands: tuple[Value, ...], last: Value) -> System | None:
+def read_chain(operands: tuple[Value, ...], last: Value) -> System | None:
     """`a = b = c = s` as a system: every name has the last value. None where another value stands between."""
     names = [operand.name for operand in operands[:-1] if isinstance(operand, Sym)]
     if len(names) != len(operands) - 1 or len(set(names)) < len(names) or names_in(last) & set(names):
@@ -64,21 +66,21 @@ def _with_equations(items: list[Value]) -> list[Value]:
     return flat if len(flat) == len(names) > len(items) and len(set(names)) == len(names) else items
 
 
-def in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
+def take_in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
     """What a value is at each value of a parameter, each number once."""
     if isinstance(value, Named):
-        return Named(value.name.removesuffix(f"_{name}"), in_turn(value.value, name, values), value.parameters)
+        return Named(value.name.removesuffix(f"_{name}"), take_in_turn(value.value, name, values), value.parameters)
     if not fits(value, MAX_PARTS // len(values)):
         raise Unreadable("too long for so many values of its parameter")
-    found: dict[Value | Fraction, Value] = {}
+    seen: dict[Value | Fraction, Value] = {}
     for item in instances(value, name, values):
         for each in item.items if isinstance(item, Sequence) and item.kind in ("answers", "set") else (item,):
             number = constant(each) if isinstance(each, EXPRESSIONS) else None
-            found.setdefault(each if number is None else number, each)
-    return Sequence("answers", tuple(found.values()))
+            seen.setdefault(each if number is None else number, each)
+    return Sequence("answers", tuple(seen.values()))
 
 
-def completed(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
+def complete(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
     """Clauses whose left side only the first one has: `x \\ne 5, -5`, `(a, b) = (t, t) or (t, -t)`."""
     match items[0]:
         case Relation((Sequence("tuple") as names, Sequence("tuple")), ("=",)) if all(isinstance(n, Sym) for n in names.items):
@@ -107,13 +109,13 @@ def signed_systems(items: tuple[Value, ...]) -> list[tuple[Relation, ...]] | Non
 
 def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
     """`n \\equiv 1, \\pm 2 \\pmod 6` as a residue class each."""
-    found: list[Value] = []
+    classes: list[Congruence] = []
     last = items[-1]
     assert isinstance(last, Congruence)
     name = last.name
     for index, item in enumerate(items):
         if isinstance(item, Congruence):
-            found.extend(_signed(item))
+            classes.extend(_signed(item))
             continue
         if last.name is not None:
             return items
@@ -123,15 +125,15 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
                 name, value = first, second
         if not isinstance(value, EXPRESSIONS):
             return items
-        found.extend(_signed(Congruence(value, last.modulus, name)))  # pyrefly: ignore
+        classes.extend(_signed(Congruence(value, last.modulus, name)))
     if name is not None:
-        found = [Congruence(each.value, each.modulus, each.name or name) for each in found]  # pyrefly: ignore
-    return tuple(found)
+        classes = [Congruence(each.value, each.modulus, each.name or name) for each in classes]
+    return tuple(classes)
 
 
 def _signed(congruence: Congruence) -> list[Congruence]:
     value = congruence.value
-    return [Congruence(each[0], congruence.modulus, congruence.name) for each in chosen_together((value,))]  # pyrefly: ignore
+    return [Congruence(unresolved(each[0]), congruence.modulus, congruence.name) for each in chosen_together((value,))]
 
 
 def _classes(word: str, items: list[Value]) -> Family | None:
@@ -169,7 +171,8 @@ def join(word: str, items: list[Value]) -> Value:
 
 
 def _share_a_name(word: str, named: list[Named]) -> bool:
-    """Whether solution sets can be joined: all of them are sets, or points stand beside sets of the same name."""
+    """Whether solution sets can be joined: all of them are sets, or points
+    stand beside sets of the same name."""
     points = [item for item in named if not isinstance(item.value, RealSet)]
     if not points:
         return True
@@ -189,7 +192,8 @@ def _joined_sets(word: str, named: list[Named]) -> Value:
 
 
 def _joined_names(word: str, items: list[Value]) -> Value:
-    """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and `x = 1, 2` are several values of one name."""
+    """`x = 1, y = 2` is a system; `x = 1 or x = 2`, `x_1 = 1, x_2 = 2` and
+    `x = 1, 2` are several values of one name."""
     if (systems := _in_rounds(items)) is not None:
         return systems
     values: list[Value] = []
@@ -237,7 +241,8 @@ def _owner(item: Value) -> str | None:
 
 
 def _with_argument_of(first: Named, other: Named) -> Named:
-    """A function's other value, in the argument that its first one is written in. Raises Unreadable where they can't be."""
+    """A function's other value, in the argument that its first one is written in.
+    Raises Unreadable where they can't be."""
     if not first.parameters and not other.parameters:
         return other
     if not other.parameters and not names_in(other):  # f(x) = x or f = 0
@@ -245,4 +250,4 @@ def _with_argument_of(first: Named, other: Named) -> Named:
     if len(first.parameters) != len(other.parameters) or names_in(other) & set(first.parameters):
         raise Unreadable("values of a function that differ in their arguments")
     mapping = {theirs: Sym(mine) for mine, theirs in zip(first.parameters, other.parameters, strict=True)}
-    return Named(first.name, replaced(other.value, mapping), first.parameters)  # pyrefly: ignore
+    return Named(first.name, substitute(other.value, mapping), first.parameters)

@@ -1,4 +1,5 @@
-"""Labelled values: angles, segments and quantities by name, largest and smallest values, parts of a question, points."""
+"""Labelled values: angles, segments and quantities by name, largest and smallest values,
+parts of a question, points."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _SEGMENT = rf"{_POINT}(?: ?{_POINT}){{1,3}}"
 _WORDS = r"[A-Za-z]{5,20}(?: [A-Za-z]{1,20}){0,3}|Area|area|Sum|sum"
 _LABEL = re.compile(rf"({_FIGURE}|{_SEGMENT}|{_WORDS})\s*(?:=|\\approx|\\simeq)([^=<>]+)")
 _EXTREME = re.compile(
-    r"(?:(?:the|a|its|with|has an?) )?(?:\\?(?:(?P<most>max(?:imum)?|greatest|largest)|(?P<least>min(?:imum)?|smallest|least)))"
+    r"(?:(?:the|a|its|with|has an?) )?(?:\\?(?:(?P<most>max(?:imum)?|greatest|largest)"
+    r"|(?P<least>min(?:imum)?|smallest|least)))"
     r"(?![A-Za-z])(?: value)?\.?\s*(?:=|:|\bis\b|\bof\b)?\s*(?P<value>(?!\\\{)[-+\\\d.][^=<>]*)",
     re.IGNORECASE,
 )
@@ -26,15 +28,16 @@ _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
-def labelled(text: str) -> tuple[str, str] | None:
+def split_label(text: str) -> tuple[str, str] | None:
     """`AB = 5`, `\\angle ABC = 60`, `Area = 12`: the name and what it equals. None for anything else."""
     match = _LABEL.fullmatch(text)
-    if match is None or (_SPACED.fullmatch(match[1].strip()) and _LETTER.search(match[2])):  # P V = n R T is an equation
+    # P V = n R T is an equation
+    if match is None or (_SPACED.fullmatch(match[1].strip()) and _LETTER.search(match[2])):
         return None
     return _name(match[1]), match[2].strip()
 
 
-def extreme(text: str) -> tuple[str, str] | None:
+def split_extreme(text: str) -> tuple[str, str] | None:
     """`maximum 5`, `\\min = -3`, "the smallest value is 2": `max` or `min`, and its value."""
     match = _EXTREME.fullmatch(text)
     if match is None:
@@ -61,21 +64,22 @@ def _name(label: str) -> str:
 
 
 def labelled_list(pieces: list[str]) -> list[tuple[str, str]] | None:
-    """The pieces of a list as labels with texts, where each of them has a label and none has another's; or None."""
+    """The pieces of a list as labels with texts, where each of them has a
+    label and none has another's; or None."""
     pieces = [part.removeprefix("and ").strip() for piece in pieces for part in piece.split(" and ")]
     if not 2 <= len(pieces) <= 20:
         return None
-    found = [labelled(piece) or extreme(piece) for piece in pieces]
-    labels = [each[0] for each in found if each is not None]
-    return [each for each in found if each is not None] if len(set(labels)) == len(pieces) else None
+    pairs = [split_label(piece) or split_extreme(piece) for piece in pieces]
+    labels = [each[0] for each in pairs if each is not None]
+    return [each for each in pairs if each is not None] if len(set(labels)) == len(pieces) else None
 
 
-def nameless(text: str) -> str:
+def strip_name(text: str) -> str:
     """`\\angle = 18.8` says 18.8."""
     return _NAMELESS.sub("", text, count=1) if text.startswith("\\") else text
 
 
-def parted(text: str) -> str:
+def separate_parts(text: str) -> str:
     """`(1) 3 (2) 4` with a comma before each label that counts on; other texts as they are."""
     kind = next((first for first in _PARTS if text.startswith(first)), None)
     if kind is None:
@@ -99,4 +103,4 @@ def _counting(kind: str) -> tuple[str, ...]:
     return _ROMAN if kind == "(i)" else tuple("abcdefghij" if kind == "(a)" else "ABCDEFGHIJ")
 
 
-__all__ = ["extreme", "known_label", "labelled", "labelled_list", "nameless", "parted"]
+__all__ = ["known_label", "labelled_list", "separate_parts", "split_extreme", "split_label", "strip_name"]

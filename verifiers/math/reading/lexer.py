@@ -26,7 +26,8 @@ class Token:
     value: Fraction | None = None
 
 
-_SPACED = r"(?!0)\d{1,3}(?:(?:\ \d{3})+|(?:~\d{3})+)(?!\d|\ ?/)"  # 7 711; a fraction after it makes a mixed number
+# 7 711; a fraction after it makes a mixed number
+_SPACED = r"(?!0)\d{1,3}(?:(?:\ \d{3})+|(?:~\d{3})+)(?!\d|\ ?/)"
 _GROUPED = rf"\d{{1,3}}(?:(?:\{{,\}}\d{{3}})+|(?:\\,\d{{3}})+)(?!\d)|{_SPACED}"
 _COMMAS = r"\d{1,3}(?:,\d{3})+(?!\d)|"
 _DECIMALS = r"\d{3}(?:\\,\d{3})+(?!\d)|\d{3}(?:\ \d{3})+(?!\d|\ ?/)|\d+"
@@ -66,7 +67,7 @@ def tokens_of(text: str) -> list[Token]:
         match = (_TOKEN_INSIDE if depth else _TOKEN).match(text, position)
         if match is None or len(tokens) >= MAX_TOKENS:
             raise Unreadable(f"unknown character {text[position]!r}" if match is None else "too many tokens")
-        kind = match.lastgroup if match.lastgroup in _PLAIN else "number"
+        kind = _PLAIN.get(match.lastgroup or "", "number")
         position = match.end()
         if kind == "space":
             spaced = True
@@ -82,20 +83,27 @@ def tokens_of(text: str) -> list[Token]:
                 literal, position = _literal(match, bool(tokens) and tokens[-1].text in _BEFORE_ONE_NUMBER)
                 tokens.append(Token("number", text[match.start() : position], spaced, literal))
         else:
-            found = match[kind]
-            depth += (found in _OPENING or (found == "{" and _opens_a_set(tokens))) - (found in _CLOSING and depth > 0)
-            tokens.append(Token(kind, found, spaced))  # pyrefly: ignore
+            symbol = match[kind]
+            depth += (symbol in _OPENING or (symbol == "{" and _opens_a_set(tokens))) - (symbol in _CLOSING and depth > 0)
+            tokens.append(Token(kind, symbol, spaced))
         spaced = False
     return tokens
 
 
 def _lists(text: str) -> bool:
-    """Whether a comma parts two numbers that can't be groups of one, so that none does: `27,54,108,135` is four."""
+    """Whether a comma parts two numbers that can't be groups of one, so that
+    none does: `27,54,108,135` is four."""
     return text[:1].isdigit() and text.count(",") > 1 and _UNGROUPED.match(text) is not None
 
 
 _UNGROUPED = re.compile(r"\d+(?:,\d+)*,\d{1,2}(?:,|$)")
-_PLAIN = {"space", "word", "command", "mark", "currency"}
+_PLAIN: dict[str, Kind | Literal["space"]] = {
+    "space": "space",
+    "word": "word",
+    "command": "command",
+    "mark": "mark",
+    "currency": "currency",
+}
 _LONE = re.compile(r"(\d+)\.(?:\\(?:overline|bar|dot)\s*\{?|\()\s*(\d+)\s*[})]?")
 
 
@@ -104,7 +112,8 @@ def _opens_a_set(before: list[Token]) -> bool:
     return not before or (before[-1].kind == "mark" and before[-1].text in {"=", ",", "(", "[", "\\{"})
 
 
-_BEFORE_ONE_NUMBER = frozenset(("^", "_", "frac", "dfrac", "tfrac", "sqrt"))  # what stands behind a space is no part of it
+# what stands behind a space is no part of it
+_BEFORE_ONE_NUMBER = frozenset(("^", "_", "frac", "dfrac", "tfrac", "sqrt"))
 
 
 def _literal(match: re.Match[str], single: bool) -> tuple[Fraction, int]:
@@ -113,7 +122,7 @@ def _literal(match: re.Match[str], single: bool) -> tuple[Fraction, int]:
     if match.end() - match.start() > MAX_DIGITS:
         raise Unreadable("a number of too many digits")
     if single and (" " in whole or "~" in whole):
-        whole = re.match(r"\d+", whole)[0]  # pyrefly: ignore
+        whole = re.split(r"\D", whole, maxsplit=1)[0]
         return Fraction(int(whole)), match.start() + len(whole)
     if not whole.isdigit():
         whole = re.sub(r"\D", "", whole)
@@ -140,7 +149,8 @@ def _periodic(whole: str, decimals: str, period: str) -> Fraction:
 
 
 def _continued(whole: str, decimals: str) -> Fraction:
-    """`0.333...`: a block that the decimals end with three times over (two times, from two digits) repeats for ever."""
+    """`0.333...`: a block that the decimals end with three times over (two
+    times, from two digits) repeats for ever."""
     for size in range(1, len(decimals) // 2 + 1):
         block = decimals[-size:]
         times = 3 if size == 1 else 2

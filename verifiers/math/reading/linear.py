@@ -18,8 +18,9 @@ def holds_array(value: Value) -> bool:
     return isinstance(value, Matrix) or (isinstance(value, Sequence) and value.kind == "vector")
 
 
-def combined(value: Value) -> Matrix | Sequence:
-    """The matrix or vector that a linear combination is. Raises Unreadable, for products of two arrays as well."""
+def combine(value: Value) -> Matrix | Sequence:
+    """The matrix or vector that a linear combination is. Raises Unreadable,
+    for products of two arrays as well."""
     match value:
         case Matrix() | Sequence("vector"):
             return value
@@ -28,9 +29,9 @@ def combined(value: Value) -> Matrix | Sequence:
             scalars = tuple(factor for factor in factors if not holds_array(factor))
             if len(arrays) != 1 or not all(isinstance(scalar, EXPRESSIONS) for scalar in scalars):
                 raise Unreadable("a product of matrices")
-            return _each(lambda entry: Product((*scalars, entry)), combined(arrays[0]))
+            return _each(lambda entry: Product((*scalars, entry)), combine(arrays[0]))
         case Sum(terms):
-            arrays = [combined(term) for term in terms]
+            arrays = [combine(term) for term in terms]
             if len({_shape(array) for array in arrays}) > 1:
                 raise Unreadable("a sum of matrices that differ in shape")
             return _each(lambda *entries: Sum(entries), *arrays)
@@ -54,21 +55,21 @@ def _shape(array: Matrix | Sequence) -> tuple[int, ...]:
     return (len(array.items),) if isinstance(array, Sequence) else (len(array.rows), len(array.rows[0]))
 
 
-def coordinates(expr: Expr) -> Sequence | None:
+def find_coordinates(expr: Expr) -> Sequence | None:
     """The vector that a sum of multiples of i, j and k with hats is; None for any other expression."""
     if not _mentions_unit_vector(expr):
         return None
     names = symbols(expr)
-    found: dict[str, list[Expr]] = {name: [] for name in UNIT_VECTORS}
+    terms: dict[str, list[Expr]] = {name: [] for name in UNIT_VECTORS}
     for term in _terms(expr):
         factors = _factors(term)
         units = [factor.name for factor in factors if isinstance(factor, Sym) and factor.name in UNIT_VECTORS]
         rest = tuple(factor for factor in factors if not (isinstance(factor, Sym) and factor.name in UNIT_VECTORS))
         if len(units) != 1 or any(symbols(factor).intersection(UNIT_VECTORS) for factor in rest):
             return None
-        found[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
+        terms[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
     used = UNIT_VECTORS if UNIT_VECTORS[2] in names else UNIT_VECTORS[:2]
-    return Sequence("vector", tuple(Sum(tuple(found[name])) if found[name] else Num(Fraction(0)) for name in used))
+    return Sequence("vector", tuple(Sum(tuple(terms[name])) if terms[name] else Num(Fraction(0)) for name in used))
 
 
 def _mentions_unit_vector(expr: Expr) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
-from ..values import EXPRESSIONS, Apply, Call, Const, Expr, Relation, Sequence, Sym, Unreadable, Value
+from ..values import Apply, Call, Const, Expr, Relation, Sym, Unreadable, Value
 from .applications import Application, after_primes, applications
 from .lexer import Token
+from .operands import expression_of
 from .vocabulary import DAGGERS, FRACTIONS, GREEK
 
 MAX_DEPTH = 40
@@ -19,29 +20,16 @@ _ORDERS = frozenset("1234")  # of derivatives that primes are written for
 _DOTS = {1: "dot", 2: "ddot", 3: "dddot"}
 
 
-def ungrouped(value: Value) -> Value:
-    """What square brackets group, where they can hold no list: `2[x+1]`."""
-    if isinstance(value, Sequence) and value.kind == "list" and len(value.items) == 1:
-        return value.items[0] if isinstance(value.items[0], EXPRESSIONS) else value
-    return value
-
-
-def expression_of(value: Value) -> Expr:
-    value = ungrouped(value)
-    if not isinstance(value, EXPRESSIONS):
-        raise Unreadable("arithmetic on what is no number")
-    return value
-
-
 def letter_of(name: str) -> Expr:
-    return Const(name) if name in ("e", "i") else Sym(name)  # pyrefly: ignore
+    return Const(name) if name in ("e", "i") else Sym(name)
 
 
 _AHEAD = 8  # no rule looks further beyond the last token
 
 
 def signs_of(tokens: list[Token]) -> list[str]:
-    """The texts of marks and commands, "" for other tokens and beyond the end: what a parser asks for most."""
+    """The texts of marks and commands, "" for other tokens and beyond the
+    end: what a parser asks for most."""
     return [token.text if token.kind in ("mark", "command") else "" for token in tokens] + [""] * _AHEAD
 
 
@@ -57,7 +45,7 @@ class NameParser(ABC):
         self.read: dict[int, tuple[Value, int]] = {}  # structures by where they begin, with where they end
         self.applications: dict[int, Application] = applications(tokens)
 
-    # -- tokens ----------------------------------------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------------------------
 
     def peek(self, ahead: int = 0) -> Token | None:
         index = self.position + ahead
@@ -96,7 +84,7 @@ class NameParser(ABC):
         if self.depth > MAX_DEPTH:
             raise Unreadable(f"it nests deeper than {MAX_DEPTH} levels")
 
-    # -- what the levels above add --------------------------------------------------------------------------------------
+    # -- what the levels above add ---------------------------------------------------------------------------
 
     @abstractmethod
     def sum(self) -> Expr:
@@ -130,7 +118,7 @@ class NameParser(ABC):
     def _structure(self) -> Value | None:
         """A matrix, a set or another structure; None where none begins."""
 
-    # -- names ----------------------------------------------------------------------------------------------------------
+    # -- names -----------------------------------------------------------------------------------------------
 
     def _symbol(self, name: str) -> Expr:
         """A letter with its subscript, primes and arguments. `\\varphi` is `\\phi` in another hand."""
@@ -241,15 +229,15 @@ class NameParser(ABC):
                 parts.append(_DOTLESS.get(token.text, token.text))
         return "".join(parts)
 
-    # -- unknown functions -----------------------------------------------------------------------------------------------
+    # -- unknown functions -----------------------------------------------------------------------------------
 
-    def arguments(self, given: bool = False) -> tuple[Expr, ...]:
+    def arguments(self, conditional: bool = False) -> tuple[Expr, ...]:
         """Arguments in round or square brackets. `given`: a bar parts an event from its condition."""
         self.deeper()
         closing = ")" if self.expect("(", "[") == "(" else "]"
-        bars, self.bars = self.bars, int(given)
+        bars, self.bars = self.bars, int(conditional)
         items: list[Expr] = [_argument_of(self.relation())]
-        if given and self.accept("|", "mid"):
+        if conditional and self.accept("|", "mid"):
             items = [Call("given", (items[0], _argument_of(self.relation())))]
         while self.accept(",", ";"):
             items.append(_argument_of(self.relation()))
@@ -258,10 +246,11 @@ class NameParser(ABC):
         self.depth -= 1
         return tuple(items)
 
-    # -- derivatives -----------------------------------------------------------------------------------------------------
+    # -- derivatives -----------------------------------------------------------------------------------------
 
     def _derivative(self) -> Expr | None:
-        """`\\frac{d^2x}{dt^2}` after the command, or `x` and the rest of `dx/dt` at its first word; None for anything else."""
+        """`\\frac{d^2x}{dt^2}` after the command, or `x` and the rest of `dx/dt` at
+        its first word; None for anything else."""
         begin = self.position
         latex = self.tokens[begin - 1].text in FRACTIONS
         if latex:
@@ -335,7 +324,8 @@ def _power_at(tokens: list[Token], index: int) -> tuple[int, int]:
 
 
 def _order(tokens: list[Token], index: int) -> tuple[int, int] | None:
-    """The order of a derivative whose numerator begins here, and where its function begins (-1: in the same word)."""
+    """The order of a derivative whose numerator begins here, and where its
+    function begins (-1: in the same word)."""
     rest = _letters_of(tokens[index]) if index < len(tokens) else None
     if rest is None:
         return None

@@ -38,18 +38,20 @@ def number_in_words(folded: str) -> Fraction | None:
 
 
 def _whole(folded: str) -> int | None:
-    """`one hundred and five`, `two thousand`, `minus seven`: a whole number of several words, below a thousand millions."""
+    """`one hundred and five`, `two thousand`, `minus seven`: a whole number of
+    several words, below a thousand millions."""
     words = folded.replace("-", " ").replace("million,", "million").replace("thousand,", "thousand").split()
     sign = -1 if words[:1] in (["minus"], ["negative"]) else 1
     words = words[1:] if sign < 0 else words
     if len(words) == sign == 1 and words[0] not in ("thousand", "million"):
         return None
-    found = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
-    return sign * found if found is not None else None
+    number = _below(words, 0, first=True) if 0 < len(words) <= _MOST_WORDS else None
+    return sign * number if number is not None else None
 
 
 def _below(words: list[str], scale: int, first: bool = False) -> int | None:
-    """The number that all of the words say, its parts in falling order; the scales before the given one are used up.
+    """The number that all of the words say, its parts in falling order; the
+    scales before the given one are used up.
 
     first: whether the number begins here, so that "hundred" alone is one.
     """
@@ -80,12 +82,13 @@ def _small(words: list[str]) -> int | None:
 
 
 def amount_in_words(folded: str) -> Quantity | Num | None:
-    """A number in words with a unit behind it; None for anything else. Ordinals count nothing (`second quadrant`)."""
+    """A number in words with a unit behind it; None for anything else.
+    Ordinals count nothing (`second quadrant`)."""
     words = folded.split()
     if len(words) > _LONGEST + 8:
         return None
-    if (found := _and_a_half(words)) is not None:
-        return found
+    if (amount := _and_a_half(words)) is not None:
+        return amount
     for count in range(min(_LONGEST, len(words) - 1), 0, -1):
         number = number_in_words(" ".join(words[:count]))
         if number is None or (count == 1 and words[0] in ORDINALS):

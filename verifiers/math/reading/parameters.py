@@ -1,8 +1,9 @@
-"""Clauses that say from which set a parameter is: `k \\in \\mathbb{Z}`, `n \\ge 2`, `t > 0`, `k \\in \\{0, 1, 2\\}`.
+"""Clauses that say from which set a parameter is: `k \\in \\mathbb{Z}`, `n \\ge 2`, `t > 0`,
+`k \\in \\{0, 1, 2\\}`.
 
-A parameter gets the name of its set (`integer 1`), so that families which differ in their letters alone are one. An
-integer with one bound is that bound plus a `whole` number (0, 1, 2, ...); one with a finite list of values is each of
-them in turn.
+A parameter gets the name of its set (`integer 1`), so that families which differ in their letters alone are
+one. An integer with one bound is that bound plus a `whole` number (0, 1, 2, ...); one with a finite list of
+values is each of them in turn.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from fractions import Fraction
 from ..deciding import realset
 from ..deciding.exact import constant
 from ..show import show
-from ..traversal import names_in, negative, replaced
-from ..values import EXPRESSIONS, Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words
+from ..traversal import names_in, negative, substitute
+from ..values import Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words, are_expressions
 
 MAX_VALUES = 48  # of a parameter that has a finite list of them
 _SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
@@ -28,7 +29,8 @@ _COORDINATES = frozenset("xyz")
 class Parted:
     """The clauses that say something else, with their parameters renamed.
 
-    family: whether they have parameters. several: the values of the one parameter that has finitely many, by its name.
+    family: whether they have parameters. several: the values of the one
+        parameter that has finitely many, by its name.
     """
 
     items: list[Value]
@@ -46,14 +48,15 @@ class _Said:
 
 
 def split(items: list[Value]) -> Parted:
-    """Parts the memberships of parameters from what they are parameters of. Raises Unreadable for an empty range."""
+    """Parts the memberships of parameters from what they are parameters of.
+    Raises Unreadable for an empty range."""
     clauses = [clause for item in items if (clause := _clause(item)) is not None]
     if not clauses:
         return Parted(items)
     explicit = {clause.name for clause in clauses if _kind_of(clause.value)}
     arguments = {name for item in items if isinstance(item, Named) for name in item.parameters}
     if explicit and explicit <= arguments:  # f(x) = 2x, x in R
-        return Parted([item for item in items if _clause(item) is None or item.name not in explicit])  # pyrefly: ignore
+        return Parted([item for item in items if (clause := _clause(item)) is None or clause.name not in explicit])
     free = {name for item in items for name in names_in(item)}
     owners = {item.name for item in items if isinstance(item, Named) and _clause(item) is None}
     names = list(dict.fromkeys(clause.name for clause in clauses))
@@ -64,21 +67,21 @@ def split(items: list[Value]) -> Parted:
     mapping: dict[str, Expr] = {}
     several = None
     for index, name in enumerate(names, 1):
-        found = _standing_for(name, _said(name, clauses), index)
-        if not isinstance(found, tuple) and any(owner.endswith(f"_{name}") for owner in owners):
+        replacement = _standing_for(name, _collect(name, clauses), index)
+        if not isinstance(replacement, tuple) and any(owner.endswith(f"_{name}") for owner in owners):
             continue  # a_n = 2n, n > 0: the place in a sequence
-        if isinstance(found, tuple):
+        if isinstance(replacement, tuple):
             if several is not None:
                 raise Unreadable("several parameters with lists of values")
-            several = (name, found)
+            several = (name, replacement)
         else:
-            mapping[name] = found
-    return Parted([replaced(item, mapping) for item in rest], bool(mapping), several)
+            mapping[name] = replacement
+    return Parted([substitute(item, mapping) for item in rest], bool(mapping), several)
 
 
 def instances(value: Value, name: str, values: tuple[Expr, ...]) -> list[Value]:
     """The value at each value of a parameter."""
-    return [replaced(value, {name: each}) for each in values]
+    return [substitute(value, {name: each}) for each in values]
 
 
 def _clause(item: Value) -> Named | None:
@@ -102,7 +105,7 @@ def _kind_of(value: Value) -> str | None:
     return None
 
 
-def _said(name: str, clauses: list[Named]) -> _Said:
+def _collect(name: str, clauses: list[Named]) -> _Said:
     about = [clause.value for clause in clauses if clause.name == name]
     kinds = frozenset(kind for value in about if (kind := _kind_of(value)))
     sets = tuple(value for value in about if isinstance(value, RealSet) and _kind_of(value) is None)
@@ -110,19 +113,21 @@ def _said(name: str, clauses: list[Named]) -> _Said:
 
 
 def _may_be_bound(name: str, owners: set[str]) -> bool:
-    """Whether a name with a range alone is a parameter: no set's name, and no coordinate, as x is in `y = 2x, x > 0`."""
+    """Whether a name with a range alone is a parameter: no set's name, and no
+    coordinate, as x is in `y = 2x, x > 0`."""
     return not name[0].isupper() and not (name in _COORDINATES and owners & _COORDINATES)
 
 
 def _standing_for(name: str, said: _Said, index: int) -> Expr | tuple[Expr, ...]:
-    """What stands in a parameter's place: a name of its set, a bound and a whole number, or each of its values."""
+    """What stands in a parameter's place: a name of its set, a bound and a
+    whole number, or each of its values."""
     if len(said.kinds) > 1 or len(said.finite) > 1:
         raise Unreadable("a parameter of two sets")
     if said.finite:
         values = said.finite[0].items
-        if said.sets or not 0 < len(values) <= MAX_VALUES or not all(isinstance(value, EXPRESSIONS) for value in values):
+        if said.sets or not 0 < len(values) <= MAX_VALUES or not are_expressions(values):
             raise Unreadable("a parameter of no set")
-        return values  # pyrefly: ignore
+        return values
     kind = next(iter(said.kinds), "integer" if name[0] in _COUNTED else "real")
     if not said.sets:
         return Sym(f"{kind} {index}")
@@ -131,13 +136,13 @@ def _standing_for(name: str, said: _Said, index: int) -> Expr | tuple[Expr, ...]
         first, last = _ceiling(where.parts[0].low, where.parts[0].low_closed), _floor(where.parts[0])
         if kind == "natural" and (first is None or first < 1):
             return Sym(f"natural in {show(where)} {index}")
-        return _counted(first, last, index)
+        return _count(first, last, index)
     if not where.parts:
         raise Unreadable("a parameter of no value")
     return Sym(f"{kind} in {show(where)} {index}")
 
 
-def _counted(first: int | None, last: int | None, index: int) -> Expr | tuple[Expr, ...]:
+def _count(first: int | None, last: int | None, index: int) -> Expr | tuple[Expr, ...]:
     whole = Sym(f"whole {index}")
     if first is not None and last is not None:
         if not 0 <= last - first < MAX_VALUES:
@@ -149,7 +154,8 @@ def _counted(first: int | None, last: int | None, index: int) -> Expr | tuple[Ex
 
 
 def _ceiling(low: Expr, closed: bool) -> int | None:
-    """The first integer from an end on; None from minus infinity. Raises Unreadable for an end that is no rational number."""
+    """The first integer from an end on; None from minus infinity. Raises
+    Unreadable for an end that is no rational number."""
     if realset.infinite(low):
         return None
     value = constant(low)

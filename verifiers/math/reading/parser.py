@@ -1,4 +1,5 @@
-"""Stage 5: a recursive-descent parser from tokens into typed values. Bounded by tokens and depth; evaluates nothing."""
+"""Stage 5: a recursive-descent parser from tokens into typed values. Bounded by tokens and depth;
+evaluates nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ from ..values import (
 )
 from .applications import applications
 from .expressions import ExpressionParser
-from .lexer import Token, tokens_of
-from .names import expression_of, signs_of
+from .lexer import Token
+from .names import signs_of
+from .operands import expression_of, unresolved
 from .vocabulary import MATRICES, RELATIONS, SET_CALLS, SETS, SUM_ENDS, SYSTEMS
 
 MAX_DETERMINANT = 400  # parts of its entries; each entry of four rows stands in six terms
@@ -42,11 +44,6 @@ def named_set(name: str) -> Value:
     return REALS if kind == "reals" else Words(f"set of {kind or name}")
 
 
-def parse(text: str) -> Value:
-    """A normalised text as a value. Raises Unreadable."""
-    return Parser(tokens_of(text)).everything()
-
-
 class Parser(ExpressionParser):
     """Clauses, relations, unions and structures."""
 
@@ -56,7 +53,7 @@ class Parser(ExpressionParser):
             raise Unreadable(f"{self.tokens[self.position].text!r} is out of place")
         return value
 
-    # -- clauses, relations, unions -----------------------------------------------------------------------------------
+    # -- clauses, relations, unions --------------------------------------------------------------------------
 
     def clauses(self) -> Value:
         """Clauses that commas, `and`, `or` join."""
@@ -72,20 +69,20 @@ class Parser(ExpressionParser):
         return Joined(word, tuple(items))
 
     def _joint(self) -> str | None:
-        found = None
+        joint = None
         while True:
             if self.accept(",", ";"):
-                found = found or ","
+                joint = joint or ","
                 while self.accept(",", ";"):
                     pass
             elif self.word() in ("and", "or") or self.at("land", "lor", "wedge", "vee", "&"):
                 text = self.take().text
-                found = "or" if text in ("or", "lor", "vee") else "and"
+                joint = "or" if text in ("or", "lor", "vee") else "and"
             else:
                 break
-        if found is not None and self.peek() is None:
+        if joint is not None and self.peek() is None:
             raise Unreadable("a list ends with its separator")
-        return found
+        return joint
 
     def relation(self) -> Value:
         operands, operators = [self.union()], []
@@ -129,7 +126,7 @@ class Parser(ExpressionParser):
             self.word() == "U" and isinstance(value, Sequence | Interval | RealSet)
         ):
             operator = self.take().text
-            value = Call(SET_CALLS[operator], (value, self.value()))  # pyrefly: ignore
+            value = Call(SET_CALLS[operator], (unresolved(value), unresolved(self.value())))
         return value
 
     def value(self) -> Value:
@@ -194,7 +191,8 @@ class Parser(ExpressionParser):
         return Sequence("set", tuple(items))
 
     def _bars_ahead(self) -> int:
-        """How many bars stand before the next closing brace: an odd one is a set-builder's, and opens nothing."""
+        """How many bars stand before the next closing brace: an odd one is
+        a set-builder's, and opens nothing."""
         count = 0
         for index in range(self.position, len(self.tokens)):
             text = self.tokens[index].text
@@ -204,7 +202,8 @@ class Parser(ExpressionParser):
         return count
 
     def _lone_bar(self) -> None:
-        """A `\\lvert` without its partner before the next closing brace parts an element from its condition."""
+        """A `\\lvert` without its partner before the next closing brace
+        parts an element from its condition."""
         bars = []
         for index in range(self.position, len(self.tokens)):
             if self.tokens[index].text == "\\}":
@@ -265,7 +264,8 @@ class Parser(ExpressionParser):
         return Matrix(tuple(rows))
 
     def _system_rows(self) -> Value:
-        """The rows of `cases` or `aligned` as clauses. An `&` may only align: beside it a relation's sign stands."""
+        """The rows of `cases` or `aligned` as clauses. An `&` may only align:
+        beside it a relation's sign stands."""
         rows: list[Value] = []
         end = next((at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"), len(self.tokens))
         kept = self.tokens[self.position : end]
@@ -298,7 +298,7 @@ class Parser(ExpressionParser):
 
 def determinant(rows: list[tuple[Value, ...]]) -> Expr:
     """By expansion along the first row; at most 4 by 4."""
-    if len(rows) != len(rows[0]) or len(rows) > 4 or not fits(tuple(rows), MAX_DETERMINANT):  # pyrefly: ignore
+    if len(rows) != len(rows[0]) or len(rows) > 4 or not fits(tuple(rows), MAX_DETERMINANT):
         raise Unreadable("a determinant that is not square, or too large")
     if len(rows) == 1:
         return expression_of(rows[0][0])

@@ -1,4 +1,5 @@
-"""What is said after an answer: where its parameters are from, for which arguments it holds, which of several it is.
+"""What is said after an answer: where its parameters are from, for which arguments it holds,
+which of several it is.
 
 All patterns look at a bounded tail of the text.
 """
@@ -33,7 +34,8 @@ _CONSTANT = re.compile(
     + r"(?:(?:an|a|any|some|arbitrary) ){0,3}(?:constant|arbitrary|the constant of integration))"
     + _END
 )
-# "for all x", "for every x \in \mathbb{R}", "\forall n \ge 1", "for all real numbers x", "for all positive integers n"
+# "for all x", "for every x \in \mathbb{R}", "\forall n \ge 1", "for all real numbers x", "for all positive
+# integers n"
 _UNIVERSAL = re.compile(
     r"[,;:]? ?\(?(?:for (?:all|any|every|each)|\\forall)\b ?"
     + r"(?:(?:positive|non-?negative|negative|natural|real|rational|complex|whole|possible|such) ){0,2}"
@@ -41,13 +43,15 @@ _UNIVERSAL = re.compile(
     + r"(?P<domain> ?(?:\\in|\\geq?|>|\\neq?|=|in) ?[^;]{1,50})?"
     + _END
 )
-_SAYS_SOMETHING = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:in|ge|forall)|>")  # in every qualifier there is one of these
+# in every qualifier there is one of these
+_SAYS_SOMETHING = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2}|\\(?:in|ge|forall)|>")
 _PARENTHESIS = re.compile(r"(?P<answer>.*[^\s(,]) ?\((?P<words>[A-Za-z][A-Za-z ,'-]{2,60})\)$", re.S)
 _REMARKS = frozenset(  # what is said of an answer without changing it
     str.split(
-        "the a an of in is as it this all and only unique smallest largest least greatest minimum maximum minimal maximal "
-        "final exact exactly correct required desired simplified simplest lowest reduced possible integer answer value "
-        "solution number result terms term form total fully first last smaller larger positive root given by definition"
+        "the a an of in is as it this all and only unique smallest largest least greatest minimum maximum "
+        "minimal maximal final exact exactly correct required desired simplified simplest lowest reduced "
+        "possible integer answer value solution number result terms term form total fully first last "
+        "smaller larger positive root given by definition"
     )
 )
 _CHANGES = frozenset(str.split("not or no non never wrong except false if unless approximately about percent degrees base mod"))
@@ -56,7 +60,8 @@ _REALS = re.compile(r" ?(?:\\in|in) ?(?:\\mathbb ?\{ ?[RC] ?\}|R)")
 
 
 def read_qualifiers(text: str, is_unit: Callable[[str], bool]) -> str:
-    """The text with memberships in symbols (`..., k \\in \\mathbb{Z}`), and without what adds nothing to the answer.
+    """The text with memberships in symbols (`..., k \\in \\mathbb{Z}`), and
+    without what adds nothing to the answer.
 
     is_unit: whether words in brackets are a unit, which then stays (`5 (meters)`).
     """
@@ -101,7 +106,8 @@ def _constant(match: re.Match[str], _answer: str) -> str | None:
 
 
 def _universal(match: re.Match[str], answer: str) -> str | None:
-    """A function holds for all its arguments, a sequence for all its places: said or not. Else a parameter is declared."""
+    """A function holds for all its arguments, a sequence for all its places:
+    said or not. Else a parameter is declared."""
     name = re.escape(match["name"])
     left, equals, _ = answer.partition("=")
     domain = match["domain"] or ""

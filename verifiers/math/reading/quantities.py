@@ -1,4 +1,5 @@
-"""Numbers with units: a currency sign or a unit phrase is split off the tokens, the rest goes to the parser."""
+"""Numbers with units: a currency sign or a unit phrase is split off the tokens,
+the rest goes to the parser."""
 
 from __future__ import annotations
 
@@ -17,13 +18,16 @@ from .vocabulary import COUNTED_PARTS, MULTIPLIERS
 
 _BEFORE_UNIT = frozenset(("}", ")", "]", "!", "pi", "infty", *MULTIPLIERS, *COUNTED_PARTS, *CURRENCIES))
 _WITHIN_UNIT = frozenset(("/", "^", "**", "{", "}", "-", "cdot", "times", "*", "mu", "Omega", "(", ")"))
-_OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))  # of a unit; between letters that are variables they are rare
-_PRODUCTS = frozenset(str.split("mg kT nT pV cV"))  # a weight and the like, far more often than milligrams and kiloteslas
-_COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))  # letters with a space between that are a known unit
+# of a unit; between letters that are variables they are rare
+_OPERATORS = frozenset(("/", "cdot", "times", "*", "-"))
+# a weight and the like, far more often than milligrams and kiloteslas
+_PRODUCTS = frozenset(str.split("mg kT nT pV cV"))
+# letters with a space between that are a known unit
+_COMPOUND = frozenset(str.split("Nm Js Ws Vs As Ah Wh Cm"))
 _CODES = {"USD": "\x01", "US": "\x01", "EUR": "€", "GBP": "£", "INR": "₹", "Rs": "₹"}
 
 
-def quantity(tokens: list[Token]) -> Value:
+def read_quantity(tokens: list[Token]) -> Value:
     """Tokens as a value, with a currency sign or a unit phrase split off where there is one."""
     if not tokens:
         raise Unreadable("it is empty")
@@ -45,12 +49,13 @@ def quantity(tokens: list[Token]) -> Value:
         letters = _letters(tokens, split)
         if letters is not None:
             return _unit_or_letters(tokens, split, unit, letters)
-        return _measured(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
+        return _measure(Parser(tokens[:split]).everything(), lambda item: Quantity(item, unit))
     return Parser(tokens).everything()
 
 
 def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value) -> Value:
-    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`, `r^2 h`) where it is one letter alone."""
+    """A unit of one or two letters: none behind a sum or a variable (`n + 3 m`,
+    `r^2 h`) where it is one letter alone."""
     value = Parser(tokens[:split]).everything()
     amount, product = _last(value), _last(letters)
     if not isinstance(amount, EXPRESSIONS) or not isinstance(product, EXPRESSIONS):
@@ -61,23 +66,24 @@ def _unit_or_letters(tokens: list[Token], split: int, unit: Unit, letters: Value
         return letters
     sure = not symbols(amount) and not (summed and (single or constant(amount) is not None))
     optional = sure and not _a_product(tokens[split:])
-    return _measured(value, lambda item: Quantity(item, unit, product, optional))
+    return _measure(value, lambda item: Quantity(item, unit, product, optional))
 
 
-def _measured(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
+def _measure(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
     """A value with a unit: on the last side of a relation, and on each item of a list."""
     if isinstance(value, Relation):
-        return replace(value, operands=(*value.operands[:-1], _measured(value.operands[-1], measured)))
+        return replace(value, operands=(*value.operands[:-1], _measure(value.operands[-1], measured)))
     if isinstance(value, Joined):
-        items = tuple(_measured(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
-        return replace(value, items=(*items, _measured(value.items[-1], measured)))
+        items = tuple(_measure(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
+        return replace(value, items=(*items, _measure(value.items[-1], measured)))
     if isinstance(value, EXPRESSIONS):
         return measured(value)
     raise Unreadable("a unit on what is no number")
 
 
 def _letters(tokens: list[Token], split: int) -> Value | None:
-    """The tokens read with variables for the unit that begins at `split`; None where it is no such letters."""
+    """The tokens read with variables for the unit that begins at `split`;
+    None where it is no such letters."""
     if any(token.kind == "word" and len(token.text) > 2 for token in tokens[split:]):
         return None
     try:
@@ -94,7 +100,8 @@ def _last(value: Value) -> Value:
 
 
 def _a_product(unit: list[Token]) -> bool:
-    """Whether the letters of a unit are rather a product of variables: `m g`, `C V^2`; not `m/s`, `m s^{-1}` or `N m`."""
+    """Whether the letters of a unit are rather a product of variables: `m g`,
+    `C V^2`; not `m/s`, `m s^{-1}` or `N m`."""
     words = [token.text for token in unit if token.kind == "word"]
     if len(words) < 2:
         return "".join(words) in _PRODUCTS
@@ -116,7 +123,7 @@ def _money(tokens: list[Token], signs: list[int]) -> Value:
         rest = rest[:split]
     elif tail is not None:
         raise Unreadable("a currency and a unit")
-    return _measured(Parser(rest).everything(), lambda item: Quantity(item, unit))
+    return _measure(Parser(rest).everything(), lambda item: Quantity(item, unit))
 
 
 def _tail_unit(tokens: list[Token]) -> tuple[Unit | None, int]:

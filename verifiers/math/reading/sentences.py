@@ -11,14 +11,17 @@ _NO_SUCH = re.compile(
 )
 _UNDETERMINED = re.compile(
     r"(?:(?:it|this|that|answer|value) )?(?:cannot|can ?not|cant|could not) be determined(?: uniquely)?"
-    r"(?: (?:from|with|by|using|based on|given) (?:the )?(?:given |provided |available |above )?(?:information|data)"
+    r"(?: (?:from|with|by|using|based on|given) (?:the )?(?:given |provided |available "
+    r"|above )?(?:information|data)"
     r"(?: (?:given|provided|alone|above|available))?)?"
-    r"|(?:there is )?(?:not enough|insufficient) (?:information|data)(?: (?:is )?(?:given|provided))?(?: to determine)?"
+    r"|(?:there is )?(?:not enough|insufficient) (?:information|data)(?: (?:is )?(?:given"
+    r"|provided))?(?: to determine)?"
 )
 
 
 def canonical(folded: str) -> str | None:
-    """A folded sentence that says that there is no such thing, or that it can't be told, in one wording; None for any other."""
+    """A folded sentence that says that there is no such thing, or that it can't be
+    told, in one wording; None for any other."""
     if "no" not in folded and "in" not in folded:
         return None
     if (match := _NO_SUCH.fullmatch(folded)) is not None:

@@ -1,5 +1,5 @@
-"""Plus-minus: one text for several values. Signs are chosen independently of each other unless a minus-plus stands among
-them, which is the opposite of every plus-minus beside it."""
+"""Plus-minus: one text for several values. Signs are chosen independently of each other unless a minus-plus
+stands among them, which is the opposite of every plus-minus beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import product
 
 from ..traversal import children, contains, negative, rebuild
 from ..values import EXPRESSIONS, Call, Expr, Sequence, Unreadable, Value
+from .operands import unresolved
 
 _BOTH_SIGNS = frozenset(("pm", "mp"))
 _ORDERED = ("tuple", "list", "vector")
@@ -32,11 +33,11 @@ def chosen_together(values: tuple[Value, ...]) -> list[tuple[Value, ...]]:
     if len(names) > MAX_SIGNS:
         raise Unreadable("too many signs")
     patterns = [(1,) * len(names), (-1,) * len(names)] if "mp" in names else product((1, -1), repeat=len(names))
-    found = []
+    chosen = []
     for pattern in patterns:
         signs = iter(pattern)
-        found.append(tuple(_with_signs(value, signs) for value in values))
-    return found
+        chosen.append(tuple(_with_signs(value, signs) for value in values))
+    return chosen
 
 
 def _signs(value: Value) -> list[str]:
@@ -53,8 +54,9 @@ def _with_signs(value: Value, signs: Iterator[int]) -> Value:
             return inner if kept else _opposite(inner)
         case Sequence(kind, items):
             return Sequence(kind, tuple(_with_signs(item, signs) for item in items))
-    parts = _parts(value)
-    return rebuild(value, tuple(_with_signs(part, signs) for part in parts)) if parts else value  # pyrefly: ignore
+    if not isinstance(value, EXPRESSIONS) or not (parts := children(value)):
+        return value
+    return rebuild(value, tuple(unresolved(_with_signs(part, signs)) for part in parts))
 
 
 def _opposite(value: Value) -> Value:
@@ -72,6 +74,6 @@ def _parts(value: Value) -> tuple[Value, ...]:
     return children(value) if isinstance(value, EXPRESSIONS) else ()
 
 
-def both(expr: Expr) -> bool:
+def has_both_signs(expr: Expr) -> bool:
     """Whether a plus-minus stands in an expression."""
     return contains(expr, _BOTH_SIGNS)

@@ -1,4 +1,5 @@
-"""Answers that name several of the offered things: statements by Roman numerals, letters of a multiple choice."""
+"""Answers that name several of the offered things: statements by Roman numerals,
+letters of a multiple choice."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from ..values import Sequence, Sym, Value
 
 _ROMAN = r"(?:I{1,3}|IV|VI{0,3})"
 _STATEMENTS = re.compile(
-    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth |[Aa]ll of ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and | ?& ?){_ROMAN})*)"
+    rf"(?:(?:[Ss]tatements? |[Oo]nly |[Bb]oth |[Aa]ll of ){{0,2}})({_ROMAN}(?:(?:, and |, ?| and "
+    rf"| ?& ?){_ROMAN})*)"
     r"(?P<only> only| alone)?(?: (?:is|are) (?:true|correct))?"
 )
 _ALONE = frozenset(("II", "III"))  # IV and VI may be products of letters
@@ -17,7 +19,8 @@ _FIRST = frozenset("IVSOBAsoba")
 
 
 def named_several(text: str) -> Value | None:
-    """`I and II only`, `I, II` as a set; None for any other text, and for a numeral alone that may be a letter."""
+    """`I and II only`, `I, II` as a set; None for any other text, and for a
+    numeral alone that may be a letter."""
     if text[0] not in _FIRST:
         return None
     match = _STATEMENTS.fullmatch(text)

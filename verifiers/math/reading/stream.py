@@ -1,7 +1,7 @@
 """Text that is no value, as the stream of its tokens: spacing, styling and spelling don't count, symbols do.
 
-Prose is folded to lower case without its article. Where a text has mathematics in it, words of prose lose their case and
-letters keep it, since `X` and `x` are two variables.
+Prose is folded to lower case without its article. Where a text has mathematics in it, words of prose lose
+their case and letters keep it, since `X` and `x` are two variables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _NAMES = {
     **dict.fromkeys(("varnothing", "emptyset"), "emptyset"),
     **dict.fromkeys(("vert", "lvert", "rvert", "mid", "|"), "|"),
     **dict.fromkeys(("lbrace", "{"), "{"), **dict.fromkeys(("rbrace", "}"), "}"),
-    "wedge": "land", "vee": "lor", "epsilon": "varepsilon", "phi": "varphi", "colon": ":", "prime": "'", "div": "/",
+    "wedge": "land", "vee": "lor", "epsilon": "varepsilon", "phi": "varphi", "colon": ":", "prime": "'",
+    "div": "/",
 }  # fmt: skip
 
 

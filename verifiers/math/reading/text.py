@@ -1,7 +1,7 @@
 """Stage 2: one normalisation pass. Unicode to LaTeX-like ASCII, math delimiters, styling and lead-ins away.
 
-The result is still text; what carries meaning (percent, degree, currency, base, choice) stays in it as a mark of its
-own and becomes a typed field when it is read.
+The result is still text; what carries meaning (percent, degree, currency, base, choice) stays in it as a mark
+of its own and becomes a typed field when it is read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ...quotations import undressed
+from ...quotations import undress
 
 MAX_ANSWER_CHARS = 4_000
 
@@ -90,21 +90,24 @@ _GREEK_LETTERS = {
     **dict(zip("αβγδεζηθκλμνξρσςτυφχψω", str.split(
         "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu "
         "xi rho sigma sigma tau upsilon phi chi psi omega"), strict=True)),
-    **dict(zip("ΓΔΘΛΞΠΣΦΨΩϕϵ", str.split("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon"), strict=True)),
+    **dict(zip("ΓΔΘΛΞΠΣΦΨΩϕϵ", str.split(
+        "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega phi epsilon"), strict=True)),
 }  # fmt: skip
 _MARKS.update({letter: f"\\{name} " for letter, name in _GREEK_LETTERS.items()})
 _TABLE = str.maketrans(_MARKS)
 
 _STYLE = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal|cal|frak)|mbox|hbox|operatorname\*?|bm|boldsymbol"
-    r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++|\{[^{}]*+\})*+)\}"
+    r"|emph|underline|boxed|fbox|displaylines|ensuremath|color ?\{[a-z]{1,12}\})\s*\{((?:[^{}]++"
+    r"|\{[^{}]*+\})*+)\}"
 )
 _DROPPED = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|qquad|quad|rm|bf|it|tt|sf|cal"
     r"|mathstrut|strut|nonumber|allowbreak)(?![A-Za-z])|\\(?:math(?:rm|bf|it|sf|tt|normal|cal|frak)|bm|boldsymbol)(?![A-Za-z])(?!\s*\{)"
     r"|(?<!\\)\\[;:!> ]|\\phantom\s*\{[^{}]*\}|\\hspace\*?\s*\{[^{}]*\}|\\@"
 )
-_OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")  # a brace that \right. closes
+# a brace that \right. closes
+_OPEN_SYSTEM = re.compile(r"\\left\s*\\\{\s*(?=\\begin\b)|\\(?:left|right)\s*\.(?!\d)")
 _UNIT_VECTOR = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|vec|hat|widehat|overrightarrow)\s*\{\s*"
     r"(?:\\(?:hat|widehat|mathbf|vec|bm)\s*\{\s*\\?([ijk])(?:math)?\s*\}|(?:\\hat\s*)?\\?([ijk])(?:math)?)\s*\}"
@@ -121,7 +124,8 @@ _LEAD = re.compile(
     r"|^(?:then )?(?:the |my |our )?(?:final |correct )?"
     r"(?:answer|result|solution|value|option|choice)s?"
     r"(?: (?:is|are|would be|will be)\b|\s*[:=])\s*:?\s*"
-    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]|[A-Za-z] ?=)"
+    r"|^the (?:point|line|circle|interval|set|vector|equation|matrix|ordered pair|number) (?=[\\({[\d]"
+    r"|[A-Za-z] ?=)"
     r"|^(?:the )?point (?=[A-Z] ?\()"
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
@@ -132,14 +136,15 @@ _FUNCTION = re.compile(
     r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"
 )
 _RUPEES = re.compile(r"\bRs ?\.? ?(?=\d)")
-_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))  # not of \\(, behind a row
+# not of \\(, behind a row
+_OUTER = ((r"\(", re.compile(r"(?<!\\)\\[()]")), (r"\[", re.compile(r"(?<!\\)\\[\[\]]")))
 
 
 def normalise(text: str) -> str | None:
     """The answer's text in one spelling; None when it is longer than MAX_ANSWER_CHARS."""
     if len(text) > MAX_ANSWER_CHARS:
         return None
-    text = undressed(text)
+    text = undress(text)
     if not text.isascii():
         text = _fold_unicode(text)
     text = _undollar(text).strip()
@@ -148,10 +153,11 @@ def normalise(text: str) -> str | None:
             text = delimiters.sub(" ", text)
     if "\\" in text:
         text = _unstyle(text)
-    text = _respelled(text)
+    text = _respell(text)
     if "*" in text:
         text = text.strip("*") if text.startswith("**") and text.endswith("**") else text
-    text = " ".join(text.split())  # single spaces, so that no expression below can try every way to part a run of them
+    # single spaces, so that no expression below can try every way to part a run of them
+    text = " ".join(text.split())
     if "Rs" in text:
         text = _RUPEES.sub("₹", text).removesuffix("/-")
     for _ in range(3):
@@ -162,7 +168,7 @@ def normalise(text: str) -> str | None:
     return _untail(text)
 
 
-def _respelled(text: str) -> str:
+def _respell(text: str) -> str:
     """Spellings of single signs and words."""
     if "{:}" in text:
         text = _BRACED_SIGN.sub(":", text)

@@ -19,7 +19,8 @@ def currency(sign: str) -> Unit:
 
 
 def known_phrase(tokens: list[Token]) -> Unit | None:
-    """Tokens that are a unit and nothing else: `km/h`, `cm^2`, `square feet`, `m s^{-1}`, `miles per hour`."""
+    """Tokens that are a unit and nothing else: `km/h`, `cm^2`,
+    `square feet`, `m s^{-1}`, `miles per hour`."""
     scale, dims = Fraction(1), {}
     index, sign, read = 0, 1, False
     group, opened = 1, False  # the sign of what brackets hold
@@ -48,20 +49,20 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
             else:
                 power_word = power
             continue
-        found = _prefixed(token, tokens[index]) if index < len(tokens) else None
-        if found is not None:
+        unit = _prefixed(token, tokens[index]) if index < len(tokens) else None
+        if unit is not None:
             index += 1
         elif token.kind == "word" or token.text == "Omega":
-            found = lookup(token.text)
-        if found is None:
+            unit = lookup(token.text)
+        if unit is None:
             return None
         power, index = _power(tokens, index)
         if power == 0:
             return None
         total = sign * power * (power_word or 1)
         power_word, read = 1, True
-        scale *= found[0] ** total
-        for name, count in found[1].items():
+        scale *= unit[0] ** total
+        for name, count in unit[1].items():
             dims[name] = dims.get(name, 0) + count * total
     return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read and not opened else None
 
@@ -97,11 +98,13 @@ def _power(tokens: list[Token], index: int) -> tuple[int, int]:
 
 
 def unit_of(tokens: list[Token]) -> Unit | None:
-    """The unit that a whole tail of tokens is: a known one, or a noun that is counted (`eggs`, `square units`)."""
+    """The unit that a whole tail of tokens is: a known one, or a noun that
+    is counted (`eggs`, `square units`)."""
     first = tokens[0]
     if first.kind not in ("word", "command") or first.text in ("per",):
         return None
-    if (len(first.text) == 1 or first.kind == "command") and not first.spaced:  # 5m may be a product; 5 m is a length
+    # 5m may be a product; 5 m is a length
+    if (len(first.text) == 1 or first.kind == "command") and not first.spaced:
         return None
     known = known_phrase(tokens)
     if known is not None:

@@ -30,10 +30,11 @@ NAMED_FUNCTIONS = frozenset(
 DAGGERS = {"*": "*", "ast": "*", "star": "*", "dagger": "dagger", "dag": "dagger"}
 INVERSE = {name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]}
 RELATIONS = {
-    "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "<>": "!=", "le": "<=", "leq": "<=",
-    "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "geqq": ">=", "lt": "<", "gt": ">",
-    "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", "approx": "~", "simeq": "~", "sim": "~",
-    "cong": "~", "doteq": "~", "approxeq": "~", "thickapprox": "~", "asymp": "~", "coloneqq": "=", "to": "->",
+    "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "<>": "!=", "le": "<=",
+    "leq": "<=", "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "geqq": ">=",
+    "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "equiv": "==", "in": "in", "approx": "~", "simeq": "~",
+    "sim": "~", "cong": "~", "doteq": "~", "approxeq": "~", "thickapprox": "~", "asymp": "~", "coloneqq": "=",
+    "to": "->",
 }  # fmt: skip
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
 MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
@@ -68,22 +69,22 @@ COUNTED_PARTS = {  # behind digits: 2 thirds, 5 hundredths
 _NUMERAL_WORDS = {*MULTIPLIERS, *NUMBER_WORDS, *ORDINALS, *COUNTED_PARTS, *str.split("tens twos threes fours fives tenfold")}
 NOT_COUNTED = frozenset(_NUMERAL_WORDS) | frozenset(
     str.split(
-        "and or to not no is are the than equals equal more less about of from only if mod modulo in plus minus "
-        "times over else by choose with for percent percents percentage percentages permille permil permyriad ppm ppb "
-        "degree degrees deg pct bps but either neither nor both maybe perhaps possibly where when per pm am PM AM i e pi "
-        "below above under beneath beyond exceeding until except without excluding short off away "
-        "squared cubed factorial factorials fold twofold threefold fourfold fivefold hundredfold thousandfold "
-        "doubled tripled quadrupled halved twice thrice once squaring cubing inverted negated repeating recurring repeated "
-        "periodic infinity infinite undefined unknown imaginary dozenth score gross hexadecimal octal binary ternary hex radix "
-        "percentile minimally"
+        "and or to not no is are the than equals equal more less about of from only if mod modulo in plus "
+        "minus times over else by choose with for percent percents percentage percentages permille permil "
+        "permyriad ppm ppb degree degrees deg pct bps but either neither nor both maybe perhaps possibly "
+        "where when per pm am PM AM i e pi below above under beneath beyond exceeding until except without "
+        "excluding short off away squared cubed factorial factorials fold twofold threefold fourfold "
+        "fivefold hundredfold thousandfold doubled tripled quadrupled halved twice thrice once squaring "
+        "cubing inverted negated repeating recurring repeated periodic infinity infinite undefined unknown "
+        "imaginary dozenth score gross hexadecimal octal binary ternary hex radix percentile minimally"
     )
 )
 # Words that do so as the last one alone: `5 negative`, but `5 negative integers`.
 NOT_LAST = frozenset(
     str.split(
-        "negative positive double triple quadruple doubles triples inverse reciprocal reciprocals complex opposite conjugate "
-        "larger bigger greater higher smaller lower fewer least most minimum maximum min max wrong incorrect false impossible "
-        "decimal log whole imag real too never"
+        "negative positive double triple quadruple doubles triples inverse reciprocal reciprocals complex "
+        "opposite conjugate larger bigger greater higher smaller lower fewer least most minimum maximum min "
+        "max wrong incorrect false impossible decimal log whole imag real too never"
     )
 )
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "smallmatrix", "Bmatrix", "psmallmatrix", "bsmallmatrix"}
@@ -96,8 +97,8 @@ WORD_CONSTANTS = {"pi": "pi", "infinity": "infinity", "inf": "infinity", "oo": "
 NO_PRODUCTS = frozenset(str.split("the and not is are for with of by no yes on any all none true each cost int eval None True"))
 ACCENTS = frozenset(
     str.split(
-        "overline bar vec hat tilde overrightarrow dot ddot dddot widehat widetilde check breve mathring overleftarrow "
-        "acute grave"
+        "overline bar vec hat tilde overrightarrow dot ddot dddot widehat widetilde check breve mathring "
+        "overleftarrow acute grave"
     )
 )
 FACTOR_COMMANDS = (
@@ -108,6 +109,6 @@ FACTOR_COMMANDS = (
     | {"sqrt", "cbrt", "binom", "dbinom", "tbinom", "lfloor", "lceil", "lvert", "vert", "begin", "langle"}
 )
 BASE_WORDS = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
-    "sixteen": 16,
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "twelve": 12, "sixteen": 16,
 }  # fmt: skip

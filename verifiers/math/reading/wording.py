@@ -1,4 +1,5 @@
-"""What is said around an answer: the working before it, the definition of a letter behind it, the marks of feet and inches."""
+"""What is said around an answer: the working before it, the definition of a letter behind it,
+the marks of feet and inches."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..deciding.decide import decide
-from ..traversal import fits, names_in, replaced
+from ..traversal import fits, names_in, substitute
 from ..values import EXPRESSIONS, Const, Num, Power, Product, Sym, Unreadable, Value
 
 _CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|we get|we have)\b,? ?")
@@ -19,7 +20,8 @@ _LETTERS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|(?<=[xyz])[xyz]")
 _COORDINATES = frozenset("xyz")  # an equation in these is a curve, unless working says what they are
 _JOINS = frozenset(str.split("and with since because where let then sin cos tan log exp sqrt gcd lcm"))
 _DEFINED = re.compile(
-    r",? ?\(?\b(?:where|with|for) (?P<name>\\[a-z]{2,10}|[A-Za-z](?: ?_ ?\{? ?\w ?\}?)?) ?= ?(?P<value>[^=<>,;]{1,100}?)\)?$"
+    r",? ?\(?\b(?:where|with|for) (?P<name>\\[a-z]{2,10}"
+    r"|[A-Za-z](?: ?_ ?\{? ?\w ?\}?)?) ?= ?(?P<value>[^=<>,;]{1,100}?)\)?$"
 )
 _WITHIN = 140  # characters at the end in which a definition is searched for
 _FEET = re.compile(r"(?:(?P<feet>\d+(?:\.\d+)?) ?')? ?(?:(?P<inches>\d+(?:\.\d+)?) ?(?:\"|''))?")
@@ -39,8 +41,9 @@ class Definition:
     value: str
 
 
-def concluded(text: str) -> str:
-    """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are working, and the last one is another."""
+def find_conclusion(text: str) -> str:
+    """`a = 497, b = 7, so a + b = 504` says `a + b = 504`: equations alone are
+    working, and the last one is another."""
     if "=" not in text or not any(word in text for word in _CONCLUDING):
         return text
     end = None
@@ -66,7 +69,7 @@ def _has_prose(text: str) -> bool:
     return any(word.lower() not in _JOINS for word in _PROSE.findall(text))
 
 
-def definition(text: str) -> Definition | None:
+def find_definition(text: str) -> Definition | None:
     """`\\varphi - 1, where \\varphi = 2`: the answer, the letter and its value; None without one."""
     if not text.endswith((")", "}", "]")) and not text[-1:].isalnum():
         return None
@@ -76,8 +79,9 @@ def definition(text: str) -> Definition | None:
     return Definition(answer, match["name"].strip(), match["value"].strip()) if match and answer else None
 
 
-def defined(value: Value, name: Value, meaning: Value) -> Value:
-    """A value with the meaning of a letter in its place. Raises Unreadable where the letter does not occur in it."""
+def apply_definition(value: Value, name: Value, meaning: Value) -> Value:
+    """A value with the meaning of a letter in its place. Raises Unreadable
+    where the letter does not occur in it."""
     named = names_in(name)
     if named == {"hbar"} and isinstance(meaning, EXPRESSIONS) and decide(meaning, REDUCED_PLANCK).equal:
         return value
@@ -85,18 +89,19 @@ def defined(value: Value, name: Value, meaning: Value) -> Value:
         raise Unreadable("a definition of what does not occur")
     if not fits(value, MAX_PARTS) or not fits(meaning, MAX_MEANING):
         raise Unreadable("a definition of what is too long")
-    return replaced(value, dict.fromkeys(named, meaning))
+    return substitute(value, dict.fromkeys(named, meaning))
 
 
 def with_planck(a: Value, b: Value) -> Value:
-    """a with h / 2 pi for each reduced Planck constant, where b has the plain one and no reduced one; else a as it is."""
+    """a with h / 2 pi for each reduced Planck constant, where b has the plain
+    one and no reduced one; else a as it is."""
     own, other = names_in(a), names_in(b)
     if "hbar" in own and "h" not in own and "h" in other and "hbar" not in other and fits(a, MAX_PARTS):
-        return replaced(a, {"hbar": REDUCED_PLANCK})
+        return substitute(a, {"hbar": REDUCED_PLANCK})
     return a
 
 
-def lengths(text: str) -> str:
+def respell_lengths(text: str) -> str:
     """`5'10"` and `10\\sqrt5"` with the names of their units."""
     if text[-1:] not in "'\"" or len(text) > MAX_CHARS_OF_A_LENGTH:
         return text
@@ -107,4 +112,4 @@ def lengths(text: str) -> str:
     return f"{one['value']} {'feet' if one['mark'] == chr(39) else 'inches'}" if one is not None else text
 
 
-__all__ = ["Definition", "concluded", "defined", "definition", "lengths", "with_planck"]
+__all__ = ["Definition", "apply_definition", "find_conclusion", "find_definition", "respell_lengths", "with_planck"]

@@ -44,12 +44,14 @@ _INFINITIES = {
     **dict.fromkeys(["positive infinity", "plus infinity"], INFINITY),
     **dict.fromkeys(["negative infinity", "minus infinity"], negative(INFINITY)),
 }
-_APPLIED = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,4}'*\([A-Za-z]")  # F(ab) and sin(AB): there the case of letters counts
+# F(ab) and sin(AB): there the case of letters counts
+_APPLIED = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,4}'*\([A-Za-z]")
 _YES_OR_NO = re.compile(r"(yes|no)\b\s*[,.;:-]")
 
 
-def wordy(text: str) -> Value | None:
-    """The value of a text of letters and punctuation only; None for any other, and where the letters read as symbols."""
+def read_words(text: str) -> Value | None:
+    """The value of a text of letters and punctuation only; None for any other,
+    and where the letters read as symbols."""
     if not _WORDY.fullmatch(text) or _APPLIED.search(text):
         return None
     folded = fold(text)

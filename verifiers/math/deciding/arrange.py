@@ -1,4 +1,5 @@
-"""An expression's normal form under reordering: what is out of reach of arithmetic is still equal to itself rewritten so."""
+"""An expression's normal form under reordering: what is out of reach of arithmetic
+is still equal to itself rewritten so."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from ..values import Call, Const, Expr, Num, Power, Product, Sum
 from .exact import MAX_BITS
 
 
-def arranged(expr: Expr) -> Expr:
-    """Nested sums and products are one, their numbers one number, like terms one term, operands in a fixed order."""
-    parts = tuple(map(arranged, children(expr)))
+def arrange(expr: Expr) -> Expr:
+    """Nested sums and products are one, their numbers one number, like terms
+    one term, operands in a fixed order."""
+    parts = tuple(map(arrange, children(expr)))
     match expr:
         case Sum():
             return _sum(parts)
@@ -30,7 +32,7 @@ def arranged(expr: Expr) -> Expr:
 
 def cancel(a: Expr, b: Expr) -> bool:
     """Whether the difference of two expressions has no term left."""
-    return arranged(Sum((a, Product((Num(Fraction(-1)), b))))) == Num(Fraction(0))
+    return arrange(Sum((a, Product((Num(Fraction(-1)), b))))) == Num(Fraction(0))
 
 
 def _sum(parts: tuple[Expr, ...]) -> Expr:
@@ -44,7 +46,7 @@ def _sum(parts: tuple[Expr, ...]) -> Expr:
             count, factors = _split(term)
             counts[factors] = counts.get(factors, Fraction(0)) + count
     terms = [_term(count, factors) for factors, count in counts.items() if count]
-    terms.sort(key=_written)
+    terms.sort(key=_write)
     if number or not terms:
         terms.insert(0, Num(number))
     return terms[0] if len(terms) == 1 else Sum(tuple(terms))
@@ -59,7 +61,7 @@ def _product(parts: tuple[Expr, ...]) -> Expr:
                 number *= factor.value
             else:
                 rest.append(factor)
-    rest.sort(key=_written)
+    rest.sort(key=_write)
     if not rest:
         return Num(number)
     if len(rest) == 1 and isinstance(rest[0], Sum):  # -(a + b) is -a - b
@@ -81,11 +83,12 @@ def _term(count: Fraction, factors: tuple[Expr, ...]) -> Expr:
     return factors[0] if len(factors) == 1 else Product(factors)
 
 
-def _written(expr: Expr) -> str:
-    """An expression as text, for an order; numbers in hexadecimals, since decimals of over 4,300 digits are refused."""
+def _write(expr: Expr) -> str:
+    """An expression as text, for an order; numbers in hexadecimals, since
+    decimals of over 4,300 digits are refused."""
     if isinstance(expr, Num):
         return f"{expr.value.numerator:x}/{expr.value.denominator:x}"
-    return f"{type(expr).__name__} {getattr(expr, 'name', '')}({','.join(map(_written, children(expr)))})"
+    return f"{type(expr).__name__} {getattr(expr, 'name', '')}({','.join(map(_write, children(expr)))})"
 
 
 def _bits(value: Fraction) -> int:

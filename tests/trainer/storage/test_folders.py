@@ -1,0 +1,86 @@
+"""What the folder of a run records: settings alone in one file, facts in the other, the code that was named."""
+
+import json
+from pathlib import Path
+
+import pytest
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.parse import parse
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
+from palaestra.trainer.storage.folders import (
+    find_changed_sources,
+    find_free,
+    find_source_file,
+    gather_facts,
+    open_existing,
+    open_new,
+)
+
+TASK = '''"""Say the letter."""
+from palaestra.tasks import Problem, task
+from palaestra.verifiers import Rubric, exact
+
+
+@task("letter", rubric=Rubric(exact()))
+def letter(rng, level):
+    """Say the letter."""
+    n = rng.randrange(10**6)
+    yield Problem(prompt=f"{n}a", reference="a", key=str(n))
+'''
+
+
+def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_path: Path):
+    (tmp_path / "letter.py").write_text(TASK)
+    config = TrainConfig.of(
+        task=tmp_path / "letter.py", model=warm_model, out=tmp_path / "run", steps=2, prompts_per_step=2, group_size=2,
+        max_new_tokens=4, force=True, preflight_problems=0, eval_problems=2, eval_samples=1, threads=1, device="cpu",
+        stop_after=1,
+    )  # fmt: skip
+    train(config, say=lambda _line: None)
+    folder = open_existing(tmp_path / "run")
+    read = parse(TrainConfig, ["--config", str(tmp_path / "run" / "config.json")], "palaestra train")
+    chosen = {"rows": read.rollouts.rows, "tokens_per_microbatch": read.optimizer.tokens_per_microbatch}
+    assert read == config.but(**chosen), "settings as given, with the sizes that the memory plan chose"
+    facts = folder.read_facts()
+    assert (facts["command"], facts["device"], facts["threads"]) == ("train", "cpu", 1)
+    assert {"palaestra", "torch", "transformers"} <= facts["packages"].keys()
+    assert facts["sources"].keys() == {str(tmp_path / "letter.py")}
+    assert (tmp_path / "run" / "sources" / "letter.py").read_text() == TASK
+    assert find_changed_sources(folder) == []
+    (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
+    assert find_changed_sources(folder) == [str(tmp_path / "letter.py")]
+    said: list[str] = []
+    resume(tmp_path / "run", {}, say=said.append)
+    assert any("the code of" in line and "is another than when the run began" in line for line in said)
+
+
+def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_number(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert find_free("mine", "x") == Path("mine")
+    (tmp_path / "mine" / "file").touch()
+    with pytest.raises(UserError, match="palaestra resume mine"):
+        find_free("mine", "x")
+    first = find_free("auto", "gcd-0")
+    (first / "file").touch()
+    assert (first, find_free("auto", "gcd-0")) == (Path("runs/gcd-0"), Path("runs/gcd-0-2"))
+
+
+def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Path):
+    folder = open_new(tmp_path, TrainConfig(), gather_facts("eval", tmp_path, []), ())
+    folder.log({"kind": "step", "step": 1, "loss": 0.5})
+    folder.log({"kind": "step", "step": 2, "loss": 0.25})
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["loss"] for line in lines] == [0.5, 0.25]
+    with pytest.raises(UserError, match=r"a run of `palaestra eval`, which can't be resumed"):
+        resume(tmp_path, {})
+
+
+def test_the_file_of_a_name_is_found():
+    found = find_source_file("gcd")
+    assert found is not None
+    assert found.name == "gcd.py"
+    assert find_source_file("grpo") is None
+    assert find_source_file("./nowhere.py:thing") is None
