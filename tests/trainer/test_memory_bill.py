@@ -97,7 +97,7 @@ def measure_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mea
     plan = memory.plan
     monkeypatch.setattr(memory, "plan", planned)
     wrap(LocalEngine, "sample", "sampling")
-    wrap(RewardModel, "rewards", "scoring")
+    wrap(RewardModel, "predict_rewards", "scoring")
     wrap(loop, "update_policy", "update")
     wrap(loop, "save", "saving")
     with meter:
