@@ -26,6 +26,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	 else $(PIP) torch==$(TORCH)+cpu 2>/dev/null || $(PIP) torch==$(TORCH) --index-url $(TORCH_CPU_INDEX); fi \
 	 || { echo "torch $(TORCH) could not be installed. Check the network and the free disk (1 GB for CPU, 8 GB for CUDA), then run make again."; exit 1; }
 	@$(PIP) --editable '.[dev]' || { echo "The dependencies could not be installed. Check the network and the free disk, then run make again."; exit 1; }
+	@mkdir -p $(VENV)/types/palaestra
+	@for part in palaestra/__init__.py palaestra/py.typed sandbox verifiers tasks trainer; do \
+	 ln -sfn ../../../$$part $(VENV)/types/palaestra/; done  # the package as it is installed, for the type checker
 	@touch $@
 
 demo: env  ## train a small model from nothing: SFT, then GRPO; shows pass-rates before and after

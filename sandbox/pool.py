@@ -99,6 +99,12 @@ class SandboxPool:
     allow_weak: run even without Landlock, seccomp or resource limits; by default, when the environment says
         PALAESTRA_ALLOW_WEAK_SANDBOX=1.
     Raises SandboxUnavailable on the first run when such a layer is missing.
+
+    >>> import palaestra as pal
+    >>> with pal.SandboxPool(workers=1) as pool:
+    ...     outcome = pool.run_script("print(int(input()) * 2)", stdin="21", expected_stdout="42")
+    >>> outcome.passed, outcome.stdout
+    (True, '42\\n')
     """
 
     def __init__(

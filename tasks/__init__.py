@@ -5,7 +5,9 @@ from .core.errors import DataError, TaskError, UnknownTask, UserError
 from .core.options import parse_option
 from .core.problem import Problem
 from .core.registry import get, names
+from .core.scoring import score
 from .core.task import Task, task
+from .core.trl import trl_reward, trl_rows
 
 __all__ = [
     "DataError",
@@ -19,5 +21,8 @@ __all__ = [
     "get",
     "names",
     "parse_option",
+    "score",
     "task",
+    "trl_reward",
+    "trl_rows",
 ]

@@ -3,6 +3,8 @@
 grimp reads the imports: relative ones, those for types alone and those inside functions count as any other.
 """
 
+import ast
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,11 +16,12 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
+FRONT = "palaestra"  # on top: it may import every room, and no room imports it
 ROOMS = ["trainer", "tasks", "verifiers", "sandbox"]  # each may import those after it
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft"}
 # The folders and files of trainer/: each line may import those after it; what shares a line is independent of each other.
 STAGES = [
-    grimp.Layer("cli"),
+    grimp.Layer("api", "cli"),
     grimp.Layer("demos"),
     grimp.Layer("runs"),
     grimp.Layer("algorithms", "evaluation"),
@@ -31,12 +34,20 @@ STAGES = [
     grimp.Layer("objective", "config", independent=False),  # an objective's settings are read by both
     grimp.Layer("intervals", "terminal"),
 ]
-FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+FILES = [path for room in [FRONT, *ROOMS] for path in sorted((ROOT / room).rglob("*.py"))]
 
 
 @pytest.fixture(scope="module")
-def installed() -> grimp.ImportGraph:
-    return grimp.build_graph(*(f"palaestra.{room}" for room in ROOMS), include_external_packages=True, cache_dir=None)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> grimp.ImportGraph:
+    """The imports of the package as a wheel would install it: an editable one keeps its parts where grimp does not look."""
+    place = tmp_path_factory.mktemp("installed")
+    shutil.copytree(ROOT / FRONT, place / FRONT)
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, place / FRONT / room, ignore=shutil.ignore_patterns("__pycache__"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place)
+        patch.delitem(sys.modules, FRONT, raising=False)
+        return grimp.build_graph(FRONT, include_external_packages=True, cache_dir=None)
 
 
 @pytest.fixture
@@ -45,7 +56,8 @@ def graph(installed) -> grimp.ImportGraph:
 
 
 def name_of(path: Path) -> str:
-    return ".".join(("palaestra", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join((FRONT, *parts[parts[0] == FRONT :])).removesuffix(".__init__")
 
 
 def wrong_ways(graph: grimp.ImportGraph) -> set[str]:
@@ -53,7 +65,8 @@ def wrong_ways(graph: grimp.ImportGraph) -> set[str]:
     rooms = graph.find_illegal_dependencies_for_layers([f"palaestra.{room}" for room in ROOMS])
     stages = graph.find_illegal_dependencies_for_layers(STAGES, {"palaestra.trainer"})
     routes = [route for wrong in rooms | stages for route in wrong.routes]
-    return {" -> ".join((min(route.heads), *route.middle, min(route.tails))) for route in routes}
+    through_the_door = {f"{name} -> {FRONT}" for name in graph.find_modules_that_directly_import(FRONT)}
+    return {" -> ".join((min(route.heads), *route.middle, min(route.tails))) for route in routes} | through_the_door
 
 
 def bare_names(graph: grimp.ImportGraph) -> set[str]:
@@ -79,9 +92,16 @@ def find_circle(graph: grimp.ImportGraph) -> list[str]:
 
 def unlisted_packages(root: Path, listed: list[str]) -> set[str]:
     """Where the list in pyproject.toml and the folders of code differ: what is missing in one of them, or has no __init__."""
-    folders = {path.parent.relative_to(root) for room in ROOMS for path in (root / room).rglob("*.py")}
+    folders = {path.parent.relative_to(root) for room in [FRONT, *ROOMS] for path in (root / room).rglob("*.py")}
     without = {str(folder) for folder in folders if not (root / folder / "__init__.py").exists()}
-    return {".".join(("palaestra", *folder.parts)) for folder in folders} ^ {*listed} | without
+    return {name_of(ROOT / folder / "__init__.py") for folder in folders} ^ {*listed} | without
+
+
+def bodies(source: str) -> set[str]:
+    """Functions and classes of the front door, but for the two by which it hands names on."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    found = {getattr(node, "name", "lambda") for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
+    return found - {"__getattr__", "__dir__"}
 
 
 def test_the_graph_is_of_the_files_here(installed):
@@ -110,12 +130,20 @@ def test_every_folder_of_the_trainer_has_its_place():
         ("palaestra.trainer.runs.loop", "palaestra.trainer.cli.main"),
         ("palaestra.trainer.evaluation.run", "palaestra.trainer.algorithms.grpo"),
         ("palaestra.trainer.intervals", "palaestra.trainer.config.train"),
+        ("palaestra.trainer.runs.loop", "palaestra.trainer.api"),
+        ("palaestra.tasks.gcd", "palaestra"),
     ],
 )
 def test_an_import_that_goes_up_is_found(graph, importer, imported):
     assert {importer, imported} <= graph.modules
     graph.add_import(importer=importer, imported=imported)
     assert f"{importer} -> {imported}" in wrong_ways(graph)
+
+
+def test_the_front_door_only_hands_names_on():
+    assert {path.name for path in (ROOT / FRONT).glob("*.*")} == {"__init__.py", "py.typed"}
+    assert bodies((ROOT / FRONT / "__init__.py").read_text()) == set()
+    assert bodies("def train(): ...\nsay = lambda line: None\nclass Config: ...") == {"train", "lambda", "Config"}
 
 
 def test_a_bare_name_is_found(graph):
@@ -178,5 +206,7 @@ def test_a_folder_that_is_not_installed_is_found(tmp_path):
         (tmp_path / folder / "__init__.py").touch()
     (tmp_path / "tasks" / "bare").mkdir()
     (tmp_path / "tasks" / "bare" / "module.py").touch()
+    (tmp_path / FRONT).mkdir()
+    (tmp_path / FRONT / "__init__.py").touch()
     listed = ["palaestra.sandbox", "palaestra.tasks", "palaestra.tasks.bare", "palaestra.verifiers"]
-    assert unlisted_packages(tmp_path, listed) == {"palaestra.tasks.core", "palaestra.verifiers", "tasks/bare"}
+    assert unlisted_packages(tmp_path, listed) == {"palaestra", "palaestra.tasks.core", "palaestra.verifiers", "tasks/bare"}

@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
     return found
 
 
-TASK, SETTINGS = blocks("python")[0], blocks("toml")[0]
+(FROM_PYTHON, TASK), (SETTINGS,) = blocks("python"), blocks("toml")
 COMMAND_LINES = [
     shlex.split(line, comments=True)[1:] for block in blocks("") for line in block.splitlines() if line.startswith("palaestra ")
 ]
@@ -62,6 +62,22 @@ def test_the_task_of_the_readme_is_checked_and_trained_on_as_written(tmp_path: P
     assert (tmp_path / "runs" / "my_gcd-0" / "model" / "config.json").exists()
 
 
+def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    small = "steps=1, sft_steps=5, prompts_per_step=2, group_size=2, eval_problems=2, max_new_tokens=8, threads=1, force=True"
+    lines = FROM_PYTHON.replace("steps=20", small).replace("samples=4", "samples=4, problems=3, threads=1")
+    assert lines.count("threads=1") == 2
+    exec(compile(lines, "README.md", "exec"), {})
+    said = capsys.readouterr().out
+    assert "Run runs/first, the trained model runs/first/model" in said
+    assert "gcd, test split, 3 problems, temperature 1, 4 sample(s) each" in said
+
+
+def test_every_example_is_named():
+    named = set(re.findall(r"\(examples/(\w+\.py)\)", README))
+    assert named == {path.name for path in (ROOT / "examples").glob("*.py")}
+
+
 @pytest.mark.parametrize("command", [c for c in TABLE if c[0] == "sft"], ids=" ".join)
 def test_sft_runs_as_written(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
@@ -85,7 +101,7 @@ def test_the_files_and_pages_that_the_readme_names_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 5
     tree = re.findall(r"^(\w+)/ ", README, re.MULTILINE)
-    assert {"sandbox", "verifiers", "tasks", "trainer", "examples", "tests", "docs", "benchmarks"} == set(tree)
+    assert {"palaestra", "sandbox", "verifiers", "tasks", "trainer", "examples", "tests", "docs", "benchmarks"} == set(tree)
     for name in [*links, *tree]:
         assert (ROOT / name).exists(), name
 

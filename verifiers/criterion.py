@@ -16,7 +16,8 @@ MAX_REASON = 500  # characters of an exception's message
 # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
 CLIP = 10.0
 Shape = Literal["logistic", "linear"]
-Check = Callable[[Completion, ProblemLike], Verdict]
+# A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem, which this room does not know.
+Check = Callable[[Completion, Any], Verdict]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class Criterion:
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
         form; None where it reads no answer.
+
+    >>> import palaestra as pal
+    >>> from palaestra.verifiers.types import correct, wrong
+    >>> def check(completion, problem):
+    ...     return correct() if completion.text.endswith(problem.reference) else wrong(reason="Another last word.")
+    >>> last_word = pal.Criterion("last_word", check, weight=0.5)
+    >>> pal.Rubric(last_word).score(pal.Completion("It is over"), pal.Problem("", "over")).reward
+    1.0
     """
 
     name: str
@@ -56,7 +65,7 @@ class Criterion:
 
 
 # a plain function that stands for a criterion
-Reward = Callable[[Completion, ProblemLike], "Verdict | bool | float"]
+Reward = Callable[[Completion, Any], "Verdict | bool | float"]
 _FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
 
 

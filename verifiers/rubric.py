@@ -25,6 +25,14 @@ class Rubric:
     A learned criterion is open until `fill` puts a reward model's finding in; until then the score abstains.
     A rubric whose first criterion is learned verifies nothing:
     `passed` is always False and means nothing there.
+
+    >>> import palaestra as pal
+    >>> def is_short(completion, problem):
+    ...     return len(completion.text) < 40
+    >>> rubric = pal.Rubric(pal.criteria.number(), is_short)
+    >>> score = rubric.score(pal.Completion("<answer>41</answer>"), pal.Problem("What is 7 * 6?", "42"))
+    >>> score.reward, score.passed, score.parts["is_short"].correct
+    (0.5, False, True)
     """
 
     def __init__(self, correctness: Criterion | Reward, *others: Criterion | Reward) -> None:

@@ -34,6 +34,11 @@ class Verdict:
     answer: the extracted answer as text, None when there was none.
     reason: one sentence for a person who reads the log.
     seconds: wall-clock time that the check took.
+
+    >>> import palaestra as pal
+    >>> verdict = pal.verify(r"\\frac{1}{3}", "0.33")
+    >>> verdict.status.value, verdict.value, verdict.correct
+    ('wrong', 0.0, False)
     """
 
     status: Status
@@ -90,6 +95,10 @@ class Completion:
     prompt_ids, ids: token ids; `ids` ends with the end-of-sequence token when `finish_reason` is "stop".
     logprobs: natural-log probability of each of `ids` under the distribution it was drawn from.
     finish_reason: "stop" (an end token or a stop string) or "length" (the token budget ran out).
+
+    >>> import palaestra as pal
+    >>> pal.Completion("<answer>42</answer>").finish_reason
+    'stop'
     """
 
     text: str
@@ -129,6 +138,11 @@ class Score:
         standard deviations above the mean answer).
     criterion: name of the rubric's correctness criterion, by which `parts` has its verdict;
         "" where no rubric scored.
+
+    >>> import palaestra as pal
+    >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))
+    >>> round(score.reward, 3), score.passed, {name: verdict.status.value for name, verdict in score.parts.items()}
+    (0.909, True, {'number': 'correct', 'answer_tag': 'malformed'})
     """
 
     reward: float

@@ -2,7 +2,15 @@
 
 
 class UserError(Exception):
-    """What was wrong, where, and the fix, in sentences. The command line prints it and exits with code 2."""
+    """What was wrong, where, and the fix, in sentences. The command line prints it and exits with code 2.
+
+    >>> import palaestra as pal
+    >>> try:
+    ...     pal.train(task="gcd", step=3)
+    ... except pal.UserError as mistake:
+    ...     print(mistake)
+    TrainConfig: there is no setting 'step'. Did you mean 'steps'?
+    """
 
 
 class TaskError(UserError, ValueError):

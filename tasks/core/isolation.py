@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...sandbox import ALLOW_WEAK, SandboxUnavailable
-from .. import Task
 from .errors import UserError
+from .task import Task
 
 FLAG = "--allow-weak-sandbox"  # as `palaestra train` and `eval` take it
 

@@ -26,6 +26,14 @@ class Task:
     solve: a completion that deserves the full reward (default: the rubric's rendering of the reference).
     demonstrate: a completion to imitate in SFT, from a problem and a random generator; it may be imperfect on purpose
         (default: `solve`).
+
+    >>> import palaestra as pal
+    >>> gcd = pal.tasks.get("gcd")
+    >>> problem = gcd.problem("test", index=0, level=1)
+    >>> problem.id, gcd.score(gcd.solution(problem), problem).passed
+    ('gcd/test/0/1/0', True)
+    >>> len(gcd.problems("train", 5)), gcd.splits
+    (5, ('train', 'test'))
     """
 
     name: str
@@ -110,6 +118,14 @@ def task(
 
     The function's docstring becomes the task's summary (the module's, when it has none). `about` are further fields of
     `Task` (kind, solve, demonstrate, ...). instruction: None asks for the form that the rubric reads.
+
+    >>> import palaestra as pal
+    >>> @pal.task("halves", rubric=pal.Rubric(pal.criteria.number(), pal.criteria.answer_tag(weight=0.1)))
+    ... def halves(rng, level):
+    ...     number = rng.randrange(10, 1000)
+    ...     yield pal.Problem(f"What is half of {number}?", str(number / 2))
+    >>> halves.score("It is <answer>4.5</answer>", pal.Problem("What is half of 9?", "4.5")).reward
+    1.0
     """
 
     def decorate(generate: Generate) -> Task:

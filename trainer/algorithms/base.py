@@ -1,7 +1,8 @@
 """What a run asks of an algorithm, and what an update gives back.
 
-A run calls an algorithm at five places: `check` and `formula` before anything is loaded, `held_models` for the memory plan,
-`credit` and `loss` in every update (`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
+A run calls an algorithm at five places: `check` before anything is loaded, `held_models` for the memory plan,
+`formula` and `needs_reference` at the start, `credit`, `loss` and `finish` in every update
+(`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
 An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py` (examples/own_algorithm.py).
 
 Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
@@ -16,12 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..config.objective import LossConfig
+from ...tasks.core.errors import UserError
+from ..config.objective import AdvantageConfig, LossConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
+from ..objective.checks import check
 from ..objective.formula import write_formula
+from ..objective.kl import kl_per_token, subtract_kl
 from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
 from .batch import Batch
 
@@ -73,6 +77,14 @@ class Algorithm:
 
     The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a reference is
     held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
+
+    >>> from dataclasses import replace
+    >>> import palaestra as pal
+    >>> class Reinforce(pal.Algorithm):
+    ...     def credit(self, batch):
+    ...         return replace(batch, advantages_BT=batch.rewards_B[:, None] * batch.mask_BT)
+    >>> Reinforce.needs_reference(pal.TrainConfig()), Reinforce.needs_reference(pal.TrainConfig.of(**{"loss.kl_coef": 0.1}))
+    (False, True)
     """
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
@@ -80,12 +92,16 @@ class Algorithm:
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
-        """Raise UserError for settings that the algorithm does not read, or that contradict each other."""
+        """Raise UserError for settings that the algorithm does not read, or that contradict each other.
+
+        The loss's own are checked here: call it from an override.
+        """
+        check_objective(config, AdvantageConfig(baseline="none"))
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
-        """What is optimised, as lines for a person."""
-        return write_formula(config.objective.loss, config.objective.advantages)
+        """What is optimised, as lines for a person. An override says what A is: `write_formula(loss, "A = r - b")`."""
+        return write_formula(config.objective.loss, f"A = what {cls.__name__}.credit says")
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
@@ -110,8 +126,18 @@ class Algorithm:
         """The batch with `advantages_BT`, and whatever else the loss reads in `columns_BT`.
 
         Its rewards are shaped and its mask is final: tokens outside of it are neither trained nor counted.
+        `take_off_kl` gives the rewards as the settings of the KL penalty want them.
         """
         raise NotImplementedError
+
+    def take_off_kl(self, batch: Batch) -> Tensor:
+        """rewards_B, less the KL penalty of each completion where the settings take it from the reward."""
+        loss = self.config.objective.loss
+        if not loss.kl_coef or loss.kl_in != "reward":
+            return batch.rewards_B
+        assert batch.ref_logprobs_BT is not None
+        kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
+        return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
         """Numbers of the rows that can contribute to the gradient; the others are left out of the forward pass.
@@ -155,6 +181,15 @@ class Learner:
     optimizer: torch.optim.Optimizer
     algorithm: Algorithm
     reference: Policy | None = None
+
+
+def check_objective(config: TrainConfig, advantages: AdvantageConfig) -> None:
+    """Raise UserError where loss and advantages make no sense together, or not with the rest of the settings."""
+    objective = config.objective
+    try:
+        check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
+    except ValueError as failure:
+        raise UserError(str(failure)) from failure
 
 
 def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...tasks.core.errors import UserError
 from ..config.train import TrainConfig
 from ..objective.advantages import compute_group_advantages
-from ..objective.checks import check
-from ..objective.kl import kl_per_token, subtract_kl
-from .base import Algorithm
+from ..objective.formula import write_formula
+from .base import Algorithm, check_objective
 from .batch import Batch
 
 
@@ -32,19 +30,16 @@ class GRPO(Algorithm):
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
-        objective = config.objective
-        try:
-            check(objective.loss, objective.advantages, objective.updates, config.rollouts.group_size)
-        except ValueError as failure:
-            raise UserError(str(failure)) from failure
+        check_objective(config, config.objective.advantages)
+
+    @classmethod
+    def formula(cls, config: TrainConfig) -> str:
+        """What is optimised, as lines for a person."""
+        return write_formula(config.objective.loss, config.objective.advantages)
 
     def credit(self, batch: Batch) -> Batch:
         """Advantages from the group's rewards; a KL penalty comes from the reward where it is asked for there."""
-        loss, advantages, rewards_B = self.config.objective.loss, self.config.objective.advantages, batch.rewards_B
-        if loss.kl_coef and loss.kl_in == "reward":
-            assert batch.ref_logprobs_BT is not None
-            kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-            rewards_B = subtract_kl(rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
         shape = (-1, batch.group_size)
-        advantages_PG = compute_group_advantages(rewards_B.view(shape), batch.abstained_B.view(shape), advantages)
+        rewards_PG, abstained_PG = self.take_off_kl(batch).view(shape), batch.abstained_B.view(shape)
+        advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, self.config.objective.advantages)
         return replace(batch, advantages_BT=advantages_PG.view(-1, 1) * batch.mask_BT)

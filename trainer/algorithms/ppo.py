@@ -28,7 +28,6 @@ from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy
 from ..model.sequences import TOKENS
 from ..objective import kl_control
-from ..objective.checks import check as check_objective
 from ..objective.gae import gae, whiten
 from ..objective.kinds import choose_aggregate, find_kind
 from ..objective.kl import kl_per_token, place_rewards
@@ -53,12 +52,7 @@ class PPO(Algorithm):
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
-        try:
-            # PPO compares a completion with what its value model expects, so a group may be of one.
-            alone = AdvantageConfig(baseline="none")
-            check_objective(config.objective.loss, alone, config.objective.updates, config.rollouts.group_size)
-        except ValueError as failure:
-            raise UserError(str(failure)) from failure
+        super().check(config)
         if config.model.lora_rank:
             raise UserError(f"--lora-rank {config.model.lora_rank} with --algorithm ppo: adapters are trained by grpo.")
         if config.objective.loss.kl_coef:

@@ -9,10 +9,10 @@ def main(argv: list[str]) -> int:
     from ..config.parse import parse
 
     config = parse(EvalConfig, argv, "palaestra eval")
-    from ..evaluation.run import describe, evaluate_model
+    from ..evaluation.run import evaluate_model
     from ..terminal import say
 
     run = evaluate_model(config)
-    say(describe(run, config))
+    say(str(run))
     print(f"Every completion with its verdicts: {run.folder / 'completions.jsonl'}")
     return 0

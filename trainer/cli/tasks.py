@@ -15,6 +15,7 @@ from typing import Any
 from ...tasks.core import conformance, registry
 from ...tasks.core.errors import DataError
 from ...tasks.core.isolation import isolate
+from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.options import parse_option
 from ...tasks.core.problem import Problem
 from ...tasks.core.rowfiles import Row, read_rows
@@ -124,7 +125,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _score(arguments: argparse.Namespace) -> int:
     task = _load_task(arguments.task, arguments)
-    problems = _ById(task)
+    problems = ProblemsById(task)
     counts: Counter[str] = Counter()
     rewards = 0.0
     to_stdout = arguments.out == "-"
@@ -144,7 +145,7 @@ def _score(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read_rows(task: Task, problems: _ById, path: Path) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
+def _read_rows(task: Task, problems: ProblemsById, path: Path) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
     if not path.is_file():
         raise DataError(f"There is no file {path} with completions.")
     for row in read_rows(path):
@@ -154,7 +155,7 @@ def _read_rows(task: Task, problems: _ById, path: Path) -> Iterator[tuple[Mappin
         yield row.values, _find_problem(task, problems, row), text
 
 
-def _find_problem(task: Task, problems: _ById, row: Row) -> Problem:
+def _find_problem(task: Task, problems: ProblemsById, row: Row) -> Problem:
     """The row's own problem where it brings a reference, else the task's problem of that id."""
     values = row.values
     if "reference" in values:
@@ -165,25 +166,3 @@ def _find_problem(task: Task, problems: _ById, row: Row) -> Problem:
     if problem is None:
         raise DataError(f"{row.where}: task {task.name} has no problem {values['id']!r}.")
     return problem
-
-
-class _ById:
-    """A task's problems by their ids. A data set's split is read at its first id."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.splits: dict[str, dict[str, Problem]] = {}
-
-    def find(self, problem_id: str) -> Problem | None:
-        name, _, rest = problem_id.partition("/")
-        split, *numbers = rest.split("/")
-        if name != self.task.name or split not in self.task.splits or not all(n.isdecimal() for n in numbers):
-            return None
-        if len(numbers) == 3:  # procedural: seed, level, index
-            seed, level, index = map(int, numbers)
-            return self.task.problem(split, index, seed, level)
-        if split not in self.splits:
-            source = self.task.source
-            problems = [source.at(split, index) for index in range(source.size(split) or 0)]
-            self.splits[split] = {problem.id: problem for problem in problems}
-        return self.splits[split].get(problem_id)

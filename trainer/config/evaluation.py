@@ -57,7 +57,13 @@ class CompareConfig(Settings):
 
 @dataclass(frozen=True)
 class EvalConfig(Settings):
-    """Measure a model's pass-rate, or what a reward model thinks of it, on a task's held-out problems."""
+    """Measure a model's pass-rate, or what a reward model thinks of it, on a task's held-out problems.
+
+    >>> import palaestra as pal
+    >>> config = pal.EvalConfig.of(task="gsm8k", model="runs/gsm8k-0/model", samples=8, temperature=0.7)
+    >>> config.sampling.samples, config.held_out.split
+    (8, 'test')
+    """
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "level", "model", "split", "problems", "extraction", "samples", "temperature", "top_p",

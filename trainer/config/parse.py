@@ -89,7 +89,7 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
     more = f"--help-all lists {hidden} more options. " if hidden else ""
     parser = _Parser(
         prog=prog,
-        description=(command.__doc__ or "").strip(),
+        description=(command.__doc__ or "").partition("\n\n")[0].strip(),
         add_help=False,
         allow_abbrev=False,
         usage=f"{prog} [options]",

@@ -33,7 +33,12 @@ class ComparisonConfig(Settings):
 
 @dataclass(frozen=True)
 class RewardModelConfig(Settings):
-    """Fit a reward model to comparisons of answers (Bradley-Terry)."""
+    """Fit a reward model to comparisons of answers (Bradley-Terry).
+
+    >>> import palaestra as pal
+    >>> pal.RewardModelConfig.of(data=["pairs.jsonl"], steps=50).comparisons.files
+    ('pairs.jsonl',)
+    """
 
     essential: ClassVar[tuple[str, ...]] = (
         "data", "eval_data", "eval_share", "task", "model", "steps", "seed", "batch_size", "max_tokens", "learning_rate",

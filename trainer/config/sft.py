@@ -37,7 +37,12 @@ class HeldOutLossConfig(Settings):
 
 @dataclass(frozen=True)
 class SFTConfig(Settings):
-    """Imitate a task's demonstrations, or pairs and chats from files (loss on completion tokens only)."""
+    """Imitate a task's demonstrations, or pairs and chats from files (loss on completion tokens only).
+
+    >>> import palaestra as pal
+    >>> pal.SFTConfig.of(task="gcd", steps=100, batch_size=16).imitation.batch_size
+    16
+    """
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "level", "model", "pairs", "steps", "seed", "demonstrations", "batch_size", "max_tokens",

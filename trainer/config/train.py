@@ -141,7 +141,13 @@ class GuardConfig(Settings):
 
 @dataclass(frozen=True)
 class TrainConfig(Settings):
-    """Train a language model on the reward of a task, by GRPO, PPO or an algorithm of your own."""
+    """Train a language model on the reward of a task, by GRPO, PPO or an algorithm of your own.
+
+    >>> import palaestra as pal
+    >>> config = pal.TrainConfig.of(task="gcd", steps=20, preset="dapo", **{"loss.clip_high": 0.25})
+    >>> config.task.name, config.objective.loss.clip_high, config.but(steps=5).steps
+    ('gcd', 0.25, 5)
+    """
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed", "prompts_per_step",

@@ -70,7 +70,17 @@ class Engine(Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model as it was
-    (training mode, gradients). tests/trainer/engines holds the engine of this package to what is said here.
+    (training mode, gradients). tests/trainer/engines holds the engine of this package to it.
+
+    >>> import palaestra as pal
+    >>> from palaestra.trainer.engines.base import Request, Sampling
+    >>> from palaestra.trainer.engines.local import LocalEngine
+    >>> policy = pal.load_policy("embedded")
+    >>> engine: pal.Engine = LocalEngine(policy, rows=2)
+    >>> request = Request(policy.tokenizer("2+3=").input_ids, samples=2, stream=7)
+    >>> [completions] = engine.sample([request], Sampling(max_new_tokens=4))
+    >>> len(completions), len(completions[0].ids) == len(completions[0].logprobs)
+    (2, True)
     """
 
     @property

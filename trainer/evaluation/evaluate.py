@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...tasks import Problem
@@ -41,7 +41,7 @@ class Evaluation:
     samples: int
     too_long: int
     seconds: float
-    groups: Sequence[Group]
+    groups: Sequence[Group] = field(repr=False)
 
     @property
     def headline(self) -> Estimate | Interval:

@@ -29,11 +29,18 @@ PROCEDURAL_PROBLEMS = 500
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  wins: against a baseline."""
+    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  config: what was asked.
+
+    wins: against a baseline, by the reward model that judged.
+    """
 
     result: Evaluation
     folder: Path
+    config: EvalConfig = field(repr=False)
     wins: Mapping[str, WinRate] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return describe(self)
 
 
 def check(config: EvalConfig) -> None:
@@ -80,9 +87,9 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
     finally:
         rollouts.close()
     wins = compare_with_baseline(judged, result.groups, baseline) if config.compare.baseline else {}
-    run = EvaluationRun(result, folder, wins)
+    run = EvaluationRun(result, folder, config, wins)
     facts = gather_facts(COMMAND, folder, [config.task.name], device=str(policy.device), **layers)
-    write_summary(run, task, config, facts)
+    write_summary(run, task, facts)
     return run
 
 
@@ -101,8 +108,9 @@ def count_problems(task: Task, config: EvalConfig) -> int | None:
     return None if task.source.size(config.held_out.split) else PROCEDURAL_PROBLEMS
 
 
-def write_summary(run: EvaluationRun, task: Task, config: EvalConfig, facts: Mapping[str, object]) -> None:
-    """summary.json and facts.json."""
+def write_summary(run: EvaluationRun, task: Task, facts: Mapping[str, object]) -> None:
+    """summary.json, config.json and facts.json."""
+    config = run.config
     summary = {
         "task": task.name,
         "split": config.held_out.split,
@@ -117,9 +125,9 @@ def write_summary(run: EvaluationRun, task: Task, config: EvalConfig, facts: Map
     (run.folder / "facts.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
 
 
-def describe(run: EvaluationRun, config: EvalConfig) -> str:
+def describe(run: EvaluationRun) -> str:
     """The result as lines for a person."""
-    result, asked = run.result, config.sampling
+    result, config, asked = run.result, run.config, run.config.sampling
     mode = "greedy" if asked.temperature == 0 else f"temperature {asked.temperature:g}, {asked.samples} sample(s) each"
     lines = [f"{config.task.name}, {config.held_out.split} split, {result.problems} problems, {mode}"]
     if config.held_out.extraction == "lenient":

@@ -56,7 +56,13 @@ class Policy:
 
 
 def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
-    """The model and tokenizer of a hub id or a folder, or a fresh embedded one. Raises UserError when there is none."""
+    """The model and tokenizer of a hub id or a folder, or a fresh embedded one. Raises UserError when there is none.
+
+    >>> import palaestra as pal
+    >>> policy = pal.load_policy("embedded", seed=1)
+    >>> policy.parameters
+    390784
+    """
     chosen, arithmetic = pick_device(device, dtype)
     if chosen.type == "cpu":
         keep_freed_memory()

@@ -6,10 +6,14 @@ from ..config.objective import AdvantageConfig, Aggregate, LossConfig
 from .kinds import choose_aggregate, find_kind
 
 
-def write_formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
-    """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy."""
+def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
+    """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy.
+
+    advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
+    """
+    line = advantages if isinstance(advantages, str) else _write_advantage(loss, advantages)
     lines = [
-        f"advantage    {_write_advantage(loss, advantages)}",
+        f"advantage    {line}",
         f"token loss   {find_kind(loss.kind).formula(loss)}",
         f"average      {_AVERAGES[choose_aggregate(loss)]}, counted over the whole batch of an optimizer step",
         f"KL           {_write_kl(loss)}",

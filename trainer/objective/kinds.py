@@ -74,6 +74,15 @@ class LossKind:
     sequence_mean.
     off_policy: corrects for the policy's distance from the one that sampled; False: one update per batch.
     check: raises ValueError, with a sentence that names the fix, for settings that don't suit this kind.
+
+    >>> import palaestra as pal
+    >>> from palaestra.trainer.objective.kinds import Terms
+    >>> likelihood = pal.LossKind(
+    ...     "likelihood", "Williams 1992", lambda inputs, config: Terms(-inputs.advantages_BT * inputs.logprobs_BT),
+    ...     formula=lambda config: "-A * log p_now", aggregate="token_mean", off_policy=False,
+    ... )
+    >>> likelihood.name
+    'likelihood'
     """
 
     name: str

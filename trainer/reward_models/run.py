@@ -10,7 +10,7 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
-from ..model.policy import choose_threads, load_policy
+from ..model.policy import Policy, choose_threads, load_policy
 from ..storage import checkpoint
 from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
 from ..supervised.loop import TOKENS
@@ -39,11 +39,14 @@ class EncodedSplit:
     held_out: Sequence[Encoded]
 
 
-def fit_to_comparisons(config: RewardModelConfig, say: Callable[[str], None] = print) -> FitOutcome:
-    """Fit a reward model from the beginning."""
+def fit_to_comparisons(
+    config: RewardModelConfig, policy: Policy | None = None, say: Callable[[str], None] = print
+) -> FitOutcome:
+    """Fit a reward model from the beginning. policy: a model in memory to start from, in place of the one that is named."""
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
-    policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+    if policy is None:
+        policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
     threads = choose_threads(policy, config.model.threads)
     say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
     reward_model = make_reward_model(policy)

@@ -47,9 +47,9 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     stop_at = progress.step + config.stop_after if config.stop_after else config.steps
     if progress.step == 0 and not stop.requested:
         begin(run, say)
-        evaluations.append(measure(run, progress))
+        evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
-    with progress_bar(total=config.steps, initial=progress.step, desc=config.algorithm.upper(), unit="step") as bar:
+    with progress_bar(total=config.steps, initial=progress.step, desc=type(run.learner.algorithm).__name__, unit="step") as bar:
         while progress.step < config.steps and not stop.requested:
             metrics = take_step(run, progress, schedule.at(progress.step))
             bar.update()
@@ -58,7 +58,7 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
             if progress.step == stop_at and not last:
                 stop.requested = "--stop-after"
             if last or is_due(progress.step, config.evaluation.eval_every):
-                evaluations.append(measure(run, progress))
+                evaluations.append(measure(run, progress, say))
             if last or is_due(progress.step, config.output.save_every) or progress.best_step == progress.step:
                 save(run, progress, evaluations)
             if progress.watch.list_tripped(config.guards.watch):
@@ -130,8 +130,8 @@ def summarise(metrics: Metrics) -> dict[str, str]:
     return {name: f"{metrics.get(key, 0.0):.{places.get(name, 3)}f}" for name, key in shown.items()}
 
 
-def measure(run: Run, progress: Progress) -> Evaluations:
-    """Evaluate on the held-out problems, greedy and at the training temperature; log it and keep the best pass-rate."""
+def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluations:
+    """Evaluate on the held-out problems, greedy and at the training temperature; log and say it, keep the best pass-rate."""
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
     run.rollouts.engine.load(run.learner.policy, progress.step)
@@ -139,13 +139,14 @@ def measure(run: Run, progress: Progress) -> Evaluations:
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
     results = {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": time.perf_counter() - start}
     run.folder.log({"kind": "evaluation", "step": progress.step, **results})
-    what = "pass@1" if sampled.pass_at else "reward"
-    tqdm.write(f"step {progress.step}: held-out {what} {sampled.headline} sampled, {greedy.headline} greedy")
+    evaluations = Evaluations(progress.step, greedy, sampled)
+    with tqdm.external_write_mode():  # the progress bar makes room for the line
+        say(str(evaluations))
     better = sampled.headline.value > progress.best_pass_rate or progress.best_step < 0
     if better and progress.step > 0:
         progress.best_pass_rate = sampled.headline.value
         progress.best_step = progress.step
-    return Evaluations(progress.step, greedy, sampled)
+    return evaluations
 
 
 def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> None:

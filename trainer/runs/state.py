@@ -11,6 +11,7 @@ from ...tasks import Problem, Task
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
+from ..reports.curves import read_metrics
 from ..rollouts.collect import Position
 from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
@@ -50,15 +51,30 @@ class Evaluations:
     greedy: Evaluation
     sampled: Evaluation
 
+    def __str__(self) -> str:
+        what = "pass@1" if self.sampled.pass_at else "reward"
+        return f"step {self.step}: held-out {what} {self.sampled.headline} sampled, {self.greedy.headline} greedy"
+
 
 @dataclass(frozen=True)
 class RunResult:
-    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal, state saved."""
+    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal, state saved.
+
+    evaluations: on held-out problems, in the order of their steps; after a resume those since then.
+    """
 
     folder: Path
     model: Path
     evaluations: list[Evaluations] = field(default_factory=list)
     interrupted: bool = False
+
+    def metrics(self, kind: str = "step") -> list[dict[str, Any]]:
+        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight), from its beginning on."""
+        return [line for line in read_metrics(self.folder) if line["kind"] == kind]
+
+    def __str__(self) -> str:
+        what = "stopped, the model so far" if self.interrupted else "the trained model"
+        return "\n".join([f"Run {self.folder}, {what} {self.model}", *map(str, self.evaluations)])
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,21 @@ class FitOutcome:
     def interrupted(self) -> bool:
         return self.after is None
 
+    def __str__(self) -> str:
+        what = "stopped, the model so far" if self.interrupted else "the model"
+        after = self.after or {}
+        lines = [
+            f"held-out {name}: {_show(value)} before" + (f", {_show(after[name])} after" if name in after else "")
+            for name, value in self.before.items()
+        ]
+        return "\n".join([f"Run {self.folder}, {self.steps} steps, {what} {self.model}", *lines])
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Mapping):  # an interval
+        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
 
 def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
     """From the first step."""

@@ -37,6 +37,12 @@ def math_equal(
         or any one of them (accept="any").
     Verdicts: correct, wrong (with a reason, also for what could not be shown equal),
         no_answer (empty, or too long to be one).
+
+    >>> import palaestra as pal
+    >>> pal.verify("x^2 - 1", "(x+1)(x-1)").correct, pal.verify("1/3", "0.33").correct
+    (True, False)
+    >>> pal.verify("1/3", "0.33", tolerance=0.02).correct
+    True
     """
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():

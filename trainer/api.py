@@ -1,0 +1,159 @@
+"""Every command that trains or measures, as a function: from a config, or from settings by their flags' names.
+
+The heavy imports stand in the functions, so that a mistake in the settings is answered at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .config.evaluation import EvalConfig
+from .config.reward_model import RewardModelConfig
+from .config.settings import SettingError, Settings
+from .config.sft import SFTConfig
+from .config.train import TrainConfig
+
+if TYPE_CHECKING:
+    from .evaluation.run import EvaluationRun
+    from .model.policy import Policy
+    from .runs.state import RunResult
+    from .supervised.run import FitOutcome
+
+Say = Callable[[str], None]
+Config = TypeVar("Config", bound=Settings)
+
+
+def train(
+    config: TrainConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any
+) -> RunResult:
+    """Train a model on a task by reinforcement learning, as `palaestra train` does.
+
+    config: its settings; `settings` change some of them, or the defaults, by the names that their flags have
+        (`steps=20`, `**{"loss.kl_coef": 0.1}`).
+    policy: a model in memory to start from, trained in place, instead of the one that is named; it gets no
+        SFT warm-up.
+    say: gets each line that the command would print.
+    Raises UserError for settings that make no sense, a run that can't learn, and a run that went wrong.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> run = pal.train(
+    ...     task="gcd", out="runs/first", steps=1, sft_steps=1, prompts_per_step=2, group_size=2, max_new_tokens=8,
+    ...     threads=1, eval_problems=2, eval_samples=1, preflight_problems=0, say=said.append,
+    ... )
+    >>> print(run)  # doctest: +ELLIPSIS
+    Run runs/first, the trained model runs/first/model
+    step 0: held-out pass@1 ... % [...] sampled, ... % [...] greedy
+    step 1: held-out pass@1 ... % [...] sampled, ... % [...] greedy
+    """
+    chosen = settle(TrainConfig, config, settings)
+    from .runs.setup import train as run
+
+    return run(chosen, policy, say)
+
+
+def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) -> RunResult | FitOutcome:
+    """Go on with a run of `train`, `sft` or `fit_reward_model` from its newest checkpoint, as if it had never
+    stopped.
+
+    run: its folder.  settings: `steps` in all, `stop_after`.  Raises UserError when the folder is no run.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> stopped = pal.sft(
+    ...     task="gcd", out="runs/halves", steps=2, stop_after=1, demonstrations=8, eval_problems=2, threads=1,
+    ...     say=said.append,
+    ... )
+    >>> stopped.interrupted
+    True
+    >>> pal.resume("runs/halves", say=said.append).interrupted
+    False
+    """
+    from .runs.resume import resume as go_on
+
+    return go_on(Path(run), settings, say)
+
+
+def sft(config: SFTConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any) -> FitOutcome:
+    """Fine-tune a model on a task's demonstrations, or pairs and chats from files, as `palaestra sft` does.
+
+    config, policy, say, settings: see `train`.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> fit = pal.sft(
+    ...     task="gcd", out="runs/sft", steps=2, demonstrations=8, eval_problems=2, threads=1, say=said.append
+    ... )
+    >>> print(fit)  # doctest: +ELLIPSIS
+    Run runs/sft, 2 steps, the model runs/sft/model
+    held-out loss: ... before, ... after
+    >>> sorted(fit.after)
+    ['loss']
+    """
+    chosen = settle(SFTConfig, config, settings)
+    from .sft.run import sft as run
+
+    return run(chosen, policy, say)
+
+
+def evaluate(
+    config: EvalConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any
+) -> EvaluationRun:
+    """Measure a model's pass-rates on a task's held-out problems, with intervals, as `palaestra eval` does.
+
+    config, say, settings: see `train`.  policy: a model in memory, in place of the one that is named.
+
+    >>> import palaestra as pal
+    >>> run = pal.evaluate(task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1, out="runs/eval")
+    >>> run.result.pass_at[1].problems, run.result.pass_at[1].value
+    (3, 0.0)
+    >>> print(run)  # doctest: +ELLIPSIS
+    gcd, test split, 3 problems, greedy
+      pass@1   0.0 % [0.0, ...]   (95 % interval)
+      answer extracted 0.0%, truncated ...%, unscorable 0.0%
+      mean reward 0.000, mean length ... tokens, ... s
+    """
+    chosen = settle(EvalConfig, config, settings)
+    from .evaluation.run import evaluate_model
+
+    return evaluate_model(chosen, policy, say)
+
+
+def fit_reward_model(
+    config: RewardModelConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any
+) -> FitOutcome:
+    """Fit a reward model to comparisons of answers, as `palaestra reward-model` does.
+
+    config, policy, say, settings: see `train`.
+
+    >>> import json, pathlib
+    >>> import palaestra as pal
+    >>> rows = [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "?"} for n in range(8)]
+    >>> written = pathlib.Path("pairs.jsonl").write_text("".join(json.dumps(row) + chr(10) for row in rows))
+    >>> said = []
+    >>> fit = pal.fit_reward_model(
+    ...     data=["pairs.jsonl"], eval_share=0.5, steps=2, threads=1, out="runs/judge", say=said.append
+    ... )
+    >>> print(fit)  # doctest: +ELLIPSIS
+    Run runs/judge, 2 steps, the model runs/judge/model
+    held-out ...
+    """
+    chosen = settle(RewardModelConfig, config, settings)
+    from .reward_models.run import fit_to_comparisons
+
+    return fit_to_comparisons(chosen, policy, say)
+
+
+def settle(kind: type[Config], config: Config | None, settings: dict[str, Any]) -> Config:
+    """The config, or the defaults, with some settings changed.
+
+    Raises SettingError for what is no config, or no setting of it.
+    """
+    if config is not None and not isinstance(config, kind):
+        raise SettingError(
+            f"Give a {kind.__name__}, or settings by their names (steps=20), in place of {type(config).__name__}."
+        )
+    return (config or kind()).but(**settings)
