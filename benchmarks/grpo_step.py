@@ -62,12 +62,12 @@ SIDES = ("palaestra", "trl", "trl-ckpt")
 def make_model(workload: Workload, folder: str):
     """The model and its tokenizer: fresh from the shape, or loaded."""
     import torch
-    from palaestra.trainer.model.embedded import character_tokenizer
+    from palaestra.trainer.model.embedded import make_character_tokenizer
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
     if not workload.layers:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
-    tokenizer = character_tokenizer()
+    tokenizer = make_character_tokenizer()
     config = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=workload.hidden, intermediate_size=workload.inner,
         num_hidden_layers=workload.layers, num_attention_heads=workload.heads, num_key_value_heads=workload.key_heads,

@@ -21,7 +21,7 @@ from palaestra.trainer.algorithms.base import Part
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.config.objective import AdvantageConfig
 from palaestra.trainer.model.policy import Policy
-from palaestra.trainer.objective.formula import formula
+from palaestra.trainer.objective.formula import write_formula
 
 DECAY = 0.9
 """Share of the baseline that stays in a step; the rest is the mean reward of the step."""
@@ -45,7 +45,7 @@ class MovingBaseline(pal.Algorithm):
     def formula(cls, config: pal.TrainConfig) -> str:
         """What the run prints at its start."""
         moves = f"b <- {DECAY:g} b + {1 - DECAY:g} mean(r of the step)"
-        return formula(config.objective.loss, f"A = r - b; r: the reward; after each step {moves}")
+        return write_formula(config.objective.loss, f"A = r - b; r: the reward; after each step {moves}")
 
     def credit(self, batch: Batch) -> Batch:
         """The reward above the baseline, the same for every token of a completion that counts."""

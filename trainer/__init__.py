@@ -1,1 +1,2 @@
-"""The trainer: models, sampler, losses, the loop, evaluation, the command line. The only part that imports torch."""
+"""The trainer: models, sampler, losses, the loop, evaluation, the command line.
+The only part that imports torch."""

@@ -1,7 +1,8 @@
-"""Pass-rates with their uncertainty: pass@k, 95 % intervals, the paired difference of two runs. Imports no torch.
+"""Pass-rates with their uncertainty: pass@k, 95 % intervals, the paired difference of two runs.
+Imports no torch.
 
-Problems are the independent units: samples of one problem are correlated, so n samples of P problems are not n * P
-observations. Suffix: P problems.
+Problems are the independent units: samples of one problem are correlated, so n samples of P problems are not
+n * P observations. Suffix: P problems.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-DRAWS = 20_000  # of the bootstrap; the ends of an interval then repeat to about 1 % of its width under another seed
+DRAWS = 20_000
+"""Of the bootstrap. The ends of an interval then repeat to about 1 % of its width under another seed."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,13 @@ def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, fl
 def bootstrap(
     values_P: Sequence[float], least: float, most: float, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval of the mean of values in [least, most] by a Bayesian bootstrap over problems (Rubin 1981), seeded.
+    """Interval of the mean of values in [least, most] by a Bayesian bootstrap over problems (Rubin 1981),
+    seeded.
 
     Each end carries one phantom problem, `most` for the upper end and `least` for the lower (Gaffke 2005;
-    Learned-Miller and Thomas 2019, arXiv:1905.06208). That keeps the interval honest where the plain bootstrap
-    collapses to a point: when all values are equal. For values of 0 and 1 it is the exact interval of Clopper and
-    Pearson (1934).
+    Learned-Miller and Thomas 2019, arXiv:1905.06208). That keeps the interval honest where the plain
+    bootstrap collapses to a point: when all values are equal. For values of 0 and 1 it is the exact interval
+    of Clopper and Pearson (1934).
     Equal values share one gamma draw, so the cost does not grow with the number of problems.
     """
     values_U, counts_U = np.unique(np.asarray(values_P, dtype=np.float64), return_counts=True)
@@ -129,9 +132,10 @@ def pass_at_k(
 ) -> Estimate:
     """Mean over problems of the unbiased pass@k, with an interval that allows for the choice of problems.
 
-    correct_P: completions that passed, per problem. samples: completions that were scored, per problem (abstained ones
-    are not among them), or one number for all. A problem with fewer than k scored completions is left out and counted.
-    The interval is Wilson's where every problem has one sample, else a bootstrap over problems.
+    correct_P: completions that passed, per problem. samples: completions that were scored, per problem
+    (abstained ones are not among them), or one number for all. A problem with fewer than k scored completions
+    is left out and counted. The interval is Wilson's where every problem has one sample,
+    else a bootstrap over problems.
     """
     if k < 1:
         raise ValueError(f"k={k} is no number of samples; pass@k needs k of 1 or more.")
@@ -157,10 +161,11 @@ def pass_at_k(
 def paired_difference(
     first_P: Sequence[float], second_P: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> Difference:
-    """Mean of second - first over the same problems in the same order; values in [0, 1], nan where none was scored.
+    """Mean of second - first over the same problems in the same order; values in [0, 1],
+    nan where none was scored.
 
-    Pairing removes the spread between easy and hard problems, so the interval is narrower than that of two separate
-    runs. It is the bootstrap over problems on differences in [-1, 1].
+    Pairing removes the spread between easy and hard problems, so the interval is narrower than that of two
+    separate runs. It is the bootstrap over problems on differences in [-1, 1].
     """
     if len(first_P) != len(second_P):
         raise ValueError(f"A paired difference needs the same problems twice; got {len(first_P)} and {len(second_P)}.")
@@ -188,7 +193,8 @@ class Interval:
 
 
 def mean_interval(values_PG: Sequence[Sequence[float]], least: float, most: float) -> Interval:
-    """Mean over problems of the mean over their completions; values in [least, most]. Empty problems don't count."""
+    """Mean over problems of the mean over their completions; values in [least, most].
+    Empty problems don't count."""
     means_P = [min(most, max(least, math.fsum(values) / len(values))) for values in values_PG if values]
     if not means_P:
         return Interval(math.nan, least, most, 0)

@@ -1,4 +1,5 @@
-"""Text of a model's, a data set's or an exception's making on a terminal, where control characters would act."""
+"""Text of a model's, a data set's or an exception's making on a terminal,
+where control characters would act."""
 
 from __future__ import annotations
 
@@ -14,14 +15,15 @@ _ACTING = (
 )
 
 
-def printable(text: str) -> str:
-    """The text with every character that acts on a terminal written as an escape: `\\x1b` for the one that begins colours."""
-    return _acting().sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+def escape_controls(text: str) -> str:
+    """The text with every character that acts on a terminal written as an escape:
+    `\\x1b` for the one that begins colours."""
+    return _compile_acting().sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def say(text: str, file: TextIO | None = None) -> None:
     """Print a line of which a part is not ours. file: standard output by default."""
-    print(printable(text), file=file if file is not None else sys.stdout)
+    print(escape_controls(text), file=file if file is not None else sys.stdout)
 
 
 def survive_odd_characters() -> None:
@@ -33,5 +35,5 @@ def survive_odd_characters() -> None:
 
 
 @cache
-def _acting() -> Pattern[str]:
+def _compile_acting() -> Pattern[str]:
     return compile(_ACTING)

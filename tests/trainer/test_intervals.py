@@ -83,7 +83,7 @@ def test_impossible_counts_are_refused_with_a_sentence(call, sentence):
         call()
 
 
-def coverage(simulate, repeats=400):
+def measure_coverage(simulate, repeats=400):
     """Share of seeded repeats whose interval holds the truth; `simulate(rng)` gives (truth, low, high)."""
     rng = np.random.default_rng(7)
     results = [simulate(rng) for _ in range(repeats)]
@@ -96,7 +96,7 @@ def test_wilson_covers(rate):
         estimate = pass_at_k(rng.binomial(1, rate, size=200).tolist(), 1)
         return rate, estimate.low, estimate.high
 
-    assert coverage(simulate, 2000) > 0.93
+    assert measure_coverage(simulate, 2000) > 0.93
 
 
 @pytest.mark.parametrize("shape", [(0.02, 1.0), (0.3, 0.7), (0.2, 0.2), (8.0, 0.2)])
@@ -113,7 +113,7 @@ def test_clustered_interval_covers_from_rare_to_almost_always(shape, problems, k
         estimate = pass_at_k(rng.binomial(8, rng.beta(a, b, size=problems)).tolist(), 8, k)
         return truth, estimate.low, estimate.high
 
-    assert coverage(simulate, 400) > 0.925
+    assert measure_coverage(simulate, 400) > 0.925
 
 
 def test_treating_samples_as_independent_would_not_cover():
@@ -123,7 +123,7 @@ def test_treating_samples_as_independent_would_not_cover():
         correct = rng.binomial(8, rng.beta(0.2, 0.2, size=100)).sum()
         return 0.5, *wilson(int(correct), 800)
 
-    assert coverage(simulate) < 0.75
+    assert measure_coverage(simulate) < 0.75
 
 
 def test_paired_difference_sees_what_two_separate_intervals_cannot():
@@ -161,7 +161,7 @@ def test_paired_difference_covers(first_rate, second_rate, monkeypatch):
         difference = paired_difference(first.tolist(), second.tolist())
         return second_rate - first_rate, difference.low, difference.high
 
-    assert coverage(simulate, 400) > 0.925
+    assert measure_coverage(simulate, 400) > 0.925
 
 
 def test_pass_rates_start_without_torch():

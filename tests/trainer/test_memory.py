@@ -11,7 +11,7 @@ from palaestra.trainer.config.settings import resolve
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory
 from palaestra.trainer.model.live_bytes import LiveBytes
-from palaestra.trainer.model.logprobs import completion_logprobs
+from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.memory import HeldModel, Passes
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
@@ -71,12 +71,12 @@ def test_a_pass_measured_on_few_tokens_foretells_a_larger_one(policy: Policy):
     """192 tokens against 2560: what is kept for the backward pass, and the most that is alive at once."""
     expected = memory.measure_passes(policy, TrainConfig()).update
     sequences = Sequences.of([[row + place for place in range(39)] for row in range(64)], [[5]] * 64)
-    completion_logprobs(policy.model, sequences).logprobs_BT.sum().backward()
+    compute_logprobs(policy.model, sequences).logprobs_BT.sum().backward()
     held = [tensor for parameter in policy.model.parameters() for tensor in (parameter, parameter.grad)]
     meter = LiveBytes(policy.device, held)
     before = meter.live
     with meter:
-        out = completion_logprobs(policy.model, sequences)
+        out = compute_logprobs(policy.model, sequences)
         kept = meter.live - before
         out.logprobs_BT.sum().backward()
     policy.model.zero_grad(set_to_none=True)

@@ -23,7 +23,7 @@ from palaestra.trainer.model import memory
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.memory import Bill
 from palaestra.trainer.model.policy import Policy, load_policy
-from palaestra.trainer.reward_models.model import RewardModel, new_reward_model
+from palaestra.trainer.reward_models.model import RewardModel, make_reward_model
 from palaestra.trainer.runs import loop, setup
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -66,7 +66,7 @@ def measure_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mea
     policy = model_of(load_policy("embedded", "cpu", "float32"))
     settings = {**COMMON, **RUNS[name], "out": str(folder / "run")}
     if settings.get("reward_model"):
-        fresh = new_reward_model(policy)
+        fresh = make_reward_model(policy)
         torch.nn.init.normal_(fresh.model.score.weight)  # else all rewards are 0, and nothing is learned
         fresh.save(folder / "reward_model")
         settings["reward_model"] = (str(folder / "reward_model"),)
@@ -97,7 +97,7 @@ def measure_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mea
     plan = memory.plan
     monkeypatch.setattr(memory, "plan", planned)
     wrap(LocalEngine, "sample", "sampling")
-    wrap(RewardModel, "rewards", "scoring")
+    wrap(RewardModel, "predict_rewards", "scoring")
     wrap(loop, "update_policy", "update")
     wrap(loop, "save", "saving")
     with meter:

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from ...tasks.core.errors import UserError
 from ..config.objective import AdvantageConfig, LossConfig
 from ..config.train import TrainConfig
-from ..model.logprobs import TokenLogprobs, completion_logprobs
+from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
 from ..objective.checks import check
-from ..objective.formula import formula
-from ..objective.kl import kl_per_token, rewards_with_kl
-from ..objective.losses import Denominators, LossStats, PolicyLoss, policy_loss
+from ..objective.formula import write_formula
+from ..objective.kl import kl_per_token, subtract_kl
+from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
 from .batch import Batch
 
 
@@ -100,8 +100,8 @@ class Algorithm:
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
-        """What is optimised, as lines for a person. An override says what A is: `formula(loss, "A = r - b")`."""
-        return formula(config.objective.loss, f"A = what {cls.__name__}.credit says")
+        """What is optimised, as lines for a person. An override says what A is: `write_formula(loss, "A = r - b")`."""
+        return write_formula(config.objective.loss, f"A = what {cls.__name__}.credit says")
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
@@ -137,7 +137,7 @@ class Algorithm:
             return batch.rewards_B
         assert batch.ref_logprobs_BT is not None
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-        return rewards_with_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
+        return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
         """Numbers of the rows that can contribute to the gradient; the others are left out of the forward pass.
@@ -152,8 +152,8 @@ class Algorithm:
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
         """One micro-batch's share of the loss. denominators: of the whole optimizer step, so that shares add up."""
         temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
-        with self.policy.arithmetic():
-            out = completion_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
+        with self.policy.autocast():
+            out = compute_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
         result = batch_loss(out, batch, loss, denominators)
         return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
 
@@ -194,7 +194,7 @@ def check_objective(config: TrainConfig, advantages: AdvantageConfig) -> None:
 
 def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:
     """The policy loss of a batch whose tokens have the log-probabilities and entropies `out` now."""
-    return policy_loss(
+    return compute_policy_loss(
         out.logprobs_BT,
         batch.sampled_logprobs_BT,
         batch.advantages_BT,

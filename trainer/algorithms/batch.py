@@ -22,7 +22,8 @@ class Batch:
 
     sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
-    advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen reference, if any.
+    advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
+    reference, if any.
     columns_BT: what else an algorithm keeps of each token, by name.
     """
 
@@ -73,8 +74,9 @@ class Batch:
             {name: column_BT[rows_B, :width] for name, column_BT in self.columns_BT.items()},
         )
 
-    def minibatches(self, count: int, seed: object) -> Iterator[Batch]:
-        """`count` parts of nearly equal size, in a seeded order of the rows; the batch itself for one part."""
+    def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:
+        """`count` parts of nearly equal size, in a seeded order of the rows;
+        the batch itself for one part."""
         if count == 1:
             yield self
             return

@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config.train import TrainConfig
-from ..objective.advantages import group_advantages
-from ..objective.formula import formula
+from ..objective.advantages import compute_group_advantages
+from ..objective.formula import write_formula
 from .base import Algorithm, check_objective
 from .batch import Batch
 
@@ -35,11 +35,11 @@ class GRPO(Algorithm):
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
-        return formula(config.objective.loss, config.objective.advantages)
+        return write_formula(config.objective.loss, config.objective.advantages)
 
     def credit(self, batch: Batch) -> Batch:
         """Advantages from the group's rewards; a KL penalty comes from the reward where it is asked for there."""
         shape = (-1, batch.group_size)
         rewards_PG, abstained_PG = self.take_off_kl(batch).view(shape), batch.abstained_B.view(shape)
-        advantages_PG = group_advantages(rewards_PG, abstained_PG, self.config.objective.advantages)
+        advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, self.config.objective.advantages)
         return replace(batch, advantages_BT=advantages_PG.view(-1, 1) * batch.mask_BT)

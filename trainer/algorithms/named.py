@@ -1,4 +1,5 @@
-"""The algorithms by name. A further one is a file beside these and an entry here, or a file of the user's own."""
+"""The algorithms by name. A further one is a file beside these and an entry here,
+or a file of the user's own."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def find_algorithm(name: str) -> type[Algorithm]:
     if name in ALGORITHMS:
         return ALGORITHMS[name]
     if name.endswith(".py"):
-        return _only_one(Path(name))
+        return _load_only_one(Path(name))
     if ":" not in name:
         near = difflib.get_close_matches(name, ALGORITHMS, n=1, cutoff=0.4)
         hint = f"Did you mean {near[0]}?" if near else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
@@ -35,7 +36,7 @@ def find_algorithm(name: str) -> type[Algorithm]:
     return algorithm
 
 
-def _only_one(path: Path) -> type[Algorithm]:
+def _load_only_one(path: Path) -> type[Algorithm]:
     module = load_module(path, "algorithm")
     own = [
         value

@@ -24,19 +24,19 @@ from ...tasks.core.errors import UserError
 from ..config.objective import AdvantageConfig
 from ..config.settings import resolve
 from ..config.train import TrainConfig
-from ..model.logprobs import completion_logprobs
+from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy
 from ..model.sequences import TOKENS
 from ..objective import kl_control
 from ..objective.gae import gae, whiten
 from ..objective.kinds import choose_aggregate, find_kind
-from ..objective.kl import kl_per_token, token_rewards
+from ..objective.kl import kl_per_token, place_rewards
 from ..objective.losses import Denominators, combine, count_denominators
-from ..objective.shaping import missing_eos_penalty
-from ..objective.value_loss import ValueStats, explained_variance, value_loss
+from ..objective.shaping import subtract_missing_eos_penalty
+from ..objective.value_loss import ValueStats, compute_explained_variance, compute_value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
-from .value_model import frozen_values, new_critic, value_model_bytes, value_model_passes
+from .value_model import compute_values, count_critic_bytes, estimate_critic_passes, make_critic
 
 
 class PPO(Algorithm):
@@ -47,7 +47,7 @@ class PPO(Algorithm):
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         super().__init__(policy, config)
-        self.critic = new_critic(policy, config.ppo)
+        self.critic = make_critic(policy, config.ppo)
         self.kl = kl_control.start(config.ppo.kl)
 
     @classmethod
@@ -96,8 +96,8 @@ class PPO(Algorithm):
 
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
-        size = value_model_bytes(policy, config.ppo)
-        return [HeldModel("value model", size, trained=size, passes=value_model_passes(policy, config.ppo))]
+        size = count_critic_bytes(policy, config.ppo)
+        return [HeldModel("value model", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))]
 
     @property
     def trained(self) -> Sequence[Trained]:
@@ -112,10 +112,10 @@ class PPO(Algorithm):
         The reward of a completion stands at its last token; -coefficient * (log policy - log reference) at every token.
         """
         settings, mask_BT = self.config.ppo, batch.mask_BT
-        rewards_B = missing_eos_penalty(batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty)
-        rewards_BT = token_rewards(rewards_B, kl_to_reference(batch), mask_BT, self.kl.kl_coef)
+        rewards_B = subtract_missing_eos_penalty(batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty)
+        rewards_BT = place_rewards(rewards_B, estimate_kl_to_reference(batch), mask_BT, self.kl.kl_coef)
         tokens = resolve(self.config.optimizer.tokens_per_microbatch, TOKENS)
-        values_BT = frozen_values(self.policy, self.critic, batch.sequences, tokens)
+        values_BT = compute_values(self.policy, self.critic, batch.sequences, tokens)
         result = gae(rewards_BT, values_BT, mask_BT, settings.gamma, settings.lam)
         advantages_BT = whiten(result.advantages_BT, mask_BT) if settings.whiten else result.advantages_BT
         columns_BT = {"values": values_BT, "returns": result.returns_BT}
@@ -129,17 +129,21 @@ class PPO(Algorithm):
         """The clipped surrogate and value_coef times the value loss; while the policy does not learn, the latter alone."""
         critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
         temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
-        with policy.arithmetic(), torch.set_grad_enabled(learns or critic.shared):
-            out = completion_logprobs(
-                policy.model, batch.sequences, temperature, entropy_gradient=loss_config.entropy_coef != 0,
-                value_head=critic.head if critic.shared else None, detach_value=not learns,
-            )  # fmt: skip
+        with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
+            out = compute_logprobs(
+                policy.model,
+                batch.sequences,
+                temperature,
+                entropy_gradient=loss_config.entropy_coef != 0,
+                value_head=critic.head if critic.shared else None,
+                detach_value=not learns,
+            )
         values_BT = out.values_BT
         if values_BT is None:
-            with policy.arithmetic():
-                values_BT = critic.values(batch.sequences)
+            with policy.autocast():
+                values_BT = critic.compute_values(batch.sequences)
         before_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
-        value = value_loss(values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators)
+        value = compute_value_loss(values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators)
         loss, stats = settings.value_coef * value.loss, None
         if learns:
             result = batch_loss(out, batch, loss_config, denominators)
@@ -156,7 +160,7 @@ class PPO(Algorithm):
 
     def finish(self, batch: Batch, parts: Sequence[Part]) -> Mapping[str, float | None]:
         """Move the KL coefficient; see `measure` for what is returned."""
-        kl_B = torch.where(batch.mask_BT, kl_to_reference(batch), 0.0).sum(1)[~batch.abstained_B]
+        kl_B = torch.where(batch.mask_BT, estimate_kl_to_reference(batch), 0.0).sum(1)[~batch.abstained_B]
         kl = float(kl_B.mean()) if len(kl_B) else 0.0
         measured = measure(batch, [part.own for part in parts], self.config)
         measured |= {"kl_coef": self.kl.kl_coef, "kl_per_completion": kl, "kl_penalty": self.kl.kl_coef * kl}
@@ -172,7 +176,7 @@ class PPO(Algorithm):
         self.kl = kl_control.KLControlState(state["kl_coef"])
 
 
-def kl_to_reference(batch: Batch) -> Tensor:
+def estimate_kl_to_reference(batch: Batch) -> Tensor:
     """kl_BT: k1 of the sampling policy against the reference, in nats; 0 without a reference."""
     if batch.ref_logprobs_BT is None:
         return torch.zeros_like(batch.sampled_logprobs_BT)
@@ -187,10 +191,10 @@ def measure(batch: Batch, stats: Sequence[ValueStats], config: TrainConfig) -> d
     """
     counts = count_denominators(batch.mask_BT, config.rollouts.max_new_tokens)
     values_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
-    before = value_loss(values_BT, values_BT, returns_BT, batch.mask_BT, config.ppo.value, counts)
+    before = compute_value_loss(values_BT, values_BT, returns_BT, batch.mask_BT, config.ppo.value, counts)
     tokens = max(counts.tokens, 1)
     after = combine(stats) if stats else before.stats
-    explained = explained_variance(before.stats)
+    explained = compute_explained_variance(before.stats)
     return {
         "explained_variance": None if math.isnan(explained) else explained,
         "value_loss": float(before.loss),

@@ -19,12 +19,12 @@ from transformers import AutoConfig, AutoModel
 from ...tasks.core.errors import UserError
 from ..config.shared import OptimizerConfig
 from ..config.train import PPOConfig
-from ..model.dense.packed import hidden_states, packs
+from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
-from ..model.logprobs import completion_logprobs, splits_head
-from ..model.optim import Rates, adamw, peak_rate
+from ..model.logprobs import compute_logprobs, has_plain_head
+from ..model.optim import Rates, adamw, choose_peak_rate
 from ..model.policy import Policy
-from ..model.sequences import Sequences, microbatches
+from ..model.sequences import Sequences, split_into_microbatches
 
 RATES = Rates(small=1e-3, large=1e-5)
 
@@ -49,7 +49,7 @@ class Critic:
         """Whether it is a head on the policy's backbone."""
         return self.backbone is None
 
-    def values(self, sequences: Sequences) -> Tensor:
+    def compute_values(self, sequences: Sequences) -> Tensor:
         """values_BT of a value model of its own, with gradient: what is expected before each completion token is drawn."""
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
@@ -58,11 +58,11 @@ class Critic:
         if self.packs and parameter.dtype is torch.float32 and not torch.is_autocast_enabled(parameter.device.type):
             packing = Packing.of(sequences)
             whole = SimpleNamespace(model=self.backbone, config=self.backbone.config)
-            source_ND = hidden_states(whole, packing).index_select(0, packing.sources_L)
+            source_ND = compute_hidden_states(whole, packing).index_select(0, packing.sources_L)
         else:
             hidden_BSD = self.backbone(input_ids=sequences.ids_BS, use_cache=False)[0]
             source_ND = hidden_BSD[rows_N, positions_N - 1]
-        values_N = value_of(self.head, source_ND)
+        values_N = apply_value_head(self.head, source_ND)
         return values_N.new_zeros(mask_BT.shape).index_put((rows_N, columns_N), values_N)
 
     def state(self) -> dict[str, Any]:
@@ -75,22 +75,22 @@ class Critic:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def value_of(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
+def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
     """values_N in float32, whatever the arithmetic of the backbone."""
     with torch.autocast(hidden_ND.device.type, enabled=False):
         return head(hidden_ND.float())[:, 0]
 
 
-def new_critic(policy: Policy, config: PPOConfig) -> Critic:
+def make_critic(policy: Policy, config: PPOConfig) -> Critic:
     """A value model that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
     hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
     if config.critic == "separate":
-        backbone = _backbone(policy, config.critic_model)
+        backbone = _make_backbone(policy, config.critic_model)
         hidden = int(backbone.config.get_text_config().hidden_size)
     elif config.critic_model:
         raise UserError("--ppo.critic-model starts a value model of its own; it needs --ppo.critic separate.")
-    elif not splits_head(policy.model):
+    elif not has_plain_head(policy.model):
         raise UserError("The backbone of this architecture can't be shared with a value head; use --ppo.critic separate.")
     else:
         hidden = int(policy.model.get_output_embeddings().weight.shape[1])
@@ -98,12 +98,12 @@ def new_critic(policy: Policy, config: PPOConfig) -> Critic:
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     module = nn.ModuleList([head] if backbone is None else [head, backbone])
-    rate = peak_rate(config.critic_learning_rate, RATES, policy.parameters)
+    rate = choose_peak_rate(config.critic_learning_rate, RATES, policy.parameters)
     optimizer = adamw(module, OptimizerConfig(), policy.parameters)
-    return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and packs(policy.model))
+    return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and can_pack(policy.model))
 
 
-def value_model_bytes(policy: Policy, config: PPOConfig) -> int:
+def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
     """Bytes of the weights of a value model of its own, before it is made; those of a shared one are a head."""
     base = policy.model.base_model
     if config.critic == "separate" and not config.critic_model:
@@ -115,7 +115,7 @@ def value_model_bytes(policy: Policy, config: PPOConfig) -> int:
     return 4 * int(policy.model.get_output_embeddings().weight.shape[1])
 
 
-def value_model_passes(policy: Policy, config: PPOConfig) -> float:
+def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
     """Bytes of a token in the passes of a value model of its own, as a share of those of the policy; 0 for a shared one.
 
     For another model than the policy it is an estimate: the ratio of layers times hidden size.
@@ -128,7 +128,7 @@ def value_model_passes(policy: Policy, config: PPOConfig) -> float:
     return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
 
 
-def _backbone(policy: Policy, source: str) -> Any:
+def _make_backbone(policy: Policy, source: str) -> Any:
     if not source:
         return copy.deepcopy(policy.model.base_model).requires_grad_(True)
     try:
@@ -145,19 +145,19 @@ def _backbone(policy: Policy, source: str) -> Any:
 
 
 @torch.no_grad()
-def frozen_values(policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int) -> Tensor:
+def compute_values(policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int) -> Tensor:
     """values_BT without gradient: what the value model expected before the update."""
     values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
-    with policy.arithmetic():
-        for rows_B in microbatches(sequences, tokens_per_microbatch):
+    with policy.autocast():
+        for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):
             part = sequences.select(rows_B)
-            found_BT = critic.values(part) if not critic.shared else shared_values(policy, critic, part)
-            values_BT[rows_B, : found_BT.shape[1]] = found_BT
+            part_BT = critic.compute_values(part) if not critic.shared else _compute_shared_values(policy, critic, part)
+            values_BT[rows_B, : part_BT.shape[1]] = part_BT
     return values_BT
 
 
-def shared_values(policy: Policy, critic: Critic, sequences: Sequences) -> Tensor:
+def _compute_shared_values(policy: Policy, critic: Critic, sequences: Sequences) -> Tensor:
     """values_BT of a head on the policy's backbone."""
-    values_BT = completion_logprobs(policy.model, sequences, value_head=critic.head).values_BT
+    values_BT = compute_logprobs(policy.model, sequences, value_head=critic.head).values_BT
     assert values_BT is not None
     return values_BT

@@ -12,26 +12,27 @@ DEMOS = {
 
 
 def main(argv: list[str]) -> int:
-    """Run one demo, `addition` when none is named. The modules import torch, so only the chosen one is loaded."""
+    """Run one demo, `addition` when none is named. The modules import torch,
+    so only the chosen one is loaded."""
     from ...tasks.core.errors import UserError
     from ..config.parse import parse
 
     name, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("addition", argv)
     if name == "addition":
-        from ..demos.addition import DemoConfig, demo
+        from ..demos.addition import DemoConfig, run_addition
 
         lines = "\n".join(f"  {known:<12} {summary}" for known, summary in DEMOS.items())
         if rest in (["--help"], ["-h"]) and not argv[0].startswith("add"):
             print(f"Demos (palaestra demo NAME --help lists the options of each):\n{lines}\n")
-        return demo(parse(DemoConfig, rest, "palaestra demo addition"))
+        return run_addition(parse(DemoConfig, rest, "palaestra demo addition"))
     if name == "ice_cream":
-        from ..demos.ice_cream import IceCreamConfig, ice_cream
+        from ..demos.ice_cream import IceCreamConfig, run_ice_cream
 
-        return ice_cream(parse(IceCreamConfig, rest, "palaestra demo ice_cream"))
+        return run_ice_cream(parse(IceCreamConfig, rest, "palaestra demo ice_cream"))
     if name == "frozen_lake":
-        from ..demos.frozen_lake import FrozenLakeConfig, frozen_lake
+        from ..demos.frozen_lake import FrozenLakeConfig, run_frozen_lake
 
-        return frozen_lake(parse(FrozenLakeConfig, rest, "palaestra demo frozen_lake"))
+        return run_frozen_lake(parse(FrozenLakeConfig, rest, "palaestra demo frozen_lake"))
     near = difflib.get_close_matches(name, DEMOS, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]}?" if near else f"Demos: {', '.join(DEMOS)}."
     raise UserError(f"There is no demo {name!r}. {hint}")

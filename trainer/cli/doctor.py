@@ -55,9 +55,9 @@ def list_software() -> list[Finding]:
 def list_hardware() -> list[Finding]:
     import torch
 
-    from ..model.dense.kernels import loaded
+    from ..model.dense.kernels import load_kernels
 
-    kernels = loaded()
+    kernels = load_kernels()
     state = (
         "compiled for this processor"
         if kernels.functions
@@ -86,7 +86,8 @@ def list_hardware() -> list[Finding]:
 
 
 def list_layers() -> list[Finding]:
-    """The sandbox's layers, as it finds them on this machine; those that it can't do without are called required."""
+    """The sandbox's layers, as it finds them on this machine; those that it can't do without are called
+    required."""
     findings = []
     for layer in layers():
         need = ", required" if layer.required else ""

@@ -1,8 +1,8 @@
 """The `palaestra` command: imports only the subcommand's module, and turns the user's errors into sentences.
 
-Exit codes: 0 done; 2 the user can mend it (a sentence on stderr, no stack trace); 130 interrupted. `UserError` and
-`OSError` (a full disk, a permission) are the user's. Any other exception, a plain ValueError too, is a bug of ours and
-keeps its traceback. A subcommand's module has `main(argv) -> int`.
+Exit codes: 0 done; 2 the user can fix it (a sentence on stderr, no stack trace); 130 interrupted. `UserError`
+and `OSError` (a full disk, a permission) are the user's. Any other exception, a plain ValueError too, is a
+bug of ours and keeps its traceback. A subcommand's module has `main(argv) -> int`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as failure:
-        return _complain(_sentence(failure))
+        return _complain(_write_sentence(failure))
     return code
 
 
@@ -68,7 +68,7 @@ def dispatch(arguments: list[str]) -> int:
     """Run one command; errors are raised. Raises UserError for an unknown command."""
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if name in ("--help", "-h", "help"):
-        print(usage())
+        print(write_usage())
         return 0
     if name == "--version":
         print(f"palaestra {version('palaestra')}")
@@ -87,7 +87,7 @@ def dispatch(arguments: list[str]) -> int:
     return module.main([name, *rest] if command.module in SHARED_MODULES else rest)
 
 
-def usage() -> str:
+def write_usage() -> str:
     lines = [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
@@ -105,7 +105,7 @@ def _complain(sentence: str) -> int:
     return 2
 
 
-def _sentence(failure: OSError) -> str:
+def _write_sentence(failure: OSError) -> str:
     where = f" {failure.filename}" if failure.filename else ""
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{': could not write' + where if where else ''}. Free some space or write elsewhere."

@@ -132,16 +132,16 @@ def _score(arguments: argparse.Namespace) -> int:
     with nullcontext(sys.stdout) if to_stdout else Path(arguments.out).open("w", encoding="utf-8") as file:
         for row, problem, text in _read_rows(task, problems, Path(arguments.completions)):
             score = task.score(text, problem)
-            parts = {name: asdict(verdict) for name, verdict in score.parts.items()}
-            said = {"reward": score.reward, "passed": score.passed, "abstained": score.abstained, "parts": parts}
+            parts = {name: asdict(part) for name, part in score.parts.items()}
+            verdict = {"reward": score.reward, "passed": score.passed, "abstained": score.abstained, "parts": parts}
             # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be lost with it.
-            print(json.dumps({"id": row.get("id", problem.id), **said}, default=str), file=file)
+            print(json.dumps({"id": row.get("id", problem.id), **verdict}, default=str), file=file)
             counts["abstained" if score.abstained else "passed" if score.passed else "failed"] += 1
             rewards += 0.0 if score.abstained else score.reward
     decided = counts["passed"] + counts["failed"]
     rates = f"pass-rate {counts['passed'] / decided:.4f}, mean reward {rewards / decided:.4f}" if decided else "no rate"
-    said = f"{decided} scored, {counts['passed']} passed, {rates}; {counts['abstained']} abstained"
-    say(f"{task.name}: {said}", sys.stderr)
+    totals = f"{decided} scored, {counts['passed']} passed, {rates}; {counts['abstained']} abstained"
+    say(f"{task.name}: {totals}", sys.stderr)
     return 0
 
 

@@ -1,4 +1,5 @@
-"""`palaestra verify "REFERENCE" "ANSWER"`: is the answer equal to the reference, what was read, and who decided."""
+"""`palaestra verify "REFERENCE" "ANSWER"`: is the answer equal to the reference, what was read,
+and who decided."""
 
 from __future__ import annotations
 
@@ -20,17 +21,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tolerance", type=float, help="share of the reference that a number may be off (0.04: 4 %%)")
     parser.add_argument("--absolute", type=float, help="amount that a number may be off")
     try:
-        given = parser.parse_args(argv)
+        arguments = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed its sentence
         return int(stop.code or 0)
     try:
-        found = explain(given.reference, given.answer, tolerance=given.tolerance, absolute=given.absolute)
+        explanation = explain(arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute)
     except ValueError as failure:
         say(f"palaestra verify: {failure}")
         return 2
-    reason = f": {found.verdict.reason}" if found.verdict.reason else ""
-    say(f"verdict    {found.verdict.status}{reason}")
-    say(f"reference  {found.reference}")
-    say(f"answer     {found.answer}")
-    print(f"decided by {found.stage}")
-    return 0 if found.verdict.correct else 1
+    reason = f": {explanation.verdict.reason}" if explanation.verdict.reason else ""
+    say(f"verdict    {explanation.verdict.status}{reason}")
+    say(f"reference  {explanation.reference}")
+    say(f"answer     {explanation.answer}")
+    print(f"decided by {explanation.stage}")
+    return 0 if explanation.verdict.correct else 1

@@ -1,7 +1,9 @@
-"""What is optimised, as plain settings: the advantage and the policy loss. Imports no torch, so that `--help` is quick.
+"""What is optimised, as plain settings: the advantage and the policy loss. Imports no torch,
+so that `--help` is quick.
 
-The functions that these settings steer are `advantages.group_advantages` and `losses.policy_loss`;
-objective/checks.py says which make sense together. The docstring under a field is its command-line help.
+The functions that these settings steer are `advantages.compute_group_advantages` and
+`losses.compute_policy_loss`; objective/checks.py says which make sense together.
+The docstring under a field is its command-line help.
 """
 
 from __future__ import annotations
@@ -36,13 +38,16 @@ class AdvantageConfig(Settings):
     prefixed: ClassVar[bool] = True
 
     baseline: Literal["mean", "leave_one_out", "none"] = "mean"
-    """What is subtracted from a reward: the mean of its group, the mean of the others in its group, or nothing."""
+    """What is subtracted from a reward: the mean of its group, the mean of the others in its group,
+    or nothing."""
     scale: Literal["group", "batch", "none"] = "none"
-    """What the difference is divided by: the standard deviation of the group's rewards, of the batch's, or nothing."""
+    """What the difference is divided by: the standard deviation of the group's rewards, of the batch's,
+    or nothing."""
     normalise_batch: bool = False
     """At the end subtract the batch's mean advantage and divide by its standard deviation (REINFORCE++)."""
     ddof: Literal[0, 1] = 1
-    """Standard deviations divide by n - ddof: 0 for that of the sample itself, 1 for the unbiased variance."""
+    """Standard deviations divide by n - ddof: 0 for that of the sample itself,
+    1 for the unbiased variance."""
     epsilon: Amount = 1e-4
     """Added to a standard deviation before dividing by it; in the unit of the reward."""
 
@@ -83,8 +88,8 @@ class LossConfig(Settings):
     kl_coef: Amount = 0.0
     """Weight of the KL penalty to the reference model, in reward per nat; 0 switches it off."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
-    """Estimator of the KL per token: k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 + k1 (p the policy, q the
-    reference)."""
+    """Estimator of the KL per token: k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 + k1 (p the policy, q
+    the reference)."""
     kl_in: Literal["loss", "reward"] = "loss"
     """Where the KL penalty stands: added to the loss, or taken from the reward before the advantage."""
     entropy_coef: float = 0.0
@@ -98,7 +103,8 @@ class ValueConfig(Settings):
     prefixed: ClassVar[bool] = True
 
     kind: Literal["clipped", "squared", "huber"] = "clipped"
-    """clipped: the value may move only clip away from that of the rollout; squared; huber: linear for large errors."""
+    """clipped: the value may move only clip away from that of the rollout; squared; huber:
+    linear for large errors."""
     clip: Positive = 0.2
     """clipped: how far a value may move from that of the rollout, in the unit of the reward."""
     huber_delta: Positive = 1.0
@@ -112,6 +118,8 @@ class PreferenceConfig(Settings):
     prefixed: ClassVar[bool] = True
 
     margin: Amount = 0.0
-    """By how much the better answer's reward must exceed the other's before the pair counts as learned; reward."""
+    """By how much the better answer's reward must exceed the other's before the pair counts as learned;
+    reward."""
     centre_coef: Amount = 0.0
-    """Weight of (sum of a pair's rewards)^2, which keeps rewards around 0; 0.01 is usual; 0 switches it off."""
+    """Weight of (sum of a pair's rewards)^2, which keeps rewards around 0; 0.01 is usual;
+    0 switches it off."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, 
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.options import parse_option
-from .settings import Setting, SettingError, Settings, change, convert, read_changes, settings_of
+from .settings import Setting, SettingError, Settings, change, convert, list_settings, read_changes
 
 Config = TypeVar("Config", bound=Settings)
 HELP = {"-h": False, "--help": False, "--help-all": True}  # whether every setting is shown
@@ -28,7 +28,7 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
     argv = list(argv)
     asked = next((HELP[argument] for argument in argv if argument in HELP), None)
     if asked is not None:
-        print(_parser(command, prog, everything=asked).format_help())
+        print(_make_parser(command, prog, everything=asked).format_help())
         raise SystemExit(0)
     path = take_option(argv, "--config")
     in_file = read_file(Path(path)) if path is not None else {}
@@ -39,18 +39,18 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
 
 def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
     """The values of the flags by the short names of their settings."""
-    parser = _parser(command, prog, everything=True)
-    given, unknown = parser.parse_known_args(list(argv))
+    parser = _make_parser(command, prog, everything=True)
+    namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
-        flags = [flag_of(setting) for setting in settings_of(command)]
+        flags = [name_flag(setting) for setting in list_settings(command)]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "--help lists the options."
         raise SettingError(f"There is no option {unknown[0]}. {hint}")
-    known = {setting.name: setting for setting in settings_of(command)}
-    return {name: read_text(value, known[name].hint, flag_of(known[name])) for name, value in vars(given).items()}
+    known = {setting.name: setting for setting in list_settings(command)}
+    return {name: read_text(value, known[name].hint, name_flag(known[name])) for name, value in vars(namespace).items()}
 
 
-def flag_of(setting: Setting) -> str:
+def name_flag(setting: Setting) -> str:
     """`--loss.clip-low` of `loss.clip_low`."""
     return f"--{setting.name.replace('_', '-')}"
 
@@ -59,7 +59,7 @@ def read_text(value: Any, hint: Any, where: str) -> Any:
     """A flag's text as a value of its setting; lists and truth values are read by argparse already."""
     if not isinstance(value, str):
         return value
-    for candidate in _numbers(value):
+    for candidate in _read_numbers(value):
         try:
             return convert(candidate, hint, where)
         except SettingError:
@@ -67,7 +67,7 @@ def read_text(value: Any, hint: Any, where: str) -> Any:
     return convert(value, hint, where)
 
 
-def _numbers(text: str) -> list[float]:
+def _read_numbers(text: str) -> list[float]:
     numbers: list[float] = []
     for kind in (int, float):
         try:
@@ -82,55 +82,58 @@ class _Parser(argparse.ArgumentParser):
         raise SettingError(f"{message[:1].upper()}{message[1:]}. {self.prog} --help lists the options.")
 
 
-def _parser(command: type[Settings], prog: str, *, everything: bool) -> argparse.ArgumentParser:
+def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> argparse.ArgumentParser:
     """A parser of the command's flags; its help shows them by sections, the essential ones or all."""
-    shown = [s for s in settings_of(command) if everything or not command.essential or s.name in command.essential]
-    hidden = len(settings_of(command)) - len(shown)
+    shown = [s for s in list_settings(command) if everything or not command.essential or s.name in command.essential]
+    hidden = len(list_settings(command)) - len(shown)
     more = f"--help-all lists {hidden} more options. " if hidden else ""
     parser = _Parser(
-        prog=prog, description=(command.__doc__ or "").partition("\n\n")[0].strip(), add_help=False, allow_abbrev=False,
+        prog=prog,
+        description=(command.__doc__ or "").partition("\n\n")[0].strip(),
+        add_help=False,
+        allow_abbrev=False,
         usage=f"{prog} [options]",
         epilog=f"{more}--config FILE reads settings from TOML, YAML or JSON; flags win over it.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_width()),
-    )  # fmt: skip
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_choose_width()),
+    )
     defaults = command()
     sections: dict[str, Any] = {}
-    for setting in settings_of(command):
+    for setting in list_settings(command):
         title = setting.section or "run"
         section = sections.setdefault(title, parser.add_argument_group(title))
-        text = f"{setting.help} (default: {_shown(setting.value(defaults))})".replace("%", "%%")
+        text = f"{setting.help} (default: {_show_default(setting.value(defaults))})".replace("%", "%%")
         options = {"dest": setting.name, "default": argparse.SUPPRESS, "help": text if setting in shown else argparse.SUPPRESS}
-        if bare(setting.hint) is bool:
-            section.add_argument(flag_of(setting), action=argparse.BooleanOptionalAction, **options)
+        if strip_annotation(setting.hint) is bool:
+            section.add_argument(name_flag(setting), action=argparse.BooleanOptionalAction, **options)
         else:
-            action = "append" if get_origin(bare(setting.hint)) is tuple else "store"
-            section.add_argument(flag_of(setting), action=action, metavar=metavar(setting.hint), **options)
+            action = "append" if get_origin(strip_annotation(setting.hint)) is tuple else "store"
+            section.add_argument(name_flag(setting), action=action, metavar=write_metavar(setting.hint), **options)
     return parser
 
 
-def bare(hint: Any) -> Any:
+def strip_annotation(hint: Any) -> Any:
     """A type without its range and its short name."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def _width() -> int:
+def _choose_width() -> int:
     import shutil
 
     return min(120, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 110
 
 
-def _shown(value: Any) -> str:
+def _show_default(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(value) or "none"
     return "none" if value == "" else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def metavar(hint: Any) -> str:
+def write_metavar(hint: Any) -> str:
     """What stands for a value in the help: INT, FLOAT|auto, adam|sgd."""
-    hint = bare(hint)
+    hint = strip_annotation(hint)
     kind = get_origin(hint)
     if kind in (Union, UnionType):
-        return "|".join(metavar(arm) for arm in get_args(hint))
+        return "|".join(write_metavar(arm) for arm in get_args(hint))
     if kind is Literal:
         return "|".join(map(str, get_args(hint)))
     return {int: "INT", float: "FLOAT", str: "TEXT"}.get(hint, "TEXT")
@@ -176,6 +179,6 @@ def read_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def task_options(pairs: Sequence[str], data: str) -> dict[str, Any]:
+def make_task_options(pairs: Sequence[str], data: str) -> dict[str, Any]:
     """`name=value` pairs as a table of task options; `data` joins them."""
     return {**({"data": data} if data else {}), **dict(parse_option(pair) for pair in pairs)}

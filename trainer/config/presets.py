@@ -17,7 +17,8 @@ class Preset:
     """One paper's objective.
 
     paper: authors, year, arXiv number. updates_per_batch, group_size: the paper's, where it says so; the
-    update counts of dapo, cispo and sapo were taken from other projects' documentation and not checked against the papers.
+    update counts of dapo, cispo and sapo were taken from other projects' documentation and not checked
+    against the papers.
     dynamic_sampling, soft_overlong, mask_truncated: whether the paper's recipe has them.
     note: what the paper leaves open and how it was settled here, or what differs from it.
     """
@@ -150,7 +151,8 @@ class ObjectiveConfig(Settings):
     """What is optimised: loss, advantages, and which completions count."""
 
     preset: str = ""
-    """Loss and advantages of a paper, such as grpo-deepseekmath, dapo, dr-grpo; single settings can still be changed."""
+    """Loss and advantages of a paper, such as grpo-deepseekmath, dapo, dr-grpo;
+    single settings can still be changed."""
     loss: LossConfig = field(default_factory=LossConfig)
     advantages: AdvantageConfig = field(default_factory=AdvantageConfig)
     updates_per_batch: Count = 1
@@ -158,11 +160,13 @@ class ObjectiveConfig(Settings):
     minibatches: Count = 1
     """Optimizer steps in each pass over a batch."""
     overlong_cache: Natural = 0
-    """Tokens before the length limit over which a penalty grows from 0 to 1 (DAPO's soft overlong penalty); 0: none."""
+    """Tokens before the length limit over which a penalty grows from 0 to 1 (DAPO's soft overlong penalty);
+    0: none."""
     mask_truncated: bool = False
     """Leave completions that were cut at the length limit out of the loss (DAPO's overlong filtering)."""
     resample: Natural = 0
-    """Times that groups without a signal (all rewards equal) are replaced by new problems in a step; 0: never."""
+    """Times that groups without a signal (all rewards equal) are replaced by new problems in a step; 0:
+    never."""
 
     @property
     def updates(self) -> int:

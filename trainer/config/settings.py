@@ -1,8 +1,10 @@
-"""What every group of settings has: fields with a type, a range and a help text, checked wherever the values come from.
+"""What every group of settings has: fields with a type, a range and a help text,
+checked wherever the values come from.
 
-A group is a frozen dataclass; the string below a field is its help. A command's settings are a group of groups. A setting goes
-by its full name (`optimizer.learning_rate`) and by its short one (`learning_rate`), which is also its flag: the names of
-groups that are `prefixed` stay in it (`loss.kind`), those of others don't. Imports nothing heavy.
+A group is a frozen dataclass; the string below a field is its help. A command's settings are a group of
+groups. A setting goes by its full name (`optimizer.learning_rate`) and by its short one (`learning_rate`),
+which is also its flag: the names of groups that are `prefixed` stay in it (`loss.kind`),
+those of others don't. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -74,7 +76,8 @@ def resolve(value: Value | Auto, automatic: Value) -> Value:
 
 @dataclass(frozen=True)
 class Settings:
-    """A group of settings. Every value is checked when the group is made, also from Python: raises SettingError."""
+    """A group of settings. Every value is checked when the group is made, also from Python:
+    raises SettingError."""
 
     prefixed: ClassVar[bool] = False
     """Whether the short names of its settings begin with the group's own name."""
@@ -82,12 +85,13 @@ class Settings:
     """Of a command: the short names of the settings that the short help shows."""
 
     def __post_init__(self) -> None:
-        for name, hint in hints(type(self)).items():
+        for name, hint in read_hints(type(self)).items():
             object.__setattr__(self, name, convert(getattr(self, name), hint, name))
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
-        """The defaults with some settings changed, each by its short or full name; a group may be given whole."""
+        """The defaults with some settings changed, each by its short or full name;
+        a group may be given whole."""
         return cls().but(**settings)
 
     def but(self, **settings: Any) -> Self:
@@ -101,7 +105,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a command. path: the fields that lead to it.  name: its short name.  section: its group's name."""
+    """One setting of a command. path: the fields that lead to it.  name: its short name.  section:
+    its group's name."""
 
     path: tuple[str, ...]
     name: str
@@ -117,16 +122,16 @@ class Setting:
 
 
 @cache
-def hints(group: type) -> dict[str, Any]:
+def read_hints(group: type) -> dict[str, Any]:
     """The types of a group's fields, ranges included."""
     known = get_type_hints(group, include_extras=True)
     return {field.name: known[field.name] for field in fields(group)}
 
 
 @cache
-def docs(group: type) -> dict[str, str]:
+def read_docs(group: type) -> dict[str, str]:
     """The string below each field of a group, its bases included."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for kind in reversed(group.__mro__):
         if not issubclass(kind, Settings):
             continue
@@ -134,42 +139,44 @@ def docs(group: type) -> dict[str, str]:
         assert isinstance(body, ast.ClassDef)
         for field, below in zip(body.body, body.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-                found[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return found
+                texts[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return texts
 
 
 @cache
-def settings_of(group: type[Settings]) -> tuple[Setting, ...]:
+def list_settings(group: type[Settings]) -> tuple[Setting, ...]:
     """Every setting of a command, group by group."""
     return tuple(_walk(group, (), "", ""))
 
 
 def _walk(group: type[Settings], path: tuple[str, ...], prefix: str, section: str) -> Iterator[Setting]:
-    for name, hint in hints(group).items():
+    for name, hint in read_hints(group).items():
         if isinstance(hint, type) and issubclass(hint, Settings):
             inner = f"{prefix}{name}." if hint.prefixed else prefix
             yield from _walk(hint, (*path, name), inner, name if not path else section)
         else:
-            short = next((mark.name for mark in _marks(hint) if isinstance(mark, Flag)), name)
-            yield Setting((*path, name), prefix + short, hint, docs(group).get(name, ""), section)
+            short = next((mark.name for mark in _read_marks(hint) if isinstance(mark, Flag)), name)
+            yield Setting((*path, name), prefix + short, hint, read_docs(group).get(name, ""), section)
 
 
-def _marks(hint: Any) -> tuple[Any, ...]:
+def _read_marks(hint: Any) -> tuple[Any, ...]:
     return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
-    """`config` with the values of a table put in, by short or full names. Raises SettingError for what does not fit."""
+    """`config` with the values of a table put in, by short or full names.
+    Raises SettingError for what does not fit."""
     return change(config, read_changes(type(config), values, where))
 
 
 def read_changes(command: type[Settings], values: Mapping[str, Any], where: str) -> dict[tuple[str, ...], Any]:
-    """The values of a table, converted, by the paths of their settings. Raises SettingError, which names `where`."""
-    known = {setting.path: setting for setting in settings_of(command)}
-    groups = _by_name(dict(_groups(command)))
-    single = _by_name({setting.name: path for path, setting in known.items()})
+    """The values of a table, converted, by the paths of their settings. Raises SettingError,
+    which names `where`."""
+    known = {setting.path: setting for setting in list_settings(command)}
+    groups = _index_by_name(dict(_walk_groups(command)))
+    single = _index_by_name({setting.name: path for path, setting in known.items()})
     changes: dict[tuple[str, ...], Any] = {}
-    for name, value in _flat(values, ""):
+    for name, value in _flatten(values, ""):
         # A group and a setting may share a short name; a group's value is a whole group.
         named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
         if name not in named:
@@ -181,31 +188,32 @@ def read_changes(command: type[Settings], values: Mapping[str, Any], where: str)
     return changes
 
 
-def _by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _index_by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Paths by their short names and by their full ones."""
     return {**{".".join(path): path for path in paths.values()}, **paths}
 
 
 def change(config: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
-    """`config` with the settings at these paths changed: presets first, then whole groups, then what is in them."""
+    """`config` with the settings at these paths changed: presets first, then whole groups,
+    then what is in them."""
     order = sorted(changes, key=lambda path: (path[-1] != "preset", len(path)))
     for path in order:
         config = _put(config, path, changes[path])
     return config
 
 
-def _groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    for name, hint in hints(group).items():
+def _walk_groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, hint in read_hints(group).items():
         if isinstance(hint, type) and issubclass(hint, Settings):
             yield prefix + name, (*path, name)
-            yield from _groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
+            yield from _walk_groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         name = prefix + str(key).replace("-", "_")
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
+            yield from _flatten(value, f"{name}.")
         else:
             yield name, value
 
@@ -228,7 +236,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             inner = convert(value, get_args(hint)[0], where)
         except SettingError as failure:
             raise SettingError(f"{where} {value!r}: give {describe(hint)}.") from failure
-        if all(inner in mark for mark in _marks(hint) if isinstance(mark, Range)):
+        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, Range)):
             return inner
     elif kind in (Union, UnionType):
         for arm in get_args(hint):
@@ -255,7 +263,7 @@ def describe(hint: Any) -> str:
     """What may stand in a setting, in words."""
     kind = get_origin(hint)
     if kind is Annotated:
-        ranges = [str(mark) for mark in _marks(hint) if isinstance(mark, Range)]
+        ranges = [str(mark) for mark in _read_marks(hint) if isinstance(mark, Range)]
         return ", ".join([describe(get_args(hint)[0]), *ranges])
     if kind in (Union, UnionType):
         return " or ".join(describe(arm) for arm in get_args(hint))

@@ -54,8 +54,8 @@ class OptimizerConfig(Settings):
     """AdamW, its schedule, and how a step is cut into micro-batches."""
 
     learning_rate: Positive | Auto = "auto"
-    """Peak learning rate. auto, below and above 10 M parameters: 3e-4 and 1e-6 in `train`, 3e-3 and 1e-5 in `sft`, 1e-3 and
-    1e-5 in `reward-model`; with LoRA ten times as much."""
+    """Peak learning rate. auto, below and above 10 M parameters: 3e-4 and 1e-6 in `train`, 3e-3 and 1e-5 in
+    `sft`, 1e-3 and 1e-5 in `reward-model`; with LoRA ten times as much."""
     warmup_steps: Natural = 5
     """Steps of linear warm-up of the learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
@@ -63,14 +63,16 @@ class OptimizerConfig(Settings):
     final_learning_rate: Share = 0.1
     """Last learning rate as a share of the peak, 0 to 1."""
     beta2: Annotated[float, Range(0, 1, open_high=True)] | Auto = "auto"
-    """Decay of AdamW's second moment per step (the first moment's is 0.9); auto is 0.98 below 10 M parameters, 0.999 above."""
+    """Decay of AdamW's second moment per step (the first moment's is 0.9);
+    auto is 0.98 below 10 M parameters, 0.999 above."""
     weight_decay: Amount = 0.0
     """Decoupled weight decay of AdamW on matrices."""
     max_grad_norm: Positive = 1.0
     """Norm to which the gradient is clipped."""
     tokens_per_microbatch: Count | Auto = "auto"
-    """Tokens in one forward and backward pass: the memory knob, it does not change the gradient. auto takes what fits, up to
-    2048 in `train` on a CPU (more is no faster there) and 32768 on a GPU; 16384 in `sft` and `reward-model`."""
+    """Tokens in one forward and backward pass: the memory knob, it does not change the gradient. auto takes
+    what fits, up to 2048 in `train` on a CPU (more is no faster there) and 32768 on a GPU;
+    16384 in `sft` and `reward-model`."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""The main job in a few minutes: a model from nothing, SFT on mixed habits, then GRPO from the verifiable reward.
+"""The main job in a few minutes: a model from nothing, SFT on mixed habits,
+then GRPO from the verifiable reward.
 
-What reinforcement learning shows here is the discovery of the strategy that pays: the demonstrations mix worked additions
-(40 %) with lazy guesses, both habits stay after SFT, and the reward makes the model think every time.
+What reinforcement learning shows here is the discovery of the strategy that pays: the demonstrations mix
+worked additions (40 %) with lazy guesses, both habits stay after SFT,
+and the reward makes the model think every time.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ..reports import curves
 from ..rollouts.rollouts import Rollouts
 from ..runs.setup import train
 from ..runs.state import Evaluations, RunResult
-from ..sft.fit import Demonstration, demonstrations, fit, training_problems
+from ..sft.fit import Demonstration, draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
 from ..terminal import say
@@ -44,7 +46,8 @@ class DemoConfig(Settings):
     steps: Count = 200
     """Steps of GRPO, 32 problems x 8 completions each."""
     controls: bool = True
-    """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations, for comparison."""
+    """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations,
+    for comparison."""
     control_steps: Count = 1200
     """SFT steps of each control; about the time that GRPO takes."""
     eval_problems: Count = 500
@@ -65,7 +68,7 @@ class Row:
     seconds: float
 
 
-def demo(config: DemoConfig) -> int:
+def run_addition(config: DemoConfig) -> int:
     """Run the demo; returns the exit code."""
     start = time.perf_counter()
     folder = Path(config.out)
@@ -77,8 +80,8 @@ def demo(config: DemoConfig) -> int:
     print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
     print("1. SFT on 20,000 demonstrations: 40 % work the columns, 60 % are lazy guesses.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
-    problems = training_problems(task, settings.imitation.demonstrations, config.seed, None)
-    data = demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
+    problems = draw_training_problems(task, settings.imitation.demonstrations, config.seed, None)
+    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
         if stop.requested:
@@ -88,7 +91,7 @@ def demo(config: DemoConfig) -> int:
     checkpoint.write_folder(folder / "sft", policy.save)
     before = replace(policy, model=copy.deepcopy(policy.model))
     print(f"2. GRPO, {config.steps} steps, rewarded by the verifier alone: right answer in the right form 1, else 0.")
-    result = train(train_config(config, folder / "grpo"), policy)
+    result = train(make_train_config(config, folder / "grpo"), policy)
     if result.interrupted:
         return 130
     first, last = result.evaluations[0], result.evaluations[-1]
@@ -99,30 +102,42 @@ def demo(config: DemoConfig) -> int:
     ]
     if config.controls:
         print("3. The controls: the same start and about the same time, without reinforcement learning.")
-        passed = verified(task, problems, data, policy)
-        rows.append(control("then plain SFT", before, task, data, config, last))
-        rows.append(control("then SFT on verified", before, task, passed, config, last))
+        passed = keep_verified(task, problems, data, policy)
+        rows.append(run_control("then plain SFT", before, task, data, config, last))
+        rows.append(run_control("then SFT on verified", before, task, passed, config, last))
     report(config, task, result, rows)
     print(f"\nAll of it took {time.perf_counter() - start:.0f} s.")
     return 0
 
 
-def train_config(config: DemoConfig, out: Path) -> TrainConfig:
+def make_train_config(config: DemoConfig, out: Path) -> TrainConfig:
     """GRPO on `addition` as it was tuned for the embedded model."""
     return TrainConfig.of(
-        task="addition", out=str(out), seed=config.seed, steps=config.steps, max_new_tokens=48, learning_rate=5e-4,
-        eval_every=50, eval_problems=config.eval_problems, eval_samples=8, save_every=50,
+        task="addition",
+        out=str(out),
+        seed=config.seed,
+        steps=config.steps,
+        max_new_tokens=48,
+        learning_rate=5e-4,
+        eval_every=50,
+        eval_problems=config.eval_problems,
+        eval_samples=8,
+        save_every=50,
         threads=config.threads,
-    )  # fmt: skip
+    )
 
 
-def verified(task: Task, problems: Sequence[Problem], data: Sequence[Demonstration], policy: Policy) -> list[Demonstration]:
+def keep_verified(
+    task: Task, problems: Sequence[Problem], data: Sequence[Demonstration], policy: Policy
+) -> list[Demonstration]:
     """The demonstrations that the verifier passes (rejection sampling from the demonstrator)."""
     texts = [str(policy.tokenizer.decode(list(d.completion[:-1]))) for d in data]
     return [d for d, text, problem in zip(data, texts, problems, strict=True) if task.score(text, problem).passed]
 
 
-def control(name: str, start: Policy, task: Task, data: Sequence[Demonstration], config: DemoConfig, like: Evaluations) -> Row:
+def run_control(
+    name: str, start: Policy, task: Task, data: Sequence[Demonstration], config: DemoConfig, like: Evaluations
+) -> Row:
     """SFT from the same start, evaluated on the same problems."""
     policy = replace(start, model=copy.deepcopy(start.model))
     settings = SFTConfig.of(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
@@ -153,8 +168,8 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
         print("SFT on verified demonstrations finds it too, where a demonstrator shows it; plain SFT keeps the mixture.")
     lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
     print()
-    print(curves.text_curve([line["reward"] for line in lines], "reward over the steps", low=0.0))
-    print(curves.text_curve([line["tokens"] for line in lines], "tokens per completion"))
+    print(curves.draw_text_curve([line["reward"] for line in lines], "reward over the steps", low=0.0))
+    print(curves.draw_text_curve([line["tokens"] for line in lines], "tokens per completion"))
     print("\nThree held-out problems, greedy:")
     for old, new in list(zip(first.greedy.groups, last.greedy.groups, strict=True))[:3]:
         for label, group in (("before", old), ("after", new)):
@@ -165,7 +180,7 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
     shutil.copytree(result.model, model)
     shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
     summary = {
-        row.name: {"greedy": row.greedy.summary(), "sampled": row.sampled.summary(), "seconds": row.seconds} for row in rows
+        row.name: {"greedy": row.greedy.summarise(), "sampled": row.sampled.summarise(), "seconds": row.seconds} for row in rows
     }
     (folder / "summary.json").write_text(json.dumps({"config": asdict(config), **summary}, indent=1), encoding="utf-8")
     print(

@@ -1,7 +1,8 @@
-"""A logic task with a verifiable reward: SFT from nothing, then PPO and GRPO from the same start, on lakes never seen.
+"""A logic task with a verifiable reward: SFT from nothing, then PPO and GRPO from the same start,
+on lakes never seen.
 
-The demonstrations are shortest ways with the place after each move. After SFT the model writes in that form and often falls
-into a hole; the reward is the walk itself, checked on the lake.
+The demonstrations are shortest ways with the place after each move. After SFT the model writes in that form
+and often falls into a hole; the reward is the walk itself, checked on the lake.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..reports import curves
 from ..rollouts.group import Group
 from ..runs.setup import train
 from ..runs.state import RunResult
-from ..sft.fit import demonstrations, fit, training_problems
+from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
 
@@ -37,7 +38,8 @@ LEVEL = 1  # lakes of 4 x 4 fields
 
 @dataclass(frozen=True)
 class FrozenLakeConfig(Settings):
-    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO; pass-rates before and after."""
+    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO;
+    pass-rates before and after."""
 
     seed: Natural = 0
     """Seed of everything random."""
@@ -55,7 +57,7 @@ class FrozenLakeConfig(Settings):
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
-def frozen_lake(config: FrozenLakeConfig) -> int:
+def run_frozen_lake(config: FrozenLakeConfig) -> int:
     """Run the demo; returns the exit code."""
     began = time.perf_counter()
     folder = Path(config.out)
@@ -67,11 +69,10 @@ def frozen_lake(config: FrozenLakeConfig) -> int:
     print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
     print(f"1. SFT on shortest ways across {config.demonstrations:,} lakes, {config.sft_steps} steps.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
-    problems = training_problems(task, config.demonstrations, config.seed, LEVEL)
+    problems = draw_training_problems(task, config.demonstrations, config.seed, LEVEL)
+    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
-        warm = fit(
-            policy, task, demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens), settings, stop
-        )
+        warm = fit(policy, task, data, settings, stop)
         checkpoint.write_folder(folder / "sft", policy.save)
         if stop.requested:
             print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
@@ -80,7 +81,7 @@ def frozen_lake(config: FrozenLakeConfig) -> int:
     for algorithm in ("ppo", "grpo"):
         print(f"{2 + len(results)}. {algorithm.upper()}, {config.steps} steps, rewarded by the walk alone.")
         start = replace(policy, model=copy.deepcopy(policy.model), source=str(folder / "sft"))
-        results[algorithm] = train(train_config(config, algorithm, folder), start, say=lambda _line: None)
+        results[algorithm] = train(make_train_config(config, algorithm, folder), start, say=lambda _line: None)
         if results[algorithm].interrupted:
             return 130
     report(config, folder, results, warm.seconds)
@@ -88,13 +89,25 @@ def frozen_lake(config: FrozenLakeConfig) -> int:
     return 0
 
 
-def train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> TrainConfig:
+def make_train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The same rollouts for both: what differs is where the credit of a token comes from."""
     shared = TrainConfig.of(
-        task="frozen_lake", level=LEVEL, out=str(folder / algorithm), seed=config.seed, steps=config.steps,
-        prompts_per_step=16, group_size=8, max_new_tokens=96, learning_rate=3e-4, eval_problems=config.eval_problems,
-        eval_samples=4, eval_every=0, save_every=0, preflight_problems=0, threads=torch.get_num_threads(),
-    )  # fmt: skip
+        task="frozen_lake",
+        level=LEVEL,
+        out=str(folder / algorithm),
+        seed=config.seed,
+        steps=config.steps,
+        prompts_per_step=16,
+        group_size=8,
+        max_new_tokens=96,
+        learning_rate=3e-4,
+        eval_problems=config.eval_problems,
+        eval_samples=4,
+        eval_every=0,
+        save_every=0,
+        preflight_problems=0,
+        threads=torch.get_num_threads(),
+    )
     if algorithm == "grpo":
         return shared
     # No KL to the SFT model, as GRPO has none, so that the comparison is of the credit alone.
@@ -107,27 +120,27 @@ def report(config: FrozenLakeConfig, folder: Path, results: dict[str, RunResult]
     first = results["ppo"].evaluations[0]
     print(f"\nPass@1 on {first.greedy.problems} lakes never seen, with 95 % intervals\n")
     print(f"{'':12}{'greedy':>24}{'sampled':>24}{'gain, sampled':>30}{'seconds':>9}")
-    print(f"{'after SFT':12}{first.greedy.pass_at[1]!s:>24}{first.sampled.pass_at[1]!s:>24}{'':>30}{sft_seconds:>9.0f}")
-    summary: dict[str, object] = {"config": asdict(config), "sft": _plain(first.greedy, first.sampled, sft_seconds)}
+    greedy, sampled = first.greedy.pass_at[1], first.sampled.pass_at[1]
+    print(f"{'after SFT':12}{greedy!s:>24}{sampled!s:>24}{'':>30}{sft_seconds:>9.0f}")
+    summary: dict[str, object] = {"config": asdict(config), "sft": _summarise(first.greedy, first.sampled, sft_seconds)}
     for algorithm, result in results.items():
         last = result.evaluations[-1]
-        gain = paired_difference(_rates(first.sampled.groups), _rates(last.sampled.groups))
+        gain = paired_difference(_compute_rates(first.sampled.groups), _compute_rates(last.sampled.groups))
         lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         seconds = sum(sum(line["seconds"].values()) for line in lines)
-        print(f"{algorithm.upper():12}{last.greedy.pass_at[1]!s:>24}{last.sampled.pass_at[1]!s:>24}{gain!s:>30}{seconds:>9.0f}")
-        summary[algorithm] = {**_plain(last.greedy, last.sampled, seconds), "gain": asdict(gain)}
+        name, greedy, sampled = algorithm.upper(), last.greedy.pass_at[1], last.sampled.pass_at[1]
+        print(f"{name:12}{greedy!s:>24}{sampled!s:>24}{gain!s:>30}{seconds:>9.0f}")
+        summary[algorithm] = {**_summarise(last.greedy, last.sampled, seconds), "gain": asdict(gain)}
     for algorithm, result in results.items():
-        lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+        rates = [line["pass_rate"] for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         print()
-        print(
-            curves.text_curve([line["pass_rate"] for line in lines], f"{algorithm.upper()}: pass-rate of the rollouts", low=0.0)
-        )
+        print(curves.draw_text_curve(rates, f"{algorithm.upper()}: pass-rate of the rollouts", low=0.0))
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def _rates(groups: Sequence[Group]) -> list[float]:
+def _compute_rates(groups: Sequence[Group]) -> list[float]:
     return [sum(score.passed for score in group.scores_G) / len(group.scores_G) for group in groups]
 
 
-def _plain(greedy: Evaluation, sampled: Evaluation, seconds: float) -> dict[str, object]:
-    return {"greedy": greedy.summary(), "sampled": sampled.summary(), "seconds": seconds}
+def _summarise(greedy: Evaluation, sampled: Evaluation, seconds: float) -> dict[str, object]:
+    return {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": seconds}

@@ -1,7 +1,9 @@
-"""The pipeline for what nothing can verify, on the smallest task: ranked answers -> reward model -> PPO, and GRPO directly.
+"""The pipeline for what nothing can verify, on the smallest task: ranked answers -> reward model -> PPO,
+and GRPO directly.
 
-The policy goes on after "I like ice" with cream, hockey or donkey, each a third of the time. A person would rank them in
-this order. The reward model sees the ranking alone, never the worth (10, 5, -10); PPO sees the reward model alone.
+The policy goes on after "I like ice" with cream, hockey or donkey, each a third of the time. A person would
+rank them in this order. The reward model sees the ranking alone, never the worth (10, 5, -10);
+PPO sees the reward model alone.
 """
 
 from __future__ import annotations
@@ -24,17 +26,17 @@ from ..config.reward_model import RewardModelConfig
 from ..config.settings import Auto, Count, Natural, Settings
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
-from ..model.logprobs import completion_logprobs
+from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy, choose_threads, load_policy
 from ..model.prompts import encode_completion, encode_prompt
 from ..model.sequences import Sequences
 from ..reports import curves
 from ..reward_models.data import read_comparisons
 from ..reward_models.fit import encode, fit_reward_model
-from ..reward_models.model import RewardModel, new_reward_model
+from ..reward_models.model import RewardModel, make_reward_model
 from ..runs.setup import train
 from ..runs.state import RunResult
-from ..sft.fit import demonstrations, fit
+from ..sft.fit import encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
 
@@ -59,7 +61,7 @@ class IceCreamConfig(Settings):
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
-def ice_cream(config: IceCreamConfig) -> int:
+def run_ice_cream(config: IceCreamConfig) -> int:
     """Run the demo; returns the exit code."""
     began = time.perf_counter()
     folder = Path(config.out)
@@ -72,36 +74,38 @@ def ice_cream(config: IceCreamConfig) -> int:
     print('1. SFT: after "I like ice" come cream, hockey and donkey, each a third of the time.')
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = task.problems("train")
+    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
     with Interrupts() as stop:
-        fit(policy, task, demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens), settings, stop)
+        fit(policy, task, data, settings, stop)
         if stop.requested:
             return 130
     checkpoint.write_folder(folder / "sft", policy.save)
-    before = probabilities(policy, problems[0], task)
+    before = compute_probabilities(policy, problems[0], task)
     print("2. A reward model from one ranking, best first: cream, hockey, donkey.")
-    judge = reward_model(policy, problems[0], config, folder)
-    print(f"   {rewards(judge, problems[0])} standard deviations; it was told the order, not the worth.")
+    judge = fit_to_ranking(policy, problems[0], config, folder)
+    print(f"   {describe_rewards(judge, problems[0])} standard deviations; it was told the order, not the worth.")
     results: dict[str, RunResult] = {}
     after: dict[str, dict[str, float]] = {}
     for name, what in (("ppo", "PPO, rewarded by the reward model"), ("grpo", "GRPO, rewarded by the worth itself")):
         print(f"{3 + len(results)}. {what}, {config.steps} steps.")
         start = replace(policy, model=copy.deepcopy(policy.model), source=str(folder / "sft"))
-        results[name] = train(train_config(config, name, folder), start, say=lambda _line: None)
+        results[name] = train(make_train_config(config, name, folder), start, say=lambda _line: None)
         if results[name].interrupted:
             return 130
-        after[name] = probabilities(start, problems[0], task)
+        after[name] = compute_probabilities(start, problems[0], task)
     report(config, folder, before, after, results)
     print(f"\nAll of it took {time.perf_counter() - began:.0f} s. The models and curves: {folder}")
     return 0
 
 
-def reward_model(policy: Policy, problem: Problem, config: IceCreamConfig, folder: Path) -> RewardModel:
-    """A reward model fitted to the ranking, which is written to comparisons.jsonl first, as a person would give it."""
+def fit_to_ranking(policy: Policy, problem: Problem, config: IceCreamConfig, folder: Path) -> RewardModel:
+    """A reward model fitted to the ranking, which is written to comparisons.jsonl first,
+    as a person would give it."""
     path = folder / "comparisons.jsonl"
     row = {"prompt": problem.text, "answers": [f" {answer}" for answer in sorted(WORTH, key=lambda a: -WORTH[a])]}
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    fresh = new_reward_model(policy)
-    data = encode(fresh, read_comparisons([path]).found * REWARD_MODEL_COPIES, "", 64)
+    fresh = make_reward_model(policy)
+    data = encode(fresh, read_comparisons([path]).kept * REWARD_MODEL_COPIES, "", 64)
     settings = RewardModelConfig.of(
         seed=config.seed, steps=config.reward_model_steps, batch_size=REWARD_MODEL_COPIES, warmup_steps=5
     )
@@ -110,19 +114,29 @@ def reward_model(policy: Policy, problem: Problem, config: IceCreamConfig, folde
     return fitted
 
 
-def rewards(judge: RewardModel, problem: Problem) -> str:
+def describe_rewards(judge: RewardModel, problem: Problem) -> str:
     """What the reward model gives each answer."""
-    values = judge.rewards([judge.encode(problem, f" {answer}") for answer in WORTH])
-    return ", ".join(f"{a} {judge.normalised(value):+.2f}" for a, value in zip(WORTH, values, strict=True))
+    values = judge.predict_rewards([judge.encode(problem, f" {answer}") for answer in WORTH])
+    return ", ".join(f"{a} {judge.normalise(value):+.2f}" for a, value in zip(WORTH, values, strict=True))
 
 
-def train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
-    """The run of one algorithm. PPO's group is of one: its value model, not the group, says what was to be expected."""
+def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
+    """The run of one algorithm. PPO's group is of one: its value model, not the group,
+    says what was to be expected."""
     shared = TrainConfig.of(
-        task="ice_cream", out=str(folder / algorithm), seed=config.seed, steps=config.steps, max_new_tokens=12,
-        learning_rate=3e-4, eval_problems=16, eval_samples=8, eval_every=0, save_every=0, preflight_problems=0,
+        task="ice_cream",
+        out=str(folder / algorithm),
+        seed=config.seed,
+        steps=config.steps,
+        max_new_tokens=12,
+        learning_rate=3e-4,
+        eval_problems=16,
+        eval_samples=8,
+        eval_every=0,
+        save_every=0,
+        preflight_problems=0,
         threads=torch.get_num_threads(),
-    )  # fmt: skip
+    )
     if algorithm == "grpo":
         return shared.but(prompts_per_step=8, group_size=8)
     ppo = PPOConfig(kl=KLControlConfig(kl_coef=0.05), missing_eos_penalty=1.0)
@@ -131,14 +145,14 @@ def train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainC
 
 
 @torch.no_grad()
-def probabilities(policy: Policy, problem: Problem, task: Task) -> dict[str, float]:
+def compute_probabilities(policy: Policy, problem: Problem, task: Task) -> dict[str, float]:
     """The policy's exact probability of each answer, end token included; no sampling."""
     prompt = encode_prompt(policy.tokenizer, problem, task.instruction)
     completions = [encode_completion(policy.tokenizer, f" {answer}") for answer in WORTH]
     sequences = Sequences.of([prompt] * len(completions), completions, policy.device)
     policy.model.eval()
-    with policy.arithmetic():
-        logprobs_B = completion_logprobs(policy.model, sequences).logprobs_BT.sum(1)
+    with policy.autocast():
+        logprobs_B = compute_logprobs(policy.model, sequences).logprobs_BT.sum(1)
     return dict(zip(WORTH, logprobs_B.exp().tolist(), strict=True))
 
 
@@ -151,19 +165,18 @@ def report(
 ) -> None:
     """What happened, for a person; the same numbers go to summary.json."""
     names = {"ppo": "PPO, reward model", "grpo": "GRPO, worth itself"}
-    print(f'\nProbability of each answer after "I like ice" (exact, not sampled)\n\n{"":20}{_cells(list(WORTH))}')
-    print(f"{'after SFT':20}{_cells([f'{before[answer]:.3f}' for answer in WORTH])}")
-    for name, found in after.items():
-        print(f"{names[name]:20}{_cells([f'{found[answer]:.3f}' for answer in WORTH])}")
+    print('\nProbability of each answer after "I like ice" (exact, not sampled)\n')
+    print(f"{'':20}{_format_cells(list(WORTH))}")
+    print(f"{'after SFT':20}{_format_cells([f'{before[answer]:.3f}' for answer in WORTH])}")
+    for name, chances in after.items():
+        print(f"{names[name]:20}{_format_cells([f'{chances[answer]:.3f}' for answer in WORTH])}")
     for name, result in results.items():
-        lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+        shares = [line["pass_rate"] for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
         print()
-        print(
-            curves.text_curve([line["pass_rate"] for line in lines], f"{names[name]}: share of cream in the rollouts", low=0.0)
-        )
+        print(curves.draw_text_curve(shares, f"{names[name]}: share of cream in the rollouts", low=0.0))
     summary = {"config": asdict(config), "before": before, "after": after}
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def _cells(texts: Sequence[str]) -> str:
+def _format_cells(texts: Sequence[str]) -> str:
     return "".join(f"{text:>10}" for text in texts)

@@ -70,7 +70,7 @@ class Engine(Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model as it was
-    (training mode, gradients). tests/trainer/engines/engine_contract.py holds every engine to what is said here.
+    (training mode, gradients). tests/trainer/engines holds the engine of this package to it.
 
     >>> import palaestra as pal
     >>> from palaestra.trainer.engines.base import Request, Sampling
@@ -124,7 +124,7 @@ class Engine(Protocol):
         """
         ...
 
-    def logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
+    def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """Of each row the natural-log probability of each of `ids` given all before it, under the weights that are sampled
         from, their logits divided by `temperature`; no top-k, no top-p.
 

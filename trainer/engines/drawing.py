@@ -1,4 +1,5 @@
-"""One token for each row from its logits: temperature, top-k, top-p, and the log-probability under what was drawn from.
+"""One token for each row from its logits: temperature, top-k, top-p,
+and the log-probability under what was drawn from.
 
 Shapes: R rows, T positions of the completion, V vocabulary, K blocks of the vocabulary.
 """
@@ -17,7 +18,8 @@ from .base import Sampling
 
 @dataclass(frozen=True)
 class Drawn:
-    """tokens_R: ids.  logprobs_R: natural-log probability of each under the distribution it was drawn from."""
+    """tokens_R: ids.  logprobs_R: natural-log probability of each under the distribution it was drawn
+    from."""
 
     tokens_R: Tensor
     logprobs_R: Tensor
@@ -26,8 +28,8 @@ class Drawn:
 def draw(logits_RV: Tensor, uniforms_R: Tensor, sampling: Sampling) -> Drawn:
     """One token for each row, by inversion of the cumulative distribution at `uniforms_R`, in [0, 1).
 
-    The log-probability is that of the distribution drawn from, after temperature, top-k and top-p; for temperature 0 that
-    of the untempered model.
+    The log-probability is that of the distribution drawn from, after temperature, top-k and top-p; for
+    temperature 0 that of the untempered model.
     """
     logits_RV = logits_RV.float()
     if sampling.temperature == 0:
@@ -48,9 +50,11 @@ BLOCK = 128  # tokens of the vocabulary that are summed before the search
 
 
 def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
-    """The first token at which the cumulative weight passes `uniforms_R` times the total; and the total, in float64.
+    """The first token at which the cumulative weight passes `uniforms_R` times the total; and the total,
+    in float64.
 
-    A large vocabulary is searched block by block: only the chosen block is summed up token by token, in float64.
+    A large vocabulary is searched block by block: only the chosen block is summed up token by token,
+    in float64.
     """
     size = weights_RV.shape[1]
     if size <= 4 * BLOCK:
@@ -64,7 +68,8 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
     targets_R1 = (uniforms_R * ends_RK[:, -1])[:, None]
     block_R1 = torch.searchsorted(ends_RK, targets_R1, right=True).clamp_(max=ends_RK.shape[1] - 1)
     inside_Rb = blocks_RKb.gather(1, block_R1[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(-1, dtype=torch.float64)
-    # The block's float32 sum may differ from the float64 sum of its tokens: scale, so that the search ends inside.
+    # The block's float32 sum may differ from the float64 sum of its tokens: scale,
+    # so that the search ends inside.
     share_R1 = (targets_R1 - (ends_RK - sums_RK).gather(1, block_R1)) / sums_RK.gather(1, block_R1)
     share_R1.clamp_(0, 1 - 2**-53)
     token_R1 = torch.searchsorted(inside_Rb, share_R1 * inside_Rb[:, -1:], right=True)
@@ -87,13 +92,15 @@ def filter_logits(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Stream:
-    """Where random numbers come from. seed: of the request, in [0, 2**64).  sample: number of its completion."""
+    """Where random numbers come from. seed: of the request, in [0, 2**64).  sample:
+    number of its completion."""
 
     seed: int
     sample: int
 
 
 def draw_uniforms(streams: Iterable[Stream], width: int) -> Tensor:
-    """uniforms_TR: for each stream a column of `width` numbers in [0, 1), float64, that depends on the stream alone."""
+    """uniforms_TR: for each stream a column of `width` numbers in [0, 1), float64,
+    that depends on the stream alone."""
     keys = [np.array([stream.seed, stream.sample], dtype=np.uint64) for stream in streams]
     return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys], 1))

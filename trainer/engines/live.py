@@ -1,7 +1,8 @@
-"""The completions that are being decoded together: their tokens so far, which have ended, and which share a decoder's row.
+"""The completions that are being decoded together: their tokens so far, which have ended,
+and which share a decoder's row.
 
-Shapes: R live completions, E of them that have ended, U rows of the decoder (distinct texts), T positions of the completion,
-V vocabulary.
+Shapes: R live completions, E of them that have ended, U rows of the decoder (distinct texts), T positions of
+the completion, V vocabulary.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ class Ended:
 
 
 class LiveRows:
-    """Completions that are decoded, and the decoder's rows that they go on from: those that agree so far share one.
+    """Completions that are decoded, and the decoder's rows that they go on from:
+    those that agree so far share one.
 
     uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn in the first `step` steps.
-    open_R: which have not ended.  row_R: the decoder's row of each.  alone: whether each has a row of its own, in the same
-    order, so that rows need no looking up.
+    open_R: which have not ended.  row_R: the decoder's row of each.  alone: whether each has a row of its
+    own, in the same order, so that rows need no looking up.
     """
 
     def __init__(self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor) -> None:
@@ -69,7 +71,8 @@ class LiveRows:
         self.step += 1
 
     def take_ended(self, everything: bool) -> Iterator[Ended]:
-        """What has ended, in order; `everything`: all, ended or not. They stay among the live ones until `advance`."""
+        """What has ended, in order; `everything`: all, ended or not.
+        They stay among the live ones until `advance`."""
         ended_E = torch.arange(len(self.owners), device=self.open_R.device) if everything else (~self.open_R).nonzero()[:, 0]
         ids_ET = self.tokens_TR[: self.step, ended_E].T.tolist()
         logprobs_ET = self.logprobs_TR[: self.step, ended_E].T.tolist()

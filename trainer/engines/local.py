@@ -1,7 +1,7 @@
 """The local engine: completions from the very model that is trained.
 
-Each prompt is prefilled once for its whole group; a row that has ended leaves the batch, so no step is spent on it. A row
-draws from a random stream of its own, so what else is in the batch does not matter to it.
+Each prompt is prefilled once for its whole group; a row that has ended leaves the batch, so no step is spent
+on it. A row draws from a random stream of its own, so what else is in the batch does not matter to it.
 
 Shapes: R live rows, T positions of the completion, V vocabulary.
 """
@@ -18,8 +18,8 @@ from transformers import PreTrainedTokenizerBase
 
 from ...verifiers import Completion
 from ..model.decoding import Decoding, GeneralDecoding
-from ..model.dense.decoder import FastDecoding, refusal
-from ..model.dense.family import DenseWeights, misfit
+from ..model.dense.decoder import FastDecoding, find_refusal
+from ..model.dense.family import DenseWeights, find_misfit
 from ..model.policy import Policy
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
@@ -30,10 +30,12 @@ LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes t
 
 
 class LocalEngine:
-    """An `Engine` that samples from the policy's own model, in the policy's arithmetic; no weights are copied.
+    """An `Engine` that samples from the policy's own model, in the policy's arithmetic;
+    no weights are copied.
 
     rows: completions that are decoded at once; 0 takes 256.  fast: False takes the general path in any case.
-    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why not "fast".
+    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
+    not "fast".
     end_ids: the tokens that end a completion.
     """
 
@@ -59,24 +61,25 @@ class LocalEngine:
             if finished is not None:
                 finished(owner.request, owner.sample, completion)
 
-        with self._ready() as weights:
+        with self._prepare() as weights:
             for wave in plan_waves(requests, self.rows):
                 self._decode(weights, requests, wave, sampling, hand_out)
         return [[completion for completion in group if completion is not None] for group in results]
 
-    def logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
-        """See `Engine.logprobs`. The tokens go through the same decoder, step by step, as those that are drawn."""
+    def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
+        """See `Engine.compute_logprobs`. The tokens go through the same decoder, step by step,
+        as those that are drawn."""
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
-        found: list[list[float]] = [[] for _ in rows]
+        results: list[list[float]] = [[] for _ in rows]
         order = sorted((place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids))
-        with self._ready() as weights:
+        with self._prepare() as weights:
             for first in range(0, len(order), self.rows):
                 places = order[first : first + self.rows]
                 followed = self._follow(weights, [rows[place] for place in places], temperature)
                 for place, logprobs in zip(places, followed, strict=True):
-                    found[place] = logprobs
-        return found
+                    results[place] = logprobs
+        return results
 
     @property
     def _model(self) -> Any:
@@ -84,24 +87,24 @@ class LocalEngine:
 
     def _look_at_model(self) -> None:
         self.end_ids = find_end_tokens(self._model, self.policy.tokenizer)
-        self.reason = refusal(self._model) if self._fast else "the fast path was not asked for"
+        self.reason = find_refusal(self._model) if self._fast else "the fast path was not asked for"
         self.path = "general" if self.reason else "fast"
 
     @contextlib.contextmanager
-    def _ready(self) -> Iterator[DenseWeights | None]:
+    def _prepare(self) -> Iterator[DenseWeights | None]:
         """The model ready to be run; gives its weights of now for the fast path, None on the general one."""
         training = self._model.training
-        with self.policy.arithmetic(), torch.no_grad():
+        with self.policy.autocast(), torch.no_grad():
             self._model.eval()
             try:
-                if self.path == "fast" and (reason := misfit(self._model)):
+                if self.path == "fast" and (reason := find_misfit(self._model)):
                     self.path, self.reason = "general", reason  # the model was changed since: an adapter, a hook
                 # The trainer has changed the weights since the last call, so they are fused anew.
-                yield DenseWeights.of(self._model, self._dtype()) if self.path == "fast" else None
+                yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
             finally:
                 self._model.train(training)
 
-    def _dtype(self) -> torch.dtype:
+    def _choose_dtype(self) -> torch.dtype:
         """What matrix products are done in: the autocast's type inside of one, else that of the weights."""
         kind = next(self._model.parameters())
         autocast = torch.is_autocast_enabled(kind.device.type)
@@ -150,7 +153,8 @@ class LocalEngine:
             live.advance(kept_R)
 
     def _follow(self, weights: DenseWeights | None, rows: Sequence[Row], temperature: float) -> list[list[float]]:
-        """Log-probabilities of the rows' tokens. rows: longest first, so that those that go on are always the first."""
+        """Log-probabilities of the rows' tokens. rows: longest first,
+        so that those that go on are always the first."""
         lengths = [len(row.ids) for row in rows]
         decoding = self._start(weights, [row.prompt_ids for row in rows], [1] * len(rows), lengths[0])
         device = decoding.logits_UV.device
@@ -177,7 +181,8 @@ class LocalEngine:
 
     def _find_stopped(self, tokens_TR: Tensor, stop: tuple[str, ...]) -> Tensor:
         """Whether a stop string is in the last tokens of each row."""
-        # A stop string may begin several tokens back. A token may carry a part of a character only, of 4 bytes at most.
+        # A stop string may begin several tokens back. A token may carry a part of a character only,
+        # of 4 bytes at most.
         tail = 4 * max(map(len, stop)) + 4
         texts = self.policy.tokenizer.batch_decode(tokens_TR[-tail:].T.tolist())
         return torch.tensor([any(s in text for s in stop) for text in texts], device=tokens_TR.device)
@@ -191,7 +196,8 @@ class LocalEngine:
 
 
 def plan_waves(requests: Sequence[Request], rows: int) -> list[dict[int, range]]:
-    """What is decoded together: for each request the numbers of its samples, `rows` of them at most, longest prompts first."""
+    """What is decoded together: for each request the numbers of its samples, `rows` of them at most,
+    longest prompts first."""
     waves: list[dict[int, range]] = []
     room = 0
     for index in sorted(range(len(requests)), key=lambda i: -len(requests[i].ids)):

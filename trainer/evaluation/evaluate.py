@@ -11,7 +11,7 @@ from ...tasks import Problem
 from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
-from ..reports.progress import progress
+from ..reports.progress import make_progress_bar
 from ..rollouts.group import UNEXTRACTED, Group
 from ..rollouts.rollouts import Rollouts
 
@@ -48,7 +48,7 @@ class Evaluation:
         """What the evaluation is about: pass@1, or the mean reward where nothing can be verified."""
         return self.pass_at[1] if self.pass_at else self.reward_interval
 
-    def summary(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         """Everything but the completions, as plain data."""
         plain = {name: value for name, value in vars(self).items() if name not in _NESTED}
         return {
@@ -78,7 +78,7 @@ def evaluate(
     too_long = len(problems) - len(fitting)
     groups: list[Group] = []
     share = max(1, rollouts.engine.rows // samples)
-    with progress(total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress) as bar:
+    with make_progress_bar(total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress) as bar:
         for first in range(0, len(fitting), share):
             part = rollouts.sample_groups(fitting[first : first + share], samples, sampling, ("evaluation", seed))
             if keep is not None:
@@ -95,16 +95,16 @@ def evaluate(
     scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
     return Evaluation(
         pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
-        reward=_mean(score.reward for score in scores if not score.abstained),
+        reward=_average(score.reward for score in scores if not score.abstained),
         reward_interval=mean_interval([[s.reward for s in scored_G] for scored_G in scored_PG], rubric.least, rubric.most),
         learned={
             c.name: mean_interval([[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP)
             for c in rubric.learned
         },
-        extracted=_mean(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)),
-        truncated=_mean(completion.finish_reason == "length" for completion in completions),
-        abstained=_mean(score.abstained for score in scores),
-        tokens=_mean(len(completion.ids) for completion in completions),
+        extracted=_average(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)),
+        truncated=_average(completion.finish_reason == "length" for completion in completions),
+        abstained=_average(score.abstained for score in scores),
+        tokens=_average(len(completion.ids) for completion in completions),
         problems=len(problems),
         samples=samples,
         too_long=too_long,
@@ -113,6 +113,6 @@ def evaluate(
     )
 
 
-def _mean(values: Iterable[float]) -> float:
+def _average(values: Iterable[float]) -> float:
     listed = list(values)
     return sum(listed) / len(listed) if listed else 0.0

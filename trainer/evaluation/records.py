@@ -13,7 +13,7 @@ from ...verifiers import Completion, Score
 from ..rollouts.group import Group
 
 
-def record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
+def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
     """One completion with its verdicts as plain data, the line of a JSONL file."""
     return {
         **extra,
@@ -37,4 +37,4 @@ def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
             for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                file.write(json.dumps(record(group.problem, completion, score, **extra), default=str) + "\n")
+                file.write(json.dumps(make_record(group.problem, completion, score, **extra), default=str) + "\n")

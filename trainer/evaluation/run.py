@@ -1,4 +1,4 @@
-"""One evaluation from its settings: sample, score, compare, write down, and say the result in words."""
+"""One evaluation from its settings: sample, score, compare, write down, describe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
-from ..config.parse import task_options
+from ..config.parse import make_task_options
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
 from ..model.policy import Policy, load_policy, use_threads
@@ -21,7 +21,7 @@ from ..rollouts.rollouts import Rollouts
 from ..storage.folders import gather_facts
 from .evaluate import Evaluation, evaluate
 from .records import write_groups
-from .winrate import WinRate, against, read_baseline
+from .winrate import WinRate, compare_with_baseline, read_baseline
 
 COMMAND = "eval"
 PROCEDURAL_PROBLEMS = 500
@@ -76,12 +76,17 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
     sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
     try:
         result = evaluate(
-            rollouts, problems, asked.samples, sampling, config.seed, show_progress=True,
+            rollouts,
+            problems,
+            asked.samples,
+            sampling,
+            config.seed,
+            show_progress=True,
             keep=lambda group: write_groups(completions, [group]),
-        )  # fmt: skip
+        )
     finally:
         rollouts.close()
-    wins = against(judged, result.groups, baseline) if config.compare.baseline else {}
+    wins = compare_with_baseline(judged, result.groups, baseline) if config.compare.baseline else {}
     run = EvaluationRun(result, folder, config, wins)
     facts = gather_facts(COMMAND, folder, [config.task.name], device=str(policy.device), **layers)
     write_summary(run, task, facts)
@@ -90,7 +95,7 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
 
 def load_task(config: EvalConfig) -> Task:
     """The task that the settings name, with its answers read as they say."""
-    task = registry.get(config.task.name, task_options(config.task.option, config.task.data))
+    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     if config.held_out.extraction == "lenient":
         task = replace(task, rubric=task.rubric.lenient())
     return task
@@ -111,7 +116,7 @@ def write_summary(run: EvaluationRun, task: Task, facts: Mapping[str, object]) -
         "split": config.held_out.split,
         "model": config.model.source,
         "extraction": config.held_out.extraction,
-        **run.result.summary(),
+        **run.result.summarise(),
         "baseline": config.compare.baseline,
         "win_rate": {name: asdict(win) for name, win in run.wins.items()},
     }

@@ -1,4 +1,4 @@
-"""Means with intervals, and how often a model's completions beat a baseline's. Imports no torch.
+"""How often a model's completions beat a baseline's, with an interval.
 
 Suffixes: P problems, G completions of one problem.
 """
@@ -20,7 +20,8 @@ from ..rollouts.group import Group
 
 @dataclass(frozen=True)
 class WinRate:
-    """Chance that a completion has a higher reward than the baseline's for the same problem, a tie counting half.
+    """Chance that a completion has a higher reward than the baseline's for the same problem,
+    a tie counting half.
 
     wins, ties, losses: shares of all pairs of completions.  unmatched: problems that only one side has.
     """
@@ -35,7 +36,7 @@ class WinRate:
         return f"{100 * self.rate.value:.1f} % [{100 * self.rate.low:.1f}, {100 * self.rate.high:.1f}]"
 
 
-def win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequence[float]]) -> WinRate:
+def compute_win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequence[float]]) -> WinRate:
     """Every completion against every completion of the baseline, problem by problem (id -> rewards).
 
     The interval is over problems, which are independent; pairs of one problem are not.
@@ -56,23 +57,25 @@ def win_rate(ours: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequenc
 
 
 def read_baseline(source: str) -> dict[str, list[str]]:
-    """Completions by problem id from the completions.jsonl of an evaluation (the file or its folder). Raises UserError."""
+    """Completions by problem id from the completions.jsonl of an evaluation (the file or its folder).
+    Raises UserError."""
     path = Path(source) / "completions.jsonl" if Path(source).is_dir() else Path(source)
     if not path.is_file():
         raise UserError(f"There is no file {path}. Give the folder of an earlier `palaestra eval`, or its completions.jsonl.")
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for row in read_rows(path):
         if not isinstance(row.values.get("id"), str) or not isinstance(row.values.get("completion"), str):
             raise UserError(
                 f"{row.where}: a baseline's row has an id and a completion; this one has {json.dumps(list(row.values))}."
             )
-        found.setdefault(row.values["id"], []).append(row.values["completion"])
-    return found
+        texts.setdefault(row.values["id"], []).append(row.values["completion"])
+    return texts
 
 
-def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
-    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned reward, or by
-    the reward itself where the rubric has no learned criterion. The texts are scored anew, so both sides have one judge.
+def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
+    """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned
+    reward, or by the reward itself where the rubric has no learned criterion. The texts are scored anew,
+    so both sides have one judge.
 
     Raises UserError when the two share no problem.
     """
@@ -81,19 +84,19 @@ def against(found: Judged, groups: Sequence[Group], baseline: Mapping[str, Seque
     if not rows:
         raise UserError("The baseline's completions are of other problems: evaluate both with the same task, split and seed.")
     asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
-    scores = [found.task.score(answer, problem) for problem, answer in rows]
-    if found.scorers:
-        scores = fill(found.task, found.scorers, asked, answers, scores)
+    scores = [judged.task.score(answer, problem) for problem, answer in rows]
+    if judged.scorers:
+        scores = fill(judged.task, judged.scorers, asked, answers, scores)
     theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
     ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
-    names = [criterion.name for criterion in found.task.rubric.learned] or ["reward"]
-    return {name: win_rate(_by_problem(ours, name), _by_problem(theirs, name)) for name in names}
+    names = [criterion.name for criterion in judged.task.rubric.learned] or ["reward"]
+    return {name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name)) for name in names}
 
 
-def _by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def _group_by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:
+    rewards: dict[str, list[float]] = {}
     for key, score in scores:
-        values = found.setdefault(key, [])
+        values = rewards.setdefault(key, [])
         if not score.abstained:
             values.append(score.learned.get(name, score.reward))
-    return found
+    return rewards

@@ -1,1 +1,1 @@
-"""The policy: loading, log-probabilities, memory, optimizer."""
+"""The policy: loading, decoding, log-probabilities, adapters, memory, optimizer."""

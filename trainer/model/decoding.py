@@ -1,6 +1,7 @@
 """Decoding through a model's own forward pass, for any causal language model: the sampler's general path.
 
-Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache, V vocabulary.
+Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ COMPACT_BELOW = 0.8  # drop dead rows from the cache once this share of its rows
 
 
 class Decoding(Protocol):
-    """Distinct texts that are being decoded, a row each. A row may serve several completions: all that agree so far.
+    """Distinct texts that are being decoded, a row each. A row may serve several completions:
+    all that agree so far.
 
-    logits_UV: of each row's next token.  start_R: the row of each completion's prompt, before the first `advance`.
+    logits_UV: of each row's next token.  start_R: the row of each completion's prompt,
+    before the first `advance`.
     """
 
     logits_UV: Tensor
@@ -27,8 +30,8 @@ class Decoding(Protocol):
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         """Go on with row parents_U[u] by tokens_U[u], and compute the logits of the next token.
 
-        parents_U: not decreasing; a row named twice is forked, one not named is dropped. None: every row goes on.
-        Gives the row at which each is from now on; None where that has not changed.
+        parents_U: not decreasing; a row named twice is forked, one not named is dropped. None: every row goes
+        on. Gives the row at which each is from now on; None where that has not changed.
         """
 
 
@@ -53,7 +56,7 @@ class GeneralDecoding:
         self.rows_U = torch.arange(len(prompts), device=device)  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
 
-    def layers(self) -> list[Any]:
+    def list_layers(self) -> list[Any]:
         """The cache's layers: `keys` and `values`, P x K x S x E."""
         return list(self.cache.layers)
 

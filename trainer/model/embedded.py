@@ -1,4 +1,5 @@
-"""The embedded default: a small transformer made from a config and a character-level tokenizer. Nothing is downloaded."""
+"""The embedded default: a small transformer made from a config and a character-level tokenizer.
+Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ CHARACTERS = "\n" + "".join(chr(code) for code in range(32, 127))
 MAX_TOKENS = 4096
 
 
-def character_tokenizer() -> PreTrainedTokenizerFast:
-    """One token for each printable ASCII character, newline and the four tags; any other character is `<unk>`."""
+def make_character_tokenizer() -> PreTrainedTokenizerFast:
+    """One token for each printable ASCII character, newline and the four tags;
+    any other character is `<unk>`."""
     vocabulary = {token: index for index, token in enumerate((PAD, EOS, UNK, *CHARACTERS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")  # type: ignore[assignment]
@@ -24,10 +26,11 @@ def character_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def small_transformer(vocabulary: int, eos_id: int, pad_id: int, seed: int) -> Qwen3ForCausalLM:
+def make_small_transformer(vocabulary: int, eos_id: int, pad_id: int, seed: int) -> Qwen3ForCausalLM:
     """A Qwen3-shaped transformer of 0.39 M parameters, freshly initialised from `seed`, in float32.
 
-    The rotary base of 100 and the initial range of 0.05 suit this size; the library's defaults train many times slower.
+    The rotary base of 100 and the initial range of 0.05 suit this size;
+    the library's defaults train many times slower.
     """
     config = Qwen3Config(
         vocab_size=vocabulary,

@@ -1,7 +1,8 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685), by PEFT: W + scale * B A, of which only A and B are trained.
+"""Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685), by PEFT: W + scale * B A,
+of which only A and B are trained.
 
-They are injected into the model's linear layers, so the model keeps its class, and with the adapters off it is the model
-it began as: the reference of a KL penalty needs no second copy.
+They are injected into the model's linear layers, so the model keeps its class, and with the adapters off it
+is the model it began as: the reference of a KL penalty needs no second copy.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 
 ALPHA_PER_RANK = 2.0  # scale of B A: the usual alpha of twice the rank
-RATE = 10.0  # the learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")
+RATE = 10.0
+"""The learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")."""
 
 
 def add_adapters(model: Any, rank: int, seed: int) -> None:
@@ -33,12 +35,14 @@ def add_adapters(model: Any, rank: int, seed: int) -> None:
         raise UserError("--lora-rank needs PEFT: pip install 'palaestra[peft]'.") from failure
     head = model.get_output_embeddings()
     layers = {
-        name: module for name, module in model.named_modules()
+        name: module
+        for name, module in model.named_modules()
         if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
-    }  # fmt: skip
+    }
     if not layers:
         raise UserError(f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank away.")
-    transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())  # GPT-2 stores (input, output)
+    # GPT-2 stores its weights as (input, output).
+    transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())
     settings = LoraConfig(
         r=rank, lora_alpha=int(ALPHA_PER_RANK * rank), lora_dropout=0.0, target_modules=list(layers), fan_in_fan_out=transposed
     )
@@ -52,8 +56,9 @@ def has_adapters(model: Any) -> bool:
 
 
 @contextlib.contextmanager
-def without_adapters(model: Any) -> Iterator[None]:
-    """The model as it was before adapters were added; for a forward pass without gradient. Inside of itself it does nothing."""
+def disable_adapters(model: Any) -> Iterator[None]:
+    """The model as it was before adapters were added; for a forward pass without gradient.
+    Inside of itself it does nothing."""
     adapted = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
     layers = [layer for layer in adapted if not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -68,8 +73,9 @@ def without_adapters(model: Any) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def merged(model: Any) -> dict[str, Tensor]:
-    """The state of a plain model of the same class with the adapters in its weights; the model itself stays as it is."""
+def merge_adapters(model: Any) -> dict[str, Tensor]:
+    """The state of a plain model of the same class with the adapters in its weights;
+    the model itself stays as it is."""
     state = {}
     layers = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
     for name, tensor in model.state_dict().items():
@@ -82,13 +88,13 @@ def merged(model: Any) -> dict[str, Tensor]:
     return state
 
 
-def adapters(model: Any) -> dict[str, Tensor]:
+def collect_adapters(model: Any) -> dict[str, Tensor]:
     """The trained tensors by name, for a checkpoint."""
     return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def load_adapters(model: Any, state: Mapping[str, Tensor]) -> None:
-    """Put back what `adapters` gave."""
+    """Put back what `collect_adapters` gave."""
     own = dict(model.named_parameters())
     with torch.no_grad():
         for name, tensor in state.items():

@@ -25,8 +25,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 def keep_freed_memory() -> bool:
     """Have glibc keep what is freed for the next use; whether it does (False: another C library).
 
-    It gives large blocks back at once, and every page of the next one is cleared by the kernel on its first touch: up to a
-    third of an update's time. The process stays as large as it has once been.
+    It gives large blocks back at once, and every page of the next one is cleared by the kernel on its first
+    touch: up to a third of an update's time. The process stays as large as it has once been.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

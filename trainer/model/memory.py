@@ -20,10 +20,10 @@ from ..config.train import TrainConfig
 from . import lora
 from .decoding import GeneralDecoding
 from .dense import kernels
-from .dense.family import PADDING, misfit
+from .dense.family import PADDING, find_misfit
 from .live_bytes import NOTHING, LiveBytes, Profile
-from .logprobs import CHUNK_ELEMENTS, completion_logprobs
-from .policy import Policy, checkpointing
+from .logprobs import CHUNK_ELEMENTS, compute_logprobs
+from .policy import Policy, enable_gradient_checkpointing
 from .sequences import TOKENS, Sequences
 
 MOST_TOKENS = {"cpu": TOKENS, "cuda": 32768}  # in a micro-batch; on a CPU larger ones are no faster, only larger
@@ -138,9 +138,9 @@ def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
         plain = _measure_update(policy)
         update = plain
         if config.model.gradient_checkpointing:
-            checkpointing(policy.model)
+            enable_gradient_checkpointing(policy.model)
             update = _measure_update(policy)
-            checkpointing(policy.model, on=False)  # the run turns it on once its other models are made
+            enable_gradient_checkpointing(policy.model, on=False)  # the run turns it on once its other models are made
         return Passes(update, plain, _measure_prefill(policy))
 
 
@@ -164,8 +164,8 @@ def _measure_update(policy: Policy) -> Profile:
     def run(length: int, meter: LiveBytes) -> int:
         prompts = _ids(model, _ROWS[0], length)
         sequences = Sequences.of([row[:-1] for row in prompts], [row[-1:] for row in prompts], policy.device)
-        with policy.arithmetic():
-            out = completion_logprobs(model, sequences)
+        with policy.autocast():
+            out = compute_logprobs(model, sequences)
         meter.mark()
         out.logprobs_BT.sum().backward()
         return len(prompts) * length
@@ -189,7 +189,7 @@ def _measure_prefill(policy: Policy) -> Profile:
         return rows * max(_LENGTHS)
 
     model.eval()
-    with torch.no_grad(), policy.arithmetic():
+    with torch.no_grad(), policy.autocast():
         found = Profile.of(run, _tensors(model), policy.device, _ROWS)
     model.train(training)
     return found
@@ -281,8 +281,8 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     """
     model, number = policy.model, torch.finfo(policy.dtype).bits // 8
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
-    fast = not misfit(model)
-    shares = fast and kernels.served(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
+    fast = not find_misfit(model)
+    shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
     fused = fused_bytes(model, number) if fast else 0
     worst = 0
     for prompts, samples in _workloads(config):

@@ -10,48 +10,50 @@ from typing import Any, TypeVar
 import torch
 
 from ...tasks.core.errors import UserError
-from .dense.packed import packs
+from .dense.packed import can_pack
 from .policy import Policy
-from .sequences import TOKENS, Sequences, microbatches
+from .sequences import TOKENS, Sequences, split_into_microbatches
 
 Result = TypeVar("Result")
-
-
 _HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
 
 
-def out_of_memory(failure: BaseException) -> bool:
+def is_out_of_memory(failure: BaseException) -> bool:
     """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
     return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
     )
 
 
-def by_microbatch(
-    policy: Policy, sequences: Sequences, tokens: int, one: Callable[[torch.Tensor], Result], *others: Any
+def run_microbatches(
+    policy: Policy, sequences: Sequences, tokens: int, run: Callable[[torch.Tensor], Result], *others: Any
 ) -> list[Result]:
-    """`one(rows_B)` for the micro-batches of at most `tokens` tokens of an update; half of that once memory has run out.
+    """`run(rows_B)` for the micro-batches of at most `tokens` tokens of an update;
+    half of that once memory has run out.
 
-    one: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
+    run: adds the gradients of these rows.  others: modules beside the policy's that it adds gradients to.
     """
-    with policy.arithmetic():
-        packed = packs(policy.model)
-    return halving(
-        policy.model, tokens or TOKENS, lambda most: [one(rows_B) for rows_B in microbatches(sequences, most, packed)], *others
-    )
+    with policy.autocast():
+        packed = can_pack(policy.model)
+
+    def run_all(most: int) -> list[Result]:
+        return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
+
+    return halve_when_out_of_memory(policy.model, tokens or TOKENS, run_all, *others)
 
 
-def halving(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
-    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out, with half.
+def halve_when_out_of_memory(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
+    """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out,
+    with half.
 
-    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for all later steps.
-    Raises UserError when memory runs out again.
+    Once in a run. The gradient is begun afresh, so it is the same; the model remembers the smaller size for
+    all later steps. Raises UserError when memory runs out again.
     """
     halved = getattr(model, _HALVED, None)
     try:
         return attempt(min(tokens, halved or tokens))
     except (RuntimeError, MemoryError) as failure:
-        if not out_of_memory(failure):
+        if not is_out_of_memory(failure):
             raise
         if halved is not None:
             raise UserError(
@@ -69,4 +71,4 @@ def halving(model: Any, tokens: int, attempt: Callable[[int], Result], *others: 
     print(
         f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} tokens.", file=sys.stderr
     )
-    return halving(model, tokens, attempt, *others)
+    return halve_when_out_of_memory(model, tokens, attempt, *others)

@@ -1,4 +1,5 @@
-"""The optimizer and its schedule; the learning rate is a pure function of the step, so a resumed run needs no state for it."""
+"""The optimizer and its schedule; the learning rate is a pure function of the step,
+so a resumed run needs no state for it."""
 
 from __future__ import annotations
 
@@ -24,14 +25,15 @@ class Rates:
     large: float
 
 
-def peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
+def choose_peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
     """The learning rate that is set, or the one that suits a model of so many parameters."""
     return resolve(setting, rates.small if parameters < SMALL else rates.large)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """peak: highest learning rate.  warmup: steps of linear warm-up.  final: last rate as a share of the peak, in [0, 1]."""
+    """peak: highest learning rate.  warmup: steps of linear warm-up.  final:
+    last rate as a share of the peak, in [0, 1]."""
 
     peak: float
     steps: int
@@ -41,7 +43,7 @@ class Schedule:
 
     @classmethod
     def of(cls, config: OptimizerConfig, rates: Rates, parameters: int, steps: int) -> Schedule:
-        peak = peak_rate(config.learning_rate, rates, parameters)
+        peak = choose_peak_rate(config.learning_rate, rates, parameters)
         return cls(peak, steps, config.warmup_steps, config.schedule, config.final_learning_rate)
 
     def at(self, step: int) -> float:
@@ -71,9 +73,11 @@ def adamw(model: nn.Module, config: OptimizerConfig, parameters: int) -> torch.o
 
 
 def update(model: nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, max_grad_norm: float) -> float:
-    """Clip the gradient to `max_grad_norm`, take one optimizer step, clear the gradient; returns the norm before clipping.
+    """Clip the gradient to `max_grad_norm`, take one optimizer step, clear the gradient;
+    returns the norm before clipping.
 
-    A gradient that is not finite changes nothing (the norm returned says so): one bad batch must not destroy the weights.
+    A gradient that is not finite changes nothing (the norm returned says so):
+    one bad batch must not destroy the weights.
     """
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
     if math.isfinite(norm):

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from ...tasks.core.errors import UserError
 from ..config.settings import Auto, resolve
 from . import lora
-from .embedded import character_tokenizer, small_transformer
+from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
 
 
@@ -37,19 +37,21 @@ class Policy:
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the model is run, for sampling and for the update alike."""
         arithmetic = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
         if self.adapted:
             return arithmetic
         both = contextlib.ExitStack()
-        both.enter_context(lora.without_adapters(self.model))
+        both.enter_context(lora.disable_adapters(self.model))
         both.enter_context(arithmetic)
         return both
 
     def save(self, folder: Path) -> None:
         """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load; adapters are merged."""
-        self.model.save_pretrained(folder, state_dict=lora.merged(self.model) if lora.has_adapters(self.model) else None)
+        self.model.save_pretrained(
+            folder, state_dict=lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None
+        )
         self.tokenizer.save_pretrained(folder)
 
 
@@ -66,20 +68,22 @@ def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: in
         keep_freed_memory()
     transformers_logging.disable_progress_bar()
     if source == "embedded":
-        tokenizer = character_tokenizer()
-        model = small_transformer(len(tokenizer), _id(tokenizer.eos_token_id), _id(tokenizer.pad_token_id), seed)
+        tokenizer = make_character_tokenizer()
+        model = make_small_transformer(
+            len(tokenizer), _check_token_id(tokenizer.eos_token_id), _check_token_id(tokenizer.pad_token_id), seed
+        )
     else:
-        tokenizer, model = _pretrained(source)
+        tokenizer, model = _load_pretrained(source)
     placed: Any = model
     return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
 
 
-def _id(token: Any) -> int:
+def _check_token_id(token: Any) -> int:
     assert isinstance(token, int)
     return token
 
 
-def _pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         inside = [str(path.parent) for path in sorted(folder.glob("**/config.json")) if "model_type" in path.read_text()]
@@ -98,7 +102,7 @@ def _pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
     return tokenizer, model
 
 
-def checkpointing(model: Any, on: bool = True) -> None:
+def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:
     """Recompute each layer in the backward pass in place of keeping its activations: less memory, a third more time."""
     # The names of before transformers 5.20 are deprecated since.
     does = "enable" if on else "disable"

@@ -10,19 +10,20 @@ from ...tasks import Problem
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, problem: Problem, instruction: str = "") -> list[int]:
     """Token ids of the prompt, the task's instruction after it, ready for the model to go on writing."""
     if tokenizer.chat_template:
-        messages = [dict(message) for message in _messages(problem)]
+        messages = [dict(message) for message in _list_messages(problem)]
         if instruction:
             messages[-1]["content"] += f"\n\n{instruction}"
         text = str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
         return list(tokenizer(text, add_special_tokens=False).input_ids)
-    plain = transcript(problem)
+    plain = write_transcript(problem)
     text = f"{plain}\n{instruction}\n" if instruction else plain
     return list(tokenizer(text).input_ids)
 
 
-def transcript(problem: Problem) -> str:
-    """A prompt as text for a tokenizer without a chat template: several turns are named, one turn is its content."""
-    messages = _messages(problem)
+def write_transcript(problem: Problem) -> str:
+    """A prompt as text for a tokenizer without a chat template: several turns are named,
+    one turn is its content."""
+    messages = _list_messages(problem)
     if len(messages) == 1:
         return problem.text
     names = {"user": "Human", "assistant": "Assistant", "system": "System"}
@@ -35,7 +36,7 @@ def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int
     return [*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
 
 
-def _messages(problem: Problem) -> list[dict[str, str]]:
+def _list_messages(problem: Problem) -> list[dict[str, str]]:
     if isinstance(problem.prompt, str):
         return [{"role": "user", "content": problem.prompt}]
     return [dict(message) for message in problem.prompt]

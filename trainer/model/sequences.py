@@ -1,8 +1,8 @@
 """Token sequences as tensors.
 
-Shapes: B rows (one prompt with one completion each), S positions of prompt + completion, T positions of the completion.
-Rows are padded on the right. A causal model never sees what stands to the right, so no attention mask is needed, and
-positions count from 0 in every row.
+Shapes: B rows (one prompt with one completion each), S positions of prompt + completion, T positions of the
+completion. Rows are padded on the right. A causal model never sees what stands to the right, so no attention
+mask is needed, and positions count from 0 in every row.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Sequences:
         return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B)
 
 
-def in_order(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """order_B: row numbers such that like beginnings stand together.  shared_B: for each row in that order, how many of its
-    first `lengths_B` tokens are those of the row before it (0 for the first)."""
+def sort_by_beginning(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """order_B: row numbers such that like beginnings stand together.  shared_B: for each row in that order,
+    how many of its first `lengths_B` tokens are those of the row before it (0 for the first)."""
     order_B = np.lexsort(ids_BS.T[::-1])
     ids_BS, lengths_B = ids_BS[order_B], lengths_B[order_B]
     same_BS = np.logical_and.accumulate(ids_BS[1:] == ids_BS[:-1], 1)
@@ -64,11 +64,12 @@ def in_order(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.
     return order_B, np.concatenate([[0], shared_B])
 
 
-def microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
+def split_into_microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
     """Row numbers of micro-batches of at most `tokens` tokens each (always at least one row).
 
-    Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`: rows of like
-    beginning go together, which counts once, and padding is not counted.  tokens: 0 takes TOKENS.
+    Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`:
+    rows of like beginning go together, which counts once, and padding is not counted.  tokens:
+    0 takes TOKENS.
     """
     tokens, device = tokens or TOKENS, sequences.ids_BS.device
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).cpu().numpy()
@@ -76,7 +77,7 @@ def microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Ite
         return
     order, shared = np.argsort(-totals, kind="stable"), np.zeros_like(totals)
     if packed:
-        order, shared = in_order(sequences.ids_BS.cpu().numpy(), totals)
+        order, shared = sort_by_beginning(sequences.ids_BS.cpu().numpy(), totals)
     start, used, longest = 0, 0, 0
     for place, row in enumerate(order):
         longest = max(longest, totals[row])

@@ -1,1 +1,1 @@
-"""What is optimised, as pure functions over named tensors: advantages, losses, KL, GAE, preferences; and their settings."""
+"""What is optimised, as pure functions over named tensors: advantages, losses, KL, GAE, preferences."""

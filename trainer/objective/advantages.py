@@ -7,19 +7,18 @@ from torch import Tensor
 
 from ..config.objective import AdvantageConfig
 
-__all__ = ["AdvantageConfig", "group_advantages"]
 
-
-def group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
+def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
     """Advantages of completions, in the unit of the reward or, scaled, in standard deviations; shape P x G.
 
-    baseline="mean", scale="group": GRPO (Shao et al. 2024, arXiv:2402.03300, section 4.1.2); scale="none": Dr. GRPO
-    (Liu et al. 2025, arXiv:2503.20783); scale="batch": Liu et al. 2025 (arXiv:2508.08221); baseline="leave_one_out":
-    RLOO (Ahmadian et al. 2024, arXiv:2402.14740); normalise_batch: REINFORCE++ (Hu 2025, arXiv:2501.03262).
+    baseline="mean", scale="group": GRPO (Shao et al. 2024, arXiv:2402.03300, section 4.1.2); scale="none":
+    Dr. GRPO (Liu et al. 2025, arXiv:2503.20783); scale="batch": Liu et al. 2025 (arXiv:2508.08221);
+    baseline="leave_one_out": RLOO (Ahmadian et al. 2024, arXiv:2402.14740); normalise_batch:
+    REINFORCE++ (Hu 2025, arXiv:2501.03262).
 
-    rewards_PG: any unit, float32 or float64. abstained_PG: bool, True where there is no verdict; those entries (their
-    reward may be nan) stay out of every mean and standard deviation and get 0. Where the baseline or the scale needs
-    others of the group, a group with fewer than 2 scored completions gets 0.
+    rewards_PG: any unit, float32 or float64. abstained_PG: bool, True where there is no verdict; those
+    entries (their reward may be nan) stay out of every mean and standard deviation and get 0. Where the
+    baseline or the scale needs others of the group, a group with fewer than 2 scored completions gets 0.
 
     The batch is the tensor: with several processes, gather the rewards of all of them first.
     Raises ValueError for a group of one where a group is needed.
@@ -42,30 +41,32 @@ def group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: Advantage
     advantages_PG = rewards_PG
     if config.baseline != "none":
         advantages_PG = rewards_PG - rewards_PG.sum(1, keepdim=True) / count_P1
-        # Equal rewards carry no signal; the rounding of their mean must not become one when the scale divides by it.
+        # Equal rewards carry no signal; the rounding of their mean must not become one when the scale divides
+        # by it.
         first_P1 = rewards_PG.gather(1, scored_PG.int().argmax(1, keepdim=True))
         equal_P1 = ((rewards_PG == first_P1) | ~scored_PG).all(1, keepdim=True)
         advantages_PG = torch.where(equal_P1, 0.0, advantages_PG)
     if config.baseline == "leave_one_out":  # r - mean of the others = (r - mean of all) * n / (n - 1)
         advantages_PG = advantages_PG * (count_P1 / (count_P1 - 1).clamp(min=1))
     if config.scale != "none":
-        std = _std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
-        advantages_PG = _ratio(advantages_PG, std + config.epsilon)
+        std = _compute_std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
+        advantages_PG = _divide(advantages_PG, std + config.epsilon)
     if config.normalise_batch:
         advantages_PG = torch.where(scored_PG, advantages_PG, 0.0)
-        std = _std(advantages_PG, scored_PG, config.ddof, over_batch=True)
+        std = _compute_std(advantages_PG, scored_PG, config.ddof, over_batch=True)
         mean = advantages_PG.sum() / scored_PG.sum().clamp(min=1)
-        advantages_PG = _ratio(advantages_PG - mean, std + config.epsilon)
+        advantages_PG = _divide(advantages_PG - mean, std + config.epsilon)
     return torch.where(scored_PG, advantages_PG, 0.0)
 
 
-def _ratio(numerator_PG: Tensor, denominator: Tensor) -> Tensor:
+def _divide(numerator_PG: Tensor, denominator: Tensor) -> Tensor:
     """0 / 0 is 0: without an epsilon a group of equal rewards has no spread to divide by."""
     return torch.where(numerator_PG == 0, 0.0, numerator_PG / denominator)
 
 
-def _std(values_PG: Tensor, scored_PG: Tensor, ddof: int, over_batch: bool) -> Tensor:
-    """Standard deviation of the scored entries of each row (P x 1) or of the batch (no dimension); 0 for one entry."""
+def _compute_std(values_PG: Tensor, scored_PG: Tensor, ddof: int, over_batch: bool) -> Tensor:
+    """Standard deviation of the scored entries of each row (P x 1) or of the batch (no dimension);
+    0 for one entry."""
     axes = (0, 1) if over_batch else 1
     count = scored_PG.sum(axes, keepdim=not over_batch)
     mean = values_PG.sum(axes, keepdim=not over_batch) / count.clamp(min=1)

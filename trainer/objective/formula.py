@@ -6,17 +6,17 @@ from ..config.objective import AdvantageConfig, Aggregate, LossConfig
 from .kinds import choose_aggregate, find_kind
 
 
-def formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
+def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
     """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy.
 
     advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
     """
-    line = advantages if isinstance(advantages, str) else _advantage_formula(loss, advantages)
+    line = advantages if isinstance(advantages, str) else _write_advantage(loss, advantages)
     lines = [
         f"advantage    {line}",
         f"token loss   {find_kind(loss.kind).formula(loss)}",
         f"average      {_AVERAGES[choose_aggregate(loss)]}, counted over the whole batch of an optimizer step",
-        f"KL           {_kl_formula(loss)}",
+        f"KL           {_write_kl(loss)}",
     ]
     bonus = f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
     return "\n".join([*lines, f"entropy      {bonus}"])
@@ -30,7 +30,7 @@ _AVERAGES: dict[Aggregate, str] = {
 }
 
 
-def _advantage_formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
+def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     taken_off = loss.kl_coef > 0 and loss.kl_in == "reward"
     reward = "R" if taken_off else "r"
     baseline = {
@@ -49,7 +49,7 @@ def _advantage_formula(loss: LossConfig, advantages: AdvantageConfig) -> str:
     return text + "; r: the reward; abstained completions leave every mean and get A = 0"
 
 
-def _kl_formula(loss: LossConfig) -> str:
+def _write_kl(loss: LossConfig) -> str:
     if loss.kl_coef == 0:
         return "none"
     x = "x = log p_now - log p_reference"

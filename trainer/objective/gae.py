@@ -1,4 +1,5 @@
-"""Generalised advantage estimation over the tokens of completions. Suffixes: B rows (completions), T tokens."""
+"""Generalised advantage estimation over the tokens of completions. Suffixes: B rows (completions),
+T tokens."""
 
 from __future__ import annotations
 
@@ -10,20 +11,23 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Credit:
-    """advantages_BT, and returns_BT = advantages + values, the target of the value model; both 0 where masked."""
+    """advantages_BT, and returns_BT = advantages + values, the target of the value model;
+    both 0 where masked."""
 
     advantages_BT: Tensor
     returns_BT: Tensor
 
 
 def gae(rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0, lam: float = 0.95) -> Credit:
-    """Advantages of each token (Schulman et al. 2016, arXiv:1506.02438, equation 16), in the unit of the reward.
+    """Advantages of each token (Schulman et al. 2016, arXiv:1506.02438, equation 16),
+    in the unit of the reward.
 
         delta_t = r_t + gamma V_(t+1) - V_t        A_t = delta_t + gamma lam A_(t+1)
 
-    rewards_BT: as `kl.token_rewards` gives them. values_BT: the value of the state in which token t is chosen, without
-    gradient. After the last counted token the value is 0: a completion is an episode, cut off or not. Masked positions
-    (padding, a tool's output) take no time and may hold anything. gamma and lam in [0, 1], per counted token.
+    rewards_BT: as `kl.place_rewards` gives them. values_BT: the value of the state in which token t is
+    chosen, without gradient. After the last counted token the value is 0: a completion is an episode, cut off
+    or not. Masked positions (padding, a tool's output) take no time and may hold anything.
+    gamma and lam in [0, 1], per counted token.
     """
     for name, number in (("gamma", gamma), ("lam", lam)):
         if not 0 <= number <= 1:
@@ -45,7 +49,8 @@ def gae(rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1
 
 
 def whiten(values_BT: Tensor, mask_BT: Tensor, epsilon: float = 1e-8, centre: bool = True) -> Tensor:
-    """Values with a variance of 1 (ddof 0) and, with `centre`, a mean of 0 over all counted tokens; 0 where masked.
+    """Values with a variance of 1 (ddof 0) and, with `centre`, a mean of 0 over all counted tokens;
+    0 where masked.
 
     Apply it to the whole batch before it is split into minibatches, or the split changes the gradient.
     """

@@ -349,13 +349,13 @@ def find_kind(name: str) -> LossKind:
 
 @cache
 def _load_kind(spec: str) -> LossKind:
-    found = resolve(spec, "loss")
-    if not isinstance(found, LossKind):
+    kind = resolve(spec, "loss")
+    if not isinstance(kind, LossKind):
         raise UserError(
-            f"{spec} is of type {type(found).__name__}, but a loss is a LossKind. "
+            f"{spec} is of type {type(kind).__name__}, but a loss is a LossKind. "
             "Name the LossKind in place of its function; examples/own_loss.py shows one."
         )
-    return found
+    return kind
 
 
 def choose_aggregate(config: LossConfig) -> Aggregate:

@@ -1,4 +1,5 @@
-"""KL divergence estimated from samples, and the KL penalty as part of the reward. Suffixes: B rows, T tokens."""
+"""KL divergence estimated from samples, and the KL penalty as part of the reward. Suffixes: B rows,
+T tokens."""
 
 from __future__ import annotations
 
@@ -8,17 +9,17 @@ import torch
 from torch import Tensor
 
 LOG_RATIO_CAP = 20.0
-"""Log-ratios are clamped to +-20 nats before an exponential: e^20 is 5e8, and its square is still finite in float32.
-Beyond it the gradient through the ratio is 0."""
+"""Log-ratios are clamped to +-20 nats before an exponential: e^20 is 5e8, and its square is still finite in
+float32. Beyond it the gradient through the ratio is 0."""
 
 
 def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Literal["k1", "k2", "k3"] = "k3") -> Tensor:
     """Estimate KL(policy || reference) in nats per token from the tokens that the policy sampled.
 
     Schulman 2020 (http://joschu.net/blog/kl-approx.html) with x = log policy - log reference:
-    k1 = x (unbiased, may be negative); k2 = x² / 2 (biased, small variance); k3 = e^-x - 1 + x (unbiased, never
-    negative). As a term of the loss, on-policy, k2 has the gradient of this KL, k3 that of KL(reference || policy), and
-    k1 none in expectation (Tang and Munos 2025, arXiv:2506.09477).
+    k1 = x (unbiased, may be negative); k2 = x² / 2 (biased, small variance); k3 = e^-x - 1 + x (unbiased,
+    never negative). As a term of the loss, on-policy, k2 has the gradient of this KL, k3 that of KL(reference
+    || policy), and k1 none in expectation (Tang and Munos 2025, arXiv:2506.09477).
     k3 is computed with x clamped to +-LOG_RATIO_CAP.
     """
     log_ratio_BT = logprobs_BT - ref_logprobs_BT
@@ -33,8 +34,9 @@ def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Litera
     raise ValueError(f"KL estimator {estimator!r} is not known; it is 'k1', 'k2' or 'k3'.")
 
 
-def rewards_with_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
-    """Reward of each completion minus beta times the KL of the whole completion; shape B, in the unit of the reward.
+def subtract_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
+    """Reward of each completion minus beta times the KL of the whole completion; shape B,
+    in the unit of the reward.
 
     Ahmadian et al. 2024 (arXiv:2402.14740): the KL in the reward before a group's baseline is taken.
     Masked positions of `kl_BT` may hold anything.
@@ -42,7 +44,7 @@ def rewards_with_kl(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: flo
     return rewards_B - beta * torch.where(mask_BT > 0, kl_BT, 0.0).sum(1)
 
 
-def token_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
+def place_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float) -> Tensor:
     """-beta * KL at each token, plus the completion's reward at its last token; shape B x T, 0 where masked.
 
     Ziegler et al. 2019 (arXiv:1909.08593), equation 2; Ouyang et al. 2022 (arXiv:2203.02155), appendix C.4.
@@ -53,18 +55,3 @@ def token_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float
     positions_T = torch.arange(keep_BT.shape[1], device=keep_BT.device)
     last_B1 = torch.where(keep_BT, positions_T, -1).amax(1, keepdim=True)
     return rewards_BT + torch.where((positions_T == last_B1) & keep_BT, rewards_B.unsqueeze(1), 0.0)
-
-
-def returns(rewards_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0) -> Tensor:
-    """Discounted sum of the rewards from each token to the end of its row; shape B x T, 0 where masked.
-
-    gamma per counted token: masked positions (padding, a tool's output) take no time.
-    """
-    keep_BT = mask_BT > 0
-    rewards_BT = torch.where(keep_BT, rewards_BT, 0.0)
-    running_B = torch.zeros_like(rewards_BT[:, 0])
-    columns = []
-    for column in range(rewards_BT.shape[1] - 1, -1, -1):
-        running_B = torch.where(keep_BT[:, column], rewards_BT[:, column] + gamma * running_B, running_B)
-        columns.append(running_B)
-    return torch.where(keep_BT, torch.stack(columns[::-1], dim=1), 0.0)

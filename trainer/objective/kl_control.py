@@ -1,4 +1,5 @@
-"""The coefficient of the KL penalty: fixed, or adapted towards a target. Plain numbers, fit for a checkpoint."""
+"""The coefficient of the KL penalty: fixed, or adapted towards a target. Plain numbers,
+fit for a checkpoint."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ def start(config: KLControlConfig) -> KLControlState:
 def step(state: KLControlState, kl: float, completions: int, config: KLControlConfig) -> KLControlState:
     """The state after a batch of `completions` whose mean KL per completion was `kl` nats.
 
-    Ziegler et al. 2019 (arXiv:1909.08593), section 2.2: e = clip(kl / target - 1, -0.2, 0.2), coefficient times
-    1 + K e, with K = completions / horizon as in their code. A kl that is not finite leaves the coefficient as it is.
+    Ziegler et al. 2019 (arXiv:1909.08593), section 2.2: e = clip(kl / target - 1, -0.2, 0.2), coefficient
+    times 1 + K e, with K = completions / horizon as in their code.
+    A kl that is not finite leaves the coefficient as it is.
     """
     if config.target_kl == 0 or not math.isfinite(kl):
         return state

@@ -1,8 +1,9 @@
 """The policy loss of whole sequences, of any kind in kinds.py. Suffixes: B rows (completions), T tokens.
 
-One denominator for the whole batch: `policy_loss` of a micro-batch returns its share, and the shares add up to the loss
-of the batch however the batch is split, padded or ordered, over micro-batches and over processes (which must then sum
-their gradients, not average them). docs/losses.md has the formulas side by side.
+One denominator for the whole batch: `compute_policy_loss` of a micro-batch returns its share, and the shares
+add up to the loss of the batch however the batch is split, padded or ordered, over micro-batches and over
+processes (which must then sum their gradients, not average them).
+docs/losses.md has the formulas side by side.
 """
 
 from __future__ import annotations
@@ -21,24 +22,14 @@ from .kl import LOG_RATIO_CAP, kl_per_token
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = [
-    "Denominators",
-    "LossConfig",
-    "LossStats",
-    "PolicyLoss",
-    "combine",
-    "count_denominators",
-    "policy_loss",
-    "summary",
-]
-
 
 @dataclass(frozen=True)
 class Denominators:
-    """What the loss is divided by: counted once over one optimizer step's batch, in all micro-batches and processes.
+    """What the loss is divided by: counted once over one optimizer step's batch,
+    in all micro-batches and processes.
 
-    sequences: completions with at least one token in the loss. tokens: tokens in the loss. max_tokens: the length limit
-    of a completion in tokens, the constant of Dr. GRPO.
+    sequences: completions with at least one token in the loss. tokens: tokens in the loss. max_tokens: the
+    length limit of a completion in tokens, the constant of Dr. GRPO.
     """
 
     sequences: float
@@ -53,14 +44,16 @@ class Denominators:
 
 @dataclass(frozen=True)
 class LossStats:
-    """Sums over the tokens of the loss, as detached tensors without dimensions; `combine` adds those of micro-batches.
+    """Sums over the tokens of the loss, as detached tensors without dimensions;
+    `combine` adds those of micro-batches.
 
     tokens: how many. ratio_*: of the probability now to that at sampling (unclipped; capped at e^+-20).
-    clip_low_sum, clip_high_sum: tokens whose gradient the lower (ratio too small, A < 0) or upper bound (ratio too
-    large, A > 0) removed or, for cispo, capped; dual_clip_sum: those that dual_clip or delta removed. approx_kl_sum: k3
-    of the sampler against the policy, in nats. logprob_diff_*: |log-probability now - at sampling|, in nats; before the
-    first update this is the difference between sampler and trainer. kl_k1_sum, kl_k3_sum: policy against reference, in
-    nats; entropy_sum: in nats; None where no reference or no entropy was given.
+    clip_low_sum, clip_high_sum: tokens whose gradient the lower (ratio too small, A < 0) or upper bound
+    (ratio too large, A > 0) removed or, for cispo, capped; dual_clip_sum: those that dual_clip or delta
+    removed. approx_kl_sum: k3 of the sampler against the policy, in nats. logprob_diff_*: |log-probability
+    now - at sampling|, in nats; before the first update this is the difference between sampler and trainer.
+    kl_k1_sum, kl_k3_sum: policy against reference, in nats; entropy_sum: in nats;
+    None where no reference or no entropy was given.
     """
 
     tokens: Tensor
@@ -86,7 +79,7 @@ class PolicyLoss:
     stats: LossStats
 
 
-def policy_loss(
+def compute_policy_loss(
     logprobs_BT: Tensor,
     sampled_logprobs_BT: Tensor,
     advantages_BT: Tensor,
@@ -97,14 +90,17 @@ def policy_loss(
     ref_logprobs_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
 ) -> PolicyLoss:
-    """This micro-batch's share of the policy loss + kl_coef * KL - entropy_coef * entropy, averaged as the kind says.
+    """This micro-batch's share of the policy loss + kl_coef * KL - entropy_coef * entropy,
+    averaged as the kind says.
 
-    Rows are whole sequences. logprobs_BT: log-probability in nats of each sampled token under the policy, with
-    gradient; sampled_logprobs_BT: the same at the time of sampling; ref_logprobs_BT: under the reference.
-    advantages_BT: B x T or B x 1, held constant. mask_BT: 1 on completion tokens that count; other positions may hold
-    anything, nan included, and get no gradient. entropy_BT: of the policy's distribution at each token, with gradient
-    if there is an entropy bonus.
-    Half-precision input is computed in float32. Raises ValueError where config asks for something that was not given.
+    Rows are whole sequences. logprobs_BT: log-probability in nats of each sampled token under the policy,
+    with gradient; sampled_logprobs_BT: the same at the time of sampling; ref_logprobs_BT: under the
+    reference.
+    advantages_BT: B x T or B x 1, held constant. mask_BT: 1 on completion tokens that count; other positions
+    may hold anything, nan included, and get no gradient. entropy_BT: of the policy's distribution at each
+    token, with gradient if there is an entropy bonus.
+    Half-precision input is computed in float32. Raises ValueError where config asks for something that was
+    not given.
     """
     if config.kl_coef > 0 and config.kl_in == "loss" and ref_logprobs_BT is None:
         raise ValueError(f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given.")
@@ -128,15 +124,16 @@ def policy_loss(
         loss_BT = loss_BT + config.kl_coef * kl_per_token(inputs_BT, reference_BT, config.kl_estimator)
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
-    weights_BT = token_weights(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
+    weights_BT = weigh_tokens(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
     loss = torch.where(keep_BT, loss_BT * weights_BT, 0.0).sum()
     with torch.no_grad():
-        stats = _stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)
+        stats = _sum_stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)
     return PolicyLoss(loss, stats)
 
 
-def token_weights(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
-    """Weight of each token in the loss; shape B x T. Over the whole batch they make the mean that `aggregate` names."""
+def weigh_tokens(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
+    """Weight of each token in the loss; shape B x T. Over the whole batch they make the mean that `aggregate`
+    names."""
     # An empty batch (everything masked) has a loss of 0, not of 0 / 0.
     sequences, tokens = max(denominators.sequences, 1), max(denominators.tokens, 1)
     if aggregate == "token_mean":
@@ -157,13 +154,14 @@ def count_denominators(mask_BT: Tensor, max_tokens: float) -> Denominators:
 
 
 def _clean(values_BT: Tensor, keep_BT: Tensor) -> Tensor:
-    """At least float32, and 0 where masked: `where` before any arithmetic keeps nan out of the gradient too."""
+    """At least float32, and 0 where masked: `where` before any arithmetic keeps nan out of the gradient
+    too."""
     if values_BT.dtype in (torch.float16, torch.bfloat16):
         values_BT = values_BT.float()
     return torch.where(keep_BT, values_BT, 0.0)
 
 
-def _stats(
+def _sum_stats(
     terms: Terms,
     keep_BT: Tensor,
     difference_BT: Tensor,
@@ -171,7 +169,7 @@ def _stats(
     reference_BT: Tensor | None,
     entropy_BT: Tensor | None,
 ) -> LossStats:
-    def total(values_BT: Tensor | None) -> Tensor:
+    def sum_kept(values_BT: Tensor | None) -> Tensor:
         if values_BT is None:
             return torch.zeros((), dtype=difference_BT.dtype, device=difference_BT.device)
         return torch.where(keep_BT, values_BT.to(difference_BT.dtype), 0.0).sum()
@@ -180,18 +178,18 @@ def _stats(
     reference = reference_BT is not None
     return LossStats(
         tokens=keep_BT.sum(),
-        ratio_sum=total(ratio_BT),
-        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin() if ratio_BT.numel() else total(None) + torch.inf,
-        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax() if ratio_BT.numel() else total(None) - torch.inf,
-        clip_low_sum=total(terms.clip_low_BT),
-        clip_high_sum=total(terms.clip_high_BT),
-        dual_clip_sum=total(terms.dual_clip_BT),
-        approx_kl_sum=total(kl_per_token(-difference_BT, torch.zeros_like(difference_BT), "k3")),
-        logprob_diff_sum=total(difference_BT.abs()),
-        logprob_diff_max=difference_BT.abs().amax() if difference_BT.numel() else total(None),
-        kl_k1_sum=total(kl_per_token(logprobs_BT, reference_BT, "k1")) if reference else None,
-        kl_k3_sum=total(kl_per_token(logprobs_BT, reference_BT, "k3")) if reference else None,
-        entropy_sum=None if entropy_BT is None else total(entropy_BT),
+        ratio_sum=sum_kept(ratio_BT),
+        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin() if ratio_BT.numel() else sum_kept(None) + torch.inf,
+        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax() if ratio_BT.numel() else sum_kept(None) - torch.inf,
+        clip_low_sum=sum_kept(terms.clip_low_BT),
+        clip_high_sum=sum_kept(terms.clip_high_BT),
+        dual_clip_sum=sum_kept(terms.dual_clip_BT),
+        approx_kl_sum=sum_kept(kl_per_token(-difference_BT, torch.zeros_like(difference_BT), "k3")),
+        logprob_diff_sum=sum_kept(difference_BT.abs()),
+        logprob_diff_max=difference_BT.abs().amax() if difference_BT.numel() else sum_kept(None),
+        kl_k1_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k1")) if reference else None,
+        kl_k3_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k3")) if reference else None,
+        entropy_sum=None if entropy_BT is None else sum_kept(entropy_BT),
     )
 
 
@@ -201,8 +199,8 @@ Stats = TypeVar("Stats", bound="DataclassInstance")
 def combine(stats: Sequence[Stats]) -> Stats:
     """The stats of a batch from those of its parts: fields *_min and *_max are compared, all others add up.
 
-    For LossStats and the statistics of the value and the preference loss alike. Raises ValueError for no parts at all,
-    or when only some of them know the KL or the entropy.
+    For LossStats and the statistics of the value and the preference loss alike. Raises ValueError for no
+    parts at all, or when only some of them know the KL or the entropy.
     """
     if not stats:
         raise ValueError("There are no statistics to combine; every optimizer step has at least one micro-batch.")
@@ -223,8 +221,9 @@ def combine(stats: Sequence[Stats]) -> Stats:
     return type(stats[0])(**combined)
 
 
-def summary(stats: DataclassInstance) -> dict[str, float]:
-    """Means per token (or per prompt), minima and maxima, under the names of the metrics; empty when nothing counted.
+def summarise_stats(stats: DataclassInstance) -> dict[str, float]:
+    """Means per token (or per prompt), minima and maxima, under the names of the metrics;
+    empty when nothing counted.
 
     The first field of the statistics is the count. What is unknown (no reference, no entropy) is left out.
     """

@@ -11,8 +11,6 @@ from torch import Tensor
 from ..config.objective import ValueConfig
 from .losses import Denominators
 
-__all__ = ["ValueConfig", "ValueLoss", "ValueStats", "explained_variance", "value_loss"]
-
 
 @dataclass(frozen=True)
 class ValueStats:
@@ -38,7 +36,7 @@ class ValueLoss:
     stats: ValueStats
 
 
-def value_loss(
+def compute_value_loss(
     values_BT: Tensor,
     old_values_BT: Tensor,
     returns_BT: Tensor,
@@ -83,7 +81,7 @@ def value_loss(
     return ValueLoss(loss, stats)
 
 
-def explained_variance(stats: ValueStats) -> float:
+def compute_explained_variance(stats: ValueStats) -> float:
     """1 - Var(return - value) / Var(return): 1 is perfect, 0 no better than a constant, below 0 worse.
 
     nan where the returns of the batch are all the same.

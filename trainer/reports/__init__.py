@@ -1,1 +1,1 @@
-"""What a run shows: progress, loggers, curves."""
+"""What a run shows: progress bars, loggers, curves."""

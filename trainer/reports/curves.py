@@ -23,8 +23,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def text_curve(values: Sequence[float], title: str, width: int = 64, height: int = 6, low: float | None = None) -> str:
-    """A curve of `height` lines, each column the mean of its share of the values; the axis shows lowest and highest."""
+def draw_text_curve(values: Sequence[float], title: str, width: int = 64, height: int = 6, low: float | None = None) -> str:
+    """A curve of `height` lines, each column the mean of its share of the values;
+    the axis shows lowest and highest."""
     if not values:
         return f"{title}: no values"
     width = min(width, len(values))
@@ -64,8 +65,15 @@ def write_png(path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Seque
                 [max(0.0, estimate["value"] - estimate["low"]) for _, estimate in points],
                 [max(0.0, estimate["high"] - estimate["value"]) for _, estimate in points],
             ]
-            above.errorbar([step for step, _ in points], values, errors, fmt="o-", capsize=3, color=colour,
-                           label=f"held-out pass@1, {name}, 95 % interval")  # fmt: skip
+            above.errorbar(
+                [step for step, _ in points],
+                values,
+                errors,
+                fmt="o-",
+                capsize=3,
+                color=colour,
+                label=f"held-out pass@1, {name}, 95 % interval",
+            )
     above.set(ylabel="reward, pass-rate", ylim=(-0.02, 1.02), title=title)
     above.legend(loc="lower right", fontsize=8)
     below.plot(x, [line["tokens"] for line in steps], color="tab:red")

@@ -18,7 +18,8 @@ class Logger(Protocol):
 
 
 def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:
-    """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an unknown name."""
+    """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an
+    unknown name."""
     known: dict[str, Callable[[Path, Mapping[str, Any]], Logger]] = {"tensorboard": _TensorBoard, "wandb": _WandB}
     loggers: list[Logger] = []
     for name in names:
@@ -33,13 +34,13 @@ def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) 
 
 def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers of nested metrics under names joined by '/'."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found |= flatten(value, f"{prefix}{name}/")
+            numbers |= flatten(value, f"{prefix}{name}/")
         elif isinstance(value, (int, float)):
-            found[f"{prefix}{name}"] = float(value)
-    return found
+            numbers[f"{prefix}{name}"] = float(value)
+    return numbers
 
 
 class _TensorBoard:

@@ -1,7 +1,8 @@
-"""Does the model please the reward model, or get better? The learned reward against the verified pass-rate of one run.
+"""Does the model please the reward model, or get better? The learned reward against the verified pass-rate of
+one run.
 
-Where the one goes on rising while the other falls, the policy has found what the reward model gets wrong (Gao et al. 2022,
-arXiv:2210.10760, whose curves are over the KL to the reference as well).
+Where the one goes on rising while the other falls, the policy has found what the reward model gets wrong (Gao
+et al. 2022, arXiv:2210.10760, whose curves are over the KL to the reference as well).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ DATA, PLOT = "overoptimisation.json", "overoptimisation.png"
 
 @dataclass(frozen=True)
 class Point:
-    """One step's rollouts. learned: normalised reward, in standard deviations.  pass_rate: verified, in [0, 1].
+    """One step's rollouts. learned: normalised reward, in standard deviations.  pass_rate: verified, in [0,
+    1].
 
     kl: of the policy to the reference, in nats per completion; None where the run had no reference.
     """
@@ -33,14 +35,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """points: of the steps.  evaluations: of the held-out problems, each with both numbers and their intervals."""
+    """points: of the steps.  evaluations: of the held-out problems,
+    each with both numbers and their intervals."""
 
     criterion: str
     points: Sequence[Point]
     evaluations: Sequence[dict[str, Any]]
 
 
-def curve(run: Path) -> Curve | None:
+def read_curve(run: Path) -> Curve | None:
     """The curve of a run with both a learned reward and a verified pass-rate; None for any other run."""
     lines = read_metrics(run)
     steps = [line for line in lines if line["kind"] == "step" and "pass_rate" in line]
@@ -63,44 +66,45 @@ def curve(run: Path) -> Curve | None:
 
 def write(run: Path, title: str) -> bool:
     """Write the curve's data and plot into the run's folder; False for a run that has none."""
-    found = curve(run)
-    if found is None:
+    curve = read_curve(run)
+    if curve is None:
         return False
-    (run / DATA).write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
-    draw(found, run / PLOT, title)
+    (run / DATA).write_text(json.dumps(asdict(curve), indent=1), encoding="utf-8")
+    draw(curve, run / PLOT, title)
     return True
 
 
-def draw(found: Curve, path: Path, title: str) -> None:
-    """Both numbers over the steps, with the held-out intervals; below, over the square root of the KL where it is known."""
+def draw(curve: Curve, path: Path, title: str) -> None:
+    """Both numbers over the steps, with the held-out intervals; below,
+    over the square root of the KL where it is known."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    known = [point for point in found.points if point.kl is not None]
+    known = [point for point in curve.points if point.kl is not None]
     rows = 2 if known else 1
     figure, axes = pyplot.subplots(rows, 1, figsize=(7, 3.4 * rows), constrained_layout=True, squeeze=False)
-    steps = [point.step for point in found.points]
+    steps = [point.step for point in curve.points]
     above = axes[0][0]
-    beside = _pair(above, steps, found.points, found.criterion, "step")
+    beside = _draw_pair(above, steps, curve.points, curve.criterion, "step")
     for axis, key, colour in ((above, "learned", "tab:blue"), (beside, "pass@1", "tab:orange")):
-        values = [line[key]["value"] for line in found.evaluations]
+        values = [line[key]["value"] for line in curve.evaluations]
         errors = [
-            [max(0.0, line[key]["value"] - line[key]["low"]) for line in found.evaluations],
-            [max(0.0, line[key]["high"] - line[key]["value"]) for line in found.evaluations],
+            [max(0.0, line[key]["value"] - line[key]["low"]) for line in curve.evaluations],
+            [max(0.0, line[key]["high"] - line[key]["value"]) for line in curve.evaluations],
         ]
-        axis.errorbar([line["step"] for line in found.evaluations], values, errors, fmt="o", capsize=3, color=colour)
+        axis.errorbar([line["step"] for line in curve.evaluations], values, errors, fmt="o", capsize=3, color=colour)
     above.set_title(title)
     if known:
         ordered = sorted(known, key=lambda point: point.kl or 0.0)
         roots = [max(0.0, point.kl or 0.0) ** 0.5 for point in ordered]
-        _pair(axes[1][0], roots, ordered, found.criterion, "square root of the KL to the reference (nats per completion)")
+        _draw_pair(axes[1][0], roots, ordered, curve.criterion, "square root of the KL to the reference (nats per completion)")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _pair(axis: Any, x: Sequence[float], points: Sequence[Point], criterion: str, label: str) -> Any:
+def _draw_pair(axis: Any, x: Sequence[float], points: Sequence[Point], criterion: str, label: str) -> Any:
     """Learned reward on the left axis, pass-rate on the right one, which is returned."""
     axis.plot(x, [point.learned for point in points], color="tab:blue", alpha=0.7)
     axis.set(xlabel=label)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 LOG_INTERVAL_S = 30.0
 
 
-def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
+def make_progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     """A tqdm bar on stderr with the project's settings."""
     live = sys.stderr.isatty()
     return tqdm(
@@ -23,5 +23,5 @@ def progress(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
     )
 
 
-def due(step: int, every: int) -> bool:
+def is_due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0

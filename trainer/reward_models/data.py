@@ -1,4 +1,5 @@
-"""Comparisons of answers, read from files: pairs, rankings, chats, and transcripts in the form `\\n\\nHuman: ...`."""
+"""Comparisons of answers, read from files: pairs, rankings, chats, and transcripts in the form `\\n\\nHuman:
+...`."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ ANSWERS = ("answers", "completions", "responses")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One prompt with K answers. scores_K: what a person made of them, higher is better; equal ones are not compared.
+    """One prompt with K answers. scores_K: what a person made of them, higher is better;
+    equal ones are not compared.
 
     margin: by how much the reward of a better answer should exceed that of a worse one, in nats.
     """
@@ -42,35 +44,36 @@ class Comparison:
 
 @dataclass
 class Comparisons:
-    """What files gave. left_out: why rows were left out -> how many."""
+    """The comparisons of files. left_out: why rows were left out -> how many."""
 
-    found: list[Comparison] = field(default_factory=list)
+    kept: list[Comparison] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def read_comparisons(paths: Sequence[str | Path]) -> Comparisons:
-    """The comparisons in files (JSONL, JSON, Parquet, the first two also gzipped), identical and empty answers left out.
+    """The comparisons in files (JSONL, JSON, Parquet, the first two also gzipped),
+    identical and empty answers left out.
 
-    Columns: `prompt`, `chosen`, `rejected` (texts or chats; without `prompt` two chats or transcripts that share their
-    beginning), optionally `margin`; or `prompt` with `answers`, best first, or with `scores` beside them.
-    Raises DataError, which names file and line.
+    Columns: `prompt`, `chosen`, `rejected` (texts or chats; without `prompt` two chats or transcripts that
+    share their beginning), optionally `margin`; or `prompt` with `answers`, best first, or with `scores`
+    beside them. Raises DataError, which names file and line.
     """
     result = Comparisons()
     for path in paths:
         for row in read_rows(Path(path)):
-            made = comparison(row)
-            reason = made if isinstance(made, str) else flaw(made)
-            if isinstance(made, str) or reason:
+            parsed = parse_comparison(row)
+            reason = parsed if isinstance(parsed, str) else find_flaw(parsed)
+            if isinstance(parsed, str) or reason:
                 result.left_out[str(reason)] += 1
             else:
-                result.found.append(made)
-    if not result.found:
+                result.kept.append(parsed)
+    if not result.kept:
         why = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items()) or "the files are empty"
         raise DataError(f"{', '.join(map(str, paths))}: there is no comparison to learn from ({why}).")
     return result
 
 
-def flaw(comparison: Comparison) -> str:
+def find_flaw(comparison: Comparison) -> str:
     """Why a comparison teaches nothing; "" when it does."""
     if any(not answer.strip() for answer in comparison.answers_K):
         return "with an empty answer"
@@ -79,7 +82,7 @@ def flaw(comparison: Comparison) -> str:
     return "" if len(set(comparison.scores_K)) > 1 else "without a better answer"
 
 
-def comparison(row: Row) -> Comparison | str:
+def parse_comparison(row: Row) -> Comparison | str:
     """One row as a comparison, or why it is left out. Raises DataError on a row of another form."""
     values = row.values
     margin = values.get("margin") or 0.0
@@ -87,23 +90,23 @@ def comparison(row: Row) -> Comparison | str:
         raise DataError(f"{row.where}: margin is {margin!r}, not a number.")
     named = next((name for name in ANSWERS if name in values), None)
     if named is not None:
-        return _ranking(row, values, named, float(margin))
+        return _parse_ranking(row, values, named, float(margin))
     if "chosen" not in values or "rejected" not in values:
         raise DataError(
             f"{row.where}: give the columns chosen and rejected, or prompt and answers; the row has {', '.join(values)}."
         )
     chosen, rejected = values["chosen"], values["rejected"]
     if isinstance(chosen, list) and isinstance(rejected, list):
-        return _chats(row, values.get("prompt"), chosen, rejected, float(margin))
+        return _parse_chats(row, values.get("prompt"), chosen, rejected, float(margin))
     if not isinstance(chosen, str) or not isinstance(rejected, str):
         raise DataError(f"{row.where}: chosen and rejected are both texts or both lists of messages.")
     prompt = values.get("prompt")
     if prompt is None:
-        return _transcripts(row, chosen, rejected, float(margin))
-    return Comparison(_prompt(row, prompt), (chosen, rejected), (1.0, 0.0), float(margin))
+        return _parse_transcripts(row, chosen, rejected, float(margin))
+    return Comparison(_parse_prompt(row, prompt), (chosen, rejected), (1.0, 0.0), float(margin))
 
 
-def _ranking(row: Row, values: Mapping[str, Any], named: str, margin: float) -> Comparison:
+def _parse_ranking(row: Row, values: Mapping[str, Any], named: str, margin: float) -> Comparison:
     answers = values[named]
     if "prompt" not in values or not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
         raise DataError(f"{row.where}: a ranking has a prompt and a list of texts in {named}.")
@@ -112,20 +115,20 @@ def _ranking(row: Row, values: Mapping[str, Any], named: str, margin: float) -> 
         raise DataError(f"{row.where}: scores is a list with one number for each of the {len(answers)} answers.")
     if not all(isinstance(score, (int, float)) for score in scores):
         raise DataError(f"{row.where}: scores holds something that is no number.")
-    return Comparison(_prompt(row, values["prompt"]), tuple(answers), tuple(map(float, scores)), margin)
+    return Comparison(_parse_prompt(row, values["prompt"]), tuple(answers), tuple(map(float, scores)), margin)
 
 
-def _chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], margin: float) -> Comparison | str:
+def _parse_chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], margin: float) -> Comparison | str:
     first, second = chat(row, chosen), chat(row, rejected)
     if prompt is None:
         if first[:-1] != second[:-1] or not first[:-1]:
             return "without a shared prompt"
         prompt = first[:-1]
     else:
-        prompt = _prompt(row, prompt)
-        given = [dict(m) for m in prompt] if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
+        prompt = _parse_prompt(row, prompt)
+        before = [dict(m) for m in prompt] if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
         # Some data sets repeat the prompt inside the chats.
-        first, second = ([*chat[len(given) :]] if chat[: len(given)] == given else chat for chat in (first, second))
+        first, second = ([*chat[len(before) :]] if chat[: len(before)] == before else chat for chat in (first, second))
         if len(first) != 1 or len(second) != 1:
             return "with several turns after the prompt"
     if first[-1]["role"] != "assistant" or second[-1]["role"] != "assistant":
@@ -133,19 +136,19 @@ def _chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], margin
     return Comparison(prompt, (first[-1]["content"], second[-1]["content"]), (1.0, 0.0), margin)
 
 
-def _transcripts(row: Row, chosen: str, rejected: str, margin: float) -> Comparison | str:
+def _parse_transcripts(row: Row, chosen: str, rejected: str, margin: float) -> Comparison | str:
     for transcript in (chosen, rejected):
         if not transcript.startswith("\n\nHuman:") or _LAST not in transcript:
             raise DataError(
                 f"{row.where}: without a prompt, chosen and rejected are transcripts '\\n\\nHuman: ...\\n\\nAssistant: ...'."
             )
-    (before, _, first), (other, _, second) = chosen.rpartition(_LAST), rejected.rpartition(_LAST)
-    if before != other or "\n\nHuman:" in first + second:
+    (chosen_before, _, first), (rejected_before, _, second) = chosen.rpartition(_LAST), rejected.rpartition(_LAST)
+    if chosen_before != rejected_before or "\n\nHuman:" in first + second:
         return "without a shared prompt"
-    return Comparison(tuple(turns(before)), (first.strip(), second.strip()), (1.0, 0.0), margin)
+    return Comparison(tuple(split_turns(chosen_before)), (first.strip(), second.strip()), (1.0, 0.0), margin)
 
 
-def turns(transcript: str) -> list[dict[str, str]]:
+def split_turns(transcript: str) -> list[dict[str, str]]:
     """The messages of a transcript `\\n\\nHuman: ...\\n\\nAssistant: ...`.
 
     Two turns of one speaker become one message, for chat templates refuse them.
@@ -161,11 +164,11 @@ def turns(transcript: str) -> list[dict[str, str]]:
     return messages
 
 
-def _prompt(row: Row, prompt: Any) -> str | Messages:
+def _parse_prompt(row: Row, prompt: Any) -> str | Messages:
     return prompt if isinstance(prompt, str) else chat(row, prompt)
 
 
-def held_out(comparisons: Sequence[Comparison], share: float) -> tuple[list[Comparison], list[Comparison]]:
+def split_comparisons(comparisons: Sequence[Comparison], share: float) -> tuple[list[Comparison], list[Comparison]]:
     """(train, held-out) by a hash of the prompt, so that no prompt is in both."""
     train, rest = [], []
     for item in comparisons:

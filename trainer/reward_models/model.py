@@ -51,7 +51,7 @@ class RewardModel:
     source: str
     statistics: Statistics = Statistics()
 
-    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the model is run."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
 
@@ -59,24 +59,24 @@ class RewardModel:
         """Token ids of a prompt with an answer; the end token is last, and the reward is read there."""
         return encode_prompt(self.tokenizer, problem, instruction) + encode_completion(self.tokenizer, text)
 
-    def raw(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
+    def forward(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
         """Raw reward of each row of token ids, in float32 and with gradient; one forward pass over the padded rows."""
         pad, width = self.model.config.pad_token_id, max(map(len, rows_B))
         ids_BS = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows_B], device=self.device)
         # Padding stands on the right, where a causal model does not see it, so there is no attention mask.
-        with self.arithmetic():
+        with self.autocast():
             return self.model(input_ids=ids_BS, use_cache=False).logits[:, 0].float()
 
     @torch.no_grad()
-    def rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS) -> list[float]:
+    def predict_rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS) -> list[float]:
         """Raw reward of each row, without gradient; rows of like length go through the model together."""
-        found = [0.0] * len(rows_B)
-        for part in by_length([len(row) for row in rows_B], tokens_per_microbatch):
-            for index, value in zip(part, self.raw([rows_B[i] for i in part]).tolist(), strict=True):
-                found[index] = value
-        return found
+        rewards = [0.0] * len(rows_B)
+        for part in group_by_length([len(row) for row in rows_B], tokens_per_microbatch):
+            for index, value in zip(part, self.forward([rows_B[i] for i in part]).tolist(), strict=True):
+                rewards[index] = value
+        return rewards
 
-    def normalised(self, reward: float) -> float:
+    def normalise(self, reward: float) -> float:
         """A raw reward in standard deviations above the mean of the answers that the model was fitted on."""
         return (reward - self.statistics.mean) / self.statistics.std
 
@@ -90,18 +90,18 @@ class RewardModel:
 Scorer = Callable[[Sequence[Problem], Sequence[Completion]], list[float]]  # normalised rewards of answers to problems
 
 
-def scorer(reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS) -> Scorer:
+def make_scorer(reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS) -> Scorer:
     """What fills in a learned criterion: normalised rewards of completions. A completion that was cut is read as it is,
     with an end token after it: that it was cut is for a penalty to say (`--ppo.missing-eos-penalty`)."""
 
     def score(problems_B: Sequence[Problem], completions_B: Sequence[Completion]) -> list[float]:
         rows = [reward_model.encode(p, c.text, instruction) for p, c in zip(problems_B, completions_B, strict=True)]
-        return [reward_model.normalised(reward) for reward in reward_model.rewards(rows, tokens_per_microbatch)]
+        return [reward_model.normalise(reward) for reward in reward_model.predict_rewards(rows, tokens_per_microbatch)]
 
     return score
 
 
-def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+def group_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     """Numbers of rows in parts of at most `tokens` padded tokens (at least one row each), longest first."""
     order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     parts, start = [], 0
@@ -112,7 +112,7 @@ def by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return parts
 
 
-def new_reward_model(policy: Policy) -> RewardModel:
+def make_reward_model(policy: Policy) -> RewardModel:
     """A reward model with the weights of `policy` under a scalar head of zeros, so that every reward starts at 0.
 
     Raises UserError for an architecture that has no sequence classifier.
@@ -163,7 +163,7 @@ def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") ->
     if model.config.num_labels != 1:
         raise UserError(f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one.")
     model.to(chosen).eval().requires_grad_(False)
-    made = RewardModel(model, tokenizer, chosen, arithmetic, source)
+    reward_model = RewardModel(model, tokenizer, chosen, arithmetic, source)
     if (folder / STATISTICS).is_file():
-        return replace(made, statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))))
-    return made
+        return replace(reward_model, statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))))
+    return reward_model

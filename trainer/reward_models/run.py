@@ -15,24 +15,24 @@ from ..storage import checkpoint
 from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
-from .data import Comparison, held_out, read_comparisons
-from .fit import Encoded, encode, freeze, measure, pace_of, prefer
+from .data import Comparison, read_comparisons, split_comparisons
+from .fit import Encoded, encode, freeze, make_pace, measure, prefer
 from .metrics import PreferenceMetrics
-from .model import RewardModel, load_reward_model, new_reward_model
+from .model import RewardModel, load_reward_model, make_reward_model
 
 COMMAND = "reward-model"
 
 
 @dataclass(frozen=True)
-class Comparisons:
-    """Comparisons to learn from, and others that are held out."""
+class ComparisonSplit:
+    """ComparisonSplit to learn from, and others that are held out."""
 
     train: Sequence[Comparison]
     held_out: Sequence[Comparison]
 
 
 @dataclass(frozen=True)
-class EncodedComparisons:
+class EncodedSplit:
     """The same as token ids, those over the budget left out."""
 
     train: Sequence[Encoded]
@@ -49,29 +49,29 @@ def fit_to_comparisons(
         policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
     threads = choose_threads(policy, config.model.threads)
     say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-    reward_model = new_reward_model(policy)
+    reward_model = make_reward_model(policy)
     data = encode_all(reward_model, comparisons, config.comparisons, say)
     sources = [config.comparisons.task] if config.comparisons.task else []
     facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
     folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_run_of(folder, reward_model, data, config), say), say)
+    return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
 
 def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
     folder = open_existing(path)
-    config = folder.config(RewardModelConfig).but(**changes)
-    newest = folder.newest_checkpoint()
+    config = folder.read_config(RewardModelConfig).but(**changes)
+    newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = open_existing(path, config.output.log)
-    return _conclude(resume_fit(_run_of(folder, reward_model, data, config), state, say), say)
+    return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 
-def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
+def read(config: ComparisonConfig, say: Callable[[str], None]) -> ComparisonSplit:
     """The comparisons of the files that the settings name. Raises UserError when there are too few."""
     if not config.files:
         raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")
@@ -79,19 +79,19 @@ def read(config: ComparisonConfig, say: Callable[[str], None]) -> Comparisons:
     for reason, count in reading.left_out.items():
         say(f"Left out {count} comparisons {reason}.")
     if config.eval_data:
-        return Comparisons(reading.found, read_comparisons([Path(path) for path in config.eval_data]).found)
-    train, test = held_out(reading.found, config.eval_share)
+        return ComparisonSplit(reading.kept, read_comparisons([Path(path) for path in config.eval_data]).kept)
+    train, test = split_comparisons(reading.kept, config.eval_share)
     if not train or not test:
         raise UserError(
-            f"{len(reading.found)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
+            f"{len(reading.kept)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
             f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
         )
-    return Comparisons(train, test)
+    return ComparisonSplit(train, test)
 
 
 def encode_all(
-    reward_model: RewardModel, comparisons: Comparisons, config: ComparisonConfig, say: Callable[[str], None]
-) -> EncodedComparisons:
+    reward_model: RewardModel, comparisons: ComparisonSplit, config: ComparisonConfig, say: Callable[[str], None]
+) -> EncodedSplit:
     """The comparisons as token ids, those over the token budget left out and counted. Raises UserError when none is left."""
     instruction = registry.get(config.task).instruction if config.task else ""
     encoded = []
@@ -103,14 +103,14 @@ def encode_all(
             raise UserError(f"No {name} comparison fits into {config.max_tokens} tokens; raise --max-tokens.")
         encoded.append(kept)
     say(f"{len(encoded[0])} prompts to learn from, {len(encoded[1])} held out.")
-    return EncodedComparisons(*encoded)
+    return EncodedSplit(*encoded)
 
 
-def _run_of(folder: RunFolder, reward_model: RewardModel, data: EncodedComparisons, config: RewardModelConfig) -> FitRun:
+def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, config: RewardModelConfig) -> FitRun:
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
 
     def measure_held_out() -> Numbers:
-        return measure(reward_model, data.held_out, tokens).summary()
+        return measure(reward_model, data.held_out, tokens).summarise()
 
     def save(target: Path) -> None:
         reward_model.save(target)
@@ -119,16 +119,26 @@ def _run_of(folder: RunFolder, reward_model: RewardModel, data: EncodedCompariso
         freeze(reward_model, data.train, tokens).save(target)
 
     return FitRun(
-        folder, prefer(reward_model, data.train, config.loss, tokens), pace_of(config), config.optimizer, config.output,
-        config.stop_after, config.comparisons.eval_every, measure_held_out, save, save_with_statistics,
-    )  # fmt: skip
+        folder=folder,
+        fit=prefer(reward_model, data.train, config.loss, tokens),
+        pace=make_pace(config),
+        optimizer=config.optimizer,
+        output=config.output,
+        stop_after=config.stop_after,
+        eval_every=config.comparisons.eval_every,
+        measure=measure_held_out,
+        save_model=save,
+        save_final=save_with_statistics,
+    )
 
 
 def _conclude(outcome: FitOutcome, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         say(describe(PreferenceMetrics.of(outcome.after)))
-        say(f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
-            "--model SFT_MODEL")  # fmt: skip
+        say(
+            f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
+            "--model SFT_MODEL"
+        )
     return outcome
 
 

@@ -10,12 +10,13 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
-from .model import RewardModel, Scorer, load_reward_model, scorer
+from .model import RewardModel, Scorer, load_reward_model, make_scorer
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A task with the reward models that fill in the learned criteria of its rubric, by the criteria's names."""
+    """A task with the reward models that fill in the learned criteria of its rubric,
+    by the criteria's names."""
 
     task: Task
     models: Mapping[str, RewardModel] = field(default_factory=dict)
@@ -23,14 +24,14 @@ class Judged:
     @property
     def scorers(self) -> dict[str, Scorer]:
         """What fills in each criterion."""
-        return {name: scorer(model, self.task.instruction) for name, model in self.models.items()}
+        return {name: make_scorer(model, self.task.instruction) for name, model in self.models.items()}
 
 
 def judge(task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:
     """Load reward models (FOLDER, or name=FOLDER where the rubric has several learned criteria).
 
-    A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a learned
-    criterion stays without its model, or a model without its criterion.
+    A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a
+    learned criterion stays without its model, or a model without its criterion.
     """
     if names_and_folders and not task.rubric.learned:
         task = replace(task, rubric=task.rubric.with_learned(learned(), share))
@@ -65,12 +66,12 @@ def fill(
 ) -> list[Score]:
     """The scores with the reward models' findings put in.
 
-    A reward that is not finite is the lowest where the model gave other completions of the batch a number: then this
-    completion brought it about. Where it gave none, the model is broken, and the scores abstain.
+    A reward that is not finite is the lowest where the model gave other completions of the batch a number:
+    then this completion brought it about. Where it gave none, the model is broken, and the scores abstain.
     """
-    found = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
+    rewards = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [
-        task.rubric.fill(score, {name: values[row] for name, values in found.items()}) for row, score in enumerate(scores_B)
+        task.rubric.fill(score, {name: values[row] for name, values in rewards.items()}) for row, score in enumerate(scores_B)
     ]
 
 

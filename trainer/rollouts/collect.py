@@ -1,4 +1,5 @@
-"""The next groups of a run: the train stream, the curriculum, and dynamic sampling (DAPO, arXiv:2503.14476, eq. 11)."""
+"""The next groups of a run: the train stream, the curriculum, and dynamic sampling (DAPO, arXiv:2503.14476,
+eq. 11)."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Position:
 
 @dataclass(frozen=True)
 class Collected:
-    """groups: `prompts_per_step` of them.  tried: groups sampled for them; more than kept when some had no signal."""
+    """groups: `prompts_per_step` of them.  tried: groups sampled for them;
+    more than kept when some had no signal."""
 
     groups: Sequence[Group]
     tried: int
@@ -46,8 +48,8 @@ class Split:
 def collect(
     sample: Callable[[Sequence[Problem]], Sequence[Group]], problems: Callable[[int], list[Problem]], config: TrainConfig
 ) -> Collected:
-    """Sample a step's groups. Those without a signal are replaced by new problems, at most `objective.resample` times; what
-    is still missing then is filled up with groups without a signal."""
+    """Sample a step's groups. Those without a signal are replaced by new problems, at most
+    `objective.resample` times; what is still missing then is filled up with groups without a signal."""
     wanted, objective, longest = config.rollouts.prompts_per_step, config.objective, config.rollouts.max_new_tokens
 
     def split(sampled: Sequence[Group]) -> Split:
@@ -67,36 +69,37 @@ def collect(
     return Collected(groups, tried)
 
 
-def next_problems(
+def take_next_problems(
     count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
 ) -> list[Problem]:
-    """The next `count` problems of the train stream. Prompts over the budget are passed over and counted, never cut."""
-    found: list[Problem] = []
+    """The next `count` problems of the train stream. Prompts over the budget are passed over and counted,
+    never cut."""
+    problems: list[Problem] = []
     tried = 0
     finite = task.source.size("train") is not None
-    while len(found) < count:
+    while len(problems) < count:
         index = position.next
         position.next += 1
-        problem = task.problem("train", index, config.seed, level_of(task, config, ledger, index))
+        problem = task.problem("train", index, config.seed, choose_level(task, config, ledger, index))
         if config.rollouts.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
             position.skipped += 1
         elif fits(problem):
-            found.append(problem)
+            problems.append(problem)
         else:
             position.refused += 1
         tried += 1
         if tried >= 100 * count:
             raise UserError(
-                f"Of {tried} problems of task {task.name}, {tried - len(found)} had prompts over "
+                f"Of {tried} problems of task {task.name}, {tried - len(problems)} had prompts over "
                 f"{config.rollouts.max_prompt_tokens} tokens or were passed over by the curriculum. "
                 "Raise --max-prompt-tokens, or drop --curriculum."
             )
-    return found
+    return problems
 
 
-def level_of(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
-    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by how near its
-    pass-rate is to one half; else None, the task's own order."""
+def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
+    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by
+    how near its pass-rate is to one half; else None, the task's own order."""
     levels = getattr(task.source, "levels", 1)
     level = config.task.single_level
     if level is not None or not config.rollouts.curriculum or levels == 1 or task.source.size("train") is not None:
@@ -104,14 +107,14 @@ def level_of(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int
     weights = []
     for level in range(1, levels + 1):
         item = ledger.items.get(f"level {level}")
-        rate = item.recent_rate() if item is not None else None
+        rate = item.compute_recent_rate() if item is not None else None
         weights.append(LEVEL_FLOOR + (1.0 if rate is None else 4 * rate * (1 - rate)))
     return random.Random(digest("curriculum", config.seed, index)).choices(range(1, levels + 1), weights)[0]
 
 
 def _pass_over(ledger: Ledger, problem: Problem, seed: int, index: int) -> bool:
     item = ledger.items.get(problem.id)
-    rate = item.recent_rate() if item is not None else None
+    rate = item.compute_recent_rate() if item is not None else None
     if rate is None or 0 < rate < 1:
         return False
     return random.Random(digest("curriculum", seed, index)).random() < SKIP_SHARE

@@ -1,4 +1,5 @@
-"""Control arms: the same run with a reward that carries no signal, so that a gain can be told from an artefact.
+"""Control arms: the same run with a reward that carries no signal,
+so that a gain can be told from an artefact.
 
 Pass-rates stay those of the true reference; only what training sees is changed.
 """
@@ -19,16 +20,17 @@ from .group import Group
 Control = Literal["none", "random", "format", "shuffled"]
 
 
-def control_rewards(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
+def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: int, step: int) -> list[Group]:
     """The groups with the rewards of a control arm.
 
-    random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the correctness criterion.
+    random: 0 or 1 by a fair coin for each completion.  format: the criteria on form alone, without the
+    correctness criterion.
     shuffled: each completion is scored against the reference of another problem of the step.
     """
     if control == "none":
         return list(groups)
     if control == "format":
-        return [_rescore(group, [_format_reward(task, score) for score in group.scores_G]) for group in groups]
+        return [_rescore(group, [_compute_format_reward(task, score) for score in group.scores_G]) for group in groups]
     rng = random.Random(digest("control", control, seed, step))
     if control == "random":
         return [_rescore(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
@@ -37,8 +39,8 @@ def control_rewards(groups: Sequence[Group], task: Task, control: Control, seed:
     shift = rng.randrange(1, len(groups))
     shuffled = []
     for index, group in enumerate(groups):
-        other = groups[(index + shift) % len(groups)].problem
-        problem = replace(group.problem, reference=other.reference, metadata={**group.problem.metadata, **other.metadata})
+        donor = groups[(index + shift) % len(groups)].problem
+        problem = replace(group.problem, reference=donor.reference, metadata={**group.problem.metadata, **donor.metadata})
         rewards = [task.score(completion, problem).reward for completion in group.completions_G]
         shuffled.append(_rescore(group, rewards))
     return shuffled
@@ -49,7 +51,7 @@ def _rescore(group: Group, rewards: Sequence[float]) -> Group:
     return replace(group, scores_G=tuple(scores))
 
 
-def _format_reward(task: Task, score: Score) -> float:
+def _compute_format_reward(task: Task, score: Score) -> float:
     others = task.rubric.others
     if not others:
         raise UserError(f"--control format: the rubric of task {task.name} has no criterion on form.")

@@ -10,7 +10,7 @@ import torch
 from ...tasks import Problem
 from ...verifiers import Completion, Score, Status
 from ..config.presets import ObjectiveConfig
-from ..objective.shaping import soft_overlong_penalty
+from ..objective.shaping import compute_overlong_penalty
 
 UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
@@ -30,16 +30,17 @@ def is_extracted(score: Score) -> bool:
 
 
 def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) -> bool:
-    """Whether comparing the completions of a group can teach anything: their rewards differ, as the advantages see them.
+    """Whether comparing the completions of a group can teach anything: their rewards differ,
+    as the advantages see them.
 
-    That is with the penalty for length, without those that could not be scored, and with one at least that counts in the
-    loss.
+    That is with the penalty for length, without those that could not be scored, and with one at least that
+    counts in the loss.
     """
     scored = [(c, s) for c, s in zip(group.completions_G, group.scores_G, strict=True) if not s.abstained]
     rewards = [score.reward for _, score in scored]
     if objective.overlong_cache:
         lengths_B = torch.tensor([len(completion.ids) for completion, _ in scored])
-        penalties = soft_overlong_penalty(lengths_B, max_new_tokens, objective.overlong_cache).tolist()
+        penalties = compute_overlong_penalty(lengths_B, max_new_tokens, objective.overlong_cache).tolist()
         rewards = [reward + penalty for reward, penalty in zip(rewards, penalties, strict=True)]
     counts = any(not objective.mask_truncated or c.finish_reason != "length" for c, _ in scored)
     return counts and len(set(rewards)) > 1

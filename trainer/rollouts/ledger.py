@@ -1,7 +1,7 @@
 """What is known of each problem: its pass-rate over time, and references that look wrong.
 
-Problems of a dataset come back every epoch and are kept by id. Those of a procedural task don't, so they are kept by level.
-Everything here is plain data, so that a checkpoint can hold it.
+Problems of a dataset come back every epoch and are kept by id. Those of a procedural task don't, so they are
+kept by level. Everything here is plain data, so that a checkpoint can hold it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ SUSPECT_AGREEMENT = 0.6  # share of them that must agree on one other answer
 
 @dataclass
 class Item:
-    """One problem, or one level. visits: [step, passed, scored] each.  answers: how often each failed answer was given."""
+    """One problem, or one level. visits: [step, passed, scored] each.  answers:
+    how often each failed answer was given."""
 
     visits: list[list[int]] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
@@ -32,8 +33,9 @@ class Item:
     def passed(self) -> int:
         return sum(passed for _, passed, _ in self.visits)
 
-    def recent_rate(self, visits: int = 2) -> float | None:
-        """Pass-rate of the last visits; None when there were fewer, or none of their completions was scored."""
+    def compute_recent_rate(self, visits: int = 2) -> float | None:
+        """Pass-rate of the last visits; None when there were fewer, or none of their completions was
+        scored."""
         last = self.visits[-visits:]
         scored = sum(scored for _, _, scored in last)
         return sum(passed for _, passed, _ in last) / scored if len(last) == visits and scored else None
@@ -60,8 +62,9 @@ class Ledger:
             if finite:
                 _count_answers(item, group)
 
-    def suspects(self) -> list[str]:
-        """Problems that never passed although most completions agree on one answer: their reference may be wrong."""
+    def list_suspects(self) -> list[str]:
+        """Problems that never passed although most completions agree on one answer:
+        their reference may be wrong."""
         return [
             name
             for name, item in sorted(self.items.items())
@@ -70,7 +73,7 @@ class Ledger:
             and max(item.answers.values(), default=0) >= SUSPECT_AGREEMENT * item.scored
         ]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {name: {"visits": item.visits, "answers": item.answers} for name, item in self.items.items()}
 
     @classmethod
@@ -79,9 +82,9 @@ class Ledger:
 
 
 def _count_answers(item: Item, group: Group) -> None:
-    given: Counter[str] = Counter(item.answers)
+    counts: Counter[str] = Counter(item.answers)
     for score in group.scores_G:
         answer = score.correctness.answer if score.correctness is not None else None
         if answer is not None and not score.passed:
-            given[answer[:80]] += 1
-    item.answers = dict(given.most_common(4))
+            counts[answer[:80]] += 1
+    item.answers = dict(counts.most_common(4))

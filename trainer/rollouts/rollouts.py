@@ -1,9 +1,11 @@
-"""Groups of completions with their scores. Each completion is verified as soon as it ends, while decoding goes on."""
+"""Groups of completions with their scores. Each completion is verified as soon as it ends,
+while decoding goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
@@ -22,9 +24,10 @@ from .group import Group
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions
-    verified at once; 0 takes as many as the sandbox has.
-    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name -> scorer).
+    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many
+    as the sandbox has.
+    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
+    scorer).
     """
 
     def __init__(
@@ -46,18 +49,19 @@ class Rollouts:
         return len(self._encode(problem)) <= self.max_prompt_tokens
 
     def sample_groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
-        """`samples` scored completions of each problem. Same seed, same problem, same weights: same completions."""
+        """`samples` scored completions of each problem. Same seed, same problem, same weights:
+        same completions."""
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
         pending: dict[tuple[int, int], Future[Score]] = {}
 
-        def finished(request: int, sample: int, completion: Completion) -> None:
+        def submit(request: int, sample: int, completion: Completion) -> None:
             pending[request, sample] = self._pool.submit(self.task.score, completion, problems[request])
 
-        completions = self.engine.sample(requests, sampling, finished)
+        completions = self.engine.sample(requests, sampling, submit)
         scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
         if self.scorers:
-            rows = [(problem, completion) for p, problem in enumerate(problems) for completion in completions[p]]
-            scores = fill(self.task, self.scorers, [problem for problem, _ in rows], [made for _, made in rows], scores)
+            repeated = [problem for problem in problems for _ in range(samples)]
+            scores = fill(self.task, self.scorers, repeated, list(chain.from_iterable(completions)), scores)
         return [
             Group(problem, tuple(completions[p]), tuple(scores[p * samples : (p + 1) * samples]))
             for p, problem in enumerate(problems)
@@ -71,5 +75,6 @@ class Rollouts:
 
 
 def make_sampling(config: RolloutConfig) -> Sampling:
-    """Rollouts are drawn from the whole distribution (no top-k, no top-p): it is the one that the update differentiates."""
+    """Rollouts are drawn from the whole distribution (no top-k, no top-p):
+    it is the one that the update differentiates."""
     return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

@@ -1,1 +1,1 @@
-"""What steers and guards a run: preflight, the choice of problems, the ledger, tripwires, control arms."""
+"""A training run: set up, preflight, the loop, its metrics and guards; resumed and replayed."""

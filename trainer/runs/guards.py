@@ -21,7 +21,8 @@ LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference i
 
 
 def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metrics: Mapping[str, Any]) -> None:
-    """Raise UserError where too little was scored, sampler and update disagree, or the gradient is not finite."""
+    """Raise UserError where too little was scored, sampler and update disagree,
+    or the gradient is not finite."""
     guards, step = run.config.guards, metrics["step"]
     if metrics["abstained"] > guards.max_abstained:
         reasons = {v.reason for g in groups for s in g.scores_G for v in s.parts.values() if s.abstained and v.reason}
@@ -46,15 +47,15 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
 def halt_if_tripped(run: Run, progress: Progress) -> None:
     """Write what tripped to report.json, and raise UserError with the best checkpoint."""
     bounds = run.config.guards.watch
-    tripped = progress.watch.tripped(bounds)
+    tripped = progress.watch.list_tripped(bounds)
     if not tripped:
         return
-    best = checkpoint.path_of(run.folder.checkpoints, progress.best_step) if progress.best_step > 0 else None
+    best = checkpoint.locate(run.folder.checkpoints, progress.best_step) if progress.best_step > 0 else None
     report = {
         "step": progress.step,
         "tripped": tripped,
         "bounds": asdict(bounds),
-        "suspects": progress.ledger.suspects(),
+        "suspects": progress.ledger.list_suspects(),
         "best": str(best) if best else None,
     }
     path = run.folder.path / "report.json"

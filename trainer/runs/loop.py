@@ -24,10 +24,10 @@ from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.optim import Rates, Schedule
 from ..reports import curves, overoptimisation
-from ..reports.progress import due
-from ..reports.progress import progress as progress_bar
-from ..rollouts.collect import collect, next_problems
-from ..rollouts.control_arms import control_rewards
+from ..reports.progress import is_due
+from ..reports.progress import make_progress_bar as progress_bar
+from ..rollouts.collect import collect, take_next_problems
+from ..rollouts.control_arms import apply_control
 from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
@@ -57,17 +57,17 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
             last = progress.step == config.steps
             if progress.step == stop_at and not last:
                 stop.requested = "--stop-after"
-            if last or due(progress.step, config.evaluation.eval_every):
+            if last or is_due(progress.step, config.evaluation.eval_every):
                 evaluations.append(measure(run, progress, say))
-            if last or due(progress.step, config.output.save_every) or progress.best_step == progress.step:
+            if last or is_due(progress.step, config.output.save_every) or progress.best_step == progress.step:
                 save(run, progress, evaluations)
-            if progress.watch.tripped(config.guards.watch):
+            if progress.watch.list_tripped(config.guards.watch):
                 save(run, progress, evaluations)
                 halt_if_tripped(run, progress)
     if stop.requested:
         save(run, progress, evaluations)
         say(f"Stopped by {stop.requested} at step {progress.step}; go on with: palaestra resume {run.folder.path}")
-        stopped = checkpoint.path_of(run.folder.checkpoints, progress.step)
+        stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
     checkpoint.write_folder(run.folder.model, run.learner.policy.save)
     draw_curves(run.folder.path, f"{run.task.name}, seed {config.seed}")
@@ -96,11 +96,11 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     start = time.perf_counter()
     collected = collect(
         lambda problems: run.sample(problems, progress.step),
-        lambda count: next_problems(count, run.task, config, progress.position, progress.ledger, run.rollouts.fits),
+        lambda count: take_next_problems(count, run.task, config, progress.position, progress.ledger, run.rollouts.fits),
         config,
     )
     sampled = time.perf_counter()
-    groups = control_rewards(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
     result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
@@ -137,8 +137,8 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     run.rollouts.engine.load(run.learner.policy, progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
-    found = {"greedy": greedy.summary(), "sampled": sampled.summary(), "seconds": time.perf_counter() - start}
-    run.folder.log({"kind": "evaluation", "step": progress.step, **found})
+    results = {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": time.perf_counter() - start}
+    run.folder.log({"kind": "evaluation", "step": progress.step, **results})
     evaluations = Evaluations(progress.step, greedy, sampled)
     with tqdm.external_write_mode():  # the progress bar makes room for the line
         say(str(evaluations))
@@ -154,16 +154,16 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
     learner = run.learner
     state = {
         "optimizer": learner.optimizer.state_dict(),
-        "progress": progress.plain(),
+        "progress": progress.to_dict(),
         "torch_rng": torch.get_rng_state(),
         "threads": torch.get_num_threads(),
         "algorithm": learner.algorithm.state(),
-        "adapters": lora.adapters(learner.policy.model) if run.config.model.lora_rank else None,
+        "adapters": lora.collect_adapters(learner.policy.model) if run.config.model.lora_rank else None,
     }
     info = {"pass_rate": evaluations[-1].sampled.headline.value if evaluations else None, "task": run.task.name}
     checkpoint.save(run.folder.checkpoints, progress.step, learner.policy.save, state, info)
     checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
-    ledger = {"suspects": progress.ledger.suspects(), "problems": progress.ledger.plain()}
+    ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
     (run.folder.path / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
 
 

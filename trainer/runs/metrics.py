@@ -17,7 +17,7 @@ from ...verifiers import Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
-from ..objective.losses import summary
+from ..objective.losses import summarise_stats
 from ..rollouts.group import Group, has_signal, is_extracted
 
 
@@ -49,7 +49,8 @@ def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig
 
 
 def measure_kl(batch: Batch) -> dict[str, float]:
-    """KL of the sampling policy to the reference by k1 over whole completions, in nats; nothing without a reference."""
+    """KL of the sampling policy to the reference by k1 over whole completions, in nats;
+    nothing without a reference."""
     if batch.ref_logprobs_BT is None:
         return {}
     kl_BT = torch.where(batch.sequences.mask_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
@@ -57,14 +58,15 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of its value, and how often it found what."""
-    found = {}
+    """Of each criterion of the rubric: mean and standard deviation of its value,
+    and how often it found what."""
+    measured = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         verdicts = [score.parts[name] for score in scores if name in score.parts]
         values = torch.tensor([verdict.value for verdict in verdicts])
         counts = Counter(str(verdict.status) for verdict in verdicts)
-        found[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
-    return found
+        measured[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
+    return measured
 
 
 def average_learned(scores: Sequence[Score]) -> dict[str, float]:
@@ -76,7 +78,7 @@ def average_learned(scores: Sequence[Score]) -> dict[str, float]:
 def measure_update(result: StepResult) -> dict[str, Any]:
     """What the update says: statistics of the loss, gradient norm, agreement of sampler and update (nats)."""
     return {
-        **(summary(result.stats) if result.stats is not None else {}),
+        **(summarise_stats(result.stats) if result.stats is not None else {}),
         "logprob_difference_mean": result.logprob_difference_mean,
         "logprob_difference_max": result.logprob_difference_max,
         "grad_norm": result.grad_norms[-1] if result.grad_norms else 0.0,
@@ -87,17 +89,18 @@ def measure_update(result: StepResult) -> dict[str, Any]:
 
 
 def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
-    """What the step cost: seconds by phase, tokens per second over all of it, peak memory in MiB of the GPU or process."""
+    """What the step cost: seconds by phase, tokens per second over all of it,
+    peak memory in MiB of the GPU or process."""
     tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else resident_peak_mib()
+    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
 def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
     """A stricter rubric's rewards on a share of the rollouts beside the training reward of the same ones.
 
-    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion correct.
-    A gap that grows while the reward rises is the sign of a hacked reward.
+    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion
+    correct. A gap that grows while the reward rises is the sign of a hacked reward.
     """
     pairs = []
     for group in groups:
@@ -117,7 +120,7 @@ def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: obje
     return {"shadow": {"reward": reward, "shadow_reward": shadow, "gap": reward - shadow, "completions": len(pairs)}}
 
 
-def resident_peak_mib() -> float:
+def read_resident_peak_mib() -> float:
     """Highest resident size of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -21,8 +21,9 @@ PREFLIGHT_SAMPLES = 4
 class Preflight:
     """What a first sample of the training problems says. Shares in [0, 1].
 
-    histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups whose rewards
-    differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and verifying.
+    histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups
+    whose rewards differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and
+    verifying.
     hours: expected for the sampling of all steps.
     """
 
@@ -41,28 +42,28 @@ class Preflight:
     histogram: Sequence[int]
     verifiable: bool = True
 
-    def faults(self) -> list[str]:
-        """Why this can't learn, each with the mend; empty when it can."""
+    def list_faults(self) -> list[str]:
+        """Why this can't learn, each with the fix; empty when it can."""
         if not self.problems:
             return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
-        found = []
+        faults = []
         if self.abstained == 1:
-            found.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
+            faults.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
         elif self.extracted == 0:
-            found.append(
+            faults.append(
                 "No answer was extracted from any completion: warm up with `palaestra sft`, or check the prompt's form."
             )
         if self.ended == 0:
-            found.append(
+            faults.append(
                 "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with `palaestra sft`."
             )
         if self.signal == 0 and self.pass_rate == 1:
-            found.append("Every completion passed already: choose a harder level or task.")
+            faults.append("Every completion passed already: choose a harder level or task.")
         elif self.signal == 0:
-            found.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
-        return found
+            faults.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
+        return faults
 
-    def warnings(self) -> list[str]:
+    def list_warnings(self) -> list[str]:
         if 0 < self.signal < 0.2:
             return [
                 f"Only {self.signal:.0%} of the groups have a signal (any completion passed in {self.any_passed:.0%} of them): "
@@ -70,7 +71,7 @@ class Preflight:
             ]
         return []
 
-    def lines(self) -> list[str]:
+    def write_lines(self) -> list[str]:
         """The report for a person."""
         if not self.verifiable:
             return [
@@ -92,21 +93,22 @@ class Preflight:
 
 
 def look_ahead(run: Run, say: Callable[[str], None]) -> None:
-    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn, unless forced."""
+    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn,
+    unless forced."""
     config, count = run.config, run.config.guards.preflight_problems
     if not count:
         return
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
     run.rollouts.engine.load(run.learner.policy, 0)
-    report = preflight(run.rollouts, problems, config)
+    report = run_preflight(run.rollouts, problems, config)
     run.folder.log({"kind": "preflight", "step": 0, **asdict(report)})
-    say("\n".join([*report.lines(), *report.warnings()]))
-    if report.faults() and not config.guards.force:
-        raise UserError(" ".join([*report.faults(), "--force starts all the same."]))
+    say("\n".join([*report.write_lines(), *report.list_warnings()]))
+    if report.list_faults() and not config.guards.force:
+        raise UserError(" ".join([*report.list_faults(), "--force starts all the same."]))
 
 
-def preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
+def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
     """Sample a group of completions for each problem and summarise them."""
     # A run may sample one completion of a prompt, but whether a problem can teach anything takes several.
     group_size = config.rollouts.group_size if config.rollouts.group_size > 1 else PREFLIGHT_SAMPLES

@@ -1,4 +1,5 @@
-"""Re-create one step of a run from the checkpoint before it, and say whether it matches what the run recorded."""
+"""Re-create one step of a run from the checkpoint before it,
+and say whether it matches what the run recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
 
 @dataclass(frozen=True)
 class Replay:
-    """step: the step re-created.  start: the checkpoint's step.  differences: metrics and completions that differ."""
+    """step: the step re-created.  start: the checkpoint's step.  differences:
+    metrics and completions that differ."""
 
     step: int
     start: int
@@ -33,14 +35,15 @@ class Replay:
 
 
 def replay(run: Path, step: int) -> Replay:
-    """Go from the newest checkpoint before `step` to `step` in a temporary folder and compare with the run's logs.
+    """Go from the newest checkpoint before `step` to `step` in a temporary folder and compare with the run's
+    logs.
 
     Raises UserError when the run did not log that step, or keeps no checkpoint before it.
     """
-    recorded = _recorded(run, step)
-    earlier = [path for path in checkpoint.checkpoints(run / "checkpoints") if _step(path) < step]
+    recorded = _read_recorded(run, step)
+    earlier = [path for path in checkpoint.list_checkpoints(run / "checkpoints") if _parse_step(path) < step]
     if not earlier:
-        kept = ", ".join(str(_step(path)) for path in checkpoint.checkpoints(run / "checkpoints")) or "none"
+        kept = ", ".join(str(_parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints")) or "none"
         raise UserError(f"{run} keeps no checkpoint before step {step} (kept: {kept}). Train with a larger --keep.")
     with tempfile.TemporaryDirectory(prefix="palaestra-replay-") as temporary:
         folder = Path(temporary)
@@ -50,18 +53,18 @@ def replay(run: Path, step: int) -> Replay:
             shutil.copyfile(run / name, folder / name)
         if (run / REFERENCE).exists():
             shutil.copytree(run / REFERENCE, folder / REFERENCE)
-        start = _step(earlier[-1])
+        start = _parse_step(earlier[-1])
         changes = {"stop_after": step - start, "eval_every": 0, "save_every": 0}
         resume_training(folder, changes, say=lambda _line: None)
-        again = _recorded(folder, step)
+        again = _read_recorded(folder, step)
     return Replay(step, start, _compare(recorded, again))
 
 
-def _step(path: Path) -> int:
+def _parse_step(path: Path) -> int:
     return int(path.name.removeprefix(checkpoint.PREFIX))
 
 
-def _recorded(run: Path, step: int) -> dict[str, Any]:
+def _read_recorded(run: Path, step: int) -> dict[str, Any]:
     lines = [line for line in curves.read_metrics(run) if line["kind"] == "step" and line["step"] == step]
     if not lines:
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl.")

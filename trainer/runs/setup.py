@@ -20,22 +20,22 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
-from ..config.parse import task_options
+from ..config.parse import make_task_options
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
-from ..model.policy import Policy, checkpointing, choose_threads, load_policy
+from ..model.policy import Policy, choose_threads, enable_gradient_checkpointing, load_policy
 from ..reward_models.model import TOKENS_PER_PASS
 from ..reward_models.scoring import Judged, judge
 from ..rollouts.rollouts import Rollouts
-from ..sft.fit import demonstrations, fit, training_problems
+from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.folders import (
     RunFolder,
-    changed_sources,
+    find_changed_sources,
     find_free,
     forget_after,
     gather_facts,
@@ -75,7 +75,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             checkpoint.write_folder(path / REFERENCE, policy.save)
             lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
         judged = judge_task(task, config)
-        config = fit_sizes(policy, config, models_beside(policy, config, judged), say)
+        config = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads, **layers)
         folder = open_new(path, config, facts, config.output.log)
@@ -86,11 +86,11 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
 def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) -> RunResult:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
     folder = open_existing(path)
-    config = folder.config(TrainConfig).but(**{"stop_after": 0, **changes})
+    config = folder.read_config(TrainConfig).but(**{"stop_after": 0, **changes})
     check(config)
-    for name in changed_sources(folder):
+    for name in find_changed_sources(folder):
         say(f"Warning: the code of {name} is another than when the run began.")
-    newest = folder.newest_checkpoint()
+    newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     # A checkpoint's model has its adapters merged; training goes on with them apart, on the model that they were added to.
     source = path / REFERENCE if config.model.lora_rank else newest
@@ -125,7 +125,7 @@ def finish_run(run: Run, progress: Progress, stop: Interrupts, say: Say) -> RunR
 
 def load_task(config: TrainConfig) -> Task:
     """The task that the settings name."""
-    return registry.get(config.task.name, task_options(config.task.option, config.task.data))
+    return registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
 
 
 def judge_task(task: Task, config: TrainConfig) -> Judged:
@@ -140,8 +140,8 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
         return
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps, max_tokens=longest)
-    problems = training_problems(task, settings.imitation.demonstrations, config.seed, config.task.single_level)
-    fit(policy, task, demonstrations(policy, task, problems, config.seed, longest), settings, stop)
+    problems = draw_training_problems(task, settings.imitation.demonstrations, config.seed, config.task.single_level)
+    fit(policy, task, encode_demonstrations(policy, task, problems, config.seed, longest), settings, stop)
 
 
 def check(config: TrainConfig) -> None:
@@ -154,7 +154,7 @@ def keeps_reference(config: TrainConfig) -> bool:
     return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
 
 
-def models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:
+def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:
     """The models that the run will hold beside the policy."""
     held = list(find_algorithm(config.algorithm).held_models(policy, config))
     if keeps_reference(config) and not config.model.lora_rank:  # with adapters it is the policy without them
@@ -162,12 +162,12 @@ def models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[H
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     for name, model in judged.models.items():
         tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
-        scoring = measure_forward(model.model, model.device, model.raw).peak(max(longest, tokens))
+        scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))
         held.append(HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True, scoring=scoring))
     return held
 
 
-def reference_of(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
+def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
     """The policy as it was at the start: without its adapters where it has any, else a frozen copy, kept in a folder."""
     if config.model.lora_rank:
         return replace(policy, adapted=False)
@@ -183,9 +183,9 @@ def reference_of(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
 def prepare(config: TrainConfig, folder: RunFolder, policy: Policy, optimizer: torch.optim.Optimizer, judged: Judged) -> Run:
     """Everything that the steps need. The reference, where one is needed, is kept beside the checkpoints."""
     algorithm = find_algorithm(config.algorithm)(policy, config)
-    reference = reference_of(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
+    reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
     if config.model.gradient_checkpointing:
-        checkpointing(policy.model)
+        enable_gradient_checkpointing(policy.model)
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
     engine = LocalEngine(policy, config.rollouts.rows)

@@ -34,7 +34,7 @@ class Progress:
     best_pass_rate: float = -1.0
     best_step: int = -1
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,5 @@
-"""Tripwires: signs that a run has gone wrong. Each warns when it is first crossed, and stops the run when it stays so."""
+"""Tripwires: signs that a run has gone wrong. Each warns when it is first crossed,
+and stops the run when it stays so."""
 
 from __future__ import annotations
 
@@ -17,23 +18,24 @@ class Watch:
     first_length: float | None = None
 
     def look(self, metrics: Mapping[str, Any], config: WatchConfig) -> list[str]:
-        """Enter a step; a sentence for each bound that was crossed anew. `tripped` says what has to stop the run."""
+        """Enter a step; a sentence for each bound that was crossed anew.
+        `list_tripped` says what has to stop the run."""
         if self.first_length is None:
             self.first_length = metrics["tokens"]
         warnings = []
-        for name, value, bound, low in _checks(metrics, config, self.first_length):
+        for name, value, bound, low in _list_checks(metrics, config, self.first_length):
             beyond = bound > 0 and value is not None and (value < bound if low else value > bound)
             self.crossed[name] = self.crossed.get(name, 0) + 1 if beyond else 0
             if self.crossed[name] == 1:
                 warnings.append(f"step {metrics['step']}: {name} is {value:.3g}, {'below' if low else 'above'} {bound:.3g}.")
         return warnings
 
-    def tripped(self, config: WatchConfig) -> list[str]:
+    def list_tripped(self, config: WatchConfig) -> list[str]:
         """Names of the bounds that have been crossed for `patience` steps in a row."""
         return [name for name, count in self.crossed.items() if count >= config.patience]
 
 
-def _checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: float) -> list[tuple[str, Any, float, bool]]:
+def _list_checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: float) -> list[tuple[str, Any, float, bool]]:
     growth = metrics["tokens"] / first_length if first_length else None
     return [
         ("entropy", metrics.get("entropy"), config.entropy_min, True),

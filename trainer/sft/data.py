@@ -1,4 +1,5 @@
-"""Texts to imitate, read from files or the hub: prompt with completion, or chats whose assistant turns are imitated."""
+"""Texts to imitate, read from files or the hub: prompt with completion,
+or chats whose assistant turns are imitated."""
 
 from __future__ import annotations
 
@@ -31,18 +32,19 @@ class Pair:
 def read_pairs(sources: Sequence[str]) -> list[Pair]:
     """The pairs in files (JSONL, JSON, Parquet, gzipped too) or train splits of hub ids.
 
-    Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual names question,
-    instruction, response, answer). Raises DataError, which names file and line, or when there is no pair at all.
+    Columns: `messages`, a chat; or prompt with completion (texts, or chats as well; also under the usual
+    names question, instruction, response, answer). Raises DataError, which names file and line,
+    or when there is no pair at all.
     """
-    found = [pair for source in sources for row in _rows(source) for pair in pairs_of(row)]
-    if not found:
+    pairs = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
+    if not pairs:
         raise DataError(
             f"{', '.join(sources)}: there is nothing to imitate; give rows with prompt and completion, or messages."
         )
-    return found
+    return pairs
 
 
-def pairs_of(row: Row) -> list[Pair]:
+def parse_pairs(row: Row) -> list[Pair]:
     """What one row shows: one pair, or one for each assistant turn of a chat."""
     if "messages" in row.values:
         messages = chat(row, row.values["messages"])
@@ -77,16 +79,16 @@ def split_pairs(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[P
 
 def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_tokens: int) -> list[Demonstration]:
     """The pairs as token ids; those over `max_tokens` are left out."""
-    found = []
+    demonstrations = []
     for pair in pairs:
         prompt = encode_prompt(policy.tokenizer, Problem(prompt=pair.prompt))
         completion = encode_completion(policy.tokenizer, pair.completion)
         if len(prompt) + len(completion) <= max_tokens:
-            found.append(Demonstration(prompt, completion))
-    return found
+            demonstrations.append(Demonstration(prompt, completion))
+    return demonstrations
 
 
-def _rows(source: str) -> Iterator[Row]:
+def _read_source(source: str) -> Iterator[Row]:
     if Path(source).exists() or source.count("/") != 1 or source.endswith((".jsonl", ".json", ".gz", ".parquet")):
         if not Path(source).is_file():
             raise DataError(f"There is no file {source}. Give a file of pairs or chats, or a hub id such as user/name.")

@@ -13,11 +13,11 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
-from ..model.logprobs import completion_logprobs
+from ..model.logprobs import compute_logprobs
 from ..model.optim import Rates
 from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
-from ..model.sequences import Sequences, microbatches
+from ..model.sequences import Sequences, split_into_microbatches
 from ..storage.interrupts import Interrupts
 from ..supervised.loop import TOKENS, Fit, FitResult, Pace, run_fit
 
@@ -32,30 +32,35 @@ class Demonstration:
     completion: Sequence[int]
 
 
-def demonstrations(policy: Policy, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int) -> list[Demonstration]:
+def encode_demonstrations(
+    policy: Policy, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int
+) -> list[Demonstration]:
     """What the task shows for each problem, as token ids; those over `max_tokens` are left out."""
-    found = []
+    demonstrations = []
     for problem in problems:
         completion = task.demonstration(problem, random.Random(digest("demonstration", seed, problem.id)))
         prompt = encode_prompt(policy.tokenizer, problem, task.instruction)
         demonstration = Demonstration(prompt, encode_completion(policy.tokenizer, completion))
         if len(demonstration.prompt) + len(demonstration.completion) <= max_tokens:
-            found.append(demonstration)
-    return found
+            demonstrations.append(demonstration)
+    return demonstrations
 
 
-def training_problems(task: Task, count: int, seed: int, level: int | None) -> list[Problem]:
+def draw_training_problems(task: Task, count: int, seed: int, level: int | None) -> list[Problem]:
     """The first `count` problems of the train stream; a dataset gives each of its rows once at most."""
     size = task.source.size("train")
     return [task.problem("train", index, seed, level) for index in range(min(count, size) if size else count)]
 
 
 def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> Fit:
-    """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token, over the whole step."""
+    """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token,
+    over the whole step."""
 
     def add_gradient(chosen: Sequence[int]) -> float:
-        sequences = _sequences(policy, [data[index] for index in chosen])
-        return sum(_backward(policy, sequences, rows_B) for rows_B in microbatches(sequences, tokens_per_microbatch))
+        sequences = _make_sequences(policy, [data[index] for index in chosen])
+        return sum(
+            _backpropagate(policy, sequences, rows_B) for rows_B in split_into_microbatches(sequences, tokens_per_microbatch)
+        )
 
     return Fit("SFT", policy.model, len(data), add_gradient, RATES)
 
@@ -69,34 +74,34 @@ def fit(
             f"No demonstration of task {task.name} fits into {config.imitation.max_tokens} tokens; raise --max-tokens."
         )
     fitting = imitate(policy, data, resolve(config.optimizer.tokens_per_microbatch, TOKENS))
-    return run_fit(fitting, pace_of(config), config.optimizer, stop)
+    return run_fit(fitting, make_pace(config), config.optimizer, stop)
 
 
-def pace_of(config: SFTConfig) -> Pace:
+def make_pace(config: SFTConfig) -> Pace:
     return Pace(config.steps, config.imitation.batch_size, config.seed)
 
 
 @torch.no_grad()
-def mean_loss(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> float:
+def compute_mean_loss(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> float:
     """Mean negative log-likelihood per completion token, in nats."""
-    sequences = _sequences(policy, data)
+    sequences = _make_sequences(policy, data)
     policy.model.eval()
-    with policy.arithmetic():
+    with policy.autocast():
         total = sum(
-            -float(completion_logprobs(policy.model, sequences.select(rows_B)).logprobs_BT.sum())
-            for rows_B in microbatches(sequences, tokens_per_microbatch)
+            -float(compute_logprobs(policy.model, sequences.select(rows_B)).logprobs_BT.sum())
+            for rows_B in split_into_microbatches(sequences, tokens_per_microbatch)
         )
     return total / int(sequences.lengths_B.sum())
 
 
-def _sequences(policy: Policy, data: Sequence[Demonstration]) -> Sequences:
+def _make_sequences(policy: Policy, data: Sequence[Demonstration]) -> Sequences:
     return Sequences.of([d.prompt for d in data], [d.completion for d in data], policy.device)
 
 
-def _backward(policy: Policy, sequences: Sequences, rows_B: torch.Tensor) -> float:
+def _backpropagate(policy: Policy, sequences: Sequences, rows_B: torch.Tensor) -> float:
     """Back-propagate one micro-batch's share of the step's loss; returns that share."""
-    with policy.arithmetic():
-        logprobs_BT = completion_logprobs(policy.model, sequences.select(rows_B)).logprobs_BT
+    with policy.autocast():
+        logprobs_BT = compute_logprobs(policy.model, sequences.select(rows_B)).logprobs_BT
     loss = -logprobs_BT.sum() / sequences.lengths_B.sum()
     loss.backward()
     return float(loss.detach())

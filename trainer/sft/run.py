@@ -9,7 +9,7 @@ from pathlib import Path
 from ...tasks import Task
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
-from ..config.parse import task_options
+from ..config.parse import make_task_options
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.policy import Policy, choose_threads, load_policy
@@ -18,14 +18,15 @@ from ..storage.folders import RunFolder, find_free, gather_facts, open_existing,
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
-from .fit import Demonstration, demonstrations, imitate, mean_loss, pace_of, training_problems
+from .fit import Demonstration, compute_mean_loss, draw_training_problems, encode_demonstrations, imitate, make_pace
 
 COMMAND = "sft"
 
 
 @dataclass(frozen=True)
 class Data:
-    """What to imitate and what to measure on. name: for the default folder.  task: any, where pairs are given."""
+    """What to imitate and what to measure on. name: for the default folder.  task: any,
+    where pairs are given."""
 
     name: str
     task: Task
@@ -34,8 +35,9 @@ class Data:
 
 
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
-    """Fine-tune from the beginning. policy: a model in memory to start from, in place of the one that is named."""
-    task = registry.get(config.task.name, task_options(config.task.option, config.task.data))
+    """Fine-tune from the beginning. policy: a model in memory to start from,
+    in place of the one that is named."""
+    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     name = "pairs" if config.imitation.pairs else task.name
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
     if policy is None:
@@ -45,37 +47,39 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     data = prepare(policy, task, config, say)
     facts = gather_facts(COMMAND, path, [config.task.name], device=str(policy.device), threads=threads)
     folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_run_of(folder, policy, data, config), say), data, say)
+    return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
 
 
 def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
+    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
+    stop_after."""
     folder = open_existing(path)
-    config = folder.config(SFTConfig).but(**changes)
-    newest = folder.newest_checkpoint()
+    config = folder.read_config(SFTConfig).but(**changes)
+    newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     policy = load_policy(str(newest), config.model.device, config.model.dtype, config.seed)
     policy = replace(policy, source=config.model.source)
-    task = registry.get(config.task.name, task_options(config.task.option, config.task.data))
+    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     data = prepare(policy, task, config, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = open_existing(path, config.output.log)
-    return _conclude(resume_fit(_run_of(folder, policy, data, config), state, say), data, say)
+    return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
 
 
 def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:
-    """The demonstrations, those over the token budget left out and counted. Raises UserError when none is left."""
+    """The demonstrations, those over the token budget left out and counted.
+    Raises UserError when none is left."""
     if config.imitation.pairs:
         shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
         train = encode_pairs(policy, shown, config.imitation.max_tokens)
         held_out = encode_pairs(policy, hidden, config.imitation.max_tokens)[: config.evaluation.eval_problems]
         left_out, everything = len(shown) - len(train), len(shown)
     else:
-        problems = training_problems(task, config.imitation.demonstrations, config.seed, config.task.single_level)
-        train = demonstrations(policy, task, problems, config.seed, config.imitation.max_tokens)
+        problems = draw_training_problems(task, config.imitation.demonstrations, config.seed, config.task.single_level)
+        train = encode_demonstrations(policy, task, problems, config.seed, config.imitation.max_tokens)
         split = "test" if "test" in task.splits else task.splits[-1]
         unseen = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
-        held_out = demonstrations(policy, task, unseen, 0, config.imitation.max_tokens)
+        held_out = encode_demonstrations(policy, task, unseen, 0, config.imitation.max_tokens)
         left_out, everything = len(problems) - len(train), len(problems)
     if left_out:
         say(f"{left_out} of {everything} demonstrations are over {config.imitation.max_tokens} tokens: left out.")
@@ -87,16 +91,24 @@ def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], 
     return Data("pairs" if config.imitation.pairs else task.name, task, train, held_out)
 
 
-def _run_of(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) -> FitRun:
+def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) -> FitRun:
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
 
     def measure() -> Numbers:
-        return {"loss": mean_loss(policy, data.held_out, tokens)}
+        return {"loss": compute_mean_loss(policy, data.held_out, tokens)}
 
     return FitRun(
-        folder, imitate(policy, data.train, tokens), pace_of(config), config.optimizer, config.output, config.stop_after,
-        config.evaluation.eval_every, measure, policy.save, policy.save,
-    )  # fmt: skip
+        folder=folder,
+        fit=imitate(policy, data.train, tokens),
+        pace=make_pace(config),
+        optimizer=config.optimizer,
+        output=config.output,
+        stop_after=config.stop_after,
+        eval_every=config.evaluation.eval_every,
+        measure=measure,
+        save_model=policy.save,
+        save_final=policy.save,
+    )
 
 
 def _conclude(outcome: FitOutcome, data: Data, say: Callable[[str], None]) -> FitOutcome:

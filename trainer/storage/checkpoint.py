@@ -23,7 +23,8 @@ FULL_BYTES = 2**20  # a disk with less room than this is full
 
 
 def write_folder(target: Path, write: Callable[[Path], None]) -> None:
-    """Make the folder `target` by `write(temporary)`; it appears complete or not at all. An older one is replaced.
+    """Make the folder `target` by `write(temporary)`; it appears complete or not at all.
+    An older one is replaced.
 
     Raises UserError when the disk is full or refuses; the temporary folder is removed then.
     """
@@ -41,7 +42,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         temporary.rename(target)
         _sync(target.parent)
     except Exception as failure:
-        refused = _refused(failure, target.parent)
+        refused = _is_disk_to_blame(failure, target.parent)
         shutil.rmtree(temporary, ignore_errors=True)
         if refused:
             reason = failure if isinstance(failure, OSError) else "the disk is full"
@@ -51,15 +52,16 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
-def _refused(failure: Exception, folder: Path) -> bool:
-    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their own, whose text
-    does not always say so; then the room that is left tells."""
+def _is_disk_to_blame(failure: Exception, folder: Path) -> bool:
+    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their
+    own, whose text does not always say so; then the room that is left tells."""
     return isinstance(failure, OSError) or "No space left" in str(failure) or shutil.disk_usage(folder).free < FULL_BYTES
 
 
 def save(folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]) -> Path:
-    """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON, readable by a person."""
-    target = path_of(folder, step)
+    """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
+    readable by a person."""
+    target = locate(folder, step)
 
     def write(temporary: Path) -> None:
         write_model(temporary)
@@ -70,7 +72,7 @@ def save(folder: Path, step: int, write_model: Callable[[Path], None], state: di
     return target
 
 
-def path_of(folder: Path, step: int) -> Path:
+def locate(folder: Path, step: int) -> Path:
     return folder / f"{PREFIX}{step:06d}"
 
 
@@ -81,15 +83,15 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
     return torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
     return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / INFO).is_file())
 
 
 def prune(folder: Path, keep: int, best_step: int) -> None:
     """Remove all but the newest `keep` checkpoints and that of the best step."""
-    for path in checkpoints(folder)[: -max(1, keep)]:
-        if path != path_of(folder, best_step):
+    for path in list_checkpoints(folder)[: -max(1, keep)]:
+        if path != locate(folder, best_step):
             shutil.rmtree(path)
 
 

@@ -1,6 +1,8 @@
-"""The folder of a run: settings, facts, metrics, checkpoints, the model at its end. Every command that trains has this one.
+"""The folder of a run: settings, facts, metrics, checkpoints, the model at its end.
+Every command that trains has this one.
 
-config.json holds settings only, and `--config` takes it.  facts.json holds what a result depends on beside them.
+config.json holds settings only, and `--config` takes it.  facts.json holds what a result depends on beside
+them.
 """
 
 from __future__ import annotations
@@ -44,24 +46,25 @@ class RunFolder:
         return self.path / "model"
 
     def log(self, line: Mapping[str, Any]) -> None:
-        """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about; numbers go to the loggers, too."""
+        """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about;
+        numbers go to the loggers, too."""
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         values = flatten({name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/")
         for logger in self.loggers:
             logger.log(line["step"], values)
 
-    def facts(self) -> dict[str, Any]:
+    def read_facts(self) -> dict[str, Any]:
         """What was recorded at the start."""
         return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
 
-    def config(self, kind: type[Config]) -> Config:
+    def read_config(self, kind: type[Config]) -> Config:
         """The settings of the run."""
         return merge(kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG))
 
-    def newest_checkpoint(self) -> Path:
+    def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
-        complete = checkpoint.checkpoints(self.checkpoints)
+        complete = checkpoint.list_checkpoints(self.checkpoints)
         if not complete:
             raise UserError(f"{self.path} holds no checkpoint yet; start the run again.")
         return complete[-1]
@@ -72,7 +75,8 @@ class RunFolder:
 
 
 def find_free(out: str, name: str) -> Path:
-    """The folder of a new run. One that the user named must be free; an automatic one gets a number when it is not."""
+    """The folder of a new run. One that the user named must be free;
+    an automatic one gets a number when it is not."""
     automatic = out == "auto"
     wanted = f"runs/{name}" if automatic else out
     folder, number = Path(wanted), 2
@@ -112,31 +116,33 @@ def forget_after(folder: Path, step: int) -> None:
 
 
 def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any) -> dict[str, Any]:
-    """What a result depends on beside the settings: versions, the code of what was named, with a copy in `folder`.
+    """What a result depends on beside the settings: versions, the code of what was named,
+    with a copy in `folder`.
 
-    sources: names of tasks, algorithms, losses as the settings give them.  more: what else the command found out.
+    sources: names of tasks, algorithms, losses as the settings give them.  more:
+    what else the command found out.
     """
-    files = {name: path for name in sources if (path := source_file(name)) is not None}
+    files = {name: path for name in sources if (path := find_source_file(name)) is not None}
     for path in files.values():
         (folder / SOURCES).mkdir(exist_ok=True)
         shutil.copyfile(path, folder / SOURCES / path.name)
     return {
         "command": command,
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "git": _git_revision(),
-        "sources": {name: _digest(path) for name, path in files.items()},
+        "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
+        "git": _find_git_revision(),
+        "sources": {name: _hash_file(path) for name, path in files.items()},
         **more,
     }
 
 
-def changed_sources(folder: RunFolder) -> list[str]:
+def find_changed_sources(folder: RunFolder) -> list[str]:
     """Names whose code is another than when the run began."""
-    recorded = folder.facts()["sources"]
-    return [name for name, old in recorded.items() if (path := source_file(name)) is None or _digest(path) != old]
+    recorded = folder.read_facts()["sources"]
+    return [name for name, old in recorded.items() if (path := find_source_file(name)) is None or _hash_file(path) != old]
 
 
-def source_file(name: str) -> Path | None:
+def find_source_file(name: str) -> Path | None:
     """The file of a task's name, or of FILE.py and FILE.py:object; None for what has no file of its own."""
     own = Path(name.partition(".py")[0] + ".py")
     if ".py" in name:
@@ -145,22 +151,22 @@ def source_file(name: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _git_revision() -> str | None:
+def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
+        output = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return output.stdout.strip() or None

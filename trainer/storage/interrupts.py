@@ -8,8 +8,8 @@ from types import FrameType, TracebackType
 
 
 class Interrupts:
-    """While the context is open, the first SIGINT or SIGTERM only sets `requested`. In another than the main thread,
-    where Python can't set handlers, it does nothing."""
+    """While the context is open, the first SIGINT or SIGTERM only sets `requested`. In another than the main
+    thread, where Python can't set handlers, it does nothing."""
 
     def __init__(self) -> None:
         self.requested: str | None = None

@@ -1,1 +1,2 @@
-"""What fits of a loss to examples share: the loop of steps, and the run around it. SFT and reward models are two of them."""
+"""What fits of a loss to examples share: the loop of steps, and the run around it.
+SFT and reward models are two of them."""

@@ -1,4 +1,5 @@
-"""The loop of a fit: seeded epochs over examples, AdamW under a schedule. A step depends on its number alone."""
+"""The loop of a fit: seeded epochs over examples, AdamW under a schedule.
+A step depends on its number alone."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from torch import nn
 from ...tasks.core.seeds import digest
 from ..config.shared import OptimizerConfig
 from ..model.optim import Rates, Schedule, adamw, update
-from ..reports.progress import progress
+from ..reports.progress import make_progress_bar
 from ..storage.interrupts import Interrupts
 
 TOKENS = 16384  # in a micro-batch where nothing else is asked for
@@ -22,7 +23,8 @@ TOKENS = 16384  # in a micro-batch where nothing else is asked for
 
 @dataclass(frozen=True)
 class Fit:
-    """What is fitted to what. name: of the progress bar.  size: examples.  rates: learning rates that suit it.
+    """What is fitted to what. name: of the progress bar.  size: examples.  rates:
+    learning rates that suit it.
 
     add_gradient: back-propagates the loss of the examples with these numbers, and gives the loss.
     """
@@ -37,7 +39,7 @@ class Fit:
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
-    def optimizer(self, config: OptimizerConfig) -> torch.optim.Optimizer:
+    def make_optimizer(self, config: OptimizerConfig) -> torch.optim.Optimizer:
         """A fresh optimizer."""
         return adamw(self.module, config, self.parameters)
 
@@ -73,15 +75,16 @@ def run_fit(
     optimizer: torch.optim.Optimizer | None = None,
     after_step: AfterStep | None = None,
 ) -> FitResult:
-    """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default: a fresh one."""
+    """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default:
+    a fresh one."""
     schedule = Schedule.of(config, fit.rates, fit.parameters, pace.steps)
-    optimizer = optimizer or fit.optimizer(config)
+    optimizer = optimizer or fit.make_optimizer(config)
     fit.module.train()
     losses: list[float] = []
     start = time.perf_counter()
-    bar = progress(range(begin, pace.steps), desc=fit.name, unit="step")
+    bar = make_progress_bar(range(begin, pace.steps), desc=fit.name, unit="step")
     for step in bar:
-        losses.append(fit.add_gradient(batch_indices(fit.size, pace.batch_size, step, pace.seed)))
+        losses.append(fit.add_gradient(choose_batch(fit.size, pace.batch_size, step, pace.seed)))
         update(fit.module, optimizer, schedule.at(step), config.max_grad_norm)
         if step % 20 == 0 or step + 1 == pace.steps:
             bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
@@ -94,17 +97,17 @@ def run_fit(
     return FitResult(losses, time.perf_counter() - start, begin + len(losses) < pace.steps)
 
 
-def batch_indices(size: int, batch: int, step: int, seed: int) -> list[int]:
+def choose_batch(size: int, batch: int, step: int, seed: int) -> list[int]:
     """Which examples make up a step: seeded permutations of all of them, one after the other."""
     chosen = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, size)
-        chosen.append(_order(size, epoch, seed)[place])
+        chosen.append(_shuffle_epoch(size, epoch, seed)[place])
     return chosen
 
 
 @lru_cache(maxsize=2)
-def _order(size: int, epoch: int, seed: int) -> list[int]:
+def _shuffle_epoch(size: int, epoch: int, seed: int) -> list[int]:
     order = list(range(size))
     random.Random(digest("sft", seed, epoch)).shuffle(order)
     return order

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..config.shared import OptimizerConfig, OutputConfig
-from ..reports.progress import due
+from ..reports.progress import is_due
 from ..storage import checkpoint
 from ..storage.folders import METRICS, RunFolder, forget_after
 from ..storage.interrupts import Interrupts
@@ -71,19 +71,19 @@ def _show(value: Any) -> str:
 
 def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
     """From the first step."""
-    return _steps(run, run.measure(), 0, None, say)
+    return _take_steps(run, run.measure(), 0, None, say)
 
 
 def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
     """From the checkpoint whose state this is, as if the run had never stopped. The model holds its weights already."""
     torch.set_num_threads(state["threads"])
-    optimizer = run.fit.optimizer(run.optimizer)
+    optimizer = run.fit.make_optimizer(run.optimizer)
     optimizer.load_state_dict(state["optimizer"])
     forget_after(run.folder.path, state["step"])
-    return _steps(run, state["before"], state["step"], optimizer, say)
+    return _take_steps(run, state["before"], state["step"], optimizer, say)
 
 
-def _steps(
+def _take_steps(
     run: FitRun, before: Numbers, begin: int, optimizer: torch.optim.Optimizer | None, say: Callable[[str], None]
 ) -> FitOutcome:
     folder, pace = run.folder, run.pace
@@ -94,10 +94,10 @@ def _steps(
             if run.stop_after and step == begin + run.stop_after and not last:
                 stop.requested = "--stop-after"
             line: dict[str, Any] = {"kind": "step", "step": step, "loss": loss}
-            if due(step, run.eval_every) and not last:
+            if is_due(step, run.eval_every) and not last:
                 line["held_out"] = run.measure()
             folder.log(line)
-            if (due(step, run.output.save_every) or stop.requested) and not last:
+            if (is_due(step, run.output.save_every) or stop.requested) and not last:
                 _save(run, step, before, optimizer, loss)
 
         try:
@@ -107,7 +107,7 @@ def _steps(
     done = begin + len(result.losses)
     if result.interrupted:
         say(f"Stopped by {stop.requested} at step {done}; go on with: palaestra resume {folder.path}")
-        return FitOutcome(folder.path, checkpoint.path_of(folder.checkpoints, done), before, None, done)
+        return FitOutcome(folder.path, checkpoint.locate(folder.checkpoints, done), before, None, done)
     after = run.measure()
     checkpoint.write_folder(folder.model, run.save_final)
     losses = [json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()]

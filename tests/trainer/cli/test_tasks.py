@@ -1,4 +1,5 @@
-"""The command line without a model: tasks, task show and check, score; errors are sentences with exit code 2."""
+"""The command line without a model: tasks, task show and check, score;
+errors are sentences with exit code 2."""
 
 import json
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from palaestra.sandbox import ALLOW_WEAK, SandboxPool, pool
 from palaestra.trainer.cli.main import main
-from palaestra.trainer.terminal import printable
+from palaestra.trainer.terminal import escape_controls
 
 
 def run(capsys, *argv):
@@ -138,7 +139,7 @@ def test_what_a_task_says_reaches_the_terminal_without_its_control_characters(ca
     assert "\x1b" not in err
     _, out, _ = run(capsys, "verify", "1", "\x1b[31m2")
     assert "\x1b" not in out
-    assert printable("a\tb\nc é \ud800\x9b\u2066") == "a\tb\nc é \\ud800\\x9b\\u2066"
+    assert escape_controls("a\tb\nc é \ud800\x9b\u2066") == "a\tb\nc é \\ud800\\x9b\\u2066"
 
 
 def test_a_full_disk_and_an_interrupt(capsys, monkeypatch, tmp_path):

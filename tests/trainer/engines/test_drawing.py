@@ -5,16 +5,17 @@ import torch
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms, filter_logits
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 
-from .engine_contract import policy_of
+from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small tensors
 MAX_CHI_SQUARE_Z = 4.0  # standard deviations of the chi-square statistic
 
 
 def chi_square_z(tokens_N: torch.Tensor, probabilities_V: torch.Tensor) -> float:
-    """How many standard deviations the chi-square statistic is from its mean; rare tokens are counted together."""
+    """How many standard deviations the chi-square statistic is from its mean;
+    rare tokens are counted together."""
     expected_V = probabilities_V.double() * len(tokens_N)
     counts_V = torch.bincount(tokens_N, minlength=len(expected_V)).double()
     common_V = expected_V >= 5
@@ -48,11 +49,11 @@ def test_the_chi_square_test_would_notice():
 
 
 def test_a_model_is_sampled_from_its_own_distribution():
-    tokenizer = character_tokenizer()
-    model = small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
+    tokenizer = make_character_tokenizer()
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0).eval()
     ids = tokenizer("2 + 2 = ").input_ids
     for fast in (True, False):
-        engine = LocalEngine(policy_of(model, tokenizer), rows=4096, fast=fast)
+        engine = LocalEngine(make_policy(model, tokenizer), rows=4096, fast=fast)
         completions = engine.sample([Request(ids, 20_000, 11)], Sampling(max_new_tokens=1))[0]
         with torch.no_grad():
             probabilities_V = model(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1)
@@ -62,9 +63,16 @@ def test_a_model_is_sampled_from_its_own_distribution():
 def test_top_k_and_top_p_keep_what_they_say():
     logits = torch.tensor([[0.5, 0.2, 0.15, 0.1, 0.05]]).log()
     kept = {
-        (0, 1.0): [0, 1, 2, 3, 4], (2, 1.0): [0, 1], (9, 1.0): [0, 1, 2, 3, 4], (0, 0.5): [0], (0, 0.51): [0, 1],
-        (0, 0.84): [0, 1, 2], (0, 1e-9): [0], (3, 0.6): [0, 1], (1, 0.9): [0],
-    }  # fmt: skip
+        (0, 1.0): [0, 1, 2, 3, 4],
+        (2, 1.0): [0, 1],
+        (9, 1.0): [0, 1, 2, 3, 4],
+        (0, 0.5): [0],
+        (0, 0.51): [0, 1],
+        (0, 0.84): [0, 1, 2],
+        (0, 1e-9): [0],
+        (3, 0.6): [0, 1],
+        (1, 0.9): [0],
+    }
     for (top_k, top_p), tokens in kept.items():
         assert filter_logits(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (top_k, top_p)
     shuffled = logits[:, [3, 0, 4, 2, 1]]

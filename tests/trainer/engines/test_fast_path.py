@@ -7,9 +7,9 @@ import torch
 from palaestra.trainer.engines import local as local_engine
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.dense.decoder import FastDecoding, refusal
-from palaestra.trainer.model.dense.family import misfit
-from palaestra.trainer.model.embedded import character_tokenizer
+from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
+from palaestra.trainer.model.dense.family import find_misfit
+from palaestra.trainer.model.embedded import make_character_tokenizer
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -23,16 +23,28 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from .engine_contract import policy_of
+from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small matrices
-TOKENIZER = character_tokenizer()
+TOKENIZER = make_character_tokenizer()
 SHAPE = {
-    "vocab_size": len(TOKENIZER), "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 512,
-}  # fmt: skip
-LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-               "original_max_position_embeddings": 64}  # fmt: skip
+    "vocab_size": len(TOKENIZER),
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 512,
+}
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
 SERVED = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
     "llama, all heads": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
@@ -48,17 +60,26 @@ REFUSED = {
     "llama, output bias": (LlamaForCausalLM, LlamaConfig, {"attention_bias": True}, "other parameters"),
     "llama, mlp bias": (LlamaForCausalLM, LlamaConfig, {"mlp_bias": True}, "other parameters"),
     "llama, gelu": (LlamaForCausalLM, LlamaConfig, {"hidden_act": "gelu"}, "activation is gelu"),
-    "llama, dynamic rope": (LlamaForCausalLM, LlamaConfig, {
-        "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}, "type dynamic"),
+    "llama, dynamic rope": (
+        LlamaForCausalLM,
+        LlamaConfig,
+        {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
+        "type dynamic",
+    ),
     "mistral, window": (MistralForCausalLM, MistralConfig, {"sliding_window": 8}, "window"),
-    "qwen2, window": (Qwen2ForCausalLM, Qwen2Config, {
-        "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "window"),
+    "qwen2, window": (
+        Qwen2ForCausalLM,
+        Qwen2Config,
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+        "window",
+    ),
     "gemma2": (Gemma2ForCausalLM, Gemma2Config, {}, "is not one of"),
-}  # fmt: skip
+}
 
 
-def made(kind: type, config: type, changes: dict, seed: int = 0):
-    """A random model of the kind; biases and norm weights are random too, so that none can be left out unseen."""
+def make_model(kind: type, config: type, changes: dict, seed: int = 0):
+    """A random model of the kind; biases and norm weights are random too,
+    so that none can be left out unseen."""
     torch.manual_seed(seed)
     model = kind(config(**SHAPE | changes, eos_token_id=TOKENIZER.eos_token_id, pad_token_id=0, bos_token_id=None)).eval()
     with torch.no_grad():
@@ -67,21 +88,20 @@ def made(kind: type, config: type, changes: dict, seed: int = 0):
     return model
 
 
-def requests_of(samples: int = 12) -> list[Request]:
+def make_requests(samples: int = 12) -> list[Request]:
     return [Request(TOKENIZER(text).input_ids, samples, i) for i, text in enumerate(("12 + 3 =", "x", "What is it, then?"))]
 
 
 @pytest.mark.parametrize("name", SERVED)
 def test_both_paths_agree(name: str):
-    """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities, those of a plain pass too."""
-    model = made(*SERVED[name])
-    assert refusal(model) == ""
+    """Ragged prompts, caches that grow, rows that end: same tokens, same log-probabilities,
+    those of a plain pass too."""
+    model = make_model(*SERVED[name])
+    assert find_refusal(model) == ""
     sampling = Sampling(max_new_tokens=210)
-    fast, general = (LocalEngine(policy_of(model, TOKENIZER), fast=fast) for fast in (True, False))
+    fast, general = (LocalEngine(make_policy(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
-    one, other = (
-        [c for group in engine.sample(requests_of(), sampling) for c in group] for engine in (fast, general)
-    )  # fmt: skip
+    one, other = ([c for group in engine.sample(make_requests(), sampling) for c in group] for engine in (fast, general))
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
     gap = torch.cat([torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]).abs()
@@ -97,7 +117,7 @@ def test_both_paths_agree(name: str):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_it_does_not_understand_goes_the_general_way(name: str):
     kind, config, changes, reason = REFUSED[name]
-    engine = LocalEngine(policy_of(made(kind, config, changes), TOKENIZER))
+    engine = LocalEngine(make_policy(make_model(kind, config, changes), TOKENIZER))
     assert engine.path == "general"
     assert reason in engine.reason
 
@@ -109,28 +129,29 @@ def test_changed_models_of_the_family_are_refused():
             output.logits = output.logits * 2
             return output
 
-    assert "Scaled is not one of" in refusal(made(Scaled, LlamaConfig, {}))
-    hooked = made(LlamaForCausalLM, LlamaConfig, {})
+    assert "Scaled is not one of" in find_refusal(make_model(Scaled, LlamaConfig, {}))
+    hooked = make_model(LlamaForCausalLM, LlamaConfig, {})
     hooked.model.layers[1].mlp.register_forward_hook(lambda *_: None)
-    assert "hooks" in refusal(hooked)
-    extra = made(LlamaForCausalLM, LlamaConfig, {})
+    assert "hooks" in find_refusal(hooked)
+    extra = make_model(LlamaForCausalLM, LlamaConfig, {})
     extra.model.layers[0].self_attn.gate = torch.nn.Parameter(torch.ones(1))
-    assert "other parameters" in refusal(extra)
+    assert "other parameters" in find_refusal(extra)
 
 
 def test_the_probe_finds_what_the_config_does_not_tell():
-    model = made(LlamaForCausalLM, LlamaConfig, {})
+    model = make_model(LlamaForCausalLM, LlamaConfig, {})
     forward = type(model.model.layers[0].mlp).forward
     mlp = model.model.layers[0].mlp
     mlp.forward = lambda x: 1.01 * forward(mlp, x)
-    assert misfit(model) == ""
-    assert "on a probe it differs" in refusal(model)
+    assert find_misfit(model) == ""
+    assert "on a probe it differs" in find_refusal(model)
 
 
 @pytest.mark.parametrize("name", ["qwen2, biases", "qwen3"])
 def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
-    """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved, not cut."""
-    model = made(*SERVED[name])
+    """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved,
+    not cut."""
+    model = make_model(*SERVED[name])
     sampling, widths, read_by_graph = Sampling(max_new_tokens=210), [], []
 
     class Fixed(FastDecoding):
@@ -144,9 +165,9 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
             read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
             return place_U
 
-    plain = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
+    plain = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
     monkeypatch.setattr(local_engine, "FastDecoding", lambda *args, capture: Fixed(*args))
-    fixed = LocalEngine(policy_of(model, TOKENIZER)).sample(requests_of(), sampling)
+    fixed = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
     for one, other in zip(itertools.chain(*plain), itertools.chain(*fixed), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
@@ -159,8 +180,10 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
-    model = made(*SERVED["qwen3"])
-    completions = LocalEngine(policy_of(model, TOKENIZER, torch.bfloat16)).sample(requests_of(), Sampling(max_new_tokens=60))
+    model = make_model(*SERVED["qwen3"])
+    completions = LocalEngine(make_policy(model, TOKENIZER, torch.bfloat16)).sample(
+        make_requests(), Sampling(max_new_tokens=60)
+    )
     gaps = []
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         for c in (c for group in completions for c in group):

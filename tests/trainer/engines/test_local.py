@@ -1,4 +1,5 @@
-"""The engine: log-probabilities of a plain forward pass, the exact distribution, ends, and rows that ignore each other."""
+"""The engine: log-probabilities of a plain forward pass, the exact distribution, ends,
+and rows that ignore each other."""
 
 import copy
 import itertools
@@ -9,32 +10,41 @@ from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
-from palaestra.trainer.model.embedded import character_tokenizer, small_transformer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from .engine_contract import policy_of
+from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small matrices
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-5, 1e-6  # nats, float32
-TOKENIZER = character_tokenizer()
+TOKENIZER = make_character_tokenizer()
 EOS = TOKENIZER.eos_token_id
 PROMPTS = ["What is 17 + 25?", "3 + 4 =", "a", "A longer prompt, of many more characters than the others have. Then?"]
 
 
-def model_of(kind: str, seed: int = 0):
+def make_model(kind: str, seed: int = 0):
     """A small random model whose next-token distributions are far from uniform."""
     size = len(TOKENIZER)
     torch.manual_seed(seed)
     if kind == "qwen3":
-        model = small_transformer(size, EOS, TOKENIZER.pad_token_id, seed)
+        model = make_small_transformer(size, EOS, TOKENIZER.pad_token_id, seed)
     elif kind == "gpt2":
         model = GPT2LMHeadModel(GPT2Config(vocab_size=size, n_positions=512, n_embd=48, n_layer=2, n_head=4))
     else:
         model = Gemma2ForCausalLM(
-            Gemma2Config(vocab_size=size, hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                         num_key_value_heads=2, head_dim=16, sliding_window=16, max_position_embeddings=512)
-        )  # fmt: skip
+            Gemma2Config(
+                vocab_size=size,
+                hidden_size=48,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                head_dim=16,
+                sliding_window=16,
+                max_position_embeddings=512,
+            )
+        )
     model.generation_config.eos_token_id = EOS
     with torch.no_grad():
         for parameter in model.parameters():
@@ -42,21 +52,21 @@ def model_of(kind: str, seed: int = 0):
     return model.eval()
 
 
-def requests_of(prompts: list[str], samples: int, first_stream: int = 0) -> list[Request]:
+def make_requests(prompts: list[str], samples: int, first_stream: int = 0) -> list[Request]:
     return [Request(TOKENIZER(p).input_ids, samples, first_stream + i) for i, p in enumerate(prompts)]
 
 
 @torch.no_grad()
-def plain_logprobs(model, completion: Completion, temperature: float = 1.0) -> torch.Tensor:
+def compute_plain_logprobs(model, completion: Completion, temperature: float = 1.0) -> torch.Tensor:
     """Log-probabilities of a completion by one unbatched forward pass without cache."""
     ids = torch.tensor([[*completion.prompt_ids, *completion.ids]])
     logits = model(input_ids=ids, use_cache=False).logits[0, len(completion.prompt_ids) - 1 : -1] / temperature
     return logits.log_softmax(-1).gather(-1, torch.tensor(completion.ids)[:, None])[:, 0]
 
 
-def worst_and_mean(model, completions: list[list[Completion]], temperature: float = 1.0) -> tuple[float, float]:
+def measure_differences(model, completions: list[list[Completion]], temperature: float = 1.0) -> tuple[float, float]:
     flat = list(itertools.chain(*completions))
-    differences = torch.cat([(plain_logprobs(model, c, temperature) - torch.tensor(c.logprobs)).abs() for c in flat])
+    differences = torch.cat([(compute_plain_logprobs(model, c, temperature) - torch.tensor(c.logprobs)).abs() for c in flat])
     return float(differences.max()), float(differences.mean())
 
 
@@ -64,23 +74,23 @@ def worst_and_mean(model, completions: list[list[Completion]], temperature: floa
 @pytest.mark.parametrize(("kind", "temperature"), [("qwen3", 1.0), ("qwen3", 0.7), ("gpt2", 1.0), ("gemma2", 1.0)])
 def test_logprobs_are_those_of_a_plain_forward_pass(kind: str, temperature: float, fast: bool):
     """Ragged prompts, several end tokens, rows that leave the batch, several waves."""
-    model = model_of(kind)
+    model = make_model(kind)
     model.generation_config.eos_token_id = [EOS, TOKENIZER("e").input_ids[0], TOKENIZER("7").input_ids[0]]
-    engine = LocalEngine(policy_of(model, TOKENIZER), rows=28, fast=fast)
+    engine = LocalEngine(make_policy(model, TOKENIZER), rows=28, fast=fast)
     assert engine.path == ("fast" if fast and kind == "qwen3" else "general")
-    completions = engine.sample(requests_of(PROMPTS, 13), Sampling(temperature, max_new_tokens=60))
+    completions = engine.sample(make_requests(PROMPTS, 13), Sampling(temperature, max_new_tokens=60))
     lengths = [len(c.ids) for group in completions for c in group]
     assert min(lengths) < 20 < max(lengths), "the rows were to end at different steps"
-    worst, mean = worst_and_mean(model, completions, temperature)
+    worst, mean = measure_differences(model, completions, temperature)
     assert worst <= MAX_DIFFERENCE
     assert mean <= MEAN_DIFFERENCE
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
 def test_greedy_takes_the_most_likely_token(fast: bool):
-    model = model_of("qwen3", seed=3)
-    completions = LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(
-        requests_of(PROMPTS, 1), Sampling(0.0, max_new_tokens=30)
+    model = make_model("qwen3", seed=3)
+    completions = LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample(
+        make_requests(PROMPTS, 1), Sampling(0.0, max_new_tokens=30)
     )
     for prompt, (completion,) in zip(PROMPTS, completions, strict=True):
         ids = list(TOKENIZER(prompt).input_ids)
@@ -88,19 +98,19 @@ def test_greedy_takes_the_most_likely_token(fast: bool):
             with torch.no_grad():
                 assert token == int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
             ids.append(token)
-        assert torch.allclose(plain_logprobs(model, completion), torch.tensor(completion.logprobs), atol=MAX_DIFFERENCE)
+        assert torch.allclose(compute_plain_logprobs(model, completion), torch.tensor(completion.logprobs), atol=MAX_DIFFERENCE)
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
 def test_a_row_does_not_depend_on_the_rest_of_the_batch(fast: bool):
-    model = model_of("qwen3")
+    model = make_model("qwen3")
     sampling = Sampling(max_new_tokens=60)
-    requests = requests_of(PROMPTS, 6)
-    together = LocalEngine(policy_of(model, TOKENIZER), rows=256, fast=fast).sample(requests, sampling)
-    in_waves = LocalEngine(policy_of(model, TOKENIZER), rows=7, fast=fast).sample(requests, sampling)
-    split_groups = LocalEngine(policy_of(model, TOKENIZER), rows=4, fast=fast).sample(requests, sampling)
-    alone = [LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample([request], sampling)[0] for request in requests]
-    fewer = LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(
+    requests = make_requests(PROMPTS, 6)
+    together = LocalEngine(make_policy(model, TOKENIZER), rows=256, fast=fast).sample(requests, sampling)
+    in_waves = LocalEngine(make_policy(model, TOKENIZER), rows=7, fast=fast).sample(requests, sampling)
+    split_groups = LocalEngine(make_policy(model, TOKENIZER), rows=4, fast=fast).sample(requests, sampling)
+    alone = [LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample([request], sampling)[0] for request in requests]
+    fewer = LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample(
         [Request(r.ids, 2, r.stream) for r in requests[::-1]], sampling
     )[::-1]
     ids = [[c.ids for c in group] for group in together]
@@ -111,10 +121,10 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch(fast: bool):
 
 
 def test_both_paths_draw_the_same_tokens():
-    model = model_of("qwen3", seed=5)
+    model = make_model("qwen3", seed=5)
     for sampling in (Sampling(max_new_tokens=50), Sampling(0.8, top_k=9, top_p=0.9, max_new_tokens=50)):
         paths = [
-            LocalEngine(policy_of(model, TOKENIZER), fast=fast).sample(requests_of(PROMPTS, 8), sampling)
+            LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample(make_requests(PROMPTS, 8), sampling)
             for fast in (True, False)
         ]
         fast, general = ([c for group in path for c in group] for path in paths)
@@ -126,8 +136,9 @@ def test_both_paths_draw_the_same_tokens():
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
 @pytest.mark.parametrize("rows", [256, 11])
 def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypatch: pytest.MonkeyPatch):
-    """As many tokens go through the model as there are distinct beginnings of the completions that were decoded together."""
-    model, advanced = model_of("qwen3"), []
+    """As many tokens go through the model as there are distinct beginnings of the completions that were
+    decoded together."""
+    model, advanced = make_model("qwen3"), []
     for kind in (FastDecoding, GeneralDecoding):
         advance = kind.advance
 
@@ -136,26 +147,26 @@ def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypa
             return advance(self, parents_U, tokens_U)
 
         monkeypatch.setattr(kind, "advance", counted)
-    engine = LocalEngine(policy_of(model, TOKENIZER), rows=rows, fast=fast)
+    engine = LocalEngine(make_policy(model, TOKENIZER), rows=rows, fast=fast)
     advanced.clear()
-    completions = engine.sample(requests_of(PROMPTS, 11), Sampling(temperature=0.05, max_new_tokens=40))
+    completions = engine.sample(make_requests(PROMPTS, 11), Sampling(temperature=0.05, max_new_tokens=40))
     beginnings = [{c.ids[:end] for c in group for end in range(1, len(c.ids))} for group in completions]
     total = sum(len(c.ids) - 1 for group in completions for c in group)
     assert sum(advanced) == sum(map(len, beginnings)) < 0.8 * total
     assert max(len({c.ids for c in group}) for group in completions) > 3, "some were to part"
-    worst, mean = worst_and_mean(model, completions, 0.05)
+    worst, mean = measure_differences(model, completions, 0.05)
     assert worst <= 20 * MAX_DIFFERENCE  # the temperature multiplies the rounding of the logits by 20
     assert mean <= 20 * MEAN_DIFFERENCE
 
 
 def test_several_end_tokens_stop_strings_and_the_token_budget():
-    model = model_of("qwen3")
+    model = make_model("qwen3")
     first, second = TOKENIZER("q").input_ids[0], TOKENIZER("Z").input_ids[0]
     model.generation_config.eos_token_id = [first, second]
-    engine = LocalEngine(policy_of(model, TOKENIZER))
+    engine = LocalEngine(make_policy(model, TOKENIZER))
     assert engine.end_ids == sorted({EOS, first, second})
     seen: set[int] = set()
-    for group in engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100)):
+    for group in engine.sample(make_requests(PROMPTS, 40), Sampling(max_new_tokens=100)):
         for completion in group:
             assert not set(completion.ids[:-1]) & set(engine.end_ids)
             if completion.finish_reason == "stop":
@@ -165,10 +176,10 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
                 assert len(completion.ids) == 100
     assert seen == {EOS, first, second}
 
-    plain = engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100))
+    plain = engine.sample(make_requests(PROMPTS, 40), Sampling(max_new_tokens=100))
     text = next(c.text for group in plain for c in group if len(c.text) > 30 and "<unk>" not in TOKENIZER.decode(list(c.ids)))
     stop = (text[20:22], "never this text")
-    stopped = engine.sample(requests_of(PROMPTS, 40), Sampling(max_new_tokens=100, stop=stop))
+    stopped = engine.sample(make_requests(PROMPTS, 40), Sampling(max_new_tokens=100, stop=stop))
     cut = 0
     for one, other in zip(itertools.chain(*plain), itertools.chain(*stopped), strict=True):
         raw, shorter = TOKENIZER.decode(list(one.ids)), TOKENIZER.decode(list(other.ids))
@@ -184,10 +195,10 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
 
 
 def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
-    model = model_of("qwen3").train()
+    model = make_model("qwen3").train()
     heard: list[tuple[int, int, int]] = []
-    results = LocalEngine(policy_of(model, TOKENIZER)).sample(
-        requests_of(PROMPTS, 20), Sampling(max_new_tokens=120), lambda r, s, c: heard.append((r, s, len(c.ids)))
+    results = LocalEngine(make_policy(model, TOKENIZER)).sample(
+        make_requests(PROMPTS, 20), Sampling(max_new_tokens=120), lambda r, s, c: heard.append((r, s, len(c.ids)))
     )
     assert model.training
     assert [length for _, _, length in heard] == sorted(length for _, _, length in heard), "the shorter ones end first"
@@ -197,13 +208,13 @@ def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
 
 def test_the_weights_of_now_are_sampled_from():
     """The trainer changes the weights between calls; nothing derived from the old ones may stay."""
-    model = model_of("qwen3", seed=1)
-    engine = LocalEngine(policy_of(model, TOKENIZER))
-    before = engine.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
-    other = copy.deepcopy(model_of("qwen3", seed=2))
+    model = make_model("qwen3", seed=1)
+    engine = LocalEngine(make_policy(model, TOKENIZER))
+    before = engine.sample(make_requests(PROMPTS, 4), Sampling(max_new_tokens=20))
+    other = copy.deepcopy(make_model("qwen3", seed=2))
     model.load_state_dict(other.state_dict())
-    after = engine.sample(requests_of(PROMPTS, 4), Sampling(max_new_tokens=20))
+    after = engine.sample(make_requests(PROMPTS, 4), Sampling(max_new_tokens=20))
     assert [[c.ids for c in g] for g in before] != [[c.ids for c in g] for g in after]
-    worst, mean = worst_and_mean(other, after)
+    worst, mean = measure_differences(other, after)
     assert worst <= MAX_DIFFERENCE
     assert mean <= MEAN_DIFFERENCE

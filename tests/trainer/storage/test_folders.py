@@ -10,12 +10,12 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
-    changed_sources,
+    find_changed_sources,
     find_free,
+    find_source_file,
     gather_facts,
     open_existing,
     open_new,
-    source_file,
 )
 
 TASK = '''"""Say the letter."""
@@ -43,14 +43,14 @@ def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_pa
     read = parse(TrainConfig, ["--config", str(tmp_path / "run" / "config.json")], "palaestra train")
     chosen = {"rows": read.rollouts.rows, "tokens_per_microbatch": read.optimizer.tokens_per_microbatch}
     assert read == config.but(**chosen), "settings as given, with the sizes that the memory plan chose"
-    facts = folder.facts()
+    facts = folder.read_facts()
     assert (facts["command"], facts["device"], facts["threads"]) == ("train", "cpu", 1)
     assert {"palaestra", "torch", "transformers"} <= facts["packages"].keys()
     assert facts["sources"].keys() == {str(tmp_path / "letter.py")}
     assert (tmp_path / "run" / "sources" / "letter.py").read_text() == TASK
-    assert changed_sources(folder) == []
+    assert find_changed_sources(folder) == []
     (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
-    assert changed_sources(folder) == [str(tmp_path / "letter.py")]
+    assert find_changed_sources(folder) == [str(tmp_path / "letter.py")]
     said: list[str] = []
     resume(tmp_path / "run", {}, say=said.append)
     assert any("the code of" in line and "is another than when the run began" in line for line in said)
@@ -79,8 +79,8 @@ def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Pa
 
 
 def test_the_file_of_a_name_is_found():
-    found = source_file("gcd")
+    found = find_source_file("gcd")
     assert found is not None
     assert found.name == "gcd.py"
-    assert source_file("grpo") is None
-    assert source_file("./nowhere.py:thing") is None
+    assert find_source_file("grpo") is None
+    assert find_source_file("./nowhere.py:thing") is None

@@ -1,11 +1,12 @@
 """A decoder written for the dense family: the sampler's fast path.
 
-One token for each row by fused projections over a preallocated key/value cache, whose length grows by buckets. The live
-rows are always the first: forks, and the last live rows, are copied to where a row has ended. The prompts are prefilled
-by the model's own forward pass, and `refusal` compares the two on a probe before the path is used at all.
+One token for each row by fused projections over a preallocated key/value cache, whose length grows by
+buckets. The live rows are always the first: forks, and the last live rows, are copied to where a row has
+ended. The prompts are prefilled by the model's own forward pass,
+and `find_refusal` compares the two on a probe before the path is used at all.
 
-Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key itself),
-E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
+Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key
+itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from torch import Tensor
 
 from ..decoding import GeneralDecoding
 from . import kernels
-from .decode_step import kernel_step, torch_step
-from .family import DenseWeights, misfit
-from .kv_cache import BlockCache, RowCache, moved
+from .decode_step import run_kernel_step, run_torch_step
+from .family import DenseWeights, find_misfit
+from .kv_cache import BlockCache, RowCache, move_rows
 
 PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 
@@ -28,14 +29,21 @@ PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 class FastDecoding:
     """Rows decoded over fused weights.
 
-    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so that the
-    step can be captured as a CUDA graph. `capture` does that; the same code runs without.
+    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so
+    that the step can be captured as a CUDA graph. `capture` does that; the same code runs without.
     """
 
     def __init__(
-        self, model: Any, weights: DenseWeights, prompts: Sequence[Sequence[int]], samples: Sequence[int], limit: int,
-        *, fixed: bool = False, capture: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        model: Any,
+        weights: DenseWeights,
+        prompts: Sequence[Sequence[int]],
+        samples: Sequence[int],
+        limit: int,
+        *,
+        fixed: bool = False,
+        capture: bool = False,
+    ) -> None:
         """limit: tokens that a completion may have."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
         device = weights.embedding_VD.device
@@ -46,9 +54,9 @@ class FastDecoding:
         self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
         self.logits_UV = start.logits_UV[rows_U]
         self.positions_U = start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
-        self.cos_SE, self.sin_SE = rotations(model, start.width + limit, device)
+        self.cos_SE, self.sin_SE = compute_rope(model, start.width + limit, device)
         self.cache: RowCache | BlockCache
-        if not self.fixed and kernels.served(device, weights.dtype, weights.head_size):
+        if not self.fixed and kernels.supports(device, weights.dtype, weights.head_size):
             self.cache = BlockCache(start, weights, limit)
         else:
             self.cache = RowCache(start, weights, rows_U, limit, fixed=self.fixed)
@@ -60,20 +68,21 @@ class FastDecoding:
         device, layer = w.embedding_VD.device, w.layers[0]
         inner = len(layer.down_FD)
 
-        def empty(*shape: int) -> Tensor:
+        def allocate(*shape: int) -> Tensor:
             return torch.empty(shape, dtype=w.dtype, device=device)
 
-        self.hidden_UD = empty(n, w.embedding_VD.shape[1])
-        self.qkv_UO, self.up_U2F = empty(n, layer.qkv_DO.shape[1]), empty(n, 2 * inner)
-        self.rotated_NJE = empty(n * w.key_heads, w.queries + 1, w.head_size)
-        self.attended_NJE = empty(n * w.key_heads, w.queries, w.head_size)
-        self.gated_UF = empty(n, inner)
-        self.out_UV = empty(n, len(w.head_VD))
+        self.hidden_UD = allocate(n, w.embedding_VD.shape[1])
+        self.qkv_UO, self.up_U2F = allocate(n, layer.qkv_DO.shape[1]), allocate(n, 2 * inner)
+        self.rotated_NJE = allocate(n * w.key_heads, w.queries + 1, w.head_size)
+        self.attended_NJE = allocate(n * w.key_heads, w.queries, w.head_size)
+        self.gated_UF = allocate(n, inner)
+        self.out_UV = allocate(n, len(w.head_VD))
         self.tokens_U = torch.zeros(n, dtype=torch.long, device=device)
         self.graph: Any = None
 
     def _go_on_with(self, parents_U: Tensor) -> Tensor:
-        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap, are copied."""
+        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap,
+        are copied."""
         count, device = len(parents_U), parents_U.device
         stays_U = parents_U < count
         stays_U[1:] &= parents_U[1:] != parents_U[:-1]  # of several, the first
@@ -81,13 +90,14 @@ class FastDecoding:
         free[parents_U[stays_U]] = False
         place_U = parents_U.clone()
         place_U[~stays_U] = targets = free.nonzero()[:, 0]
-        sources = parents_U[~stays_U]  # none of them is a target: the first child of a row below `count` stays there
+        # None of the sources is a target: the first child of a row below `count` stays there.
+        sources = parents_U[~stays_U]
         width = self.width if self.fixed else count
         while self.fixed and width >= 2 * count and width > 1:
             width = -(-width // 2)
         self.cache.move(targets, sources, width)
         if len(self.positions_U) > 1 or self.fixed:
-            self.positions_U = moved(self.positions_U, targets, sources, width)
+            self.positions_U = move_rows(self.positions_U, targets, sources, width)
         self.rows = count
         if width != self.width:
             self.width = width
@@ -104,32 +114,33 @@ class FastDecoding:
         else:
             self.tokens_U[place_U] = tokens_U
         if self.capture and self.graph is None:
-            self._step()  # eager once: it computes this very step, and warms up what a capture must not meet first
+            # Eager once: it computes this very step, and warms up what a capture must not meet first.
+            self._run_step()
             self._settle()
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self._step()
+                self._run_step()
         elif self.graph is not None:
             self.graph.replay()
             self._settle()
         else:
-            self._step()
+            self._run_step()
             self._settle()
         self.logits_UV = self.out_UV[: self.rows]
         return place_U
 
-    def _step(self) -> None:
+    def _run_step(self) -> None:
         if isinstance(self.cache, BlockCache):
-            kernel_step(self, self.cache)
+            run_kernel_step(self, self.cache)
         else:
-            torch_step(self, self.cache)
+            run_torch_step(self, self.cache)
 
     def _settle(self) -> None:
         self.positions_U += 1
         self.cache.settle()
 
 
-def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """cos_SE and sin_SE of every position, from the model's own rotary embedding."""
     probe = torch.zeros(1, device=device)
     cos, sin = model.model.rotary_emb(probe, torch.arange(positions, device=device)[None])
@@ -137,13 +148,13 @@ def rotations(model: Any, positions: int, device: torch.device) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def refusal(model: Any) -> str:
+def find_refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and ended rows)
-    must give the log-probabilities of the model's own forward pass.
+    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and
+    ended rows) must give the log-probabilities of the model's own forward pass.
     """
-    reason = misfit(model)
+    reason = find_misfit(model)
     if reason:
         return reason
     training = model.training
@@ -179,6 +190,7 @@ def _probe(model: Any) -> float:
             general.advance(general_parents_U, general_U[order_U])
             matching_U = torch.empty_like(order_U)
             matching_U[place_U] = order_U.argsort()
-        one, other = fast.logits_UV.log_softmax(-1), general.logits_UV[matching_U].float().log_softmax(-1)
-        worst = max(worst, float((one - other).abs().max()))
+        fast_UV = fast.logits_UV.log_softmax(-1)
+        general_UV = general.logits_UV[matching_U].float().log_softmax(-1)
+        worst = max(worst, float((fast_UV - general_UV).abs().max()))
     return worst

@@ -1,7 +1,8 @@
-"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3): which models belong to it, and their weights made fast to use.
+"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3): which models belong to it,
+and their weights made fast to use.
 
-Shapes: D hidden, F inner width of the feed-forward, H query heads, K key/value heads, J = H / K queries of a key head,
-E head size, L layers, V vocabulary, S positions.
+Shapes: D hidden, F inner width of the feed-forward, H query heads, K key/value heads, J = H / K queries of a
+key head, E head size, L layers, V vocabulary, S positions.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
-PADDING = 48  # numbers behind each row of a fused weight: rows a multiple of 1 KiB apart would compete for the same cache lines
+PADDING = 48
+"""Numbers behind each row of a fused weight. Rows a multiple of 1 KiB apart would compete for the same cache lines."""
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # the angles depend on the position alone
-_LAYER = {"input_layernorm.weight", "post_attention_layernorm.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight",
-          "mlp.down_proj.weight", *(f"self_attn.{name}_proj.weight" for name in "qkvo")}  # fmt: skip
+_LAYER = {
+    "input_layernorm.weight",
+    "post_attention_layernorm.weight",
+    *(f"mlp.{name}_proj.weight" for name in ("gate", "up", "down")),
+    *(f"self_attn.{name}_proj.weight" for name in "qkvo"),
+}
 _QK_NORM = {"self_attn.q_norm.weight", "self_attn.k_norm.weight"}
 _BIASES = {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"}
 
 
-def misfit(model: Any) -> str:
+def find_misfit(model: Any) -> str:
     """Why a model is not of the family, as a clause; "" when it is. Anything unknown is a reason."""
     if type(model) not in FAMILY:
         return f"{type(model).__name__} is not one of {', '.join(kind.__name__ for kind in FAMILY)}"
@@ -44,12 +50,12 @@ def misfit(model: Any) -> str:
         if names - _QK_NORM - _BIASES != _LAYER or len(names & _QK_NORM) == 1 or len(names & _BIASES) not in (0, 3):
             return f"its layers have other parameters than the family's: {', '.join(sorted(names ^ _LAYER))}"
         linear = [m for m in layer.modules() if isinstance(m, nn.Linear)]
-        if len(linear) != 7 or any(type(m) is not nn.Linear for m in linear) or any(map(_hooked, layer.modules())):
+        if len(linear) != 7 or any(type(m) is not nn.Linear for m in linear) or any(map(_has_hooks, layer.modules())):
             return "its layers hold modules or hooks that the family lacks"
     return ""
 
 
-def _hooked(module: nn.Module) -> bool:
+def _has_hooks(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
@@ -58,8 +64,10 @@ class Layer:
     """Fused weights of one layer, norm weights multiplied in.
 
     Stored as (input, output), which is faster for few rows by up to a third (benchmarks/grpo.md).
-    qkv_DO: O = K * (J + 2) * E columns; for each key head its queries, its key, its value.  gate_up_D2F: gate, then up.
-    gain_KJE: scale of the rotated queries and key (attention scale, query and key norms); J counts the key too.
+    qkv_DO: O = K * (J + 2) * E columns; for each key head its queries, its key, its value.  gate_up_D2F:
+    gate, then up.
+    gain_KJE: scale of the rotated queries and key (attention scale, query and key norms);
+    J counts the key too.
     """
 
     qkv_DO: Tensor
@@ -72,7 +80,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class DenseWeights:
-    """A model's weights for decoding, in `dtype`. The embedding and, in float32, the head are the model's own tensors."""
+    """A model's weights for decoding, in `dtype`. The embedding and, in float32,
+    the head are the model's own tensors."""
 
     layers: list[Layer]
     embedding_VD: Tensor
@@ -91,7 +100,7 @@ class DenseWeights:
         config, attention = model.config, model.model.layers[0].self_attn
         key_heads, size = config.num_key_value_heads, attention.head_dim
         return cls(
-            [_layer(layer, config, dtype) for layer in model.model.layers],
+            [_fuse_layer(layer, config, dtype) for layer in model.model.layers],
             model.model.embed_tokens.weight.detach(),
             model.lm_head.weight.detach().to(dtype),
             model.model.norm.weight.detach(),
@@ -104,11 +113,11 @@ class DenseWeights:
         )
 
 
-def _layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
+def _fuse_layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     heads, size = config.num_key_value_heads, attention.head_dim
 
-    def by_head(tensors: list[Tensor]) -> Tensor:
+    def group_by_head(tensors: list[Tensor]) -> Tensor:
         parts = [tensor.detach().view(heads, -1, size, *tensor.shape[1:]) for tensor in tensors]
         return torch.cat(parts, 1).flatten(0, 2)
 
@@ -121,26 +130,27 @@ def _layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
     queries = config.num_attention_heads // heads
     gain_JE = torch.cat([(q_gain * attention.scaling).expand(queries, size), k_gain[None]])
 
-    def turned(*weights: Tensor, gain_D: Tensor | None = None) -> Tensor:
+    def transpose(*weights: Tensor, gain_D: Tensor | None = None) -> Tensor:
         """Weights side by side as (input, output), their inputs scaled."""
         inputs, outputs = weights[0].shape[1], sum(map(len, weights))
         table = torch.empty(inputs, outputs + PADDING, dtype=dtype, device=weights[0].device)[:, :outputs]
         for part, weight in zip(table.split([len(weight) for weight in weights], 1), weights, strict=True):
-            whole = weight.detach().t().contiguous()  # turning in one piece and then copying is the faster way
+            # Transposing in one piece and then copying is the faster way.
+            whole = weight.detach().t().contiguous()
             part.copy_(whole) if gain_D is None else torch.mul(whole, gain_D.detach()[:, None], out=part)
         return table
 
     return Layer(
-        turned(by_head([p.weight for p in projections]), gain_D=layer.input_layernorm.weight),
-        by_head(bias).to(dtype) if bias else None,
+        transpose(group_by_head([p.weight for p in projections]), gain_D=layer.input_layernorm.weight),
+        group_by_head(bias).to(dtype) if bias else None,
         gain_JE.expand(heads, -1, -1).contiguous(),
-        turned(attention.o_proj.weight),
-        turned(mlp.gate_proj.weight, mlp.up_proj.weight, gain_D=layer.post_attention_layernorm.weight),
-        turned(mlp.down_proj.weight),
+        transpose(attention.o_proj.weight),
+        transpose(mlp.gate_proj.weight, mlp.up_proj.weight, gain_D=layer.post_attention_layernorm.weight),
+        transpose(mlp.down_proj.weight),
     )
 
 
-def normed(x: Tensor, eps: float, out: Tensor | None = None) -> Tensor:
+def divide_by_rms(x: Tensor, eps: float, out: Tensor | None = None) -> Tensor:
     """RMSNorm without its weight."""
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).mul_(x.shape[-1] ** -0.5)
     return torch.div(x, torch.hypot(length, length.new_full((), math.sqrt(eps))), out=out)

@@ -1,8 +1,11 @@
-"""What the packed pass computes beside matrix products, each with its backward pass: norm, gate, attention over a tree.
+"""What the packed pass computes beside matrix products, each with its backward pass: norm, gate,
+attention over a tree.
 
-Each runs in a compiled kernel where there is one (`kernels/`), else through torch; both give the same numbers.
+Each runs in a compiled kernel where there is one (`kernels/`), else through torch;
+both give the same numbers.
 
-Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size, O = (H + 2 K) E.
+Shapes: N packed tokens, B rows, S positions, D hidden, F inner, H query heads, K key heads, E head size,
+O = (H + 2 K) E.
 """
 
 from __future__ import annotations
@@ -19,23 +22,23 @@ if TYPE_CHECKING:
     from .packing import Packing
 
 
-def norm(x_ND: Tensor, eps: float) -> Tensor:
+def rms_norm(x_ND: Tensor, eps: float) -> Tensor:
     """RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) over the last dimension, without its weight."""
     return _Norm.apply(x_ND, eps)
 
 
-def gated(both_N2F: Tensor) -> Tensor:
+def swiglu(both_N2F: Tensor) -> Tensor:
     """silu(gate) * up of both side by side (SwiGLU, Shazeer 2020, arXiv:2002.05202)."""
     return _Gate.apply(both_N2F)
 
 
-def attended(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def attend(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     """attended_NHE, flat: causal attention of every token over its row, by a layer's module `attention`.
 
-    qkv_NO: queries, keys and values of all heads.  turn: cos_NE and sin_NE of the rotary embedding.
+    qkv_NO: queries, keys and values of all heads.  rope: cos_NE and sin_NE of the rotary embedding.
     """
     size = attention.head_dim
-    if kernels.served(qkv_NO.device, qkv_NO.dtype, size):
+    if kernels.supports(qkv_NO.device, qkv_NO.dtype, size):
         queries, keys = attention.q_proj.weight.shape[0] // size, attention.k_proj.weight.shape[0] // size
         q_gain_E, k_gain_E = qkv_NO.new_ones(2, size)
         has_norm = hasattr(attention, "q_norm")
@@ -43,9 +46,9 @@ def attended(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packin
             q_gain_E, k_gain_E = attention.q_norm.weight, attention.k_norm.weight
         scaled_E = q_gain_E * attention.scaling
         return _Attention.apply(
-            qkv_NO, scaled_E, k_gain_E, turn, packing, (keys, queries // keys, size), eps if has_norm else -1.0
+            qkv_NO, scaled_E, k_gain_E, rope, packing, (keys, queries // keys, size), eps if has_norm else -1.0
         )
-    return _attended_by_rows(attention, qkv_NO, turn, packing, eps)
+    return _attend_by_rows(attention, qkv_NO, rope, packing, eps)
 
 
 class _Norm(torch.autograd.Function):
@@ -76,50 +79,57 @@ class _Norm(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """`attended` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads: (K, H / K, E)."""
+    """`attend` by the kernels. q_gain_E, k_gain_E: scale of queries and keys before the rotation.  heads:
+    (K, H / K, E)."""
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Tensor, q_gain: Tensor, k_gain: Tensor, turn: tuple[Tensor, Tensor], packing: Packing,
-        heads: tuple[int, int, int], eps: float,
-    ) -> Tensor:  # fmt: skip
+        ctx: Any,
+        qkv: Tensor,
+        q_gain: Tensor,
+        k_gain: Tensor,
+        rope: tuple[Tensor, Tensor],
+        packing: Packing,
+        heads: tuple[int, int, int],
+        eps: float,
+    ) -> Tensor:
         keys, queries, size = heads
         out, logs = qkv.new_empty(len(qkv), keys * queries * size), qkv.new_empty(len(qkv), keys * queries)
         shape = (len(qkv), *packing.index_BS.shape, *heads)
         tree = (packing.index_BS, packing.firsts_B, packing.lengths_B)
-        turned = qkv.new_empty(len(qkv), keys * (queries + 1) * size)
-        kernels.call("attention_forward", qkv, *turn, q_gain, k_gain, *tree, *shape, eps, out, logs, turned)
+        rotated = qkv.new_empty(len(qkv), keys * (queries + 1) * size)
+        kernels.call("attention_forward", qkv, *rope, q_gain, k_gain, *tree, *shape, eps, out, logs, rotated)
         ctx.save_for_backward(qkv, q_gain, k_gain, out, logs)
-        ctx.rest = (turn, tree, shape, eps)
+        ctx.rest = (rope, tree, shape, eps)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyrefly: ignore
         qkv, q_gain, k_gain, out, logs = ctx.saved_tensors
-        turn, tree, shape, eps = ctx.rest
+        rope, tree, shape, eps = ctx.rest
         d_qkv, d_q, d_k = torch.empty_like(qkv), torch.empty_like(q_gain), torch.empty_like(k_gain)
-        turned, d_turned = qkv.new_empty(2, len(qkv), (shape[3] * (shape[4] + 1)) * shape[5])
-        found = (d_qkv, d_q, d_k, turned, d_turned)
-        given = (grad.contiguous(), qkv, *turn, q_gain, k_gain, *tree, *shape)
-        kernels.call("attention_backward", *given, eps, out, logs, *found)
+        rotated, d_rotated = qkv.new_empty(2, len(qkv), (shape[3] * (shape[4] + 1)) * shape[5])
+        inputs = (grad.contiguous(), qkv, *rope, q_gain, k_gain, *tree, *shape)
+        outputs = (d_qkv, d_q, d_k, rotated, d_rotated)
+        kernels.call("attention_backward", *inputs, eps, out, logs, *outputs)
         return d_qkv, d_q, d_k, None, None, None, None
 
 
-class _Rotate(torch.autograd.Function):
-    """Rotary embedding; the backward pass turns the other way."""
+class _Rope(torch.autograd.Function):
+    """Rotary embedding; the backward pass rotates the other way."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _turned(x, cos, sin, 1)
+        return _apply_rope(x, cos, sin, 1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # pyrefly: ignore
         cos, sin = ctx.saved_tensors
-        return _turned(grad, cos, sin, -1), None, None
+        return _apply_rope(grad, cos, sin, -1), None, None
 
 
-def _turned(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
+def _apply_rope(x: Tensor, cos: Tensor, sin: Tensor, sign: int) -> Tensor:
     half = x.shape[-1] // 2
     out = x * cos
     out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
@@ -167,7 +177,8 @@ class _Rows(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
         packing: Packing = ctx.packing
         result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
-        # What stands beyond the end of a row is read by nothing, so its gradient is 0, and may be added to any token.
+        # What stands beyond the end of a row is read by nothing, so its gradient is 0,
+        # and may be added to any token.
         return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
 
 
@@ -188,18 +199,18 @@ class _Collect(torch.autograd.Function):
         return result, None
 
 
-def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _attend_by_rows(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     """The same through torch: queries, keys and values laid out as rows."""
-    size, (cos_NE, sin_NE) = attention.head_dim, turn
-    turn = (cos_NE[:, None], sin_NE[:, None])
+    size, (cos_NE, sin_NE) = attention.head_dim, rope
+    rope = (cos_NE[:, None], sin_NE[:, None])
     heads_NHE = qkv_NO.view(len(qkv_NO), -1, size)
     queries = attention.q_proj.weight.shape[0] // size
     keys = attention.k_proj.weight.shape[0] // size
     q_NHE, k_NKE, v_NKE = heads_NHE.split([queries, keys, keys], 1)
     if hasattr(attention, "q_norm"):
-        q_NHE = norm(q_NHE, eps) * attention.q_norm.weight
-        k_NKE = norm(k_NKE, eps) * attention.k_norm.weight
-    q_NHE, k_NKE = _Rotate.apply(q_NHE, *turn), _Rotate.apply(k_NKE, *turn)
+        q_NHE = rms_norm(q_NHE, eps) * attention.q_norm.weight
+        k_NKE = rms_norm(k_NKE, eps) * attention.k_norm.weight
+    q_NHE, k_NKE = _Rope.apply(q_NHE, *rope), _Rope.apply(k_NKE, *rope)
     q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
     attended_BHSE = functional.scaled_dot_product_attention(
         q_BHSE, k_BKSE, v_BKSE, is_causal=True, scale=attention.scaling, enable_gqa=queries != keys
@@ -208,4 +219,4 @@ def _attended_by_rows(attention: Any, qkv_NO: Tensor, turn: tuple[Tensor, Tensor
 
 
 def _has_kernel(x: Tensor) -> bool:
-    return kernels.served(x.device, x.dtype, 0)
+    return kernels.supports(x.device, x.dtype, 0)

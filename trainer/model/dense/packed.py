@@ -1,12 +1,14 @@
-"""The update's forward pass for the dense family, over packed tokens: what rows have in common once, no padding.
+"""The update's forward pass for the dense family, over packed tokens: what rows have in common once,
+no padding.
 
-Rows begin alike: a group shares its prompt, and often the first tokens of its completions. A token after the same
-beginning has the same hidden state, so projections and the feed-forward run on a flat list of distinct tokens; only
-attention sees rows. A token's gradients from all rows come together in it, so the gradient is that of the padded pass.
-Norm weights are multiplied into the projections that follow, on the small side of the product.
+Rows begin alike: a group shares its prompt, and often the first tokens of its completions. A token after the
+same beginning has the same hidden state, so projections and the feed-forward run on a flat list of distinct
+tokens; only attention sees rows. A token's gradients from all rows come together in it, so the gradient is
+that of the padded pass. Norm weights are multiplied into the projections that follow,
+on the small side of the product.
 
-Shapes: B rows, S positions of a row, L completion tokens, N packed tokens, D hidden, F inner, H query heads, K key heads,
-E head size.
+Shapes: B rows, S positions of a row, L completion tokens, N packed tokens, D hidden, F inner, H query heads,
+K key heads, E head size.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from ..sequences import Sequences
-from .family import misfit
-from .ops import attended, gated, norm
+from .family import find_misfit
+from .ops import attend, rms_norm, swiglu
 from .packing import Packing
 
 _PACKS = "_palaestra_packs"
@@ -28,35 +30,37 @@ PROBE_BOUND = 1e-4  # nats
 PROBE_GRADIENT = 1e-3  # of its length; float32 rounding stays a hundred times below
 
 
-def hidden_states(model: Any, packing: Packing) -> Tensor:
-    """hidden_ND: what the head of a model of the dense family reads, for every packed token. Differentiable."""
+def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
+    """hidden_ND: what the head of a model of the dense family reads, for every packed token.
+    Differentiable."""
     inner, config = model.model, model.config
     x_ND = inner.embed_tokens(packing.ids_N)
     cos_NE, sin_NE = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
-    turn = (cos_NE.contiguous(), sin_NE.contiguous())
+    rope = (cos_NE.contiguous(), sin_NE.contiguous())
     for layer in inner.layers:
         if torch.is_grad_enabled() and getattr(layer, "gradient_checkpointing", False):
-            x_ND = checkpoint(_layer, layer, x_ND, turn, packing, config.rms_norm_eps, use_reentrant=False)
+            x_ND = checkpoint(_run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, use_reentrant=False)
         else:
-            x_ND = _layer(layer, x_ND, turn, packing, config.rms_norm_eps)
-    return norm(x_ND, config.rms_norm_eps) * inner.norm.weight
+            x_ND = _run_layer(layer, x_ND, rope, packing, config.rms_norm_eps)
+    return rms_norm(x_ND, config.rms_norm_eps) * inner.norm.weight
 
 
-def _layer(layer: Any, x_ND: Tensor, turn: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _run_layer(layer: Any, x_ND: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     attention, mlp = layer.self_attn, layer.mlp
     weight = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
     bias = None
     if attention.q_proj.bias is not None:
         bias = torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
-    qkv_NO = functional.linear(norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
-    x_ND = torch.addmm(x_ND, attended(attention, qkv_NO, turn, packing, eps), attention.o_proj.weight.t())
+    qkv_NO = functional.linear(rms_norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
+    x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, rope, packing, eps), attention.o_proj.weight.t())
     weight = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
-    both_N2F = functional.linear(norm(x_ND, eps), weight)
-    return torch.addmm(x_ND, gated(both_N2F), mlp.down_proj.weight.t())
+    both_N2F = functional.linear(rms_norm(x_ND, eps), weight)
+    return torch.addmm(x_ND, swiglu(both_N2F), mlp.down_proj.weight.t())
 
 
-def packs(model: Any) -> bool:
-    """Whether the packed pass serves `model` in the arithmetic of now: the dense family in float32, found right on a probe.
+def can_pack(model: Any) -> bool:
+    """Whether the packed pass serves `model` in the arithmetic of now: the dense family in float32,
+    found right on a probe.
 
     Under autocast the model's own forward pass is taken.
     """
@@ -64,17 +68,18 @@ def packs(model: Any) -> bool:
     if parameter.dtype is not torch.float32 or torch.is_autocast_enabled(parameter.device.type):
         return False
     # What can be changed in place (adapters, hooks) is looked at each time, the probe is run once.
-    if misfit(model) or getattr(model.config, "attention_dropout", 0.0):
+    if find_misfit(model) or getattr(model.config, "attention_dropout", 0.0):
         return False
     known = getattr(model, _PACKS, None)
     if known is None:
-        known = _agrees(model)
+        known = _matches_plain_pass(model)
         setattr(model, _PACKS, known)
     return known
 
 
-def _agrees(model: Any) -> bool:
-    """Whether a few rows have the log-probabilities of the model's own forward pass, and the first layer their gradients."""
+def _matches_plain_pass(model: Any) -> bool:
+    """Whether a few rows have the log-probabilities of the model's own forward pass,
+    and the first layer their gradients."""
     training = model.training
     model.eval()
     size, device = model.get_input_embeddings().weight.shape[0], next(model.parameters()).device
@@ -83,16 +88,19 @@ def _agrees(model: Any) -> bool:
     sequences = Sequences.of(prompts, rows, device)
     weights = [weight for weight in model.model.layers[0].parameters() if weight.requires_grad]
     with torch.enable_grad():
-        packed_NV = model.lm_head(hidden_states(model, packing := Packing.of(sequences))[packing.sources_L]).log_softmax(-1)
+        packed_NV = model.lm_head(
+            compute_hidden_states(model, packing := Packing.of(sequences))[packing.sources_L]
+        ).log_softmax(-1)
         plain_BSV = model(input_ids=sequences.ids_BS, use_cache=False).logits
         places = [slice(len(prompt) - 1, len(prompt) + len(row) - 1) for prompt, row in zip(prompts, rows, strict=True)]
         plain_NV = torch.cat([plain_BSV[row, place] for row, place in enumerate(places)]).log_softmax(-1)
-        found = [
+        gradients = [
             torch.autograd.grad(logprobs_NV.diagonal().sum(), weights) if weights else ()
             for logprobs_NV in (packed_NV, plain_NV)
         ]
     model.train(training)
     close = all(
-        float((one - other).norm()) <= PROBE_GRADIENT * float(other.norm()) + 1e-9 for one, other in zip(*found, strict=True)
+        float((packed - plain).norm()) <= PROBE_GRADIENT * float(plain.norm()) + 1e-9
+        for packed, plain in zip(*gradients, strict=True)
     )
     return close and float((packed_NV - plain_NV).detach().abs().max()) <= PROBE_BOUND

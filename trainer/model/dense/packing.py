@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..sequences import Sequences, in_order
+from ..sequences import Sequences, sort_by_beginning
 
 
 @dataclass(frozen=True)
 class Packing:
     """The rows of a batch as a tree: every distinct beginning of a row is one token of a flat list.
 
-    index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a row.  firsts_B: its
-    first position that no row before has, in the order in which the list was made.  cells_N: one place of every token in a
-    table of B x S.  sources_L: place of the token that predicts completion token L (row by row).
+    index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a
+    row.  firsts_B: its first position that no row before has, in the order in which the list was made.
+    cells_N: one place of every token in a table of B x S.  sources_L:
+    place of the token that predicts completion token L (row by row).
     """
 
     ids_N: Tensor
@@ -37,11 +38,12 @@ class Packing:
         device, before_B = sequences.ids_BS.device, sequences.prompt_lengths_B
         ids_BS = sequences.ids_BS[:, : max(1, sequences.ids_BS.shape[1] - 1)].cpu().numpy()
         lengths_B = (before_B + sequences.lengths_B - 1).cpu().numpy()
-        order_B, shared_B = in_order(ids_BS, lengths_B)
+        order_B, shared_B = sort_by_beginning(ids_BS, lengths_B)
         column_S = np.arange(ids_BS.shape[1])
         used_BS = column_S < lengths_B[order_B, None]
         new_BS = used_BS & (column_S >= shared_B[:, None])
-        # A position that is not new is that of the row before, which may itself have it from the row before it.
+        # A position that is not new is that of the row before, which may itself have it from the row before
+        # it.
         numbers_BS = np.where(new_BS, np.cumsum(new_BS).reshape(new_BS.shape) - 1, -1)
         numbers_BS = np.where(used_BS, np.maximum.accumulate(numbers_BS, 0), 0)
         index_BS, cells_BS = np.empty_like(numbers_BS), np.arange(ids_BS.size).reshape(ids_BS.shape)

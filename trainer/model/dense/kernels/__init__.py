@@ -1,8 +1,10 @@
-"""The compiled kernels of this folder, built for this machine on first use; without a C compiler, torch does their work.
+"""The compiled kernels of this folder, built for this machine on first use; without a C compiler,
+torch does their work.
 
-`loaded()` compiles the source with the system's C compiler (a second or two) into the user's cache, under a name that
-depends on source, compiler flags and processor, and loads it. Nothing here is needed for a right result: every caller has
-a way through torch, which the tests hold to the same numbers. PALAESTRA_KERNELS=0 turns them off.
+`load_kernels()` compiles the source with the system's C compiler (a second or two) into the user's cache,
+under a name that depends on source, compiler flags and processor, and loads it. Nothing here is needed for a
+right result: every caller has a way through torch, which the tests hold to the same numbers.
+PALAESTRA_KERNELS=0 turns them off.
 """
 
 from __future__ import annotations
@@ -53,16 +55,16 @@ class Library:
 
 
 @functools.cache
-def loaded() -> Library:
+def load_kernels() -> Library:
     """Compile and load the kernels, once in a process."""
     if os.environ.get("PALAESTRA_KERNELS") == "0":
         return Library(None, "PALAESTRA_KERNELS=0 turns them off")
     names = (os.environ.get("CC"), "cc", "gcc", "clang")
-    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
+    compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     if compiler is None:
         return Library(None, "no C compiler was found; install gcc or clang")
     try:
-        functions = ctypes.CDLL(str(_compiled(compiler)))
+        functions = ctypes.CDLL(str(_compile(compiler)))
         for name, types in SIGNATURES.items():
             getattr(functions, name).argtypes, getattr(functions, name).restype = types, None
     except (OSError, AttributeError, subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
@@ -71,30 +73,32 @@ def loaded() -> Library:
     return Library(functions)
 
 
-def _compiled(compiler: str) -> Path:
+def _compile(compiler: str) -> Path:
     """The shared library; built unless the cache has it. Raises what the compiler's last try raised."""
     key = hashlib.sha256(
-        b"\0".join([*(path.read_bytes() for path in SOURCES), compiler.encode(), repr(FLAGS).encode(), _processor()])
+        b"\0".join([*(path.read_bytes() for path in SOURCES), compiler.encode(), repr(FLAGS).encode(), _describe_processor()])
     ).hexdigest()
-    folder = _cache_folder()
+    folder = _find_cache_folder()
     path = folder / f"kernels-{key[:20]}.so"
     if path.exists():
         return path
-    with tempfile.TemporaryDirectory(dir=folder) as made:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         for number, flags in enumerate(FLAGS):
             try:
-                command = [compiler, *flags, "-o", f"{made}/kernels.so", *(str(p) for p in SOURCES if p.suffix == ".c"), "-lm"]
+                sources = [str(source) for source in SOURCES if source.suffix == ".c"]
+                command = [compiler, *flags, "-o", f"{temporary}/kernels.so", *sources, "-lm"]
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
                 break
             except subprocess.CalledProcessError:
                 if number + 1 == len(FLAGS):
                     raise
-        os.replace(f"{made}/kernels.so", path)  # another process may do the same: either result serves
+        os.replace(f"{temporary}/kernels.so", path)  # another process may do the same: either result serves
     return path
 
 
-def _cache_folder() -> Path:
-    """A folder that only this user can write to, for code is loaded from it: in the user's cache, else a temporary one."""
+def _find_cache_folder() -> Path:
+    """A folder that only this user can write to, for code is loaded from it: in the user's cache,
+    else a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
         try:
@@ -108,7 +112,7 @@ def _cache_folder() -> Path:
     raise OSError(f"neither {home}/palaestra nor a temporary folder is this user's alone to write to")
 
 
-def _processor() -> bytes:
+def _describe_processor() -> bytes:
     """What tells this processor from another that may share the cache."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -119,13 +123,14 @@ def _processor() -> bytes:
 
 
 def call(name: str, *arguments: Tensor | float | None) -> None:
-    """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are, then the threads."""
-    functions = loaded().functions
+    """Run a kernel: tensors (contiguous, float32 or int64, on the CPU) as pointers, numbers as they are,
+    then the threads."""
+    functions = load_kernels().functions
     assert functions is not None
-    given = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
-    getattr(functions, name)(*given, torch.get_num_threads())
+    values = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
+    getattr(functions, name)(*values, torch.get_num_threads())
 
 
-def served(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
+def supports(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
     """Whether the kernels do this arithmetic: float32 on a CPU, heads of a multiple of 16."""
-    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and loaded().functions is not None
+    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and load_kernels().functions is not None

@@ -3,10 +3,10 @@
 #include "vectors.h"
 
 /* The new tokens. qkv_UO: for each key head of a row its queries, its key, its value. cosine, sine: of row u from u *
-   angle_step on. gain_KJ1E: of the queries and the key of each key head. eps < 0: no norm. */
+   rope_stride on. gain_KJ1E: of the queries and the key of each key head. eps < 0: no norm. */
 typedef struct {
     const float *qkv, *cosine, *sine, *gain;
-    num angle_step, heads, queries, size;
+    num rope_stride, heads, queries, size;
     float eps;
 } step;
 
@@ -14,14 +14,14 @@ typedef struct {
 static void ask(const step *t, num u, num k, float *asked_JE, float *key, float *value) {
     num n = u * t->heads + k, size = t->size;
     const float *from = t->qkv + n * (t->queries + 2) * size, *gain = t->gain + k * (t->queries + 1) * size;
-    const float *cosine = t->cosine + u * t->angle_step, *sine = t->sine + u * t->angle_step;
-    float turned[size];
+    const float *cosine = t->cosine + u * t->rope_stride, *sine = t->sine + u * t->rope_stride;
+    float rotated[size];
     for (num j = 0; j <= t->queries; j++) {
         const float *x = from + j * size;
-        turn(x, t->eps < 0 ? 1 : inverse_rms(x, size, t->eps), gain + j * size, cosine, sine,
-             j < t->queries ? asked_JE + j * size : turned, size);
+        apply_rope(x, t->eps < 0 ? 1 : inverse_rms(x, size, t->eps), gain + j * size, cosine, sine,
+                   j < t->queries ? asked_JE + j * size : rotated, size);
     }
-    for (num e = 0; e < size; e++) key[e * W] = turned[e];
+    for (num e = 0; e < size; e++) key[e * W] = rotated[e];
     memcpy(value, from + (t->queries + 1) * size, (size_t)size * sizeof(float));
 }
 
@@ -41,16 +41,16 @@ static inline void score(const float *asked_JE, num queries, num size, const flo
    Blocks of keys are E x W, of values W x E. A prompt's lie one after the other for each key head; its positions starts_P ..
    prompt - 1 count. owners_U: each row's prompt. Blocks that rows have drawn lie by place, then row (`capacity` of them), then
    key head, so that a pass over rows reads memory in its order: a cache is larger than what is near the core. */
-void decode_attention(const float *qkv, const float *cosine, const float *sine, num angle_step, const float *gain,
+void decode_attention(const float *qkv, const float *cosine, const float *sine, num rope_stride, const float *gain,
                       const float *prompt_keys, const float *prompt_values, const num *starts, const num *owners, num prompt,
                       float *keys, float *values, num capacity, num used, float *out, num rows, num heads, num queries,
                       num size, float eps, int threads) {
     num prompt_blocks = up(prompt) / W, blocks = used / W + 1, block = W * size, apart = capacity * heads * block;
-    step t = {qkv, cosine, sine, gain, angle_step, heads, queries, size, eps};
+    step t = {qkv, cosine, sine, gain, rope_stride, heads, queries, size, eps};
     num width = (prompt_blocks + blocks) * W, begin = prompt_blocks * W, per_head = queries * width;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *asked = floats(TOGETHER * heads * queries * size), *scores = floats(TOGETHER * heads * per_head);
+        float *asked = allocate(TOGETHER * heads * queries * size), *scores = allocate(TOGETHER * heads * per_head);
 #pragma omp for
         for (num first = 0; first < rows; first += TOGETHER) {
             num last = first + TOGETHER < rows ? first + TOGETHER : rows, from = first * heads, to = last * heads;

@@ -33,7 +33,7 @@ void gate_forward(const float *both, float *out, num rows, num inner, int thread
     for (num n = 0; n < rows; n++)
         for (num f = 0; f < inner; f += W) {
             vec gate = load(both + 2 * n * inner + f, inner - f), value = load(both + (2 * n + 1) * inner + f, inner - f);
-            store(out + n * inner + f, gate * value / (1.0f + exp_of(-gate)), inner - f);
+            store(out + n * inner + f, gate * value / (1.0f + exp_vec(-gate)), inner - f);
         }
 }
 
@@ -43,7 +43,7 @@ void gate_backward(const float *grad, const float *both, float *grad_both, num r
         for (num f = 0; f < inner; f += W) {
             num at = 2 * n * inner + f;
             vec g = load(grad + n * inner + f, inner - f), gate = load(both + at, inner - f);
-            vec value = load(both + at + inner, inner - f), sigmoid = 1.0f / (1.0f + exp_of(-gate));
+            vec value = load(both + at + inner, inner - f), sigmoid = 1.0f / (1.0f + exp_vec(-gate));
             store(grad_both + at, g * value * sigmoid * (1.0f + gate * (1.0f - sigmoid)), inner - f);
             store(grad_both + at + inner, g * gate * sigmoid, inner - f);
         }

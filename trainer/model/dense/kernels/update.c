@@ -4,9 +4,9 @@
 
 #define QUERIES 16 /* positions whose queries are attended at once */
 
-/* Through `turn` and the norm back to x; adds to the gain's gradient. eps < 0: no norm. */
-static inline void turn_back(const float *x, const float *gain, const float *cosine, const float *sine, const float *grad,
-                             float eps, float *grad_x, float *grad_gain, num size) {
+/* Through `apply_rope` and the norm back to x; adds to the gain's gradient. eps < 0: no norm. */
+static inline void apply_rope_backward(const float *x, const float *gain, const float *cosine, const float *sine,
+                                       const float *grad, float eps, float *grad_x, float *grad_gain, num size) {
     num half = size / 2;
     float scale = eps < 0 ? 1 : inverse_rms(x, size, eps);
     for (num e = 0; e < half; e++) {
@@ -30,14 +30,14 @@ typedef struct {
 } batch;
 
 /* Rotated queries and keys of every token: turned_N(H+K)E. */
-static void turn_all(const batch *t, float *turned, int threads) {
+static void apply_rope_to_all(const batch *t, float *rotated, int threads) {
     num asked = t->heads * t->queries, both = asked + t->heads, out = both + t->heads;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (num n = 0; n < t->tokens; n++)
         for (num h = 0; h < both; h++) {
             const float *x = t->qkv + (n * out + h) * t->size;
-            turn(x, t->eps < 0 ? 1 : inverse_rms(x, t->size, t->eps), h < asked ? t->query_gain : t->key_gain,
-                 t->cosine + n * t->size, t->sine + n * t->size, turned + (n * both + h) * t->size, t->size);
+            apply_rope(x, t->eps < 0 ? 1 : inverse_rms(x, t->size, t->eps), h < asked ? t->query_gain : t->key_gain,
+                       t->cosine + n * t->size, t->sine + n * t->size, rotated + (n * both + h) * t->size, t->size);
         }
 }
 
@@ -49,8 +49,8 @@ typedef struct {
 
 static scratch scratch_of(const batch *t) {
     num table = up(t->width) * t->size, asked = QUERIES * t->queries, scores = asked * up(t->width), block = asked * t->size;
-    return (scratch){floats(table), floats(table), floats(table),  floats(table), floats(block), floats(scores),
-                     floats(block), floats(asked), floats(scores), floats(table), floats(table), floats(block)};
+    return (scratch){allocate(table), allocate(table), allocate(table),  allocate(table), allocate(block), allocate(scores),
+                     allocate(block), allocate(asked), allocate(scores), allocate(table), allocate(table), allocate(block)};
 }
 
 static void scratch_free(scratch s) {
@@ -60,11 +60,11 @@ static void scratch_free(scratch s) {
 }
 
 /* The row's keys and values, also transposed; positions up to the next multiple of W are 0. */
-static void gather(const batch *t, const float *turned, num b, num k, const scratch *s) {
+static void gather(const batch *t, const float *rotated, num b, num k, const scratch *s) {
     num asked = t->heads * t->queries, size = t->size, length = t->lengths[b], span = up(length);
     for (num p = 0; p < span; p++) {
         num n = t->index[b * t->width + (p < length ? p : 0)];
-        const float *key = turned + (n * (asked + t->heads) + asked + k) * size;
+        const float *key = rotated + (n * (asked + t->heads) + asked + k) * size;
         const float *value = t->qkv + (n * (asked + 2 * t->heads) + asked + t->heads + k) * size;
         for (num e = 0; e < size; e++) {
             float one = p < length ? key[e] : 0, other = p < length ? value[e] : 0;
@@ -87,10 +87,10 @@ static void pick(const batch *t, float *table, num per_token, num b, num k, num 
 /* out_NHE, and logs_NH: the logarithm of the sum over keys of e^score, of every token. turned_N(H+K)E: room to work in. */
 void attention_forward(const float *qkv, const float *cosine, const float *sine, const float *query_gain, const float *key_gain,
                        const num *index, const num *firsts, const num *lengths, num tokens, num rows, num width, num heads,
-                       num queries, num size, float eps, float *out, float *logs, float *turned, int threads) {
+                       num queries, num size, float eps, float *out, float *logs, float *rotated, int threads) {
     batch t = {qkv, cosine, sine, query_gain, key_gain, index, firsts, lengths, tokens, rows, width, heads, queries, size, eps};
     num asked = heads * queries;
-    turn_all(&t, turned, threads);
+    apply_rope_to_all(&t, rotated, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         scratch s = scratch_of(&t);
@@ -98,10 +98,10 @@ void attention_forward(const float *qkv, const float *cosine, const float *sine,
         for (num task = 0; task < rows * heads; task++) {
             num b = task / heads, k = task % heads, length = lengths[b], span = up(length);
             if (firsts[b] >= length) continue;
-            gather(&t, turned, b, k, &s);
+            gather(&t, rotated, b, k, &s);
             for (num from = firsts[b]; from < length; from += QUERIES) {
                 num to = from + QUERIES < length ? from + QUERIES : length, many = (to - from) * queries, seen = up(to);
-                pick(&t, turned, asked + heads, b, k, from, to, s.queries_ME, 0);
+                pick(&t, rotated, asked + heads, b, k, from, to, s.queries_ME, 0);
                 product(many, seen, size, s.queries_ME, size, 1, s.keys_ES, span, s.scores_MS, seen, 0);
                 for (num m = 0; m < many; m++) {
                     num p = from + m / queries;
@@ -120,17 +120,17 @@ void attention_forward(const float *qkv, const float *cosine, const float *sine,
     }
 }
 
-/* grad_qkv_NO, and the gradients of the gains (E each). turned, grad_turned (N(H+K)E): room to work in. Key heads go to threads
- * whole, so every sum has one order. */
+/* grad_qkv_NO, and the gradients of the gains (E each). rotated, grad_rotated (N(H+K)E): room to work in. Key heads go to
+   threads whole, so every sum has one order. */
 void attention_backward(const float *grad, const float *qkv, const float *cosine, const float *sine, const float *query_gain,
                         const float *key_gain, const num *index, const num *firsts, const num *lengths, num tokens, num rows,
                         num width, num heads, num queries, num size, float eps, const float *out, const float *logs,
-                        float *grad_qkv, float *grad_query_gain, float *grad_key_gain, float *turned, float *grad_turned,
+                        float *grad_qkv, float *grad_query_gain, float *grad_key_gain, float *rotated, float *grad_rotated,
                         int threads) {
     batch t = {qkv, cosine, sine, query_gain, key_gain, index, firsts, lengths, tokens, rows, width, heads, queries, size, eps};
     num asked = heads * queries, both = asked + heads, all = both + heads;
-    turn_all(&t, turned, threads);
-    memset(grad_turned, 0, (size_t)(tokens * both * size) * sizeof(float));
+    apply_rope_to_all(&t, rotated, threads);
+    memset(grad_rotated, 0, (size_t)(tokens * both * size) * sizeof(float));
     for (num n = 0; n < tokens; n++) memset(grad_qkv + (n * all + both) * size, 0, (size_t)(heads * size) * sizeof(float));
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -140,12 +140,12 @@ void attention_backward(const float *grad, const float *qkv, const float *cosine
             for (num b = 0; b < rows; b++) {
                 num length = lengths[b], span = up(length);
                 if (firsts[b] >= length) continue;
-                gather(&t, turned, b, k, &s);
+                gather(&t, rotated, b, k, &s);
                 memset(s.grad_keys_SE, 0, (size_t)(length * size) * sizeof(float));
                 memset(s.grad_values_SE, 0, (size_t)(length * size) * sizeof(float));
                 for (num from = firsts[b]; from < length; from += QUERIES) {
                     num to = from + QUERIES < length ? from + QUERIES : length, many = (to - from) * queries, seen = up(to);
-                    pick(&t, turned, both, b, k, from, to, s.queries_ME, 0);
+                    pick(&t, rotated, both, b, k, from, to, s.queries_ME, 0);
                     pick(&t, (float *)grad, asked, b, k, from, to, s.outs_ME, 0);
                     product(many, seen, size, s.queries_ME, size, 1, s.keys_ES, span, s.scores_MS, seen, 0);
                     product(many, seen, size, s.outs_ME, size, 1, s.values_ES, span, s.grads_MS, seen, 0);
@@ -155,7 +155,7 @@ void attention_backward(const float *grad, const float *qkv, const float *cosine
                         float share = dot(s.outs_ME + m * size, out + place * size, size);
                         for (num i = p + 1; i < seen; i++) score[i] = -1e30f;
                         for (num i = 0; i < seen; i += W) {
-                            vec weight = exp_of(*(vec *)(score + i) - log);
+                            vec weight = exp_vec(*(vec *)(score + i) - log);
                             *(vec *)(score + i) = weight;
                             *(vec *)(g + i) = weight * (*(vec *)(g + i) - share);
                         }
@@ -164,11 +164,11 @@ void attention_backward(const float *grad, const float *qkv, const float *cosine
                     product(to, size, many, s.scores_MS, 1, seen, s.outs_ME, size, s.grad_values_SE, size, 1);
                     product(to, size, many, s.grads_MS, 1, seen, s.queries_ME, size, s.grad_keys_SE, size, 1);
                     product(many, size, to, s.grads_MS, seen, 1, s.keys_SE, size, s.grad_queries_ME, size, 0);
-                    pick(&t, grad_turned, both, b, k, from, to, s.grad_queries_ME, 1);
+                    pick(&t, grad_rotated, both, b, k, from, to, s.grad_queries_ME, 1);
                 }
                 for (num p = 0; p < length; p++) {
                     num n = index[b * width + p];
-                    float *key = grad_turned + (n * both + asked + k) * size, *value = grad_qkv + (n * all + both + k) * size;
+                    float *key = grad_rotated + (n * both + asked + k) * size, *value = grad_qkv + (n * all + both + k) * size;
                     for (num e = 0; e < size; e++) {
                         key[e] += s.grad_keys_SE[p * size + e];
                         value[e] += s.grad_values_SE[p * size + e];
@@ -180,7 +180,7 @@ void attention_backward(const float *grad, const float *qkv, const float *cosine
     memset(grad_query_gain, 0, (size_t)size * sizeof(float)), memset(grad_key_gain, 0, (size_t)size * sizeof(float));
     for (num n = 0; n < tokens; n++)
         for (num h = 0; h < both; h++)
-            turn_back(qkv + (n * all + h) * size, h < asked ? query_gain : key_gain, cosine + n * size, sine + n * size,
-                      grad_turned + (n * both + h) * size, eps, grad_qkv + (n * all + h) * size,
-                      h < asked ? grad_query_gain : grad_key_gain, size);
+            apply_rope_backward(qkv + (n * all + h) * size, h < asked ? query_gain : key_gain, cosine + n * size,
+                                sine + n * size, grad_rotated + (n * both + h) * size, eps, grad_qkv + (n * all + h) * size,
+                                h < asked ? grad_query_gain : grad_key_gain, size);
 }

@@ -23,17 +23,17 @@ typedef int64_t num;
 static inline num up(num n) { return (n + W - 1) / W * W; }
 
 /* Arrays that begin on a cache line. */
-static inline float *floats(num count) { return aligned_alloc(64, (size_t)up(count) * sizeof(float)); }
+static inline float *allocate(num count) { return aligned_alloc(64, (size_t)up(count) * sizeof(float)); }
 
 static inline vec splat(float x) { return x - (vec){0}; }
 
-/* Where the mask is set the one, elsewhere the other. */
-static inline vec chosen(ivec mask, vec one, vec other) { return (vec)(((ivec)one & mask) | ((ivec)other & ~mask)); }
+/* `set` where the mask is set, `unset` elsewhere. */
+static inline vec blend(ivec mask, vec set, vec unset) { return (vec)(((ivec)set & mask) | ((ivec)unset & ~mask)); }
 
 /* e^x = 2^n e^r with |r| <= ln 2 / 2, e^r by the polynomial of Cephes' expf; relative error below 2e-7 for x in [-87, 88]. */
-static inline vec exp_of(vec x) {
-    x = chosen(x < -87.0f, splat(-87.0f), x);
-    x = chosen(x > 88.0f, splat(88.0f), x);
+static inline vec exp_vec(vec x) {
+    x = blend(x < -87.0f, splat(-87.0f), x);
+    x = blend(x > 88.0f, splat(88.0f), x);
     vec shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer, which is left in the low bits */
     vec n = shifted - 12582912.0f;
     vec r = x - n * 0.693359375f;
@@ -60,7 +60,7 @@ typedef union {
     quarter quarters[2];
 } split_half;
 
-static inline float sum_of(vec x) {
+static inline float sum_vec(vec x) {
     split a = {x};
     split_half b = {a.halves[0] + a.halves[1]};
     quarter c = b.quarters[0] + b.quarters[1];
@@ -93,18 +93,18 @@ static inline void store(float *to, vec what, num count) {
 static inline float dot(const float *a, const float *b, num n) {
     vec sum = {0};
     for (num i = 0; i < n; i += W) sum += load(a + i, n - i) * load(b + i, n - i);
-    return sum_of(sum);
+    return sum_vec(sum);
 }
 
 /* Replaces scores (a multiple of W of them) by e^(score - top), and gives their sum. A score of -1e30 comes out as good as 0.
  */
 static inline float exponentials(float *scores, num count, float *top_score) {
     vec tops = splat(-1e30f), sums = {0};
-    for (num s = 0; s < count; s += W) tops = chosen(*(vec *)(scores + s) > tops, *(vec *)(scores + s), tops);
+    for (num s = 0; s < count; s += W) tops = blend(*(vec *)(scores + s) > tops, *(vec *)(scores + s), tops);
     float top = most_of(tops);
-    for (num s = 0; s < count; s += W) sums += *(vec *)(scores + s) = exp_of(*(vec *)(scores + s) - top);
+    for (num s = 0; s < count; s += W) sums += *(vec *)(scores + s) = exp_vec(*(vec *)(scores + s) - top);
     *top_score = top;
-    return sum_of(sums);
+    return sum_vec(sums);
 }
 
 /* rows x (W * wide) of C = A B, or C += A B. `apart`: from one vector of a row of B to the next, W in a plain matrix. */
@@ -151,8 +151,8 @@ static inline void product(num m, num n, num inner, const float *a, num row, num
 static inline float inverse_rms(const float *x, num size, float eps) { return 1 / sqrtf(dot(x, x, size) / size + eps); }
 
 /* to = rotation of (x * scale * gain) by the angles whose cosines and sines are given (Su et al. 2021, arXiv:2104.09864). */
-static inline void turn(const float *restrict x, float scale, const float *restrict gain, const float *restrict cosine,
-                        const float *restrict sine, float *restrict to, num size) {
+static inline void apply_rope(const float *restrict x, float scale, const float *restrict gain, const float *restrict cosine,
+                              const float *restrict sine, float *restrict to, num size) {
     num half = size / 2;
     for (num e = 0; e < half; e++) {
         float low = x[e] * scale * gain[e], high = x[e + half] * scale * gain[e + half];

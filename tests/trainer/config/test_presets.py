@@ -1,0 +1,152 @@
+"""Presets, their formulas and the combinations that are refused."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
+from palaestra.trainer.config.presets import PRESETS, ObjectiveConfig, describe_origin
+from palaestra.trainer.config.settings import SettingError
+from palaestra.trainer.objective.checks import check
+from palaestra.trainer.objective.formula import write_formula
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
+
+MEAN = AdvantageConfig()
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_every_preset_makes_sense_and_names_its_paper(preset):
+    check(preset.loss, preset.advantages, preset.updates_per_batch, preset.group_size)
+    assert "arXiv:" in preset.paper or preset.name == "bnpo"
+
+
+def test_presets_cover_every_kind():
+    assert {preset.loss.kind for preset in PRESETS.values()} == set(KINDS)
+
+
+def test_formula_of_deepseekmath_says_everything():
+    text = write_formula(PRESETS["grpo-deepseekmath"].loss, PRESETS["grpo-deepseekmath"].advantages)
+    assert "A = (r - mean(r of the group)) / (std(ddof=1) of r over the group + 0.0001)" in text
+    assert "-min(r_t * A, clip(r_t, 0.8, 1.2) * A)" in text
+    assert "offsets 0.2 below and 0.2 above 1" in text
+    assert "tokens of the completion, then sum over completions / completions" in text
+    assert "in the loss: + 0.04 * k3 = exp(-x) - 1 + x" in text
+
+
+def test_formulas_tell_all_settings_apart():
+    """Changing any setting that a kind reads changes the text: nothing about the objective goes unsaid."""
+    changes = {
+        "clip_low": 0.11,
+        "clip_high": 0.13,
+        "dual_clip": 3.0,
+        "delta": 4.0,
+        "ratio_cap": 7.0,
+        "log_clip": 0.3,
+        "tau_positive": 1.5,
+        "tau_negative": 2.5,
+        "aggregate": "token_mean",
+        "entropy_coef": 0.02,
+        "kl_coef": 0.03,
+    }
+    for kind in KINDS:
+        base = LossConfig(kind)
+        for name, value in changes.items():
+            changed = replace(base, **{name: value})
+            try:
+                check(changed, MEAN)
+            except ValueError:
+                continue
+            if choose_aggregate(changed) == choose_aggregate(base) and name == "aggregate":
+                continue
+            assert write_formula(changed, MEAN) != write_formula(base, MEAN), (kind, name)
+    for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
+        assert write_formula(LossConfig(), replace(MEAN, **{name: value})) != write_formula(LossConfig(), MEAN)
+    scaled = replace(MEAN, scale="group")
+    for name, value in [("ddof", 0), ("epsilon", 1e-6)]:
+        assert write_formula(LossConfig(), replace(scaled, **{name: value})) != write_formula(LossConfig(), scaled)
+    penalised = LossConfig(kl_coef=0.1, kl_estimator="k2")
+    for name, value in [("kl_in", "reward"), ("kl_estimator", "k3")]:
+        assert write_formula(replace(penalised, **{name: value}), MEAN) != write_formula(penalised, MEAN)
+
+
+@pytest.mark.parametrize(
+    ("loss", "advantages", "updates", "group", "sentence"),
+    [
+        (LossConfig(), MEAN, 1, 1, "group of one"),
+        (LossConfig(), AdvantageConfig(baseline="none", scale="batch"), 1, 4, "not centred"),
+        (LossConfig(), AdvantageConfig(scale="group", normalise_batch=True), 1, 4, "second time"),
+        (LossConfig("reinforce"), MEAN, 2, 4, "no ratio"),
+        (LossConfig("dr_grpo"), AdvantageConfig(scale="group"), 1, 4, "without a standard deviation"),
+        (LossConfig("cispo", clip_low=0.1), MEAN, 1, 4, "clip_low=0.1 would have no effect"),
+        (LossConfig("sapo", delta=4.0), MEAN, 1, 4, "delta=4.0 would have no effect"),
+        (LossConfig("dapo", ratio_cap=3.0), MEAN, 1, 4, "ratio_cap=3.0 would have no effect"),
+        (LossConfig(delta=0.5), MEAN, 1, 4, "not an offset"),
+        (LossConfig(dual_clip=1.2), MEAN, 1, 4, "above 1 \\+ clip_high"),
+        (LossConfig(dual_clip=3.0, delta=4.0), MEAN, 1, 4, "set only one"),
+        (LossConfig("gmpo", aggregate="token_mean"), MEAN, 1, 4, "one number per sequence"),
+        (LossConfig(kl_coef=0.1, kl_estimator="k1"), MEAN, 1, 4, "expectation zero"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_sentence(loss, advantages, updates, group, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check(loss, advantages, updates, group)
+
+
+@pytest.mark.parametrize(
+    ("group", "setting", "says"),
+    [
+        (AdvantageConfig, {"epsilon": -1}, "epsilon -1: give a number, 0 or more"),
+        (AdvantageConfig, {"epsilon": float("nan")}, "epsilon nan"),
+        (LossConfig, {"clip_low": 1.2}, "clip_low 1.2: give a number, above 0 and below 1"),
+        (LossConfig, {"clip_high": 0.0}, "clip_high 0.0: give a number, above 0"),
+        (LossConfig, {"delta": float("nan")}, "delta nan"),
+        (LossConfig, {"dual_clip": -3.0}, "dual_clip -3.0: give a number, 0 or more"),
+        (LossConfig, {"ratio_cap": 0.28}, "ratio_cap 0.28: give a number, 1 or more"),
+        (LossConfig, {"tau_negative": 0.0}, "tau_negative 0.0: give a number, above 0"),
+        (LossConfig, {"kl_coef": -0.1}, "kl_coef -0.1: give a number, 0 or more"),
+        (ObjectiveConfig, {"updates_per_batch": 0}, "updates_per_batch 0: give a whole number, 1 or more"),
+    ],
+)
+def test_what_is_out_of_its_range_is_refused_when_it_is_set(group, setting, says):
+    with pytest.raises(SettingError, match=re.escape(says)):
+        group(**setting)
+
+
+def test_settings_are_documented_and_load_without_torch():
+    code = (
+        "import sys; from palaestra.trainer.config import objective, parse, train;"
+        "from palaestra.trainer.objective import checks, formula, kinds;"
+        "print('torch' in sys.modules); parse.parse(train.TrainConfig, ['--help-all'], 'train')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False")
+    for name in [f"loss.{f.name}" for f in fields(LossConfig)] + [f"advantages.{f.name}" for f in fields(AdvantageConfig)]:
+        assert f"--{name.replace('_', '-')}" in done.stdout
+    assert "The ratio is clipped below" in done.stdout
+    assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "losses.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_the_page_on_losses_has_every_kind_with_its_paper_and_formula(kind):
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{kind.name}` |")]
+    assert any(f"| {kind.paper} |" in row for row in rows), f"docs/losses.md: no row of {kind.name} with its paper"
+    assert f"\n{kind.name:<11} {kind.formula(LossConfig(kind.name))}\n" in PAGE
+
+
+def test_the_page_on_losses_has_every_preset():
+    for name in PRESETS:
+        assert f"\n| `{name}` |" in PAGE
+
+
+def test_a_preset_says_where_it_is_from_and_what_it_leaves_to_other_settings():
+    text = describe_origin("dapo", overlong_cache=0, updates=1)
+    assert "arXiv:2503.14476" in text
+    assert "--overlong-cache" in text
+    assert "16 optimizer step(s)" in text
+    assert "--" not in describe_origin("dr-grpo", overlong_cache=0, updates=1)

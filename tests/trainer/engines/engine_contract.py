@@ -1,8 +1,0 @@
-"""What any engine must do."""
-
-import torch
-from palaestra.trainer.model.policy import Policy
-
-
-def policy_of(model, tokenizer, dtype: torch.dtype = torch.float32) -> Policy:
-    return Policy(model, tokenizer, torch.device("cpu"), dtype, "test")

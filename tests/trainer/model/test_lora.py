@@ -1,0 +1,140 @@
+"""Adapters: nothing at first, all that is trained, off for the reference, merged in what is saved,
+resumed to the bit."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from palaestra.tasks import get
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.algorithms.update import compute_reference_logprobs
+from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model import lora, memory
+from palaestra.trainer.model.dense.packed import can_pack
+from palaestra.trainer.model.logprobs import compute_logprobs
+from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.sequences import Sequences
+from palaestra.trainer.reports.curves import read_metrics
+from palaestra.trainer.reward_models.scoring import Judged
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import list_models_beside, make_reference, train
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+from ..support.runs import SMALL, say_nothing
+
+pytest.importorskip("peft")
+torch.set_num_threads(1)
+SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
+SETTINGS = SMALL.but(lora_rank=4, loss=LossConfig(kl_coef=0.05))
+
+
+def make_policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
+    policy = load_policy(str(warm_model), "cpu", "float32")
+    lora.add_adapters(policy.model, 4, 0)
+    if moved:
+        torch.manual_seed(0)
+        for tensor in lora.collect_adapters(policy.model).values():
+            tensor.copy_(0.1 * torch.randn_like(tensor))
+    return policy
+
+
+def compute_own_logprobs(model) -> torch.Tensor:
+    with torch.no_grad():
+        return compute_logprobs(model, SEQUENCES).logprobs_BT
+
+
+def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
+    plain = load_policy(str(warm_model), "cpu", "float32").model
+    made = make_policy_with_adapters(warm_model, moved=False).model
+    assert torch.allclose(compute_own_logprobs(made), compute_own_logprobs(plain), atol=2e-6)
+    trained = lora.collect_adapters(made)
+    linear = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
+    assert len(trained) == 2 * len(linear) > 0
+    assert all(".lora_A." in name or ".lora_B." in name for name in trained)
+    compute_logprobs(made, SEQUENCES).logprobs_BT.sum().backward()
+    assert {name for name, p in made.named_parameters() if p.grad is not None} == set(trained)
+
+
+def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: Path, tmp_path: Path):
+    plain, policy = load_policy(str(warm_model), "cpu", "float32"), make_policy_with_adapters(warm_model)
+    reference = make_reference(policy, SETTINGS, tmp_path / "reference")
+    assert reference.model is policy.model
+    found = compute_reference_logprobs(reference, SEQUENCES, 1.0, 2048)
+    assert torch.allclose(found, compute_reference_logprobs(plain, SEQUENCES, 1.0, 2048), atol=5e-6)
+    adapted = compute_own_logprobs(policy.model)
+    assert (adapted - found).abs().max() > 0.1, "the adapters were to be on again, and to matter"
+    compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
+    assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
+    assert (
+        lora.collect_adapters(policy.model).keys() == lora.collect_adapters(make_policy_with_adapters(warm_model).model).keys()
+    )
+    plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
+    assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
+    assert plan.fixed.keys() == {"weights", "optimizer"}
+    assert plan.fixed["optimizer"] < plan.fixed["weights"]
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
+def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: Path, tmp_path: Path):
+    policy = make_policy_with_adapters(warm_model)
+    if kind == "gpt2":  # layers stored as (input, output)
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64))
+        names = set(model.state_dict())
+        lora.add_adapters(model.eval(), 4, 0)
+        for tensor in lora.collect_adapters(model).values():
+            tensor.copy_(0.1 * torch.randn_like(tensor))
+        policy = replace(policy, model=model)
+    else:
+        names = set(load_policy(str(warm_model), "cpu", "float32").model.state_dict())
+    before = compute_own_logprobs(policy.model)
+    policy.save(tmp_path / "saved")
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved").eval()
+    assert set(loaded.state_dict()) == names
+    assert torch.allclose(compute_own_logprobs(loaded), before, atol=2e-5)
+    assert torch.equal(compute_own_logprobs(policy.model), before), "saving was to leave the model alone"
+
+
+def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
+    policy = make_policy_with_adapters(warm_model)
+    assert not can_pack(policy.model)
+    engine = LocalEngine(policy)
+    assert engine.path == "general"
+    (made,), *_ = engine.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
+    found = compute_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
+    assert torch.allclose(found.detach(), torch.tensor(made.logprobs), atol=5e-5)
+
+
+def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_model: Path, tmp_path: Path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train(SETTINGS.but(model=str(warm_model), out=str(whole)), say=say_nothing)
+    train(SETTINGS.but(model=str(warm_model), out=str(halves), stop_after=2), say=say_nothing)
+    resume(halves, {}, say=say_nothing)
+    one, other, start = (
+        AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (whole / "model", halves / "model", warm_model)
+    )
+    assert one.keys() == other.keys() == start.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    changed = {name for name in one if not torch.equal(one[name], start[name])}
+    assert changed
+    assert all("proj" in name for name in changed), "only linear layers carry adapters"
+    steps = [line for line in read_metrics(whole) if line["kind"] == "step"]
+    assert steps[0]["kl_per_completion"] == pytest.approx(0, abs=1e-4)
+    assert abs(steps[-1]["kl_per_completion"]) > 1e-3
+
+
+def test_without_peft_the_fix_is_said(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UserError, match=r"pip install 'palaestra\[peft\]'"):
+        make_policy_with_adapters(warm_model)
+
+
+def test_settings_that_make_no_sense_are_sentences():
+    with pytest.raises(UserError, match="adapters are trained by grpo"):
+        train(SETTINGS.but(algorithm="ppo"))
+    with pytest.raises(UserError, match="lora_rank -1: give a whole number, 0 or more"):
+        SETTINGS.but(lora_rank=-1)

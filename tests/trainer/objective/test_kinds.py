@@ -1,0 +1,97 @@
+"""The table of loss kinds, and kinds of one's own: found, refused with a sentence, trained with."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.objective.checks import check
+from palaestra.trainer.objective.formula import write_formula
+from palaestra.trainer.objective.kinds import KINDS, find_kind
+from palaestra.trainer.runs.setup import check as check_run
+from palaestra.trainer.runs.setup import train
+
+from ..support.runs import SMALL
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "own_loss.py"
+OWN = f"{EXAMPLE}:kimi"
+
+CAPPED = """
+from palaestra.trainer.objective.kinds import KINDS, LossKind
+entry = KINDS["cispo"]
+capped = LossKind(
+    "capped", "nobody", entry.terms, entry.formula, "token_mean", reads=("ratio_cap",), off_policy=False
+)
+"""
+
+
+def test_every_kind_is_found_by_its_name():
+    assert all(find_kind(name) is kind and kind.name == name for name, kind in KINDS.items())
+
+
+def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
+    kind = find_kind(OWN)
+    assert kind is find_kind(OWN)
+    assert (kind.name, kind.paper) == ("kimi", "Kimi Team 2025, arXiv:2501.12599")
+    text = write_formula(LossConfig(OWN), AdvantageConfig())
+    assert "-A * log p_now + 0.05 * x^2 / tokens of the completion" in text
+    assert "sum over all tokens / completions" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("dr-grpo", r"no loss kind 'dr-grpo'\. Did you mean dr_grpo\?.*FILE\.py:name"),
+        ("xyz", r"The kinds: grpo, dapo, .*reinforce\. One of your own"),
+        (f"{EXAMPLE}:kimy", r"has no 'kimy' to take as loss\. Did you mean kimi\?"),
+        (f"{EXAMPLE.with_name('own_los.py')}:kimi", r"no loss file .*own_los\.py\. Did you mean own_loss\.py"),
+        (str(EXAMPLE), r"Write FILE\.py:name"),
+        (f"{EXAMPLE}:regularise_log_ratio", r"is of type function, but a loss is a LossKind"),
+    ],
+)
+def test_what_is_no_kind_is_refused_with_a_sentence(name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check_run(TrainConfig.of(loss=LossConfig(name)))
+
+
+def test_the_facts_of_ones_own_kind_are_checked_as_those_of_the_table(tmp_path: Path):
+    (tmp_path / "mine.py").write_text(CAPPED)
+    kind = f"{tmp_path / 'mine.py'}:capped"
+    check(LossConfig(kind, ratio_cap=3.0), AdvantageConfig())
+    with pytest.raises(ValueError, match=r"clip_high=0\.1 would have no effect"):
+        check(LossConfig(kind, clip_high=0.1), AdvantageConfig())
+    with pytest.raises(ValueError, match="has no ratio to correct"):
+        check(LossConfig(kind), AdvantageConfig(), updates_per_batch=2)
+
+
+def test_the_example_of_the_page_on_losses_is_a_kind(tmp_path: Path):
+    page = (EXAMPLE.parents[1] / "docs" / "losses.md").read_text()
+    (tmp_path / "page.py").write_text(page.split("```python\n")[1].split("```")[0])
+    config = LossConfig(f"{tmp_path / 'page.py'}:mine", ratio_cap=3.0)
+    check(config, AdvantageConfig())
+    assert "-sg(min(r_t, 3)) * A * log p_now" in write_formula(config, AdvantageConfig())
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"reads": ("clip_hi",)}, "'clip_hi', which is no field"),
+        ({"aggregate": "mean"}, "one of sequence_mean, token_mean"),
+    ],
+)
+def test_an_entry_that_cannot_work_is_refused(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        replace(KINDS["grpo"], **settings)
+
+
+def test_a_run_trains_with_the_loss_of_the_example(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(steps=1, minibatches=2, eval_problems=4, eval_samples=1, preflight_problems=0)
+    config = config.but(model=str(warm_model), out=str(tmp_path / "run"), loss=LossConfig(OWN))
+    said: list[str] = []
+    train(config, say=said.append)
+    assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "step"] == [1]

@@ -1,0 +1,71 @@
+"""The KL estimators, and the KL in the reward: golden numbers, and gradients in expectation."""
+
+import numpy as np
+import pytest
+import torch
+from palaestra.trainer.objective.kl import kl_per_token, place_rewards, subtract_kl
+
+from ..support import reference
+from ..support.tensors import sum_returns, to_double
+
+NAN = float("nan")
+
+
+def test_golden_kl_in_the_reward():
+    kl, mask = to_double([[0.03, 0.02, 0.04, 0.01, NAN]]), to_double([[1, 1, 1, 1, 0]])
+    values = sum_returns(place_rewards(to_double([2.0]), kl, mask, beta=1.0), mask)
+    assert values[0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99, 0])
+    six = to_double([[0.05] * 6])
+    assert float(subtract_kl(to_double([0.8]), six, torch.ones_like(six), beta=1.0)) == pytest.approx(0.5)
+    assert float(sum_returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
+
+
+def test_returns_discount_counted_tokens_only():
+    rewards, mask = to_double([[1.0, NAN, 2.0, 4.0]]), to_double([[1, 0, 1, 1]])
+    assert sum_returns(rewards, mask, gamma=0.5)[0].tolist() == pytest.approx([1 + 0.5 * (2 + 0.5 * 4), 0, 4, 4])
+
+
+def test_a_row_without_tokens_has_no_reward():
+    assert not place_rewards(to_double([1.0, 1.0]), to_double([[NAN] * 3] * 2), torch.zeros(2, 3), 0.1).any()
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_kl_estimators(estimator):
+    rng = np.random.default_rng(0)
+    p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5) * 3)
+    values = kl_per_token(to_double(np.log(p))[None], to_double(np.log(q))[None], estimator)[0].numpy()
+    assert values == pytest.approx(reference.kl(np.log(p), np.log(q), estimator))
+    if estimator != "k2":  # unbiased: the expectation over the policy is the divergence
+        assert (p * values).sum() == pytest.approx((p * np.log(p / q)).sum())
+    if estimator != "k1":
+        assert (values >= 0).all()
+
+
+def test_k3_keeps_its_digits_for_close_policies_and_is_finite_for_far_ones():
+    close = kl_per_token(torch.tensor([[-1.0]]), torch.tensor([[-1.001]]), "k3")
+    x = float(torch.tensor(-1.0) - torch.tensor(-1.001))
+    assert float(close) == pytest.approx(x * x / 2 - x**3 / 6, rel=2e-3)
+    assert torch.isfinite(kl_per_token(torch.tensor([[-500.0]]), torch.tensor([[-1.0]]), "k3")).all()
+    with pytest.raises(ValueError, match="'k4' is not known"):
+        kl_per_token(close, close, "k4")
+
+
+def test_gradients_of_the_estimators_in_expectation():
+    """As loss: k1 has none, k2 that of KL(p, q), k3 that of KL(q, p): why k1 in the loss is refused."""
+    logits = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    q = torch.softmax(torch.arange(6, dtype=torch.float64) / 3, 0)
+
+    def gradient(value):
+        return torch.autograd.grad(value, logits)[0]
+
+    log_p = torch.log_softmax(logits, 0)
+    p = log_p.exp()
+    exact = {
+        "k1": torch.zeros(6, dtype=torch.float64),
+        "k2": gradient((p * (log_p - q.log())).sum()),
+        "k3": gradient((q * (q.log() - torch.log_softmax(logits, 0))).sum()),
+    }
+    for estimator, expected in exact.items():
+        log_p = torch.log_softmax(logits, 0)
+        estimate = (log_p.exp().detach() * kl_per_token(log_p[None], q.log()[None], estimator)[0]).sum()
+        torch.testing.assert_close(gradient(estimate), expected)

@@ -1,0 +1,36 @@
+"""The preflight: what cannot learn is refused, what can is counted."""
+
+import pytest
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.runs.preflight import say_duration, summarise
+
+from ..support.groups import DEAD, LIVE, SOLVED, make_group
+
+
+@pytest.mark.parametrize(
+    ("groups", "finish", "says"),
+    [
+        ([DEAD, DEAD], "stop", "No answer was extracted"),
+        ([DEAD, DEAD], "length", "cut at the length limit"),
+        ([SOLVED, SOLVED], "stop", "passed already"),
+        ([["<answer>7654321</answer>"] * 2], "stop", "no gradient"),
+    ],
+)
+def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says: str):
+    made = [make_group(texts, index, finish) for index, texts in enumerate(groups)]
+    assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).list_faults())
+
+
+def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
+    made = [make_group(LIVE, 0), make_group(SOLVED, 1), make_group(DEAD, 2), make_group(LIVE, 3)]
+    report = summarise(made, 1, 2, 2.0, TrainConfig.of(steps=3600, prompts_per_step=2))
+    assert report.list_faults() == []
+    assert (report.histogram, report.signal, report.pass_rate, report.any_passed) == ([1, 2, 1], 0.5, 0.5, 0.75)
+    assert report.hours == pytest.approx(1.0)
+    assert summarise([], 5, 2, 0.0, TrainConfig()).list_faults() == [
+        "All 5 prompts are over the budget: raise --max-prompt-tokens."
+    ]
+
+
+def test_a_duration_is_said_in_its_own_unit():
+    assert [say_duration(hours) for hours in (0.004, 0.5, 1.99, 37.25)] == ["14 s", "30 min", "119 min", "37.2 h"]

@@ -1,0 +1,229 @@
+"""Whole runs, small: what they leave on disk, that they can be repeated and resumed to the bit,
+and how they stop."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.reports.curves import read_metrics
+from palaestra.trainer.runs.replay import replay
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
+from palaestra.trainer.storage import checkpoint
+from transformers import AutoTokenizer
+
+from ..support.runs import SMALL, have_same_weights, load_weights, say_nothing
+
+
+@pytest.fixture(scope="module")
+def whole(warm_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    train(SMALL.but(model=str(warm_model), out=str(out)), say=say_nothing)
+    return out
+
+
+def test_a_run_leaves_metrics_rollouts_curves_and_a_model_that_loads(whole: Path, warm_model: Path):
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["kind"] == "step"]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4]
+    assert [line["step"] for line in lines if line["kind"] == "evaluation"] == [0, 2, 4]
+    assert all(0 <= line["reward"] <= 1 and line["tokens"] > 0 for line in steps)
+    rollouts = [json.loads(line) for line in (whole / "rollouts.jsonl").read_text().splitlines()]
+    assert len(rollouts) == 4 * 4 * 4
+    assert {"completion", "reward", "verdicts", "id"} <= rollouts[0].keys()
+    assert (whole / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert not have_same_weights(whole / "model", warm_model), "four steps changed nothing"
+    assert AutoTokenizer.from_pretrained(whole / "model")("1+2=").input_ids
+
+
+def test_the_sampler_agrees_with_the_update(whole: Path):
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    differences = [line["logprob_difference_max"] for line in lines if line.get("logprob_difference_max") is not None]
+    assert differences
+    assert max(differences) < 5e-5
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Path, warm_model: Path, tmp_path: Path):
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "again")), say=say_nothing)
+    assert have_same_weights(whole / "model", tmp_path / "again" / "model")
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=say_nothing)
+    assert not have_same_weights(whole / "model", tmp_path / "other" / "model")
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tmp_path: Path, first: int):
+    out = tmp_path / "run"
+    stopped = train(SMALL.but(model=str(warm_model), out=str(out), stop_after=first), say=say_nothing)
+    assert stopped.interrupted
+    assert not (out / "model").exists()
+    resume(out, {}, say=say_nothing)
+    assert have_same_weights(whole / "model", out / "model")
+    kept = [json.loads(line)["reward"] for line in (out / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]]
+    assert kept == [
+        json.loads(line)["reward"] for line in (whole / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]
+    ]
+
+
+def test_micro_batch_size_does_not_change_the_run(whole: Path, warm_model: Path, tmp_path: Path):
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=say_nothing)
+    left, right = load_weights(whole / "model"), load_weights(tmp_path / "run" / "model")
+    assert all(torch.allclose(left[name], right[name], rtol=1e-3, atol=2e-5) for name in left)
+
+
+def test_a_kl_to_the_reference_is_kept_across_a_resume(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=str(warm_model), loss=replace(SMALL.objective.loss, kl_coef=0.1), eval_every=0)
+    train(config.but(out=str(tmp_path / "whole")), say=say_nothing)
+    train(config.but(out=str(tmp_path / "run"), stop_after=2), say=say_nothing)
+    resume(tmp_path / "run", {}, say=say_nothing)
+    assert have_same_weights(tmp_path / "run" / "model", tmp_path / "whole" / "model")
+
+
+def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_model: Path, tmp_path: Path):
+    """All rewards equal in every group: under the format arm a policy that always keeps the form earns 1
+    everywhere."""
+    file = tmp_path / "easy.py"
+    file.write_text(
+        "from palaestra.tasks import Problem, task\n"
+        "from palaestra.verifiers import Criterion, Rubric\n"
+        "from palaestra.verifiers.types import correct\n"
+        "@task('easy', rubric=Rubric(Criterion('any', lambda completion, problem: correct())))\n"
+        "def easy(rng, level):\n    return Problem(str(rng.random()), 'x')\n"
+    )
+    config = SMALL.but(task=str(file), option=(), model=str(warm_model), out=str(tmp_path / "run"), steps=2)
+    with pytest.raises(UserError, match="passed already"):
+        train(config, say=say_nothing)
+    train(config.but(out=str(tmp_path / "forced"), force=True), say=say_nothing)
+    assert have_same_weights(tmp_path / "forced" / "model", warm_model)
+    steps = [line for line in read_metrics(tmp_path / "forced") if line["kind"] == "step"]
+    assert [(line["dead_groups"], line["grad_norm"]) for line in steps] == [(1.0, 0.0)] * 2
+
+
+def start(out: Path, model: Path, *flags: str) -> subprocess.Popen:
+    code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['train', *sys.argv[1:]]))"
+    small = "--option operands=2 --option digits=1 --prompts-per-step 4 --group-size 4 --max-new-tokens 24 --eval-every 0 "
+    small += "--eval-problems 5 --eval-samples 1 --threads 1"
+    command = [sys.executable, "-c", code, "--model", str(model), "--out", str(out), *small.split(), *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for_steps(out: Path, count: int) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        path = out / "metrics.jsonl"
+        if path.exists() and path.read_text().count('"kind": "step"') >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the run made no steps")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(warm_model: Path, tmp_path: Path, number: int):
+    run = start(tmp_path / "run", warm_model, "--steps", "10000", "--save-every", "0")
+    wait_for_steps(tmp_path / "run", 2)
+    os.kill(run.pid, number)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in output
+    assert "palaestra resume" in output
+    assert len(checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")) == 2  # the start, and the step that it finished
+
+
+def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement(tmp_path: Path):
+    run = start(tmp_path / "run", Path("embedded"), "--sft-steps", "100000")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(3)
+    os.kill(run.pid, signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in output
+    assert (tmp_path / "run" / "sft" / "config.json").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_occupied_folder_is_refused(whole: Path, warm_model: Path):
+    with pytest.raises(UserError, match="not empty"):
+        train(SMALL.but(model=str(warm_model), out=str(whole)), say=say_nothing)
+
+
+def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
+    policy = load_policy("embedded", "cpu", "float32", seed=2)
+    before = policy.model.get_input_embeddings().weight.detach().clone()
+    config = SMALL.but(out=str(tmp_path / "run"), steps=1, force=True, model="embedded", eval_problems=2)
+    train(config, policy, say=say_nothing)
+    start = load_policy(str(tmp_path / "run" / "checkpoints" / "step-000000"), "cpu", "float32").model
+    assert torch.equal(start.get_input_embeddings().weight, before)
+
+
+@pytest.mark.parametrize(("change", "says"), [({"group_size": 1}, "Sample 2 or more"), ({"temperature": 0.0}, "above 0")])
+def test_settings_that_cannot_learn_are_refused(warm_model: Path, tmp_path: Path, change: dict, says: str):
+    with pytest.raises(UserError, match=says):
+        train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), **change), say=say_nothing)
+
+
+def test_prompts_over_the_budget_stop_the_run_with_a_sentence(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1)
+    with pytest.raises(UserError, match="max-prompt-tokens"):
+        train(config, say=say_nothing)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weights(
+    whole: Path, warm_model: Path, tmp_path: Path, kills: int
+):
+    """kill -9 at seeded moments, during saving too: a checkpoint is written at every step."""
+    out, rng, total = tmp_path / "run", random.Random(kills), 4 * kills
+    flags = ["--steps", str(total), "--save-every", "1", "--eval-every", "4", "--keep", "1"]
+    whole = tmp_path / "whole"
+    run = start(whole, warm_model, *flags)
+    assert "curves" in run.communicate(timeout=240)[0]
+    begun, ended = (path.stat().st_mtime for path in (whole / "config.json", whole / "curves.png"))
+    run, killed = start(out, warm_model, *flags), 0
+    for _ in range(kills):
+        before = find_newest(out)
+        while find_newest(out) <= before and run.poll() is None:  # until it goes on: a moment before that tests the start alone
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 2 * (ended - begun) / total))
+        killed += run.poll() is None
+        run.kill()
+        run.communicate()
+        run = start_resume(out) if not (out / "model").exists() else run
+    run.communicate(timeout=240)
+    assert killed >= kills / 2
+    assert have_same_weights(whole / "model", out / "model")
+
+
+def find_newest(out: Path) -> float:
+    """When the newest complete checkpoint was written; 0 while there is none."""
+    infos = [path / checkpoint.INFO for path in checkpoint.list_checkpoints(out / "checkpoints")]
+    return max((path.stat().st_mtime for path in infos if path.exists()), default=0.0)
+
+
+def start_resume(out: Path) -> subprocess.Popen:
+    code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['resume', sys.argv[1]]))"
+    return subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_replay_re_creates_a_step_and_notices_a_changed_record(whole: Path, tmp_path: Path):
+    assert replay(whole, 3).matches
+    forged = tmp_path / "forged"
+    shutil.copytree(whole, forged)
+    lines = (forged / "metrics.jsonl").read_text().splitlines()
+    lines = [line.replace('"grad_norm": 0.', '"grad_norm": 1.') for line in lines]
+    (forged / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    assert [difference.split(":")[0] for difference in replay(forged, 3).differences] == ["grad_norm"]
+    with pytest.raises(UserError, match="no record of step 9"):
+        replay(whole, 9)
