@@ -19,7 +19,6 @@ from typing import Any
 import palaestra as pal
 from palaestra.trainer.algorithms.base import Part
 from palaestra.trainer.algorithms.batch import Batch
-from palaestra.trainer.config.objective import AdvantageConfig
 from palaestra.trainer.model.policy import Policy
 from palaestra.trainer.objective.formula import write_formula
 
@@ -33,13 +32,6 @@ class MovingBaseline(pal.Algorithm):
     def __init__(self, policy: Policy, config: pal.TrainConfig) -> None:
         super().__init__(policy, config)
         self.baseline: float | None = None
-
-    @classmethod
-    def check(cls, config: pal.TrainConfig) -> None:
-        """A setting that is not read is refused: nobody should believe that it did something."""
-        super().check(config)
-        if config.objective.advantages != AdvantageConfig() or config.objective.resample:
-            raise pal.UserError("The baseline is a moving mean: leave --advantages and --resample at their defaults.")
 
     @classmethod
     def formula(cls, config: pal.TrainConfig) -> str:

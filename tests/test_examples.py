@@ -147,10 +147,10 @@ def test_what_the_algorithm_holds_is_billed(warm: str, tmp_path: Path):
     own = tmp_path / "holds.py"
     own.write_text(
         ALGORITHM.read_text().replace(
-            "    @classmethod\n    def check",
+            "    @classmethod\n    def formula",
             "    @classmethod\n    def held_models(cls, policy, config):\n"
             "        from palaestra.trainer.model.memory import HeldModel\n"
-            '        return [HeldModel("a judge", 7 << 20)]\n\n    @classmethod\n    def check',
+            '        return [HeldModel("a judge", 7 << 20)]\n\n    @classmethod\n    def formula',
             1,
         )
     )
@@ -170,8 +170,8 @@ def test_the_algorithm_takes_a_kl_penalty_from_the_reward(warm: str, whole: Path
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"advantages.scale": "group"}, "moving mean: leave --advantages"),
-        ({"resample": 2}, "moving mean: leave --advantages"),
+        ({"advantages.scale": "group"}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
+        ({"resample": 2}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
         ({"loss.clip_high": 0.1}, r"clip_high=0\.1 would have no effect"),
         ({"minibatches": 2}, "has no ratio to correct"),
     ],

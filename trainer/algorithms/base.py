@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +87,9 @@ class Algorithm:
     (False, True)
     """
 
+    compares_groups: ClassVar[bool] = False
+    """Whether completions of a prompt are compared with each other: then equal rewards in a group teach nothing."""
+
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         self.policy, self.config = policy, config
 
@@ -94,9 +97,20 @@ class Algorithm:
     def check(cls, config: TrainConfig) -> None:
         """Raise UserError for settings that the algorithm does not read, or that contradict each other.
 
-        The loss's own are checked here: call it from an override.
+        What every algorithm needs of them is checked here: call it from an override.
         """
-        check_objective(config, AdvantageConfig(baseline="none"))
+        objective = config.objective
+        if not cls.compares_groups and (objective.advantages != AdvantageConfig() or objective.resample):
+            raise UserError(
+                f"{cls.__name__} does not compare the completions of a prompt: leave --advantages and --resample at "
+                "their defaults, or use grpo."
+            )
+        # Without a comparison a group may be of one.
+        advantages = objective.advantages if cls.compares_groups else AdvantageConfig(baseline="none")
+        try:
+            check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
+        except ValueError as failure:
+            raise UserError(str(failure)) from failure
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
@@ -181,15 +195,6 @@ class Learner:
     optimizer: torch.optim.Optimizer
     algorithm: Algorithm
     reference: Policy | None = None
-
-
-def check_objective(config: TrainConfig, advantages: AdvantageConfig) -> None:
-    """Raise UserError where loss and advantages make no sense together, or not with the rest of the settings."""
-    objective = config.objective
-    try:
-        check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
-    except ValueError as failure:
-        raise UserError(str(failure)) from failure
 
 
 def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:

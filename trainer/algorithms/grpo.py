@@ -17,20 +17,19 @@ Shapes: B rows (completions), G completions in a group, P prompts, T completion 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from ..config.train import TrainConfig
 from ..objective.advantages import compute_group_advantages
 from ..objective.formula import write_formula
-from .base import Algorithm, check_objective
+from .base import Algorithm
 from .batch import Batch
 
 
 class GRPO(Algorithm):
     """Group-relative advantages, the same for every token of a completion."""
 
-    @classmethod
-    def check(cls, config: TrainConfig) -> None:
-        check_objective(config, config.objective.advantages)
+    compares_groups: ClassVar[bool] = True
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.errors import UserError
-from ..config.objective import AdvantageConfig
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.logprobs import compute_logprobs
@@ -63,10 +62,6 @@ class PPO(Algorithm):
             raise UserError(
                 f"PPO clips the ratio of each token; --loss.kind {config.objective.loss.kind} does not. Use the default, dapo."
             )
-        if config.objective.advantages != AdvantageConfig():
-            raise UserError("PPO's advantages come from its value model: leave --advantages at its defaults, or use GRPO.")
-        if config.objective.resample:
-            raise UserError("PPO learns from groups whose rewards are all equal too: leave --resample at 0.")
         try:
             kl_control.start(config.ppo.kl)
         except ValueError as failure:

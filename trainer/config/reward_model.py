@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from .objective import PreferenceConfig
 from .settings import Count, Flag, Natural, Range, Settings
-from .shared import ModelConfig, OptimizerConfig, OutputConfig
+from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ComparisonConfig(Settings):
 
 
 @dataclass(frozen=True)
-class RewardModelConfig(Settings):
+class RewardModelConfig(RunConfig):
     """Fit a reward model to comparisons of answers (Bradley-Terry).
 
     >>> import palaestra as pal
@@ -45,12 +45,7 @@ class RewardModelConfig(Settings):
         "loss.margin", "loss.centre_coef", "eval_every", "save_every", "out", "log",
     )  # fmt: skip
 
-    seed: Natural = 0
-    """Seed of the order of the data."""
     steps: Count = 500
-    """Optimization steps."""
-    stop_after: Natural = 0
-    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
     comparisons: ComparisonConfig = field(default_factory=ComparisonConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: PreferenceConfig = field(default_factory=PreferenceConfig)

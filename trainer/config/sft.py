@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from .settings import Count, Natural, Range, Settings
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, TaskConfig
+from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig, TaskConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class HeldOutLossConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SFTConfig(Settings):
+class SFTConfig(RunConfig):
     """Imitate a task's demonstrations, or pairs and chats from files (loss on completion tokens only).
 
     >>> import palaestra as pal
@@ -49,12 +49,7 @@ class SFTConfig(Settings):
         "learning_rate", "schedule", "eval_every", "save_every", "out", "log",
     )  # fmt: skip
 
-    seed: Natural = 0
-    """Seed of everything random."""
     steps: Count = 1200
-    """Optimization steps."""
-    stop_after: Natural = 0
-    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)

@@ -9,6 +9,18 @@ from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Setti
 
 
 @dataclass(frozen=True)
+class RunConfig(Settings):
+    """What every command that trains has."""
+
+    seed: Natural = 0
+    """Seed of everything random."""
+    steps: Count = 100
+    """Optimization steps; of `train`, batches of rollouts."""
+    stop_after: Natural = 0
+    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
+
+
+@dataclass(frozen=True)
 class TaskConfig(Settings):
     """Which problems."""
 

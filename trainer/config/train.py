@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, ScoredTaskConfig
+from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class GuardConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Settings):
+class TrainConfig(RunConfig):
     """Train a language model on the reward of a task, by GRPO, PPO or an algorithm of your own.
 
     >>> import palaestra as pal
@@ -155,12 +155,6 @@ class TrainConfig(Settings):
         "log",
     )  # fmt: skip
 
-    seed: Natural = 0
-    """Seed of everything random."""
-    steps: Count = 100
-    """Optimization steps (batches of rollouts)."""
-    stop_after: Natural = 0
-    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
     algorithm: str = "grpo"

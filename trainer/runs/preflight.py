@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
+from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
 from ..rollouts.group import Group, has_signal, is_extracted
 from ..rollouts.rollouts import Rollouts, make_sampling
@@ -23,8 +24,8 @@ class Preflight:
 
     histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups
     whose rewards differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and
-    verifying.
-    hours: expected for the sampling of all steps.
+    verifying.  hours: expected for the sampling of all steps.  varied: whether any two rewards differ.
+    compares: whether the algorithm learns from differences within a group alone.
     """
 
     problems: int
@@ -40,6 +41,8 @@ class Preflight:
     tokens_per_second: float
     hours: float
     histogram: Sequence[int]
+    varied: bool
+    compares: bool
     verifiable: bool = True
 
     def list_faults(self) -> list[str]:
@@ -59,12 +62,14 @@ class Preflight:
             )
         if self.signal == 0 and self.pass_rate == 1:
             faults.append("Every completion passed already: choose a harder level or task.")
-        elif self.signal == 0:
+        elif not self.varied:
+            faults.append("All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level.")
+        elif self.signal == 0 and self.compares:
             faults.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
         return faults
 
     def list_warnings(self) -> list[str]:
-        if 0 < self.signal < 0.2:
+        if self.compares and 0 < self.signal < 0.2:
             return [
                 f"Only {self.signal:.0%} of the groups have a signal (any completion passed in {self.any_passed:.0%} of them): "
                 "learning will be slow, and may collapse. Try --resample 2, a larger --group-size, or more SFT."
@@ -144,6 +149,8 @@ def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: f
         tokens_per_second=tokens / seconds if seconds else 0.0,
         hours=seconds / 3600 * total_prompts / max(1, len(groups)),
         histogram=[passed[k] for k in range(group_size + 1)],
+        varied=len({score.reward for score in scores if not score.abstained}) > 1,
+        compares=find_algorithm(config.algorithm).compares_groups,
     )
 
 

@@ -302,7 +302,7 @@ def test_nothing_scored_changes_nothing():
     [
         ({"loss": LossConfig(kl_coef=0.1)}, "ppo.kl.kl-coef"),
         ({"loss": LossConfig(kind="cispo")}, "clips the ratio"),
-        ({"advantages": AdvantageConfig(scale="group")}, "value model"),
+        ({"advantages": AdvantageConfig(scale="group")}, "does not compare the completions"),
         ({"resample": 2}, "resample"),
         ({"ppo": PPOConfig(critic_warmup=10)}, "critic-warmup"),
         ({"ppo": PPOConfig(kl=KLControlConfig(kl_coef=0.0, target_kl=1.0))}, "above 0"),

@@ -13,12 +13,20 @@ from ..support.groups import DEAD, LIVE, SOLVED, make_group
         ([DEAD, DEAD], "stop", "No answer was extracted"),
         ([DEAD, DEAD], "length", "cut at the length limit"),
         ([SOLVED, SOLVED], "stop", "passed already"),
-        ([["<answer>7654321</answer>"] * 2], "stop", "no gradient"),
+        ([["<answer>7654321</answer>"] * 2], "stop", "All rewards are equal, so nothing to learn"),
+        ([["<answer>7654321</answer>"] * 2, SOLVED], "stop", "All rewards within every group are equal, so no gradient"),
     ],
 )
 def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says: str):
     made = [make_group(texts, index, finish) for index, texts in enumerate(groups)]
     assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).list_faults())
+
+
+def test_equal_rewards_in_a_group_are_no_fault_for_an_algorithm_that_does_not_compare_them():
+    groups = [make_group(texts, index) for index, texts in enumerate([["<answer>7654321</answer>"] * 2, SOLVED])]
+    assert summarise(groups, 0, 2, 1.0, TrainConfig.of(algorithm="ppo")).list_faults() == []
+    alike = summarise(groups[:1], 0, 2, 1.0, TrainConfig.of(algorithm="ppo"))
+    assert alike.list_faults() == ["All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level."]
 
 
 def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
