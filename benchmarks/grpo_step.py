@@ -1,17 +1,19 @@
-"""Time and memory of a GRPO step here and of TRL's GRPOTrainer: same model, prompts, group size, lengths, one CPU thread.
+"""Time and memory of a GRPO step here and of TRL's GRPOTrainer: same model, prompts, group size, lengths,
+one CPU thread.
 
-    python benchmarks/grpo_step.py                          # all equal-work workloads, against TRL where it is installed
-    python benchmarks/grpo_step.py --workload 1M-short --rounds 5
-    python benchmarks/grpo_step.py --model runs/X/model     # real work: the addition task and a model trained on it
-    python benchmarks/grpo_step.py --no-trl                 # ours alone
+    python benchmarks/grpo_step.py                          # all equal-work workloads, against TRL where it
+    is installed python benchmarks/grpo_step.py --workload 1M-short --rounds 5
+    python benchmarks/grpo_step.py --model runs/X/model     # real work: the addition task and a model trained
+    on it python benchmarks/grpo_step.py --no-trl                 # ours alone
 
-Every measurement is a process of its own; the sides take turns, `--rounds` times, and medians are compared. Times are CPU
-seconds of the process (another program on the machine changes them little), with one thread. Memory is the highest
-resident size during the steps less the resident size before the trainer is made (libraries and model are loaded by then).
+Every measurement is a process of its own; the sides take turns, `--rounds` times, and medians are compared.
+Times are CPU seconds of the process (another program on the machine changes them little), with one thread.
+Memory is the highest resident size during the steps less the resident size before the trainer is made
+(libraries and model are loaded by then).
 
-Equal work: a fresh Qwen3-shaped model that never ends early, prompts of 32 tokens, rewards that differ within each group.
-TRL runs with its whole batch in one forward pass, once without gradient checkpointing (`trl`, its fastest) and once with
-(`trl-ckpt`, its default).
+Equal work: a fresh Qwen3-shaped model that never ends early, prompts of 32 tokens, rewards that differ within
+each group. TRL runs with its whole batch in one forward pass, once without gradient checkpointing (`trl`, its
+fastest) and once with (`trl-ckpt`, its default).
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ PROMPT_TOKENS = 32
 
 @dataclass(frozen=True)
 class Workload:
-    """prompts x group completions of `tokens` tokens by a model of the given shape; layers 0: a trained model's folder."""
+    """prompts x group completions of `tokens` tokens by a model of the given shape; layers 0:
+    a trained model's folder."""
 
     prompts: int
     group: int
@@ -66,7 +69,9 @@ def make_model(workload: Workload, folder: str):
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
     if not workload.layers:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32
+        ), AutoTokenizer.from_pretrained(folder)
     tokenizer = make_character_tokenizer()
     config = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=workload.hidden, intermediate_size=workload.inner,
@@ -84,12 +89,15 @@ def make_prompts(workload: Workload, step: int) -> list[str]:
 
     rng = random.Random(step)
     if workload.layers:
-        return ["".join(rng.choice("abcdefghij ") for _ in range(PROMPT_TOKENS)) for _ in range(workload.prompts)]
+        return [
+            "".join(rng.choice("abcdefghij ") for _ in range(PROMPT_TOKENS)) for _ in range(workload.prompts)
+        ]
     return ["+".join(str(rng.randrange(10, 100)) for _ in range(3)) + "=" for _ in range(workload.prompts)]
 
 
 def reward_of(workload: Workload, prompt: str, text: str) -> float:
-    """Equal work: 0 or 1 by a hash of the text, so that no group is dead. Real work: whether the sum is right."""
+    """Equal work: 0 or 1 by a hash of the text, so that no group is dead. Real work:
+    whether the sum is right."""
     if workload.layers:
         return float(zlib.crc32(text.encode()) % 2)
     found = re.search(r"<answer>(-?\d+)</answer>\s*$", text)
@@ -148,7 +156,10 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     learner = Learner(policy, adamw(model, config.optimizer, policy.parameters), GRPO(policy, config))
     results = []
     for step in range(steps):
-        problems = [Problem(prompt=p, reference="", id=f"p/{step}/{i}") for i, p in enumerate(make_prompts(workload, step))]
+        problems = [
+            Problem(prompt=p, reference="", id=f"p/{step}/{i}")
+            for i, p in enumerate(make_prompts(workload, step))
+        ]
         times = [(time.process_time(), time.perf_counter())]
         groups = rollouts.sample_groups(problems, workload.group, make_sampling(config.rollouts), step)
         times.append((time.process_time(), time.perf_counter()))
@@ -204,7 +215,12 @@ def run_trl(workload: Workload, folder: str, steps: int, checkpointing: bool) ->
                 mark("end")
 
         trainer = GRPOTrainer(
-            model=model, args=config, reward_funcs=reward, train_dataset=data, processing_class=tokenizer, callbacks=[Clock()]
+            model=model,
+            args=config,
+            reward_funcs=reward,
+            train_dataset=data,
+            processing_class=tokenizer,
+            callbacks=[Clock()],
         )
         if workload.layers:
             trainer.eos_token_ids, trainer.generation_config.eos_token_id = [10**6], [10**6]
@@ -241,8 +257,23 @@ def worker(side: str, workload: Workload, folder: str, steps: int) -> None:
 
 
 def measure(side: str, name: str, folder: str, steps: int) -> dict:
-    command = [sys.executable, __file__, "--worker", side, "--workload", name, "--model", folder, "--steps", str(steps)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    command = [
+        sys.executable,
+        __file__,
+        "--worker",
+        side,
+        "--workload",
+        name,
+        "--model",
+        folder,
+        "--steps",
+        str(steps),
+    ]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
@@ -252,9 +283,14 @@ def measure(side: str, name: str, folder: str, steps: int) -> dict:
 
 def table(name: str, found: dict[str, list[dict]]) -> None:
     keys = ("step", "generation", "update", "memory")
-    medians = {side: {key: statistics.median(r[key] for r in rows) for key in rows[0]} for side, rows in found.items()}
+    medians = {
+        side: {key: statistics.median(r[key] for r in rows) for key in rows[0]}
+        for side, rows in found.items()
+    }
     print(f"\n{name}: {asdict(WORKLOADS[name])}")
-    print(f"{'':12}" + "".join(f"{k:>12}" for k in ("step s", "generation s", "update s", "peak MiB", "tokens")))
+    print(
+        f"{'':12}" + "".join(f"{k:>12}" for k in ("step s", "generation s", "update s", "peak MiB", "tokens"))
+    )
     for side, median in medians.items():
         print(
             f"{side:12}"
@@ -265,14 +301,22 @@ def table(name: str, found: dict[str, list[dict]]) -> None:
         if side != "palaestra":
             ratios = [medians[side][key] / medians["palaestra"][key] for key in keys[:3]]
             share = medians["palaestra"]["memory"] / medians[side]["memory"]
-            print(f"{side + ' / here':12}" + "".join(f"{ratio:11.2f}x" for ratio in ratios) + f"{share:11.2f}x (here / {side})")
+            print(
+                f"{side + ' / here':12}"
+                + "".join(f"{ratio:11.2f}x" for ratio in ratios)
+                + f"{share:11.2f}x (here / {side})"
+            )
     print(flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workload", action="append", choices=WORKLOADS, default=None)
-    parser.add_argument("--model", default="", help="folder of a model trained on `addition`; adds the workload `real`")
+    parser.add_argument(
+        "--model", default="", help="folder of a model trained on `addition`; adds the workload `real`"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4, help="steps in a process; the first is not counted")
     parser.add_argument("--no-trl", action="store_true")

@@ -2,9 +2,11 @@
 
     python benchmarks/math_robustness.py [--data ../shared/data] [--fuzz 100000] [--seed 0] [--show 20]
 
-Every reference of five published sets is written anew in each way that applies to it (other spacing, unicode, delimiters,
-separators, order of answers, ...): all of them have to be accepted. Then answers are made by cutting, splicing and mutating
-references: none may raise, abstain, be judged differently when the sides are exchanged, or take over 0.25 s of CPU time.
+Every reference of five published sets is written anew in each way that applies to it (other spacing, unicode,
+delimiters, separators, order of answers, ...): all of them have to be accepted. Then answers are made by
+cutting, splicing and mutating
+references: none may raise, abstain, be judged differently when the sides are exchanged,
+or take over 0.25 s of CPU time.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ class Reference:
 
 def references(data: Path) -> list[Reference]:
     """The distinct references of each set."""
-    found = [Reference("gsm8k", row["answer"].rpartition("####")[2].strip()) for row in rows(data, "gsm8k/test.jsonl")]
+    found = [
+        Reference("gsm8k", row["answer"].rpartition("####")[2].strip())
+        for row in rows(data, "gsm8k/test.jsonl")
+    ]
     found += [Reference("svamp", f"{row['Answer']:g}") for row in rows(data, "svamp/SVAMP.json")]
     found += [Reference("gsm_hard", str(row["target"])) for row in rows(data, "gsm_hard/gsmhardv2.jsonl")]
     for row in rows(data, "theoremqa/theoremqa_test.json"):
@@ -62,7 +67,21 @@ _UNICODE = {
     r"\pi": "π", r"\infty": "∞", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\neq": "≠", r"\ne": "≠", r"\cdot": "·",
     r"\times": "×", r"\cup": "∪", r"\in": "∈", r"\pm": "±", r"\alpha": "α", r"\theta": "θ", r"\lambda": "λ",
 }  # fmt: skip
-_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
 
 
 def _bare(text: str) -> str | None:
@@ -91,16 +110,26 @@ def respace(ref: Reference, rng: random.Random) -> str | None:
     ):
         return None
     return (
-        "$" + re.sub(r"\s*(?<![,(\[{^_=<>])([+=<>]|-)\s*", lambda m: rng.choice((" {} ", "{}", "{} ")).format(m[1]), text) + "$"
+        "$"
+        + re.sub(
+            r"\s*(?<![,(\[{^_=<>])([+=<>]|-)\s*",
+            lambda m: rng.choice((" {} ", "{}", "{} ")).format(m[1]),
+            text,
+        )
+        + "$"
     )
 
 
 def use_dfrac(ref: Reference, rng: random.Random) -> str | None:
-    return _if_other(re.sub(r"\\d?frac(?![a-z])", lambda _: rng.choice((r"\dfrac", r"\tfrac")), ref.text), ref.text)
+    return _if_other(
+        re.sub(r"\\d?frac(?![a-z])", lambda _: rng.choice((r"\dfrac", r"\tfrac")), ref.text), ref.text
+    )
 
 
 def use_slash(ref: Reference, _rng: random.Random) -> str | None:
-    return _if_other(re.sub(r"\\d?frac\{(-?\d+)\}\{(\d+)\}$", r"\1/\2", _bare(ref.text) or ""), _bare(ref.text) or "")
+    return _if_other(
+        re.sub(r"\\d?frac\{(-?\d+)\}\{(\d+)\}$", r"\1/\2", _bare(ref.text) or ""), _bare(ref.text) or ""
+    )
 
 
 def use_left_right(ref: Reference, _rng: random.Random) -> str | None:
@@ -139,7 +168,9 @@ def group_thousands(ref: Reference, rng: random.Random) -> str | None:
 
 
 def ungroup_thousands(ref: Reference, _rng: random.Random) -> str | None:
-    return _if_other(ref.text.replace(",", "") if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+", ref.text) else None, ref.text)
+    return _if_other(
+        ref.text.replace(",", "") if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+", ref.text) else None, ref.text
+    )
 
 
 def add_zeros(ref: Reference, _rng: random.Random) -> str | None:
@@ -173,20 +204,31 @@ def scientific(ref: Reference, _rng: random.Random) -> str | None:
 
 def delimit(ref: Reference, rng: random.Random) -> str | None:
     text = _bare(ref.text)
-    return None if text is None else rng.choice(("${}$", r"\({}\)", r"\[{}\]", "$${}$$", r"\boxed{{{}}}")).format(text)
+    return (
+        None
+        if text is None
+        else rng.choice(("${}$", r"\({}\)", r"\[{}\]", "$${}$$", r"\boxed{{{}}}")).format(text)
+    )
 
 
 def style(ref: Reference, rng: random.Random) -> str | None:
     if re.search(r"[^\d.,/-]", ref.text):
         return None
-    return rng.choice((r"\mathbf{{{}}}", r"\text{{{}}}", r"\mathrm{{{}}}", "**{}**", r"\bf {}", r"\textbf{{{}}}")).format(
-        ref.text
-    )
+    return rng.choice(
+        (r"\mathbf{{{}}}", r"\text{{{}}}", r"\mathrm{{{}}}", "**{}**", r"\bf {}", r"\textbf{{{}}}")
+    ).format(ref.text)
 
 
 def end_sentence(ref: Reference, rng: random.Random) -> str | None:
     return rng.choice(
-        ("{}.", "The answer is {}.", "Answer: {}", "the final answer is {}", "= {}", "Therefore, the answer is {}.")
+        (
+            "{}.",
+            "The answer is {}.",
+            "Answer: {}",
+            "the final answer is {}",
+            "= {}",
+            "Therefore, the answer is {}.",
+        )
     ).format(ref.text)
 
 
@@ -199,7 +241,9 @@ def reorder(ref: Reference, rng: random.Random) -> str | None:
     if len(items) < 2 or not all(items):
         return None
     rng.shuffle(items)
-    return rng.choice((", ".join(items), " and ".join(items), r" \text{ and } ".join(items), rf"\{{{', '.join(items)}\}}"))
+    return rng.choice(
+        (", ".join(items), " and ".join(items), r" \text{ and } ".join(items), rf"\{{{', '.join(items)}\}}")
+    )
 
 
 def commute(ref: Reference, _rng: random.Random) -> str | None:
@@ -252,7 +296,9 @@ def mutate(text: str, other: str, rng: random.Random) -> str:
             case 4:
                 pieces[at : at + 1] = [rng.choice(SOUP)]
             case _:
-                pieces.insert(at, chr(rng.choice((0, 9, 0x200B, 0xB2, 0x661, 0x2212, 0x3C0, 0xD800, 0x1D7D8, 0x202E))))
+                pieces.insert(
+                    at, chr(rng.choice((0, 9, 0x200B, 0xB2, 0x661, 0x2212, 0x3C0, 0xD800, 0x1D7D8, 0x202E)))
+                )
     return "".join(pieces)
 
 
@@ -292,15 +338,22 @@ def rewrite(refs: list[Reference], seed: int) -> Iterator[tuple[str, Reference, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT / ".." / "shared" / "data", help="folder of the published sets")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / ".." / "shared" / "data", help="folder of the published sets"
+    )
     parser.add_argument("--fuzz", type=int, default=100_000, help="fuzzed answers (default 100000)")
     parser.add_argument("--seed", type=int, default=0, help="of rewrites and mutations (default 0)")
     parser.add_argument("--show", type=int, default=20, help="failures to print of each part (default 20)")
     args = parser.parse_args()
     refs = references(args.data)
     found = list(rewrite(refs, args.seed))
-    print(f"{len(refs)} references, {len(found)} rewrites\n\n| rewrite | pairs | accepted |\n| --- | --- | --- |")
+    print(
+        f"{len(refs)} references, {len(found)} rewrites\n\n| rewrite | pairs | accepted |\n| --- | --- | "
+        "--- |"
+    )
     for kind in REWRITES:
         mine = [accepted for name, _, _, accepted in found if name == kind]
         print(f"| {kind} | {len(mine)} | {sum(mine)} ({sum(mine) / max(len(mine), 1):.1%}) |")

@@ -2,8 +2,8 @@
 
     python benchmarks/math_verify.py [--peer-python /path/to/python-with-math-verify] [--data ../shared/data]
 
-Prints a table in Markdown. Times are CPU time of one process; verdicts and answers are uncached, references are read
-once, as in a training run where a group repeats its reference. The peer runs in its own interpreter.
+Prints a table in Markdown. Times are CPU time of one process; verdicts and answers are uncached, references
+are read once, as in a training run where a group repeats its reference. The peer runs in its own interpreter.
 """
 
 from __future__ import annotations
@@ -62,9 +62,15 @@ def ours(jobs: list[tuple[str, str]], repeats: int = 3) -> tuple[list[bool], lis
     return found, times
 
 
-def peer(python: str, jobs: list[tuple[str, str]], limit_s: float = 900) -> tuple[list[bool | None], list[float], float]:
+def peer(
+    python: str, jobs: list[tuple[str, str]], limit_s: float = 900
+) -> tuple[list[bool | None], list[float], float]:
     done = subprocess.run(
-        [python, "-W", "ignore", "-c", PEER], input=json.dumps(jobs), capture_output=True, text=True, timeout=limit_s
+        [python, "-W", "ignore", "-c", PEER],
+        input=json.dumps(jobs),
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
     )
     result = json.loads(done.stdout)
     return [found for found, _ in result["out"]], [seconds for _, seconds in result["out"]], result["memory"]
@@ -73,12 +79,14 @@ def peer(python: str, jobs: list[tuple[str, str]], limit_s: float = 900) -> tupl
 def import_ms(python: str, module: str, bytecode: bool = True) -> float:
     """Median CPU milliseconds that an import adds to an empty interpreter.
 
-    With bytecode, as an installed package has it, whatever PYTHONDONTWRITEBYTECODE says here; without, every source of
-    the package is compiled anew at each import.
+    With bytecode, as an installed package has it, whatever PYTHONDONTWRITEBYTECODE says here; without, every
+    source of the package is compiled anew at each import.
     """
     with tempfile.TemporaryDirectory() as cache:
         plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment = plain | ({"PYTHONPYCACHEPREFIX": cache} if bytecode else {"PYTHONDONTWRITEBYTECODE": "1"})
+        environment = plain | (
+            {"PYTHONPYCACHEPREFIX": cache} if bytecode else {"PYTHONDONTWRITEBYTECODE": "1"}
+        )
 
         def cpu(code: str) -> float:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -93,7 +101,9 @@ def import_ms(python: str, module: str, bytecode: bool = True) -> float:
 
 def completions(data: Path) -> list[tuple[str, str]]:
     """(reference, completion) of GSM8K's test solutions, one in five with a wrong answer."""
-    rows = [json.loads(line) for line in (data / "gsm8k" / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line) for line in (data / "gsm8k" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     found = []
     for index, row in enumerate(rows):
         reference = row["answer"].rpartition("####")[2].strip()
@@ -148,20 +158,33 @@ def main() -> None:
     for name in ("conventions", "references", "references_second"):
         outside = load_outside(name)
         right = [(math_equal(pair.reference, pair.answer).correct, pair) for pair in outside]
-        said = sum(mine is pair.equal for mine, pair in right), sum(mine and not pair.equal for mine, pair in right)
+        said = (
+            sum(mine is pair.equal for mine, pair in right),
+            sum(mine and not pair.equal for mine, pair in right),
+        )
         rows.append(
-            (f"{name}, by others ({len(outside)})", "", f"{100 * said[0] / len(outside):.1f} %, {said[1]} false positives")
+            (
+                f"{name}, by others ({len(outside)})",
+                "",
+                f"{100 * said[0] / len(outside):.1f} %, {said[1]} false positives",
+            )
         )
 
     def spread(values: list[float]) -> str:
         return f"{1000 * statistics.median(values):.3f} / {1000 * percentile(values, 0.99):.2f} ms"
 
     kinds = len({pair.kind for pair in pairs})
-    rows.append((f"median / p99 per check ({kinds} classes)", spread(theirs[1]) if theirs else "", spread(times)))
+    rows.append(
+        (f"median / p99 per check ({kinds} classes)", spread(theirs[1]) if theirs else "", spread(times))
+    )
     if (given.data / "gsm8k").is_dir():
         texts = completions(given.data)
-        mean = f"{1000 * statistics.mean(peer(given.peer_python, texts)[1]):.3f} ms" if given.peer_python else ""
-        rows.append(("real completions, plain answers, mean", mean, f"{1000 * score_completions(given.data):.4f} ms"))
+        mean = (
+            f"{1000 * statistics.mean(peer(given.peer_python, texts)[1]):.3f} ms" if given.peer_python else ""
+        )
+        rows.append(
+            ("real completions, plain answers, mean", mean, f"{1000 * score_completions(given.data):.4f} ms")
+        )
     there = f"{import_ms(given.peer_python, 'math_verify'):.0f} ms CPU" if given.peer_python else ""
     own = [import_ms(sys.executable, "palaestra.verifiers", bytecode) for bytecode in (True, False)]
     rows.append(("import", there, f"{own[0]:.0f} ms CPU ({own[1]:.0f} without bytecode)"))
@@ -175,7 +198,13 @@ def main() -> None:
             if seconds > slowest:
                 slowest, name = seconds, hostile
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rows.append((f"slowest of {len(HOSTILE)} hostile answers, wall", "", f"{slowest:.3f} s ({name}), {memory:.0f} MiB"))
+    rows.append(
+        (
+            f"slowest of {len(HOSTILE)} hostile answers, wall",
+            "",
+            f"{slowest:.3f} s ({name}), {memory:.0f} MiB",
+        )
+    )
 
     print("| | math-verify | palaestra |\n| --- | --- | --- |")
     for label, other, own in rows:

@@ -2,12 +2,13 @@
 
     python benchmarks/sandbox.py [--runs 100] [--rounds 5] [--workers 1 2 4] [--suites ../shared/data]
 
-Each run loads one function and checks ten calls. With --suites a second table has the published solutions of HumanEval and
-MBPP against their published tests, each problem once in a round. The ways take turns in every round, so that they see the
-same load of the machine; what is printed are medians over the rounds, and the ratio to the reference harness of the same
-round. CPU is that of the whole process tree. The reference harness is written here in the style of the original (Chen et al.
-2021): a multiprocessing.Manager and a forked Process for each program, `exec` behind a guard that takes away functions,
-`setitimer` as the time limit, a pool of threads over them.
+Each run loads one function and checks ten calls. With --suites a second table has the published solutions of
+HumanEval and MBPP against their published tests, each problem once in a round. The ways take turns in every
+round, so that they see the same load of the machine; what is printed are medians over the rounds, and the
+ratio to the reference harness of the same round. CPU is that of the whole process tree. The reference harness
+is written here in the style of the original (Chen et al. 2021): a multiprocessing.Manager and a forked
+Process for each program, `exec` behind a guard that takes away functions, `setitimer` as the time limit,
+a pool of threads over them.
 """
 
 from __future__ import annotations
@@ -147,7 +148,9 @@ class Suite:
         reference = self.reference
         entries = [reference["entry_point"], *reference.get("entry_points", ())]
         classes = reference.get("classes", ())
-        outcome = pool.run_suite(self.source, entries, reference["tests"], classes=classes, setup=reference["setup"])
+        outcome = pool.run_suite(
+            self.source, entries, reference["tests"], classes=classes, setup=reference["setup"]
+        )
         if not outcome.passed:
             raise RuntimeError(f"The sandbox said {outcome}.")
 
@@ -159,7 +162,8 @@ def suites(name: str, file: Path) -> list[Suite]:
 
 
 def split_by_own_time(chosen: Sequence[Suite]) -> tuple[list[Suite], list[Suite]]:
-    """Those that compute for less than OWN_SECONDS in this process, and the others, which would measure themselves."""
+    """Those that compute for less than OWN_SECONDS in this process, and the others,
+    which would measure themselves."""
     short: list[Suite] = []
     long: list[Suite] = []
     for suite in chosen:
@@ -178,7 +182,10 @@ def take_turns(chosen: Sequence[Suite], run: Callable[[Suite], None]) -> Callabl
 def suite_ways(chosen: Sequence[Suite], pools: Mapping[int, SandboxPool], cores: int) -> dict[str, Way]:
     return {
         REFERENCE: (take_turns(chosen, lambda suite: reference_harness(suite.program)), cores),
-        **{f"sandbox, {n} workers": (take_turns(chosen, partial(Suite.run, pool=pool)), n) for n, pool in pools.items()},
+        **{
+            f"sandbox, {n} workers": (take_turns(chosen, partial(Suite.run, pool=pool)), n)
+            for n, pool in pools.items()
+        },
     }
 
 
@@ -193,7 +200,9 @@ def looping_seconds(pool: SandboxPool) -> float:
 
 def compare(ways: Mapping[str, Way], rounds: int, runs: int) -> None:
     """Measure the ways in turns and print them."""
-    report([{name: measure(run, runs, threads) for name, (run, threads) in ways.items()} for _ in range(rounds)])
+    report(
+        [{name: measure(run, runs, threads) for name, (run, threads) in ways.items()} for _ in range(rounds)]
+    )
 
 
 def report(rounds: list[dict[str, Sample]]) -> None:
@@ -211,7 +220,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100, help="runs of each way in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--suites", type=Path, help="folder with humaneval/ and mbpp/: measure their suites as well")
+    parser.add_argument(
+        "--suites", type=Path, help="folder with humaneval/ and mbpp/: measure their suites as well"
+    )
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     pools = {count: SandboxPool(count) for count in options.workers}
@@ -228,7 +239,10 @@ def main() -> None:
     if options.suites is not None:
         for name, file in (("humaneval", "humaneval/HumanEval.jsonl.gz"), ("mbpp", "mbpp/mbpp.jsonl")):
             chosen, left_out = split_by_own_time(suites(name, options.suites / file))
-            print(f"\n{len(chosen)} suites of {name}; {len(left_out)} compute for over {OWN_SECONDS} s and are left out\n")
+            print(
+                f"\n{len(chosen)} suites of {name}; {len(left_out)} compute for over {OWN_SECONDS} s and "
+                "are left out\n"
+            )
             compare(suite_ways(chosen, pools, cores), options.rounds, len(chosen))
     loops = [looping_seconds(pools[options.workers[0]]) for _ in range(3)]
     print(f"\nA looping program under a 3 s limit is back after {max(loops):.3f} s at most (3 tries).")

@@ -19,7 +19,8 @@ from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kinds import Inputs, LossKind, Terms
 
 TAU = 0.1
-"""Weight of the square, in reward per nat^2; a larger one takes smaller steps. 0.1 is no figure of the paper."""
+"""Weight of the square, in reward per nat^2; a larger one takes smaller steps.
+0.1 is no figure of the paper."""
 
 
 def regularise_log_ratio(inputs: Inputs, config: LossConfig) -> Terms:  # noqa: ARG001 - a kind's signature

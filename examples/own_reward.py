@@ -1,4 +1,5 @@
-"""A reward of one's own: a plain function in a rubric, here the share of a list that was written in its order.
+"""A reward of one's own: a plain function in a rubric, here the share of a list that was written in its
+order.
 
     python examples/own_reward.py
     palaestra train --task ./examples/own_reward.py

@@ -19,4 +19,6 @@ from palaestra import Problem, Rubric, criteria, task
 def my_gcd(rng: random.Random, level: int) -> Iterator[Problem]:
     """Greatest common divisor of two numbers; each level adds a digit."""
     a, b = (rng.randrange(2, 10 ** (level + 1)) for _ in range(2))
-    yield Problem(prompt=f"What is the greatest common divisor of {a} and {b}?", reference=str(math.gcd(a, b)))
+    yield Problem(
+        prompt=f"What is the greatest common divisor of {a} and {b}?", reference=str(math.gcd(a, b))
+    )

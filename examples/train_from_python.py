@@ -16,7 +16,9 @@ GCD: dict[str, Any] = {"task": "gcd", "level": 1, "threads": 1}
 SAMPLED: dict[str, Any] = {"samples": 4, "temperature": 1.0, "max_new_tokens": 16}
 
 
-def main(folder: str = "runs/from-python", sft_steps: int = 60, steps: int = 40, problems: int = 200) -> float:
+def main(
+    folder: str = "runs/from-python", sft_steps: int = 60, steps: int = 40, problems: int = 200
+) -> float:
     """The pass-rate of the trained model on held-out problems."""
     fit = pal.sft(**GCD, steps=sft_steps, demonstrations=4000, eval_problems=50, out=f"{folder}/sft")
     print(fit)

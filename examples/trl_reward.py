@@ -13,7 +13,9 @@ from typing import Any
 import palaestra as pal
 
 
-def main(model: str = "Qwen/Qwen2.5-0.5B-Instruct", out: str = "runs/trl", rows: int = 1000, **settings: Any) -> None:
+def main(
+    model: str = "Qwen/Qwen2.5-0.5B-Instruct", out: str = "runs/trl", rows: int = 1000, **settings: Any
+) -> None:
     """Train on `rows` problems. settings: of TRL's GRPOConfig."""
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer  # pyrefly: ignore[missing-import]

@@ -1,9 +1,10 @@
 """Control groups: one for each child, in which all its memory and all its threads count together.
 
-Address space, which the resource limits bound, is not all that a program can take: there are files in its scratch, its
-standard input, and what the kernel keeps for it. A group counts all of it, each page once. The parent makes the groups,
-one for each child that a worker has at a time, and uses them again. A child is given the *doors* of one, open files that
-take in whoever writes to them, goes in before anything else, and closes them before it is locked down.
+Address space, which the resource limits bound, is not all that a program can take: there are files in its
+scratch, its standard input, and what the kernel keeps for it. A group counts all of it, each page once. The
+parent makes the groups, one for each child that a worker has at a time, and uses them again. A child is given
+the *doors* of one, open files that take in whoever writes to them, goes in before anything else,
+and closes them before it is locked down.
 
 Sources: Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v1/pids.rst, cgroup-v2.rst (kernel).
 """
@@ -26,7 +27,8 @@ _numbers = itertools.count()
 class Group:
     """A control group, to be used by one process after another. Raises OSError where it can't be made.
 
-    doors: files that take the process which writes "0" to them into the group.  memory: bytes that it may use.
+    doors: files that take the process which writes "0" to them into the group.  memory:
+    bytes that it may use.
     """
 
     def __init__(self, place: Place) -> None:
@@ -42,7 +44,9 @@ class Group:
                 os.mkdir(self.name, 0o755, dir_fd=folder)
             # Version 1: a thread that moves itself alone takes no lock of the whole machine.
             door = "cgroup.procs" if place.unified else "tasks"
-            self.doors += [cgroupfs.open_file(folder, f"{self.name}/{door}", os.O_WRONLY) for folder in place.folders]
+            self.doors += [
+                cgroupfs.open_file(folder, f"{self.name}/{door}", os.O_WRONLY) for folder in place.folders
+            ]
             events = "memory.events" if place.unified else "memory.oom_control"
             self._events = cgroupfs.open_file(place.memory, f"{self.name}/{events}", os.O_RDONLY)
         except OSError:
@@ -59,7 +63,9 @@ class Group:
             self._set_if_there("memory.swap.max", 0)
         else:
             self._set_if_there("memory.oom_control", 0)
-            self._set_if_there("memory.memsw.limit_in_bytes", -1)  # the kernel refuses a value below memory.limit_in_bytes
+            self._set_if_there(
+                "memory.memsw.limit_in_bytes", -1
+            )  # the kernel refuses a value below memory.limit_in_bytes
             self._set("memory.limit_in_bytes", memory)
             self._set_if_there("memory.memsw.limit_in_bytes", memory)
             self._set_if_there("memory.swappiness", 0)
@@ -75,7 +81,8 @@ class Group:
             self._set(name, value)
 
     def was_killed(self) -> bool:
-        """Whether the kernel killed a process of the group for want of memory since the last time this was asked."""
+        """Whether the kernel killed a process of the group for want of memory since the last time this was
+        asked."""
         try:
             text = os.pread(self._events, 4096, 0).decode()
         except OSError:  # somebody has removed the group

@@ -1,13 +1,14 @@
 """Where control groups can be made, and their files; see `cgroup` for what they are for.
 
-Groups are only ever made under the group that this process is in, where its user may: version 1 with the hierarchies
-`memory` and `pids`, or version 2 with both controllers delegated (a systemd scope with Delegate=yes). In version 2 a
-group that passes controllers on may hold no process itself. So when all processes of this one are ours, they stay in a
-subgroup as long as there are sandboxes, and return when the last is closed.
+Groups are only ever made under the group that this process is in, where its user may: version 1 with the
+hierarchies `memory` and `pids`, or version 2 with both controllers delegated (a systemd scope with
+Delegate=yes). In version 2 a group that passes controllers on may hold no process itself. So when all
+processes of this one are ours, they stay in a subgroup as long as there are sandboxes,
+and return when the last is closed.
 
-A group's name says which process made it, so that the groups of a killed one can be told from a living one's. Nothing
-else is changed or removed. All is done through descriptors of folders, since the process that tidies up after a killed
-parent has no path to them.
+A group's name says which process made it, so that the groups of a killed one can be told from a living one's.
+Nothing else is changed or removed. All is done through descriptors of folders, since the process that tidies
+up after a killed parent has no path to them.
 
 Sources: Documentation/admin-guide/cgroup-v1/cgroups.rst, cgroup-v2.rst (kernel).
 """
@@ -53,8 +54,8 @@ class Place:
 
 
 def make_prefix() -> str:
-    """How the names of what this process makes on the machine begin (groups, folders of scratches): with its number, its
-    start in ticks since boot, its pid namespace."""
+    """How the names of what this process makes on the machine begin (groups, folders of scratches): with its
+    number, its start in ticks since boot, its pid namespace."""
     return f"{PREFIX}-{os.getpid()}-{_read_start(os.getpid())}-{_read_namespace()}-"
 
 
@@ -77,7 +78,11 @@ def locate(own_groups: str, mountinfo: str) -> tuple[str, str, bool]:
         _, controllers, path = line.split(":", 2)
         own.update(dict.fromkeys(controllers.split(","), path))
     if own.keys() >= _NEEDED:
-        return _find_folder(own["memory"], "memory", mountinfo), _find_folder(own["pids"], "pids", mountinfo), False
+        return (
+            _find_folder(own["memory"], "memory", mountinfo),
+            _find_folder(own["pids"], "pids", mountinfo),
+            False,
+        )
     if "" not in own:
         raise Unavailable("This process is in no control group.")
     folder = _find_folder(own[""], "", mountinfo)
@@ -96,7 +101,9 @@ def _find_folder(group: str, controller: str, mountinfo: str) -> str:
         head, _, tail = line.partition(" - ")
         root, point, options = (_unescape(part) for part in head.split()[3:6])
         kind, *_, states = tail.split()  # between them what was mounted, which may be empty
-        if kind != ("cgroup" if controller else "cgroup2") or (controller and controller not in states.split(",")):
+        if kind != ("cgroup" if controller else "cgroup2") or (
+            controller and controller not in states.split(",")
+        ):
             continue
         inside = os.path.relpath(group, root)
         if inside.split("/")[0] == "..":
@@ -164,7 +171,9 @@ def _vacate(folder: int) -> None:
         return
     processes = get(folder, "cgroup.procs").split()
     if others := [process for process in processes if not _is_ours(int(process))]:
-        raise Unavailable(f"This process's control group holds {len(others)} other processes, which stay where they are.")
+        raise Unavailable(
+            f"This process's control group holds {len(others)} other processes, which stay where they are."
+        )
     with contextlib.suppress(FileExistsError):
         os.mkdir(MAIN, 0o755, dir_fd=folder)
     try:

@@ -1,4 +1,5 @@
-"""The parent's side of one child: send requests, read what it claims and prints, within its limits and its deadline."""
+"""The parent's side of one child: send requests, read what it claims and prints,
+within its limits and its deadline."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Child:
     """A locked-down process waiting for its program. One conversation, then it is reaped."""
 
     def __init__(self, number: int, descriptors: list[int], group: Group | str, stdin: int) -> None:
-        """group: its control group, or why it has none.  stdin: descriptor by which its standard input is filled."""
+        """group: its control group, or why it has none.  stdin: descriptor by which its standard input is
+        filled."""
         self.number = number
         self.group = group
         self._stdin = stdin
@@ -84,7 +86,9 @@ class Child:
                 self.missing["cgroup"] = self.group
         except (Expired, Gone, Flooded, ValueError) as failure:
             self.drain()
-            raise Broken(f"A process could not be locked down: {self.stderr.decode(errors='replace')}") from failure
+            raise Broken(
+                f"A process could not be locked down: {self.stderr.decode(errors='replace')}"
+            ) from failure
         self.limits, self.deadline = limits, deadline
 
     def begin_again(self, limits: Limits, deadline: float) -> None:

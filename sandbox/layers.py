@@ -15,7 +15,10 @@ _WHAT = {
     "privileges": "a user of its own or no capabilities, no new privileges, dies with its parent",
     "landlock": "the kernel refuses files outside the tree, TCP, and signals to outside",
     "seccomp": "an allow-list of system calls",
-    "cgroup": "limits on a program's memory and threads altogether, files in its scratch and the kernel's share included",
+    "cgroup": (
+        "limits on a program's memory and threads altogether, files in its scratch and the kernel's "
+        "share included"
+    ),
 }
 
 
@@ -36,7 +39,8 @@ class Layer:
 
 
 def layers() -> list[Layer]:
-    """Start one sandbox and ask which layers it has. Never raises: where none starts, all are missing with the reason."""
+    """Start one sandbox and ask which layers it has. Never raises: where none starts,
+    all are missing with the reason."""
     try:
         with SandboxPool(1, Limits(), allow_weak=True) as pool:
             missing = pool.missing_layers()

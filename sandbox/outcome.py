@@ -10,8 +10,11 @@ from typing import Any
 from . import wire
 
 MAX_TEXT = 1000
-# What a terminal or a log could take for more than text: controls, surrogates, marks that turn the direction of writing.
-_NO_TEXT = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
+# What a terminal or a log could take for more than text: controls, surrogates,
+# marks that turn the direction of writing.
+_NO_TEXT = dict.fromkeys(
+    [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�"
+)
 
 
 def clean(text: str) -> str:
@@ -35,7 +38,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the entry point, and what it must return (leave `expected` out to only look at the value)."""
+    """One call of the entry point, and what it must return (leave `expected` out to only look at the
+    value)."""
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -46,7 +50,8 @@ class Call:
 class Result:
     """One call or test.
 
-    passed: the claimed output equals the expected one by type and value (calls), or the assertions held (suites).
+    passed: the claimed output equals the expected one by type and value (calls), or the assertions held
+    (suites).
     claimed: the tree of the claimed output (see `plain`), None where there is none; `value` decodes it.
     reason: why it did not pass, as `clean` leaves it; "" otherwise.
     """
@@ -62,8 +67,8 @@ class Result:
 
     @property
     def value(self) -> Any:
-        """The claimed output as builtins. Raises LookupError when the call returned none, wire.Malformed for a set or
-        dict made to be slow to build."""
+        """The claimed output as builtins. Raises LookupError when the call returned none, wire.Malformed for
+        a set or dict made to be slow to build."""
         if not self.returned:
             raise LookupError(f"The call returned no value. {self.reason}")
         return wire.decode(self.claimed)
@@ -73,7 +78,8 @@ class Result:
 class Outcome:
     """The result of one run.
 
-    results: one per call or test, in their order; those that were not reached have not passed.  reason: as in a result.
+    results: one per call or test, in their order; those that were not reached have not passed.  reason: as in
+    a result.
     stdout, stderr: what the program wrote, up to the limit; never a ground for passing a function.
     seconds, cpu_s: wall-clock and processor time.  peak_memory: bytes of resident memory.
     exit_code: of a script; None for functions and for a script that did not end.

@@ -1,26 +1,27 @@
 """Plain data: the values that cross the sandbox's boundary, as trees of JSON types and back.
 
-Arguments go into a program and its results come out as trees, so that reading bytes from an untrusted process needs
-nothing but `json.loads` and type checks: no pickle, no repr, no code. In the parent a tree is only ever decoded to
-objects of builtin and standard types.
+Arguments go into a program and its results come out as trees, so that reading bytes from an untrusted process
+needs nothing but `json.loads` and type checks: no pickle, no repr, no code. In the parent a tree is only ever
+decoded to objects of builtin and standard types.
 
     None, bool, str     themselves                    list   ["l", ...]          bytes      ["b", hex]
     int                 itself; ["i", hex] beyond     tuple  ["t", ...]          bytearray  ["B", hex]
-                        64 bits                       dict   ["d", [k, v], ...]  range      ["r", start, stop, step]
+                        64 bits                       dict   ["d", [k, v], ...]  range      ["r", start, stop,
+                        step]
     float               ["f", float.hex()]            set    ["s", ...]          complex    ["c", hex, hex]
     Fraction            ["q", hex, hex]               frozenset ["z", ...]       builtin type ["y", name]
-    Decimal             ["m", text]                   deque  ["Q", ...]          iterator   ["I", whether it ended, ...]
-    date, datetime,     ["e", kind, number, ...]      keys, values and items     ["K", ...], ["V", ...], ["T", [k, v], ...]
-    time, timedelta                                   of a dict
+    Decimal             ["m", text]                   deque  ["Q", ...]          iterator   ["I", whether it
+    ended, ...] date, datetime,     ["e", kind, number, ...]      keys, values and items     ["K", ...], ["V",
+    ...], ["T", [k, v], ...] time, timedelta                                   of a dict
     namedtuple          ["N", tuple, name, field, ...]
     NumPy array, number ["a", list or number, dtype]
     object that tests make of a program's class       ["o", name, tuple, dict, dict of assigned attributes]
 
-What a type is, is decided by the type itself: no method of a program's class is asked. A subclass that leaves the
-comparison of its base alone (IntEnum, namedtuple, defaultdict) is the base's value, read by the base's own methods; one
-with an `__eq__` of its own (an int that equals everything) is refused. What equals a builtin of the same contents is
-that builtin (Counter, OrderedDict, ChainMap, UserList, memoryview); a re.Match is the tuple of the texts it matched, and
-an iterator is what it yields, up to MAX_ITEMS.
+What a type is, is decided by the type itself: no method of a program's class is asked. A subclass that leaves
+the comparison of its base alone (IntEnum, namedtuple, defaultdict) is the base's value, read by the base's
+own methods; one with an `__eq__` of its own (an int that equals everything) is refused. What equals a builtin
+of the same contents is that builtin (Counter, OrderedDict, ChainMap, UserList, memoryview); a re.Match is the
+tuple of the texts it matched, and an iterator is what it yields, up to MAX_ITEMS.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ _VIEWS = {
     tag: (type(getattr({}, name)()), type(getattr(OrderedDict(), name)()))
     for tag, name in (("K", "keys"), ("V", "values"), ("T", "items"))
 }
-TYPES = {kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)}
+TYPES = {
+    kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
+}
 
 
 class Unencodable(ValueError):
@@ -74,7 +77,8 @@ class Made:
 
 
 def encode(value: Any) -> Any:
-    """The tree of a value. Raises Unencodable for other types, and beyond MAX_DEPTH levels or MAX_NODES nodes.
+    """The tree of a value. Raises Unencodable for other types, and beyond MAX_DEPTH levels or MAX_NODES
+    nodes.
 
     A part that is shared is written each time it occurs; the count of nodes bounds what comes of it.
     """
@@ -125,12 +129,20 @@ class _Encoder:
         if issubclass(kind, Made):
             arguments, keywords = value.made
             rest = {name: item for name, item in vars(value).items() if name != "made"}
-            return ["o", kind.__name__, *[self.encode(part, depth + 1) for part in (arguments, keywords, rest)]]
+            return [
+                "o",
+                kind.__name__,
+                *[self.encode(part, depth + 1) for part in (arguments, keywords, rest)],
+            ]
         base = _find_base(kind)
         if base is not None:
             plain = self.encode(_READERS[base](value), depth + 1)
             fields = getattr(kind, "_fields", None) if base is tuple else None
-            named = type(fields) is tuple and len(fields) == len(plain) - 1 and all(map(_is_name, (kind.__name__, *fields)))
+            named = (
+                type(fields) is tuple
+                and len(fields) == len(plain) - 1
+                and all(map(_is_name, (kind.__name__, *fields)))
+            )
             return ["N", plain, kind.__name__, *fields] if named else plain
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__"):
             return self.encode_iterator(value, depth)
@@ -159,7 +171,8 @@ class _Encoder:
 
 
 def _find_base(kind: type) -> type | None:
-    """The type whose data and comparison a subclass has unchanged; None where it compares in a way of its own."""
+    """The type whose data and comparison a subclass has unchanged;
+    None where it compares in a way of its own."""
     for step in kind.__mro__:
         if step in _READERS:
             return step
@@ -192,7 +205,8 @@ def weigh(tree: Any, most: int) -> int:
 
 
 def _encode_moment(kind: str, value: Any) -> list[Any]:
-    """A date, datetime or time as its kind and numbers; the last, an offset from UTC in microseconds or None."""
+    """A date, datetime or time as its kind and numbers; the last,
+    an offset from UTC in microseconds or None."""
     names = {"date": ("year", "month", "day"), "time": ("hour", "minute", "second", "microsecond")}
     parts = names["date"] + names["time"] if kind == "datetime" else names[kind]
     tree = ["e", kind, *[getattr(value, part) for part in parts]]
@@ -203,7 +217,8 @@ def _encode_moment(kind: str, value: Any) -> list[Any]:
 
 
 def build_moment(items: list[Any]) -> date | time | timedelta:
-    """The value of a tree's items. Raises ValueError, TypeError or OverflowError for what is no such value."""
+    """The value of a tree's items. Raises ValueError, TypeError or OverflowError for what is no such
+    value."""
     kind, *numbers = items
     lengths = {"date": 3, "datetime": 8, "time": 5, "timedelta": 3}
     if type(kind) is not str or len(numbers) != lengths.get(kind):
@@ -212,7 +227,12 @@ def build_moment(items: list[Any]) -> date | time | timedelta:
     if any(type(number) is not int for number in numbers) or type(offset) not in (int, type(None)):
         raise TypeError("It is no date or time.")
     zone = {} if offset is None else {"tzinfo": timezone(timedelta(microseconds=offset))}
-    kinds: dict[str, Callable[..., Any]] = {"date": date, "datetime": datetime, "time": time, "timedelta": timedelta}
+    kinds: dict[str, Callable[..., Any]] = {
+        "date": date,
+        "datetime": datetime,
+        "time": time,
+        "timedelta": timedelta,
+    }
     return kinds[kind](*numbers, **zone)
 
 
@@ -248,8 +268,12 @@ _WRITERS: dict[type, Callable[[_Encoder, Any, int], Any]] = {
     time: lambda _, value, _depth: _encode_moment("time", value),
     timedelta: lambda _, value, _depth: ["e", "timedelta", value.days, value.seconds, value.microseconds],
     memoryview: lambda _, value, _depth: ["b", value.hex()],
-    **dict.fromkeys((UserDict, UserList, UserString), lambda encoder, value, depth: encoder.encode(value.data, depth)),
-    **dict.fromkeys((ChainMap, MappingProxyType), lambda encoder, value, depth: encoder.encode(dict(value), depth)),
+    **dict.fromkeys(
+        (UserDict, UserList, UserString), lambda encoder, value, depth: encoder.encode(value.data, depth)
+    ),
+    **dict.fromkeys(
+        (ChainMap, MappingProxyType), lambda encoder, value, depth: encoder.encode(dict(value), depth)
+    ),
     **dict.fromkeys(_VIEWS["K"], lambda encoder, value, depth: encoder.encode_items("K", value, depth)),
     **dict.fromkeys(_VIEWS["V"], lambda encoder, value, depth: encoder.encode_items("V", value, depth)),
     **dict.fromkeys(_VIEWS["T"], lambda encoder, value, depth: encoder.encode_pairs("T", value, depth)),
@@ -273,7 +297,8 @@ _READERS: dict[type, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What decoding may make of a tree inside the sandbox: arrays by NumPy, namedtuples, objects of the program's classes.
+    """What decoding may make of a tree inside the sandbox: arrays by NumPy, namedtuples,
+    objects of the program's classes.
 
     numpy: the module, None where it is not loaded.  find: a class of the program by its name.
     refuse: makes the exception that an iterator raises where more items were than are carried.
@@ -294,7 +319,9 @@ def decode(tree: Any, inside: Inside | None = None) -> Any:
     tag = tree[0]
     if tag in CONTAINERS:
         items = [decode(item, inside) for item in tree[1:]]
-        return items if tag == "l" else CONTAINERS[tag](_check_hashes(items, tree[1:]) if tag in "sz" else items)
+        return (
+            items if tag == "l" else CONTAINERS[tag](_check_hashes(items, tree[1:]) if tag in "sz" else items)
+        )
     if tag in "dKVT":
         return _decode_dict(tag, tree, inside)
     if tag == "N":

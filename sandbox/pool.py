@@ -40,9 +40,11 @@ ADVICE = {
 
 
 def default_workers() -> int:
-    """Sandboxes of a pool that is given no number: two for each processor that this process may use, so at least 2.
+    """Sandboxes of a pool that is given no number: two for each processor that this process may use,
+    so at least 2.
 
-    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy, as many threads have to ask.
+    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy,
+    as many threads have to ask.
     """
     return 2 * len(os.sched_getaffinity(0))
 
@@ -50,8 +52,9 @@ def default_workers() -> int:
 class Idle:
     """The workers that are free. Whoever waits for one is served in the order of arrival.
 
-    A released worker is handed to the longest waiting thread, so that a thread which comes back at once can't overtake it;
-    among free workers the one used last is taken, whose memory is still in the processor's caches.
+    A released worker is handed to the longest waiting thread, so that a thread which comes back at once can't
+    overtake it; among free workers the one used last is taken, whose memory is still in the processor's
+    caches.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
@@ -70,7 +73,9 @@ class Idle:
             self._waiting.append(place)
         try:
             return place.get()
-        except BaseException:  # an interrupt while waiting: give up the place, or hand on the worker that has come meanwhile
+        except (
+            BaseException
+        ):  # an interrupt while waiting: give up the place, or hand on the worker that has come meanwhile
             with self._lock:
                 waits = place in self._waiting
                 if waits:
@@ -90,12 +95,13 @@ class Idle:
 class SandboxPool:
     """`workers` sandboxes that each run one program at a time.
 
-    Every method may be called from any thread; a call waits while all sandboxes are busy. The `_async` methods give
-    the same from asyncio. Use it as a context manager, or call `close`; an abandoned pool closes itself, and a pool
-    whose process is killed leaves nothing behind.
+    Every method may be called from any thread; a call waits while all sandboxes are busy. The `_async`
+    methods give the same from asyncio. Use it as a context manager, or call `close`; an abandoned pool closes
+    itself, and a pool whose process is killed leaves nothing behind.
 
     workers: default, `default_workers()`.  limits: for runs that name none.
-    modules: installed modules that programs may import besides the standard library; tests that use numpy need it.
+    modules: installed modules that programs may import besides the standard library; tests that use numpy
+    need it.
     allow_weak: run even without Landlock, seccomp or resource limits; by default, when the environment says
         PALAESTRA_ALLOW_WEAK_SANDBOX=1.
     Raises SandboxUnavailable on the first run when such a layer is missing.
@@ -149,8 +155,10 @@ class SandboxPool:
     ) -> Outcome:
         """Call a function of a program; compare each claimed output with `Call.expected`.
 
-        entry_point: a function's name, or `Class.method`.  tolerance: relative or absolute, where one is a float.
-        compare: `exact`, by type and value; `json`, as far as JSON can tell values apart (a tuple is a list, 2 is 2.0).
+        entry_point: a function's name, or `Class.method`.  tolerance: relative or absolute, where one is a
+        float.
+        compare: `exact`, by type and value; `json`, as far as JSON can tell values apart (a tuple is a list,
+        2 is 2.0).
         stop_early: end at the first call that does not pass.
         """
         return self._run(
@@ -177,7 +185,8 @@ class SandboxPool:
         *,
         tolerance: float | None = None,
     ) -> Outcome:
-        """Run a whole program on standard input. It passes with exit status 0 and the expected output (`same_text`)."""
+        """Run a whole program on standard input. It passes with exit status 0 and the expected output
+        (`same_text`)."""
         return self._run(
             limits,
             lambda worker, within: session.run_script(
@@ -199,15 +208,18 @@ class SandboxPool:
     ) -> Outcome:
         """Run tests written as statements (assertions) against functions of a program.
 
-        Assertions about calls with constants are made one by one, and judged here. All other tests run in another sandbox,
-        where each entry point is a stub that calls the program. Arguments and results are plain data, or objects that the
-        tests make of `classes` of the program by a call and assignments. What the program changes in an argument is changed
-        for the tests, too. With weak=True the tests run inside the program's own process, where it can forge them.
+        Assertions about calls with constants are made one by one, and judged here. All other tests run in
+        another sandbox, where each entry point is a stub that calls the program. Arguments and results are
+        plain data, or objects that the tests make of `classes` of the program by a call and assignments. What
+        the program changes in an argument is changed for the tests, too.
+        With weak=True the tests run inside the program's own process, where it can forge them.
         """
         if weak:
             return self._run(
                 limits,
-                lambda worker, within: session.run_weak(worker, source, tests, within, setup=setup, mode=mode),
+                lambda worker, within: session.run_weak(
+                    worker, source, tests, within, setup=setup, mode=mode
+                ),
             )
         if (assertions := read_suite(entry_points, tests)) is not None:
             return self._run(
@@ -262,7 +274,8 @@ class SandboxPool:
         return missing
 
     def active_layers(self) -> tuple[str, ...]:
-        """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of one."""
+        """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of
+        one."""
         return self._check_layers()
 
     @property
@@ -275,7 +288,9 @@ class SandboxPool:
         """How many sandboxes have nothing to do at this moment."""
         return len(self._idle)
 
-    def _run(self, limits: Limits | None, run: Callable[[Worker, Limits], Outcome], *, probe: bool = False) -> Outcome:
+    def _run(
+        self, limits: Limits | None, run: Callable[[Worker, Limits], Outcome], *, probe: bool = False
+    ) -> Outcome:
         if os.getpid() != self._process:
             raise RuntimeError("A SandboxPool can't be used in a forked process; make one there.")
         if not probe:
@@ -291,7 +306,8 @@ class SandboxPool:
             self._idle.give_back(worker)
 
     def _attempt(self, worker: Worker, limits: Limits, run: Callable[[Worker, Limits], Outcome]) -> Outcome:
-        """Run, once more on a fresh zygote when the sandbox itself fails; what it fails of twice is an error."""
+        """Run, once more on a fresh zygote when the sandbox itself fails;
+        what it fails of twice is an error."""
         reason = ""
         for _ in range(_ATTEMPTS):
             try:
@@ -301,7 +317,9 @@ class SandboxPool:
                 reason = str(failure)
                 log.warning("A sandbox failed and is started anew: %s", reason)
                 worker.close()
-            except BaseException:  # an interrupt, say, in the middle of a conversation: the next run gets a fresh worker
+            except (
+                BaseException
+            ):  # an interrupt, say, in the middle of a conversation: the next run gets a fresh worker
                 worker.close()
                 raise
         return Outcome(Status.ERROR, reason=reason)
@@ -355,6 +373,8 @@ def shared_pool(modules: Sequence[str] = ()) -> SandboxPool:
         return pool
 
 
-def run_tests(source: str, entry_point: str, calls: Sequence[Call], limits: Limits | None = None, **options: Any) -> Outcome:
+def run_tests(
+    source: str, entry_point: str, calls: Sequence[Call], limits: Limits | None = None, **options: Any
+) -> Outcome:
     """`SandboxPool.run_tests` on the process's shared pool."""
     return shared_pool().run_tests(source, entry_point, calls, limits, **options)

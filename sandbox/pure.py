@@ -1,8 +1,9 @@
 """Tests that leave nothing behind in the process that runs them, told by their text.
 
-Such tests may use a process after others of the kind: they run in a namespace of their own, import nothing but modules that
-hold no state (random's is set anew for each suite), assign no attribute, and name nothing by which a module or the
-interpreter could be changed or a change be seen. All else is refused, also where it would do no harm: it gets a fresh process.
+Such tests may use a process after others of the kind: they run in a namespace of their own, import nothing
+but modules that hold no state (random's is set anew for each suite), assign no attribute, and name nothing by
+which a module or the interpreter could be changed or a change be seen. All else is refused,
+also where it would do no harm: it gets a fresh process.
 
 The tests are trusted. This keeps one suite from disturbing the next by accident; it is no jail.
 """
@@ -60,7 +61,8 @@ def _leaves_nothing(sources: tuple[str, ...]) -> bool:
 
 
 def leaves_nothing(setup: str, tests: Sequence[str]) -> bool:
-    """Whether the tests of a suite, with their setup, can use a process after others, and others after them."""
+    """Whether the tests of a suite, with their setup, can use a process after others,
+    and others after them."""
     sources = (setup, *tests)
     return sum(map(len, sources)) <= MAX_SOURCE and _leaves_nothing(sources)
 
@@ -68,7 +70,10 @@ def leaves_nothing(setup: str, tests: Sequence[str]) -> bool:
 def _is_harmless(node: ast.AST) -> bool:
     match node:
         case ast.Import(names=names):
-            return all(alias.name in _MODULES and (alias.name != "numpy" or alias.asname in (None, "np")) for alias in names)
+            return all(
+                alias.name in _MODULES and (alias.name != "numpy" or alias.asname in (None, "np"))
+                for alias in names
+            )
         case ast.ImportFrom(module=module, names=names, level=0):
             allowed = _NUMPY if module == "numpy" else None
             return module in _MODULES and all(_is_public(alias.name, allowed) for alias in names)

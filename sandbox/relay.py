@@ -1,4 +1,5 @@
-"""One run of tests that are executed: in a process of their own, whose calls of the program go through the driver."""
+"""One run of tests that are executed: in a process of their own,
+whose calls of the program go through the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ from .channel import Broken, Child, Expired, Flooded, Forged, Gone
 from .limits import Limits
 from .outcome import MAX_TEXT, Outcome, Result, Status
 from .pure import leaves_nothing
-from .session import Mode, Run, begin, close_after, finish, load, read_claim, read_raised, record_end, refuse_more
+from .session import (
+    Mode,
+    Run,
+    begin,
+    close_after,
+    finish,
+    load,
+    read_claim,
+    read_raised,
+    record_end,
+    refuse_more,
+)
 from .worker import Tester, Worker
 
 _TESTER_BYTES = 1 << 28  # the arguments of all calls that a suite makes
@@ -51,15 +63,18 @@ def run_suite(
                 used = _conduct(child, tester, run, {**suite, "seed": inputs.derive_seed(setup, tests)})
                 refuse_more(child)
                 if not used and run.status is Status.COMPLETED:
-                    run.end(Status.ERROR, f"The tests never called {', '.join(entries)}; give them the entry point.")
+                    run.end(
+                        Status.ERROR,
+                        f"The tests never called {', '.join(entries)}; give them the entry point.",
+                    )
         return finish(worker, child, run)
 
 
 def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> bool:
     """Carry calls from the suite to the program and results back. Whether there was any call.
 
-    Up to the first call the program has no part in what the tests do: what goes wrong is theirs, an error. Afterwards it counts
-    against the program.
+    Up to the first call the program has no part in what the tests do: what goes wrong is theirs, an error.
+    Afterwards it counts against the program.
     """
     tester.sound = False
     try:
@@ -91,7 +106,11 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
             run.results.append(Result(failed is None, failed or ""))
         elif "unfit" in message:
             run.end(
-                Status.ERROR, f"The tests give the program something that is no plain data; run them weak. {message['unfit']}"
+                Status.ERROR,
+                (
+                    "The tests give the program something that is no plain data; run them weak. "
+                    f"{message['unfit']}"
+                ),
             )
             break
         elif "raised" in message:
@@ -103,7 +122,8 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
 
 @contextmanager
 def _record_loss(run: Run) -> Iterator[None]:
-    """The suite ended in the middle. The program may have brought that about, so it counts against the program."""
+    """The suite ended in the middle. The program may have brought that about,
+    so it counts against the program."""
     try:
         yield
     except Gone:
@@ -123,7 +143,8 @@ def _pass_on(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_changed(answer: dict[str, Any]) -> list[list[Any]]:
-    """The arguments that an answer says were changed in place, each a checked tree with its position or name."""
+    """The arguments that an answer says were changed in place, each a checked tree with its position or
+    name."""
     changed = answer["changed"]
     if type(changed) is not list or not all(
         type(pair) is list and len(pair) == 2 and type(pair[0]) in (int, str) for pair in changed

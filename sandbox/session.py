@@ -1,4 +1,5 @@
-"""One run, from the program's text to its `Outcome`: the trusted driver, which alone holds the expected values."""
+"""One run, from the program's text to its `Outcome`: the trusted driver,
+which alone holds the expected values."""
 
 from __future__ import annotations
 
@@ -106,7 +107,9 @@ def _explain_crash(run: Run, usage: Usage) -> None:
     elif usage.cpu_s >= run.limits.cpu_s or os.WTERMSIG(status) == signal.SIGXCPU:
         run.end(Status.TIMEOUT, f"The program used more than {run.limits.cpu_s:g} s of processor time.")
     elif usage.out_of_memory:
-        run.reason += f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
+        run.reason += (
+            f" It was out of memory: the kernel killed it for more than {usage.out_of_memory // MIB} MiB."
+        )
     else:
         number = os.WTERMSIG(status)
         run.reason += f" It was ended by signal {number} ({signal.strsignal(number)})."
@@ -207,9 +210,16 @@ def refuse_more(child: Child) -> None:
 
 
 def run_script(
-    worker: Worker, source: str, stdin: str, limits: Limits, *, expected: str | None, tolerance: float | None = None
+    worker: Worker,
+    source: str,
+    stdin: str,
+    limits: Limits,
+    *,
+    expected: str | None,
+    tolerance: float | None = None,
 ) -> Outcome:
-    """Run a whole program with standard input; compare its standard output with `expected`, when that is given."""
+    """Run a whole program with standard input; compare its standard output with `expected`,
+    when that is given."""
     data = inputs.encode_stdin(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
@@ -231,7 +241,9 @@ def run_script(
 
 def _judge_script(outcome: Outcome, expected: str | None, tolerance: float | None) -> Outcome:
     if outcome.status is Status.CRASHED and outcome.exit_code is not None:
-        outcome = replace(outcome, status=Status.COMPLETED, reason="")  # os._exit is a way to end like any other
+        outcome = replace(
+            outcome, status=Status.COMPLETED, reason=""
+        )  # os._exit is a way to end like any other
     if outcome.status is not Status.COMPLETED or expected is None:
         return outcome
     if outcome.exit_code != 0:
@@ -251,7 +263,9 @@ def run_assertions(
 
     As where a test is executed, its first assertion that fails ends it, and the next test goes on.
     """
-    asked = [(each, inputs.encode_call(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions]
+    asked = [
+        (each, inputs.encode_call(each.entry, Call(each.args, each.kwargs), limits)) for each in assertions
+    ]
     tests = [list(group) for _, group in groupby(asked, key=lambda pair: pair[0].test)]
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s)
@@ -276,16 +290,25 @@ def _run_test(child: Child, asked: Sequence[tuple[Assertion, bytes]]) -> Result:
 
 
 def run_weak(
-    worker: Worker, source: str, tests: Sequence[str], limits: Limits, *, setup: str = "", mode: Mode = "isolated"
+    worker: Worker,
+    source: str,
+    tests: Sequence[str],
+    limits: Limits,
+    *,
+    setup: str = "",
+    mode: Mode = "isolated",
 ) -> Outcome:
-    """Run tests in the program's own process, for interfaces that plain data can't carry. The program can forge them."""
+    """Run tests in the program's own process, for interfaces that plain data can't carry.
+    The program can forge them."""
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s, weak=True)
     with close_after(child):
         begin(child, worker, run)
         with record_end(run):
             if load(child, run, source, mode):
-                nonce = child.send(op="weak", setup=setup, tests=list(tests), seed=inputs.derive_seed(setup, tests))
+                nonce = child.send(
+                    op="weak", setup=setup, tests=list(tests), seed=inputs.derive_seed(setup, tests)
+                )
                 message = child.receive(nonce)
                 if raised := read_raised(message):
                     run.end(Status.NOT_LOADED, f"The tests can't be set up: {raised}")

@@ -1,8 +1,9 @@
 """Tests that are plain assertions about calls with constants, read as such calls.
 
-`assert f(1, [2]) == 3` needs no process of its own to be run in: the driver makes the call, as for `Call`, and looks at the
-claimed value itself. Most published suites are of this form (HumanEval's `check(candidate)` as well). Whatever is not, a loop
-or a helper function say, is left to the process of the tests: `read_suite` gives None for the whole suite.
+`assert f(1, [2]) == 3` needs no process of its own to be run in: the driver makes the call, as for `Call`,
+and looks at the claimed value itself. Most published suites are of this form (HumanEval's `check(candidate)`
+as well). Whatever is not, a loop or a helper function say, is left to the process of the tests:
+`read_suite` gives None for the whole suite.
 
 Nothing of a test is executed here. Constants are literals, and sums and products of them, bounded in size.
 """
@@ -43,7 +44,11 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg, ast.Not: operator.not_}
+_SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
 
 
 class NotPlain(Exception):
@@ -54,7 +59,8 @@ class NotPlain(Exception):
 class Assertion:
     """One call, and what must hold of the value that it returns.
 
-    test: number of the test it belongs to.  near: for `<` and `<=`, the relation is between abs(value - near) and `constant`.
+    test: number of the test it belongs to.  near: for `<` and `<=`,
+    the relation is between abs(value - near) and `constant`.
     """
 
     test: int
@@ -68,7 +74,8 @@ class Assertion:
     def holds(self, claimed: Any) -> bool:
         """As Python's operators decide it of a checked tree. No method of the program's takes part.
 
-        A claim is built only where it is not much larger than the constant, so that it costs what the tests' own text costs.
+        A claim is built only where it is not much larger than the constant,
+        so that it costs what the tests' own text costs.
         """
         match self.relation:
             case "is" | "is not":
@@ -88,7 +95,8 @@ class Assertion:
 
     @cached_property
     def largest_claim(self) -> int:
-        """Nodes and characters of the largest claim that can equal the constant; kept with the suite, which is cached."""
+        """Nodes and characters of the largest claim that can equal the constant; kept with the suite,
+        which is cached."""
         return 3 * plain.weigh(plain.encode(self.constant), plain.MAX_NODES) + _SLACK
 
     def _is_near(self, value: Any) -> bool:
@@ -116,7 +124,8 @@ def _read_truth(tree: Any) -> bool | None:
 
 
 def read_suite(entries: Sequence[str], tests: Sequence[str]) -> tuple[Assertion, ...] | None:
-    """The suite as assertions in their order, each test with one at least; None when any test is of another form."""
+    """The suite as assertions in their order, each test with one at least;
+    None when any test is of another form."""
     return _read_suite(tuple(entries), tuple(tests)) if sum(map(len, tests)) <= MAX_SOURCE else None
 
 
@@ -139,13 +148,15 @@ def _read_test(body: Sequence[ast.stmt], number: int, entries: frozenset[str]) -
     checks: dict[str, ast.FunctionDef] = {}
     for statement in body:
         match statement:
-            case ast.FunctionDef(name=name, args=parameters, decorator_list=[]) if name not in entries and _takes_one(
-                parameters
+            case ast.FunctionDef(name=name, args=parameters, decorator_list=[]) if (
+                name not in entries and _takes_one(parameters)
             ):
                 checks[name] = statement
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in entries | set(checks):
                 read_constant(value)  # METADATA = {...}
-            case ast.Expr(ast.Call(func=ast.Name(id=check), args=[ast.Name(id=entry)], keywords=[])) if check in checks:
+            case ast.Expr(ast.Call(func=ast.Name(id=check), args=[ast.Name(id=entry)], keywords=[])) if (
+                check in checks
+            ):
                 if entry not in entries:
                     raise NotPlain
                 yield from _read_check(checks[check], number, entry, entries)
@@ -154,11 +165,19 @@ def _read_test(body: Sequence[ast.stmt], number: int, entries: frozenset[str]) -
 
 
 def _takes_one(parameters: ast.arguments) -> bool:
-    others = (parameters.posonlyargs, parameters.kwonlyargs, parameters.defaults, parameters.vararg, parameters.kwarg)
+    others = (
+        parameters.posonlyargs,
+        parameters.kwonlyargs,
+        parameters.defaults,
+        parameters.vararg,
+        parameters.kwarg,
+    )
     return len(parameters.args) == 1 and not any(others)
 
 
-def _read_check(check: ast.FunctionDef, number: int, entry: str, entries: frozenset[str]) -> Iterator[Assertion]:
+def _read_check(
+    check: ast.FunctionDef, number: int, entry: str, entries: frozenset[str]
+) -> Iterator[Assertion]:
     calls = {name: name for name in entries} | {check.args.args[0].arg: entry}
     for statement in check.body:
         yield from _read_statement(statement, number, calls)
@@ -193,12 +212,14 @@ def _read_assertion(test: ast.expr, number: int, calls: Mapping[str, str]) -> As
     return _make_assertion(number, test, calls, "true")
 
 
-def _read_near(left: ast.expr, bound: Any, number: int, calls: Mapping[str, str], relation: Relation) -> Assertion:
+def _read_near(
+    left: ast.expr, bound: Any, number: int, calls: Mapping[str, str], relation: Relation
+) -> Assertion:
     """abs(f(x) - 0.5) < 1e-6"""
     match left:
-        case ast.Call(func=ast.Name(id="abs"), args=[ast.BinOp(left=a, op=ast.Sub(), right=b)], keywords=[]) if (
-            "abs" not in calls
-        ):
+        case ast.Call(
+            func=ast.Name(id="abs"), args=[ast.BinOp(left=a, op=ast.Sub(), right=b)], keywords=[]
+        ) if "abs" not in calls:
             call, other = (a, b) if isinstance(a, ast.Call) else (b, a)
             near = read_constant(other)
             if all(isinstance(part, int | float) for part in (near, bound)):
@@ -207,19 +228,27 @@ def _read_near(left: ast.expr, bound: Any, number: int, calls: Mapping[str, str]
 
 
 def _make_assertion(
-    number: int, call: ast.expr, calls: Mapping[str, str], relation: Relation, constant: Any = None, near: Any = None
+    number: int,
+    call: ast.expr,
+    calls: Mapping[str, str],
+    relation: Relation,
+    constant: Any = None,
+    near: Any = None,
 ) -> Assertion:
     match call:
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in calls:
             named = {word.arg: read_constant(word.value) for word in keywords if word.arg is not None}
             if len(named) != len(keywords):
                 raise NotPlain
-            return Assertion(number, calls[name], tuple(map(read_constant, args)), named, relation, constant, near)
+            return Assertion(
+                number, calls[name], tuple(map(read_constant, args)), named, relation, constant, near
+            )
     raise NotPlain
 
 
 def read_constant(node: ast.expr) -> Any:
-    """The value of a literal, or of arithmetic on literals. Raises NotPlain for anything else, and for long numbers."""
+    """The value of a literal, or of arithmetic on literals. Raises NotPlain for anything else,
+    and for long numbers."""
     match node:
         case ast.Constant(value=value) if value is not ...:
             return value
@@ -231,7 +260,11 @@ def read_constant(node: ast.expr) -> Any:
             return set(_check_hashable(map(read_constant, items)))
         case ast.Dict(keys=keys, values=values) if None not in keys:
             return dict(
-                zip(_check_hashable(read_constant(key) for key in keys if key), map(read_constant, values), strict=True)
+                zip(
+                    _check_hashable(read_constant(key) for key in keys if key),
+                    map(read_constant, values),
+                    strict=True,
+                )
             )
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _SIGNS:
             return _SIGNS[type(op)](_check_number(read_constant(operand)))

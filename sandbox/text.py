@@ -14,13 +14,17 @@ def same_text(expected: str, printed: str, tolerance: float | None = None) -> bo
 
     White space is that of ASCII, lines end with a line feed. Linear in the length of both.
 
-    tolerance: when given, two words that are both decimal numbers, in the digits and signs that programs print, match
-    within this relative or absolute difference. Two integers match only when they are equal.
+    tolerance: when given, two words that are both decimal numbers, in the digits and signs that programs
+    print, match within this relative or absolute difference. Two integers match only when they are equal.
     """
     if expected == printed:
         return True
-    ours, theirs = (text.encode("utf-8", "surrogatepass").rstrip().split(b"\n") for text in (expected, printed))
-    return len(ours) == len(theirs) and all(_same_line(a, b, tolerance) for a, b in zip(ours, theirs, strict=True))
+    ours, theirs = (
+        text.encode("utf-8", "surrogatepass").rstrip().split(b"\n") for text in (expected, printed)
+    )
+    return len(ours) == len(theirs) and all(
+        _same_line(a, b, tolerance) for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _same_line(expected: bytes, printed: bytes, tolerance: float | None) -> bool:

@@ -1,7 +1,9 @@
-"""What crosses the sandbox's boundary: frames of JSON, the check of every claimed value, the comparison of two values.
+"""What crosses the sandbox's boundary: frames of JSON, the check of every claimed value,
+the comparison of two values.
 
-`plain.py` says how a value becomes a tree. Everything here that sees a claim takes time and memory linear in its bytes:
-it is bounded in depth and nodes while it is read, and its parts are compared by their texts, never by building them.
+`plain.py` says how a value becomes a tree. Everything here that sees a claim takes time and memory linear in
+its bytes: it is bounded in depth and nodes while it is read, and its parts are compared by their texts,
+never by building them.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ _ORDERED = frozenset("ltQV")
 
 
 def check(tree: Any) -> None:
-    """Raise Malformed unless `tree` is one that `encode` writes for some value. Linear; level by level, no recursion."""
+    """Raise Malformed unless `tree` is one that `encode` writes for some value. Linear; level by level,
+    no recursion."""
     level, nodes = [tree], 0
     for _ in range(MAX_DEPTH + 1):
         nodes += len(level)
@@ -134,7 +137,10 @@ def _is_leaf(tag: str, items: list[Any]) -> bool:
         case "b" | "B":
             return bool(_HEX.fullmatch(items[0]))
         case "q":
-            return all(len(item) <= MAX_FRACTION and _PART.fullmatch(item) for item in items) and int(items[1], 16) > 0
+            return (
+                all(len(item) <= MAX_FRACTION and _PART.fullmatch(item) for item in items)
+                and int(items[1], 16) > 0
+            )
         case "y":
             return items[0] in TYPES
         case "m":
@@ -184,9 +190,9 @@ def same(expected: Any, claimed: Any, tolerance: float | None = None, compare: C
     """Whether two trees are the same value. NaN equals NaN; -0.0 equals 0.0; Decimals are equal by value.
 
     tolerance: when given, a float matches an int or float within this relative or absolute difference.
-    compare: `exact` is by type and value; with `json`, values that JSON can't tell apart are the same: a tuple (deque,
-    iterator) is a list, 2 is 2.0, and a dict's key 2 is "2". What NumPy made is compared so in either case.
-    The order of a dict or set does not matter; their keys are compared without tolerance.
+    compare: `exact` is by type and value; with `json`, values that JSON can't tell apart are the same: a
+    tuple (deque, iterator) is a list, 2 is 2.0, and a dict's key 2 is "2". What NumPy made is compared so in
+    either case. The order of a dict or set does not matter; their keys are compared without tolerance.
     """
     loose = compare == "json"
     return _same(expected, claimed, _Rules(tolerance, loose, _write_json_key if loose else _write_key))
@@ -230,7 +236,9 @@ def _list_items(tree: list[Any]) -> list[Any] | None:
 
 
 def _same_pairs(a: list[Any], b: list[Any], rules: _Rules) -> bool:
-    ours, theirs = (sorted(((rules.key(key), item) for key, item in pairs), key=lambda pair: pair[0]) for pairs in (a, b))
+    ours, theirs = (
+        sorted(((rules.key(key), item) for key, item in pairs), key=lambda pair: pair[0]) for pairs in (a, b)
+    )
     return all(x[0] == y[0] for x, y in zip(ours, theirs, strict=True)) and all(
         _same(x[1], y[1], rules) for x, y in zip(ours, theirs, strict=True)
     )
@@ -260,7 +268,8 @@ def _read_number(tree: Any) -> int | float | None:
 def _write_key(tree: Any) -> str:
     """A text that two trees share exactly when they are the same value by type.
 
-    Parts are put together with their lengths and shortened to a digest of 256 bits, so that it takes time linear in the tree.
+    Parts are put together with their lengths and shortened to a digest of 256 bits,
+    so that it takes time linear in the tree.
     """
     if type(tree) is not list:
         return f'"{tree}' if type(tree) is str else f"={tree}"  # no tag begins so
@@ -272,7 +281,11 @@ def _write_key(tree: Any) -> str:
     elif tag in CONTAINERS or tag == "V":
         parts = list(map(_write_key, tree[1:]))
     elif tag in "dT":
-        parts = [part for pair in sorted((_write_key(key), _write_key(item)) for key, item in tree[1:]) for part in pair]
+        parts = [
+            part
+            for pair in sorted((_write_key(key), _write_key(item)) for key, item in tree[1:])
+            for part in pair
+        ]
     elif tag == "I":
         parts = [str(tree[1]), *map(_write_key, tree[2:])]
     else:
@@ -303,7 +316,10 @@ def _write_leaf(tag: str, items: list[Any]) -> str:
         return _write_decimal(items[0])
     if tag == "r":
         numbers = decode(["r", *items])
-        return f"{_count_numbers(numbers)} {numbers.start if numbers else 0} {numbers.step if numbers[1:] else 0}"
+        return (
+            f"{_count_numbers(numbers)} {numbers.start if numbers else 0} "
+            f"{numbers.step if numbers[1:] else 0}"
+        )
     if tag == "e":
         return _write_moment(build_moment(items))
     return " ".join(items)
@@ -342,7 +358,8 @@ def dumps(message: Any) -> bytes:
 
 
 def loads(body: bytes) -> dict[str, Any]:
-    """The message in a frame's body. Raises Malformed for anything but one JSON object without bare floats."""
+    """The message in a frame's body. Raises Malformed for anything but one JSON object without bare
+    floats."""
     _check_bounds(body)
     try:
         message = json.loads(body.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
@@ -354,7 +371,8 @@ def loads(body: bytes) -> dict[str, Any]:
 
 
 def _check_bounds(body: bytes) -> None:
-    """Refuse nesting and numbers that would be dear to read, whatever limits the interpreter has been given."""
+    """Refuse nesting and numbers that would be dear to read, whatever limits the interpreter has been
+    given."""
     if body.count(b"[") + body.count(b"{") <= _MAX_FRAME_DEPTH and re.search(_LONG_NUMBER, body) is None:
         return
     depth = 0

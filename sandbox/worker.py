@@ -34,7 +34,8 @@ _BOOT = (
     "sys.modules['sandbox'] = sandbox; from sandbox.inside import zygote; "
     "zygote.launch(*map(int, sys.argv[2:4]), *sys.argv[4:])"
 )
-# One arena for all threads: the C library would reserve 64 MiB of address space for each, and few could start.
+# One arena for all threads: the C library would reserve 64 MiB of address space for each,
+# and few could start.
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "LD_BIND_NOW": "1",
@@ -54,7 +55,8 @@ class SandboxUnavailable(RuntimeError):
 class Usage:
     """status: as os.wait4 gives it.  cpu_s: seconds.  peak_memory: bytes.
 
-    out_of_memory: bytes that its control group may use, when the kernel killed it for want of memory; 0 otherwise.
+    out_of_memory: bytes that its control group may use, when the kernel killed it for want of memory;
+    0 otherwise.
     """
 
     status: int
@@ -65,7 +67,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A spawn whose answer has not been read. stdin: descriptor by which to fill the child's standard input."""
+    """A spawn whose answer has not been read. stdin: descriptor by which to fill the child's standard
+    input."""
 
     limits: Limits
     group: cgroup.Group | str
@@ -76,7 +79,8 @@ class _Asked:
 class Tester:
     """A process for tests.
 
-    runs: how many it has been taken for.  sound: whether its suite, if there was one, came to its end and left nothing.
+    runs: how many it has been taken for.  sound: whether its suite, if there was one,
+    came to its end and left nothing.
     """
 
     limits: Limits
@@ -175,14 +179,16 @@ class Worker:
 
     @contextlib.contextmanager
     def lend_tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
-        """A process for tests within `limits`.  reused: from earlier suites, and for later ones. Raises Broken."""
+        """A process for tests within `limits`.  reused: from earlier suites, and for later ones.
+        Raises Broken."""
         kept = self._tester if reused else None
         if kept is not None:
             self._tester = None
         if kept is not None and kept.limits.prepared != limits.prepared:
             self._end(kept)
             kept = None
-        # The kernel's limit of processor time counts all suites together. The driver's clock ends each of them.
+        # The kernel's limit of processor time counts all suites together.
+        # The driver's clock ends each of them.
         own = replace(limits, cpu_s=MAX_SUITES * limits.wall_s) if reused else limits
         tester = kept or Tester(limits, self.take(own))
         try:
@@ -228,7 +234,9 @@ class Worker:
         while self._asked:
             message, descriptors = self._receive()
             asked = self._asked.pop(0)
-            self._spare.append((asked.limits, Child(json.loads(message)["id"], descriptors, asked.group, asked.stdin)))
+            self._spare.append(
+                (asked.limits, Child(json.loads(message)["id"], descriptors, asked.group, asked.stdin))
+            )
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         assert self.control is not None
@@ -265,7 +273,9 @@ class Worker:
         if self.process is not None:
             if "namespaces" in self.missing:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(CLEAN_S)  # it removes its scratch folders; the rest the kernel takes down
+                    self.process.wait(
+                        CLEAN_S
+                    )  # it removes its scratch folders; the rest the kernel takes down
             self.process.kill()
             self.process.wait()
             if self.process.stderr is not None:
@@ -286,12 +296,15 @@ def _locate(modules: tuple[str, ...]) -> list[str]:
 
 
 def find_folders(modules: tuple[str, ...]) -> list[str]:
-    """What has to be readable for the modules: their folders, and those of the shared libraries packed with them."""
+    """What has to be readable for the modules: their folders, and those of the shared libraries packed with
+    them."""
     paths = []
     for name in modules:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
-            raise SandboxUnavailable(f"The module {name} is not installed; programs can't be given it. Install it.")
+            raise SandboxUnavailable(
+                f"The module {name} is not installed; programs can't be given it. Install it."
+            )
         folder = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
         paths += [str(folder), *[str(path) for path in folder.parent.glob(f"{name}.libs")]]
     return paths

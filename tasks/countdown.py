@@ -1,4 +1,5 @@
-"""Reach a target with + - * / and parentheses, using each given number exactly once; each level adds a number."""
+"""Reach a target with + - * / and parentheses, using each given number exactly once;
+each level adds a number."""
 
 import random
 from collections.abc import Iterator
@@ -21,7 +22,11 @@ def judge(numbers: list[int], target: int, answer: str) -> Verdict:
         return malformed(answer if len(answer) <= GRAMMAR.max_chars else None, str(refusal))
     if sorted(arithmetic.numbers) != sorted(numbers):
         return wrong(answer, f"It uses {list(arithmetic.numbers)}, not each of {numbers} once.")
-    return correct(answer) if arithmetic.value == target else wrong(answer, f"It makes {arithmetic.value}, not {target}.")
+    return (
+        correct(answer)
+        if arithmetic.value == target
+        else wrong(answer, f"It makes {arithmetic.value}, not {target}.")
+    )
 
 
 def reaches_target(name: str = "countdown") -> Criterion:
@@ -49,9 +54,16 @@ def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) 
     return value, f"({a_text}{sign}{b_text})", f"{a}{sign}{b}={value}"
 
 
-@task("countdown", rubric=Rubric(reaches_target(), answer_tag(weight=0.1)), levels=LEVELS, kind="math", solve=worked)
+@task(
+    "countdown",
+    rubric=Rubric(reaches_target(), answer_tag(weight=0.1)),
+    levels=LEVELS,
+    kind="math",
+    solve=worked,
+)
 def countdown(rng: random.Random, level: int, *, largest: int = 20) -> Iterator[Problem]:
-    """Reach a target from given numbers (1 to `largest`), each used exactly once; level 1 has three numbers."""
+    """Reach a target from given numbers (1 to `largest`), each used exactly once;
+    level 1 has three numbers."""
     numbers = [rng.randint(1, largest) for _ in range(level + 2)]
     terms, steps = [(number, str(number)) for number in numbers], []
     while len(terms) > 1:

@@ -1,4 +1,5 @@
-"""Predict what a short Python function returns (CRUXEval, output prediction; Gu et al. 2024, arXiv:2401.03065)."""
+"""Predict what a short Python function returns (CRUXEval, output prediction; Gu et al. 2024,
+arXiv:2401.03065)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,10 @@ from .core.programs import fence
     files={"test": "cruxeval.jsonl"},
     sizes={"test": 800},
     licence="MIT",
-    citation="Gu et al. 2024, CRUXEval: A Benchmark for Code Reasoning, Understanding and Execution, arXiv:2401.03065",
+    citation=(
+        "Gu et al. 2024, CRUXEval: A Benchmark for Code Reasoning, Understanding and Execution, "
+        "arXiv:2401.03065"
+    ),
 )
 def cruxeval(row: Mapping[str, Any]) -> Problem:
     return Problem(

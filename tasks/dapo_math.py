@@ -1,4 +1,5 @@
-"""Seventeen thousand competition problems with integer answers (DAPO-Math-17k, Yu et al. 2025, arXiv:2503.14476)."""
+"""Seventeen thousand competition problems with integer answers (DAPO-Math-17k, Yu et al. 2025,
+arXiv:2503.14476)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,9 @@ from .core.problem import Problem
     columns=("prompt", "solution"),
     sizes={"train": 14_116},
     licence="Apache-2.0",
-    citation="Yu et al. 2025, DAPO: An Open-Source LLM Reinforcement Learning System at Scale, arXiv:2503.14476",
+    citation=(
+        "Yu et al. 2025, DAPO: An Open-Source LLM Reinforcement Learning System at Scale, arXiv:2503.14476"
+    ),
 )
 def dapo_math(row: Mapping[str, Any]) -> Problem:
     return Problem(prompt=row["prompt"].strip(), reference=str(row["solution"]).strip())

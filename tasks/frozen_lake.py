@@ -1,4 +1,5 @@
-"""Cross a frozen lake, given as a grid of letters, without falling into a hole; each level makes the lake larger."""
+"""Cross a frozen lake, given as a grid of letters, without falling into a hole;
+each level makes the lake larger."""
 
 import random
 from collections import deque
@@ -32,9 +33,11 @@ def find_shortest_path(grid: list[str]) -> str | None:
 
 
 def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
-    """Walks the lake: correct when the last move, and no earlier one, reaches the goal within `max_moves` moves.
+    """Walks the lake: correct when the last move, and no earlier one,
+    reaches the goal within `max_moves` moves.
 
-    A move against the edge stays where it is and is counted. Moves are letters, apart or not: `R D D` or `RDD`.
+    A move against the edge stays where it is and is counted. Moves are letters, apart or not:
+    `R D D` or `RDD`.
     """
     if len(answer) > MAX_CHARS:
         return malformed(reason=f"The moves take more than {MAX_CHARS} characters.")
@@ -60,7 +63,9 @@ def reaches_goal(name: str = "frozen_lake") -> Criterion:
     def check(reference: dict, answer: str) -> Verdict:
         return walk(reference["grid"], reference["max_moves"], answer)
 
-    return answer_criterion(name, check, sources=("tag",), render=lambda reference: f"<answer>{reference['moves']}</answer>")
+    return answer_criterion(
+        name, check, sources=("tag",), render=lambda reference: f"<answer>{reference['moves']}</answer>"
+    )
 
 
 def work_out(problem: Problem) -> str:
@@ -82,7 +87,13 @@ def _find_start(grid: list[str]) -> tuple[int, int]:
     return next((row, line.index("S")) for row, line in enumerate(grid) if "S" in line)
 
 
-@task("frozen_lake", rubric=Rubric(reaches_goal(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=work_out)
+@task(
+    "frozen_lake",
+    rubric=Rubric(reaches_goal(), answer_tag(weight=0.1)),
+    levels=3,
+    kind="logic",
+    solve=work_out,
+)
 def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
     """Walk from S to G over F, round the holes H; 4 x 4 fields at level 1, one more a side per level."""
     size = level + 3
@@ -96,7 +107,8 @@ def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
             break
     max_moves = 2 * len(moves)
     yield Problem(
-        prompt="\n".join(grid) + f"\nGo from S to G in at most {max_moves} moves (U, D, L, R). F is ice, H is a hole.",
+        prompt="\n".join(grid)
+        + f"\nGo from S to G in at most {max_moves} moves (U, D, L, R). F is ice, H is a hole.",
         reference={"grid": grid, "moves": moves, "max_moves": max_moves},
         key="/".join(grid),
     )

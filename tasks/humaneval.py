@@ -1,4 +1,5 @@
-"""Python functions to write from their docstring, with tests (HumanEval, Chen et al. 2021, arXiv:2107.03374)."""
+"""Python functions to write from their docstring, with tests (HumanEval, Chen et al. 2021,
+arXiv:2107.03374)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +15,9 @@ ASK = "Complete this Python function. Give the whole function in one ```python b
 def from_row(row: Mapping[str, Any], style: str) -> Problem:
     """A HumanEval problem.
 
-    style: `chat` asks for the function in words, `completion` is the bare source for a base model to continue.
-    Either form of answer is graded in both. The tests run where the prompt's helper functions are defined, too: those of
-    tasks 32, 38 and 50 use them.
+    style: `chat` asks for the function in words, `completion` is the bare source for a base model to
+    continue. Either form of answer is graded in both. The tests run where the prompt's helper functions are
+    defined, too: those of tasks 32, 38 and 50 use them.
     """
     if style not in ("chat", "completion"):
         raise ValueError(f"style={style!r} is not known; it is 'chat' or 'completion'")

@@ -16,7 +16,10 @@ from .core.problem import Problem
     columns=("problem", "answer", "subject", "level"),
     sizes={"test": 500},
     licence="MIT",
-    citation="Lightman et al. 2023, Let's Verify Step by Step, arXiv:2305.20050; Hendrycks et al. 2021, arXiv:2103.03874",
+    citation=(
+        "Lightman et al. 2023, Let's Verify Step by Step, arXiv:2305.20050; Hendrycks et al. 2021, "
+        "arXiv:2103.03874"
+    ),
 )
 def math500(row: Mapping[str, Any]) -> Problem:
     metadata = {"subject": row["subject"], "level": row["level"]}

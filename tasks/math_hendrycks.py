@@ -1,4 +1,5 @@
-"""Competition mathematics of seven subjects and five levels (MATH, Hendrycks et al. 2021, arXiv:2103.03874)."""
+"""Competition mathematics of seven subjects and five levels (MATH, Hendrycks et al. 2021,
+arXiv:2103.03874)."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -39,12 +40,16 @@ def read_excluded(path: str) -> frozenset[str]:
     columns=("problem", "level", "type", "solution"),
     sizes={"train": 7_500, "test": 5_000},
     licence="MIT",
-    citation="Hendrycks et al. 2021, Measuring Mathematical Problem Solving With the MATH Dataset, arXiv:2103.03874",
+    citation=(
+        "Hendrycks et al. 2021, Measuring Mathematical Problem Solving With the MATH Dataset, "
+        "arXiv:2103.03874"
+    ),
 )
 def math(row: Mapping[str, Any], *, exclude: str = "") -> Problem | None:
     """MATH. `exclude` names a file of problems to leave out besides (a copy of MATH-500, say).
 
-    The 500 problems of MATH-500 are in the test split, and no problem of the test split is in the train split.
+    The 500 problems of MATH-500 are in the test split, and no problem of the test split is in the train
+    split.
     """
     problem = row["problem"].strip()
     if exclude and fold(problem) in read_excluded(exclude):

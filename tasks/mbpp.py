@@ -16,15 +16,18 @@ CITATION = "Austin et al. 2021, Program Synthesis with Large Language Models, ar
 
 def belongs(row: Mapping[str, Any], split: str) -> bool:
     """Whether a row is of a split, by its number."""
-    return split == max((name for name in FIRST_ID if FIRST_ID[name] <= row["task_id"]), key=FIRST_ID.__getitem__)
+    return split == max(
+        (name for name in FIRST_ID if FIRST_ID[name] <= row["task_id"]), key=FIRST_ID.__getitem__
+    )
 
 
 def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Problem | None:
     """An MBPP problem; `shown` of its tests, 1 or more, stand in the prompt: nothing else names the function.
 
-    Tests may use the modules that the reference code imports, and make objects of the classes that it defines (601 in
-    train, 367 in test); the sandbox makes those of the program's own classes. Of the two rows whose set-up needs a class
-    that the text does not mention, the test split has one (367); the train split leaves the other out (927).
+    Tests may use the modules that the reference code imports, and make objects of the classes that it defines
+    (601 in train, 367 in test); the sandbox makes those of the program's own classes. Of the two rows whose
+    set-up needs a class that the text does not mention, the test split has one (367);
+    the train split leaves the other out (927).
     """
     if shown < 1:
         raise ValueError(f"shown={shown}, but the prompt must show at least one test")

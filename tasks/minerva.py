@@ -1,4 +1,5 @@
-"""University science with a final answer (the OCW set of Minerva, Lewkowycz et al. 2022, arXiv:2206.14858)."""
+"""University science with a final answer (the OCW set of Minerva, Lewkowycz et al. 2022,
+arXiv:2206.14858)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +17,14 @@ from .core.problem import Problem
     columns=("question", "answer"),
     sizes={"test": 272},
     licence="see the data card",
-    citation="Lewkowycz et al. 2022, Solving Quantitative Reasoning Problems with Language Models, arXiv:2206.14858",
+    citation=(
+        "Lewkowycz et al. 2022, Solving Quantitative Reasoning Problems with Language Models, "
+        "arXiv:2206.14858"
+    ),
 )
 def minerva(row: Mapping[str, Any]) -> Problem:
-    """Minerva. Its numbers are rounded, so an answer is right that rounds to the reference at its figures, two at least.
+    """Minerva. Its numbers are rounded, so an answer is right that rounds to the reference at its figures,
+    two at least.
 
     That costs a little strictness where a number is exact: 42.4 passes for 42.
     """

@@ -12,13 +12,20 @@ MAX_CHARS = 1_000
 
 
 def in_order(name: str = "sorted") -> Criterion:
-    """The answer is the reference list: ASCII numbers separated by commas, spaces or both, in this very order."""
+    """The answer is the reference list: ASCII numbers separated by commas, spaces or both,
+    in this very order."""
 
     def equal(reference: list[int], answer: str) -> Verdict:
         words = answer[:MAX_CHARS].replace(",", " ").split()
-        if len(answer) > MAX_CHARS or not all(word.isascii() and word.isdigit() and len(word) < 20 for word in words):
+        if len(answer) > MAX_CHARS or not all(
+            word.isascii() and word.isdigit() and len(word) < 20 for word in words
+        ):
             return malformed(answer[:80], "Not a list of whole numbers.")
-        return correct(answer) if [int(word) for word in words] == reference else wrong(answer, "Not the sorted list.")
+        return (
+            correct(answer)
+            if [int(word) for word in words] == reference
+            else wrong(answer, "Not the sorted list.")
+        )
 
     def render(reference: list[int]) -> str:
         return f"<answer>{' '.join(map(str, reference))}</answer>"
@@ -27,7 +34,8 @@ def in_order(name: str = "sorted") -> Criterion:
 
 
 def work_out(problem: Problem) -> str:
-    """Each step moves the smallest remaining number out: what remains, in a think block; then the sorted list."""
+    """Each step moves the smallest remaining number out: what remains, in a think block;
+    then the sorted list."""
     left, states = list(problem.metadata["numbers"]), []
     while len(left) > 1:
         left.remove(min(left))

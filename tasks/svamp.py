@@ -16,7 +16,9 @@ from .core.problem import Problem
     columns=("Body", "Question", "Answer"),
     sizes={"train": 700, "test": 300},
     licence="MIT",
-    citation="Patel et al. 2021, Are NLP Models really able to Solve Simple Math Word Problems?, arXiv:2103.07191",
+    citation=(
+        "Patel et al. 2021, Are NLP Models really able to Solve Simple Math Word Problems?, arXiv:2103.07191"
+    ),
 )
 def svamp(row: Mapping[str, Any]) -> Problem:
     body = row["Body"].strip()

@@ -1,4 +1,5 @@
-"""The house rules that a machine can check: import direction, torch only in the trainer, no circle of files, lazy start.
+"""The house rules that a machine can check: import direction, torch only in the trainer, no circle of files,
+lazy start.
 
 grimp reads the imports: relative ones, those for types alone and those inside functions count as any other.
 """
@@ -19,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 FRONT = "palaestra"  # on top: it may import every room, and no room imports it
 ROOMS = ["trainer", "tasks", "verifiers", "sandbox"]  # each may import those after it
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft"}
-# The folders and files of trainer/: each line may import those after it; what shares a line is independent of each other.
+# The folders and files of trainer/: each line may import those after it;
+# what shares a line is independent of each other.
 STAGES = [
     grimp.Layer("api", "cli"),
     grimp.Layer("demos"),
@@ -39,7 +41,8 @@ FILES = [path for room in [FRONT, *ROOMS] for path in sorted((ROOT / room).rglob
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> grimp.ImportGraph:
-    """The imports of the package as a wheel would install it: an editable one keeps its parts where grimp does not look."""
+    """The imports of the package as a wheel would install it: an editable one keeps its parts where grimp
+    does not look."""
     place = tmp_path_factory.mktemp("installed")
     shutil.copytree(ROOT / FRONT, place / FRONT)
     for room in ROOMS:
@@ -66,23 +69,30 @@ def wrong_ways(graph: grimp.ImportGraph) -> set[str]:
     stages = graph.find_illegal_dependencies_for_layers(STAGES, {"palaestra.trainer"})
     routes = [route for wrong in rooms | stages for route in wrong.routes]
     through_the_door = {f"{name} -> {FRONT}" for name in graph.find_modules_that_directly_import(FRONT)}
-    return {" -> ".join((min(route.heads), *route.middle, min(route.tails))) for route in routes} | through_the_door
+    return {
+        " -> ".join((min(route.heads), *route.middle, min(route.tails))) for route in routes
+    } | through_the_door
 
 
 def bare_names(graph: grimp.ImportGraph) -> set[str]:
-    """Rooms that are imported as `tasks` instead of `palaestra.tasks`, which would load the same files twice."""
+    """Rooms that are imported as `tasks` instead of `palaestra.tasks`,
+    which would load the same files twice."""
     return graph.modules & {*ROOMS}
 
 
 def heavy_imports(graph: grimp.ImportGraph) -> set[str]:
     """Files outside the trainer that import torch or its like."""
-    importers = {name for heavy in HEAVY & graph.modules for name in graph.find_modules_that_directly_import(heavy)}
+    importers = {
+        name for heavy in HEAVY & graph.modules for name in graph.find_modules_that_directly_import(heavy)
+    }
     return {name for name in importers if not name.startswith("palaestra.trainer.")}
 
 
 def find_circle(graph: grimp.ImportGraph) -> list[str]:
     """The files of one circle of imports, the first at the end again; [] where there is none."""
-    sorter = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    sorter = TopologicalSorter(
+        {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    )
     try:
         sorter.prepare()
     except CycleError as failure:
@@ -91,8 +101,11 @@ def find_circle(graph: grimp.ImportGraph) -> list[str]:
 
 
 def unlisted_packages(root: Path, listed: list[str]) -> set[str]:
-    """Where the list in pyproject.toml and the folders of code differ: what is missing in one of them, or has no __init__."""
-    folders = {path.parent.relative_to(root) for room in [FRONT, *ROOMS] for path in (root / room).rglob("*.py")}
+    """Where the list in pyproject.toml and the folders of code differ: what is missing in one of them,
+    or has no __init__."""
+    folders = {
+        path.parent.relative_to(root) for room in [FRONT, *ROOMS] for path in (root / room).rglob("*.py")
+    }
     without = {str(folder) for folder in folders if not (root / folder / "__init__.py").exists()}
     return {name_of(ROOT / folder / "__init__.py") for folder in folders} ^ {*listed} | without
 
@@ -100,12 +113,16 @@ def unlisted_packages(root: Path, listed: list[str]) -> set[str]:
 def bodies(source: str) -> set[str]:
     """Functions and classes of the front door, but for the two by which it hands names on."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-    found = {getattr(node, "name", "lambda") for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
+    found = {
+        getattr(node, "name", "lambda") for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)
+    }
     return found - {"__getattr__", "__dir__"}
 
 
 def test_the_graph_is_of_the_files_here(installed):
-    assert {name for name in installed.modules if not installed.is_module_squashed(name)} == {*map(name_of, FILES)}
+    assert {name for name in installed.modules if not installed.is_module_squashed(name)} == {
+        *map(name_of, FILES)
+    }
     assert "torch" in installed.modules
 
 
@@ -116,7 +133,9 @@ def test_imports_go_one_way(installed):
 
 def test_every_folder_of_the_trainer_has_its_place():
     assert {stage for layer in STAGES for stage in layer.module_tails} == {
-        path.stem for path in (ROOT / "trainer").iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
+        path.stem
+        for path in (ROOT / "trainer").iterdir()
+        if (path / "__init__.py").exists() or path.suffix == ".py"
     } - {"__init__"}
 
 
@@ -143,7 +162,11 @@ def test_an_import_that_goes_up_is_found(graph, importer, imported):
 def test_the_front_door_only_hands_names_on():
     assert {path.name for path in (ROOT / FRONT).glob("*.*")} == {"__init__.py", "py.typed"}
     assert bodies((ROOT / FRONT / "__init__.py").read_text()) == set()
-    assert bodies("def train(): ...\nsay = lambda line: None\nclass Config: ...") == {"train", "lambda", "Config"}
+    assert bodies("def train(): ...\nsay = lambda line: None\nclass Config: ...") == {
+        "train",
+        "lambda",
+        "Config",
+    }
 
 
 def test_a_bare_name_is_found(graph):
@@ -196,7 +219,10 @@ def test_tasks_and_verifiers_start_without_torch_or_sympy():
 
 def test_every_folder_of_code_is_installed():
     assert (
-        unlisted_packages(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]) == set()
+        unlisted_packages(
+            ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+        )
+        == set()
     )
 
 
@@ -209,4 +235,9 @@ def test_a_folder_that_is_not_installed_is_found(tmp_path):
     (tmp_path / FRONT).mkdir()
     (tmp_path / FRONT / "__init__.py").touch()
     listed = ["palaestra.sandbox", "palaestra.tasks", "palaestra.tasks.bare", "palaestra.verifiers"]
-    assert unlisted_packages(tmp_path, listed) == {"palaestra", "palaestra.tasks.core", "palaestra.verifiers", "tasks/bare"}
+    assert unlisted_packages(tmp_path, listed) == {
+        "palaestra",
+        "palaestra.tasks.core",
+        "palaestra.verifiers",
+        "tasks/bare",
+    }

@@ -21,7 +21,13 @@ SMALL: dict[str, Any] = {
     "eval_samples": 1, "eval_every": 0, "preflight_problems": 4, "threads": 1, "device": "cpu", "dtype": "float32",
 }  # fmt: skip
 OWN = pal.TrainConfig.of(
-    algorithm=str(ALGORITHM), steps=4, group_size=1, save_every=2, learning_rate=1e-3, **{"loss.kind": "reinforce"}, **SMALL
+    algorithm=str(ALGORITHM),
+    steps=4,
+    group_size=1,
+    save_every=2,
+    learning_rate=1e-3,
+    **{"loss.kind": "reinforce"},
+    **SMALL,
 )
 
 
@@ -70,7 +76,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def warm(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of a model that counts up now and then."""
     out = tmp_path_factory.mktemp("warm") / "sft"
-    fit = pal.sft(task=SMALL["task"], steps=60, eval_problems=4, threads=1, device="cpu", out=str(out), say=quiet)
+    fit = pal.sft(
+        task=SMALL["task"], steps=60, eval_problems=4, threads=1, device="cpu", out=str(out), say=quiet
+    )
     return str(fit.model)
 
 
@@ -110,12 +118,28 @@ def test_training_from_python_gives_numbers_to_look_at(tmp_path: Path, capsys: p
     assert "step 1: reward" in said
 
 
-def test_the_algorithm_is_trained_with_from_the_command_line(warm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    flags = ["--algorithm", str(ALGORITHM), "--loss.kind", "reinforce", "--group-size", "1", "--steps", "1", "--model", warm]
+def test_the_algorithm_is_trained_with_from_the_command_line(
+    warm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    flags = [
+        "--algorithm",
+        str(ALGORITHM),
+        "--loss.kind",
+        "reinforce",
+        "--group-size",
+        "1",
+        "--steps",
+        "1",
+        "--model",
+        warm,
+    ]
     small = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     assert main(["train", *flags, *small, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "advantage    A = r - b; r: the reward; after each step b <- 0.9 b + 0.1 mean(r of the step)\n" in said
+    assert (
+        "advantage    A = r - b; r: the reward; after each step b <- 0.9 b + 0.1 mean(r of the step)\n"
+        in said
+    )
     assert "Memory (MiB): weights" in said
 
 
@@ -170,7 +194,10 @@ def test_the_algorithm_takes_a_kl_penalty_from_the_reward(warm: str, whole: Path
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"advantages.scale": "group"}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
+        (
+            {"advantages.scale": "group"},
+            "MovingBaseline does not compare the completions of a prompt: leave --advantages",
+        ),
         ({"resample": 2}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
         ({"loss.clip_high": 0.1}, r"clip_high=0\.1 would have no effect"),
         ({"minibatches": 2}, "has no ratio to correct"),
@@ -193,7 +220,16 @@ def test_an_algorithm_that_says_nothing_claims_no_advantage_of_a_group():
 def test_the_loss_is_trained_with(warm: str, tmp_path: Path):
     said: list[str] = []
     kind = {"loss.kind": f"{EXAMPLES / 'own_loss.py'}:kimi"}
-    pal.train(model=warm, steps=1, group_size=4, minibatches=2, out=tmp_path / "run", say=said.append, **kind, **SMALL)
+    pal.train(
+        model=warm,
+        steps=1,
+        group_size=4,
+        minibatches=2,
+        out=tmp_path / "run",
+        say=said.append,
+        **kind,
+        **SMALL,
+    )
     assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)
 
 

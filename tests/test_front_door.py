@@ -1,4 +1,5 @@
-"""`import palaestra`: what is handed on, that it costs nothing until it is used, and that every example of it runs."""
+"""`import palaestra`: what is handed on, that it costs nothing until it is used,
+and that every example of it runs."""
 
 import ast
 import doctest
@@ -46,7 +47,11 @@ def test_what_is_handed_on():
 
 
 def test_types_see_the_names_that_are_found_at_run_time():
-    imports = [node for node in ast.walk(ast.parse(SOURCE.read_text())) if isinstance(node, ast.ImportFrom) and node.module]
+    imports = [
+        node
+        for node in ast.walk(ast.parse(SOURCE.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
     typed = {
         alias.asname or alias.name: f"{node.module}.{alias.name}".removeprefix("palaestra.")
         for node in imports
@@ -60,16 +65,22 @@ def test_types_see_the_names_that_are_found_at_run_time():
 
 def test_a_name_is_itself_whatever_was_imported_before():
     code = (
-        "import palaestra, palaestra.trainer.sft.run, palaestra.trainer.runs.setup, palaestra.verifiers.criteria.code\n"
+        "import palaestra, palaestra.trainer.sft.run, palaestra.trainer.runs.setup, "
+        "palaestra.verifiers.criteria.code\n"
         "print(callable(palaestra.sft), callable(palaestra.train), callable(palaestra.criteria.code))"
     )
     assert run_fresh(code).split() == ["True"] * 3
 
 
-@pytest.mark.parametrize("name", ["task", "criteria", "verify", "score", "train", "TrainConfig", "SFTConfig", "LossKind"])
+@pytest.mark.parametrize(
+    "name", ["task", "criteria", "verify", "score", "train", "TrainConfig", "SFTConfig", "LossKind"]
+)
 def test_what_needs_no_torch_loads_none(name: str):
     heavy = "{'torch', 'transformers', 'datasets', 'sympy'}"
-    assert run_fresh(f"import sys, palaestra; palaestra.{name}; print({heavy} & set(sys.modules))").strip() == "set()"
+    assert (
+        run_fresh(f"import sys, palaestra; palaestra.{name}; print({heavy} & set(sys.modules))").strip()
+        == "set()"
+    )
 
 
 def test_the_import_costs_less_than_fifty_milliseconds():
@@ -86,7 +97,9 @@ def test_the_import_brings_only_what_the_front_door_reads():
 
 
 @pytest.mark.parametrize("name", sorted(NAMES - ROOMS - {"__version__"}))
-def test_every_name_is_documented_with_an_example_that_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_name_is_documented_with_an_example_that_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     finder = doctest.DocTestFinder(recurse=False)
     examples = finder.find(getattr(palaestra, name), name, module=False, globs={})  # pyrefly: ignore

@@ -1,4 +1,5 @@
-"""The README tells the truth: its commands run, its settings parse, its files exist, its task passes the checks."""
+"""The README tells the truth: its commands run, its settings parse, its files exist,
+its task passes the checks."""
 
 import re
 import shlex
@@ -30,7 +31,10 @@ def blocks(language: str) -> list[str]:
 
 (FROM_PYTHON, TASK), (SETTINGS,) = blocks("python"), blocks("toml")
 COMMAND_LINES = [
-    shlex.split(line, comments=True)[1:] for block in blocks("") for line in block.splitlines() if line.startswith("palaestra ")
+    shlex.split(line, comments=True)[1:]
+    for block in blocks("")
+    for line in block.splitlines()
+    if line.startswith("palaestra ")
 ]
 TABLE = [shlex.split(command)[1:] for command in re.findall(r"^\| `(palaestra [^`]+)`", README, re.MULTILINE)]
 QUICK = {
@@ -44,14 +48,20 @@ def test_the_table_names_every_command_and_no_other():
     assert {command[0] for command in TABLE} == COMMANDS.keys()
 
 
-@pytest.mark.parametrize("command", [c for c in TABLE if c[0] in ("tasks", "task", "doctor", "verify")], ids=" ".join)
-def test_the_quick_commands_of_the_table_run(command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "command", [c for c in TABLE if c[0] in ("tasks", "task", "doctor", "verify")], ids=" ".join
+)
+def test_the_quick_commands_of_the_table_run(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     Path("my_task.py").write_text(TASK)
     assert main(command) == 0
 
 
-def test_the_task_of_the_readme_is_checked_and_trained_on_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_task_of_the_readme_is_checked_and_trained_on_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     assert len(TASK.splitlines()) <= 20
     monkeypatch.chdir(tmp_path)
     Path("my_task.py").write_text(TASK)
@@ -62,9 +72,14 @@ def test_the_task_of_the_readme_is_checked_and_trained_on_as_written(tmp_path: P
     assert (tmp_path / "runs" / "my_gcd-0" / "model" / "config.json").exists()
 
 
-def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_the_lines_of_python_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.chdir(tmp_path)
-    small = "steps=1, sft_steps=5, prompts_per_step=2, group_size=2, eval_problems=2, max_new_tokens=8, threads=1, force=True"
+    small = (
+        "steps=1, sft_steps=5, prompts_per_step=2, group_size=2, eval_problems=2, max_new_tokens=8, "
+        "threads=1, force=True"
+    )
     lines = FROM_PYTHON.replace("steps=20", small).replace("samples=4", "samples=4, problems=3, threads=1")
     assert lines.count("threads=1") == 2
     exec(compile(lines, "README.md", "exec"), {})
@@ -101,7 +116,17 @@ def test_the_files_and_pages_that_the_readme_names_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 5
     tree = re.findall(r"^(\w+)/ ", README, re.MULTILINE)
-    assert {"palaestra", "sandbox", "verifiers", "tasks", "trainer", "examples", "tests", "docs", "benchmarks"} == set(tree)
+    assert {
+        "palaestra",
+        "sandbox",
+        "verifiers",
+        "tasks",
+        "trainer",
+        "examples",
+        "tests",
+        "docs",
+        "benchmarks",
+    } == set(tree)
     for name in [*links, *tree]:
         assert (ROOT / name).exists(), name
 

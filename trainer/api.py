@@ -1,4 +1,5 @@
-"""Every command that trains or measures, as a function: from a config, or from settings by their flags' names.
+"""Every command that trains or measures, as a function: from a config,
+or from settings by their flags' names.
 
 The heavy imports stand in the functions, so that a mistake in the settings is answered at once.
 """
@@ -41,9 +42,9 @@ def train(
     >>> import palaestra as pal
     >>> said = []
     >>> run = pal.train(
-    ...     task="gcd", out="runs/first", steps=1, sft_steps=1, prompts_per_step=2, group_size=2, max_new_tokens=8,
-    ...     threads=1, eval_problems=2, eval_samples=1, preflight_problems=0, say=said.append,
-    ... )
+    ...     task="gcd", out="runs/first", steps=1, sft_steps=1, prompts_per_step=2, group_size=2,
+    max_new_tokens=8, ...     threads=1, eval_problems=2, eval_samples=1, preflight_problems=0,
+    say=said.append, ... )
     >>> print(run)  # doctest: +ELLIPSIS
     Run runs/first, the trained model runs/first/model
     step 0: held-out pass@1 ... % [...] sampled, ... % [...] greedy
@@ -64,8 +65,8 @@ def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) ->
     >>> import palaestra as pal
     >>> said = []
     >>> stopped = pal.sft(
-    ...     task="gcd", out="runs/halves", steps=2, stop_after=1, demonstrations=8, eval_problems=2, threads=1,
-    ...     say=said.append,
+    ...     task="gcd", out="runs/halves", steps=2, stop_after=1, demonstrations=8, eval_problems=2,
+    threads=1, ...     say=said.append,
     ... )
     >>> stopped.interrupted
     True
@@ -77,7 +78,9 @@ def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) ->
     return go_on(Path(run), settings, say)
 
 
-def sft(config: SFTConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any) -> FitOutcome:
+def sft(
+    config: SFTConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any
+) -> FitOutcome:
     """Fine-tune a model on a task's demonstrations, or pairs and chats from files, as `palaestra sft` does.
 
     config, policy, say, settings: see `train`.
@@ -107,8 +110,8 @@ def evaluate(
     config, say, settings: see `train`.  policy: a model in memory, in place of the one that is named.
 
     >>> import palaestra as pal
-    >>> run = pal.evaluate(task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1, out="runs/eval")
-    >>> run.result.pass_at[1].problems, run.result.pass_at[1].value
+    >>> run = pal.evaluate(task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1,
+    out="runs/eval") >>> run.result.pass_at[1].problems, run.result.pass_at[1].value
     (3, 0.0)
     >>> print(run)  # doctest: +ELLIPSIS
     gcd, test split, 3 problems, greedy
@@ -123,7 +126,12 @@ def evaluate(
 
 
 def fit_reward_model(
-    config: RewardModelConfig | None = None, /, *, policy: Policy | None = None, say: Say = print, **settings: Any
+    config: RewardModelConfig | None = None,
+    /,
+    *,
+    policy: Policy | None = None,
+    say: Say = print,
+    **settings: Any,
 ) -> FitOutcome:
     """Fit a reward model to comparisons of answers, as `palaestra reward-model` does.
 
@@ -154,6 +162,7 @@ def settle(kind: type[Config], config: Config | None, settings: dict[str, Any]) 
     """
     if config is not None and not isinstance(config, kind):
         raise SettingError(
-            f"Give a {kind.__name__}, or settings by their names (steps=20), in place of {type(config).__name__}."
+            f"Give a {kind.__name__}, or settings by their names (steps=20), in place of "
+            f"{type(config).__name__}."
         )
     return (config or kind()).but(**settings)

@@ -96,7 +96,9 @@ def bootstrap(
     if values_U.size == 0:
         return least, most
     if not (least <= values_U[0] and values_U[-1] <= most):  # nan sorts last and fails this too
-        raise ValueError(f"Values of a bootstrap must lie in [{least}, {most}]; got {values_U[0]} .. {values_U[-1]}.")
+        raise ValueError(
+            f"Values of a bootstrap must lie in [{least}, {most}]; got {values_U[0]} .. {values_U[-1]}."
+        )
     rng = np.random.default_rng(seed)
     rows = max(1, 1_000_000 // values_U.size)
     lows, highs = [], []
@@ -119,7 +121,9 @@ def pass_at_k_of_problem(correct: int, samples: int, k: int) -> float:
     1 <= k <= samples.
     """
     if not 0 <= correct <= samples or not 1 <= k <= samples:
-        raise ValueError(f"pass@{k} of {correct} correct in {samples} samples needs 0 <= correct <= n and 1 <= k <= n.")
+        raise ValueError(
+            f"pass@{k} of {correct} correct in {samples} samples needs 0 <= correct <= n and 1 <= k <= n."
+        )
     return 1 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
@@ -141,10 +145,14 @@ def pass_at_k(
         raise ValueError(f"k={k} is no number of samples; pass@k needs k of 1 or more.")
     samples_P = [samples] * len(correct_P) if isinstance(samples, int) else list(samples)
     if len(samples_P) != len(correct_P):
-        raise ValueError(f"{len(correct_P)} problems have counts of passes but {len(samples_P)} have counts of samples.")
+        raise ValueError(
+            f"{len(correct_P)} problems have counts of passes but {len(samples_P)} have counts of samples."
+        )
     for index, (correct, count) in enumerate(zip(correct_P, samples_P, strict=True)):
         if not 0 <= correct <= count:
-            raise ValueError(f"Problem {index} has {correct} passes in {count} scored completions; one count is wrong.")
+            raise ValueError(
+                f"Problem {index} has {correct} passes in {count} scored completions; one count is wrong."
+            )
     counted = [(c, n) for c, n in zip(correct_P, samples_P, strict=True) if n >= k]
     excluded = len(samples_P) - len(counted)
     if not counted:
@@ -168,7 +176,9 @@ def paired_difference(
     separate runs. It is the bootstrap over problems on differences in [-1, 1].
     """
     if len(first_P) != len(second_P):
-        raise ValueError(f"A paired difference needs the same problems twice; got {len(first_P)} and {len(second_P)}.")
+        raise ValueError(
+            f"A paired difference needs the same problems twice; got {len(first_P)} and {len(second_P)}."
+        )
     pairs = [(a, b) for a, b in zip(first_P, second_P, strict=True) if not (math.isnan(a) or math.isnan(b))]
     excluded = len(first_P) - len(pairs)
     if not pairs:

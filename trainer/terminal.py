@@ -29,7 +29,9 @@ def say(text: str, file: TextIO | None = None) -> None:
 def survive_odd_characters() -> None:
     """Let the standard streams write what their encoding lacks as escapes, rather than end the program."""
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # a stream that was put in their place may not have it
+        reconfigure = getattr(
+            stream, "reconfigure", None
+        )  # a stream that was put in their place may not have it
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 

@@ -9,14 +9,26 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
-from .types import Completion, ProblemLike, Status, Unavailable, Verdict, correct, error, malformed, partial, wrong
+from .types import (
+    Completion,
+    ProblemLike,
+    Status,
+    Unavailable,
+    Verdict,
+    correct,
+    error,
+    malformed,
+    partial,
+    wrong,
+)
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
 MAX_REASON = 500  # characters of an exception's message
 # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
 CLIP = 10.0
 Shape = Literal["logistic", "linear"]
-# A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem, which this room does not know.
+# A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem,
+# which this room does not know.
 Check = Callable[[Completion, Any], Verdict]
 
 
@@ -41,8 +53,8 @@ class Criterion:
     >>> import palaestra as pal
     >>> from palaestra.verifiers.types import correct, wrong
     >>> def check(completion, problem):
-    ...     return correct() if completion.text.endswith(problem.reference) else wrong(reason="Another last word.")
-    >>> last_word = pal.Criterion("last_word", check, weight=0.5)
+    ...     return correct() if completion.text.endswith(problem.reference) else wrong(reason="Another last
+    word.") >>> last_word = pal.Criterion("last_word", check, weight=0.5)
     >>> pal.Rubric(last_word).score(pal.Completion("It is over"), pal.Problem("", "over")).reward
     1.0
     """
@@ -59,14 +71,20 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.weight < 0:
-            raise ValueError(f"Criterion {self.name!r} has weight {self.weight}; give it a weight of 0 or more.")
+            raise ValueError(
+                f"Criterion {self.name!r} has weight {self.weight}; give it a weight of 0 or more."
+            )
         if self.gate and self.learned is not None:
-            raise ValueError(f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`.")
+            raise ValueError(
+                f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`."
+            )
 
 
 # a plain function that stands for a criterion
 Reward = Callable[[Completion, Any], "Verdict | bool | float"]
-_FORM = "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
+_FORM = (
+    "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
+)
 
 
 def as_criterion(reward: Criterion | Reward) -> Criterion:
@@ -85,7 +103,9 @@ def as_criterion(reward: Criterion | Reward) -> Criterion:
     try:
         inspect.signature(reward).bind(None, None)
     except TypeError as failure:
-        raise TypeError(f"{name}{inspect.signature(reward)} can't judge a completion: {failure}. {_FORM}") from failure
+        raise TypeError(
+            f"{name}{inspect.signature(reward)} can't judge a completion: {failure}. {_FORM}"
+        ) from failure
     except ValueError:  # a function of C code without a signature: its first call will tell
         pass
     return Criterion(name, lambda completion, problem: _as_verdict(reward(completion, problem)))
@@ -116,7 +136,11 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
         said = f"The check of {criterion.name} raised {type(failure).__name__}: {_text(failure)}"
-        verdict = error(said) if _fails_on_harmless(criterion, problem) else malformed(reason=f"{said} (on this completion)")
+        verdict = (
+            error(said)
+            if _fails_on_harmless(criterion, problem)
+            else malformed(reason=f"{said} (on this completion)")
+        )
     return replace(verdict, seconds=time.perf_counter() - start)
 
 
@@ -150,7 +174,11 @@ def _harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:
     if criterion.render is not None:
         return (criterion.render(problem.reference),)
     plain = str(problem.reference)
-    return plain, f"<answer>{plain}</answer>\n\\boxed{{{plain}}}\n#### {plain}", "<answer>0</answer>\n\\boxed{0}\n#### 0"
+    return (
+        plain,
+        f"<answer>{plain}</answer>\n\\boxed{{{plain}}}\n#### {plain}",
+        "<answer>0</answer>\n\\boxed{0}\n#### 0",
+    )
 
 
 def _text(failure: BaseException) -> str:

@@ -45,7 +45,16 @@ MAX_CHARS = 1_000_000
 ALTERNATIVES_WITHIN = 200  # characters that may stand between two boxes offered side by side
 
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_FOLDED = {**dict.fromkeys(_INVISIBLE, ""), "＜": "<", "＞": ">", "＼": "\\", "｛": "{", "｝": "}", "＃": "#", "／": "/"}
+_FOLDED = {
+    **dict.fromkeys(_INVISIBLE, ""),
+    "＜": "<",
+    "＞": ">",
+    "＼": "\\",
+    "｛": "{",
+    "｝": "}",
+    "＃": "#",
+    "／": "/",
+}
 _BETWEEN = r"[A-Za-z]+|[^\s$,;:.()\\\[\]*/|&{}-]"
 _ALTERNATIVE = (
     r"(?i)or|and|maybe|perhaps|possibly|alternatively|else|either|also|it|is|could|be|may|might|the|answer|quad|qquad|text|if|not"
@@ -126,7 +135,11 @@ def _single(marks: list[Mark], source: Source, text: str) -> Extraction:
     count = len(marks)
     marks = [mark for mark in marks if not mark.quoted] or marks
     ends = [mark.start for mark in marks[1:]] + [len(text)]
-    standing = [mark for mark, until in zip(marks, ends, strict=True) if not is_retracted(text, mark.end, until, mark.content)]
+    standing = [
+        mark
+        for mark, until in zip(marks, ends, strict=True)
+        if not is_retracted(text, mark.end, until, mark.content)
+    ]
     if not standing:
         return Extraction(None, no_answer("Every marked answer is withdrawn."))
     contents = {mark.content.strip() for mark in standing}

@@ -22,7 +22,9 @@ _UNBRACED = r" +([^\W_])"
 _BRACES = rf"({_BOX} *\{{?)|(?:\{{[^{{}}\\]*\}})+|\{{+|\}}+|\\(?!boxed|fbox)(?:(?!\\(?:boxed|fbox))[\s\S])?"
 _CONNECTIVES = frozenset(("and", "or", "to", "here"))  # "<answer> and </answer>"
 _PLACEHOLDERS = frozenset(
-    f"{which}answer{where}" for which in ("", "your ", "final ", "the ", "your final ", "the final ") for where in ("", " here")
+    f"{which}answer{where}"
+    for which in ("", "your ", "final ", "the ", "your final ", "the final ")
+    for where in ("", " here")
 )
 _DOTS = " \t\r\n\f\v.…"
 MAX_MARKS = 400  # of one kind; a text with more repeats itself without end

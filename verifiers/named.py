@@ -36,7 +36,12 @@ __all__ = [
     "pattern",
 ]
 
-_AT_FIRST_USE = {"code": "code", "learned": "learned", "literal": "literal", "one_block": "code"}  # name -> its module
+_AT_FIRST_USE = {
+    "code": "code",
+    "learned": "learned",
+    "literal": "literal",
+    "one_block": "code",
+}  # name -> its module
 
 if not TYPE_CHECKING:
 

@@ -24,9 +24,7 @@ _LINK = (  # between "answer" and what it is
 )
 _HEADING = r"[*_`#]*[ \t]*\n\s*"
 _BOLD = r"\*\*([^*\n]{1,200})\*\*"
-_CONCLUDES = (
-    r"(?i)(?:^|(?<=[.!?\n。]))\s*[*_]*(?:so|thus|therefore|hence|finally|in conclusion|consequently|∴|因此|所以)\b[,:，]?\s*"
-)
+_CONCLUDES = r"(?i)(?:^|(?<=[.!?\n。]))\s*[*_]*(?:so|thus|therefore|hence|finally|in conclusion|consequently|∴|因此|所以)\b[,:，]?\s*"
 _END = r"\n|[.!?。](?=\s|\*|$)|[.](?=\$|\\\))|,?\s(?:I hope|because|since|which|where)\b|。"
 _EQUATION = r"[A-Za-z](?:_\w|_\{\w{1,9}\})?\s*=\s*([^=<>]+)"
 _QUANTITY = r"[-−+]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?"
@@ -125,7 +123,13 @@ def _unwrap(content: str) -> str:
         content = content.strip().rstrip(".,;:!。，").strip()
         for left, right in _WRAPS:
             inner = content[len(left) : len(content) - len(right)]
-            if content.startswith(left) and content.endswith(right) and inner and left not in inner and right not in inner:
+            if (
+                content.startswith(left)
+                and content.endswith(right)
+                and inner
+                and left not in inner
+                and right not in inner
+            ):
                 content = inner
         content = content.removeprefix("**").removesuffix("**") if content.count("**") == 1 else content
     return content

@@ -74,7 +74,11 @@ def fenced_blocks(text: str) -> Fences:
         fence, info = match[3] or match[5], (match[4] or match[6] or "").strip()
         column = len(space.expandtabs(4)) if "\t" in space else len(space)
         if opening is None:
-            if item and not marker and compile_once(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start()):
+            if (
+                item
+                and not marker
+                and compile_once(rf"(?m)^ {{0,{item - 1}}}[^\s]").search(text, read, match.start())
+            ):
                 item = 0  # a line that stands further to the left has ended the list
             read = match.end()
             column += len(marker or "")
@@ -96,7 +100,9 @@ def fenced_blocks(text: str) -> Fences:
 
 def _end(opening: _Opening, text: str, inside: int, end: int) -> Block:
     """The block whose content ends at `inside`."""
-    return Block(opening.info, _without_indent(text[opening.inside : inside], opening.indent), opening.start, end)
+    return Block(
+        opening.info, _without_indent(text[opening.inside : inside], opening.indent), opening.start, end
+    )
 
 
 def _closes(fence: str, column: int, opening: _Opening) -> bool:

@@ -41,10 +41,14 @@ class Rubric:
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
         if self.correctness.gate:
-            raise ValueError(f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`.")
+            raise ValueError(
+                f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`."
+            )
         self._total_weight = sum(criterion.weight for criterion in self.criteria if not criterion.gate)
         if self._total_weight <= 0:
-            raise ValueError(f"The weights of the rubric {names} sum to 0; give one criterion a positive weight.")
+            raise ValueError(
+                f"The weights of the rubric {names} sum to 0; give one criterion a positive weight."
+            )
 
     @property
     def correctness(self) -> Criterion:
@@ -77,23 +81,35 @@ class Rubric:
     @property
     def least(self) -> float:
         """The lowest reward that the rubric can give."""
-        return sum(c.weight * (c.learned.least if c.learned else 0.0) for c in self._weighed()) / self._total_weight
+        return (
+            sum(c.weight * (c.learned.least if c.learned else 0.0) for c in self._weighed())
+            / self._total_weight
+        )
 
     @property
     def most(self) -> float:
         """The highest reward that the rubric can give."""
-        return sum(c.weight * (c.learned.most if c.learned else 1.0) for c in self._weighed()) / self._total_weight
+        return (
+            sum(c.weight * (c.learned.most if c.learned else 1.0) for c in self._weighed())
+            / self._total_weight
+        )
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
-        return self._judge({criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {})
+        return self._judge(
+            {criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {}
+        )
 
     def fill(self, score: Score, rewards: Mapping[str, float]) -> Score:
         """The score with the normalised rewards of reward models put in
         (criterion's name -> standard deviations)."""
-        named = {criterion.name: criterion.learned for criterion in self.criteria if criterion.learned is not None}
+        named = {
+            criterion.name: criterion.learned for criterion in self.criteria if criterion.learned is not None
+        }
         unknown = [name for name in rewards if name not in named]
         if unknown:
-            raise ValueError(f"The rubric has no learned criterion {unknown[0]!r}; it has {', '.join(named) or 'none'}.")
+            raise ValueError(
+                f"The rubric has no learned criterion {unknown[0]!r}; it has {', '.join(named) or 'none'}."
+            )
         parts = dict(score.parts)
         for name, z in rewards.items():
             parts[name] = replace(named[name].verdict(z), seconds=parts[name].seconds)
@@ -103,7 +119,9 @@ class Rubric:
         """The criteria that are verified. Raises ValueError when there is none."""
         kept = [criterion for criterion in self.criteria if criterion.learned is None]
         if not kept:
-            raise ValueError("Every criterion of the rubric is learned; nothing is left without a reward model.")
+            raise ValueError(
+                "Every criterion of the rubric is learned; nothing is left without a reward model."
+            )
         return Rubric(kept[0], *kept[1:])
 
     def lenient(self) -> Rubric:
@@ -120,7 +138,8 @@ class Rubric:
         if not 0 <= share <= 1:
             raise ValueError(f"The share of a learned criterion is {share}; give 0 to 1.")
         others = [
-            replace(c, weight=c.weight / self._total_weight * (1 - share), gate=c.gate and share < 1) for c in self.criteria
+            replace(c, weight=c.weight / self._total_weight * (1 - share), gate=c.gate and share < 1)
+            for c in self.criteria
         ]
         first, *rest = [*others, replace(criterion, weight=share)]
         return Rubric(first, *rest)

@@ -50,7 +50,9 @@ class Verdict:
     def __post_init__(self) -> None:
         low, high = _VALUE_RANGE.get(self.status, (0.0, 0.0))
         if not low <= self.value <= high:
-            raise ValueError(f"A verdict of status {self.status} has a value in [{low}, {high}], not {self.value}.")
+            raise ValueError(
+                f"A verdict of status {self.status} has a value in [{low}, {high}], not {self.value}."
+            )
 
     @property
     def correct(self) -> bool:
@@ -141,8 +143,8 @@ class Score:
 
     >>> import palaestra as pal
     >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))
-    >>> round(score.reward, 3), score.passed, {name: verdict.status.value for name, verdict in score.parts.items()}
-    (0.909, True, {'number': 'correct', 'answer_tag': 'malformed'})
+    >>> round(score.reward, 3), score.passed, {name: verdict.status.value for name, verdict in
+    score.parts.items()} (0.909, True, {'number': 'correct', 'answer_tag': 'malformed'})
     """
 
     reward: float

@@ -1,1 +1,2 @@
-"""All that runs inside of the sandbox: the zygote, its locked-down children, the harness that serves a program."""
+"""All that runs inside of the sandbox: the zygote, its locked-down children,
+the harness that serves a program."""

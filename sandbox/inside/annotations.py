@@ -1,9 +1,9 @@
 """Inside the sandbox: compile a program whose annotations name what it never imported.
 
-Models leave out `from typing import List`, or annotate with a class that only a judge defines (`Optional[TreeNode]`). An
-annotation says nothing about what a function does, so such a program is compiled as with `from __future__ import
-annotations`: they are kept as text. A program whose annotations can all be evaluated is compiled as it is, since it may
-read them.
+Models leave out `from typing import List`, or annotate with a class that only a judge defines
+(`Optional[TreeNode]`). An annotation says nothing about what a function does, so such a program is compiled
+as with `from __future__ import annotations`: they are kept as text. A program whose annotations can all be
+evaluated is compiled as it is, since it may read them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def compile_program(source: str, filename: str) -> types.CodeType:
 
 
 def names_undefined(program: ast.Module) -> bool:
-    """Whether an annotation that is evaluated where it stands uses a name that nothing in the program defines."""
+    """Whether an annotation that is evaluated where it stands uses a name that nothing in the program
+    defines."""
     used: set[str] = set()
     defined: set[str] = set()
     for node in ast.walk(program):

@@ -1,4 +1,5 @@
-"""Arguments that a function changes in place: found beside the program, applied to the values that its tests hold."""
+"""Arguments that a function changes in place: found beside the program,
+applied to the values that its tests hold."""
 
 from __future__ import annotations
 
@@ -29,11 +30,14 @@ def find(values: Mapping[Place, Any], before: Mapping[Place, Any]) -> list[list[
 
 def _is_mutable(tree: Any) -> bool:
     """Whether a value has parts that a function could change in place."""
-    return type(tree) is list and (tree[0] in "ldsBQa" or (tree[0] in "tN" and any(_is_mutable(item) for item in tree[1:])))
+    return type(tree) is list and (
+        tree[0] in "ldsBQa" or (tree[0] in "tN" and any(_is_mutable(item) for item in tree[1:]))
+    )
 
 
 def apply(old: Any, new: Any) -> None:
-    """Give a value, and the changeable parts of it, the contents of another of its type; what is of another type stays."""
+    """Give a value, and the changeable parts of it, the contents of another of its type;
+    what is of another type stays."""
     kind = type(old)
     if kind.__module__ == "numpy" and kind is type(new):
         if old.shape == new.shape:

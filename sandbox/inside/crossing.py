@@ -1,9 +1,10 @@
 """How an exception of the program crosses into the tests, which run in another process.
 
-It is raised there as the builtin exception that it is, or derives from, with its name, text and plain arguments: a test that
-expects a ValueError gets one, and what no `except Exception` takes in Python, none takes here. A program must not steer the
-tests by it, though. Two kinds are raised as a RemoteError unless the test names them where it expects them: those that end
-a loop (`map(f, xs)` would take a StopIteration of `f` for the end of its input), and AssertionError.
+It is raised there as the builtin exception that it is, or derives from, with its name, text and plain
+arguments: a test that expects a ValueError gets one, and what no `except Exception` takes in Python, none
+takes here. A program must not steer the tests by it, though. Two kinds are raised as a RemoteError unless the
+test names them where it expects them: those that end a loop (`map(f,
+xs)` would take a StopIteration of `f` for the end of its input), and AssertionError.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from typing import Any
 from .. import wire
 
 _MAX_TEXT = 500
-_BUILTIN = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+_BUILTIN = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
+}
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration)
 _ONLY_NAMED = (*_ENDS_LOOPS, AssertionError)
 _OWN_LOOP = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
@@ -70,9 +75,11 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
     return RemoteError(f"{name}: {text}")
 
 
-def _make_instance(name: str, kinds: tuple[type[BaseException], ...], text: str, arguments: list[Any]) -> BaseException:
-    """Of the builtin class itself where that shows the same; or of one of its own, made as its bases are made, or with the
-    arguments alone, where they take others."""
+def _make_instance(
+    name: str, kinds: tuple[type[BaseException], ...], text: str, arguments: list[Any]
+) -> BaseException:
+    """Of the builtin class itself where that shows the same; or of one of its own, made as its bases are
+    made, or with the arguments alone, where they take others."""
     if [kind.__name__ for kind in kinds] == [name]:
         with contextlib.suppress(Exception):
             instance = kinds[0](*arguments)
@@ -94,7 +101,9 @@ def _expects(name: str, tests: str) -> bool:
     for node in ast.walk(ast.parse(tests)):
         if isinstance(node, ast.Call) and any(_names(name, argument) for argument in node.args):
             return True
-        if isinstance(node, ast.Try) and any(handler.type and _names(name, handler.type) for handler in node.handlers):
+        if isinstance(node, ast.Try) and any(
+            handler.type and _names(name, handler.type) for handler in node.handlers
+        ):
             within = [inner for statement in node.body for inner in ast.walk(statement)]
             own = any(isinstance(inner, _OWN_LOOP) or _names("next", inner) for inner in within)
             if name == "AssertionError" or not own:

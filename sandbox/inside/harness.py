@@ -7,11 +7,13 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
             {"raised": ..., "exception": {...}}, for a reader and for the tests; with "watch", also
             {"changed": [[place, tree], ...]}: arguments that the function has changed in place
     script  run a source as __main__; its standard input is there -> {"exit": code}
-    suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and waits for
-            {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit": why} says that
-            an argument is no plain data, before the program has answered any call: later it may have had a part in it, and
-            the test has failed. "seed" is of the tests' generators of random numbers.
-            -> {"test": i, "failed": null or text} ..., then {"done": true, "sound": whether memory and stack sufficed}
+    suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and
+    waits for
+            {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit":
+            why} says that an argument is no plain data, before the program has answered any call: later it
+            may have had a part in it, and the test has failed. "seed" is of the tests' generators of random
+            numbers. -> {"test": i, "failed": null or text} ..., then {"done": true, "sound": whether memory
+            and stack sufficed}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
 
@@ -188,7 +190,8 @@ class Harness:
             code = 1
             kind, text = describe(failure)
             sys.stderr.write(f"{kind}: {text}\n")
-        # What the interpreter does at its end: wait for threads, run the exit handlers, let go of what the program has.
+        # What the interpreter does at its end: wait for threads, run the exit handlers,
+        # let go of what the program has.
         at_exit = (threading._shutdown, atexit._run_exitfuncs, self._flush)  # pyrefly: ignore
         for step in (*at_exit, self.module.__dict__.clear, gc.collect):
             with contextlib.suppress(Exception):
@@ -227,7 +230,9 @@ class Harness:
                 raise
             except BaseException as failure:  # noqa: BLE001 - a test that exits has not passed
                 failed = ": ".join(describe(failure))
-                sound &= isinstance(failure, Exception) and not isinstance(failure, MemoryError | RecursionError)
+                sound &= isinstance(failure, Exception) and not isinstance(
+                    failure, MemoryError | RecursionError
+                )
             self._send({"n": request["n"], "test": index, "failed": failed or self.spoiled or None})
         return {"done": True, "sound": sound}
 
@@ -236,7 +241,11 @@ class Harness:
             if nonce != self.suite:
                 raise RuntimeError(f"{name} belongs to tests that have ended.")
             try:
-                call = [name, [wire.encode(a) for a in arguments], {k: wire.encode(v) for k, v in keywords.items()}]
+                call = [
+                    name,
+                    [wire.encode(a) for a in arguments],
+                    {k: wire.encode(v) for k, v in keywords.items()},
+                ]
             except wire.Unencodable as failure:
                 if self.answered:
                     raise self._spoil(f"{name} can't be given this: {failure}") from failure
@@ -273,13 +282,16 @@ def _claim(failure: BaseException) -> dict[str, Any]:
 
 
 def rehearse() -> None:
-    """Serve a program of our own in this process, so that the code is specialised and every library call resolved.
+    """Serve a program of our own in this process, so that the code is specialised and every library call
+    resolved.
 
     Done once in the zygote; otherwise each child would do it again on its own copies of the pages.
     """
     source = "def f(x, *rest, **named):\n    return [x, 1.5, 'a', (x,), {x: None}]\n"
     requests = [{"n": "", "op": "load", "source": source, "mode": "isolated", "name": "solution"}]
-    requests += [{"n": "", "op": "call", "entry": "f", "args": [1, ["l", 2]], "kwargs": {"y": ["t", "b"]}}] * 20
+    requests += [
+        {"n": "", "op": "call", "entry": "f", "args": [1, ["l", 2]], "kwargs": {"y": ["t", "b"]}}
+    ] * 20
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for request in requests:

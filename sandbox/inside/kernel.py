@@ -1,7 +1,10 @@
-"""The kernel's isolation primitives, called through ctypes: namespaces, mounts, capabilities, Landlock, seccomp.
+"""The kernel's isolation primitives, called through ctypes: namespaces, mounts, capabilities, Landlock,
+seccomp.
 
-Only system calls that the standard library lacks are here. Every function raises OSError with the call's name.
-Sources: man pages unshare(2), setns(2), pivot_root(2), mount_setattr(2), landlock(7), seccomp(2), capabilities(7).
+Only system calls that the standard library lacks are here. Every function raises OSError with the call's
+name.
+Sources: man pages unshare(2), setns(2), pivot_root(2), mount_setattr(2), landlock(7), seccomp(2),
+capabilities(7).
 """
 
 from __future__ import annotations
@@ -64,19 +67,23 @@ def setns(descriptor: int, flags: int) -> None:
 def fork() -> int:
     """As os.fork, for a process with one thread, without the interpreter's preparations for others.
 
-    Those (locks made anew, `random` seeded, the table of threads rebuilt) write to some 100 pages that the processes
-    could go on sharing. With the interpreter's lock held over the call, its state is the same on both sides.
+    Those (locks made anew, `random` seeded, the table of threads rebuilt) write to some 100 pages that the
+    processes could go on sharing. With the interpreter's lock held over the call,
+    its state is the same on both sides.
     """
     return _check_result("fork", _libc_with_interpreter.fork())
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+    result = _libc.mount(
+        source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode()
+    )
     _check_result(f"mount {target}", result)
 
 
 def make_read_only(target: str, devices: bool = False) -> None:
-    """Everything mounted at and under `target` becomes read-only and without setuid; device files work on demand."""
+    """Everything mounted at and under `target` becomes read-only and without setuid;
+    device files work on demand."""
     attributes = struct.pack("QQQQ", _ATTR_RDONLY | _ATTR_NOSUID | (0 if devices else _ATTR_NODEV), 0, 0, 0)
     _syscall(
         f"mount_setattr {target}",
@@ -98,7 +105,9 @@ def pivot_root(new_root: str) -> None:
 
 
 def _prctl(name: str, *arguments: int) -> int:
-    return _check_result(f"prctl {name}", _libc.prctl(*map(ctypes.c_ulong, (*arguments, *[0] * (5 - len(arguments))))))
+    return _check_result(
+        f"prctl {name}", _libc.prctl(*map(ctypes.c_ulong, (*arguments, *[0] * (5 - len(arguments)))))
+    )
 
 
 def die_with_parent() -> None:
@@ -143,16 +152,18 @@ def read_landlock_abi() -> int:
 
 _FS_READ = 1 << 2 | 1 << 3
 _FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-# read and write files, list and make directories, remove, rename, link, truncate: all but device files and sockets
+# read and write files, list and make directories, remove, rename, link, truncate:
+# all but device files and sockets
 _FS_WRITE = _FS_READ | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 14
 _FS_FILE = 1 << 1 | 1 << 2 | 1 << 14
 
 
 def make_file_rules(readable: list[str], writable: list[str], devices: list[str]) -> int:
-    """A Landlock ruleset: reading under `readable`, everything ordinary under `writable`, reading and writing `devices`.
+    """A Landlock ruleset: reading under `readable`, everything ordinary under `writable`,
+    reading and writing `devices`.
 
-    Also no TCP (version 4), no signals and abstract sockets to processes outside (version 6). Returns a descriptor for
-    `restrict`, which can be used for many processes.
+    Also no TCP (version 4), no signals and abstract sockets to processes outside (version 6). Returns a
+    descriptor for `restrict`, which can be used for many processes.
     """
     abi = read_landlock_abi()
     if abi == 0:

@@ -1,12 +1,14 @@
 """`mode="restricted"`: a small language inside Python, for tasks of small pure functions.
 
-It is a rule about what a program may say, not the boundary that holds it: the program runs behind the same isolation
-as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins that it then sees. A
-module is a list of its public names; none leads to another module, to code, frames or namespaces, or evaluates text.
+It is a rule about what a program may say, not the boundary that holds it: the program runs behind the same
+isolation as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins
+that it then sees. A module is a list of its public names; none leads to another module, to code,
+frames or namespaces, or evaluates text.
 
-Not in the language: names and attributes that begin with an underscore, `exec`, `eval`, `compile`, `open`, `input`,
-`globals`, `vars`, `str.format` (it reads attributes), assignments such as `items[i] += 1` to an element (write
-`items[i] = items[i] + 1`), annotated assignments, `async`, `yield from`, and imports of other modules than IMPORTABLE.
+Not in the language: names and attributes that begin with an underscore, `exec`, `eval`, `compile`, `open`,
+`input`, `globals`, `vars`, `str.format` (it reads attributes), assignments such as `items[i] += 1` to an
+element (write `items[i] = items[i] + 1`), annotated assignments, `async`, `yield from`,
+and imports of other modules than IMPORTABLE.
 """
 
 from __future__ import annotations
@@ -83,15 +85,19 @@ class _Printer:
 
 
 def _wraps(wrapped: Any) -> Any:
-    """functools.wraps without the choice of what is copied: that reads and writes attributes by their names."""
+    """functools.wraps without the choice of what is copied: that reads and writes attributes by their
+    names."""
     return lambda wrapper: functools.update_wrapper(wrapper, wrapped)
 
 
 @functools.cache
 def make_module(name: str) -> types.ModuleType:
-    """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules themselves."""
+    """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules
+    themselves."""
     real = importlib.import_module(name)
-    module = types.ModuleType(f"restricted {name}")  # by its own name, the interpreter would look for missing ones elsewhere
+    module = types.ModuleType(
+        f"restricted {name}"
+    )  # by its own name, the interpreter would look for missing ones elsewhere
     for public in getattr(real, "__all__", None) or [each for each in vars(real) if not each.startswith("_")]:
         value = getattr(real, public)
         if not isinstance(value, types.ModuleType) and (name, public) not in _LEFT_OUT:
@@ -103,9 +109,13 @@ def make_module(name: str) -> types.ModuleType:
     return module
 
 
-def _import_module(name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0) -> Any:
+def _import_module(
+    name: str, _globals: object = None, _locals: object = None, wanted: Any = (), _level: int = 0
+) -> Any:
     if name not in IMPORTABLE:
-        raise ImportError(f"The restricted mode has no module {name}; it has {', '.join(sorted(IMPORTABLE))}.")
+        raise ImportError(
+            f"The restricted mode has no module {name}; it has {', '.join(sorted(IMPORTABLE))}."
+        )
     return make_module(name if wanted else name.partition(".")[0])
 
 
@@ -115,14 +125,17 @@ def _is_own(function: Any) -> bool:
 
 
 def _get_attribute(target: Any, name: str, *default: Any) -> Any:
-    """getattr for names without an underscore in front, that lead neither into frames and code nor to `str.format`."""
+    """getattr for names without an underscore in front, that lead neither into frames and code nor to
+    `str.format`."""
     if type(name) is not str:
         raise TypeError("The name of an attribute is a str.")
     if name.startswith("_") or name in INSPECT_ATTRIBUTES:
         raise AttributeError(f"The restricted mode has no attribute {name}.")
     value = getattr(target, name, *default)
     if name in ("format", "format_map") and callable(value) and not _is_own(value):
-        raise AttributeError("The restricted mode has no str.format, which reads attributes; write an f-string.")
+        raise AttributeError(
+            "The restricted mode has no str.format, which reads attributes; write an f-string."
+        )
     return value
 
 
@@ -131,8 +144,13 @@ def _change_in_place(symbol: str, target: Any, value: Any) -> Any:
 
 
 def _check_writable(target: Any) -> Any:
-    """Elements of builtin containers, and attributes of instances of the program's own classes, may be assigned."""
-    if isinstance(target, _MUTABLE) or type(target).__module__ == "solution" or type(target).__module__ == "__main__":
+    """Elements of builtin containers, and attributes of instances of the program's own classes,
+    may be assigned."""
+    if (
+        isinstance(target, _MUTABLE)
+        or type(target).__module__ == "solution"
+        or type(target).__module__ == "__main__"
+    ):
         return target
     if type(target).__module__ == "collections":
         return target
@@ -154,7 +172,8 @@ def _has_attribute(value: Any, name: str) -> bool:
 
 
 def prepare(source: str) -> tuple[types.CodeType, dict[str, Any]]:
-    """Code and namespace of a program in the restricted language. Raises SyntaxError for one that is not in it."""
+    """Code and namespace of a program in the restricted language.
+    Raises SyntaxError for one that is not in it."""
     compiled = compile_restricted_exec(source, "<program>")
     if compiled.errors or compiled.code is None:
         raise SyntaxError("; ".join(compiled.errors))

@@ -1,13 +1,16 @@
-"""Scratch folders: a small memory file system in a mount namespace, ready before the process that will use it.
+"""Scratch folders: a small memory file system in a mount namespace,
+ready before the process that will use it.
 
-Making one and taking it down costs more than all the rest of a short run, and most programs never touch theirs. So the
-zygote keeps it for a later process, but only one that is as it was: empty, with no inode or block in use, and a root
-folder whose change time, which no program can set, is the one it was handed over with. Any other is made anew.
+Making one and taking it down costs more than all the rest of a short run, and most programs never touch
+theirs. So the zygote keeps it for a later process, but only one that is as it was: empty, with no inode or
+block in use, and a root folder whose change time, which no program can set,
+is the one it was handed over with. Any other is made anew.
 
-What a program does must not show to a later one, not even whether it used its scratch. So there are always SLOTS of each
-kind, handed out in turn; one that was used is taken down before the next is made in its slot, which then gets the device
-number that has become free. The folder's times are set at each hand-over, nothing notes when it is read, and a nameless file,
-the one way to move the counter of inodes without a change to the folder, is no system call that a program can make.
+What a program does must not show to a later one, not even whether it used its scratch. So there are always
+SLOTS of each kind, handed out in turn; one that was used is taken down before the next is made in its slot,
+which then gets the device number that has become free. The folder's times are set at each hand-over, nothing
+notes when it is read, and a nameless file, the one way to move the counter of inodes without a change to the
+folder, is no system call that a program can make.
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ class Scratches:
     """The file systems that wait for a process. For a zygote with a mount namespace of its own."""
 
     def __init__(self, path: str, own_namespaces: int, rules: Callable[[str], int | None]) -> None:
-        """path: where they are mounted.  own_namespaces: descriptor of this process's folder of namespaces in /proc.
+        """path: where they are mounted.  own_namespaces: descriptor of this process's folder of namespaces in
+        /proc.
 
         rules: makes the Landlock ruleset for a scratch at a path.
         """
@@ -71,7 +75,9 @@ class Scratches:
         self.own_namespaces = own_namespaces
         self.rules = rules
         self.base = self._open_current()
-        self.idle: dict[tuple[int, int], deque[Scratch]] = {}  # by size and number of files, the next one first
+        self.idle: dict[
+            tuple[int, int], deque[Scratch]
+        ] = {}  # by size and number of files, the next one first
 
     def take(self, size: int, files: int, user: int) -> Scratch:
         """The next one of a kind. More than SLOTS at a time get some of their own."""
@@ -111,9 +117,11 @@ class Scratches:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder on the machine's file system, as far as that can be, after the death of those who wrote to it.
+    """Remove a folder on the machine's file system, as far as that can be,
+    after the death of those who wrote to it.
 
-    A program can nest folders deeper than any recursion, path or number of descriptors may go: one folder is open at a time.
+    A program can nest folders deeper than any recursion, path or number of descriptors may go:
+    one folder is open at a time.
     """
     with contextlib.suppress(OSError):
         here = os.open(folder, _FOLDER)

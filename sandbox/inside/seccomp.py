@@ -1,14 +1,15 @@
 """The seccomp allow-list: which system calls a program may make, as a BPF program.
 
-What is not listed fails with EPERM (or the errno below), so that a right program which tries something needless goes
-on. A call made for another architecture kills the process. No sockets to anything outside (`socketpair` alone, which
-asyncio's event loop is built on), no exec, no new process (threads only), no kill, ptrace, keyrings, System V or POSIX
-queues, memfd, io_uring, namespaces, mounts, BPF, perf.
+What is not listed fails with EPERM (or the errno below), so that a right program which tries something
+needless goes on. A call made for another architecture kills the process. No sockets to anything outside
+(`socketpair` alone, which asyncio's event loop is built on), no exec, no new process (threads only), no kill,
+ptrace, keyrings, System V or POSIX queues, memfd, io_uring, namespaces, mounts, BPF, perf.
 
-Nor anything by which a program could leave a trace in a file that outlives it, or hold up others who use that file: locks,
-leases and notifications, advice about cached pages, nameless files (they move the scratch's counter of inodes alone). A record
-lock is granted without asking the kernel: a process does not conflict with itself, and nobody else uses its files. Where
-programs have no file tree of their own, to change rights or times does nothing: Landlock would let an owner do it to any file.
+Nor anything by which a program could leave a trace in a file that outlives it, or hold up others who use that
+file: locks, leases and notifications, advice about cached pages, nameless files (they move the scratch's
+counter of inodes alone). A record lock is granted without asking the kernel: a process does not conflict with
+itself, and nobody else uses its files. Where programs have no file tree of their own,
+to change rights or times does nothing: Landlock would let an owner do it to any file.
 
 Source: seccomp(2), Documentation/userspace-api/seccomp_filter.rst; numbers from asm/unistd_64.h (x86_64) and
 asm-generic/unistd.h (aarch64).
@@ -19,7 +20,15 @@ from __future__ import annotations
 import platform
 import struct
 
-_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_AT_LEAST, _JUMP_SET, _RETURN = 0x20, 0x05, 0x15, 0x25, 0x35, 0x45, 0x06
+_LOAD, _JUMP, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_AT_LEAST, _JUMP_SET, _RETURN = (
+    0x20,
+    0x05,
+    0x15,
+    0x25,
+    0x35,
+    0x45,
+    0x06,
+)
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS, _ENOTTY, _ENOTSUP = 1, 38, 25, 95
 _ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -67,12 +76,16 @@ CHECKED: dict[str, tuple[tuple[int, int], int, tuple[int, ...], int]] = {
     "sendto": ((44, 206), 4, (0,), _EPERM),  # no address
     "recvfrom": ((45, 207), 4, (0,), _EPERM),
 }
-# F_DUPFD .. F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ, F_GET_SEALS; no owner, lease, notification, question about locks
+# F_DUPFD .. F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ, F_GET_SEALS; no owner, lease, notification,
+# question about locks
 CONTROL: dict[str, tuple[int, int]] = {"fcntl": (72, 25)}
 _CONTROLS = (0, 1, 2, 3, 4, 1030, 1032, 1034)
 _RECORD_LOCKS = (6, 7)  # F_SETLK, F_SETLKW
 # name: (numbers, index of the argument with the flags); all but nameless files
-OPEN: dict[str, tuple[tuple[int | None, int | None], int]] = {"open": ((2, None), 1), "openat": ((257, 56), 2)}
+OPEN: dict[str, tuple[tuple[int | None, int | None], int]] = {
+    "open": ((2, None), 1),
+    "openat": ((257, 56), 2),
+}
 _TMPFILE = 0o20000000
 THREAD = {"clone": (56, 220)}  # only with CLONE_THREAD
 REFUSED_WITH: dict[str, tuple[tuple[int, int], int]] = {
@@ -104,7 +117,9 @@ def build(machine: str | None = None, rooted: bool = True) -> bytes:
     """
     machine = machine or platform.machine()
     if machine not in _ARCH:
-        raise OSError(_ENOSYS, f"There is no system-call table for the processor {machine}; use x86_64 or aarch64.")
+        raise OSError(
+            _ENOSYS, f"There is no system-call table for the processor {machine}; use x86_64 or aarch64."
+        )
     column = list(_ARCH).index(machine)
     leaves = {n: _pack(_RETURN, _ALLOW) for pair in ALLOWED.values() if (n := pair[column]) is not None}
     for numbers, argument, values, errno in CHECKED.values():
@@ -114,14 +129,26 @@ def build(machine: str | None = None, rooted: bool = True) -> bytes:
         leaves[numbers[column]] = b"".join(granted) + _check_argument(1, _CONTROLS, _EPERM)
     for pair, argument in OPEN.values():
         if (n := pair[column]) is not None:
-            rest = [_pack(_LOAD, 16 + 8 * argument), _pack(_JUMP_SET, _TMPFILE, 0, 1), _fail(_ENOTSUP), _pack(_RETURN, _ALLOW)]
+            rest = [
+                _pack(_LOAD, 16 + 8 * argument),
+                _pack(_JUMP_SET, _TMPFILE, 0, 1),
+                _fail(_ENOTSUP),
+                _pack(_RETURN, _ALLOW),
+            ]
             leaves[n] = b"".join(rest)
     for numbers in THREAD.values():
-        rest = [_pack(_LOAD, 16), _pack(_JUMP_SET, _CLONE_THREAD, 0, 1), _pack(_RETURN, _ALLOW), _fail(_EPERM)]
+        rest = [
+            _pack(_LOAD, 16),
+            _pack(_JUMP_SET, _CLONE_THREAD, 0, 1),
+            _pack(_RETURN, _ALLOW),
+            _fail(_EPERM),
+        ]
         leaves[numbers[column]] = b"".join(rest)
     if not rooted:
         leaves |= {n: _fail(0) for name in _RIGHTS_AND_TIMES if (n := ALLOWED[name][column]) is not None}
-        leaves |= {n: _fail(_EPERM) for n in (ALLOWED["truncate"][column],) if n is not None}  # Landlock: since 6.2
+        leaves |= {
+            n: _fail(_EPERM) for n in (ALLOWED["truncate"][column],) if n is not None
+        }  # Landlock: since 6.2
     for numbers, errno in REFUSED_WITH.values():
         leaves[numbers[column]] = _fail(errno)
     head = [_pack(_LOAD, 4), _pack(_JUMP_EQUAL, _ARCH[machine], 1, 0), _pack(_RETURN, _KILL), _pack(_LOAD, 0)]
@@ -141,8 +168,8 @@ def _make_segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
 
 
 def _search(segments: list[tuple[int, bytes]]) -> bytes:
-    """Binary search for a number. The kernel tries a filter on every number when it is installed, so a short way for
-    each counts: a list of comparisons one after another costs 0.2 ms more per process."""
+    """Binary search for a number. The kernel tries a filter on every number when it is installed, so a short
+    way for each counts: a list of comparisons one after another costs 0.2 ms more per process."""
     if len(segments) == 1:
         return segments[0][1]
     middle = len(segments) // 2

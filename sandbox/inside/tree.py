@@ -1,4 +1,5 @@
-"""The minimal read-only file tree that a program sees: the interpreter's library, shared libraries, four devices."""
+"""The minimal read-only file tree that a program sees: the interpreter's library, shared libraries,
+four devices."""
 
 from __future__ import annotations
 
@@ -11,13 +12,22 @@ from . import kernel
 
 SCRATCH = "/tmp"
 DEVICES = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
-_SHARED = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
+_SHARED = [
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+    "/etc/ld.so.cache",
+]
 _ASIDE = "/library"
 _STAGE = "/sys"  # exists everywhere, and nothing under it is needed in a mount namespace of our own
 
 
 def map_path(path: str) -> str:
-    """Where a path of the machine stands in the tree. The scratch would cover what lies under it, so that is set aside."""
+    """Where a path of the machine stands in the tree. The scratch would cover what lies under it,
+    so that is set aside."""
     return f"{_ASIDE}{path}" if path.startswith(f"{SCRATCH}/") else path
 
 
@@ -68,4 +78,6 @@ def _hide_site_packages(path: str, target: Path) -> None:
         for library in {sysconfig.get_path("stdlib"), f"{sys.base_prefix}/lib/python3"}:
             inside = f"{library}/{name}"
             if inside.startswith(f"{path}/") and os.path.isdir(inside):
-                kernel.mount("none", str(target) + inside[len(path) :], "tmpfs", kernel.MS_NOSUID, "size=4k,mode=0555")
+                kernel.mount(
+                    "none", str(target) + inside[len(path) :], "tmpfs", kernel.MS_NOSUID, "size=4k,mode=0555"
+                )

@@ -1,12 +1,15 @@
 """Inside the sandbox: the process that forks one locked-down child for each program.
 
-`launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its own, then
-becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its own death takes the
-zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid namespace, imports the standard library
-once, enters a read-only tree, and answers requests on a control socket (one JSON message each):
+`launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its
+own, then becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its
+own death takes the zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid
+namespace, imports the standard library once, enters a read-only tree,
+and answers requests on a control socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}} with descriptors: standard input, perhaps the doors of a control group (cgroup.py)
-                                       ->  {"id": n} with three descriptors: channel, standard output, standard error
+    {"op": "spawn", "limits": {...}} with descriptors: standard input, perhaps the doors of a control group
+    (cgroup.py)
+                                       ->  {"id": n} with three descriptors: channel, standard output,
+                                       standard error
     {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
     {"op": "end"}                      ->  the process ends
 
@@ -39,7 +42,9 @@ PRELOADED = [
     "json", "math", "numbers", "operator", "queue", "random", "re", "statistics", "string", "struct", "textwrap",
     "threading", "time", "traceback", "types", "typing", "unicodedata",
 ]  # fmt: skip
-_ISOLATED = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
+_ISOLATED = (
+    kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
+)
 USER = 1000
 _MANY = 4096
 _ORPHANED = 3
@@ -86,7 +91,8 @@ def launch(control_descriptor: int, parent: int, prefix: str, *folders: str) -> 
 
 
 def _make_shared_folder(prefix: str) -> str:
-    """A folder on the machine's file system for the scratches, where there can be no file system of their own."""
+    """A folder on the machine's file system for the scratches, where there can be no file system of their
+    own."""
     import tempfile  # brings compression libraries, which would lengthen every fork: only where it is needed
 
     folder = tempfile.mkdtemp(prefix=prefix, dir=tree.SCRATCH)
@@ -126,7 +132,9 @@ def _leave_namespaces(missing: dict[str, str]) -> None:
 
 def _serve(control: socket.socket, missing: dict[str, str], folder: str) -> None:
     config = json.loads(control.recv(65536))
-    namespaces = os.open("/proc/self/ns", os.O_RDONLY | os.O_DIRECTORY) if "namespaces" not in missing else None
+    namespaces = (
+        os.open("/proc/self/ns", os.O_RDONLY | os.O_DIRECTORY) if "namespaces" not in missing else None
+    )
     _preload(config)
     own_users = os.getuid() == 0 and all(_is_mapped(kind, config["first_user"]) for kind in ("uid", "gid"))
     with open("/proc/self/statm") as file:
@@ -160,7 +168,11 @@ def _set_environment() -> None:
     os.environ.clear()
     os.environ.update(HOME=tree.SCRATCH, TMPDIR=tree.SCRATCH, LANG="C.UTF-8")
     harness.seed_generators(0)  # the same program gives the same result each time
-    for add in (site.setquit, site.setcopyright, site.sethelper):  # exit, quit, copyright, credits, license, help
+    for add in (
+        site.setquit,
+        site.setcopyright,
+        site.sethelper,
+    ):  # exit, quit, copyright, credits, license, help
         add()
     while os.open("/dev/null", os.O_RDONLY) <= child.RULES:  # see child._arrange_descriptors
         pass
@@ -212,7 +224,9 @@ class Zygote:
         self.lockdowns: dict[bytes, child.Lockdown] = {}  # by the request that asks for them
         self.own_namespace = None if namespaces is None else os.open("pid", os.O_RDONLY, dir_fd=namespaces)
         self.scratches = (
-            None if namespaces is None or "root" in missing else Scratches(tree.SCRATCH, namespaces, self._make_rules)
+            None
+            if namespaces is None or "root" in missing
+            else Scratches(tree.SCRATCH, namespaces, self._make_rules)
         )
         self.base_memory = base_memory
         self.program = program
@@ -221,7 +235,8 @@ class Zygote:
         self.used: dict[int, Scratch | str] = {}  # by process: what it may write to
 
     def serve(self) -> None:
-        """Until the parent's end of the control socket closes; the process ends when the parent says so before."""
+        """Until the parent's end of the control socket closes; the process ends when the parent says so
+        before."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:
@@ -248,19 +263,29 @@ class Zygote:
         else:
             path, namespace, rules = tree.SCRATCH, scratch.namespace, scratch.rules
         if (lockdown := self.lockdowns.get(message)) is None:
-            # Children that share one user share its limit of processes. In a user namespace of the zygote's own the
-            # other processes are few; otherwise there may be any number.
+            # Children that share one user share its limit of processes. In a user namespace of the zygote's
+            # own the other processes are few; otherwise there may be any number.
             others = 0 if self.own_users else _MANY if "namespaces" in self.missing else 8
             lockdown = child.prepare(limits, self.base_memory, self.program, dict(self.missing), others)
-            self.lockdowns = {**self.lockdowns, message: lockdown} if len(self.lockdowns) < 100 else {message: lockdown}
+            self.lockdowns = (
+                {**self.lockdowns, message: lockdown} if len(self.lockdowns) < 100 else {message: lockdown}
+            )
         if self.own_namespace is not None:
-            # Each child is process 1 of a pid namespace of its own. A process that has left its pid namespace can't
-            # leave it a second time, so it first returns to its own.
+            # Each child is process 1 of a pid namespace of its own. A process that has left its pid namespace
+            # can't leave it a second time, so it first returns to its own.
             kernel.setns(self.own_namespace, kernel.CLONE_NEWPID)
             kernel.unshare(kernel.CLONE_NEWPID)
         process = kernel.fork()
         if process == 0:
-            child.run(lockdown, path, namespace, user, rules, doors, (stdin, output_end, errors_end, theirs.fileno()))
+            child.run(
+                lockdown,
+                path,
+                namespace,
+                user,
+                rules,
+                doors,
+                (stdin, output_end, errors_end, theirs.fileno()),
+            )
         self.used[process] = scratch
         socket.send_fds(self.control, [b'{"id": %d}' % process], [ours.fileno(), output, errors])
         ours.close()
@@ -298,7 +323,11 @@ class Zygote:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
         _, status, usage = os.wait4(process, 0)
-        return {"status": status, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_memory": usage.ru_maxrss * 1024}
+        return {
+            "status": status,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "peak_memory": usage.ru_maxrss * 1024,
+        }
 
     def _clean(self, scratch: Scratch | str) -> None:
         if isinstance(scratch, str):

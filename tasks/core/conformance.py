@@ -1,7 +1,7 @@
 """What every task has to keep: `check(task)` runs over it what the project's own tests run over every task.
 
-A completion that is no answer must earn neither `passed` nor the full reward. The solution twice ("duplicated") may
-pass, for it names one answer, but has to earn less than 1.
+A completion that is no answer must earn neither `passed` nor the full reward. The solution twice
+("duplicated") may pass, for it names one answer, but has to earn less than 1.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Finding:
 def check(task: Task, count: int = COUNT) -> list[Finding]:
     """Every check over the first `count` problems of each split. A check that can't run is a failed one.
 
-    Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its problems alone.
+    Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
+    problems alone.
     """
     if task.rubric.learned and task.rubric.verifiable:
         task = replace(task, rubric=task.rubric.without_learned())
@@ -92,11 +93,15 @@ def _is_finite(task: Task) -> bool:
 def check_same_seed(task: Task, count: int) -> Iterator[str]:
     for split in task.splits:
         if _draw(task, split, count) != _draw(task, split, count):
-            yield f"Split {split} gives other problems under the same seed; draw only from the `rng` you are given."
+            yield (
+                f"Split {split} gives other problems under the same seed; draw only from the `rng` you "
+                "are given."
+            )
 
 
 def check_neighbouring_seeds(task: Task, count: int) -> Iterator[str]:
-    """At most one problem in ten is shared: a small task may collide by chance, a shifted stream shares nearly all."""
+    """At most one problem in ten is shared: a small task may collide by chance,
+    a shifted stream shares nearly all."""
     if _is_finite(task):
         return
     for split in task.splits:
@@ -104,7 +109,10 @@ def check_neighbouring_seeds(task: Task, count: int) -> Iterator[str]:
         for left, right in pairwise(streams):
             shared = {problem.key for problem in left} & {problem.key for problem in right}
             if len(shared) > count / 10:
-                yield f"Neighbouring seeds share {len(shared)} of {count} {split} problems; make more different ones."
+                yield (
+                    f"Neighbouring seeds share {len(shared)} of {count} {split} problems; make more "
+                    "different ones."
+                )
 
 
 def check_splits_apart(task: Task, count: int) -> Iterator[str]:
@@ -113,7 +121,10 @@ def check_splits_apart(task: Task, count: int) -> Iterator[str]:
         for split in task.splits:
             for problem in task.problems(split, None if _is_finite(task) else 10 * count):
                 if seen.setdefault(getattr(problem, by), split) != split:
-                    yield f"A problem is in two splits by its {by}: {getattr(problem, by)[:80]!r}; set a better `key`."
+                    yield (
+                        f"A problem is in two splits by its {by}: {getattr(problem, by)[:80]!r}; set a "
+                        "better `key`."
+                    )
 
 
 def check_ids(task: Task, count: int) -> Iterator[str]:
@@ -130,7 +141,10 @@ def check_solution(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         score = task.score(task.solution(problem), problem)
         if score.reward != 1 or not score.passed or score.abstained:
-            yield f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` or the rubric."
+            yield (
+                f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` "
+                "or the rubric."
+            )
 
 
 def _sample(task: Task, count: int) -> list[Problem]:
@@ -178,11 +192,17 @@ def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
         first = task.score(text, problem)
         seconds = time.perf_counter() - start
         if seconds > MAX_SECONDS:
-            yield f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the answer's length."
+            yield (
+                f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the "
+                "answer's length."
+            )
         broken = [f"{name}: {part.reason}" for name, part in first.parts.items() if part.status == "error"]
         broken += _find_raising(task, text, problem)
         if broken:
-            yield f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on any text."
+            yield (
+                f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on "
+                "any text."
+            )
         if first.passed or first.reward >= 1:
             yield f"{text[:40]!r}... has reward {first.reward:g}; make the rubric stricter."
         second = task.score(text, problem)
@@ -203,7 +223,9 @@ def check_deterministic(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         scores = [task.score(task.solution(problem), problem) for _ in range(2)]
         if len({(score.reward, score.passed, score.abstained) for score in scores}) != 1:
-            yield f"{problem.id}: the solution scored twice gives two scores; a verifier must be deterministic."
+            yield (
+                f"{problem.id}: the solution scored twice gives two scores; a verifier must be deterministic."
+            )
 
 
 # What a task is held to that nothing verifies.

@@ -1,12 +1,13 @@
 """Dataset tasks: `@dataset_task` over a function that turns one row into one `Problem`.
 
-Rows come from the Hugging Face hub, or with the option `data` from local files: a folder that holds one file per split,
-or a single file. A single file serves one split only: the first that is asked for. It would otherwise be trained and
-evaluated on at once, so a second split is refused.
+Rows come from the Hugging Face hub, or with the option `data` from local files: a folder that holds one file
+per split, or a single file. A single file serves one split only: the first that is asked for. It would
+otherwise be trained and evaluated on at once, so a second split is refused.
 
-A problem of the train split whose key is also in another split is left out of train, wherever that other split lies at
-hand: in the same folder, or in the same configuration on the hub (one download brings all its splits). A lone train
-file can't be compared with anything.
+A problem of the train split whose key is also in another split is left out of train, wherever that other
+split lies at
+hand: in the same folder, or in the same configuration on the hub (one download brings all its splits). A lone
+train file can't be compared with anything.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Dataset:
 
     split_names: our split -> the hub's.  files: our split -> the file's name in a local folder.
     sizes: our split -> number of rows, as declared, for listings that read no data.
-    options: values of the row function's keyword-only parameters.  data: local folder or file; "" for the hub.
+    options: values of the row function's keyword-only parameters.  data: local folder or file; "" for the
+    hub.
     belongs: (row, split) -> whether the row is of that split, where one local file holds all splits.
     """
 
@@ -81,7 +83,8 @@ class Dataset:
         return replace(self, data=str(options.get("data", self.data) or ""), options={**self.options, **rest})
 
     def declared_size(self, split: str) -> int | None:
-        """Rows of a split as declared, without reading any; None where local data are given or nothing was declared."""
+        """Rows of a split as declared, without reading any; None where local data are given or nothing was
+        declared."""
         return None if self.data else self.sizes.get(split)
 
     def size(self, split: str) -> int | None:
@@ -112,8 +115,10 @@ class Dataset:
     def _refuse_second_split_of_one_file(self, split: str) -> None:
         if self.data and self._loaded and Path(self.data).is_file() and self.belongs is None:
             raise DataError(
-                f"{self.data} already serves the {next(iter(self._loaded))} split of task {self.name} and can't serve "
-                f"{split} too, or it would be evaluated on what it was trained on. Give a folder with a file for each."
+                f"{self.data} already serves the {next(iter(self._loaded))} split of task {self.name} and "
+                "can't serve "
+                f"{split} too, or it would be evaluated on what it was trained on. Give a folder with a "
+                "file for each."
             )
 
     def _at_hand(self, split: str) -> bool:
@@ -127,7 +132,8 @@ class Dataset:
             missing = [column for column in self.columns if column not in row.values]
             if missing:
                 raise DataError(
-                    f"{row.where}: no column {missing[0]!r}; task {self.name} reads {', '.join(self.columns)}, "
+                    f"{row.where}: no column {missing[0]!r}; task {self.name} reads "
+                    f"{', '.join(self.columns)}, "
                     f"the row has {', '.join(map(str, row.values)) or 'none'}."
                 )
             try:
@@ -135,9 +141,13 @@ class Dataset:
                     continue
                 problem = self.to_problem(row.values, **self.options)
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as failure:
-                raise DataError(f"{row.where}: task {self.name} can't read this row: {failure!r}.") from failure
+                raise DataError(
+                    f"{row.where}: task {self.name} can't read this row: {failure!r}."
+                ) from failure
             if problem is not None:
-                problems.append(replace(problem, id=f"{self.name}/{split}/{index}", key=problem.key or problem.text))
+                problems.append(
+                    replace(problem, id=f"{self.name}/{split}/{index}", key=problem.key or problem.text)
+                )
         return problems
 
     def _split_rows(self, split: str) -> Iterator[Row]:
@@ -152,7 +162,9 @@ class Dataset:
         if file is None:
             there = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
             wanted = self.files.get(split, f"{split}.jsonl")
-            raise DataError(f"{path} has no file {wanted} for the {split} split of task {self.name}; it has {there}.")
+            raise DataError(
+                f"{path} has no file {wanted} for the {split} split of task {self.name}; it has {there}."
+            )
         return read_rows(file)
 
     def _local_file(self, split: str) -> Path | None:
@@ -169,12 +181,20 @@ class Dataset:
         configs = self.hub.config if isinstance(self.hub.config, tuple) else (self.hub.config,)
         try:
             tables = [
-                datasets.load_dataset(self.hub.path, config, split=self.split_names[split], revision=self.hub.revision)
+                datasets.load_dataset(
+                    self.hub.path, config, split=self.split_names[split], revision=self.hub.revision
+                )
                 for config in configs
             ]
-        except (OSError, ValueError, RuntimeError) as failure:  # offline, unknown name, missing split, broken cache
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as failure:  # offline, unknown name, missing split, broken cache
             first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-            raise DataError(f"The data set {self.hub} could not be loaded from the hub: {first} {advice}") from failure
+            raise DataError(
+                f"The data set {self.hub} could not be loaded from the hub: {first} {advice}"
+            ) from failure
         for index, values in enumerate(chain.from_iterable(tables)):
             yield Row(dict(values), f"{self.hub}, {split} row {index}")
 
@@ -194,10 +214,11 @@ def dataset_task(
 ) -> Callable[[ToProblem], Task]:
     """Make a task from `to_problem(row, *, option=default, ...) -> Problem | None`; None leaves the row out.
 
-    splits: our split -> the hub's.  columns: what each row must have.  files: our split -> file name in a local folder
-    (default: `<split>.jsonl`, `.json`, `.parquet`, ...). sizes: rows per split, for listings. belongs: (row, split)
-    -> whether a row is of that split, where one local file holds them all. about: further fields of `Task` (kind,
-    licence, citation, solve, ...). instruction: None asks for the form that the rubric reads.
+    splits: our split -> the hub's.  columns: what each row must have.  files: our split -> file name in a
+    local folder (default: `<split>.jsonl`, `.json`, `.parquet`, ...). sizes: rows per split, for listings.
+    belongs: (row, split) -> whether a row is of that split, where one local file holds them all. about:
+    further fields of `Task` (kind, licence, citation, solve, ...). instruction:
+    None asks for the form that the rubric reads.
     """
 
     def decorate(to_problem: ToProblem) -> Task:

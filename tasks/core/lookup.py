@@ -18,7 +18,9 @@ class ProblemsById:
         """The problem of that id. Raises TaskError where the task has none."""
         problem = self.find(problem_id)
         if problem is None:
-            raise TaskError(f"Task {self.task.name} has no problem {problem_id!r}; take an id from its problems.")
+            raise TaskError(
+                f"Task {self.task.name} has no problem {problem_id!r}; take an id from its problems."
+            )
         return problem
 
     def find(self, problem_id: str) -> Problem | None:

@@ -17,11 +17,12 @@ from .seeds import digest
 
 
 def load_module(path: Path, what: str) -> ModuleType:
-    """Run the Python file at a path and return it as a module. `what` names its use in errors ("task", "loss", ...).
+    """Run the Python file at a path and return it as a module. `what` names its use in errors ("task",
+    "loss", ...).
 
-    The module's name hangs on the resolved path alone, so what is pickled from it is found again. Each call runs the
-    file anew, so that a file changed in between counts. Raises UserError where there is no such file, and with the
-    path and the exception where the file raises one, `SystemExit` included.
+    The module's name hangs on the resolved path alone, so what is pickled from it is found again. Each call
+    runs the file anew, so that a file changed in between counts. Raises UserError where there is no such
+    file, and with the path and the exception where the file raises one, `SystemExit` included.
     """
     if not path.is_file():
         near = _find_nearest(path.name, (file.name for file in path.parent.glob("*.py")))
@@ -35,17 +36,21 @@ def load_module(path: Path, what: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as failure:  # the file is the user's: whatever it raises becomes a sentence
+    except (
+        Exception,
+        SystemExit,
+    ) as failure:  # the file is the user's: whatever it raises becomes a sentence
         del sys.modules[name]
         raise UserError(f"{path} could not be loaded: {type(failure).__name__}: {failure}") from failure
     return module
 
 
 def resolve(spec: str, what: str, default_attribute: str | None = None) -> Any:
-    """The object that `FILE.py:name` or `package.module:name` names. `what` names its use in errors ("loss", ...).
+    """The object that `FILE.py:name` or `package.module:name` names. `what` names its use in errors ("loss",
+    ...).
 
-    Without `:name`, `default_attribute` is taken. Raises UserError, with the nearest names, where the file, the module
-    or the name does not exist, and with the exception where loading raises one.
+    Without `:name`, `default_attribute` is taken. Raises UserError, with the nearest names, where the file,
+    the module or the name does not exist, and with the exception where loading raises one.
     """
     place, colon, name = spec.rpartition(":")
     if not colon:
@@ -68,9 +73,15 @@ def _import_by_name(name: str, what: str) -> ModuleType:
         missing = failure.name or ""
         if name != missing and not name.startswith(f"{missing}."):  # a module that it imports in its turn
             raise _explain(name, failure) from failure
-        hint = _suggest(_find_nearest_modules(missing)) or "Give an installed module, or the path of a file as ./FILE.py:name."
+        hint = (
+            _suggest(_find_nearest_modules(missing))
+            or "Give an installed module, or the path of a file as ./FILE.py:name."
+        )
         raise UserError(f"There is no module {missing} to take a {what} from. {hint}") from failure
-    except (Exception, SystemExit) as failure:  # the module is the user's: whatever it raises becomes a sentence
+    except (
+        Exception,
+        SystemExit,
+    ) as failure:  # the module is the user's: whatever it raises becomes a sentence
         raise _explain(name, failure) from failure
 
 
@@ -86,7 +97,9 @@ def _find_nearest_modules(missing: str) -> list[str]:
         return []
     names = {module.name for module in pkgutil.iter_modules(path)}
     if dot:  # an editable install keeps its modules where pkgutil does not look
-        names |= {name.removeprefix(f"{parent}.") for name in sys.modules if name.rpartition(".")[0] == parent}
+        names |= {
+            name.removeprefix(f"{parent}.") for name in sys.modules if name.rpartition(".")[0] == parent
+        }
     return [parent + dot + near for near in _find_nearest(last, names)]
 
 

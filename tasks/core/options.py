@@ -1,4 +1,5 @@
-"""Options of a task: the keyword-only parameters of its generator or row function, and their values as text."""
+"""Options of a task: the keyword-only parameters of its generator or row function,
+and their values as text."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 def read_keyword_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword-only parameters of a function with their defaults (None for a parameter that has none)."""
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {
+        p.name: None if p.default is p.empty else p.default for p in parameters if p.kind is p.KEYWORD_ONLY
+    }
 
 
 def check_options(task: str, known: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +45,9 @@ def _convert(task: str, name: str, value: Any, default: Any) -> Any:
             return wanted(value)
     except (KeyError, ValueError):
         pass
-    raise TaskError(f"Option {name} of task {task} is of type {wanted.__name__}, as {default!r}; {value!r} is not.")
+    raise TaskError(
+        f"Option {name} of task {task} is of type {wanted.__name__}, as {default!r}; {value!r} is not."
+    )
 
 
 def parse_option(text: str) -> tuple[str, str]:

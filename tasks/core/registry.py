@@ -1,4 +1,5 @@
-"""Find a task by its name (a file in this package, an installed package's entry point) or by the path of its file."""
+"""Find a task by its name (a file in this package, an installed package's entry point) or by the path of its
+file."""
 
 from __future__ import annotations
 
@@ -41,14 +42,20 @@ def get(name: str, options: Mapping[str, Any] | None = None) -> Task:
 
 
 def _from_name(name: str) -> Task:
-    if name not in REGISTERED and name.isidentifier() and importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None:
+    if (
+        name not in REGISTERED
+        and name.isidentifier()
+        and importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None
+    ):
         importlib.import_module(f"{_PACKAGE}.{name}")
     if name not in REGISTERED:
         known = names()
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"Did you mean {' or '.join(near)}?" if near else f"Known tasks: {', '.join(known)}."
-            raise UnknownTask(f"There is no task named {name!r}. {hint} A file of your own is given as ./my_task.py.")
+            raise UnknownTask(
+                f"There is no task named {name!r}. {hint} A file of your own is given as ./my_task.py."
+            )
     return REGISTERED[name]
 
 
@@ -60,5 +67,7 @@ def _from_path(path: Path) -> Task:
         raise UnknownTask(str(failure)) from failure
     defined = [task for name, task in REGISTERED.items() if before.get(name) is not task]
     if len(defined) != 1:
-        raise UnknownTask(f"{path} defines {len(defined)} tasks; a task file defines exactly one, with @task.")
+        raise UnknownTask(
+            f"{path} defines {len(defined)} tasks; a task file defines exactly one, with @task."
+        )
     return defined[0]

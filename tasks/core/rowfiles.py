@@ -1,4 +1,5 @@
-"""Rows of local data files: JSON Lines, JSON arrays, their gzipped forms, and Parquet. Errors name file and line."""
+"""Rows of local data files: JSON Lines, JSON arrays, their gzipped forms, and Parquet.
+Errors name file and line."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows of one file in their order. Raises DataError, which names the file and the line."""
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
-        raise DataError(f"{path} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}.")
+        raise DataError(
+            f"{path} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}."
+        )
     try:
         if name.endswith(".parquet"):
             yield from _read_parquet(path)
@@ -36,7 +39,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         if name.endswith(".gz"):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as failure:
-        raise DataError(f"{path} could not be read: {getattr(failure, 'strerror', None) or failure}.") from failure
+        raise DataError(
+            f"{path} could not be read: {getattr(failure, 'strerror', None) or failure}."
+        ) from failure
     content = content.removeprefix(b"\xef\xbb\xbf")
     is_array = name.removesuffix(".gz").endswith(".json") and content.lstrip()[:1] == b"["
     yield from _read_array(path, content) if is_array else _read_lines(path, content)
@@ -61,10 +66,13 @@ def _parse(text: bytes, where: str) -> Any:
     except json.JSONDecodeError as failure:
         inner = f", line {failure.lineno}" if failure.lineno > 1 else ""
         raise DataError(
-            f"{where}{inner}: not valid JSON ({failure.msg} at column {failure.colno}). Fix the line or take it out."
+            f"{where}{inner}: not valid JSON ({failure.msg} at column {failure.colno}). Fix the line or "
+            "take it out."
         ) from failure
     except UnicodeDecodeError as failure:
-        raise DataError(f"{where}: not UTF-8 ({failure.reason} at byte {failure.start}). Save it as UTF-8.") from failure
+        raise DataError(
+            f"{where}: not UTF-8 ({failure.reason} at byte {failure.start}). Save it as UTF-8."
+        ) from failure
     except (RecursionError, ValueError) as failure:  # nested too deep, or an integer of too many digits
         raise DataError(f"{where}: JSON that can't be read ({failure}). Fix it or take it out.") from failure
 

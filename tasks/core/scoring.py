@@ -48,11 +48,14 @@ def score(
 
     if isinstance(completion, str | Completion):
         if not isinstance(problem, Problem | str):
-            raise TaskError("Several problems need several completions: give a list of completions, or one problem.")
+            raise TaskError(
+                "Several problems need several completions: give a list of completions, or one problem."
+            )
         return chosen.score(completion, find(problem))
     problems = [problem] * len(completion) if isinstance(problem, Problem | str) else problem
     if len(problems) != len(completion):
         raise TaskError(
-            f"{len(completion)} completions and {len(problems)} problems: give one problem for all, or one for each."
+            f"{len(completion)} completions and {len(problems)} problems: give one problem for all, or one "
+            "for each."
         )
     return [chosen.score(each, find(of)) for each, of in zip(completion, problems, strict=True)]

@@ -50,8 +50,9 @@ class Source(Protocol):
 class Procedural:
     """Problems drawn by `generate(rng, level, **options)`, which returns or yields one problem.
 
-    Each item has a generator of its own, seeded from a hash of name/split/seed/level/index. A draw whose key belongs to
-    the other split is dropped and drawn again. Levels are 1..levels; without a chosen level, items go round them.
+    Each item has a generator of its own, seeded from a hash of name/split/seed/level/index. A draw whose key
+    belongs to the other split is dropped and drawn again. Levels are 1..levels; without a chosen level,
+    items go round them.
     """
 
     name: str
@@ -86,7 +87,9 @@ class Procedural:
             key = problem.key or problem.text
             if split_of(self.name, key) == split:
                 metadata = {"level": level, **problem.metadata}
-                return replace(problem, id=f"{self.name}/{split}/{seed}/{level}/{index}", key=key, metadata=metadata)
+                return replace(
+                    problem, id=f"{self.name}/{split}/{seed}/{level}/{index}", key=key, metadata=metadata
+                )
         raise TaskError(
             f"Task {self.name}, level {level}: {MAX_DRAWS} draws gave no problem of the {split} split. "
             "Its generator makes too few different problems; widen it."
@@ -95,9 +98,11 @@ class Procedural:
 
 @dataclass(frozen=True)
 class Rows:
-    """Problems from a finite dataset. `load(split)` is called for every problem: it keeps what it read, in a fixed order.
+    """Problems from a finite dataset. `load(split)` is called for every problem: it keeps what it read,
+    in a fixed order.
 
-    A test split is read in its own order. A train split is read in a seeded permutation, another one each epoch.
+    A test split is read in its own order. A train split is read in a seeded permutation,
+    another one each epoch.
     """
 
     name: str

@@ -24,8 +24,8 @@ class Task:
     instruction: said after each prompt, so that a model knows the form of the answer; "" for none.
     shadow: a second, stricter rubric that only watches: training reports its gap to the reward.
     solve: a completion that deserves the full reward (default: the rubric's rendering of the reference).
-    demonstrate: a completion to imitate in SFT, from a problem and a random generator; it may be imperfect on purpose
-        (default: `solve`).
+    demonstrate: a completion to imitate in SFT, from a problem and a random generator; it may be imperfect on
+        purpose (default: `solve`).
 
     >>> import palaestra as pal
     >>> gcd = pal.tasks.get("gcd")
@@ -56,14 +56,19 @@ class Task:
     def problem(self, split: str, index: int, seed: int = 0, level: int | None = None) -> Problem:
         return self.source.at(split, index, seed, level)
 
-    def problems(self, split: str, count: int | None = None, seed: int = 0, level: int | None = None) -> list[Problem]:
-        """The first `count` different problems of a split's stream (all of them for None, where the split has an end).
+    def problems(
+        self, split: str, count: int | None = None, seed: int = 0, level: int | None = None
+    ) -> list[Problem]:
+        """The first `count` different problems of a split's stream (all of them for None,
+        where the split has an end).
 
         A stream of few different problems may give fewer than `count`.
         """
         size = self.source.size(split)
         if count is None and size is None:
-            raise TaskError(f"The {split} split of task {self.name} has no end; say how many problems you want.")
+            raise TaskError(
+                f"The {split} split of task {self.name} has no end; say how many problems you want."
+            )
         wanted = min(count if count is not None else size or 0, size if size is not None else count or 0)
         by_key: dict[str, Problem] = {}
         for index in range(size if size is not None else 20 * wanted):
@@ -88,10 +93,13 @@ class Task:
 
     def score(self, completion: Completion | str, problem: Problem) -> Score:
         """The rubric's judgement of one completion."""
-        return self.rubric.score(Completion(completion) if isinstance(completion, str) else completion, problem)
+        return self.rubric.score(
+            Completion(completion) if isinstance(completion, str) else completion, problem
+        )
 
     def with_options(self, options: Mapping[str, Any]) -> Task:
-        """This task with other values for the keyword arguments of its generator. Raises TaskError on unknown ones."""
+        """This task with other values for the keyword arguments of its generator.
+        Raises TaskError on unknown ones."""
         if not options:
             return self
         chosen = check_options(self.name, self.source.option_defaults, options)
@@ -116,8 +124,9 @@ def task(
 ) -> Callable[[Generate], Task]:
     """Make a task from `generate(rng, level, *, option=default, ...)`, which returns or yields one `Problem`.
 
-    The function's docstring becomes the task's summary (the module's, when it has none). `about` are further fields of
-    `Task` (kind, solve, demonstrate, ...). instruction: None asks for the form that the rubric reads.
+    The function's docstring becomes the task's summary (the module's, when it has none). `about` are further
+    fields of `Task` (kind, solve, demonstrate, ...). instruction:
+    None asks for the form that the rubric reads.
 
     >>> import palaestra as pal
     >>> @pal.task("halves", rubric=pal.Rubric(pal.criteria.number(), pal.criteria.answer_tag(weight=0.1)))

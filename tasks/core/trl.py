@@ -20,7 +20,9 @@ TRLReward = Callable[..., list[float | None]]
 Message = Mapping[str, Any]
 
 
-def trl_reward(task: Task | str, *, allow_weak_sandbox: bool = False, say: Callable[[str], None] = print) -> TRLReward:
+def trl_reward(
+    task: Task | str, *, allow_weak_sandbox: bool = False, say: Callable[[str], None] = print
+) -> TRLReward:
     """A task's rubric as `reward(prompts, completions, **columns)`, for `reward_funcs` of TRL's GRPOTrainer
     or RLOOTrainer.
 
@@ -42,7 +44,9 @@ def trl_reward(task: Task | str, *, allow_weak_sandbox: bool = False, say: Calla
     isolate(chosen, allow_weak_sandbox, say, "allow_weak_sandbox=True")
     by_id = ProblemsById(chosen)
 
-    def reward(prompts: Sequence[Any], completions: Sequence[str | Sequence[Message]], **columns: Any) -> list[float | None]:
+    def reward(
+        prompts: Sequence[Any], completions: Sequence[str | Sequence[Message]], **columns: Any
+    ) -> list[float | None]:
         rewards: list[float | None] = []
         known = [name for name in _COLUMNS if name in columns]
         for index, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
@@ -56,7 +60,12 @@ def trl_reward(task: Task | str, *, allow_weak_sandbox: bool = False, say: Calla
 
 
 def trl_rows(
-    task: Task | str, split: str = "train", count: int | None = None, *, seed: int = 0, level: int | None = None
+    task: Task | str,
+    split: str = "train",
+    count: int | None = None,
+    *,
+    seed: int = 0,
+    level: int | None = None,
 ) -> list[dict[str, Any]]:
     """A task's problems as rows of a data set for TRL: `datasets.Dataset.from_list(trl_rows(...))`.
 
@@ -88,7 +97,10 @@ def _find_problem(by_id: ProblemsById, prompt: Any, row: Mapping[str, Any]) -> P
     if "reference" in row:
         return Problem(prompt, row["reference"], row.get("metadata") or {}, str(row.get("id", "")))
     if "id" not in row:
-        raise TaskError("The data set has neither a column id nor a column reference; make its rows with palaestra.trl_rows.")
+        raise TaskError(
+            "The data set has neither a column id nor a column reference; make its rows with "
+            "palaestra.trl_rows."
+        )
     return by_id.get(str(row["id"]))
 
 
@@ -105,5 +117,7 @@ def _text_of(completion: str | Sequence[Message]) -> str:
     """What the model wrote; calls of tools and what they gave back are left out."""
     if isinstance(completion, str):
         return completion
-    own = [message.get("content") for message in completion if message.get("role", "assistant") == "assistant"]
+    own = [
+        message.get("content") for message in completion if message.get("role", "assistant") == "assistant"
+    ]
     return "\n".join(text for text in own if isinstance(text, str))

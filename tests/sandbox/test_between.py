@@ -98,7 +98,10 @@ def test_tests_draw_numbers_that_the_program_does_not_know_and_the_same_each_tim
     test = "import random\nx = random.random()\nassert not f(x), x"
     assert pool.run_suite(PEEK, ["f"], [test]).passed
     show = "import random\nassert f(0), [random.random(), random.randrange(10**9)]"
-    drawn = [pool.run_suite(source, ["f"], [show]).reason for source in ("def f(x): return x", "def f(x): return None")]
+    drawn = [
+        pool.run_suite(source, ["f"], [show]).reason
+        for source in ("def f(x): return x", "def f(x): return None")
+    ]
     drawn += [pool.run_suite("import random\ndef f(x): random.seed(5)", ["f"], [show]).reason]
     assert len(set(drawn)) == 1, drawn
     other = pool.run_suite("def f(x): return x", ["f"], [show + "  # another suite"]).reason
@@ -120,7 +123,9 @@ def test_numpy_shares_no_numbers_either():
     )
     show = "import numpy as np\nassert f(float(np.random.random())) is None, float(np.random.random())"
     with SandboxPool(1, modules=("numpy",)) as pool:
-        assert pool.run_suite(peek, ["f"], ["import numpy as np\nassert not f(float(np.random.random()))"]).passed
+        assert pool.run_suite(
+            peek, ["f"], ["import numpy as np\nassert not f(float(np.random.random()))"]
+        ).passed
         drawn = {pool.run_suite("def f(x): return 1", ["f"], [show]).reason for _ in range(2)}
     assert len(drawn) == 1
 
@@ -142,4 +147,6 @@ def test_input_that_a_program_could_not_be_given_is_the_problems_fault(pool):
         pool.run_tests("def f(x): return 1", "f", [Call(("x" * 10_000_000,), expected=1)])
     with pytest.raises(ValueError, match="can't be given to a program"):
         pool.run_tests("def f(x): return 1", "f", [Call((object(),), expected=1)])
-    assert pool.run_tests("def f(x): return len(x)", "f", [Call(("x" * 8_000_000,), expected=8_000_000)]).passed
+    assert pool.run_tests(
+        "def f(x): return len(x)", "f", [Call(("x" * 8_000_000,), expected=8_000_000)]
+    ).passed

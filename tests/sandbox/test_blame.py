@@ -76,7 +76,12 @@ def test_what_a_program_did_is_said_in_clean_text_of_bounded_length(pool):
 
 
 def test_an_exception_of_a_script_ends_it_with_its_message_as_an_interpreter_would(pool):
-    for leaving, code, said in (("exit('bad')", 1, "bad"), ("exit(3)", 3, ""), ("exit(True)", 1, ""), ("exit(2**40)", 255, "")):
+    for leaving, code, said in (
+        ("exit('bad')", 1, "bad"),
+        ("exit(3)", 3, ""),
+        ("exit(True)", 1, ""),
+        ("exit(2**40)", 255, ""),
+    ):
         outcome = pool.run_script(f"print(1)\n{leaving}", "", "1")
         assert (outcome.exit_code, outcome.stderr.strip()) == (code, said)
         assert not outcome.passed

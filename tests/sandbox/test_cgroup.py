@@ -1,4 +1,5 @@
-"""Control groups: where they can be made (on made-up trees), what they hold and leave (where this machine has them)."""
+"""Control groups: where they can be made (on made-up trees),
+what they hold and leave (where this machine has them)."""
 
 import contextlib
 import os
@@ -16,17 +17,28 @@ from palaestra.sandbox import MIB, Call, Limits, SandboxPool, cgroup, cgroupfs, 
 
 ROOT = Path(__file__).parents[2]
 FILES = {
-    1: ("tasks", "memory.oom_control", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness", "pids.max"),
+    1: (
+        "tasks",
+        "memory.oom_control",
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+        "memory.swappiness",
+        "pids.max",
+    ),
     2: ("cgroup.procs", "memory.events", "memory.max", "memory.swap.max", "pids.max"),
 }
 V2 = "0::/user.slice/palaestra.scope\n"
 
 
 def mounted(*lines: tuple[str, Path, str, str, str]) -> str:
-    """Each: the mount's root in its hierarchy, where it is mounted, its options, its kind, the hierarchy's options."""
+    """Each: the mount's root in its hierarchy, where it is mounted, its options, its kind,
+    the hierarchy's options."""
     return "".join(
-        f"{30 + i} 20 0:{i} {root} {str(point).replace(' ', chr(92) + '040')} {options} shared:{i} - {kind} {kind} {states}\n"
-        for i, (root, point, options, kind, states) in enumerate([("/", Path("/"), "rw", "ext4", "rw"), *lines])
+        f"{30 + i} 20 0:{i} {root} {str(point).replace(' ', chr(92) + '040')} {options} shared:{i} - {kind} "
+        f"{kind} {states}\n"
+        for i, (root, point, options, kind, states) in enumerate(
+            [("/", Path("/"), "rw", "ext4", "rw"), *lines]
+        )
     )
 
 
@@ -81,7 +93,8 @@ def test_what_is_missing_is_said(tmp_path):
 
 @pytest.fixture
 def born_with_files(monkeypatch):
-    """New folders hold a group's files, as the kernel's do, and can be removed with them. Returns the names removed."""
+    """New folders hold a group's files, as the kernel's do, and can be removed with them.
+    Returns the names removed."""
     make, take, removed = os.mkdir, os.rmdir, set()
 
     def mkdir(path, mode=0o777, *, dir_fd=None):
@@ -102,13 +115,19 @@ def born_with_files(monkeypatch):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_group_is_limited_by_its_files_and_says_once_that_the_kernel_killed(tmp_path, born_with_files, version):
+def test_a_group_is_limited_by_its_files_and_says_once_that_the_kernel_killed(
+    tmp_path, born_with_files, version
+):
     folder = os.open(tmp_path, os.O_RDONLY)
     group = cgroup.Group(cgroupfs.Place(folder, folder, version == 2))
     group.limit(123456, 7)
     made = {name: (tmp_path / group.name / name).read_text() for name in FILES[version]}
     if version == 1:
-        limits = {"memory.limit_in_bytes": "123456", "memory.memsw.limit_in_bytes": "123456", "memory.swappiness": "0"}
+        limits = {
+            "memory.limit_in_bytes": "123456",
+            "memory.memsw.limit_in_bytes": "123456",
+            "memory.swappiness": "0",
+        }
         events, killed = "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"
     else:
         limits = {"memory.max": "123456", "memory.swap.max": "0"}
@@ -192,11 +211,14 @@ def unavailable(*_: str):
 
 @pytest.fixture(scope="module")
 def groups():
-    """The folders in which this process's groups are. In version 2 they stay vacated for processes started meanwhile."""
+    """The folders in which this process's groups are. In version 2 they stay vacated for processes started
+    meanwhile."""
     layer = {layer.name: layer for layer in layers()}["cgroup"]
     if not layer.active:
         pytest.skip(f"no control group can be made here: {layer.reason}")
-    paths = cgroupfs.locate(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())[:2]
+    paths = cgroupfs.locate(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())[
+        :2
+    ]
     folders = [Path(path) for path in dict.fromkeys(paths)]
     before = made(folders)
     held = cgroup.Groups()
@@ -262,12 +284,16 @@ def test_memory_of_threads_files_and_standard_input_counts_together(groups, monk
 
 def test_a_program_that_uses_all_of_its_limits_is_not_killed(groups):
     with SandboxPool(1) as pool:
-        outcomes = [pool.run_tests(*spread(127, 0, heap), EACH) for heap in (170, 172, 176, 180, 184, 188, 192)]
+        outcomes = [
+            pool.run_tests(*spread(127, 0, heap), EACH) for heap in (170, 172, 176, 180, 184, 188, 192)
+        ]
     full = [outcome for outcome in outcomes if outcome.passed]
     assert full
     assert max(outcome.peak_memory for outcome in full) > 170 * MIB
     assert all(outcome.layers[-1] == "cgroup" for outcome in outcomes)
-    assert not [outcome for outcome in outcomes if outcome.status == "crashed"], "where memory ends, Python says so first"
+    assert not [outcome for outcome in outcomes if outcome.status == "crashed"], (
+        "where memory ends, Python says so first"
+    )
 
 
 ENTER = "import os, sys\nfor door in sys.argv[1:]: os.write(int(door), b'0')\n"
@@ -295,7 +321,10 @@ def test_a_bomb_of_threads_and_one_of_processes_meet_the_limit(groups):
 
 
 def test_a_running_program_is_in_a_limited_group_and_nobody_else(groups):
-    sleep = "import threading, time\ndef f(): threading.Thread(target=time.sleep, args=(30,)).start(); time.sleep(30)"
+    sleep = (
+        "import threading, time\ndef f(): threading.Thread(target=time.sleep, args=(30,)).start(); "
+        "time.sleep(30)"
+    )
     before = made(groups)
     with SandboxPool(1, Limits(wall_s=3, threads=5)) as pool:
         assert pool.run_tests("def f(): return 1", "f", [Call(expected=1)]).passed
@@ -320,7 +349,9 @@ def test_groups_are_gone_after_close_and_as_few_as_sandboxes(groups):
     before = made(groups)
     with SandboxPool(2) as pool:
         for n in range(12):
-            suite = pool.run_suite("def f(x): return x", ["f"], [f"assert f({n}) == {n}"], Limits(memory=(200 + n) * MIB))
+            suite = pool.run_suite(
+                "def f(x): return x", ["f"], [f"assert f({n}) == {n}"], Limits(memory=(200 + n) * MIB)
+            )
             assert suite.passed
             assert "cgroup" in suite.layers
         assert 1 <= len(made(groups) - before) <= 8
@@ -344,10 +375,12 @@ def test_a_killed_parent_leaves_no_group(groups):
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_ones_is_not(groups):
-    # Whoever opens a pool on this machine removes what the dead have left, so that only the living are looked at in between.
+    # Whoever opens a pool on this machine removes what the dead have left,
+    # so that only the living are looked at in between.
     leave = (
         "import os, sys, time\nfrom palaestra.sandbox import cgroup, cgroupfs\n"
-        "p = cgroupfs.enter(); g = cgroup.Group(p); print(g.name in os.listdir(p.memory) and g.name, flush=True)\n"
+        "p = cgroupfs.enter(); g = cgroup.Group(p); print(g.name in os.listdir(p.memory) and g.name, "
+        "flush=True)\n"
         "sys.argv[1:] and sys.stdin.read(); os._exit(9)"
     )
     left = subprocess.run([sys.executable, "-c", leave], capture_output=True, text=True).stdout.strip()
@@ -374,9 +407,19 @@ def test_an_ordinary_user_with_a_group_of_its_own_is_as_safe(groups):
     if python is None:
         pytest.skip("an ordinary user can't be become here, or can start no Python 3.11 or newer")
     given = [folder / f"delegated-{os.getpid()}" for folder in groups]
-    enter = "import os, sys\nfor folder in sys.argv[2:2 + int(sys.argv[1])]: open(folder + '/cgroup.procs', 'w').write('0')\n"
+    enter = (
+        "import os, sys\nfor folder in sys.argv[2:2 + int(sys.argv[1])]: open(folder + '/cgroup.procs', "
+        "'w').write('0')\n"
+    )
     leave = "os.execvp(sys.argv[2 + int(sys.argv[1])], sys.argv[2 + int(sys.argv[1]):])"
-    battery = [*canaries.as_nobody(), python, str(ROOT / "tests/sandbox/support/canaries.py"), str(ROOT), "9", "grouped"]
+    battery = [
+        *canaries.as_nobody(),
+        python,
+        str(ROOT / "tests/sandbox/support/canaries.py"),
+        str(ROOT),
+        "9",
+        "grouped",
+    ]
     try:
         for folder in given:
             folder.mkdir()

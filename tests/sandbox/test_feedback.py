@@ -57,7 +57,9 @@ def program(value: str) -> str:
 
 @pytest.mark.parametrize("value", FIT.values(), ids=FIT)
 def test_what_a_program_returned_can_be_given_to_it_again(pool, value):
-    outcome = pool.run_suite(program(value), ["f"], ["x = 5\nf(f(x))", "x = 5\nf([f(x)])\nf((f(x), {0: f(x)}))"])
+    outcome = pool.run_suite(
+        program(value), ["f"], ["x = 5\nf(f(x))", "x = 5\nf([f(x)])\nf((f(x), {0: f(x)}))"]
+    )
     assert outcome.passed, outcome.reason
 
 
@@ -118,7 +120,8 @@ def numpy_pool():
 
 @pytest.mark.parametrize("value", NUMPY.values(), ids=NUMPY)
 @pytest.mark.parametrize(
-    "again", ["f(f(1))", "f([f(1)])", "f(type(f(1)))", "f(f(1)[:1])", "f(f(1).dtype)", "f(np.append(f(1), 1))"]
+    "again",
+    ["f(f(1))", "f([f(1)])", "f(type(f(1)))", "f(f(1)[:1])", "f(f(1).dtype)", "f(np.append(f(1), 1))"],
 )
 def test_no_array_makes_a_run_abstain(numpy_pool, value, again):
     source = f"{CLAIM}n = 0\ndef f(x):\n    global n\n    n += 1\n    return {value} if n == 1 else 0"
@@ -126,7 +129,10 @@ def test_no_array_makes_a_run_abstain(numpy_pool, value, again):
     assert outcome.status is not Status.ERROR, outcome
 
 
-GUARDED = ["if hasattr(f, 'x'):\n    assert f(1) == 1", "try:\n    g\nexcept NameError:\n    pass\nelse:\n    f(1)"]
+GUARDED = [
+    "if hasattr(f, 'x'):\n    assert f(1) == 1",
+    "try:\n    g\nexcept NameError:\n    pass\nelse:\n    f(1)",
+]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +143,10 @@ GUARDED = ["if hasattr(f, 'x'):\n    assert f(1) == 1", "try:\n    g\nexcept Nam
 def test_whether_the_tests_call_the_program_is_not_for_the_program_to_say(pool, source):
     """With tests that call it, nothing that it does is an error; with tests that don't, no harmless program passes."""
     limits = Limits(wall_s=1)
-    tests = ["if callable(f):\n    assert f(1) == 2", "try:\n    f(1)\nexcept BaseException:\n    assert False"]
+    tests = [
+        "if callable(f):\n    assert f(1) == 2",
+        "try:\n    f(1)\nexcept BaseException:\n    assert False",
+    ]
     outcome = pool.run_suite(source, ["f"], tests, limits)
     assert outcome.status is not Status.ERROR, outcome
     assert not outcome.passed

@@ -1,4 +1,5 @@
-"""What runs leave to each other and to the machine: nothing, also when the parent is killed or namespaces are missing."""
+"""What runs leave to each other and to the machine: nothing,
+also when the parent is killed or namespaces are missing."""
 
 import contextlib
 import json
@@ -28,7 +29,8 @@ def mounts() -> list[str]:
 
 
 def processes_for(parent: int) -> dict[int, str]:
-    """The processes that serve a parent's sandboxes, by the command line that they share, each with its mount namespace."""
+    """The processes that serve a parent's sandboxes, by the command line that they share,
+    each with its mount namespace."""
     found = {}
     for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -59,7 +61,8 @@ def test_a_killed_parent_leaves_no_mount_and_no_file():
         parent.send_signal(signal.SIGKILL)
     assert len(own) >= 2, "the sandboxes had no mount namespaces of their own; this test saw nothing"
     wait_for_nothing(processes_for, parent.pid)
-    # No process is in those namespaces any more, so the kernel has taken their mounts down; ours are as they were.
+    # No process is in those namespaces any more, so the kernel has taken their mounts down;
+    # ours are as they were.
     assert mounts() == before
     assert not folders_for(parent.pid)
 
@@ -93,7 +96,9 @@ for kind in ("user", "mnt", "net", "pid", "ipc", "uts"):
 def degraded(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script in an environment in which no namespace can be made; its sandboxes leave no folder."""
     command = [sys.executable, "-c", WITHOUT + script, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/") as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
         out, errors = process.communicate(timeout=300)
     if "AssertionError" in errors and "Operation not permitted" in errors:
         pytest.skip("this user can make no user namespace, in which the test would forbid further ones")
@@ -122,14 +127,17 @@ def test_without_namespaces_layers_says_so_and_the_required_ones_hold():
 
 def test_without_namespaces_hostile_programs_are_held():
     root, here = Path(__file__).parents[2], Path(__file__).parent / "support"
-    script = f"sys.argv = ['canaries.py', {str(root)!r}, '6', 'degraded']\nsys.path.insert(0, {str(here)!r})\n"
+    script = (
+        f"sys.argv = ['canaries.py', {str(root)!r}, '6', 'degraded']\nsys.path.insert(0, {str(here)!r})\n"
+    )
     done = degraded(script + "import canaries\ncanaries.main()\n")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_without_namespaces_folders_nested_beyond_any_recursion_are_the_programs_fault_and_are_removed():
     source = (
-        "import os\ndef f(n):\n    for _ in range(n):\n        os.mkdir('d'); open('x', 'w').close(); os.chdir('d')\n"
+        "import os\ndef f(n):\n    for _ in range(n):\n        os.mkdir('d'); open('x', 'w').close(); "
+        "os.chdir('d')\n"
         "    return 'escaped'"
     )
     script = (
@@ -140,7 +148,8 @@ def test_without_namespaces_folders_nested_beyond_any_recursion_are_the_programs
     assert done.stdout == "completed\n", done.stderr
 
 
-# Root with all its users, as in a container that refuses namespaces. The numbers are written by the parent, who may.
+# Root with all its users, as in a container that refuses namespaces. The numbers are written by the parent,
+# who may.
 ROOT_WITHOUT = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -164,10 +173,13 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_fix():
     script = (
         "from palaestra.sandbox import *\nwith SandboxPool(1) as pool:\n"
-        "    try: print(pool.run_tests('import colorsys, csv\\ndef f(): return 1', 'f', [Call(expected=1)]).passed)\n"
+        "    try: print(pool.run_tests('import colorsys, csv\\ndef f(): return 1', 'f', "
+        "[Call(expected=1)]).passed)\n"
         "    except SandboxUnavailable as refused: print(refused)\n"
     )
-    done = subprocess.run([sys.executable, "-c", ROOT_WITHOUT, script], capture_output=True, text=True, timeout=60, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-c", ROOT_WITHOUT, script], capture_output=True, text=True, timeout=60, cwd="/"
+    )
     if "Operation not permitted" in done.stderr:
         pytest.skip("this root can make no user namespace")
     closed = [folder for folder in Path(os.__file__).parents if folder.stat().st_mode & 0o1 == 0]

@@ -32,7 +32,9 @@ def descendants(process: int) -> set[int]:
 
 def test_many_threads_share_few_sandboxes():
     with SandboxPool(2) as pool, ThreadPoolExecutor(8) as threads:
-        done = list(threads.map(lambda x: pool.run_tests(DOUBLE, "f", [Call((x,), expected=2 * x)]).passed, range(40)))
+        done = list(
+            threads.map(lambda x: pool.run_tests(DOUBLE, "f", [Call((x,), expected=2 * x)]).passed, range(40))
+        )
     assert done == [True] * 40
 
 
@@ -85,7 +87,8 @@ def test_closing_leaves_no_process_and_no_descriptor():
 def test_a_killed_parent_leaves_no_process():
     code = (
         "import sys; from palaestra.sandbox import *; p = SandboxPool(2)\n"
-        f"p.run_tests({DOUBLE!r}, 'f', [Call((1,))]); print('up', flush=True); p.run_tests({LOOP!r}, 'f', [Call((1,))])"
+        f"p.run_tests({DOUBLE!r}, 'f', [Call((1,))]); print('up', flush=True); p.run_tests({LOOP!r}, 'f', "
+        "[Call((1,))])"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     with parent:
@@ -140,7 +143,9 @@ def test_a_forked_process_is_told_to_make_its_own():
 
 
 def test_without_a_required_layer_nothing_is_run(monkeypatch):
-    monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: {"landlock": "the kernel has no Landlock"})
+    monkeypatch.setattr(
+        SandboxPool, "missing_layers", lambda self: {"landlock": "the kernel has no Landlock"}
+    )
     with SandboxPool(1) as pool, pytest.raises(SandboxUnavailable, match=r"no Landlock.*5\.13"):
         pool.run_tests(DOUBLE, "f", [Call((1,))])
     with SandboxPool(1, allow_weak=True) as pool:
@@ -148,7 +153,9 @@ def test_without_a_required_layer_nothing_is_run(monkeypatch):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root's programs run as users of their own")
-def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_fix(tmp_path, monkeypatch):
+def test_modules_that_the_programs_users_may_not_read_are_refused_at_the_start_with_the_fix(
+    tmp_path, monkeypatch
+):
     package = tmp_path / "closed_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -169,11 +176,22 @@ def test_limits_too_small_for_an_import_are_no_reason_to_refuse():
 
 def test_layers_are_plain_data_with_advice_for_each_missing_one():
     found = layers()
-    assert [layer.name for layer in found] == ["namespaces", "root", "rlimits", "privileges", "landlock", "seccomp", "cgroup"]
+    assert [layer.name for layer in found] == [
+        "namespaces",
+        "root",
+        "rlimits",
+        "privileges",
+        "landlock",
+        "seccomp",
+        "cgroup",
+    ]
     assert all(layer.active != bool(layer.advice) for layer in found)
 
 
-HEADERS = {"x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "/usr/include/asm-generic/unistd.h"}
+HEADERS = {
+    "x86_64": "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
+    "aarch64": "/usr/include/asm-generic/unistd.h",
+}
 
 
 @pytest.mark.parametrize("machine", HEADERS)
@@ -184,7 +202,9 @@ def test_system_call_numbers_are_those_of_the_kernel_headers(machine):
     for line in Path(HEADERS[machine]).read_text().splitlines():
         words = line.split()
         if len(words) >= 3 and words[0] == "#define" and words[2].isdigit():
-            known[words[1].removeprefix("__NR_").removeprefix("__NR3264_").removeprefix("3264_")] = int(words[2])
+            known[words[1].removeprefix("__NR_").removeprefix("__NR3264_").removeprefix("3264_")] = int(
+                words[2]
+            )
     column = ["x86_64", "aarch64"].index(machine)
     checked = {n: v[0] for n, v in (seccomp.CHECKED | seccomp.OPEN | seccomp.REFUSED_WITH).items()}
     tables = {**seccomp.ALLOWED, **seccomp.THREAD, **seccomp.CONTROL, **checked}
@@ -217,7 +237,9 @@ def test_modules_installed_under_the_scratch_are_set_aside_and_the_tree_stays_wh
             "outcome = pool.run_tests(source, 'f', [Call((), {}, 42)])\n"
             "print(outcome.passed, pool.missing_layers()); pool.close()"
         )
-        done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+        )
     finally:
         shutil.rmtree(folder)
     assert done.stdout.strip() == "True {}"

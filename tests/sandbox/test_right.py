@@ -92,7 +92,9 @@ def test_a_scratch_that_was_emptied_again_is_not_used_twice(pool):
 
 
 def test_results_say_what_was_claimed_and_why_it_failed(pool):
-    outcome = pool.run_tests("def f(x): return [x, 1 / x]", "f", [Call((2,), expected=[2, 0.5]), Call((0,), expected=0)])
+    outcome = pool.run_tests(
+        "def f(x): return [x, 1 / x]", "f", [Call((2,), expected=[2, 0.5]), Call((0,), expected=0)]
+    )
     assert [result.passed for result in outcome.results] == [True, False]
     assert outcome.results[0].value == [2, 0.5]
     assert "ZeroDivisionError" in outcome.results[1].reason

@@ -1,4 +1,5 @@
-"""Suites of plain assertions are read as calls: the same verdicts as when they are executed, without a second process."""
+"""Suites of plain assertions are read as calls: the same verdicts as when they are executed,
+without a second process."""
 
 import ast
 import threading
@@ -93,7 +94,8 @@ def test_long_suites_are_not_kept():
 
 
 def test_sources_are_parsed_one_at_a_time_and_again_after_an_error_of_the_interpreter(monkeypatch):
-    """The interpreter can't build two trees at a time: a second thread makes it raise SystemError for sound source."""
+    """The interpreter can't build two trees at a time: a second thread makes it raise SystemError for sound
+    source."""
     inside, most, failing = 0, 0, [True, True]
     real = ast.parse
 
@@ -166,7 +168,10 @@ def test_reading_and_executing_a_suite_agree(pool, monkeypatch, source, test):
 
 def test_a_failed_assertion_ends_its_test_and_not_the_others(pool):
     source = "calls = []\ndef f(x):\n    calls.append(x)\n    return len(calls)\n"
-    tests = ["def check(c):\n    assert c(0) == 1\n    assert c(0) == 7\n    assert c(0) == 3\n\ncheck(f)", "assert f(0) == 3"]
+    tests = [
+        "def check(c):\n    assert c(0) == 1\n    assert c(0) == 7\n    assert c(0) == 3\n\ncheck(f)",
+        "assert f(0) == 3",
+    ]
     outcome = pool.run_suite(source, ["f"], tests)
     assert [result.passed for result in outcome.results] == [False, True]
     assert outcome.reason == "f returned 2."
@@ -174,7 +179,9 @@ def test_a_failed_assertion_ends_its_test_and_not_the_others(pool):
 
 def test_a_program_that_ends_early_has_not_passed_the_tests_after(pool):
     outcome = pool.run_suite(
-        "import os\ndef f(x):\n    return x if x else os._exit(0)", ["f"], ["assert f(1) == 1", "assert f(0) == 0"]
+        "import os\ndef f(x):\n    return x if x else os._exit(0)",
+        ["f"],
+        ["assert f(1) == 1", "assert f(0) == 0"],
     )
     assert outcome.status is Status.CRASHED
     assert [result.passed for result in outcome.results] == [True, False]
@@ -240,7 +247,9 @@ LARGE = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-@pytest.mark.parametrize("test", ["assert f(1) == [1, 2]", "assert f(1) != [1, 2]", "assert f(1)", "assert f(1) is None"])
+@pytest.mark.parametrize(
+    "test", ["assert f(1) == [1, 2]", "assert f(1) != [1, 2]", "assert f(1)", "assert f(1) is None"]
+)
 def test_a_claim_that_is_larger_than_the_constant_is_not_built(pool, monkeypatch, name, test):
     built = []
     decode = suites.plain.decode

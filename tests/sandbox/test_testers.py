@@ -125,7 +125,11 @@ def test_no_suite_sees_what_another_changed(pool, test):
     assert pool.run_suite(SAME, ["f"], [CALL]).passed
     kept = tester(pool)
     assert kept is not None
-    pool.run_suite(SAME, ["f"], [f"try:\n    {test.replace(chr(10), chr(10) + '    ')}\nexcept ImportError:\n    pass{CALL}"])
+    pool.run_suite(
+        SAME,
+        ["f"],
+        [f"try:\n    {test.replace(chr(10), chr(10) + '    ')}\nexcept ImportError:\n    pass{CALL}"],
+    )
     assert tester(pool) == kept, "it was used"
     for look in (SEES, *LOOK[1:]):
         outcome = pool.run_suite(SAME, ["f"], [look])
@@ -159,7 +163,14 @@ def test_a_shared_process_gives_the_verdicts_of_a_fresh_one(pool, monkeypatch):
 
 def test_a_process_is_kept_as_long_as_nothing_goes_wrong(pool, monkeypatch):
     numbers = []
-    for source in (SAME, "def f(x): return 7", "def f(x): raise KeyError(x)", "def f(", "def f(x): return object()", SAME):
+    for source in (
+        SAME,
+        "def f(x): return 7",
+        "def f(x): raise KeyError(x)",
+        "def f(",
+        "def f(x): return object()",
+        SAME,
+    ):
         pool.run_suite(source, ["f"], [CALL])
         numbers.append(tester(pool))
     assert None not in numbers

@@ -7,7 +7,17 @@ import json
 import math
 import sys
 import tracemalloc
-from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque, namedtuple
+from collections import (
+    ChainMap,
+    Counter,
+    OrderedDict,
+    UserDict,
+    UserList,
+    UserString,
+    defaultdict,
+    deque,
+    namedtuple,
+)
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -124,7 +134,8 @@ def test_a_value_made_from_a_plain_one_is_that_one(value, plain_value):
 def test_inside_the_sandbox_arrays_and_namedtuples_are_themselves():
     inside = plain.Inside(np)
     array, number, point = (
-        wire.decode(wire.encode(value), inside) for value in (np.array([[1, 2]], np.int16), np.float32(0.1), Point(1, 2))
+        wire.decode(wire.encode(value), inside)
+        for value in (np.array([[1, 2]], np.int16), np.float32(0.1), Point(1, 2))
     )
     assert array.dtype == np.int16
     assert array.shape == (1, 2)
@@ -146,7 +157,18 @@ def test_an_iterator_is_what_it_yields():
 
 @pytest.mark.parametrize(
     "value",
-    [Equal(1), object(), len, lambda: 1, [Equal(2)], Equal, Plain.RED, Decimal("sNaN"), np.datetime64(1, "s"), Ellipsis],
+    [
+        Equal(1),
+        object(),
+        len,
+        lambda: 1,
+        [Equal(2)],
+        Equal,
+        Plain.RED,
+        Decimal("sNaN"),
+        np.datetime64(1, "s"),
+        Ellipsis,
+    ],
 )
 def test_subclasses_that_compare_on_their_own_and_other_objects_are_refused(value):
     with pytest.raises(wire.Unencodable):
@@ -169,7 +191,17 @@ def test_trees_that_no_encoder_writes_are_refused(tree):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b'{"v": 1.5}', b'{"v": NaN}', b"[" * 100_000, b"\xff\xfe", b'{"v": ' + b"9" * 5000 + b"}"]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"v": 1.5}',
+        b'{"v": NaN}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"v": ' + b"9" * 5000 + b"}",
+    ],
 )
 def test_bytes_that_are_no_message_are_refused(body):
     with pytest.raises(wire.Malformed):
@@ -357,7 +389,9 @@ def spent(body: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", WORST)
 def test_the_work_for_a_claim_is_linear_in_its_bytes(name):
-    (calls, peak), (more_calls, more_peak) = (spent(b'{"v":' + WORST[name](n).encode() + b"}") for n in (20_000, 40_000))
+    (calls, peak), (more_calls, more_peak) = (
+        spent(b'{"v":' + WORST[name](n).encode() + b"}") for n in (20_000, 40_000)
+    )
     assert more_calls <= 2.2 * calls + 500
     assert more_peak <= 2.2 * peak + 50_000
     assert more_peak < 70 * 40_000
@@ -387,7 +421,11 @@ def test_the_limits_hold_when_the_interpreter_has_none():
     try:
         sys.set_int_max_str_digits(0)
         sys.setrecursionlimit(10**6)
-        for body in (b'{"v": ' + b"9" * 10**6 + b"}", b'{"v": ' + b"[" * 10**6 + b"}", b'{"v": ' + b'{"a":' * 10**5 + b"}"):
+        for body in (
+            b'{"v": ' + b"9" * 10**6 + b"}",
+            b'{"v": ' + b"[" * 10**6 + b"}",
+            b'{"v": ' + b'{"a":' * 10**5 + b"}",
+        ):
             with pytest.raises(wire.Malformed):
                 wire.loads(body)
     finally:

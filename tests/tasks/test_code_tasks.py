@@ -81,12 +81,16 @@ def test_rows_whose_tests_make_objects_can_not_be_forged(split, task_id):
 
 @needs_data
 def test_right_and_wrong_solutions_of_humanevalpack():
-    rows = [json.loads(line) for line in (DATA / "humanevalpack" / "humanevalpack.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (DATA / "humanevalpack" / "humanevalpack.jsonl").read_text().splitlines()
+    ]
     with SandboxPool(4, Limits(wall_s=3)) as pool, ThreadPoolExecutor(4) as threads:
 
         def passed(row: dict, key: str) -> bool:
             setup = row["prompt"] + "    pass\n"
-            return pool.run_suite(row["prompt"] + row[key], [row["entry_point"]], [row["test"]], setup=setup).passed
+            return pool.run_suite(
+                row["prompt"] + row[key], [row["entry_point"]], [row["test"]], setup=setup
+            ).passed
 
         right = sum(threads.map(lambda row: passed(row, "canonical_solution"), rows))
         wrong = sum(threads.map(lambda row: passed(row, "buggy_solution"), rows))
@@ -132,7 +136,10 @@ def test_plus_tasks_grade_with_their_own_column_and_numpy(tmp_path):
         path.write_text(json.dumps(row) + "\n")
         task = tasks.get(name, {"data": str(path)})
         problem = task.problem("test", 0)
-        right, wrong = task.solution(problem), task.solution(problem).replace("0.1", "0.100001 if x > 190 else x * 0.1")
+        right, wrong = (
+            task.solution(problem),
+            task.solution(problem).replace("0.1", "0.100001 if x > 190 else x * 0.1"),
+        )
         assert task.score(right, problem).passed, task.score(right, problem)
         assert not task.score(wrong, problem).passed
         assert "assert tenth(0) == 0" in problem.text or name == "humaneval_plus"

@@ -40,9 +40,15 @@ def test_the_reference_of_another_row_fails_unless_it_is_the_same(name):
     if not (DATA / file).is_file():
         pytest.skip(f"needs ../shared/data/{file}")
     task, found = problems(name, DATA / file)
-    pairs = [(a, b) for a, b in zip(found, found[7:], strict=False) if json.dumps(a.reference) != json.dumps(b.reference)]
+    pairs = [
+        (a, b)
+        for a, b in zip(found, found[7:], strict=False)
+        if json.dumps(a.reference) != json.dumps(b.reference)
+    ]
     passed = [(a.reference, b.reference) for a, b in pairs if task.score(task.solution(b), a).passed]
-    close = {"theoremqa": 0.03, "olympiadbench": 0.01, "gsm_hard": 0.001}.get(name, 0.0)  # tolerance; 2 and $2$
+    close = {"theoremqa": 0.03, "olympiadbench": 0.01, "gsm_hard": 0.001}.get(
+        name, 0.0
+    )  # tolerance; 2 and $2$
     assert len(passed) <= close * len(pairs), passed[:20]
 
 
@@ -79,7 +85,9 @@ def test_math_has_its_seven_subjects_on_the_hub():
 
 def test_a_solution_without_a_box_is_a_sentence(tmp_path):
     file = tmp_path / "test.jsonl"
-    file.write_text(json.dumps({"problem": "1+1?", "level": "Level 1", "type": "Algebra", "solution": "2"}) + "\n")
+    file.write_text(
+        json.dumps({"problem": "1+1?", "level": "Level 1", "type": "Algebra", "solution": "2"}) + "\n"
+    )
     with pytest.raises(DataError, match=r"line 1.*no .*boxed"):
         tasks.get("math", {"data": str(file)}).problems("test")
 

@@ -67,7 +67,9 @@ def test_frozen_lake_walks():
     assert walk(LAKE, 8, "URDDR").correct
 
 
-@pytest.mark.parametrize("moves", ["D", "RDDRR", "RDD", "LLLLLLLLLLLL", "UUUURDDR" * 2, "RDDX", "rddr", "", "ＲDDR"])
+@pytest.mark.parametrize(
+    "moves", ["D", "RDDRR", "RDD", "LLLLLLLLLLLL", "UUUURDDR" * 2, "RDDX", "rddr", "", "ＲDDR"]
+)
 def test_frozen_lake_refuses(moves):
     assert walk(LAKE, 8, moves).value == 0
 
@@ -76,7 +78,14 @@ def test_sorting_reads_lists_and_refuses_everything_else():
     problem = get("sorting").problem("test", 0)
     listed = list(map(str, problem.reference))
     assert get("sorting").score(f"<answer>{', '.join(listed)}</answer>", problem).passed
-    for text in (" ".join(listed[::-1]), " ".join(listed[:-1]), " ".join([*listed, listed[-1]]), "²", "[]", "9" * 999):
+    for text in (
+        " ".join(listed[::-1]),
+        " ".join(listed[:-1]),
+        " ".join([*listed, listed[-1]]),
+        "²",
+        "[]",
+        "9" * 999,
+    ):
         assert not get("sorting").score(f"<answer>{text}</answer>", problem).passed
 
 

@@ -27,7 +27,11 @@ def test_pass_at_k_averages_problems_of_unequal_size_and_leaves_out_the_too_smal
 
 def test_wilson_agrees_with_published_values():
     # Newcombe 1998 (Statistics in Medicine 17:857), table I, method 3: 81/263, 15/148, 0/20, 1/29.
-    for passed, total, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611)]:
+    for passed, total, low, high in [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+    ]:
         assert wilson(passed, total) == pytest.approx((low, high), abs=5e-5)
     assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
 
@@ -104,7 +108,9 @@ def test_wilson_covers(rate):
 @pytest.mark.parametrize("k", [1, 4])
 def test_clustered_interval_covers_from_rare_to_almost_always(shape, problems, k, monkeypatch):
     """Each problem has its own pass-rate, Beta(shape); 8 samples of it are correlated."""
-    monkeypatch.setattr(intervals, "DRAWS", 2_000)  # ten times as fast, and it moves an end by a few % of the width only
+    monkeypatch.setattr(
+        intervals, "DRAWS", 2_000
+    )  # ten times as fast, and it moves an end by a few % of the width only
     a, b = shape
     # E[1 - (1 - p)^k] for p ~ Beta(a, b): 1 - prod_{i<k} (b + i) / (a + b + i).
     truth = 1 - math.prod((b + i) / (a + b + i) for i in range(k))
@@ -166,4 +172,7 @@ def test_paired_difference_covers(first_rate, second_rate, monkeypatch):
 
 def test_pass_rates_start_without_torch():
     code = "import sys; from palaestra.trainer import intervals; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False\n"
+    )

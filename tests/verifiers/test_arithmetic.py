@@ -76,4 +76,7 @@ def test_a_grammar_refuses_what_it_leaves_out(text, grammar):
 
 
 def test_at_its_limits_a_grammar_still_reads():
-    assert evaluate("((12))", Grammar(max_chars=6, max_depth=2, max_digits=2, unary=False, plain=True)).value == 12
+    assert (
+        evaluate("((12))", Grammar(max_chars=6, max_depth=2, max_digits=2, unary=False, plain=True)).value
+        == 12
+    )

@@ -25,7 +25,20 @@ def test_what_encloses_the_whole_is_taken_off(answer, bare):
 
 @pytest.mark.parametrize(
     "answer",
-    ['"a" or "b"', "f'(x)", "5'10\"", '""', "'", "```\n42", "```\n1\n```\n2\n```", "`1` or `2`", "'1", "```", "~" * 100, "42"],
+    [
+        '"a" or "b"',
+        "f'(x)",
+        "5'10\"",
+        '""',
+        "'",
+        "```\n42",
+        "```\n1\n```\n2\n```",
+        "`1` or `2`",
+        "'1",
+        "```",
+        "~" * 100,
+        "42",
+    ],
 )
 def test_what_does_not_stays(answer):
     assert undress(answer) == answer

@@ -151,7 +151,9 @@ def test_a_retraction_is_about_the_mark_before_it():
     assert extract("<answer>42</answer> was a mistake").answer is None
     assert extract(r"\boxed{42} is correct.").answer == "42"
     assert extract(r"\boxed{41}. That's wrong. \boxed{42}. Yes, 42 is right.").answer == "42"
-    assert extract(r"\boxed{42}... no wait, that's wrong. Hmm, actually 42 is right. \boxed{42}").answer == "42"
+    assert (
+        extract(r"\boxed{42}... no wait, that's wrong. Hmm, actually 42 is right. \boxed{42}").answer == "42"
+    )
     assert extract(r"\boxed{5} no wait \boxed{6} no wait \boxed{7}").answer == "7"
 
 
@@ -188,7 +190,9 @@ def test_prose_is_read_only_where_it_is_asked_for(text, answer):
     assert strict.answer is None
 
 
-@pytest.mark.parametrize("text", ["", "hello there", "The answer is not 5.", "So there are 12 and 13.", "What is the answer?"])
+@pytest.mark.parametrize(
+    "text", ["", "hello there", "The answer is not 5.", "So there are 12 and 13.", "What is the answer?"]
+)
 def test_prose_that_names_no_answer_has_none(text):
     assert extract(text, add_lenient(("tag",))).answer is None
 
@@ -220,7 +224,9 @@ def test_the_criterion_renders_what_it_accepts():
     ):
         criterion = math_answer(**options)
         assert criterion.render is not None
-        score = Rubric(criterion).score(Completion(criterion.render(reference)), Problem(prompt="?", reference=reference))
+        score = Rubric(criterion).score(
+            Completion(criterion.render(reference)), Problem(prompt="?", reference=reference)
+        )
         assert score.passed, reference
 
 

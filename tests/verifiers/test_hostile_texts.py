@@ -65,7 +65,10 @@ def test_no_text_makes_a_criterion_abstain(name):
         for text in texts(1, 400, rendered(criterion, reference)):
             score = rubric.score(Completion(text), problem)
             assert not score.abstained, (text[:200], score.parts)
-            assert name in RAISING or "raised" not in score.parts[criterion.name].reason, (text[:200], score.parts)
+            assert name in RAISING or "raised" not in score.parts[criterion.name].reason, (
+                text[:200],
+                score.parts,
+            )
 
 
 @pytest.mark.parametrize("name", PROCEDURAL)
@@ -94,7 +97,13 @@ def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least()
     unfilled = [task.score(answer, problem) for answer in answers]
 
     def filled(*values: float) -> list[Score]:
-        return fill(task, {"reward_model": lambda problems, completions: list(values)}, [problem] * 2, answers, unfilled)
+        return fill(
+            task,
+            {"reward_model": lambda problems, completions: list(values)},
+            [problem] * 2,
+            answers,
+            unfilled,
+        )
 
     odd, even = filled(math.nan, 0.0)
     assert not odd.abstained
@@ -102,7 +111,10 @@ def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least()
     assert all(score.abstained for score in filled(math.nan, math.inf))
 
 
-CHECKS = {name: lambda text, case=case: case[0].check(Completion(text), Problem("p", case[1])) for name, case in CASES.items()}
+CHECKS = {
+    name: lambda text, case=case: case[0].check(Completion(text), Problem("p", case[1]))
+    for name, case in CASES.items()
+}
 CHECKS["extract"] = lambda text: extract(text, add_lenient(("boxed",)))
 CHECKS["extract, numbers"] = lambda text: extract(text, ("hash", "last_number"))
 CHECKS["extract_code"] = lambda text: extract_code(text, "plain", "f")
@@ -148,7 +160,9 @@ def test_a_megabyte_of_anything_is_read_at_once(name):
 def test_eight_times_the_text_takes_about_eight_times_as_long(name):
     steep = []
     for piece in PIECES:
-        pairs = zip(long_texts(piece, 15_000, FRAMES[5:]), long_texts(piece, 120_000, FRAMES[5:]), strict=True)
+        pairs = zip(
+            long_texts(piece, 15_000, FRAMES[5:]), long_texts(piece, 120_000, FRAMES[5:]), strict=True
+        )
         for small, large in pairs:
             seconds = cpu_seconds(CHECKS[name], large)
             if seconds > 0.03 and seconds > 8 * 4 * cpu_seconds(CHECKS[name], small):

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Criterion, Rubric, Score, Status, Verdict, answer_criterion, number
+from palaestra.verifiers import (
+    Completion,
+    Criterion,
+    Rubric,
+    Score,
+    Status,
+    Verdict,
+    answer_criterion,
+    number,
+)
 from palaestra.verifiers.types import Unavailable, correct, error, malformed, partial, timeout, wrong
 
 PROBLEM = Problem("p", "r")
@@ -104,12 +113,25 @@ def test_a_careless_check_gives_no_way_out(criterion, text):
         (Criterion("c", lambda completion, problem: None), "r"),
         (
             Criterion(
-                "c", lambda completion, problem: raises(Unavailable("no worker")) if "x" in completion.text else correct()
+                "c",
+                lambda completion, problem: (
+                    raises(Unavailable("no worker")) if "x" in completion.text else correct()
+                ),
             ),
             "r",
         ),
-        (Criterion("c", lambda completion, problem: wrong() if completion.text == "0" else problem.reference["n"]), {}),
-        (answer_criterion("c", lambda reference, answer: raises(KeyError("n")), render=lambda reference: reference["n"]), {}),
+        (
+            Criterion(
+                "c", lambda completion, problem: wrong() if completion.text == "0" else problem.reference["n"]
+            ),
+            {},
+        ),
+        (
+            answer_criterion(
+                "c", lambda reference, answer: raises(KeyError("n")), render=lambda reference: reference["n"]
+            ),
+            {},
+        ),
         (number(), "one"),
         pytest.param(number(), 10**5_000, id="a reference that str() refuses"),
     ],

@@ -3,7 +3,8 @@
 A run calls an algorithm at five places: `check` before anything is loaded, `held_models` for the memory plan,
 `formula` and `needs_reference` at the start, `credit`, `loss` and `finish` in every update
 (`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
-An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py` (examples/own_algorithm.py).
+An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py`
+(examples/own_algorithm.py).
 
 Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
 """
@@ -34,9 +35,9 @@ from .batch import Batch
 class Part:
     """What one micro-batch adds.
 
-    loss: its share of the loss, with gradient, to be minimised.  stats: of the policy loss, None where the policy does not
-    learn.  difference_N: |log-probability of sampler - of update| of its tokens, in nats.  own: statistics of the
-    algorithm's own, fit for `losses.combine`.
+    loss: its share of the loss, with gradient, to be minimised.  stats: of the policy loss, None where the
+    policy does not learn.  difference_N: |log-probability of sampler - of update| of its tokens, in nats.
+    own: statistics of the algorithm's own, fit for `losses.combine`.
     """
 
     loss: Tensor
@@ -57,10 +58,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What an update did. grad_norms: before clipping, of each optimizer step, the policy's last.  updates: of the policy.
+    """What an update did. grad_norms: before clipping, of each optimizer step, the policy's last.  updates:
+    of the policy.
 
-    logprob_difference_mean, _max: between the sampler and the first forward pass of the update, over trained tokens (nats);
-    None when no row had a gradient.  extra: what else the algorithm measured, for the metrics.
+    logprob_difference_mean, _max: between the sampler and the first forward pass of the update, over trained
+    tokens (nats); None when no row had a gradient.  extra: what else the algorithm measured, for the metrics.
     """
 
     batch: Batch
@@ -73,22 +75,24 @@ class StepResult:
 
 
 class Algorithm:
-    """How scored completions are credited, and what loss follows. `credit` must be written; the rest has defaults.
+    """How scored completions are credited, and what loss follows. `credit` must be written;
+    the rest has defaults.
 
-    The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a reference is
-    held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
+    The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a
+    reference is held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
 
     >>> from dataclasses import replace
     >>> import palaestra as pal
     >>> class Reinforce(pal.Algorithm):
     ...     def credit(self, batch):
     ...         return replace(batch, advantages_BT=batch.rewards_B[:, None] * batch.mask_BT)
-    >>> Reinforce.needs_reference(pal.TrainConfig()), Reinforce.needs_reference(pal.TrainConfig.of(**{"loss.kl_coef": 0.1}))
-    (False, True)
+    >>> Reinforce.needs_reference(pal.TrainConfig()),
+    Reinforce.needs_reference(pal.TrainConfig.of(**{"loss.kl_coef": 0.1})) (False, True)
     """
 
     compares_groups: ClassVar[bool] = False
-    """Whether completions of a prompt are compared with each other: then equal rewards in a group teach nothing."""
+    """Whether completions of a prompt are compared with each other:
+    then equal rewards in a group teach nothing."""
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         self.policy, self.config = policy, config
@@ -102,7 +106,8 @@ class Algorithm:
         objective = config.objective
         if not cls.compares_groups and (objective.advantages != AdvantageConfig() or objective.resample):
             raise UserError(
-                f"{cls.__name__} does not compare the completions of a prompt: leave --advantages and --resample at "
+                f"{cls.__name__} does not compare the completions of a prompt: leave --advantages and "
+                "--resample at "
                 "their defaults, or use grpo."
             )
         # Without a comparison a group may be of one.
@@ -114,12 +119,14 @@ class Algorithm:
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
-        """What is optimised, as lines for a person. An override says what A is: `write_formula(loss, "A = r - b")`."""
+        """What is optimised, as lines for a person. An override says what A is: `write_formula(loss,
+        "A = r - b")`."""
         return write_formula(config.objective.loss, f"A = what {cls.__name__}.credit says")
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
-        """Whether a frozen copy of the first policy is kept, whose log-probabilities stand in `Batch.ref_logprobs_BT`."""
+        """Whether a frozen copy of the first policy is kept, whose log-probabilities stand in
+        `Batch.ref_logprobs_BT`."""
         return config.objective.loss.kl_coef != 0
 
     @classmethod
@@ -154,7 +161,8 @@ class Algorithm:
         return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
-        """Numbers of the rows that can contribute to the gradient; the others are left out of the forward pass.
+        """Numbers of the rows that can contribute to the gradient; the others are left out of the forward
+        pass.
 
         All that count under a KL or entropy term, else those with an advantage.
         """
@@ -164,10 +172,13 @@ class Algorithm:
         return batch.advantages_BT.ne(0).any(-1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
-        """One micro-batch's share of the loss. denominators: of the whole optimizer step, so that shares add up."""
+        """One micro-batch's share of the loss. denominators: of the whole optimizer step,
+        so that shares add up."""
         temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
         with self.policy.autocast():
-            out = compute_logprobs(self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0)
+            out = compute_logprobs(
+                self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0
+            )
         result = batch_loss(out, batch, loss, denominators)
         return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
 
@@ -176,7 +187,8 @@ class Algorithm:
         return False
 
     def finish(self, batch: Batch, parts: Sequence[Part]) -> Mapping[str, float | None]:
-        """The end of a step: what moves from step to step moves on; returns what else was measured, for the metrics."""
+        """The end of a step: what moves from step to step moves on; returns what else was measured,
+        for the metrics."""
         return {}
 
     def state(self) -> dict[str, Any]:
@@ -189,7 +201,8 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Learner:
-    """What an update changes, and what it is measured against: the policy as it was at the start, where one is needed."""
+    """What an update changes, and what it is measured against: the policy as it was at the start,
+    where one is needed."""
 
     policy: Policy
     optimizer: torch.optim.Optimizer
@@ -197,7 +210,9 @@ class Learner:
     reference: Policy | None = None
 
 
-def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators) -> PolicyLoss:
+def batch_loss(
+    out: TokenLogprobs, batch: Batch, config: LossConfig, denominators: Denominators
+) -> PolicyLoss:
     """The policy loss of a batch whose tokens have the log-probabilities and entropies `out` now."""
     return compute_policy_loss(
         out.logprobs_BT,
@@ -212,5 +227,6 @@ def batch_loss(out: TokenLogprobs, batch: Batch, config: LossConfig, denominator
 
 
 def sampler_difference(logprobs_BT: Tensor, batch: Batch) -> Tensor:
-    """difference_N: |log-probability now - at sampling| of the tokens that count, in nats, without gradient."""
+    """difference_N: |log-probability now - at sampling| of the tokens that count, in nats,
+    without gradient."""
     return (logprobs_BT.detach() - batch.sampled_logprobs_BT).abs()[batch.mask_BT]

@@ -28,7 +28,11 @@ def find_algorithm(name: str) -> type[Algorithm]:
         return _load_only_one(Path(name))
     if ":" not in name:
         near = difflib.get_close_matches(name, ALGORITHMS, n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
+        hint = (
+            f"Did you mean {near[0]}?"
+            if near
+            else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
+        )
         raise UserError(f"There is no algorithm {name!r}. {hint}")
     algorithm = resolve(name, "algorithm")
     if not (isinstance(algorithm, type) and issubclass(algorithm, Algorithm)):
@@ -45,5 +49,8 @@ def _load_only_one(path: Path) -> type[Algorithm]:
     ]
     if len(own) != 1:
         names = ", ".join(algorithm.__name__ for algorithm in own) or "none"
-        raise UserError(f"{path} should define one class derived from palaestra.Algorithm; it has {names}: say {path}:Name.")
+        raise UserError(
+            f"{path} should define one class derived from palaestra.Algorithm; it has {names}: say "
+            f"{path}:Name."
+        )
     return own[0]

@@ -1,10 +1,14 @@
-"""The PPO update: a value model says what was to be expected, GAE credits each token, the clipped surrogate is followed.
+"""The PPO update: a value model says what was to be expected, GAE credits each token,
+the clipped surrogate is followed.
 
-After Ouyang et al. 2022 (arXiv:2203.02155, appendix C.4) and "The N implementation details of RLHF with PPO" (Huang et
-al. 2024, arXiv:2403.17031). Departures, each a default that a flag can change:
-1. the old log-probabilities are those recorded while sampling; the first forward pass of the update checks them;
-2. clip range 0.2 below and 0.28 above, token mean over the (mini-)batch, as for GRPO: `--loss.clip-high 0.2` is the usual;
-3. the value model is a model of its own that starts from the policy with a head of zeros, not from a reward model;
+After Ouyang et al. 2022 (arXiv:2203.02155, appendix C.4) and "The N implementation details of RLHF with PPO"
+(Huang et al. 2024, arXiv:2403.17031). Departures, each a default that a flag can change:
+1. the old log-probabilities are those recorded while sampling; the first forward pass of the update checks
+   them;
+2. clip range 0.2 below and 0.28 above, token mean over the (mini-)batch, as for GRPO: `--loss.clip-high 0.2`
+   is the usual;
+3. the value model is a model of its own that starts from the policy with a head of zeros, not from a reward
+   model;
 4. a completion that could not be scored is in no mean, no value target and no gradient.
 
 Shapes: B rows (completions), T completion tokens.
@@ -41,7 +45,8 @@ from .value_model import compute_values, count_critic_bytes, estimate_critic_pas
 class PPO(Algorithm):
     """critic: the value model.  kl: the coefficient of the KL penalty, which moves from step to step.
 
-    Columns of its batches: `values`, what the value model expected before the update; `returns`, what it is to learn.
+    Columns of its batches: `values`, what the value model expected before the update; `returns`,
+    what it is to learn.
     """
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
@@ -53,35 +58,56 @@ class PPO(Algorithm):
     def check(cls, config: TrainConfig) -> None:
         super().check(config)
         if config.model.lora_rank:
-            raise UserError(f"--lora-rank {config.model.lora_rank} with --algorithm ppo: adapters are trained by grpo.")
+            raise UserError(
+                f"--lora-rank {config.model.lora_rank} with --algorithm ppo: adapters are trained by grpo."
+            )
         if config.objective.loss.kl_coef:
             raise UserError(
-                "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave --loss.kl-coef at 0."
+                "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave "
+                "--loss.kl-coef at 0."
             )
         if not find_kind(config.objective.loss.kind).clips_tokens:
             raise UserError(
-                f"PPO clips the ratio of each token; --loss.kind {config.objective.loss.kind} does not. Use the default, dapo."
+                f"PPO clips the ratio of each token; --loss.kind {config.objective.loss.kind} does not. Use "
+                "the default, dapo."
             )
         try:
             kl_control.start(config.ppo.kl)
         except ValueError as failure:
             raise UserError(f"--ppo.kl: {failure}") from failure
         if config.ppo.critic_warmup >= config.steps:
-            raise UserError(f"--ppo.critic-warmup {config.ppo.critic_warmup} leaves no step of {config.steps} for the policy.")
+            raise UserError(
+                f"--ppo.critic-warmup {config.ppo.critic_warmup} leaves no step of {config.steps} for the "
+                "policy."
+            )
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
         """What is optimised, as lines for a person."""
         p, kl, loss = config.ppo, config.ppo.kl, config.objective.loss
         coefficient = f"{kl.kl_coef:g}" + (f", adapted to {kl.target_kl:g} nats" if kl.target_kl else "")
-        kinds = {"clipped": f"max with V within {p.value.clip:g} of the old", "squared": "squared", "huber": "Huber"}
+        kinds = {
+            "clipped": f"max with V within {p.value.clip:g} of the old",
+            "squared": "squared",
+            "huber": "Huber",
+        }
         value = kinds[p.value.kind]
         return "\n".join(
             [
                 f"reward of token t: [t is last] R - beta (log p - log reference), beta = {coefficient}",
-                f"advantage: GAE with gamma = {p.gamma:g}, lambda = {p.lam:g}{', whitened over the batch' if p.whiten else ''}",
-                f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), {choose_aggregate(loss)}",
-                f"value ({p.critic}): {p.value_coef:g} * (V - return)^2 / 2, return = A before whitening + V_old; {value}",
+                (
+                    f"advantage: GAE with gamma = {p.gamma:g}, lambda = "
+                    f"{p.lam:g}{', whitened over the batch' if p.whiten else ''}"
+                ),
+                (
+                    f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), "
+                    f"{choose_aggregate(loss)}"
+                ),
+                (
+                    f"value ({p.critic}): {p.value_coef:g} * (V - return)^2 / 2, return = A before "
+                    "whitening + "
+                    f"V_old; {value}"
+                ),
             ]
         )
 
@@ -92,7 +118,9 @@ class PPO(Algorithm):
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
         size = count_critic_bytes(policy, config.ppo)
-        return [HeldModel("value model", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))]
+        return [
+            HeldModel("value model", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))
+        ]
 
     @property
     def trained(self) -> Sequence[Trained]:
@@ -104,10 +132,13 @@ class PPO(Algorithm):
     def credit(self, batch: Batch) -> Batch:
         """Rewards per token, values, and from them advantages and returns of every token that counts.
 
-        The reward of a completion stands at its last token; -coefficient * (log policy - log reference) at every token.
+        The reward of a completion stands at its last token; -coefficient * (log policy - log reference) at
+        every token.
         """
         settings, mask_BT = self.config.ppo, batch.mask_BT
-        rewards_B = subtract_missing_eos_penalty(batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty)
+        rewards_B = subtract_missing_eos_penalty(
+            batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty
+        )
         rewards_BT = place_rewards(rewards_B, estimate_kl_to_reference(batch), mask_BT, self.kl.kl_coef)
         tokens = resolve(self.config.optimizer.tokens_per_microbatch, TOKENS)
         values_BT = compute_values(self.policy, self.critic, batch.sequences, tokens)
@@ -121,7 +152,8 @@ class PPO(Algorithm):
         return batch.mask_BT.any(1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
-        """The clipped surrogate and value_coef times the value loss; while the policy does not learn, the latter alone."""
+        """The clipped surrogate and value_coef times the value loss; while the policy does not learn,
+        the latter alone."""
         critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
         temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
         with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
@@ -138,7 +170,9 @@ class PPO(Algorithm):
             with policy.autocast():
                 values_BT = critic.compute_values(batch.sequences)
         before_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]
-        value = compute_value_loss(values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators)
+        value = compute_value_loss(
+            values_BT, before_BT, returns_BT, batch.mask_BT, settings.value, denominators
+        )
         loss, stats = settings.value_coef * value.loss, None
         if learns:
             result = batch_loss(out, batch, loss_config, denominators)
@@ -146,7 +180,8 @@ class PPO(Algorithm):
         return Part(loss, stats, sampler_difference(out.logprobs_BT, batch), value.stats)
 
     def stops(self, parts: Sequence[Part]) -> bool:
-        """Whether the policy is further than kl_stop nats per token (k3) from the one that sampled; never for 0."""
+        """Whether the policy is further than kl_stop nats per token (k3) from the one that sampled;
+        never for 0."""
         stats = [part.stats for part in parts if part.stats is not None]
         if self.config.ppo.kl_stop <= 0 or not stats:
             return False
@@ -181,8 +216,8 @@ def estimate_kl_to_reference(batch: Batch) -> Tensor:
 def measure(batch: Batch, stats: Sequence[ValueStats], config: TrainConfig) -> dict[str, float | None]:
     """What the value model did, in the unit of the reward. stats: of its updates.
 
-    explained_variance: of the returns by the values before the update; 1 is perfect, 0 no better than a constant, None
-    where all returns are the same.
+    explained_variance: of the returns by the values before the update; 1 is perfect, 0 no better than a
+    constant, None where all returns are the same.
     """
     counts = count_denominators(batch.mask_BT, config.rollouts.max_new_tokens)
     values_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]

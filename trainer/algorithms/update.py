@@ -53,7 +53,9 @@ def update_policy(
     batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
     if learner.reference is not None:
         tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
-        reference_BT = compute_reference_logprobs(learner.reference, batch.sequences, config.rollouts.temperature, tokens)
+        reference_BT = compute_reference_logprobs(
+            learner.reference, batch.sequences, config.rollouts.temperature, tokens
+        )
         batch = replace(batch, ref_logprobs_BT=reference_BT)
     batch = algorithm.credit(batch)
     policy.model.train()
@@ -65,7 +67,9 @@ def update_policy(
     norms = {f"{name}_grad_norm": norm for name, norm in passes.other_norms.items()}
     measured = {**norms, "stopped_early": float(passes.stopped), **algorithm.finish(batch, passes.parts)}
     stats = [part.stats for part in passes.parts if part.stats is not None]
-    difference_N = torch.cat([part.difference_N for part in passes.parts[: passes.first]]) if passes.first else None
+    difference_N = (
+        torch.cat([part.difference_N for part in passes.parts[: passes.first]]) if passes.first else None
+    )
     return StepResult(
         batch,
         combine(stats) if stats else None,
@@ -77,7 +81,9 @@ def update_policy(
     )
 
 
-def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float, passes: Passes) -> None:
+def take_step(
+    learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float, passes: Passes
+) -> None:
     """One optimizer step on a minibatch, entered into `passes`; none when no row of it has a gradient."""
     algorithm = learner.algorithm
     max_grad_norm = config.optimizer.max_grad_norm
@@ -101,7 +107,9 @@ def take_step(learner: Learner, minibatch: Batch, config: TrainConfig, step: int
         passes.norms.append(update(learner.policy.model, learner.optimizer, learning_rate, max_grad_norm))
 
 
-def add_gradient(learner: Learner, batch: Batch, denominators: Denominators, tokens: int, step: int = 0) -> list[Part]:
+def add_gradient(
+    learner: Learner, batch: Batch, denominators: Denominators, tokens: int, step: int = 0
+) -> list[Part]:
     """Add the gradient of the batch's share of the loss to the parameters,
     in micro-batches of at most `tokens` tokens.
 
@@ -134,7 +142,9 @@ def shape_rewards(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) ->
 
 
 @torch.no_grad()
-def compute_reference_logprobs(reference: Policy, sequences: Sequences, temperature: float, tokens: int) -> Tensor:
+def compute_reference_logprobs(
+    reference: Policy, sequences: Sequences, temperature: float, tokens: int
+) -> Tensor:
     """logprobs_BT of the completions under the frozen reference,
     in micro-batches of at most `tokens` tokens."""
     width = int(sequences.lengths_B.max())

@@ -2,7 +2,8 @@
 
 Either a head on the policy's own backbone (one forward pass, shared gradient) or a model of its own.
 
-Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows, D hidden.
+Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows,
+D hidden.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ RATES = Rates(small=1e-3, large=1e-5)
 class Critic:
     """head: hidden state to value, zero at the start.  backbone: a model of its own, None for the policy's.
 
-    module: what the optimizer trains.  learning_rate: constant.  packs: its backbone is the policy's architecture, which the
-    packed pass serves.
+    module: what the optimizer trains.  learning_rate: constant.  packs: its backbone is the policy's
+    architecture, which the packed pass serves.
     """
 
     head: nn.Linear
@@ -50,12 +51,17 @@ class Critic:
         return self.backbone is None
 
     def compute_values(self, sequences: Sequences) -> Tensor:
-        """values_BT of a value model of its own, with gradient: what is expected before each completion token is drawn."""
+        """values_BT of a value model of its own, with gradient: what is expected before each completion token
+        is drawn."""
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
         positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
         parameter = next(self.backbone.parameters())
-        if self.packs and parameter.dtype is torch.float32 and not torch.is_autocast_enabled(parameter.device.type):
+        if (
+            self.packs
+            and parameter.dtype is torch.float32
+            and not torch.is_autocast_enabled(parameter.device.type)
+        ):
             packing = Packing.of(sequences)
             whole = SimpleNamespace(model=self.backbone, config=self.backbone.config)
             source_ND = compute_hidden_states(whole, packing).index_select(0, packing.sources_L)
@@ -91,7 +97,9 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
     elif config.critic_model:
         raise UserError("--ppo.critic-model starts a value model of its own; it needs --ppo.critic separate.")
     elif not has_plain_head(policy.model):
-        raise UserError("The backbone of this architecture can't be shared with a value head; use --ppo.critic separate.")
+        raise UserError(
+            "The backbone of this architecture can't be shared with a value head; use --ppo.critic separate."
+        )
     else:
         hidden = int(policy.model.get_output_embeddings().weight.shape[1])
     head = nn.Linear(hidden, 1).to(policy.device)
@@ -100,11 +108,14 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
     module = nn.ModuleList([head] if backbone is None else [head, backbone])
     rate = choose_peak_rate(config.critic_learning_rate, RATES, policy.parameters)
     optimizer = adamw(module, OptimizerConfig(), policy.parameters)
-    return Critic(head, backbone, module, optimizer, rate, packs=not config.critic_model and can_pack(policy.model))
+    return Critic(
+        head, backbone, module, optimizer, rate, packs=not config.critic_model and can_pack(policy.model)
+    )
 
 
 def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
-    """Bytes of the weights of a value model of its own, before it is made; those of a shared one are a head."""
+    """Bytes of the weights of a value model of its own, before it is made;
+    those of a shared one are a head."""
     base = policy.model.base_model
     if config.critic == "separate" and not config.critic_model:
         return sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
@@ -116,7 +127,8 @@ def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
 
 
 def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
-    """Bytes of a token in the passes of a value model of its own, as a share of those of the policy; 0 for a shared one.
+    """Bytes of a token in the passes of a value model of its own, as a share of those of the policy;
+    0 for a shared one.
 
     For another model than the policy it is an estimate: the ratio of layers times hidden size.
     """
@@ -124,7 +136,9 @@ def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
         return 0.0
     if not config.critic_model:
         return 1.0
-    theirs, ours = (c.get_text_config() for c in (AutoConfig.from_pretrained(config.critic_model), policy.model.config))
+    theirs, ours = (
+        c.get_text_config() for c in (AutoConfig.from_pretrained(config.critic_model), policy.model.config)
+    )
     return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
 
 
@@ -134,24 +148,34 @@ def _make_backbone(policy: Policy, source: str) -> Any:
     try:
         backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
-        raise UserError(f"{source} could not be loaded as a value model: {' '.join(str(failure).split())[:300]}") from failure
+        raise UserError(
+            f"{source} could not be loaded as a value model: {' '.join(str(failure).split())[:300]}"
+        ) from failure
     theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
     if theirs != ours:
         raise UserError(
-            f"The value model {source} has {theirs} tokens and the policy {ours}: it reads the policy's tokens, so both need "
-            "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model out."
+            f"The value model {source} has {theirs} tokens and the policy {ours}: it reads the policy's "
+            "tokens, so both need "
+            "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model "
+            "out."
         )
     return backbone.to(policy.device)
 
 
 @torch.no_grad()
-def compute_values(policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int) -> Tensor:
+def compute_values(
+    policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int
+) -> Tensor:
     """values_BT without gradient: what the value model expected before the update."""
     values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
     with policy.autocast():
         for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):
             part = sequences.select(rows_B)
-            part_BT = critic.compute_values(part) if not critic.shared else _compute_shared_values(policy, critic, part)
+            part_BT = (
+                critic.compute_values(part)
+                if not critic.shared
+                else _compute_shared_values(policy, critic, part)
+            )
             values_BT[rows_B, : part_BT.shape[1]] = part_BT
     return values_BT
 

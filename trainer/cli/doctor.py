@@ -35,13 +35,23 @@ def main(argv: list[str]) -> int:
         print(f"{'!' if finding.advice else ' '} {finding.name:22} {finding.value}")
         if finding.advice:
             print(f"  {'':22} fix: {finding.advice}")
-    print("Nothing is missing." if not missing else f"{missing} thing(s) to fix; what needs none of them works.")
+    print(
+        "Nothing is missing." if not missing else f"{missing} thing(s) to fix; what needs none of them works."
+    )
     return 0
 
 
 def list_software() -> list[Finding]:
     findings = [Finding("python", f"{platform.python_version()} at {sys.executable}")]
-    for package in ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "RestrictedPython"):
+    for package in (
+        "palaestra",
+        "torch",
+        "transformers",
+        "datasets",
+        "sympy",
+        "python-flint",
+        "RestrictedPython",
+    ):
         try:
             findings.append(Finding(package, version(package)))
         except PackageNotFoundError:
@@ -76,10 +86,18 @@ def list_hardware() -> list[Finding]:
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
             bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16"
-            findings.append(Finding(f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"))
+            findings.append(
+                Finding(
+                    f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, {bf16}"
+                )
+            )
     elif shutil.which("nvidia-smi"):
         advice = "install the CUDA build: pip install --force-reinstall torch"
-        findings.append(Finding("cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", advice))
+        findings.append(
+            Finding(
+                "cuda", f"an NVIDIA driver is here, but torch {torch.__version__} does not use it", advice
+            )
+        )
     else:
         findings.append(Finding("cuda", "none; runs use the CPU"))
     return findings

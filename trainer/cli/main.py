@@ -41,7 +41,10 @@ COMMANDS = {
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }
-SHARED_MODULES = {"tasks", "train"}  # serve several commands and take the command's name as their first argument
+SHARED_MODULES = {
+    "tasks",
+    "train",
+}  # serve several commands and take the command's name as their first argument
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,7 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("Interrupted.")
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has seen enough; keep the interpreter's last flush quiet too
+    except (
+        BrokenPipeError
+    ):  # the reader, `head` say, has seen enough; keep the interpreter's last flush quiet too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as failure:
@@ -108,7 +113,10 @@ def _complain(sentence: str) -> int:
 def _write_sentence(failure: OSError) -> str:
     where = f" {failure.filename}" if failure.filename else ""
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full{': could not write' + where if where else ''}. Free some space or write elsewhere."
+        return (
+            f"The disk is full{': could not write' + where if where else ''}. Free some space or write "
+            "elsewhere."
+        )
     if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"No permission for{where or ' a file'}. Choose another place or change its permissions."
     return f"{failure.strerror or failure}{':' + where if where else ''}."

@@ -1,4 +1,5 @@
-"""`palaestra tasks`, `palaestra task show|check`, `palaestra score`: what needs no model. Never imports torch."""
+"""`palaestra tasks`, `palaestra task show|check`, `palaestra score`: what needs no model.
+Never imports torch."""
 
 from __future__ import annotations
 
@@ -38,19 +39,27 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
         parser.set_defaults(run=_list)
     elif command == "score":
         _add_task(parser, "task")
-        parser.add_argument("completions", help="rows with completion, and id or reference (JSONL, JSON, ...)")
-        parser.add_argument("--out", default="-", help="file for the verdicts as JSON Lines; - is standard output")
+        parser.add_argument(
+            "completions", help="rows with completion, and id or reference (JSONL, JSON, ...)"
+        )
+        parser.add_argument(
+            "--out", default="-", help="file for the verdicts as JSON Lines; - is standard output"
+        )
         parser.set_defaults(run=_score)
     else:
         actions = parser.add_subparsers(required=True, metavar="show|check")
-        show = actions.add_parser("show", help="problems, rubric, a solution and its score", formatter_class=Formatter)
+        show = actions.add_parser(
+            "show", help="problems, rubric, a solution and its score", formatter_class=Formatter
+        )
         _add_task(show, "name")
         show.add_argument("--split", default="train", help="split to read")
         show.add_argument("--count", type=int, default=3, help="number of problems")
         show.add_argument("--seed", type=int, default=0, help="seed of the stream of problems")
         show.add_argument("--level", type=int, default=None, help="one level only; none goes round them")
         show.set_defaults(run=_show)
-        check = actions.add_parser("check", help="the checks every task has to pass", formatter_class=Formatter)
+        check = actions.add_parser(
+            "check", help="the checks every task has to pass", formatter_class=Formatter
+        )
         _add_task(check, "name")
         check.add_argument("--count", type=int, default=conformance.COUNT, help="problems per split to check")
         check.set_defaults(run=_check)
@@ -59,9 +68,13 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
 
 def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(name, help="a task's name, or the path of its file: ./my_task.py")
-    parser.add_argument("--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task")
+    parser.add_argument(
+        "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
+    )
     parser.add_argument("--data", default=None, metavar="PATH", help="local file or folder; none: the hub")
-    parser.add_argument("--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak")
+    parser.add_argument(
+        "--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak"
+    )
 
 
 def _load_task(name: str, arguments: argparse.Namespace) -> Task:
@@ -119,7 +132,10 @@ def _show(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     findings = conformance.check(_load_task(arguments.name, arguments), arguments.count)
     for finding in findings:
-        say(f"{'ok    ' if finding.ok else 'FAILED'} {finding.name}{'' if finding.ok else ': ' + finding.advice}")
+        say(
+            f"{'ok    ' if finding.ok else 'FAILED'} "
+            f"{finding.name}{'' if finding.ok else ': ' + finding.advice}"
+        )
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -133,25 +149,39 @@ def _score(arguments: argparse.Namespace) -> int:
         for row, problem, text in _read_rows(task, problems, Path(arguments.completions)):
             score = task.score(text, problem)
             parts = {name: asdict(part) for name, part in score.parts.items()}
-            verdict = {"reward": score.reward, "passed": score.passed, "abstained": score.abstained, "parts": parts}
-            # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be lost with it.
+            verdict = {
+                "reward": score.reward,
+                "passed": score.passed,
+                "abstained": score.abstained,
+                "parts": parts,
+            }
+            # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be
+            # lost with it.
             print(json.dumps({"id": row.get("id", problem.id), **verdict}, default=str), file=file)
             counts["abstained" if score.abstained else "passed" if score.passed else "failed"] += 1
             rewards += 0.0 if score.abstained else score.reward
     decided = counts["passed"] + counts["failed"]
-    rates = f"pass-rate {counts['passed'] / decided:.4f}, mean reward {rewards / decided:.4f}" if decided else "no rate"
+    rates = (
+        f"pass-rate {counts['passed'] / decided:.4f}, mean reward {rewards / decided:.4f}"
+        if decided
+        else "no rate"
+    )
     totals = f"{decided} scored, {counts['passed']} passed, {rates}; {counts['abstained']} abstained"
     say(f"{task.name}: {totals}", sys.stderr)
     return 0
 
 
-def _read_rows(task: Task, problems: ProblemsById, path: Path) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
+def _read_rows(
+    task: Task, problems: ProblemsById, path: Path
+) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
     if not path.is_file():
         raise DataError(f"There is no file {path} with completions.")
     for row in read_rows(path):
         text = row.values.get("completion")
         if not isinstance(text, str):
-            raise DataError(f"{row.where}: no text in the column 'completion'; it has {', '.join(row.values)}.")
+            raise DataError(
+                f"{row.where}: no text in the column 'completion'; it has {', '.join(row.values)}."
+            )
         yield row.values, _find_problem(task, problems, row), text
 
 
@@ -159,7 +189,9 @@ def _find_problem(task: Task, problems: ProblemsById, row: Row) -> Problem:
     """The row's own problem where it brings a reference, else the task's problem of that id."""
     values = row.values
     if "reference" in values:
-        return Problem(values.get("prompt", ""), values["reference"], values.get("metadata") or {}, values.get("id", ""))
+        return Problem(
+            values.get("prompt", ""), values["reference"], values.get("metadata") or {}, values.get("id", "")
+        )
     if "id" not in values:
         raise DataError(f"{row.where}: give an id of task {task.name}, or a prompt and a reference.")
     problem = problems.find(str(values["id"]))

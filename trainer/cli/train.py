@@ -27,10 +27,17 @@ def train(argv: list[str]) -> int:
 
 
 def resume(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="palaestra resume", description="Go on with a run from its newest checkpoint.")
+    parser = argparse.ArgumentParser(
+        prog="palaestra resume", description="Go on with a run from its newest checkpoint."
+    )
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--steps", type=int, help="steps in all (default: as the run was started)")
-    parser.add_argument("--stop-after", type=int, default=0, help="stop after this many steps, state saved (default: 0, never)")
+    parser.add_argument(
+        "--stop-after",
+        type=int,
+        default=0,
+        help="stop after this many steps, state saved (default: 0, never)",
+    )
     options = parser.parse_args(argv)
     from ..runs.resume import resume as go_on
     from ..runs.state import RunResult
@@ -43,7 +50,8 @@ def resume(argv: list[str]) -> int:
 def replay(argv: list[str]) -> int:
     """Exit code 0 when the step matches, 1 when it does not."""
     parser = argparse.ArgumentParser(
-        prog="palaestra replay", description="Re-create a step of a run, and say whether it matches what was recorded."
+        prog="palaestra replay",
+        description="Re-create a step of a run, and say whether it matches what was recorded.",
     )
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("--step", type=int, required=True, help="step to re-create, 1 or more")
@@ -52,7 +60,9 @@ def replay(argv: list[str]) -> int:
 
     result = recreate(options.run, options.step)
     if result.matches:
-        print(f"Step {result.step} matches to the bit (re-created from the checkpoint of step {result.start}).")
+        print(
+            f"Step {result.step} matches to the bit (re-created from the checkpoint of step {result.start})."
+        )
         return 0
     print(f"Step {result.step} does not match what was recorded:")
     print("\n".join(f"  {difference}" for difference in result.differences))

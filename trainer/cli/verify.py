@@ -18,14 +18,18 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("reference", help="the expected answer, e.g. '\\frac{1}{2}'")
     parser.add_argument("answer", help="the answer to judge, e.g. '0.5'")
-    parser.add_argument("--tolerance", type=float, help="share of the reference that a number may be off (0.04: 4 %%)")
+    parser.add_argument(
+        "--tolerance", type=float, help="share of the reference that a number may be off (0.04: 4 %%)"
+    )
     parser.add_argument("--absolute", type=float, help="amount that a number may be off")
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has printed its sentence
         return int(stop.code or 0)
     try:
-        explanation = explain(arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute)
+        explanation = explain(
+            arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute
+        )
     except ValueError as failure:
         say(f"palaestra verify: {failure}")
         return 2

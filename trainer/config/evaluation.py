@@ -18,8 +18,9 @@ class ProblemConfig(Settings):
     problems: Count | Auto = "auto"
     """Problems; auto takes the whole split of a dataset, 500 of a procedural task."""
     extraction: Literal["strict", "lenient"] = "strict"
-    """Which answers are read: strict as in training, in the task's own form; lenient, for models that were told no form,
-    any mark and then plain prose too ("The answer is 42"). The report names it; compare only like with like."""
+    """Which answers are read: strict as in training, in the task's own form; lenient, for models that were
+    told no form, any mark and then plain prose too ("The answer is 42"). The report names it;
+    compare only like with like."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ class CompareConfig(Settings):
     """What the completions are compared with."""
 
     reward_model: tuple[str, ...] = ()
-    """Folder or hub id of a reward model: for the task's learned criterion (name=FOLDER where it has several), or, for a
-    task without one, to be reported beside the pass-rate."""
+    """Folder or hub id of a reward model: for the task's learned criterion (name=FOLDER where it has
+    several), or, for a task without one, to be reported beside the pass-rate."""
     baseline: str = ""
-    """Folder of an earlier evaluation of the same problems: how often its completions are beaten is reported."""
+    """Folder of an earlier evaluation of the same problems: how often its completions are beaten is
+    reported."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Settings from a config file (TOML, YAML, JSON) and from flags; flags win. Mistakes are sentences that name the fix."""
+"""Settings from a config file (TOML, YAML, JSON) and from flags; flags win.
+Mistakes are sentences that name the fix."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ HELP = {"-h": False, "--help": False, "--help-all": True}  # whether every setti
 
 
 def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
-    """A command's settings from `--config FILE` and flags; a preset named by either sets what both may then change.
+    """A command's settings from `--config FILE` and flags; a preset named by either sets what both may then
+    change.
 
     Raises SystemExit(0) after printing help, UserError for what does not fit.
     """
@@ -47,7 +49,10 @@ def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict
         hint = f"Did you mean {near[0]}?" if near else "--help lists the options."
         raise SettingError(f"There is no option {unknown[0]}. {hint}")
     known = {setting.name: setting for setting in list_settings(command)}
-    return {name: read_text(value, known[name].hint, name_flag(known[name])) for name, value in vars(namespace).items()}
+    return {
+        name: read_text(value, known[name].hint, name_flag(known[name]))
+        for name, value in vars(namespace).items()
+    }
 
 
 def name_flag(setting: Setting) -> str:
@@ -84,7 +89,11 @@ class _Parser(argparse.ArgumentParser):
 
 def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> argparse.ArgumentParser:
     """A parser of the command's flags; its help shows them by sections, the essential ones or all."""
-    shown = [s for s in list_settings(command) if everything or not command.essential or s.name in command.essential]
+    shown = [
+        s
+        for s in list_settings(command)
+        if everything or not command.essential or s.name in command.essential
+    ]
     hidden = len(list_settings(command)) - len(shown)
     more = f"--help-all lists {hidden} more options. " if hidden else ""
     parser = _Parser(
@@ -94,7 +103,9 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
         allow_abbrev=False,
         usage=f"{prog} [options]",
         epilog=f"{more}--config FILE reads settings from TOML, YAML or JSON; flags win over it.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=_choose_width()),
+        formatter_class=lambda prog: argparse.HelpFormatter(
+            prog, max_help_position=28, width=_choose_width()
+        ),
     )
     defaults = command()
     sections: dict[str, Any] = {}
@@ -102,12 +113,18 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
         title = setting.section or "run"
         section = sections.setdefault(title, parser.add_argument_group(title))
         text = f"{setting.help} (default: {_show_default(setting.value(defaults))})".replace("%", "%%")
-        options = {"dest": setting.name, "default": argparse.SUPPRESS, "help": text if setting in shown else argparse.SUPPRESS}
+        options = {
+            "dest": setting.name,
+            "default": argparse.SUPPRESS,
+            "help": text if setting in shown else argparse.SUPPRESS,
+        }
         if strip_annotation(setting.hint) is bool:
             section.add_argument(name_flag(setting), action=argparse.BooleanOptionalAction, **options)
         else:
             action = "append" if get_origin(strip_annotation(setting.hint)) is tuple else "store"
-            section.add_argument(name_flag(setting), action=action, metavar=write_metavar(setting.hint), **options)
+            section.add_argument(
+                name_flag(setting), action=action, metavar=write_metavar(setting.hint), **options
+            )
     return parser
 
 

@@ -140,9 +140,13 @@ def describe_origin(name: str, overlong_cache: int, updates: int) -> str:
     preset = PRESETS[name]
     lines = [f"Preset {name}: {preset.paper}.", preset.note]
     if preset.soft_overlong and not overlong_cache:
-        lines.append("Its soft overlong penalty depends on the length limit: set --overlong-cache (DAPO takes a fifth of it).")
+        lines.append(
+            "Its soft overlong penalty depends on the length limit: set --overlong-cache (DAPO takes a fifth of it)."
+        )
     if preset.updates_per_batch != updates:
-        lines.append(f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {updates}: --minibatches.")
+        lines.append(
+            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {updates}: --minibatches."
+        )
     return " ".join(line for line in lines if line)
 
 

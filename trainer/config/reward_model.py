@@ -15,8 +15,8 @@ class ComparisonConfig(Settings):
     """What is learned from."""
 
     files: Annotated[tuple[str, ...], Flag("data")] = ()
-    """Files of comparisons: columns prompt, chosen, rejected (texts, chats, or transcripts without a prompt), or prompt
-    with answers, best first. JSONL, JSON, Parquet, also gzipped. Must be given."""
+    """Files of comparisons: columns prompt, chosen, rejected (texts, chats, or transcripts without a prompt),
+    or prompt with answers, best first. JSONL, JSON, Parquet, also gzipped. Must be given."""
     eval_data: tuple[str, ...] = ()
     """Files of held-out comparisons; none: a share of the prompts in --data."""
     eval_share: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.1
@@ -26,7 +26,8 @@ class ComparisonConfig(Settings):
     batch_size: Count = 32
     """Prompts in a step, with all of their answers."""
     max_tokens: Annotated[int, Range(2)] = 1024
-    """Tokens that a prompt with an answer may have; comparisons with a longer one are left out and counted."""
+    """Tokens that a prompt with an answer may have; comparisons with a longer one are left out and
+    counted."""
     eval_every: Natural = 100
     """Steps between evaluations on the held-out comparisons; 0 only before and after."""
 

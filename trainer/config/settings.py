@@ -19,7 +19,18 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from os import PathLike
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from ...tasks.core.errors import UserError
 
@@ -138,7 +149,11 @@ def read_docs(group: type) -> dict[str, str]:
         body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
         assert isinstance(body, ast.ClassDef)
         for field, below in zip(body.body, body.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(below, ast.Expr)
+            ):
                 texts[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
     return texts
 
@@ -169,7 +184,9 @@ def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
     return change(config, read_changes(type(config), values, where))
 
 
-def read_changes(command: type[Settings], values: Mapping[str, Any], where: str) -> dict[tuple[str, ...], Any]:
+def read_changes(
+    command: type[Settings], values: Mapping[str, Any], where: str
+) -> dict[tuple[str, ...], Any]:
     """The values of a table, converted, by the paths of their settings. Raises SettingError,
     which names `where`."""
     known = {setting.path: setting for setting in list_settings(command)}
@@ -181,7 +198,11 @@ def read_changes(command: type[Settings], values: Mapping[str, Any], where: str)
         named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
         if name not in named:
             near = difflib.get_close_matches(name, named, n=1, cutoff=0.4)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(s.name for s in known.values())}."
+            hint = (
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"Known: {', '.join(s.name for s in known.values())}."
+            )
             raise SettingError(f"{where}: there is no setting {name!r}. {hint}")
         path = named[name]
         changes[path] = convert(value, known[path].hint, f"{where}: {name}") if path in known else value
@@ -202,7 +223,9 @@ def change(config: Any, changes: Mapping[tuple[str, ...], Any]) -> Any:
     return config
 
 
-def _walk_groups(group: type[Settings], path: tuple[str, ...] = (), prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+def _walk_groups(
+    group: type[Settings], path: tuple[str, ...] = (), prefix: str = ""
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, hint in read_hints(group).items():
         if isinstance(hint, type) and issubclass(hint, Settings):
             yield prefix + name, (*path, name)
@@ -252,7 +275,12 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             return tuple(convert(item, get_args(hint)[0], where) for item in value)
     elif hint is str and isinstance(value, PathLike):
         return str(value)
-    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    elif (
+        hint is float
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ):
         return float(value)
     elif isinstance(value, hint) and hint is not float and (hint is bool or not isinstance(value, bool)):
         return value

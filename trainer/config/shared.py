@@ -17,7 +17,8 @@ class RunConfig(Settings):
     steps: Count = 100
     """Optimization steps; of `train`, batches of rollouts."""
     stop_after: Natural = 0
-    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on. 0 runs to the end."""
+    """Stop after this many steps with the state saved, as Ctrl-C would; `palaestra resume` goes on.
+    0 runs to the end."""
 
 
 @dataclass(frozen=True)

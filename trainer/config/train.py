@@ -1,4 +1,5 @@
-"""The settings of `palaestra train`. Nothing here imports torch, so `palaestra train --help` answers at once."""
+"""The settings of `palaestra train`. Nothing here imports torch,
+so `palaestra train --help` answers at once."""
 
 from __future__ import annotations
 
@@ -16,10 +17,12 @@ class TrainedModelConfig(ModelConfig):
     """Which model, what of it learns, and where it runs."""
 
     lora_rank: Natural = 0
-    """Train low-rank adapters of this rank on all linear layers in place of the weights (needs PEFT); 0 trains all weights.
-    The run's models are saved with the adapters merged, and a KL penalty needs no second model."""
+    """Train low-rank adapters of this rank on all linear layers in place of the weights (needs PEFT); 0
+    trains all weights. The run's models are saved with the adapters merged,
+    and a KL penalty needs no second model."""
     gradient_checkpointing: bool = False
-    """Recompute each layer in the backward pass: activations of one layer at a time, about a third more time."""
+    """Recompute each layer in the backward pass: activations of one layer at a time,
+    about a third more time."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class RolloutConfig(Settings):
     rows: Count | Auto = "auto"
     """Completions decoded at once; auto takes what fits into memory, up to 256 on a CPU and 1024 on a GPU."""
     curriculum: bool = False
-    """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor never solved."""
+    """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor never
+    solved."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,16 @@ class RewardConfig(Settings):
     """What the completions are paid for, beside the task's own rubric."""
 
     reward_model: tuple[str, ...] = ()
-    """Folder or hub id of a reward model, for the task's learned criterion (name=FOLDER where it has several)."""
+    """Folder or hub id of a reward model, for the task's learned criterion (name=FOLDER where it has
+    several)."""
     reward_model_share: Share = 1.0
-    """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's verifiers only
-    measure, at 0 the reward model only measures."""
+    """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's
+    verifiers only measure, at 0 the reward model only measures."""
     control: Literal["none", "random", "format", "shuffled"] = "none"
     """A control arm: random rewards, the rewards of form alone, or references of other problems."""
     shadow_share: Share = 0.25
-    """Share of the rollouts that a stricter second rubric scores too; its gap to the reward warns of reward hacking."""
+    """Share of the rollouts that a stricter second rubric scores too;
+    its gap to the reward warns of reward hacking."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ class PPOConfig(Settings):
     """Weight of the value loss beside the policy loss; it matters for a shared value model."""
     kl: KLControlConfig = field(default_factory=KLControlConfig)
     kl_stop: Amount = 0.0
-    """Stop the updates on a batch when the policy is this far from the sampling one, in nats per token; 0: never."""
+    """Stop the updates on a batch when the policy is this far from the sampling one, in nats per token; 0:
+    never."""
     missing_eos_penalty: Amount = 0.0
     """Taken from the reward of a completion that was cut at the length limit, in the unit of the reward."""
 
@@ -101,7 +108,8 @@ class HeldOutConfig(Settings):
 
 @dataclass(frozen=True)
 class WatchConfig(Settings):
-    """Bounds on a step's metrics. A bound crossed in `patience` steps in a row stops the run; 0 switches a bound off."""
+    """Bounds on a step's metrics. A bound crossed in `patience` steps in a row stops the run;
+    0 switches a bound off."""
 
     prefixed: ClassVar[bool] = True
 
@@ -110,7 +118,8 @@ class WatchConfig(Settings):
     kl_max: Amount = 0.5
     """Largest KL of the updated policy from the one that sampled, in nats per token."""
     reference_kl_max: Amount = 0.0
-    """Largest KL (k3) of the policy from the reference, in nats per token; only where there is a reference."""
+    """Largest KL (k3) of the policy from the reference, in nats per token;
+    only where there is a reference."""
     truncated_max: Share = 0.95
     """Largest share of completions cut at the length limit."""
     length_growth_max: Amount = 0.0
@@ -130,8 +139,8 @@ class GuardConfig(Settings):
     max_abstained: Share = 0.25
     """Share of a step's completions that may be unscorable before the run stops."""
     max_logprob_difference: Positive | Auto = "auto"
-    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run; auto: 1e-3 in float32, 0.1 in
-    bfloat16."""
+    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run; auto: 1e-3 in
+    float32, 0.1 in bfloat16."""
     preflight_problems: Natural = 32
     """Problems sampled before the first step to see whether the run can learn; 0 skips it."""
     force: bool = False
@@ -158,8 +167,8 @@ class TrainConfig(RunConfig):
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
     algorithm: str = "grpo"
-    """grpo compares the completions of a prompt with each other; ppo with what a value model expects; FILE.py or FILE.py:Name
-    is one of your own (examples/own_algorithm.py)."""
+    """grpo compares the completions of a prompt with each other; ppo with what a value model expects; FILE.py
+    or FILE.py:Name is one of your own (examples/own_algorithm.py)."""
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)

@@ -77,7 +77,9 @@ def run_addition(config: DemoConfig) -> int:
     task = registry.get("addition")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)
-    print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
+    print(
+        f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s))."
+    )
     print("1. SFT on 20,000 demonstrations: 40 % work the columns, 60 % are lazy guesses.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = draw_training_problems(task, settings.imitation.demonstrations, config.seed, None)
@@ -90,12 +92,17 @@ def run_addition(config: DemoConfig) -> int:
             return 130
     checkpoint.write_folder(folder / "sft", policy.save)
     before = replace(policy, model=copy.deepcopy(policy.model))
-    print(f"2. GRPO, {config.steps} steps, rewarded by the verifier alone: right answer in the right form 1, else 0.")
+    print(
+        f"2. GRPO, {config.steps} steps, rewarded by the verifier alone: right answer in the right form 1, "
+        "else 0."
+    )
     result = train(make_train_config(config, folder / "grpo"), policy)
     if result.interrupted:
         return 130
     first, last = result.evaluations[0], result.evaluations[-1]
-    trained = sum(sum(line["seconds"].values()) for line in curves.read_metrics(result.folder) if line["kind"] == "step")
+    trained = sum(
+        sum(line["seconds"].values()) for line in curves.read_metrics(result.folder) if line["kind"] == "step"
+    )
     rows = [
         Row("after SFT", first.greedy, first.sampled, warm.seconds),
         Row("then GRPO", last.greedy, last.sampled, trained),
@@ -132,7 +139,9 @@ def keep_verified(
 ) -> list[Demonstration]:
     """The demonstrations that the verifier passes (rejection sampling from the demonstrator)."""
     texts = [str(policy.tokenizer.decode(list(d.completion[:-1]))) for d in data]
-    return [d for d, text, problem in zip(data, texts, problems, strict=True) if task.score(text, problem).passed]
+    return [
+        d for d, text, problem in zip(data, texts, problems, strict=True) if task.score(text, problem).passed
+    ]
 
 
 def run_control(
@@ -163,9 +172,15 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
             f"{row.name:22}{row.greedy.pass_at[1]!s:>22}{row.sampled.pass_at[1]!s:>22}"
             f"{row.sampled.tokens:>9.1f}{row.seconds:>9.0f}"
         )
-    print(f"\npass@8 after SFT was {first.sampled.pass_at[8]}: the right strategy was there, GRPO made it the habit.")
+    print(
+        f"\npass@8 after SFT was {first.sampled.pass_at[8]}: the right strategy was there, GRPO made it the "
+        "habit."
+    )
     if len(rows) > 2:
-        print("SFT on verified demonstrations finds it too, where a demonstrator shows it; plain SFT keeps the mixture.")
+        print(
+            "SFT on verified demonstrations finds it too, where a demonstrator shows it; plain SFT keeps "
+            "the mixture."
+        )
     lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
     print()
     print(curves.draw_text_curve([line["reward"] for line in lines], "reward over the steps", low=0.0))
@@ -180,10 +195,18 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
     shutil.copytree(result.model, model)
     shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
     summary = {
-        row.name: {"greedy": row.greedy.summarise(), "sampled": row.sampled.summarise(), "seconds": row.seconds} for row in rows
+        row.name: {
+            "greedy": row.greedy.summarise(),
+            "sampled": row.sampled.summarise(),
+            "seconds": row.seconds,
+        }
+        for row in rows
     }
-    (folder / "summary.json").write_text(json.dumps({"config": asdict(config), **summary}, indent=1), encoding="utf-8")
+    (folder / "summary.json").write_text(
+        json.dumps({"config": asdict(config), **summary}, indent=1), encoding="utf-8"
+    )
     print(
-        f"\nThe trained model: {model}    the curves: {folder / 'curves.png'}    every rollout: {result.folder}/rollouts.jsonl"
+        f"\nThe trained model: {model}    the curves: {folder / 'curves.png'}    every rollout: "
+        f"{result.folder}/rollouts.jsonl"
     )
     print(f"Next: palaestra eval --task {task.name} --model {model} --samples 8 --temperature 1")

@@ -66,7 +66,9 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     task = registry.get("frozen_lake")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)
-    print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
+    print(
+        f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s))."
+    )
     print(f"1. SFT on shortest ways across {config.demonstrations:,} lakes, {config.sft_steps} steps.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = draw_training_problems(task, config.demonstrations, config.seed, LEVEL)
@@ -81,7 +83,9 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     for algorithm in ("ppo", "grpo"):
         print(f"{2 + len(results)}. {algorithm.upper()}, {config.steps} steps, rewarded by the walk alone.")
         start = replace(policy, model=copy.deepcopy(policy.model), source=str(folder / "sft"))
-        results[algorithm] = train(make_train_config(config, algorithm, folder), start, say=lambda _line: None)
+        results[algorithm] = train(
+            make_train_config(config, algorithm, folder), start, say=lambda _line: None
+        )
         if results[algorithm].interrupted:
             return 130
     report(config, folder, results, warm.seconds)
@@ -122,7 +126,10 @@ def report(config: FrozenLakeConfig, folder: Path, results: dict[str, RunResult]
     print(f"{'':12}{'greedy':>24}{'sampled':>24}{'gain, sampled':>30}{'seconds':>9}")
     greedy, sampled = first.greedy.pass_at[1], first.sampled.pass_at[1]
     print(f"{'after SFT':12}{greedy!s:>24}{sampled!s:>24}{'':>30}{sft_seconds:>9.0f}")
-    summary: dict[str, object] = {"config": asdict(config), "sft": _summarise(first.greedy, first.sampled, sft_seconds)}
+    summary: dict[str, object] = {
+        "config": asdict(config),
+        "sft": _summarise(first.greedy, first.sampled, sft_seconds),
+    }
     for algorithm, result in results.items():
         last = result.evaluations[-1]
         gain = paired_difference(_compute_rates(first.sampled.groups), _compute_rates(last.sampled.groups))

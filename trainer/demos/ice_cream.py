@@ -70,7 +70,9 @@ def run_ice_cream(config: IceCreamConfig) -> int:
     task = registry.get("ice_cream")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)
-    print(f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s)).")
+    print(
+        f"A transformer of {policy.parameters:,} parameters, fresh, on {policy.device} ({threads} thread(s))."
+    )
     print('1. SFT: after "I like ice" come cream, hockey and donkey, each a third of the time.')
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = task.problems("train")
@@ -83,10 +85,16 @@ def run_ice_cream(config: IceCreamConfig) -> int:
     before = compute_probabilities(policy, problems[0], task)
     print("2. A reward model from one ranking, best first: cream, hockey, donkey.")
     judge = fit_to_ranking(policy, problems[0], config, folder)
-    print(f"   {describe_rewards(judge, problems[0])} standard deviations; it was told the order, not the worth.")
+    print(
+        f"   {describe_rewards(judge, problems[0])} standard deviations; it was told the order, not the "
+        "worth."
+    )
     results: dict[str, RunResult] = {}
     after: dict[str, dict[str, float]] = {}
-    for name, what in (("ppo", "PPO, rewarded by the reward model"), ("grpo", "GRPO, rewarded by the worth itself")):
+    for name, what in (
+        ("ppo", "PPO, rewarded by the reward model"),
+        ("grpo", "GRPO, rewarded by the worth itself"),
+    ):
         print(f"{3 + len(results)}. {what}, {config.steps} steps.")
         start = replace(policy, model=copy.deepcopy(policy.model), source=str(folder / "sft"))
         results[name] = train(make_train_config(config, name, folder), start, say=lambda _line: None)
@@ -102,7 +110,10 @@ def fit_to_ranking(policy: Policy, problem: Problem, config: IceCreamConfig, fol
     """A reward model fitted to the ranking, which is written to comparisons.jsonl first,
     as a person would give it."""
     path = folder / "comparisons.jsonl"
-    row = {"prompt": problem.text, "answers": [f" {answer}" for answer in sorted(WORTH, key=lambda a: -WORTH[a])]}
+    row = {
+        "prompt": problem.text,
+        "answers": [f" {answer}" for answer in sorted(WORTH, key=lambda a: -WORTH[a])],
+    }
     path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     fresh = make_reward_model(policy)
     data = encode(fresh, read_comparisons([path]).kept * REWARD_MODEL_COPIES, "", 64)

@@ -59,15 +59,21 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
     size = weights_RV.shape[1]
     if size <= 4 * BLOCK:
         cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
-        targets_R1 = (uniforms_R * cumulative_RV[:, -1])[:, None]  # < the total, so no token of weight 0 beyond is reached
-        return torch.searchsorted(cumulative_RV, targets_R1, right=True)[:, 0].clamp_(max=size - 1), cumulative_RV[:, -1]
+        targets_R1 = (uniforms_R * cumulative_RV[:, -1])[
+            :, None
+        ]  # < the total, so no token of weight 0 beyond is reached
+        return torch.searchsorted(cumulative_RV, targets_R1, right=True)[:, 0].clamp_(
+            max=size - 1
+        ), cumulative_RV[:, -1]
     weights_RV = torch.nn.functional.pad(weights_RV, (0, -size % BLOCK))
     blocks_RKb = weights_RV.view(len(weights_RV), -1, BLOCK)
     sums_RK = blocks_RKb.sum(-1).double()
     ends_RK = sums_RK.cumsum(-1)
     targets_R1 = (uniforms_R * ends_RK[:, -1])[:, None]
     block_R1 = torch.searchsorted(ends_RK, targets_R1, right=True).clamp_(max=ends_RK.shape[1] - 1)
-    inside_Rb = blocks_RKb.gather(1, block_R1[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(-1, dtype=torch.float64)
+    inside_Rb = blocks_RKb.gather(1, block_R1[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(
+        -1, dtype=torch.float64
+    )
     # The block's float32 sum may differ from the float64 sum of its tokens: scale,
     # so that the search ends inside.
     share_R1 = (targets_R1 - (ends_RK - sums_RK).gather(1, block_R1)) / sums_RK.gather(1, block_R1)
@@ -103,4 +109,6 @@ def draw_uniforms(streams: Iterable[Stream], width: int) -> Tensor:
     """uniforms_TR: for each stream a column of `width` numbers in [0, 1), float64,
     that depends on the stream alone."""
     keys = [np.array([stream.seed, stream.sample], dtype=np.uint64) for stream in streams]
-    return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys], 1))
+    return torch.from_numpy(
+        np.stack([np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys], 1)
+    )

@@ -66,14 +66,20 @@ class LiveRows:
     def draw_tokens(self, sampling: Sampling) -> None:
         """One more token for every completion."""
         logits_UV = self.decoding.logits_UV
-        drawn = draw(logits_UV if self.alone else logits_UV[self.row_R], self.uniforms_TR[self.step], sampling)
+        drawn = draw(
+            logits_UV if self.alone else logits_UV[self.row_R], self.uniforms_TR[self.step], sampling
+        )
         self.tokens_TR[self.step], self.logprobs_TR[self.step] = drawn.tokens_R, drawn.logprobs_R
         self.step += 1
 
     def take_ended(self, everything: bool) -> Iterator[Ended]:
         """What has ended, in order; `everything`: all, ended or not.
         They stay among the live ones until `advance`."""
-        ended_E = torch.arange(len(self.owners), device=self.open_R.device) if everything else (~self.open_R).nonzero()[:, 0]
+        ended_E = (
+            torch.arange(len(self.owners), device=self.open_R.device)
+            if everything
+            else (~self.open_R).nonzero()[:, 0]
+        )
         ids_ET = self.tokens_TR[: self.step, ended_E].T.tolist()
         logprobs_ET = self.logprobs_TR[: self.step, ended_E].T.tolist()
         open_E = self.open_R[ended_E].tolist()
@@ -88,7 +94,9 @@ class LiveRows:
         if self.alone and kept_R is None:
             self.decoding.advance(None, self.last_R)
             return
-        parents_R, tokens_R = (self.row_R, self.last_R) if kept_R is None else (self.row_R[kept_R], self.last_R[kept_R])
+        parents_R, tokens_R = (
+            (self.row_R, self.last_R) if kept_R is None else (self.row_R[kept_R], self.last_R[kept_R])
+        )
         size = self.decoding.logits_UV.shape[1]
         texts_U, text_R = torch.unique(parents_R * size + tokens_R, return_inverse=True)
         place_U = self.decoding.advance(texts_U // size, texts_U % size)

@@ -72,7 +72,9 @@ class LocalEngine:
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
         results: list[list[float]] = [[] for _ in rows]
-        order = sorted((place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids))
+        order = sorted(
+            (place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids)
+        )
         with self._prepare() as weights:
             for first in range(0, len(order), self.rows):
                 places = order[first : first + self.rows]
@@ -98,7 +100,10 @@ class LocalEngine:
             self._model.eval()
             try:
                 if self.path == "fast" and (reason := find_misfit(self._model)):
-                    self.path, self.reason = "general", reason  # the model was changed since: an adapter, a hook
+                    self.path, self.reason = (
+                        "general",
+                        reason,
+                    )  # the model was changed since: an adapter, a hook
                 # The trainer has changed the weights since the last call, so they are fused anew.
                 yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
             finally:
@@ -111,7 +116,11 @@ class LocalEngine:
         return torch.get_autocast_dtype(kind.device.type) if autocast else kind.dtype
 
     def _start(
-        self, weights: DenseWeights | None, prompts: Sequence[Sequence[int]], samples: Sequence[int], limit: int
+        self,
+        weights: DenseWeights | None,
+        prompts: Sequence[Sequence[int]],
+        samples: Sequence[int],
+        limit: int,
     ) -> Decoding:
         if weights is None:
             return GeneralDecoding(self._model, prompts, samples)
@@ -152,7 +161,9 @@ class LocalEngine:
                     return
             live.advance(kept_R)
 
-    def _follow(self, weights: DenseWeights | None, rows: Sequence[Row], temperature: float) -> list[list[float]]:
+    def _follow(
+        self, weights: DenseWeights | None, rows: Sequence[Row], temperature: float
+    ) -> list[list[float]]:
         """Log-probabilities of the rows' tokens. rows: longest first,
         so that those that go on are always the first."""
         lengths = [len(row.ids) for row in rows]
@@ -187,7 +198,9 @@ class LocalEngine:
         texts = self.policy.tokenizer.batch_decode(tokens_TR[-tail:].T.tolist())
         return torch.tensor([any(s in text for s in stop) for text in texts], device=tokens_TR.device)
 
-    def _make_completion(self, request: Request, ids: list[int], logprobs: list[float], reason: str) -> Completion:
+    def _make_completion(
+        self, request: Request, ids: list[int], logprobs: list[float], reason: str
+    ) -> Completion:
         length = next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))
         ids, logprobs = ids[:length], logprobs[:length]
         shown = ids[:-1] if ids[-1] in self.end_ids else ids

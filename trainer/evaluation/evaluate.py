@@ -23,7 +23,8 @@ class Evaluation:
     """What an evaluation found.
 
     pass_at: k -> estimate of pass@k with its 95 % interval; empty for a task that nothing can verify.
-    reward: mean over scored completions.  reward_interval: the same with each problem weighing alike, and its interval.
+    reward: mean over scored completions.  reward_interval: the same with each problem weighing alike, and its
+    interval.
     learned: criterion -> mean of a reward model's normalised rewards (standard deviations), over problems.
     extracted, truncated, abstained: shares of all completions.  tokens: mean length of a completion.
     too_long: problems whose prompt is over the budget; they count as not passed.
@@ -78,9 +79,13 @@ def evaluate(
     too_long = len(problems) - len(fitting)
     groups: list[Group] = []
     share = max(1, rollouts.engine.rows // samples)
-    with make_progress_bar(total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress) as bar:
+    with make_progress_bar(
+        total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress
+    ) as bar:
         for first in range(0, len(fitting), share):
-            part = rollouts.sample_groups(fitting[first : first + share], samples, sampling, ("evaluation", seed))
+            part = rollouts.sample_groups(
+                fitting[first : first + share], samples, sampling, ("evaluation", seed)
+            )
             if keep is not None:
                 for group in part:
                     keep(group)
@@ -89,19 +94,27 @@ def evaluate(
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     correct_P = [sum(score.passed for score in group.scores_G) for group in groups] + [0] * too_long
-    samples_P = [sum(not score.abstained for score in group.scores_G) for group in groups] + [samples] * too_long
+    samples_P = [sum(not score.abstained for score in group.scores_G) for group in groups] + [
+        samples
+    ] * too_long
     ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
     rubric = rollouts.task.rubric
     scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
     return Evaluation(
         pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
         reward=_average(score.reward for score in scores if not score.abstained),
-        reward_interval=mean_interval([[s.reward for s in scored_G] for scored_G in scored_PG], rubric.least, rubric.most),
+        reward_interval=mean_interval(
+            [[s.reward for s in scored_G] for scored_G in scored_PG], rubric.least, rubric.most
+        ),
         learned={
-            c.name: mean_interval([[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP)
+            c.name: mean_interval(
+                [[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP
+            )
             for c in rubric.learned
         },
-        extracted=_average(v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)),
+        extracted=_average(
+            v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)
+        ),
         truncated=_average(completion.finish_reason == "length" for completion in completions),
         abstained=_average(score.abstained for score in scores),
         tokens=_average(len(completion.ids) for completion in completions),

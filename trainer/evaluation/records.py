@@ -37,4 +37,6 @@ def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
             for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                file.write(json.dumps(make_record(group.problem, completion, score, **extra), default=str) + "\n")
+                file.write(
+                    json.dumps(make_record(group.problem, completion, score, **extra), default=str) + "\n"
+                )

@@ -29,7 +29,8 @@ PROCEDURAL_PROBLEMS = 500
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  config: what was asked.
+    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  config:
+    what was asked.
 
     wins: against a baseline, by the reward model that judged.
     """
@@ -46,11 +47,17 @@ class EvaluationRun:
 def check(config: EvalConfig) -> None:
     """Raise UserError for settings that make no sense together."""
     if config.sampling.temperature == 0 and config.sampling.samples > 1:
-        raise UserError("Greedy decoding gives the same completion every time: use --samples 1, or a --temperature above 0.")
+        raise UserError(
+            "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
+            "above 0."
+        )
 
 
-def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> EvaluationRun:
-    """Measure a model on a task's held-out problems. policy: a model in memory, in place of the one that is named.
+def evaluate_model(
+    config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print
+) -> EvaluationRun:
+    """Measure a model on a task's held-out problems. policy: a model in memory,
+    in place of the one that is named.
 
     Raises UserError for settings that make no sense, before anything is loaded.
     """
@@ -61,7 +68,9 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
-    problems = task.problems(config.held_out.split, count_problems(task, config), config.seed, config.task.single_level)
+    problems = task.problems(
+        config.held_out.split, count_problems(task, config), config.seed, config.task.single_level
+    )
     if policy is None:
         policy = load_policy(config.model.source, config.model.device, config.model.dtype)
     use_threads(config.model.threads)
@@ -71,7 +80,11 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Callab
     completions.unlink(missing_ok=True)
     asked = config.sampling
     rollouts = Rollouts(
-        LocalEngine(policy, asked.rows), policy.tokenizer, judged.task, asked.max_prompt_tokens, scorers=judged.scorers
+        LocalEngine(policy, asked.rows),
+        policy.tokenizer,
+        judged.task,
+        asked.max_prompt_tokens,
+        scorers=judged.scorers,
     )
     sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
     try:
@@ -128,22 +141,35 @@ def write_summary(run: EvaluationRun, task: Task, facts: Mapping[str, object]) -
 def describe(run: EvaluationRun) -> str:
     """The result as lines for a person."""
     result, config, asked = run.result, run.config, run.config.sampling
-    mode = "greedy" if asked.temperature == 0 else f"temperature {asked.temperature:g}, {asked.samples} sample(s) each"
+    mode = (
+        "greedy"
+        if asked.temperature == 0
+        else f"temperature {asked.temperature:g}, {asked.samples} sample(s) each"
+    )
     lines = [f"{config.task.name}, {config.held_out.split} split, {result.problems} problems, {mode}"]
     if config.held_out.extraction == "lenient":
-        lines.append("  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a strict one")
+        lines.append(
+            "  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a "
+            "strict one"
+        )
     lines += [f"  pass@{k:<3} {estimate}   (95 % interval)" for k, estimate in result.pass_at.items()]
     lines += [
-        f"  learned reward {name} {interval}   (standard deviations above the answers its model was fitted on; no pass-rate)"
+        f"  learned reward {name} {interval}   (standard deviations above the answers its model was fitted "
+        "on; no pass-rate)"
         for name, interval in result.learned.items()
     ]
     for name, win in run.wins.items():
-        lines.append(f"  win-rate by {name} against {config.compare.baseline}: {win}   (ties {win.ties:.1%}, counted half)")
+        lines.append(
+            f"  win-rate by {name} against {config.compare.baseline}: {win}   (ties {win.ties:.1%}, counted "
+            "half)"
+        )
         if win.unmatched:
             lines.append(f"    {win.unmatched} problems are on one side only and were left out")
     extracted = f"answer extracted {result.extracted:.1%}, " if result.pass_at else ""
     lines.append(f"  {extracted}truncated {result.truncated:.1%}, unscorable {result.abstained:.1%}")
-    lines.append(f"  mean reward {result.reward:.3f}, mean length {result.tokens:.1f} tokens, {result.seconds:.0f} s")
+    lines.append(
+        f"  mean reward {result.reward:.3f}, mean length {result.tokens:.1f} tokens, {result.seconds:.0f} s"
+    )
     if result.too_long:
         lines.append(
             f"  {result.too_long} prompts are over {asked.max_prompt_tokens} tokens and count as not passed; "

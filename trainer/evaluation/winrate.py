@@ -61,18 +61,24 @@ def read_baseline(source: str) -> dict[str, list[str]]:
     Raises UserError."""
     path = Path(source) / "completions.jsonl" if Path(source).is_dir() else Path(source)
     if not path.is_file():
-        raise UserError(f"There is no file {path}. Give the folder of an earlier `palaestra eval`, or its completions.jsonl.")
+        raise UserError(
+            f"There is no file {path}. Give the folder of an earlier `palaestra eval`, or its "
+            "completions.jsonl."
+        )
     texts: dict[str, list[str]] = {}
     for row in read_rows(path):
         if not isinstance(row.values.get("id"), str) or not isinstance(row.values.get("completion"), str):
             raise UserError(
-                f"{row.where}: a baseline's row has an id and a completion; this one has {json.dumps(list(row.values))}."
+                f"{row.where}: a baseline's row has an id and a completion; this one has "
+                f"{json.dumps(list(row.values))}."
             )
         texts.setdefault(row.values["id"], []).append(row.values["completion"])
     return texts
 
 
-def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]) -> dict[str, WinRate]:
+def compare_with_baseline(
+    judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]
+) -> dict[str, WinRate]:
     """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned
     reward, or by the reward itself where the rubric has no learned criterion. The texts are scored anew,
     so both sides have one judge.
@@ -80,9 +86,17 @@ def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Map
     Raises UserError when the two share no problem.
     """
     problems = {group.problem.id: group.problem for group in groups}
-    rows = [(problems[key], Completion(text)) for key, texts in baseline.items() if key in problems for text in texts]
+    rows = [
+        (problems[key], Completion(text))
+        for key, texts in baseline.items()
+        if key in problems
+        for text in texts
+    ]
     if not rows:
-        raise UserError("The baseline's completions are of other problems: evaluate both with the same task, split and seed.")
+        raise UserError(
+            "The baseline's completions are of other problems: evaluate both with the same task, split and "
+            "seed."
+        )
     asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
     scores = [judged.task.score(answer, problem) for problem, answer in rows]
     if judged.scorers:
@@ -90,7 +104,10 @@ def compare_with_baseline(judged: Judged, groups: Sequence[Group], baseline: Map
     theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
     ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
     names = [criterion.name for criterion in judged.task.rubric.learned] or ["reward"]
-    return {name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name)) for name in names}
+    return {
+        name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name))
+        for name in names
+    }
 
 
 def _group_by_problem(scores: Sequence[tuple[str, Score]], name: str) -> dict[str, list[float]]:

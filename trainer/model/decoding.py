@@ -44,16 +44,25 @@ class GeneralDecoding:
         device = next(model.parameters()).device
         lengths = [len(prompt) for prompt in prompts]
         self.width = width = max(lengths)
-        ids_PS = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+        ids_PS = torch.tensor(
+            [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device
+        )
         self.cache = DynamicCache(config=model.config)
         extra, self.mask_US = {}, None
         if min(lengths) < width:
             self.mask_US = (torch.arange(width) >= width - torch.tensor(lengths)[:, None]).long().to(device)
-            extra = {"attention_mask": self.mask_US, "position_ids": (self.mask_US.cumsum(-1) - 1).clamp(min=0)}
-        output = model(input_ids=ids_PS, past_key_values=self.cache, use_cache=True, logits_to_keep=1, **extra)
+            extra = {
+                "attention_mask": self.mask_US,
+                "position_ids": (self.mask_US.cumsum(-1) - 1).clamp(min=0),
+            }
+        output = model(
+            input_ids=ids_PS, past_key_values=self.cache, use_cache=True, logits_to_keep=1, **extra
+        )
         self.positions_U = torch.tensor(lengths, device=device)
         self.logits_UV = output.logits[:, -1]
-        self.rows_U = torch.arange(len(prompts), device=device)  # where in the cache each is; other rows there are dead
+        self.rows_U = torch.arange(
+            len(prompts), device=device
+        )  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
 
     def list_layers(self) -> list[Any]:

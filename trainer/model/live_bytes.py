@@ -80,7 +80,11 @@ class Profile:
 
     @classmethod
     def of(
-        cls, run: Callable[[int, LiveBytes], int], held: Sequence[Tensor], device: torch.device, sizes: tuple[int, int]
+        cls,
+        run: Callable[[int, LiveBytes], int],
+        held: Sequence[Tensor],
+        device: torch.device,
+        sizes: tuple[int, int],
     ) -> Profile:
         """Measured at two sizes. run: a pass of that size, which marks the end of its forward pass and gives
         its tokens.
@@ -97,7 +101,10 @@ class Profile:
             found.append((tokens, np.array(meter.after, dtype=float) - before, meter.marks[0]))
         (few, small_O, kept), (many, large_O, other) = found
         if len(small_O) != len(large_O):
-            small_O, large_O = np.array([small_O[kept], small_O.max()]), np.array([large_O[other], large_O.max()])
+            small_O, large_O = (
+                np.array([small_O[kept], small_O.max()]),
+                np.array([large_O[other], large_O.max()]),
+            )
             kept = 0
         per_token_O = (large_O - small_O) / (many - few)
         return cls(small_O - few * per_token_O, per_token_O, kept)

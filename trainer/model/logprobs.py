@@ -58,7 +58,10 @@ def compute_logprobs(
         # Rows that begin alike have the same tokens there, after the same source: each pair is computed once.
         pairs_N, repeats_N = torch.unique(packing.sources_L * size + targets_N, return_inverse=True)
         targets_N = pairs_N % size
-        source_ND, head = compute_hidden_states(model, packing).index_select(0, pairs_N // size), model.lm_head
+        source_ND, head = (
+            compute_hidden_states(model, packing).index_select(0, pairs_N // size),
+            model.lm_head,
+        )
     elif has_plain_head(model):
         hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
         source_ND, head = hidden_BSD[rows_N, positions_N - 1], model.get_output_embeddings()
@@ -71,14 +74,20 @@ def compute_logprobs(
     zeros_BT = logprobs_N.new_zeros(mask_BT.shape)
 
     def lay_out_rows(of_N: Tensor) -> Tensor:
-        return zeros_BT.index_put((rows_N, columns_N), of_N if repeats_N is None else of_N.index_select(0, repeats_N))
+        return zeros_BT.index_put(
+            (rows_N, columns_N), of_N if repeats_N is None else of_N.index_select(0, repeats_N)
+        )
 
     values_BT = None
     if value_head is not None:
         if not has_plain_head(model):
-            raise ValueError("This model's hidden states are not at hand; give the value head a backbone of its own.")
+            raise ValueError(
+                "This model's hidden states are not at hand; give the value head a backbone of its own."
+            )
         with torch.autocast(source_ND.device.type, enabled=False):
-            values_BT = lay_out_rows(value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0])
+            values_BT = lay_out_rows(
+                value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0]
+            )
     return TokenLogprobs(lay_out_rows(logprobs_N), lay_out_rows(entropy_N), values_BT)
 
 
@@ -97,7 +106,9 @@ def has_plain_head(model: Any) -> bool:
         with torch.no_grad():
             hidden = model.base_model(input_ids=probe, use_cache=False)[0]
             head = model.get_output_embeddings()
-            known = head is not None and torch.equal(head(hidden), model(input_ids=probe, use_cache=False).logits)
+            known = head is not None and torch.equal(
+                head(hidden), model(input_ids=probe, use_cache=False).logits
+            )
         model.train(training)
         setattr(model, _SPLITS_HEAD, known)
     return known

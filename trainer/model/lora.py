@@ -19,7 +19,8 @@ from ...tasks.core.seeds import digest
 
 ALPHA_PER_RANK = 2.0  # scale of B A: the usual alpha of twice the rank
 RATE = 10.0
-"""The learning rate that suits adapters, in that of all weights (Schulman et al. 2025, "LoRA Without Regret")."""
+"""The learning rate that suits adapters, in that of all weights (Schulman et al. 2025,
+"LoRA Without Regret")."""
 
 
 def add_adapters(model: Any, rank: int, seed: int) -> None:
@@ -40,11 +41,18 @@ def add_adapters(model: Any, rank: int, seed: int) -> None:
         if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
     }
     if not layers:
-        raise UserError(f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank away.")
+        raise UserError(
+            f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank "
+            "away."
+        )
     # GPT-2 stores its weights as (input, output).
     transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())
     settings = LoraConfig(
-        r=rank, lora_alpha=int(ALPHA_PER_RANK * rank), lora_dropout=0.0, target_modules=list(layers), fan_in_fan_out=transposed
+        r=rank,
+        lora_alpha=int(ALPHA_PER_RANK * rank),
+        lora_dropout=0.0,
+        target_modules=list(layers),
+        fan_in_fan_out=transposed,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(digest("lora", seed) >> 1)
@@ -59,7 +67,11 @@ def has_adapters(model: Any) -> bool:
 def disable_adapters(model: Any) -> Iterator[None]:
     """The model as it was before adapters were added; for a forward pass without gradient.
     Inside of itself it does nothing."""
-    adapted = [module for module in model.modules() if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")]
+    adapted = [
+        module
+        for module in model.modules()
+        if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")
+    ]
     layers = [layer for layer in adapted if not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for layer in layers:
@@ -79,18 +91,25 @@ def merge_adapters(model: Any) -> dict[str, Tensor]:
     state = {}
     layers = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
     for name, tensor in model.state_dict().items():
-        owner = next((layer for layer in (name.split(".base_layer.")[0], name.split(".lora_")[0]) if layer in layers), None)
+        owner = next(
+            (layer for layer in (name.split(".base_layer.")[0], name.split(".lora_")[0]) if layer in layers),
+            None,
+        )
         if owner is None:
             state[name] = tensor
         elif ".base_layer." in name:
             kind = name.rsplit(".", 1)[1]
-            state[f"{owner}.{kind}"] = tensor + layers[owner].get_delta_weight("default") if kind == "weight" else tensor
+            state[f"{owner}.{kind}"] = (
+                tensor + layers[owner].get_delta_weight("default") if kind == "weight" else tensor
+            )
     return state
 
 
 def collect_adapters(model: Any) -> dict[str, Tensor]:
     """The trained tensors by name, for a checkpoint."""
-    return {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {
+        name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
 
 
 def load_adapters(model: Any, state: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,9 @@ from ...tasks.core.errors import UserError
 def pick_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     """The device and arithmetic that the settings ask for; "auto" takes the best that there is."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("There is no CUDA device here (`palaestra doctor` shows what there is). Use --device cpu.")
+        raise UserError(
+            "There is no CUDA device here (`palaestra doctor` shows what there is). Use --device cpu."
+        )
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if dtype == "auto":
         dtype = "bfloat16" if name == "cuda" and torch.cuda.is_bf16_supported() else "float32"
@@ -32,4 +34,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 32 << 20)) and bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1))  # the most it takes
+    return bool(mallopt(M_MMAP_THRESHOLD, 32 << 20)) and bool(
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    )  # the most it takes

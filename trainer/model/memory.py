@@ -26,7 +26,10 @@ from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy, enable_gradient_checkpointing
 from .sequences import TOKENS, Sequences
 
-MOST_TOKENS = {"cpu": TOKENS, "cuda": 32768}  # in a micro-batch; on a CPU larger ones are no faster, only larger
+MOST_TOKENS = {
+    "cpu": TOKENS,
+    "cuda": 32768,
+}  # in a micro-batch; on a CPU larger ones are no faster, only larger
 MOST_ROWS = {"cpu": 256, "cuda": 1024}
 SHARE = 0.8  # of the free memory that a plan may use
 _LENGTHS, _ROWS = (16, 48), (4, 12)  # of the rows that are measured: tokens of a row, rows
@@ -44,7 +47,9 @@ class _HeadCopies:
 
 _HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(4, 1, 3), _HeadCopies(5, 3, 5)
 _DRAW_COPIES = 5  # tables of the size of a step's logits, in float32, when tokens are drawn
-_COLUMN_BYTES = 32  # of a token of a completion: log-probabilities, mask, advantages, and what an algorithm adds
+_COLUMN_BYTES = (
+    32  # of a token of a completion: log-probabilities, mask, advantages, and what an algorithm adds
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ class Bill:
 
         gradients = f"with gradients of {self.gradients / 2**20:,.0f}"
         return (
-            f"Memory (MiB): {listed(self.fixed)}; beside them, one at a time: {listed(self.phases)} (the update {gradients}); "
+            f"Memory (MiB): {listed(self.fixed)}; beside them, one at a time: {listed(self.phases)} (the "
+            f"update {gradients}); "
             f"at most {self.total / 2**20:,.0f} at once of {self.available / 2**20:,.0f} free."
         )
 
@@ -140,11 +146,15 @@ def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
         if config.model.gradient_checkpointing:
             enable_gradient_checkpointing(policy.model)
             update = _measure_update(policy)
-            enable_gradient_checkpointing(policy.model, on=False)  # the run turns it on once its other models are made
+            enable_gradient_checkpointing(
+                policy.model, on=False
+            )  # the run turns it on once its other models are made
         return Passes(update, plain, _measure_prefill(policy))
 
 
-def measure_forward(model: Any, device: torch.device, forward: Callable[[list[list[int]]], object]) -> Profile:
+def measure_forward(
+    model: Any, device: torch.device, forward: Callable[[list[list[int]]], object]
+) -> Profile:
     """The forward pass of a model without gradient. forward: runs it on rows of token ids, all of one
     length."""
 
@@ -183,7 +193,9 @@ def _measure_prefill(policy: Policy) -> Profile:
 
     def run(rows: int, meter: LiveBytes) -> int:
         prompts = _ids(model, rows, max(_LENGTHS))
-        decoding = GeneralDecoding(model, [row[row is prompts[0] :] for row in prompts], [1] * rows)  # ragged, as they are
+        decoding = GeneralDecoding(
+            model, [row[row is prompts[0] :] for row in prompts], [1] * rows
+        )  # ragged, as they are
         meter.mark()
         del decoding
         return rows * max(_LENGTHS)
@@ -254,14 +266,17 @@ def bill(
     return Bill(fixed, phases, gradients, rows, tokens, available)
 
 
-def update_bytes(policy: Policy, config: TrainConfig, held: Sequence[HeldModel], tokens: int, passes: Passes) -> int:
+def update_bytes(
+    policy: Policy, config: TrainConfig, held: Sequence[HeldModel], tokens: int, passes: Passes
+) -> int:
     """Bytes of the forward and backward pass of a micro-batch, beside the gradients."""
     weight, kept = policy.model.get_input_embeddings().weight, passes.update.at_mark(tokens)
     copies = _HEAD_WITH_ENTROPY if config.objective.loss.entropy_coef else _HEAD
     chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
     forward = kept + copies.forward * chunk
     backward = kept + copies.backward * chunk + (2 * _size(weight) if weight.requires_grad else 0)
-    # A value model's forward pass follows while all that the policy's keeps is there, and its backward pass comes first.
+    # A value model's forward pass follows while all that the policy's keeps is there,
+    # and its backward pass comes first.
     values = sum(int(model.passes * passes.plain.peak(tokens)) for model in held)
     return max(forward, backward, passes.update.peak(tokens), kept + copies.kept * chunk + values)
 
@@ -270,7 +285,14 @@ def batch_bytes(config: TrainConfig) -> int:
     """Bytes of a step's completions as tensors, twice: the rows that an update learns from are copied out."""
     rollouts = config.rollouts
     rows = rollouts.prompts_per_step * rollouts.group_size
-    return 2 * rows * (8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens) + _COLUMN_BYTES * rollouts.max_new_tokens)
+    return (
+        2
+        * rows
+        * (
+            8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens)
+            + _COLUMN_BYTES * rollouts.max_new_tokens
+        )
+    )
 
 
 def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
@@ -303,7 +325,9 @@ def fused_bytes(model: Any, width: int) -> int:
     inner, config = model.model.layers, model.config
     inputs = 2 * config.hidden_size + inner[0].self_attn.o_proj.in_features + config.intermediate_size
     numbers = sum(parameter.numel() for parameter in inner.parameters()) + len(inner) * inputs * PADDING
-    return width * (numbers if width == 4 else numbers + model.lm_head.weight.numel())  # in float32 the head is not copied
+    return width * (
+        numbers if width == 4 else numbers + model.lm_head.weight.numel()
+    )  # in float32 the head is not copied
 
 
 def _workloads(config: TrainConfig) -> list[tuple[int, int]]:
@@ -323,7 +347,9 @@ def _size(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None) -> Bill:
+def plan(
+    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None
+) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
     don't.
 
@@ -343,7 +369,10 @@ def plan(policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), av
         return bill(policy, config, held, rows, tokens, free, passes)
 
     asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
-    tokens, rows = resolve(asked, MOST_TOKENS.get(kind, TOKENS)), resolve(rows_asked, MOST_ROWS.get(kind, 256))
+    tokens, rows = (
+        resolve(asked, MOST_TOKENS.get(kind, TOKENS)),
+        resolve(rows_asked, MOST_ROWS.get(kind, 256)),
+    )
     if not fits(of(1, 1)):  # then there is no room to measure in
         raise _too_large(of(rows, tokens), config)
     passes = measure_passes(policy, config)

@@ -42,7 +42,9 @@ def run_microbatches(
     return halve_when_out_of_memory(policy.model, tokens or TOKENS, run_all, *others)
 
 
-def halve_when_out_of_memory(model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any) -> Result:
+def halve_when_out_of_memory(
+    model: Any, tokens: int, attempt: Callable[[int], Result], *others: Any
+) -> Result:
     """`attempt(tokens)`, which adds gradients to a model (and others) that has none; when memory runs out,
     with half.
 
@@ -69,6 +71,10 @@ def halve_when_out_of_memory(model: Any, tokens: int, attempt: Callable[[int], R
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     print(
-        f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} tokens.", file=sys.stderr
+        (
+            f"Memory ran out in the update ({reason[:120]}); going on with micro-batches of {tokens // 2} "
+            "tokens."
+        ),
+        file=sys.stderr,
     )
     return halve_when_out_of_memory(model, tokens, attempt, *others)

@@ -72,7 +72,9 @@ def adamw(model: nn.Module, config: OptimizerConfig, parameters: int) -> torch.o
     return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=fused or None)
 
 
-def update(model: nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, max_grad_norm: float) -> float:
+def update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, max_grad_norm: float
+) -> float:
     """Clip the gradient to `max_grad_norm`, take one optimizer step, clear the gradient;
     returns the norm before clipping.
 

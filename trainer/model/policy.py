@@ -21,7 +21,8 @@ from .machine import keep_freed_memory, pick_device
 
 @dataclass(frozen=True)
 class Policy:
-    """A causal language model with its tokenizer. Weights are float32; `dtype` is what matrix products are done in.
+    """A causal language model with its tokenizer. Weights are float32;
+    `dtype` is what matrix products are done in.
 
     adapted: False runs a model that has LoRA adapters without them, as it was before training.
     """
@@ -48,7 +49,8 @@ class Policy:
         return both
 
     def save(self, folder: Path) -> None:
-        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load; adapters are merged."""
+        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load;
+        adapters are merged."""
         self.model.save_pretrained(
             folder, state_dict=lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None
         )
@@ -56,7 +58,8 @@ class Policy:
 
 
 def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
-    """The model and tokenizer of a hub id or a folder, or a fresh embedded one. Raises UserError when there is none.
+    """The model and tokenizer of a hub id or a folder, or a fresh embedded one.
+    Raises UserError when there is none.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded", seed=1)
@@ -70,7 +73,10 @@ def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: in
     if source == "embedded":
         tokenizer = make_character_tokenizer()
         model = make_small_transformer(
-            len(tokenizer), _check_token_id(tokenizer.eos_token_id), _check_token_id(tokenizer.pad_token_id), seed
+            len(tokenizer),
+            _check_token_id(tokenizer.eos_token_id),
+            _check_token_id(tokenizer.pad_token_id),
+            seed,
         )
     else:
         tokenizer, model = _load_pretrained(source)
@@ -86,11 +92,21 @@ def _check_token_id(token: Any) -> int:
 def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        inside = [str(path.parent) for path in sorted(folder.glob("**/config.json")) if "model_type" in path.read_text()]
-        hint = f"Did you mean {inside[-1]}?" if inside else "Give a folder written by save_pretrained or `palaestra train`."
+        inside = [
+            str(path.parent)
+            for path in sorted(folder.glob("**/config.json"))
+            if "model_type" in path.read_text()
+        ]
+        hint = (
+            f"Did you mean {inside[-1]}?"
+            if inside
+            else "Give a folder written by save_pretrained or `palaestra train`."
+        )
         raise UserError(f"{source} is not a model folder: it holds no config.json. {hint}")
     if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
-        raise UserError(f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'.")
+        raise UserError(
+            f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'."
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
@@ -98,15 +114,20 @@ def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
         reason = " ".join(str(failure).split())[:300]
         raise UserError(f"{source} could not be loaded as a causal language model: {reason}") from failure
     if tokenizer is None or tokenizer.eos_token_id is None:
-        raise UserError(f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json.")
+        raise UserError(
+            f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json."
+        )
     return tokenizer, model
 
 
 def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:
-    """Recompute each layer in the backward pass in place of keeping its activations: less memory, a third more time."""
+    """Recompute each layer in the backward pass in place of keeping its activations: less memory,
+    a third more time."""
     # The names of before transformers 5.20 are deprecated since.
     does = "enable" if on else "disable"
-    switch = getattr(model, f"activation_checkpointing_{does}", None) or getattr(model, f"gradient_checkpointing_{does}")
+    switch = getattr(model, f"activation_checkpointing_{does}", None) or getattr(
+        model, f"gradient_checkpointing_{does}"
+    )
     switch()
 
 
@@ -117,7 +138,8 @@ def use_threads(wanted: int | Auto) -> int:
 
 
 def choose_threads(policy: Policy, wanted: int | Auto) -> int:
-    """Set the number of CPU threads: `wanted`, or the faster of one and all by timing a forward and backward pass.
+    """Set the number of CPU threads: `wanted`, or the faster of one and all by timing a forward and backward
+    pass.
 
     Small matrices gain little from a second thread and lose much when another program holds the second core.
     """

@@ -30,7 +30,10 @@ class Sequences:
 
     @classmethod
     def of(
-        cls, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], device: torch.device | str = "cpu"
+        cls,
+        prompts: Sequence[Sequence[int]],
+        completions: Sequence[Sequence[int]],
+        device: torch.device | str = "cpu",
     ) -> Sequences:
         rows = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
         width = max(len(row) for row in rows)

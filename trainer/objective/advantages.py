@@ -25,12 +25,15 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
     """
     if rewards_PG.shape != abstained_PG.shape or rewards_PG.dim() != 2:
         raise ValueError(
-            f"Rewards {tuple(rewards_PG.shape)} and abstentions {tuple(abstained_PG.shape)} must have one shape, P x G."
+            f"Rewards {tuple(rewards_PG.shape)} and abstentions {tuple(abstained_PG.shape)} must have one "
+            "shape, P x G."
         )
     if config.needs_group and rewards_PG.shape[1] == 1:
         raise ValueError(
-            f"A group of one completion has no baseline (baseline={config.baseline!r}, scale={config.scale!r}): "
-            "its advantage would always be 0. Sample 2 or more completions per prompt, or use baseline='none'."
+            f"A group of one completion has no baseline (baseline={config.baseline!r}, "
+            f"scale={config.scale!r}): "
+            "its advantage would always be 0. Sample 2 or more completions per prompt, or use "
+            "baseline='none'."
         )
     scored_PG = ~abstained_PG.bool()
     if config.needs_group:

@@ -25,7 +25,8 @@ def check(
     _check_kl(loss)
     if not kind.off_policy and updates_per_batch > 1:
         raise ValueError(
-            f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: from "
+            f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: "
+            "from "
             "the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a "
             "ratio (dapo, cispo)."
         )
@@ -41,12 +42,15 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
         )
     if advantages.baseline == "none" and advantages.scale != "none":
         raise ValueError(
-            f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal rewards "
+            f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal "
+            "rewards "
             "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
             "scale='none'."
         )
     if advantages.normalise_batch and advantages.scale != "none":
-        raise ValueError(f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'.")
+        raise ValueError(
+            f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'."
+        )
 
 
 def _check_loss(loss: LossConfig, kind: LossKind) -> None:
@@ -55,12 +59,15 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
         bound = getattr(loss, name)
         if bound != 0 and not bound > 1 + loss.clip_high:
             raise ValueError(
-                f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = {1 + loss.clip_high:g}."
+                f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = "
+                f"{1 + loss.clip_high:g}."
             )
     if loss.dual_clip and loss.delta:
         raise ValueError("dual_clip and delta both bound the ratio at negative advantages; set only one.")
     if kind.per_sequence and choose_aggregate(loss) != "sequence_mean":
-        raise ValueError(f"{kind.name} is one number per sequence; aggregate={loss.aggregate!r} must be 'sequence_mean'.")
+        raise ValueError(
+            f"{kind.name} is one number per sequence; aggregate={loss.aggregate!r} must be 'sequence_mean'."
+        )
 
 
 def _check_reads(loss: LossConfig, kind: LossKind) -> None:

@@ -7,7 +7,8 @@ from .kinds import choose_aggregate, find_kind
 
 
 def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
-    """The whole objective in plain text: one line each for advantage, ratio, token loss, average, KL and entropy.
+    """The whole objective in plain text: one line each for advantage, ratio, token loss, average,
+    KL and entropy.
 
     advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
     """
@@ -15,10 +16,15 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
     lines = [
         f"advantage    {line}",
         f"token loss   {find_kind(loss.kind).formula(loss)}",
-        f"average      {_AVERAGES[choose_aggregate(loss)]}, counted over the whole batch of an optimizer step",
+        (
+            f"average      {_AVERAGES[choose_aggregate(loss)]}, counted over the whole batch of an optimizer "
+            "step"
+        ),
         f"KL           {_write_kl(loss)}",
     ]
-    bonus = f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
+    bonus = (
+        f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
+    )
     return "\n".join([*lines, f"entropy      {bonus}"])
 
 
@@ -43,7 +49,10 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     if advantages.scale != "none":
         text = f"A = ({baseline}) / ({std} of {reward} over the {advantages.scale} + {advantages.epsilon:g})"
     if advantages.normalise_batch:
-        text += f"; then A <- (A - mean of A over the batch) / ({std} of A over the batch + {advantages.epsilon:g})"
+        text += (
+            f"; then A <- (A - mean of A over the batch) / ({std} of A over the batch + "
+            f"{advantages.epsilon:g})"
+        )
     if taken_off:
         text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
     return text + "; r: the reward; abstained completions leave every mean and get A = 0"
@@ -55,6 +64,8 @@ def _write_kl(loss: LossConfig) -> str:
     x = "x = log p_now - log p_reference"
     estimate = {"k1": f"k1 = {x[4:]}", "k2": f"k2 = x^2 / 2, {x}", "k3": f"k3 = exp(-x) - 1 + x, {x}"}
     if loss.kl_in == "loss":
-        return f"in the loss: + {loss.kl_coef:g} * {estimate[loss.kl_estimator]}, averaged like the token loss"
+        return (
+            f"in the loss: + {loss.kl_coef:g} * {estimate[loss.kl_estimator]}, averaged like the token loss"
+        )
     text = estimate[loss.kl_estimator].replace("p_now", "p_sampled")
     return f"in the reward, no gradient: {loss.kl_coef:g} * sum over the completion of {text}"

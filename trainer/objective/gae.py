@@ -18,7 +18,9 @@ class Credit:
     returns_BT: Tensor
 
 
-def gae(rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0, lam: float = 0.95) -> Credit:
+def gae(
+    rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0, lam: float = 0.95
+) -> Credit:
     """Advantages of each token (Schulman et al. 2016, arXiv:1506.02438, equation 16),
     in the unit of the reward.
 

@@ -13,7 +13,9 @@ LOG_RATIO_CAP = 20.0
 float32. Beyond it the gradient through the ratio is 0."""
 
 
-def kl_per_token(logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Literal["k1", "k2", "k3"] = "k3") -> Tensor:
+def kl_per_token(
+    logprobs_BT: Tensor, ref_logprobs_BT: Tensor, estimator: Literal["k1", "k2", "k3"] = "k3"
+) -> Tensor:
     """Estimate KL(policy || reference) in nats per token from the tokens that the policy sampled.
 
     Schulman 2020 (http://joschu.net/blog/kl-approx.html) with x = log policy - log reference:

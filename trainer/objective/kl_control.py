@@ -20,7 +20,8 @@ def start(config: KLControlConfig) -> KLControlState:
     """Raises ValueError for settings that cannot work."""
     if config.target_kl and not config.kl_coef:
         raise ValueError(
-            f"An adaptive KL coefficient is multiplied towards its target, so target_kl={config.target_kl} and "
+            f"An adaptive KL coefficient is multiplied towards its target, so target_kl={config.target_kl} "
+            "and "
             f"kl_coef={config.kl_coef} must both be above 0."
         )
     return KLControlState(config.kl_coef)

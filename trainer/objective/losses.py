@@ -38,7 +38,9 @@ class Denominators:
 
     def __add__(self, other: Denominators) -> Denominators:
         if self.max_tokens != other.max_tokens:
-            raise ValueError(f"Two parts of one batch have limits of {self.max_tokens} and {other.max_tokens} tokens.")
+            raise ValueError(
+                f"Two parts of one batch have limits of {self.max_tokens} and {other.max_tokens} tokens."
+            )
         return Denominators(self.sequences + other.sequences, self.tokens + other.tokens, self.max_tokens)
 
 
@@ -103,9 +105,13 @@ def compute_policy_loss(
     not given.
     """
     if config.kl_coef > 0 and config.kl_in == "loss" and ref_logprobs_BT is None:
-        raise ValueError(f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given.")
+        raise ValueError(
+            f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
+        )
     if config.entropy_coef != 0 and entropy_BT is None:
-        raise ValueError(f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given.")
+        raise ValueError(
+            f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
+        )
     keep_BT = mask_BT > 0
     inputs_BT = _clean(logprobs_BT, keep_BT)
     sampled_BT = _clean(sampled_logprobs_BT, keep_BT).detach()
@@ -179,8 +185,12 @@ def _sum_stats(
     return LossStats(
         tokens=keep_BT.sum(),
         ratio_sum=sum_kept(ratio_BT),
-        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin() if ratio_BT.numel() else sum_kept(None) + torch.inf,
-        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax() if ratio_BT.numel() else sum_kept(None) - torch.inf,
+        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin()
+        if ratio_BT.numel()
+        else sum_kept(None) + torch.inf,
+        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax()
+        if ratio_BT.numel()
+        else sum_kept(None) - torch.inf,
         clip_low_sum=sum_kept(terms.clip_low_BT),
         clip_high_sum=sum_kept(terms.clip_high_BT),
         dual_clip_sum=sum_kept(terms.dual_clip_BT),
@@ -203,7 +213,9 @@ def combine(stats: Sequence[Stats]) -> Stats:
     parts at all, or when only some of them know the KL or the entropy.
     """
     if not stats:
-        raise ValueError("There are no statistics to combine; every optimizer step has at least one micro-batch.")
+        raise ValueError(
+            "There are no statistics to combine; every optimizer step has at least one micro-batch."
+        )
     combined: dict[str, Tensor | None] = {}
     for name in (field.name for field in fields(stats[0])):
         values = [getattr(part, name) for part in stats]
@@ -212,7 +224,9 @@ def combine(stats: Sequence[Stats]) -> Stats:
             combined[name] = None
             continue
         if len(known) < len(values):
-            raise ValueError(f"{name} is known for {len(known)} of {len(values)} micro-batches; give it for all or none.")
+            raise ValueError(
+                f"{name} is known for {len(known)} of {len(values)} micro-batches; give it for all or none."
+            )
         stacked = torch.stack(known)
         if name.endswith("_min"):
             combined[name] = stacked.amin()
@@ -232,4 +246,7 @@ def summarise_stats(stats: DataclassInstance) -> dict[str, float]:
     if count == 0:
         return {}
     known = {name: float(getattr(stats, name)) for name in names if getattr(stats, name) is not None}
-    return {name.removesuffix("_sum"): value / count if name.endswith("_sum") else value for name, value in known.items()}
+    return {
+        name.removesuffix("_sum"): value / count if name.endswith("_sum") else value
+        for name, value in known.items()
+    }

@@ -23,7 +23,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def draw_text_curve(values: Sequence[float], title: str, width: int = 64, height: int = 6, low: float | None = None) -> str:
+def draw_text_curve(
+    values: Sequence[float], title: str, width: int = 64, height: int = 6, low: float | None = None
+) -> str:
     """A curve of `height` lines, each column the mean of its share of the values;
     the axis shows lowest and highest."""
     if not values:
@@ -41,7 +43,9 @@ def draw_text_curve(values: Sequence[float], title: str, width: int = 64, height
     return "\n".join([f"{'':9} {title}", *lines])
 
 
-def write_png(path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]], title: str) -> None:
+def write_png(
+    path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]], title: str
+) -> None:
     """Reward with held-out pass-rate, and length of completions, over the steps."""
     import matplotlib
 
@@ -54,10 +58,18 @@ def write_png(path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Seque
     shadow = [line for line in steps if "shadow" in line]
     if any(abs(line["shadow"]["gap"]) > 1e-9 for line in shadow):
         gaps = [line["shadow"]["gap"] for line in shadow]
-        above.plot([line["step"] for line in shadow], gaps, label="reward minus shadow reward", color="tab:purple", lw=1)
+        above.plot(
+            [line["step"] for line in shadow],
+            gaps,
+            label="reward minus shadow reward",
+            color="tab:purple",
+            lw=1,
+        )
     for name, colour in (("sampled", "tab:orange"), ("greedy", "tab:green")):
         points = [
-            (line["step"], line[name]["pass_at"]["1"]) for line in evaluations if name in line and "1" in line[name]["pass_at"]
+            (line["step"], line[name]["pass_at"]["1"])
+            for line in evaluations
+            if name in line and "1" in line[name]["pass_at"]
         ]
         if points:
             values = [estimate["value"] for _, estimate in points]

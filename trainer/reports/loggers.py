@@ -20,7 +20,10 @@ class Logger(Protocol):
 def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:
     """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an
     unknown name."""
-    known: dict[str, Callable[[Path, Mapping[str, Any]], Logger]] = {"tensorboard": _TensorBoard, "wandb": _WandB}
+    known: dict[str, Callable[[Path, Mapping[str, Any]], Logger]] = {
+        "tensorboard": _TensorBoard,
+        "wandb": _WandB,
+    }
     loggers: list[Logger] = []
     for name in names:
         if name not in known:
@@ -28,7 +31,9 @@ def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) 
         try:
             loggers.append(known[name](folder, config))
         except ImportError as failure:
-            raise UserError(f"--log {name} needs a package that is not here: pip install 'palaestra[{name}]'.") from failure
+            raise UserError(
+                f"--log {name} needs a package that is not here: pip install 'palaestra[{name}]'."
+            ) from failure
     return loggers
 
 
@@ -62,7 +67,9 @@ class _WandB:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         import wandb  # pyrefly: ignore[missing-import]
 
-        self._run = wandb.init(project="palaestra", dir=str(folder), name=folder.name, config=dict(config), resume="allow")
+        self._run = wandb.init(
+            project="palaestra", dir=str(folder), name=folder.name, config=dict(config), resume="allow"
+        )
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log(dict(values), step=step)

@@ -57,9 +57,15 @@ def read_curve(run: Path) -> Curve | None:
         if PREFIX + name in line
     ]
     evaluations = [
-        {"step": line["step"], "learned": line["sampled"]["learned"][name], "pass@1": line["sampled"]["pass_at"]["1"]}
+        {
+            "step": line["step"],
+            "learned": line["sampled"]["learned"][name],
+            "pass@1": line["sampled"]["pass_at"]["1"],
+        }
         for line in lines
-        if line["kind"] == "evaluation" and name in line["sampled"]["learned"] and "1" in line["sampled"]["pass_at"]
+        if line["kind"] == "evaluation"
+        and name in line["sampled"]["learned"]
+        and "1" in line["sampled"]["pass_at"]
     ]
     return Curve(name, points, evaluations)
 
@@ -94,12 +100,20 @@ def draw(curve: Curve, path: Path, title: str) -> None:
             [max(0.0, line[key]["value"] - line[key]["low"]) for line in curve.evaluations],
             [max(0.0, line[key]["high"] - line[key]["value"]) for line in curve.evaluations],
         ]
-        axis.errorbar([line["step"] for line in curve.evaluations], values, errors, fmt="o", capsize=3, color=colour)
+        axis.errorbar(
+            [line["step"] for line in curve.evaluations], values, errors, fmt="o", capsize=3, color=colour
+        )
     above.set_title(title)
     if known:
         ordered = sorted(known, key=lambda point: point.kl or 0.0)
         roots = [max(0.0, point.kl or 0.0) ** 0.5 for point in ordered]
-        _draw_pair(axes[1][0], roots, ordered, curve.criterion, "square root of the KL to the reference (nats per completion)")
+        _draw_pair(
+            axes[1][0],
+            roots,
+            ordered,
+            curve.criterion,
+            "square root of the KL to the reference (nats per completion)",
+        )
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 

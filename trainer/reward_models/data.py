@@ -68,7 +68,10 @@ def read_comparisons(paths: Sequence[str | Path]) -> Comparisons:
             else:
                 result.kept.append(parsed)
     if not result.kept:
-        why = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items()) or "the files are empty"
+        why = (
+            ", ".join(f"{count} {reason}" for reason, count in result.left_out.items())
+            or "the files are empty"
+        )
         raise DataError(f"{', '.join(map(str, paths))}: there is no comparison to learn from ({why}).")
     return result
 
@@ -93,7 +96,8 @@ def parse_comparison(row: Row) -> Comparison | str:
         return _parse_ranking(row, values, named, float(margin))
     if "chosen" not in values or "rejected" not in values:
         raise DataError(
-            f"{row.where}: give the columns chosen and rejected, or prompt and answers; the row has {', '.join(values)}."
+            f"{row.where}: give the columns chosen and rejected, or prompt and answers; the row has "
+            f"{', '.join(values)}."
         )
     chosen, rejected = values["chosen"], values["rejected"]
     if isinstance(chosen, list) and isinstance(rejected, list):
@@ -108,17 +112,25 @@ def parse_comparison(row: Row) -> Comparison | str:
 
 def _parse_ranking(row: Row, values: Mapping[str, Any], named: str, margin: float) -> Comparison:
     answers = values[named]
-    if "prompt" not in values or not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
+    if (
+        "prompt" not in values
+        or not isinstance(answers, list)
+        or not all(isinstance(a, str) for a in answers)
+    ):
         raise DataError(f"{row.where}: a ranking has a prompt and a list of texts in {named}.")
     scores = values.get("scores", list(range(len(answers), 0, -1)))
     if not isinstance(scores, list) or len(scores) != len(answers):
-        raise DataError(f"{row.where}: scores is a list with one number for each of the {len(answers)} answers.")
+        raise DataError(
+            f"{row.where}: scores is a list with one number for each of the {len(answers)} answers."
+        )
     if not all(isinstance(score, (int, float)) for score in scores):
         raise DataError(f"{row.where}: scores holds something that is no number.")
     return Comparison(_parse_prompt(row, values["prompt"]), tuple(answers), tuple(map(float, scores)), margin)
 
 
-def _parse_chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], margin: float) -> Comparison | str:
+def _parse_chats(
+    row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], margin: float
+) -> Comparison | str:
     first, second = chat(row, chosen), chat(row, rejected)
     if prompt is None:
         if first[:-1] != second[:-1] or not first[:-1]:
@@ -126,9 +138,15 @@ def _parse_chats(row: Row, prompt: Any, chosen: list[Any], rejected: list[Any], 
         prompt = first[:-1]
     else:
         prompt = _parse_prompt(row, prompt)
-        before = [dict(m) for m in prompt] if not isinstance(prompt, str) else [{"role": "user", "content": prompt}]
+        before = (
+            [dict(m) for m in prompt]
+            if not isinstance(prompt, str)
+            else [{"role": "user", "content": prompt}]
+        )
         # Some data sets repeat the prompt inside the chats.
-        first, second = ([*chat[len(before) :]] if chat[: len(before)] == before else chat for chat in (first, second))
+        first, second = (
+            [*chat[len(before) :]] if chat[: len(before)] == before else chat for chat in (first, second)
+        )
         if len(first) != 1 or len(second) != 1:
             return "with several turns after the prompt"
     if first[-1]["role"] != "assistant" or second[-1]["role"] != "assistant":
@@ -140,9 +158,13 @@ def _parse_transcripts(row: Row, chosen: str, rejected: str, margin: float) -> C
     for transcript in (chosen, rejected):
         if not transcript.startswith("\n\nHuman:") or _LAST not in transcript:
             raise DataError(
-                f"{row.where}: without a prompt, chosen and rejected are transcripts '\\n\\nHuman: ...\\n\\nAssistant: ...'."
+                f"{row.where}: without a prompt, chosen and rejected are transcripts '\\n\\nHuman: "
+                "...\\n\\nAssistant: ...'."
             )
-    (chosen_before, _, first), (rejected_before, _, second) = chosen.rpartition(_LAST), rejected.rpartition(_LAST)
+    (chosen_before, _, first), (rejected_before, _, second) = (
+        chosen.rpartition(_LAST),
+        rejected.rpartition(_LAST),
+    )
     if chosen_before != rejected_before or "\n\nHuman:" in first + second:
         return "without a shared prompt"
     return Comparison(tuple(split_turns(chosen_before)), (first.strip(), second.strip()), (1.0, 0.0), margin)
@@ -168,10 +190,14 @@ def _parse_prompt(row: Row, prompt: Any) -> str | Messages:
     return prompt if isinstance(prompt, str) else chat(row, prompt)
 
 
-def split_comparisons(comparisons: Sequence[Comparison], share: float) -> tuple[list[Comparison], list[Comparison]]:
+def split_comparisons(
+    comparisons: Sequence[Comparison], share: float
+) -> tuple[list[Comparison], list[Comparison]]:
     """(train, held-out) by a hash of the prompt, so that no prompt is in both."""
     train, rest = [], []
     for item in comparisons:
-        key = digest("comparison", item.prompt if isinstance(item.prompt, str) else [dict(m) for m in item.prompt])
+        key = digest(
+            "comparison", item.prompt if isinstance(item.prompt, str) else [dict(m) for m in item.prompt]
+        )
         (rest if key % 10_000 < share * 10_000 else train).append(item)
     return train, rest

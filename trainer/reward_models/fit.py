@@ -37,7 +37,9 @@ class Encoded:
     margin: float
 
 
-def encode(reward_model: RewardModel, comparisons: Sequence[Comparison], instruction: str, max_tokens: int) -> list[Encoded]:
+def encode(
+    reward_model: RewardModel, comparisons: Sequence[Comparison], instruction: str, max_tokens: int
+) -> list[Encoded]:
     """The comparisons all of whose answers, with the prompt, have at most `max_tokens` tokens."""
     encoded = []
     for item in comparisons:
@@ -49,7 +51,9 @@ def encode(reward_model: RewardModel, comparisons: Sequence[Comparison], instruc
     return encoded
 
 
-def prefer(reward_model: RewardModel, data: Sequence[Encoded], loss: PreferenceConfig, tokens_per_microbatch: int) -> Fit:
+def prefer(
+    reward_model: RewardModel, data: Sequence[Encoded], loss: PreferenceConfig, tokens_per_microbatch: int
+) -> Fit:
     """The fit of a reward model to comparisons: the mean over prompts of the mean over their pairs."""
 
     def add_gradient(chosen: Sequence[int]) -> float:
@@ -59,7 +63,10 @@ def prefer(reward_model: RewardModel, data: Sequence[Encoded], loss: PreferenceC
 
 
 def fit_reward_model(
-    reward_model: RewardModel, data: Sequence[Encoded], config: RewardModelConfig, stop: Interrupts | None = None
+    reward_model: RewardModel,
+    data: Sequence[Encoded],
+    config: RewardModelConfig,
+    stop: Interrupts | None = None,
 ) -> RewardModel:
     """Train in place on `data`, without a folder or a checkpoint; returns it frozen, with its statistics."""
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
@@ -77,7 +84,9 @@ def freeze(reward_model: RewardModel, data: Sequence[Encoded], tokens_per_microb
     return replace(reward_model, statistics=measure_statistics(reward_model, data, tokens_per_microbatch))
 
 
-def measure_statistics(reward_model: RewardModel, data: Sequence[Encoded], tokens_per_microbatch: int) -> Statistics:
+def measure_statistics(
+    reward_model: RewardModel, data: Sequence[Encoded], tokens_per_microbatch: int
+) -> Statistics:
     """Mean and standard deviation of the rewards of the first answers of `data`."""
     rows = [row for item in data for row in item.rows_K][:STATISTICS_ANSWERS]
     rewards = torch.tensor(reward_model.predict_rewards(rows, tokens_per_microbatch), dtype=torch.float64)
@@ -86,12 +95,19 @@ def measure_statistics(reward_model: RewardModel, data: Sequence[Encoded], token
     return Statistics(float(rewards.mean()), float(rewards.std(correction=0)) or 1.0, len(rows))
 
 
-def measure(reward_model: RewardModel, data: Sequence[Encoded], tokens_per_microbatch: int) -> PreferenceMetrics:
+def measure(
+    reward_model: RewardModel, data: Sequence[Encoded], tokens_per_microbatch: int
+) -> PreferenceMetrics:
     """The metrics on comparisons; leaves the model in evaluation mode."""
     reward_model.model.eval()
-    rewards = iter(reward_model.predict_rewards([row for item in data for row in item.rows_K], tokens_per_microbatch))
+    rewards = iter(
+        reward_model.predict_rewards([row for item in data for row in item.rows_K], tokens_per_microbatch)
+    )
     rewards_PK = pad_rows([[next(rewards) for _ in item.rows_K] for item in data], 0.0)
-    ranks_PK, lengths_PK = pad_rows([item.ranks_K for item in data], -1), pad_rows([item.lengths_K for item in data], 0)
+    ranks_PK, lengths_PK = (
+        pad_rows([item.ranks_K for item in data], -1),
+        pad_rows([item.lengths_K for item in data], 0),
+    )
     loss = compute_preference_loss(rewards_PK, ranks_PK, PreferenceConfig(), len(data)).loss
     return measure_preferences(rewards_PK, ranks_PK, lengths_PK, float(loss))
 
@@ -112,7 +128,9 @@ def _backpropagate(
         items = [chosen[index] for index in part]
         rewards_R = reward_model.forward([row for item in items for row in item.rows_K])
         ranks_PK = pad_rows([item.ranks_K for item in items], -1).to(rewards_R.device)
-        rewards_PK = torch.zeros(ranks_PK.shape, device=rewards_R.device).masked_scatter(ranks_PK >= 0, rewards_R)
+        rewards_PK = torch.zeros(ranks_PK.shape, device=rewards_R.device).masked_scatter(
+            ranks_PK >= 0, rewards_R
+        )
         margins_P = torch.tensor([item.margin for item in items], device=rewards_R.device)
         margins_PKK = margins_P[:, None, None].expand(-1, ranks_PK.shape[1], ranks_PK.shape[1])
         result = compute_preference_loss(rewards_PK, ranks_PK, config, len(chosen), margins_PKK=margins_PKK)

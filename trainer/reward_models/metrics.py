@@ -46,7 +46,9 @@ class PreferenceMetrics:
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> PreferenceMetrics:
         """The metrics that `summarise` gave."""
-        values: dict[str, Any] = {name: math.nan if value is None else value for name, value in summary.items()}
+        values: dict[str, Any] = {
+            name: math.nan if value is None else value for name, value in summary.items()
+        }
         values["accuracy"] = Interval(**values["accuracy"])
         return cls(**values)
 
@@ -67,7 +69,8 @@ def measure_preferences(
     unlike = int((longer_N != 0).sum())
     spread = float(rewards_PK[present_PK].std(correction=0)) or 1.0
     slope = fit_length_slope(
-        _centre_within_prompts(rewards_PK, present_PK) / spread, _centre_within_prompts(lengths_PK.double(), present_PK)
+        _centre_within_prompts(rewards_PK, present_PK) / spread,
+        _centre_within_prompts(lengths_PK.double(), present_PK),
     )
     return PreferenceMetrics(
         prompts=len(right_PN),

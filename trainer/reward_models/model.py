@@ -1,7 +1,8 @@
 """A reward model: a language model whose head is replaced by one number, read at the end token of an answer.
 
-It is saved as what `AutoModelForSequenceClassification.from_pretrained` loads, with the mean and standard deviation of the
-rewards it gave to the answers it was fitted on in `reward_model.json`; a normalised reward is counted in these.
+It is saved as what `AutoModelForSequenceClassification.from_pretrained` loads, with the mean and standard
+deviation of the rewards it gave to the answers it was fitted on in `reward_model.json`;
+a normalised reward is counted in these.
 
 Shapes: B rows (a prompt with one answer each), S positions.
 """
@@ -33,7 +34,8 @@ TOKENS_PER_PASS = 16384  # padded tokens that are scored together
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the rewards of `answers` answers: mean and standard deviation, in the unit of the raw reward (nats of preference)."""
+    """Of the rewards of `answers` answers: mean and standard deviation,
+    in the unit of the raw reward (nats of preference)."""
 
     mean: float = 0.0
     std: float = 1.0
@@ -60,7 +62,8 @@ class RewardModel:
         return encode_prompt(self.tokenizer, problem, instruction) + encode_completion(self.tokenizer, text)
 
     def forward(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
-        """Raw reward of each row of token ids, in float32 and with gradient; one forward pass over the padded rows."""
+        """Raw reward of each row of token ids, in float32 and with gradient;
+        one forward pass over the padded rows."""
         pad, width = self.model.config.pad_token_id, max(map(len, rows_B))
         ids_BS = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows_B], device=self.device)
         # Padding stands on the right, where a causal model does not see it, so there is no attention mask.
@@ -68,7 +71,9 @@ class RewardModel:
             return self.model(input_ids=ids_BS, use_cache=False).logits[:, 0].float()
 
     @torch.no_grad()
-    def predict_rewards(self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS) -> list[float]:
+    def predict_rewards(
+        self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS
+    ) -> list[float]:
         """Raw reward of each row, without gradient; rows of like length go through the model together."""
         rewards = [0.0] * len(rows_B)
         for part in group_by_length([len(row) for row in rows_B], tokens_per_microbatch):
@@ -87,16 +92,27 @@ class RewardModel:
         (folder / STATISTICS).write_text(json.dumps(asdict(self.statistics), indent=1), encoding="utf-8")
 
 
-Scorer = Callable[[Sequence[Problem], Sequence[Completion]], list[float]]  # normalised rewards of answers to problems
+Scorer = Callable[
+    [Sequence[Problem], Sequence[Completion]], list[float]
+]  # normalised rewards of answers to problems
 
 
-def make_scorer(reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS) -> Scorer:
-    """What fills in a learned criterion: normalised rewards of completions. A completion that was cut is read as it is,
-    with an end token after it: that it was cut is for a penalty to say (`--ppo.missing-eos-penalty`)."""
+def make_scorer(
+    reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS
+) -> Scorer:
+    """What fills in a learned criterion: normalised rewards of completions. A completion that was cut is read
+    as it is, with an end token after it: that it was cut is for a penalty to say
+    (`--ppo.missing-eos-penalty`)."""
 
     def score(problems_B: Sequence[Problem], completions_B: Sequence[Completion]) -> list[float]:
-        rows = [reward_model.encode(p, c.text, instruction) for p, c in zip(problems_B, completions_B, strict=True)]
-        return [reward_model.normalise(reward) for reward in reward_model.predict_rewards(rows, tokens_per_microbatch)]
+        rows = [
+            reward_model.encode(p, c.text, instruction)
+            for p, c in zip(problems_B, completions_B, strict=True)
+        ]
+        return [
+            reward_model.normalise(reward)
+            for reward in reward_model.predict_rewards(rows, tokens_per_microbatch)
+        ]
 
     return score
 
@@ -113,22 +129,24 @@ def group_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
 
 
 def make_reward_model(policy: Policy) -> RewardModel:
-    """A reward model with the weights of `policy` under a scalar head of zeros, so that every reward starts at 0.
+    """A reward model with the weights of `policy` under a scalar head of zeros,
+    so that every reward starts at 0.
 
     Raises UserError for an architecture that has no sequence classifier.
     """
     config = copy.deepcopy(policy.model.config)
     config.num_labels = 1
     end = policy.tokenizer.eos_token_id
-    # The head reads the last token that is no padding. So padding must not be the end token, and as every row ends with
-    # the end token, any other id will do.
+    # The head reads the last token that is no padding. So padding must not be the end token, and as every row
+    # ends with the end token, any other id will do.
     if config.pad_token_id is None or config.pad_token_id == end:
         config.pad_token_id = 0 if end != 0 else 1
     try:
         model = AutoModelForSequenceClassification.from_config(config)
     except ValueError as failure:
         raise UserError(
-            f"{policy.source}: an architecture of type {config.model_type} has no sequence classifier in transformers. "
+            f"{policy.source}: an architecture of type {config.model_type} has no sequence classifier in "
+            "transformers. "
             "Start the reward model from another model (Llama, Mistral, Qwen, GPT-2, ... have one)."
         ) from failure
     model.base_model.load_state_dict(policy.model.base_model.state_dict())
@@ -139,7 +157,8 @@ def make_reward_model(policy: Policy) -> RewardModel:
 
 
 def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") -> RewardModel:
-    """The reward model in a folder or of a hub id, frozen. One without `reward_model.json` is taken as normalised.
+    """The reward model in a folder or of a hub id, frozen. One without `reward_model.json` is taken as
+    normalised.
 
     Raises UserError when there is none, or when it gives more than one number.
     """
@@ -147,23 +166,32 @@ def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") ->
     folder = Path(source)
     if not (folder / "config.json").is_file() and (folder.is_dir() or source.startswith((".", "/", "~"))):
         raise UserError(
-            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a hub id."
+            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a "
+            "hub id."
         )
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}
         if config and not any("SequenceClassification" in name for name in config.get("architectures") or ()):
             raise UserError(
-                f"{source} is a model of type {config.get('architectures')}, not a reward model. Make one of it with "
+                f"{source} is a model of type {config.get('architectures')}, not a reward model. Make one "
+                "of it with "
                 f"`palaestra reward-model --model {source} --data COMPARISONS`."
             )
         model: Any = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
-        raise UserError(f"{source} could not be loaded as a reward model: {' '.join(str(failure).split())[:300]}") from failure
+        raise UserError(
+            f"{source} could not be loaded as a reward model: {' '.join(str(failure).split())[:300]}"
+        ) from failure
     if model.config.num_labels != 1:
-        raise UserError(f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one.")
+        raise UserError(
+            f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one."
+        )
     model.to(chosen).eval().requires_grad_(False)
     reward_model = RewardModel(model, tokenizer, chosen, arithmetic, source)
     if (folder / STATISTICS).is_file():
-        return replace(reward_model, statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))))
+        return replace(
+            reward_model,
+            statistics=Statistics(**json.loads((folder / STATISTICS).read_text(encoding="utf-8"))),
+        )
     return reward_model

@@ -42,7 +42,8 @@ class EncodedSplit:
 def fit_to_comparisons(
     config: RewardModelConfig, policy: Policy | None = None, say: Callable[[str], None] = print
 ) -> FitOutcome:
-    """Fit a reward model from the beginning. policy: a model in memory to start from, in place of the one that is named."""
+    """Fit a reward model from the beginning. policy: a model in memory to start from,
+    in place of the one that is named."""
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
     if policy is None:
@@ -57,8 +58,11 @@ def fit_to_comparisons(
     return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
 
-def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all, stop_after."""
+def resume_reward_model(
+    path: Path, changes: dict[str, int], say: Callable[[str], None] = print
+) -> FitOutcome:
+    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
+    stop_after."""
     folder = open_existing(path)
     config = folder.read_config(RewardModelConfig).but(**changes)
     newest = folder.find_newest_checkpoint()
@@ -74,7 +78,9 @@ def resume_reward_model(path: Path, changes: dict[str, int], say: Callable[[str]
 def read(config: ComparisonConfig, say: Callable[[str], None]) -> ComparisonSplit:
     """The comparisons of the files that the settings name. Raises UserError when there are too few."""
     if not config.files:
-        raise UserError("Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected).")
+        raise UserError(
+            "Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected)."
+        )
     reading = read_comparisons([Path(path) for path in config.files])
     for reason, count in reading.left_out.items():
         say(f"Left out {count} comparisons {reason}.")
@@ -90,15 +96,22 @@ def read(config: ComparisonConfig, say: Callable[[str], None]) -> ComparisonSpli
 
 
 def encode_all(
-    reward_model: RewardModel, comparisons: ComparisonSplit, config: ComparisonConfig, say: Callable[[str], None]
+    reward_model: RewardModel,
+    comparisons: ComparisonSplit,
+    config: ComparisonConfig,
+    say: Callable[[str], None],
 ) -> EncodedSplit:
-    """The comparisons as token ids, those over the token budget left out and counted. Raises UserError when none is left."""
+    """The comparisons as token ids, those over the token budget left out and counted.
+    Raises UserError when none is left."""
     instruction = registry.get(config.task).instruction if config.task else ""
     encoded = []
     for name, items in (("training", comparisons.train), ("held-out", comparisons.held_out)):
         kept = encode(reward_model, items, instruction, config.max_tokens)
         if len(kept) < len(items):
-            say(f"{len(items) - len(kept)} of {len(items)} {name} comparisons are over {config.max_tokens} tokens: left out.")
+            say(
+                f"{len(items) - len(kept)} of {len(items)} {name} comparisons are over {config.max_tokens} "
+                "tokens: left out."
+            )
         if not kept:
             raise UserError(f"No {name} comparison fits into {config.max_tokens} tokens; raise --max-tokens.")
         encoded.append(kept)
@@ -106,7 +119,9 @@ def encode_all(
     return EncodedSplit(*encoded)
 
 
-def _make_run(folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, config: RewardModelConfig) -> FitRun:
+def _make_run(
+    folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, config: RewardModelConfig
+) -> FitRun:
     tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
 
     def measure_held_out() -> Numbers:
@@ -136,7 +151,8 @@ def _conclude(outcome: FitOutcome, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         say(describe(PreferenceMetrics.of(outcome.after)))
         say(
-            f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} --task TASK "
+            f"The reward model: {outcome.model}    next: palaestra train --reward-model {outcome.model} "
+            "--task TASK "
             "--model SFT_MODEL"
         )
     return outcome
@@ -148,8 +164,14 @@ def describe(metrics: PreferenceMetrics) -> str:
     return "\n".join(
         [
             f"On {metrics.pairs} held-out pairs of {metrics.prompts} prompts:",
-            f"  accuracy {metrics.accuracy}   (95 % interval; 0.5 is chance, {known:.3f} knowing lengths alone)",
-            f"  loss {metrics.loss:.3f}, margin {metrics.margin:.3f} (nats), calibration error {metrics.calibration:.3f}",
+            (
+                f"  accuracy {metrics.accuracy}   (95 % interval; 0.5 is chance, {known:.3f} knowing lengths "
+                "alone)"
+            ),
+            (
+                f"  loss {metrics.loss:.3f}, margin {metrics.margin:.3f} (nats), calibration error "
+                f"{metrics.calibration:.3f}"
+            ),
             f"  reward per 100 tokens {metrics.length_slope:+.3f} standard deviations "
             f"(correlation with length {metrics.length_correlation:+.2f})",
         ]

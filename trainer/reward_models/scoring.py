@@ -27,7 +27,9 @@ class Judged:
         return {name: make_scorer(model, self.task.instruction) for name, model in self.models.items()}
 
 
-def judge(task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto") -> Judged:
+def judge(
+    task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto"
+) -> Judged:
     """Load reward models (FOLDER, or name=FOLDER where the rubric has several learned criteria).
 
     A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a
@@ -42,16 +44,21 @@ def judge(task: Task, names_and_folders: Sequence[str], share: float, device: st
         if not equals:
             if len(names) != 1:
                 raise UserError(
-                    f"Task {task.name} has the learned criteria {', '.join(names)}: write --reward-model NAME=FOLDER."
+                    f"Task {task.name} has the learned criteria {', '.join(names)}: write --reward-model "
+                    "NAME=FOLDER."
                 )
             name, source = names[0], text
         if name not in names or name in sources:
-            raise UserError(f"--reward-model {text}: task {task.name} has the learned criteria {', '.join(names)}, each once.")
+            raise UserError(
+                f"--reward-model {text}: task {task.name} has the learned criteria {', '.join(names)}, each "
+                "once."
+            )
         sources[name] = source
     missing = [name for name in names if name not in sources]
     if missing:
         raise UserError(
-            f"The reward of task {task.name} needs a reward model for its criterion {missing[0]!r}: give --reward-model FOLDER "
+            f"The reward of task {task.name} needs a reward model for its criterion {missing[0]!r}: give "
+            "--reward-model FOLDER "
             "(`palaestra reward-model` makes one from comparisons)."
         )
     return Judged(task, {name: load_reward_model(source, device, dtype) for name, source in sources.items()})
@@ -71,7 +78,8 @@ def fill(
     """
     rewards = {name: _replace_infinite(score(problems_B, completions_B)) for name, score in scorers.items()}
     return [
-        task.rubric.fill(score, {name: values[row] for name, values in rewards.items()}) for row, score in enumerate(scores_B)
+        task.rubric.fill(score, {name: values[row] for name, values in rewards.items()})
+        for row, score in enumerate(scores_B)
     ]
 
 

@@ -46,16 +46,24 @@ class Split:
 
 
 def collect(
-    sample: Callable[[Sequence[Problem]], Sequence[Group]], problems: Callable[[int], list[Problem]], config: TrainConfig
+    sample: Callable[[Sequence[Problem]], Sequence[Group]],
+    problems: Callable[[int], list[Problem]],
+    config: TrainConfig,
 ) -> Collected:
     """Sample a step's groups. Those without a signal are replaced by new problems, at most
     `objective.resample` times; what is still missing then is filled up with groups without a signal."""
-    wanted, objective, longest = config.rollouts.prompts_per_step, config.objective, config.rollouts.max_new_tokens
+    wanted, objective, longest = (
+        config.rollouts.prompts_per_step,
+        config.objective,
+        config.rollouts.max_new_tokens,
+    )
 
     def split(sampled: Sequence[Group]) -> Split:
         signals = [has_signal(group, objective, longest) for group in sampled]
         with_signal = [group for group, signal in zip(sampled, signals, strict=True) if signal]
-        return Split(with_signal, [group for group, signal in zip(sampled, signals, strict=True) if not signal])
+        return Split(
+            with_signal, [group for group, signal in zip(sampled, signals, strict=True) if not signal]
+        )
 
     groups = list(sample(problems(wanted)))
     tried = len(groups)
@@ -70,7 +78,12 @@ def collect(
 
 
 def take_next_problems(
-    count: int, task: Task, config: TrainConfig, position: Position, ledger: Ledger, fits: Callable[[Problem], bool]
+    count: int,
+    task: Task,
+    config: TrainConfig,
+    position: Position,
+    ledger: Ledger,
+    fits: Callable[[Problem], bool],
 ) -> list[Problem]:
     """The next `count` problems of the train stream. Prompts over the budget are passed over and counted,
     never cut."""
@@ -102,7 +115,12 @@ def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) ->
     how near its pass-rate is to one half; else None, the task's own order."""
     levels = getattr(task.source, "levels", 1)
     level = config.task.single_level
-    if level is not None or not config.rollouts.curriculum or levels == 1 or task.source.size("train") is not None:
+    if (
+        level is not None
+        or not config.rollouts.curriculum
+        or levels == 1
+        or task.source.size("train") is not None
+    ):
         return level
     weights = []
     for level in range(1, levels + 1):

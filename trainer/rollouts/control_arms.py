@@ -30,17 +30,25 @@ def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: i
     if control == "none":
         return list(groups)
     if control == "format":
-        return [_rescore(group, [_compute_format_reward(task, score) for score in group.scores_G]) for group in groups]
+        return [
+            _rescore(group, [_compute_format_reward(task, score) for score in group.scores_G])
+            for group in groups
+        ]
     rng = random.Random(digest("control", control, seed, step))
     if control == "random":
         return [_rescore(group, [float(rng.random() < 0.5) for _ in group.scores_G]) for group in groups]
     if len(groups) < 2:
-        raise UserError("--control shuffled gives each problem another one's reference: it needs 2 or more --prompts-per-step.")
+        raise UserError(
+            "--control shuffled gives each problem another one's reference: it needs 2 or more "
+            "--prompts-per-step."
+        )
     shift = rng.randrange(1, len(groups))
     shuffled = []
     for index, group in enumerate(groups):
         donor = groups[(index + shift) % len(groups)].problem
-        problem = replace(group.problem, reference=donor.reference, metadata={**group.problem.metadata, **donor.metadata})
+        problem = replace(
+            group.problem, reference=donor.reference, metadata={**group.problem.metadata, **donor.metadata}
+        )
         rewards = [task.score(completion, problem).reward for completion in group.completions_G]
         shuffled.append(_rescore(group, rewards))
     return shuffled

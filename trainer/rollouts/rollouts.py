@@ -48,7 +48,9 @@ class Rollouts:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
         return len(self._encode(problem)) <= self.max_prompt_tokens
 
-    def sample_groups(self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object) -> list[Group]:
+    def sample_groups(
+        self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object
+    ) -> list[Group]:
         """`samples` scored completions of each problem. Same seed, same problem, same weights:
         same completions."""
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]

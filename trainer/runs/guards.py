@@ -25,7 +25,9 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
     or the gradient is not finite."""
     guards, step = run.config.guards, metrics["step"]
     if metrics["abstained"] > guards.max_abstained:
-        reasons = {v.reason for g in groups for s in g.scores_G for v in s.parts.values() if s.abstained and v.reason}
+        reasons = {
+            v.reason for g in groups for s in g.scores_G for v in s.parts.values() if s.abstained and v.reason
+        }
         raise UserError(
             f"Step {step}: {metrics['abstained']:.0%} of the completions could not be scored "
             f"(the bound is {guards.max_abstained:.0%}). First reasons: {'; '.join(sorted(reasons)[:3])}"
@@ -34,8 +36,10 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
     difference = metrics["logprob_difference_mean"]
     if difference is not None and not difference <= bound:
         raise UserError(
-            f"Step {step}: sampler and update disagree by {difference:.2g} nats per token in the mean (the bound is "
-            f"{bound:.2g}), so the gradient can't be trusted. Try --dtype float32, or raise --max-logprob-difference."
+            f"Step {step}: sampler and update disagree by {difference:.2g} nats per token in the mean (the "
+            "bound is "
+            f"{bound:.2g}), so the gradient can't be trusted. Try --dtype float32, or raise "
+            "--max-logprob-difference."
         )
     if not all(math.isfinite(norm) for norm in result.grad_norms):
         raise UserError(
@@ -61,7 +65,9 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
     path = run.folder.path / "report.json"
     path.write_text(json.dumps(report, indent=1), encoding="utf-8")
     raise UserError(
-        f"Stopped at step {progress.step}: {', '.join(tripped)} beyond the bound for {bounds.patience} steps in a row. "
+        f"Stopped at step {progress.step}: {', '.join(tripped)} beyond the bound for {bounds.patience} "
+        "steps in a row. "
         f"{f'The best checkpoint is {best}. ' if best else ''}What happened: {path} and metrics.jsonl. Lower "
-        f"--learning-rate (now {run.config.optimizer.learning_rate}), or move the bound (--watch.*) and resume."
+        f"--learning-rate (now {run.config.optimizer.learning_rate}), or move the bound (--watch.*) and "
+        "resume."
     )

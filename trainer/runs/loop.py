@@ -1,7 +1,7 @@
 """The loop of a run: evaluation before, steps, evaluations, checkpoints, evaluation after.
 
-A step reads from top to bottom in `take_step`. It does not know the algorithm or the engine: `update_policy` asks the one,
-`Run.sample` the other.
+A step reads from top to bottom in `take_step`. It does not know the algorithm or the engine: `update_policy`
+asks the one, `Run.sample` the other.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
         begin(run, say)
         evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
-    with progress_bar(total=config.steps, initial=progress.step, desc=type(run.learner.algorithm).__name__, unit="step") as bar:
+    with progress_bar(
+        total=config.steps, initial=progress.step, desc=type(run.learner.algorithm).__name__, unit="step"
+    ) as bar:
         while progress.step < config.steps and not stop.requested:
             metrics = take_step(run, progress, schedule.at(progress.step))
             bar.update()
@@ -66,7 +68,10 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
                 halt_if_tripped(run, progress)
     if stop.requested:
         save(run, progress, evaluations)
-        say(f"Stopped by {stop.requested} at step {progress.step}; go on with: palaestra resume {run.folder.path}")
+        say(
+            f"Stopped by {stop.requested} at step {progress.step}; go on with: palaestra resume "
+            f"{run.folder.path}"
+        )
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
     checkpoint.write_folder(run.folder.model, run.learner.policy.save)
@@ -91,12 +96,15 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
 
 
 def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
-    """Sample, verify, credit, update; log the step and return its metrics. Raises UserError when the run is broken."""
+    """Sample, verify, credit, update; log the step and return its metrics.
+    Raises UserError when the run is broken."""
     config = run.config
     start = time.perf_counter()
     collected = collect(
         lambda problems: run.sample(problems, progress.step),
-        lambda count: take_next_problems(count, run.task, config, progress.position, progress.ledger, run.rollouts.fits),
+        lambda count: take_next_problems(
+            count, run.task, config, progress.position, progress.ledger, run.rollouts.fits
+        ),
         config,
     )
     sampled = time.perf_counter()
@@ -131,13 +139,18 @@ def summarise(metrics: Metrics) -> dict[str, str]:
 
 
 def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluations:
-    """Evaluate on the held-out problems, greedy and at the training temperature; log and say it, keep the best pass-rate."""
+    """Evaluate on the held-out problems, greedy and at the training temperature; log and say it,
+    keep the best pass-rate."""
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
     run.rollouts.engine.load(run.learner.policy, progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
-    results = {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": time.perf_counter() - start}
+    results = {
+        "greedy": greedy.summarise(),
+        "sampled": sampled.summarise(),
+        "seconds": time.perf_counter() - start,
+    }
     run.folder.log({"kind": "evaluation", "step": progress.step, **results})
     evaluations = Evaluations(progress.step, greedy, sampled)
     with tqdm.external_write_mode():  # the progress bar makes room for the line
@@ -160,7 +173,10 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
         "algorithm": learner.algorithm.state(),
         "adapters": lora.collect_adapters(learner.policy.model) if run.config.model.lora_rank else None,
     }
-    info = {"pass_rate": evaluations[-1].sampled.headline.value if evaluations else None, "task": run.task.name}
+    info = {
+        "pass_rate": evaluations[-1].sampled.headline.value if evaluations else None,
+        "task": run.task.name,
+    }
     checkpoint.save(run.folder.checkpoints, progress.step, learner.policy.save, state, info)
     checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
     ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
@@ -172,5 +188,7 @@ def draw_curves(folder: Path, title: str) -> None:
     lines = curves.read_metrics(folder)
     steps = [line for line in lines if line["kind"] == "step"]
     if steps:
-        curves.write_png(folder / "curves.png", steps, [line for line in lines if line["kind"] == "evaluation"], title)
+        curves.write_png(
+            folder / "curves.png", steps, [line for line in lines if line["kind"] == "evaluation"], title
+        )
     overoptimisation.write(folder, title)

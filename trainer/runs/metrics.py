@@ -65,14 +65,20 @@ def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
         verdicts = [score.parts[name] for score in scores if name in score.parts]
         values = torch.tensor([verdict.value for verdict in verdicts])
         counts = Counter(str(verdict.status) for verdict in verdicts)
-        measured[name] = {"mean": float(values.mean()), "std": float(values.std(correction=0)), "statuses": dict(counts)}
+        measured[name] = {
+            "mean": float(values.mean()),
+            "std": float(values.std(correction=0)),
+            "statuses": dict(counts),
+        }
     return measured
 
 
 def average_learned(scores: Sequence[Score]) -> dict[str, float]:
     """Mean of each reward model's normalised rewards, in standard deviations."""
     names = {name for score in scores for name in score.learned}
-    return {name: mean(score.learned[name] for score in scores if name in score.learned) for name in sorted(names)}
+    return {
+        name: mean(score.learned[name] for score in scores if name in score.learned) for name in sorted(names)
+    }
 
 
 def measure_update(result: StepResult) -> dict[str, Any]:
@@ -92,7 +98,9 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
     """What the step cost: seconds by phase, tokens per second over all of it,
     peak memory in MiB of the GPU or process."""
     tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
+    peak = (
+        torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
+    )
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
@@ -117,7 +125,14 @@ def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: obje
     if not pairs:
         return {}
     reward, shadow = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
-    return {"shadow": {"reward": reward, "shadow_reward": shadow, "gap": reward - shadow, "completions": len(pairs)}}
+    return {
+        "shadow": {
+            "reward": reward,
+            "shadow_reward": shadow,
+            "gap": reward - shadow,
+            "completions": len(pairs),
+        }
+    }
 
 
 def read_resident_peak_mib() -> float:

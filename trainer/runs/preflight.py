@@ -51,28 +51,39 @@ class Preflight:
             return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
         faults = []
         if self.abstained == 1:
-            faults.append("No completion could be scored: see the reasons in rollouts, or try `palaestra task check`.")
+            faults.append(
+                "No completion could be scored: see the reasons in rollouts, or try `palaestra task check`."
+            )
         elif self.extracted == 0:
             faults.append(
-                "No answer was extracted from any completion: warm up with `palaestra sft`, or check the prompt's form."
+                "No answer was extracted from any completion: warm up with `palaestra sft`, or check the "
+                "prompt's form."
             )
         if self.ended == 0:
             faults.append(
-                "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with `palaestra sft`."
+                "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with "
+                "`palaestra sft`."
             )
         if self.signal == 0 and self.pass_rate == 1:
             faults.append("Every completion passed already: choose a harder level or task.")
         elif not self.varied:
-            faults.append("All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level.")
+            faults.append(
+                "All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level."
+            )
         elif self.signal == 0 and self.compares:
-            faults.append("All rewards within every group are equal, so no gradient: warm up with SFT, or an easier level.")
+            faults.append(
+                "All rewards within every group are equal, so no gradient: warm up with SFT, or an easier "
+                "level."
+            )
         return faults
 
     def list_warnings(self) -> list[str]:
         if self.compares and 0 < self.signal < 0.2:
             return [
-                f"Only {self.signal:.0%} of the groups have a signal (any completion passed in {self.any_passed:.0%} of them): "
-                "learning will be slow, and may collapse. Try --resample 2, a larger --group-size, or more SFT."
+                f"Only {self.signal:.0%} of the groups have a signal (any completion passed in "
+                f"{self.any_passed:.0%} of them): "
+                "learning will be slow, and may collapse. Try --resample 2, a larger --group-size, or more "
+                "SFT."
             ]
         return []
 
@@ -80,20 +91,29 @@ class Preflight:
         """The report for a person."""
         if not self.verifiable:
             return [
-                f"Preflight on {self.problems} problems x {self.group_size}, scored by a reward model: groups with a signal "
+                f"Preflight on {self.problems} problems x {self.group_size}, scored by a reward model: "
+                "groups with a signal "
                 f"{self.signal:.1%}",
-                f"  ended {self.ended:.1%}, unscorable {self.abstained:.1%}, mean length {self.tokens:.1f} tokens, "
+                f"  ended {self.ended:.1%}, unscorable {self.abstained:.1%}, mean length {self.tokens:.1f} "
+                "tokens, "
                 f"prompts refused {self.refused}",
-                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {say_duration(self.hours)}",
+                (
+                    f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about "
+                    f"{say_duration(self.hours)}"
+                ),
             ]
         bars = " ".join(f"{count}" for count in self.histogram)
         return [
             f"Preflight on {self.problems} problems x {self.group_size}: pass-rate {self.pass_rate:.1%}, "
             f"any passed {self.any_passed:.1%}, groups with a signal {self.signal:.1%}",
-            f"  answers extracted {self.extracted:.1%}, ended {self.ended:.1%}, unscorable {self.abstained:.1%}, "
+            f"  answers extracted {self.extracted:.1%}, ended {self.ended:.1%}, unscorable "
+            f"{self.abstained:.1%}, "
             f"mean length {self.tokens:.1f} tokens, prompts refused {self.refused}",
             f"  problems by passed completions, 0 to {self.group_size}: {bars}",
-            f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about {say_duration(self.hours)}",
+            (
+                f"  {self.tokens_per_second:,.0f} tokens/s; sampling all steps takes about "
+                f"{say_duration(self.hours)}"
+            ),
         ]
 
 
@@ -126,7 +146,9 @@ def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: Train
     return replace(report, verifiable=rollouts.task.rubric.verifiable)
 
 
-def summarise(groups: Sequence[Group], refused: int, group_size: int, seconds: float, config: TrainConfig) -> Preflight:
+def summarise(
+    groups: Sequence[Group], refused: int, group_size: int, seconds: float, config: TrainConfig
+) -> Preflight:
     """The numbers of a sample that took `seconds`. refused: prompts over the budget."""
     total_prompts = config.steps * config.rollouts.prompts_per_step
     scores = [score for group in groups for score in group.scores_G]

@@ -43,8 +43,13 @@ def replay(run: Path, step: int) -> Replay:
     recorded = _read_recorded(run, step)
     earlier = [path for path in checkpoint.list_checkpoints(run / "checkpoints") if _parse_step(path) < step]
     if not earlier:
-        kept = ", ".join(str(_parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints")) or "none"
-        raise UserError(f"{run} keeps no checkpoint before step {step} (kept: {kept}). Train with a larger --keep.")
+        kept = (
+            ", ".join(str(_parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints"))
+            or "none"
+        )
+        raise UserError(
+            f"{run} keeps no checkpoint before step {step} (kept: {kept}). Train with a larger --keep."
+        )
     with tempfile.TemporaryDirectory(prefix="palaestra-replay-") as temporary:
         folder = Path(temporary)
         (folder / "checkpoints").mkdir()
@@ -82,6 +87,10 @@ def _compare(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]
     differences = []
     for name in sorted(recorded.keys() | again.keys()):
         if recorded.get(name) != again.get(name):
-            shown = f"{recorded.get(name)!r:.60} then, {again.get(name)!r:.60} now" if name != "completions" else "differ"
+            shown = (
+                f"{recorded.get(name)!r:.60} then, {again.get(name)!r:.60} now"
+                if name != "completions"
+                else "differ"
+            )
             differences.append(f"{name}: {shown}")
     return differences

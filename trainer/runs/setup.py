@@ -1,7 +1,7 @@
 """Set up a run, or take one up again where it stopped; the steps themselves are in `loop`.
 
-Everything random in a step depends on the seed and the number of the step, so weights, optimizer, the algorithm's state and
-`Progress` are all that a resumed run needs.
+Everything random in a step depends on the seed and the number of the step, so weights, optimizer, the
+algorithm's state and `Progress` are all that a resumed run needs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ Say = Callable[[str], None]
 
 
 def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -> RunResult:
-    """Train on a task's reward. policy: a model in memory to start from, in place of the one that is named."""
+    """Train on a task's reward. policy: a model in memory to start from,
+    in place of the one that is named."""
     check(config)
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
@@ -69,7 +70,10 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             warm_up(policy, task, config, stop)
             if stop.requested:
                 checkpoint.write_folder(path / "sft", policy.save)
-                say(f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in {path / 'sft'}. Start again.")
+                say(
+                    f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in "
+                    f"{path / 'sft'}. Start again."
+                )
                 return RunResult(path, path / "sft", interrupted=True)
         if config.model.lora_rank:
             checkpoint.write_folder(path / REFERENCE, policy.save)
@@ -92,7 +96,8 @@ def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) ->
         say(f"Warning: the code of {name} is another than when the run began.")
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
-    # A checkpoint's model has its adapters merged; training goes on with them apart, on the model that they were added to.
+    # A checkpoint's model has its adapters merged; training goes on with them apart,
+    # on the model that they were added to.
     source = path / REFERENCE if config.model.lora_rank else newest
     policy = load_policy(str(source), config.model.device, config.model.dtype, config.seed)
     policy = replace(policy, source=config.model.source)
@@ -140,7 +145,9 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
         return
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps, max_tokens=longest)
-    problems = draw_training_problems(task, settings.imitation.demonstrations, config.seed, config.task.single_level)
+    problems = draw_training_problems(
+        task, settings.imitation.demonstrations, config.seed, config.task.single_level
+    )
     fit(policy, task, encode_demonstrations(policy, task, problems, config.seed, longest), settings, stop)
 
 
@@ -150,7 +157,8 @@ def check(config: TrainConfig) -> None:
 
 
 def keeps_reference(config: TrainConfig) -> bool:
-    """Whether the first policy is kept. Beside a reward model it shows how far the policy has gone to please it."""
+    """Whether the first policy is kept. Beside a reward model it shows how far the policy has gone to please
+    it."""
     return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
 
 
@@ -163,12 +171,15 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
     for name, model in judged.models.items():
         tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
         scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))
-        held.append(HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True, scoring=scoring))
+        held.append(
+            HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True, scoring=scoring)
+        )
     return held
 
 
 def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
-    """The policy as it was at the start: without its adapters where it has any, else a frozen copy, kept in a folder."""
+    """The policy as it was at the start: without its adapters where it has any, else a frozen copy,
+    kept in a folder."""
     if config.model.lora_rank:
         return replace(policy, adapted=False)
     if not kept.exists():
@@ -180,7 +191,9 @@ def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
     return reference
 
 
-def prepare(config: TrainConfig, folder: RunFolder, policy: Policy, optimizer: torch.optim.Optimizer, judged: Judged) -> Run:
+def prepare(
+    config: TrainConfig, folder: RunFolder, policy: Policy, optimizer: torch.optim.Optimizer, judged: Judged
+) -> Run:
     """Everything that the steps need. The reference, where one is needed, is kept beside the checkpoints."""
     algorithm = find_algorithm(config.algorithm)(policy, config)
     reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
@@ -189,7 +202,9 @@ def prepare(config: TrainConfig, folder: RunFolder, policy: Policy, optimizer: t
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
     engine = LocalEngine(policy, config.rollouts.rows)
-    rollouts = Rollouts(engine, policy.tokenizer, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.scorers)
+    rollouts = Rollouts(
+        engine, policy.tokenizer, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.scorers
+    )
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)

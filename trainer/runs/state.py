@@ -24,7 +24,8 @@ from .tripwires import Watch
 class Progress:
     """Where a run stands: everything that changes from step to step but for the weights and the optimizer.
 
-    step: steps done.  position: in the train stream.  ledger: what is known of each problem.  watch: of the tripwires.
+    step: steps done.  position: in the train stream.  ledger: what is known of each problem.  watch:
+    of the tripwires.
     """
 
     step: int = 0
@@ -39,7 +40,11 @@ class Progress:
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Progress:
-        position, ledger, watch = Position(**plain["position"]), Ledger.of(plain["ledger"]["items"]), Watch(**plain["watch"])
+        position, ledger, watch = (
+            Position(**plain["position"]),
+            Ledger.of(plain["ledger"]["items"]),
+            Watch(**plain["watch"]),
+        )
         return cls(plain["step"], position, ledger, watch, plain["best_pass_rate"], plain["best_step"])
 
 
@@ -53,12 +58,16 @@ class Evaluations:
 
     def __str__(self) -> str:
         what = "pass@1" if self.sampled.pass_at else "reward"
-        return f"step {self.step}: held-out {what} {self.sampled.headline} sampled, {self.greedy.headline} greedy"
+        return (
+            f"step {self.step}: held-out {what} {self.sampled.headline} sampled, {self.greedy.headline} "
+            "greedy"
+        )
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal, state saved.
+    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal,
+    state saved.
 
     evaluations: on held-out problems, in the order of their steps; after a resume those since then.
     """
@@ -69,7 +78,8 @@ class RunResult:
     interrupted: bool = False
 
     def metrics(self, kind: str = "step") -> list[dict[str, Any]]:
-        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight), from its beginning on."""
+        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight),
+        from its beginning on."""
         return [line for line in read_metrics(self.folder) if line["kind"] == kind]
 
     def __str__(self) -> str:

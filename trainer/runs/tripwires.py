@@ -27,7 +27,10 @@ class Watch:
             beyond = bound > 0 and value is not None and (value < bound if low else value > bound)
             self.crossed[name] = self.crossed.get(name, 0) + 1 if beyond else 0
             if self.crossed[name] == 1:
-                warnings.append(f"step {metrics['step']}: {name} is {value:.3g}, {'below' if low else 'above'} {bound:.3g}.")
+                warnings.append(
+                    f"step {metrics['step']}: {name} is {value:.3g}, {'below' if low else 'above'} "
+                    f"{bound:.3g}."
+                )
         return warnings
 
     def list_tripped(self, config: WatchConfig) -> list[str]:
@@ -35,7 +38,9 @@ class Watch:
         return [name for name, count in self.crossed.items() if count >= config.patience]
 
 
-def _list_checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: float) -> list[tuple[str, Any, float, bool]]:
+def _list_checks(
+    metrics: Mapping[str, Any], config: WatchConfig, first_length: float
+) -> list[tuple[str, Any, float, bool]]:
     growth = metrics["tokens"] / first_length if first_length else None
     return [
         ("entropy", metrics.get("entropy"), config.entropy_min, True),
@@ -44,5 +49,10 @@ def _list_checks(metrics: Mapping[str, Any], config: WatchConfig, first_length: 
         ("truncated share", metrics.get("truncated"), config.truncated_max, False),
         ("growth of the length", growth, config.length_growth_max, False),
         ("extracted share", metrics.get("extracted"), config.extracted_min, True),
-        ("log-probability difference", metrics.get("logprob_difference_max"), config.logprob_difference_max, False),
+        (
+            "log-probability difference",
+            metrics.get("logprob_difference_max"),
+            config.logprob_difference_max,
+            False,
+        ),
     ]

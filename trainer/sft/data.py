@@ -39,7 +39,8 @@ def read_pairs(sources: Sequence[str]) -> list[Pair]:
     pairs = [pair for source in sources for row in _read_source(source) for pair in parse_pairs(row)]
     if not pairs:
         raise DataError(
-            f"{', '.join(sources)}: there is nothing to imitate; give rows with prompt and completion, or messages."
+            f"{', '.join(sources)}: there is nothing to imitate; give rows with prompt and completion, or "
+            "messages."
         )
     return pairs
 
@@ -49,12 +50,17 @@ def parse_pairs(row: Row) -> list[Pair]:
     if "messages" in row.values:
         messages = chat(row, row.values["messages"])
         turns = [place for place, message in enumerate(messages) if message["role"] == "assistant" and place]
-        return [Pair(messages[:place], messages[place]["content"]) for place in turns if messages[place]["content"].strip()]
+        return [
+            Pair(messages[:place], messages[place]["content"])
+            for place in turns
+            if messages[place]["content"].strip()
+        ]
     prompt = next((row.values[name] for name in PROMPTS if name in row.values), None)
     completion = next((row.values[name] for name in ANSWERS if name in row.values), None)
     if prompt is None or completion is None:
         raise DataError(
-            f"{row.where}: give the columns prompt and completion, or messages; the row has {', '.join(row.values)}."
+            f"{row.where}: give the columns prompt and completion, or messages; the row has "
+            f"{', '.join(row.values)}."
         )
     if isinstance(completion, list):
         messages = chat(row, completion)
@@ -89,16 +95,26 @@ def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_tokens: int) -> list
 
 
 def _read_source(source: str) -> Iterator[Row]:
-    if Path(source).exists() or source.count("/") != 1 or source.endswith((".jsonl", ".json", ".gz", ".parquet")):
+    if (
+        Path(source).exists()
+        or source.count("/") != 1
+        or source.endswith((".jsonl", ".json", ".gz", ".parquet"))
+    ):
         if not Path(source).is_file():
-            raise DataError(f"There is no file {source}. Give a file of pairs or chats, or a hub id such as user/name.")
+            raise DataError(
+                f"There is no file {source}. Give a file of pairs or chats, or a hub id such as user/name."
+            )
         yield from read_rows(Path(source))
         return
     import datasets  # slow to import, and only this path needs it
 
     try:
         table = datasets.load_dataset(source, split="train")
-    except (OSError, ValueError, RuntimeError) as failure:  # offline, unknown name, no train split, broken cache
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as failure:  # offline, unknown name, no train split, broken cache
         first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
         raise DataError(f"The data set {source} could not be loaded from the hub: {first}") from failure
     for index, values in enumerate(table):

@@ -59,19 +59,25 @@ def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch
     def add_gradient(chosen: Sequence[int]) -> float:
         sequences = _make_sequences(policy, [data[index] for index in chosen])
         return sum(
-            _backpropagate(policy, sequences, rows_B) for rows_B in split_into_microbatches(sequences, tokens_per_microbatch)
+            _backpropagate(policy, sequences, rows_B)
+            for rows_B in split_into_microbatches(sequences, tokens_per_microbatch)
         )
 
     return Fit("SFT", policy.model, len(data), add_gradient, RATES)
 
 
 def fit(
-    policy: Policy, task: Task, data: Sequence[Demonstration], config: SFTConfig, stop: Interrupts | None = None
+    policy: Policy,
+    task: Task,
+    data: Sequence[Demonstration],
+    config: SFTConfig,
+    stop: Interrupts | None = None,
 ) -> FitResult:
     """Train `policy` in place on `data`, without a folder, a checkpoint or a measurement."""
     if not data:
         raise UserError(
-            f"No demonstration of task {task.name} fits into {config.imitation.max_tokens} tokens; raise --max-tokens."
+            f"No demonstration of task {task.name} fits into {config.imitation.max_tokens} tokens; raise "
+            "--max-tokens."
         )
     fitting = imitate(policy, data, resolve(config.optimizer.tokens_per_microbatch, TOKENS))
     return run_fit(fitting, make_pace(config), config.optimizer, stop)

@@ -18,7 +18,14 @@ from ..storage.folders import RunFolder, find_free, gather_facts, open_existing,
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
-from .fit import Demonstration, compute_mean_loss, draw_training_problems, encode_demonstrations, imitate, make_pace
+from .fit import (
+    Demonstration,
+    compute_mean_loss,
+    draw_training_problems,
+    encode_demonstrations,
+    imitate,
+    make_pace,
+)
 
 COMMAND = "sft"
 
@@ -72,21 +79,29 @@ def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], 
     if config.imitation.pairs:
         shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
         train = encode_pairs(policy, shown, config.imitation.max_tokens)
-        held_out = encode_pairs(policy, hidden, config.imitation.max_tokens)[: config.evaluation.eval_problems]
+        held_out = encode_pairs(policy, hidden, config.imitation.max_tokens)[
+            : config.evaluation.eval_problems
+        ]
         left_out, everything = len(shown) - len(train), len(shown)
     else:
-        problems = draw_training_problems(task, config.imitation.demonstrations, config.seed, config.task.single_level)
+        problems = draw_training_problems(
+            task, config.imitation.demonstrations, config.seed, config.task.single_level
+        )
         train = encode_demonstrations(policy, task, problems, config.seed, config.imitation.max_tokens)
         split = "test" if "test" in task.splits else task.splits[-1]
         unseen = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
         held_out = encode_demonstrations(policy, task, unseen, 0, config.imitation.max_tokens)
         left_out, everything = len(problems) - len(train), len(problems)
     if left_out:
-        say(f"{left_out} of {everything} demonstrations are over {config.imitation.max_tokens} tokens: left out.")
+        say(
+            f"{left_out} of {everything} demonstrations are over {config.imitation.max_tokens} tokens: left "
+            "out."
+        )
     if not train or not held_out:
         which = "demonstration" if not train else "held-out demonstration"
         raise UserError(
-            f"There is no {which} of at most {config.imitation.max_tokens} tokens; raise --max-tokens or --eval-share."
+            f"There is no {which} of at most {config.imitation.max_tokens} tokens; raise --max-tokens or "
+            "--eval-share."
         )
     return Data("pairs" if config.imitation.pairs else task.name, task, train, held_out)
 
@@ -114,6 +129,12 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
 def _conclude(outcome: FitOutcome, data: Data, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         before, after = outcome.before["loss"], outcome.after["loss"]
-        say(f"Held-out loss per completion token: {before:.3f} before, {after:.3f} after {outcome.steps} steps (nats).")
-        say(f"The model: {outcome.model}    next: palaestra train --task {data.task.name} --model {outcome.model}")
+        say(
+            f"Held-out loss per completion token: {before:.3f} before, {after:.3f} after {outcome.steps} "
+            "steps (nats)."
+        )
+        say(
+            f"The model: {outcome.model}    next: palaestra train --task {data.task.name} --model "
+            f"{outcome.model}"
+        )
     return outcome

@@ -47,7 +47,8 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         if refused:
             reason = failure if isinstance(failure, OSError) else "the disk is full"
             raise UserError(
-                f"{target} could not be written: {reason}. Free some disk, then go on from the last checkpoint."
+                f"{target} could not be written: {reason}. Free some disk, then go on from the last "
+                "checkpoint."
             ) from failure
         raise
 
@@ -55,10 +56,16 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
 def _is_disk_to_blame(failure: Exception, folder: Path) -> bool:
     """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their
     own, whose text does not always say so; then the room that is left tells."""
-    return isinstance(failure, OSError) or "No space left" in str(failure) or shutil.disk_usage(folder).free < FULL_BYTES
+    return (
+        isinstance(failure, OSError)
+        or "No space left" in str(failure)
+        or shutil.disk_usage(folder).free < FULL_BYTES
+    )
 
 
-def save(folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]) -> Path:
+def save(
+    folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]
+) -> Path:
     """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
     readable by a person."""
     target = locate(folder, step)

@@ -50,7 +50,9 @@ class RunFolder:
         numbers go to the loggers, too."""
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        values = flatten({name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/")
+        values = flatten(
+            {name: value for name, value in line.items() if name not in ("kind", "step")}, f"{line['kind']}/"
+        )
         for logger in self.loggers:
             logger.log(line["step"], values)
 
@@ -60,7 +62,9 @@ class RunFolder:
 
     def read_config(self, kind: type[Config]) -> Config:
         """The settings of the run."""
-        return merge(kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG))
+        return merge(
+            kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG)
+        )
 
     def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
@@ -82,7 +86,9 @@ def find_free(out: str, name: str) -> Path:
     folder, number = Path(wanted), 2
     while folder.exists() and any(folder.iterdir()):
         if not automatic:
-            raise UserError(f"{folder} is not empty. Give another --out, or `palaestra resume {folder}` to go on with it.")
+            raise UserError(
+                f"{folder} is not empty. Give another --out, or `palaestra resume {folder}` to go on with it."
+            )
         folder = Path(f"{wanted}-{number}")
         number += 1
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +108,9 @@ def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
         if not (path / name).is_file():
             raise UserError(f"{path} is not the folder of a run: it holds no {name}.")
     folder = RunFolder(path)
-    return RunFolder(path, open_loggers(log, path, json.loads((path / CONFIG).read_text()))) if log else folder
+    return (
+        RunFolder(path, open_loggers(log, path, json.loads((path / CONFIG).read_text()))) if log else folder
+    )
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -139,7 +147,11 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
 def find_changed_sources(folder: RunFolder) -> list[str]:
     """Names whose code is another than when the run began."""
     recorded = folder.read_facts()["sources"]
-    return [name for name, old in recorded.items() if (path := find_source_file(name)) is None or _hash_file(path) != old]
+    return [
+        name
+        for name, old in recorded.items()
+        if (path := find_source_file(name)) is None or _hash_file(path) != old
+    ]
 
 
 def find_source_file(name: str) -> Path | None:
@@ -166,7 +178,9 @@ def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        output = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False)
+        output = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return output.stdout.strip() or None

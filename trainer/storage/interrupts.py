@@ -23,7 +23,9 @@ class Interrupts:
                 break
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -31,4 +33,6 @@ class Interrupts:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number).name
-        print("\nStopping after this step; the state will be saved. Once more stops at once.", file=sys.stderr)
+        print(
+            "\nStopping after this step; the state will be saved. Once more stops at once.", file=sys.stderr
+        )

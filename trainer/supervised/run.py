@@ -1,4 +1,5 @@
-"""The run of a fit: held-out numbers before, during and after, checkpoints, the model at the end, and going on."""
+"""The run of a fit: held-out numbers before, during and after, checkpoints, the model at the end,
+and going on."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ Numbers = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FitRun:
-    """measure: the numbers on held-out examples.  save_model: writes what `from_pretrained` loads, for a checkpoint.
+    """measure: the numbers on held-out examples.  save_model: writes what `from_pretrained` loads,
+    for a checkpoint.
 
     save_final: the same for the model at the end.
     """
@@ -41,7 +43,8 @@ class FitRun:
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """folder: of the run.  model: folder of the model.  before, after: held-out numbers; after is None when interrupted."""
+    """folder: of the run.  model: folder of the model.  before, after: held-out numbers;
+    after is None when interrupted."""
 
     folder: Path
     model: Path
@@ -57,7 +60,8 @@ class FitOutcome:
         what = "stopped, the model so far" if self.interrupted else "the model"
         after = self.after or {}
         lines = [
-            f"held-out {name}: {_show(value)} before" + (f", {_show(after[name])} after" if name in after else "")
+            f"held-out {name}: {_show(value)} before"
+            + (f", {_show(after[name])} after" if name in after else "")
             for name, value in self.before.items()
         ]
         return "\n".join([f"Run {self.folder}, {self.steps} steps, {what} {self.model}", *lines])
@@ -75,7 +79,8 @@ def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
 
 
 def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
-    """From the checkpoint whose state this is, as if the run had never stopped. The model holds its weights already."""
+    """From the checkpoint whose state this is, as if the run had never stopped.
+    The model holds its weights already."""
     torch.set_num_threads(state["threads"])
     optimizer = run.fit.make_optimizer(run.optimizer)
     optimizer.load_state_dict(state["optimizer"])
@@ -84,7 +89,11 @@ def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]
 
 
 def _take_steps(
-    run: FitRun, before: Numbers, begin: int, optimizer: torch.optim.Optimizer | None, say: Callable[[str], None]
+    run: FitRun,
+    before: Numbers,
+    begin: int,
+    optimizer: torch.optim.Optimizer | None,
+    say: Callable[[str], None],
 ) -> FitOutcome:
     folder, pace = run.folder, run.pace
     with Interrupts() as stop:
@@ -101,7 +110,9 @@ def _take_steps(
                 _save(run, step, before, optimizer, loss)
 
         try:
-            result = run_fit(run.fit, pace, run.optimizer, stop, begin=begin, optimizer=optimizer, after_step=after_step)
+            result = run_fit(
+                run.fit, pace, run.optimizer, stop, begin=begin, optimizer=optimizer, after_step=after_step
+            )
         finally:
             folder.close()
     done = begin + len(result.losses)
@@ -110,7 +121,9 @@ def _take_steps(
         return FitOutcome(folder.path, checkpoint.locate(folder.checkpoints, done), before, None, done)
     after = run.measure()
     checkpoint.write_folder(folder.model, run.save_final)
-    losses = [json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()]
+    losses = [
+        json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()
+    ]
     summary = {"held_out": {"before": before, "after": after}, "steps": done, "losses": losses}
     (folder.path / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     return FitOutcome(folder.path, folder.model, before, after, done)

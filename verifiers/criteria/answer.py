@@ -25,7 +25,9 @@ def answer_criterion(
     loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
     """
     check, lenient_check = _extract_then(judge, sources), _extract_then(judge, add_lenient(sources), loosen)
-    return Criterion(name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check)
+    return Criterion(
+        name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check
+    )
 
 
 TAG_HINT = "Give your final answer as <answer>...</answer>."

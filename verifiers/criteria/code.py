@@ -46,7 +46,9 @@ _FORGEABLE = "The tests ran in the program's own process, where it could have fo
 _STOPS = r"\n(?:class |def |#|if |print|```|@)"
 
 
-def extract_code(text: str, which: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True) -> Extraction:
+def extract_code(
+    text: str, which: Blocks = "last", entry_point: str | None = None, *, unclosed: bool = True
+) -> Extraction:
     """The program in a completion. Never raises; linear in the length of
     `text`; nothing is parsed or executed.
 
@@ -88,7 +90,10 @@ def extract_code(text: str, which: Blocks = "last", entry_point: str | None = No
 
 def defines(source: str, name: str) -> bool:
     """Whether a source has a line `def name` or `class name` at its top level, by its text alone."""
-    return re.search(rf"^(?:async[ \t]+def|def|class)[ \t]+{re.escape(name.partition('.')[0])}\b", source, re.M) is not None
+    return (
+        re.search(rf"^(?:async[ \t]+def|def|class)[ \t]+{re.escape(name.partition('.')[0])}\b", source, re.M)
+        is not None
+    )
 
 
 def assemble(code: str, prompt: str, entry_point: str) -> str:
@@ -134,7 +139,9 @@ def code(
     if weak not in ("refuse", "partial", "accept"):
         raise ValueError(f"weak={weak!r} is not known; it is 'refuse', 'partial' or 'accept'.")
     if tolerance is not None and not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance={tolerance!r} is no difference that numbers may have; give 0 or more, below 1.")
+        raise ValueError(
+            f"tolerance={tolerance!r} is no difference that numbers may have; give 0 or more, below 1."
+        )
 
     def sandboxes() -> SandboxPool:
         from ...sandbox import shared_pool
@@ -160,7 +167,9 @@ def code(
             return error(str(failure))
         return judge(outcomes, extraction.answer, partial_credit, weak)
 
-    return Criterion(name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start)
+    return Criterion(
+        name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start
+    )
 
 
 def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = "last") -> Criterion:
@@ -179,7 +188,9 @@ def one_block(name: str = "one_block", weight: float = 0.1, *, blocks: Blocks = 
 
 
 def _reference(reference: Any) -> Mapping[str, Any]:
-    if not isinstance(reference, Mapping) or not any(reference.get(form) for form in ("calls", "tests", "cases")):
+    if not isinstance(reference, Mapping) or not any(
+        reference.get(form) for form in ("calls", "tests", "cases")
+    ):
         raise ValueError(
             "The reference of a code problem is a mapping with calls, tests or cases, "
             f"not {str(reference)[:80]!r}; see palaestra.verifiers.criteria.code."
@@ -231,7 +242,10 @@ def _run(
 
 
 def judge(
-    outcomes: Sequence[Outcome], answer: str | None = None, partial_credit: bool = False, weak: Weak = "refuse"
+    outcomes: Sequence[Outcome],
+    answer: str | None = None,
+    partial_credit: bool = False,
+    weak: Weak = "refuse",
 ) -> Verdict:
     """The verdict on one program from its runs."""
     from ...sandbox import Status
@@ -241,7 +255,11 @@ def judge(
         return error(f"The sandbox failed: {failed.reason}")
     note = _FORGEABLE if outcomes[0].weak else ""
     if all(outcome.passed for outcome in outcomes):
-        return correct(answer, note) if not note or weak == "accept" else partial(_WEAK_VALUE[weak], answer, note)
+        return (
+            correct(answer, note)
+            if not note or weak == "accept"
+            else partial(_WEAK_VALUE[weak], answer, note)
+        )
     first = next(outcome for outcome in outcomes if not outcome.passed)
     reason = f"{first.status}: {first.reason} {note}".strip()
     if not partial_credit:

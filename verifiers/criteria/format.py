@@ -11,7 +11,12 @@ TIMEOUT_S = 0.2
 
 
 def pattern(
-    expression: str, name: str = "format", weight: float = 0.1, *, gate: bool = False, timeout_s: float = TIMEOUT_S
+    expression: str,
+    name: str = "format",
+    weight: float = 0.1,
+    *,
+    gate: bool = False,
+    timeout_s: float = TIMEOUT_S,
 ) -> Criterion:
     """The whole completion matches a regular expression (the `regex` package's syntax; `.` matches newlines).
 

@@ -41,7 +41,9 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
     def equal(reference: Any, answer: str) -> Verdict:
         expected = parse_rational(str(reference))
         if expected is None:
-            raise ValueError(f"The reference {reference!r} is not a number; give an integer, a decimal or a fraction.")
+            raise ValueError(
+                f"The reference {reference!r} is not a number; give an integer, a decimal or a fraction."
+            )
         value = parse_rational(undress(answer))
         if value is None:
             return no_answer(f"{answer[:80]!r} is not a number.")

@@ -32,7 +32,9 @@ def programs_of(blocks: Sequence[Block]) -> list[str]:
     """The contents of the Python blocks; where some of them are programs, those
     that may be their output are left out."""
     programs = [block for block in blocks if is_python(block.info)]
-    return [block.content for block in programs if _is_program(block)] or [block.content for block in programs]
+    return [block.content for block in programs if _is_program(block)] or [
+        block.content for block in programs
+    ]
 
 
 def _is_program(block: Block) -> bool:

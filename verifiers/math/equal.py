@@ -47,7 +47,9 @@ def math_equal(
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
         return correct(answer, "equal strings")
-    settings = Tolerance(_share(tolerance), _share(absolute), any_brackets, _figures(significant_figures), base_optional)
+    settings = Tolerance(
+        _share(tolerance), _share(absolute), any_brackets, _figures(significant_figures), base_optional
+    )
     if accept not in ("all", "any"):
         raise ValueError(f"accept={accept!r} is not known; it is 'all' or 'any'.")
     if accept == "any" and not isinstance(reference, str):
@@ -67,7 +69,9 @@ def explain(
 ) -> Explanation:
     """`math_equal` with its grounds."""
     figures = _figures(significant_figures)
-    settings = Tolerance(_share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional)
+    settings = Tolerance(
+        _share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional
+    )
     judgement = _judge(reference, answer, settings)
     with NO_FORK:
         from .pipeline import show_text
@@ -84,7 +88,9 @@ def _share(value: float | None) -> Fraction:
 
 def _figures(count: int | None) -> int:
     if count is not None and not 1 <= count <= 50:
-        raise ValueError(f"{count} significant figures can't be asked for; it is 1 to 50, or None for exact numbers.")
+        raise ValueError(
+            f"{count} significant figures can't be asked for; it is 1 to 50, or None for exact numbers."
+        )
     return count or 0
 
 

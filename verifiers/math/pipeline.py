@@ -33,14 +33,21 @@ def judge(reference: Reference, answer: str, tolerance: Tolerance) -> Judgement:
         return Judgement(no_answer("The answer is empty."), "normalise")
     gold = _gold(reference)
     if gold.text is None:
-        return Judgement(no_answer(f"The reference is longer than {MAX_ANSWER_CHARS:,} characters."), "length")
+        return Judgement(
+            no_answer(f"The reference is longer than {MAX_ANSWER_CHARS:,} characters."), "length"
+        )
     value = value_of(text)
     if gold.text == text and isinstance(value, Words):
         return Judgement(correct(answer), "strings")
     if tolerance.significant_figures:
         tolerance = tolerance.at(gold.text, number_in(gold.value))
     decision = compare(gold.value, value, tolerance)
-    if tolerance.base_optional and not decision.equal and (bare := without_bases(gold.text)) and _digits(bare) == _digits(text):
+    if (
+        tolerance.base_optional
+        and not decision.equal
+        and (bare := without_bases(gold.text))
+        and _digits(bare) == _digits(text)
+    ):
         decision = Decision(True, "strings")
     if not decision.equal and ("hbar" in text or "hbar" in gold.text):
         decision = compare(with_planck(gold.value, value), with_planck(value, gold.value), tolerance)

@@ -85,7 +85,9 @@ def _statement(value: Value) -> str:
         case Choice(letter):
             return f"choice {letter}"
         case Clock(seconds):
-            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}" + (f":{seconds % 60:02}" if seconds % 60 else "")
+            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}" + (
+                f":{seconds % 60:02}" if seconds % 60 else ""
+            )
         case Date(year, month, day):
             return f"{year or '----'}-{month:02}-{day:02}"
         case Words(text):
@@ -114,7 +116,9 @@ def _write(expr: Expr) -> tuple[str, int]:
     """The text of an expression, and how tightly its outermost operation binds."""
     match expr:
         case Num(value):
-            return str(value), _ATOM if value.denominator == 1 and value >= 0 else _SUM if value < 0 else _PRODUCT
+            return str(
+                value
+            ), _ATOM if value.denominator == 1 and value >= 0 else _SUM if value < 0 else _PRODUCT
         case Sym(name):
             return _parameter(name) if " " in name else name, _ATOM
         case Const(name):
@@ -136,7 +140,9 @@ def _parameter(name: str) -> str:
     """A letter for a family's parameter, which is named by its set."""
     kind, _, rest = name.partition(" ")
     index = rest.rpartition(" ")[2] if rest[-1:].isdigit() else ""
-    return ("n" if kind in ("integer", "natural", "whole") else "c") + (f"_{index}" if index not in ("", "1") else "")
+    return ("n" if kind in ("integer", "natural", "whole") else "c") + (
+        f"_{index}" if index not in ("", "1") else ""
+    )
 
 
 def _bracket(value: Value, least: int) -> str:
@@ -176,17 +182,25 @@ def _product(factors: tuple[Expr, ...]) -> tuple[str, int]:
 
 
 def _flat(factors: tuple[Expr, ...]) -> list[Expr]:
-    return [each for factor in factors for each in (_flat(factor.factors) if isinstance(factor, Product) else (factor,))]
+    return [
+        each
+        for factor in factors
+        for each in (_flat(factor.factors) if isinstance(factor, Product) else (factor,))
+    ]
 
 
 def _factors(factors: list[Expr]) -> str:
     """Factors side by side, with a point where they would run together."""
     if len(factors) == 1:
-        return _write(factors[0])[0] if isinstance(factors[0], Num | Product) else _bracket(factors[0], _PRODUCT)
+        return (
+            _write(factors[0])[0] if isinstance(factors[0], Num | Product) else _bracket(factors[0], _PRODUCT)
+        )
     pieces = [_bracket(factor, _POWER) for factor in factors]
     text = pieces[0]
     for piece in pieces[1:]:
-        joined = piece[0] not in "0123456789" and not (text[-1].isalpha() and piece[0].isalpha() and len(piece) > 1)
+        joined = piece[0] not in "0123456789" and not (
+            text[-1].isalpha() and piece[0].isalpha() and len(piece) > 1
+        )
         text += piece if joined else f"·{piece}"
     return text
 

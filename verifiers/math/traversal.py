@@ -173,7 +173,9 @@ def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value:
         case Named(name, inner, parameters):
             return Named(name, substitute(inner, mapping), parameters)
         case Quantity(inner, unit, letters):
-            return Quantity(substitute(inner, mapping), unit, letters and substitute(letters, mapping), value.optional)
+            return Quantity(
+                substitute(inner, mapping), unit, letters and substitute(letters, mapping), value.optional
+            )
         case Sequence(kind, items):
             return Sequence(kind, tuple(substitute(item, mapping) for item in items))
         case RealSet(parts):
@@ -183,7 +185,9 @@ def substitute(value: Value, mapping: Mapping[str, Expr]) -> Value:
         case Matrix(rows):
             return Matrix(tuple(tuple(substitute(entry, mapping) for entry in row) for row in rows))
         case System(entries):
-            return replace(value, entries=tuple((name, substitute(inner, mapping)) for name, inner in entries))
+            return replace(
+                value, entries=tuple((name, substitute(inner, mapping)) for name, inner in entries)
+            )
         case Piecewise(name, pieces):
             renamed = mapping.get(name)
             kept = tuple(_substitute_in_piece(piece, mapping) for piece in pieces)

@@ -164,7 +164,11 @@ class System:
         """The values as a tuple has them: coordinates by their letters, others as they were written."""
         values = dict(self.entries)
         by_letter = not self.written or len(values) < len(self.entries) or set("xyz") >= values.keys()
-        return tuple(value for _, value in self.entries) if by_letter else tuple(values[name] for name in self.written)
+        return (
+            tuple(value for _, value in self.entries)
+            if by_letter
+            else tuple(values[name] for name in self.written)
+        )
 
 
 @dataclass(frozen=True, slots=True)

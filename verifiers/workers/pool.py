@@ -177,7 +177,9 @@ class Pool:
                     self._start_server()
                 ours, its = socket.socketpair()
             except OSError as failure:  # no descriptors, no processes, no memory left
-                raise PoolError(f"The worker pool's server for {self.target} could not be started: {failure}.") from failure
+                raise PoolError(
+                    f"The worker pool's server for {self.target} could not be started: {failure}."
+                ) from failure
             assert self._control is not None
             self._numbers += 1
             try:
@@ -200,7 +202,15 @@ class Pool:
             self._server.kill()
             self._server.wait()
         ours, its = socket.socketpair()
-        command = [sys.executable, "-c", _SERVER, self.target, str(self.memory_mb), str(its.fileno()), json.dumps(sys.path)]
+        command = [
+            sys.executable,
+            "-c",
+            _SERVER,
+            self.target,
+            str(self.memory_mb),
+            str(its.fileno()),
+            json.dumps(sys.path),
+        ]
         try:
             with its:
                 self._server = subprocess.Popen(
@@ -221,7 +231,10 @@ class Pool:
                     self._control.sendall(struct.pack("!cI", b"K", worker.number))
 
 
-_SERVER = "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.workers.server import main; main()"
+_SERVER = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[4]); from palaestra.verifiers.workers.server "
+    "import main; main()"
+)
 
 
 def _exchange(channel: socket.socket, request: bytes, start: float, deadline_s: float) -> Reply:

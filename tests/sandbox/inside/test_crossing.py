@@ -45,14 +45,18 @@ def test_no_program_ends_a_loop_of_the_tests(pool, test, body):
 )  # fmt: skip
 def test_what_no_except_exception_takes_is_not_taken(pool, body):
     assert not passed(pool, body, EXPECTS.format("Exception"))
-    assert not passed(pool, body, "import contextlib\nwith contextlib.suppress(Exception):\n    assert f(1) == 1 and False")
+    assert not passed(
+        pool, body, "import contextlib\nwith contextlib.suppress(Exception):\n    assert f(1) == 1 and False"
+    )
 
 
 def test_a_value_that_can_not_be_taken_is_no_exception_that_a_bare_except_may_take(pool):
     for body in ("return object()", "return {k * (2**61 - 1): 0 for k in range(1, 10**4)}"):
         assert not passed(pool, body, EXPECTS.format("BaseException"))
     deep = "x = []\n    for _ in range(98): x = [x]\n    return x"
-    assert not passed(pool, deep, "try:\n    f([f(1)])\n    ok = False\nexcept ValueError:\n    ok = True\nassert ok")
+    assert not passed(
+        pool, deep, "try:\n    f([f(1)])\n    ok = False\nexcept ValueError:\n    ok = True\nassert ok"
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,4 +93,6 @@ def test_a_test_that_expects_an_exception_gets_it(pool, body, kind):
      ("raise ValueError(object())", "'object' in str(e)"), ("raise ValueError('x' * 10**7)", "len(str(e)) == 500")],
 )  # fmt: skip
 def test_its_text_and_arguments_are_those_of_the_program(pool, body, condition):
-    assert passed(pool, body, f"try:\n    f(1)\nexcept BaseException as failure:\n    e = failure\nassert {condition}")
+    assert passed(
+        pool, body, f"try:\n    f(1)\nexcept BaseException as failure:\n    e = failure\nassert {condition}"
+    )

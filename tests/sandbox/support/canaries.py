@@ -1,8 +1,8 @@
 """Things outside the sandbox that must stay as they are, and the judgement of one hostile program.
 
-Run as a script (`canaries.py <repository> <number> [degraded | grouped]`), it goes through every `number`th program of
-the battery with whatever Python and user runs it. degraded: layers may be missing.  grouped: no layer may, not even the
-control group.
+Run as a script (`canaries.py <repository> <number> [degraded | grouped]`), it goes through every `number`th
+program of the battery with whatever Python and user runs it. degraded: layers may be missing.  grouped: no
+layer may, not even the control group.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Canaries:
         self.file = Path(self.folder.name) / "canary"
         self.file.write_text("sings")
         self.state = self._state()
-        self.bystander = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.bystander = subprocess.Popen(
+            ["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self.server = socket.create_server(("127.0.0.1", 0))
         self.server.setblocking(False)
         self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -109,11 +111,15 @@ def judge(pool, program, canaries: Canaries) -> str:
     return canaries.harmed()
 
 
-STARTS_AGAIN = "import subprocess, sys; sys.exit(sys.version_info < (3, 11) or subprocess.call([sys.executable, '-c', '']))"
+STARTS_AGAIN = (
+    "import subprocess, sys; sys.exit(sys.version_info < (3, 11) or "
+    "subprocess.call([sys.executable, '-c', '']))"
+)
 
 
 def python_of_everyone() -> str | None:
-    """A Python that an ordinary user can start; the interpreter of a test run by root may lie in root's home."""
+    """A Python that an ordinary user can start; the interpreter of a test run by root may lie in root's
+    home."""
     for path in [sys.executable, *(f"/usr/bin/python3{minor}" for minor in ("", ".13", ".12", ".11"))]:
         command = [*as_nobody(), path, "-c", STARTS_AGAIN]
         if shutil.which(path) and subprocess.run(command, capture_output=True).returncode == 0:

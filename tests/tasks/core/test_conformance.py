@@ -76,9 +76,14 @@ def test_the_checks_fail_on_tasks_that_deserve_it():
     assert {"an empty completion fails", "a truncated solution fails", "the prompt repeated fails"} <= found
     assert {"two different answers fail", "garbage fails within a second"} <= found
     assert "the solution has reward 1 and passes" in failed(wide, Rubric(number()), solve=lambda problem: "7")
-    narrow = failed(lambda rng, level: Problem("Say 1 or 2", rng.choice("12"), key=rng.choice("abcdefgh")), Rubric(number()))
+    narrow = failed(
+        lambda rng, level: Problem("Say 1 or 2", rng.choice("12"), key=rng.choice("abcdefgh")),
+        Rubric(number()),
+    )
     assert {"neighbouring seeds share no problem", "splits share no problem"} <= narrow
     calls = iter(range(10**9))
-    assert "same seed, same problems" in failed(lambda rng, level: Problem(f"Say {next(calls)}", "1"), Rubric(number()))
+    assert "same seed, same problems" in failed(
+        lambda rng, level: Problem(f"Say {next(calls)}", "1"), Rubric(number())
+    )
     crash = Criterion("crash", lambda completion, problem: 1 / 0, render=str)
     assert "garbage fails within a second" in failed(wide, Rubric(crash))

@@ -1,4 +1,5 @@
-"""The loader of data sets: formats, options, errors that name file and line, and splits that share nothing."""
+"""The loader of data sets: formats, options, errors that name file and line,
+and splits that share nothing."""
 
 import gzip
 import json
@@ -14,7 +15,11 @@ ROWS = [{"q": f"{n}+1?", "a": n + 1} for n in range(5)]
 @pytest.fixture
 def toy():
     @dataset_task(
-        "toy", rubric=Rubric(number()), splits={"train": "train", "test": "test"}, columns=("q", "a"), sizes={"test": 5}
+        "toy",
+        rubric=Rubric(number()),
+        splits={"train": "train", "test": "test"},
+        columns=("q", "a"),
+        sizes={"test": 5},
     )
     def toy(row, *, largest: int = 99):
         """A toy."""
@@ -48,7 +53,9 @@ FORMATS = {
 def test_reads_each_format(toy, tmp_path, name):
     FORMATS[name](tmp_path / name)
     found = toy.with_options({"data": str(tmp_path / name)}).problems("test")
-    assert [(p.id, p.prompt, p.reference) for p in found] == [(f"toy/test/{n}", f"{n}+1?", n + 1) for n in range(5)]
+    assert [(p.id, p.prompt, p.reference) for p in found] == [
+        (f"toy/test/{n}", f"{n}+1?", n + 1) for n in range(5)
+    ]
 
 
 def test_none_leaves_a_row_out_and_ids_keep_the_row_number(toy, tmp_path):
@@ -113,7 +120,9 @@ def test_without_a_hub_or_offline_the_advice_is_named(toy, monkeypatch):
         raise ConnectionError("Couldn't reach the hub")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    source = toy.source.__class__("toy", toy.source.to_problem, {"test": "test"}, ("q", "a"), Hub("nobody/nothing"))
+    source = toy.source.__class__(
+        "toy", toy.source.to_problem, {"test": "test"}, ("q", "a"), Hub("nobody/nothing")
+    )
     with pytest.raises(DataError, match=r"nobody/nothing could not be loaded.*--data"):
         source.at("test", 0)
 

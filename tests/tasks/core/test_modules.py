@@ -1,4 +1,5 @@
-"""A user's Python file, and an object in it, by name; what cannot be loaded is a sentence with the nearest names."""
+"""A user's Python file, and an object in it, by name; what cannot be loaded is a sentence with the nearest
+names."""
 
 import pickle
 import sys
@@ -84,7 +85,10 @@ def test_an_object_is_found_in_a_file_and_in_a_module(loss_file):
         ("{file}:", "names no object"),
         (":clipped", "names no object"),
         ("", "names no object"),
-        ("palaestra.tasks.core.module:resolve", "no module palaestra.tasks.core.module to take a loss from. Did you mean"),
+        (
+            "palaestra.tasks.core.module:resolve",
+            "no module palaestra.tasks.core.module to take a loss from. Did you mean",
+        ),
         ("palaestra.task:get", "Did you mean palaestra.tasks?"),
         ("jsn:loads", "Did you mean json"),
         ("zzzzzzzzzz.inner:x", "no module zzzzzzzzzz to take a loss from. Give an installed module"),

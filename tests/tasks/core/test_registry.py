@@ -60,7 +60,11 @@ def test_an_unknown_name_is_a_sentence(name, says):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("x = 1", "defines 0 tasks"), ("def (", "SyntaxError"), ("import no_such_module_x", "ModuleNotFoundError")],
+    [
+        ("x = 1", "defines 0 tasks"),
+        ("def (", "SyntaxError"),
+        ("import no_such_module_x", "ModuleNotFoundError"),
+    ],
 )
 def test_a_broken_task_file_is_a_sentence(tmp_path, text, says):
     path = tmp_path / "broken.py"

@@ -41,7 +41,9 @@ def test_many_completions_take_one_problem_or_one_each():
     problems = gcd.problems("test", 3)
     solutions = [gcd.solution(problem) for problem in problems]
     assert [found.passed for found in score(gcd, solutions, problems)] == [True] * 3
-    assert [found.passed for found in score(gcd, solutions, [problem.id for problem in problems])] == [True] * 3
+    assert [found.passed for found in score(gcd, solutions, [problem.id for problem in problems])] == [
+        True
+    ] * 3
     assert score(gcd, [], problems[0]) == []
     with pytest.raises(TaskError, match=r"3 completions and 2 problems"):
         score(gcd, solutions, problems[:2])
@@ -70,10 +72,15 @@ def test_the_rows_made_for_trl_are_found_again_by_their_ids():
     rows, gcd = trl_rows("gcd", count=3, seed=5), get("gcd")
     problems = [ProblemsById(gcd).get(row["id"]) for row in rows]
     assert problems == gcd.problems("train", 3, seed=5)
-    assert all(problem.text in row["prompt"][-1]["content"] for problem, row in zip(problems, rows, strict=True))
+    assert all(
+        problem.text in row["prompt"][-1]["content"] for problem, row in zip(problems, rows, strict=True)
+    )
     columns = {name: [row[name] for row in rows] for name in rows[0] if name != "prompt"}
     solutions = [gcd.solution(problem) for problem in problems]
-    assert trl_reward("gcd")(prompts=[row["prompt"] for row in rows], completions=solutions, **columns) == [1.0] * 3
+    assert (
+        trl_reward("gcd")(prompts=[row["prompt"] for row in rows], completions=solutions, **columns)
+        == [1.0] * 3
+    )
     assert "reference" not in rows[0]
 
 

@@ -56,7 +56,9 @@ def make_batch(settings: TrainConfig) -> Batch:
             scores.append(Score(rng.random(), False))
         groups.append(Group(Problem("", id=str(index)), tuple(completions), tuple(scores)))
     made = Batch.of(groups, torch.device("cpu"))
-    made = replace(made, sampled_logprobs_BT=made.sampled_logprobs_BT.double(), rewards_B=made.rewards_B.double())
+    made = replace(
+        made, sampled_logprobs_BT=made.sampled_logprobs_BT.double(), rewards_B=made.rewards_B.double()
+    )
     reference_BT = made.sampled_logprobs_BT - 0.1
     return GRPO(make_policy(), settings).credit(replace(made, ref_logprobs_BT=reference_BT))
 
@@ -65,7 +67,9 @@ def flatten_gradient(model: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
 
 
-def compute_gradient(kind: str, tokens: int, order: list[int] | None = None, padding: int = 0) -> torch.Tensor:
+def compute_gradient(
+    kind: str, tokens: int, order: list[int] | None = None, padding: int = 0
+) -> torch.Tensor:
     settings = make_config(kind).but(tokens_per_microbatch=tokens)
     whole = make_batch(settings)
     denominators = count_denominators(whole.mask_BT, settings.rollouts.max_new_tokens)
@@ -116,5 +120,9 @@ def run_process(rank: int, world: int, kind: str, folder: str) -> None:
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_two_processes_give_the_gradient_of_one(kind: str, tmp_path: Path):
-    torch.multiprocessing.start_processes(run_process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork")
-    torch.testing.assert_close(torch.load(tmp_path / "gradient.pt"), compute_gradient(kind, 100_000), rtol=1e-5, atol=1e-12)
+    torch.multiprocessing.start_processes(
+        run_process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork"
+    )
+    torch.testing.assert_close(
+        torch.load(tmp_path / "gradient.pt"), compute_gradient(kind, 100_000), rtol=1e-5, atol=1e-12
+    )

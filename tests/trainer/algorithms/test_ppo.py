@@ -46,7 +46,9 @@ def compute_own_logprobs(policy: Policy, completion: Completion) -> list[float]:
     return [float(all_SV[start + offset - 1, token]) for offset, token in enumerate(completion.ids)]
 
 
-def make_groups(policy: Policy, rewards: list[float], abstained: tuple[int, ...] = (), finish: str = "stop") -> list[Group]:
+def make_groups(
+    policy: Policy, rewards: list[float], abstained: tuple[int, ...] = (), finish: str = "stop"
+) -> list[Group]:
     """One group a row, with random tokens and the policy's own log-probabilities."""
     generator = torch.Generator().manual_seed(0)
     groups = []
@@ -61,19 +63,33 @@ def make_groups(policy: Policy, rewards: list[float], abstained: tuple[int, ...]
 def make_config(**ppo) -> TrainConfig:
     settings = {"critic": "separate", "kl": KLControlConfig(kl_coef=0.1), "lam": 1.0, "whiten": False}
     return TrainConfig.of(
-        algorithm="ppo", steps=10, group_size=1, max_new_tokens=8, max_grad_norm=1e9, ppo=PPOConfig(**{**settings, **ppo})
+        algorithm="ppo",
+        steps=10,
+        group_size=1,
+        max_new_tokens=8,
+        max_grad_norm=1e9,
+        ppo=PPOConfig(**{**settings, **ppo}),
     )
 
 
 def run_step(
-    policy: Policy, reference: Policy | None, ppo: PPO, groups: list[Group], step: int = 0, learning_rate: float = 1e-3
+    policy: Policy,
+    reference: Policy | None,
+    ppo: PPO,
+    groups: list[Group],
+    step: int = 0,
+    learning_rate: float = 1e-3,
 ) -> StepResult:
     """One update, with an optimizer of its own."""
-    learner = Learner(policy, adamw(policy.model, OptimizerConfig(beta2=0.9), policy.parameters), ppo, reference)
+    learner = Learner(
+        policy, adamw(policy.model, OptimizerConfig(beta2=0.9), policy.parameters), ppo, reference
+    )
     return update_policy(learner, groups, ppo.config, step, learning_rate)
 
 
-def capture_gradients(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Module, dict[str, torch.Tensor]]]:
+def capture_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[tuple[torch.nn.Module, dict[str, torch.Tensor]]]:
     """The gradients of every optimizer step, in place of the steps."""
     seen = []
 
@@ -86,7 +102,9 @@ def capture_gradients(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.nn.Mo
     return seen
 
 
-def compute_reinforce_gradient(policy: Policy, reference: Policy, groups: list[Group], beta: float) -> dict[str, torch.Tensor]:
+def compute_reinforce_gradient(
+    policy: Policy, reference: Policy, groups: list[Group], beta: float
+) -> dict[str, torch.Tensor]:
     """Of -mean over tokens of log p(token) * (reward - beta * sum from this token on of (log p - log
     reference)), plainly."""
     policy.model.zero_grad()
@@ -105,7 +123,9 @@ def compute_reinforce_gradient(policy: Policy, reference: Policy, groups: list[G
 
 
 @pytest.mark.parametrize("tokens_per_microbatch", [16384, 1])
-def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_reward(monkeypatch, tokens_per_microbatch):
+def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_reward(
+    monkeypatch, tokens_per_microbatch
+):
     policy, reference = make_policy(1), make_policy(2)
     groups = make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     expected = compute_reinforce_gradient(policy, reference, groups, beta=0.1)
@@ -124,7 +144,10 @@ def test_lambda_1_gamma_1_value_0_one_epoch_is_reinforce_with_the_kl_in_the_rewa
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_out_of_memory_halves_the_microbatch_and_changes_no_gradient(critic, monkeypatch, capsys):
     """Of the policy and of the value model: what was added before memory ran out must not be there twice."""
-    policy, groups = make_policy(1, torch.float32), make_groups(make_policy(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
+    policy, groups = (
+        make_policy(1, torch.float32),
+        make_groups(make_policy(1), [1.0, 0.0, 0.5, -2.0, 1.5, 0.25]),
+    )
     config = make_config(critic=critic, kl=KLControlConfig(kl_coef=0.0)).but(tokens_per_microbatch=60)
     seen, short = capture_gradients(monkeypatch), [False]
     loss = PPO.loss
@@ -174,7 +197,9 @@ def start_in_double(policy: Policy, config: TrainConfig) -> PPO:
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_a_fresh_value_model_says_0_and_learns_the_returns(critic):
     policy = make_policy(1, torch.float32)
-    config = make_config(critic=critic, critic_warmup=9, kl=KLControlConfig(kl_coef=0.0), value=ValueConfig(kind="squared"))
+    config = make_config(
+        critic=critic, critic_warmup=9, kl=KLControlConfig(kl_coef=0.0), value=ValueConfig(kind="squared")
+    )
     made = PPO(policy, config)
     groups = make_groups(policy, [1.0] * 6)
     before = {name: p.clone() for name, p in policy.model.named_parameters()}
@@ -199,7 +224,9 @@ def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkey
         made.config = config.but(ppo=replace(config.ppo, value_coef=coefficient))
         run_step(policy, None, made, groups)
     (_, without), (_, with_value) = [pair for pair in seen if pair[0] is policy.model]
-    assert not torch.allclose(without["model.layers.0.mlp.up_proj.weight"], with_value["model.layers.0.mlp.up_proj.weight"])
+    assert not torch.allclose(
+        without["model.layers.0.mlp.up_proj.weight"], with_value["model.layers.0.mlp.up_proj.weight"]
+    )
 
 
 @pytest.mark.parametrize("critic", ["separate", "shared"])
@@ -234,7 +261,9 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     assert float((found[0][1] - found[1][1]).norm() / found[1][1].norm()) < 1e-5
 
 
-def credit_groups(groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1) -> Batch:
+def credit_groups(
+    groups: list[Group], config: TrainConfig, policy: Policy, coefficient: float = 0.1
+) -> Batch:
     made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
     batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
@@ -245,7 +274,9 @@ def credit_groups(groups: list[Group], config: TrainConfig, policy: Policy, coef
 def test_a_completion_that_could_not_be_scored_is_in_nothing():
     policy = make_policy(1, torch.float32)
     found = credit_groups(
-        make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25], abstained=(2,)), make_config(whiten=True), policy
+        make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25], abstained=(2,)),
+        make_config(whiten=True),
+        policy,
     )
     mask_BT = found.mask_BT
     assert not mask_BT[2].any()
@@ -266,7 +297,9 @@ def test_a_cut_completion_pays_the_missing_eos_penalty_once():
 
 def test_the_updates_stop_when_the_policy_has_gone_too_far():
     policy = make_policy(1, torch.float32)
-    config = make_config(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3).but(updates_per_batch=8, minibatches=2)
+    config = make_config(kl=KLControlConfig(kl_coef=0.0), kl_stop=1e-3).but(
+        updates_per_batch=8, minibatches=2
+    )
     groups = make_groups(policy, [1.0, 0.0, 0.5, -2.0, 1.5, 0.25])
     result = run_step(policy, None, PPO(policy, config), groups, learning_rate=3e-2)
     assert result.extra["stopped_early"] == 1.0
@@ -326,7 +359,9 @@ RUN = SMALL.but(algorithm="ppo", prompts_per_step=8, group_size=1, updates_per_b
 
 
 @pytest.mark.parametrize("critic", ["separate", "shared"])
-def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(warm_model: Path, tmp_path: Path, critic: str):
+def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(
+    warm_model: Path, tmp_path: Path, critic: str
+):
     kl = KLControlConfig(kl_coef=0.05, target_kl=0.5, horizon=50)
     config = RUN.but(model=str(warm_model), ppo=PPOConfig(critic=critic, critic_warmup=1, kl=kl))
     train(config.but(out=str(tmp_path / "whole")), say=say_nothing)
@@ -336,7 +371,8 @@ def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(warm_mo
     assert have_same_weights(tmp_path / "whole" / "model", tmp_path / "run" / "model")
     assert not have_same_weights(tmp_path / "whole" / "model", warm_model)
     lines = [
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("whole", "run")
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "run")
     ]
     whole, again = ([line for line in run if line["kind"] == "step"] for run in lines)
     for name in ("explained_variance", "kl_coef", "value_loss", "critic_grad_norm", "kl_per_completion"):

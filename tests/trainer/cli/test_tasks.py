@@ -80,7 +80,10 @@ def test_check_own_file_ok_and_failing(capsys, tmp_path):
 
 
 def test_score_by_id_and_by_reference(capsys, tmp_path):
-    rows = [{"id": "addition/test/0/1/0", "completion": "no"}, {"reference": "4", "completion": "<answer>4</answer>"}]
+    rows = [
+        {"id": "addition/test/0/1/0", "completion": "no"},
+        {"reference": "4", "completion": "<answer>4</answer>"},
+    ]
     path = tmp_path / "c.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     code, out, err = run(capsys, "score", "addition", str(path))
@@ -114,17 +117,29 @@ def test_no_row_is_lost_to_an_odd_character(tmp_path):
     """In a process of its own, whose output is UTF-8 alone, as a terminal's."""
     (tmp_path / "hostile.py").write_text(HOSTILE_TASK)
     texts = ["a", "raise \ud800", "\udfff\u2028", "raise \x1b[2J", "\x1b]0;title\x07 ok\r", "é"]
-    rows = "".join(json.dumps({"id": n, "reference": texts[4], "completion": text}) + "\n" for n, text in enumerate(texts))
+    rows = "".join(
+        json.dumps({"id": n, "reference": texts[4], "completion": text}) + "\n"
+        for n, text in enumerate(texts)
+    )
     (tmp_path / "rows.jsonl").write_text(rows + '{"id":\n')
     start = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", start, "score", str(tmp_path / "hostile.py"), str(tmp_path / "rows.jsonl")]
+    command = [
+        sys.executable,
+        "-c",
+        start,
+        "score",
+        str(tmp_path / "hostile.py"),
+        str(tmp_path / "rows.jsonl"),
+    ]
     for out in ([], ["--out", str(tmp_path / "out.jsonl")]):
         done = subprocess.run([*command, *out], capture_output=True, check=False)
         assert done.returncode == 2  # for the last line, which is no JSON
         assert b"Traceback" not in done.stderr
         written = (tmp_path / "out.jsonl").read_bytes() if out else done.stdout
         found = [json.loads(line) for line in written.splitlines()]
-        assert [(row["id"], row["passed"], row["abstained"]) for row in found] == [(n, n == 4, False) for n in range(6)]
+        assert [(row["id"], row["passed"], row["abstained"]) for row in found] == [
+            (n, n == 4, False) for n in range(6)
+        ]
         assert not {byte for byte in written + done.stderr if byte < 32} - {10}
         assert "\ud800" in found[1]["parts"]["echo"]["reason"]
 
@@ -164,7 +179,8 @@ def test_a_full_disk_and_an_interrupt(capsys, monkeypatch, tmp_path):
 def test_listing_imports_nothing_heavy():
     code = (
         "import sys; from palaestra.trainer.cli.main import main; main(['tasks']);"
-        "print(sorted({'torch','transformers','datasets','numpy','sympy','tyro','pyarrow'} & set(sys.modules)),"
+        "print(sorted({'torch','transformers','datasets','numpy','sympy','tyro','pyarrow'} & "
+        "set(sys.modules)),"
         " len(sys.modules) < 400, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -191,7 +207,11 @@ def test_programs_are_not_run_below_the_required_layers_unless_that_is_allowed(c
     rows = tmp_path / "completions.jsonl"
     row = {"id": "humaneval_plus/test/0", "completion": "```python\ndef tenth(x):\n    return x * 0.1\n```"}
     rows.write_text(json.dumps(row) + "\n")
-    commands = [("task", "show", *PLUS, "--split", "test"), ("task", "check", *PLUS), ("score", *PLUS, str(rows))]
+    commands = [
+        ("task", "show", *PLUS, "--split", "test"),
+        ("task", "check", *PLUS),
+        ("score", *PLUS, str(rows)),
+    ]
     for command in commands:
         code, out, err = run(capsys, *command)
         assert (code, out) == (2, "")

@@ -63,10 +63,14 @@ def test_formulas_tell_all_settings_apart():
                 continue
             assert write_formula(changed, MEAN) != write_formula(base, MEAN), (kind, name)
     for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
-        assert write_formula(LossConfig(), replace(MEAN, **{name: value})) != write_formula(LossConfig(), MEAN)
+        assert write_formula(LossConfig(), replace(MEAN, **{name: value})) != write_formula(
+            LossConfig(), MEAN
+        )
     scaled = replace(MEAN, scale="group")
     for name, value in [("ddof", 0), ("epsilon", 1e-6)]:
-        assert write_formula(LossConfig(), replace(scaled, **{name: value})) != write_formula(LossConfig(), scaled)
+        assert write_formula(LossConfig(), replace(scaled, **{name: value})) != write_formula(
+            LossConfig(), scaled
+        )
     penalised = LossConfig(kl_coef=0.1, kl_estimator="k2")
     for name, value in [("kl_in", "reward"), ("kl_estimator", "k3")]:
         assert write_formula(replace(penalised, **{name: value}), MEAN) != write_formula(penalised, MEAN)
@@ -123,7 +127,9 @@ def test_settings_are_documented_and_load_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("False")
-    for name in [f"loss.{f.name}" for f in fields(LossConfig)] + [f"advantages.{f.name}" for f in fields(AdvantageConfig)]:
+    for name in [f"loss.{f.name}" for f in fields(LossConfig)] + [
+        f"advantages.{f.name}" for f in fields(AdvantageConfig)
+    ]:
         assert f"--{name.replace('_', '-')}" in done.stdout
     assert "The ratio is clipped below" in done.stdout
     assert not [name for name in KINDS if name not in done.stdout.replace(",", " ").split()]
@@ -135,7 +141,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "losses.md").read_text()
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_the_page_on_losses_has_every_kind_with_its_paper_and_formula(kind):
     rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{kind.name}` |")]
-    assert any(f"| {kind.paper} |" in row for row in rows), f"docs/losses.md: no row of {kind.name} with its paper"
+    assert any(f"| {kind.paper} |" in row for row in rows), (
+        f"docs/losses.md: no row of {kind.name} with its paper"
+    )
     assert f"\n{kind.name:<11} {kind.formula(LossConfig(kind.name))}\n" in PAGE
 
 

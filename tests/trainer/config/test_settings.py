@@ -45,7 +45,8 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path, 
 def test_a_misspelt_key_names_the_file_and_the_nearest_key(tmp_path: Path):
     path = write(tmp_path / "run.toml", "prompt_per_step = 7\n")
     with pytest.raises(
-        UserError, match=r"run\.toml: there is no setting 'prompt_per_step'\. Did you mean 'prompts_per_step'\?"
+        UserError,
+        match=r"run\.toml: there is no setting 'prompt_per_step'\. Did you mean 'prompts_per_step'\?",
     ):
         parse(TrainConfig, ["--config", path], "palaestra train")
     path = write(tmp_path / "nested.toml", "[loss]\nclip_lo = 0.1\n")
@@ -102,7 +103,9 @@ def test_ranges_hold_in_python_too():
 
 
 def test_settings_go_by_their_short_names_in_python():
-    config = TrainConfig.of(task="gcd", steps=3, learning_rate=1, option=["a=1"], ppo=PPOConfig(lam=0.5), out=Path("x"))
+    config = TrainConfig.of(
+        task="gcd", steps=3, learning_rate=1, option=["a=1"], ppo=PPOConfig(lam=0.5), out=Path("x")
+    )
     assert (config.task.name, config.steps, config.optimizer.learning_rate) == ("gcd", 3, 1.0)
     assert (config.task.option, config.ppo.lam, config.output.out) == (("a=1",), 0.5, "x")
     changed = config.but(**{"loss.kl_coef": 0.1, "rollouts.group_size": 4})
@@ -134,7 +137,9 @@ def read_help(command: type[Settings], flag: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_whole_help_shows_every_flag_with_its_text_and_default(command: type, capsys: pytest.CaptureFixture[str]):
+def test_the_whole_help_shows_every_flag_with_its_text_and_default(
+    command: type, capsys: pytest.CaptureFixture[str]
+):
     text = read_help(command, "--help-all", capsys)
     for setting in list_settings(command):
         assert f"{name_flag(setting)} " in text or f"{name_flag(setting)}," in text
@@ -144,7 +149,9 @@ def test_the_whole_help_shows_every_flag_with_its_text_and_default(command: type
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_short_help_shows_about_twenty_and_where_the_others_are(command: type, capsys: pytest.CaptureFixture[str]):
+def test_the_short_help_shows_about_twenty_and_where_the_others_are(
+    command: type, capsys: pytest.CaptureFixture[str]
+):
     names = {setting.name for setting in list_settings(command)}
     assert set(command.essential) <= names
     assert 14 <= len(command.essential) <= 22
@@ -165,11 +172,17 @@ def test_help_answers_without_torch():
         "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    )
 
 
 def test_task_options_are_pairs_and_refuse_what_is_none():
-    assert make_task_options(["operands=2", "name=x=y"], "file.jsonl") == {"data": "file.jsonl", "operands": "2", "name": "x=y"}
+    assert make_task_options(["operands=2", "name=x=y"], "file.jsonl") == {
+        "data": "file.jsonl",
+        "operands": "2",
+        "name": "x=y",
+    }
     with pytest.raises(UserError, match="name=value"):
         make_task_options(["operands"], "")
 
@@ -193,7 +206,9 @@ def test_a_preset_sets_what_file_and_flags_may_then_change(tmp_path: Path):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_written_config_reads_back_as_itself(command: type, tmp_path: Path):
-    config = command.of(seed=3, threads=2, **({"preset": "dapo", "option": ("a=1",)} if command is TrainConfig else {}))
+    config = command.of(
+        seed=3, threads=2, **({"preset": "dapo", "option": ("a=1",)} if command is TrainConfig else {})
+    )
     assert merge(command(), asdict(config), "here") == config
     path = write(tmp_path / "config.json", json.dumps(asdict(config)))
     assert parse(command, ["--config", path], "palaestra") == config

@@ -11,7 +11,9 @@ from palaestra.trainer.demos.ice_cream import IceCreamConfig, run_ice_cream
 
 
 def test_ice_cream_runs_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    config = IceCreamConfig(sft_steps=20, reward_model_steps=8, steps=2, out=str(tmp_path / "demo"), threads=1)
+    config = IceCreamConfig(
+        sft_steps=20, reward_model_steps=8, steps=2, out=str(tmp_path / "demo"), threads=1
+    )
     assert run_ice_cream(config) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     for probabilities in (summary["before"], *summary["after"].values()):
@@ -32,7 +34,9 @@ def test_ice_cream_goes_from_a_third_to_cream(tmp_path: Path, seed: int):
 
 
 def test_frozen_lake_runs_whole(tmp_path: Path):
-    config = FrozenLakeConfig(sft_steps=4, demonstrations=200, steps=1, eval_problems=4, out=str(tmp_path / "demo"), threads=1)
+    config = FrozenLakeConfig(
+        sft_steps=4, demonstrations=200, steps=1, eval_problems=4, out=str(tmp_path / "demo"), threads=1
+    )
     assert run_frozen_lake(config) == 0
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert summary["ppo"]["gain"]["problems"] == 4

@@ -28,7 +28,9 @@ def chi_square_z(tokens_N: torch.Tensor, probabilities_V: torch.Tensor) -> float
 
 
 @pytest.mark.parametrize("size", [7, 4 * BLOCK + 1, 1500])
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.6), Sampling(1.3, top_k=5), Sampling(top_p=0.7)], ids=str)
+@pytest.mark.parametrize(
+    "sampling", [Sampling(), Sampling(0.6), Sampling(1.3, top_k=5), Sampling(top_p=0.7)], ids=str
+)
 def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     generator = torch.Generator().manual_seed(size)
     logits_V = 1.5 * torch.randn(size, generator=generator)
@@ -36,7 +38,9 @@ def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     uniforms_N = torch.rand(count, dtype=torch.float64, generator=generator)
     drawn = [draw(logits_V.expand(len(part), -1), part, sampling) for part in uniforms_N.split(4000)]
     tokens_N, logprobs_N = torch.cat([d.tokens_R for d in drawn]), torch.cat([d.logprobs_R for d in drawn])
-    exact_V = filter_logits(logits_V[None].double() / sampling.temperature, sampling.top_k, sampling.top_p)[0].log_softmax(-1)
+    exact_V = filter_logits(logits_V[None].double() / sampling.temperature, sampling.top_k, sampling.top_p)[
+        0
+    ].log_softmax(-1)
     assert abs(chi_square_z(tokens_N, exact_V.exp())) < MAX_CHI_SQUARE_Z
     assert (logprobs_N - exact_V[tokens_N]).abs().max() < 5e-6
 
@@ -44,7 +48,11 @@ def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
 def test_the_chi_square_test_would_notice():
     generator = torch.Generator().manual_seed(0)
     logits_V = torch.randn(50, generator=generator)
-    drawn = draw(logits_V.expand(100_000, -1), torch.rand(100_000, dtype=torch.float64, generator=generator), Sampling(1.03))
+    drawn = draw(
+        logits_V.expand(100_000, -1),
+        torch.rand(100_000, dtype=torch.float64, generator=generator),
+        Sampling(1.03),
+    )
     assert chi_square_z(drawn.tokens_R, logits_V.softmax(-1)) > MAX_CHI_SQUARE_Z
 
 
@@ -57,7 +65,10 @@ def test_a_model_is_sampled_from_its_own_distribution():
         completions = engine.sample([Request(ids, 20_000, 11)], Sampling(max_new_tokens=1))[0]
         with torch.no_grad():
             probabilities_V = model(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1)
-        assert abs(chi_square_z(torch.tensor([c.ids[0] for c in completions]), probabilities_V)) < MAX_CHI_SQUARE_Z
+        assert (
+            abs(chi_square_z(torch.tensor([c.ids[0] for c in completions]), probabilities_V))
+            < MAX_CHI_SQUARE_Z
+        )
 
 
 def test_top_k_and_top_p_keep_what_they_say():
@@ -74,7 +85,10 @@ def test_top_k_and_top_p_keep_what_they_say():
         (1, 0.9): [0],
     }
     for (top_k, top_p), tokens in kept.items():
-        assert filter_logits(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (top_k, top_p)
+        assert filter_logits(logits, top_k, top_p)[0].isfinite().nonzero()[:, 0].tolist() == tokens, (
+            top_k,
+            top_p,
+        )
     shuffled = logits[:, [3, 0, 4, 2, 1]]
     assert filter_logits(shuffled, 0, 0.6)[0].isfinite().nonzero()[:, 0].tolist() == [1, 4]
     # The nucleus is that of what top-k left: 0.5 of 0.85 is under 0.6, as 0.5 of 1 is not over it.

@@ -47,14 +47,22 @@ LLAMA3_ROPE = {
 }
 SERVED = {
     "llama": (LlamaForCausalLM, LlamaConfig, {}),
-    "llama, all heads": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 4, "tie_word_embeddings": True}),
+    "llama, all heads": (
+        LlamaForCausalLM,
+        LlamaConfig,
+        {"num_key_value_heads": 4, "tie_word_embeddings": True},
+    ),
     "llama, one key head": (LlamaForCausalLM, LlamaConfig, {"num_key_value_heads": 1}),
     "llama, llama3 rope": (LlamaForCausalLM, LlamaConfig, {"rope_parameters": LLAMA3_ROPE}),
     "mistral": (MistralForCausalLM, MistralConfig, {"sliding_window": None, "head_dim": 24}),
     "qwen2, biases": (Qwen2ForCausalLM, Qwen2Config, {"head_dim": 12}),
     "qwen2, tied": (Qwen2ForCausalLM, Qwen2Config, {"tie_word_embeddings": True, "head_dim": 12}),
     "qwen3": (Qwen3ForCausalLM, Qwen3Config, {}),
-    "qwen3, tied, one key head": (Qwen3ForCausalLM, Qwen3Config, {"tie_word_embeddings": True, "num_key_value_heads": 1}),
+    "qwen3, tied, one key head": (
+        Qwen3ForCausalLM,
+        Qwen3Config,
+        {"tie_word_embeddings": True, "num_key_value_heads": 1},
+    ),
 }
 REFUSED = {
     "llama, output bias": (LlamaForCausalLM, LlamaConfig, {"attention_bias": True}, "other parameters"),
@@ -81,7 +89,9 @@ def make_model(kind: type, config: type, changes: dict, seed: int = 0):
     """A random model of the kind; biases and norm weights are random too,
     so that none can be left out unseen."""
     torch.manual_seed(seed)
-    model = kind(config(**SHAPE | changes, eos_token_id=TOKENIZER.eos_token_id, pad_token_id=0, bos_token_id=None)).eval()
+    model = kind(
+        config(**SHAPE | changes, eos_token_id=TOKENIZER.eos_token_id, pad_token_id=0, bos_token_id=None)
+    ).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(5.0) if parameter.ndim > 1 else parameter.add_(0.3 * torch.randn_like(parameter))
@@ -89,7 +99,10 @@ def make_model(kind: type, config: type, changes: dict, seed: int = 0):
 
 
 def make_requests(samples: int = 12) -> list[Request]:
-    return [Request(TOKENIZER(text).input_ids, samples, i) for i, text in enumerate(("12 + 3 =", "x", "What is it, then?"))]
+    return [
+        Request(TOKENIZER(text).input_ids, samples, i)
+        for i, text in enumerate(("12 + 3 =", "x", "What is it, then?"))
+    ]
 
 
 @pytest.mark.parametrize("name", SERVED)
@@ -101,15 +114,21 @@ def test_both_paths_agree(name: str):
     sampling = Sampling(max_new_tokens=210)
     fast, general = (LocalEngine(make_policy(model, TOKENIZER), fast=fast) for fast in (True, False))
     assert (fast.path, general.path) == ("fast", "general")
-    one, other = ([c for group in engine.sample(make_requests(), sampling) for c in group] for engine in (fast, general))
+    one, other = (
+        [c for group in engine.sample(make_requests(), sampling) for c in group] for engine in (fast, general)
+    )
     assert [c.ids for c in one] == [c.ids for c in other]
     assert max(len(c.ids) for c in one) > 140 > 60 > min(len(c.ids) for c in one)
-    gap = torch.cat([torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]).abs()
+    gap = torch.cat(
+        [torch.tensor(a.logprobs) - torch.tensor(b.logprobs) for a, b in zip(one, other, strict=True)]
+    ).abs()
     assert gap.max() <= 5e-5
     assert gap.mean() <= 2e-6
     with torch.no_grad():
         for c in one[::9]:
-            logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[0, len(c.prompt_ids) - 1 : -1]
+            logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[
+                0, len(c.prompt_ids) - 1 : -1
+            ]
             plain = logits.log_softmax(-1).gather(-1, torch.tensor(c.ids)[:, None])[:, 0]
             assert (plain - torch.tensor(c.logprobs)).abs().max() <= 5e-5
 
@@ -161,7 +180,13 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
         def advance(self, parents_U, tokens_U):
             place_U = super().advance(parents_U, tokens_U)
             widths.append((self.width, len(tokens_U)))
-            read = (self.tokens_U, self.positions_U, self.cache.bias_U1S, self.cache.slot, *self.cache.cache_L)
+            read = (
+                self.tokens_U,
+                self.positions_U,
+                self.cache.bias_U1S,
+                self.cache.slot,
+                *self.cache.cache_L,
+            )
             read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
             return place_U
 
@@ -176,7 +201,9 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
     assert all(width >= rows for width, rows in widths)
     assert len({rows for width, rows in widths if width == 36}) > 3, "rows were to end while the width stays"
     for one, other in itertools.pairwise(read_by_graph):
-        assert one[:2] != other[:2] or one[2] == other[2], "a captured graph would go on reading the old place"
+        assert one[:2] != other[:2] or one[2] == other[2], (
+            "a captured graph would go on reading the old place"
+        )
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
@@ -187,7 +214,9 @@ def test_bfloat16_stays_near_the_general_path_and_its_own_update():
     gaps = []
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         for c in (c for group in completions for c in group):
-            logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[0, len(c.prompt_ids) - 1 : -1]
+            logits = model(input_ids=torch.tensor([[*c.prompt_ids, *c.ids]])).logits[
+                0, len(c.prompt_ids) - 1 : -1
+            ]
             plain = logits.float().log_softmax(-1).gather(-1, torch.tensor(c.ids)[:, None])[:, 0]
             gaps.append((plain - torch.tensor(c.logprobs)).abs())
     assert 1e-5 < torch.cat(gaps).mean() < 0.05, "bfloat16 was to be used, and to stay near"

@@ -20,7 +20,12 @@ torch.set_num_threads(1)  # small matrices
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-5, 1e-6  # nats, float32
 TOKENIZER = make_character_tokenizer()
 EOS = TOKENIZER.eos_token_id
-PROMPTS = ["What is 17 + 25?", "3 + 4 =", "a", "A longer prompt, of many more characters than the others have. Then?"]
+PROMPTS = [
+    "What is 17 + 25?",
+    "3 + 4 =",
+    "a",
+    "A longer prompt, of many more characters than the others have. Then?",
+]
 
 
 def make_model(kind: str, seed: int = 0):
@@ -60,18 +65,26 @@ def make_requests(prompts: list[str], samples: int, first_stream: int = 0) -> li
 def compute_plain_logprobs(model, completion: Completion, temperature: float = 1.0) -> torch.Tensor:
     """Log-probabilities of a completion by one unbatched forward pass without cache."""
     ids = torch.tensor([[*completion.prompt_ids, *completion.ids]])
-    logits = model(input_ids=ids, use_cache=False).logits[0, len(completion.prompt_ids) - 1 : -1] / temperature
+    logits = (
+        model(input_ids=ids, use_cache=False).logits[0, len(completion.prompt_ids) - 1 : -1] / temperature
+    )
     return logits.log_softmax(-1).gather(-1, torch.tensor(completion.ids)[:, None])[:, 0]
 
 
-def measure_differences(model, completions: list[list[Completion]], temperature: float = 1.0) -> tuple[float, float]:
+def measure_differences(
+    model, completions: list[list[Completion]], temperature: float = 1.0
+) -> tuple[float, float]:
     flat = list(itertools.chain(*completions))
-    differences = torch.cat([(compute_plain_logprobs(model, c, temperature) - torch.tensor(c.logprobs)).abs() for c in flat])
+    differences = torch.cat(
+        [(compute_plain_logprobs(model, c, temperature) - torch.tensor(c.logprobs)).abs() for c in flat]
+    )
     return float(differences.max()), float(differences.mean())
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
-@pytest.mark.parametrize(("kind", "temperature"), [("qwen3", 1.0), ("qwen3", 0.7), ("gpt2", 1.0), ("gemma2", 1.0)])
+@pytest.mark.parametrize(
+    ("kind", "temperature"), [("qwen3", 1.0), ("qwen3", 0.7), ("gpt2", 1.0), ("gemma2", 1.0)]
+)
 def test_logprobs_are_those_of_a_plain_forward_pass(kind: str, temperature: float, fast: bool):
     """Ragged prompts, several end tokens, rows that leave the batch, several waves."""
     model = make_model(kind)
@@ -98,7 +111,9 @@ def test_greedy_takes_the_most_likely_token(fast: bool):
             with torch.no_grad():
                 assert token == int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
             ids.append(token)
-        assert torch.allclose(compute_plain_logprobs(model, completion), torch.tensor(completion.logprobs), atol=MAX_DIFFERENCE)
+        assert torch.allclose(
+            compute_plain_logprobs(model, completion), torch.tensor(completion.logprobs), atol=MAX_DIFFERENCE
+        )
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
@@ -109,12 +124,17 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch(fast: bool):
     together = LocalEngine(make_policy(model, TOKENIZER), rows=256, fast=fast).sample(requests, sampling)
     in_waves = LocalEngine(make_policy(model, TOKENIZER), rows=7, fast=fast).sample(requests, sampling)
     split_groups = LocalEngine(make_policy(model, TOKENIZER), rows=4, fast=fast).sample(requests, sampling)
-    alone = [LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample([request], sampling)[0] for request in requests]
+    alone = [
+        LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample([request], sampling)[0]
+        for request in requests
+    ]
     fewer = LocalEngine(make_policy(model, TOKENIZER), fast=fast).sample(
         [Request(r.ids, 2, r.stream) for r in requests[::-1]], sampling
     )[::-1]
     ids = [[c.ids for c in group] for group in together]
-    assert ids == [[c.ids for c in group] for group in in_waves] == [[c.ids for c in group] for group in alone]
+    assert (
+        ids == [[c.ids for c in group] for group in in_waves] == [[c.ids for c in group] for group in alone]
+    )
     assert ids == [[c.ids for c in group] for group in split_groups]
     assert [group[:2] for group in ids] == [[c.ids for c in group] for group in fewer]
     assert len({c.ids for c in together[0]}) == 6, "samples of one request were to differ"
@@ -130,7 +150,9 @@ def test_both_paths_draw_the_same_tokens():
         fast, general = ([c for group in path for c in group] for path in paths)
         assert [c.ids for c in fast] == [c.ids for c in general]
         for one, other in zip(fast, general, strict=True):
-            assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=MAX_DIFFERENCE)
+            assert torch.allclose(
+                torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=MAX_DIFFERENCE
+            )
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
@@ -171,13 +193,20 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
             assert not set(completion.ids[:-1]) & set(engine.end_ids)
             if completion.finish_reason == "stop":
                 seen.add(completion.ids[-1])
-                assert completion.text == TOKENIZER.decode(list(completion.ids[:-1]), skip_special_tokens=True)
+                assert completion.text == TOKENIZER.decode(
+                    list(completion.ids[:-1]), skip_special_tokens=True
+                )
             else:
                 assert len(completion.ids) == 100
     assert seen == {EOS, first, second}
 
     plain = engine.sample(make_requests(PROMPTS, 40), Sampling(max_new_tokens=100))
-    text = next(c.text for group in plain for c in group if len(c.text) > 30 and "<unk>" not in TOKENIZER.decode(list(c.ids)))
+    text = next(
+        c.text
+        for group in plain
+        for c in group
+        if len(c.text) > 30 and "<unk>" not in TOKENIZER.decode(list(c.ids))
+    )
     stop = (text[20:22], "never this text")
     stopped = engine.sample(make_requests(PROMPTS, 40), Sampling(max_new_tokens=100, stop=stop))
     cut = 0
@@ -188,7 +217,9 @@ def test_several_end_tokens_stop_strings_and_the_token_budget():
             cut += 1
             assert other.finish_reason == "stop"
             end = raw.index(stop[0]) + len(stop[0])
-            assert len(TOKENIZER.decode(list(other.ids[:-1]))) < end <= len(shorter), "the token that completes it is the last"
+            assert len(TOKENIZER.decode(list(other.ids[:-1]))) < end <= len(shorter), (
+                "the token that completes it is the last"
+            )
         else:
             assert one == other
     assert cut >= 1
@@ -198,10 +229,14 @@ def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
     model = make_model("qwen3").train()
     heard: list[tuple[int, int, int]] = []
     results = LocalEngine(make_policy(model, TOKENIZER)).sample(
-        make_requests(PROMPTS, 20), Sampling(max_new_tokens=120), lambda r, s, c: heard.append((r, s, len(c.ids)))
+        make_requests(PROMPTS, 20),
+        Sampling(max_new_tokens=120),
+        lambda r, s, c: heard.append((r, s, len(c.ids))),
     )
     assert model.training
-    assert [length for _, _, length in heard] == sorted(length for _, _, length in heard), "the shorter ones end first"
+    assert [length for _, _, length in heard] == sorted(length for _, _, length in heard), (
+        "the shorter ones end first"
+    )
     assert len(heard) == 80
     assert all(len(results[r][s].ids) == length for r, s, length in heard)
 

@@ -19,7 +19,11 @@ def test_every_pair_of_a_problem_counts_and_problems_weigh_alike():
         {"a": [1.0, 3.0], "b": [5.0], "only": [1.0]}, {"a": [2.0], "b": [5.0, 4.0, 6.0, 5.0], "other": [1.0]}
     )
     assert found.rate.value == pytest.approx((0.5 + (0.5 + 1 + 0 + 0.5) / 4) / 2)
-    assert (found.wins, found.ties, found.losses) == (pytest.approx(2 / 6), pytest.approx(2 / 6), pytest.approx(2 / 6))
+    assert (found.wins, found.ties, found.losses) == (
+        pytest.approx(2 / 6),
+        pytest.approx(2 / 6),
+        pytest.approx(2 / 6),
+    )
     assert found.unmatched == 2
     assert found.rate.problems == 2
 
@@ -46,7 +50,9 @@ def test_means_weigh_problems_alike():
     assert mean_interval([[1.0, 1.0, 1.0], [0.0], []], 0, 1).value == 0.5
 
 
-def test_the_command_reports_the_learned_reward_and_the_win_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_reports_the_learned_reward_and_the_win_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     policy = load_policy("embedded", "cpu", "float32", seed=1)
     policy.save(tmp_path / "policy")
     judge = make_reward_model(policy)

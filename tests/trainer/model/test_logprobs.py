@@ -38,7 +38,10 @@ PACKED = {
     "llama": (LlamaForCausalLM, LlamaConfig(**SHAPE | {"num_key_value_heads": 4})),
     "mistral": (MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=None, head_dim=24)),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(**SHAPE)),
-    "qwen3": (Qwen3ForCausalLM, Qwen3Config(**SHAPE | {"num_key_value_heads": 1}, head_dim=16, tie_word_embeddings=True)),
+    "qwen3": (
+        Qwen3ForCausalLM,
+        Qwen3Config(**SHAPE | {"num_key_value_heads": 1}, head_dim=16, tie_word_embeddings=True),
+    ),
 }
 PADDED = {
     "mistral": (MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=8)),
@@ -77,7 +80,9 @@ def list_beginnings(sequences: Sequences, left_out: int) -> set[tuple[int, ...]]
     return {tuple(row[:end]) for row, total in rows for end in range(1, total + 1)}
 
 
-def compute_loss_and_gradient(model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8):
+def compute_loss_and_gradient(
+    model, sequences: Sequences, tokens: int, shared: bool, temperature: float = 0.8
+):
     """A loss with a different weight on every token, an entropy term, and all gradients,
     micro-batch by micro-batch."""
     model.zero_grad()
@@ -105,7 +110,9 @@ def test_the_packed_update_is_the_padded_one(name: str, monkeypatch: pytest.Monk
     loss, logprobs_BT, gradients = compute_loss_and_gradient(model, sequences, 10_000, shared=True)
     monkeypatch.setattr(logprobs, "can_pack", lambda _: False)
     plain_loss, plain_BT, plain = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
-    assert loss == pytest.approx(plain_loss, abs=1e-6 * float(plain_BT.abs().sum()))  # its terms have both signs
+    assert loss == pytest.approx(
+        plain_loss, abs=1e-6 * float(plain_BT.abs().sum())
+    )  # its terms have both signs
     assert (logprobs_BT - plain_BT).abs().max() <= 5e-5
     assert (logprobs_BT - plain_BT)[sequences.mask_BT].abs().mean() <= 2e-6
     assert all(float(gradient.abs().sum()) > 0 for gradient in plain.values())
@@ -117,11 +124,15 @@ def test_logprobs_and_gradients_are_those_of_one_row_at_a_time(models: dict, nam
     """The reference is the textbook: full logits of one unpadded row, log-softmax, gather."""
     model, sequences, temperature = make_model(*models[name]), make_batch(), 0.8
     assert packed.can_pack(model) == (models is PACKED)
-    found = [compute_loss_and_gradient(model, sequences, tokens, models is PACKED) for tokens in (10_000, 40, 1)]
+    found = [
+        compute_loss_and_gradient(model, sequences, tokens, models is PACKED) for tokens in (10_000, 40, 1)
+    ]
     model.zero_grad()
     weights_BT = torch.randn(sequences.mask_BT.shape, generator=torch.Generator().manual_seed(1))
     plain_BT = torch.zeros(sequences.mask_BT.shape)
-    for row, (prompt, length) in enumerate(zip(sequences.prompt_lengths_B.tolist(), sequences.lengths_B.tolist(), strict=True)):
+    for row, (prompt, length) in enumerate(
+        zip(sequences.prompt_lengths_B.tolist(), sequences.lengths_B.tolist(), strict=True)
+    ):
         ids = sequences.ids_BS[row : row + 1, : prompt + length]
         logits_TV = model(input_ids=ids).logits[0, prompt - 1 : -1] / temperature
         all_TV = logits_TV.log_softmax(-1)
@@ -160,22 +171,35 @@ def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
 
 def list_predicted(sequences: Sequences) -> set[tuple[int, ...]]:
     """The distinct beginnings that end in a token of a completion: each has one log-probability."""
-    rows = zip(sequences.ids_BS.tolist(), sequences.prompt_lengths_B.tolist(), sequences.lengths_B.tolist(), strict=True)
-    return {tuple(row[:end]) for row, prompt, length in rows for end in range(prompt + 1, prompt + length + 1)}
+    rows = zip(
+        sequences.ids_BS.tolist(),
+        sequences.prompt_lengths_B.tolist(),
+        sequences.lengths_B.tolist(),
+        strict=True,
+    )
+    return {
+        tuple(row[:end]) for row, prompt, length in rows for end in range(prompt + 1, prompt + length + 1)
+    }
 
 
 def test_packed_computes_what_rows_share_once_and_no_padding():
     sequences = make_batch()
     packing = packed.Packing.of(sequences)
     expected = list_beginnings(sequences, left_out=1)
-    assert len(packing.ids_N) == len(expected) < int((sequences.prompt_lengths_B + sequences.lengths_B - 1).sum())
+    assert (
+        len(packing.ids_N)
+        == len(expected)
+        < int((sequences.prompt_lengths_B + sequences.lengths_B - 1).sum())
+    )
     assert len(packing.sources_L) == int(sequences.lengths_B.sum())
     found = set()
     for row, length in enumerate((sequences.prompt_lengths_B + sequences.lengths_B - 1).tolist()):
         places = packing.index_BS[row, :length]
         assert packing.ids_N[places].tolist() == sequences.ids_BS[row, :length].tolist()
         assert packing.positions_N[places].tolist() == list(range(length))
-        found |= {(tuple(sequences.ids_BS[row, : end + 1].tolist()), int(place)) for end, place in enumerate(places)}
+        found |= {
+            (tuple(sequences.ids_BS[row, : end + 1].tolist()), int(place)) for end, place in enumerate(places)
+        }
     assert len(found) == len(expected), "one place for every beginning"
 
 
@@ -237,6 +261,8 @@ def count_kept_bytes(model, sequences: Sequences) -> int:
 def test_the_probe_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch):
     """A forward pass that is right is not enough."""
     attended = packed.attend
-    monkeypatch.setattr(packed, "attend", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach()))
+    monkeypatch.setattr(
+        packed, "attend", lambda *given: (out := attended(*given)) + 0.1 * (out - out.detach())
+    )
     assert not packed.can_pack(make_model(*PACKED["qwen3"]))
     assert not packed.can_pack(make_model(*PACKED["llama"]))

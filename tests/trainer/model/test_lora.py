@@ -52,7 +52,11 @@ def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
     made = make_policy_with_adapters(warm_model, moved=False).model
     assert torch.allclose(compute_own_logprobs(made), compute_own_logprobs(plain), atol=2e-6)
     trained = lora.collect_adapters(made)
-    linear = [name for name, module in plain.named_modules() if isinstance(module, torch.nn.Linear) and name != "lm_head"]
+    linear = [
+        name
+        for name, module in plain.named_modules()
+        if isinstance(module, torch.nn.Linear) and name != "lm_head"
+    ]
     assert len(trained) == 2 * len(linear) > 0
     assert all(".lora_A." in name or ".lora_B." in name for name in trained)
     compute_logprobs(made, SEQUENCES).logprobs_BT.sum().backward()
@@ -70,7 +74,8 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
     assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
     assert (
-        lora.collect_adapters(policy.model).keys() == lora.collect_adapters(make_policy_with_adapters(warm_model).model).keys()
+        lora.collect_adapters(policy.model).keys()
+        == lora.collect_adapters(make_policy_with_adapters(warm_model).model).keys()
     )
     plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
     assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
@@ -83,7 +88,9 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
     policy = make_policy_with_adapters(warm_model)
     if kind == "gpt2":  # layers stored as (input, output)
         torch.manual_seed(0)
-        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64))
+        model = GPT2LMHeadModel(
+            GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64)
+        )
         names = set(model.state_dict())
         lora.add_adapters(model.eval(), 4, 0)
         for tensor in lora.collect_adapters(model).values():
@@ -115,7 +122,8 @@ def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_mode
     train(SETTINGS.but(model=str(warm_model), out=str(halves), stop_after=2), say=say_nothing)
     resume(halves, {}, say=say_nothing)
     one, other, start = (
-        AutoModelForCausalLM.from_pretrained(folder).state_dict() for folder in (whole / "model", halves / "model", warm_model)
+        AutoModelForCausalLM.from_pretrained(folder).state_dict()
+        for folder in (whole / "model", halves / "model", warm_model)
     )
     assert one.keys() == other.keys() == start.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,4 +1,5 @@
-"""The memory plan: what it bills, how sizes follow from what is free, and the one retreat when memory runs out."""
+"""The memory plan: what it bills, how sizes follow from what is free,
+and the one retreat when memory runs out."""
 
 import pytest
 import torch
@@ -33,17 +34,32 @@ def test_the_bill_adds_up(policy: Policy):
     assert bill.fixed == {"weights": weights, "optimizer": 2 * weights}
     assert bill.gradients == weights
     assert bill.total == 3 * weights + max(bill.phases.values()), "one phase at a time"
-    assert memory.cache_bytes(policy.model, 128, 4) == 2 * 2 * 1 * 32 * 128 * 4, "2 layers, keys and values, 1 head of 32"
+    assert memory.cache_bytes(policy.model, 128, 4) == 2 * 2 * 1 * 32 * 128 * 4, (
+        "2 layers, keys and values, 1 head of 32"
+    )
     held = [
         HeldModel("reference", weights),
         HeldModel("value model", weights, trained=weights),
         HeldModel("reward model helpful", weights, loaded=True, scoring=7 * MIB),
     ]
     whole = memory.bill(policy, config, held, 10, 1000, 0, Passes())
-    assert whole.fixed["reference"] == whole.fixed["value model"] == whole.fixed["reward model helpful"] == weights
+    assert (
+        whole.fixed["reference"]
+        == whole.fixed["value model"]
+        == whole.fixed["reward model helpful"]
+        == weights
+    )
     assert (whole.gradients, whole.fixed["optimizer"]) == (2 * weights, 4 * weights)
-    assert whole.phases["update of 1000 tokens"] - bill.phases["update of 1000 tokens"] == weights, "one gradient more"
-    for named in ("reference 1", "value model 1", "reward model helpful 1", "sampling 10 rows", "update of 1000 tokens"):
+    assert whole.phases["update of 1000 tokens"] - bill.phases["update of 1000 tokens"] == weights, (
+        "one gradient more"
+    )
+    for named in (
+        "reference 1",
+        "value model 1",
+        "reward model helpful 1",
+        "sampling 10 rows",
+        "update of 1000 tokens",
+    ):
         assert named in str(whole)
     assert "scoring by reward model helpful 7," in str(whole)
 
@@ -98,7 +114,9 @@ def test_live_bytes_count_a_storage_once_and_as_long_as_anything_holds_it():
         del total
         with torch.inference_mode():
             torch.empty(10)
-        assert (meter.live, meter.peak) == (8000, 12008), "the weight, exp, its gradient, the sum and its gradient"
+        assert (meter.live, meter.peak) == (8000, 12008), (
+            "the weight, exp, its gradient, the sum and its gradient"
+        )
 
 
 def test_sizes_follow_from_what_is_free(policy: Policy):
@@ -147,12 +165,18 @@ def example(policy: Policy) -> Batch:
 def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.Tensor]:
     policy.model.zero_grad(set_to_none=True)
     learner = Learner(policy, adamw(policy.model, config.optimizer, policy.parameters), GRPO(policy, config))
-    add_gradient(learner, batch, count_denominators(batch.mask_BT, 16), resolve(config.optimizer.tokens_per_microbatch, TOKENS))
+    add_gradient(
+        learner,
+        batch,
+        count_denominators(batch.mask_BT, 16),
+        resolve(config.optimizer.tokens_per_microbatch, TOKENS),
+    )
     return [p.grad.clone() for p in policy.model.parameters()]
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+    "failure", [RuntimeError(("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate "
+    "9 bytes")),
                 torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=lambda f: type(f).__name__
 )  # fmt: skip
 def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(

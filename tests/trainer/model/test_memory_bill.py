@@ -112,10 +112,12 @@ def test_the_bill_is_what_a_run_holds(name: str, tmp_path: Path, monkeypatch: py
     bill = found.bill
     assert bill is not None
     print(
-        f"\n| {name} | {bill.total / MIB:.1f} | {found.peak / MIB:.1f} | {bill.total / found.peak - 1:+.1%} | "
-        + ", ".join(f"{phase} {size / MIB:.1f}" for phase, size in found.phases.items())
+        f"\n| {name} | {bill.total / MIB:.1f} | {found.peak / MIB:.1f} | {bill.total / found.peak - 1:+.1%} "
+        "| " + ", ".join(f"{phase} {size / MIB:.1f}" for phase, size in found.phases.items())
     )
     assert bill.total == pytest.approx(found.peak, rel=0.08)
     for phase in ("sampling", "scoring", "update"):
-        billed = [sum(bill.fixed.values()) + size for name, size in bill.phases.items() if name.startswith(phase)]
+        billed = [
+            sum(bill.fixed.values()) + size for name, size in bill.phases.items() if name.startswith(phase)
+        ]
         assert found.phases.get(phase) == (pytest.approx(billed[0], rel=0.15) if billed else None)

@@ -48,7 +48,8 @@ def test_a_chat_template_is_used_where_there_is_one():
     problem = Problem("2+2=")
     assert tokenizer.decode(encode_prompt(tokenizer, problem, "Be brief.")) == "2+2=\nBe brief.\n"
     tokenizer.chat_template = (
-        "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{% if add_generation_prompt %}[me] {% endif %}"
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{% if "
+        "add_generation_prompt %}[me] {% endif %}"
     )
     assert tokenizer.decode(encode_prompt(tokenizer, problem, "Be brief.")) == "[user] 2+2=\n\nBe brief.[me] "
     chat = Problem([{"role": "system", "content": "S"}, {"role": "user", "content": "U"}])

@@ -40,7 +40,9 @@ def test_agrees_with_the_reference(ddof, leave_one_out, scale):
     baseline = "leave_one_out" if leave_one_out else "mean"
     ours = compute_advantages(rewards, baseline=baseline, scale=scale, ddof=ddof, epsilon=0.01)
     for row, group in zip(ours, rewards, strict=True):
-        assert row.numpy() == pytest.approx(reference.advantages(group, scale, ddof, 0.01, leave_one_out), rel=1e-10)
+        assert row.numpy() == pytest.approx(
+            reference.advantages(group, scale, ddof, 0.01, leave_one_out), rel=1e-10
+        )
 
 
 def test_batch_scale_and_batch_normalisation():
@@ -88,7 +90,11 @@ def test_equal_rewards_have_no_signal_even_without_epsilon(scale, dtype):
 
 
 def test_a_group_of_one_is_an_error_where_a_group_is_needed():
-    for settings in ({"baseline": "mean"}, {"baseline": "leave_one_out"}, {"baseline": "none", "scale": "group"}):
+    for settings in (
+        {"baseline": "mean"},
+        {"baseline": "leave_one_out"},
+        {"baseline": "none", "scale": "group"},
+    ):
         with pytest.raises(ValueError, match="group of one"):
             compute_advantages([[1.0], [0.0]], **settings)
     assert compute_advantages([[1.0], [0.0]], baseline="none").tolist() == [[1.0], [0.0]]

@@ -18,7 +18,9 @@ def test_golden_gae():
     """By hand: deltas .99*.6-.5 = .094, .99*.7-.6 = .093, 1-.7 = .3; gamma lambda = .9405."""
     credit = gae(to_double([[0, 0, 1]]), to_double([[0.5, 0.6, 0.7]]), torch.ones(1, 3), gamma=0.99, lam=0.95)
     third, second = 0.3, 0.093 + 0.9405 * 0.3
-    assert credit.advantages_BT[0].tolist() == pytest.approx([0.094 + 0.9405 * second, second, third], abs=1e-15)
+    assert credit.advantages_BT[0].tolist() == pytest.approx(
+        [0.094 + 0.9405 * second, second, third], abs=1e-15
+    )
     assert credit.advantages_BT[0].tolist() == pytest.approx([0.446828575, 0.37515, 0.3], abs=1e-12)
     assert credit.returns_BT[0].tolist() == pytest.approx([0.946828575, 0.97515, 1.0], abs=1e-12)
 
@@ -77,7 +79,9 @@ def test_ppo_with_nothing_added_is_reinforce_with_kl_in_the_reward_to_the_digit(
         else:
             advantages = sum_returns(per_token, mask)
             config = LossConfig("reinforce", aggregate="token_mean")
-        compute_policy_loss(logprobs, sampled, advantages, mask, config, count_denominators(mask, 5)).loss.backward()
+        compute_policy_loss(
+            logprobs, sampled, advantages, mask, config, count_denominators(mask, 5)
+        ).loss.backward()
         return advantages, leaf.grad
 
     ppo_advantages, ppo_gradient = update(True)

@@ -47,7 +47,10 @@ def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
         ("dr-grpo", r"no loss kind 'dr-grpo'\. Did you mean dr_grpo\?.*FILE\.py:name"),
         ("xyz", r"The kinds: grpo, dapo, .*reinforce\. One of your own"),
         (f"{EXAMPLE}:kimy", r"has no 'kimy' to take as loss\. Did you mean kimi\?"),
-        (f"{EXAMPLE.with_name('own_los.py')}:kimi", r"no loss file .*own_los\.py\. Did you mean own_loss\.py"),
+        (
+            f"{EXAMPLE.with_name('own_los.py')}:kimi",
+            r"no loss file .*own_los\.py\. Did you mean own_loss\.py",
+        ),
         (str(EXAMPLE), r"Write FILE\.py:name"),
         (f"{EXAMPLE}:regularise_log_ratio", r"is of type function, but a loss is a LossKind"),
     ],

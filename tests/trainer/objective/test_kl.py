@@ -17,12 +17,16 @@ def test_golden_kl_in_the_reward():
     assert values[0].tolist() == pytest.approx([1.90, 1.93, 1.95, 1.99, 0])
     six = to_double([[0.05] * 6])
     assert float(subtract_kl(to_double([0.8]), six, torch.ones_like(six), beta=1.0)) == pytest.approx(0.5)
-    assert float(sum_returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]) == pytest.approx(0.5)
+    assert float(
+        sum_returns(place_rewards(to_double([0.8]), six, six > 0, 1.0), six > 0)[0, 0]
+    ) == pytest.approx(0.5)
 
 
 def test_returns_discount_counted_tokens_only():
     rewards, mask = to_double([[1.0, NAN, 2.0, 4.0]]), to_double([[1, 0, 1, 1]])
-    assert sum_returns(rewards, mask, gamma=0.5)[0].tolist() == pytest.approx([1 + 0.5 * (2 + 0.5 * 4), 0, 4, 4])
+    assert sum_returns(rewards, mask, gamma=0.5)[0].tolist() == pytest.approx(
+        [1 + 0.5 * (2 + 0.5 * 4), 0, 4, 4]
+    )
 
 
 def test_a_row_without_tokens_has_no_reward():

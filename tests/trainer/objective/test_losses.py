@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, clip_surrogate, find_kind
-from palaestra.trainer.objective.losses import Denominators, combine, compute_policy_loss, count_denominators, summarise_stats
+from palaestra.trainer.objective.losses import (
+    Denominators,
+    combine,
+    compute_policy_loss,
+    count_denominators,
+    summarise_stats,
+)
 
 from ..support import reference
 
@@ -75,7 +81,9 @@ def test_the_reference_gives_the_golden_numbers_too(kind, high, expected):
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_every_kind_has_a_reference_with_the_average_of_its_paper(kind):
     entry = find_kind(kind)
-    assert entry.name in reference.SEQUENCES, f"{entry.name} has no reference in tests/trainer/support/reference.py"
+    assert entry.name in reference.SEQUENCES, (
+        f"{entry.name} has no reference in tests/trainer/support/reference.py"
+    )
     assert reference.AVERAGES.get(entry.name) == entry.aggregate
 
 
@@ -91,7 +99,11 @@ def test_golden_clipping():
     assert compute_surrogate(5.0, -1.0) == pytest.approx(5)
     assert compute_surrogate(5.0, -1.0, dual_clip=3.0) == pytest.approx(3)
     assert compute_surrogate(5.0, -1.0, delta=4.0) == pytest.approx(4)
-    assert compute_surrogate(5.0, 1.0, dual_clip=3.0) == compute_surrogate(5.0, 1.0, delta=4.0) == pytest.approx(-1.2)
+    assert (
+        compute_surrogate(5.0, 1.0, dual_clip=3.0)
+        == compute_surrogate(5.0, 1.0, delta=4.0)
+        == pytest.approx(-1.2)
+    )
 
 
 def draw_batch(seed, rows=6, longest=9):
@@ -121,13 +133,17 @@ VARIANTS = [LossConfig(kind) for kind in EVERY] + [
 
 
 def name_variant(config):
-    changed = [f"{f.name}={getattr(config, f.name)}" for f in fields(config) if getattr(config, f.name) != f.default]
+    changed = [
+        f"{f.name}={getattr(config, f.name)}" for f in fields(config) if getattr(config, f.name) != f.default
+    ]
     return ",".join(changed).replace(OWN, "own") or "dapo"
 
 
 def compute_reference(batch, config, limit):
     tokens = []
-    for p, x, ref, h, a in zip(*(batch[k] for k in ("logprobs", "log_ratio", "ref", "entropy", "advantages")), strict=True):
+    for p, x, ref, h, a in zip(
+        *(batch[k] for k in ("logprobs", "log_ratio", "ref", "entropy", "advantages")), strict=True
+    ):
         row = reference.SEQUENCES[find_kind(config.kind).name](np.array(p), np.array(x), a, config)
         row = row + config.kl_coef * reference.kl(np.array(p), np.array(ref), config.kl_estimator)
         tokens.append(row - config.entropy_coef * np.array(h))
@@ -152,7 +168,9 @@ def test_torch_agrees_with_the_reference(config, seed):
     assert float(result.loss) == pytest.approx(compute_reference(batch, config, 12), rel=1e-10)
 
 
-@pytest.mark.parametrize("config", [c for c in VARIANTS if c.kind not in ("cispo", "reinforce", "gspo")], ids=name_variant)
+@pytest.mark.parametrize(
+    "config", [c for c in VARIANTS if c.kind not in ("cispo", "reinforce", "gspo")], ids=name_variant
+)
 def test_the_gradient_is_that_of_the_reference(config):
     """Finite differences of the NumPy reference, which knows no autograd.
     Entropy is an input of its own here."""
@@ -256,7 +274,9 @@ def test_losses_and_statistics_of_parts_add_up(config):
     assert float(sum(part.loss for part in parts)) == pytest.approx(float(whole.loss), rel=1e-12)
     together = combine([part.stats for part in parts])
     for field in fields(together):
-        assert float(getattr(together, field.name)) == pytest.approx(float(getattr(whole.stats, field.name)), rel=1e-12)
+        assert float(getattr(together, field.name)) == pytest.approx(
+            float(getattr(whole.stats, field.name)), rel=1e-12
+        )
     ratio = np.exp(np.concatenate(batch["log_ratio"]))
     assert summarise_stats(together)["ratio"] == pytest.approx(ratio.mean())
     assert (float(together.ratio_min), float(together.ratio_max)) == pytest.approx((ratio.min(), ratio.max()))
@@ -268,7 +288,9 @@ def test_clip_counts():
     a = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
     logprobs, mask = torch.full_like(ratio, -1.0), torch.ones_like(ratio)
     config = LossConfig("dapo", dual_clip=3.0)
-    stats = compute_policy_loss(logprobs, logprobs - ratio.log(), a, mask, config, count_denominators(mask, 6)).stats
+    stats = compute_policy_loss(
+        logprobs, logprobs - ratio.log(), a, mask, config, count_denominators(mask, 6)
+    ).stats
     assert (int(stats.clip_low_sum), int(stats.clip_high_sum), int(stats.dual_clip_sum)) == (1, 1, 1)
     assert (stats.kl_k1_sum, stats.kl_k3_sum, stats.entropy_sum) == (None, None, None)
 
@@ -278,7 +300,9 @@ def test_clip_counts():
 def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
     """nan and infinity where masked, log-ratios of +-200 nats where not, a row without a token:
     a finite gradient."""
-    logprobs = torch.tensor([[-1.0, -200, -1, torch.nan], [-torch.inf, torch.inf, torch.nan, 1e30]], dtype=dtype)
+    logprobs = torch.tensor(
+        [[-1.0, -200, -1, torch.nan], [-torch.inf, torch.inf, torch.nan, 1e30]], dtype=dtype
+    )
     sampled = torch.tensor([[-200.0, -1, -1, -torch.inf], [torch.nan] * 4], dtype=dtype)
     mask = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 0]])
     for sign in (1.0, -1.0):
@@ -298,14 +322,20 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
         assert result.loss.dtype == torch.float32
         assert torch.isfinite(leaf.grad).all()
         assert not leaf.grad[mask == 0].any()
-        assert all(torch.isfinite(getattr(result.stats, f.name)) for f in fields(result.stats) if f.name != "entropy_sum")
+        assert all(
+            torch.isfinite(getattr(result.stats, f.name))
+            for f in fields(result.stats)
+            if f.name != "entropy_sum"
+        )
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
 def test_an_empty_batch_is_a_loss_of_zero(kind):
     leaf = torch.randn(2, 3, requires_grad=True)
     mask = torch.zeros(2, 3)
-    result = compute_policy_loss(leaf, leaf.detach(), torch.ones(2, 1), mask, LossConfig(kind), count_denominators(mask, 3))
+    result = compute_policy_loss(
+        leaf, leaf.detach(), torch.ones(2, 1), mask, LossConfig(kind), count_denominators(mask, 3)
+    )
     result.loss.backward()
     assert float(result.loss.detach()) == 0
     assert not leaf.grad.any()

@@ -23,7 +23,9 @@ NAN = float("nan")
 def run(rewards, ranks, prompts=None, margins=None, **settings):
     leaf = to_double(rewards).requires_grad_()
     prompts = len(rewards) if prompts is None else prompts
-    result = compute_preference_loss(leaf, torch.tensor(ranks), PreferenceConfig(**settings), prompts, margins_PKK=margins)
+    result = compute_preference_loss(
+        leaf, torch.tensor(ranks), PreferenceConfig(**settings), prompts, margins_PKK=margins
+    )
     result.loss.backward()
     return float(result.loss.detach()), leaf.grad, result.stats
 
@@ -71,7 +73,9 @@ def test_agrees_with_the_reference_and_parts_add_up(seed, settings):
     loss, gradient, stats = run(rewards, ranks, counted, **settings)
     rankings = [(r[k >= 0], k[k >= 0]) for r, k in zip(rewards, ranks, strict=True)]
     centre = settings.get("centre_coef", 0.0)
-    assert loss == pytest.approx(reference.preference_loss(rankings, settings.get("margin", 0.0), centre), rel=1e-12)
+    assert loss == pytest.approx(
+        reference.preference_loss(rankings, settings.get("margin", 0.0), centre), rel=1e-12
+    )
     parts = [run(rewards[rows], ranks[rows], counted, **settings) for rows in ([3, 0], [6], [1, 2, 4, 5])]
     assert sum(part[0] for part in parts) == pytest.approx(loss, rel=1e-12)
     torch.testing.assert_close(torch.cat([part[1] for part in parts]), gradient[[3, 0, 6, 1, 2, 4, 5]])

@@ -2,7 +2,11 @@
 
 import pytest
 import torch
-from palaestra.trainer.objective.shaping import compute_overlong_penalty, mask_truncated, subtract_missing_eos_penalty
+from palaestra.trainer.objective.shaping import (
+    compute_overlong_penalty,
+    mask_truncated,
+    subtract_missing_eos_penalty,
+)
 
 from ..support.tensors import to_double
 
@@ -21,6 +25,9 @@ def test_truncated_rows_leave_the_mask():
 
 
 def test_missing_eos_penalty():
-    assert subtract_missing_eos_penalty(to_double([2.0, 2.0]), torch.tensor([True, False]), 1.0).tolist() == [2, 1]
+    assert subtract_missing_eos_penalty(to_double([2.0, 2.0]), torch.tensor([True, False]), 1.0).tolist() == [
+        2,
+        1,
+    ]
     with pytest.raises(ValueError, match="would reward it"):
         subtract_missing_eos_penalty(to_double([2.0]), torch.tensor([True]), -1.0)

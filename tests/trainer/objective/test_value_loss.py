@@ -19,7 +19,12 @@ def measure_one(value, old, target, **settings):
     leaf = to_double([[value]]).requires_grad_()
     mask = torch.ones(1, 1)
     result = compute_value_loss(
-        leaf, to_double([[old]]), to_double([[target]]), mask, ValueConfig(**settings), count_denominators(mask, 1)
+        leaf,
+        to_double([[old]]),
+        to_double([[target]]),
+        mask,
+        ValueConfig(**settings),
+        count_denominators(mask, 1),
     )
     result.loss.backward()
     return float(result.loss.detach()), float(leaf.grad), int(result.stats.clip_sum)
@@ -48,7 +53,9 @@ def test_value_loss_agrees_with_the_reference_and_its_parts_add_up(kind):
 
     def run(rows):
         leaf = values[rows].clone().requires_grad_()
-        part = compute_value_loss(leaf, old[rows], target[rows], torch.tensor(mask[rows]), ValueConfig(kind), denominators)
+        part = compute_value_loss(
+            leaf, old[rows], target[rows], torch.tensor(mask[rows]), ValueConfig(kind), denominators
+        )
         part.loss.backward()
         assert torch.isfinite(leaf.grad).all()
         assert not leaf.grad[torch.tensor(~mask[rows])].any()
@@ -62,7 +69,9 @@ def test_value_loss_agrees_with_the_reference_and_its_parts_add_up(kind):
     torch.testing.assert_close(torch.cat([g for _, g in parts]), gradient[[5, 0, 2, 1, 3, 4]])
     stats = combine([part.stats for part, _ in parts])
     kept, returned = arrays[0][mask], arrays[2][mask]
-    assert compute_explained_variance(stats) == pytest.approx(1 - np.var(returned - kept) / np.var(returned), rel=1e-9)
+    assert compute_explained_variance(stats) == pytest.approx(
+        1 - np.var(returned - kept) / np.var(returned), rel=1e-9
+    )
     assert summarise_stats(stats)["return"] == pytest.approx(returned.mean())
 
 
@@ -73,7 +82,12 @@ def test_explained_variance_at_its_ends():
     def explained(values, target):
         return compute_explained_variance(
             compute_value_loss(
-                to_double([values]), to_double([values]), to_double([target]), mask, ValueConfig(), denominators
+                to_double([values]),
+                to_double([values]),
+                to_double([target]),
+                mask,
+                ValueConfig(),
+                denominators,
             ).stats
         )
 

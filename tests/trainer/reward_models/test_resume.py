@@ -45,7 +45,9 @@ def test_stop_and_resume_ends_in_the_same_bits_and_numbers(settings: RewardModel
     assert summaries[0] == summaries[1]
     assert whole.after is not None
     assert whole.after["loss"] < whole.before["loss"]
-    statistics = [json.loads((tmp_path / name / "model" / "reward_model.json").read_text()) for name in ("whole", "run")]
+    statistics = [
+        json.loads((tmp_path / name / "model" / "reward_model.json").read_text()) for name in ("whole", "run")
+    ]
     assert statistics[0] == statistics[1]
     assert statistics[0]["std"] > 0
 

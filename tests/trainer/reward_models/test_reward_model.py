@@ -18,7 +18,13 @@ from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
 from palaestra.trainer.model.policy import Policy, load_policy
-from palaestra.trainer.reward_models.data import Comparison, parse_comparison, read_comparisons, split_comparisons, split_turns
+from palaestra.trainer.reward_models.data import (
+    Comparison,
+    parse_comparison,
+    read_comparisons,
+    split_comparisons,
+    split_turns,
+)
 from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, pad_rows
 from palaestra.trainer.reward_models.model import load_reward_model, make_reward_model
 from palaestra.trainer.reward_models.scoring import judge
@@ -31,7 +37,8 @@ from ..support.runs import SMALL, say_nothing
 
 HH = Path(__file__).parents[3] / ".." / "shared" / "data" / "hh-rlhf"
 USER, GOOD, BAD = (
-    {"role": role, "content": text} for role, text in (("user", "Hi"), ("assistant", "Hello"), ("assistant", "No"))
+    {"role": role, "content": text}
+    for role, text in (("user", "Hi"), ("assistant", "Hello"), ("assistant", "No"))
 )
 
 
@@ -41,7 +48,9 @@ def read(**values) -> Comparison | str:
 
 def test_pairs_rankings_and_chats_are_read():
     assert read(prompt="p", chosen="a", rejected="b") == Comparison("p", ("a", "b"), (1.0, 0.0))
-    assert read(prompt="p", chosen="a", rejected="b", margin=2) == Comparison("p", ("a", "b"), (1.0, 0.0), 2.0)
+    assert read(prompt="p", chosen="a", rejected="b", margin=2) == Comparison(
+        "p", ("a", "b"), (1.0, 0.0), 2.0
+    )
     pair = Comparison([USER], ("Hello", "No"), (1.0, 0.0))
     assert read(chosen=[USER, GOOD], rejected=[USER, BAD]) == pair
     assert read(prompt=[USER], chosen=[GOOD], rejected=[BAD]) == pair
@@ -65,13 +74,19 @@ def test_a_transcript_becomes_a_chat_and_an_answer():
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
     ]
-    assert read(chosen=f"{start}\n\nAssistant: A", rejected="\n\nHuman: Else\n\nAssistant: B") == "without a shared prompt"
+    assert (
+        read(chosen=f"{start}\n\nAssistant: A", rejected="\n\nHuman: Else\n\nAssistant: B")
+        == "without a shared prompt"
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"text": "a"}, "here, line 3: give the columns chosen and rejected, or prompt and answers; the row has text"),
+        (
+            {"text": "a"},
+            "here, line 3: give the columns chosen and rejected, or prompt and answers; the row has text",
+        ),
         ({"chosen": "a", "rejected": "b"}, "are transcripts"),
         ({"prompt": "p", "chosen": "a", "rejected": ["b"]}, "both texts or both lists"),
         ({"prompt": "p", "answers": "a"}, "a list of texts"),
@@ -94,7 +109,9 @@ def test_empty_and_identical_answers_are_left_out_and_counted(tmp_path: Path):
     assert found.left_out == Counter({"with an empty answer": 1, "with identical answers": 1})
 
 
-@pytest.mark.parametrize(("name", "rows", "shared", "identical"), [("helpful", 2354, 2345, 2), ("harmless", 2312, 2307, 0)])
+@pytest.mark.parametrize(
+    ("name", "rows", "shared", "identical"), [("helpful", 2354, 2345, 2), ("harmless", 2312, 2307, 0)]
+)
 def test_published_transcripts_are_read_whole(name: str, rows: int, shared: int, identical: int):
     path = HH / f"{name}-base" / "test.jsonl.gz"
     if not path.exists():
@@ -124,7 +141,9 @@ def policy() -> Policy:
 @pytest.fixture(scope="module")
 def folder(policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reward model that prefers answers with an even last digit."""
-    items = [Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)]
+    items = [
+        Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)
+    ]
     fresh = make_reward_model(policy)
     config = RewardModelConfig.of(steps=60, batch_size=16, warmup_steps=5, tokens_per_microbatch=200)
     fitted = fit_reward_model(fresh, encode(fresh, items, "", 100), config)
@@ -178,7 +197,9 @@ def test_padding_is_never_the_end_token(policy: Policy):
 def test_the_statistics_travel_with_the_folder_and_normalise(folder: Path):
     judge = load_reward_model(str(folder), "cpu", "float32")
     assert judge.statistics.answers == 120
-    items = [Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)]
+    items = [
+        Comparison(f"{n}?", (f"{n}{2 * (n % 5)}", f"{n}{2 * (n % 5) + 1}"), (1.0, 0.0)) for n in range(60)
+    ]
     rows = [row for item in encode(judge, items, "", 100) for row in item.rows_K]
     z = torch.tensor([judge.normalise(value) for value in judge.predict_rewards(rows)], dtype=torch.float64)
     assert float(z.mean()) == pytest.approx(0, abs=1e-4)
@@ -186,12 +207,17 @@ def test_the_statistics_travel_with_the_folder_and_normalise(folder: Path):
 
 
 def test_the_gradient_does_not_depend_on_the_micro_batch(policy: Policy):
-    items = [Comparison(f"{n}", ("1" * (n + 1), "2", "3")[: 2 + n % 2], (3.0, 2.0, 1.0)[: 2 + n % 2]) for n in range(6)]
+    items = [
+        Comparison(f"{n}", ("1" * (n + 1), "2", "3")[: 2 + n % 2], (3.0, 2.0, 1.0)[: 2 + n % 2])
+        for n in range(6)
+    ]
 
     def weights(tokens: int) -> torch.Tensor:
         fresh = make_reward_model(policy)
         torch.nn.init.constant_(fresh.model.score.weight, 0.01)
-        config = RewardModelConfig.of(steps=2, batch_size=6, warmup_steps=0, tokens_per_microbatch=tokens, learning_rate=1e-3)
+        config = RewardModelConfig.of(
+            steps=2, batch_size=6, warmup_steps=0, tokens_per_microbatch=tokens, learning_rate=1e-3
+        )
         return fit_reward_model(fresh, encode(fresh, items, "", 100), config).model.score.weight.detach()
 
     assert torch.allclose(weights(16384), weights(1), atol=1e-6)
@@ -231,7 +257,9 @@ def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folde
     result = evaluate(made, problems, 2, Sampling(max_new_tokens=4))
     made.close()
     judge = load_reward_model(str(folder), "cpu", "float32")
-    scores = [(g.problem, c, s) for g in result.groups for c, s in zip(g.completions_G, g.scores_G, strict=True)]
+    scores = [
+        (g.problem, c, s) for g in result.groups for c, s in zip(g.completions_G, g.scores_G, strict=True)
+    ]
     for problem, completion, score in scores:
         (raw,) = judge.predict_rewards([judge.encode(problem, completion.text, get("addition").instruction)])
         assert score.learned["reward_model"] == pytest.approx(judge.normalise(raw), abs=1e-3)
@@ -253,9 +281,15 @@ def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy,
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
-def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folder: Path, tmp_path: Path, algorithm: str):
-    config = SMALL.but(steps=2, eval_problems=4, eval_samples=1, eval_every=0, save_every=0, preflight_problems=0)
-    config = config.but(algorithm=algorithm, model=str(warm_model), reward_model=(str(folder),), out=str(tmp_path / "run"))
+def test_both_algorithms_learn_from_a_reward_model_alone(
+    warm_model: Path, folder: Path, tmp_path: Path, algorithm: str
+):
+    config = SMALL.but(
+        steps=2, eval_problems=4, eval_samples=1, eval_every=0, save_every=0, preflight_problems=0
+    )
+    config = config.but(
+        algorithm=algorithm, model=str(warm_model), reward_model=(str(folder),), out=str(tmp_path / "run")
+    )
     train(config, say=say_nothing)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]
@@ -266,19 +300,52 @@ def test_both_algorithms_learn_from_a_reward_model_alone(warm_model: Path, folde
     assert rollout["reward"] == pytest.approx(1 / (1 + math.exp(-z)), abs=1e-6)
     found = json.loads((tmp_path / "run" / "overoptimisation.json").read_text())
     assert [point["step"] for point in found["points"]] == [1, 2]
-    assert found["points"][0]["kl"] == pytest.approx(0, abs=1e-4), "the first step samples from the reference itself"
+    assert found["points"][0]["kl"] == pytest.approx(0, abs=1e-4), (
+        "the first step samples from the reference itself"
+    )
     assert found["points"][1]["learned"] == steps[1]["learned/reward_model"]
     assert [line["step"] for line in found["evaluations"]] == [0, 2]
     assert (tmp_path / "run" / "overoptimisation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_writes_a_model_and_says_how_good_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_writes_a_model_and_says_how_good_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     rows = [{"prompt": f"{n}?", "chosen": f"{n}4", "rejected": f"{n}7"} for n in range(60)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    flags = ["--steps", "20", "--batch-size", "8", "--eval-share", "0.2", "--eval-every", "10", "--threads", "1"]
-    assert main(["--data", str(tmp_path / "data.jsonl"), "--out", str(tmp_path / "run"), "--device", "cpu", *flags]) == 0
+    flags = [
+        "--steps",
+        "20",
+        "--batch-size",
+        "8",
+        "--eval-share",
+        "0.2",
+        "--eval-every",
+        "10",
+        "--threads",
+        "1",
+    ]
+    assert (
+        main(
+            [
+                "--data",
+                str(tmp_path / "data.jsonl"),
+                "--out",
+                str(tmp_path / "run"),
+                "--device",
+                "cpu",
+                *flags,
+            ]
+        )
+        == 0
+    )
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert 0 <= summary["held_out"]["after"]["accuracy"]["low"] <= summary["held_out"]["after"]["accuracy"]["value"] <= 1
+    assert (
+        0
+        <= summary["held_out"]["after"]["accuracy"]["low"]
+        <= summary["held_out"]["after"]["accuracy"]["value"]
+        <= 1
+    )
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "held_out" in line] == [10]
     assert load_reward_model(str(tmp_path / "run" / "model"), "cpu").statistics.answers > 0

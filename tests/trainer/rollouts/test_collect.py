@@ -32,13 +32,19 @@ def test_groups_without_a_signal_are_replaced_within_the_bound():
 def test_what_is_still_missing_after_the_bound_is_filled_up_and_the_bound_is_kept():
     config = TrainConfig.of(prompts_per_step=3, resample=1)
     counter = iter(range(100))
-    result = collect(lambda ns: [make_group(DEAD, n) for n in ns], lambda count: [next(counter) for _ in range(count)], config)
+    result = collect(
+        lambda ns: [make_group(DEAD, n) for n in ns],
+        lambda count: [next(counter) for _ in range(count)],
+        config,
+    )
     assert (result.tried, len(result.groups)) == (6, 3)
 
 
 def test_prompts_over_the_budget_are_counted_and_never_cut():
     position, config = Position(), TrainConfig.of(task="gcd", max_prompt_tokens=3)
-    found = take_next_problems(5, TASK, config, position, Ledger(), lambda problem: int(problem.reference) % 2 == 1)
+    found = take_next_problems(
+        5, TASK, config, position, Ledger(), lambda problem: int(problem.reference) % 2 == 1
+    )
     assert len(found) == 5
     assert position.refused == position.next - 5 > 0
     with pytest.raises(UserError, match="--max-prompt-tokens"):

@@ -11,7 +11,11 @@ from ..support.groups import LIVE, SOLVED, make_group
 def test_a_signal_is_what_the_advantages_see_of_a_group():
     """Equal rewards of unlike length differ under the length penalty;
     what is cut teaches nothing where it is left out."""
-    plain, penalty, cut = ObjectiveConfig(), ObjectiveConfig(overlong_cache=4), ObjectiveConfig(mask_truncated=True)
+    plain, penalty, cut = (
+        ObjectiveConfig(),
+        ObjectiveConfig(overlong_cache=4),
+        ObjectiveConfig(mask_truncated=True),
+    )
     longer = make_group(SOLVED)
     ids = [(1,) * 3, (1,) * 9]
     completions = [replace(c, ids=ids[i]) for i, c in enumerate(longer.completions_G)]

@@ -27,7 +27,9 @@ def test_the_ledger_keeps_rates_over_time_and_suspects_agreed_answers_to_failed_
 def test_what_counts_answers_finds_them_in_whatever_order_the_verdicts_stand():
     texts = ["<answer>1234567</answer>"] * 3 + ["no"]
     straight = make_group(texts, task=replace(TASK, rubric=Rubric(number(), answer_tag(weight=0.1))))
-    turned = replace(straight, scores_G=[replace(s, parts=dict(reversed(s.parts.items()))) for s in straight.scores_G])
+    turned = replace(
+        straight, scores_G=[replace(s, parts=dict(reversed(s.parts.items()))) for s in straight.scores_G]
+    )
     assert [*turned.scores_G[0].parts] == [*straight.scores_G[0].parts][::-1]
     for each in (straight, turned):
         ledger = Ledger()
@@ -40,4 +42,7 @@ def test_what_counts_answers_finds_them_in_whatever_order_the_verdicts_stand():
 def test_problems_that_never_come_back_are_kept_by_level():
     ledger = Ledger()
     ledger.add(1, [make_group(LIVE, 0), make_group(LIVE, 3), make_group(DEAD, 1)], False)
-    assert {name: item.visits for name, item in ledger.items.items()} == {"level 1": [[1, 2, 4]], "level 2": [[1, 0, 2]]}
+    assert {name: item.visits for name, item in ledger.items.items()} == {
+        "level 1": [[1, 2, 4]],
+        "level 2": [[1, 0, 2]],
+    }

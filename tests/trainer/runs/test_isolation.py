@@ -69,7 +69,9 @@ def test_a_run_names_its_layers_and_keeps_them(warm_model: Path, tmp_path: Path,
     assert f"Sandbox layers: {', '.join(LAYERS)}" in said
 
 
-def test_no_run_starts_below_the_required_layers(warm_model: Path, tmp_path: Path, task_file: str, monkeypatch):
+def test_no_run_starts_below_the_required_layers(
+    warm_model: Path, tmp_path: Path, task_file: str, monkeypatch
+):
     monkeypatch.setattr(SandboxPool, "missing_layers", lambda self: NO_SECCOMP)
     config = SMALL.but(task=task_file, model=str(warm_model), out=str(tmp_path / "run"))
     with pytest.raises(UserError, match=r"not in this kernel.*--allow-weak-sandbox"):

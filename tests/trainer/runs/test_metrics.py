@@ -12,7 +12,12 @@ from ..support.groups import DEAD, LIVE, TASK, make_group
 
 def test_step_metrics_count_verdicts_dead_groups_and_lengths():
     metrics = measure_rewards([make_group(LIVE, 0), make_group(DEAD, 1)], TASK.rubric, TrainConfig())
-    assert (metrics["pass_rate"], metrics["dead_groups"], metrics["truncated"], metrics["extracted"]) == (0.25, 0.5, 0.0, 0.25)
+    assert (metrics["pass_rate"], metrics["dead_groups"], metrics["truncated"], metrics["extracted"]) == (
+        0.25,
+        0.5,
+        0.0,
+        0.25,
+    )
     assert metrics["criteria"]["number"] == {
         "mean": 0.25,
         "std": pytest.approx(0.433, abs=1e-3),

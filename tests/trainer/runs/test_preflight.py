@@ -14,7 +14,11 @@ from ..support.groups import DEAD, LIVE, SOLVED, make_group
         ([DEAD, DEAD], "length", "cut at the length limit"),
         ([SOLVED, SOLVED], "stop", "passed already"),
         ([["<answer>7654321</answer>"] * 2], "stop", "All rewards are equal, so nothing to learn"),
-        ([["<answer>7654321</answer>"] * 2, SOLVED], "stop", "All rewards within every group are equal, so no gradient"),
+        (
+            [["<answer>7654321</answer>"] * 2, SOLVED],
+            "stop",
+            "All rewards within every group are equal, so no gradient",
+        ),
     ],
 )
 def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says: str):
@@ -23,17 +27,26 @@ def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says
 
 
 def test_equal_rewards_in_a_group_are_no_fault_for_an_algorithm_that_does_not_compare_them():
-    groups = [make_group(texts, index) for index, texts in enumerate([["<answer>7654321</answer>"] * 2, SOLVED])]
+    groups = [
+        make_group(texts, index) for index, texts in enumerate([["<answer>7654321</answer>"] * 2, SOLVED])
+    ]
     assert summarise(groups, 0, 2, 1.0, TrainConfig.of(algorithm="ppo")).list_faults() == []
     alike = summarise(groups[:1], 0, 2, 1.0, TrainConfig.of(algorithm="ppo"))
-    assert alike.list_faults() == ["All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level."]
+    assert alike.list_faults() == [
+        "All rewards are equal, so nothing to learn: warm up with SFT, or choose an easier level."
+    ]
 
 
 def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
     made = [make_group(LIVE, 0), make_group(SOLVED, 1), make_group(DEAD, 2), make_group(LIVE, 3)]
     report = summarise(made, 1, 2, 2.0, TrainConfig.of(steps=3600, prompts_per_step=2))
     assert report.list_faults() == []
-    assert (report.histogram, report.signal, report.pass_rate, report.any_passed) == ([1, 2, 1], 0.5, 0.5, 0.75)
+    assert (report.histogram, report.signal, report.pass_rate, report.any_passed) == (
+        [1, 2, 1],
+        0.5,
+        0.5,
+        0.75,
+    )
     assert report.hours == pytest.approx(1.0)
     assert summarise([], 5, 2, 0.0, TrainConfig()).list_faults() == [
         "All 5 prompts are over the budget: raise --max-prompt-tokens."
@@ -41,4 +54,9 @@ def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
 
 
 def test_a_duration_is_said_in_its_own_unit():
-    assert [say_duration(hours) for hours in (0.004, 0.5, 1.99, 37.25)] == ["14 s", "30 min", "119 min", "37.2 h"]
+    assert [say_duration(hours) for hours in (0.004, 0.5, 1.99, 37.25)] == [
+        "14 s",
+        "30 min",
+        "119 min",
+        "37.2 h",
+    ]

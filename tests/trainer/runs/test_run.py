@@ -49,12 +49,16 @@ def test_a_run_leaves_metrics_rollouts_curves_and_a_model_that_loads(whole: Path
 
 def test_the_sampler_agrees_with_the_update(whole: Path):
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    differences = [line["logprob_difference_max"] for line in lines if line.get("logprob_difference_max") is not None]
+    differences = [
+        line["logprob_difference_max"] for line in lines if line.get("logprob_difference_max") is not None
+    ]
     assert differences
     assert max(differences) < 5e-5
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(whole: Path, warm_model: Path, tmp_path: Path):
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
+    whole: Path, warm_model: Path, tmp_path: Path
+):
     train(SMALL.but(model=str(warm_model), out=str(tmp_path / "again")), say=say_nothing)
     assert have_same_weights(whole / "model", tmp_path / "again" / "model")
     train(SMALL.but(model=str(warm_model), out=str(tmp_path / "other"), seed=5), say=say_nothing)
@@ -69,14 +73,22 @@ def test_stop_and_resume_ends_in_the_same_bits(whole: Path, warm_model: Path, tm
     assert not (out / "model").exists()
     resume(out, {}, say=say_nothing)
     assert have_same_weights(whole / "model", out / "model")
-    kept = [json.loads(line)["reward"] for line in (out / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]]
+    kept = [
+        json.loads(line)["reward"]
+        for line in (out / "metrics.jsonl").read_text().splitlines()
+        if '"step"' in line[:20]
+    ]
     assert kept == [
-        json.loads(line)["reward"] for line in (whole / "metrics.jsonl").read_text().splitlines() if '"step"' in line[:20]
+        json.loads(line)["reward"]
+        for line in (whole / "metrics.jsonl").read_text().splitlines()
+        if '"step"' in line[:20]
     ]
 
 
 def test_micro_batch_size_does_not_change_the_run(whole: Path, warm_model: Path, tmp_path: Path):
-    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=say_nothing)
+    train(
+        SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), tokens_per_microbatch=64), say=say_nothing
+    )
     left, right = load_weights(whole / "model"), load_weights(tmp_path / "run" / "model")
     assert all(torch.allclose(left[name], right[name], rtol=1e-3, atol=2e-5) for name in left)
 
@@ -111,7 +123,10 @@ def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_mo
 
 def start(out: Path, model: Path, *flags: str) -> subprocess.Popen:
     code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['train', *sys.argv[1:]]))"
-    small = "--option operands=2 --option digits=1 --prompts-per-step 4 --group-size 4 --max-new-tokens 24 --eval-every 0 "
+    small = (
+        "--option operands=2 --option digits=1 --prompts-per-step 4 --group-size 4 --max-new-tokens 24 "
+        "--eval-every 0 "
+    )
     small += "--eval-problems 5 --eval-samples 1 --threads 1"
     command = [sys.executable, "-c", code, "--model", str(model), "--out", str(out), *small.split(), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -128,7 +143,9 @@ def wait_for_steps(out: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(warm_model: Path, tmp_path: Path, number: int):
+def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(
+    warm_model: Path, tmp_path: Path, number: int
+):
     run = start(tmp_path / "run", warm_model, "--steps", "10000", "--save-every", "0")
     wait_for_steps(tmp_path / "run", 2)
     os.kill(run.pid, number)
@@ -136,7 +153,9 @@ def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(warm_model: 
     assert run.returncode == 130
     assert "Traceback" not in output
     assert "palaestra resume" in output
-    assert len(checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")) == 2  # the start, and the step that it finished
+    assert (
+        len(checkpoint.list_checkpoints(tmp_path / "run" / "checkpoints")) == 2
+    )  # the start, and the step that it finished
 
 
 def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement(tmp_path: Path):
@@ -168,7 +187,9 @@ def test_a_policy_in_memory_gets_no_hidden_warm_up(tmp_path: Path):
     assert torch.equal(start.get_input_embeddings().weight, before)
 
 
-@pytest.mark.parametrize(("change", "says"), [({"group_size": 1}, "Sample 2 or more"), ({"temperature": 0.0}, "above 0")])
+@pytest.mark.parametrize(
+    ("change", "says"), [({"group_size": 1}, "Sample 2 or more"), ({"temperature": 0.0}, "above 0")]
+)
 def test_settings_that_cannot_learn_are_refused(warm_model: Path, tmp_path: Path, change: dict, says: str):
     with pytest.raises(UserError, match=says):
         train(SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), **change), say=say_nothing)
@@ -194,7 +215,9 @@ def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weig
     run, killed = start(out, warm_model, *flags), 0
     for _ in range(kills):
         before = find_newest(out)
-        while find_newest(out) <= before and run.poll() is None:  # until it goes on: a moment before that tests the start alone
+        while (
+            find_newest(out) <= before and run.poll() is None
+        ):  # until it goes on: a moment before that tests the start alone
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 2 * (ended - begun) / total))
         killed += run.poll() is None
@@ -214,7 +237,9 @@ def find_newest(out: Path) -> float:
 
 def start_resume(out: Path) -> subprocess.Popen:
     code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['resume', sys.argv[1]]))"
-    return subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_replay_re_creates_a_step_and_notices_a_changed_record(whole: Path, tmp_path: Path):

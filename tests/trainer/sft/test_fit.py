@@ -8,7 +8,11 @@ from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
 from palaestra.trainer.sft.fit import Demonstration, compute_mean_loss, fit
 from palaestra.trainer.supervised.loop import choose_batch
 
-DATA = [Demonstration([5, 6, 7], [8, 9, 1]), Demonstration([5, 7], [9, 1]), Demonstration([6], [7, 7, 8, 9, 1])]
+DATA = [
+    Demonstration([5, 6, 7], [8, 9, 1]),
+    Demonstration([5, 7], [9, 1]),
+    Demonstration([6], [7, 7, 8, 9, 1]),
+]
 
 
 def test_loss_is_the_mean_over_completion_tokens_of_a_plain_forward_pass():

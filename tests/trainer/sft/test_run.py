@@ -26,7 +26,10 @@ def test_columns_of_many_names_and_chats_are_read():
     user, said = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
     assert parse(prompt=[user], completion=[said]) == [Pair([user], "b")]
     assert parse(messages=[user, said]) == [Pair([user], "b")]
-    assert [pair.completion for pair in parse(messages=[user, said, user, {**said, "content": "c"}])] == ["b", "c"]
+    assert [pair.completion for pair in parse(messages=[user, said, user, {**said, "content": "c"}])] == [
+        "b",
+        "c",
+    ]
     assert parse(messages=[user]) == []
     assert parse(prompt="a", completion="  ") == []
 
@@ -34,7 +37,10 @@ def test_columns_of_many_names_and_chats_are_read():
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"text": "a"}, "here, line 3: give the columns prompt and completion, or messages; the row has text"),
+        (
+            {"text": "a"},
+            "here, line 3: give the columns prompt and completion, or messages; the row has text",
+        ),
         ({"messages": "a"}, "a chat is a list of messages"),
         ({"messages": [{"role": "user"}]}, "a chat is a list of messages"),
         ({"prompt": "a", "completion": 3}, "not a text"),

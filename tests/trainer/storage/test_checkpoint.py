@@ -11,7 +11,9 @@ from palaestra.trainer.storage import checkpoint
 
 
 def save(folder: Path, step: int, text: str = "weights") -> Path:
-    return checkpoint.save(folder, step, lambda path: (path / "model").write_text(text) and None, {"step": step}, {"note": "x"})
+    return checkpoint.save(
+        folder, step, lambda path: (path / "model").write_text(text) and None, {"step": step}, {"note": "x"}
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path):
@@ -34,7 +36,9 @@ def test_a_failure_in_the_middle_leaves_the_older_checkpoint_and_no_rubbish(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["step-000001"]
 
 
-def test_a_full_disk_that_a_writer_reports_in_words_of_its_own_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_that_a_writer_reports_in_words_of_its_own_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """torch.save on a full disk: RuntimeError, "unexpected pos 2935744 vs 2935632"."""
     monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _folder: SimpleNamespace(free=0))
 

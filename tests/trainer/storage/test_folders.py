@@ -1,4 +1,5 @@
-"""What the folder of a run records: settings alone in one file, facts in the other, the code that was named."""
+"""What the folder of a run records: settings alone in one file, facts in the other,
+the code that was named."""
 
 import json
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_pa
     assert any("the code of" in line and "is another than when the run began" in line for line in said)
 
 
-def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_number(tmp_path: Path, monkeypatch):
+def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_number(
+    tmp_path: Path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     assert find_free("mine", "x") == Path("mine")

@@ -13,5 +13,7 @@ def make_group(texts: list[str], index: int = 0, finish: str = "stop", task=TASK
     """A group with these texts; RIGHT in them is the solution of the problem."""
     problem = task.problem("train", index)
     texts = [text.replace("RIGHT", task.solution(problem)) for text in texts]
-    completions = tuple(Completion(text, ids=(1, 2), logprobs=(0.0, 0.0), finish_reason=finish) for text in texts)
+    completions = tuple(
+        Completion(text, ids=(1, 2), logprobs=(0.0, 0.0), finish_reason=finish) for text in texts
+    )
     return Group(problem, completions, tuple(task.score(completion, problem) for completion in completions))

@@ -105,7 +105,9 @@ def gae(rewards, values, gamma, lam):
     """Advantages of one completion: the sum of equation 16, not its recursion."""
     following = np.append(values[1:], 0.0)
     deltas = np.asarray(rewards) + gamma * following - values
-    return np.array([sum((gamma * lam) ** n * d for n, d in enumerate(deltas[t:])) for t in range(len(deltas))])
+    return np.array(
+        [sum((gamma * lam) ** n * d for n, d in enumerate(deltas[t:])) for t in range(len(deltas))]
+    )
 
 
 def value_loss(values, old, returns, kind, clip=0.2, huber=1.0):
@@ -121,7 +123,14 @@ def preference_loss(rankings, margin=0.0, centre=0.0):
     """Rankings: per prompt (rewards, ranks); a prompt without a pair does not count."""
     prompts = []
     for rewards, ranks in rankings:
-        pairs = [(a, b) for a, i in zip(rewards, ranks, strict=True) for b, j in zip(rewards, ranks, strict=True) if i < j]
+        pairs = [
+            (a, b)
+            for a, i in zip(rewards, ranks, strict=True)
+            for b, j in zip(rewards, ranks, strict=True)
+            if i < j
+        ]
         if pairs:
-            prompts.append(np.mean([np.log1p(np.exp(-(a - b - margin))) + centre * (a + b) ** 2 for a, b in pairs]))
+            prompts.append(
+                np.mean([np.log1p(np.exp(-(a - b - margin))) + centre * (a + b) ** 2 for a, b in pairs])
+            )
     return np.mean(prompts)

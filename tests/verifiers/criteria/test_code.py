@@ -45,7 +45,8 @@ HOSTILE = {
     "a wrong block that is never closed": "```python\n" + WRONG,
     "a right block that is never closed after a wrong one": block(WRONG) + "```python\n" + RIGHT,
     "an unclosed block of another language": "```text\n" + RIGHT,
-    "an unclosed block in a quotation": "> ```python\n" + "".join(f"> {line}\n" for line in RIGHT.splitlines()),
+    "an unclosed block in a quotation": "> ```python\n"
+    + "".join(f"> {line}\n" for line in RIGHT.splitlines()),
     "an unclosed block in a think block that never ends": "<think>```python\n" + RIGHT,
     "an unclosed empty block": "```python\n",
     "a nested block": "````text\n" + block(RIGHT) + "````\n",
@@ -99,7 +100,20 @@ def test_info_strings_that_name_python(info):
 
 @pytest.mark.parametrize(
     "info",
-    ["text", "output", "pycon", "python-repl", "c++", "{r}", "json", "pythonic", "console", "bash", "pyx", "title=python"],
+    [
+        "text",
+        "output",
+        "pycon",
+        "python-repl",
+        "c++",
+        "{r}",
+        "json",
+        "pythonic",
+        "console",
+        "bash",
+        "pyx",
+        "title=python",
+    ],
 )
 def test_info_strings_that_name_something_else(info):
     assert not is_python(info)
@@ -116,14 +130,20 @@ def test_fences_in_lists_are_read(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a\n\n" + indented(block(RIGHT)), "- a\n\nb\n\n" + indented(block(RIGHT)), "a\n\n" + indented(block(RIGHT), 9)]
+    "text",
+    [
+        "a\n\n" + indented(block(RIGHT)),
+        "- a\n\nb\n\n" + indented(block(RIGHT)),
+        "a\n\n" + indented(block(RIGHT), 9),
+    ],
 )
 def test_an_indented_fence_outside_a_list_is_a_quotation(text):
     assert extract_code(text).failure is not None
 
 
 @pytest.mark.parametrize(
-    "output", ["4\n", "f(2) = 4\n", "Result: 4\nfrom 1 to 3: ok\n", "x = 4\n", "[1, 2]\n", "import failed: x\n", ""]
+    "output",
+    ["4\n", "f(2) = 4\n", "Result: 4\nfrom 1 to 3: ok\n", "x = 4\n", "[1, 2]\n", "import failed: x\n", ""],
 )
 @pytest.mark.parametrize("first", ["python", ""])
 @pytest.mark.parametrize("second", ["", "text", "output"])
@@ -139,7 +159,9 @@ def test_a_session_of_the_interpreter_is_no_program():
 
 def test_a_second_program_without_a_language_counts():
     assert extract_code(block(WRONG) + "or rather\n" + block(RIGHT, "")).answer == RIGHT
-    assert extract_code(block("print(1)\n") + block("import sys\nx = 1\n", "")).answer == "import sys\nx = 1\n"
+    assert (
+        extract_code(block("print(1)\n") + block("import sys\nx = 1\n", "")).answer == "import sys\nx = 1\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +257,9 @@ def test_partial_credit_is_an_option(pool):
 
 
 def test_a_program_that_loops_is_wrong_and_does_not_abstain(pool):
-    score = Rubric(code(pool=lambda: pool)).score(Completion(block("def f(x):\n    while 1: pass\n")), Problem("p", REFERENCE))
+    score = Rubric(code(pool=lambda: pool)).score(
+        Completion(block("def f(x):\n    while 1: pass\n")), Problem("p", REFERENCE)
+    )
     assert not score.abstained
     assert "timeout" in score.parts["code"].reason
 
@@ -245,7 +269,10 @@ def test_trouble_of_the_sandbox_abstains():
 
 
 def test_calls_and_scripts(pool):
-    calls = {"entry_point": "f", "calls": [{"args": [1], "expected": 2}, {"args": [], "kwargs": {"x": 2}, "expected": 4}]}
+    calls = {
+        "entry_point": "f",
+        "calls": [{"args": [1], "expected": 2}, {"args": [], "kwargs": {"x": 2}, "expected": 4}],
+    }
     cases = {"cases": [{"stdin": "1\n", "stdout": "2"}, {"stdin": "4\n", "stdout": "8"}]}
     assert verdict(pool, block(RIGHT), calls).correct
     assert not verdict(pool, block(WRONG), calls).correct
@@ -261,13 +288,21 @@ def test_a_weak_verdict_says_so_and_gives_no_full_reward_unless_asked_to(pool, w
     assert "forged" in score.parts["code"].reason
     assert verdict(pool, block(WRONG), problem.reference, weak=weak).status == "wrong"
     half = verdict(
-        pool, block("def f(x):\n    return 2 * x if x < 5 else 0\n"), problem.reference, weak=weak, partial_credit=True
+        pool,
+        block("def f(x):\n    return 2 * x if x < 5 else 0\n"),
+        problem.reference,
+        weak=weak,
+        partial_credit=True,
     )
     assert half.value == pytest.approx(2 / 3 * value)
 
 
 def test_tests_may_make_objects_of_the_programs_class(pool):
-    reference = {"entry_point": "f", "classes": ["P"], "tests": ["assert f(P(2)) == 4", "p = P(0); p.x = 3; assert f(p) == 6"]}
+    reference = {
+        "entry_point": "f",
+        "classes": ["P"],
+        "tests": ["assert f(P(2)) == 4", "p = P(0); p.x = 3; assert f(p) == 6"],
+    }
     right = "class P:\n    def __init__(self, x): self.x = x\ndef f(p): return 2 * p.x\n"
     assert verdict(pool, block(right), reference).correct
     assert verdict(pool, block(right.replace("2 *", "3 *")), reference).status == "wrong"
@@ -336,7 +371,9 @@ FORGED = [
 def test_no_forged_claim_abstains(pool, tree):
     """What tests do with it, and what the harness says was changed, included."""
     space = f"def f(x):\n    import sys\n    sys.modules['sandbox.wire'].encode = lambda v: {tree}\n"
-    changed = f"    sys.modules['sandbox.inside.changes'].find = lambda *a: [[0, {tree}], ['x', 1], [9, {tree}]]\n"
+    changed = (
+        f"    sys.modules['sandbox.inside.changes'].find = lambda *a: [[0, {tree}], ['x', 1], [9, {tree}]]\n"
+    )
     tests = {
         "entry_point": "f",
         "tests": ["f([f([1]), f([2])])", "assert not list(f([2]))", "assert str(f(1)) + str(f({2})) == 0"],
@@ -360,7 +397,9 @@ def test_calls_end_with_the_first_that_fails(pool):
     assert time.monotonic() - started < 0.9
 
 
-@pytest.mark.parametrize("options", [{"weak": "maybe"}, {"tolerance": -1}, {"tolerance": 2}, {"tolerance": float("nan")}])
+@pytest.mark.parametrize(
+    "options", [{"weak": "maybe"}, {"tolerance": -1}, {"tolerance": 2}, {"tolerance": float("nan")}]
+)
 def test_options_that_mean_nothing_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         code(**options)
@@ -387,5 +426,7 @@ def test_a_long_answer_is_no_literal_at_little_cost():
      ("-" * 5000 + "1", "no_answer"), ("9" * 6000, "no_answer"), ("1 if 1 else 2", "no_answer")],
 )  # fmt: skip
 def test_literals(answer, status):
-    found = literal(sources=("tag",)).check(Completion(f"<answer>{answer}</answer>"), Problem("p", "[1, 'a']"))
+    found = literal(sources=("tag",)).check(
+        Completion(f"<answer>{answer}</answer>"), Problem("p", "[1, 'a']")
+    )
     assert found.status == status

@@ -12,14 +12,23 @@ def verdict(criterion, text):
     return criterion.check(Completion(text), Problem("p", "1"))
 
 
-@pytest.mark.parametrize("text", ["<answer>1</answer>", "<think>x</think>\n<answer>1</answer>\n", "so <answer>1</answer>"])
+@pytest.mark.parametrize(
+    "text", ["<answer>1</answer>", "<think>x</think>\n<answer>1</answer>\n", "so <answer>1</answer>"]
+)
 def test_answer_tag_accepts(text):
     assert verdict(answer_tag(), text).correct
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "<answer></answer>", "<answer>1</answer>.", "<answer>1</answer>" * 2, "<think><answer>1</answer>"],
+    [
+        "",
+        "1",
+        "<answer></answer>",
+        "<answer>1</answer>.",
+        "<answer>1</answer>" * 2,
+        "<think><answer>1</answer>",
+    ],
 )
 def test_answer_tag_refuses(text):
     assert verdict(answer_tag(), text).status is Status.MALFORMED

@@ -22,7 +22,9 @@ def test_until_a_reward_model_has_spoken_the_score_abstains():
     assert filled.learned == {"reward_model": 0.0}
 
 
-@pytest.mark.parametrize(("z", "value"), [(0.0, 0.5), (1.0, 1 / (1 + math.exp(-1))), (1e9, 1 / (1 + math.exp(-CLIP)))])
+@pytest.mark.parametrize(
+    ("z", "value"), [(0.0, 0.5), (1.0, 1 / (1 + math.exp(-1))), (1e9, 1 / (1 + math.exp(-CLIP)))]
+)
 def test_the_logistic_shape_keeps_rewards_in_the_unit_interval(z: float, value: float):
     rubric = Rubric(number(weight=3), learned(weight=1))
     score = rubric.fill(rubric.score(RIGHT, PROBLEM), {"reward_model": z})
@@ -57,8 +59,12 @@ def test_a_failed_gate_costs_the_least_reward_that_there_is():
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_a_share_mixes_a_learned_reward_into_a_verifiable_rubric(share: float):
-    rubric = Rubric(number(), answer_tag(gate=True), answer_tag("form", weight=1.0)).with_learned(learned(), share)
-    right, wrong = (rubric.fill(rubric.score(text, PROBLEM), {"reward_model": 0.0}) for text in (RIGHT, WRONG))
+    rubric = Rubric(number(), answer_tag(gate=True), answer_tag("form", weight=1.0)).with_learned(
+        learned(), share
+    )
+    right, wrong = (
+        rubric.fill(rubric.score(text, PROBLEM), {"reward_model": 0.0}) for text in (RIGHT, WRONG)
+    )
     assert right.reward == pytest.approx((1 - share) * 1.0 + share * 0.5)
     assert wrong.reward == pytest.approx((1 - share) * 0.5 + share * 0.5)
     assert right.passed

@@ -42,7 +42,11 @@ def tree(rng: random.Random, depth: int) -> Expr:
     if kind < 0.55:
         return Power(tree(rng, depth - 1), tree(rng, depth - 1))
     name = rng.choice(NAMES)
-    count = rng.randint(0, 4) if odd else ARITY.get(name, rng.randint(1, 3) if name in ("gcd", "lcm", "max", "min") else 1)
+    count = (
+        rng.randint(0, 4)
+        if odd
+        else ARITY.get(name, rng.randint(1, 3) if name in ("gcd", "lcm", "max", "min") else 1)
+    )
     return Call(name, tuple(tree(rng, depth - 1) for _ in range(count)))
 
 
@@ -76,7 +80,9 @@ def test_a_number_added_is_seen():
         assert not decide(a, Sum((a, step))).equal, seed
 
 
-@pytest.mark.parametrize("wrap", [lambda e: Sum((e, e)), lambda e: Power(e, Num(Fraction(2))), lambda e: Call("sin", (e,))])
+@pytest.mark.parametrize(
+    "wrap", [lambda e: Sum((e, e)), lambda e: Power(e, Num(Fraction(2))), lambda e: Call("sin", (e,))]
+)
 def test_depth_is_no_way_out(wrap):
     deep: Expr = Sym("x")
     for _ in range(5_000):
@@ -125,7 +131,14 @@ def test_no_strange_answer_abstains_or_equals(text):
     assert math_equal(text, "42").status in (Status.WRONG, Status.NO_ANSWER)
 
 
-UNREACHABLE = ["10^{10^{10^{10}}}", "2^{10^{11}}+x", "9^{9^{9^{9}}}", "(((10!)!)!)!", "e^{e^{e^{e^{9}}}}", r"\sin(9^{9^{9^9}})"]
+UNREACHABLE = [
+    "10^{10^{10^{10}}}",
+    "2^{10^{11}}+x",
+    "9^{9^{9^{9}}}",
+    "(((10!)!)!)!",
+    "e^{e^{e^{e^{9}}}}",
+    r"\sin(9^{9^{9^9}})",
+]
 
 
 @pytest.mark.parametrize("reference", UNREACHABLE)
@@ -191,7 +204,9 @@ print("failures", failures)
 
 
 def test_a_child_forked_in_the_midst_of_checks_answers():
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING], capture_output=True, text=True, timeout=300
+    )
     assert done.stdout.strip() == "failures 0", done.stderr
 
 
@@ -205,7 +220,9 @@ def test_a_child_forked_while_a_thread_first_imports_the_library_answers():
         "thread.join(); print(os.waitpid(pid, 0)[1])"
     )
     for _ in range(3):
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60
+        )
         assert done.stdout.strip() == "0", done.stderr
 
 
@@ -228,7 +245,9 @@ def test_threads_decide_at_once():
 
 def test_the_package_starts_without_the_library():
     code = "import sys, palaestra.verifiers; print(sorted({'flint', 'mpmath', 'sympy'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -270,7 +289,10 @@ def inside(text: str) -> set[float]:
         low, high = map(int, piece[1:-1].split(","))
         for half in range(25):
             x = half / 2
-            above, below = x > low or (x == low and piece[0] == "["), x < high or (x == high and piece[-1] == "]")
+            above, below = (
+                x > low or (x == low and piece[0] == "["),
+                x < high or (x == high and piece[-1] == "]"),
+            )
             if above and below:
                 found.add(x)
     return found

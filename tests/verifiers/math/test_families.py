@@ -12,7 +12,13 @@ from palaestra.verifiers.math.values import Unreadable
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [(r"\pm 1", 2), (r"(\pm 1, \pm 2)", 4), (r"(1 \pm 2, 1 \mp 2)", 2), (r"\pm(1, 2)", 2), (r"\pm 1 \pm 2 \pm 3 \pm 4", 16)],
+    [
+        (r"\pm 1", 2),
+        (r"(\pm 1, \pm 2)", 4),
+        (r"(1 \pm 2, 1 \mp 2)", 2),
+        (r"\pm(1, 2)", 2),
+        (r"\pm 1 \pm 2 \pm 3 \pm 4", 16),
+    ],
 )
 def test_signs_are_independent_unless_a_minus_plus_links_them(text, count):
     assert len(set(choices(Parser(tokens_of(text)).everything()))) == count

@@ -27,7 +27,9 @@ def test_deciding_imports_nothing_of_reading():
 
 def test_values_and_walks_over_them_need_neither_half():
     for name in ("values", "traversal", "units", "types"):
-        assert not [line for line in imported(FOLDER / f"{name}.py") if "reading" in line or "deciding" in line]
+        assert not [
+            line for line in imported(FOLDER / f"{name}.py") if "reading" in line or "deciding" in line
+        ]
 
 
 def test_the_search_finds_what_it_looks_for():

@@ -22,7 +22,9 @@ def test_the_set_is_large_balanced_and_free_of_contradictions():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_pair_is_decided_as_labelled(kind):
-    wrong = [pair.id for pair in of(kind) if math_equal(pair.reference, pair.answer).correct is not pair.equal]
+    wrong = [
+        pair.id for pair in of(kind) if math_equal(pair.reference, pair.answer).correct is not pair.equal
+    ]
     assert wrong == []
 
 

@@ -14,7 +14,11 @@ from palaestra.verifiers.math.values import Condition, Family, Named, Piecewise,
 from read_text import read_text
 
 SIGN = r"f(x)=\begin{cases} 1, & x>0 \\ 0, & x=0 \\ -1, & x<0 \end{cases}"
-MANY = r"\begin{cases}" + r"\\".join(rf"\sin^{{{k}}}(x^{k}), & {k}\le x<{k + 1}" for k in range(20)) + r"\end{cases}"
+MANY = (
+    r"\begin{cases}"
+    + r"\\".join(rf"\sin^{{{k}}}(x^{k}), & {k}\le x<{k + 1}" for k in range(20))
+    + r"\end{cases}"
+)
 PIECES = [
     r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}",
     r"\\", "&", ",", ";", "x", "n", "^2", "1", "f(x)=", "a_n=",

@@ -46,7 +46,12 @@ def test_a_dress_does_not_change_a_reference(dress):
 
 def spellings(value: Fraction) -> list[str]:
     sign, n, d = "-" if value < 0 else "", abs(value.numerator), value.denominator
-    found = [f"{sign}{n}/{d}", rf"{sign}\frac{{{n}}}{{{d}}}", rf"\dfrac{{{sign}{n}}}{{{d}}}", f"{sign}{3 * n}/{3 * d}"]
+    found = [
+        f"{sign}{n}/{d}",
+        rf"{sign}\frac{{{n}}}{{{d}}}",
+        rf"\dfrac{{{sign}{n}}}{{{d}}}",
+        f"{sign}{3 * n}/{3 * d}",
+    ]
     whole, rest = divmod(n, d)
     if whole and rest:
         found += [rf"{sign}{whole}\frac{{{rest}}}{{{d}}}", f"{sign}{whole} {rest}/{d}"]

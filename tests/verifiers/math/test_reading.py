@@ -121,14 +121,27 @@ def test_determinants_within_determinants_stay_small():
 
 
 @pytest.mark.parametrize(
-    "text", ["I(0)", "f(2)", "f'(0)", r"\Phi(x, y)", "P(X=3)", "P(A|B)", "E[X]", "f^{-1}(3)", "f(g(2))", "x(t)"]
+    "text",
+    ["I(0)", "f(2)", "f'(0)", r"\Phi(x, y)", "P(X=3)", "P(A|B)", "E[X]", "f^{-1}(3)", "f(g(2))", "x(t)"],
 )
 def test_applications(text):
     assert isinstance(read_text(text), Apply)
 
 
 @pytest.mark.parametrize(
-    "text", ["x(x+1)", "2(3)", "n(n+1)/2", "k(k-1)", r"\pi(3)", "m(g+a)", "a(b+c)", "x(x-1)(x+2)", "P(1+r)^t", "e(e-1)"]
+    "text",
+    [
+        "x(x+1)",
+        "2(3)",
+        "n(n+1)/2",
+        "k(k-1)",
+        r"\pi(3)",
+        "m(g+a)",
+        "a(b+c)",
+        "x(x-1)(x+2)",
+        "P(1+r)^t",
+        "e(e-1)",
+    ],
 )
 def test_products(text):
     assert not holds_application(read_text(text))

@@ -12,7 +12,9 @@ HOSTILE: dict[str, str] = {
     "many square roots of a square": "+".join(rf"\sqrt{{x^2-{2 * k}x+{k * k}}}" for k in range(1, 120)),
     "zeros that are nearly one": r"\sqrt{x^{24}-2(10^{80}x-1)^2}-\sqrt{x^8-2(10^{40}x-1)^2}+\sqrt{x^6-2(10^{12}x-1)^2}",
     "applications of long powers": "+".join(f"f(2^{{{k}00}}-x)" for k in range(1, 150)),
-    "long bases that share factors": r"\sqrt{" + "}\\sqrt{".join(str(10**60 + k * k * 1009) for k in range(1, 50)) + "}",
+    "long bases that share factors": r"\sqrt{"
+    + "}\\sqrt{".join(str(10**60 + k * k * 1009) for k in range(1, 50))
+    + "}",
     "tower of nines": "9^{9^{9^{9^{9}}}}",
     "tower without braces": "9^9^9^9^9^9",
     "tower plain": "9**9**9**9",

@@ -45,7 +45,8 @@ def texts(seed: int, count: int, right: str) -> Iterator[str]:
             soup = "".join(rng.choices(PIECES, k=rng.randint(1, 30)))
         elif kind == 1:
             soup = "".join(
-                chr(rng.choice((rng.randrange(128), rng.randrange(0x3000), rng.randrange(0x110000)))) for _ in range(40)
+                chr(rng.choice((rng.randrange(128), rng.randrange(0x3000), rng.randrange(0x110000))))
+                for _ in range(40)
             )
         elif kind == 2:
             soup = mutated(right, rng)

@@ -63,7 +63,10 @@ def test_a_hung_call_does_not_delay_another(pool):
 
 def test_more_threads_than_workers_wait_their_turn(pool):
     found = []
-    threads = [threading.Thread(target=lambda n=n: found.append(pool.call(["sleep", 0.05, n], 5).value)) for n in range(12)]
+    threads = [
+        threading.Thread(target=lambda n=n: found.append(pool.call(["sleep", 0.05, n], 5).value))
+        for n in range(12)
+    ]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -152,7 +155,9 @@ def test_a_server_that_cannot_be_started_abstains(monkeypatch):
 
     with Pool(TARGET) as pool:
         monkeypatch.setattr(subprocess, "Popen", refuse)
-        criterion = Criterion("pooled", lambda completion, problem: pool.call([], 1) and correct(), render=str)
+        criterion = Criterion(
+            "pooled", lambda completion, problem: pool.call([], 1) and correct(), render=str
+        )
         score = Rubric(criterion).score(Completion("x"), Problem("p", "1"))
     assert score.abstained
     assert "Too many open files" in score.parts["pooled"].reason

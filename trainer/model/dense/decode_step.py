@@ -132,13 +132,21 @@ def _attend(
     query_NJE = rotated_NJE[:, :-1]
     if w.dtype is torch.float32:
         keys_NES = keys_NSE.transpose(1, 2)
-        scores_NJS = torch.bmm(query_NJE, keys_NES) if bias_N1S is None else torch.baddbmm(bias_N1S, query_NJE, keys_NES)
+        scores_NJS = (
+            torch.bmm(query_NJE, keys_NES)
+            if bias_N1S is None
+            else torch.baddbmm(bias_N1S, query_NJE, keys_NES)
+        )
         torch.softmax(scores_NJS, -1, out=scores_NJS)
         torch.bmm(scores_NJS, values_NSE, out=d.attended_NJE)
         attended_NJE = d.attended_NJE
     else:  # the fused kernels keep the scores in float32
         attended_NJE = functional.scaled_dot_product_attention(
-            query_NJE[None], keys_NSE[None], values_NSE[None], None if bias_N1S is None else bias_N1S[None], scale=1.0
+            query_NJE[None],
+            keys_NSE[None],
+            values_NSE[None],
+            None if bias_N1S is None else bias_N1S[None],
+            scale=1.0,
         )[0]
     add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_HD)
 
@@ -165,7 +173,9 @@ def compute_rope_factors(cos_U11E: Tensor, sin_U11E: Tensor, layer: Layer) -> tu
     return cos_U11E * layer.gain_KJE, sin_U11E * torch.cat([-high, low], -1)
 
 
-def apply_rope(qk_UKJE: Tensor, rope: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor) -> Tensor:
+def apply_rope(
+    qk_UKJE: Tensor, rope: tuple[Tensor, Tensor], weights: DenseWeights, out_NJE: Tensor
+) -> Tensor:
     """Rotary embedding (Su et al. 2021, arXiv:2104.09864) of queries and keys,
     after their norms where there are any."""
     cos, sin = rope

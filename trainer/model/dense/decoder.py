@@ -53,7 +53,9 @@ class FastDecoding:
             rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=device)
         self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
         self.logits_UV = start.logits_UV[rows_U]
-        self.positions_U = start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
+        self.positions_U = (
+            start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
+        )
         self.cos_SE, self.sin_SE = compute_rope(model, start.width + limit, device)
         self.cache: RowCache | BlockCache
         if not self.fixed and kernels.supports(device, weights.dtype, weights.head_size):

@@ -17,7 +17,8 @@ from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 PADDING = 48
-"""Numbers behind each row of a fused weight. Rows a multiple of 1 KiB apart would compete for the same cache lines."""
+"""Numbers behind each row of a fused weight. Rows a multiple of 1 KiB apart would compete for the same cache
+lines."""
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # the angles depend on the position alone
 _LAYER = {
     "input_layernorm.weight",
@@ -47,10 +48,18 @@ def find_misfit(model: Any) -> str:
         return f"it has parameters that the family lacks: {', '.join(sorted(outer))}"
     for layer in model.model.layers:
         names = {name for name, _ in layer.named_parameters()}
-        if names - _QK_NORM - _BIASES != _LAYER or len(names & _QK_NORM) == 1 or len(names & _BIASES) not in (0, 3):
+        if (
+            names - _QK_NORM - _BIASES != _LAYER
+            or len(names & _QK_NORM) == 1
+            or len(names & _BIASES) not in (0, 3)
+        ):
             return f"its layers have other parameters than the family's: {', '.join(sorted(names ^ _LAYER))}"
         linear = [m for m in layer.modules() if isinstance(m, nn.Linear)]
-        if len(linear) != 7 or any(type(m) is not nn.Linear for m in linear) or any(map(_has_hooks, layer.modules())):
+        if (
+            len(linear) != 7
+            or any(type(m) is not nn.Linear for m in linear)
+            or any(map(_has_hooks, layer.modules()))
+        ):
             return "its layers hold modules or hooks that the family lacks"
     return ""
 

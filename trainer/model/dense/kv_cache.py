@@ -28,7 +28,9 @@ class RowCache:
     None while every position counts for every row.
     """
 
-    def __init__(self, start: GeneralDecoding, weights: DenseWeights, rows_U: Tensor, limit: int, *, fixed: bool) -> None:
+    def __init__(
+        self, start: GeneralDecoding, weights: DenseWeights, rows_U: Tensor, limit: int, *, fixed: bool
+    ) -> None:
         """rows_U: the prompt of each row.  limit: positions that a row may have behind its prompt."""
         self.fixed, self.used, self.width, rows = fixed, start.width, len(rows_U), len(start.start_R)
         self.most = self.used + limit
@@ -37,8 +39,14 @@ class RowCache:
         self.slot = torch.tensor([self.used], device=device)  # `used` as a graph reads it
         self.bias_U1S: Tensor | None = None
         if start.mask_US is not None or fixed:
-            seen_PS = torch.ones(len(start.rows_U), self.used, device=device) if start.mask_US is None else start.mask_US
-            self.bias_U1S = torch.full((self.width, 1, self.capacity), float("-inf") if fixed else 0.0, device=device)
+            seen_PS = (
+                torch.ones(len(start.rows_U), self.used, device=device)
+                if start.mask_US is None
+                else start.mask_US
+            )
+            self.bias_U1S = torch.full(
+                (self.width, 1, self.capacity), float("-inf") if fixed else 0.0, device=device
+            )
             self.bias_U1S[:, 0, : self.used] = torch.where(seen_PS[rows_U].bool(), 0.0, float("-inf"))
             self.bias_U1S = self.bias_U1S.to(weights.dtype)
         self.cache_L: list[Tensor] = []
@@ -69,11 +77,15 @@ class RowCache:
         self.capacity = min(self.most, max(self.used + BUCKET, int(self.used * GROWTH) // BUCKET * BUCKET))
         for index, old in enumerate(self.cache_L):
             rows = self.width if self.fixed else old.shape[1]
-            self.cache_L[index] = cache = self._allocate(rows, old.shape[2], old.shape[4], old.dtype, old.device)
+            self.cache_L[index] = cache = self._allocate(
+                rows, old.shape[2], old.shape[4], old.dtype, old.device
+            )
             cache[:, : self.width, :, : self.used] = old[:, : self.width, :, : self.used]
         if self.bias_U1S is not None:
             more = self.capacity - self.bias_U1S.shape[2]
-            self.bias_U1S = functional.pad(self.bias_U1S, (0, more), value=float("-inf") if self.fixed else 0.0)
+            self.bias_U1S = functional.pad(
+                self.bias_U1S, (0, more), value=float("-inf") if self.fixed else 0.0
+            )
         self.views_L = self._view_rows()
         return True
 
@@ -84,7 +96,10 @@ class RowCache:
 
     def _view_rows(self) -> list[tuple[Tensor, Tensor]]:
         """keys_NSE and values_NSE of the rows that are computed."""
-        return [(cache[0, : self.width].flatten(0, 1), cache[1, : self.width].flatten(0, 1)) for cache in self.cache_L]
+        return [
+            (cache[0, : self.width].flatten(0, 1), cache[1, : self.width].flatten(0, 1))
+            for cache in self.cache_L
+        ]
 
     def _allocate(self, rows: int, heads: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         make = torch.zeros if self.fixed else torch.empty  # what is masked must be finite: 0 * nan is nan
@@ -108,7 +123,9 @@ class BlockCache:
         self.cache_L: list[Tensor] = []
         for layer in start.list_layers():
             self.prompts_L.append((arrange_in_blocks(layer.keys), pad_to_blocks(layer.values)))
-            self.cache_L.append(self._allocate(len(start.start_R), weights.key_heads, weights.head_size * BLOCK, 2 * BUCKET))
+            self.cache_L.append(
+                self._allocate(len(start.start_R), weights.key_heads, weights.head_size * BLOCK, 2 * BUCKET)
+            )
             layer.keys = layer.values = None  # the prompts' own cache is not needed any more
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:

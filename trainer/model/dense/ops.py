@@ -32,7 +32,9 @@ def swiglu(both_N2F: Tensor) -> Tensor:
     return _Gate.apply(both_N2F)
 
 
-def attend(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def attend(
+    attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float
+) -> Tensor:
     """attended_NHE, flat: causal attention of every token over its row, by a layer's module `attention`.
 
     qkv_NO: queries, keys and values of all heads.  rope: cos_NE and sin_NE of the rotary embedding.
@@ -46,7 +48,13 @@ def attend(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing:
             q_gain_E, k_gain_E = attention.q_norm.weight, attention.k_norm.weight
         scaled_E = q_gain_E * attention.scaling
         return _Attention.apply(
-            qkv_NO, scaled_E, k_gain_E, rope, packing, (keys, queries // keys, size), eps if has_norm else -1.0
+            qkv_NO,
+            scaled_E,
+            k_gain_E,
+            rope,
+            packing,
+            (keys, queries // keys, size),
+            eps if has_norm else -1.0,
         )
     return _attend_by_rows(attention, qkv_NO, rope, packing, eps)
 
@@ -199,7 +207,9 @@ class _Collect(torch.autograd.Function):
         return result, None
 
 
-def _attend_by_rows(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _attend_by_rows(
+    attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float
+) -> Tensor:
     """The same through torch: queries, keys and values laid out as rows."""
     size, (cos_NE, sin_NE) = attention.head_dim, rope
     rope = (cos_NE[:, None], sin_NE[:, None])

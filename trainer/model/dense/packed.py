@@ -39,7 +39,9 @@ def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
     rope = (cos_NE.contiguous(), sin_NE.contiguous())
     for layer in inner.layers:
         if torch.is_grad_enabled() and getattr(layer, "gradient_checkpointing", False):
-            x_ND = checkpoint(_run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, use_reentrant=False)
+            x_ND = checkpoint(
+                _run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, use_reentrant=False
+            )
         else:
             x_ND = _run_layer(layer, x_ND, rope, packing, config.rms_norm_eps)
     return rms_norm(x_ND, config.rms_norm_eps) * inner.norm.weight
@@ -92,7 +94,10 @@ def _matches_plain_pass(model: Any) -> bool:
             compute_hidden_states(model, packing := Packing.of(sequences))[packing.sources_L]
         ).log_softmax(-1)
         plain_BSV = model(input_ids=sequences.ids_BS, use_cache=False).logits
-        places = [slice(len(prompt) - 1, len(prompt) + len(row) - 1) for prompt, row in zip(prompts, rows, strict=True)]
+        places = [
+            slice(len(prompt) - 1, len(prompt) + len(row) - 1)
+            for prompt, row in zip(prompts, rows, strict=True)
+        ]
         plain_NV = torch.cat([plain_BSV[row, place] for row, place in enumerate(places)]).log_softmax(-1)
         gradients = [
             torch.autograd.grad(logprobs_NV.diagonal().sum(), weights) if weights else ()

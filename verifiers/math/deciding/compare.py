@@ -97,7 +97,12 @@ class _Comparison(ElementComparison):
         for first, second, flipped in orders if rank(a) <= rank(b) else orders[::-1]:
             decision = self._compare_offered(first, second, flipped) or self._one_way(first, second, flipped)
             if decision is not None:
-                if not decision.equal and isinstance(a, _CURVES) and isinstance(b, _CURVES) and same_curves(a, b, self._equal):
+                if (
+                    not decision.equal
+                    and isinstance(a, _CURVES)
+                    and isinstance(b, _CURVES)
+                    and same_curves(a, b, self._equal)
+                ):
                     return Decision(True, "exact")
                 return decision
         return differ(f"{name_kind(b)} is not {name_kind(a)}.")
@@ -107,7 +112,11 @@ class _Comparison(ElementComparison):
         match a, b:
             case Choice(beside=value, colon=False), _ if value is not None and not isinstance(b, Choice):
                 letter = self._plain(a, b)
-                return letter if letter is not None and letter.equal else self._compare_in_order(value, b, flipped)
+                return (
+                    letter
+                    if letter is not None and letter.equal
+                    else self._compare_in_order(value, b, flipped)
+                )
             case Sequence("answers" | "set"), Product() | Words() if (letters := letters_of(a)) is not None:
                 return Decision(letters == letters_of(b), "structure")
         return None
@@ -130,7 +139,9 @@ class _Comparison(ElementComparison):
                 return self._quantities(a, b)
             case Quantity(), _:
                 return self._compare_bare(a, b, flipped)
-            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(b, Sequence | RealSet | Congruence):
+            case Sequence("answers" | "set", items), _ if not self.depth and not isinstance(
+                b, Sequence | RealSet | Congruence
+            ):
                 # {5, 5} has one element; 5, 5 are two answers
                 kept = self._distinct(items) if a.kind == "set" else items
                 if len(kept) == 1:
@@ -183,7 +194,9 @@ class _Comparison(ElementComparison):
         a, b = name_applications(a, b)
         decision = decide(a, b, self.tolerance)
         self.left -= decision.cost // COST_OF_PAIR
-        if not decision.equal and (differ_by_constant(a, b, self._equal) or differ_by_names_of_constants(a, b, self._equal)):
+        if not decision.equal and (
+            differ_by_constant(a, b, self._equal) or differ_by_names_of_constants(a, b, self._equal)
+        ):
             return Decision(True, decision.stage)
         return decision
 
@@ -202,7 +215,12 @@ class _Comparison(ElementComparison):
             return Decision(True, "numeric")
         decision = self._compare_in_order(mine, other, flipped)
         return next(
-            (each for again in renamings(other) if (each := self._compare_in_order(mine, again, flipped)).equal), decision
+            (
+                each
+                for again in renamings(other)
+                if (each := self._compare_in_order(mine, again, flipped)).equal
+            ),
+            decision,
         )
 
     def _residues(self, a: Congruence, b: Value, flipped: bool) -> Decision:
@@ -223,7 +241,9 @@ class _Comparison(ElementComparison):
                     return differ(f"{b.name} is not {a.name}.")
                 return self._zero(_equation(a), _equation(b))
             value = b.value
-            if a.parameters != b.parameters and not all(name.islower() for name in (*a.parameters, *b.parameters)):
+            if a.parameters != b.parameters and not all(
+                name.islower() for name in (*a.parameters, *b.parameters)
+            ):
                 return differ(f"{b.name} of something else.")
             free = names_in(b.value) - frozenset(b.parameters)
             if free & frozenset(a.parameters):
@@ -260,7 +280,11 @@ class _Comparison(ElementComparison):
             return self._all(tuple(v for _, v in a.entries), tuple(v for _, v in b.entries), flipped)
         if isinstance(b, Named) and (piece := over_domain(a, b)) is not None:
             return self._compare_in_order(piece, b.value, flipped)
-        if isinstance(b, Sequence) and b.kind in ("tuple", "vector", "answers") and not any(map(is_equation, b.items)):
+        if (
+            isinstance(b, Sequence)
+            and b.kind in ("tuple", "vector", "answers")
+            and not any(map(is_equation, b.items))
+        ):
             return self._all(a.in_order(), b.items, flipped)
         return differ("Several names have values.")
 
@@ -303,14 +327,24 @@ class _Comparison(ElementComparison):
             return differ("Several answers.")
         if isinstance(b, Product) and (read := letter_unit(b)) is not None:
             return self._compare_in_order(a, read, flipped)
-        if a.letters is not None and isinstance(b, EXPRESSIONS) and symbols(b) and is_as_spelled(a, a.letters, b):
+        if (
+            a.letters is not None
+            and isinstance(b, EXPRESSIONS)
+            and symbols(b)
+            and is_as_spelled(a, a.letters, b)
+        ):
             product = self._compare_in_order(a.letters, b, flipped)
             if product.equal:
                 return product
         if not a.optional:
             return differ("A unit, or a product of letters.")
         plain = self._compare_in_order(a.value, b, flipped)
-        if not plain.equal and a.unit.dims == DEGREE.dims and isinstance(b, EXPRESSIONS) and constant(b) is None:
+        if (
+            not plain.equal
+            and a.unit.dims == DEGREE.dims
+            and isinstance(b, EXPRESSIONS)
+            and constant(b) is None
+        ):
             return self._compare_in_order(radians(a), b, flipped)
         return plain
 

@@ -51,7 +51,8 @@ def differ_by_names_of_constants(a: Expr, b: Expr, equal: Callable[[Expr, Expr],
         return False
     order = sorted(constants)
     return any(
-        equal(a, substitute(b, dict(zip(names, map(Sym, order), strict=True)))) for names in permutations(sorted(others))
+        equal(a, substitute(b, dict(zip(names, map(Sym, order), strict=True))))
+        for names in permutations(sorted(others))
     )
 
 

@@ -28,7 +28,10 @@ def letters_of(value: Value) -> frozenset[str] | None:
             letters = frozenset(text.upper())
             return letters if letters <= _LETTERS and sorted(letters) == list(text.upper()) else None
         case Product(items) | Sequence("answers" | "set", items) if 2 <= len(items) <= MAX_LETTERS:
-            names = [item.factors[0] if isinstance(item, Product) and len(item.factors) == 1 else item for item in items]
+            names = [
+                item.factors[0] if isinstance(item, Product) and len(item.factors) == 1 else item
+                for item in items
+            ]
             letters = frozenset(name.name for name in names if isinstance(name, Sym))
             return letters if len(letters) == len(items) and letters <= _LETTERS else None
     return None

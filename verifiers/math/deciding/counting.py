@@ -22,9 +22,13 @@ def choose_count(value: Named, beside: Expr) -> Expr | None:
     """The number of choices that `C(5, 3)` is beside a number, and `C(2n, n)`
     beside a factorial or binomial; else None."""
     match value:
-        case Named("C", Sequence("tuple", (Num(n), Num(k)))) if n.denominator == k.denominator == 1 and 0 <= k <= n:
+        case Named("C", Sequence("tuple", (Num(n), Num(k)))) if (
+            n.denominator == k.denominator == 1 and 0 <= k <= n
+        ):
             return Call("binomial", (Num(n), Num(k)))
-        case Named("C", Sequence("tuple", (n, k))) if isinstance(n, EXPRESSIONS) and isinstance(k, EXPRESSIONS):
+        case Named("C", Sequence("tuple", (n, k))) if isinstance(n, EXPRESSIONS) and isinstance(
+            k, EXPRESSIONS
+        ):
             return Call("binomial", (n, k)) if contains(beside, _COUNTS) else None
     return None
 
@@ -57,7 +61,9 @@ def _counted_names(expr: Expr) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _integer(name: str, index: int) -> Fraction:
-    return Fraction(random.Random(f"palaestra/counting/{index}/{name}").randrange(_SIZES[index % len(_SIZES)]))
+    return Fraction(
+        random.Random(f"palaestra/counting/{index}/{name}").randrange(_SIZES[index % len(_SIZES)])
+    )
 
 
 __all__ = ["agree_at_integers", "choose_count"]

@@ -79,7 +79,9 @@ def same_curves(a: Value, b: Value, equal: Equal) -> bool:
     if not (_in_coordinates(mine) and _in_coordinates(other)):
         return False
     field = field_of(*mine, *other)
-    left, right = (Product(tuple(numerator(field.substitute(each)) for each in side)) for side in (mine, other))
+    left, right = (
+        Product(tuple(numerator(field.substitute(each)) for each in side)) for side in (mine, other)
+    )
     point = {name: Num(integer_point(name, 0)) for name in symbols(left) | symbols(right)}
     at_left, at_right = substitute(left, point), substitute(right, point)
     if equal(at_left, _ZERO) or equal(at_right, _ZERO):
@@ -96,7 +98,10 @@ def same_motion(a: Expr, b: Expr, equal: Equal) -> bool:
     """Whether two equations `... = 0` in derivatives are one up to a factor that
     holds constants of the problem alone."""
     field = field_of(a, b)
-    names, moving = derivatives(a, field) & derivatives(b, field), _names_moving(a, field) | _names_moving(b, field)
+    names, moving = (
+        derivatives(a, field) & derivatives(b, field),
+        _names_moving(a, field) | _names_moving(b, field),
+    )
     if not names or len(names) > MAX_DERIVATIVES:
         return False
     a, b = (numerator(field.substitute(side)) for side in (a, b))
@@ -128,7 +133,9 @@ def _constant_ratio(a: Expr, b: Expr, name: str, equal: Equal) -> bool:
 def _names_moving(expr: Expr, field: Field) -> frozenset[str]:
     """Derivatives, and what they are derivatives of, as variables."""
     moving = derivatives(expr, field)
-    bases = {name.partition("(")[2][:-1] for name in moving if name.startswith(_DOTS)} | {name.rstrip("'") for name in moving}
+    bases = {name.partition("(")[2][:-1] for name in moving if name.startswith(_DOTS)} | {
+        name.rstrip("'") for name in moving
+    }
     return moving | bases | _names_derived(expr, field)
 
 

@@ -82,7 +82,9 @@ def _decide(a: Expr, b: Expr, tolerance: Tolerance) -> Decision:
 def _identical(expr: Expr) -> Decision:
     budget = Budget()
     empty = valueless(expr, budget) or (contains(expr, _INFINITE) and not infinite(expr))
-    return Decision(not empty, "structure", "The expression has no value." if empty else "", cost=BUDGET - budget.left)
+    return Decision(
+        not empty, "structure", "The expression has no value." if empty else "", cost=BUDGET - budget.left
+    )
 
 
 def _near(a: Expr, b: Expr, tolerance: Tolerance) -> Decision | None:

@@ -36,7 +36,12 @@ def agree_at_integers(a: Expr, b: Expr, whole: Mapping[str, int]) -> bool:
 def _points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mapping[str, Fraction]]:
     fixed = {name: whole_point(name, 0, least) for name, least in whole.items()}
     constants = list(islice(dict.fromkeys((*_integers(a), *_integers(b))), 12))
-    near = [each for value in constants for part in (value, *_divisors(value)) for each in (part, part - 1, part + 1, 2 * part)]
+    near = [
+        each
+        for value in constants
+        for part in (value, *_divisors(value))
+        for each in (part, part - 1, part + 1, 2 * part)
+    ]
     for name, least in list(whole.items())[:3]:
         others = {each: value for each, value in fixed.items() if each != name}
         chosen = [*range(least, least + EVERY), *near[:MAX_CHOSEN]]

@@ -57,7 +57,9 @@ class ElementComparison(ABC):
             return self._compare_in_order(a, b.items[0], flipped)
         return differ(f"A {b.kind} is not a {a.kind}.")
 
-    def _unordered(self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool) -> Decision:
+    def _unordered(
+        self, a: tuple[Value, ...], b: tuple[Value, ...], flipped: bool, distinct: bool
+    ) -> Decision:
         """Every element has its match. As sets, repetitions don't count."""
         self.depth += 1
         decision = self._match(a, b, flipped, distinct)

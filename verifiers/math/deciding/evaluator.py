@@ -87,7 +87,11 @@ class Evaluator:
             return functions.log(a, values[1], values[0])
         if len(values) != 1:
             raise Undefined
-        return functions.log(a, a.integer(self.log_base), values[0]) if self.log_base else functions.ln(a, values[0])
+        return (
+            functions.log(a, a.integer(self.log_base), values[0])
+            if self.log_base
+            else functions.ln(a, values[0])
+        )
 
 
 def rational(expr: Expr) -> Fraction | None:

@@ -138,7 +138,10 @@ class _Factoring:
         return Factored(a.sign * b.sign, powers)
 
     def raise_to(self, base: Factored, exponent: Fraction | None) -> Factored:
-        if exponent is None or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT:
+        if (
+            exponent is None
+            or exponent.numerator.bit_length() + exponent.denominator.bit_length() > MAX_EXPONENT
+        ):
             raise Inexact
         if not base.sign:
             if exponent <= 0:
@@ -163,7 +166,9 @@ class _Factoring:
         shared = {base: min(term.powers.get(base, 0) for term in terms) for base in bases}
         total = 0
         for term in terms:
-            rest = {base: more for base, least in shared.items() if (more := term.powers.get(base, 0) - least)}
+            rest = {
+                base: more for base, least in shared.items() if (more := term.powers.get(base, 0) - least)
+            }
             if any(Fraction(exponent).denominator != 1 for exponent in rest.values()):
                 raise Inexact  # sqrt(2) + sqrt(3)
             total += term.sign * self.expand(rest, MAX_SUMMAND)
@@ -177,7 +182,9 @@ class _Factoring:
     def binomial(self, above: int, below: int) -> Factored:
         if below > above:
             return Factored(0)
-        return self.times(self.factorial(above), self.times(self.factorial(below), self.factorial(above - below)), -1)
+        return self.times(
+            self.factorial(above), self.times(self.factorial(below), self.factorial(above - below)), -1
+        )
 
 
 def _small(expr: Expr) -> int:

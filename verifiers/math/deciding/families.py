@@ -91,12 +91,18 @@ def runs_of(value: Value, equal: Equal) -> Runs | None:
             kept = [part for part in parts if part is not None]
             if len(kept) < len(parts):
                 return None
-            return Runs(sum((part.points for part in kept), ()), sum((part.progressions for part in kept), ()))
+            return Runs(
+                sum((part.points for part in kept), ()), sum((part.progressions for part in kept), ())
+            )
     if not isinstance(value, EXPRESSIONS) or not symbols(value) <= {INTEGER.name}:
         return None
     if not symbols(value):
         return Runs((value,), ())
-    lines = [_line(value, equal)] if not _alternates(value) else [_line(_sample(value, start), equal) for start in (0, 1)]
+    lines = (
+        [_line(value, equal)]
+        if not _alternates(value)
+        else [_line(_sample(value, start), equal) for start in (0, 1)]
+    )
     kept = tuple(line for line in lines if line is not None)
     return Runs((), kept) if len(kept) == len(lines) else None
 
@@ -119,7 +125,9 @@ def _sample(expr: Expr, start: int) -> Expr:
 def _settle_signs(expr: Expr, start: int) -> Expr:
     match expr:
         case Power(Num(base), exponent) if base == -1:
-            at = [constant(substitute(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)]
+            at = [
+                constant(substitute(exponent, {INTEGER.name: Num(Fraction(start + 2 * n))})) for n in range(3)
+            ]
             whole = [value.numerator for value in at if value is not None and value.denominator == 1]
             if len(whole) == 3 and _linear_in_parameter(exponent) and (whole[1] - whole[0]) % 2 == 0:
                 return Num(Fraction((-1) ** (whole[0] % 2)))
@@ -132,7 +140,9 @@ def _linear_in_parameter(expr: Expr) -> bool:
         case Sum(terms):
             return all(map(_linear_in_parameter, terms))
         case Product(factors):
-            return sum(bool(symbols(factor)) for factor in factors) < 2 and all(map(_linear_in_parameter, factors))
+            return sum(bool(symbols(factor)) for factor in factors) < 2 and all(
+                map(_linear_in_parameter, factors)
+            )
     return expr == INTEGER or not symbols(expr)
 
 
@@ -268,7 +278,11 @@ def _multiple(expr: Expr, unit: Expr, equal: Equal) -> Fraction | None:
 
 def _multiple_whole(expr: Expr, unit: Expr, equal: Equal) -> bool:
     value = _ratio(expr, unit)
-    return value is not None and abs(value - round(value)) < _NEAR and equal(expr, Product((Num(Fraction(round(value))), unit)))
+    return (
+        value is not None
+        and abs(value - round(value)) < _NEAR
+        and equal(expr, Product((Num(Fraction(round(value))), unit)))
+    )
 
 
 _NEAR = Fraction(1, 1000)  # only what is this near to a whole number is asked about

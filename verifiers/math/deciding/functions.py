@@ -27,7 +27,9 @@ MAX_INTEGER_BITS = 20_000  # of the arguments of gcd and lcm
 MAX_ROOT = 10_000  # order of a root that is taken as one
 MAX_CHOSEN = 300  # factors of a binomial coefficient that are multiplied
 
-_METHODS = frozenset(str.split("sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan asinh acosh atanh"))
+_METHODS = frozenset(
+    str.split("sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan asinh acosh atanh")
+)
 _EXPONENTIAL = frozenset(str.split("sinh cosh tanh coth sech csch"))
 _PERIODIC = frozenset(str.split("sin cos tan cot sec csc"))
 _POLES = {
@@ -74,7 +76,10 @@ def power(a: Arithmetic, base: Ball, exponent: Ball) -> Ball:
             if exponent.value > 0:
                 return base
             raise Undefined
-        if not (isinstance(base.value, a.arb) and base.value > 0) and (whole := a.whole(exponent)) is not None:
+        if (
+            not (isinstance(base.value, a.arb) and base.value > 0)
+            and (whole := a.whole(exponent)) is not None
+        ):
             return rational_power(a, base, Fraction(whole))
     elif base.value.is_zero():
         raise Undefined

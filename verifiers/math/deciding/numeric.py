@@ -15,7 +15,18 @@ from typing import TypeVar
 from ...forks import NO_FORK
 from ..traversal import contains, symbols
 from ..values import Expr, Sum
-from .balls import MAX_PRECISION, START, Arithmetic, Ball, Budget, OutOfReach, Point, Undefined, Unresolved, flint
+from .balls import (
+    MAX_PRECISION,
+    START,
+    Arithmetic,
+    Ball,
+    Budget,
+    OutOfReach,
+    Point,
+    Undefined,
+    Unresolved,
+    flint,
+)
 from .divisors import agree_at_integers
 from .evaluator import Evaluator
 from .points import corner_points, points, real_point, whole_names
@@ -121,7 +132,9 @@ class _Run:
                 break
         if defined < MIN_POINTS:
             return None
-        return self._corners_agree(a, b, whole, complex_values) and (not whole or agree_at_integers(a, b, whole))
+        return self._corners_agree(a, b, whole, complex_values) and (
+            not whole or agree_at_integers(a, b, whole)
+        )
 
     def _corners_agree(self, a: Expr, b: Expr, whole: Mapping[str, int], complex_values: bool) -> bool:
         for values in corner_points(a, b, whole):
@@ -133,7 +146,9 @@ class _Run:
         return True
 
     def agree_at(self, a: Expr, b: Expr, point: Point, complex_values: bool) -> bool:
-        return self.settle(lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values)
+        return self.settle(
+            lambda evaluator: evaluator.a.is_zero(evaluator.difference(a, b)), point, complex_values
+        )
 
     def value(self, expr: Expr, point: Point, complex_values: bool) -> Ball:
         return self.settle(lambda evaluator: evaluator(expr), point, complex_values)

@@ -112,7 +112,11 @@ def _hash(name: str) -> int:
 
 def _digest(expr: Expr) -> str:
     """Of an expression's tree; numbers enter as hexadecimals, which may be of any length."""
-    own = hex(expr.value.numerator) + hex(expr.value.denominator) if isinstance(expr, Num) else getattr(expr, "name", "")
+    own = (
+        hex(expr.value.numerator) + hex(expr.value.denominator)
+        if isinstance(expr, Num)
+        else getattr(expr, "name", "")
+    )
     text = f"{type(expr).__name__} {own} {' '.join(map(_digest, children(expr)))}"
     return f"{_hash(text):x}"
 
@@ -120,7 +124,9 @@ def _digest(expr: Expr) -> str:
 @lru_cache(maxsize=1024)
 def _prime(seed: str) -> int:
     """A prime of 128 bits, by a hash of the seed."""
-    return next(value for index in count() if _is_prime(value := _hash(f"{seed} {index}") | 1 | 1 << (_BITS - 1)))
+    return next(
+        value for index in count() if _is_prime(value := _hash(f"{seed} {index}") | 1 | 1 << (_BITS - 1))
+    )
 
 
 def _is_prime(value: int) -> bool:

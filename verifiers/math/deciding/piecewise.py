@@ -134,7 +134,9 @@ class _Functions:
                 place = _Place(cuts[k - 1] if k else None, cuts[k] if k < len(cuts) else None)
             holds = lambda each, index=index: bool(held[id(each)][index])  # noqa: E731
             mine, its = _rows(self.a, holds), _rows(self.b, holds)
-            if bool(mine) != bool(its) and (self._valued(self.a, mine, place) or self._valued(self.b, its, place)):
+            if bool(mine) != bool(its) and (
+                self._valued(self.a, mine, place) or self._valued(self.b, its, place)
+            ):
                 return _differ("It has a value where the other has none.")
             if not all(self._agree(i, j, place) for i in mine for j in its):
                 return _differ("Another value in one of the cases.")
@@ -210,13 +212,25 @@ class _Functions:
         self, sets: dict[int, list[tuple[Interval, Fraction | None, Fraction | None]]], least: int | None
     ) -> list[int]:
         """Integers about every end and every remainder, and some far ones."""
-        modulus = math.lcm(1, *(each.residues.modulus for each in self.conditions if each.residues is not None))
-        ends = [end for bounds in sets.values() for _, low, high in bounds for end in (low, high) if end is not None]
-        integers = {near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)}
+        modulus = math.lcm(
+            1, *(each.residues.modulus for each in self.conditions if each.residues is not None)
+        )
+        ends = [
+            end
+            for bounds in sets.values()
+            for _, low, high in bounds
+            for end in (low, high)
+            if end is not None
+        ]
+        integers = {
+            near for end in ends for near in range(math.floor(end) - _AROUND, math.floor(end) + _AROUND + 2)
+        }
         last = max((math.floor(end) for end in ends), default=0)
         if modulus > 60 or len(integers) > MAX_WHOLE or abs(last) > 10**9:
             raise Unreadable("conditions with too many ends or remainders")
-        integers.update(range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus)))
+        integers.update(
+            range(1 - modulus, max(POINTS, 6 * modulus)), range(last, last + max(POINTS, 6 * modulus))
+        )
         ordered = sorted(math.floor(end) for end in ends)
         for low, high in pairwise(ordered):  # between the ends
             integers.update(range(low, min(high, low + 4 * modulus + POINTS)))
@@ -229,7 +243,9 @@ class _Functions:
 def _rows(side: Piecewise, holds: Callable[[Condition], bool]) -> list[int]:
     """The rows that apply; what is left for `otherwise` where none does."""
     rows = [
-        index for index, piece in enumerate(side.pieces) if isinstance(piece.condition, Condition) and holds(piece.condition)
+        index
+        for index, piece in enumerate(side.pieces)
+        if isinstance(piece.condition, Condition) and holds(piece.condition)
     ]
     return rows or [index for index, piece in enumerate(side.pieces) if piece.condition is None]
 

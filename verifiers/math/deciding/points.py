@@ -55,7 +55,9 @@ def whole_point(name: str, index: int, least: int) -> Fraction:
     """An integer: each name runs through 60 integers from the least one up in its
     own order, then through some of 60 bits."""
     order = random.Random(f"palaestra/whole/{name}").sample(range(least, least + 60), 60)
-    return Fraction(order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1)
+    return Fraction(
+        order[index] if index < 60 else random.Random(f"palaestra/whole/{index}/{name}").getrandbits(60) + 1
+    )
 
 
 def whole_names(expr: Expr) -> dict[str, int]:
@@ -109,7 +111,8 @@ def corner_points(a: Expr, b: Expr, whole: Mapping[str, int]) -> Iterator[Mappin
         for index in range(8):
             half = random.Random(f"palaestra/half/{index}")
             yield {
-                name: whole_point(name, index, whole[name]) if name in whole else half.choice(_USUAL) for name in sorted(names)
+                name: whole_point(name, index, whole[name]) if name in whole else half.choice(_USUAL)
+                for name in sorted(names)
             }
 
 
@@ -138,7 +141,9 @@ def _radicands(expr: Expr) -> Iterator[Expr]:
     """What changes its sign, or has a pole, where an even root, a logarithm or an
     inverse function may take another branch."""
     match expr:
-        case Call("root", (radicand, order)) if (known := constant(order)) is None or known.numerator % 2 == 0:
+        case Call("root", (radicand, order)) if (
+            known := constant(order)
+        ) is None or known.numerator % 2 == 0:
             yield from _factors(radicand)
         case Power(base, exponent) if (known := constant(exponent)) is None or known.denominator % 2 == 0:
             yield from _factors(base)
@@ -176,13 +181,17 @@ def _grows(expr: Expr) -> bool:
     return (isinstance(expr, Call) and expr.name in _GROWING) or any(map(_grows, children(expr)))
 
 
-def _crossings(expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]) -> list[Fraction]:
+def _crossings(
+    expr: Expr, name: str, others: Mapping[str, Fraction], levels: tuple[int, ...]
+) -> list[Fraction]:
     """Where a polynomial in one variable, or what is as good as linear in it, takes the levels."""
     coefficients = polynomial(expr, name, others)
     if coefficients is not None:
         return [zero for level in levels for zero in zeros(coefficients - level)]
     try:
-        at = [evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)]
+        at = [
+            evaluate(expr, lambda each, value=value: others.get(each, Fraction(value))) for value in range(3)
+        ]
     except (Inexact, UndefinedValue):
         return []
     slope = at[1] - at[0]

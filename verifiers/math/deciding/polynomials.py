@@ -83,7 +83,11 @@ def _length(result: Any) -> int:
 def expression(coefficients: Any, name: str) -> Expr:
     """A polynomial as an expression."""
     terms = (
-        Product((Num(_fraction(each)), Power(Sym(name), Num(Fraction(power)))) if power else (Num(_fraction(each)),))
+        Product(
+            (Num(_fraction(each)), Power(Sym(name), Num(Fraction(power))))
+            if power
+            else (Num(_fraction(each)),)
+        )
         for power, each in enumerate(coefficients.coeffs())
         if each
     )

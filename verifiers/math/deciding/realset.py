@@ -78,7 +78,9 @@ def as_set(value: Value) -> RealSet:
             return value
         case Interval():
             return RealSet((value,))
-        case Sequence("tuple" | "list" as kind, (low, high)) if isinstance(low, EXPRESSIONS) and isinstance(high, EXPRESSIONS):
+        case Sequence("tuple" | "list" as kind, (low, high)) if isinstance(low, EXPRESSIONS) and isinstance(
+            high, EXPRESSIONS
+        ):
             return RealSet((Interval(low, high, kind == "list", kind == "list"),))
         case Sequence("set" | "answers", items) if are_expressions(items):
             return RealSet(tuple(Interval(item, item, True, True) for item in items))
@@ -172,4 +174,14 @@ def normal(value: Value) -> RealSet:
     return combine("union", value, RealSet(()))
 
 
-__all__ = ["Line", "as_set", "combine", "combine_all", "half_line", "holds_infinity", "infinite", "normal", "position"]
+__all__ = [
+    "Line",
+    "as_set",
+    "combine",
+    "combine_all",
+    "half_line",
+    "holds_infinity",
+    "infinite",
+    "normal",
+    "position",
+]

@@ -38,7 +38,12 @@ def says(sentence: str, word: str) -> bool:
         return False
     lead = words[: at[0]]
     tail = [each for each in words[at[0] + 1 :] if each not in _ARTICLES]
-    if not tail or _ADJECTIVES.get(tail[0], tail[0]) != word or len(tail) > 2 or (len(tail) == 2 and tail[1] not in _KINDS):
+    if (
+        not tail
+        or _ADJECTIVES.get(tail[0], tail[0]) != word
+        or len(tail) > 2
+        or (len(tail) == 2 and tail[1] not in _KINDS)
+    ):
         return False
     return word not in lead and not _TURNS.intersection(lead) and all(each.isalpha() for each in lead)
 

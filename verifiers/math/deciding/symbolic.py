@@ -34,7 +34,11 @@ def ask(decision: Decision) -> Decision:
     except PoolError as failure:
         return Decision(False, "symbolic", f"Not shown equal: {failure}")
     if reply.status == "timeout":
-        return Decision(False, "symbolic", f"Not shown equal: the symbolic engine ran over {DEADLINE_S:g} s and was stopped.")
+        return Decision(
+            False,
+            "symbolic",
+            f"Not shown equal: the symbolic engine ran over {DEADLINE_S:g} s and was stopped.",
+        )
     if reply.status == "ok" and reply.value is True:
         return Decision(True, "symbolic")
     return Decision(False, "symbolic", "Not shown equal." + (f" {reply.reason}" if reply.reason else ""))
@@ -75,7 +79,11 @@ def decide(pair: list[Any]) -> bool:
     difference = a - b
     if difference == 0:
         return True
-    for rewrite in (sympy.powsimp, sympy.simplify, lambda d: sympy.simplify(sympy.expand_func(d.rewrite(sympy.gamma)))):
+    for rewrite in (
+        sympy.powsimp,
+        sympy.simplify,
+        lambda d: sympy.simplify(sympy.expand_func(d.rewrite(sympy.gamma))),
+    ):
         if rewrite(difference) == 0:
             return True
     return False

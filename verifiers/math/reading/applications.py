@@ -20,12 +20,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .lexer import Token
-from .vocabulary import ACCENTS, CONSTANTS, FUNCTIONS, GREEK, NAMED_FUNCTIONS, NO_PRODUCTS, RELATIONS, WORD_CONSTANTS
+from .vocabulary import (
+    ACCENTS,
+    CONSTANTS,
+    FUNCTIONS,
+    GREEK,
+    NAMED_FUNCTIONS,
+    NO_PRODUCTS,
+    RELATIONS,
+    WORD_CONSTANTS,
+)
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
 _CLOSINGS = {closing: opening for opening, closing in _PAIRS.items()}
 _ALWAYS = frozenset(("f",))
-_FUNCTION_LETTERS = frozenset(str.split("f g h u y F G H P Q E phi varphi psi Phi Psi Gamma Lambda Theta delta zeta"))
+_FUNCTION_LETTERS = frozenset(
+    str.split("f g h u y F G H P Q E phi varphi psi Phi Psi Gamma Lambda Theta delta zeta")
+)
 _SUPERSCRIBED = frozenset(str.split("f g h F G H phi varphi psi Phi Psi"))
 _ARGUMENTS = frozenset(str.split("x n z t s X"))
 # g(t + 1) and h(t) are gravity and a height before brackets more often than functions
@@ -85,7 +96,10 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
             accented = _after_accent(tokens, index) - 1
             letters, last = [token.text + tokens[accented].text], accented
         elif index > accented and _is_letters(token):
-            letters, last = [token.text] if token.kind == "command" or token.text in GREEK else list(token.text), index
+            letters, last = (
+                [token.text] if token.kind == "command" or token.text in GREEK else list(token.text),
+                index,
+            )
         else:
             continue
         alone.update((scopes[index], letter) for letter in letters[:-1])
@@ -98,7 +112,10 @@ def applications(tokens: list[Token]) -> dict[int, Application]:
 
 
 def _choose(
-    tokens: list[Token], candidates: list[_Candidate], alone: set[tuple[int, str]], brackets: dict[int, _Brackets]
+    tokens: list[Token],
+    candidates: list[_Candidate],
+    alone: set[tuple[int, str]],
+    brackets: dict[int, _Brackets],
 ) -> dict[int, Application]:
     """From the last candidate to the first, so that what is applied inside
     brackets is known before their letter is."""
@@ -118,7 +135,9 @@ def _choose(
     return chosen
 
 
-def _judge(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]) -> bool | None:
+def _judge(
+    tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, chosen: dict[int, Application]
+) -> bool | None:
     """Whether a candidate is an application; None where another application of its name would make it one."""
     inside = tokens[each.opening + 1 : min(held.closing, each.opening + 2 + _SIMPLE)]
     length = held.closing - each.opening - 1
@@ -143,7 +162,12 @@ def _judge(tokens: list[Token], each: _Candidate, alone: bool, held: _Brackets, 
     if single or _is_application(tokens, each.opening + 1, held.closing, chosen):
         zero_or_time = length == 1 and inside[0].text in ("0", "t")
         return not each.within_word or zero_or_time or each.letter.isupper() or each.letter in "uy"
-    if each.letter in _FUNCTION_LETTERS and not each.within_word and length <= _SIMPLE and _is_simple(inside, each.letter):
+    if (
+        each.letter in _FUNCTION_LETTERS
+        and not each.within_word
+        and length <= _SIMPLE
+        and _is_simple(inside, each.letter)
+    ):
         return True
     return None
 
@@ -198,7 +222,9 @@ def _is_letters(token: Token) -> bool:
         return text in GREEK
     if token.kind != "word" or text in FUNCTIONS or text in WORD_CONSTANTS or text in NAMED_FUNCTIONS:
         return False
-    return text in GREEK or (len(text) <= 4 and text not in NO_PRODUCTS and text not in ("and", "or", "in", "mod", "to"))
+    return text in GREEK or (
+        len(text) <= 4 and text not in NO_PRODUCTS and text not in ("and", "or", "in", "mod", "to")
+    )
 
 
 def _after_accent(tokens: list[Token], index: int) -> int:
@@ -210,7 +236,12 @@ def _after_accent(tokens: list[Token], index: int) -> int:
 
 
 def _candidate(
-    tokens: list[Token], start: int, letter: str, within_word: bool, scope: int, brackets: dict[int, _Brackets]
+    tokens: list[Token],
+    start: int,
+    letter: str,
+    within_word: bool,
+    scope: int,
+    brackets: dict[int, _Brackets],
 ) -> _Candidate | None:
     subscript, index = _subscript(tokens, start + 1)
     begun = index
@@ -267,12 +298,20 @@ def after_superscript(tokens: list[Token], index: int, letter: str) -> int:
     texts = [token.text for token in tokens[index + 1 : index + 8]]
     for shape, any_name in ((["{", "-", "1", "}"], False), (["{", "(", None, ")", "}"], True)):
         size = len(shape)
-        fits = len(texts) > size and all(want is None or want == text for want, text in zip(shape, texts, strict=False))
+        fits = len(texts) > size and all(
+            want is None or want == text for want, text in zip(shape, texts, strict=False)
+        )
         if fits and texts[size] == "(" and (any_name or letter in _SUPERSCRIBED):
             return index + 1 + size
     if letter in _ALWAYS and texts[0].isdigit() and texts[1] == "(":
         return index + 2
-    if letter in _ALWAYS and texts[0] == "{" and len(texts) > 3 and texts[1].isdigit() and texts[2:4] == ["}", "("]:
+    if (
+        letter in _ALWAYS
+        and texts[0] == "{"
+        and len(texts) > 3
+        and texts[1].isdigit()
+        and texts[2:4] == ["}", "("]
+    ):
         return index + 4
     return index
 
@@ -281,10 +320,15 @@ def _is_number(inside: list[Token]) -> bool:
     """`3`, `-2`, `1/2`, `\\frac{1}{2}`, `\\pi/2`, `2\\pi`, `0^+`, `\\infty`."""
     if any(token.kind == "word" and token.text not in WORD_CONSTANTS for token in inside):
         return False
-    if any(token.kind == "command" and token.text not in CONSTANTS and token.text not in _FRACTIONS for token in inside):
+    if any(
+        token.kind == "command" and token.text not in CONSTANTS and token.text not in _FRACTIONS
+        for token in inside
+    ):
         return False
     signs = [token.text for token in inside[1:] if token.text in ("+", "-", "^", "(", "[", "|", "!")]
-    held = any(token.kind == "number" or token.text in CONSTANTS or token.text in WORD_CONSTANTS for token in inside)
+    held = any(
+        token.kind == "number" or token.text in CONSTANTS or token.text in WORD_CONSTANTS for token in inside
+    )
     return held and (not signs or (signs in (["^", "+"], ["^", "-"]) and inside[0].text == "0"))
 
 
@@ -302,7 +346,11 @@ def _is_name(inside: list[Token]) -> bool:
 def _is_application(tokens: list[Token], begin: int, end: int, chosen: dict[int, Application]) -> bool:
     """Whether brackets hold one application and nothing else: `f(g(2))`."""
     inner = chosen.get(begin)
-    if inner is None or end - 1 <= inner.opening or (tokens[begin].kind == "word" and len(tokens[begin].text) > 1):
+    if (
+        inner is None
+        or end - 1 <= inner.opening
+        or (tokens[begin].kind == "word" and len(tokens[begin].text) > 1)
+    ):
         return False
     depth = 0
     for index in range(inner.opening, min(end, inner.opening + 4 * _SIMPLE)):

@@ -173,7 +173,9 @@ class AtomParser(NameParser):
             return self._function(FUNCTIONS[name])
         if name in NAMED_FUNCTIONS:
             conditional = name == "Pr"
-            return Apply(name, self.arguments(conditional) if self.at("(", "[") else (expression_of(self.power()),))
+            return Apply(
+                name, self.arguments(conditional) if self.at("(", "[") else (expression_of(self.power()),)
+            )
         if name in CONSTANTS:
             return Const(CONSTANTS[name])
         if name in GREEK:
@@ -223,7 +225,12 @@ class AtomParser(NameParser):
             rest = token.text[1:]
             self.tokens[self.position] = Token("number", rest, False, Fraction(int(rest)))
             return Num(Fraction(int(token.text[0])))
-        if token.kind == "word" and len(token.text) > 1 and token.text not in FUNCTIONS and token.text != "pi":
+        if (
+            token.kind == "word"
+            and len(token.text) > 1
+            and token.text not in FUNCTIONS
+            and token.text != "pi"
+        ):
             self.tokens[self.position] = Token("word", token.text[1:], False)
             return letter_of(token.text[0])
         return expression_of(self.atom())
@@ -260,7 +267,13 @@ class AtomParser(NameParser):
         """The base of `log2(x)` and `log10(x)`, as programs write them."""
         token = self.peek()
         written = name == "log" and self.tokens[self.position - 1].kind == "word"
-        if not written or token is None or token.text not in ("2", "10") or token.spaced or not self.at("(", ahead=1):
+        if (
+            not written
+            or token is None
+            or token.text not in ("2", "10")
+            or token.spaced
+            or not self.at("(", ahead=1)
+        ):
             return None
         self.position += 1
         return Num(Fraction(int(token.text)))

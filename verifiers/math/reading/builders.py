@@ -39,7 +39,9 @@ def build_set(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
         case Sym(name):
             return _apply_condition(name, None, builder.condition, resolve)
         case Relation((Sym(name), domain), ("in",)):
-            return _apply_condition(name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve)
+            return _apply_condition(
+                name, resolve(Relation((Sym(name), domain), ("in",))), builder.condition, resolve
+            )
     if not isinstance(builder.element, EXPRESSIONS):
         raise Unreadable("a set-builder of no numbers")
     clauses = builder.condition.items if isinstance(builder.condition, Joined) else (builder.condition,)
@@ -49,7 +51,9 @@ def build_set(builder: Builder, resolve: Callable[[Value], Value]) -> Value:
     return value
 
 
-def _apply_condition(name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]) -> Value:
+def _apply_condition(
+    name: str, domain: Value | None, condition: Value, resolve: Callable[[Value], Value]
+) -> Value:
     resolved = resolve(condition)
     held = _elements(name, resolved.value if isinstance(resolved, Family) else resolved, condition)
     inside = domain.value if isinstance(domain, Named) else domain
@@ -109,7 +113,9 @@ def _whole_in(held: Value, least: int | None) -> Sequence:
         if last - first > MAX_WHOLE or len(integers) > MAX_WHOLE:
             raise Unreadable("too many elements")
         integers.update(range(first, last + 1))
-    return Sequence("set", tuple(Num(Fraction(value)) for value in sorted(integers) if least is None or value >= least))
+    return Sequence(
+        "set", tuple(Num(Fraction(value)) for value in sorted(integers) if least is None or value >= least)
+    )
 
 
 __all__ = ["build_set"]

@@ -39,7 +39,9 @@ from .stream import stream
 
 MAX_MODULUS = 48
 _LETTER = r"(?P<name>[A-Za-z])"
-_IF = re.compile(r"[\s,;:.(]*\b(?:if|for|when|where|whenever|provided that|with|and)\b[\s:,]*(?:all\b)?|[\s,;:(]+", re.I)
+_IF = re.compile(
+    r"[\s,;:.(]*\b(?:if|for|when|where|whenever|provided that|with|and)\b[\s:,]*(?:all\b)?|[\s,;:(]+", re.I
+)
 _PARITY = re.compile(
     rf"(?:{_LETTER} ?(?:is |are |= ?)?)?(?:an )?(?P<kind>even|odd)(?: (?:positive |natural )?(?:integers?"
     rf"|numbers?))?"
@@ -96,7 +98,11 @@ def piecewise(table: Table, read: Read) -> Piecewise:
         raise Unreadable("two rows for what is left")
     name = min(names, default="")
     held = [piece.condition for piece in pieces if isinstance(piece.condition, Condition)]
-    whole = any(part.whole for part in parts) or any(each.residues for each in held) or _is_index(name, table.left)
+    whole = (
+        any(part.whole for part in parts)
+        or any(each.residues for each in held)
+        or _is_index(name, table.left)
+    )
     least = max((part.least for part in domain if part in parts and part.least is not None), default=None)
     return Piecewise(name, tuple(pieces), whole, least)
 
@@ -169,7 +175,9 @@ def _residues(text: str) -> _Part | None:
         return _of_remainders(match["name"] or match["last"] or "", 2, {int(match["kind"].lower() == "odd")})
     match = _CONGRUENT.fullmatch(text)
     if match is not None and (modulus := int(match["modulus"])):
-        return _of_remainders(match["name"], modulus, {int(each) % modulus for each in re.findall(r"-?\d+", match["numbers"])})
+        return _of_remainders(
+            match["name"], modulus, {int(each) % modulus for each in re.findall(r"-?\d+", match["numbers"])}
+        )
     match = _DIVIDES.fullmatch(text) or _DIVISIBLE.fullmatch(text)
     if match is None:
         return None
@@ -207,14 +215,20 @@ def _set(text: str, read: Read) -> _Part | None:
             return _Part(name, Condition(held))
         case Zero(Sum((Call("abs", (Sym(name),)), end)), ">" | ">=" as operator) if not symbols(end):
             # |x| > 2
-            outer: list[Value] = [realset.half_line(operator, negative(end)), realset.half_line("<" + operator[1:], end)]
+            outer: list[Value] = [
+                realset.half_line(operator, negative(end)),
+                realset.half_line("<" + operator[1:], end),
+            ]
             return _Part(name, Condition(realset.combine_all("union", outer)))
         case Zero(
-            Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))), ">" | ">=" as operator
+            Sum((end, Product((Num(Fraction(numerator=-1, denominator=1)), Call("abs", (Sym(name),)))))),
+            ">" | ">=" as operator,
         ) if not symbols(end):
             closed = operator == ">="
             return _Part(name, Condition(RealSet((Interval(negative(end), end, closed, closed),))))
-        case Named(name, Sequence("answers", items), ()) if all(isinstance(each, EXPRESSIONS) for each in items):
+        case Named(name, Sequence("answers", items), ()) if all(
+            isinstance(each, EXPRESSIONS) for each in items
+        ):
             return _Part(name, Condition(realset.as_set(value.value)))
         case Named(name, inner, ()) if isinstance(inner, EXPRESSIONS):
             if symbols(inner):
@@ -238,7 +252,13 @@ def _progression(name: str, inner: Expr) -> _Part | None:
 
 
 def _both(a: Condition, b: Condition) -> Condition:
-    held = a.held if b.held == REALS else b.held if a.held == REALS else realset.combine("intersection", a.held, b.held)
+    held = (
+        a.held
+        if b.held == REALS
+        else b.held
+        if a.held == REALS
+        else realset.combine("intersection", a.held, b.held)
+    )
     if a.residues is None or b.residues is None:
         return Condition(held, a.residues or b.residues)
     modulus = math.lcm(a.residues.modulus, b.residues.modulus)

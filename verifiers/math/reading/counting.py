@@ -6,7 +6,9 @@ import re
 
 _N, _K = (rf"(?:\{{ ?(?P<{name}>[0-9]{{1,4}}) ?\}}|(?P<{name}_bare>[0-9]{{1,4}}))" for name in "nk")
 _NOT_LONGER = r"(?![\w.^{]| ?\)? ?_| ?\(?(?:in )?base)"
-_INDEXED = re.compile(rf"(?:\{{ ?\}} ?|(?<![\w)}}\]])(?<![\w)}}\]] ))(?P<mark>[_^]) ?{_N} ?(?P<kind>[CP]) ?_ ?{_K}")
+_INDEXED = re.compile(
+    rf"(?:\{{ ?\}} ?|(?<![\w)}}\]])(?<![\w)}}\]] ))(?P<mark>[_^]) ?{_N} ?(?P<kind>[CP]) ?_ ?{_K}"
+)
 _PLAIN = re.compile(r"(?<![\w.\\}])(?P<n>[0-9]{1,4}) ?(?P<kind>[CP]) ?(?P<k>[0-9]{1,4})" + _NOT_LONGER)
 _CALLED = re.compile(r"(?<![A-Za-z\\])(?P<kind>[CP]) ?\( ?(?P<n>[0-9]{1,4}) ?, ?(?P<k>[0-9]{1,4}) ?\)")
 _STACKED = re.compile(rf"(?<![A-Za-z\\])(?P<kind>[CA]) ?_ ?{_N} ?\^ ?{_K}(?![\d(])")

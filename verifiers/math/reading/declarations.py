@@ -57,7 +57,13 @@ _PLURAL = re.compile(
     + r"|(?:(?:all|any|some|arbitrary|real) ){1,3}(?P<first_kind>constant|number|real|integer)s? "
     + rf"(?P<first>{_NAMES}))(?: (?:numbers?|constants?))? ?[)]?$"
 )
-_BOUNDS = {"positive": " > 0", "nonnegative": " \\ge 0", "negative": " < 0", "nonzero": " \\ne 0", "natural": ""}
+_BOUNDS = {
+    "positive": " > 0",
+    "nonnegative": " \\ge 0",
+    "negative": " < 0",
+    "nonzero": " \\ne 0",
+    "natural": "",
+}
 # a name of its own
 _RELATED = re.compile(rf"{_LETTER} ?(?:[=<>]|\\(?:in|geq?|leq?|neq?|equiv|approx|gt|lt)(?![a-z]))")
 _LEADS = ("for", "where", "with", "when", "[")
@@ -117,7 +123,10 @@ def _declare_several(text: str) -> str:
     match = _PLURAL.search(text[-_TAIL:])
     if match is None:
         return text
-    names = [name.replace(" ", "") for name in re.findall(_LETTER, re.sub(r"\band\b", ",", match["names"] or match["first"]))]
+    names = [
+        name.replace(" ", "")
+        for name in re.findall(_LETTER, re.sub(r"\band\b", ",", match["names"] or match["first"]))
+    ]
     answer = text[: max(0, len(text) - _TAIL) + match.start()].rstrip()
     used = answer.replace(" ", "").replace("{", "").replace("}", "")
     if not answer or len(names[0]) * len(names) == 1 or not all(name.strip("{}") in used for name in names):
@@ -149,7 +158,9 @@ def _rewrite(match: re.Match[str], said_of: str, comma: bool, answer: str) -> st
         sign = _SIGNS.get(sign, sign)
         sign = f"\\{sign}" if sign.isalpha() else sign
         extra = [f", {name} \\in \\mathbb{{Z}}" if integer else "" for name in names]
-        return "".join(f", {name} {sign} {match['bound']}{more}" for name, more in zip(names, extra, strict=True))
+        return "".join(
+            f", {name} {sign} {match['bound']}{more}" for name, more in zip(names, extra, strict=True)
+        )
     if len(names) > 1 or not (said or comma) or (not said and names[0] in "xyz"):
         return None
     return _read_list(names[0], match["list"])
@@ -188,7 +199,11 @@ def _read_list(name: str, text: str) -> str | None:
         end = parts[dots[0] + 1 :]
         if not end:
             return whole
-        return f", -{end[0][3:]} \\le {name} \\le {end[0][3:]}{whole}" if end[0].startswith("\\pm") and len(end) == 1 else None
+        return (
+            f", -{end[0][3:]} \\le {name} \\le {end[0][3:]}{whole}"
+            if end[0].startswith("\\pm") and len(end) == 1
+            else None
+        )
     if not _are_consecutive(start):
         return None
     if dots[0] == len(parts) - 1:

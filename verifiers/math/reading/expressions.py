@@ -5,7 +5,21 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ..traversal import negative
-from ..values import EXPRESSIONS, Call, Const, Expr, Matrix, Num, Power, Product, Sequence, Sum, Sym, Unreadable, Value
+from ..values import (
+    EXPRESSIONS,
+    Call,
+    Const,
+    Expr,
+    Matrix,
+    Num,
+    Power,
+    Product,
+    Sequence,
+    Sum,
+    Sym,
+    Unreadable,
+    Value,
+)
 from .atoms import AtomParser, _interval
 from .lexer import Token
 from .names import MAX_DEPTH
@@ -101,7 +115,13 @@ class ExpressionParser(AtomParser):
     def _factor(self) -> Expr:
         """A factor after an explicit sign; it may be negative."""
         self.deeper()
-        factor = negative(self._factor()) if self.accept("-") else self._factor() if self.accept("+") else self.power()
+        factor = (
+            negative(self._factor())
+            if self.accept("-")
+            else self._factor()
+            if self.accept("+")
+            else self.power()
+        )
         self.depth -= 1
         return _operand(factor)
 
@@ -137,7 +157,9 @@ class ExpressionParser(AtomParser):
                 depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
                 if not depth:
                     return token.text == "]" and index > self.position + 1
-                if depth == 1 and (token.text in (",", ";") or token.text in RELATIONS or token.text in SET_CALLS):
+                if depth == 1 and (
+                    token.text in (",", ";") or token.text in RELATIONS or token.text in SET_CALLS
+                ):
                     return False
         return False
 
@@ -148,7 +170,11 @@ class ExpressionParser(AtomParser):
         base = self.postfix()
         if self.position >= len(self.tokens):
             return base
-        if isinstance(base, Matrix | Sequence) and self.at("^") and (transposed := self._transpose(base)) is not None:
+        if (
+            isinstance(base, Matrix | Sequence)
+            and self.at("^")
+            and (transposed := self._transpose(base)) is not None
+        ):
             return transposed
         if self.accept("^", "**"):
             if self.accept("circ"):
@@ -212,7 +238,11 @@ class ExpressionParser(AtomParser):
             elif self.at("degree") or self.word() in ("degree", "degrees", "deg"):
                 self.position += 1
                 value = Product((expression_of(value), Const("degree")))
-            elif token.kind == "word" and token.text in ("percent", "percents", "pct", "per") and self._percent():
+            elif (
+                token.kind == "word"
+                and token.text in ("percent", "percents", "pct", "per")
+                and self._percent()
+            ):
                 value = Product((expression_of(value), Num(Fraction(1, 100))))
             else:
                 break

@@ -8,7 +8,19 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..units import DEGREE
-from ..values import EXPRESSIONS, Choice, Clock, Date, Num, Quantity, Ratio, Sequence, Unreadable, Value, clock24
+from ..values import (
+    EXPRESSIONS,
+    Choice,
+    Clock,
+    Date,
+    Num,
+    Quantity,
+    Ratio,
+    Sequence,
+    Unreadable,
+    Value,
+    clock24,
+)
 from .atoms import read_in_base
 from .configurations import read_configuration
 from .labels import known_label, labelled_list, separate_parts
@@ -43,7 +55,9 @@ _DATES = [
     (re.compile(r"(\d{4})-(\d{2})-(\d{2})"), ("year", "month", "day")),
 ]
 _CLOCK = re.compile(r"(\d{1,2})(?:\s*:\s*([0-5]\d))?(?:\s*:\s*([0-5]\d))?\s*([ap])\s*\.?\s*m\.?", re.I)
-_CHOICE = re.compile(r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S)
+_CHOICE = re.compile(
+    r"(?:(?:option|choice)\s*)?(?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*([.):])(?=\s|$)|([A-F])$)(.*)", re.I | re.S
+)
 _LABEL_AHEAD = re.compile(r"(?<![A-Za-z])[A-Ja-j] ?:")
 _FIRST_LABEL = re.compile(r"\((?:[A-Ja-j]|[ivx]{1,4}|1)\) |[A-Ja-j][.)] |[A-Za-z][A-Za-z_0-9]{0,19} ?: ?")
 _LABELLED = re.compile(
@@ -59,7 +73,9 @@ _BASED = re.compile(
     r"|[a-z]{3,7})\s*\)?\s*\}?\s*\)?"
 )
 _ORDINAL = re.compile(r"(\d{1,6})\s*\^?\s*\{?\s*(?:st|nd|rd|th)\s*\}?")
-_ARC = re.compile(r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s*'(?:\s*([0-5]?\d(?:\.\d+)?)\s*(?:''|\"))?")
+_ARC = re.compile(
+    r"(\d{1,6})\s*\^\s*\{?\s*\\circ\s*\}?\s*([0-5]?\d(?:\.\d+)?)\s*'(?:\s*([0-5]?\d(?:\.\d+)?)\s*(?:''|\"))?"
+)
 _PREFIXED = re.compile(r"0(?:x([0-9A-Fa-f]+)|b([01]+)|o([0-7]+))")
 
 
@@ -184,12 +200,15 @@ def labelled_values(text: str) -> list[tuple[str, str]] | None:
             dress = "round" if match["round"] else match["sign"]
             entries.append((dress, match["round"] or match["name"], match["value"]))
     labels = {label for _, label, _ in entries}
-    if entries[0][1] == "1" and [label for _, label, _ in entries] != [str(index + 1) for index in range(len(entries))]:
+    if entries[0][1] == "1" and [label for _, label, _ in entries] != [
+        str(index + 1) for index in range(len(entries))
+    ]:
         return None
     if not 2 <= len(entries) == len(labels) or len({dress for dress, _, _ in entries}) > 1:
         return None
     return [
-        (label.upper() if len(label) == 1 and dress != ":" else known_label(label), value) for dress, label, value in entries
+        (label.upper() if len(label) == 1 and dress != ":" else known_label(label), value)
+        for dress, label, value in entries
     ]
 
 
@@ -215,7 +234,9 @@ def _date(text: str) -> Date | None:
             month = fields["month"]
             number = int(month) if month.isdigit() else _MONTHS[month.lower()]
             day = int(fields["day"])
-            return Date(int(fields["year"]) if fields["year"] else None, number, day) if 1 <= day <= 31 else None
+            return (
+                Date(int(fields["year"]) if fields["year"] else None, number, day) if 1 <= day <= 31 else None
+            )
     return None
 
 

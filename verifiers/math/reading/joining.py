@@ -58,7 +58,9 @@ def _with_equations(items: list[Value]) -> list[Value]:
     flat: list[Value] = []
     for item in items:
         if isinstance(item, System):
-            flat.extend(value if isinstance(value, Named) else Named(name, value) for name, value in item.entries)
+            flat.extend(
+                value if isinstance(value, Named) else Named(name, value) for name, value in item.entries
+            )
             names.extend(name for name, _ in item.entries)
         elif isinstance(item, Named):
             flat.append(item)
@@ -69,7 +71,9 @@ def _with_equations(items: list[Value]) -> list[Value]:
 def take_in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
     """What a value is at each value of a parameter, each number once."""
     if isinstance(value, Named):
-        return Named(value.name.removesuffix(f"_{name}"), take_in_turn(value.value, name, values), value.parameters)
+        return Named(
+            value.name.removesuffix(f"_{name}"), take_in_turn(value.value, name, values), value.parameters
+        )
     if not fits(value, MAX_PARTS // len(values)):
         raise Unreadable("too long for so many values of its parameter")
     seen: dict[Value | Fraction, Value] = {}
@@ -83,9 +87,14 @@ def take_in_turn(value: Value, name: str, values: tuple[Expr, ...]) -> Value:
 def complete(word: str, items: tuple[Value, ...]) -> tuple[Value, ...]:
     """Clauses whose left side only the first one has: `x \\ne 5, -5`, `(a, b) = (t, t) or (t, -t)`."""
     match items[0]:
-        case Relation((Sequence("tuple") as names, Sequence("tuple")), ("=",)) if all(isinstance(n, Sym) for n in names.items):
+        case Relation((Sequence("tuple") as names, Sequence("tuple")), ("=",)) if all(
+            isinstance(n, Sym) for n in names.items
+        ):
             alone = [isinstance(item, Sequence) and len(item.items) == len(names.items) for item in items]
-            return tuple(Relation((names, item), ("=",)) if same else item for same, item in zip(alone, items, strict=True))
+            return tuple(
+                Relation((names, item), ("=",)) if same else item
+                for same, item in zip(alone, items, strict=True)
+            )
         case Relation((Sym() as name, _), ("!=",)) if word != "or" and all(map(_is_number, items[1:])):
             return (items[0], *(Relation((name, end), ("!=",)) for end in items[1:]))
     return items
@@ -104,7 +113,10 @@ def signed_systems(items: tuple[Value, ...]) -> list[tuple[Relation, ...]] | Non
     if not any(holds_signs(right) for _, right in sides):
         return None
     chosen = chosen_together(tuple(right for _, right in sides))
-    return [tuple(Relation((Sym(name), value), ("=",)) for name, value in zip(names, each, strict=True)) for each in chosen]
+    return [
+        tuple(Relation((Sym(name), value), ("=",)) for name, value in zip(names, each, strict=True))
+        for each in chosen
+    ]
 
 
 def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
@@ -133,7 +145,10 @@ def residues(items: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def _signed(congruence: Congruence) -> list[Congruence]:
     value = congruence.value
-    return [Congruence(unresolved(each[0]), congruence.modulus, congruence.name) for each in chosen_together((value,))]
+    return [
+        Congruence(unresolved(each[0]), congruence.modulus, congruence.name)
+        for each in chosen_together((value,))
+    ]
 
 
 def _classes(word: str, items: list[Value]) -> Family | None:
@@ -154,7 +169,11 @@ def join(word: str, items: list[Value]) -> Value:
         return family
     items = _with_equations(items) if word != "or" else items
     named = [item for item in items if isinstance(item, Named)]
-    if len(named) == len(items) and any(isinstance(item.value, RealSet) for item in named) and _share_a_name(word, named):
+    if (
+        len(named) == len(items)
+        and any(isinstance(item.value, RealSet) for item in named)
+        and _share_a_name(word, named)
+    ):
         return _joined_sets(word, named)
     if all(isinstance(item, RealSet) for item in items) and word == "or":
         return realset.combine_all("union", items)
@@ -176,14 +195,20 @@ def _share_a_name(word: str, named: list[Named]) -> bool:
     points = [item for item in named if not isinstance(item.value, RealSet)]
     if not points:
         return True
-    return word != "and" and len({item.name for item in named}) == 1 and all(isinstance(p.value, EXPRESSIONS) for p in points)
+    return (
+        word != "and"
+        and len({item.name for item in named}) == 1
+        and all(isinstance(p.value, EXPRESSIONS) for p in points)
+    )
 
 
 def _joined_sets(word: str, named: list[Named]) -> Value:
     names = {item.name for item in named}
     if len(names) > 1:
         return System.of((item.name, item.value) for item in named)
-    values: list[Value] = [item.value if isinstance(item.value, RealSet) else Sequence("set", (item.value,)) for item in named]
+    values: list[Value] = [
+        item.value if isinstance(item.value, RealSet) else Sequence("set", (item.value,)) for item in named
+    ]
     if word != "or" and all(isinstance(value, RealSet) for value in values):
         both = realset.combine_all("intersection", values)
         if word == "and" or (isinstance(both, RealSet) and both.parts):
@@ -198,7 +223,11 @@ def _joined_names(word: str, items: list[Value]) -> Value:
         return systems
     values: list[Value] = []
     named: list[Named] = []
-    items = sorted(items, key=lambda item: isinstance(item, Named) and not item.parameters) if _functions(items) else items
+    items = (
+        sorted(items, key=lambda item: isinstance(item, Named) and not item.parameters)
+        if _functions(items)
+        else items
+    )
     for item in items:
         if isinstance(item, Named):
             item = _with_argument_of(named[0], item) if named and named[0].name == item.name else item
@@ -229,11 +258,16 @@ def _in_rounds(items: list[Value]) -> Sequence | None:
     if len(names) < len(items) or not 1 < size < len(names) or names != names[:size] * (len(names) // size):
         return None
     entries = [(item.name, item.value) for item in items if isinstance(item, Named)]
-    return Sequence("answers", tuple(System.of(entries[at : at + size]) for at in range(0, len(entries), size)))
+    return Sequence(
+        "answers", tuple(System.of(entries[at : at + size]) for at in range(0, len(entries), size))
+    )
 
 
 def _functions(items: list[Value]) -> bool:
-    return any(isinstance(item, Named) and item.parameters for item in items) and len({_owner(item) for item in items}) == 1
+    return (
+        any(isinstance(item, Named) and item.parameters for item in items)
+        and len({_owner(item) for item in items}) == 1
+    )
 
 
 def _owner(item: Value) -> str | None:

@@ -78,13 +78,17 @@ def tokens_of(text: str) -> list[Token]:
                 if repeating is None:
                     raise Unreadable("a decimal point without decimals")
                 position = repeating.end()
-                tokens.append(Token("number", repeating[0], spaced, _periodic(repeating[1], "", repeating[2])))
+                tokens.append(
+                    Token("number", repeating[0], spaced, _periodic(repeating[1], "", repeating[2]))
+                )
             else:
                 literal, position = _literal(match, bool(tokens) and tokens[-1].text in _BEFORE_ONE_NUMBER)
                 tokens.append(Token("number", text[match.start() : position], spaced, literal))
         else:
             symbol = match[kind]
-            depth += (symbol in _OPENING or (symbol == "{" and _opens_a_set(tokens))) - (symbol in _CLOSING and depth > 0)
+            depth += (symbol in _OPENING or (symbol == "{" and _opens_a_set(tokens))) - (
+                symbol in _CLOSING and depth > 0
+            )
             tokens.append(Token(kind, symbol, spaced))
         spaced = False
     return tokens

@@ -64,12 +64,16 @@ def find_coordinates(expr: Expr) -> Sequence | None:
     for term in _terms(expr):
         factors = _factors(term)
         units = [factor.name for factor in factors if isinstance(factor, Sym) and factor.name in UNIT_VECTORS]
-        rest = tuple(factor for factor in factors if not (isinstance(factor, Sym) and factor.name in UNIT_VECTORS))
+        rest = tuple(
+            factor for factor in factors if not (isinstance(factor, Sym) and factor.name in UNIT_VECTORS)
+        )
         if len(units) != 1 or any(symbols(factor).intersection(UNIT_VECTORS) for factor in rest):
             return None
         terms[units[0]].append(Product(rest) if rest else Num(Fraction(1)))
     used = UNIT_VECTORS if UNIT_VECTORS[2] in names else UNIT_VECTORS[:2]
-    return Sequence("vector", tuple(Sum(tuple(terms[name])) if terms[name] else Num(Fraction(0)) for name in used))
+    return Sequence(
+        "vector", tuple(Sum(tuple(terms[name])) if terms[name] else Num(Fraction(0)) for name in used)
+    )
 
 
 def _mentions_unit_vector(expr: Expr) -> bool:

@@ -175,7 +175,11 @@ class NameParser(ABC):
         if middle + 1 >= len(self.tokens) or self.tokens[middle].text != "_":
             return
         end = self._after_group(middle + 1)
-        if end == middle + 2 and len(self.tokens[end - 1].text) > 1 and self.tokens[end - 1].kind != "command":
+        if (
+            end == middle + 2
+            and len(self.tokens[end - 1].text) > 1
+            and self.tokens[end - 1].kind != "command"
+        ):
             return  # of x^2_12 the subscript is the 1 alone
         begin = self.position
         self.tokens[begin:end] = self.tokens[middle:end] + self.tokens[begin:middle]
@@ -194,7 +198,9 @@ class NameParser(ABC):
 
     def _primes(self) -> int:
         end = after_primes(self.tokens, self.position)
-        count = sum({"'": 1, "prime": 1, '"': 2}.get(token.text, 0) for token in self.tokens[self.position : end])
+        count = sum(
+            {"'": 1, "prime": 1, '"': 2}.get(token.text, 0) for token in self.tokens[self.position : end]
+        )
         self.position = end
         return count
 
@@ -202,9 +208,19 @@ class NameParser(ABC):
         """`x^*`, `a^{\\dagger}`: a mark above a name, where nothing follows that a sign could join it to."""
         braced = self.at("{", ahead=1)
         mark, after = self.peek(2 if braced else 1), self.peek(4 if braced else 2)
-        if not self.at("^") or mark is None or mark.text not in DAGGERS or (braced and not self.at("}", ahead=3)):
+        if (
+            not self.at("^")
+            or mark is None
+            or mark.text not in DAGGERS
+            or (braced and not self.at("}", ahead=3))
+        ):
             return ""
-        if not braced and mark.kind == "mark" and after is not None and (after.kind != "mark" or after.text in ("(", "{")):
+        if (
+            not braced
+            and mark.kind == "mark"
+            and after is not None
+            and (after.kind != "mark" or after.text in ("(", "{"))
+        ):
             return ""
         self.position += 4 if braced else 2
         return "^" + DAGGERS[mark.text]
@@ -263,7 +279,10 @@ class NameParser(ABC):
             above, below = (begin + 1, above_end - 1), (above_end + 1, below_end - 1)
         else:
             begin -= 1
-            slash = next((at for at in range(begin, min(begin + 9, len(self.tokens))) if self.tokens[at].text == "/"), None)
+            slash = next(
+                (at for at in range(begin, min(begin + 9, len(self.tokens))) if self.tokens[at].text == "/"),
+                None,
+            )
             if slash is None:
                 return None
             above, below = (begin, slash), (slash + 1, _differential_end(self.tokens, slash + 1))
@@ -272,7 +291,9 @@ class NameParser(ABC):
             return None
         return self._derivative_of(above, below, below_end, latex)
 
-    def _derivative_of(self, above: tuple[int, int], below: tuple[int, int], end: int, latex: bool) -> Expr | None:
+    def _derivative_of(
+        self, above: tuple[int, int], below: tuple[int, int], end: int, latex: bool
+    ) -> Expr | None:
         variable = _differential(self.tokens, *below)
         order = _order(self.tokens, above[0])
         if variable is None or order is None or order[0] != variable[1]:

@@ -111,7 +111,9 @@ def _and_a_half(words: list[str]) -> Quantity | None:
     if len(words) < 4 or "and" not in words:
         return None
     cut = words.index("and")
-    number = number_in_words(" ".join(words[cut + 1 :])) if words[cut + 1 : cut + 2] in (["a"], ["one"]) else None
+    number = (
+        number_in_words(" ".join(words[cut + 1 :])) if words[cut + 1 : cut + 2] in (["a"], ["one"]) else None
+    )
     if number is None or number >= 1:
         return None
     head = words[1:cut] if words[0] in ("a", "an", "one") else words[:cut]

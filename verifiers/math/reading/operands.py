@@ -34,7 +34,9 @@ def expression_of(value: Value) -> Expr:
 
 def check_arithmetic(expr: Value) -> None:
     """Raises Unreadable where an operand is no expression: there is no sum of a set and a number."""
-    if not isinstance(expr, EXPRESSIONS) or (isinstance(expr, Call) and expr.name in ("union", "intersection")):
+    if not isinstance(expr, EXPRESSIONS) or (
+        isinstance(expr, Call) and expr.name in ("union", "intersection")
+    ):
         raise Unreadable("arithmetic on what is no number")
     for child in children(expr):
         check_arithmetic(child)

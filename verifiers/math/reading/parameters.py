@@ -16,7 +16,20 @@ from ..deciding import realset
 from ..deciding.exact import constant
 from ..show import show
 from ..traversal import names_in, negative, substitute
-from ..values import Expr, Interval, Named, Num, RealSet, Sequence, Sum, Sym, Unreadable, Value, Words, are_expressions
+from ..values import (
+    Expr,
+    Interval,
+    Named,
+    Num,
+    RealSet,
+    Sequence,
+    Sum,
+    Sym,
+    Unreadable,
+    Value,
+    Words,
+    are_expressions,
+)
 
 MAX_VALUES = 48  # of a parameter that has a finite list of them
 _SETS = {"Z": "integer", "R": "real", "N": "natural", "Q": "rational", "C": "complex"}
@@ -56,7 +69,9 @@ def split(items: list[Value]) -> Parted:
     explicit = {clause.name for clause in clauses if _kind_of(clause.value)}
     arguments = {name for item in items if isinstance(item, Named) for name in item.parameters}
     if explicit and explicit <= arguments:  # f(x) = 2x, x in R
-        return Parted([item for item in items if (clause := _clause(item)) is None or clause.name not in explicit])
+        return Parted(
+            [item for item in items if (clause := _clause(item)) is None or clause.name not in explicit]
+        )
     free = {name for item in items for name in names_in(item)}
     owners = {item.name for item in items if isinstance(item, Named) and _clause(item) is None}
     names = list(dict.fromkeys(clause.name for clause in clauses))

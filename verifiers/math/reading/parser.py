@@ -102,7 +102,9 @@ class Parser(ExpressionParser):
     def _modulus(self, value: Value) -> Value:
         """`value (mod m)`."""
         mark = self.position
-        opened = self.at("(") and (token := self.peek(1)) is not None and token.text in ("mod", "bmod", "pmod")
+        opened = (
+            self.at("(") and (token := self.peek(1)) is not None and token.text in ("mod", "bmod", "pmod")
+        )
         if opened:
             self.position += 1
         if self.at("pmod", "bmod", "mod") or self.word() == "mod":
@@ -148,7 +150,9 @@ class Parser(ExpressionParser):
         token = self.peek()
         if token is None or token.text in SUM_ENDS or token.text in RELATIONS or token.text in SET_CALLS:
             return True
-        return (token.kind == "word" and token.text in ("and", "or", "in", "U")) or self.at("land", "lor", "vee", "wedge")
+        return (token.kind == "word" and token.text in ("and", "or", "in", "U")) or self.at(
+            "land", "lor", "vee", "wedge"
+        )
 
     def _structure(self) -> Value | None:
         if self.accept("emptyset", "varnothing"):
@@ -267,10 +271,15 @@ class Parser(ExpressionParser):
         """The rows of `cases` or `aligned` as clauses. An `&` may only align:
         beside it a relation's sign stands."""
         rows: list[Value] = []
-        end = next((at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"), len(self.tokens))
+        end = next(
+            (at for at in range(self.position, len(self.tokens)) if self.tokens[at].text == "end"),
+            len(self.tokens),
+        )
         kept = self.tokens[self.position : end]
         for index, token in enumerate(kept):
-            if token.text == "&" and not any(each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]):
+            if token.text == "&" and not any(
+                each.text in RELATIONS for each in kept[max(0, index - 1) : index + 2]
+            ):
                 raise Unreadable("a system with columns")
         if any(token.text == "&" for token in kept):
             self.tokens[self.position : end] = [token for token in kept if token.text != "&"]

@@ -54,8 +54,12 @@ _REMARKS = frozenset(  # what is said of an answer without changing it
         "smaller larger positive root given by definition"
     )
 )
-_CHANGES = frozenset(str.split("not or no non never wrong except false if unless approximately about percent degrees base mod"))
-_INDEX_DOMAIN = re.compile(r" ?(?:\\geq? ?[0-3]|> ?[0-2]|\\in ?\\mathbb ?\{ ?[NZ] ?\}(?: ?\^ ?\{? ?[+*] ?\}?)?|\\in ?N)")
+_CHANGES = frozenset(
+    str.split("not or no non never wrong except false if unless approximately about percent degrees base mod")
+)
+_INDEX_DOMAIN = re.compile(
+    r" ?(?:\\geq? ?[0-3]|> ?[0-2]|\\in ?\\mathbb ?\{ ?[NZ] ?\}(?: ?\^ ?\{? ?[+*] ?\}?)?|\\in ?N)"
+)
 _REALS = re.compile(r" ?(?:\\in|in) ?(?:\\mathbb ?\{ ?[RC] ?\}|R)")
 
 
@@ -91,7 +95,9 @@ def _without_parenthesis(text: str, is_unit: Callable[[str], bool]) -> str | Non
     if is_unit(match["words"]):
         return f"{match['answer']} {match['words']}"
     described = words[0] == "the" and _CHANGES.isdisjoint(words) and NOT_COUNTED.isdisjoint(words[1:])
-    if not (described or _REMARKS.issuperset(words)) or not re.search(r"[\d}\])]$|\b[A-Za-z]$", match["answer"]):
+    if not (described or _REMARKS.issuperset(words)) or not re.search(
+        r"[\d}\])]$|\b[A-Za-z]$", match["answer"]
+    ):
         return None
     return match["answer"] if len(words) > 1 or len(words[0]) > 4 else None
 
@@ -111,7 +117,11 @@ def _universal(match: re.Match[str], answer: str) -> str | None:
     name = re.escape(match["name"])
     left, equals, _ = answer.partition("=")
     domain = match["domain"] or ""
-    everywhere = not domain or _REALS.fullmatch(domain) or (match["name"] in "nmkij" and _INDEX_DOMAIN.fullmatch(domain))
+    everywhere = (
+        not domain
+        or _REALS.fullmatch(domain)
+        or (match["name"] in "nmkij" and _INDEX_DOMAIN.fullmatch(domain))
+    )
     if equals and everywhere and re.search(rf"[(_]\s*\{{?\s*{name}\b|,\s*{name}\s*\)", left):
         return ""
     if match["domain"]:

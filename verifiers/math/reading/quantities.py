@@ -74,7 +74,9 @@ def _measure(value: Value, measured: Callable[[Expr], Quantity]) -> Value:
     if isinstance(value, Relation):
         return replace(value, operands=(*value.operands[:-1], _measure(value.operands[-1], measured)))
     if isinstance(value, Joined):
-        items = tuple(_measure(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1])
+        items = tuple(
+            _measure(item, lambda each: replace(measured(each), letters=None)) for item in value.items[:-1]
+        )
         return replace(value, items=(*items, _measure(value.items[-1], measured)))
     if isinstance(value, EXPRESSIONS):
         return measured(value)

@@ -87,9 +87,14 @@ _EXPRESSION = re.compile(
 def _read(text: str) -> Value:
     if _EXPRESSION.fullmatch(text):
         return _single(text)
-    if any(mark in text for mark in CASES_MARKS) and (cases := _cases(read_qualifiers(text, _is_unit))) is not None:
+    if (
+        any(mark in text for mark in CASES_MARKS)
+        and (cases := _cases(read_qualifiers(text, _is_unit))) is not None
+    ):
         return cases
-    text = respell_lengths(strip_name(find_conclusion(declare(read_qualifiers(declare_words(text), _is_unit)))))
+    text = respell_lengths(
+        strip_name(find_conclusion(declare(read_qualifiers(declare_words(text), _is_unit))))
+    )
     if (said := find_definition(text)) is not None:
         name, meaning = (resolve(read_quantity(tokens_of(each))) for each in (said.name, said.value))
         return apply_definition(_plain(said.answer), name, meaning)
@@ -222,7 +227,11 @@ def _joined(joined: Joined) -> Value:
         raise Unreadable("too many items")
     if joined.word != "or" and (systems := signed_systems(joined.items)) is not None:
         return Sequence("answers", tuple(resolve(Joined(joined.word, system)) for system in systems))
-    clauses = residues(joined.items) if isinstance(joined.items[-1], Congruence) else complete(joined.word, joined.items)
+    clauses = (
+        residues(joined.items)
+        if isinstance(joined.items[-1], Congruence)
+        else complete(joined.word, joined.items)
+    )
     parted = split([resolve(item) for item in clauses])
     value = parted.items[0] if len(parted.items) == 1 else join(joined.word, parted.items)
     if parted.several is not None:

@@ -65,7 +65,11 @@ def _approximation(operands: tuple[Value, ...], operators: tuple[str, ...], reso
     name = name_of(left)
     if name is not None:
         return Named(name[0], resolve(right), name[1])
-    if isinstance(left, EXPRESSIONS) and symbols(left) and not (isinstance(right, EXPRESSIONS) and symbols(right)):
+    if (
+        isinstance(left, EXPRESSIONS)
+        and symbols(left)
+        and not (isinstance(right, EXPRESSIONS) and symbols(right))
+    ):
         raise Unreadable("an expression that is about a number")
     _check_near(left, right)
     return _measure(resolve(left), operands[-1])
@@ -75,7 +79,12 @@ def _check_near(exact: Value, decimals: Value) -> None:
     """Raises Unreadable for `1/3 ≈ 8`: two numbers that are further apart
     than a rounding to one figure puts them."""
     decimals = decimals.value if isinstance(decimals, Quantity) else decimals
-    if not isinstance(exact, EXPRESSIONS) or not isinstance(decimals, EXPRESSIONS) or symbols(exact) or symbols(decimals):
+    if (
+        not isinstance(exact, EXPRESSIONS)
+        or not isinstance(decimals, EXPRESSIONS)
+        or symbols(exact)
+        or symbols(decimals)
+    ):
         return
     a, b = realset.position(exact), realset.position(decimals)
     if abs(a - b) > abs(a) / 20 and not (b.denominator == 1 and abs(a - b) <= Fraction(1, 2)):
@@ -98,7 +107,12 @@ def _strip_brackets(value: Value) -> Value:
 def _equality(operands: tuple[Value, ...], resolve: Resolve) -> Value:
     left, last = operands[0], operands[-1]
     name = name_of(left)
-    if name is None and len(operands) == 2 and isinstance(last, Sym) and not (isinstance(left, Sym | Sequence)):
+    if (
+        name is None
+        and len(operands) == 2
+        and isinstance(last, Sym)
+        and not (isinstance(left, Sym | Sequence))
+    ):
         return _equality((last, left), resolve)
     if isinstance(left, Sequence) and left.kind == "tuple" and (letters := _letters(left.items)) is not None:
         return _assign(letters, resolve(last))
@@ -116,7 +130,9 @@ def _equality(operands: tuple[Value, ...], resolve: Resolve) -> Value:
         check_arithmetic(left)
         check_arithmetic(last)
         if has_both_signs(left) or has_both_signs(last):
-            return Sequence("answers", tuple(_equality(sides, resolve) for sides in chosen_together((left, last))))
+            return Sequence(
+                "answers", tuple(_equality(sides, resolve) for sides in chosen_together((left, last)))
+            )
         if not symbols(left) and not symbols(last):  # 2 + 3 = 5
             if alike([left, last]):
                 return last
@@ -189,9 +205,13 @@ def _member(left: Value, right: Value) -> Value:
 def _inequality(operands: tuple[Expr, ...], operators: tuple[str, ...]) -> Value:
     """A solved one (`a < x <= b`, `-x > 1`) is a set of reals with a name; any other stays an inequality."""
     if any(
-        isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym) for each in operands
+        isinstance(each, Product) and each.factors[0] == MINUS_ONE and isinstance(each.factors[-1], Sym)
+        for each in operands
     ):
-        operands, operators = tuple(map(_opposite, operands)), tuple(_FLIPPED.get(operator, operator) for operator in operators)
+        operands, operators = (
+            tuple(map(_opposite, operands)),
+            tuple(_FLIPPED.get(operator, operator) for operator in operators),
+        )
     between = interval_between(operands, operators)
     if between is not None:
         name, parameters = name_of(operands[1]) or (show(operands[1]), ())

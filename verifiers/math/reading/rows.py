@@ -13,7 +13,8 @@ _BEGIN = re.compile(r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[
 _END = re.compile(r"\\end ?\{ ?([a-z]{1,12}) ?\}")
 _NEW_ROW = re.compile(r"\\\\(?: ?\[[^\[\]]{0,8}\])?")
 OTHERWISE = re.compile(
-    r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*", re.I
+    r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*",
+    re.I,
 )
 CUT = re.compile(r"[,;]| and |\\land\b|\\wedge\b|[()\[\]{}]")
 _WORD = re.compile(r"(?<![A-Za-z\\])(?:[Ii]f|[Ww]hen|[Ff]or|otherwise|else)\b")
@@ -51,7 +52,12 @@ def find_rows(text: str) -> Table | None:
     if "\\begin" in text:
         begin = _BEGIN.search(text)
         end = _END.search(text, begin.end()) if begin else None
-        if begin is None or end is None or end[1] != begin[1] or "\\begin" in (body := text[begin.end() : end.start()]):
+        if (
+            begin is None
+            or end is None
+            or end[1] != begin[1]
+            or "\\begin" in (body := text[begin.end() : end.start()])
+        ):
             return None
         left, domain = text[: begin.start()].strip(" {\\"), text[end.end() :].strip()
         rows = [_row(row) for row in _NEW_ROW.split(body) if row.strip()]
@@ -71,7 +77,9 @@ def find_rows(text: str) -> Table | None:
 def _says(condition: str) -> bool:
     """Whether a text may be a condition: no entry of a matrix, and not the
     other side of an aligned equation."""
-    return bool(OTHERWISE.fullmatch(condition) or (_SAYS.search(condition) and not _RIGHT_SIDE.match(condition)))
+    return bool(
+        OTHERWISE.fullmatch(condition) or (_SAYS.search(condition) and not _RIGHT_SIDE.match(condition))
+    )
 
 
 def _row(row: str) -> Row | None:

@@ -32,7 +32,9 @@ def chosen_together(values: tuple[Value, ...]) -> list[tuple[Value, ...]]:
     names = [name for value in values for name in _signs(value)]
     if len(names) > MAX_SIGNS:
         raise Unreadable("too many signs")
-    patterns = [(1,) * len(names), (-1,) * len(names)] if "mp" in names else product((1, -1), repeat=len(names))
+    patterns = (
+        [(1,) * len(names), (-1,) * len(names)] if "mp" in names else product((1, -1), repeat=len(names))
+    )
     chosen = []
     for pattern in patterns:
         signs = iter(pattern)

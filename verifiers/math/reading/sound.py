@@ -6,7 +6,20 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..traversal import children
-from ..values import EXPRESSIONS, Apply, Builder, Call, Joined, Num, Relation, Sym, Unit, Unreadable, Value, Words
+from ..values import (
+    EXPRESSIONS,
+    Apply,
+    Builder,
+    Call,
+    Joined,
+    Num,
+    Relation,
+    Sym,
+    Unit,
+    Unreadable,
+    Value,
+    Words,
+)
 
 V = TypeVar("V", bound=Value)
 MAX_PARTS = 20_000

@@ -67,7 +67,9 @@ def _bound(kept: list[str]) -> list[str]:
         inside[after] = "|"
     elif inside[1] in (":", "|", "in", "\\in") and _is_letter(inside[0]):
         letter = inside[0]
-        if not any(letter in piece and piece != letter for piece in inside if piece.isalpha() and len(piece) < 4):
+        if not any(
+            letter in piece and piece != letter for piece in inside if piece.isalpha() and len(piece) < 4
+        ):
             inside = ["bound" if piece == letter else piece for piece in inside]
         inside = ["|" if piece == ":" else piece for piece in inside]
     return [*kept[: begin + 1], *inside, *kept[end:]]

@@ -130,7 +130,15 @@ _LEAD = re.compile(
     r"|^(?:approximately|approx\.?|about|roughly)\s+|^(?:=|:|~|\\(?:approx|sim|simeq|cong|doteq)(?![a-z]))\s*",
     re.IGNORECASE,
 )
-_FUNCTIONS = {"tg": "tan", "ctg": "cot", "cotg": "cot", "sh": "sinh", "ch": "cosh", "th": "tanh", "cth": "coth"}
+_FUNCTIONS = {
+    "tg": "tan",
+    "ctg": "cot",
+    "cotg": "cot",
+    "sh": "sinh",
+    "ch": "cosh",
+    "th": "tanh",
+    "cth": "coth",
+}
 _FUNCTION = re.compile(
     r"\\(?:operatorname\*?\s*\{\s*(tg|ctg|cotg|sh|ch|th|cth)\s*\}|(?:mathrm|text)\s*\{\s*(c?tg|cotg)\s*\}"
     r"|(tg|ctg|cotg|sh|ch|th|cth)(?![A-Za-z]))"

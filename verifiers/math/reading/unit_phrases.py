@@ -64,13 +64,19 @@ def known_phrase(tokens: list[Token]) -> Unit | None:
         scale *= unit[0] ** total
         for name, count in unit[1].items():
             dims[name] = dims.get(name, 0) + count * total
-    return Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count))) if read and not opened else None
+    return (
+        Unit(scale, tuple(sorted((name, count) for name, count in dims.items() if count)))
+        if read and not opened
+        else None
+    )
 
 
 def _prefixed(prefix: Token, unit: Token) -> tuple[Fraction, dict[str, int]] | None:
     """A prefix and a unit that are two tokens, one of them a Greek letter: `\\mu F`, `k\\Omega`."""
     if prefix.text == "mu" or (
-        unit.text == "Omega" and prefix.text in PREFIXES and not (unit.spaced and prefix.text in units_by_name())
+        unit.text == "Omega"
+        and prefix.text in PREFIXES
+        and not (unit.spaced and prefix.text in units_by_name())
     ):
         return lookup(prefix.text + unit.text)
     return None

@@ -11,9 +11,14 @@ GREEK = frozenset(
 )
 FUNCTIONS = {
     name: name
-    for name in str.split("sin cos tan cot sec csc sinh cosh tanh coth sech csch exp ln log abs floor ceil gcd lcm max min")
+    for name in str.split(
+        "sin cos tan cot sec csc sinh cosh tanh coth sech csch exp ln log abs floor ceil gcd lcm max min"
+    )
 } | {
-    **{"arc" + name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]},
+    **{
+        "arc" + name: "a" + name
+        for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]
+    },
     **{"a" + name: "a" + name for name in ["sin", "cos", "tan", "sinh", "cosh", "tanh"]},
     **{"ar" + name: "a" + name for name in ["sinh", "cosh", "tanh"]},
     **{"arctg": "atan", "arcctg": "acot", "arccotg": "acot", "ctg": "cot", "cotg": "cot"},
@@ -25,7 +30,10 @@ FUNCTIONS = {
     "cis": "cis",
 }
 NAMED_FUNCTIONS = frozenset(
-    str.split("Pr det deg dim ker Re Im tr arg hom Var Cov Corr rank ord erf erfc Li Ei Si Ci adj sign Res vol per card")
+    str.split(
+        "Pr det deg dim ker Re Im tr arg hom Var Cov Corr rank ord erf erfc Li Ei Si Ci adj sign Res vol "
+        "per card"
+    )
 )  # not evaluated: equal where their arguments are
 DAGGERS = {"*": "*", "ast": "*", "star": "*", "dagger": "dagger", "dag": "dagger"}
 INVERSE = {name: "a" + name for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"]}
@@ -37,7 +45,14 @@ RELATIONS = {
     "to": "->",
 }  # fmt: skip
 SETS = {"R": "reals", "Z": "integers", "N": "naturals", "Q": "rationals", "C": "complexes"}
-MULTIPLIERS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+MULTIPLIERS = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
 MULTIPLIERS |= {"quadrillion": 10**15, "lakh": 10**5, "crore": 10**7}
 MULTIPLIERS |= {f"{name}s": value for name, value in MULTIPLIERS.items()}
 NUMBER_WORDS = {
@@ -50,7 +65,9 @@ NUMBER_WORDS = {
     )
 } | {
     name: 10 * value
-    for value, name in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2)
+    for value, name in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], 2
+    )
 }
 ORDINALS = {
     name: value
@@ -62,11 +79,26 @@ PARTS = {name: value for name, value in ORDINALS.items() if value > 2} | {"half"
 COUNTED_PARTS = {  # behind digits: 2 thirds, 5 hundredths
     **{name: size for part, size in PARTS.items() for name in (part, f"{part}s")},
     **{f"{name}th{s}": size for name, size in NUMBER_WORDS.items() if 13 <= size <= 19 for s in ("", "s")},
-    **{f"{name[:-1]}ieth{s}": size for name, size in NUMBER_WORDS.items() if name.endswith("ty") for s in ("", "s")},
-    **{f"{name}th{s}": MULTIPLIERS[name] for name in str.split("hundred thousand million billion trillion") for s in ("", "s")},
+    **{
+        f"{name[:-1]}ieth{s}": size
+        for name, size in NUMBER_WORDS.items()
+        if name.endswith("ty")
+        for s in ("", "s")
+    },
+    **{
+        f"{name}th{s}": MULTIPLIERS[name]
+        for name in str.split("hundred thousand million billion trillion")
+        for s in ("", "s")
+    },
 }
 # Words that change the number before them, or say something about it, so that none is a noun that is counted.
-_NUMERAL_WORDS = {*MULTIPLIERS, *NUMBER_WORDS, *ORDINALS, *COUNTED_PARTS, *str.split("tens twos threes fours fives tenfold")}
+_NUMERAL_WORDS = {
+    *MULTIPLIERS,
+    *NUMBER_WORDS,
+    *ORDINALS,
+    *COUNTED_PARTS,
+    *str.split("tens twos threes fours fives tenfold"),
+}
 NOT_COUNTED = frozenset(_NUMERAL_WORDS) | frozenset(
     str.split(
         "and or to not no is are the than equals equal more less about of from only if mod modulo in plus "
@@ -90,11 +122,25 @@ NOT_LAST = frozenset(
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "smallmatrix", "Bmatrix", "psmallmatrix", "bsmallmatrix"}
 SYSTEMS = {"cases", "dcases", "rcases", "aligned", "align", "alignedat", "gathered", "gather", "split"}
 SUM_ENDS = {")", "]", "\\}", "}", ",", ";", "|", "&", "\\\\", ":", "["}
-SET_CALLS = {"cup": "union", "U": "union", "cap": "intersection", "setminus": "difference", "backslash": "difference"}
+SET_CALLS = {
+    "cup": "union",
+    "U": "union",
+    "cap": "intersection",
+    "setminus": "difference",
+    "backslash": "difference",
+}
 FRACTIONS = {"frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"}
 CONSTANTS = {"pi": "pi", "infty": "infinity", "infin": "infinity", "imath": "i"}
-WORD_CONSTANTS = {"pi": "pi", "infinity": "infinity", "inf": "infinity", "oo": "infinity", "Infinity": "infinity"}
-NO_PRODUCTS = frozenset(str.split("the and not is are for with of by no yes on any all none true each cost int eval None True"))
+WORD_CONSTANTS = {
+    "pi": "pi",
+    "infinity": "infinity",
+    "inf": "infinity",
+    "oo": "infinity",
+    "Infinity": "infinity",
+}
+NO_PRODUCTS = frozenset(
+    str.split("the and not is are for with of by no yes on any all none true each cost int eval None True")
+)
 ACCENTS = frozenset(
     str.split(
         "overline bar vec hat tilde overrightarrow dot ddot dddot widehat widetilde check breve mathring "

@@ -11,7 +11,9 @@ from ..deciding.decide import decide
 from ..traversal import fits, names_in, substitute
 from ..values import EXPRESSIONS, Const, Num, Power, Product, Sym, Unreadable, Value
 
-_CONCLUDES = re.compile(r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|we get|we have)\b,? ?")
+_CONCLUDES = re.compile(
+    r"(?i) ?[,;.] ?(?:and )?(?:so|hence|thus|therefore|giving|which gives|we get|we have)\b,? ?"
+)
 _CONCLUDING = ("so", "So", "ence", "hus", "herefore", "giv", "we ")  # one of them stands in each
 _EQUATION = re.compile(r"[^=<>,;]*[^=<>,;\s] ?(?:= ?[^=<>,;]+)+")
 _ANSWER = re.compile(r"(?:the |our )?(?:final |correct )?answer (?:is|=):? ?(?P<value>[^=<>,;]+)")
@@ -25,7 +27,9 @@ _DEFINED = re.compile(
 )
 _WITHIN = 140  # characters at the end in which a definition is searched for
 _FEET = re.compile(r"(?:(?P<feet>\d+(?:\.\d+)?) ?')? ?(?:(?P<inches>\d+(?:\.\d+)?) ?(?:\"|''))?")
-_ONE_MARK = re.compile(r"(?P<value>[^A-Za-z'\"]*(?:\\(?:sqrt|frac|dfrac|pi|cdot)\b[^A-Za-z'\"]*)*[\d})]) ?(?P<mark>\"|''|')")
+_ONE_MARK = re.compile(
+    r"(?P<value>[^A-Za-z'\"]*(?:\\(?:sqrt|frac|dfrac|pi|cdot)\b[^A-Za-z'\"]*)*[\d})]) ?(?P<mark>\"|''|')"
+)
 MAX_CHARS_OF_A_LENGTH = 60
 MAX_PARTS = 2_000  # of an answer with a defined letter
 MAX_MEANING = 100  # parts of what the letter stands for
@@ -54,7 +58,13 @@ def find_conclusion(text: str) -> str:
     working, clause = text[: end.start()], text[end.end() :]
     if (answer := _ANSWER.fullmatch(clause)) is not None and "=" in working and not _has_prose(working):
         return text if _has_prose(answer["value"]) else answer["value"].strip()
-    if "=" not in working or not _EQUATION.fullmatch(clause) or " and " in clause or _has_prose(working) or _has_prose(clause):
+    if (
+        "=" not in working
+        or not _EQUATION.fullmatch(clause)
+        or " and " in clause
+        or _has_prose(working)
+        or _has_prose(clause)
+    ):
         return text
     asked = "".join(clause.partition("=")[0].split())
     stated = {"".join(side.split()) for side in re.split(r"[=,;.]| and ", working)}
@@ -74,7 +84,11 @@ def find_definition(text: str) -> Definition | None:
     if not text.endswith((")", "}", "]")) and not text[-1:].isalnum():
         return None
     head, tail = text[:-_WITHIN], text[-_WITHIN:]
-    match = _DEFINED.search(tail) if "=" in tail and any(word in tail for word in ("where ", "with ", "for ")) else None
+    match = (
+        _DEFINED.search(tail)
+        if "=" in tail and any(word in tail for word in ("where ", "with ", "for "))
+        else None
+    )
     answer = (head + tail[: match.start()]).strip() if match else ""
     return Definition(answer, match["name"].strip(), match["value"].strip()) if match and answer else None
 
@@ -85,7 +99,12 @@ def apply_definition(value: Value, name: Value, meaning: Value) -> Value:
     named = names_in(name)
     if named == {"hbar"} and isinstance(meaning, EXPRESSIONS) and decide(meaning, REDUCED_PLANCK).equal:
         return value
-    if len(named) != 1 or not isinstance(meaning, EXPRESSIONS) or not named <= names_in(value) or named <= names_in(meaning):
+    if (
+        len(named) != 1
+        or not isinstance(meaning, EXPRESSIONS)
+        or not named <= names_in(value)
+        or named <= names_in(meaning)
+    ):
         raise Unreadable("a definition of what does not occur")
     if not fits(value, MAX_PARTS) or not fits(meaning, MAX_MEANING):
         raise Unreadable("a definition of what is too long")
@@ -112,4 +131,11 @@ def respell_lengths(text: str) -> str:
     return f"{one['value']} {'feet' if one['mark'] == chr(39) else 'inches'}" if one is not None else text
 
 
-__all__ = ["Definition", "apply_definition", "find_conclusion", "find_definition", "respell_lengths", "with_planck"]
+__all__ = [
+    "Definition",
+    "apply_definition",
+    "find_conclusion",
+    "find_definition",
+    "respell_lengths",
+    "with_planck",
+]

@@ -26,12 +26,21 @@ _SAME = {
     **dict.fromkeys(["does not exist", "dne", "doesn't exist", "do not exist"], "does not exist"),
     **dict.fromkeys(["yes", "true", "correct"], "yes"),
     **dict.fromkeys(["no", "false", "incorrect"], "no"),
-    **dict.fromkeys(["infinitely many", "infinitely many solutions", "infinite solutions"], "infinitely many"),
+    **dict.fromkeys(
+        ["infinitely many", "infinitely many solutions", "infinite solutions"], "infinitely many"
+    ),
     **dict.fromkeys(["diverges", "divergent", "diverge", "the series diverges"], "diverges"),
     **dict.fromkeys(["converges", "convergent", "converge", "the series converges"], "converges"),
     **dict.fromkeys(["noon", "12 noon", "midday"], "noon"),
 }
-_REAL_WORDS = {"all real numbers", "all reals", "real numbers", "the real numbers", "all real x", "all real values"}
+_REAL_WORDS = {
+    "all real numbers",
+    "all reals",
+    "real numbers",
+    "the real numbers",
+    "all real x",
+    "all real values",
+}
 _PARSED_WORDS = re.compile(r"(?:infinity|infty|inf|oo|pi|e|i|[A-Za-z])", re.A)
 _FUNCTION_WORDS = frozenset(FUNCTIONS) | {"sqrt", "cbrt"}
 _SHORT_WORDS = frozenset(
@@ -90,16 +99,28 @@ def _reads_as_symbols(text: str, folded: str, words: list[str]) -> bool:
     if "-" in text and all(_product_of_letters(word) for word in words):  # cx-cy
         return True
     if len(words) > 1 and words[0] in _FUNCTION_WORDS:  # sin(x), ln x
-        return all(word in _FUNCTION_WORDS or word in GREEK or _PARSED_WORDS.fullmatch(word) for word in symbols)
+        return all(
+            word in _FUNCTION_WORDS or word in GREEK or _PARSED_WORDS.fullmatch(word) for word in symbols
+        )
     if len(words) == 1 and text in GREEK:
         return True
-    return len(words) == 1 and len(text) <= 3 and folded not in _SHORT_WORDS and text.islower() and _no_vowels(folded)
+    return (
+        len(words) == 1
+        and len(text) <= 3
+        and folded not in _SHORT_WORDS
+        and text.islower()
+        and _no_vowels(folded)
+    )
 
 
 def _product_of_letters(word: str) -> bool:
     if len(word) > 4 or word.lower() in _SHORT_WORDS:
         return False
-    return len(word) <= 2 or not set(word) & set("aeiou") or not (word.islower() or word.istitle() or word.isupper())
+    return (
+        len(word) <= 2
+        or not set(word) & set("aeiou")
+        or not (word.islower() or word.istitle() or word.isupper())
+    )
 
 
 def _no_vowels(word: str) -> bool:

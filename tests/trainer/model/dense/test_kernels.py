@@ -50,7 +50,11 @@ def make_rows() -> Sequences:
     prompts = [torch.randint(2, 60, (length,), generator=generator).tolist() for length in (1, 9, 40)]
     completions = [torch.randint(2, 60, (length,), generator=generator).tolist() for length in (1, 3, 17, 35)]
     pairs = [(prompt, completion) for prompt in prompts for completion in completions]
-    pairs += [(prompts[2], [*completions[3][:20], 7, 8, 9]), (prompts[2], completions[3][:18]), (prompts[0], completions[3])]
+    pairs += [
+        (prompts[2], [*completions[3][:20], 7, 8, 9]),
+        (prompts[2], completions[3][:18]),
+        (prompts[0], completions[3]),
+    ]
     return Sequences.of([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
 
 
@@ -98,10 +102,16 @@ def test_attention_and_its_gradients_are_those_of_torch(shape: str, norm: bool, 
     found = compute_results(*given)
     through_torch()
     expected = compute_results(*given)
-    assert found.keys() == expected.keys() == ({"out", "qkv"} | ({"q_norm.weight", "k_norm.weight"} if norm else set()))
+    assert (
+        found.keys()
+        == expected.keys()
+        == ({"out", "qkv"} | ({"q_norm.weight", "k_norm.weight"} if norm else set()))
+    )
     for name, tensor in found.items():
         assert float(tensor.norm()) > 0
-        assert float((tensor - expected[name]).abs().max()) <= 2e-6 * float(expected[name].abs().max()) * 10, name
+        assert (
+            float((tensor - expected[name]).abs().max()) <= 2e-6 * float(expected[name].abs().max()) * 10
+        ), name
 
 
 @needs_kernels
@@ -152,9 +162,13 @@ def test_what_is_not_finite_stays_so():
 
 
 def draw_completions(model, tokenizer):
-    requests = [Request(tokenizer(text).input_ids, 6, i) for i, text in enumerate(("1+2=", "a longer prompt", "x"))]
+    requests = [
+        Request(tokenizer(text).input_ids, 6, i) for i, text in enumerate(("1+2=", "a longer prompt", "x"))
+    ]
     return [
-        c for group in LocalEngine(make_policy(model, tokenizer)).sample(requests, Sampling(max_new_tokens=150)) for c in group
+        c
+        for group in LocalEngine(make_policy(model, tokenizer)).sample(requests, Sampling(max_new_tokens=150))
+        for c in group
     ]
 
 
@@ -197,7 +211,9 @@ def test_a_compiler_that_fails_is_named_with_what_it_said(monkeypatch: pytest.Mo
 
 
 @needs_kernels
-def test_they_are_compiled_once_into_a_folder_of_the_user_alone(monkeypatch: pytest.MonkeyPatch, afresh, tmp_path):
+def test_they_are_compiled_once_into_a_folder_of_the_user_alone(
+    monkeypatch: pytest.MonkeyPatch, afresh, tmp_path
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert kernels.load_kernels().functions is not None
     (built,) = (tmp_path / "palaestra").iterdir()

@@ -76,7 +76,14 @@ def load_kernels() -> Library:
 def _compile(compiler: str) -> Path:
     """The shared library; built unless the cache has it. Raises what the compiler's last try raised."""
     key = hashlib.sha256(
-        b"\0".join([*(path.read_bytes() for path in SOURCES), compiler.encode(), repr(FLAGS).encode(), _describe_processor()])
+        b"\0".join(
+            [
+                *(path.read_bytes() for path in SOURCES),
+                compiler.encode(),
+                repr(FLAGS).encode(),
+                _describe_processor(),
+            ]
+        )
     ).hexdigest()
     folder = _find_cache_folder()
     path = folder / f"kernels-{key[:20]}.so"
@@ -118,7 +125,9 @@ def _describe_processor() -> bytes:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+    told = sorted(
+        {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    )
     return "\n".join([platform.machine(), platform.processor(), *told]).encode()
 
 
@@ -133,4 +142,9 @@ def call(name: str, *arguments: Tensor | float | None) -> None:
 
 def supports(device: torch.device, dtype: torch.dtype, head_size: int) -> bool:
     """Whether the kernels do this arithmetic: float32 on a CPU, heads of a multiple of 16."""
-    return device.type == "cpu" and dtype is torch.float32 and head_size % 16 == 0 and load_kernels().functions is not None
+    return (
+        device.type == "cpu"
+        and dtype is torch.float32
+        and head_size % 16 == 0
+        and load_kernels().functions is not None
+    )
