@@ -201,6 +201,7 @@ def test_the_algorithm_takes_a_kl_penalty_from_the_reward(warm: str, whole: Path
         ({"resample": 2}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
         ({"loss.clip_high": 0.1}, r"clip_high=0\.1 would have no effect"),
         ({"minibatches": 2}, "has no ratio to correct"),
+        ({"ppo.gamma": 0.5}, r"--ppo\.gamma 0\.5 would have no effect: MovingBaseline does not read it"),
     ],
 )
 def test_the_algorithm_refuses_what_it_does_not_read(warm: str, settings: dict[str, Any], says: str):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ...tasks.core.errors import UserError
 from ..config.objective import AdvantageConfig, LossConfig
+from ..config.settings import list_settings
 from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
@@ -93,6 +94,9 @@ class Algorithm:
     compares_groups: ClassVar[bool] = False
     """Whether completions of a prompt are compared with each other:
     then equal rewards in a group teach nothing."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """The groups of settings in `TrainConfig.for_algorithms` that it reads;
+    a changed setting of another one is refused."""
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         self.policy, self.config = policy, config
@@ -103,6 +107,7 @@ class Algorithm:
 
         What every algorithm needs of them is checked here: call it from an override.
         """
+        cls._refuse_unread(config)
         objective = config.objective
         if not cls.compares_groups and (objective.advantages != AdvantageConfig() or objective.resample):
             raise UserError(
@@ -116,6 +121,22 @@ class Algorithm:
             check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
         except ValueError as failure:
             raise UserError(str(failure)) from failure
+
+    @classmethod
+    def _refuse_unread(cls, config: TrainConfig) -> None:
+        """Raise UserError for a changed setting that belongs to another algorithm: it would have no effect."""
+        defaults = TrainConfig()
+        for setting in list_settings(TrainConfig):
+            group = setting.path[0]
+            if group in cls.reads or group not in TrainConfig.for_algorithms:
+                continue
+            value, default = setting.value(config), setting.value(defaults)
+            if value != default:
+                raise UserError(
+                    f"--{setting.name.replace('_', '-')} {value} would have no effect: {cls.__name__} does not "
+                    f"read it, --algorithm {TrainConfig.for_algorithms[group]} would. "
+                    f"Leave it at {default!r}, or change the algorithm."
+                )
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +48,8 @@ class PPO(Algorithm):
     Columns of its batches: `values`, what the value model expected before the update; `returns`,
     what it is to learn.
     """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"ppo"})
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         super().__init__(policy, config)

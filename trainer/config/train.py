@@ -3,6 +3,7 @@ so `palaestra train --help` answers at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -163,6 +164,9 @@ class TrainConfig(RunConfig):
         "group_size", "max_new_tokens", "learning_rate", "loss.kl_coef", "reward_model", "eval_every", "eval_problems", "out",
         "log",
     )  # fmt: skip
+
+    for_algorithms: ClassVar[Mapping[str, str]] = {"ppo": "ppo"}
+    """The groups that only some algorithms read, each with one that does."""
 
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
