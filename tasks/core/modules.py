@@ -1,4 +1,4 @@
-"""Python that a user brings: a file by its path, an object by `FILE.py:name` or `package.module:name`."""
+"""Python that a user brings: a file by its path, an object by `FILE.py`, `FILE.py:name` or `package.module:name`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,6 +66,24 @@ def resolve(spec: str, what: str, default_attribute: str | None = None) -> Any:
         raise UserError(f"{place} has no {name!r} to take as {what}. {hint}") from failure
 
 
+def load_only(path: Path, what: str, is_wanted: Callable[[Any], bool], description: str) -> Any:
+    """The one object of a Python file that is wanted. `what` names its use in errors, `description` says what
+    it is ("LossKind"): "FILE.py should define one <description>".
+
+    A class counts in the file that defines it alone; an object under two names counts once. Raises UserError
+    where the file cannot be loaded, or holds none or several.
+    """
+    module = load_module(path, what)
+    found: dict[int, str] = {}
+    for name, value in vars(module).items():
+        if is_wanted(value) and (not isinstance(value, type) or value.__module__ == module.__name__):
+            found.setdefault(id(value), name)
+    if len(found) != 1:
+        held = ", ".join(found.values()) or "none"
+        raise UserError(f"{path} should define one {description}; it has {held}: say {path}:name.")
+    return getattr(module, *found.values())
+
+
 def _import_by_name(name: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(name)
@@ -77,12 +95,17 @@ def _import_by_name(name: str, what: str) -> ModuleType:
             _suggest(_find_nearest_modules(missing))
             or "Give an installed module, or the path of a file as ./FILE.py:name."
         )
-        raise UserError(f"There is no module {missing} to take a {what} from. {hint}") from failure
+        raise UserError(f"There is no module {missing} to take {add_article(what)} from. {hint}") from failure
     except (
         Exception,
         SystemExit,
     ) as failure:  # the module is the user's: whatever it raises becomes a sentence
         raise _explain(name, failure) from failure
+
+
+def add_article(noun: str) -> str:
+    """ "a loss", "an algorithm"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _explain(name: str, failure: BaseException) -> UserError:

@@ -124,7 +124,7 @@ class Algorithm:
 
     @classmethod
     def _refuse_unread(cls, config: TrainConfig) -> None:
-        """Raise UserError for a changed setting that belongs to another algorithm: it would have no effect."""
+        """Raise UserError for a changed setting of another algorithm: it would have no effect."""
         defaults = TrainConfig()
         for setting in list_settings(TrainConfig):
             group = setting.path[0]
@@ -133,8 +133,8 @@ class Algorithm:
             value, default = setting.value(config), setting.value(defaults)
             if value != default:
                 raise UserError(
-                    f"--{setting.name.replace('_', '-')} {value} would have no effect: {cls.__name__} does not "
-                    f"read it, --algorithm {TrainConfig.for_algorithms[group]} would. "
+                    f"--{setting.name.replace('_', '-')} {value} would have no effect: "
+                    f"{cls.__name__} does not read it, --algorithm {TrainConfig.for_algorithms[group]} would. "
                     f"Leave it at {default!r}, or change the algorithm."
                 )
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
-from ...tasks.core.modules import load_module, resolve
+from ...tasks.core.modules import load_only, resolve
 from .base import Algorithm
 from .grpo import GRPO
 from .ppo import PPO
@@ -25,7 +25,7 @@ def find_algorithm(name: str) -> type[Algorithm]:
     if name in ALGORITHMS:
         return ALGORITHMS[name]
     if name.endswith(".py"):
-        return _load_only_one(Path(name))
+        return load_only(Path(name), "algorithm", _is_algorithm, "class derived from palaestra.Algorithm")
     if ":" not in name:
         near = difflib.get_close_matches(name, ALGORITHMS, n=1, cutoff=0.4)
         hint = (
@@ -35,22 +35,10 @@ def find_algorithm(name: str) -> type[Algorithm]:
         )
         raise UserError(f"There is no algorithm {name!r}. {hint}")
     algorithm = resolve(name, "algorithm")
-    if not (isinstance(algorithm, type) and issubclass(algorithm, Algorithm)):
+    if not _is_algorithm(algorithm):
         raise UserError(f"{name} is no algorithm: write a class that derives from palaestra.Algorithm.")
     return algorithm
 
 
-def _load_only_one(path: Path) -> type[Algorithm]:
-    module = load_module(path, "algorithm")
-    own = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Algorithm) and value.__module__ == module.__name__
-    ]
-    if len(own) != 1:
-        names = ", ".join(algorithm.__name__ for algorithm in own) or "none"
-        raise UserError(
-            f"{path} should define one class derived from palaestra.Algorithm; it has {names}: say "
-            f"{path}:Name."
-        )
-    return own[0]
+def _is_algorithm(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Algorithm)

@@ -13,10 +13,11 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ...tasks.core.errors import UserError
-from ...tasks.core.modules import resolve
+from ...tasks.core.modules import load_only, resolve
 from ..config.objective import AdvantageConfig, Aggregate, LossConfig
 
 if TYPE_CHECKING:
@@ -334,7 +335,8 @@ KINDS: dict[str, LossKind] = {kind.name: kind for kind in _ENTRIES}
 
 
 def find_kind(name: str) -> LossKind:
-    """The entry that `LossConfig.kind` names: of KINDS, or an object `FILE.py:name` or `package.module:name`.
+    """The entry that `LossConfig.kind` names: of KINDS, or an object `FILE.py:name` or `package.module:name`;
+    `FILE.py` is the only `LossKind` of a file.
 
     A file is run once in a process. Raises UserError, with the nearest name, where there is no such kind.
     """
@@ -344,11 +346,15 @@ def find_kind(name: str) -> LossKind:
         return _load_kind(name)
     near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]}?" if near else f"The kinds: {', '.join(KINDS)}."
-    raise UserError(f"There is no loss kind {name!r}. {hint} One of your own is named as FILE.py:name.")
+    raise UserError(
+        f"There is no loss kind {name!r}. {hint} One of your own is named as FILE.py or FILE.py:name."
+    )
 
 
 @cache
 def _load_kind(spec: str) -> LossKind:
+    if spec.endswith(".py"):
+        return load_only(Path(spec), "loss", _is_own_kind, "LossKind")
     kind = resolve(spec, "loss")
     if not isinstance(kind, LossKind):
         raise UserError(
@@ -356,6 +362,11 @@ def _load_kind(spec: str) -> LossKind:
             "Name the LossKind in place of its function; examples/own_loss.py shows one."
         )
     return kind
+
+
+def _is_own_kind(value: object) -> bool:
+    """Whether it is a kind, and none of the table that a file looked up to build upon."""
+    return isinstance(value, LossKind) and KINDS.get(value.name) is not value
 
 
 def choose_aggregate(config: LossConfig) -> Aggregate:

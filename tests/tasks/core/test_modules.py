@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from palaestra.tasks import UserError
-from palaestra.tasks.core.modules import load_module, resolve
+from palaestra.tasks.core.modules import load_module, load_only, resolve
 
 
 @pytest.fixture
@@ -74,6 +74,19 @@ def test_an_object_is_found_in_a_file_and_in_a_module(loss_file):
     assert resolve(f"{loss_file}:Loss", "loss", "clipped").__name__ == "Loss"
     assert resolve("palaestra.tasks.core.modules:resolve", "loss") is resolve
     assert resolve("palaestra.tasks.core.modules", "loss", "resolve") is resolve
+
+
+def test_the_only_object_of_a_kind_in_a_file_is_found(loss_file):
+    loss_file.write_text("from collections import OrderedDict\nclass Mine(OrderedDict): pass\nSame = Mine\n")
+    found = load_only(loss_file, "loss", lambda value: isinstance(value, type), "class")
+    assert found.__name__ == "Mine", "what it imports is not its own"
+    with pytest.raises(UserError, match=r"should define one number; it has none: say .*my_loss\.py:name"):
+        load_only(loss_file, "loss", lambda value: isinstance(value, float), "number")
+
+
+def test_the_article_suits_the_noun():
+    with pytest.raises(UserError, match="to take an algorithm from"):
+        resolve("zzzzzzzzzz.inner:x", "algorithm")
 
 
 @pytest.mark.parametrize(

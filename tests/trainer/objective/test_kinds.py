@@ -41,6 +41,18 @@ def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
     assert "sum over all tokens / completions" in text
 
 
+def test_a_file_alone_is_its_only_kind(tmp_path: Path):
+    assert find_kind(str(EXAMPLE)).name == "kimi"
+    (tmp_path / "one.py").write_text(CAPPED)
+    assert find_kind(str(tmp_path / "one.py")).name == "capped", "the table's entry is not its own"
+    (tmp_path / "broken.py").write_text("def (")
+    with pytest.raises(UserError, match=r"broken\.py could not be loaded: SyntaxError"):
+        find_kind(str(tmp_path / "broken.py"))
+    (tmp_path / "two.py").write_text(CAPPED + "from dataclasses import replace\nother = replace(capped)\n")
+    with pytest.raises(UserError, match="should define one LossKind; it has capped, other: say"):
+        find_kind(str(tmp_path / "two.py"))
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -51,7 +63,7 @@ def test_a_kind_of_ones_own_is_loaded_once_and_prints_its_formula():
             f"{EXAMPLE.with_name('own_los.py')}:kimi",
             r"no loss file .*own_los\.py\. Did you mean own_loss\.py",
         ),
-        (str(EXAMPLE), r"Write FILE\.py:name"),
+        (str(EXAMPLE.with_name("own_reward.py")), r"should define one LossKind; it has none: say .*:name"),
         (f"{EXAMPLE}:regularise_log_ratio", r"is of type function, but a loss is a LossKind"),
     ],
 )
