@@ -1,4 +1,5 @@
-"""Python that a user brings: a file by its path, an object by `FILE.py`, `FILE.py:name` or `package.module:name`."""
+"""Python that a user brings: a file by its path, an object by `FILE.py:name` or `package.module:name`,
+or as the only one of its type in FILE.py."""
 
 from __future__ import annotations
 

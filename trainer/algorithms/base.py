@@ -134,8 +134,8 @@ class Algorithm:
             if value != default:
                 raise UserError(
                     f"--{setting.name.replace('_', '-')} {value} would have no effect: "
-                    f"{cls.__name__} does not read it, --algorithm {TrainConfig.for_algorithms[group]} would. "
-                    f"Leave it at {default!r}, or change the algorithm."
+                    f"{cls.__name__} does not read it, "
+                    f"--algorithm {TrainConfig.for_algorithms[group]} would. Leave it at {default!r}, or change the algorithm."
                 )
 
     @classmethod

@@ -28,6 +28,7 @@ from ..model import lora
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
 from ..model.policy import Policy, choose_threads, enable_gradient_checkpointing, load_policy
+from ..objective.probe import probe_loss
 from ..reward_models.model import TOKENS_PER_PASS
 from ..reward_models.scoring import Judged, judge
 from ..rollouts.rollouts import Rollouts
@@ -154,6 +155,7 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
 def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
+    probe_loss(config.objective.loss)
 
 
 def keeps_reference(config: TrainConfig) -> bool:

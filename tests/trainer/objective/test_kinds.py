@@ -11,6 +11,7 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.objective.checks import check
 from palaestra.trainer.objective.formula import write_formula
 from palaestra.trainer.objective.kinds import KINDS, find_kind
+from palaestra.trainer.objective.probe import probe_loss
 from palaestra.trainer.runs.setup import check as check_run
 from palaestra.trainer.runs.setup import train
 
@@ -70,6 +71,42 @@ def test_a_file_alone_is_its_only_kind(tmp_path: Path):
 def test_what_is_no_kind_is_refused_with_a_sentence(name, sentence):
     with pytest.raises(UserError, match=sentence):
         check_run(TrainConfig.of(loss=LossConfig(name)))
+
+
+OWN_TERMS = """
+from palaestra.trainer.objective.kinds import LossKind, Terms
+def terms(inputs, config):
+    {body}
+mine = LossKind("mine", "nobody", terms, lambda config: {formula}, "token_mean")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "formula", "sentence"),
+    [
+        ("return 3", "'A'", r"mine\.py: its terms returned 3; return Terms\(loss_BT\)"),
+        (
+            "return inputs.nothing",
+            "'A'",
+            r"mine\.py failed on a probe of two tokens: AttributeError.*nothing",
+        ),
+        ("return Terms(inputs.logprobs_BT.sum(1))", "'A'", r"loss_BT is \(1,\) for one completion of two"),
+        ("return Terms(3)", "'A'", r"loss_BT is 3 for one completion"),
+        ("return Terms(inputs.logprobs_BT, 1)", "'A'", r"clip_low_BT is 1 for one completion"),
+        ("return Terms(inputs.logprobs_BT.detach())", "'A'", "loss_BT has no gradient"),
+        ("return Terms(inputs.logprobs_BT)", "None", r"its formula returned None; return a text"),
+        ("return Terms(inputs.logprobs_BT)", "config.nothing", r"two tokens: AttributeError.*nothing"),
+    ],
+)
+def test_a_loss_that_would_fail_in_mid_run_is_refused(tmp_path: Path, body, formula, sentence):
+    (tmp_path / "mine.py").write_text(OWN_TERMS.format(body=body, formula=formula))
+    with pytest.raises(UserError, match=sentence):
+        check_run(TrainConfig.of(loss=LossConfig(str(tmp_path / "mine.py"))))
+
+
+def test_losses_that_work_pass_the_probe():
+    for name in [OWN, *KINDS]:
+        probe_loss(LossConfig(name))
 
 
 def test_the_facts_of_ones_own_kind_are_checked_as_those_of_the_table(tmp_path: Path):
