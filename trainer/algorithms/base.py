@@ -132,10 +132,11 @@ class Algorithm:
                 continue
             value, default = setting.value(config), setting.value(defaults)
             if value != default:
+                reader = TrainConfig.for_algorithms[group]
                 raise UserError(
                     f"--{setting.name.replace('_', '-')} {value} would have no effect: "
-                    f"{cls.__name__} does not read it, "
-                    f"--algorithm {TrainConfig.for_algorithms[group]} would. Leave it at {default!r}, or change the algorithm."
+                    f"{cls.__name__} does not read it, --algorithm {reader} would. "
+                    f"Leave it at {default!r}, or change the algorithm."
                 )
 
     @classmethod

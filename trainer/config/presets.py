@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from .objective import AdvantageConfig, LossConfig
-from .settings import Count, Natural, SettingError, Settings
+from .settings import Count, Natural, SettingError, Settings, list_settings
 
 RESAMPLE = 3  # rounds of a preset with dynamic sampling; the papers sample until the batch is full
 
@@ -33,6 +33,16 @@ class Preset:
     soft_overlong: bool = False
     mask_truncated: bool = False
     note: str = ""
+
+    def list_settings(self) -> dict[str, Any]:
+        """What it sets of `ObjectiveConfig`, by field."""
+        return {
+            "preset": self.name,
+            "loss": self.loss,
+            "advantages": self.advantages,
+            "mask_truncated": self.mask_truncated,
+            "resample": RESAMPLE if self.dynamic_sampling else 0,
+        }
 
 
 _GROUP_STD = AdvantageConfig(baseline="mean", scale="group")
@@ -132,24 +142,6 @@ _PRESETS = [
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
 
 
-def describe_origin(name: str, overlong_cache: int, updates: int) -> str:
-    """Where a preset comes from, and what of the paper's recipe it leaves to other settings, in plain text.
-
-    overlong_cache: as set, in tokens.  updates: optimizer steps on each batch, as set.
-    """
-    preset = PRESETS[name]
-    lines = [f"Preset {name}: {preset.paper}.", preset.note]
-    if preset.soft_overlong and not overlong_cache:
-        lines.append(
-            "Its soft overlong penalty depends on the length limit: set --overlong-cache (DAPO takes a fifth of it)."
-        )
-    if preset.updates_per_batch != updates:
-        lines.append(
-            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {updates}: --minibatches."
-        )
-    return " ".join(line for line in lines if line)
-
-
 @dataclass(frozen=True)
 class ObjectiveConfig(Settings):
     """What is optimised: loss, advantages, and which completions count."""
@@ -181,15 +173,7 @@ class ObjectiveConfig(Settings):
         """A preset brings its loss, its advantages and what else of its recipe has a setting here."""
         if field != "preset" or not value:
             return super().assign(field, value)
-        chosen = find_preset(value)
-        return replace(
-            self,
-            preset=value,
-            loss=chosen.loss,
-            advantages=chosen.advantages,
-            mask_truncated=chosen.mask_truncated,
-            resample=RESAMPLE if chosen.dynamic_sampling else 0,
-        )
+        return replace(self, **find_preset(value).list_settings())
 
 
 def find_preset(name: str) -> Preset:
@@ -199,3 +183,34 @@ def find_preset(name: str) -> Preset:
         hint = f"Did you mean {near[0]}?" if near else f"Presets: {', '.join(PRESETS)}."
         raise SettingError(f"There is no preset {name!r}. {hint}")
     return PRESETS[name]
+
+
+def describe_origin(objective: ObjectiveConfig) -> str:
+    """Where a preset comes from, what was changed of it, and what of the paper's recipe it leaves to other
+    settings, in plain text. There must be one."""
+    preset = PRESETS[objective.preset]
+    lines = [f"Preset {preset.name}: {preset.paper}.", preset.note]
+    if changed := list_changes(objective):
+        lines.append(f"Changed: {', '.join(changed)}.")
+    if preset.soft_overlong and not objective.overlong_cache:
+        lines.append(
+            "Its soft overlong penalty depends on the length limit: "
+            "set --overlong-cache (DAPO takes a fifth of it)."
+        )
+    if preset.updates_per_batch != objective.updates:
+        lines.append(
+            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {objective.updates}: "
+            "--minibatches."
+        )
+    return " ".join(line for line in lines if line)
+
+
+def list_changes(objective: ObjectiveConfig) -> list[str]:
+    """The settings that differ from what the preset set them to, each as "loss.kind gspo instead of dapo"."""
+    brought = find_preset(objective.preset).list_settings()
+    pure = replace(objective, **brought)
+    return [
+        f"{setting.name} {setting.value(objective)} instead of {setting.value(pure)}"
+        for setting in list_settings(ObjectiveConfig)
+        if setting.path[0] in brought and setting.value(objective) != setting.value(pure)
+    ]

@@ -90,7 +90,7 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
     """Say what is optimised, and sample ahead; raise UserError for a run that can't learn, unless forced."""
     objective = run.config.objective
     if objective.preset:
-        say(describe_origin(objective.preset, objective.overlong_cache, objective.updates))
+        say(describe_origin(objective))
     say(run.learner.algorithm.formula(run.config))
     look_ahead(run, say)
 

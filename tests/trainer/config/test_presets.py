@@ -153,8 +153,20 @@ def test_the_page_on_losses_has_every_preset():
 
 
 def test_a_preset_says_where_it_is_from_and_what_it_leaves_to_other_settings():
-    text = describe_origin("dapo", overlong_cache=0, updates=1)
+    text = describe_origin(ObjectiveConfig.of(preset="dapo"))
     assert "arXiv:2503.14476" in text
     assert "--overlong-cache" in text
     assert "16 optimizer step(s)" in text
-    assert "--" not in describe_origin("dr-grpo", overlong_cache=0, updates=1)
+    assert "--" not in describe_origin(ObjectiveConfig.of(preset="dr-grpo"))
+
+
+def test_a_preset_says_what_was_changed_of_it():
+    changed = ObjectiveConfig.of(
+        preset="dapo", resample=0, **{"loss.kind": "gspo", "advantages.scale": "none"}
+    )
+    text = describe_origin(changed)
+    assert text.startswith(
+        "Preset dapo: Yu et al. 2025, arXiv:2503.14476. Changed: loss.kind gspo instead of dapo, "
+    )
+    assert "advantages.scale none instead of group, resample 0 instead of 3." in text
+    assert "Changed" not in describe_origin(ObjectiveConfig.of(preset="dapo", minibatches=16))
