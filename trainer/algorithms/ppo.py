@@ -39,7 +39,7 @@ from ..objective.shaping import subtract_missing_eos_penalty
 from ..objective.value_loss import ValueStats, compute_explained_variance, compute_value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
-from .value_model import compute_values, count_critic_bytes, estimate_critic_passes, make_critic
+from .critic import compute_values, count_critic_bytes, estimate_critic_passes, make_critic
 
 
 class PPO(Algorithm):

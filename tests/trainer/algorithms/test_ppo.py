@@ -13,9 +13,9 @@ from palaestra.trainer.algorithms import ppo as ppo_module
 from palaestra.trainer.algorithms import update as update_module
 from palaestra.trainer.algorithms.base import Learner, StepResult
 from palaestra.trainer.algorithms.batch import Batch
+from palaestra.trainer.algorithms.critic import compute_values, make_critic
 from palaestra.trainer.algorithms.ppo import PPO, estimate_kl_to_reference
 from palaestra.trainer.algorithms.update import compute_reference_logprobs, shape_rewards, update_policy
-from palaestra.trainer.algorithms.value_model import compute_values, make_critic
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
