@@ -3,7 +3,7 @@
     palaestra train --task gcd --algorithm ./examples/own_algorithm.py --loss.kind reinforce --group-size 1
 
 Williams 1992 (doi:10.1007/BF00992696): follow A log p with A = r - b, where b is what was to be expected of
-any completion. GRPO takes b from the other completions of the prompt, PPO from a value model; here b is a
+any completion. GRPO takes b from the other completions of the prompt, PPO from a critic; here b is a
 moving mean of all rewards so far, so that one completion of a prompt is enough and no further model is held.
 
 To write another one, copy this file. `credit` is all that must be written; docs/design.md says what else an

@@ -1,4 +1,4 @@
-"""The value model of PPO: how much reward is still to come, before each token of a completion.
+"""The critic of PPO, its value model: how much reward is still to come, before each token of a completion.
 
 Either a head on the policy's own backbone (one forward pass, shared gradient) or a model of its own.
 
@@ -51,7 +51,7 @@ class Critic:
         return self.backbone is None
 
     def compute_values(self, sequences: Sequences) -> Tensor:
-        """values_BT of a value model of its own, with gradient: what is expected before each completion token
+        """values_BT of a critic of its own, with gradient: what is expected before each completion token
         is drawn."""
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
@@ -88,14 +88,14 @@ def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
 
 
 def make_critic(policy: Policy, config: PPOConfig) -> Critic:
-    """A value model that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
+    """A critic that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
     hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
     if config.critic == "separate":
         backbone = _make_backbone(policy, config.critic_model)
         hidden = int(backbone.config.get_text_config().hidden_size)
     elif config.critic_model:
-        raise UserError("--ppo.critic-model starts a value model of its own; it needs --ppo.critic separate.")
+        raise UserError("--ppo.critic-model starts a critic of its own; it needs --ppo.critic separate.")
     elif not has_plain_head(policy.model):
         raise UserError(
             "The backbone of this architecture can't be shared with a value head; use --ppo.critic separate."
@@ -114,7 +114,7 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
 
 
 def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
-    """Bytes of the weights of a value model of its own, before it is made;
+    """Bytes of the weights of a critic of its own, before it is made;
     those of a shared one are a head."""
     base = policy.model.base_model
     if config.critic == "separate" and not config.critic_model:
@@ -127,7 +127,7 @@ def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
 
 
 def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
-    """Bytes of a token in the passes of a value model of its own, as a share of those of the policy;
+    """Bytes of a token in the passes of a critic of its own, as a share of those of the policy;
     0 for a shared one.
 
     For another model than the policy it is an estimate: the ratio of layers times hidden size.
@@ -149,12 +149,12 @@ def _make_backbone(policy: Policy, source: str) -> Any:
         backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError) as failure:
         raise UserError(
-            f"{source} could not be loaded as a value model: {' '.join(str(failure).split())[:300]}"
+            f"{source} could not be loaded as a critic: {' '.join(str(failure).split())[:300]}"
         ) from failure
     theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
     if theirs != ours:
         raise UserError(
-            f"The value model {source} has {theirs} tokens and the policy {ours}: it reads the policy's "
+            f"The critic {source} has {theirs} tokens and the policy {ours}: it reads the policy's "
             "tokens, so both need "
             "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model "
             "out."
@@ -166,7 +166,7 @@ def _make_backbone(policy: Policy, source: str) -> Any:
 def compute_values(
     policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int
 ) -> Tensor:
-    """values_BT without gradient: what the value model expected before the update."""
+    """values_BT without gradient: what the critic expected before the update."""
     values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
     with policy.autocast():
         for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):

@@ -1,4 +1,4 @@
-"""The PPO update: a value model says what was to be expected, GAE credits each token,
+"""The PPO update: a critic (value model) says what was to be expected, GAE credits each token,
 the clipped surrogate is followed.
 
 After Ouyang et al. 2022 (arXiv:2203.02155, appendix C.4) and "The N implementation details of RLHF with PPO"
@@ -7,7 +7,7 @@ After Ouyang et al. 2022 (arXiv:2203.02155, appendix C.4) and "The N implementat
    them;
 2. clip range 0.2 below and 0.28 above, token mean over the (mini-)batch, as for GRPO: `--loss.clip-high 0.2`
    is the usual;
-3. the value model is a model of its own that starts from the policy with a head of zeros, not from a reward
+3. the critic is a model of its own that starts from the policy with a head of zeros, not from a reward
    model;
 4. a completion that could not be scored is in no mean, no value target and no gradient.
 
@@ -25,11 +25,10 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.errors import UserError
-from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.logprobs import compute_logprobs
+from ..model.microbatches import choose_microbatch_tokens
 from ..model.policy import Policy
-from ..model.sequences import TOKENS
 from ..objective import kl_control
 from ..objective.gae import gae, whiten
 from ..objective.kinds import choose_aggregate, find_kind
@@ -43,9 +42,9 @@ from .critic import compute_values, count_critic_bytes, estimate_critic_passes, 
 
 
 class PPO(Algorithm):
-    """critic: the value model.  kl: the coefficient of the KL penalty, which moves from step to step.
+    """critic: head and backbone that give the values.  kl: the coefficient of the KL penalty, which moves from step to step.
 
-    Columns of its batches: `values`, what the value model expected before the update; `returns`,
+    Columns of its batches: `values`, what the critic expected before the update; `returns`,
     what it is to learn.
     """
 
@@ -120,9 +119,7 @@ class PPO(Algorithm):
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
         size = count_critic_bytes(policy, config.ppo)
-        return [
-            HeldModel("value model", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))
-        ]
+        return [HeldModel("critic", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))]
 
     @property
     def trained(self) -> Sequence[Trained]:
@@ -142,7 +139,7 @@ class PPO(Algorithm):
             batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty
         )
         rewards_BT = place_rewards(rewards_B, estimate_kl_to_reference(batch), mask_BT, self.kl.kl_coef)
-        tokens = resolve(self.config.optimizer.tokens_per_microbatch, TOKENS)
+        tokens = choose_microbatch_tokens(self.config.optimizer)
         values_BT = compute_values(self.policy, self.critic, batch.sequences, tokens)
         result = gae(rewards_BT, values_BT, mask_BT, settings.gamma, settings.lam)
         advantages_BT = whiten(result.advantages_BT, mask_BT) if settings.whiten else result.advantages_BT
@@ -150,7 +147,7 @@ class PPO(Algorithm):
         return replace(batch, advantages_BT=advantages_BT, columns_BT=columns_BT)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
-        """All that count: the value model learns from a completion whose advantages are 0, too."""
+        """All that count: the critic learns from a completion whose advantages are 0, too."""
         return batch.mask_BT.any(1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
@@ -216,7 +213,7 @@ def estimate_kl_to_reference(batch: Batch) -> Tensor:
 
 
 def measure(batch: Batch, stats: Sequence[ValueStats], config: TrainConfig) -> dict[str, float | None]:
-    """What the value model did, in the unit of the reward. stats: of its updates.
+    """What the critic did, in the unit of the reward. stats: of its updates.
 
     explained_variance: of the returns by the values before the update; 1 is perfect, 0 no better than a
     constant, None where all returns are the same.

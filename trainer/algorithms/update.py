@@ -7,40 +7,38 @@ Shapes: B rows (completions), T completion tokens, N completion tokens of all ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from ..config.presets import ObjectiveConfig
-from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.dense.packed import can_pack
 from ..model.logprobs import compute_logprobs
-from ..model.microbatches import run_microbatches
+from ..model.microbatches import choose_microbatch_tokens, run_microbatches
 from ..model.optim import update
 from ..model.policy import Policy
-from ..model.sequences import TOKENS, Sequences, split_into_microbatches
+from ..model.sequences import Sequences, split_into_microbatches
 from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import compute_overlong_penalty, mask_truncated
 from ..rollouts.group import Group
-from .base import Learner, Part, StepResult
+from .base import Algorithm, Learner, Part, StepResult
 from .batch import Batch
 
 
-@dataclass
-class Passes:
-    """What the passes over a batch leave behind. first: parts of the first optimizer step,
-    whose policy is the sampler's.
+@dataclass(frozen=True)
+class OptimizerStep:
+    """What one minibatch gave. parts: of its micro-batches, none when no row of it has a gradient.
 
-    norms: of the policy's gradient.  other_norms: the last of each module trained beside it.
+    policy_norm: of the policy's gradient before clipping, None where the policy did not learn.
+    other_norms: of each module trained beside it.  stopped: the update ends here.
     """
 
-    parts: list[Part] = field(default_factory=list)
-    first: int = 0
-    norms: list[float] = field(default_factory=list)
-    other_norms: dict[str, float] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+    policy_norm: float | None = None
+    other_norms: Mapping[str, float] = field(default_factory=dict)
     stopped: bool = False
 
 
@@ -49,62 +47,74 @@ def update_policy(
 ) -> StepResult:
     """Credit the scored completions and update the weights of the policy and of what the algorithm trains
     beside it."""
-    policy, algorithm = learner.policy, learner.algorithm
-    batch = shape_rewards(Batch.of(groups, policy.device), config.objective, config.rollouts.max_new_tokens)
-    if learner.reference is not None:
-        tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
-        reference_BT = compute_reference_logprobs(
-            learner.reference, batch.sequences, config.rollouts.temperature, tokens
-        )
-        batch = replace(batch, ref_logprobs_BT=reference_BT)
-    batch = algorithm.credit(batch)
-    policy.model.train()
-    passes = Passes()
+    batch = Batch.of(groups, learner.policy.device)
+    batch = shape_rewards(batch, config.objective, config.rollouts.max_new_tokens)
+    batch = add_reference_logprobs(batch, learner.reference, config)
+    batch = learner.algorithm.credit(batch)
+    learner.policy.model.train()
+    taken: list[OptimizerStep] = []
+    for minibatch in draw_minibatches(batch, config, step):
+        taken.append(take_optimizer_step(learner, minibatch, config, step, learning_rate))
+        if taken[-1].stopped:
+            break
+    return finish_update(learner.algorithm, batch, taken)
+
+
+def draw_minibatches(batch: Batch, config: TrainConfig, step: int) -> Iterator[Batch]:
+    """The minibatches of every pass over a batch, each pass in an order of its own."""
     for epoch in range(config.objective.updates_per_batch):
-        for minibatch in batch.split_minibatches(config.objective.minibatches, (config.seed, step, epoch)):
-            if not passes.stopped:
-                take_step(learner, minibatch, config, step, learning_rate, passes)
-    norms = {f"{name}_grad_norm": norm for name, norm in passes.other_norms.items()}
-    measured = {**norms, "stopped_early": float(passes.stopped), **algorithm.finish(batch, passes.parts)}
-    stats = [part.stats for part in passes.parts if part.stats is not None]
-    difference_N = (
-        torch.cat([part.difference_N for part in passes.parts[: passes.first]]) if passes.first else None
-    )
-    return StepResult(
-        batch,
-        combine(stats) if stats else None,
-        [*passes.other_norms.values(), *passes.norms],
-        len(passes.norms),
-        None if difference_N is None else float(difference_N.mean()),
-        None if difference_N is None else float(difference_N.max()),
-        measured,
-    )
+        yield from batch.split_minibatches(config.objective.minibatches, (config.seed, step, epoch))
 
 
-def take_step(
-    learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float, passes: Passes
-) -> None:
-    """One optimizer step on a minibatch, entered into `passes`; none when no row of it has a gradient."""
-    algorithm = learner.algorithm
-    max_grad_norm = config.optimizer.max_grad_norm
+def take_optimizer_step(
+    learner: Learner, minibatch: Batch, config: TrainConfig, step: int, learning_rate: float
+) -> OptimizerStep:
+    """One optimizer step on a minibatch; none when no row has a gradient, or where the algorithm stops."""
+    algorithm, max_grad_norm = learner.algorithm, config.optimizer.max_grad_norm
     denominators = count_denominators(minibatch.mask_BT, config.rollouts.max_new_tokens)
     rows_B = algorithm.rows_with_gradient(minibatch)
     if not len(rows_B):
-        return
-    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+        return OptimizerStep()
+    tokens = choose_microbatch_tokens(config.optimizer)
     parts = add_gradient(learner, minibatch.select(rows_B), denominators, tokens, step)
-    passes.parts += parts
-    passes.first = passes.first or len(parts)
-    passes.stopped = algorithm.stops(parts)
-    if passes.stopped:  # nothing is learned from the minibatch that shows it
+    if algorithm.stops(parts):  # nothing is learned from the minibatch that shows it
         for used in (learner.optimizer, *(trained.optimizer for trained in algorithm.trained)):
             used.zero_grad(set_to_none=True)
-        return
-    for trained in algorithm.trained:
-        norm = update(trained.module, trained.optimizer, trained.learning_rate, max_grad_norm)
-        passes.other_norms[trained.name] = norm
+        return OptimizerStep(parts, stopped=True)
+    other_norms = {
+        trained.name: update(trained.module, trained.optimizer, trained.learning_rate, max_grad_norm)
+        for trained in algorithm.trained
+    }
+    policy_norm = None
     if algorithm.trains_policy(step):
-        passes.norms.append(update(learner.policy.model, learner.optimizer, learning_rate, max_grad_norm))
+        policy_norm = update(learner.policy.model, learner.optimizer, learning_rate, max_grad_norm)
+    return OptimizerStep(parts, policy_norm, other_norms)
+
+
+def finish_update(algorithm: Algorithm, batch: Batch, taken: Sequence[OptimizerStep]) -> StepResult:
+    """Let the algorithm end its step, and put together what the update measured."""
+    parts = [part for one in taken for part in one.parts]
+    stats = [part.stats for part in parts if part.stats is not None]
+    norms = [one.policy_norm for one in taken if one.policy_norm is not None]
+    other_norms: dict[str, float] = {}  # the last of each
+    for one in taken:
+        other_norms |= one.other_norms
+    # The policy of the first optimizer step is still the sampler's.
+    first = next((one.parts for one in taken if one.parts), ())
+    difference_N = torch.cat([part.difference_N for part in first]) if first else None
+    return StepResult(
+        batch=batch,
+        stats=combine(stats) if stats else None,
+        grad_norms=[*other_norms.values(), *norms],
+        updates=len(norms),
+        logprob_difference_mean=None if difference_N is None else float(difference_N.mean()),
+        logprob_difference_max=None if difference_N is None else float(difference_N.max()),
+        extra={
+            **{f"{name}_grad_norm": norm for name, norm in other_norms.items()},
+            "stopped_early": float(any(one.stopped for one in taken)),
+            **algorithm.finish(batch, parts),
+        },
+    )
 
 
 def add_gradient(
@@ -139,6 +149,15 @@ def shape_rewards(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) ->
     if config.mask_truncated:
         mask_BT = mask_truncated(mask_BT, batch.truncated_B).bool()
     return replace(batch, rewards_B=rewards_B, mask_BT=mask_BT)
+
+
+def add_reference_logprobs(batch: Batch, reference: Policy | None, config: TrainConfig) -> Batch:
+    """The batch with the log-probabilities of the frozen reference, where there is one."""
+    if reference is None:
+        return batch
+    tokens = choose_microbatch_tokens(config.optimizer)
+    ref_BT = compute_reference_logprobs(reference, batch.sequences, config.rollouts.temperature, tokens)
+    return replace(batch, ref_logprobs_BT=ref_BT)
 
 
 @torch.no_grad()

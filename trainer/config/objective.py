@@ -98,7 +98,7 @@ class LossConfig(Settings):
 
 @dataclass(frozen=True)
 class ValueConfig(Settings):
-    """The loss of PPO's value model."""
+    """The loss of PPO's critic."""
 
     prefixed: ClassVar[bool] = True
 

@@ -66,18 +66,18 @@ class RewardConfig(Settings):
 
 @dataclass(frozen=True)
 class PPOConfig(Settings):
-    """PPO's value model, its credit of tokens and its penalty for leaving the reference model."""
+    """PPO's critic (value model), its credit of tokens and its penalty for leaving the reference model."""
 
     prefixed: ClassVar[bool] = True
 
     critic: Literal["separate", "shared"] = "separate"
-    """The value model: a model of its own, or a head on the policy's backbone (no second model in memory)."""
+    """The critic: a model of its own, or a head on the policy's backbone (no second model in memory)."""
     critic_model: str = ""
-    """Model that a separate value model starts from, such as a reward model's folder; default: the policy."""
+    """Model that a separate critic starts from, such as a reward model's folder; default: the policy."""
     critic_learning_rate: Positive | Auto = "auto"
-    """Learning rate of the value model, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above."""
+    """Learning rate of the critic, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above."""
     critic_warmup: Natural = 0
-    """First steps in which only the value model (of a shared one, only the head) learns."""
+    """First steps in which only the critic (of a shared one, only the head) learns."""
     gamma: Share = 1.0
     """Discount per token."""
     lam: Share = 0.95
@@ -86,7 +86,7 @@ class PPOConfig(Settings):
     """Scale the batch's advantages to mean 0 and variance 1."""
     value: ValueConfig = field(default_factory=ValueConfig)
     value_coef: Amount = 0.5
-    """Weight of the value loss beside the policy loss; it matters for a shared value model."""
+    """Weight of the value loss beside the policy loss; it matters for a shared critic."""
     kl: KLControlConfig = field(default_factory=KLControlConfig)
     kl_stop: Amount = 0.0
     """Stop the updates on a batch when the policy is this far from the sampling one, in nats per token; 0:
@@ -171,7 +171,7 @@ class TrainConfig(RunConfig):
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
     algorithm: str = "grpo"
-    """grpo compares the completions of a prompt with each other; ppo with what a value model expects; FILE.py
+    """grpo compares the completions of a prompt with each other; ppo with what a critic expects; FILE.py
     or FILE.py:Name is one of your own (examples/own_algorithm.py)."""
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)

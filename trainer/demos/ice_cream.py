@@ -132,7 +132,7 @@ def describe_rewards(judge: RewardModel, problem: Problem) -> str:
 
 
 def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> TrainConfig:
-    """The run of one algorithm. PPO's group is of one: its value model, not the group,
+    """The run of one algorithm. PPO's group is of one: its critic, not the group,
     says what was to be expected."""
     shared = TrainConfig.of(
         task="ice_cream",

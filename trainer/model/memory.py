@@ -107,7 +107,7 @@ class Passes:
     apart.
 
     update: forward and backward pass, with gradients that are there already.  plain: the same without
-    gradient checkpointing, as a value model of the policy's architecture is run.  prefill: of prompts, with
+    gradient checkpointing, as a critic of the policy's architecture is run.  prefill: of prompts, with
     their keys and values.
     """
 
@@ -275,7 +275,7 @@ def update_bytes(
     chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
     forward = kept + copies.forward * chunk
     backward = kept + copies.backward * chunk + (2 * _size(weight) if weight.requires_grad else 0)
-    # A value model's forward pass follows while all that the policy's keeps is there,
+    # A critic's forward pass follows while all that the policy's keeps is there,
     # and its backward pass comes first.
     values = sum(int(model.passes * passes.plain.peak(tokens)) for model in held)
     return max(forward, backward, passes.update.peak(tokens), kept + copies.kept * chunk + values)

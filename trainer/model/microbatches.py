@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 
 from ...tasks.core.errors import UserError
+from ..config.settings import resolve
+from ..config.shared import OptimizerConfig
 from .dense.packed import can_pack
 from .policy import Policy
 from .sequences import TOKENS, Sequences, split_into_microbatches
@@ -23,6 +25,11 @@ def is_out_of_memory(failure: BaseException) -> bool:
     return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
     )
+
+
+def choose_microbatch_tokens(config: OptimizerConfig) -> int:
+    """The most tokens of a micro-batch of an update: those asked for, or TOKENS."""
+    return resolve(config.tokens_per_microbatch, TOKENS)
 
 
 def run_microbatches(

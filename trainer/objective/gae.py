@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Credit:
-    """advantages_BT, and returns_BT = advantages + values, the target of the value model;
+    """advantages_BT, and returns_BT = advantages + values, the target of the critic;
     both 0 where masked."""
 
     advantages_BT: Tensor

@@ -8,12 +8,12 @@ from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
-from palaestra.trainer.config.settings import resolve
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.memory import HeldModel, Passes
+from palaestra.trainer.model.microbatches import choose_microbatch_tokens
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import TOKENS, Sequences
@@ -39,23 +39,18 @@ def test_the_bill_adds_up(policy: Policy):
     )
     held = [
         HeldModel("reference", weights),
-        HeldModel("value model", weights, trained=weights),
+        HeldModel("critic", weights, trained=weights),
         HeldModel("reward model helpful", weights, loaded=True, scoring=7 * MIB),
     ]
     whole = memory.bill(policy, config, held, 10, 1000, 0, Passes())
-    assert (
-        whole.fixed["reference"]
-        == whole.fixed["value model"]
-        == whole.fixed["reward model helpful"]
-        == weights
-    )
+    assert whole.fixed["reference"] == whole.fixed["critic"] == whole.fixed["reward model helpful"] == weights
     assert (whole.gradients, whole.fixed["optimizer"]) == (2 * weights, 4 * weights)
     assert whole.phases["update of 1000 tokens"] - bill.phases["update of 1000 tokens"] == weights, (
         "one gradient more"
     )
     for named in (
         "reference 1",
-        "value model 1",
+        "critic 1",
         "reward model helpful 1",
         "sampling 10 rows",
         "update of 1000 tokens",
@@ -64,11 +59,11 @@ def test_the_bill_adds_up(policy: Policy):
     assert "scoring by reward model helpful 7," in str(whole)
 
 
-def test_a_value_model_is_billed_beside_what_the_policy_keeps(policy: Policy):
+def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
     config = TrainConfig()
     passes = memory.measure_passes(policy, config)
     alone = memory.update_bytes(policy, config, [], 2048, passes)
-    beside = memory.update_bytes(policy, config, [HeldModel("value model", 1, 1, passes=1.0)], 2048, passes)
+    beside = memory.update_bytes(policy, config, [HeldModel("critic", 1, 1, passes=1.0)], 2048, passes)
     assert beside == pytest.approx(passes.update.at_mark(2048) + passes.plain.peak(2048), rel=0.05)
     assert beside > 1.7 * alone
     assert all(parameter.grad is None for parameter in policy.model.parameters())
@@ -169,7 +164,7 @@ def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.T
         learner,
         batch,
         count_denominators(batch.mask_BT, 16),
-        resolve(config.optimizer.tokens_per_microbatch, TOKENS),
+        choose_microbatch_tokens(config.optimizer),
     )
     return [p.grad.clone() for p in policy.model.parameters()]
 

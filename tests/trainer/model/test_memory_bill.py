@@ -38,8 +38,8 @@ RUNS = {
     "GRPO, KL to a reference": {"loss.kl_coef": 0.05},
     "GRPO, gradient checkpointing": {"gradient_checkpointing": True},
     "GRPO, LoRA of rank 8": {"lora_rank": 8},
-    "PPO, shared value model": {"algorithm": "ppo", "ppo.critic": "shared", "ppo.kl.kl_coef": 0.0},
-    "PPO, value model of its own": {"algorithm": "ppo", "ppo.critic": "separate", "ppo.kl.kl_coef": 0.05},
+    "PPO, shared critic": {"algorithm": "ppo", "ppo.critic": "shared", "ppo.kl.kl_coef": 0.0},
+    "PPO, critic of its own": {"algorithm": "ppo", "ppo.critic": "separate", "ppo.kl.kl_coef": 0.05},
     "GRPO, reward model": {"reward_model": "FOLDER", "control": "none"},
 }
 
