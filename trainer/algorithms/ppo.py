@@ -42,7 +42,7 @@ from .critic import compute_values, count_critic_bytes, estimate_critic_passes, 
 
 
 class PPO(Algorithm):
-    """critic: head and backbone that give the values.  kl: the coefficient of the KL penalty, which moves from step to step.
+    """critic: gives the values.  kl: the coefficient of the KL penalty, which moves from step to step.
 
     Columns of its batches: `values`, what the critic expected before the update; `returns`,
     what it is to learn.

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from ..config.presets import ObjectiveConfig
 from ..config.train import TrainConfig
 from ..model.dense.packed import can_pack
 from ..model.logprobs import compute_logprobs
@@ -22,7 +21,7 @@ from ..model.optim import update
 from ..model.policy import Policy
 from ..model.sequences import Sequences, split_into_microbatches
 from ..objective.losses import Denominators, combine, count_denominators
-from ..objective.shaping import compute_overlong_penalty, mask_truncated
+from ..objective.shaping import shape_rewards
 from ..rollouts.group import Group
 from .base import Algorithm, Learner, Part, StepResult
 from .batch import Batch
@@ -47,8 +46,7 @@ def update_policy(
 ) -> StepResult:
     """Credit the scored completions and update the weights of the policy and of what the algorithm trains
     beside it."""
-    batch = Batch.of(groups, learner.policy.device)
-    batch = shape_rewards(batch, config.objective, config.rollouts.max_new_tokens)
+    batch = shape_batch(Batch.of(groups, learner.policy.device), config)
     batch = add_reference_logprobs(batch, learner.reference, config)
     batch = learner.algorithm.credit(batch)
     learner.policy.model.train()
@@ -136,19 +134,18 @@ def add_gradient(
     return run_microbatches(learner.policy, batch.sequences, tokens, add, *others)
 
 
-def shape_rewards(batch: Batch, config: ObjectiveConfig, max_new_tokens: int) -> Batch:
-    """The batch with the length penalty in its rewards and without the tokens that don't count.
-
-    Those of completions that could not be scored never do; those of truncated ones don't where that was asked
-    for.
-    """
-    rewards_B, mask_BT = batch.rewards_B, batch.mask_BT & ~batch.abstained_B[:, None]
-    if config.overlong_cache:
-        lengths_B = batch.sequences.lengths_B
-        rewards_B = rewards_B + compute_overlong_penalty(lengths_B, max_new_tokens, config.overlong_cache)
-    if config.mask_truncated:
-        mask_BT = mask_truncated(mask_BT, batch.truncated_B).bool()
-    return replace(batch, rewards_B=rewards_B, mask_BT=mask_BT)
+def shape_batch(batch: Batch, config: TrainConfig) -> Batch:
+    """The batch with the length penalty in its rewards and without the tokens of what does not count."""
+    shaped = shape_rewards(
+        batch.rewards_B,
+        batch.abstained_B,
+        batch.truncated_B,
+        batch.sequences.lengths_B,
+        config.objective,
+        config.rollouts.max_new_tokens,
+    )
+    mask_BT = batch.mask_BT & shaped.counts_B[:, None]
+    return replace(batch, rewards_B=shaped.rewards_B, mask_BT=mask_BT)
 
 
 def add_reference_logprobs(batch: Batch, reference: Policy | None, config: TrainConfig) -> Batch:

@@ -3,8 +3,41 @@ T tokens."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+from ..config.presets import ObjectiveConfig
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """rewards_B: as the advantages see them.  counts_B: whether a completion is in the loss (bool)."""
+
+    rewards_B: Tensor
+    counts_B: Tensor
+
+
+def shape_rewards(
+    rewards_B: Tensor,
+    abstained_B: Tensor,
+    truncated_B: Tensor,
+    lengths_B: Tensor,
+    config: ObjectiveConfig,
+    max_new_tokens: int,
+) -> Shaped:
+    """Rewards with the penalty for length, and which completions count in the loss.
+
+    Those that could not be scored never count; truncated ones don't where that was asked for (DAPO's overlong
+    filtering, section 3.4). lengths_B: in tokens.
+    """
+    if config.overlong_cache:
+        rewards_B = rewards_B + compute_overlong_penalty(lengths_B, max_new_tokens, config.overlong_cache)
+    counts_B = ~abstained_B
+    if config.mask_truncated:
+        counts_B = counts_B & ~truncated_B
+    return Shaped(rewards_B, counts_B)
 
 
 def compute_overlong_penalty(lengths_B: Tensor, max_tokens: int, cache_tokens: int) -> Tensor:
@@ -34,13 +67,3 @@ def subtract_missing_eos_penalty(rewards_B: Tensor, ended_B: Tensor, penalty: fl
     if not penalty >= 0:
         raise ValueError(f"A penalty of {penalty} for a missing end would reward it; give 0 or more.")
     return rewards_B - penalty * (~ended_B.bool()).to(rewards_B.dtype)
-
-
-def mask_truncated(mask_BT: Tensor, truncated_B: Tensor) -> Tensor:
-    """The mask without the rows that were cut off at the length limit (DAPO's overlong filtering,
-    section 3.4).
-
-    Compute the denominators from the mask that this returns, so that the rows left out don't dilute the
-    others.
-    """
-    return mask_BT * (~truncated_B.bool()).unsqueeze(1).to(mask_BT.dtype)

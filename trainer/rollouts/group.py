@@ -10,7 +10,7 @@ import torch
 from ...tasks import Problem
 from ...verifiers import Completion, Score, Status
 from ..config.presets import ObjectiveConfig
-from ..objective.shaping import compute_overlong_penalty
+from ..objective.shaping import shape_rewards
 
 UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
@@ -33,14 +33,17 @@ def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) ->
     """Whether comparing the completions of a group can teach anything: their rewards differ,
     as the advantages see them.
 
-    That is with the penalty for length, without those that could not be scored, and with one at least that
-    counts in the loss.
+    That is in the update's own float32, with the penalty for length, without those that could not be scored,
+    and with one at least that counts in the loss.
     """
-    scored = [(c, s) for c, s in zip(group.completions_G, group.scores_G, strict=True) if not s.abstained]
-    rewards = [score.reward for _, score in scored]
-    if objective.overlong_cache:
-        lengths_B = torch.tensor([len(completion.ids) for completion, _ in scored])
-        penalties = compute_overlong_penalty(lengths_B, max_new_tokens, objective.overlong_cache).tolist()
-        rewards = [reward + penalty for reward, penalty in zip(rewards, penalties, strict=True)]
-    counts = any(not objective.mask_truncated or c.finish_reason != "length" for c, _ in scored)
-    return counts and len(set(rewards)) > 1
+    completions, scores = group.completions_G, group.scores_G
+    abstained_G = torch.tensor([score.abstained for score in scores])
+    shaped = shape_rewards(
+        torch.tensor([score.reward for score in scores]),
+        abstained_G,
+        torch.tensor([completion.finish_reason == "length" for completion in completions]),
+        torch.tensor([len(completion.ids) for completion in completions]),
+        objective,
+        max_new_tokens,
+    )
+    return bool(shaped.counts_B.any()) and len(shaped.rewards_B[~abstained_G].unique()) > 1

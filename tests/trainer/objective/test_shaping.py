@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from palaestra.trainer.config.presets import ObjectiveConfig
 from palaestra.trainer.objective.shaping import (
     compute_overlong_penalty,
-    mask_truncated,
+    shape_rewards,
     subtract_missing_eos_penalty,
 )
 
@@ -18,10 +19,17 @@ def test_soft_overlong_penalty_of_dapo():
         compute_overlong_penalty(lengths, 100, 200)
 
 
-def test_truncated_rows_leave_the_mask():
-    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
-    assert mask_truncated(mask, torch.tensor([False, True])).tolist() == [[1, 1, 0], [0, 0, 0]]
-    assert mask_truncated(mask.bool(), torch.tensor([True, False])).tolist() == [[False] * 3, [True] * 3]
+def test_shaped_rewards_and_what_counts():
+    rewards, abstained = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([False, False, True])
+    truncated, lengths = torch.tensor([False, True, False]), torch.tensor([2, 8, 3])
+
+    def shape(**settings):
+        return shape_rewards(rewards, abstained, truncated, lengths, ObjectiveConfig.of(**settings), 8)
+
+    assert shape().rewards_B is rewards
+    assert shape().counts_B.tolist() == [True, True, False]
+    assert shape(mask_truncated=True).counts_B.tolist() == [True, False, False]
+    assert shape(overlong_cache=4).rewards_B.tolist() == [1, 0, 0]
 
 
 def test_missing_eos_penalty():
