@@ -70,7 +70,7 @@ class LossKind:
     aggregate: the average that the loss is defined with.
     reads: the fields of LossConfig that it reads beside aggregate, KL and entropy; others must stay at their
     defaults.
-    clips_tokens: PPO's clipped surrogate of each token's own ratio; what PPO asks for.
+    clips_tokens: it clips the ratio of each token by itself, as PPO's surrogate does (eq. 7 of 1707.06347).
     per_sequence: all tokens of a completion carry the completion's one number, so that the average must be
     sequence_mean.
     off_policy: corrects for the policy's distance from the one that sampled; False: one update per batch.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.presets import PRESETS, ObjectiveConfig, describe_origin
-from palaestra.trainer.config.settings import SettingError
+from palaestra.trainer.config.settings import SettingError, read_docs
 from palaestra.trainer.objective.checks import check
 from palaestra.trainer.objective.formula import write_formula
 from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
@@ -23,8 +23,8 @@ def test_every_preset_makes_sense_and_names_its_paper(preset):
     assert "arXiv:" in preset.paper or preset.name == "bnpo"
 
 
-def test_presets_cover_every_kind():
-    assert {preset.loss.kind for preset in PRESETS.values()} == set(KINDS)
+def test_the_help_of_the_kind_lists_the_table():
+    assert f"The form of the loss: {', '.join(KINDS)} (" in read_docs(LossConfig)["kind"]
 
 
 def test_formula_of_deepseekmath_says_everything():
@@ -139,12 +139,11 @@ PAGE = (Path(__file__).parents[3] / "docs" / "losses.md").read_text()
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_the_page_on_losses_has_every_kind_with_its_paper_and_formula(kind):
+def test_the_page_on_losses_has_every_kind_with_its_paper(kind):
     rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{kind.name}` |")]
     assert any(f"| {kind.paper} |" in row for row in rows), (
         f"docs/losses.md: no row of {kind.name} with its paper"
     )
-    assert f"\n{kind.name:<11} {kind.formula(LossConfig(kind.name))}\n" in PAGE
 
 
 def test_the_page_on_losses_has_every_preset():
