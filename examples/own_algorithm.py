@@ -17,10 +17,6 @@ from dataclasses import replace
 from typing import Any
 
 import palaestra as pal
-from palaestra.trainer.algorithms.base import Part
-from palaestra.trainer.algorithms.batch import Batch
-from palaestra.trainer.model.policy import Policy
-from palaestra.trainer.objective.formula import write_formula
 
 DECAY = 0.9
 """Share of the baseline that stays in a step; the rest is the mean reward of the step."""
@@ -29,7 +25,7 @@ DECAY = 0.9
 class MovingBaseline(pal.Algorithm):
     """baseline: what is expected of a completion, in the unit of the reward; None before the first step."""
 
-    def __init__(self, policy: Policy, config: pal.TrainConfig) -> None:
+    def __init__(self, policy: pal.Policy, config: pal.TrainConfig) -> None:
         super().__init__(policy, config)
         self.baseline: float | None = None
 
@@ -37,15 +33,15 @@ class MovingBaseline(pal.Algorithm):
     def formula(cls, config: pal.TrainConfig) -> str:
         """What the run prints at its start."""
         moves = f"b <- {DECAY:g} b + {1 - DECAY:g} mean(r of the step)"
-        return write_formula(config.objective.loss, f"A = r - b; r: the reward; after each step {moves}")
+        return pal.write_formula(config.objective.loss, f"A = r - b; r: the reward; after each step {moves}")
 
-    def credit(self, batch: Batch) -> Batch:
+    def credit(self, batch: pal.Batch) -> pal.Batch:
         """The reward above the baseline, the same for every token of a completion that counts."""
         baseline = self.baseline if self.baseline is not None else mean_reward(batch, self.take_off_kl(batch))
         advantages_B = self.take_off_kl(batch) - baseline
         return replace(batch, advantages_BT=advantages_B[:, None] * batch.mask_BT)
 
-    def finish(self, batch: Batch, parts: Sequence[Part]) -> Mapping[str, float | None]:  # noqa: ARG002 - a hook's signature
+    def finish(self, batch: pal.Batch, parts: Sequence[pal.Part]) -> Mapping[str, float | None]:  # noqa: ARG002 - a hook's signature
         """Move the baseline, after the update; what is returned stands in metrics.jsonl and in the
         loggers."""
         mean = mean_reward(batch, self.take_off_kl(batch))
@@ -60,7 +56,7 @@ class MovingBaseline(pal.Algorithm):
         self.baseline = state["baseline"]
 
 
-def mean_reward(batch: Batch, rewards_B: Any) -> float:
+def mean_reward(batch: pal.Batch, rewards_B: Any) -> float:
     """Over the completions that could be scored; 0 where there is none."""
     scored_B = rewards_B[~batch.abstained_B]
     return float(scored_B.mean()) if len(scored_B) else 0.0

@@ -15,29 +15,28 @@ what is masked is 0 in all inputs.
 
 from __future__ import annotations
 
-from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.objective.kinds import Inputs, LossKind, Terms
+import palaestra as pal
 
 TAU = 0.1
 """Weight of the square, in reward per nat^2; a larger one takes smaller steps.
 0.1 is no figure of the paper."""
 
 
-def regularise_log_ratio(inputs: Inputs, config: LossConfig) -> Terms:  # noqa: ARG001 - a kind's signature
+def regularise_log_ratio(inputs: pal.Inputs, config: pal.LossConfig) -> pal.Terms:  # noqa: ARG001 - a kind's signature
     """The loss of each token. The square belongs to the completion; its tokens carry equal shares of it."""
     length_B1 = inputs.keep_BT.sum(1, keepdim=True).clamp(min=1)
     log_ratio_B1 = inputs.log_ratio_BT.sum(1, keepdim=True)
     square_B1 = TAU / 2 * log_ratio_B1**2 / length_B1
-    return Terms(square_B1 - inputs.advantages_BT * inputs.logprobs_BT)
+    return pal.Terms(square_B1 - inputs.advantages_BT * inputs.logprobs_BT)
 
 
-def write_formula(config: LossConfig) -> str:  # noqa: ARG001 - a formula's signature
+def write_formula(config: pal.LossConfig) -> str:  # noqa: ARG001 - a formula's signature
     """What a run prints at its start. A kind that reads settings, such as clip_low, puts their numbers in."""
     ratio = "x = sum over the completion of log p_now / p_sampled"
     return f"-A * log p_now + {TAU / 2:g} * x^2 / tokens of the completion; {ratio}; no clip"
 
 
-kimi = LossKind(
+kimi = pal.LossKind(
     name="kimi",
     paper="Kimi Team 2025, arXiv:2501.12599",
     terms=regularise_log_ratio,

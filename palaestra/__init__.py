@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
     from palaestra.tasks import Problem, Task, UserError, score, task, trl_reward, trl_rows
-    from palaestra.trainer.algorithms.base import Algorithm
+    from palaestra.trainer.algorithms.base import Algorithm, Part
+    from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import evaluate, fit_reward_model, resume, sft, train
     from palaestra.trainer.config.evaluation import EvalConfig
+    from palaestra.trainer.config.objective import LossConfig
     from palaestra.trainer.config.reward_model import RewardModelConfig
+    from palaestra.trainer.config.settings import SettingError
     from palaestra.trainer.config.sft import SFTConfig
     from palaestra.trainer.config.train import TrainConfig
-    from palaestra.trainer.engines.base import Engine
-    from palaestra.trainer.model.policy import load_policy
-    from palaestra.trainer.objective.kinds import LossKind
+    from palaestra.trainer.engines.base import Engine, Request, Sampling
+    from palaestra.trainer.engines.local import LocalEngine
+    from palaestra.trainer.model.policy import Policy, load_policy
+    from palaestra.trainer.objective.formula import write_formula
+    from palaestra.trainer.objective.kinds import Inputs, LossKind, Terms
     from palaestra.verifiers import Completion, Criterion, Rubric, Score, Verdict
     from palaestra.verifiers import math_equal as verify
     from palaestra.verifiers import named as criteria
@@ -36,18 +41,28 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Algorithm",
+    "Batch",
     "Completion",
     "Criterion",
     "Engine",
     "EvalConfig",
+    "Inputs",
+    "LocalEngine",
+    "LossConfig",
     "LossKind",
+    "Part",
+    "Policy",
     "Problem",
+    "Request",
     "RewardModelConfig",
     "Rubric",
     "SFTConfig",
+    "Sampling",
     "SandboxPool",
     "Score",
+    "SettingError",
     "Task",
+    "Terms",
     "TrainConfig",
     "UserError",
     "Verdict",
@@ -68,23 +83,34 @@ __all__ = [
     "trl_rows",
     "verifiers",
     "verify",
+    "write_formula",
 ]
 
 # Where each name lives: a module, and in most cases an attribute of it.
 _PLACES = {
     "Algorithm": "trainer.algorithms.base:Algorithm",
+    "Batch": "trainer.algorithms.batch:Batch",
     "Completion": "verifiers:Completion",
     "Criterion": "verifiers:Criterion",
     "Engine": "trainer.engines.base:Engine",
     "EvalConfig": "trainer.config.evaluation:EvalConfig",
+    "Inputs": "trainer.objective.kinds:Inputs",
+    "LocalEngine": "trainer.engines.local:LocalEngine",
+    "LossConfig": "trainer.config.objective:LossConfig",
     "LossKind": "trainer.objective.kinds:LossKind",
+    "Part": "trainer.algorithms.base:Part",
+    "Policy": "trainer.model.policy:Policy",
     "Problem": "tasks:Problem",
+    "Request": "trainer.engines.base:Request",
     "RewardModelConfig": "trainer.config.reward_model:RewardModelConfig",
     "Rubric": "verifiers:Rubric",
     "SFTConfig": "trainer.config.sft:SFTConfig",
+    "Sampling": "trainer.engines.base:Sampling",
     "SandboxPool": "sandbox:SandboxPool",
     "Score": "verifiers:Score",
+    "SettingError": "trainer.config.settings:SettingError",
     "Task": "tasks:Task",
+    "Terms": "trainer.objective.kinds:Terms",
     "TrainConfig": "trainer.config.train:TrainConfig",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
@@ -104,6 +130,7 @@ _PLACES = {
     "trl_rows": "tasks:trl_rows",
     "verifiers": "verifiers",
     "verify": "verifiers:math_equal",
+    "write_formula": "trainer.objective.formula:write_formula",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of ours
@@ -117,4 +144,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
         return globals()[name]
 
     def __dir__():
-        return sorted({*globals(), *__all__})
+        return sorted(__all__)

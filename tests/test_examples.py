@@ -1,5 +1,6 @@
 """The examples run as they stand: small where they train, and an algorithm of one's own to the bit."""
 
+import ast
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -93,6 +94,13 @@ def test_each_example_says_how_to_run_it(path: Path):
     commands = [line.split() for line in lines if line.startswith(("    palaestra ", "    python "))]
     assert commands
     assert all(any(f"examples/{path.name}" in word for word in command) for command in commands)
+
+
+@pytest.mark.parametrize("name", ["own_algorithm", "own_loss", "own_task", "own_reward"])
+def test_what_is_copied_imports_the_front_door_alone(name: str):
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text())
+    sources = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert not [source for source in sources if source.startswith("palaestra.")]
 
 
 def test_the_task_passes_the_checks_and_is_trained_on():

@@ -53,4 +53,4 @@ if not TYPE_CHECKING:
         return found
 
     def __dir__():
-        return sorted({*globals(), *__all__})
+        return sorted(__all__)

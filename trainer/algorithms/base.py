@@ -39,6 +39,11 @@ class Part:
     loss: its share of the loss, with gradient, to be minimised.  stats: of the policy loss, None where the
     policy does not learn.  difference_N: |log-probability of sampler - of update| of its tokens, in nats.
     own: statistics of the algorithm's own, fit for `losses.combine`.
+
+    >>> import palaestra as pal
+    >>> import torch
+    >>> float(pal.Part(torch.tensor(0.5), stats=None, difference_N=torch.zeros(3)).loss)
+    0.5
     """
 
     loss: Tensor
@@ -87,8 +92,9 @@ class Algorithm:
     >>> class Reinforce(pal.Algorithm):
     ...     def credit(self, batch):
     ...         return replace(batch, advantages_BT=batch.rewards_B[:, None] * batch.mask_BT)
-    >>> Reinforce.needs_reference(pal.TrainConfig()),
-    Reinforce.needs_reference(pal.TrainConfig.of(**{"loss.kl_coef": 0.1})) (False, True)
+    >>> penalised = pal.TrainConfig.of(**{"loss.kl_coef": 0.1})
+    >>> Reinforce.needs_reference(pal.TrainConfig()), Reinforce.needs_reference(penalised)
+    (False, True)
     """
 
     compares_groups: ClassVar[bool] = False

@@ -25,6 +25,17 @@ class Batch:
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
     reference, if any.
     columns_BT: what else an algorithm keeps of each token, by name.
+
+    >>> import palaestra as pal
+    >>> import torch
+    >>> from palaestra.trainer.rollouts.group import Group
+    >>> problem, rubric = pal.Problem("What is 7 * 6?", "42"), pal.Rubric(pal.criteria.number())
+    >>> texts = ("<answer>42</answer>", "<answer>41</answer>")
+    >>> said = [pal.Completion(text, (5, 6), (8, 9), (-0.5, -1.0)) for text in texts]
+    >>> scores = [rubric.score(completion, problem) for completion in said]
+    >>> batch = pal.Batch.of([Group(problem, said, scores)], torch.device("cpu"))
+    >>> batch.rewards_B.tolist(), batch.mask_BT.shape
+    ([1.0, 0.0], torch.Size([2, 2]))
     """
 
     sequences: Sequences

@@ -59,7 +59,12 @@ class AdvantageConfig(Settings):
 
 @dataclass(frozen=True)
 class LossConfig(Settings):
-    """The policy loss. The ratio r is the probability of a token now over that at the time of sampling."""
+    """The policy loss. The ratio r is the probability of a token now over that at the time of sampling.
+
+    >>> import palaestra as pal
+    >>> pal.TrainConfig.of(loss=pal.LossConfig("gspo", clip_low=3e-4, clip_high=4e-4)).objective.loss.kind
+    'gspo'
+    """
 
     prefixed: ClassVar[bool] = True
 

@@ -36,7 +36,15 @@ from ...tasks.core.errors import UserError
 
 
 class SettingError(UserError, ValueError):
-    """A setting is unknown, of a wrong type or out of its range. The sentence says what may stand there."""
+    """A setting is unknown, of a wrong type or out of its range. The sentence says what may stand there.
+
+    >>> import palaestra as pal
+    >>> try:
+    ...     pal.TrainConfig.of(stpes=3)
+    ... except pal.SettingError as failure:
+    ...     print(failure)
+    TrainConfig: there is no setting 'stpes'. Did you mean 'steps'?
+    """
 
 
 @dataclass(frozen=True)

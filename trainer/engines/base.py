@@ -18,6 +18,10 @@ class Request:
     ids: token ids of the prompt, at least one.  stream: seed of its random numbers, in [0, 2**64); the same
     stream gives the same draws.  Raises ValueError for a prompt without tokens, less than one sample,
     or a stream out of range.
+
+    >>> import palaestra as pal
+    >>> pal.Request(ids=[4, 7], samples=8, stream=0).samples
+    8
     """
 
     ids: Sequence[int]
@@ -58,6 +62,10 @@ class Sampling:
     top_p: then keep the fewest tokens whose probability reaches p, in (0, 1].
     max_new_tokens: tokens after which a completion is cut (finish_reason "length").
     stop: texts that end a completion; they stay in its text.
+
+    >>> import palaestra as pal
+    >>> pal.Sampling(temperature=0.7, stop=("</answer>",)).max_new_tokens
+    256
     """
 
     temperature: float = 1.0
@@ -80,12 +88,10 @@ class Engine(Protocol):
     as it was (training mode, gradients). tests/trainer/engines holds the engine of this package to it.
 
     >>> import palaestra as pal
-    >>> from palaestra.trainer.engines.base import Request, Sampling
-    >>> from palaestra.trainer.engines.local import LocalEngine
     >>> policy = pal.load_policy("embedded")
-    >>> engine: pal.Engine = LocalEngine(policy, rows=2)
-    >>> request = Request(policy.tokenizer("2+3=").input_ids, samples=2, stream=7)
-    >>> [completions] = engine.sample([request], Sampling(max_new_tokens=4))
+    >>> engine: pal.Engine = pal.LocalEngine(policy, rows=2)
+    >>> request = pal.Request(policy.tokenizer("2+3=").input_ids, samples=2, stream=7)
+    >>> [completions] = engine.sample([request], pal.Sampling(max_new_tokens=4))
     >>> len(completions), len(completions[0].ids) == len(completions[0].logprobs)
     (2, True)
     """

@@ -37,6 +37,11 @@ class LocalEngine:
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
+
+    >>> import palaestra as pal
+    >>> engine = pal.LocalEngine(pal.load_policy("embedded"), rows=2)
+    >>> engine.path, engine.rows, engine.version
+    ('fast', 2, 0)
     """
 
     def __init__(self, policy: Policy, rows: int = ROWS, *, fast: bool = True) -> None:

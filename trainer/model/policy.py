@@ -25,6 +25,11 @@ class Policy:
     `dtype` is what matrix products are done in.
 
     adapted: False runs a model that has LoRA adapters without them, as it was before training.
+
+    >>> import palaestra as pal
+    >>> policy: pal.Policy = pal.load_policy("embedded", "cpu")
+    >>> policy.source, policy.device.type, policy.parameters > 100_000
+    ('embedded', 'cpu', True)
     """
 
     model: Any

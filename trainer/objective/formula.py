@@ -11,6 +11,10 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
     KL and entropy.
 
     advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
+
+    >>> import palaestra as pal
+    >>> print(pal.write_formula(pal.LossConfig("reinforce"), "A = r - b").splitlines()[1])
+    token loss   -A * log p_now; no ratio, no clip: one update per batch
     """
     line = advantages if isinstance(advantages, str) else _write_advantage(loss, advantages)
     lines = [

@@ -29,6 +29,11 @@ class Terms:
     """One kind's loss per token, before the average.
 
     clip_*_BT, dual_clip_BT: where a bound removed the gradient; bool, None where the kind has no such bound.
+
+    >>> import palaestra as pal
+    >>> import torch
+    >>> pal.Terms(loss_BT=torch.zeros(2, 3)).clip_low_BT is None
+    True
     """
 
     loss_BT: Tensor
@@ -43,6 +48,13 @@ class Inputs:
 
     logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, in nats, within +-20, with
     gradient. advantages_BT: without gradient. keep_BT: bool, the tokens that are in the loss.
+
+    >>> import palaestra as pal
+    >>> import torch
+    >>> logprobs_BT, keep_BT = torch.tensor([[-1.0, -3.0, 0.0]]), torch.tensor([[True, True, False]])
+    >>> inputs = pal.Inputs(logprobs_BT, logprobs_BT + 2, torch.ones(1, 3), keep_BT)
+    >>> inputs.average_rows(inputs.logprobs_BT).tolist()
+    [[-2.0]]
     """
 
     logprobs_BT: Tensor
@@ -77,11 +89,14 @@ class LossKind:
     check: raises ValueError, with a sentence that names the fix, for settings that don't suit this kind.
 
     >>> import palaestra as pal
-    >>> from palaestra.trainer.objective.kinds import Terms
     >>> likelihood = pal.LossKind(
-    ...     "likelihood", "Williams 1992", lambda inputs, config: Terms(-inputs.advantages_BT *
-    inputs.logprobs_BT), ...     formula=lambda config: "-A * log p_now", aggregate="token_mean",
-    off_policy=False, ... )
+    ...     "likelihood",
+    ...     "Williams 1992",
+    ...     lambda inputs, config: pal.Terms(-inputs.advantages_BT * inputs.logprobs_BT),
+    ...     formula=lambda config: "-A * log p_now",
+    ...     aggregate="token_mean",
+    ...     off_policy=False,
+    ... )
     >>> likelihood.name
     'likelihood'
     """
