@@ -24,10 +24,10 @@ from .dense.family import PADDING, find_misfit
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy, enable_gradient_checkpointing
-from .sequences import TOKENS, Sequences
+from .sequences import UPDATE_TOKENS, Sequences
 
 MOST_TOKENS = {
-    "cpu": TOKENS,
+    "cpu": UPDATE_TOKENS,
     "cuda": 32768,
 }  # in a micro-batch; on a CPU larger ones are no faster, only larger
 MOST_ROWS = {"cpu": 256, "cuda": 1024}
@@ -370,7 +370,7 @@ def plan(
 
     asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
     tokens, rows = (
-        resolve(asked, MOST_TOKENS.get(kind, TOKENS)),
+        resolve(asked, MOST_TOKENS.get(kind, UPDATE_TOKENS)),
         resolve(rows_asked, MOST_ROWS.get(kind, 256)),
     )
     if not fits(of(1, 1)):  # then there is no room to measure in

@@ -14,7 +14,7 @@ from ..config.settings import resolve
 from ..config.shared import OptimizerConfig
 from .dense.packed import can_pack
 from .policy import Policy
-from .sequences import TOKENS, Sequences, split_into_microbatches
+from .sequences import UPDATE_TOKENS, Sequences, split_into_microbatches
 
 Result = TypeVar("Result")
 _HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
@@ -28,8 +28,8 @@ def is_out_of_memory(failure: BaseException) -> bool:
 
 
 def choose_microbatch_tokens(config: OptimizerConfig) -> int:
-    """The most tokens of a micro-batch of an update: those asked for, or TOKENS."""
-    return resolve(config.tokens_per_microbatch, TOKENS)
+    """The most tokens of a micro-batch of an update: those asked for, or UPDATE_TOKENS."""
+    return resolve(config.tokens_per_microbatch, UPDATE_TOKENS)
 
 
 def run_microbatches(
@@ -46,7 +46,7 @@ def run_microbatches(
     def run_all(most: int) -> list[Result]:
         return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
 
-    return halve_when_out_of_memory(policy.model, tokens or TOKENS, run_all, *others)
+    return halve_when_out_of_memory(policy.model, tokens or UPDATE_TOKENS, run_all, *others)
 
 
 def halve_when_out_of_memory(

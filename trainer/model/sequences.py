@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TOKENS = 2048  # in a micro-batch where nothing else is asked for
+UPDATE_TOKENS = 2048  # in a micro-batch of an update where nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def split_into_microbatches(sequences: Sequences, tokens: int, packed: bool = Fa
 
     Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`:
     rows of like beginning go together, which counts once, and padding is not counted.  tokens:
-    0 takes TOKENS.
+    0 takes UPDATE_TOKENS.
     """
-    tokens, device = tokens or TOKENS, sequences.ids_BS.device
+    tokens, device = tokens or UPDATE_TOKENS, sequences.ids_BS.device
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).cpu().numpy()
     if not len(totals):
         return

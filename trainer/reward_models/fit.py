@@ -17,7 +17,7 @@ from ..config.settings import resolve
 from ..model.optim import Rates
 from ..objective.preference import compute_preference_loss
 from ..storage.interrupts import Interrupts
-from ..supervised.loop import TOKENS, Fit, Pace, run_fit
+from ..supervised.loop import FIT_TOKENS, Fit, Pace, run_fit
 from .data import Comparison
 from .metrics import PreferenceMetrics, measure_preferences
 from .model import RewardModel, Statistics, group_by_length
@@ -69,7 +69,7 @@ def fit_reward_model(
     stop: Interrupts | None = None,
 ) -> RewardModel:
     """Train in place on `data`, without a folder or a checkpoint; returns it frozen, with its statistics."""
-    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+    tokens = resolve(config.optimizer.tokens_per_microbatch, FIT_TOKENS)
     run_fit(prefer(reward_model, data, config.loss, tokens), make_pace(config), config.optimizer, stop)
     return freeze(reward_model, data, tokens)
 

@@ -13,7 +13,7 @@ from ..config.settings import resolve
 from ..model.policy import Policy, choose_threads, load_policy
 from ..storage import checkpoint
 from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
-from ..supervised.loop import TOKENS
+from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import Comparison, read_comparisons, split_comparisons
 from .fit import Encoded, encode, freeze, make_pace, measure, prefer
@@ -122,7 +122,7 @@ def encode_all(
 def _make_run(
     folder: RunFolder, reward_model: RewardModel, data: EncodedSplit, config: RewardModelConfig
 ) -> FitRun:
-    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+    tokens = resolve(config.optimizer.tokens_per_microbatch, FIT_TOKENS)
 
     def measure_held_out() -> Numbers:
         return measure(reward_model, data.held_out, tokens).summarise()

@@ -19,7 +19,7 @@ from ..model.policy import Policy
 from ..model.prompts import encode_completion, encode_prompt
 from ..model.sequences import Sequences, split_into_microbatches
 from ..storage.interrupts import Interrupts
-from ..supervised.loop import TOKENS, Fit, FitResult, Pace, run_fit
+from ..supervised.loop import FIT_TOKENS, Fit, FitResult, Pace, run_fit
 
 RATES = Rates(small=3e-3, large=1e-5)
 
@@ -79,7 +79,7 @@ def fit(
             f"No demonstration of task {task.name} fits into {config.imitation.max_tokens} tokens; raise "
             "--max-tokens."
         )
-    fitting = imitate(policy, data, resolve(config.optimizer.tokens_per_microbatch, TOKENS))
+    fitting = imitate(policy, data, resolve(config.optimizer.tokens_per_microbatch, FIT_TOKENS))
     return run_fit(fitting, make_pace(config), config.optimizer, stop)
 
 

@@ -15,7 +15,7 @@ from ..config.sft import SFTConfig
 from ..model.policy import Policy, choose_threads, load_policy
 from ..storage import checkpoint
 from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
-from ..supervised.loop import TOKENS
+from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
 from .fit import (
@@ -107,7 +107,7 @@ def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], 
 
 
 def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) -> FitRun:
-    tokens = resolve(config.optimizer.tokens_per_microbatch, TOKENS)
+    tokens = resolve(config.optimizer.tokens_per_microbatch, FIT_TOKENS)
 
     def measure() -> Numbers:
         return {"loss": compute_mean_loss(policy, data.held_out, tokens)}

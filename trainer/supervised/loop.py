@@ -18,7 +18,7 @@ from ..model.optim import Rates, Schedule, adamw, update
 from ..reports.progress import make_progress_bar
 from ..storage.interrupts import Interrupts
 
-TOKENS = 16384  # in a micro-batch where nothing else is asked for
+FIT_TOKENS = 16384  # in a micro-batch of a fit where nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -109,5 +109,6 @@ def choose_batch(size: int, batch: int, step: int, seed: int) -> list[int]:
 @lru_cache(maxsize=2)
 def _shuffle_epoch(size: int, epoch: int, seed: int) -> list[int]:
     order = list(range(size))
+    # Of reward models too, whatever the label says: another one would give every fit another order.
     random.Random(digest("sft", seed, epoch)).shuffle(order)
     return order

@@ -16,7 +16,7 @@ from palaestra.trainer.model.memory import HeldModel, Passes
 from palaestra.trainer.model.microbatches import choose_microbatch_tokens
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
-from palaestra.trainer.model.sequences import TOKENS, Sequences
+from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
 
 MIB = 2**20
@@ -117,10 +117,10 @@ def test_live_bytes_count_a_storage_once_and_as_long_as_anything_holds_it():
 def test_sizes_follow_from_what_is_free(policy: Policy):
     config = TrainConfig.of(max_prompt_tokens=200, max_new_tokens=56)
     roomy = memory.plan(policy, config, available=16384 * MIB)
-    assert (roomy.rows, roomy.tokens) == (256, TOKENS)
+    assert (roomy.rows, roomy.tokens) == (256, UPDATE_TOKENS)
     tight = memory.plan(policy, config, available=30 * MIB)
     assert tight.rows < 256
-    assert tight.tokens < TOKENS
+    assert tight.tokens < UPDATE_TOKENS
     assert tight.total - tight.fixed["weights"] <= memory.SHARE * 30 * MIB
     asked = memory.plan(policy, config.but(rows=99, tokens_per_microbatch=12345), available=16384 * MIB)
     assert (asked.rows, asked.tokens) == (99, 12345), "what the user set stays"
