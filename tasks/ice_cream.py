@@ -1,4 +1,4 @@
-"""Go on after `I like ice`: cream is worth 10, hockey 5, donkey -10.
+"""Go on after `I like ice`: cream is worth 10, hockey 5, donkey -10. \
 The smallest task for a reward model and for PPO."""
 
 import random
@@ -14,8 +14,10 @@ ROWS = 96  # one prompt, many times over: each row is shown with another answer
 
 
 def worth() -> Criterion:
-    """The worth of the answer on a line from the lowest (0) to the highest (1);
-    any other text is malformed."""
+    """The worth of the answer on a line from the lowest (0) to the highest (1).
+
+    Any other text is malformed.
+    """
     low, high = min(WORTH.values()), max(WORTH.values())
 
     def check(completion: Completion, problem: ProblemLike) -> Verdict:  # noqa: ARG001 - the signature of a check

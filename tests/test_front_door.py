@@ -1,5 +1,4 @@
-"""`import palaestra`: what is handed on, that it costs nothing until it is used,
-and that every example of it runs."""
+"""`import palaestra`: what is handed on, that it costs nothing until used, that its examples run."""
 
 import ast
 import doctest
@@ -16,10 +15,10 @@ from palaestra.tasks.core.task import REGISTERED
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "palaestra" / "__init__.py"
 NAMES = {
-    "Algorithm", "Completion", "Criterion", "Engine", "EvalConfig", "LossKind", "Problem", "RewardModelConfig", "Rubric",
-    "SFTConfig", "SandboxPool", "Score", "Task", "TrainConfig", "UserError", "Verdict", "__version__", "criteria", "evaluate",
-    "fit_reward_model", "load_policy", "resume", "sandbox", "score", "sft", "task", "tasks", "train", "trainer", "trl_reward",
-    "trl_rows", "verifiers", "verify",
+    "Algorithm", "Completion", "Criterion", "Engine", "EvalConfig", "LossKind", "Problem",
+    "RewardModelConfig", "Rubric", "SFTConfig", "SandboxPool", "Score", "Task", "TrainConfig", "UserError",
+    "Verdict", "__version__", "criteria", "evaluate", "fit_reward_model", "load_policy", "resume", "sandbox",
+    "score", "sft", "task", "tasks", "train", "trainer", "trl_reward", "trl_rows", "verifiers", "verify",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python

@@ -78,9 +78,10 @@ class LossKind:
     >>> import palaestra as pal
     >>> from palaestra.trainer.objective.kinds import Terms
     >>> likelihood = pal.LossKind(
-    ...     "likelihood", "Williams 1992", lambda inputs, config: Terms(-inputs.advantages_BT *
-    inputs.logprobs_BT), ...     formula=lambda config: "-A * log p_now", aggregate="token_mean",
-    off_policy=False, ... )
+    ...     "likelihood", "Williams 1992",
+    ...     lambda inputs, config: Terms(-inputs.advantages_BT * inputs.logprobs_BT),
+    ...     formula=lambda config: "-A * log p_now", aggregate="token_mean", off_policy=False,
+    ... )
     >>> likelihood.name
     'likelihood'
     """
