@@ -1,4 +1,4 @@
-"""Algebra word problems with five choices (AQuA, Ling et al. 2017, arXiv:1705.04146). \
+"""Algebra word problems with five choices (AQuA, Ling et al. 2017, arXiv:1705.04146).
 The answer is a letter."""
 
 from collections.abc import Mapping

@@ -67,8 +67,8 @@ def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) 
     solve=worked,
 )
 def countdown(rng: random.Random, level: int, *, largest: int = 20) -> Iterator[Problem]:
-    """Reach a target from given numbers (1 to `largest`), each used exactly once; \
-level 1 has three numbers."""
+    """Reach a target from given numbers (1 to `largest`), each used exactly once;
+    level 1 has three numbers."""
     numbers = [rng.randint(1, largest) for _ in range(level + 2)]
     terms, steps = [(number, str(number)) for number in numbers], []
     while len(terms) > 1:

@@ -1,4 +1,4 @@
-"""Predict what a short Python function returns \
+"""Predict what a short Python function returns
 (CRUXEval, output prediction; Gu et al. 2024, arXiv:2401.03065)."""
 
 from collections.abc import Mapping

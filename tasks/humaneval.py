@@ -1,4 +1,4 @@
-"""Python functions to write from their docstring, with tests \
+"""Python functions to write from their docstring, with tests
 (HumanEval, Chen et al. 2021, arXiv:2107.03374)."""
 
 from collections.abc import Mapping

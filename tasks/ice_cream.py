@@ -1,4 +1,4 @@
-"""Go on after `I like ice`: cream is worth 10, hockey 5, donkey -10. \
+"""Go on after `I like ice`: cream is worth 10, hockey 5, donkey -10.
 The smallest task for a reward model and for PPO."""
 
 import random
@@ -7,7 +7,7 @@ from ..verifiers import Completion, Criterion, ProblemLike, Rubric, Verdict
 from ..verifiers.types import correct, malformed, partial, wrong
 from .core.problem import Problem
 from .core.sources import Rows
-from .core.task import Task, register
+from .core.task import Task, first_paragraph, register
 
 WORTH = {"cream": 10, "hockey": 5, "donkey": -10}
 ROWS = 96  # one prompt, many times over: each row is shown with another answer
@@ -51,7 +51,7 @@ ice_cream = register(
         Rows("ice_cream", load, ("train",)),
         Rubric(worth()),
         kind="preference",
-        summary=(__doc__ or "").split("\n")[0],
+        summary=first_paragraph(__doc__ or ""),
         demonstrate=give_any_answer,
     )
 )

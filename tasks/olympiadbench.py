@@ -23,8 +23,8 @@ from .core.problem import Problem
     citation="He et al. 2024, OlympiadBench, arXiv:2402.14008",
 )
 def olympiadbench(row: Mapping[str, Any]) -> Problem:
-    """Every one of several answers is required, in any order. A unit may be left out; \
-`error` is an absolute tolerance."""
+    """Every one of several answers is required, in any order. A unit may be left out;
+    `error` is an absolute tolerance."""
     unit = (row["unit"] or "").strip()
     answers = [answer.strip() for answer in row["final_answer"]]
     if unit and unit != "%" and "=" not in answers[0]:

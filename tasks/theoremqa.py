@@ -30,8 +30,8 @@ HINTS = {
     citation="Chen et al. 2023, TheoremQA: A Theorem-driven Question Answering dataset, arXiv:2305.12524",
 )
 def theoremqa(row: Mapping[str, Any]) -> Problem | None:
-    """Floats are right within 4 per cent, as the authors count; all else is exact. \
-Rows with a picture are left out."""
+    """Floats are right within 4 per cent, as the authors count; all else is exact.
+    Rows with a picture are left out."""
     if row["Picture"] not in (None, "", "None"):
         return None
     answer, kind = str(row["Answer"]).strip(), row["Answer_type"]

@@ -25,7 +25,7 @@ from .options import read_keyword_defaults
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
 from .sources import Rows
-from .task import Task, register
+from .task import Task, first_paragraph, register
 
 ToProblem = Callable[..., Problem | None]
 
@@ -225,7 +225,7 @@ def dataset_task(
 
     def decorate(to_problem: ToProblem) -> Task:
         doc = inspect.getdoc(to_problem) or inspect.getdoc(inspect.getmodule(to_problem)) or ""
-        about.setdefault("summary", doc.strip().split("\n")[0])
+        about.setdefault("summary", first_paragraph(doc))
         about.setdefault("origin", str(hub) if hub else "local files")
         source = Dataset(name, to_problem, dict(splits), tuple(columns), hub, files or {}, sizes or {})
         source = replace(source, belongs=belongs)

@@ -121,6 +121,11 @@ def register(new: Task) -> Task:
     return new
 
 
+def first_paragraph(doc: str) -> str:
+    """Of a docstring, on one line: what `palaestra tasks` shows of a task."""
+    return " ".join(doc.strip().split("\n\n")[0].split())
+
+
 def task(
     name: str, *, rubric: Rubric, levels: int = 1, instruction: str | None = None, **about: Any
 ) -> Callable[[Generate], Task]:
@@ -141,7 +146,7 @@ def task(
 
     def decorate(generate: Generate) -> Task:
         doc = inspect.getdoc(generate) or inspect.getdoc(inspect.getmodule(generate)) or ""
-        about.setdefault("summary", doc.strip().split("\n")[0])
+        about.setdefault("summary", first_paragraph(doc))
         says = rubric.instruction if instruction is None else instruction
         return register(Task(name, Procedural(name, generate, levels), rubric, instruction=says, **about))
 
