@@ -1,4 +1,4 @@
-"""What is asked of what samples completions: requests, how tokens are drawn, the contract of an engine."""
+"""What is asked of an engine, which samples completions: requests, how tokens are drawn, the contract."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..model.policy import Policy
 class Request:
     """One prompt to complete `samples` times.
 
-    ids: token ids of the prompt, at least one.
-    stream: seed of its random numbers, in [0, 2**64); the same stream gives the same draws.
-    Raises ValueError for a prompt without tokens, less than one sample, or a stream out of range.
+    ids: token ids of the prompt, at least one.  stream: seed of its random numbers, in [0, 2**64); the same
+    stream gives the same draws.  Raises ValueError for a prompt without tokens, less than one sample, or a
+    stream out of range.
     """
 
     ids: Sequence[int]
@@ -40,9 +40,7 @@ class Row:
 
     def __post_init__(self) -> None:
         if not len(self.prompt_ids):
-            raise ValueError(
-                "A row needs at least one prompt token: its first token is drawn after the prompt."
-            )
+            raise ValueError("A row needs at least one prompt token: its first id is drawn after the prompt.")
 
 
 Finished = Callable[[int, int, Completion], None]  # (index of the request, sample, completion)
@@ -67,16 +65,16 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0 or self.max_new_tokens < 1:
-            raise ValueError(
-                f"Give temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1, not {self}."
-            )
+            wanted = "temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1"
+            raise ValueError(f"Give {wanted}, not {self}.")
 
 
 class Engine(Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model
-    as it was (training mode, gradients). tests/trainer/engines holds the engine of this package to it.
+    as it was (training mode, gradients). tests/trainer/engines/engine_contract.py holds every engine to what
+    is said here.
 
     >>> import palaestra as pal
     >>> from palaestra.trainer.engines.base import Request, Sampling
@@ -100,9 +98,7 @@ class Engine(Protocol):
         ...
 
     def load(self, policy: Policy, version: int) -> None:
-        """From now on sample from the weights that `policy` has now.
-
-        version: their number, the step in a run.
+        """From now on sample from the weights that `policy` has now, as `version` (in a run, the step).
 
         Loading a version that the engine has from the same policy may do nothing, so weights that were
         changed get a number of their own. An engine may read the policy's weights in place of a copy (the
@@ -130,20 +126,21 @@ class Engine(Protocol):
         that it was drawn from: after temperature, top-k and top-p; for temperature 0 that of the untempered
         model.
 
-        finished: called exactly once for each completion, with the very object that is returned, as soon as
-        it has ended and before `sample` returns, by the thread that called `sample`. What it raises ends the
-        call, and the engine can be used again. The same holds for an engine's own errors: no partial result
-        is returned.
+        finished: called exactly once for each completion, with the very object that is returned, soon after
+        it has ended, at the latest before `sample` returns, by the thread that called `sample`. (An engine
+        need not look at every step: for the local one on CUDA each look is a wait for the device.) What it
+        raises ends the call, and the engine can be used again. The same holds for an engine's own errors: no
+        partial result is returned.
         """
         ...
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
-        """Of each row the natural-log probability of each of `ids` given all before it.
+        """Of each row the natural-log probability of each of `ids`, given all before it.
 
-        Under the weights that are sampled from, their logits divided by `temperature`; no top-k, no top-p.
+        Under the weights that are sampled from, logits divided by `temperature`; no top-k, no top-p. For what
+        `sample` drew from the whole distribution at the same temperature these are its log-probabilities up
+        to rounding; and where engine and trainer agree, those of the trainer's own pass.
 
-        For what `sample` drew from the whole distribution at the same temperature these are its
-        log-probabilities up to rounding; and those of the trainer's own pass are, too, where engine and
-        trainer agree. Raises ValueError for a temperature that is not above 0.
+        Raises ValueError for a temperature that is not above 0.
         """
         ...

@@ -83,9 +83,8 @@ def evaluate(
         total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress
     ) as bar:
         for first in range(0, len(fitting), share):
-            part = rollouts.sample_groups(
-                fitting[first : first + share], samples, sampling, ("evaluation", seed)
-            )
+            shared = fitting[first : first + share]
+            part = rollouts.sample_groups(shared, samples, sampling, ("evaluation", seed))
             if keep is not None:
                 for group in part:
                     keep(group)
