@@ -1,10 +1,11 @@
-"""Time and memory of a GRPO step here and of TRL's GRPOTrainer: same model, prompts, group size, lengths,
-one CPU thread.
+"""Time and memory of a GRPO step here and of TRL's GRPOTrainer, on one CPU thread.
 
-    python benchmarks/grpo_step.py                          # all equal-work workloads, against TRL where it
-    is installed python benchmarks/grpo_step.py --workload 1M-short --rounds 5
-    python benchmarks/grpo_step.py --model runs/X/model     # real work: the addition task and a model trained
-    on it python benchmarks/grpo_step.py --no-trl                 # ours alone
+Same model, prompts, group size and lengths.
+
+    python benchmarks/grpo_step.py                       # all equal-work workloads, against an installed TRL
+    python benchmarks/grpo_step.py --workload 1M-short --rounds 5
+    python benchmarks/grpo_step.py --model runs/X/model  # real work: the addition task, a model trained on it
+    python benchmarks/grpo_step.py --no-trl              # ours alone
 
 Every measurement is a process of its own; the sides take turns, `--rounds` times, and medians are compared.
 Times are CPU seconds of the process (another program on the machine changes them little), with one thread.
@@ -37,8 +38,10 @@ PROMPT_TOKENS = 32
 
 @dataclass(frozen=True)
 class Workload:
-    """prompts x group completions of `tokens` tokens by a model of the given shape; layers 0:
-    a trained model's folder."""
+    """prompts x group completions of `tokens` tokens by a model of the given shape.
+
+    layers 0: a trained model's folder.
+    """
 
     prompts: int
     group: int
@@ -75,9 +78,10 @@ def make_model(workload: Workload, folder: str):
     tokenizer = make_character_tokenizer()
     config = Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=workload.hidden, intermediate_size=workload.inner,
-        num_hidden_layers=workload.layers, num_attention_heads=workload.heads, num_key_value_heads=workload.key_heads,
-        head_dim=32, max_position_embeddings=1024, tie_word_embeddings=True, initializer_range=0.05,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=None, bos_token_id=None,
+        num_hidden_layers=workload.layers, num_attention_heads=workload.heads,
+        num_key_value_heads=workload.key_heads, head_dim=32, max_position_embeddings=1024,
+        tie_word_embeddings=True, initializer_range=0.05, pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=None, bos_token_id=None,
     )  # fmt: skip
     torch.manual_seed(0)
     return Qwen3ForCausalLM(config), tokenizer
@@ -96,8 +100,10 @@ def make_prompts(workload: Workload, step: int) -> list[str]:
 
 
 def reward_of(workload: Workload, prompt: str, text: str) -> float:
-    """Equal work: 0 or 1 by a hash of the text, so that no group is dead. Real work:
-    whether the sum is right."""
+    """Equal work: 0 or 1 by a hash of the text, so that no group is dead.
+
+    Real work: whether the sum is right.
+    """
     if workload.layers:
         return float(zlib.crc32(text.encode()) % 2)
     found = re.search(r"<answer>(-?\d+)</answer>\s*$", text)
@@ -175,8 +181,8 @@ def measured(times: list[tuple[float, float]], tokens: int, baseline: float) -> 
     """times: (CPU, wall) before the generation, after it, and after the update."""
     (c0, w0), (c1, w1), (c2, w2) = times
     return {
-        "step": c2 - c0, "generation": c1 - c0, "update": c2 - c1, "wall": w2 - w0, "wall_generation": w1 - w0,
-        "tokens": tokens, "memory": resident("VmHWM") - baseline,
+        "step": c2 - c0, "generation": c1 - c0, "update": c2 - c1, "wall": w2 - w0,
+        "wall_generation": w1 - w0, "tokens": tokens, "memory": resident("VmHWM") - baseline,
     }  # fmt: skip
 
 
@@ -193,10 +199,11 @@ def run_trl(workload: Workload, folder: str, steps: int, checkpointing: bool) ->
     data = Dataset.from_list([{"prompt": p} for step in range(steps) for p in make_prompts(workload, step)])
     with tempfile.TemporaryDirectory() as out:
         config = GRPOConfig(
-            output_dir=out, use_cpu=True, bf16=False, per_device_train_batch_size=rows, num_generations=workload.group,
-            max_completion_length=workload.tokens, max_steps=steps, learning_rate=1e-6, logging_steps=10**6, report_to=[],
-            save_strategy="no", gradient_checkpointing=checkpointing, disable_tqdm=True, shuffle_dataset=False,
-            temperature=1.0, seed=0,
+            output_dir=out, use_cpu=True, bf16=False, per_device_train_batch_size=rows,
+            num_generations=workload.group, max_completion_length=workload.tokens, max_steps=steps,
+            learning_rate=1e-6, logging_steps=10**6, report_to=[], save_strategy="no",
+            gradient_checkpointing=checkpointing, disable_tqdm=True, shuffle_dataset=False, temperature=1.0,
+            seed=0,
         )  # fmt: skip
 
         def reward(prompts, completions, **_):

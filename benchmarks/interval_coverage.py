@@ -1,5 +1,6 @@
-"""How often the 95 % interval of a pass-rate holds the truth: `python benchmarks/interval_coverage.py`,
-under a minute.
+"""How often the 95 % interval of a pass-rate holds the truth.
+
+Run `python benchmarks/interval_coverage.py`; it takes under a minute.
 
 Problems have pass-rates of their own, Beta(a, b), and 8 samples each. Beta(0.02, 1): almost nothing is ever
 solved; Beta(0.2, 0.2): a problem is known or not; Beta(8, 0.2): almost everything is solved.

@@ -4,9 +4,8 @@
 
 Every reference of five published sets is written anew in each way that applies to it (other spacing, unicode,
 delimiters, separators, order of answers, ...): all of them have to be accepted. Then answers are made by
-cutting, splicing and mutating
-references: none may raise, abstain, be judged differently when the sides are exchanged,
-or take over 0.25 s of CPU time.
+cutting, splicing and mutating references: none may raise, abstain, be judged differently when the sides are
+exchanged, or take over 0.25 s of CPU time.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ ROOT = Path(__file__).parent.parent
 CPU_LIMIT_S = 0.25
 PIECES = re.compile(r"\\[A-Za-z]+|\\.|\d+|[A-Za-z]+|\s+|.", re.DOTALL)
 SOUP = str.split(
-    r"\frac \sqrt \binom \left( \right) \pm \le \ne \approx \cup \infty \begin{cases} \end{cases} \\ & { } ( ) [ ] | ^ _ ! = < "
-    r", ; : \gcd \sin \log \lfloor \rfloor \text{or} \pmod \int \sum e i \pi 0 1 9 99 10^{99} x n k % $ ... \% - + * / ' \circ "
+    r"\frac \sqrt \binom \left( \right) \pm \le \ne \approx \cup \infty \begin{cases} \end{cases} \\ & { } "
+    r"( ) [ ] | ^ _ ! = < , ; : \gcd \sin \log \lfloor \rfloor \text{or} \pmod \int \sum e i \pi "
+    r"0 1 9 99 10^{99} x n k % $ ... \% - + * / ' \circ "
     r"\overline{3}"
 )
 
@@ -64,8 +64,9 @@ def references(data: Path) -> list[Reference]:
 
 Rewrite = Callable[[Reference, random.Random], str | None]
 _UNICODE = {
-    r"\pi": "π", r"\infty": "∞", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\neq": "≠", r"\ne": "≠", r"\cdot": "·",
-    r"\times": "×", r"\cup": "∪", r"\in": "∈", r"\pm": "±", r"\alpha": "α", r"\theta": "θ", r"\lambda": "λ",
+    r"\pi": "π", r"\infty": "∞", r"\leq": "≤", r"\geq": "≥", r"\le": "≤", r"\ge": "≥", r"\neq": "≠",
+    r"\ne": "≠", r"\cdot": "·", r"\times": "×", r"\cup": "∪", r"\in": "∈", r"\pm": "±", r"\alpha": "α",
+    r"\theta": "θ", r"\lambda": "λ",
 }  # fmt: skip
 _WORDS = [
     "zero",
@@ -260,9 +261,9 @@ def name_value(ref: Reference, _rng: random.Random) -> str | None:
 REWRITES: dict[str, Rewrite] = {
     change.__name__: change
     for change in (
-        respace, use_dfrac, use_slash, use_left_right, use_unicode, unicode_roots, brace_scripts, unbrace_scripts,
-        group_thousands, ungroup_thousands, add_zeros, expand_fraction, as_fraction, spell_out, scientific, delimit, style,
-        end_sentence, reorder, commute, name_value,
+        respace, use_dfrac, use_slash, use_left_right, use_unicode, unicode_roots, brace_scripts,
+        unbrace_scripts, group_thousands, ungroup_thousands, add_zeros, expand_fraction, as_fraction,
+        spell_out, scientific, delimit, style, end_sentence, reorder, commute, name_value,
     )
 }  # fmt: skip
 

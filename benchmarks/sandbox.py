@@ -7,8 +7,8 @@ HumanEval and MBPP against their published tests, each problem once in a round. 
 round, so that they see the same load of the machine; what is printed are medians over the rounds, and the
 ratio to the reference harness of the same round. CPU is that of the whole process tree. The reference harness
 is written here in the style of the original (Chen et al. 2021): a multiprocessing.Manager and a forked
-Process for each program, `exec` behind a guard that takes away functions, `setitimer` as the time limit,
-a pool of threads over them.
+Process for each program, `exec` behind a guard that takes away functions, `setitimer` as the time limit, a
+pool of threads over them.
 """
 
 from __future__ import annotations
@@ -162,8 +162,7 @@ def suites(name: str, file: Path) -> list[Suite]:
 
 
 def split_by_own_time(chosen: Sequence[Suite]) -> tuple[list[Suite], list[Suite]]:
-    """Those that compute for less than OWN_SECONDS in this process, and the others,
-    which would measure themselves."""
+    """Those that compute for less than OWN_SECONDS here, and the others, which would measure themselves."""
     short: list[Suite] = []
     long: list[Suite] = []
     for suite in chosen:

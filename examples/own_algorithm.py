@@ -42,8 +42,10 @@ class MovingBaseline(pal.Algorithm):
         return replace(batch, advantages_BT=advantages_B[:, None] * batch.mask_BT)
 
     def finish(self, batch: pal.Batch, parts: Sequence[pal.Part]) -> Mapping[str, float | None]:  # noqa: ARG002 - a hook's signature
-        """Move the baseline, after the update; what is returned stands in metrics.jsonl and in the
-        loggers."""
+        """Move the baseline, after the update.
+
+        What is returned stands in metrics.jsonl and in the loggers.
+        """
         mean = mean_reward(batch, self.take_off_kl(batch))
         self.baseline = mean if self.baseline is None else DECAY * self.baseline + (1 - DECAY) * mean
         return {"baseline": self.baseline}

@@ -1,5 +1,6 @@
-"""A reward of one's own: a plain function in a rubric, here the share of a list that was written in its
-order.
+"""A reward of one's own: a plain function in a rubric.
+
+Here it is the share of a list that was written in its order.
 
     python examples/own_reward.py
     palaestra train --task ./examples/own_reward.py
@@ -39,8 +40,8 @@ def count_up(rng: random.Random, level: int) -> pal.Problem:  # noqa: ARG001 - o
 def main(out: str = "auto", steps: int = 30) -> None:
     """SFT makes the model guess; the reward then says which guesses are better, half right ones too."""
     run = pal.train(
-        task=__file__, out=out, steps=steps, sft_steps=100, max_new_tokens=16, eval_problems=50, eval_samples=2,
-        learning_rate=1e-3, threads=1,
+        task=__file__, out=out, steps=steps, sft_steps=100, max_new_tokens=16, eval_problems=50,
+        eval_samples=2, learning_rate=1e-3, threads=1,
     )  # fmt: skip
     print(run)
 

@@ -3,8 +3,8 @@
 Address space, which the resource limits bound, is not all that a program can take: there are files in its
 scratch, its standard input, and what the kernel keeps for it. A group counts all of it, each page once. The
 parent makes the groups, one for each child that a worker has at a time, and uses them again. A child is given
-the *doors* of one, open files that take in whoever writes to them, goes in before anything else,
-and closes them before it is locked down.
+the *doors* of one, open files that take in whoever writes to them, goes in before anything else, and closes
+them before it is locked down.
 
 Sources: Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v1/pids.rst, cgroup-v2.rst (kernel).
 """
@@ -27,8 +27,8 @@ _numbers = itertools.count()
 class Group:
     """A control group, to be used by one process after another. Raises OSError where it can't be made.
 
-    doors: files that take the process which writes "0" to them into the group.  memory:
-    bytes that it may use.
+    doors: files that take the process which writes "0" to them into the group.
+    memory: bytes that it may use.
     """
 
     def __init__(self, place: Place) -> None:
@@ -81,8 +81,7 @@ class Group:
             self._set(name, value)
 
     def was_killed(self) -> bool:
-        """Whether the kernel killed a process of the group for want of memory since the last time this was
-        asked."""
+        """Whether the kernel killed a process of the group for want of memory since this was last asked."""
         try:
             text = os.pread(self._events, 4096, 0).decode()
         except OSError:  # somebody has removed the group

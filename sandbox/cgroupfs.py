@@ -1,10 +1,10 @@
 """Where control groups can be made, and their files; see `cgroup` for what they are for.
 
-Groups are only ever made under the group that this process is in, where its user may: version 1 with the
-hierarchies `memory` and `pids`, or version 2 with both controllers delegated (a systemd scope with
+Groups are only ever made under the group that this process is in, where its user may: version 1 with
+the hierarchies `memory` and `pids`, or version 2 with both controllers delegated (a systemd scope with
 Delegate=yes). In version 2 a group that passes controllers on may hold no process itself. So when all
-processes of this one are ours, they stay in a subgroup as long as there are sandboxes,
-and return when the last is closed.
+processes of this one are ours, they stay in a subgroup as long as there are sandboxes, and return when
+the last is closed.
 
 A group's name says which process made it, so that the groups of a killed one can be told from a living one's.
 Nothing else is changed or removed. All is done through descriptors of folders, since the process that tidies
@@ -54,8 +54,10 @@ class Place:
 
 
 def make_prefix() -> str:
-    """How the names of what this process makes on the machine begin (groups, folders of scratches): with its
-    number, its start in ticks since boot, its pid namespace."""
+    """How the names of what this process makes on the machine begin (groups, folders of scratches).
+
+    With its number, its start in ticks since boot, its pid namespace.
+    """
     return f"{PREFIX}-{os.getpid()}-{_read_start(os.getpid())}-{_read_namespace()}-"
 
 

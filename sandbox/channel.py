@@ -1,5 +1,4 @@
-"""The parent's side of one child: send requests, read what it claims and prints,
-within its limits and its deadline."""
+"""The parent's side of one child: send requests, read what it claims and prints, within its limits."""
 
 from __future__ import annotations
 
@@ -51,8 +50,10 @@ class Child:
     """A locked-down process waiting for its program. One conversation, then it is reaped."""
 
     def __init__(self, number: int, descriptors: list[int], group: Group | str, stdin: int) -> None:
-        """group: its control group, or why it has none.  stdin: descriptor by which its standard input is
-        filled."""
+        """group: its control group, or why it has none.
+
+        stdin: descriptor by which its standard input is filled.
+        """
         self.number = number
         self.group = group
         self._stdin = stdin

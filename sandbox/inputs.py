@@ -1,5 +1,7 @@
-"""What programs and tests are given, checked before any program runs:
-what can't be given is the problem's fault."""
+"""What programs and tests are given, checked before any program runs.
+
+What can't be given is the problem's fault.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def encode_stdin(text: str, limits: Limits) -> bytes:
 
 
 def derive_seed(setup: str, tests: Sequence[str]) -> int:
-    """Of the tests' random numbers: the same for every program, and known to none,
-    since it never sees the tests."""
+    """Of the tests' random numbers: the same for every program, and known to none.
+
+    No program ever sees the tests.
+    """
     text = json.dumps([setup, *tests])
     return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")

@@ -39,8 +39,10 @@ class Layer:
 
 
 def layers() -> list[Layer]:
-    """Start one sandbox and ask which layers it has. Never raises: where none starts,
-    all are missing with the reason."""
+    """Start one sandbox and ask which layers it has.
+
+    Never raises: where none starts, all are missing with the reason.
+    """
     try:
         with SandboxPool(1, Limits(), allow_weak=True) as pool:
             missing = pool.missing_layers()

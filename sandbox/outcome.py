@@ -38,8 +38,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the entry point, and what it must return (leave `expected` out to only look at the
-    value)."""
+    """One call of the entry point, and what it must return.
+
+    Leave `expected` out to only look at the value.
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -50,8 +52,8 @@ class Call:
 class Result:
     """One call or test.
 
-    passed: the claimed output equals the expected one by type and value (calls), or the assertions held
-    (suites).
+    passed: the claimed output equals the expected one by type and value (calls), or the
+        assertions held (suites).
     claimed: the tree of the claimed output (see `plain`), None where there is none; `value` decodes it.
     reason: why it did not pass, as `clean` leaves it; "" otherwise.
     """
@@ -67,8 +69,11 @@ class Result:
 
     @property
     def value(self) -> Any:
-        """The claimed output as builtins. Raises LookupError when the call returned none, wire.Malformed for
-        a set or dict made to be slow to build."""
+        """The claimed output as builtins.
+
+        Raises LookupError when the call returned none, wire.Malformed for a set or dict made to
+        be slow to build.
+        """
         if not self.returned:
             raise LookupError(f"The call returned no value. {self.reason}")
         return wire.decode(self.claimed)
@@ -78,8 +83,8 @@ class Result:
 class Outcome:
     """The result of one run.
 
-    results: one per call or test, in their order; those that were not reached have not passed.  reason: as in
-    a result.
+    results: one per call or test, in their order; those that were not reached have not passed.
+    reason: as in a result.
     stdout, stderr: what the program wrote, up to the limit; never a ground for passing a function.
     seconds, cpu_s: wall-clock and processor time.  peak_memory: bytes of resident memory.
     exit_code: of a script; None for functions and for a script that did not end.

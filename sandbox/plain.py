@@ -4,18 +4,19 @@ Arguments go into a program and its results come out as trees, so that reading b
 needs nothing but `json.loads` and type checks: no pickle, no repr, no code. In the parent a tree is only ever
 decoded to objects of builtin and standard types.
 
-    None, bool, str     themselves                    list   ["l", ...]          bytes      ["b", hex]
-    int                 itself; ["i", hex] beyond     tuple  ["t", ...]          bytearray  ["B", hex]
-                        64 bits                       dict   ["d", [k, v], ...]  range      ["r", start, stop,
-                        step]
-    float               ["f", float.hex()]            set    ["s", ...]          complex    ["c", hex, hex]
-    Fraction            ["q", hex, hex]               frozenset ["z", ...]       builtin type ["y", name]
-    Decimal             ["m", text]                   deque  ["Q", ...]          iterator   ["I", whether it
-    ended, ...] date, datetime,     ["e", kind, number, ...]      keys, values and items     ["K", ...], ["V",
-    ...], ["T", [k, v], ...] time, timedelta                                   of a dict
-    namedtuple          ["N", tuple, name, field, ...]
-    NumPy array, number ["a", list or number, dtype]
-    object that tests make of a program's class       ["o", name, tuple, dict, dict of assigned attributes]
+    None, bool, str     themselves                       list                  ["l", ...]
+    int                 itself; ["i", hex] over 64 bits  tuple                 ["t", ...]
+    float               ["f", float.hex()]               dict                  ["d", [k, v], ...]
+    complex             ["c", hex, hex]                  set                   ["s", ...]
+    Fraction            ["q", hex, hex]                  frozenset             ["z", ...]
+    Decimal             ["m", text]                      deque                 ["Q", ...]
+    date, datetime,                                      range                 ["r", start, stop, step]
+    time, timedelta     ["e", kind, number, ...]         iterator              ["I", whether it ended, ...]
+    bytes               ["b", hex]                       keys of a dict        ["K", ...]
+    bytearray           ["B", hex]                       values of a dict      ["V", ...]
+    builtin type        ["y", name]                      items of a dict       ["T", [k, v], ...]
+    NumPy array, number ["a", list or number, dtype]     namedtuple            ["N", tuple, name, field, ...]
+    object that tests make of a program's class          ["o", name, tuple, dict, dict of assigned attributes]
 
 What a type is, is decided by the type itself: no method of a program's class is asked. A subclass that leaves
 the comparison of its base alone (IntEnum, namedtuple, defaultdict) is the base's value, read by the base's
@@ -77,9 +78,9 @@ class Made:
 
 
 def encode(value: Any) -> Any:
-    """The tree of a value. Raises Unencodable for other types, and beyond MAX_DEPTH levels or MAX_NODES
-    nodes.
+    """The tree of a value.
 
+    Raises Unencodable for other types, and beyond MAX_DEPTH levels or MAX_NODES nodes.
     A part that is shared is written each time it occurs; the count of nodes bounds what comes of it.
     """
     return _Encoder().encode(value, 0)
@@ -171,8 +172,10 @@ class _Encoder:
 
 
 def _find_base(kind: type) -> type | None:
-    """The type whose data and comparison a subclass has unchanged;
-    None where it compares in a way of its own."""
+    """The type whose data and comparison a subclass has unchanged.
+
+    None where it compares in a way of its own.
+    """
     for step in kind.__mro__:
         if step in _READERS:
             return step
@@ -205,8 +208,10 @@ def weigh(tree: Any, most: int) -> int:
 
 
 def _encode_moment(kind: str, value: Any) -> list[Any]:
-    """A date, datetime or time as its kind and numbers; the last,
-    an offset from UTC in microseconds or None."""
+    """A date, datetime or time as its kind and numbers.
+
+    The last is an offset from UTC in microseconds or None.
+    """
     names = {"date": ("year", "month", "day"), "time": ("hour", "minute", "second", "microsecond")}
     parts = names["date"] + names["time"] if kind == "datetime" else names[kind]
     tree = ["e", kind, *[getattr(value, part) for part in parts]]
@@ -217,8 +222,10 @@ def _encode_moment(kind: str, value: Any) -> list[Any]:
 
 
 def build_moment(items: list[Any]) -> date | time | timedelta:
-    """The value of a tree's items. Raises ValueError, TypeError or OverflowError for what is no such
-    value."""
+    """The value of a tree's items.
+
+    Raises ValueError, TypeError or OverflowError for what is no such value.
+    """
     kind, *numbers = items
     lengths = {"date": 3, "datetime": 8, "time": 5, "timedelta": 3}
     if type(kind) is not str or len(numbers) != lengths.get(kind):
@@ -297,8 +304,7 @@ _READERS: dict[type, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What decoding may make of a tree inside the sandbox: arrays by NumPy, namedtuples,
-    objects of the program's classes.
+    """What decoding makes of a tree inside: arrays by NumPy, namedtuples, objects of the program's classes.
 
     numpy: the module, None where it is not loaded.  find: a class of the program by its name.
     refuse: makes the exception that an iterator raises where more items were than are carried.

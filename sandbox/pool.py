@@ -27,24 +27,25 @@ log = logging.getLogger(__name__)
 _ATTEMPTS = 2
 ALLOW_WEAK = "PALAESTRA_ALLOW_WEAK_SANDBOX"
 ADVICE = {
-    "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces>0, "
-    "kernel.apparmor_restrict_unprivileged_userns=0), or in a container give CAP_SYS_ADMIN.",
+    "namespaces": "Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+    "user.max_user_namespaces>0, kernel.apparmor_restrict_unprivileged_userns=0), "
+    "or in a container give CAP_SYS_ADMIN.",
     "root": "It follows from the namespaces; Linux 5.12 or newer is needed for mount_setattr.",
     "rlimits": "Raise the hard limits of this user (ulimit -Ha) to at least those of the task.",
     "privileges": "Give the process CAP_SETUID and CAP_SETGID, or run as an ordinary user.",
-    "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules (boot parameter lsm=landlock,...).",
+    "landlock": "Use Linux 5.13 or newer with Landlock in its list of security modules "
+    "(boot parameter lsm=landlock,...).",
     "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64.",
-    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... (as root without "
-    "--user). In a container, mount /sys/fs/cgroup to be written to.",
+    "cgroup": "Start it in a scope of its own: systemd-run --user --scope -p Delegate=yes palaestra ... "
+    "(as root without --user). In a container, mount /sys/fs/cgroup to be written to.",
 }
 
 
 def default_workers() -> int:
-    """Sandboxes of a pool that is given no number: two for each processor that this process may use,
-    so at least 2.
+    """Sandboxes of a pool that is given no number: two for each processor that this process may use.
 
-    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy,
-    as many threads have to ask.
+    Two, since a sandbox also waits for the kernel and for its driver. To keep all busy, as many
+    threads have to ask.
     """
     return 2 * len(os.sched_getaffinity(0))
 
@@ -52,9 +53,9 @@ def default_workers() -> int:
 class Idle:
     """The workers that are free. Whoever waits for one is served in the order of arrival.
 
-    A released worker is handed to the longest waiting thread, so that a thread which comes back at once can't
-    overtake it; among free workers the one used last is taken, whose memory is still in the processor's
-    caches.
+    A released worker is handed to the longest waiting thread, so that a thread which comes back at once
+    can't overtake it; among free workers the one used last is taken, whose memory is still in the
+    processor's caches.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
@@ -100,8 +101,8 @@ class SandboxPool:
     itself, and a pool whose process is killed leaves nothing behind.
 
     workers: default, `default_workers()`.  limits: for runs that name none.
-    modules: installed modules that programs may import besides the standard library; tests that use numpy
-    need it.
+    modules: installed modules that programs may import besides the standard library; tests that
+        use numpy need it.
     allow_weak: run even without Landlock, seccomp or resource limits; by default, when the environment says
         PALAESTRA_ALLOW_WEAK_SANDBOX=1.
     Raises SandboxUnavailable on the first run when such a layer is missing.
@@ -155,10 +156,10 @@ class SandboxPool:
     ) -> Outcome:
         """Call a function of a program; compare each claimed output with `Call.expected`.
 
-        entry_point: a function's name, or `Class.method`.  tolerance: relative or absolute, where one is a
-        float.
-        compare: `exact`, by type and value; `json`, as far as JSON can tell values apart (a tuple is a list,
-        2 is 2.0).
+        entry_point: a function's name, or `Class.method`.
+        tolerance: relative or absolute, where one is a float.
+        compare: `exact`, by type and value; `json`, as far as JSON can tell values apart (a tuple is a
+            list, 2 is 2.0).
         stop_early: end at the first call that does not pass.
         """
         return self._run(
@@ -185,8 +186,10 @@ class SandboxPool:
         *,
         tolerance: float | None = None,
     ) -> Outcome:
-        """Run a whole program on standard input. It passes with exit status 0 and the expected output
-        (`same_text`)."""
+        """Run a whole program on standard input.
+
+        It passes with exit status 0 and the expected output (`same_text`).
+        """
         return self._run(
             limits,
             lambda worker, within: session.run_script(
@@ -211,8 +214,8 @@ class SandboxPool:
         Assertions about calls with constants are made one by one, and judged here. All other tests run in
         another sandbox, where each entry point is a stub that calls the program. Arguments and results are
         plain data, or objects that the tests make of `classes` of the program by a call and assignments. What
-        the program changes in an argument is changed for the tests, too.
-        With weak=True the tests run inside the program's own process, where it can forge them.
+        the program changes in an argument is changed for the tests, too. With weak=True the tests run inside
+        the program's own process, where it can forge them.
         """
         if weak:
             return self._run(
@@ -274,8 +277,10 @@ class SandboxPool:
         return missing
 
     def active_layers(self) -> tuple[str, ...]:
-        """Layers that are active here. Raises SandboxUnavailable where programs would not be run for want of
-        one."""
+        """Layers that are active here.
+
+        Raises SandboxUnavailable where programs would not be run for want of one.
+        """
         return self._check_layers()
 
     @property
@@ -306,8 +311,10 @@ class SandboxPool:
             self._idle.give_back(worker)
 
     def _attempt(self, worker: Worker, limits: Limits, run: Callable[[Worker, Limits], Outcome]) -> Outcome:
-        """Run, once more on a fresh zygote when the sandbox itself fails;
-        what it fails of twice is an error."""
+        """Run, once more on a fresh zygote when the sandbox itself fails.
+
+        What it fails of twice is an error.
+        """
         reason = ""
         for _ in range(_ATTEMPTS):
             try:

@@ -2,8 +2,8 @@
 
 Such tests may use a process after others of the kind: they run in a namespace of their own, import nothing
 but modules that hold no state (random's is set anew for each suite), assign no attribute, and name nothing by
-which a module or the interpreter could be changed or a change be seen. All else is refused,
-also where it would do no harm: it gets a fresh process.
+which a module or the interpreter could be changed or a change be seen. All else is refused, also where it
+would do no harm: it gets a fresh process.
 
 The tests are trusted. This keeps one suite from disturbing the next by accident; it is no jail.
 """
@@ -20,24 +20,25 @@ from .suites import CACHED, MAX_SOURCE
 from .syntax import parse
 
 _MODULES = frozenset([
-    "bisect", "cmath", "collections", "copy", "datetime", "fractions", "functools", "heapq", "itertools", "math",
-    "numpy", "operator", "random", "re", "statistics", "string", "typing",
+    "bisect", "cmath", "collections", "copy", "datetime", "fractions", "functools", "heapq", "itertools",
+    "math", "numpy", "operator", "random", "re", "statistics", "string", "typing",
 ])  # fmt: skip
 _BUILTINS = frozenset([
-    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "classmethod", "complex",
-    "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance",
-    "issubclass", "iter", "len", "list", "map", "max", "min", "next", "object", "oct", "ord", "pow", "print",
-    "property", "range", "repr", "reversed", "round", "set", "slice", "sorted", "staticmethod", "str", "sum", "super",
-    "tuple", "type", "zip", "None", "True", "False", "NotImplemented", "Ellipsis", "__name__", "AssertionError",
-    "ArithmeticError", "AttributeError", "BaseException", "Exception", "FloatingPointError", "IndexError", "KeyError",
-    "LookupError", "NameError", "NotImplementedError", "OverflowError", "RuntimeError", "StopIteration", "TypeError",
-    "UnicodeError", "ValueError", "ZeroDivisionError",
+    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "classmethod",
+    "complex", "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int",
+    "isinstance", "issubclass", "iter", "len", "list", "map", "max", "min", "next", "object", "oct", "ord",
+    "pow", "print", "property", "range", "repr", "reversed", "round", "set", "slice", "sorted",
+    "staticmethod", "str", "sum", "super", "tuple", "type", "zip", "None", "True", "False", "NotImplemented",
+    "Ellipsis", "__name__", "AssertionError", "ArithmeticError", "AttributeError", "BaseException",
+    "Exception", "FloatingPointError", "IndexError", "KeyError", "LookupError", "NameError",
+    "NotImplementedError", "OverflowError", "RuntimeError", "StopIteration", "TypeError", "UnicodeError",
+    "ValueError", "ZeroDivisionError",
 ])  # fmt: skip
 _OTHER_BUILTINS = frozenset(vars(builtins)) - _BUILTINS
 _NUMPY = frozenset([
-    "all", "allclose", "any", "array", "array_equal", "asarray", "assert_allclose", "bool_", "complex128", "float16",
-    "float32", "float64", "floating", "inf", "int32", "int64", "integer", "isclose", "isfinite", "isinf", "isnan",
-    "nan", "ndarray", "ndenumerate", "number", "ones", "pi", "round", "testing", "zeros",
+    "all", "allclose", "any", "array", "array_equal", "asarray", "assert_allclose", "bool_", "complex128",
+    "float16", "float32", "float64", "floating", "inf", "int32", "int64", "integer", "isclose", "isfinite",
+    "isinf", "isnan", "nan", "ndarray", "ndenumerate", "number", "ones", "pi", "round", "testing", "zeros",
 ])  # fmt: skip
 # Attributes that lead to another module, or change what a class or module is.
 _LEADING = (sys.stdlib_module_names - {"copy", "random"}) | {
@@ -61,8 +62,7 @@ def _leaves_nothing(sources: tuple[str, ...]) -> bool:
 
 
 def leaves_nothing(setup: str, tests: Sequence[str]) -> bool:
-    """Whether the tests of a suite, with their setup, can use a process after others,
-    and others after them."""
+    """Whether a suite's tests, with their setup, can use a process after others, and others after them."""
     sources = (setup, *tests)
     return sum(map(len, sources)) <= MAX_SOURCE and _leaves_nothing(sources)
 

@@ -1,5 +1,4 @@
-"""One run of tests that are executed: in a process of their own,
-whose calls of the program go through the driver."""
+"""One run of tests in a process of their own, whose calls of the program go through the driver."""
 
 from __future__ import annotations
 
@@ -122,8 +121,10 @@ def _conduct(child: Child, tester: Tester, run: Run, suite: dict[str, Any]) -> b
 
 @contextmanager
 def _record_loss(run: Run) -> Iterator[None]:
-    """The suite ended in the middle. The program may have brought that about,
-    so it counts against the program."""
+    """The suite ended in the middle.
+
+    The program may have brought that about, so it counts against the program.
+    """
     try:
         yield
     except Gone:
@@ -143,8 +144,7 @@ def _pass_on(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_changed(answer: dict[str, Any]) -> list[list[Any]]:
-    """The arguments that an answer says were changed in place, each a checked tree with its position or
-    name."""
+    """The arguments that an answer says were changed: each a checked tree with its position or name."""
     changed = answer["changed"]
     if type(changed) is not list or not all(
         type(pair) is list and len(pair) == 2 and type(pair[0]) in (int, str) for pair in changed

@@ -1,5 +1,7 @@
-"""A harmless program of our own in a new sandbox: what fails there would fail in every program,
-and look like its fault."""
+"""A harmless program of our own in a new sandbox.
+
+What fails there would fail in every program, and look like its fault.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""One run, from the program's text to its `Outcome`: the trusted driver,
-which alone holds the expected values."""
+"""One run, from program to `Outcome`: the trusted driver, which alone holds the expected values."""
 
 from __future__ import annotations
 
@@ -218,8 +217,10 @@ def run_script(
     expected: str | None,
     tolerance: float | None = None,
 ) -> Outcome:
-    """Run a whole program with standard input; compare its standard output with `expected`,
-    when that is given."""
+    """Run a whole program with standard input.
+
+    Compare its standard output with `expected`, when that is given.
+    """
     data = inputs.encode_stdin(stdin, limits)
     child = worker.take(limits)
     run = Run(limits, int(expected is not None), time.monotonic() + limits.wall_s)
@@ -299,7 +300,9 @@ def run_weak(
     mode: Mode = "isolated",
 ) -> Outcome:
     """Run tests in the program's own process, for interfaces that plain data can't carry.
-    The program can forge them."""
+
+    The program can forge them.
+    """
     child = worker.take(limits)
     run = Run(limits, len(tests), time.monotonic() + limits.wall_s, weak=True)
     with close_after(child):

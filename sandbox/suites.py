@@ -2,8 +2,8 @@
 
 `assert f(1, [2]) == 3` needs no process of its own to be run in: the driver makes the call, as for `Call`,
 and looks at the claimed value itself. Most published suites are of this form (HumanEval's `check(candidate)`
-as well). Whatever is not, a loop or a helper function say, is left to the process of the tests:
-`read_suite` gives None for the whole suite.
+as well). Whatever is not, a loop or a helper function say, is left to the process of the tests: `read_suite`
+gives None for the whole suite.
 
 Nothing of a test is executed here. Constants are literals, and sums and products of them, bounded in size.
 """
@@ -59,8 +59,8 @@ class NotPlain(Exception):
 class Assertion:
     """One call, and what must hold of the value that it returns.
 
-    test: number of the test it belongs to.  near: for `<` and `<=`,
-    the relation is between abs(value - near) and `constant`.
+    test: number of the test it belongs to.
+    near: for `<` and `<=`, the relation is between abs(value - near) and `constant`.
     """
 
     test: int
@@ -74,8 +74,8 @@ class Assertion:
     def holds(self, claimed: Any) -> bool:
         """As Python's operators decide it of a checked tree. No method of the program's takes part.
 
-        A claim is built only where it is not much larger than the constant,
-        so that it costs what the tests' own text costs.
+        A claim is built only where it is not much larger than the constant, so that it costs what the
+        tests' own text costs.
         """
         match self.relation:
             case "is" | "is not":
@@ -95,8 +95,10 @@ class Assertion:
 
     @cached_property
     def largest_claim(self) -> int:
-        """Nodes and characters of the largest claim that can equal the constant; kept with the suite,
-        which is cached."""
+        """Nodes and characters of the largest claim that can equal the constant.
+
+        Kept with the suite, which is cached.
+        """
         return 3 * plain.weigh(plain.encode(self.constant), plain.MAX_NODES) + _SLACK
 
     def _is_near(self, value: Any) -> bool:
@@ -124,8 +126,10 @@ def _read_truth(tree: Any) -> bool | None:
 
 
 def read_suite(entries: Sequence[str], tests: Sequence[str]) -> tuple[Assertion, ...] | None:
-    """The suite as assertions in their order, each test with one at least;
-    None when any test is of another form."""
+    """The suite as assertions in their order, each test with one at least.
+
+    None when any test is of another form.
+    """
     return _read_suite(tuple(entries), tuple(tests)) if sum(map(len, tests)) <= MAX_SOURCE else None
 
 
@@ -247,8 +251,10 @@ def _make_assertion(
 
 
 def read_constant(node: ast.expr) -> Any:
-    """The value of a literal, or of arithmetic on literals. Raises NotPlain for anything else,
-    and for long numbers."""
+    """The value of a literal, or of arithmetic on literals.
+
+    Raises NotPlain for anything else, and for long numbers.
+    """
     match node:
         case ast.Constant(value=value) if value is not ...:
             return value

@@ -15,8 +15,8 @@ def parse(source: str, filename: str = "<unknown>", mode: str = "exec") -> Any:
     """`ast.parse`, one at a time. Raises what it raises.
 
     Interpreters up to 3.12 count the depth of a tree under construction in one place for all threads. Where
-    two build one at the same time, sound source ends in a SystemError. Code of others may be the second,
-    so that is tried again.
+    two build one at the same time, sound source ends in a SystemError. Code of others may be the second, so
+    that is tried again.
     """
     with _lock:
         for _ in range(_ATTEMPTS - 1):

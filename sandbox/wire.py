@@ -1,9 +1,8 @@
-"""What crosses the sandbox's boundary: frames of JSON, the check of every claimed value,
-the comparison of two values.
+"""What crosses the sandbox's boundary: frames of JSON, the check of a claim, the comparison of two values.
 
 `plain.py` says how a value becomes a tree. Everything here that sees a claim takes time and memory linear in
-its bytes: it is bounded in depth and nodes while it is read, and its parts are compared by their texts,
-never by building them.
+its bytes: it is bounded in depth and nodes while it is read, and its parts are compared by their texts, never
+by building them.
 """
 
 from __future__ import annotations
@@ -64,8 +63,10 @@ _ORDERED = frozenset("ltQV")
 
 
 def check(tree: Any) -> None:
-    """Raise Malformed unless `tree` is one that `encode` writes for some value. Linear; level by level,
-    no recursion."""
+    """Raise Malformed unless `tree` is one that `encode` writes for some value.
+
+    Linear; level by level, no recursion.
+    """
     level, nodes = [tree], 0
     for _ in range(MAX_DEPTH + 1):
         nodes += len(level)
@@ -268,8 +269,8 @@ def _read_number(tree: Any) -> int | float | None:
 def _write_key(tree: Any) -> str:
     """A text that two trees share exactly when they are the same value by type.
 
-    Parts are put together with their lengths and shortened to a digest of 256 bits,
-    so that it takes time linear in the tree.
+    Parts are put together with their lengths and shortened to a digest of 256 bits, so that it takes time
+    linear in the tree.
     """
     if type(tree) is not list:
         return f'"{tree}' if type(tree) is str else f"={tree}"  # no tag begins so
@@ -358,8 +359,10 @@ def dumps(message: Any) -> bytes:
 
 
 def loads(body: bytes) -> dict[str, Any]:
-    """The message in a frame's body. Raises Malformed for anything but one JSON object without bare
-    floats."""
+    """The message in a frame's body.
+
+    Raises Malformed for anything but one JSON object without bare floats.
+    """
     _check_bounds(body)
     try:
         message = json.loads(body.decode("ascii"), parse_float=_refuse, parse_constant=_refuse)
@@ -371,8 +374,7 @@ def loads(body: bytes) -> dict[str, Any]:
 
 
 def _check_bounds(body: bytes) -> None:
-    """Refuse nesting and numbers that would be dear to read, whatever limits the interpreter has been
-    given."""
+    """Refuse nesting and numbers that would be dear to read, whatever the interpreter's own limits."""
     if body.count(b"[") + body.count(b"{") <= _MAX_FRAME_DEPTH and re.search(_LONG_NUMBER, body) is None:
         return
     depth = 0

@@ -55,8 +55,8 @@ class SandboxUnavailable(RuntimeError):
 class Usage:
     """status: as os.wait4 gives it.  cpu_s: seconds.  peak_memory: bytes.
 
-    out_of_memory: bytes that its control group may use, when the kernel killed it for want of memory;
-    0 otherwise.
+    out_of_memory: bytes that its control group may use, when the kernel killed it for want of
+        memory; 0 otherwise.
     """
 
     status: int
@@ -67,8 +67,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A spawn whose answer has not been read. stdin: descriptor by which to fill the child's standard
-    input."""
+    """A spawn whose answer has not been read.
+
+    stdin: descriptor by which to fill the child's standard input.
+    """
 
     limits: Limits
     group: cgroup.Group | str
@@ -79,8 +81,8 @@ class _Asked:
 class Tester:
     """A process for tests.
 
-    runs: how many it has been taken for.  sound: whether its suite, if there was one,
-    came to its end and left nothing.
+    runs: how many it has been taken for.
+    sound: whether its suite, if there was one, came to its end and left nothing.
     """
 
     limits: Limits
@@ -179,8 +181,10 @@ class Worker:
 
     @contextlib.contextmanager
     def lend_tester(self, limits: Limits, reused: bool) -> Iterator[Tester]:
-        """A process for tests within `limits`.  reused: from earlier suites, and for later ones.
-        Raises Broken."""
+        """A process for tests within `limits`.
+
+        reused: from earlier suites, and for later ones.  Raises Broken.
+        """
         kept = self._tester if reused else None
         if kept is not None:
             self._tester = None
@@ -296,8 +300,7 @@ def _locate(modules: tuple[str, ...]) -> list[str]:
 
 
 def find_folders(modules: tuple[str, ...]) -> list[str]:
-    """What has to be readable for the modules: their folders, and those of the shared libraries packed with
-    them."""
+    """What has to be readable for the modules: their folders, and those of shared libraries with them."""
     paths = []
     for name in modules:
         spec = importlib.util.find_spec(name)

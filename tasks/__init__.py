@@ -1,5 +1,7 @@
-"""Tasks: problems with a rubric. Every module beside this one is a task, found by its name;
-`core` is the machinery."""
+"""Tasks: problems with a rubric.
+
+Every module beside this one is a task, found by its name; `core` is the machinery.
+"""
 
 from .core.dataset import Hub, dataset_task
 from .core.errors import DataError, TaskError, UnknownTask, UserError

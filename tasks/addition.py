@@ -1,5 +1,7 @@
-"""Add a few numbers, as `32+83+53=`. Demonstrations mix worked columns with lazy guesses,
-as a base model does."""
+"""Add a few numbers, as `32+83+53=`.
+
+Demonstrations mix worked columns with lazy guesses, as a base model does.
+"""
 
 import random
 
@@ -44,8 +46,8 @@ def mix_habits(problem: Problem, rng: random.Random) -> str:
     demonstrate=mix_habits,
 )
 def addition(rng: random.Random, level: int, *, operands: int = 3, digits: int = 2) -> Problem:  # noqa: ARG001
-    """Add `operands` numbers of `digits` digits each; the order of the operands does not make a new
-    problem."""
+    """Add `operands` numbers of `digits` digits each;
+    the order of the operands does not make a new problem."""
     numbers = [rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(operands)]
     return Problem(
         prompt="+".join(map(str, numbers)) + "=",

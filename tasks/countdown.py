@@ -1,5 +1,7 @@
-"""Reach a target with + - * / and parentheses, using each given number exactly once;
-each level adds a number."""
+"""Reach a target with + - * / and parentheses, using each given number exactly once.
+
+Each level adds a number.
+"""
 
 import random
 from collections.abc import Iterator
@@ -42,7 +44,10 @@ def reaches_target(name: str = "countdown") -> Criterion:
 
 def worked(problem: Problem) -> str:
     """The steps of the known solution in a think block, then the expression."""
-    return f"<think>{','.join(problem.metadata['steps'])}</think><answer>{problem.reference['solution']}</answer>"
+    return (
+        f"<think>{','.join(problem.metadata['steps'])}</think>"
+        f"<answer>{problem.reference['solution']}</answer>"
+    )
 
 
 def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) -> tuple[int, str, str]:

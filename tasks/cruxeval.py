@@ -1,5 +1,5 @@
-"""Predict what a short Python function returns (CRUXEval, output prediction; Gu et al. 2024,
-arXiv:2401.03065)."""
+"""Predict what a short Python function returns
+(CRUXEval, output prediction; Gu et al. 2024, arXiv:2401.03065)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,5 @@
-"""Seventeen thousand competition problems with integer answers (DAPO-Math-17k, Yu et al. 2025,
-arXiv:2503.14476)."""
+"""Seventeen thousand competition problems with integer answers
+(DAPO-Math-17k, Yu et al. 2025, arXiv:2503.14476)."""
 
 from collections.abc import Mapping
 from typing import Any

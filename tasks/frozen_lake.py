@@ -1,5 +1,7 @@
-"""Cross a frozen lake, given as a grid of letters, without falling into a hole;
-each level makes the lake larger."""
+"""Cross a frozen lake, given as a grid of letters, without falling into a hole.
+
+Each level makes the lake larger.
+"""
 
 import random
 from collections import deque
@@ -33,8 +35,7 @@ def find_shortest_path(grid: list[str]) -> str | None:
 
 
 def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
-    """Walks the lake: correct when the last move, and no earlier one,
-    reaches the goal within `max_moves` moves.
+    """Walks the lake: correct when the last of at most `max_moves` moves, and none before, reaches the goal.
 
     A move against the edge stays where it is and is counted. Moves are letters, apart or not:
     `R D D` or `RDD`.

@@ -12,8 +12,7 @@ _MARK = re.compile(r"<<[^>]*>>")
 
 
 def work_out(problem: Problem) -> str:
-    """The published solution without its calculator marks, then the answer in the form that the rubric
-    reads."""
+    """The published solution without its calculator marks, then the answer as the rubric reads it."""
     return f"{problem.metadata['solution']}\n<answer>{problem.reference}</answer>"
 
 

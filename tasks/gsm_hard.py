@@ -21,8 +21,8 @@ TOLERANCE = 1e-3
     citation="Gao et al. 2022, PAL: Program-aided Language Models, arXiv:2211.10435",
 )
 def gsm_hard(row: Mapping[str, Any]) -> Problem:
-    """Some questions make no sense: the target follows the program. Whole targets are exact,
-    others within 0.1 per cent."""
+    """Some questions make no sense: the target follows the program.
+    Whole targets are exact, others within 0.1 per cent."""
     target = float(row["target"])
     if target.is_integer():
         return Problem(prompt=row["input"].strip(), reference=str(int(target)))

@@ -1,5 +1,5 @@
-"""Python functions to write from their docstring, with tests (HumanEval, Chen et al. 2021,
-arXiv:2107.03374)."""
+"""Python functions to write from their docstring, with tests
+(HumanEval, Chen et al. 2021, arXiv:2107.03374)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -7,15 +7,17 @@ from ..verifiers import Completion, Criterion, ProblemLike, Rubric, Verdict
 from ..verifiers.types import correct, malformed, partial, wrong
 from .core.problem import Problem
 from .core.sources import Rows
-from .core.task import Task, register
+from .core.task import Task, first_paragraph, register
 
 WORTH = {"cream": 10, "hockey": 5, "donkey": -10}
 ROWS = 96  # one prompt, many times over: each row is shown with another answer
 
 
 def worth() -> Criterion:
-    """The worth of the answer on a line from the lowest (0) to the highest (1);
-    any other text is malformed."""
+    """The worth of the answer on a line from the lowest (0) to the highest (1).
+
+    Any other text is malformed.
+    """
     low, high = min(WORTH.values()), max(WORTH.values())
 
     def check(completion: Completion, problem: ProblemLike) -> Verdict:  # noqa: ARG001 - the signature of a check
@@ -49,7 +51,7 @@ ice_cream = register(
         Rows("ice_cream", load, ("train",)),
         Rubric(worth()),
         kind="preference",
-        summary=(__doc__ or "").split("\n")[0],
+        summary=first_paragraph(__doc__ or ""),
         demonstrate=give_any_answer,
     )
 )

@@ -1,5 +1,7 @@
-"""Competition mathematics of seven subjects and five levels (MATH, Hendrycks et al. 2021,
-arXiv:2103.03874)."""
+"""Competition mathematics of seven subjects and five levels.
+
+MATH, Hendrycks et al. 2021, arXiv:2103.03874.
+"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -48,8 +50,8 @@ def read_excluded(path: str) -> frozenset[str]:
 def math(row: Mapping[str, Any], *, exclude: str = "") -> Problem | None:
     """MATH. `exclude` names a file of problems to leave out besides (a copy of MATH-500, say).
 
-    The 500 problems of MATH-500 are in the test split, and no problem of the test split is in the train
-    split.
+    The 500 problems of MATH-500 are in the test split, and no problem of the test split is in
+    the train split.
     """
     problem = row["problem"].strip()
     if exclude and fold(problem) in read_excluded(exclude):

@@ -26,8 +26,8 @@ def from_row(text: str, row: Mapping[str, Any], setup: str, shown: int) -> Probl
 
     Tests may use the modules that the reference code imports, and make objects of the classes that it defines
     (601 in train, 367 in test); the sandbox makes those of the program's own classes. Of the two rows whose
-    set-up needs a class that the text does not mention, the test split has one (367);
-    the train split leaves the other out (927).
+    set-up needs a class that the text does not mention, the test split has one (367); the train split leaves
+    the other out (927).
     """
     if shown < 1:
         raise ValueError(f"shown={shown}, but the prompt must show at least one test")

@@ -1,5 +1,5 @@
-"""The part of MBPP that its authors checked by hand, with clearer texts (Austin et al. 2021,
-arXiv:2108.07732)."""
+"""The part of MBPP that its authors checked by hand, with clearer texts
+(Austin et al. 2021, arXiv:2108.07732)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,7 @@
-"""University science with a final answer (the OCW set of Minerva, Lewkowycz et al. 2022,
-arXiv:2206.14858)."""
+"""University science with a final answer.
+
+The OCW set of Minerva, Lewkowycz et al. 2022, arXiv:2206.14858.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +25,8 @@ from .core.problem import Problem
     ),
 )
 def minerva(row: Mapping[str, Any]) -> Problem:
-    """Minerva. Its numbers are rounded, so an answer is right that rounds to the reference at its figures,
-    two at least.
+    """Minerva. Its numbers are rounded, so an answer is right
+    that rounds to the reference at its figures, two at least.
 
     That costs a little strictness where a number is exact: 42.4 passes for 42.
     """

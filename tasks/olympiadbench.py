@@ -1,5 +1,7 @@
-"""Olympiad problems with final answers, in English, without pictures (OlympiadBench, He et al. 2024,
-arXiv:2402.14008)."""
+"""Olympiad problems with final answers, in English, without pictures.
+
+OlympiadBench, He et al. 2024, arXiv:2402.14008.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,8 +12,7 @@ MAX_CHARS = 1_000
 
 
 def in_order(name: str = "sorted") -> Criterion:
-    """The answer is the reference list: ASCII numbers separated by commas, spaces or both,
-    in this very order."""
+    """The answer is the reference list, in order: ASCII numbers separated by commas, spaces or both."""
 
     def equal(reference: list[int], answer: str) -> Verdict:
         words = answer[:MAX_CHARS].replace(",", " ").split()
@@ -34,8 +33,10 @@ def in_order(name: str = "sorted") -> Criterion:
 
 
 def work_out(problem: Problem) -> str:
-    """Each step moves the smallest remaining number out: what remains, in a think block;
-    then the sorted list."""
+    """What remains after each step that moves the smallest number out, in a think block.
+
+    Then the sorted list.
+    """
     left, states = list(problem.metadata["numbers"]), []
     while len(left) > 1:
         left.remove(min(left))

@@ -1,5 +1,7 @@
-"""University questions that need a theorem, with typed answers (TheoremQA, Chen et al. 2023,
-arXiv:2305.12524)."""
+"""University questions that need a theorem, with typed answers.
+
+TheoremQA, Chen et al. 2023, arXiv:2305.12524.
+"""
 
 from collections.abc import Mapping
 from typing import Any

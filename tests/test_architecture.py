@@ -1,5 +1,6 @@
-"""The house rules that a machine can check: import direction, torch only in the trainer, no circle of files,
-lazy start.
+"""The house rules that a machine can check.
+
+Import direction, torch only in the trainer, no circle of files, lazy start.
 
 grimp reads the imports: relative ones, those for types alone and those inside functions count as any other.
 """
@@ -41,8 +42,10 @@ FILES = [path for room in [FRONT, *ROOMS] for path in sorted((ROOT / room).rglob
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> grimp.ImportGraph:
-    """The imports of the package as a wheel would install it: an editable one keeps its parts where grimp
-    does not look."""
+    """The imports of the package as a wheel would install it.
+
+    An editable one keeps its parts where grimp does not look.
+    """
     place = tmp_path_factory.mktemp("installed")
     shutil.copytree(ROOT / FRONT, place / FRONT)
     for room in ROOMS:
@@ -75,8 +78,7 @@ def wrong_ways(graph: grimp.ImportGraph) -> set[str]:
 
 
 def bare_names(graph: grimp.ImportGraph) -> set[str]:
-    """Rooms that are imported as `tasks` instead of `palaestra.tasks`,
-    which would load the same files twice."""
+    """Rooms imported as `tasks` instead of `palaestra.tasks`, which would load the same files twice."""
     return graph.modules & {*ROOMS}
 
 
@@ -101,8 +103,10 @@ def find_circle(graph: grimp.ImportGraph) -> list[str]:
 
 
 def unlisted_packages(root: Path, listed: list[str]) -> set[str]:
-    """Where the list in pyproject.toml and the folders of code differ: what is missing in one of them,
-    or has no __init__."""
+    """Where the list in pyproject.toml and the folders of code differ.
+
+    What is missing in one of them, or has no __init__.
+    """
     folders = {
         path.parent.relative_to(root) for room in [FRONT, *ROOMS] for path in (root / room).rglob("*.py")
     }

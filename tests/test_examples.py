@@ -19,7 +19,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 ALGORITHM = EXAMPLES / "own_algorithm.py"
 SMALL: dict[str, Any] = {
     "task": str(EXAMPLES / "own_reward.py"), "prompts_per_step": 8, "max_new_tokens": 16, "eval_problems": 4,
-    "eval_samples": 1, "eval_every": 0, "preflight_problems": 4, "threads": 1, "device": "cpu", "dtype": "float32",
+    "eval_samples": 1, "eval_every": 0, "preflight_problems": 4, "threads": 1, "device": "cpu",
+    "dtype": "float32",
 }  # fmt: skip
 OWN = pal.TrainConfig.of(
     algorithm=str(ALGORITHM),

@@ -1,5 +1,4 @@
-"""The README tells the truth: its commands run, its settings parse, its files exist,
-its task passes the checks."""
+"""The README tells the truth: commands run, settings parse, files exist, its task passes the checks."""
 
 import re
 import shlex
@@ -38,8 +37,10 @@ COMMAND_LINES = [
 ]
 TABLE = [shlex.split(command)[1:] for command in re.findall(r"^\| `(palaestra [^`]+)`", README, re.MULTILINE)]
 QUICK = {
-    "train": ["--sft-steps", "20", "--steps", "1", "--prompts-per-step", "2", "--group-size", "2", "--eval-problems", "2",
-              "--eval-samples", "1", "--max-new-tokens", "8", "--threads", "1", "--force"],
+    "train": [
+        "--sft-steps", "20", "--steps", "1", "--prompts-per-step", "2", "--group-size", "2",
+        "--eval-problems", "2", "--eval-samples", "1", "--max-new-tokens", "8", "--threads", "1", "--force",
+    ],
     "sft": ["--steps", "3", "--demonstrations", "20", "--eval-problems", "5", "--threads", "1"],
 }  # fmt: skip
 

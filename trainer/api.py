@@ -1,5 +1,4 @@
-"""Every command that trains or measures, as a function: from a config,
-or from settings by their flags' names.
+"""Every command that trains or measures, as a function of a config or of settings by their flags' names.
 
 The heavy imports stand in the functions, so that a mistake in the settings is answered at once.
 """
@@ -43,8 +42,9 @@ def train(
     >>> said = []
     >>> run = pal.train(
     ...     task="gcd", out="runs/first", steps=1, sft_steps=1, prompts_per_step=2, group_size=2,
-    max_new_tokens=8, ...     threads=1, eval_problems=2, eval_samples=1, preflight_problems=0,
-    say=said.append, ... )
+    ...     max_new_tokens=8, threads=1, eval_problems=2, eval_samples=1, preflight_problems=0,
+    ...     say=said.append,
+    ... )
     >>> print(run)  # doctest: +ELLIPSIS
     Run runs/first, the trained model runs/first/model
     step 0: held-out pass@1 ... % [...] sampled, ... % [...] greedy
@@ -66,7 +66,7 @@ def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) ->
     >>> said = []
     >>> stopped = pal.sft(
     ...     task="gcd", out="runs/halves", steps=2, stop_after=1, demonstrations=8, eval_problems=2,
-    threads=1, ...     say=said.append,
+    ...     threads=1, say=said.append,
     ... )
     >>> stopped.interrupted
     True
@@ -110,8 +110,10 @@ def evaluate(
     config, say, settings: see `train`.  policy: a model in memory, in place of the one that is named.
 
     >>> import palaestra as pal
-    >>> run = pal.evaluate(task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1,
-    out="runs/eval") >>> run.result.pass_at[1].problems, run.result.pass_at[1].value
+    >>> run = pal.evaluate(
+    ...     task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1, out="runs/eval"
+    ... )
+    >>> run.result.pass_at[1].problems, run.result.pass_at[1].value
     (3, 0.0)
     >>> print(run)  # doctest: +ELLIPSIS
     gcd, test split, 3 problems, greedy

@@ -53,8 +53,9 @@ class Criterion:
     >>> import palaestra as pal
     >>> from palaestra.verifiers.types import correct, wrong
     >>> def check(completion, problem):
-    ...     return correct() if completion.text.endswith(problem.reference) else wrong(reason="Another last
-    word.") >>> last_word = pal.Criterion("last_word", check, weight=0.5)
+    ...     right = completion.text.endswith(problem.reference)
+    ...     return correct() if right else wrong(reason="Another last word.")
+    >>> last_word = pal.Criterion("last_word", check, weight=0.5)
     >>> pal.Rubric(last_word).score(pal.Completion("It is over"), pal.Problem("", "over")).reward
     1.0
     """

@@ -44,7 +44,10 @@ MARKED: tuple[Source, ...] = ("tag", "boxed", "hash")
 MAX_CHARS = 1_000_000
 ALTERNATIVES_WITHIN = 200  # characters that may stand between two boxes offered side by side
 
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_INVISIBLE = (
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u061c"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 _FOLDED = {
     **dict.fromkeys(_INVISIBLE, ""),
     "＜": "<",

@@ -24,7 +24,10 @@ _LINK = (  # between "answer" and what it is
 )
 _HEADING = r"[*_`#]*[ \t]*\n\s*"
 _BOLD = r"\*\*([^*\n]{1,200})\*\*"
-_CONCLUDES = r"(?i)(?:^|(?<=[.!?\n。]))\s*[*_]*(?:so|thus|therefore|hence|finally|in conclusion|consequently|∴|因此|所以)\b[,:，]?\s*"
+_CONCLUDES = (
+    r"(?i)(?:^|(?<=[.!?\n。]))\s*[*_]*"
+    r"(?:so|thus|therefore|hence|finally|in conclusion|consequently|∴|因此|所以)\b[,:，]?\s*"
+)
 _END = r"\n|[.!?。](?=\s|\*|$)|[.](?=\$|\\\))|,?\s(?:I hope|because|since|which|where)\b|。"
 _EQUATION = r"[A-Za-z](?:_\w|_\{\w{1,9}\})?\s*=\s*([^=<>]+)"
 _QUANTITY = r"[-−+]?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?"

@@ -38,7 +38,10 @@ _WRONG = (
 )
 _ABOUT_ELSE = r"(?! (?:that|to|for|(?:only )?(?:if|when|unless))\b)"  # "it is not true that 43 works"
 _IS = r"(?:'s| (?:is|was|must be|seems|looks|has to be))"
-_DOUBTS = r"\bi(?: do not|'m not| don't) (?:think|believe|sure) (?:that )?(?:this|that|it|my answer)(?:'s| is| was) (?:right|correct)"
+_DOUBTS = (
+    r"\bi(?: do not|'m not| don't) (?:think|believe|sure) (?:that )?"
+    r"(?:this|that|it|my answer)(?:'s| is| was) (?:right|correct)"
+)
 _ALWAYS = (
     rf"{_DOUBTS}"
     r"|(?<!we )(?<!can )(?<!may )(?<!must )(?<!should )(?<!to )(?<!and )(?<!then )(?<!n't )(?<!not )"

@@ -143,8 +143,10 @@ class Score:
 
     >>> import palaestra as pal
     >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))
-    >>> round(score.reward, 3), score.passed, {name: verdict.status.value for name, verdict in
-    score.parts.items()} (0.909, True, {'number': 'correct', 'answer_tag': 'malformed'})
+    >>> round(score.reward, 3), score.passed
+    (0.909, True)
+    >>> {name: verdict.status.value for name, verdict in score.parts.items()}
+    {'number': 'correct', 'answer_tag': 'malformed'}
     """
 
     reward: float

@@ -1,2 +1,1 @@
-"""All that runs inside of the sandbox: the zygote, its locked-down children,
-the harness that serves a program."""
+"""What runs inside of the sandbox: the zygote, its locked-down children, the harness of a program."""

@@ -27,8 +27,7 @@ def compile_program(source: str, filename: str) -> types.CodeType:
 
 
 def names_undefined(program: ast.Module) -> bool:
-    """Whether an annotation that is evaluated where it stands uses a name that nothing in the program
-    defines."""
+    """Whether an annotation evaluated where it stands uses a name that nothing in the program defines."""
     used: set[str] = set()
     defined: set[str] = set()
     for node in ast.walk(program):

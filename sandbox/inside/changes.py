@@ -1,5 +1,7 @@
-"""Arguments that a function changes in place: found beside the program,
-applied to the values that its tests hold."""
+"""Arguments that a function changes in place.
+
+They are found beside the program and applied to the values that its tests hold.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,10 @@ def _is_mutable(tree: Any) -> bool:
 
 
 def apply(old: Any, new: Any) -> None:
-    """Give a value, and the changeable parts of it, the contents of another of its type;
-    what is of another type stays."""
+    """Give a value, and the changeable parts of it, the contents of another of its type.
+
+    What is of another type stays.
+    """
     kind = type(old)
     if kind.__module__ == "numpy" and kind is type(new):
         if old.shape == new.shape:

@@ -29,11 +29,13 @@ _PAGE = 2**16  # at most, on any processor
 
 @dataclass(frozen=True)
 class Lockdown:
-    """What is applied to children with the same limits. Made ahead, since what a child computes itself costs
-    it copies of the pages that it shares with the zygote.
+    """What is applied to children with the same limits.
 
-    resources: (RLIMIT_..., soft, hard).  stack: bytes for each further thread, unless the program says
-    otherwise.
+    Made ahead, since what a child computes itself costs it copies of the pages that it shares
+    with the zygote.
+
+    resources: (RLIMIT_..., soft, hard).
+    stack: bytes for each further thread, unless the program says otherwise.
     program: the seccomp filter, empty where there can't be one.
     missing: layers that can't be had, each with the reason.  ready: the frame that says so.
     """
@@ -47,8 +49,8 @@ class Lockdown:
     def apply(self, user: int | None, rules: int | None, failed: dict[str, str]) -> bytes:
         """Returns the frame that names what is missing now.
 
-        user: numeric user and group to become; None where only one is mapped.  rules: descriptor of the
-        Landlock ruleset.
+        user: numeric user and group to become; None where only one is mapped.
+        rules: descriptor of the Landlock ruleset.
         failed: what has failed before, and is missing too.
         """
         steps: list[tuple[str, Callable[[], None]]] = [
@@ -170,9 +172,11 @@ def _join(doors: Sequence[int]) -> dict[str, str]:
 
 
 def _arrange_descriptors(descriptors: Sequence[int], rules: int | None) -> int | None:
-    """0: a memory file to be read, 1, 2: pipes, 3: the channel; nothing else stays open but `rules`, whose
-    new number is returned. The zygote keeps 0 to 4 occupied, so that no move overwrites one still to be
-    moved."""
+    """0: a memory file to be read, 1, 2: pipes, 3: the channel.
+
+    Nothing else stays open but `rules`, whose new number is returned. The zygote keeps 0 to 4 occupied, so
+    that no move overwrites one still to be moved.
+    """
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     if rules is not None:
@@ -184,8 +188,8 @@ def _arrange_descriptors(descriptors: Sequence[int], rules: int | None) -> int |
 def open_text_streams() -> None:
     """New standard streams for descriptors 0 to 2, made once in the zygote and used by its children.
 
-    They remember whether one can seek in them, so they are made on descriptors of the kind that the children
-    have.
+    They remember whether one can seek in them, so they are made on descriptors of the kind that
+    the children have.
     """
     reading, writing = os.pipe()
     for number in (1, 2):

@@ -3,8 +3,8 @@
 It is raised there as the builtin exception that it is, or derives from, with its name, text and plain
 arguments: a test that expects a ValueError gets one, and what no `except Exception` takes in Python, none
 takes here. A program must not steer the tests by it, though. Two kinds are raised as a RemoteError unless the
-test names them where it expects them: those that end a loop (`map(f,
-xs)` would take a StopIteration of `f` for the end of its input), and AssertionError.
+test names them where it expects them: those that end a loop (`map(f, xs)` would take a StopIteration of `f`
+for the end of its input), and AssertionError.
 """
 
 from __future__ import annotations
@@ -78,8 +78,10 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
 def _make_instance(
     name: str, kinds: tuple[type[BaseException], ...], text: str, arguments: list[Any]
 ) -> BaseException:
-    """Of the builtin class itself where that shows the same; or of one of its own, made as its bases are
-    made, or with the arguments alone, where they take others."""
+    """Of the builtin class itself where that shows the same, else of one of its own.
+
+    Such a class is made as its bases are made, or with the arguments alone, where they take others.
+    """
     if [kind.__name__ for kind in kinds] == [name]:
         with contextlib.suppress(Exception):
             instance = kinds[0](*arguments)

@@ -8,12 +8,12 @@ Requests are JSON objects {"n": nonce, "op": ...}; the answer to each repeats th
             {"changed": [[place, tree], ...]}: arguments that the function has changed in place
     script  run a source as __main__; its standard input is there -> {"exit": code}
     suite   run tests whose entry points are stubs: each use of one sends {"call": [name, args, kwargs]} and
-    waits for
-            {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed"; {"unfit":
-            why} says that an argument is no plain data, before the program has answered any call: later it
-            may have had a part in it, and the test has failed. "seed" is of the tests' generators of random
-            numbers. -> {"test": i, "failed": null or text} ..., then {"done": true, "sound": whether memory
-            and stack sufficed}
+            waits for {"value": tree}, {"exception": ...} (see crossing.py) or {"odd": why}, with "changed";
+            {"unfit": why} says that an argument is no plain data, before the program has answered any call:
+            later it may have had a part in it, and the test has failed. "seed" is of the tests' generators of
+            random numbers.
+            -> {"test": i, "failed": null or text} ..., then
+               {"done": true, "sound": whether memory and stack sufficed}
     weak    run tests in the program's own namespace     -> as suite, without calls
 """
 
@@ -282,8 +282,7 @@ def _claim(failure: BaseException) -> dict[str, Any]:
 
 
 def rehearse() -> None:
-    """Serve a program of our own in this process, so that the code is specialised and every library call
-    resolved.
+    """Serve a program of our own here, so that the code is specialised and every library call resolved.
 
     Done once in the zygote; otherwise each child would do it again on its own copies of the pages.
     """

@@ -1,8 +1,7 @@
-"""The kernel's isolation primitives, called through ctypes: namespaces, mounts, capabilities, Landlock,
-seccomp.
+"""The kernel's isolation primitives by ctypes: namespaces, mounts, capabilities, Landlock, seccomp.
 
-Only system calls that the standard library lacks are here. Every function raises OSError with the call's
-name.
+Only system calls that the standard library lacks are here. Every function raises OSError with the
+call's name.
 Sources: man pages unshare(2), setns(2), pivot_root(2), mount_setattr(2), landlock(7), seccomp(2),
 capabilities(7).
 """
@@ -67,9 +66,9 @@ def setns(descriptor: int, flags: int) -> None:
 def fork() -> int:
     """As os.fork, for a process with one thread, without the interpreter's preparations for others.
 
-    Those (locks made anew, `random` seeded, the table of threads rebuilt) write to some 100 pages that the
-    processes could go on sharing. With the interpreter's lock held over the call,
-    its state is the same on both sides.
+    Those (locks made anew, `random` seeded, the table of threads rebuilt) write to some 100 pages that
+    the processes could go on sharing. With the interpreter's lock held over the call, its state is the
+    same on both sides.
     """
     return _check_result("fork", _libc_with_interpreter.fork())
 
@@ -82,8 +81,10 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 
 
 def make_read_only(target: str, devices: bool = False) -> None:
-    """Everything mounted at and under `target` becomes read-only and without setuid;
-    device files work on demand."""
+    """Everything mounted at and under `target` becomes read-only and without setuid.
+
+    Device files work on demand.
+    """
     attributes = struct.pack("QQQQ", _ATTR_RDONLY | _ATTR_NOSUID | (0 if devices else _ATTR_NODEV), 0, 0, 0)
     _syscall(
         f"mount_setattr {target}",
@@ -159,8 +160,9 @@ _FS_FILE = 1 << 1 | 1 << 2 | 1 << 14
 
 
 def make_file_rules(readable: list[str], writable: list[str], devices: list[str]) -> int:
-    """A Landlock ruleset: reading under `readable`, everything ordinary under `writable`,
-    reading and writing `devices`.
+    """A Landlock ruleset: what may be read and written.
+
+    Reading under `readable`, everything ordinary under `writable`, reading and writing `devices`.
 
     Also no TCP (version 4), no signals and abstract sockets to processes outside (version 6). Returns a
     descriptor for `restrict`, which can be used for many processes.

@@ -2,13 +2,13 @@
 
 It is a rule about what a program may say, not the boundary that holds it: the program runs behind the same
 isolation as any other. RestrictedPython compiles the source; here are the guards and the wide set of builtins
-that it then sees. A module is a list of its public names; none leads to another module, to code,
-frames or namespaces, or evaluates text.
+that it then sees. A module is a list of its public names; none leads to another module, to code, frames or
+namespaces, or evaluates text.
 
 Not in the language: names and attributes that begin with an underscore, `exec`, `eval`, `compile`, `open`,
 `input`, `globals`, `vars`, `str.format` (it reads attributes), assignments such as `items[i] += 1` to an
-element (write `items[i] = items[i] + 1`), annotated assignments, `async`, `yield from`,
-and imports of other modules than IMPORTABLE.
+element (write `items[i] = items[i] + 1`), annotated assignments, `async`, `yield from`, and imports of other
+modules than IMPORTABLE.
 """
 
 from __future__ import annotations
@@ -61,15 +61,17 @@ _LEFT_OUT = frozenset(
     ]
 )
 _BUILTINS = [
-    "all", "any", "ascii", "bin", "bytearray", "bytes", "classmethod", "dict", "divmod", "enumerate", "filter",
-    "format", "frozenset", "hash", "iter", "list", "map", "max", "memoryview", "min", "next", "object", "print",
-    "property", "reversed", "set", "sorted", "staticmethod", "sum", "super", "type", "StopAsyncIteration", "StopIteration",
+    "all", "any", "ascii", "bin", "bytearray", "bytes", "classmethod", "dict", "divmod", "enumerate",
+    "filter", "format", "frozenset", "hash", "iter", "list", "map", "max", "memoryview", "min", "next",
+    "object", "print", "property", "reversed", "set", "sorted", "staticmethod", "sum", "super", "type",
+    "StopAsyncIteration", "StopIteration",
 ]  # fmt: skip
 _MUTABLE = (list, dict, set, bytearray)
 _IN_PLACE = {
-    "+=": operator.iadd, "-=": operator.isub, "*=": operator.imul, "/=": operator.itruediv, "%=": operator.imod,
-    "**=": operator.ipow, "<<=": operator.ilshift, ">>=": operator.irshift, "|=": operator.ior, "^=": operator.ixor,
-    "&=": operator.iand, "//=": operator.ifloordiv, "@=": operator.imatmul,
+    "+=": operator.iadd, "-=": operator.isub, "*=": operator.imul, "/=": operator.itruediv,
+    "%=": operator.imod, "**=": operator.ipow, "<<=": operator.ilshift, ">>=": operator.irshift,
+    "|=": operator.ior, "^=": operator.ixor, "&=": operator.iand, "//=": operator.ifloordiv,
+    "@=": operator.imatmul,
 }  # fmt: skip
 
 
@@ -85,15 +87,16 @@ class _Printer:
 
 
 def _wraps(wrapped: Any) -> Any:
-    """functools.wraps without the choice of what is copied: that reads and writes attributes by their
-    names."""
+    """functools.wraps without the choice of what is copied.
+
+    That choice reads and writes attributes by their names.
+    """
     return lambda wrapper: functools.update_wrapper(wrapper, wrapped)
 
 
 @functools.cache
 def make_module(name: str) -> types.ModuleType:
-    """What a program gets for a module of IMPORTABLE: a module of its public names that are no modules
-    themselves."""
+    """What a program gets for a module of IMPORTABLE: its public names that are no modules themselves."""
     real = importlib.import_module(name)
     module = types.ModuleType(
         f"restricted {name}"
@@ -125,8 +128,10 @@ def _is_own(function: Any) -> bool:
 
 
 def _get_attribute(target: Any, name: str, *default: Any) -> Any:
-    """getattr for names without an underscore in front, that lead neither into frames and code nor to
-    `str.format`."""
+    """getattr for names without an underscore in front.
+
+    None of them leads into frames and code, or to `str.format`.
+    """
     if type(name) is not str:
         raise TypeError("The name of an attribute is a str.")
     if name.startswith("_") or name in INSPECT_ATTRIBUTES:
@@ -144,8 +149,7 @@ def _change_in_place(symbol: str, target: Any, value: Any) -> Any:
 
 
 def _check_writable(target: Any) -> Any:
-    """Elements of builtin containers, and attributes of instances of the program's own classes,
-    may be assigned."""
+    """Elements of builtin containers and attributes of the program's own instances may be assigned."""
     if (
         isinstance(target, _MUTABLE)
         or type(target).__module__ == "solution"
@@ -173,7 +177,9 @@ def _has_attribute(value: Any, name: str) -> bool:
 
 def prepare(source: str) -> tuple[types.CodeType, dict[str, Any]]:
     """Code and namespace of a program in the restricted language.
-    Raises SyntaxError for one that is not in it."""
+
+    Raises SyntaxError for one that is not in it.
+    """
     compiled = compile_restricted_exec(source, "<program>")
     if compiled.errors or compiled.code is None:
         raise SyntaxError("; ".join(compiled.errors))

@@ -1,10 +1,9 @@
-"""Scratch folders: a small memory file system in a mount namespace,
-ready before the process that will use it.
+"""Scratch folders: small memory file systems in a mount namespace, ready before the process that uses one.
 
 Making one and taking it down costs more than all the rest of a short run, and most programs never touch
 theirs. So the zygote keeps it for a later process, but only one that is as it was: empty, with no inode or
-block in use, and a root folder whose change time, which no program can set,
-is the one it was handed over with. Any other is made anew.
+block in use, and a root folder whose change time, which no program can set, is the one it was handed over
+with. Any other is made anew.
 
 What a program does must not show to a later one, not even whether it used its scratch. So there are always
 SLOTS of each kind, handed out in turn; one that was used is taken down before the next is made in its slot,
@@ -66,9 +65,9 @@ class Scratches:
     """The file systems that wait for a process. For a zygote with a mount namespace of its own."""
 
     def __init__(self, path: str, own_namespaces: int, rules: Callable[[str], int | None]) -> None:
-        """path: where they are mounted.  own_namespaces: descriptor of this process's folder of namespaces in
-        /proc.
+        """path: where they are mounted.
 
+        own_namespaces: descriptor of this process's folder of namespaces in /proc.
         rules: makes the Landlock ruleset for a scratch at a path.
         """
         self.path = path
@@ -117,11 +116,10 @@ class Scratches:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder on the machine's file system, as far as that can be,
-    after the death of those who wrote to it.
+    """Remove a folder of the machine's as far as that can be, after the death of those who wrote to it.
 
-    A program can nest folders deeper than any recursion, path or number of descriptors may go:
-    one folder is open at a time.
+    A program can nest folders deeper than any recursion, path or number of descriptors may go: one folder
+    is open at a time.
     """
     with contextlib.suppress(OSError):
         here = os.open(folder, _FOLDER)

@@ -8,8 +8,8 @@ ptrace, keyrings, System V or POSIX queues, memfd, io_uring, namespaces, mounts,
 Nor anything by which a program could leave a trace in a file that outlives it, or hold up others who use that
 file: locks, leases and notifications, advice about cached pages, nameless files (they move the scratch's
 counter of inodes alone). A record lock is granted without asking the kernel: a process does not conflict with
-itself, and nobody else uses its files. Where programs have no file tree of their own,
-to change rights or times does nothing: Landlock would let an owner do it to any file.
+itself, and nobody else uses its files. Where programs have no file tree of their own, to change rights or
+times does nothing: Landlock would let an owner do it to any file.
 
 Source: seccomp(2), Documentation/userspace-api/seccomp_filter.rst; numbers from asm/unistd_64.h (x86_64) and
 asm-generic/unistd.h (aarch64).
@@ -38,32 +38,34 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "stat": (4, None), "fstat": (5, 80),
     "lstat": (6, None), "poll": (7, None), "lseek": (8, 62), "mmap": (9, 222), "mprotect": (10, 226),
     "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139), "pread64": (17, 67), "pwrite64": (18, 68), "readv": (19, 65), "writev": (20, 66),
-    "access": (21, None), "pipe": (22, None), "select": (23, None), "sched_yield": (24, 124), "mremap": (25, 216),
-    "madvise": (28, 233), "dup": (32, 23), "dup2": (33, None), "pause": (34, None),
-    "nanosleep": (35, 101), "getitimer": (36, 102), "alarm": (37, None), "setitimer": (38, 103), "getpid": (39, 172),
-    "sendfile": (40, 71), "exit": (60, 93), "uname": (63, 160), "fsync": (74, 82),
-    "fdatasync": (75, 83), "truncate": (76, 45), "ftruncate": (77, 46), "getdents64": (217, 61), "getcwd": (79, 17),
-    "chdir": (80, 49), "fchdir": (81, 50), "rename": (82, None), "mkdir": (83, None), "rmdir": (84, None),
-    "creat": (85, None), "link": (86, None), "unlink": (87, None), "symlink": (88, None), "readlink": (89, None),
-    "chmod": (90, None), "fchmod": (91, 52), "umask": (95, 166), "gettimeofday": (96, 169), "getrlimit": (97, 163),
-    "getrusage": (98, 165), "sysinfo": (99, 179), "times": (100, 153), "getuid": (102, 174), "getgid": (104, 176),
+    "rt_sigreturn": (15, 139), "pread64": (17, 67), "pwrite64": (18, 68), "readv": (19, 65),
+    "writev": (20, 66), "access": (21, None), "pipe": (22, None), "select": (23, None),
+    "sched_yield": (24, 124), "mremap": (25, 216), "madvise": (28, 233), "dup": (32, 23), "dup2": (33, None),
+    "pause": (34, None), "nanosleep": (35, 101), "getitimer": (36, 102), "alarm": (37, None),
+    "setitimer": (38, 103), "getpid": (39, 172), "sendfile": (40, 71), "exit": (60, 93), "uname": (63, 160),
+    "fsync": (74, 82), "fdatasync": (75, 83), "truncate": (76, 45), "ftruncate": (77, 46),
+    "getdents64": (217, 61), "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "rename": (82, None),
+    "mkdir": (83, None), "rmdir": (84, None), "creat": (85, None), "link": (86, None), "unlink": (87, None),
+    "symlink": (88, None), "readlink": (89, None), "chmod": (90, None), "fchmod": (91, 52),
+    "umask": (95, 166), "gettimeofday": (96, 169), "getrlimit": (97, 163), "getrusage": (98, 165),
+    "sysinfo": (99, 179), "times": (100, 153), "getuid": (102, 174), "getgid": (104, 176),
     "geteuid": (107, 175), "getegid": (108, 177), "getppid": (110, 173), "getpgrp": (111, None),
     "getgroups": (115, 158), "getresuid": (118, 148), "getresgid": (120, 150), "getpgid": (121, 155),
-    "getsid": (124, 156), "rt_sigpending": (127, 136), "rt_sigtimedwait": (128, 137), "rt_sigsuspend": (130, 133),
-    "sigaltstack": (131, 132), "utime": (132, None), "statfs": (137, 43), "fstatfs": (138, 44),
-    "sched_getparam": (143, 121), "sched_getscheduler": (145, 120), "sched_get_priority_max": (146, 125),
-    "sched_get_priority_min": (147, 126), "arch_prctl": (158, None), "gettid": (186, 178),
-    "time": (201, None), "futex": (202, 98), "sched_getaffinity": (204, 123), "epoll_create": (213, None),
-    "set_tid_address": (218, 96), "restart_syscall": (219, 128), "clock_gettime": (228, 113),
-    "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "exit_group": (231, 94), "epoll_wait": (232, None),
-    "epoll_ctl": (233, 21), "utimes": (235, None), "mkdirat": (258, 34), "newfstatat": (262, 79),
-    "unlinkat": (263, 35), "renameat": (264, 38), "linkat": (265, 37), "symlinkat": (266, 36), "readlinkat": (267, 78),
-    "fchmodat": (268, 53), "faccessat": (269, 48), "pselect6": (270, 72), "ppoll": (271, 73),
-    "set_robust_list": (273, 99), "get_robust_list": (274, 100), "utimensat": (280, 88), "epoll_pwait": (281, 22),
-    "fallocate": (285, 47), "eventfd2": (290, 19), "epoll_create1": (291, 20), "dup3": (292, 24), "pipe2": (293, 59),
-    "preadv": (295, 69), "pwritev": (296, 70), "getcpu": (309, 168), "renameat2": (316, 276), "getrandom": (318, 278),
-    "membarrier": (324, 283), "copy_file_range": (326, 285), "rseq": (334, 293),
+    "getsid": (124, 156), "rt_sigpending": (127, 136), "rt_sigtimedwait": (128, 137),
+    "rt_sigsuspend": (130, 133), "sigaltstack": (131, 132), "utime": (132, None), "statfs": (137, 43),
+    "fstatfs": (138, 44), "sched_getparam": (143, 121), "sched_getscheduler": (145, 120),
+    "sched_get_priority_max": (146, 125), "sched_get_priority_min": (147, 126), "arch_prctl": (158, None),
+    "gettid": (186, 178), "time": (201, None), "futex": (202, 98), "sched_getaffinity": (204, 123),
+    "epoll_create": (213, None), "set_tid_address": (218, 96), "restart_syscall": (219, 128),
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
+    "exit_group": (231, 94), "epoll_wait": (232, None), "epoll_ctl": (233, 21), "utimes": (235, None),
+    "mkdirat": (258, 34), "newfstatat": (262, 79), "unlinkat": (263, 35), "renameat": (264, 38),
+    "linkat": (265, 37), "symlinkat": (266, 36), "readlinkat": (267, 78), "fchmodat": (268, 53),
+    "faccessat": (269, 48), "pselect6": (270, 72), "ppoll": (271, 73), "set_robust_list": (273, 99),
+    "get_robust_list": (274, 100), "utimensat": (280, 88), "epoll_pwait": (281, 22), "fallocate": (285, 47),
+    "eventfd2": (290, 19), "epoll_create1": (291, 20), "dup3": (292, 24), "pipe2": (293, 59),
+    "preadv": (295, 69), "pwritev": (296, 70), "getcpu": (309, 168), "renameat2": (316, 276),
+    "getrandom": (318, 278), "membarrier": (324, 283), "copy_file_range": (326, 285), "rseq": (334, 293),
     "close_range": (436, 436), "faccessat2": (439, 439),
 }  # fmt: skip
 # name: (numbers, index of the argument, its allowed values, errno otherwise)
@@ -91,11 +93,13 @@ THREAD = {"clone": (56, 220)}  # only with CLONE_THREAD
 REFUSED_WITH: dict[str, tuple[tuple[int, int], int]] = {
     "clone3": ((435, 435), _ENOSYS),  # the C library then falls back on clone, whose flags can be checked
     "openat2": ((437, 437), _ENOSYS),
-    "statx": ((332, 291), _ENOSYS),  # it tells when a scratch was made; the C library then falls back on fstatat
+    # it tells when a scratch was made; the C library then falls back on fstatat
+    "statx": ((332, 291), _ENOSYS),
     "fadvise64": ((221, 223), 0), "readahead": ((187, 213), 0),  # advice may be ignored
     "setxattr": ((188, 5), _ENOTSUP), "lsetxattr": ((189, 6), _ENOTSUP), "fsetxattr": ((190, 7), _ENOTSUP),
     "getxattr": ((191, 8), _ENOTSUP), "lgetxattr": ((192, 9), _ENOTSUP), "fgetxattr": ((193, 10), _ENOTSUP),
-    "listxattr": ((194, 11), _ENOTSUP), "llistxattr": ((195, 12), _ENOTSUP), "flistxattr": ((196, 13), _ENOTSUP),
+    "listxattr": ((194, 11), _ENOTSUP), "llistxattr": ((195, 12), _ENOTSUP),
+    "flistxattr": ((196, 13), _ENOTSUP),
 }  # fmt: skip
 _RIGHTS_AND_TIMES = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat")
 _CLONE_THREAD = 0x00010000
@@ -168,8 +172,11 @@ def _make_segments(leaves: dict[int, bytes]) -> list[tuple[int, bytes]]:
 
 
 def _search(segments: list[tuple[int, bytes]]) -> bytes:
-    """Binary search for a number. The kernel tries a filter on every number when it is installed, so a short
-    way for each counts: a list of comparisons one after another costs 0.2 ms more per process."""
+    """Binary search for a number.
+
+    The kernel tries a filter on every number when it is installed, so a short way for each counts: a list of
+    comparisons one after another costs 0.2 ms more per process.
+    """
     if len(segments) == 1:
         return segments[0][1]
     middle = len(segments) // 2

@@ -1,5 +1,4 @@
-"""The minimal read-only file tree that a program sees: the interpreter's library, shared libraries,
-four devices."""
+"""The minimal read-only file tree of a program: the interpreter's library, shared libraries, four devices."""
 
 from __future__ import annotations
 
@@ -26,8 +25,10 @@ _STAGE = "/sys"  # exists everywhere, and nothing under it is needed in a mount 
 
 
 def map_path(path: str) -> str:
-    """Where a path of the machine stands in the tree. The scratch would cover what lies under it,
-    so that is set aside."""
+    """Where a path of the machine stands in the tree.
+
+    The scratch would cover what lies under it, so that is set aside.
+    """
     return f"{_ASIDE}{path}" if path.startswith(f"{SCRATCH}/") else path
 
 

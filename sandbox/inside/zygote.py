@@ -3,15 +3,14 @@
 `launch` runs in a fresh interpreter (started with exec, empty environment). It leaves for namespaces of its
 own, then becomes two processes. The *launcher* waits for the end of either the parent or the zygote, and its
 own death takes the zygote along; after a killed parent it tidies up. The *zygote*, process 1 of a pid
-namespace, imports the standard library once, enters a read-only tree,
-and answers requests on a control socket (one JSON message each):
+namespace, imports the standard library once, enters a read-only tree, and answers requests on a control
+socket (one JSON message each):
 
-    {"op": "spawn", "limits": {...}} with descriptors: standard input, perhaps the doors of a control group
-    (cgroup.py)
-                                       ->  {"id": n} with three descriptors: channel, standard output,
-                                       standard error
-    {"op": "reap", "id": n}            ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
-    {"op": "end"}                      ->  the process ends
+    {"op": "spawn", "limits": {...}}  ->  {"id": n}
+        with descriptors: standard input, perhaps the doors of a control group (cgroup.py); its answer has
+        three: channel, standard output, standard error
+    {"op": "reap", "id": n}           ->  {"status": wait status, "cpu_s": seconds, "peak_memory": bytes}
+    {"op": "end"}                     ->  the process ends
 
 It never reads anything from a program. When it dies, the kernel kills everything in its pid namespace.
 """
@@ -37,10 +36,10 @@ from . import child, harness, kernel, seccomp, tree
 from .scratch import Scratch, Scratches, remove
 
 PRELOADED = [
-    "abc", "array", "bisect", "calendar", "cmath", "codecs", "collections", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools",
-    "json", "math", "numbers", "operator", "queue", "random", "re", "statistics", "string", "struct", "textwrap",
-    "threading", "time", "traceback", "types", "typing", "unicodedata",
+    "abc", "array", "bisect", "calendar", "cmath", "codecs", "collections", "contextlib", "copy",
+    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io",
+    "itertools", "json", "math", "numbers", "operator", "queue", "random", "re", "statistics", "string",
+    "struct", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata",
 ]  # fmt: skip
 _ISOLATED = (
     kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWPID
@@ -91,8 +90,7 @@ def launch(control_descriptor: int, parent: int, prefix: str, *folders: str) -> 
 
 
 def _make_shared_folder(prefix: str) -> str:
-    """A folder on the machine's file system for the scratches, where there can be no file system of their
-    own."""
+    """A folder on the machine's file system for the scratches, where they can have none of their own."""
     import tempfile  # brings compression libraries, which would lengthen every fork: only where it is needed
 
     folder = tempfile.mkdtemp(prefix=prefix, dir=tree.SCRATCH)
@@ -235,8 +233,10 @@ class Zygote:
         self.used: dict[int, Scratch | str] = {}  # by process: what it may write to
 
     def serve(self) -> None:
-        """Until the parent's end of the control socket closes; the process ends when the parent says so
-        before."""
+        """Until the parent's end of the control socket closes.
+
+        The process ends when the parent says so before.
+        """
         while True:
             message, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not message:

@@ -62,8 +62,8 @@ class Finding:
 def check(task: Task, count: int = COUNT) -> list[Finding]:
     """Every check over the first `count` problems of each split. A check that can't run is a failed one.
 
-    Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
-    problems alone.
+    Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to
+    its problems alone.
     """
     if task.rubric.learned and task.rubric.verifiable:
         task = replace(task, rubric=task.rubric.without_learned())
@@ -100,8 +100,10 @@ def check_same_seed(task: Task, count: int) -> Iterator[str]:
 
 
 def check_neighbouring_seeds(task: Task, count: int) -> Iterator[str]:
-    """At most one problem in ten is shared: a small task may collide by chance,
-    a shifted stream shares nearly all."""
+    """At most one problem in ten is shared.
+
+    A small task may collide by chance, a shifted stream shares nearly all.
+    """
     if _is_finite(task):
         return
     for split in task.splits:

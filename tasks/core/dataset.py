@@ -5,9 +5,8 @@ per split, or a single file. A single file serves one split only: the first that
 otherwise be trained and evaluated on at once, so a second split is refused.
 
 A problem of the train split whose key is also in another split is left out of train, wherever that other
-split lies at
-hand: in the same folder, or in the same configuration on the hub (one download brings all its splits). A lone
-train file can't be compared with anything.
+split lies at hand: in the same folder, or in the same configuration on the hub (one download brings all its
+splits). A lone train file can't be compared with anything.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from .options import read_keyword_defaults
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
 from .sources import Rows
-from .task import Task, register
+from .task import Task, first_paragraph, register
 
 ToProblem = Callable[..., Problem | None]
 
@@ -54,8 +53,8 @@ class Dataset:
 
     split_names: our split -> the hub's.  files: our split -> the file's name in a local folder.
     sizes: our split -> number of rows, as declared, for listings that read no data.
-    options: values of the row function's keyword-only parameters.  data: local folder or file; "" for the
-    hub.
+    options: values of the row function's keyword-only parameters.  data: local folder or file; ""
+        for the hub.
     belongs: (row, split) -> whether the row is of that split, where one local file holds all splits.
     """
 
@@ -83,8 +82,10 @@ class Dataset:
         return replace(self, data=str(options.get("data", self.data) or ""), options={**self.options, **rest})
 
     def declared_size(self, split: str) -> int | None:
-        """Rows of a split as declared, without reading any; None where local data are given or nothing was
-        declared."""
+        """Rows of a split as declared, without reading any.
+
+        None where local data are given or nothing was declared.
+        """
         return None if self.data else self.sizes.get(split)
 
     def size(self, split: str) -> int | None:
@@ -214,16 +215,17 @@ def dataset_task(
 ) -> Callable[[ToProblem], Task]:
     """Make a task from `to_problem(row, *, option=default, ...) -> Problem | None`; None leaves the row out.
 
-    splits: our split -> the hub's.  columns: what each row must have.  files: our split -> file name in a
-    local folder (default: `<split>.jsonl`, `.json`, `.parquet`, ...). sizes: rows per split, for listings.
-    belongs: (row, split) -> whether a row is of that split, where one local file holds them all. about:
-    further fields of `Task` (kind, licence, citation, solve, ...). instruction:
-    None asks for the form that the rubric reads.
+    splits: our split -> the hub's.  columns: what each row must have.
+    files: our split -> file name in a local folder (default: `<split>.jsonl`, `.json`, `.parquet`, ...).
+    sizes: rows per split, for listings.
+    belongs: (row, split) -> whether a row is of that split, where one local file holds them all.
+    about: further fields of `Task` (kind, licence, citation, solve, ...).
+    instruction: None asks for the form that the rubric reads.
     """
 
     def decorate(to_problem: ToProblem) -> Task:
         doc = inspect.getdoc(to_problem) or inspect.getdoc(inspect.getmodule(to_problem)) or ""
-        about.setdefault("summary", doc.strip().split("\n")[0])
+        about.setdefault("summary", first_paragraph(doc))
         about.setdefault("origin", str(hub) if hub else "local files")
         source = Dataset(name, to_problem, dict(splits), tuple(columns), hub, files or {}, sizes or {})
         source = replace(source, belongs=belongs)

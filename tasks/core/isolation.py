@@ -1,5 +1,7 @@
-"""What a run whose task executes programs says and checks before its first one: the sandbox's layers.
-No torch."""
+"""What a run whose task executes programs says and checks first: the sandbox's layers.
+
+No torch.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,11 @@ FLAG = "--allow-weak-sandbox"  # as `palaestra train` and `eval` take it
 def isolate(
     task: Task, allow_weak: bool, say: Callable[[str], None] = print, flag: str = FLAG
 ) -> Mapping[str, Any]:
-    """Make sure that the task's programs can be isolated, and say how;
-    returns what belongs in the run's record.
+    """Make sure that the task's programs can be isolated, and say how.
 
-    {"sandbox_layers": [...]} for a task that runs programs, an empty mapping for others. Raises UserError
-    below the required layers, naming the `flag` that would allow it, unless `allow_weak`, which holds for
-    this process from then on (pools are made when first used).
+    Returns what belongs in the run's record: {"sandbox_layers": [...]} for a task that runs programs, an
+    empty mapping for others. Raises UserError below the required layers, naming the `flag` that would allow
+    it, unless `allow_weak`, which holds for this process from then on (pools are made when first used).
     """
     if allow_weak:
         os.environ[ALLOW_WEAK] = "1"

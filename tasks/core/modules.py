@@ -18,8 +18,9 @@ from .seeds import digest
 
 
 def load_module(path: Path, what: str) -> ModuleType:
-    """Run the Python file at a path and return it as a module. `what` names its use in errors ("task",
-    "loss", ...).
+    """Run the Python file at a path and return it as a module.
+
+    `what` names its use in errors ("task", "loss", ...).
 
     The module's name hangs on the resolved path alone, so what is pickled from it is found again. Each call
     runs the file anew, so that a file changed in between counts. Raises UserError where there is no such
@@ -47,8 +48,9 @@ def load_module(path: Path, what: str) -> ModuleType:
 
 
 def resolve(spec: str, what: str, default_attribute: str | None = None) -> Any:
-    """The object that `FILE.py:name` or `package.module:name` names. `what` names its use in errors ("loss",
-    ...).
+    """The object that `FILE.py:name` or `package.module:name` names.
+
+    `what` names its use in errors ("loss", ...).
 
     Without `:name`, `default_attribute` is taken. Raises UserError, with the nearest names, where the file,
     the module or the name does not exist, and with the exception where loading raises one.

@@ -1,5 +1,4 @@
-"""Options of a task: the keyword-only parameters of its generator or row function,
-and their values as text."""
+"""Options of a task: keyword-only parameters of its generator or row function, their values as text."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ class Problem:
     reference: the expected answer as plain data; the policy never sees it.
     metadata: plain data for logs, curricula and verifiers (a worked solution under "solution").
     id: stable over runs and machines, as `gsm8k/test/17`; its task fills it in.
-    key: what makes two problems the same (sorted operands, say), by which splits are kept apart. Default:
-    the prompt.
+    key: what makes two problems the same (sorted operands, say), by which splits are kept apart.
+        Default: the prompt.
 
     >>> import palaestra as pal
     >>> problem = pal.Problem([{"role": "user", "content": "What is 7 * 6?"}], reference="42", key="6 7")

@@ -22,8 +22,7 @@ def render_solution(problem: Problem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """functions, classes: names that a reference program defines and its tests use,
-    in the order of their definition."""
+    """functions, classes: names that a reference program defines and its tests use, in their order."""
 
     functions: tuple[str, ...]
     classes: tuple[str, ...]
@@ -31,7 +30,9 @@ class Tested:
 
 def find_tested_names(solution: str, tests: Sequence[str]) -> Tested:
     """What the tests take from the program. Both are the data set's own text.
-    Raises ValueError if it does not parse."""
+
+    Raises ValueError if it does not parse.
+    """
     used = {node.id for test in tests for node in ast.walk(_parse(test)) if isinstance(node, ast.Name)}
     defined = [node for node in _parse(solution).body if getattr(node, "name", None) in used]
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)

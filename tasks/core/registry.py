@@ -1,5 +1,7 @@
-"""Find a task by its name (a file in this package, an installed package's entry point) or by the path of its
-file."""
+"""Find a task by its name or by the path of its file.
+
+A name is that of a file in this package or of an installed package's entry point.
+"""
 
 from __future__ import annotations
 

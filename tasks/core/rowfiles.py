@@ -1,5 +1,7 @@
 """Rows of local data files: JSON Lines, JSON arrays, their gzipped forms, and Parquet.
-Errors name file and line."""
+
+Errors name file and line.
+"""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ class Source(Protocol):
 class Procedural:
     """Problems drawn by `generate(rng, level, **options)`, which returns or yields one problem.
 
-    Each item has a generator of its own, seeded from a hash of name/split/seed/level/index. A draw whose key
-    belongs to the other split is dropped and drawn again. Levels are 1..levels; without a chosen level,
-    items go round them.
+    Each item has a generator of its own, seeded from a hash of name/split/seed/level/index. A draw whose
+    key belongs to the other split is dropped and drawn again. Levels are 1..levels; without a chosen
+    level, items go round them.
     """
 
     name: str
@@ -98,11 +98,10 @@ class Procedural:
 
 @dataclass(frozen=True)
 class Rows:
-    """Problems from a finite dataset. `load(split)` is called for every problem: it keeps what it read,
-    in a fixed order.
+    """Problems from a finite dataset.
 
-    A test split is read in its own order. A train split is read in a seeded permutation,
-    another one each epoch.
+    `load(split)` is called for every problem: it keeps what it read, in a fixed order. A test split is read
+    in its own order. A train split is read in a seeded permutation, another one each epoch.
     """
 
     name: str

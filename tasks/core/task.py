@@ -59,9 +59,9 @@ class Task:
     def problems(
         self, split: str, count: int | None = None, seed: int = 0, level: int | None = None
     ) -> list[Problem]:
-        """The first `count` different problems of a split's stream (all of them for None,
-        where the split has an end).
+        """The first `count` different problems of a split's stream.
 
+        None gives all of them, where the split has an end.
         A stream of few different problems may give fewer than `count`.
         """
         size = self.source.size(split)
@@ -99,7 +99,9 @@ class Task:
 
     def with_options(self, options: Mapping[str, Any]) -> Task:
         """This task with other values for the keyword arguments of its generator.
-        Raises TaskError on unknown ones."""
+
+        Raises TaskError on unknown ones.
+        """
         if not options:
             return self
         chosen = check_options(self.name, self.source.option_defaults, options)
@@ -119,14 +121,19 @@ def register(new: Task) -> Task:
     return new
 
 
+def first_paragraph(doc: str) -> str:
+    """Of a docstring, on one line: what `palaestra tasks` shows of a task."""
+    return " ".join(doc.strip().split("\n\n")[0].split())
+
+
 def task(
     name: str, *, rubric: Rubric, levels: int = 1, instruction: str | None = None, **about: Any
 ) -> Callable[[Generate], Task]:
     """Make a task from `generate(rng, level, *, option=default, ...)`, which returns or yields one `Problem`.
 
-    The function's docstring becomes the task's summary (the module's, when it has none). `about` are further
-    fields of `Task` (kind, solve, demonstrate, ...). instruction:
-    None asks for the form that the rubric reads.
+    The function's docstring becomes the task's summary (the module's, when it has none). `about` are
+    further fields of `Task` (kind, solve, demonstrate, ...). instruction: None asks for the form that
+    the rubric reads.
 
     >>> import palaestra as pal
     >>> @pal.task("halves", rubric=pal.Rubric(pal.criteria.number(), pal.criteria.answer_tag(weight=0.1)))
@@ -139,7 +146,7 @@ def task(
 
     def decorate(generate: Generate) -> Task:
         doc = inspect.getdoc(generate) or inspect.getdoc(inspect.getmodule(generate)) or ""
-        about.setdefault("summary", doc.strip().split("\n")[0])
+        about.setdefault("summary", first_paragraph(doc))
         says = rubric.instruction if instruction is None else instruction
         return register(Task(name, Procedural(name, generate, levels), rubric, instruction=says, **about))
 

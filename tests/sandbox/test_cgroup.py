@@ -1,5 +1,7 @@
-"""Control groups: where they can be made (on made-up trees),
-what they hold and leave (where this machine has them)."""
+"""Control groups: where they can be made, what they hold and leave.
+
+The first on made-up trees, the second where this machine has them.
+"""
 
 import contextlib
 import os
@@ -31,8 +33,7 @@ V2 = "0::/user.slice/palaestra.scope\n"
 
 
 def mounted(*lines: tuple[str, Path, str, str, str]) -> str:
-    """Each: the mount's root in its hierarchy, where it is mounted, its options, its kind,
-    the hierarchy's options."""
+    """Each: the mount's root in its hierarchy, its place, its options, its kind, the hierarchy's options."""
     return "".join(
         f"{30 + i} 20 0:{i} {root} {str(point).replace(' ', chr(92) + '040')} {options} shared:{i} - {kind} "
         f"{kind} {states}\n"
@@ -94,7 +95,9 @@ def test_what_is_missing_is_said(tmp_path):
 @pytest.fixture
 def born_with_files(monkeypatch):
     """New folders hold a group's files, as the kernel's do, and can be removed with them.
-    Returns the names removed."""
+
+    Returns the names removed.
+    """
     make, take, removed = os.mkdir, os.rmdir, set()
 
     def mkdir(path, mode=0o777, *, dir_fd=None):
@@ -211,8 +214,10 @@ def unavailable(*_: str):
 
 @pytest.fixture(scope="module")
 def groups():
-    """The folders in which this process's groups are. In version 2 they stay vacated for processes started
-    meanwhile."""
+    """The folders in which this process's groups are.
+
+    In version 2 they stay vacated for processes started meanwhile.
+    """
     layer = {layer.name: layer for layer in layers()}["cgroup"]
     if not layer.active:
         pytest.skip(f"no control group can be made here: {layer.reason}")

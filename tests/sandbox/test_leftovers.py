@@ -1,5 +1,7 @@
-"""What runs leave to each other and to the machine: nothing,
-also when the parent is killed or namespaces are missing."""
+"""What runs leave to each other and to the machine: nothing.
+
+That holds also when the parent is killed or namespaces are missing.
+"""
 
 import contextlib
 import json
@@ -29,8 +31,10 @@ def mounts() -> list[str]:
 
 
 def processes_for(parent: int) -> dict[int, str]:
-    """The processes that serve a parent's sandboxes, by the command line that they share,
-    each with its mount namespace."""
+    """The processes that serve a parent's sandboxes, each with its mount namespace.
+
+    They are known by the command line that they share.
+    """
     found = {}
     for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):

@@ -1,5 +1,4 @@
-"""Suites of plain assertions are read as calls: the same verdicts as when they are executed,
-without a second process."""
+"""Suites of plain assertions are read as calls: the verdicts of execution without a second process."""
 
 import ast
 import threading
@@ -94,8 +93,10 @@ def test_long_suites_are_not_kept():
 
 
 def test_sources_are_parsed_one_at_a_time_and_again_after_an_error_of_the_interpreter(monkeypatch):
-    """The interpreter can't build two trees at a time: a second thread makes it raise SystemError for sound
-    source."""
+    """The interpreter can't build two trees at a time.
+
+    A second thread makes it raise SystemError for sound source.
+    """
     inside, most, failing = 0, 0, [True, True]
     real = ast.parse
 

@@ -17,10 +17,18 @@ def score(function, text="42"):
 
 @pytest.mark.parametrize(
     ("returned", "status", "value"),
-    [(True, Status.CORRECT, 1), (1, Status.CORRECT, 1), (1.0, Status.CORRECT, 1), (np.float32(1), Status.CORRECT, 1),
-     (0.7, Status.PARTIAL, 0.7), (Fraction(1, 4), Status.PARTIAL, 0.25), (False, Status.WRONG, 0),
-     (0, Status.WRONG, 0), (Verdict(Status.NO_ANSWER, 0.0, None, "none"), Status.NO_ANSWER, 0)],
-)  # fmt: skip
+    [
+        (True, Status.CORRECT, 1),
+        (1, Status.CORRECT, 1),
+        (1.0, Status.CORRECT, 1),
+        (np.float32(1), Status.CORRECT, 1),
+        (0.7, Status.PARTIAL, 0.7),
+        (Fraction(1, 4), Status.PARTIAL, 0.25),
+        (False, Status.WRONG, 0),
+        (0, Status.WRONG, 0),
+        (Verdict(Status.NO_ANSWER, 0.0, None, "none"), Status.NO_ANSWER, 0),
+    ],
+)
 def test_what_a_function_returns_becomes_a_verdict(returned, status, value):
     found = score(lambda _completion, _problem: returned)
     verdict = next(iter(found.parts.values()))

@@ -36,8 +36,9 @@ from .batch import Batch
 class Part:
     """What one micro-batch adds.
 
-    loss: its share of the loss, with gradient, to be minimised.  stats: of the policy loss, None where the
-    policy does not learn.  difference_N: |log-probability of sampler - of update| of its tokens, in nats.
+    loss: its share of the loss, with gradient, to be minimised.
+    stats: of the policy loss, None where the policy does not learn.
+    difference_N: |log-probability of sampler - of update| of its tokens, in nats.
     own: statistics of the algorithm's own, fit for `losses.combine`.
 
     >>> import palaestra as pal
@@ -64,11 +65,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What an update did. grad_norms: before clipping, of each optimizer step, the policy's last.  updates:
-    of the policy.
+    """What an update did.
 
-    logprob_difference_mean, _max: between the sampler and the first forward pass of the update, over trained
-    tokens (nats); None when no row had a gradient.  extra: what else the algorithm measured, for the metrics.
+    grad_norms: before clipping, of each optimizer step, the policy's last.  updates: of the policy.
+    logprob_difference_mean, _max: between the sampler and the first forward pass of the update, over
+        trained tokens (nats); None when no row had a gradient.
+    extra: what else the algorithm measured, for the metrics.
     """
 
     batch: Batch
@@ -81,11 +83,11 @@ class StepResult:
 
 
 class Algorithm:
-    """How scored completions are credited, and what loss follows. `credit` must be written;
-    the rest has defaults.
+    """How scored completions are credited, and what loss follows.
 
-    The defaults are those of a policy gradient without further models: the loss is that of `--loss.kind`, a
-    reference is held when there is a KL penalty, nothing but the policy is trained or kept in a checkpoint.
+    `credit` must be written; the rest has defaults. The defaults are those of a policy gradient without
+    further models: the loss is that of `--loss.kind`, a reference is held when there is a KL penalty,
+    nothing but the policy is trained or kept in a checkpoint.
 
     >>> from dataclasses import replace
     >>> import palaestra as pal
@@ -147,14 +149,18 @@ class Algorithm:
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
-        """What is optimised, as lines for a person. An override says what A is: `write_formula(loss,
-        "A = r - b")`."""
+        """What is optimised, as lines for a person.
+
+        An override says what A is: `write_formula(loss, "A = r - b")`.
+        """
         return write_formula(config.objective.loss, f"A = what {cls.__name__}.credit says")
 
     @classmethod
     def needs_reference(cls, config: TrainConfig) -> bool:
-        """Whether a frozen copy of the first policy is kept, whose log-probabilities stand in
-        `Batch.ref_logprobs_BT`."""
+        """Whether a frozen copy of the first policy is kept.
+
+        Its log-probabilities stand in `Batch.ref_logprobs_BT`.
+        """
         return config.objective.loss.kl_coef != 0
 
     @classmethod
@@ -189,10 +195,10 @@ class Algorithm:
         return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
-        """Numbers of the rows that can contribute to the gradient; the others are left out of the forward
-        pass.
+        """Numbers of the rows that can contribute to the gradient.
 
-        All that count under a KL or entropy term, else those with an advantage.
+        All that count under a KL or entropy term, else those with an advantage; the others are left out of
+        the forward pass.
         """
         loss = self.config.objective.loss
         if (loss.kl_coef and loss.kl_in == "loss") or loss.entropy_coef:
@@ -200,8 +206,10 @@ class Algorithm:
         return batch.advantages_BT.ne(0).any(-1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
-        """One micro-batch's share of the loss. denominators: of the whole optimizer step,
-        so that shares add up."""
+        """One micro-batch's share of the loss.
+
+        denominators: of the whole optimizer step, so that shares add up.
+        """
         temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
         with self.policy.autocast():
             out = compute_logprobs(
@@ -215,8 +223,10 @@ class Algorithm:
         return False
 
     def finish(self, batch: Batch, parts: Sequence[Part]) -> Mapping[str, float | None]:
-        """The end of a step: what moves from step to step moves on; returns what else was measured,
-        for the metrics."""
+        """The end of a step: what moves from step to step moves on.
+
+        Returns what else was measured, for the metrics.
+        """
         return {}
 
     def state(self) -> dict[str, Any]:
@@ -229,8 +239,10 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Learner:
-    """What an update changes, and what it is measured against: the policy as it was at the start,
-    where one is needed."""
+    """What an update changes, and what it is measured against.
+
+    That is the policy as it was at the start, where one is needed.
+    """
 
     policy: Policy
     optimizer: torch.optim.Optimizer
@@ -255,6 +267,5 @@ def batch_loss(
 
 
 def sampler_difference(logprobs_BT: Tensor, batch: Batch) -> Tensor:
-    """difference_N: |log-probability now - at sampling| of the tokens that count, in nats,
-    without gradient."""
+    """difference_N: |log-probability now - at sampling| of tokens that count, in nats, without gradient."""
     return (logprobs_BT.detach() - batch.sampled_logprobs_BT).abs()[batch.mask_BT]

@@ -34,8 +34,8 @@ RATES = Rates(small=1e-3, large=1e-5)
 class Critic:
     """head: hidden state to value, zero at the start.  backbone: a model of its own, None for the policy's.
 
-    module: what the optimizer trains.  learning_rate: constant.  packs: its backbone is the policy's
-    architecture, which the packed pass serves.
+    module: what the optimizer trains.  learning_rate: constant.
+    packs: its backbone is the policy's architecture, which the packed pass serves.
     """
 
     head: nn.Linear
@@ -51,8 +51,10 @@ class Critic:
         return self.backbone is None
 
     def compute_values(self, sequences: Sequences) -> Tensor:
-        """values_BT of a critic of its own, with gradient: what is expected before each completion token
-        is drawn."""
+        """values_BT of a critic of its own, with gradient.
+
+        What is expected before each completion token is drawn.
+        """
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
         positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
@@ -114,8 +116,10 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
 
 
 def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
-    """Bytes of the weights of a critic of its own, before it is made;
-    those of a shared one are a head."""
+    """Bytes of the weights of a critic of its own, before it is made.
+
+    Those of a shared one are a head.
+    """
     base = policy.model.base_model
     if config.critic == "separate" and not config.critic_model:
         return sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
@@ -127,10 +131,10 @@ def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
 
 
 def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
-    """Bytes of a token in the passes of a critic of its own, as a share of those of the policy;
-    0 for a shared one.
+    """Bytes of a token in the passes of a critic of its own, as a share of those of the policy.
 
-    For another model than the policy it is an estimate: the ratio of layers times hidden size.
+    0 for a shared one. For another model than the policy it is an estimate: the ratio of layers times hidden
+    size.
     """
     if config.critic != "separate":
         return 0.0

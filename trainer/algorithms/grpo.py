@@ -1,13 +1,12 @@
-"""GRPO: credit each completion of a group against the others,
-then follow the policy gradient of the loss kind.
+"""GRPO: credit each completion of a group against the others, then follow the loss kind's policy gradient.
 
 Departures from the textbook (Shao et al. 2024, arXiv:2402.03300), each a default that a flag can change:
 1. token mean over the whole batch instead of a mean of sequence means (DAPO, arXiv:2503.14476, eq. 8);
 2. advantages are centred but not divided by the group's standard deviation (Dr. GRPO, arXiv:2503.20783);
 3. clip range 0.2 below and 0.28 above (DAPO, eq. 10);
 4. no KL to a reference, hence no reference model;
-5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them, the update
-   checks them;
+5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them, the
+   update checks them;
 6. rows whose advantage is 0 are left out of the forward and backward pass when nothing else needs them;
 7. a completion that could not be scored is in no mean, no denominator and no gradient.
 
@@ -40,8 +39,10 @@ class GRPO(Algorithm):
         return write_formula(config.objective.loss, config.objective.advantages)
 
     def credit(self, batch: Batch) -> Batch:
-        """Advantages from the group's rewards; a KL penalty comes from the reward where it is asked for
-        there."""
+        """Advantages from the group's rewards.
+
+        A KL penalty comes from the reward where it is asked for there.
+        """
         shape = (-1, batch.group_size)
         rewards_PG, abstained_PG = self.take_off_kl(batch).view(shape), batch.abstained_B.view(shape)
         advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, self.config.objective.advantages)

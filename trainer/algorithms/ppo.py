@@ -1,14 +1,13 @@
-"""The PPO update: a critic (value model) says what was to be expected, GAE credits each token,
-the clipped surrogate is followed.
+"""The PPO update: a critic (value model) sets what to expect, GAE credits tokens, the loss is clipped.
 
 After Ouyang et al. 2022 (arXiv:2203.02155, appendix C.4) and "The N implementation details of RLHF with PPO"
 (Huang et al. 2024, arXiv:2403.17031). Departures, each a default that a flag can change:
-1. the old log-probabilities are those recorded while sampling; the first forward pass of the update checks
-   them;
-2. clip range 0.2 below and 0.28 above, token mean over the (mini-)batch, as for GRPO: `--loss.clip-high 0.2`
-   is the usual;
-3. the critic is a model of its own that starts from the policy with a head of zeros, not from a reward
-   model;
+1. the old log-probabilities are those recorded while sampling; the first forward pass of the
+   update checks them;
+2. clip range 0.2 below and 0.28 above, token mean over the (mini-)batch, as for GRPO:
+   `--loss.clip-high 0.2` is the usual;
+3. the critic is a model of its own that starts from the policy with a head of zeros, not
+   from a reward model;
 4. a completion that could not be scored is in no mean, no value target and no gradient.
 
 Shapes: B rows (completions), T completion tokens.
@@ -131,8 +130,8 @@ class PPO(Algorithm):
     def credit(self, batch: Batch) -> Batch:
         """Rewards per token, values, and from them advantages and returns of every token that counts.
 
-        The reward of a completion stands at its last token; -coefficient * (log policy - log reference) at
-        every token.
+        The reward of a completion stands at its last token; -coefficient *
+        (log policy - log reference) at every token.
         """
         settings, mask_BT = self.config.ppo, batch.mask_BT
         rewards_B = subtract_missing_eos_penalty(
@@ -151,8 +150,10 @@ class PPO(Algorithm):
         return batch.mask_BT.any(1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
-        """The clipped surrogate and value_coef times the value loss; while the policy does not learn,
-        the latter alone."""
+        """The clipped surrogate and value_coef times the value loss.
+
+        While the policy does not learn, the latter alone.
+        """
         critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
         temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
         with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
@@ -179,8 +180,10 @@ class PPO(Algorithm):
         return Part(loss, stats, sampler_difference(out.logprobs_BT, batch), value.stats)
 
     def stops(self, parts: Sequence[Part]) -> bool:
-        """Whether the policy is further than kl_stop nats per token (k3) from the one that sampled;
-        never for 0."""
+        """Whether the policy is further than kl_stop nats per token (k3) from the one that sampled.
+
+        Never for 0.
+        """
         stats = [part.stats for part in parts if part.stats is not None]
         if self.config.ppo.kl_stop <= 0 or not stats:
             return False
@@ -216,7 +219,7 @@ def measure(batch: Batch, stats: Sequence[ValueStats], config: TrainConfig) -> d
     """What the critic did, in the unit of the reward. stats: of its updates.
 
     explained_variance: of the returns by the values before the update; 1 is perfect, 0 no better than a
-    constant, None where all returns are the same.
+        constant, None where all returns are the same.
     """
     counts = count_denominators(batch.mask_BT, config.rollouts.max_new_tokens)
     values_BT, returns_BT = batch.columns_BT["values"], batch.columns_BT["returns"]

@@ -1,5 +1,7 @@
 """`palaestra tasks`, `palaestra task show|check`, `palaestra score`: what needs no model.
-Never imports torch."""
+
+Never imports torch.
+"""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class ProblemConfig(Settings):
     """Problems; auto takes the whole split of a dataset, 500 of a procedural task."""
     extraction: Literal["strict", "lenient"] = "strict"
     """Which answers are read: strict as in training, in the task's own form; lenient, for models that were
-    told no form, any mark and then plain prose too ("The answer is 42"). The report names it;
-    compare only like with like."""
+    told no form, any mark and then plain prose too ("The answer is 42"). The report names it; compare only
+    like with like."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class CompareConfig(Settings):
     """Folder or hub id of a reward model: for the task's learned criterion (name=FOLDER where it has
     several), or, for a task without one, to be reported beside the pass-rate."""
     baseline: str = ""
-    """Folder of an earlier evaluation of the same problems: how often its completions are beaten is
-    reported."""
+    """Folder of an earlier evaluation of the same problems: how often its completions are
+    beaten is reported."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class EvalConfig(Settings):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "split", "problems", "extraction", "samples", "temperature", "top_p",
-        "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
+        "task", "option", "data", "level", "model", "split", "problems", "extraction", "samples",
+        "temperature", "top_p", "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 
     seed: Natural = 0

@@ -70,7 +70,8 @@ class LossConfig(Settings):
 
     kind: str = "dapo"
     """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has
-    the formula of each), or your own as FILE.py, FILE.py:name or package.module:name (see examples/own_loss.py)."""
+    the formula of each), or your own as FILE.py, FILE.py:name or package.module:name (see
+    examples/own_loss.py)."""
     clip_low: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.2
     """The ratio is clipped below at 1 - clip_low; no unit, in (0, 1)."""
     clip_high: Positive = 0.28

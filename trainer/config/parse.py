@@ -1,5 +1,7 @@
 """Settings from a config file (TOML, YAML, JSON) and from flags; flags win.
-Mistakes are sentences that name the fix."""
+
+Mistakes are sentences that name the fix.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ HELP = {"-h": False, "--help": False, "--help-all": True}  # whether every setti
 
 
 def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
-    """A command's settings from `--config FILE` and flags; a preset named by either sets what both may then
-    change.
+    """A command's settings from `--config FILE` and flags.
+
+    A preset named by either sets what both may then change.
 
     Raises SystemExit(0) after printing help, UserError for what does not fit.
     """

@@ -54,7 +54,8 @@ _PRESETS = [
         LossConfig("grpo", clip_low=0.2, clip_high=0.2, kl_coef=0.04, kl_estimator="k3", kl_in="loss"),
         _GROUP_STD,
         group_size=64,
-        note="The paper gives neither the clip range nor the ddof and epsilon of the standard deviation: 0.2, 1, 1e-4.",
+        note="The paper gives neither the clip range nor the ddof and epsilon of the standard deviation: "
+        "0.2, 1, 1e-4.",
     ),
     Preset(
         "dapo",
@@ -79,8 +80,9 @@ _PRESETS = [
         "the name of TRL (docs: GRPOConfig.loss_type)",
         LossConfig("bnpo", clip_low=0.2, clip_high=0.2),
         _GROUP_STD,
-        note="There it divides by the tokens of each process's own micro-batch, so the gradient depends on the "
-        "micro-batch size. Here it divides by those of the whole step, which makes it dapo with a symmetric clip.",
+        note="There it divides by the tokens of each process's own micro-batch, so the gradient depends on "
+        "the micro-batch size. Here it divides by those of the whole step, which makes it dapo with a "
+        "symmetric clip.",
     ),
     Preset(
         "gspo",
@@ -96,7 +98,8 @@ _PRESETS = [
         LossConfig("cispo", ratio_cap=5.0),
         _GROUP_STD,
         updates_per_batch=16,
-        note="MiniMax-M1 does not state its cap; ScaleRL uses an absolute one and finds 4 to 8 to do equally well.",
+        note="MiniMax-M1 does not state its cap; ScaleRL uses an absolute one and finds 4 to 8 to do "
+        "equally well.",
     ),
     Preset(
         "sapo",
@@ -126,8 +129,8 @@ _PRESETS = [
         LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.01, kl_estimator="k1", kl_in="reward"),
         AdvantageConfig(baseline="none", scale="none", normalise_batch=True),
         group_size=1,
-        note="The KL is taken from the completion's reward as a whole; the paper takes from each token the KL to come. "
-        "Its coefficient is a usual value.",
+        note="The KL is taken from the completion's reward as a whole; the paper takes from each token the "
+        "KL to come. Its coefficient is a usual value.",
     ),
     Preset(
         "reinforce++-baseline",
@@ -199,8 +202,8 @@ def describe_origin(objective: ObjectiveConfig) -> str:
         )
     if preset.updates_per_batch != objective.updates:
         lines.append(
-            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, this run {objective.updates}: "
-            "--minibatches."
+            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, "
+            f"this run {objective.updates}: --minibatches."
         )
     return " ".join(line for line in lines if line)
 

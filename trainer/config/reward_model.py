@@ -26,8 +26,8 @@ class ComparisonConfig(Settings):
     batch_size: Count = 32
     """Prompts in a step, with all of their answers."""
     max_tokens: Annotated[int, Range(2)] = 1024
-    """Tokens that a prompt with an answer may have; comparisons with a longer one are left out and
-    counted."""
+    """Tokens that a prompt with an answer may have; comparisons with a longer one are left
+    out and counted."""
     eval_every: Natural = 100
     """Steps between evaluations on the held-out comparisons; 0 only before and after."""
 
@@ -42,8 +42,8 @@ class RewardModelConfig(RunConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "data", "eval_data", "eval_share", "task", "model", "steps", "seed", "batch_size", "max_tokens", "learning_rate",
-        "loss.margin", "loss.centre_coef", "eval_every", "save_every", "out", "log",
+        "data", "eval_data", "eval_share", "task", "model", "steps", "seed", "batch_size", "max_tokens",
+        "learning_rate", "loss.margin", "loss.centre_coef", "eval_every", "save_every", "out", "log",
     )  # fmt: skip
 
     steps: Count = 500

@@ -14,8 +14,8 @@ class ImitationConfig(Settings):
     """What is imitated."""
 
     pairs: tuple[str, ...] = ()
-    """In place of a task: files (or hub ids) of rows with prompt and completion,
-    or with messages (a chat)."""
+    """In place of a task: files (or hub ids) of rows with prompt and completion, or with
+    messages (a chat)."""
     eval_share: Annotated[float, Range(0, 1, open_high=True)] = 0.05
     """Share of the prompts in --pairs that is held out."""
     demonstrations: Count = 20000
@@ -46,8 +46,8 @@ class SFTConfig(RunConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "pairs", "steps", "seed", "demonstrations", "batch_size", "max_tokens",
-        "learning_rate", "schedule", "eval_every", "save_every", "out", "log",
+        "task", "option", "data", "level", "model", "pairs", "steps", "seed", "demonstrations", "batch_size",
+        "max_tokens", "learning_rate", "schedule", "eval_every", "save_every", "out", "log",
     )  # fmt: skip
 
     steps: Count = 1200

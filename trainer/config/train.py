@@ -1,5 +1,7 @@
-"""The settings of `palaestra train`. Nothing here imports torch,
-so `palaestra train --help` answers at once."""
+"""The settings of `palaestra train`.
+
+Nothing here imports torch, so `palaestra train --help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ class TrainedModelConfig(ModelConfig):
 
     lora_rank: Natural = 0
     """Train low-rank adapters of this rank on all linear layers in place of the weights (needs PEFT); 0
-    trains all weights. The run's models are saved with the adapters merged,
-    and a KL penalty needs no second model."""
+    trains all weights. The run's models are saved with the adapters merged, and a KL penalty needs no
+    second model."""
     gradient_checkpointing: bool = False
-    """Recompute each layer in the backward pass: activations of one layer at a time,
-    about a third more time."""
+    """Recompute each layer in the backward pass: activations of one layer at a time, about a
+    third more time."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class RolloutConfig(Settings):
     rows: Count | Auto = "auto"
     """Completions decoded at once; auto takes what fits into memory, up to 256 on a CPU and 1024 on a GPU."""
     curriculum: bool = False
-    """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor never
-    solved."""
+    """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
+    never solved."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,16 @@ class RewardConfig(Settings):
     """What the completions are paid for, beside the task's own rubric."""
 
     reward_model: tuple[str, ...] = ()
-    """Folder or hub id of a reward model, for the task's learned criterion (name=FOLDER where it has
-    several)."""
+    """Folder or hub id of a reward model, for the task's learned criterion (name=FOLDER where it
+    has several)."""
     reward_model_share: Share = 1.0
     """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's
     verifiers only measure, at 0 the reward model only measures."""
     control: Literal["none", "random", "format", "shuffled"] = "none"
     """A control arm: random rewards, the rewards of form alone, or references of other problems."""
     shadow_share: Share = 0.25
-    """Share of the rollouts that a stricter second rubric scores too;
-    its gap to the reward warns of reward hacking."""
+    """Share of the rollouts that a stricter second rubric scores too; its gap to the reward warns of
+    reward hacking."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class PPOConfig(Settings):
     """Weight of the value loss beside the policy loss; it matters for a shared critic."""
     kl: KLControlConfig = field(default_factory=KLControlConfig)
     kl_stop: Amount = 0.0
-    """Stop the updates on a batch when the policy is this far from the sampling one, in nats per token; 0:
-    never."""
+    """Stop the updates on a batch when the policy is this far from the sampling one, in nats per
+    token; 0: never."""
     missing_eos_penalty: Amount = 0.0
     """Taken from the reward of a completion that was cut at the length limit, in the unit of the reward."""
 
@@ -109,8 +111,10 @@ class HeldOutConfig(Settings):
 
 @dataclass(frozen=True)
 class WatchConfig(Settings):
-    """Bounds on a step's metrics. A bound crossed in `patience` steps in a row stops the run;
-    0 switches a bound off."""
+    """Bounds on a step's metrics.
+
+    A bound crossed in `patience` steps in a row stops the run; 0 switches a bound off.
+    """
 
     prefixed: ClassVar[bool] = True
 
@@ -119,8 +123,8 @@ class WatchConfig(Settings):
     kl_max: Amount = 0.5
     """Largest KL of the updated policy from the one that sampled, in nats per token."""
     reference_kl_max: Amount = 0.0
-    """Largest KL (k3) of the policy from the reference, in nats per token;
-    only where there is a reference."""
+    """Largest KL (k3) of the policy from the reference, in nats per token; only where there
+    is a reference."""
     truncated_max: Share = 0.95
     """Largest share of completions cut at the length limit."""
     length_growth_max: Amount = 0.0
@@ -160,9 +164,9 @@ class TrainConfig(RunConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed", "prompts_per_step",
-        "group_size", "max_new_tokens", "learning_rate", "loss.kl_coef", "reward_model", "eval_every", "eval_problems", "out",
-        "log",
+        "task", "option", "data", "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed",
+        "prompts_per_step", "group_size", "max_new_tokens", "learning_rate", "loss.kl_coef", "reward_model",
+        "eval_every", "eval_problems", "out", "log",
     )  # fmt: skip
 
     for_algorithms: ClassVar[Mapping[str, str]] = {"ppo": "ppo"}

@@ -1,5 +1,4 @@
-"""What is asked of whatever samples completions: the requests, how tokens are drawn,
-and the contract of an engine."""
+"""What is asked of an engine, which samples completions: requests, how tokens are drawn, the contract."""
 
 from __future__ import annotations
 
@@ -45,9 +44,7 @@ class Row:
 
     def __post_init__(self) -> None:
         if not len(self.prompt_ids):
-            raise ValueError(
-                "A row needs at least one prompt token: its first token is drawn after the prompt."
-            )
+            raise ValueError("A row needs at least one prompt token: its first id is drawn after the prompt.")
 
 
 Finished = Callable[[int, int, Completion], None]  # (index of the request, sample, completion)
@@ -57,8 +54,8 @@ Finished = Callable[[int, int, Completion], None]  # (index of the request, samp
 class Sampling:
     """How tokens are drawn.
 
-    temperature: 0 takes the most likely token (greedy).  top_k: keep the k most likely tokens (and ties), 0
-    for all.
+    temperature: 0 takes the most likely token (greedy).
+    top_k: keep the k most likely tokens (and ties), 0 for all.
     top_p: then keep the fewest tokens whose probability reaches p, in (0, 1].
     max_new_tokens: tokens after which a completion is cut (finish_reason "length").
     stop: texts that end a completion; they stay in its text.
@@ -76,16 +73,16 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0 or self.max_new_tokens < 1:
-            raise ValueError(
-                f"Give temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1, not {self}."
-            )
+            wanted = "temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1"
+            raise ValueError(f"Give {wanted}, not {self}.")
 
 
 class Engine(Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model
-    as it was (training mode, gradients). tests/trainer/engines holds the engine of this package to it.
+    as it was (training mode, gradients). tests/trainer/engines/engine_contract.py holds every engine to what
+    is said here.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded")
@@ -107,8 +104,7 @@ class Engine(Protocol):
         ...
 
     def load(self, policy: Policy, version: int) -> None:
-        """From now on sample from the weights that `policy` has now. version: their number,
-        the step in a run.
+        """From now on sample from the weights that `policy` has now, as `version` (in a run, the step).
 
         Loading a version that the engine has from the same policy may do nothing, so weights that were
         changed get a number of their own. An engine may read the policy's weights in place of a copy (the
@@ -124,31 +120,33 @@ class Engine(Protocol):
 
         Seeds: sample number n of a request is drawn with random numbers that (stream, n) alone decides, so
         the same stream and the same weights give the same tokens, whatever else is in the batch.
-        Log-probabilities may differ by the rounding of another batch;
-        where rounding moves a draw across a boundary, so may what follows it.
+        Log-probabilities may differ by the rounding of another batch; where rounding moves a draw across a
+        boundary, so may what follows it.
 
         Ends: a completion ends with the first end token (of the tokenizer or of the model's generation
         config; it is the last of `ids` and not in `text`), with the token that completes a string of
-        `sampling.stop` (it stays in `text`; finish_reason "stop" for both),
-        or after `max_new_tokens` tokens (finish_reason "length").
+        `sampling.stop` (it stays in `text`; finish_reason "stop" for both), or after `max_new_tokens` tokens
+        (finish_reason "length").
 
         logprobs: of each of `ids`, the end token's too, the natural-log probability under the distribution
         that it was drawn from: after temperature, top-k and top-p; for temperature 0 that of the untempered
         model.
 
-        finished: called exactly once for each completion, with the very object that is returned, as soon as
-        it has ended and before `sample` returns, by the thread that called `sample`. What it raises ends the
-        call, and the engine can be used again. The same holds for an engine's own errors:
-        no partial result is returned.
+        finished: called exactly once for each completion, with the very object that is returned, soon after
+        it has ended, at the latest before `sample` returns, by the thread that called `sample`. (An engine
+        need not look at every step: for the local one on CUDA each look is a wait for the device.) What it
+        raises ends the call, and the engine can be used again. The same holds for an engine's own errors: no
+        partial result is returned.
         """
         ...
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
-        """Of each row the natural-log probability of each of `ids` given all before it, under the weights
-        that are sampled from, their logits divided by `temperature`; no top-k, no top-p.
+        """Of each row the natural-log probability of each of `ids`, given all before it.
 
-        For what `sample` drew from the whole distribution at the same temperature these are its
-        log-probabilities up to rounding; and those of the trainer's own pass are, too, where engine and
-        trainer agree. Raises ValueError for a temperature that is not above 0.
+        Under the weights that are sampled from, logits divided by `temperature`; no top-k, no top-p. For what
+        `sample` drew from the whole distribution at the same temperature these are its log-probabilities up
+        to rounding; and where engine and trainer agree, those of the trainer's own pass.
+
+        Raises ValueError for a temperature that is not above 0.
         """
         ...

@@ -1,5 +1,4 @@
-"""One token for each row from its logits: temperature, top-k, top-p,
-and the log-probability under what was drawn from.
+"""One token for each row from its logits, by temperature, top-k and top-p, with its log-probability.
 
 Shapes: R rows, T positions of the completion, V vocabulary, K blocks of the vocabulary.
 """
@@ -18,8 +17,7 @@ from .base import Sampling
 
 @dataclass(frozen=True)
 class Drawn:
-    """tokens_R: ids.  logprobs_R: natural-log probability of each under the distribution it was drawn
-    from."""
+    """tokens_R: ids.  logprobs_R: natural-log probability of each, under what it was drawn from."""
 
     tokens_R: Tensor
     logprobs_R: Tensor
@@ -50,32 +48,26 @@ BLOCK = 128  # tokens of the vocabulary that are summed before the search
 
 
 def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
-    """The first token at which the cumulative weight passes `uniforms_R` times the total; and the total,
-    in float64.
+    """The first token at which the cumulative weight passes `uniforms_R` times the total; and the total.
 
-    A large vocabulary is searched block by block: only the chosen block is summed up token by token,
-    in float64.
+    In float64. A large vocabulary is searched block by block: only the chosen block is summed up by token.
     """
     size = weights_RV.shape[1]
     if size <= 4 * BLOCK:
         cumulative_RV = weights_RV.cumsum(-1, dtype=torch.float64)
-        targets_R1 = (uniforms_R * cumulative_RV[:, -1])[
-            :, None
-        ]  # < the total, so no token of weight 0 beyond is reached
-        return torch.searchsorted(cumulative_RV, targets_R1, right=True)[:, 0].clamp_(
-            max=size - 1
-        ), cumulative_RV[:, -1]
+        # Below the total, so that no token of weight 0 at the end is reached.
+        targets_R1 = (uniforms_R * cumulative_RV[:, -1])[:, None]
+        token_R1 = torch.searchsorted(cumulative_RV, targets_R1, right=True)
+        return token_R1[:, 0].clamp_(max=size - 1), cumulative_RV[:, -1]
     weights_RV = torch.nn.functional.pad(weights_RV, (0, -size % BLOCK))
     blocks_RKb = weights_RV.view(len(weights_RV), -1, BLOCK)
     sums_RK = blocks_RKb.sum(-1).double()
     ends_RK = sums_RK.cumsum(-1)
     targets_R1 = (uniforms_R * ends_RK[:, -1])[:, None]
     block_R1 = torch.searchsorted(ends_RK, targets_R1, right=True).clamp_(max=ends_RK.shape[1] - 1)
-    inside_Rb = blocks_RKb.gather(1, block_R1[:, :, None].expand(-1, -1, BLOCK))[:, 0].cumsum(
-        -1, dtype=torch.float64
-    )
-    # The block's float32 sum may differ from the float64 sum of its tokens: scale,
-    # so that the search ends inside.
+    chosen_Rb = blocks_RKb.gather(1, block_R1[:, :, None].expand(-1, -1, BLOCK))[:, 0]
+    inside_Rb = chosen_Rb.cumsum(-1, dtype=torch.float64)
+    # The block's float32 sum may differ from the float64 sum of its tokens: scale, so that it ends inside.
     share_R1 = (targets_R1 - (ends_RK - sums_RK).gather(1, block_R1)) / sums_RK.gather(1, block_R1)
     share_R1.clamp_(0, 1 - 2**-53)
     token_R1 = torch.searchsorted(inside_Rb, share_R1 * inside_Rb[:, -1:], right=True)
@@ -98,17 +90,14 @@ def filter_logits(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Stream:
-    """Where random numbers come from. seed: of the request, in [0, 2**64).  sample:
-    number of its completion."""
+    """Where random numbers come from. seed: of the request, in [0, 2**64).  sample: of its completion."""
 
     seed: int
     sample: int
 
 
 def draw_uniforms(streams: Iterable[Stream], width: int) -> Tensor:
-    """uniforms_TR: for each stream a column of `width` numbers in [0, 1), float64,
-    that depends on the stream alone."""
+    """uniforms_TR: of each stream `width` numbers in [0, 1), float64, that depend on the stream alone."""
     keys = [np.array([stream.seed, stream.sample], dtype=np.uint64) for stream in streams]
-    return torch.from_numpy(
-        np.stack([np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys], 1)
-    )
+    columns = [np.random.Generator(np.random.Philox(key=key)).random(width) for key in keys]
+    return torch.from_numpy(np.stack(columns, 1))

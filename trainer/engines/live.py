@@ -1,5 +1,4 @@
-"""The completions that are being decoded together: their tokens so far, which have ended,
-and which share a decoder's row.
+"""The completions that are decoded together: their tokens so far, which have ended, which share a row.
 
 Shapes: R live completions, E of them that have ended, U rows of the decoder (distinct texts), T positions of
 the completion, V vocabulary.
@@ -7,7 +6,7 @@ the completion, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,8 +39,7 @@ class Ended:
 
 
 class LiveRows:
-    """Completions that are decoded, and the decoder's rows that they go on from:
-    those that agree so far share one.
+    """Completions and the decoder's rows that they go on from: those that agree so far share one.
 
     uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn in the first `step` steps.
     open_R: which have not ended.  row_R: the decoder's row of each.  alone: whether each has a row of its
@@ -66,25 +64,24 @@ class LiveRows:
     def draw_tokens(self, sampling: Sampling) -> None:
         """One more token for every completion."""
         logits_UV = self.decoding.logits_UV
-        drawn = draw(
-            logits_UV if self.alone else logits_UV[self.row_R], self.uniforms_TR[self.step], sampling
-        )
+        logits_RV = logits_UV if self.alone else logits_UV[self.row_R]
+        drawn = draw(logits_RV, self.uniforms_TR[self.step], sampling)
         self.tokens_TR[self.step], self.logprobs_TR[self.step] = drawn.tokens_R, drawn.logprobs_R
         self.step += 1
 
-    def take_ended(self, everything: bool) -> Iterator[Ended]:
-        """What has ended, in order; `everything`: all, ended or not.
-        They stay among the live ones until `advance`."""
-        ended_E = (
-            torch.arange(len(self.owners), device=self.open_R.device)
-            if everything
-            else (~self.open_R).nonzero()[:, 0]
-        )
+    def close(self, ended_R: Tensor) -> None:
+        """These have ended, by the tokens of the last step or before. They are drawn for until `advance`."""
+        self.open_R &= ~ended_R
+
+    def list_ended(self, everything: bool) -> list[Ended]:
+        """What has ended, in order; `everything`: all, ended or not. `advance` is what drops them."""
+        ended_R = torch.ones_like(self.open_R) if everything else ~self.open_R
+        ended_E = ended_R.nonzero()[:, 0]
         ids_ET = self.tokens_TR[: self.step, ended_E].T.tolist()
         logprobs_ET = self.logprobs_TR[: self.step, ended_E].T.tolist()
         open_E = self.open_R[ended_E].tolist()
-        for place, row in enumerate(ended_E.tolist()):
-            yield Ended(self.owners[row], ids_ET[place], logprobs_ET[place], open_E[place])
+        owners_E = [self.owners[row] for row in ended_E.tolist()]
+        return [Ended(*parts) for parts in zip(owners_E, ids_ET, logprobs_ET, open_E, strict=True)]
 
     def advance(self, kept_R: Tensor | None = None) -> None:
         """The decoder goes on by the last tokens. kept_R: the completions that go on, in order; None for all.
@@ -94,9 +91,9 @@ class LiveRows:
         if self.alone and kept_R is None:
             self.decoding.advance(None, self.last_R)
             return
-        parents_R, tokens_R = (
-            (self.row_R, self.last_R) if kept_R is None else (self.row_R[kept_R], self.last_R[kept_R])
-        )
+        parents_R, tokens_R = self.row_R, self.last_R
+        if kept_R is not None:
+            parents_R, tokens_R = parents_R[kept_R], tokens_R[kept_R]
         size = self.decoding.logits_UV.shape[1]
         texts_U, text_R = torch.unique(parents_R * size + tokens_R, return_inverse=True)
         place_U = self.decoding.advance(texts_U // size, texts_U % size)

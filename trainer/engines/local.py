@@ -23,19 +23,18 @@ from ..model.dense.family import DenseWeights, find_misfit
 from ..model.policy import Policy
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
-from .live import LiveRows, Owner
+from .live import Ended, LiveRows, Owner
 
 ROWS = 256  # decoded at once where nothing else is asked for
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
 
 
 class LocalEngine:
-    """An `Engine` that samples from the policy's own model, in the policy's arithmetic;
-    no weights are copied.
+    """An `Engine` that samples from the policy's own model, in the policy's arithmetic, without a copy.
 
     rows: completions that are decoded at once; 0 takes 256.  fast: False takes the general path in any case.
-    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
-    not "fast".
+    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).
+    reason: why not "fast".
     end_ids: the tokens that end a completion.
 
     >>> import palaestra as pal
@@ -72,14 +71,13 @@ class LocalEngine:
         return [[completion for completion in group if completion is not None] for group in results]
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
-        """See `Engine.compute_logprobs`. The tokens go through the same decoder, step by step,
-        as those that are drawn."""
+        """See `Engine.compute_logprobs`. The tokens go through the decoder step by step, as drawn ones do."""
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
         results: list[list[float]] = [[] for _ in rows]
-        order = sorted(
-            (place for place, row in enumerate(rows) if len(row.ids)), key=lambda place: -len(rows[place].ids)
-        )
+        lengths = [len(row.ids) for row in rows]
+        order = sorted(range(len(rows)), key=lambda place: -lengths[place])
+        order = [place for place in order if lengths[place]]
         with self._prepare() as weights:
             for first in range(0, len(order), self.rows):
                 places = order[first : first + self.rows]
@@ -105,10 +103,8 @@ class LocalEngine:
             self._model.eval()
             try:
                 if self.path == "fast" and (reason := find_misfit(self._model)):
-                    self.path, self.reason = (
-                        "general",
-                        reason,
-                    )  # the model was changed since: an adapter, a hook
+                    # The model was changed since: an adapter, a hook.
+                    self.path, self.reason = "general", reason
                 # The trainer has changed the weights since the last call, so they are fused anew.
                 yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
             finally:
@@ -127,6 +123,7 @@ class LocalEngine:
         samples: Sequence[int],
         limit: int,
     ) -> Decoding:
+        """Prefill the prompts. samples: completions of each.  limit: tokens that a completion may have."""
         if weights is None:
             return GeneralDecoding(self._model, prompts, samples)
         capture = weights.embedding_VD.is_cuda
@@ -151,26 +148,27 @@ class LocalEngine:
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
         while True:
             live.draw_tokens(sampling)
-            live.open_R &= ~is_end_V[live.last_R]
+            live.close(is_end_V[live.last_R])
             if sampling.stop:
-                live.open_R &= ~self._find_stopped(live.tokens_TR[: live.step], sampling.stop)
+                live.close(self._find_stopped(live.tokens_TR[: live.step], sampling.stop))
             last = live.step == limit
             kept_R: Tensor | None = None
             if last or (live.step % every == 0 and not bool(live.open_R.all())):
-                for ended in live.take_ended(everything=last):
+                for ended in live.list_ended(everything=last):
                     request = requests[ended.owner.request]
-                    reason = "length" if ended.open else "stop"
-                    hand_out(ended.owner, self._make_completion(request, ended.ids, ended.logprobs, reason))
+                    hand_out(ended.owner, self._make_completion(request, ended))
                 kept_R = live.open_R.nonzero()[:, 0]
                 if last or not len(kept_R):
                     return
             live.advance(kept_R)
 
     def _follow(
-        self, weights: DenseWeights | None, rows: Sequence[Row], temperature: float
+        self,
+        weights: DenseWeights | None,
+        rows: Sequence[Row],
+        temperature: float,
     ) -> list[list[float]]:
-        """Log-probabilities of the rows' tokens. rows: longest first,
-        so that those that go on are always the first."""
+        """Log-probabilities of the rows' tokens. rows: longest first, so the first are those that go on."""
         lengths = [len(row.ids) for row in rows]
         decoding = self._start(weights, [row.prompt_ids for row in rows], [1] * len(rows), lengths[0])
         device = decoding.logits_UV.device
@@ -197,25 +195,24 @@ class LocalEngine:
 
     def _find_stopped(self, tokens_TR: Tensor, stop: tuple[str, ...]) -> Tensor:
         """Whether a stop string is in the last tokens of each row."""
-        # A stop string may begin several tokens back. A token may carry a part of a character only,
-        # of 4 bytes at most.
+        # A stop string may begin several tokens back. A token may carry only a part of a character, which
+        # has 4 bytes at most.
         tail = 4 * max(map(len, stop)) + 4
         texts = self.policy.tokenizer.batch_decode(tokens_TR[-tail:].T.tolist())
         return torch.tensor([any(s in text for s in stop) for text in texts], device=tokens_TR.device)
 
-    def _make_completion(
-        self, request: Request, ids: list[int], logprobs: list[float], reason: str
-    ) -> Completion:
+    def _make_completion(self, request: Request, ended: Ended) -> Completion:
+        ids, logprobs = ended.ids, ended.logprobs
         length = next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))
         ids, logprobs = ids[:length], logprobs[:length]
         shown = ids[:-1] if ids[-1] in self.end_ids else ids
         text = str(self.policy.tokenizer.decode(shown, skip_special_tokens=True))
+        reason = "length" if ended.open else "stop"
         return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason)
 
 
 def plan_waves(requests: Sequence[Request], rows: int) -> list[dict[int, range]]:
-    """What is decoded together: for each request the numbers of its samples, `rows` of them at most,
-    longest prompts first."""
+    """What is decoded together, longest prompts first: samples of each request, at most `rows` in all."""
     waves: list[dict[int, range]] = []
     room = 0
     for index in sorted(range(len(requests)), key=lambda i: -len(requests[i].ids)):

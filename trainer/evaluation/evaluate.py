@@ -23,8 +23,8 @@ class Evaluation:
     """What an evaluation found.
 
     pass_at: k -> estimate of pass@k with its 95 % interval; empty for a task that nothing can verify.
-    reward: mean over scored completions.  reward_interval: the same with each problem weighing alike, and its
-    interval.
+    reward: mean over scored completions.
+    reward_interval: the same with each problem weighing alike, and its interval.
     learned: criterion -> mean of a reward model's normalised rewards (standard deviations), over problems.
     extracted, truncated, abstained: shares of all completions.  tokens: mean length of a completion.
     too_long: problems whose prompt is over the budget; they count as not passed.
@@ -83,9 +83,8 @@ def evaluate(
         total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress
     ) as bar:
         for first in range(0, len(fitting), share):
-            part = rollouts.sample_groups(
-                fitting[first : first + share], samples, sampling, ("evaluation", seed)
-            )
+            shared = fitting[first : first + share]
+            part = rollouts.sample_groups(shared, samples, sampling, ("evaluation", seed))
             if keep is not None:
                 for group in part:
                     keep(group)

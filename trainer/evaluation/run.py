@@ -29,9 +29,9 @@ PROCEDURAL_PROBLEMS = 500
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.  config:
-    what was asked.
+    """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.
 
+    config: what was asked.
     wins: against a baseline, by the reward model that judged.
     """
 
@@ -56,9 +56,9 @@ def check(config: EvalConfig) -> None:
 def evaluate_model(
     config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print
 ) -> EvaluationRun:
-    """Measure a model on a task's held-out problems. policy: a model in memory,
-    in place of the one that is named.
+    """Measure a model on a task's held-out problems.
 
+    policy: a model in memory, in place of the one that is named.
     Raises UserError for settings that make no sense, before anything is loaded.
     """
     check(config)

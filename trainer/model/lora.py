@@ -66,13 +66,11 @@ def has_adapters(model: Any) -> bool:
 @contextlib.contextmanager
 def disable_adapters(model: Any) -> Iterator[None]:
     """The model as it was before adapters were added; for a forward pass without gradient.
-    Inside of itself it does nothing."""
-    adapted = [
-        module
-        for module in model.modules()
-        if hasattr(module, "lora_A") and hasattr(module, "enable_adapters")
-    ]
-    layers = [layer for layer in adapted if not layer.disable_adapters]
+
+    Inside of itself it does nothing.
+    """
+    adapted = [module for module in model.modules() if hasattr(module, "lora_A")]
+    layers = [layer for layer in adapted if hasattr(layer, "enable_adapters") and not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for layer in layers:
         layer.enable_adapters(False)

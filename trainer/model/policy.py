@@ -21,8 +21,9 @@ from .machine import keep_freed_memory, pick_device
 
 @dataclass(frozen=True)
 class Policy:
-    """A causal language model with its tokenizer. Weights are float32;
-    `dtype` is what matrix products are done in.
+    """A causal language model with its tokenizer.
+
+    Weights are float32; `dtype` is what matrix products are done in.
 
     adapted: False runs a model that has LoRA adapters without them, as it was before training.
 
@@ -54,8 +55,10 @@ class Policy:
         return both
 
     def save(self, folder: Path) -> None:
-        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load;
-        adapters are merged."""
+        """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load.
+
+        Adapters are merged.
+        """
         self.model.save_pretrained(
             folder, state_dict=lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None
         )
@@ -64,6 +67,7 @@ class Policy:
 
 def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
     """The model and tokenizer of a hub id or a folder, or a fresh embedded one.
+
     Raises UserError when there is none.
 
     >>> import palaestra as pal
@@ -126,8 +130,7 @@ def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
 
 
 def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:
-    """Recompute each layer in the backward pass in place of keeping its activations: less memory,
-    a third more time."""
+    """Recompute each layer in the backward pass, not keep its activations: less memory, a third more time."""
     # The names of before transformers 5.20 are deprecated since.
     does = "enable" if on else "disable"
     switch = getattr(model, f"activation_checkpointing_{does}", None) or getattr(
@@ -143,8 +146,9 @@ def use_threads(wanted: int | Auto) -> int:
 
 
 def choose_threads(policy: Policy, wanted: int | Auto) -> int:
-    """Set the number of CPU threads: `wanted`, or the faster of one and all by timing a forward and backward
-    pass.
+    """Set the number of CPU threads: `wanted`, or the faster of one and all.
+
+    The faster is found by timing a forward and backward pass.
 
     Small matrices gain little from a second thread and lose much when another program holds the second core.
     """

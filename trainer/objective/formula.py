@@ -7,8 +7,9 @@ from .kinds import choose_aggregate, find_kind
 
 
 def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
-    """The whole objective in plain text: one line each for advantage, ratio, token loss, average,
-    KL and entropy.
+    """The whole objective in plain text.
+
+    One line each for advantage, ratio, token loss, average, KL and entropy.
 
     advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
 

@@ -1,8 +1,8 @@
 """A reward model: a language model whose head is replaced by one number, read at the end token of an answer.
 
 It is saved as what `AutoModelForSequenceClassification.from_pretrained` loads, with the mean and standard
-deviation of the rewards it gave to the answers it was fitted on in `reward_model.json`;
-a normalised reward is counted in these.
+deviation of the rewards it gave to the answers it was fitted on in `reward_model.json`; a normalised reward
+is counted in these.
 
 Shapes: B rows (a prompt with one answer each), S positions.
 """
@@ -34,8 +34,10 @@ TOKENS_PER_PASS = 16384  # padded tokens that are scored together
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the rewards of `answers` answers: mean and standard deviation,
-    in the unit of the raw reward (nats of preference)."""
+    """Of the rewards of `answers` answers: mean and standard deviation.
+
+    In the unit of the raw reward (nats of preference).
+    """
 
     mean: float = 0.0
     std: float = 1.0
@@ -62,8 +64,10 @@ class RewardModel:
         return encode_prompt(self.tokenizer, problem, instruction) + encode_completion(self.tokenizer, text)
 
     def forward(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
-        """Raw reward of each row of token ids, in float32 and with gradient;
-        one forward pass over the padded rows."""
+        """Raw reward of each row of token ids, in float32 and with gradient.
+
+        One forward pass over the padded rows.
+        """
         pad, width = self.model.config.pad_token_id, max(map(len, rows_B))
         ids_BS = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows_B], device=self.device)
         # Padding stands on the right, where a causal model does not see it, so there is no attention mask.
@@ -100,9 +104,11 @@ Scorer = Callable[
 def make_scorer(
     reward_model: RewardModel, instruction: str, tokens_per_microbatch: int = TOKENS_PER_PASS
 ) -> Scorer:
-    """What fills in a learned criterion: normalised rewards of completions. A completion that was cut is read
-    as it is, with an end token after it: that it was cut is for a penalty to say
-    (`--ppo.missing-eos-penalty`)."""
+    """What fills in a learned criterion: normalised rewards of completions.
+
+    A completion that was cut is read as it is, with an end token after it: that it was cut is for a penalty
+    to say (`--ppo.missing-eos-penalty`).
+    """
 
     def score(problems_B: Sequence[Problem], completions_B: Sequence[Completion]) -> list[float]:
         rows = [
@@ -129,8 +135,7 @@ def group_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
 
 
 def make_reward_model(policy: Policy) -> RewardModel:
-    """A reward model with the weights of `policy` under a scalar head of zeros,
-    so that every reward starts at 0.
+    """A reward model with the weights of `policy` under a head of zeros, so that every reward starts at 0.
 
     Raises UserError for an architecture that has no sequence classifier.
     """
@@ -157,8 +162,9 @@ def make_reward_model(policy: Policy) -> RewardModel:
 
 
 def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") -> RewardModel:
-    """The reward model in a folder or of a hub id, frozen. One without `reward_model.json` is taken as
-    normalised.
+    """The reward model in a folder or of a hub id, frozen.
+
+    One without `reward_model.json` is taken as normalised.
 
     Raises UserError when there is none, or when it gives more than one number.
     """

@@ -42,8 +42,10 @@ class EncodedSplit:
 def fit_to_comparisons(
     config: RewardModelConfig, policy: Policy | None = None, say: Callable[[str], None] = print
 ) -> FitOutcome:
-    """Fit a reward model from the beginning. policy: a model in memory to start from,
-    in place of the one that is named."""
+    """Fit a reward model from the beginning.
+
+    policy: a model in memory to start from, in place of the one that is named.
+    """
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
     if policy is None:
@@ -61,8 +63,10 @@ def fit_to_comparisons(
 def resume_reward_model(
     path: Path, changes: dict[str, int], say: Callable[[str], None] = print
 ) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
-    stop_after."""
+    """Go on from the newest checkpoint of a run, as if it had never stopped.
+
+    changes: steps in all, stop_after.
+    """
     folder = open_existing(path)
     config = folder.read_config(RewardModelConfig).but(**changes)
     newest = folder.find_newest_checkpoint()
@@ -102,7 +106,9 @@ def encode_all(
     say: Callable[[str], None],
 ) -> EncodedSplit:
     """The comparisons as token ids, those over the token budget left out and counted.
-    Raises UserError when none is left."""
+
+    Raises UserError when none is left.
+    """
     instruction = registry.get(config.task).instruction if config.task else ""
     encoded = []
     for name, items in (("training", comparisons.train), ("held-out", comparisons.held_out)):

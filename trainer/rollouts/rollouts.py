@@ -1,11 +1,9 @@
-"""Groups of completions with their scores. Each completion is verified as soon as it ends,
-while decoding goes on."""
+"""Groups of completions with their scores. A completion is verified once it ends, while decoding goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
 
 from transformers import PreTrainedTokenizerBase
 
@@ -26,8 +24,7 @@ class Rollouts:
 
     tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many
     as the sandbox has.
-    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
-    scorer).
+    scorers: reward models that fill in the learned criteria of the task's rubric, by criterion.
     """
 
     def __init__(
@@ -49,10 +46,13 @@ class Rollouts:
         return len(self._encode(problem)) <= self.max_prompt_tokens
 
     def sample_groups(
-        self, problems: Sequence[Problem], samples: int, sampling: Sampling, seed: object
+        self,
+        problems: Sequence[Problem],
+        samples: int,
+        sampling: Sampling,
+        seed: object,
     ) -> list[Group]:
-        """`samples` scored completions of each problem. Same seed, same problem, same weights:
-        same completions."""
+        """`samples` scored completions of each problem: the same for the same seed, problem and weights."""
         requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
         pending: dict[tuple[int, int], Future[Score]] = {}
 
@@ -62,8 +62,9 @@ class Rollouts:
         completions = self.engine.sample(requests, sampling, submit)
         scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
         if self.scorers:
-            repeated = [problem for problem in problems for _ in range(samples)]
-            scores = fill(self.task, self.scorers, repeated, list(chain.from_iterable(completions)), scores)
+            problems_B = [problem for problem in problems for _ in range(samples)]
+            completions_B = [completion for group in completions for completion in group]
+            scores = fill(self.task, self.scorers, problems_B, completions_B, scores)
         return [
             Group(problem, tuple(completions[p]), tuple(scores[p * samples : (p + 1) * samples]))
             for p, problem in enumerate(problems)
@@ -77,6 +78,8 @@ class Rollouts:
 
 
 def make_sampling(config: RolloutConfig) -> Sampling:
-    """Rollouts are drawn from the whole distribution (no top-k, no top-p):
-    it is the one that the update differentiates."""
+    """How rollouts are drawn: from the whole distribution, the one that the update differentiates.
+
+    So without top-k and top-p.
+    """
     return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)

@@ -97,7 +97,9 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
 
 def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     """Sample, verify, credit, update; log the step and return its metrics.
-    Raises UserError when the run is broken."""
+
+    Raises UserError when the run is broken.
+    """
     config = run.config
     start = time.perf_counter()
     collected = collect(
@@ -139,8 +141,10 @@ def summarise(metrics: Metrics) -> dict[str, str]:
 
 
 def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluations:
-    """Evaluate on the held-out problems, greedy and at the training temperature; log and say it,
-    keep the best pass-rate."""
+    """Evaluate on the held-out problems, greedy and at the training temperature.
+
+    Log and say it, keep the best pass-rate.
+    """
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
     run.rollouts.engine.load(run.learner.policy, progress.step)

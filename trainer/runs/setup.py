@@ -53,8 +53,10 @@ Say = Callable[[str], None]
 
 
 def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -> RunResult:
-    """Train on a task's reward. policy: a model in memory to start from,
-    in place of the one that is named."""
+    """Train on a task's reward.
+
+    policy: a model in memory to start from, in place of the one that is named.
+    """
     check(config)
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
@@ -159,8 +161,10 @@ def check(config: TrainConfig) -> None:
 
 
 def keeps_reference(config: TrainConfig) -> bool:
-    """Whether the first policy is kept. Beside a reward model it shows how far the policy has gone to please
-    it."""
+    """Whether the first policy is kept.
+
+    Beside a reward model it shows how far the policy has gone to please it.
+    """
     return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
 
 
@@ -180,8 +184,10 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
 
 
 def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
-    """The policy as it was at the start: without its adapters where it has any, else a frozen copy,
-    kept in a folder."""
+    """The policy as it was at the start.
+
+    Without its adapters where it has any, else a frozen copy, kept in a folder.
+    """
     if config.model.lora_rank:
         return replace(policy, adapted=False)
     if not kept.exists():

@@ -24,8 +24,8 @@ from .tripwires import Watch
 class Progress:
     """Where a run stands: everything that changes from step to step but for the weights and the optimizer.
 
-    step: steps done.  position: in the train stream.  ledger: what is known of each problem.  watch:
-    of the tripwires.
+    step: steps done.  position: in the train stream.  ledger: what is known of each problem.
+    watch: of the tripwires.
     """
 
     step: int = 0
@@ -66,9 +66,9 @@ class Evaluations:
 
 @dataclass(frozen=True)
 class RunResult:
-    """folder: of the run.  model: folder of the trained model.  interrupted: stopped by a signal,
-    state saved.
+    """folder: of the run.  model: folder of the trained model.
 
+    interrupted: stopped by a signal, state saved.
     evaluations: on held-out problems, in the order of their steps; after a resume those since then.
     """
 
@@ -78,8 +78,7 @@ class RunResult:
     interrupted: bool = False
 
     def metrics(self, kind: str = "step") -> list[dict[str, Any]]:
-        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight),
-        from its beginning on."""
+        """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight), from its start on."""
         return [line for line in read_metrics(self.folder) if line["kind"] == kind]
 
     def __str__(self) -> str:

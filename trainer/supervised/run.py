@@ -1,5 +1,4 @@
-"""The run of a fit: held-out numbers before, during and after, checkpoints, the model at the end,
-and going on."""
+"""The run of a fit: held-out numbers before, during, after; checkpoints, the model at the end, going on."""
 
 from __future__ import annotations
 
@@ -23,9 +22,9 @@ Numbers = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FitRun:
-    """measure: the numbers on held-out examples.  save_model: writes what `from_pretrained` loads,
-    for a checkpoint.
+    """measure: the numbers on held-out examples.
 
+    save_model: writes what `from_pretrained` loads, for a checkpoint.
     save_final: the same for the model at the end.
     """
 
@@ -43,8 +42,10 @@ class FitRun:
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """folder: of the run.  model: folder of the model.  before, after: held-out numbers;
-    after is None when interrupted."""
+    """folder: of the run.  model: folder of the model.
+
+    before, after: held-out numbers; after is None when interrupted.
+    """
 
     folder: Path
     model: Path
@@ -80,7 +81,9 @@ def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
 
 def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
     """From the checkpoint whose state this is, as if the run had never stopped.
-    The model holds its weights already."""
+
+    The model holds its weights already.
+    """
     torch.set_num_threads(state["threads"])
     optimizer = run.fit.make_optimizer(run.optimizer)
     optimizer.load_state_dict(state["optimizer"])

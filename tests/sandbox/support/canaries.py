@@ -118,8 +118,10 @@ STARTS_AGAIN = (
 
 
 def python_of_everyone() -> str | None:
-    """A Python that an ordinary user can start; the interpreter of a test run by root may lie in root's
-    home."""
+    """A Python that an ordinary user can start.
+
+    The interpreter of a test run by root may lie in root's home.
+    """
     for path in [sys.executable, *(f"/usr/bin/python3{minor}" for minor in ("", ".13", ".12", ".11"))]:
         command = [*as_nobody(), path, "-c", STARTS_AGAIN]
         if shutil.which(path) and subprocess.run(command, capture_output=True).returncode == 0:

@@ -1,5 +1,4 @@
-"""The loader of data sets: formats, options, errors that name file and line,
-and splits that share nothing."""
+"""The loader of data sets: formats, options, errors with file and line, splits that share nothing."""
 
 import gzip
 import json

@@ -1,5 +1,7 @@
-"""A user's Python file, and an object in it, by name; what cannot be loaded is a sentence with the nearest
-names."""
+"""A user's Python file, and an object in it, by name.
+
+What cannot be loaded is a sentence with the nearest names.
+"""
 
 import pickle
 import sys

@@ -15,7 +15,8 @@ from palaestra.verifiers import Rubric, answer_tag, number
 @task("{name}", rubric=Rubric(number(), answer_tag(weight=0.1)), levels=3)
 def gcd(rng, level):
     a, b = (rng.randrange(2, 10 ** (level + 1)) for _ in range(2))
-    yield Problem(prompt=f"What is the greatest common divisor of {{a}} and {{b}}?", reference=str(math.gcd(a, b)))
+    yield Problem(prompt=f"What is the greatest common divisor of {{a}} and {{b}}?", \
+reference=str(math.gcd(a, b)))
 '''
 
 

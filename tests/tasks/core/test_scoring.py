@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import Problem, TaskError, UserError, get, score, task, trl_reward, trl_rows
+from palaestra.tasks.core import registry
 from palaestra.tasks.core.lookup import ProblemsById
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.verifiers import Completion, Criterion, Rubric
@@ -15,6 +16,7 @@ SIX = Problem("What is the greatest common divisor of 12 and 18?", "6")
 @pytest.fixture(autouse=True)
 def forget_tasks():
     """The tasks made here are none of the other tests'."""
+    registry.names()  # what is in the package is imported once, and must stay
     before = dict(REGISTERED)
     yield
     REGISTERED.clear()

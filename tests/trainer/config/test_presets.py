@@ -147,7 +147,7 @@ def test_the_page_on_losses_has_every_kind_with_its_paper(kind):
 
 
 def test_the_command_of_the_page_on_losses_prints_a_formula(capsys: pytest.CaptureFixture[str]):
-    exec(PAGE.split("python -c '")[1].split("'\n")[0])  # noqa: S102 - the line of our own page
+    exec(PAGE.split("python -c '")[1].split("'\n")[0])
     assert "\ntoken loss   -min(s * A" in capsys.readouterr().out
 
 

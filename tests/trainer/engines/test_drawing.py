@@ -38,9 +38,8 @@ def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     uniforms_N = torch.rand(count, dtype=torch.float64, generator=generator)
     drawn = [draw(logits_V.expand(len(part), -1), part, sampling) for part in uniforms_N.split(4000)]
     tokens_N, logprobs_N = torch.cat([d.tokens_R for d in drawn]), torch.cat([d.logprobs_R for d in drawn])
-    exact_V = filter_logits(logits_V[None].double() / sampling.temperature, sampling.top_k, sampling.top_p)[
-        0
-    ].log_softmax(-1)
+    tempered_1V = logits_V[None].double() / sampling.temperature
+    exact_V = filter_logits(tempered_1V, sampling.top_k, sampling.top_p)[0].log_softmax(-1)
     assert abs(chi_square_z(tokens_N, exact_V.exp())) < MAX_CHI_SQUARE_Z
     assert (logprobs_N - exact_V[tokens_N]).abs().max() < 5e-6
 

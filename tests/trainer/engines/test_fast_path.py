@@ -208,9 +208,8 @@ def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatc
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
     model = make_model(*SERVED["qwen3"])
-    completions = LocalEngine(make_policy(model, TOKENIZER, torch.bfloat16)).sample(
-        make_requests(), Sampling(max_new_tokens=60)
-    )
+    engine = LocalEngine(make_policy(model, TOKENIZER, torch.bfloat16))
+    completions = engine.sample(make_requests(), Sampling(max_new_tokens=60))
     gaps = []
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         for c in (c for group in completions for c in group):

@@ -83,6 +83,25 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     assert plan.fixed["optimizer"] < plan.fixed["weights"]
 
 
+def test_the_context_without_them_may_stand_inside_of_itself(warm_model: Path):
+    """An engine enters its policy's context, whether or not its caller is in one."""
+    plain, policy = load_policy(str(warm_model), "cpu", "float32"), make_policy_with_adapters(warm_model)
+    reference = replace(policy, adapted=False)
+    requests, sampling = [Request([5, 6, 7], 4, 0)], Sampling(max_new_tokens=8)
+    expected = LocalEngine(plain, fast=False).sample(requests, sampling)
+    assert LocalEngine(policy).sample(requests, sampling) != expected, "the adapters were to matter"
+    trained = [parameter.requires_grad for parameter in policy.model.parameters()]
+    assert LocalEngine(reference).sample(requests, sampling) == expected
+    with reference.autocast():
+        for _ in range(2):
+            assert LocalEngine(reference).sample(requests, sampling) == expected
+        gap = (compute_own_logprobs(policy.model) - compute_own_logprobs(plain.model)).abs().max()
+        assert gap <= 5e-6, "the outer context was to hold on"
+    gap = (compute_own_logprobs(policy.model) - compute_own_logprobs(plain.model)).abs().max()
+    assert gap > 0.1, "the adapters were to be on again"
+    assert [parameter.requires_grad for parameter in policy.model.parameters()] == trained
+
+
 @pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
 def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: Path, tmp_path: Path):
     policy = make_policy_with_adapters(warm_model)

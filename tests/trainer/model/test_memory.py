@@ -1,5 +1,4 @@
-"""The memory plan: what it bills, how sizes follow from what is free,
-and the one retreat when memory runs out."""
+"""The memory plan: what it bills, how sizes follow from what is free, the retreat when memory runs out."""
 
 import pytest
 import torch
@@ -170,10 +169,14 @@ def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.T
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError(("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate "
-    "9 bytes")),
-                torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=lambda f: type(f).__name__
-)  # fmt: skip
+    "failure",
+    [
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+    ],
+    ids=lambda f: type(f).__name__,
+)
 def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
     failure: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

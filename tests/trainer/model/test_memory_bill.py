@@ -29,9 +29,10 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 MIB = 2**20
 COMMON = {
-    "task": "addition", "level": 1, "steps": 2, "prompts_per_step": 8, "group_size": 8, "rows": 64, "max_prompt_tokens": 9,
-    "max_new_tokens": 24, "tokens_per_microbatch": 512, "eval_problems": 16, "eval_samples": 2, "preflight_problems": 8,
-    "force": True, "control": "random", "threads": 1, "device": "cpu", "dtype": "float32",
+    "task": "addition", "level": 1, "steps": 2, "prompts_per_step": 8, "group_size": 8, "rows": 64,
+    "max_prompt_tokens": 9, "max_new_tokens": 24, "tokens_per_microbatch": 512, "eval_problems": 16,
+    "eval_samples": 2, "preflight_problems": 8, "force": True, "control": "random", "threads": 1,
+    "device": "cpu", "dtype": "float32",
 }  # fmt: skip
 RUNS = {
     "GRPO": {},

@@ -1,6 +1,7 @@
 """Whole runs, small: what they leave on disk, that they can be repeated and resumed to the bit,
 and how they stop."""
 
+import copy
 import json
 import os
 import random
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reports.curves import read_metrics
+from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
@@ -54,6 +57,43 @@ def test_the_sampler_agrees_with_the_update(whole: Path):
     ]
     assert differences
     assert max(differences) < 5e-5
+
+
+def test_an_engine_with_weights_of_its_own_is_loaded_before_every_use(
+    whole: Path, warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same bits as from the local engine: nothing samples from weights that were not loaded.
+
+    Neither preflight nor steps nor evaluations.
+    """
+    versions = []
+
+    class Copying(LocalEngine):
+        def __init__(self, policy, rows):
+            super().__init__(self.copy_policy(policy), rows)
+            for parameter in self.policy.model.parameters():
+                parameter.data.fill_(torch.nan)
+
+        def copy_policy(self, policy):
+            return replace(policy, model=copy.deepcopy(policy.model))
+
+        def load(self, policy, version):
+            versions.append(version)
+            super().load(self.copy_policy(policy), version)
+
+    monkeypatch.setattr(setup, "LocalEngine", Copying)
+    train(SMALL.but(model=str(warm_model), out=str(tmp_path / "copying")), say=say_nothing)
+    assert have_same_weights(whole / "model", tmp_path / "copying" / "model")
+    lines, expected = (
+        [line for line in read_metrics(folder) if line["kind"] != "preflight"]
+        for folder in (tmp_path / "copying", whole)
+    )
+    assert [line.get("reward") for line in lines] == [line.get("reward") for line in expected]
+    assert [line["sampled"]["reward"] for line in lines if "sampled" in line] == [
+        line["sampled"]["reward"] for line in expected if "sampled" in line
+    ]
+    assert versions == sorted(versions)
+    assert set(versions) == {0, 1, 2, 3, 4}, "the version is the number of steps done"
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(

@@ -1,5 +1,4 @@
-"""What the folder of a run records: settings alone in one file, facts in the other,
-the code that was named."""
+"""What the folder of a run records: settings in one file, facts in the other, the code that was named."""
 
 import json
 from pathlib import Path
@@ -35,9 +34,9 @@ def letter(rng, level):
 def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_path: Path):
     (tmp_path / "letter.py").write_text(TASK)
     config = TrainConfig.of(
-        task=tmp_path / "letter.py", model=warm_model, out=tmp_path / "run", steps=2, prompts_per_step=2, group_size=2,
-        max_new_tokens=4, force=True, preflight_problems=0, eval_problems=2, eval_samples=1, threads=1, device="cpu",
-        stop_after=1,
+        task=tmp_path / "letter.py", model=warm_model, out=tmp_path / "run", steps=2, prompts_per_step=2,
+        group_size=2, max_new_tokens=4, force=True, preflight_problems=0, eval_problems=2, eval_samples=1,
+        threads=1, device="cpu", stop_after=1,
     )  # fmt: skip
     train(config, say=lambda _line: None)
     folder = open_existing(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""What any engine must do."""
+"""A policy around a model that a test has made."""
 
 import torch
 from palaestra.trainer.model.policy import Policy

@@ -186,7 +186,8 @@ failures = 0
 for child in range(20):
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if check(child + 3) and (child % 5 or math_equal("9^{9^{9^9}}", "9^{9^{9^9}}+1").reason) else 1)
+        os._exit(0 if check(child + 3) and \
+(child % 5 or math_equal("9^{9^{9^9}}", "9^{9^{9^9}}+1").reason) else 1)
     deadline = time.monotonic() + 30
     done = 0
     while not done and time.monotonic() < deadline:

@@ -9,10 +9,11 @@ from labelled_pairs import load
 from palaestra.verifiers import Status, Verdict, math_equal
 
 PIECES = [
-    "1", "2", "0", "12", ".5", ",", " ", "+", "-", "*", "/", "^", "_", "=", "<", ">", "(", ")", "[", "]", "{", "}", "|",
-    r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "y", "i", "e", r"\infty", r"\cup", r"\in", "%",
-    r"\%", "$", r"\$", "!", r"\pm", r"\text{", "cm", " or ", " and ", r"\sin", r"\log", ":", r"\begin{pmatrix}", "&",
-    r"\\", r"\end{pmatrix}", "°", "½", "√", "²", "−", "...", r"\overline{", r"\mathbb{R}", "A", "yes", r"\binom", "mod",
+    "1", "2", "0", "12", ".5", ",", " ", "+", "-", "*", "/", "^", "_", "=", "<", ">", "(", ")", "[", "]", "{",
+    "}", "|", r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "y", "i", "e", r"\infty",
+    r"\cup", r"\in", "%", r"\%", "$", r"\$", "!", r"\pm", r"\text{", "cm", " or ", " and ", r"\sin", r"\log",
+    ":", r"\begin{pmatrix}", "&", r"\\", r"\end{pmatrix}", "°", "½", "√", "²", "−", "...", r"\overline{",
+    r"\mathbb{R}", "A", "yes", r"\binom", "mod",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=60)
 RATIONALS = st.fractions(min_value=-(10**6), max_value=10**6, max_denominator=999)

@@ -18,13 +18,13 @@ from palaestra.verifiers.math.values import Apply, Choice, Words
 from read_text import read_text
 
 PIECES = [
-    "1", "12", ".5", ",", " ", "+", "-", "/", "^", "_", "=", "<", "(", ")", "[", "]", "{", "}", "|", "~", "!", "%", ":", "&",
-    r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "e", "f", "g'", "P", "I(0)", r"\infty", r"\cup",
-    r"\pm", r"\ne", r"\gcd", r"\approx", r"\dot{x}", r"\frac{dx}{dt}", "A: ", " of an hour", "half ", r"\Omega", r"\mu",
-    r"\begin{cases}", r"\end{cases}", r"\begin{vmatrix}", r"\end{vmatrix}", r"\\", r"\langle", r"\lfloor", r"\Pr", r"\mid",
-    "٣", "²", "①", "፩", "\ud800", "\x00", r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max",
-    r"\setminus", r"\pmod", " or ", " and ", r"\in", r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½",
-    "...",
+    "1", "12", ".5", ",", " ", "+", "-", "/", "^", "_", "=", "<", "(", ")", "[", "]", "{", "}", "|", "~", "!",
+    "%", ":", "&", r"\frac", r"\sqrt", r"\{", r"\}", r"\left(", r"\right)", r"\pi", "x", "e", "f", "g'", "P",
+    "I(0)", r"\infty", r"\cup", r"\pm", r"\ne", r"\gcd", r"\approx", r"\dot{x}", r"\frac{dx}{dt}", "A: ",
+    " of an hour", "half ", r"\Omega", r"\mu", r"\begin{cases}", r"\end{cases}", r"\begin{vmatrix}",
+    r"\end{vmatrix}", r"\\", r"\langle", r"\lfloor", r"\Pr", r"\mid", "٣", "²", "①", "፩", "\ud800", "\x00",
+    r"\,", r"\!", "0.(3)", "1e5", "_{2}", "base 3", r"\max", r"\setminus", r"\pmod", " or ", " and ", r"\in",
+    r"\mathbb{R}", "k integer", r"\text{", "cm", "°", "½", "...",
 ]  # fmt: skip
 REFERENCES = [pair.reference for pair in load()]
 SOUPS = st.lists(st.sampled_from(PIECES), max_size=16).map("".join)

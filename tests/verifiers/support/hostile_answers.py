@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 HOSTILE: dict[str, str] = {
-    "a number of over 4,300 digits beside what is out of reach": r"-10^{10^{10^{10}}}(1e2000*1e2000*1e2000+x)",
+    "a number of over 4,300 digits beside what is out of reach": r"-10^{10^{10^{10}}}"
+    r"(1e2000*1e2000*1e2000+x)",
     "long numbers in a sum that is out of reach": r"10^{10^{10^{10}}}(1e3000y+1e3000*1e1500x)+2",
     "divisors of many arguments": r"\gcd(" + ",".join(f"{k}n+{10**9 + k}" for k in range(1, 60)) + ")",
     "divisors of products": r"\gcd(m,n,10007)+\gcd(p,q,10009)+\gcd(r,s,1000003)+\lcm(t,u,10^{30}+57)",
     "roots of a long polynomial": r"\sqrt{" + "+".join(f"{k}x^{{{k}}}" for k in range(1, 24)) + "}",
     "many roots of polynomials": "+".join(rf"\sqrt{{x^{{20}}-{k}x^{{7}}y+{k}}}" for k in range(1, 60)),
     "many square roots of a square": "+".join(rf"\sqrt{{x^2-{2 * k}x+{k * k}}}" for k in range(1, 120)),
-    "zeros that are nearly one": r"\sqrt{x^{24}-2(10^{80}x-1)^2}-\sqrt{x^8-2(10^{40}x-1)^2}+\sqrt{x^6-2(10^{12}x-1)^2}",
+    "zeros that are nearly one": r"\sqrt{x^{24}-2(10^{80}x-1)^2}-\sqrt{x^8-2(10^{40}x-1)^2}"
+    r"+\sqrt{x^6-2(10^{12}x-1)^2}",
     "applications of long powers": "+".join(f"f(2^{{{k}00}}-x)" for k in range(1, 150)),
     "long bases that share factors": r"\sqrt{"
     + "}\\sqrt{".join(str(10**60 + k * k * 1009) for k in range(1, 50))

@@ -17,8 +17,8 @@ from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 PADDING = 48
-"""Numbers behind each row of a fused weight. Rows a multiple of 1 KiB apart would compete for the same cache
-lines."""
+"""Numbers behind each row of a fused weight.
+Rows a multiple of 1 KiB apart would compete for the same cache lines."""
 STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # the angles depend on the position alone
 _LAYER = {
     "input_layernorm.weight",

@@ -1,5 +1,4 @@
-"""Kinds of values: which is unwrapped before which, what they are called,
-and which can never be one another."""
+"""Kinds of values: which is unwrapped before which, their names, which can never be one another."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ _BEGIN = re.compile(r"\\begin ?\{ ?([dr]?cases|array|aligned|matrix) ?\}(?: ?\{[
 _END = re.compile(r"\\end ?\{ ?([a-z]{1,12}) ?\}")
 _NEW_ROW = re.compile(r"\\\\(?: ?\[[^\[\]]{0,8}\])?")
 OTHERWISE = re.compile(
-    r"[\s,(]*(?:or )?(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*",
+    r"[\s,(]*(?:or )?"
+    r"(?:otherwise|else|elsewhere|(?:in|for) all other (?:cases|[a-z])|for other [a-z])[\s).,]*",
     re.I,
 )
 CUT = re.compile(r"[,;]| and |\\land\b|\\wedge\b|[()\[\]{}]")
