@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from .settings import Amount, Auto, Count, Natural, Range, Settings
+from .settings import Amount, Auto, Count, Natural, Range, Seed, Settings
 from .shared import ModelConfig, ScoredTaskConfig
 
 
@@ -41,8 +41,8 @@ class SamplingConfig(Settings):
     """Tokens that a prompt may have; a longer one counts as not passed and is reported."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion."""
-    rows: Count = 256
-    """Completions decoded at once."""
+    rows: Count | Auto = "auto"
+    """Completions decoded at once; auto takes 256."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Settings, Share
+from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Seed, Settings, Share, Threads
 
 
 @dataclass(frozen=True)
 class RunConfig(Settings):
     """What every command that trains has."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of everything random."""
     steps: Count = 100
     """Optimization steps; of `train`, batches of rollouts."""
@@ -58,7 +58,7 @@ class ModelConfig(Settings):
     """Where to run; auto takes a GPU when there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
-    threads: Count | Auto = "auto"
+    threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster (an evaluation takes all)."""
 
 
