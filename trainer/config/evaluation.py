@@ -72,7 +72,7 @@ class EvalConfig(Settings):
         "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the problems and of the sampling."""
     out: str = "auto"
     """Folder for completions.jsonl and summary.json; auto is runs/eval-TASK-MODEL."""

@@ -117,8 +117,8 @@ class Settings:
             value = getattr(self, name)
             if is_group(hint) and not isinstance(value, hint) and _is_short_name(type(self), name):
                 raise SettingError(
-                    f"{name} {value!r}: give {describe(hint)}, or {type(self).__name__}.of({name}={value!r}), "
-                    "which takes short names."
+                    f"{name} {value!r}: give {describe(hint)}, or take {type(self).__name__}.of("
+                    f"{name}={value!r}), which takes short names."
                 )
             object.__setattr__(self, name, convert(value, hint, name))
 

@@ -72,7 +72,7 @@ class PPOConfig(Settings):
     critic: Literal["separate", "shared"] = "separate"
     """The value model: a model of its own, or a head on the policy's backbone (no second model in memory)."""
     critic_model: str = ""
-    """Model that a separate value model starts from, such as a reward model's folder; default: the policy."""
+    """Model that a separate value model starts from, such as a reward model's folder; none: the policy."""
     critic_learning_rate: Positive | Auto = "auto"
     """Learning rate of the value model, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above."""
     critic_warmup: Natural = 0

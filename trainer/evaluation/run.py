@@ -80,7 +80,7 @@ def evaluate_model(
     completions.unlink(missing_ok=True)
     asked = config.sampling
     rollouts = Rollouts(
-        LocalEngine(policy, asked.rows),
+        LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
         policy.tokenizer,
         judged.task,
         asked.max_prompt_tokens,

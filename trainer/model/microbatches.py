@@ -12,7 +12,7 @@ import torch
 from ...tasks.core.errors import UserError
 from .dense.packed import can_pack
 from .policy import Policy
-from .sequences import TOKENS, Sequences, split_into_microbatches
+from .sequences import Sequences, split_into_microbatches
 
 Result = TypeVar("Result")
 _HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
@@ -39,7 +39,7 @@ def run_microbatches(
     def run_all(most: int) -> list[Result]:
         return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
 
-    return halve_when_out_of_memory(policy.model, tokens or TOKENS, run_all, *others)
+    return halve_when_out_of_memory(policy.model, tokens, run_all, *others)
 
 
 def halve_when_out_of_memory(

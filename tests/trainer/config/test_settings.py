@@ -272,8 +272,8 @@ def test_a_file_of_another_command_is_named_as_such(tmp_path: Path):
 
 def test_an_unknown_keyword_of_a_constructor_is_a_sentence():
     with pytest.raises(
-        SettingError, match=r"no setting 'lr'\. Did you mean 'lora_rank' or 'learning_rate'\? TrainConfig\.of"
-        SettingError, match=r"Did you mean 'lora_rank' or 'learning_rate'\? TrainConfig\.of"
+        SettingError, match=r"'lr'\. Did you mean 'lora_rank' or 'learning_rate'\? TrainConfig\.of"
+    ):
         TrainConfig(lr=1)
     with pytest.raises(
         SettingError, match=r"no setting 'lr'\. Did you mean 'lora_rank' or 'learning_rate'\?"
@@ -282,9 +282,14 @@ def test_an_unknown_keyword_of_a_constructor_is_a_sentence():
     with pytest.raises(SettingError, match=r"no field 'learning_rate': .* TrainConfig\.of\(learning_rate="):
         TrainConfig(learning_rate=1)
     with pytest.raises(
-        SettingError, match=r"task 'gcd': give a ScoredTaskConfig, or TrainConfig\.of\(task='gcd'\)"
+        SettingError, match=r"task 'gcd': give a ScoredTaskConfig, or take TrainConfig\.of\(task='gcd'\)"
     ):
         TrainConfig(task="gcd")
+
+
+def test_auto_is_the_default_of_rows_everywhere_and_may_be_given():
+    for command in (TrainConfig, EvalConfig):
+        assert command.of(rows="auto") == command() == parse(command, ["--rows", "auto"], "palaestra")
 
 
 def test_numbers_of_numpy_and_a_lone_text_are_taken():
