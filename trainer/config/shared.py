@@ -9,11 +9,17 @@ from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Seed,
 
 
 @dataclass(frozen=True)
-class RunConfig(Settings):
-    """What every command that trains has."""
+class CommandConfig(Settings):
+    """What every command has."""
 
     seed: Seed = 0
     """Seed of everything random."""
+
+
+@dataclass(frozen=True)
+class RunConfig(CommandConfig):
+    """What every command that trains has."""
+
     steps: Count = 100
     """Optimization steps; of `train`, batches of rollouts."""
     stop_after: Natural = 0
@@ -89,11 +95,33 @@ class OptimizerConfig(Settings):
 
 
 @dataclass(frozen=True)
-class OutputConfig(Settings):
-    """Where the run is kept."""
+class MeasurementConfig(Settings):
+    """Measurements on held-out examples during the run."""
+
+    eval_every: Natural = 50
+    """Steps between measurements on held-out examples; 0 only before and after."""
+
+
+@dataclass(frozen=True)
+class HeldOutConfig(MeasurementConfig):
+    """Measurements on a task's held-out problems during the run."""
+
+    eval_problems: Count = 200
+    """Held-out problems of a measurement; of `sft --pairs`, rows at most."""
+
+
+@dataclass(frozen=True)
+class FolderConfig(Settings):
+    """Where things are written."""
 
     out: str = "auto"
-    """Folder of the run; auto is a new one in runs/, named after what is trained."""
+    """Folder of all that is written; auto is one in runs/, named after what is trained or evaluated."""
+
+
+@dataclass(frozen=True)
+class OutputConfig(FolderConfig):
+    """Where the run is kept."""
+
     save_every: Natural = 50
     """Steps between checkpoints; 0 only when the run stops."""
     keep: Count = 3

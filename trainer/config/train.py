@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
+from .shared import HeldOutConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,9 @@ class PPOConfig(Settings):
 
 
 @dataclass(frozen=True)
-class HeldOutConfig(Settings):
-    """Measurements on held-out problems during the run."""
+class PassRateConfig(HeldOutConfig):
+    """Measurements of the pass-rate on held-out problems during the run."""
 
-    eval_every: Natural = 50
-    """Steps between evaluations; 0 only before and after."""
-    eval_problems: Count = 200
-    """Held-out problems of an evaluation."""
     eval_samples: Count = 4
     """Completions of each held-out problem at the training temperature."""
 
@@ -176,6 +172,6 @@ class TrainConfig(RunConfig):
     ppo: PPOConfig = field(default_factory=PPOConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    evaluation: HeldOutConfig = field(default_factory=HeldOutConfig)
+    evaluation: PassRateConfig = field(default_factory=PassRateConfig)
     guards: GuardConfig = field(default_factory=GuardConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

@@ -308,3 +308,12 @@ def test_numbers_of_numpy_and_a_lone_text_are_taken():
     for wrong in (np.bool_(True), np.float64(2.5), np.float32("nan")):
         with pytest.raises(SettingError, match="give a whole number"):
             TrainConfig.of(steps=wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["seed", "out", "eval_every", "eval_problems", "save_every", "learning_rate"]
+)
+def test_what_several_commands_have_is_written_once(name: str):
+    found = [setting for command in COMMANDS for setting in list_settings(command) if setting.name == name]
+    assert len(found) > 1
+    assert len({(setting.path, setting.help) for setting in found}) == 1
