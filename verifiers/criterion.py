@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from .types import (
     Completion,
+    Misreturned,
     ProblemLike,
     Status,
     Unavailable,
@@ -112,14 +113,18 @@ def as_criterion(reward: Criterion | Reward) -> Criterion:
     return Criterion(name, lambda completion, problem: _as_verdict(reward(completion, problem)))
 
 
+class NoVerdictError(TypeError):
+    """A check returned what is no verdict. The message says what, and goes on after the check's name."""
+
+
 def _as_verdict(returned: object) -> Verdict:
     if isinstance(returned, Verdict):
         return returned
     value = float(returned) if isinstance(returned, Real) else math.nan
     if 0 <= value <= 1:
         return correct() if value == 1 else partial(value) if value else wrong()
-    said = f"{returned!r}"[:80] if isinstance(returned, Real) else type(returned).__name__
-    raise TypeError(f"it returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
+    said = f"{returned!r}"[:80] if isinstance(returned, Real | None) else type(returned).__name__
+    raise NoVerdictError(f"returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
 def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
@@ -129,26 +134,33 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     criterion's own rendering of the reference, or else the reference as plain text and in every mark. When it
     raises there too, and judges none of them, it or the reference is broken: `error`, which abstains.
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
+    A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
     """
     start = time.perf_counter()
     try:
         verdict = _check(criterion, completion, problem)
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
+    except NoVerdictError as failure:
+        found = _blame(f"{criterion.name} {failure}", criterion, problem)
+        verdict = Misreturned(found.status, found.value, None, found.reason)
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
         said = f"The check of {criterion.name} raised {type(failure).__name__}: {_text(failure)}"
-        verdict = (
-            error(said)
-            if _fails_on_harmless(criterion, problem)
-            else malformed(reason=f"{said} (on this completion)")
-        )
+        verdict = _blame(said, criterion, problem)
     return replace(verdict, seconds=time.perf_counter() - start)
+
+
+def _blame(said: str, criterion: Criterion, problem: ProblemLike) -> Verdict:
+    """Whether a check that failed is broken, or this completion brought it about."""
+    if _fails_on_harmless(criterion, problem):
+        return error(said)
+    return malformed(reason=f"{said} (on this completion)")
 
 
 def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     verdict = criterion.check(completion, problem)
     if not isinstance(verdict, Verdict):
-        raise TypeError(f"it returned {type(verdict).__name__}, not a Verdict.")
+        raise NoVerdictError(f"returned {type(verdict).__name__}, which is no Verdict.")
     return verdict
 
 

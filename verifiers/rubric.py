@@ -35,7 +35,12 @@ class Rubric:
     (0.5, False, True)
     """
 
-    def __init__(self, correctness: Criterion | Reward, *others: Criterion | Reward) -> None:
+    def __init__(self, correctness: Criterion | Reward | None = None, *others: Criterion | Reward) -> None:
+        if correctness is None:
+            raise ValueError(
+                "A rubric has no criterion; give one that decides `passed`: Rubric(number()) or "
+                "Rubric(my_reward)."
+            )
         self.criteria = tuple(map(as_criterion, (correctness, *others)))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):

@@ -59,6 +59,12 @@ class Verdict:
         return self.status is Status.CORRECT
 
 
+@dataclass(frozen=True, slots=True)
+class Misreturned(Verdict):
+    """What stands where a check returned no verdict. Its author has to mend it: whoever scores by hand
+    (`pal.score`) is told at once, and a run goes on until too much of this adds up."""
+
+
 _VALUE_RANGE = {Status.CORRECT: (1.0, 1.0), Status.PARTIAL: (0.0, 1.0)}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ...verifiers import Completion, Score
+from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
 from .task import Task
@@ -142,6 +143,9 @@ def check_ids(task: Task, count: int) -> Iterator[str]:
 def check_solution(task: Task, count: int) -> Iterator[str]:
     for problem in _sample(task, count):
         score = task.score(task.solution(problem), problem)
+        mistakes = [part.reason for part in score.parts.values() if isinstance(part, Misreturned)]
+        if mistakes:
+            yield f"{problem.id}: {mistakes[0]}"
         if score.reward != 1 or not score.passed or score.abstained:
             yield (
                 f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import overload
 
 from ...verifiers import Completion, Score
+from ...verifiers.types import Misreturned
 from . import registry
 from .errors import TaskError
 from .lookup import ProblemsById
@@ -29,8 +30,8 @@ def score(
     task: a task, its name, or the path of its file.
     completion: one, or several: a list gives a list of scores.
     problem: a problem, or its id (`gcd/test/0/1/5`); for several completions one for all, or one for each.
-    Raises UnknownTask, and TaskError where the task has no such problem or the numbers of completions and
-    problems differ.
+    Raises UnknownTask, and TaskError where the task has no such problem, the numbers of completions and
+    problems differ, or a function of its rubric returned what is no reward.
 
     >>> import palaestra as pal
     >>> problem = pal.Problem("What is the greatest common divisor of 12 and 18?", "6")
@@ -51,11 +52,19 @@ def score(
             raise TaskError(
                 "Several problems need several completions: give a list of completions, or one problem."
             )
-        return chosen.score(completion, find(problem))
+        return _score(chosen, completion, find(problem))
     problems = [problem] * len(completion) if isinstance(problem, Problem | str) else problem
     if len(problems) != len(completion):
         raise TaskError(
             f"{len(completion)} completions and {len(problems)} problems: give one problem for all, or one "
             "for each."
         )
-    return [chosen.score(each, find(of)) for each, of in zip(completion, problems, strict=True)]
+    return [_score(chosen, each, find(of)) for each, of in zip(completion, problems, strict=True)]
+
+
+def _score(task: Task, completion: str | Completion, problem: Problem) -> Score:
+    found = task.score(completion, problem)
+    for part in found.parts.values():
+        if isinstance(part, Misreturned):
+            raise TaskError(f"Task {task.name}: {part.reason}")
+    return found

@@ -1,10 +1,14 @@
 """A plain function is a criterion: what it may return, and what a wrong one is told."""
 
+import re
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from palaestra.tasks import Problem
+from palaestra import tasks
+from palaestra.tasks import Problem, UserError, get
+from palaestra.tasks.core.conformance import check
 from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, number
 from palaestra.verifiers.criterion import as_criterion
 
@@ -64,6 +68,38 @@ def test_what_is_no_reward_is_a_broken_criterion(returned):
     found = score(lambda _completion, _problem: returned)
     assert found.abstained
     assert "no number from 0 to 1" in next(iter(found.parts.values())).reason
+
+
+@pytest.mark.parametrize(("returned", "said"), [(7, "7"), (None, "None")])
+def test_its_author_is_told_what_it_returned_and_what_it_may(returned, said):
+    def my_reward(_completion, _problem):
+        return returned
+
+    sentence = f"my_reward returned {said}, which is no Verdict, no bool and no number from 0 to 1."
+    verdict = score(my_reward).parts["my_reward"]
+    assert (verdict.status, verdict.reason) == (Status.ERROR, sentence)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        tasks.score(replace(get("gcd"), rubric=Rubric(my_reward)), "42", PROBLEM)
+    task = replace(get("gcd"), rubric=Rubric(my_reward), solve=lambda problem: str(problem.reference))
+    finding = next(found for found in check(task, 2) if "the solution has" in found.name)
+    assert finding.advice.endswith(f": {sentence}")
+
+
+def test_a_branch_without_a_return_counts_against_the_completion_and_is_named_to_who_scores_by_hand():
+    def forgetful(completion, problem):
+        return True if completion.text == problem.reference else None
+
+    found = score(forgetful, "43")
+    assert (found.abstained, found.parts["forgetful"].status) == (False, Status.MALFORMED)
+    with pytest.raises(UserError, match="forgetful returned None, which"):
+        tasks.score(replace(get("gcd"), rubric=Rubric(forgetful)), "43", PROBLEM)
+
+
+def test_a_criterion_names_what_its_check_returned_and_a_rubric_has_one():
+    verdict = score(Criterion("mine", lambda *_: True)).parts["mine"]
+    assert verdict.reason == "mine returned bool, which is no Verdict."
+    with pytest.raises(ValueError, match="A rubric has no criterion; give one"):
+        Rubric()
 
 
 def test_an_exception_that_one_completion_brings_about_counts_against_it():

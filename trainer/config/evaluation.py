@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from .settings import Amount, Auto, Count, Natural, Range, Settings
-from .shared import ModelConfig, ScoredTaskConfig
+from .shared import CommandConfig, FolderConfig, ModelConfig, ScoredTaskConfig
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class SamplingConfig(Settings):
     """Tokens that a prompt may have; a longer one counts as not passed and is reported."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion."""
-    rows: Count = 256
-    """Completions decoded at once."""
+    rows: Count | Auto = "auto"
+    """Completions decoded at once; auto takes 256."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CompareConfig(Settings):
 
 
 @dataclass(frozen=True)
-class EvalConfig(Settings):
+class EvalConfig(CommandConfig):
     """Measure a model's pass-rate, or what a reward model thinks of it, on a task's held-out problems.
 
     >>> import palaestra as pal
@@ -72,12 +72,9 @@ class EvalConfig(Settings):
         "temperature", "top_p", "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 
-    seed: Natural = 0
-    """Seed of the problems and of the sampling."""
-    out: str = "auto"
-    """Folder for completions.jsonl and summary.json; auto is runs/eval-TASK-MODEL."""
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(source=""))
     held_out: ProblemConfig = field(default_factory=ProblemConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    output: FolderConfig = field(default_factory=FolderConfig)

@@ -17,10 +17,21 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, 
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.options import parse_option
-from .settings import Setting, SettingError, Settings, change, convert, list_settings, read_changes
+from .settings import (
+    Setting,
+    SettingError,
+    Settings,
+    UnknownSettingError,
+    change,
+    convert,
+    list_settings,
+    list_unknown,
+    read_changes,
+)
 
 Config = TypeVar("Config", bound=Settings)
 HELP = {"-h": False, "--help": False, "--help-all": True}  # whether every setting is shown
+MISSPELT = 3  # unknown names in a file that are still taken for slips; with more, it is another command's
 
 
 def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
@@ -36,10 +47,40 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
         print(_make_parser(command, prog, everything=asked).format_help())
         raise SystemExit(0)
     path = take_option(argv, "--config")
-    in_file = read_file(Path(path)) if path is not None else {}
+    in_file = _read_file_changes(command, Path(path), prog) if path is not None else {}
     flags = _read_flags(command, argv, prog)
-    changes = read_changes(command, in_file, str(path)) | read_changes(command, flags, prog)
-    return change(command(), changes)
+    return change(command(), in_file | read_changes(command, flags, prog))
+
+
+def _read_file_changes(command: type[Settings], path: Path, prog: str) -> dict[tuple[str, ...], Any]:
+    """The settings in a file by their paths. A file of another command is refused as such."""
+    values = read_file(path)
+    try:
+        return read_changes(command, values, str(path))
+    except UnknownSettingError as failure:
+        unknown = list_unknown(command, values)
+        owner = _find_owner(path)
+        if owner is not None and owner != prog.partition(" ")[2]:
+            named = f"{path} holds the settings of `palaestra {owner}`"
+        elif len(unknown) > max(MISSPELT, len(values) / 2):
+            named = f"{path} seems to hold the settings of another command"
+        else:
+            raise
+        raise UnknownSettingError(
+            f"{named}: `{prog}` has no {', '.join(unknown[:MISSPELT])}. Write those that it has "
+            f"(`{prog} --help-all`) into a file of their own."
+        ) from failure
+
+
+def _find_owner(path: Path) -> str | None:
+    """The command of the run whose folder a config.json lies in; None for a file that lies in none."""
+    facts = path.with_name("facts.json")
+    if path.name != "config.json" or not facts.is_file():
+        return None
+    try:
+        return json.loads(facts.read_text(encoding="utf-8"))["command"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
@@ -176,7 +217,13 @@ def read_file(path: Path) -> dict[str, Any]:
     """The table in a TOML, YAML or JSON file; `config.json` of a run is one."""
     if not path.is_file():
         raise UserError(f"There is no config file {path}.")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as failure:
+        raise UserError(
+            f"{path} is not UTF-8: byte {failure.start + 1} is {failure.object[failure.start]:#04x}. "
+            "Save it as UTF-8."
+        ) from failure
     values: Any
     try:
         if path.suffix == ".toml":

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from .objective import PreferenceConfig
-from .settings import Count, Flag, Natural, Range, Settings
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig
+from .settings import Count, Flag, Range, Settings
+from .shared import MeasurementConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,8 @@ class ComparisonConfig(Settings):
     batch_size: Count = 32
     """Prompts in a step, with all of their answers."""
     max_tokens: Annotated[int, Range(2)] = 1024
-    """Tokens that a prompt with an answer may have; comparisons with a longer one are left
-    out and counted."""
-    eval_every: Natural = 100
-    """Steps between evaluations on the held-out comparisons; 0 only before and after."""
+    """Tokens that a prompt with an answer may have; comparisons with a longer one are left out and
+    counted."""
 
 
 @dataclass(frozen=True)
@@ -53,4 +51,5 @@ class RewardModelConfig(RunConfig):
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(warmup_steps=20, schedule="cosine", final_learning_rate=0.0)
     )
+    evaluation: MeasurementConfig = field(default_factory=lambda: MeasurementConfig(eval_every=100))
     output: OutputConfig = field(default_factory=lambda: OutputConfig(save_every=100, keep=2))

@@ -10,13 +10,15 @@ those of others don't. Imports nothing heavy.
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import inspect
 import math
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from numbers import Integral, Real
 from os import PathLike
 from types import UnionType
 from typing import (
@@ -47,6 +49,10 @@ class SettingError(UserError, ValueError):
     """
 
 
+class UnknownSettingError(SettingError):
+    """There is no setting of that name."""
+
+
 @dataclass(frozen=True)
 class Range:
     """The numbers from `low` to `high`; an open end is left out itself. Never nan or infinite."""
@@ -59,14 +65,16 @@ class Range:
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return math.isfinite(value) and above and below
+        # A whole number is finite, and may be too large for a float.
+        return (isinstance(value, int) or math.isfinite(value)) and above and below
 
     def __str__(self) -> str:
-        low = f"above {self.low:g}" if self.open_low else f"{self.low:g} or more"
+        least, most = (str(end) if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
+        low = f"above {least}" if self.open_low else f"{least} or more"
         if self.high == math.inf:
             return low
-        high = f"below {self.high:g}" if self.open_high else f"at most {self.high:g}"
-        return f"{low} and {high}" if self.open_low or self.open_high else f"{self.low:g} to {self.high:g}"
+        high = f"below {most}" if self.open_high else f"at most {most}"
+        return f"{low} and {high}" if self.open_low or self.open_high else f"{least} to {most}"
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,11 @@ class Flag:
 
 
 Auto = Literal["auto"]
-"""Chosen for you. What is never done is 0."""
+"""Chosen for you. What is never done is 0, and a text that is not given is empty."""
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**63 - 1)]  # what every random generator here takes
+Threads = Annotated[int, Range(1, 1024)]  # far more than that, and the threads can't be started
 Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, open_low=True)]
 Share = Annotated[float, Range(0, 1)]
@@ -103,9 +113,22 @@ class Settings:
     essential: ClassVar[tuple[str, ...]] = ()
     """Of a command: the short names of the settings that the short help shows."""
 
+    def __new__(cls, *_values: Any, **named: Any) -> Self:
+        """Python's own words about an unknown keyword would not say that short names go through `of`."""
+        for name in named:
+            if name not in read_hints(cls):
+                raise UnknownSettingError(_refuse_field(cls, name))
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for name, hint in read_hints(type(self)).items():
-            object.__setattr__(self, name, convert(getattr(self, name), hint, name))
+            value = getattr(self, name)
+            if is_group(hint) and not isinstance(value, hint) and _is_short_name(type(self), name):
+                raise SettingError(
+                    f"{name} {value!r}: give {describe(hint)}, or take {type(self).__name__}.of("
+                    f"{name}={value!r}), which takes short names."
+                )
+            object.__setattr__(self, name, convert(value, hint, name))
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
@@ -147,6 +170,11 @@ def read_hints(group: type) -> dict[str, Any]:
     return {field.name: known[field.name] for field in fields(group)}
 
 
+def is_group(hint: Any) -> bool:
+    """Whether a field of this type holds a group of settings."""
+    return isinstance(hint, type) and issubclass(hint, Settings)
+
+
 @cache
 def read_docs(group: type) -> dict[str, str]:
     """The string below each field of a group, its bases included."""
@@ -174,7 +202,7 @@ def list_settings(group: type[Settings]) -> tuple[Setting, ...]:
 
 def _walk(group: type[Settings], path: tuple[str, ...], prefix: str, section: str) -> Iterator[Setting]:
     for name, hint in read_hints(group).items():
-        if isinstance(hint, type) and issubclass(hint, Settings):
+        if is_group(hint):
             inner = f"{prefix}{name}." if hint.prefixed else prefix
             yield from _walk(hint, (*path, name), inner, name if not path else section)
         else:
@@ -205,16 +233,42 @@ def read_changes(
         # A group and a setting may share a short name; a group's value is a whole group.
         named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
         if name not in named:
-            near = difflib.get_close_matches(name, named, n=1, cutoff=0.4)
-            hint = (
-                f"Did you mean {near[0]!r}?"
-                if near
-                else f"Known: {', '.join(s.name for s in known.values())}."
+            raise UnknownSettingError(
+                f"{where}: there is no setting {name!r}. {_suggest(command, name, named)}"
             )
-            raise SettingError(f"{where}: there is no setting {name!r}. {hint}")
         path = named[name]
         changes[path] = convert(value, known[path].hint, f"{where}: {name}") if path in known else value
     return changes
+
+
+def list_unknown(command: type[Settings], values: Mapping[str, Any]) -> list[str]:
+    """The names in a table that are no settings of a command."""
+    names = [name for setting in list_settings(command) for name in (setting.name, ".".join(setting.path))]
+    return [name for name, _ in _flatten(values, "") if name not in names]
+
+
+def _suggest(command: type[Settings], name: str, known: Iterable[str]) -> str:
+    """What may be meant by a name that is unknown: those that it is the initials of (lr), or the nearest."""
+    long = [other for other in known if "".join(word[:1] for word in other.split("_")) == name]
+    near = long or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    if near:
+        return f"Did you mean {' or '.join(map(repr, near))}?"
+    return f"Known: {', '.join(setting.name for setting in list_settings(command))}."
+
+
+def _is_short_name(group: type[Settings], name: str) -> bool:
+    return any(setting.name == name for setting in list_settings(group))
+
+
+def _refuse_field(group: type[Settings], name: str) -> str:
+    """The sentence about a keyword that is no field of a group."""
+    if _is_short_name(group, name):
+        return (
+            f"{group.__name__} has no field {name!r}: short names go through {group.__name__}.of({name}=...)."
+        )
+    names = dict.fromkeys([*read_hints(group), *(setting.name for setting in list_settings(group))])
+    short = f" {group.__name__}.of(...) takes settings by their short names." if group.essential else ""
+    return f"{group.__name__}: there is no setting {name!r}. {_suggest(group, name, names)}{short}"
 
 
 def _index_by_name(paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -235,7 +289,7 @@ def _walk_groups(
     group: type[Settings], path: tuple[str, ...] = (), prefix: str = ""
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, hint in read_hints(group).items():
-        if isinstance(hint, type) and issubclass(hint, Settings):
+        if is_group(hint):
             yield prefix + name, (*path, name)
             yield from _walk_groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
 
@@ -257,11 +311,14 @@ def _put(config: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """`value` as a `hint`: whole numbers pass as floats, lists as tuples, paths as text.
+    """`value` as a `hint`: whole numbers pass as floats, lists as tuples, a lone text as a list of it,
+    paths as text, numbers of other libraries (NumPy) as Python's.
 
     Raises SettingError, which names `where` and says what may stand there.
     """
     kind = get_origin(hint)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
     if kind is Annotated:
         try:
             inner = convert(value, get_args(hint)[0], where)
@@ -279,20 +336,29 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         if any(value == choice and type(value) is type(choice) for choice in get_args(hint)):
             return value
     elif kind is tuple:
+        if isinstance(value, (str, PathLike)):
+            value = (value,) if value != "" else ()
         if isinstance(value, (list, tuple)):
             return tuple(convert(item, get_args(hint)[0], where) for item in value)
-    elif hint is str and isinstance(value, PathLike):
-        return str(value)
-    elif (
-        hint is float
-        and isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    ):
-        return float(value)
-    elif isinstance(value, hint) and hint is not float and (hint is bool or not isinstance(value, bool)):
-        return value
+    else:
+        plain = _convert_plain(value, hint)
+        if plain is not None:
+            return plain
     raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
+
+
+def _convert_plain(value: Any, hint: type) -> Any:
+    """A value as a text, a number, a truth value or a group; None where it is none."""
+    if hint is str and isinstance(value, PathLike):
+        return str(value)
+    if isinstance(value, bool) and hint is not bool:
+        return None
+    if hint is not float:
+        return value if isinstance(value, hint) else None
+    with contextlib.suppress(OverflowError):  # of a whole number that no float holds
+        if isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+    return None
 
 
 def describe(hint: Any) -> str:
@@ -307,6 +373,6 @@ def describe(hint: Any) -> str:
         return " or ".join(map(str, get_args(hint)))
     if kind is tuple:
         return "a list of texts"
-    if isinstance(hint, type) and issubclass(hint, Settings):
+    if is_group(hint):
         return f"a {hint.__name__}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from .settings import Count, Natural, Range, Settings
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig, TaskConfig
+from .settings import Count, Range, Settings
+from .shared import HeldOutConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig, TaskConfig
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,6 @@ class ImitationConfig(Settings):
     """Demonstrations in a step."""
     max_tokens: Count = 1024
     """Tokens that a prompt with its completion may have; longer ones are left out and counted."""
-
-
-@dataclass(frozen=True)
-class HeldOutLossConfig(Settings):
-    """Measurements of the loss on held-out demonstrations."""
-
-    eval_problems: Count = 200
-    """Held-out problems, or rows of --pairs at most, on which the loss is measured."""
-    eval_every: Natural = 200
-    """Steps between measurements; 0 only before and after."""
 
 
 @dataclass(frozen=True)
@@ -57,5 +47,5 @@ class SFTConfig(RunConfig):
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(warmup_steps=50, schedule="cosine", final_learning_rate=0.0)
     )
-    evaluation: HeldOutLossConfig = field(default_factory=HeldOutLossConfig)
+    evaluation: HeldOutConfig = field(default_factory=lambda: HeldOutConfig(eval_every=200))
     output: OutputConfig = field(default_factory=lambda: OutputConfig(save_every=200, keep=2))

@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Settings, Share
+from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Seed, Settings, Share, Threads
 
 
 @dataclass(frozen=True)
-class RunConfig(Settings):
+class CommandConfig(Settings):
+    """What every command has."""
+
+    seed: Seed = 0
+    """Seed of everything random."""
+
+
+@dataclass(frozen=True)
+class RunConfig(CommandConfig):
     """What every command that trains has."""
 
-    seed: Natural = 0
-    """Seed of everything random."""
     steps: Count = 100
     """Optimization steps; of `train`, batches of rollouts."""
     stop_after: Natural = 0
@@ -58,7 +64,7 @@ class ModelConfig(Settings):
     """Where to run; auto takes a GPU when there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
-    threads: Count | Auto = "auto"
+    threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster (an evaluation takes all)."""
 
 
@@ -89,11 +95,33 @@ class OptimizerConfig(Settings):
 
 
 @dataclass(frozen=True)
-class OutputConfig(Settings):
-    """Where the run is kept."""
+class MeasurementConfig(Settings):
+    """Measurements on held-out examples during the run."""
+
+    eval_every: Natural = 50
+    """Steps between measurements on held-out examples; 0 only before and after."""
+
+
+@dataclass(frozen=True)
+class HeldOutConfig(MeasurementConfig):
+    """Measurements on a task's held-out problems during the run."""
+
+    eval_problems: Count = 200
+    """Held-out problems of a measurement; of `sft --pairs`, rows at most."""
+
+
+@dataclass(frozen=True)
+class FolderConfig(Settings):
+    """Where things are written."""
 
     out: str = "auto"
-    """Folder of the run; auto is a new one in runs/, named after what is trained."""
+    """Folder of all that is written; auto is one in runs/, named after what is trained or evaluated."""
+
+
+@dataclass(frozen=True)
+class OutputConfig(FolderConfig):
+    """Where the run is kept."""
+
     save_every: Natural = 50
     """Steps between checkpoints; 0 only when the run stops."""
     keep: Count = 3

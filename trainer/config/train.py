@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
-from .shared import ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
+from .shared import HeldOutConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PPOConfig(Settings):
     critic: Literal["separate", "shared"] = "separate"
     """The critic: a model of its own, or a head on the policy's backbone (no second model in memory)."""
     critic_model: str = ""
-    """Model that a separate critic starts from, such as a reward model's folder; default: the policy."""
+    """Model that a separate critic starts from, such as a reward model's folder; none: the policy."""
     critic_learning_rate: Positive | Auto = "auto"
     """Learning rate of the critic, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above."""
     critic_warmup: Natural = 0
@@ -98,13 +98,9 @@ class PPOConfig(Settings):
 
 
 @dataclass(frozen=True)
-class HeldOutConfig(Settings):
-    """Measurements on held-out problems during the run."""
+class PassRateConfig(HeldOutConfig):
+    """Measurements of the pass-rate on held-out problems during the run."""
 
-    eval_every: Natural = 50
-    """Steps between evaluations; 0 only before and after."""
-    eval_problems: Count = 200
-    """Held-out problems of an evaluation."""
     eval_samples: Count = 4
     """Completions of each held-out problem at the training temperature."""
 
@@ -184,6 +180,6 @@ class TrainConfig(RunConfig):
     ppo: PPOConfig = field(default_factory=PPOConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    evaluation: HeldOutConfig = field(default_factory=HeldOutConfig)
+    evaluation: PassRateConfig = field(default_factory=PassRateConfig)
     guards: GuardConfig = field(default_factory=GuardConfig)
     output: OutputConfig = field(default_factory=OutputConfig)

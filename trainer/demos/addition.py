@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
-from ..config.settings import Auto, Count, Natural, Settings
+from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.base import Sampling
@@ -39,7 +39,7 @@ from ..terminal import say
 class DemoConfig(Settings):
     """Train a small model from nothing on `addition`: SFT, then GRPO; shows pass-rates before and after."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of everything random."""
     sft_steps: Count = 1800
     """Steps of the SFT warm-up, 32 demonstrations each."""
@@ -54,7 +54,7 @@ class DemoConfig(Settings):
     """Held-out problems."""
     out: str = "runs/demo"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Count | Auto = "auto"
+    threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 

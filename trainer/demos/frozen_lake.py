@@ -19,7 +19,7 @@ import torch
 
 from ...tasks.core import registry
 from ..config.objective import KLControlConfig
-from ..config.settings import Auto, Count, Natural, Settings
+from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
@@ -41,7 +41,7 @@ class FrozenLakeConfig(Settings):
     """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO;
     pass-rates before and after."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of everything random."""
     sft_steps: Count = 500
     """Steps of the SFT warm-up, 32 demonstrations each."""
@@ -53,7 +53,7 @@ class FrozenLakeConfig(Settings):
     """Lakes of the test split."""
     out: str = "runs/demo-frozen-lake"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Count | Auto = "auto"
+    threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 

@@ -23,7 +23,7 @@ from ...tasks.core import registry
 from ...tasks.ice_cream import WORTH
 from ..config.objective import KLControlConfig
 from ..config.reward_model import RewardModelConfig
-from ..config.settings import Auto, Count, Natural, Settings
+from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
@@ -47,7 +47,7 @@ REWARD_MODEL_COPIES = 8  # of the ranking in a step: one prompt is all the data 
 class IceCreamConfig(Settings):
     """Teach a small model what to say after "I like ice" by a reward model with PPO, and by GRPO directly."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of everything random."""
     sft_steps: Count = 150
     """Steps of SFT after which each answer comes about a third of the time."""
@@ -57,7 +57,7 @@ class IceCreamConfig(Settings):
     """Steps of PPO and of GRPO, 64 completions each."""
     out: str = "runs/demo-ice-cream"
     """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Count | Auto = "auto"
+    threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 

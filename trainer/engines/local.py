@@ -32,9 +32,10 @@ LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes t
 class LocalEngine:
     """An `Engine` that samples from the policy's own model, in the policy's arithmetic, without a copy.
 
-    rows: completions that are decoded at once; 0 takes 256.  fast: False takes the general path in any case.
-    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).
-    reason: why not "fast".
+    rows: completions that are decoded at once, 1 or more; None takes 256.
+    fast: False takes the general path in any case.
+    path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
+    not "fast".
     end_ids: the tokens that end a completion.
 
     >>> import palaestra as pal
@@ -43,8 +44,10 @@ class LocalEngine:
     ('fast', 2, 0)
     """
 
-    def __init__(self, policy: Policy, rows: int = ROWS, *, fast: bool = True) -> None:
-        self.policy, self.version, self.rows = policy, 0, rows or ROWS
+    def __init__(self, policy: Policy, rows: int | None = None, *, fast: bool = True) -> None:
+        if rows is not None and rows < 1:
+            raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
+        self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
         self._fast = fast
         self._look_at_model()
 

@@ -74,13 +74,14 @@ def evaluate_model(
     if policy is None:
         policy = load_policy(config.model.source, config.model.device, config.model.dtype)
     use_threads(config.model.threads)
-    folder = Path(f"runs/eval-{task.name}-{Path(policy.source).name}" if config.out == "auto" else config.out)
+    out = config.output.out
+    folder = Path(f"runs/eval-{task.name}-{Path(policy.source).name}" if out == "auto" else out)
     folder.mkdir(parents=True, exist_ok=True)
     completions = folder / "completions.jsonl"
     completions.unlink(missing_ok=True)
     asked = config.sampling
     rollouts = Rollouts(
-        LocalEngine(policy, asked.rows),
+        LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
         policy.tokenizer,
         judged.task,
         asked.max_prompt_tokens,

@@ -395,8 +395,9 @@ def _too_large(found: Bill, config: TrainConfig) -> UserError:
 
 def fit_sizes(
     policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
-) -> TrainConfig:
-    """The settings with `rows` and `tokens_per_microbatch` filled in by the plan, whose bill is said."""
+) -> dict[str, int]:
+    """`rows` and `tokens_per_microbatch` by the plan, whose bill is said. They are facts of the run, and take
+    the place of `auto` in its settings while it goes on."""
     found = plan(policy, config, held)
     say(str(found))
-    return config.but(rows=found.rows, tokens_per_microbatch=found.tokens)
+    return {"rows": found.rows, "tokens_per_microbatch": found.tokens}

@@ -46,7 +46,7 @@ def run_microbatches(
     def run_all(most: int) -> list[Result]:
         return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
 
-    return halve_when_out_of_memory(policy.model, tokens or UPDATE_TOKENS, run_all, *others)
+    return halve_when_out_of_memory(policy.model, tokens, run_all, *others)
 
 
 def halve_when_out_of_memory(

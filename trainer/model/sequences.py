@@ -67,14 +67,15 @@ def sort_by_beginning(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.nda
     return order_B, np.concatenate([[0], shared_B])
 
 
-def split_into_microbatches(sequences: Sequences, tokens: int, packed: bool = False) -> Iterator[Tensor]:
+def split_into_microbatches(
+    sequences: Sequences, tokens: int = UPDATE_TOKENS, packed: bool = False
+) -> Iterator[Tensor]:
     """Row numbers of micro-batches of at most `tokens` tokens each (always at least one row).
 
     Padded rows (the default): longest first, rows of like length go together, and padding counts. `packed`:
-    rows of like beginning go together, which counts once, and padding is not counted.  tokens:
-    0 takes UPDATE_TOKENS.
+    rows of like beginning go together, which counts once, and padding is not counted.
     """
-    tokens, device = tokens or UPDATE_TOKENS, sequences.ids_BS.device
+    device = sequences.ids_BS.device
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).cpu().numpy()
     if not len(totals):
         return

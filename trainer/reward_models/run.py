@@ -146,7 +146,7 @@ def _make_run(
         optimizer=config.optimizer,
         output=config.output,
         stop_after=config.stop_after,
-        eval_every=config.comparisons.eval_every,
+        eval_every=config.evaluation.eval_every,
         measure=measure_held_out,
         save_model=save,
         save_final=save_with_statistics,

@@ -29,6 +29,12 @@ def is_extracted(score: Score) -> bool:
     return score.correctness is not None and score.correctness.status not in UNEXTRACTED
 
 
+def list_reasons(groups: Sequence[Group]) -> list[str]:
+    """Why completions could not be scored, each reason once, in the order of the alphabet."""
+    verdicts = (part for group in groups for score in group.scores_G for part in score.parts.values())
+    return sorted({part.reason for part in verdicts if part.status is Status.ERROR and part.reason})
+
+
 def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) -> bool:
     """Whether comparing the completions of a group can teach anything: their rewards differ,
     as the advantages see them.

@@ -22,9 +22,10 @@ from .group import Group
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; 0 takes as many
-    as the sandbox has.
-    scorers: reward models that fill in the learned criteria of the task's rubric, by criterion.
+    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; None takes as
+    many as the sandbox has.
+    scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
+    scorer).
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class Rollouts:
         tokenizer: PreTrainedTokenizerBase,
         task: Task,
         max_prompt_tokens: int,
-        workers: int = 0,
+        workers: int | None = None,
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
         self.engine, self.tokenizer = engine, tokenizer
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
-        self._pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="verify")
+        threads = default_workers() if workers is None else workers
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
 
     def fits(self, problem: Problem) -> bool:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""

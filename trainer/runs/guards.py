@@ -13,7 +13,7 @@ import torch
 from ...tasks.core.errors import UserError
 from ..algorithms.base import StepResult
 from ..config.settings import resolve
-from ..rollouts.group import Group
+from ..rollouts.group import Group, list_reasons
 from ..storage import checkpoint
 from .state import Progress, Run
 
@@ -25,12 +25,9 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
     or the gradient is not finite."""
     guards, step = run.config.guards, metrics["step"]
     if metrics["abstained"] > guards.max_abstained:
-        reasons = {
-            v.reason for g in groups for s in g.scores_G for v in s.parts.values() if s.abstained and v.reason
-        }
         raise UserError(
             f"Step {step}: {metrics['abstained']:.0%} of the completions could not be scored "
-            f"(the bound is {guards.max_abstained:.0%}). First reasons: {'; '.join(sorted(reasons)[:3])}"
+            f"(the bound is {guards.max_abstained:.0%}). First reasons: {'; '.join(list_reasons(groups)[:3])}"
         )
     bound = resolve(guards.max_logprob_difference, LOGPROB_BOUNDS[run.learner.policy.dtype])
     difference = metrics["logprob_difference_mean"]

@@ -11,7 +11,7 @@ from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
-from ..rollouts.group import Group, has_signal, is_extracted
+from ..rollouts.group import Group, has_signal, is_extracted, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
 from .state import Run
 
@@ -25,7 +25,8 @@ class Preflight:
     histogram: problems by how many of their completions passed, 0 to group_size.  signal: share of groups
     whose rewards differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and
     verifying.  hours: expected for the sampling of all steps.  varied: whether any two rewards differ.
-    compares: whether the algorithm learns from differences within a group alone.
+    compares: whether the algorithm learns from differences within a group alone.  reasons: some of why
+    completions could not be scored.
     """
 
     problems: int
@@ -44,6 +45,7 @@ class Preflight:
     varied: bool
     compares: bool
     verifiable: bool = True
+    reasons: Sequence[str] = ()
 
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""
@@ -52,7 +54,7 @@ class Preflight:
         faults = []
         if self.abstained == 1:
             faults.append(
-                "No completion could be scored: see the reasons in rollouts, or try `palaestra task check`."
+                f"No completion could be scored: {'; '.join(self.reasons)} Try `palaestra task check`."
             )
         elif self.extracted == 0:
             faults.append(
@@ -173,6 +175,7 @@ def summarise(
         histogram=[passed[k] for k in range(group_size + 1)],
         varied=len({score.reward for score in scores if not score.abstained}) > 1,
         compares=find_algorithm(config.algorithm).compares_groups,
+        reasons=list_reasons(groups)[:3],
     )
 
 

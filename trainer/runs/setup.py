@@ -82,18 +82,21 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             checkpoint.write_folder(path / REFERENCE, policy.save)
             lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
         judged = judge_task(task, config)
-        config = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
+        sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
-        facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads, **layers)
+        found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers}
+        facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
-        return finish_run(prepare(config, folder, policy, optimizer, judged), Progress(), stop, say)
+        run = prepare(config.but(**sizes), folder, policy, optimizer, judged)
+        return finish_run(run, Progress(), stop, say)
 
 
 def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) -> RunResult:
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
     folder = open_existing(path)
-    config = folder.read_config(TrainConfig).but(**{"stop_after": 0, **changes})
+    sizes = folder.read_facts()["sizes"]
+    config = folder.read_config(TrainConfig).but(**{**sizes, "stop_after": 0, **changes})
     check(config)
     for name in find_changed_sources(folder):
         say(f"Warning: the code of {name} is another than when the run began.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from numbers import Number
 
 from ..criteria.number import parse_rational
 from ..forks import NO_FORK
@@ -15,8 +16,8 @@ CACHED_VERDICTS = 65_536
 
 
 def math_equal(
-    reference: Reference,
-    answer: str,
+    reference: Reference | Number,
+    answer: str | Number,
     *,
     tolerance: float | None = None,
     absolute: float | None = None,
@@ -33,6 +34,7 @@ def math_equal(
     significant_figures: a reference that is one number is met by what rounds to it at the figures it is
         written with, or at this many where it has fewer; None is exact.
     base_optional: `2516` answers `2516_8`: a numeral may leave out the base that the reference names.
+    answer: a text; a number, here and in the reference, stands for its text.
     reference: a text, or several: each one required, in any order (accept="all"),
         or any one of them (accept="any").
     Verdicts: correct, wrong (with a reason, also for what could not be shown equal),
@@ -44,6 +46,7 @@ def math_equal(
     >>> pal.verify("1/3", "0.33", tolerance=0.02).correct
     True
     """
+    reference, answer = _as_reference(reference), _as_text(answer)
     plain = not (tolerance or absolute) and significant_figures is None
     if plain and reference == answer and answer.strip() and len(answer) < 64 and answer.isdigit():
         return correct(answer, "equal strings")
@@ -59,8 +62,8 @@ def math_equal(
 
 
 def explain(
-    reference: Reference,
-    answer: str,
+    reference: Reference | Number,
+    answer: str | Number,
     *,
     tolerance: float | None = None,
     absolute: float | None = None,
@@ -68,6 +71,7 @@ def explain(
     base_optional: bool = False,
 ) -> Explanation:
     """`math_equal` with its grounds."""
+    reference, answer = _as_reference(reference), _as_text(answer)
     figures = _figures(significant_figures)
     settings = Tolerance(
         _share(tolerance), _share(absolute), significant_figures=figures, base_optional=base_optional
@@ -77,6 +81,23 @@ def explain(
         from .pipeline import show_text
 
     return Explanation(judgement.verdict, show_text(reference), show_text(answer), judgement.stage)
+
+
+def _as_text(value: object) -> str:
+    """A text, or the text of a number."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Number) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError(
+        f"Texts and numbers are compared, and {value!r:.80} is a {type(value).__name__}: give its text."
+    )
+
+
+def _as_reference(value: object) -> Reference:
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_as_text, value))
+    return _as_text(value)
 
 
 @lru_cache(maxsize=256)

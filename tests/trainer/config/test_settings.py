@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EvalConfig
@@ -220,3 +221,99 @@ def test_no_setting_is_read_by_nothing(command: type):
     sources = "\n".join(path.read_text() for path in files) + (ROOT / "trainer/config/parse.py").read_text()
     unread = [setting.name for setting in list_settings(command) if f".{setting.path[-1]}" not in sources]
     assert not unread
+
+
+def test_a_file_that_is_no_text_names_its_first_bad_byte(tmp_path: Path):
+    path = tmp_path / "run.toml"
+    path.write_bytes(b'task = "gcd\xff"\n')
+    with pytest.raises(UserError, match=r"run\.toml is not UTF-8: byte 12 is 0xff\. Save it as UTF-8\."):
+        parse(TrainConfig, ["--config", str(path)], "palaestra train")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("seed", 99999999999999999999, "give a whole number, 0 to 9223372036854775807"),
+        ("seed", 10**400, "give a whole number, 0 to 9223372036854775807"),
+        ("threads", 100000, "give a whole number, 1 to 1024 or auto"),
+    ],
+)
+def test_what_no_generator_or_machine_takes_is_refused(
+    command: type, setting: str, value: int, says: str, tmp_path: Path
+):
+    with pytest.raises(SettingError, match=says):
+        parse(command, [f"--{setting}", str(value)], "palaestra")
+    with pytest.raises(SettingError, match=says):
+        command.of(**{setting: value})
+    with pytest.raises(SettingError, match=says):
+        parse(command, ["--config", write(tmp_path / "a.toml", f"{setting} = {value}")], "palaestra")
+
+
+def test_a_number_that_no_float_holds_is_refused():
+    with pytest.raises(SettingError, match="give a number, above 0 or auto"):
+        TrainConfig.of(learning_rate=10**400)
+
+
+def test_a_file_of_another_command_is_named_as_such(tmp_path: Path):
+    path = write(tmp_path / "config.json", json.dumps(asdict(TrainConfig())))
+    with pytest.raises(SettingError, match=r"config\.json seems to hold the settings of another command: "):
+        parse(EvalConfig, ["--config", path], "palaestra eval")
+    write(tmp_path / "facts.json", json.dumps({"command": "train"}))
+    with pytest.raises(
+        SettingError, match=r"holds the settings of `palaestra train`: `palaestra eval` has no "
+    ):
+        parse(EvalConfig, ["--config", path], "palaestra eval")
+    assert parse(TrainConfig, ["--config", path], "palaestra train") == TrainConfig()
+    write(tmp_path / "config.json", '{"stepz": 3}')
+    with pytest.raises(SettingError, match="Did you mean 'steps'"):
+        parse(TrainConfig, ["--config", path], "palaestra train")
+
+
+def test_an_unknown_keyword_of_a_constructor_is_a_sentence():
+    with pytest.raises(
+        SettingError, match=r"'lr'\. Did you mean 'lora_rank' or 'learning_rate'\? TrainConfig\.of"
+    ):
+        TrainConfig(lr=1)
+    with pytest.raises(
+        SettingError, match=r"no setting 'lr'\. Did you mean 'lora_rank' or 'learning_rate'\?"
+    ):
+        TrainConfig.of(lr=1)
+    with pytest.raises(SettingError, match=r"no field 'learning_rate': .* TrainConfig\.of\(learning_rate="):
+        TrainConfig(learning_rate=1)
+    with pytest.raises(
+        SettingError, match=r"task 'gcd': give a ScoredTaskConfig, or take TrainConfig\.of\(task='gcd'\)"
+    ):
+        TrainConfig(task="gcd")
+
+
+def test_auto_is_the_default_of_rows_everywhere_and_may_be_given():
+    for command in (TrainConfig, EvalConfig):
+        assert command.of(rows="auto") == command() == parse(command, ["--rows", "auto"], "palaestra")
+
+
+def test_numbers_of_numpy_and_a_lone_text_are_taken():
+    config = TrainConfig.of(
+        steps=np.int64(3),
+        learning_rate=np.float32(0.5),
+        option="a=1",
+        log="wandb",
+        **{"advantages.ddof": np.int8(0)},
+    )
+    assert (config.steps, type(config.steps), config.objective.advantages.ddof) == (3, int, 0)
+    assert (config.optimizer.learning_rate, type(config.optimizer.learning_rate)) == (0.5, float)
+    assert (config.task.option, config.output.log) == (("a=1",), ("wandb",))
+    assert RewardModelConfig.of(data=Path("pairs.jsonl")).comparisons.files == ("pairs.jsonl",)
+    assert TrainConfig.of(log="").output.log == ()
+    for wrong in (np.bool_(True), np.float64(2.5), np.float32("nan")):
+        with pytest.raises(SettingError, match="give a whole number"):
+            TrainConfig.of(steps=wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["seed", "out", "eval_every", "eval_problems", "save_every", "learning_rate"]
+)
+def test_what_several_commands_have_is_written_once(name: str):
+    found = [setting for command in COMMANDS for setting in list_settings(command) if setting.name == name]
+    assert len(found) > 1
+    assert len({(setting.path, setting.help) for setting in found}) == 1

@@ -122,6 +122,13 @@ def test_what_completions_share_is_computed_once(fast: bool, rows: int, monkeypa
     assert mean <= 20 * MEAN_DIFFERENCE
 
 
+def test_rows_are_a_number_or_none_for_the_engines_own():
+    policy = make_policy(make_model("qwen3"), TOKENIZER)
+    assert (LocalEngine(policy).rows, LocalEngine(policy, 3).rows) == (256, 3)
+    with pytest.raises(ValueError, match="rows=0: give 1 or more, or None for 256"):
+        LocalEngine(policy, 0)
+
+
 def test_completions_are_handed_over_as_they_end_and_the_training_mode_stays():
     model = make_model("qwen3").train()
     heard: list[tuple[int, int, int]] = []

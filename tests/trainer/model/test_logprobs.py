@@ -207,14 +207,14 @@ def test_packed_computes_what_rows_share_once_and_no_padding():
 def test_microbatches_hold_every_row_once_within_the_budget(shared: bool):
     sequences = make_batch()
     totals = (sequences.prompt_lengths_B + sequences.lengths_B).tolist()
-    for tokens in (1, 30, 64, 10_000, 0):
+    for tokens in (1, 30, 64, 10_000):
         parts = [rows_B.tolist() for rows_B in split_into_microbatches(sequences, tokens, shared)]
         assert sorted(row for part in parts for row in part) == list(range(len(totals)))
-        for part in parts if tokens else []:
+        for part in parts:
             rows = sequences.select(torch.tensor(part))
             size = len(packed.Packing.of(rows).ids_N) if shared else rows.ids_BS.numel()
             assert size <= tokens or len(part) == 1
-    assert len(list(split_into_microbatches(sequences, 0, shared))) == 1
+    assert len(list(split_into_microbatches(sequences, packed=shared))) == 1
 
 
 def test_what_packing_does_not_serve_goes_through_the_model():

@@ -128,11 +128,11 @@ def test_sizes_follow_from_what_is_free(policy: Policy):
             memory.plan(policy, config, available=free * MIB)
 
 
-def test_the_settings_are_filled_in_and_the_bill_is_said(policy: Policy):
+def test_the_sizes_are_chosen_and_the_bill_is_said(policy: Policy):
     said: list[str] = []
-    config = memory.fit_sizes(policy, TrainConfig(), (), said.append)
-    assert config.rollouts.rows > 0
-    assert config.optimizer.tokens_per_microbatch > 0
+    sizes = memory.fit_sizes(policy, TrainConfig(), (), said.append)
+    assert sizes.keys() == {"rows", "tokens_per_microbatch"}
+    assert min(sizes.values()) > 0
     assert said[0].startswith("Memory (MiB): weights")
     assert memory.available_memory(torch.device("cpu")) > 0
 

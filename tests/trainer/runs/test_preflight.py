@@ -1,8 +1,12 @@
 """The preflight: what cannot learn is refused, what can is counted."""
 
+from dataclasses import replace
+
 import pytest
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.preflight import say_duration, summarise
+from palaestra.verifiers import Score
+from palaestra.verifiers.types import error, wrong
 
 from ..support.groups import DEAD, LIVE, SOLVED, make_group
 
@@ -24,6 +28,15 @@ from ..support.groups import DEAD, LIVE, SOLVED, make_group
 def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says: str):
     made = [make_group(texts, index, finish) for index, texts in enumerate(groups)]
     assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).list_faults())
+
+
+def test_why_nothing_could_be_scored_is_said():
+    broken = Score(
+        0.0, False, {"mine": error("mine returned 7."), "other": wrong(reason="no")}, abstained=True
+    )
+    group = replace(make_group(LIVE), scores_G=[broken] * 2)
+    faults = summarise([group], 0, 2, 1.0, TrainConfig()).list_faults()
+    assert "No completion could be scored: mine returned 7. Try `palaestra task check`." in faults
 
 
 def test_equal_rewards_in_a_group_are_no_fault_for_an_algorithm_that_does_not_compare_them():

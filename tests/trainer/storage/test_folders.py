@@ -7,6 +7,7 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.parse import parse
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
@@ -31,7 +32,9 @@ def letter(rng, level):
 '''
 
 
-def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_path: Path):
+def test_a_run_records_its_settings_and_its_facts_apart(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "letter.py").write_text(TASK)
     config = TrainConfig.of(
         task=tmp_path / "letter.py", model=warm_model, out=tmp_path / "run", steps=2, prompts_per_step=2,
@@ -41,9 +44,10 @@ def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_pa
     train(config, say=lambda _line: None)
     folder = open_existing(tmp_path / "run")
     read = parse(TrainConfig, ["--config", str(tmp_path / "run" / "config.json")], "palaestra train")
-    chosen = {"rows": read.rollouts.rows, "tokens_per_microbatch": read.optimizer.tokens_per_microbatch}
-    assert read == config.but(**chosen), "settings as given, with the sizes that the memory plan chose"
+    assert read == config, "settings as given: what was chosen for auto is a fact"
     facts = folder.read_facts()
+    assert facts["sizes"].keys() == {"rows", "tokens_per_microbatch"}
+    assert min(facts["sizes"].values()) > 0
     assert (facts["command"], facts["device"], facts["threads"]) == ("train", "cpu", 1)
     assert {"palaestra", "torch", "transformers"} <= facts["packages"].keys()
     assert facts["sources"].keys() == {str(tmp_path / "letter.py")}
@@ -52,7 +56,16 @@ def test_a_run_records_its_settings_and_its_facts_apart(warm_model: Path, tmp_pa
     (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
     assert find_changed_sources(folder) == [str(tmp_path / "letter.py")]
     said: list[str] = []
+    changed = {**facts, "sizes": {"rows": 3, "tokens_per_microbatch": 77}}
+    (tmp_path / "run" / "facts.json").write_text(json.dumps(changed))
+    prepared: list[TrainConfig] = []
+    prepare = setup.prepare
+    monkeypatch.setattr(
+        setup, "prepare", lambda config, *rest: prepared.append(config) or prepare(config, *rest)
+    )
     resume(tmp_path / "run", {}, say=said.append)
+    assert prepared[0].rollouts.rows == 3, "a resumed run takes the sizes of its start"
+    assert prepared[0].optimizer.tokens_per_microbatch == 77
     assert any("the code of" in line and "is another than when the run began" in line for line in said)
 
 

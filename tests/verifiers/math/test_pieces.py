@@ -2,11 +2,13 @@
 and how much work their comparison may take."""
 
 import sys
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from palaestra.verifiers import Status, math_equal
+from palaestra.verifiers.math import explain
 from palaestra.verifiers.math.reading.read import read
 from palaestra.verifiers.math.reading.text import normalise
 from palaestra.verifiers.math.show import show
@@ -108,3 +110,15 @@ def test_reading_takes_work_linear_in_the_length(unit):
 def test_many_conditions_stay_within_the_budget_of_one_comparison():
     verdict = math_equal(MANY, MANY.replace("sin", "cos"))
     assert verdict.status is Status.WRONG
+
+
+def test_numbers_are_compared_by_their_text_and_other_things_are_refused():
+    assert math_equal(1, 1.0).correct
+    assert math_equal(0.5, Fraction(1, 2)).correct
+    assert math_equal([1, "2"], "1, 2").correct
+    assert math_equal("1e-07", 1e-7).correct
+    assert not math_equal(1, 0.5).correct
+    assert explain(1, 0.5).answer == "1/2"
+    for other in (None, True, {"answer": "1"}):
+        with pytest.raises(TypeError, match="Texts and numbers are compared, and "):
+            math_equal("1", other)

@@ -21,7 +21,6 @@ WHOLE_POINTS = 68  # all of them must agree: gcd(n, 12) and gcd(n, 24) are one a
 _FAR = tuple(sign * Fraction(10) ** power for sign in (-1, 1) for power in (-40, -15, -6, 6, 15, 40))
 _FAR_BRANCHES = tuple(sign * Fraction(1379, 10) * 10**power for power in (0, 2, 6, 38) for sign in (-1, 1))
 _STEPS = frozenset(("floor", "ceil"))
-_CORNERS = frozenset(("abs", "sgn", "max", "min"))
 _BRANCHES = frozenset(str.split("asin acos atan acot asec acsc acosh asech ln log lg log_base"))
 _GROWING = frozenset(str.split("exp sinh cosh tanh coth sech csch factorial factorial2 binomial cis"))
 _WHOLE = frozenset(("gcd", "lcm", "factorial2"))  # functions of integers alone
