@@ -75,7 +75,8 @@ class EvalConfig(Settings):
     seed: Natural = 0
     """Seed of the problems and of the sampling."""
     out: str = "auto"
-    """Folder for completions.jsonl and summary.json; auto is runs/eval-TASK-MODEL."""
+    """Folder for completions.jsonl and summary.json; auto is a new one in runs/, eval-TASK-MODEL, where
+    the MODEL of a run is the run's name."""
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(source=""))
     held_out: ProblemConfig = field(default_factory=ProblemConfig)

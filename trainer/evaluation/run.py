@@ -18,7 +18,7 @@ from ..engines.local import LocalEngine
 from ..model.policy import Policy, load_policy, use_threads
 from ..reward_models.scoring import judge
 from ..rollouts.rollouts import Rollouts
-from ..storage.folders import gather_facts
+from ..storage.folders import find_free, gather_facts, open_new
 from .evaluate import Evaluation, evaluate
 from .records import write_groups
 from .winrate import WinRate, compare_with_baseline, read_baseline
@@ -67,6 +67,8 @@ def evaluate_model(
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
+    source = policy.source if policy else config.model.source
+    folder = find_free(config.out, f"eval-{task.name}-{name_model(source)}")
     judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
     problems = task.problems(
         config.held_out.split, count_problems(task, config), config.seed, config.task.single_level
@@ -74,10 +76,7 @@ def evaluate_model(
     if policy is None:
         policy = load_policy(config.model.source, config.model.device, config.model.dtype)
     use_threads(config.model.threads)
-    folder = Path(f"runs/eval-{task.name}-{Path(policy.source).name}" if config.out == "auto" else config.out)
-    folder.mkdir(parents=True, exist_ok=True)
     completions = folder / "completions.jsonl"
-    completions.unlink(missing_ok=True)
     asked = config.sampling
     rollouts = Rollouts(
         LocalEngine(policy, asked.rows),
@@ -114,6 +113,15 @@ def load_task(config: EvalConfig) -> Task:
     return task
 
 
+def name_model(source: str) -> str:
+    """The last part of a hub id or of a folder, with the run's name where the folder is a run's."""
+    folder = Path(source)
+    run = folder.resolve().parent
+    if folder.name == "model":
+        return run.name
+    return f"{run.parent.name}-{folder.name}" if run.name == "checkpoints" else folder.name
+
+
 def count_problems(task: Task, config: EvalConfig) -> int | None:
     """How many problems are asked; None for a whole split."""
     if config.held_out.problems != "auto":
@@ -134,8 +142,7 @@ def write_summary(run: EvaluationRun, task: Task, facts: Mapping[str, object]) -
         "win_rate": {name: asdict(win) for name, win in run.wins.items()},
     }
     (run.folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    (run.folder / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-    (run.folder / "facts.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    open_new(run.folder, config, facts, ())
 
 
 def describe(run: EvaluationRun) -> str:

@@ -86,9 +86,9 @@ def find_free(out: str, name: str) -> Path:
     folder, number = Path(wanted), 2
     while folder.exists() and any(folder.iterdir()):
         if not automatic:
-            raise UserError(
-                f"{folder} is not empty. Give another --out, or `palaestra resume {folder}` to go on with it."
-            )
+            begun = bool(checkpoint.list_checkpoints(folder / "checkpoints"))
+            hint = f", or `palaestra resume {folder}` to go on with it" if begun else ""
+            raise UserError(f"{folder} is not empty. Give another --out{hint}.")
         folder = Path(f"{wanted}-{number}")
         number += 1
     folder.mkdir(parents=True, exist_ok=True)

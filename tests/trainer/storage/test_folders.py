@@ -64,6 +64,10 @@ def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_n
     (tmp_path / "mine").mkdir()
     assert find_free("mine", "x") == Path("mine")
     (tmp_path / "mine" / "file").touch()
+    with pytest.raises(UserError, match=r"mine is not empty\. Give another --out\.$"):
+        find_free("mine", "x")
+    (tmp_path / "mine/checkpoints/step-000001").mkdir(parents=True)
+    (tmp_path / "mine/checkpoints/step-000001/trainer_info.json").touch()
     with pytest.raises(UserError, match="palaestra resume mine"):
         find_free("mine", "x")
     first = find_free("auto", "gcd-0")
