@@ -89,8 +89,11 @@ def _check_token_id(token: Any) -> int:
     return token
 
 
-def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+def check_source(source: str) -> None:
+    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
     folder = Path(source)
+    if source == "embedded":
+        return
     if folder.is_dir() and not (folder / "config.json").is_file():
         inside = [
             str(path.parent)
@@ -107,6 +110,10 @@ def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
         raise UserError(
             f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'."
         )
+
+
+def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+    check_source(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)

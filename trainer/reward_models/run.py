@@ -10,9 +10,17 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
-from ..model.policy import Policy, choose_threads, load_policy
+from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..reports.loggers import check_loggers
 from ..storage import checkpoint
-from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
+from ..storage.folders import (
+    RunFolder,
+    discard_failed_start,
+    find_free,
+    gather_facts,
+    open_existing,
+    open_new,
+)
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import Comparison, read_comparisons, split_comparisons
@@ -44,18 +52,24 @@ def fit_to_comparisons(
 ) -> FitOutcome:
     """Fit a reward model from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
+    check_loggers(config.output.log)
+    if policy is None:
+        check_source(config.model.source)
+    if config.comparisons.task:
+        registry.get(config.comparisons.task)
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
-    if policy is None:
-        policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
-    threads = choose_threads(policy, config.model.threads)
-    say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-    reward_model = make_reward_model(policy)
-    data = encode_all(reward_model, comparisons, config.comparisons, say)
-    sources = [config.comparisons.task] if config.comparisons.task else []
-    facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
-    folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
+    with discard_failed_start(path):
+        if policy is None:
+            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+        threads = choose_threads(policy, config.model.threads)
+        say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
+        reward_model = make_reward_model(policy)
+        data = encode_all(reward_model, comparisons, config.comparisons, say)
+        sources = [config.comparisons.task] if config.comparisons.task else []
+        facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
+        folder = open_new(path, config, facts, config.output.log)
+        return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
 
 def resume_reward_model(

@@ -27,14 +27,17 @@ from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
-from ..model.policy import Policy, choose_threads, enable_gradient_checkpointing, load_policy
+from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
+from ..reports.loggers import check_loggers
 from ..reward_models.model import TOKENS_PER_PASS
-from ..reward_models.scoring import Judged, judge
+from ..reward_models.scoring import Judged, assign_models, judge
 from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.folders import (
+    WARM_UP,
     RunFolder,
+    discard_failed_start,
     find_changed_sources,
     find_free,
     forget_after,
@@ -56,10 +59,11 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     in place of the one that is named."""
     check(config)
     task = load_task(config)
+    check_before_loading(config, task, policy)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"
-    with Interrupts() as stop:
+    with discard_failed_start(path), Interrupts() as stop:
         if policy is None:
             policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
@@ -69,12 +73,12 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         if fresh:
             warm_up(policy, task, config, stop)
             if stop.requested:
-                checkpoint.write_folder(path / "sft", policy.save)
+                checkpoint.write_folder(path / WARM_UP, policy.save)
                 say(
                     f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in "
-                    f"{path / 'sft'}. Start again."
+                    f"{path / WARM_UP}. Start again with another --out."
                 )
-                return RunResult(path, path / "sft", interrupted=True)
+                return RunResult(path, path / WARM_UP, interrupted=True)
         if config.model.lora_rank:
             checkpoint.write_folder(path / REFERENCE, policy.save)
             lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
@@ -154,6 +158,17 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
 def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
+    check_loggers(config.output.log)
+    if config.ppo.critic_model:
+        check_source(config.ppo.critic_model)
+
+
+def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:
+    """Raise UserError for a model, a reward model or a level that is not there, while that costs nothing."""
+    if policy is None:
+        check_source(config.model.source)
+    assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    task.check_level(config.task.single_level)
 
 
 def keeps_reference(config: TrainConfig) -> bool:

@@ -13,7 +13,8 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +26,7 @@ from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
 
 CONFIG, FACTS, METRICS, SOURCES = "config.json", "facts.json", "metrics.jsonl", "sources"
+WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
 Config = TypeVar("Config", bound=Settings)
 
@@ -70,7 +72,7 @@ class RunFolder:
         """Raises UserError when there is none yet."""
         complete = checkpoint.list_checkpoints(self.checkpoints)
         if not complete:
-            raise UserError(f"{self.path} holds no checkpoint yet; start the run again.")
+            raise UserError(f"{self.path} holds no checkpoint yet; start the run again with another --out.")
         return complete[-1]
 
     def close(self) -> None:
@@ -95,11 +97,30 @@ def find_free(out: str, name: str) -> Path:
     return folder
 
 
+@contextmanager
+def discard_failed_start(folder: Path) -> Iterator[None]:
+    """Empty the folder of a new run again when its start fails, so that the same --out is free for the next try.
+
+    Whatever was computed stays: a checkpoint, a model, the record of a step.
+    """
+    try:
+        yield
+    except BaseException:
+        metrics = folder / METRICS
+        stepped = metrics.is_file() and '"kind": "step"' in metrics.read_text(encoding="utf-8")
+        kept = (folder / "model", folder / WARM_UP, *checkpoint.list_checkpoints(folder / "checkpoints"))
+        if not stepped and not any(path.exists() for path in kept):
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+
+
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
-    """Record settings and facts of a run that begins."""
-    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    """Record settings and facts of a run that begins, once its loggers are open."""
+    loggers = open_loggers(log, folder, asdict(config))
     (folder / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
-    return RunFolder(folder, open_loggers(log, folder, asdict(config)))
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    return RunFolder(folder, loggers)
 
 
 def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
