@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
+from ..config.paths import make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
 from ..model.policy import Policy, check_source, choose_threads, load_policy
@@ -21,6 +22,7 @@ from ..storage.folders import (
     open_existing,
     open_new,
 )
+from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import Comparison, read_comparisons, split_comparisons
@@ -52,6 +54,7 @@ def fit_to_comparisons(
 ) -> FitOutcome:
     """Fit a reward model from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
+    config = make_paths_absolute(config)
     check_loggers(config.output.log)
     if policy is None:
         check_source(config.model.source)
@@ -79,6 +82,7 @@ def resume_reward_model(
     stop_after."""
     folder = open_existing(path)
     config = folder.read_config(RewardModelConfig).but(**changes)
+    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)

@@ -45,11 +45,11 @@ def judge(
 
 
 def assign_models(task: Task, names_and_folders: Sequence[str], share: float) -> Assignment:
-    """Which reward model fills in which criterion (FOLDER, or name=FOLDER where the rubric has several learned
-    criteria). Loads nothing.
+    """Which reward model fills in which criterion (FOLDER, or name=FOLDER where the rubric has several
+    learned criteria). Loads nothing.
 
     A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a
-    learned criterion stays without its model, a model without its criterion, or where a folder holds no model.
+    learned criterion stays without its model, a model without its criterion, or a folder holds no model.
     """
     if names_and_folders and not task.rubric.learned:
         task = replace(task, rubric=task.rubric.with_learned(learned(), share))

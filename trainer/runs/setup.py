@@ -21,6 +21,7 @@ from ...tasks.core.isolation import isolate
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
 from ..config.parse import make_task_options
+from ..config.paths import make_paths_absolute
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
@@ -38,7 +39,6 @@ from ..storage.folders import (
     WARM_UP,
     RunFolder,
     discard_failed_start,
-    find_changed_sources,
     find_free,
     forget_after,
     gather_facts,
@@ -46,6 +46,7 @@ from ..storage.folders import (
     open_new,
 )
 from ..storage.interrupts import Interrupts
+from ..storage.sources import warn_of_changed_sources
 from .loop import run_steps
 from .state import Progress, Run, RunResult
 
@@ -57,6 +58,7 @@ Say = Callable[[str], None]
 def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -> RunResult:
     """Train on a task's reward. policy: a model in memory to start from,
     in place of the one that is named."""
+    config = make_paths_absolute(config)
     check(config)
     task = load_task(config)
     check_before_loading(config, task, policy)
@@ -95,9 +97,8 @@ def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) ->
     """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
     folder = open_existing(path)
     config = folder.read_config(TrainConfig).but(**{"stop_after": 0, **changes})
+    warn_of_changed_sources(path, folder.read_facts(), say)
     check(config)
-    for name in find_changed_sources(folder):
-        say(f"Warning: the code of {name} is another than when the run began.")
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     # A checkpoint's model has its adapters merged; training goes on with them apart,

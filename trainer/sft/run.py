@@ -10,6 +10,7 @@ from ...tasks import Task
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..config.parse import make_task_options
+from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.policy import Policy, check_source, choose_threads, load_policy
@@ -23,6 +24,7 @@ from ..storage.folders import (
     open_existing,
     open_new,
 )
+from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
@@ -52,6 +54,7 @@ class Data:
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
     """Fine-tune from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
+    config = make_paths_absolute(config)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     name = "pairs" if config.imitation.pairs else task.name
     check_loggers(config.output.log)
@@ -76,6 +79,7 @@ def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] =
     stop_after."""
     folder = open_existing(path)
     config = folder.read_config(SFTConfig).but(**changes)
+    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     policy = load_policy(str(newest), config.model.device, config.model.dtype, config.seed)

@@ -7,8 +7,6 @@ them.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import platform
 import shutil
@@ -24,8 +22,9 @@ from ...tasks.core.errors import UserError
 from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
+from .sources import record_sources
 
-CONFIG, FACTS, METRICS, SOURCES = "config.json", "facts.json", "metrics.jsonl", "sources"
+CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
 Config = TypeVar("Config", bound=Settings)
@@ -99,7 +98,7 @@ def find_free(out: str, name: str) -> Path:
 
 @contextmanager
 def discard_failed_start(folder: Path) -> Iterator[None]:
-    """Empty the folder of a new run again when its start fails, so that the same --out is free for the next try.
+    """Empty the folder of a new run again when its start fails, so that --out is free for the next try.
 
     Whatever was computed stays: a checkpoint, a model, the record of a step.
     """
@@ -151,41 +150,14 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
     sources: names of tasks, algorithms, losses as the settings give them.  more:
     what else the command found out.
     """
-    files = {name: path for name in sources if (path := find_source_file(name)) is not None}
-    for path in files.values():
-        (folder / SOURCES).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / SOURCES / path.name)
     return {
         "command": command,
         "python": platform.python_version(),
         "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
-        "sources": {name: _hash_file(path) for name, path in files.items()},
+        "sources": record_sources(folder, sources),
         **more,
     }
-
-
-def find_changed_sources(folder: RunFolder) -> list[str]:
-    """Names whose code is another than when the run began."""
-    recorded = folder.read_facts()["sources"]
-    return [
-        name
-        for name, old in recorded.items()
-        if (path := find_source_file(name)) is None or _hash_file(path) != old
-    ]
-
-
-def find_source_file(name: str) -> Path | None:
-    """The file of a task's name, or of FILE.py and FILE.py:object; None for what has no file of its own."""
-    own = Path(name.partition(".py")[0] + ".py")
-    if ".py" in name:
-        return own if own.is_file() else None
-    spec = importlib.util.find_spec(f"palaestra.tasks.{name}") if name.isidentifier() else None
-    return Path(spec.origin) if spec is not None and spec.origin else None
-
-
-def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find_version(package: str) -> str | None:
