@@ -25,7 +25,7 @@ from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion
 from ..model.machine import pick_device
-from ..model.policy import Policy
+from ..model.policy import Policy, refuse_run_folder
 from ..model.prompts import encode_completion, encode_prompt
 
 STATISTICS = "reward_model.json"
@@ -159,6 +159,7 @@ def make_reward_model(policy: Policy) -> RewardModel:
 def check_reward_model_source(source: str) -> None:
     """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
     folder = Path(source)
+    refuse_run_folder(folder)
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     if not (folder / "config.json").is_file() and (folder.is_dir() or looks_like_path):
         raise UserError(

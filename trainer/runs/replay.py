@@ -3,7 +3,6 @@ and say whether it matches what the run recorded."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,8 +13,10 @@ from typing import Any
 from ...tasks.core.errors import UserError
 from ..reports import curves
 from ..storage import checkpoint
-from ..storage.folders import CONFIG, FACTS
-from .setup import REFERENCE, resume_training
+from ..storage.folders import CONFIG, FACTS, open_existing
+from ..storage.records import read_lines
+from ..storage.sources import warn_of_changed_sources
+from .setup import COMMAND, REFERENCE, resume_training
 
 TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
 
@@ -40,6 +41,12 @@ def replay(run: Path, step: int) -> Replay:
 
     Raises UserError when the run did not log that step, or keeps no checkpoint before it.
     """
+    facts = open_existing(run).read_facts()
+    if facts["command"] != COMMAND:
+        raise UserError(
+            f"{run} is a run of `palaestra {facts['command']}`; replay is for runs of `palaestra {COMMAND}`."
+        )
+    warn_of_changed_sources(run, facts, say=lambda _line: None)
     recorded = _read_recorded(run, step)
     earlier = [path for path in checkpoint.list_checkpoints(run / "checkpoints") if _parse_step(path) < step]
     if not earlier:
@@ -73,12 +80,8 @@ def _read_recorded(run: Path, step: int) -> dict[str, Any]:
     lines = [line for line in curves.read_metrics(run) if line["kind"] == "step" and line["step"] == step]
     if not lines:
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl.")
-    rollouts = run / "rollouts.jsonl"
-    texts = []
-    with rollouts.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n") and (row := json.loads(line))["step"] == step:
-                texts.append([row["id"], row["completion"], row["reward"]])
+    rows = [line.values for line in read_lines(run / "rollouts.jsonl") if line.values["step"] == step]
+    texts = [[row["id"], row["completion"], row["reward"]] for row in rows]
     metrics = {name: value for name, value in lines[-1].items() if name not in TIMINGS}
     return {**metrics, "completions": texts}
 

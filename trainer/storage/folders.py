@@ -22,6 +22,7 @@ from ...tasks.core.errors import UserError
 from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
+from .records import read_json, read_lines
 from .sources import record_sources
 
 CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
@@ -59,13 +60,11 @@ class RunFolder:
 
     def read_facts(self) -> dict[str, Any]:
         """What was recorded at the start."""
-        return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
+        return read_json(self.path / FACTS, ("command", "sources"))
 
     def read_config(self, kind: type[Config]) -> Config:
         """The settings of the run."""
-        return merge(
-            kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG)
-        )
+        return merge(kind(), read_json(self.path / CONFIG), str(self.path / CONFIG))
 
     def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
@@ -128,9 +127,7 @@ def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
         if not (path / name).is_file():
             raise UserError(f"{path} is not the folder of a run: it holds no {name}.")
     folder = RunFolder(path)
-    return (
-        RunFolder(path, open_loggers(log, path, json.loads((path / CONFIG).read_text()))) if log else folder
-    )
+    return RunFolder(path, open_loggers(log, path, read_json(path / CONFIG))) if log else folder
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -138,8 +135,7 @@ def forget_after(folder: Path, step: int) -> None:
     for name in (METRICS, "rollouts.jsonl"):
         path = folder / name
         if path.is_file():
-            with path.open(encoding="utf-8") as file:
-                kept = [line for line in file if line.endswith("\n") and json.loads(line)["step"] <= step]
+            kept = [line.text for line in read_lines(path) if line.values["step"] <= step]
             path.write_text("".join(kept), encoding="utf-8")
 
 

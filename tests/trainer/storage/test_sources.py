@@ -1,4 +1,4 @@
-"""The code that a run names: found wherever it lies, kept apart, and missed with a sentence when it is gone."""
+"""The code that a run names: found wherever it lies, kept apart, missed with a sentence when it is gone."""
 
 import sys
 from pathlib import Path
@@ -56,17 +56,14 @@ def test_a_run_goes_on_from_another_directory_and_says_where_the_copy_of_a_lost_
     (tmp_path / "letter.py").write_text(TASK)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "start").symlink_to(warm_model)
-    config = SMALL.but(
-        task="./letter.py", option=(), model="start", eval_every=0, force=True, preflight_problems=0
-    )
+    config = SMALL.but(task="./letter.py", option=(), model="start", eval_every=0, preflight_problems=0)
     monkeypatch.chdir(tmp_path)
     train(config.but(out="whole"), say=say_nothing)
     train(config.but(out="run", stop_after=1), say=say_nothing)
     monkeypatch.chdir(tmp_path / "elsewhere")
     (tmp_path / "letter.py").unlink()
-    with pytest.raises(
-        UserError, match=r"letter\.py is gone\. The run keeps a copy in .*run/sources/letter-"
-    ) as gone:
+    says = r"letter\.py is gone\. The run keeps a copy in .*run/sources/letter-"
+    with pytest.raises(UserError, match=says) as gone:
         resume(tmp_path / "run", {}, say=say_nothing)
     copy, back = str(gone.value).split()[-2:]
     Path(back).write_bytes(Path(copy).read_bytes())
