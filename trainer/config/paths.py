@@ -15,7 +15,7 @@ Config = TypeVar("Config", bound=Settings)
 
 def make_paths_absolute(config: Config) -> Config:
     """The settings of a command with every file and folder that is there by its absolute path."""
-    changes = {}
+    changes: dict[tuple[str, ...], object] = {}
     for setting in list_settings(type(config)):
         if setting.name in OBJECTS | FILES | NAMED_FILES:
             value = setting.value(config)

@@ -21,6 +21,7 @@ from ..storage.folders import (
     gather_facts,
     open_existing,
     open_new,
+    reopen,
 )
 from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import TOKENS
@@ -76,12 +77,11 @@ def fit_to_comparisons(
 
 
 def resume_reward_model(
-    path: Path, changes: dict[str, int], say: Callable[[str], None] = print
+    path: Path, config: RewardModelConfig, say: Callable[[str], None] = print
 ) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
-    stop_after."""
+    """Go on from the newest checkpoint of a run, as if it had never stopped. config:
+    its settings from now on."""
     folder = open_existing(path)
-    config = folder.read_config(RewardModelConfig).but(**changes)
     warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
@@ -89,7 +89,7 @@ def resume_reward_model(
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = open_existing(path, config.output.log)
+    folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 

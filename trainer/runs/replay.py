@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
 from ..reports import curves
 from ..storage import checkpoint
 from ..storage.folders import CONFIG, FACTS, open_existing
@@ -48,10 +49,16 @@ def replay(run: Path, step: int) -> Replay:
         )
     warn_of_changed_sources(run, facts, say=lambda _line: None)
     recorded = _read_recorded(run, step)
-    earlier = [path for path in checkpoint.list_checkpoints(run / "checkpoints") if _parse_step(path) < step]
+    earlier = [
+        path
+        for path in checkpoint.list_checkpoints(run / "checkpoints")
+        if checkpoint.parse_step(path) < step
+    ]
     if not earlier:
         kept = (
-            ", ".join(str(_parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints"))
+            ", ".join(
+                str(checkpoint.parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints")
+            )
             or "none"
         )
         raise UserError(
@@ -65,15 +72,12 @@ def replay(run: Path, step: int) -> Replay:
             shutil.copyfile(run / name, folder / name)
         if (run / REFERENCE).exists():
             shutil.copytree(run / REFERENCE, folder / REFERENCE)
-        start = _parse_step(earlier[-1])
-        changes = {"stop_after": step - start, "eval_every": 0, "save_every": 0}
-        resume_training(folder, changes, say=lambda _line: None)
+        start = checkpoint.parse_step(earlier[-1])
+        config = open_existing(folder).read_config(TrainConfig)
+        config = config.but(stop_after=step - start, eval_every=0, save_every=0)
+        resume_training(folder, config, say=lambda _line: None)
         again = _read_recorded(folder, step)
     return Replay(step, start, _compare(recorded, again))
-
-
-def _parse_step(path: Path) -> int:
-    return int(path.name.removeprefix(checkpoint.PREFIX))
 
 
 def _read_recorded(run: Path, step: int) -> dict[str, Any]:

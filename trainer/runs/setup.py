@@ -7,10 +7,9 @@ algorithm's state and `Progress` are all that a resumed run needs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -44,6 +43,7 @@ from ..storage.folders import (
     gather_facts,
     open_existing,
     open_new,
+    reopen,
 )
 from ..storage.interrupts import Interrupts
 from ..storage.sources import warn_of_changed_sources
@@ -93,10 +93,10 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         return finish_run(prepare(config, folder, policy, optimizer, judged), Progress(), stop, say)
 
 
-def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) -> RunResult:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
+def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunResult:
+    """Go on from the newest checkpoint of a run, as if it had never stopped. config: its settings from now
+    on."""
     folder = open_existing(path)
-    config = folder.read_config(TrainConfig).but(**{"stop_after": 0, **changes})
     warn_of_changed_sources(path, folder.read_facts(), say)
     check(config)
     newest = folder.find_newest_checkpoint()
@@ -117,7 +117,8 @@ def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) ->
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
     forget_after(path, progress.step)
-    folder = open_existing(path, config.output.log)
+    progress.watch.forgive(config.guards.watch)
+    folder = reopen(path, config, config.output.log)
     run = prepare(config, folder, policy, optimizer, judge_task(task, config))
     run.learner.algorithm.load(state["algorithm"])
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
@@ -176,6 +177,15 @@ def keeps_reference(config: TrainConfig) -> bool:
     """Whether the first policy is kept. Beside a reward model it shows how far the policy has gone to please
     it."""
     return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
+
+
+def check_reference(before: TrainConfig, config: TrainConfig) -> None:
+    """Raise UserError where a run would go on with a reference that it did not keep from its start."""
+    if keeps_reference(config) and not (keeps_reference(before) or config.model.lora_rank):
+        raise UserError(
+            "A KL penalty needs the model that the run began with, which this run did not keep: start a new "
+            "run with it."
+        )
 
 
 def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:

@@ -23,6 +23,7 @@ from ..storage.folders import (
     gather_facts,
     open_existing,
     open_new,
+    reopen,
 )
 from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import TOKENS
@@ -74,11 +75,10 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
 
 
-def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
-    stop_after."""
+def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print) -> FitOutcome:
+    """Go on from the newest checkpoint of a run, as if it had never stopped. config:
+    its settings from now on."""
     folder = open_existing(path)
-    config = folder.read_config(SFTConfig).but(**changes)
     warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
@@ -87,7 +87,7 @@ def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] =
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     data = prepare(policy, task, config, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = open_existing(path, config.output.log)
+    folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
 
 

@@ -84,6 +84,11 @@ def locate(folder: Path, step: int) -> Path:
     return folder / f"{PREFIX}{step:06d}"
 
 
+def parse_step(checkpoint: Path) -> int:
+    """The steps that were done when it was written."""
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
 def load_state(checkpoint: Path) -> dict[str, Any]:
     """The trainer's state of a checkpoint. Holds no code, only data. Raises UserError where it is damaged."""
     if not (checkpoint / STATE).is_file():

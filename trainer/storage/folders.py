@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,13 +121,25 @@ def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequ
     return RunFolder(folder, loggers)
 
 
-def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
+def open_existing(path: Path) -> RunFolder:
     """The folder of a run that was begun. Raises UserError when it is none."""
     for name in (CONFIG, FACTS):
         if not (path / name).is_file():
             raise UserError(f"{path} is not the folder of a run: it holds no {name}.")
-    folder = RunFolder(path)
-    return RunFolder(path, open_loggers(log, path, read_json(path / CONFIG))) if log else folder
+    return RunFolder(path)
+
+
+def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
+    """The folder of a run that goes on, its loggers open, its settings as they are now (but for how this part
+    of it stops)."""
+    folder = open_existing(path)
+    before = read_json(path / CONFIG)
+    now = json.loads(json.dumps({**asdict(config), "stop_after": before.get("stop_after", 0)}))
+    if now != before:
+        new = path / f".{CONFIG}.partial"
+        new.write_text(json.dumps(now, indent=1), encoding="utf-8")
+        new.replace(path / CONFIG)
+    return replace(folder, loggers=open_loggers(log, path, now))
 
 
 def forget_after(folder: Path, step: int) -> None:

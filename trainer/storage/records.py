@@ -46,8 +46,8 @@ def read_lines(path: Path) -> Iterator[Line]:
                 values["step"] + 0
             except (ValueError, TypeError, KeyError) as failure:
                 raise UserError(
-                    f"{path}, line {number} is damaged: it is no record of a step. Remove that line, then try "
-                    "again."
+                    f"{path}, line {number} is damaged: it is no record of a step. Remove that line, then "
+                    "try again."
                 ) from failure
             yield Line(text, values)
 
