@@ -15,7 +15,7 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
-from ..model.policy import Policy, load_policy, use_threads
+from ..model.policy import Policy, check_source, load_policy, use_threads
 from ..reward_models.scoring import judge
 from ..rollouts.rollouts import Rollouts
 from ..storage.folders import find_free, gather_facts, open_new
@@ -53,6 +53,13 @@ def check(config: EvalConfig) -> None:
         )
 
 
+def check_model(source: str) -> None:
+    """Raise UserError where no model is named, or a folder that holds none."""
+    if not source:
+        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
+    check_source(source)
+
+
 def evaluate_model(
     config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print
 ) -> EvaluationRun:
@@ -62,12 +69,13 @@ def evaluate_model(
     Raises UserError for settings that make no sense, before anything is loaded.
     """
     check(config)
-    if policy is None and not config.model.source:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
+    source = policy.source if policy else config.model.source
+    if policy is None:
+        check_model(source)
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
-    source = policy.source if policy else config.model.source
+    task.check_level(config.task.single_level)
     folder = find_free(config.out, f"eval-{task.name}-{name_model(source)}")
     judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
     problems = task.problems(

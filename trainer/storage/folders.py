@@ -135,11 +135,12 @@ def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
     folder = open_existing(path)
     before = read_json(path / CONFIG)
     now = json.loads(json.dumps({**asdict(config), "stop_after": before.get("stop_after", 0)}))
+    loggers = open_loggers(log, path, now)
     if now != before:
         new = path / f".{CONFIG}.partial"
         new.write_text(json.dumps(now, indent=1), encoding="utf-8")
         new.replace(path / CONFIG)
-    return replace(folder, loggers=open_loggers(log, path, now))
+    return replace(folder, loggers=loggers)
 
 
 def forget_after(folder: Path, step: int) -> None:

@@ -39,3 +39,20 @@ def test_a_folder_that_holds_something_is_refused_and_left_as_it_is(warm_model: 
         evaluate_model(TWO.but(model=warm_model, out=tmp_path / "r9"), say=say_nothing)
     assert (tmp_path / "r9/config.json").read_text() == "a run's"
     assert [path.name for path in (tmp_path / "r9").iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": "./nowhere"}, "no model folder"),
+        ({"level": 99}, "no level 99"),
+        ({"model": ""}, "which model"),
+    ],
+)
+def test_a_mistake_is_found_before_a_folder_is_made(
+    warm_model: Path, tmp_path: Path, change: dict, says: str
+):
+    config = TWO.but(**{"model": str(warm_model), "out": str(tmp_path / "new"), **change})
+    with pytest.raises(UserError, match=says):
+        evaluate_model(config, say=say_nothing)
+    assert not (tmp_path / "new").exists()

@@ -175,8 +175,8 @@ def gradients(policy: Policy, batch: Batch, config: TrainConfig) -> list[torch.T
 
 
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate "
-    "9 bytes"),
+    "failure", [RuntimeError(("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate "
+    "9 bytes")),
                 torch.OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=lambda f: type(f).__name__
 )  # fmt: skip
 def test_out_of_memory_halves_the_microbatch_once_and_changes_no_gradient(
