@@ -39,7 +39,7 @@ def resume(argv: list[str]) -> int:
     )
     parser.add_argument("run", type=Path, help="folder of the run")
     # Options may stand on either side of RUN; what they are is known once the run is.
-    place = 0 if argv[:1] and not argv[0].startswith("-") else len(argv) - 1
+    place = next((number for number, text in enumerate(argv) if Path(text).is_dir()), 0)
     options = parser.parse_args(argv[place : place + 1] if not {"-h", "--help"} & {*argv} else ["--help"])
     from ..runs.resume import find_command
     from ..runs.resume import resume as go_on

@@ -68,6 +68,11 @@ def test_arguments_that_miss_or_are_no_number_are_sentences(
     assert says in capsys.readouterr().err
 
 
+def test_options_may_stand_on_either_side_of_the_run(finished: Path, capsys: pytest.CaptureFixture):
+    assert palaestra(["resume", "--steps", "2", str(finished), "--learning-rate", "1e-3"]) == 2
+    assert "has done 2 steps" in capsys.readouterr().err
+
+
 def test_a_run_that_tripped_goes_on_with_a_lower_learning_rate(
     warm_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
