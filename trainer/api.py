@@ -60,7 +60,8 @@ def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) ->
     """Go on with a run of `train`, `sft` or `fit_reward_model` from its newest checkpoint, as if it had never
     stopped.
 
-    run: its folder.  settings: `steps` in all, `stop_after`.  Raises UserError when the folder is no run.
+    run: its folder.  settings: those of the run's command that may change (`steps` in all, `stop_after`,
+    `learning_rate`, ...).  Raises UserError when the folder is no run, or for a setting that can't change.
 
     >>> import palaestra as pal
     >>> said = []

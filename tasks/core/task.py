@@ -78,6 +78,11 @@ class Task:
             by_key.setdefault(problem.key or problem.id, problem)
         return list(by_key.values())
 
+    def check_level(self, level: int | None) -> None:
+        """Raise TaskError for a level that the task does not have. Reads no data."""
+        if level is not None:
+            self.problem(self.splits[0], 0, level=level)
+
     def solution(self, problem: Problem) -> str:
         """A completion that deserves the full reward."""
         if self.solve is not None:

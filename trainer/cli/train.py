@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,29 +26,36 @@ def train(argv: list[str]) -> int:
 
 
 def resume(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="palaestra resume", description="Go on with a run from its newest checkpoint."
+    """Go on with a run; the flags are those of the command that began it."""
+    from ..config.parse import SentenceParser, read_flags
+
+    parser = SentenceParser(
+        prog="palaestra resume",
+        usage="palaestra resume RUN [options]",
+        description="Go on with a run from its newest checkpoint.",
+        epilog="Options of the command that began the run change it from here on: --steps N (in all), "
+        "--stop-after N, --learning-rate X, --watch.kl-max X, ... Those that its checkpoints depend on, "
+        "such as --task, --model and --seed, can't change.",
     )
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--steps", type=int, help="steps in all (default: as the run was started)")
-    parser.add_argument(
-        "--stop-after",
-        type=int,
-        default=0,
-        help="stop after this many steps, state saved (default: 0, never)",
-    )
-    options = parser.parse_args(argv)
+    # Options may stand on either side of RUN; what they are is known once the run is.
+    place = next((number for number, text in enumerate(argv) if Path(text).is_dir()), 0)
+    options = parser.parse_args(argv[place : place + 1] if not {"-h", "--help"} & {*argv} else ["--help"])
+    from ..runs.resume import find_command
     from ..runs.resume import resume as go_on
     from ..runs.state import RunResult
 
-    changes = {"stop_after": options.stop_after, **({"steps": options.steps} if options.steps else {})}
+    flags = [*argv[:place], *argv[place + 1 :]]
+    changes = read_flags(find_command(options.run).kind, flags, "palaestra resume")
     result = go_on(options.run, changes)
     return finish(result) if isinstance(result, RunResult) else 130 if result.interrupted else 0
 
 
 def replay(argv: list[str]) -> int:
     """Exit code 0 when the step matches, 1 when it does not."""
-    parser = argparse.ArgumentParser(
+    from ..config.parse import SentenceParser
+
+    parser = SentenceParser(
         prog="palaestra replay",
         description="Re-create a step of a run, and say whether it matches what was recorded.",
     )

@@ -3,15 +3,14 @@ and who decided."""
 
 from __future__ import annotations
 
-import argparse
-
 from ...verifiers.math import explain
+from ..config.parse import SentenceParser
 from ..terminal import say
 
 
 def main(argv: list[str]) -> int:
     """Exit status: 0 correct, 1 not correct, 2 for arguments that make no sense."""
-    parser = argparse.ArgumentParser(
+    parser = SentenceParser(
         prog="palaestra verify",
         description="Compare an answer with a reference, by the rules of docs/math.md.",
         epilog="An argument that begins with a minus sign follows two dashes: palaestra verify -- -3 -3.0",
@@ -22,10 +21,7 @@ def main(argv: list[str]) -> int:
         "--tolerance", type=float, help="share of the reference that a number may be off (0.04: 4 %%)"
     )
     parser.add_argument("--absolute", type=float, help="amount that a number may be off")
-    try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as stop:  # argparse has printed its sentence
-        return int(stop.code or 0)
+    arguments = parser.parse_args(argv)
     try:
         explanation = explain(
             arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute

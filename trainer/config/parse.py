@@ -48,7 +48,7 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
         raise SystemExit(0)
     path = take_option(argv, "--config")
     in_file = _read_file_changes(command, Path(path), prog) if path is not None else {}
-    flags = _read_flags(command, argv, prog)
+    flags = read_flags(command, argv, prog)
     return change(command(), in_file | read_changes(command, flags, prog))
 
 
@@ -83,8 +83,8 @@ def _find_owner(path: Path) -> str | None:
         return None
 
 
-def _read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
-    """The values of the flags by the short names of their settings."""
+def read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
+    """The values of the flags by the short names of their settings. Raises SettingError for what is none."""
     parser = _make_parser(command, prog, everything=True)
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
@@ -126,7 +126,9 @@ def _read_numbers(text: str) -> list[float]:
     return numbers
 
 
-class _Parser(argparse.ArgumentParser):
+class SentenceParser(argparse.ArgumentParser):
+    """Its errors are the user's: raises SettingError in place of leaving the program."""
+
     def error(self, message: str) -> NoReturn:
         raise SettingError(f"{message[:1].upper()}{message[1:]}. {self.prog} --help lists the options.")
 
@@ -140,7 +142,7 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
     ]
     hidden = len(list_settings(command)) - len(shown)
     more = f"--help-all lists {hidden} more options. " if hidden else ""
-    parser = _Parser(
+    parser = SentenceParser(
         prog=prog,
         description=(command.__doc__ or "").partition("\n\n")[0].strip(),
         add_help=False,

@@ -15,10 +15,10 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
-from ..model.policy import Policy, load_policy, use_threads
+from ..model.policy import Policy, check_source, load_policy, use_threads
 from ..reward_models.scoring import judge
 from ..rollouts.rollouts import Rollouts
-from ..storage.folders import gather_facts
+from ..storage.folders import find_free, gather_facts, open_new
 from .evaluate import Evaluation, evaluate
 from .records import write_groups
 from .winrate import WinRate, compare_with_baseline, read_baseline
@@ -53,6 +53,13 @@ def check(config: EvalConfig) -> None:
         )
 
 
+def check_model(source: str) -> None:
+    """Raise UserError where no model is named, or a folder that holds none."""
+    if not source:
+        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
+    check_source(source)
+
+
 def evaluate_model(
     config: EvalConfig, policy: Policy | None = None, say: Callable[[str], None] = print
 ) -> EvaluationRun:
@@ -62,11 +69,14 @@ def evaluate_model(
     Raises UserError for settings that make no sense, before anything is loaded.
     """
     check(config)
-    if policy is None and not config.model.source:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
+    source = policy.source if policy else config.model.source
+    if policy is None:
+        check_model(source)
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
+    task.check_level(config.task.single_level)
+    folder = find_free(config.output.out, f"eval-{task.name}-{name_model(source)}")
     judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
     problems = task.problems(
         config.held_out.split, count_problems(task, config), config.seed, config.task.single_level
@@ -74,11 +84,7 @@ def evaluate_model(
     if policy is None:
         policy = load_policy(config.model.source, config.model.device, config.model.dtype)
     use_threads(config.model.threads)
-    out = config.output.out
-    folder = Path(f"runs/eval-{task.name}-{Path(policy.source).name}" if out == "auto" else out)
-    folder.mkdir(parents=True, exist_ok=True)
     completions = folder / "completions.jsonl"
-    completions.unlink(missing_ok=True)
     asked = config.sampling
     rollouts = Rollouts(
         LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
@@ -115,6 +121,15 @@ def load_task(config: EvalConfig) -> Task:
     return task
 
 
+def name_model(source: str) -> str:
+    """The last part of a hub id or of a folder, with the run's name where the folder is a run's."""
+    folder = Path(source)
+    run = folder.resolve().parent
+    if folder.name == "model":
+        return run.name
+    return f"{run.parent.name}-{folder.name}" if run.name == "checkpoints" else folder.name
+
+
 def count_problems(task: Task, config: EvalConfig) -> int | None:
     """How many problems are asked; None for a whole split."""
     if config.held_out.problems != "auto":
@@ -135,8 +150,7 @@ def write_summary(run: EvaluationRun, task: Task, facts: Mapping[str, object]) -
         "win_rate": {name: asdict(win) for name, win in run.wins.items()},
     }
     (run.folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    (run.folder / "config.json").write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
-    (run.folder / "facts.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    open_new(run.folder, config, facts, ())
 
 
 def describe(run: EvaluationRun) -> str:

@@ -98,8 +98,22 @@ def _check_token_id(token: Any) -> int:
     return token
 
 
-def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+def refuse_run_folder(folder: Path) -> None:
+    """Raise UserError for the folder of a run, which names the folder of its model."""
+    if not (folder / "facts.json").is_file():
+        return
+    made = [folder / "model", *sorted(folder.glob("checkpoints/step-*"), reverse=True), folder / "sft"]
+    models = [str(path) for path in made if (path / "config.json").is_file()]
+    hint = f"Did you mean {models[0]}?" if models else "It holds no model yet."
+    raise UserError(f"{folder} is the folder of a run, not of a model. {hint}")
+
+
+def check_source(source: str) -> None:
+    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
     folder = Path(source)
+    if source == "embedded":
+        return
+    refuse_run_folder(folder)
     if folder.is_dir() and not (folder / "config.json").is_file():
         inside = [
             str(path.parent)
@@ -116,6 +130,10 @@ def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
         raise UserError(
             f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'."
         )
+
+
+def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+    check_source(source)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,20 @@ class Logger(Protocol):
     def close(self) -> None: ...
 
 
+PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}  # what each logger imports
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Raise UserError for an unknown name or a missing package. Nothing is opened."""
+    for name in names:
+        if name not in PACKAGES:
+            raise UserError(f"There is no logger {name!r}; there are {', '.join(PACKAGES)}.")
+        if importlib.util.find_spec(PACKAGES[name]) is None:
+            raise UserError(
+                f"--log {name} needs a package that is not here: pip install 'palaestra[{name}]'."
+            )
+
+
 def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:
     """The named loggers, writing for the run in `folder`. Raises UserError for a missing package or an
     unknown name."""
@@ -24,17 +39,8 @@ def open_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) 
         "tensorboard": _TensorBoard,
         "wandb": _WandB,
     }
-    loggers: list[Logger] = []
-    for name in names:
-        if name not in known:
-            raise UserError(f"There is no logger {name!r}; there are {', '.join(known)}.")
-        try:
-            loggers.append(known[name](folder, config))
-        except ImportError as failure:
-            raise UserError(
-                f"--log {name} needs a package that is not here: pip install 'palaestra[{name}]'."
-            ) from failure
-    return loggers
+    check_loggers(names)
+    return [known[name](folder, config) for name in names]
 
 
 def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -25,7 +25,7 @@ from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion
 from ..model.machine import pick_device
-from ..model.policy import Policy
+from ..model.policy import Policy, refuse_run_folder
 from ..model.prompts import encode_completion, encode_prompt
 
 STATISTICS = "reward_model.json"
@@ -161,6 +161,18 @@ def make_reward_model(policy: Policy) -> RewardModel:
     return RewardModel(model, policy.tokenizer, policy.device, policy.dtype, policy.source)
 
 
+def check_reward_model_source(source: str) -> None:
+    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
+    folder = Path(source)
+    refuse_run_folder(folder)
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    if not (folder / "config.json").is_file() and (folder.is_dir() or looks_like_path):
+        raise UserError(
+            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a "
+            "hub id."
+        )
+
+
 def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") -> RewardModel:
     """The reward model in a folder or of a hub id, frozen.
 
@@ -169,12 +181,8 @@ def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") ->
     Raises UserError when there is none, or when it gives more than one number.
     """
     chosen, arithmetic = pick_device(device, dtype)
+    check_reward_model_source(source)
     folder = Path(source)
-    if not (folder / "config.json").is_file() and (folder.is_dir() or source.startswith((".", "/", "~"))):
-        raise UserError(
-            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a "
-            "hub id."
-        )
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}

@@ -8,11 +8,22 @@ from pathlib import Path
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
+from ..config.paths import make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
-from ..model.policy import Policy, choose_threads, load_policy
+from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..reports.loggers import check_loggers
 from ..storage import checkpoint
-from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
+from ..storage.folders import (
+    RunFolder,
+    discard_failed_start,
+    find_free,
+    gather_facts,
+    open_existing,
+    open_new,
+    reopen,
+)
+from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import Comparison, read_comparisons, split_comparisons
@@ -46,36 +57,43 @@ def fit_to_comparisons(
 
     policy: a model in memory to start from, in place of the one that is named.
     """
+    config = make_paths_absolute(config)
+    check_loggers(config.output.log)
+    if policy is None:
+        check_source(config.model.source)
+    if config.comparisons.task:
+        registry.get(config.comparisons.task)
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
-    if policy is None:
-        policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
-    threads = choose_threads(policy, config.model.threads)
-    say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-    reward_model = make_reward_model(policy)
-    data = encode_all(reward_model, comparisons, config.comparisons, say)
-    sources = [config.comparisons.task] if config.comparisons.task else []
-    facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
-    folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
+    with discard_failed_start(path):
+        if policy is None:
+            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+        threads = choose_threads(policy, config.model.threads)
+        say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
+        reward_model = make_reward_model(policy)
+        data = encode_all(reward_model, comparisons, config.comparisons, say)
+        sources = [config.comparisons.task] if config.comparisons.task else []
+        facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
+        folder = open_new(path, config, facts, config.output.log)
+        return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
 
 def resume_reward_model(
-    path: Path, changes: dict[str, int], say: Callable[[str], None] = print
+    path: Path, config: RewardModelConfig, say: Callable[[str], None] = print
 ) -> FitOutcome:
     """Go on from the newest checkpoint of a run, as if it had never stopped.
 
-    changes: steps in all, stop_after.
+    config: its settings from now on.
     """
     folder = open_existing(path)
-    config = folder.read_config(RewardModelConfig).but(**changes)
+    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = open_existing(path, config.output.log)
+    folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 

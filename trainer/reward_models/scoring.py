@@ -10,7 +10,7 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
-from .model import RewardModel, Scorer, load_reward_model, make_scorer
+from .model import RewardModel, Scorer, check_reward_model_source, load_reward_model, make_scorer
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,29 @@ class Judged:
         return {name: make_scorer(model, self.task.instruction) for name, model in self.models.items()}
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """The task as it will be scored, and the source of the reward model of each learned criterion."""
+
+    task: Task
+    sources: Mapping[str, str]
+
+
 def judge(
     task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto"
 ) -> Judged:
-    """Load reward models (FOLDER, or name=FOLDER where the rubric has several learned criteria).
+    """Load the reward models that `assign_models` finds."""
+    chosen = assign_models(task, names_and_folders, share)
+    models = {name: load_reward_model(source, device, dtype) for name, source in chosen.sources.items()}
+    return Judged(chosen.task, models)
+
+
+def assign_models(task: Task, names_and_folders: Sequence[str], share: float) -> Assignment:
+    """Which reward model fills in which criterion (FOLDER, or name=FOLDER where the rubric has several
+    learned criteria). Loads nothing.
 
     A task without a learned criterion gets one that makes up `share` of its reward. Raises UserError when a
-    learned criterion stays without its model, or a model without its criterion.
+    learned criterion stays without its model, a model without its criterion, or a folder holds no model.
     """
     if names_and_folders and not task.rubric.learned:
         task = replace(task, rubric=task.rubric.with_learned(learned(), share))
@@ -53,6 +69,7 @@ def judge(
                 f"--reward-model {text}: task {task.name} has the learned criteria {', '.join(names)}, each "
                 "once."
             )
+        check_reward_model_source(source)
         sources[name] = source
     missing = [name for name in names if name not in sources]
     if missing:
@@ -61,7 +78,7 @@ def judge(
             "--reward-model FOLDER "
             "(`palaestra reward-model` makes one from comparisons)."
         )
-    return Judged(task, {name: load_reward_model(source, device, dtype) for name, source in sources.items()})
+    return Assignment(task, sources)
 
 
 def fill(

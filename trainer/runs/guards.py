@@ -41,7 +41,8 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
     if not all(math.isfinite(norm) for norm in result.grad_norms):
         raise UserError(
             f"Step {step}: the gradient is not finite; the weights were left as they were before it. "
-            f"Lower --learning-rate and resume from a checkpoint in {run.folder.checkpoints}."
+            f"Go on from the newest checkpoint with a lower rate: palaestra resume {run.folder.path} "
+            "--learning-rate X."
         )
 
 
@@ -64,7 +65,7 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
     raise UserError(
         f"Stopped at step {progress.step}: {', '.join(tripped)} beyond the bound for {bounds.patience} "
         "steps in a row. "
-        f"{f'The best checkpoint is {best}. ' if best else ''}What happened: {path} and metrics.jsonl. Lower "
-        f"--learning-rate (now {run.config.optimizer.learning_rate}), or move the bound (--watch.*) and "
-        "resume."
+        f"{f'The best checkpoint is {best}. ' if best else ''}What happened: {path} and metrics.jsonl. Go on "
+        f"with a lower rate, palaestra resume {run.folder.path} --learning-rate X (it is "
+        f"{run.config.optimizer.learning_rate}), or with another bound (--watch.*)."
     )

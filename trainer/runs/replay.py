@@ -3,7 +3,6 @@ and say whether it matches what the run recorded."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
 from ..reports import curves
 from ..storage import checkpoint
-from ..storage.folders import CONFIG, FACTS
-from .setup import REFERENCE, resume_training
+from ..storage.folders import CONFIG, FACTS, open_existing
+from ..storage.records import read_lines
+from ..storage.sources import warn_of_changed_sources
+from .setup import COMMAND, REFERENCE, resume_training
 
 TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
 
@@ -40,11 +42,23 @@ def replay(run: Path, step: int) -> Replay:
 
     Raises UserError when the run did not log that step, or keeps no checkpoint before it.
     """
+    facts = open_existing(run).read_facts()
+    if facts["command"] != COMMAND:
+        raise UserError(
+            f"{run} is a run of `palaestra {facts['command']}`; replay is for runs of `palaestra {COMMAND}`."
+        )
+    warn_of_changed_sources(run, facts, say=lambda _line: None)
     recorded = _read_recorded(run, step)
-    earlier = [path for path in checkpoint.list_checkpoints(run / "checkpoints") if _parse_step(path) < step]
+    earlier = [
+        path
+        for path in checkpoint.list_checkpoints(run / "checkpoints")
+        if checkpoint.parse_step(path) < step
+    ]
     if not earlier:
         kept = (
-            ", ".join(str(_parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints"))
+            ", ".join(
+                str(checkpoint.parse_step(path)) for path in checkpoint.list_checkpoints(run / "checkpoints")
+            )
             or "none"
         )
         raise UserError(
@@ -58,27 +72,20 @@ def replay(run: Path, step: int) -> Replay:
             shutil.copyfile(run / name, folder / name)
         if (run / REFERENCE).exists():
             shutil.copytree(run / REFERENCE, folder / REFERENCE)
-        start = _parse_step(earlier[-1])
-        changes = {"stop_after": step - start, "eval_every": 0, "save_every": 0}
-        resume_training(folder, changes, say=lambda _line: None)
+        start = checkpoint.parse_step(earlier[-1])
+        config = open_existing(folder).read_config(TrainConfig)
+        config = config.but(stop_after=step - start, eval_every=0, save_every=0)
+        resume_training(folder, config, say=lambda _line: None)
         again = _read_recorded(folder, step)
     return Replay(step, start, _compare(recorded, again))
-
-
-def _parse_step(path: Path) -> int:
-    return int(path.name.removeprefix(checkpoint.PREFIX))
 
 
 def _read_recorded(run: Path, step: int) -> dict[str, Any]:
     lines = [line for line in curves.read_metrics(run) if line["kind"] == "step" and line["step"] == step]
     if not lines:
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl.")
-    rollouts = run / "rollouts.jsonl"
-    texts = []
-    with rollouts.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n") and (row := json.loads(line))["step"] == step:
-                texts.append([row["id"], row["completion"], row["reward"]])
+    rows = [line.values for line in read_lines(run / "rollouts.jsonl") if line.values["step"] == step]
+    texts = [[row["id"], row["completion"], row["reward"]] for row in rows]
     metrics = {name: value for name, value in lines[-1].items() if name not in TIMINGS}
     return {**metrics, "completions": texts}
 

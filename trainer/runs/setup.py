@@ -21,29 +21,34 @@ from ...tasks.core.isolation import isolate
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
 from ..config.parse import make_task_options
+from ..config.paths import make_paths_absolute
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
-from ..model.policy import Policy, choose_threads, enable_gradient_checkpointing, load_policy
+from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
 from ..objective.probe import probe_loss
+from ..reports.loggers import check_loggers
 from ..reward_models.model import TOKENS_PER_PASS
-from ..reward_models.scoring import Judged, judge
+from ..reward_models.scoring import Judged, assign_models, judge
 from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.folders import (
+    WARM_UP,
     RunFolder,
-    find_changed_sources,
+    discard_failed_start,
     find_free,
     forget_after,
     gather_facts,
     open_existing,
     open_new,
+    reopen,
 )
 from ..storage.interrupts import Interrupts
+from ..storage.sources import warn_of_changed_sources
 from .loop import run_steps
 from .state import Progress, Run, RunResult
 
@@ -57,12 +62,14 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
 
     policy: a model in memory to start from, in place of the one that is named.
     """
+    config = make_paths_absolute(config)
     check(config)
     task = load_task(config)
+    check_before_loading(config, task, policy)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"
-    with Interrupts() as stop:
+    with discard_failed_start(path), Interrupts() as stop:
         if policy is None:
             policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
@@ -72,12 +79,12 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         if fresh:
             warm_up(policy, task, config, stop)
             if stop.requested:
-                checkpoint.write_folder(path / "sft", policy.save)
+                checkpoint.write_folder(path / WARM_UP, policy.save)
                 say(
                     f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in "
-                    f"{path / 'sft'}. Start again."
+                    f"{path / WARM_UP}. Start again with another --out."
                 )
-                return RunResult(path, path / "sft", interrupted=True)
+                return RunResult(path, path / WARM_UP, interrupted=True)
         if config.model.lora_rank:
             checkpoint.write_folder(path / REFERENCE, policy.save)
             lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
@@ -92,14 +99,15 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         return finish_run(run, Progress(), stop, say)
 
 
-def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) -> RunResult:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: settings to replace."""
+def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunResult:
+    """Go on from the newest checkpoint of a run, as if it had never stopped.
+
+    config: its settings from now on.
+    """
     folder = open_existing(path)
-    sizes = folder.read_facts()["sizes"]
-    config = folder.read_config(TrainConfig).but(**{**sizes, "stop_after": 0, **changes})
+    warn_of_changed_sources(path, folder.read_facts(), say)
+    config = take_sizes(config, folder.read_facts())
     check(config)
-    for name in find_changed_sources(folder):
-        say(f"Warning: the code of {name} is another than when the run began.")
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     # A checkpoint's model has its adapters merged; training goes on with them apart,
@@ -118,12 +126,24 @@ def resume_training(path: Path, changes: Mapping[str, Any], say: Say = print) ->
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
     forget_after(path, progress.step)
-    folder = open_existing(path, config.output.log)
+    progress.watch.forgive(config.guards.watch)
+    folder = reopen(path, config, config.output.log)
     run = prepare(config, folder, policy, optimizer, judge_task(task, config))
     run.learner.algorithm.load(state["algorithm"])
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     with Interrupts() as stop:
         return finish_run(run, progress, stop, say)
+
+
+def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
+    """The settings with the sizes that the memory plan chose at the start, where they leave them open.
+
+    A resumed run takes the same micro-batches, so that its bits are those of one that never stopped.
+    """
+    if "sizes" not in facts:
+        raise UserError("An earlier version began this run: its facts.json has no sizes. Start it again.")
+    chosen = {"rows": config.rollouts.rows, "tokens_per_microbatch": config.optimizer.tokens_per_microbatch}
+    return config.but(**{name: size for name, size in facts["sizes"].items() if chosen.get(name) == "auto"})
 
 
 def finish_run(run: Run, progress: Progress, stop: Interrupts, say: Say) -> RunResult:
@@ -161,6 +181,17 @@ def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
     probe_loss(config.objective.loss)
+    check_loggers(config.output.log)
+    if config.ppo.critic_model:
+        check_source(config.ppo.critic_model)
+
+
+def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:
+    """Raise UserError for a model, a reward model or a level that is not there, while that costs nothing."""
+    if policy is None:
+        check_source(config.model.source)
+    assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    task.check_level(config.task.single_level)
 
 
 def keeps_reference(config: TrainConfig) -> bool:
@@ -169,6 +200,15 @@ def keeps_reference(config: TrainConfig) -> bool:
     Beside a reward model it shows how far the policy has gone to please it.
     """
     return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
+
+
+def check_reference(before: TrainConfig, config: TrainConfig) -> None:
+    """Raise UserError where a run would go on with a reference that it did not keep from its start."""
+    if keeps_reference(config) and not (keeps_reference(before) or config.model.lora_rank):
+        raise UserError(
+            "A KL penalty needs the model that the run began with, which this run did not keep: start a new "
+            "run with it."
+        )
 
 
 def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:

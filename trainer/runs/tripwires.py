@@ -33,6 +33,11 @@ class Watch:
                 )
         return warnings
 
+    def forgive(self, config: WatchConfig) -> None:
+        """Count what has tripped from the start again: a run that goes on gets the patience anew."""
+        for name in self.list_tripped(config):
+            self.crossed[name] = 0
+
     def list_tripped(self, config: WatchConfig) -> list[str]:
         """Names of the bounds that have been crossed for `patience` steps in a row."""
         return [name for name, count in self.crossed.items() if count >= config.patience]

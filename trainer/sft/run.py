@@ -10,11 +10,22 @@ from ...tasks import Task
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ..config.parse import make_task_options
+from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
-from ..model.policy import Policy, choose_threads, load_policy
+from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..reports.loggers import check_loggers
 from ..storage import checkpoint
-from ..storage.folders import RunFolder, find_free, gather_facts, open_existing, open_new
+from ..storage.folders import (
+    RunFolder,
+    discard_failed_start,
+    find_free,
+    gather_facts,
+    open_existing,
+    open_new,
+    reopen,
+)
+from ..storage.sources import warn_of_changed_sources
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
@@ -44,24 +55,31 @@ class Data:
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
     """Fine-tune from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
+    config = make_paths_absolute(config)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     name = "pairs" if config.imitation.pairs else task.name
-    path = find_free(config.output.out, f"{name}-sft-{config.seed}")
+    check_loggers(config.output.log)
     if policy is None:
-        policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
-    threads = choose_threads(policy, config.model.threads)
-    say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-    data = prepare(policy, task, config, say)
-    facts = gather_facts(COMMAND, path, [config.task.name], device=str(policy.device), threads=threads)
-    folder = open_new(path, config, facts, config.output.log)
-    return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
+        check_source(config.model.source)
+    if not config.imitation.pairs:
+        task.check_level(config.task.single_level)
+    path = find_free(config.output.out, f"{name}-sft-{config.seed}")
+    with discard_failed_start(path):
+        if policy is None:
+            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+        threads = choose_threads(policy, config.model.threads)
+        say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
+        data = prepare(policy, task, config, say)
+        facts = gather_facts(COMMAND, path, [config.task.name], device=str(policy.device), threads=threads)
+        folder = open_new(path, config, facts, config.output.log)
+        return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
 
 
-def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] = print) -> FitOutcome:
-    """Go on from the newest checkpoint of a run, as if it had never stopped. changes: steps in all,
-    stop_after."""
+def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print) -> FitOutcome:
+    """Go on from the newest checkpoint of a run, as if it had never stopped. config:
+    its settings from now on."""
     folder = open_existing(path)
-    config = folder.read_config(SFTConfig).but(**changes)
+    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     policy = load_policy(str(newest), config.model.device, config.model.dtype, config.seed)
@@ -69,7 +87,7 @@ def resume_sft(path: Path, changes: dict[str, int], say: Callable[[str], None] =
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     data = prepare(policy, task, config, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = open_existing(path, config.output.log)
+    folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
 
 

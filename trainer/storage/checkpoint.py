@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -83,11 +84,22 @@ def locate(folder: Path, step: int) -> Path:
     return folder / f"{PREFIX}{step:06d}"
 
 
+def parse_step(checkpoint: Path) -> int:
+    """The steps that were done when it was written."""
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    """The trainer's state of a checkpoint. Holds no code, only data."""
+    """The trainer's state of a checkpoint. Holds no code, only data. Raises UserError where it is damaged."""
     if not (checkpoint / STATE).is_file():
         raise UserError(f"{checkpoint} is not a checkpoint: it holds no {STATE}.")
-    return torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as failure:
+        raise UserError(
+            f"{checkpoint / STATE} is damaged ({' '.join(str(failure).split())[:100]}). Remove the folder "
+            f"{checkpoint} to go on from the checkpoint before it."
+        ) from failure
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -7,14 +7,13 @@ them.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +22,11 @@ from ...tasks.core.errors import UserError
 from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
+from .records import read_json, read_lines
+from .sources import record_sources
 
-CONFIG, FACTS, METRICS, SOURCES = "config.json", "facts.json", "metrics.jsonl", "sources"
+CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
+WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
 Config = TypeVar("Config", bound=Settings)
 
@@ -58,19 +60,17 @@ class RunFolder:
 
     def read_facts(self) -> dict[str, Any]:
         """What was recorded at the start."""
-        return json.loads((self.path / FACTS).read_text(encoding="utf-8"))
+        return read_json(self.path / FACTS, ("command", "sources"))
 
     def read_config(self, kind: type[Config]) -> Config:
         """The settings of the run."""
-        return merge(
-            kind(), json.loads((self.path / CONFIG).read_text(encoding="utf-8")), str(self.path / CONFIG)
-        )
+        return merge(kind(), read_json(self.path / CONFIG), str(self.path / CONFIG))
 
     def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
         complete = checkpoint.list_checkpoints(self.checkpoints)
         if not complete:
-            raise UserError(f"{self.path} holds no checkpoint yet; start the run again.")
+            raise UserError(f"{self.path} holds no checkpoint yet; start the run again with another --out.")
         return complete[-1]
 
     def close(self) -> None:
@@ -86,31 +86,61 @@ def find_free(out: str, name: str) -> Path:
     folder, number = Path(wanted), 2
     while folder.exists() and any(folder.iterdir()):
         if not automatic:
-            raise UserError(
-                f"{folder} is not empty. Give another --out, or `palaestra resume {folder}` to go on with it."
-            )
+            begun = bool(checkpoint.list_checkpoints(folder / "checkpoints"))
+            hint = f", or `palaestra resume {folder}` to go on with it" if begun else ""
+            raise UserError(f"{folder} is not empty. Give another --out{hint}.")
         folder = Path(f"{wanted}-{number}")
         number += 1
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
+@contextmanager
+def discard_failed_start(folder: Path) -> Iterator[None]:
+    """Empty the folder of a new run again when its start fails, so that --out is free for the next try.
+
+    Whatever was computed stays: a checkpoint, a model, the record of a step.
+    """
+    try:
+        yield
+    except BaseException:
+        metrics = folder / METRICS
+        stepped = metrics.is_file() and '"kind": "step"' in metrics.read_text(encoding="utf-8")
+        kept = (folder / "model", folder / WARM_UP, *checkpoint.list_checkpoints(folder / "checkpoints"))
+        if not stepped and not any(path.exists() for path in kept):
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+
+
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
-    """Record settings and facts of a run that begins."""
-    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    """Record settings and facts of a run that begins, once its loggers are open."""
+    loggers = open_loggers(log, folder, asdict(config))
     (folder / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
-    return RunFolder(folder, open_loggers(log, folder, asdict(config)))
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    return RunFolder(folder, loggers)
 
 
-def open_existing(path: Path, log: Sequence[str] = ()) -> RunFolder:
+def open_existing(path: Path) -> RunFolder:
     """The folder of a run that was begun. Raises UserError when it is none."""
     for name in (CONFIG, FACTS):
         if not (path / name).is_file():
             raise UserError(f"{path} is not the folder of a run: it holds no {name}.")
-    folder = RunFolder(path)
-    return (
-        RunFolder(path, open_loggers(log, path, json.loads((path / CONFIG).read_text()))) if log else folder
-    )
+    return RunFolder(path)
+
+
+def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
+    """The folder of a run that goes on, its loggers open, its settings as they are now (but for how this part
+    of it stops)."""
+    folder = open_existing(path)
+    before = read_json(path / CONFIG)
+    now = json.loads(json.dumps({**asdict(config), "stop_after": before.get("stop_after", 0)}))
+    loggers = open_loggers(log, path, now)
+    if now != before:
+        new = path / f".{CONFIG}.partial"
+        new.write_text(json.dumps(now, indent=1), encoding="utf-8")
+        new.replace(path / CONFIG)
+    return replace(folder, loggers=loggers)
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -118,8 +148,7 @@ def forget_after(folder: Path, step: int) -> None:
     for name in (METRICS, "rollouts.jsonl"):
         path = folder / name
         if path.is_file():
-            with path.open(encoding="utf-8") as file:
-                kept = [line for line in file if line.endswith("\n") and json.loads(line)["step"] <= step]
+            kept = [line.text for line in read_lines(path) if line.values["step"] <= step]
             path.write_text("".join(kept), encoding="utf-8")
 
 
@@ -130,41 +159,14 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
     sources: names of tasks, algorithms, losses as the settings give them.  more:
     what else the command found out.
     """
-    files = {name: path for name in sources if (path := find_source_file(name)) is not None}
-    for path in files.values():
-        (folder / SOURCES).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / SOURCES / path.name)
     return {
         "command": command,
         "python": platform.python_version(),
         "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
-        "sources": {name: _hash_file(path) for name, path in files.items()},
+        "sources": record_sources(folder, sources),
         **more,
     }
-
-
-def find_changed_sources(folder: RunFolder) -> list[str]:
-    """Names whose code is another than when the run began."""
-    recorded = folder.read_facts()["sources"]
-    return [
-        name
-        for name, old in recorded.items()
-        if (path := find_source_file(name)) is None or _hash_file(path) != old
-    ]
-
-
-def find_source_file(name: str) -> Path | None:
-    """The file of a task's name, or of FILE.py and FILE.py:object; None for what has no file of its own."""
-    own = Path(name.partition(".py")[0] + ".py")
-    if ".py" in name:
-        return own if own.is_file() else None
-    spec = importlib.util.find_spec(f"palaestra.tasks.{name}") if name.isidentifier() else None
-    return Path(spec.origin) if spec is not None and spec.origin else None
-
-
-def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find_version(package: str) -> str | None:

@@ -109,7 +109,7 @@ def _take_steps(
             if is_due(step, run.eval_every) and not last:
                 line["held_out"] = run.measure()
             folder.log(line)
-            if (is_due(step, run.output.save_every) or stop.requested) and not last:
+            if last or is_due(step, run.output.save_every) or stop.requested:
                 _save(run, step, before, optimizer, loss)
 
         try:

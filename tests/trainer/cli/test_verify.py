@@ -1,6 +1,7 @@
 """`palaestra verify`."""
 
 import pytest
+from palaestra.trainer.cli.main import main as palaestra
 from palaestra.trainer.cli.verify import main
 from palaestra.verifiers.math import explain
 
@@ -22,8 +23,11 @@ def test_prints_the_verdict_the_values_and_the_stage(argv, status, says, capsys)
 
 
 def test_missing_arguments_are_a_sentence(capsys):
-    assert main(["1"]) == 2
-    assert "the following arguments are required" in capsys.readouterr().err
+    assert palaestra(["verify", "1"]) == 2
+    says = (
+        "palaestra: The following arguments are required: answer. palaestra verify --help lists the options."
+    )
+    assert capsys.readouterr().err.strip() == says
 
 
 @pytest.mark.parametrize(

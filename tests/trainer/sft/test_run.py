@@ -107,3 +107,22 @@ def test_stop_and_resume_ends_in_the_same_bits_and_logs(settings: SFTConfig, tmp
     assert summaries[0]["held_out"]["after"]["loss"] < 0.7 * summaries[0]["held_out"]["before"]["loss"]
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "held_out" in line] == [4, 8]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_finished_fit_goes_on_with_more_steps_to_the_bits_of_one_long_run_where_the_schedule_allows(
+    settings: SFTConfig, tmp_path: Path, schedule: str
+):
+    """A constant learning rate knows nothing of `steps`.
+
+    A falling one does: the first half has then run under the schedule of a short run, so the whole is another
+    run than a long one.
+    """
+    settings = settings.but(schedule=schedule, save_every=0)
+    sft(settings.but(out=str(tmp_path / "long")))
+    sft(settings.but(out=str(tmp_path / "run"), steps=6))
+    assert resume([str(tmp_path / "run"), "--steps", "12"]) == 0
+    same = have_same_weights(tmp_path / "long" / "model", tmp_path / "run" / "model")
+    assert same == (schedule == "constant")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["steps"], len(summary["losses"])) == (12, 12)

@@ -11,13 +11,12 @@ from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
-    find_changed_sources,
     find_free,
-    find_source_file,
     gather_facts,
     open_existing,
     open_new,
 )
+from palaestra.trainer.storage.sources import warn_of_changed_sources
 
 TASK = '''"""Say the letter."""
 from palaestra.tasks import Problem, task
@@ -51,11 +50,13 @@ def test_a_run_records_its_settings_and_its_facts_apart(
     assert (facts["command"], facts["device"], facts["threads"]) == ("train", "cpu", 1)
     assert {"palaestra", "torch", "transformers"} <= facts["packages"].keys()
     assert facts["sources"].keys() == {str(tmp_path / "letter.py")}
-    assert (tmp_path / "run" / "sources" / "letter.py").read_text() == TASK
-    assert find_changed_sources(folder) == []
-    (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
-    assert find_changed_sources(folder) == [str(tmp_path / "letter.py")]
+    (recorded,) = facts["sources"].values()
+    assert recorded["path"] == str(tmp_path / "letter.py")
+    assert (tmp_path / "run" / recorded["copy"]).read_text() == TASK
     said: list[str] = []
+    warn_of_changed_sources(folder.path, facts, said.append)
+    assert said == []
+    (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
     changed = {**facts, "sizes": {"rows": 3, "tokens_per_microbatch": 77}}
     (tmp_path / "run" / "facts.json").write_text(json.dumps(changed))
     prepared: list[TrainConfig] = []
@@ -76,6 +77,10 @@ def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_n
     (tmp_path / "mine").mkdir()
     assert find_free("mine", "x") == Path("mine")
     (tmp_path / "mine" / "file").touch()
+    with pytest.raises(UserError, match=r"mine is not empty\. Give another --out\.$"):
+        find_free("mine", "x")
+    (tmp_path / "mine/checkpoints/step-000001").mkdir(parents=True)
+    (tmp_path / "mine/checkpoints/step-000001/trainer_info.json").touch()
     with pytest.raises(UserError, match="palaestra resume mine"):
         find_free("mine", "x")
     first = find_free("auto", "gcd-0")
@@ -91,11 +96,3 @@ def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Pa
     assert [line["loss"] for line in lines] == [0.5, 0.25]
     with pytest.raises(UserError, match=r"a run of `palaestra eval`, which can't be resumed"):
         resume(tmp_path, {})
-
-
-def test_the_file_of_a_name_is_found():
-    found = find_source_file("gcd")
-    assert found is not None
-    assert found.name == "gcd.py"
-    assert find_source_file("grpo") is None
-    assert find_source_file("./nowhere.py:thing") is None

@@ -1,0 +1,110 @@
+"""Going on with other settings: which may change, which may not, and what is written down of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.cli.main import main as palaestra
+from palaestra.trainer.config.sft import SFTConfig
+from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.runs.resume import resume
+from palaestra.trainer.runs.setup import train
+from palaestra.trainer.sft.run import sft
+from palaestra.trainer.storage.folders import open_existing
+
+from ..support.runs import SMALL, say_nothing
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "s1"
+    config = SFTConfig.of(
+        task="addition", steps=2, demonstrations=8, eval_problems=2, threads=1, device="cpu"
+    )
+    sft(config.but(out=out), say=say_nothing)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--steps", "1"], "has done 2 steps. --steps counts all of them: give more than 2."),
+        (["--steps", "2"], "has done 2 steps."),
+        (["--steps", "0"], "--steps '0': give a whole number, 1 or more."),
+        (["--steps", "x"], "--steps 'x': give a whole number, 1 or more."),
+        ([], "has done all of its 2 steps"),
+        (["--steps", "4", "--seed", "3"], "--seed can't change in a run that has begun (it is 0)."),
+        (["--steps", "4", "--task", "gcd"], "--task can't change"),
+        (["--steps", "4", "--model", "elsewhere"], "--model can't change"),
+        (["--steps", "4", "--out", "elsewhere"], "--out can't change"),
+        (["--steps", "4", "--learning-rat", "1"], "Did you mean --learning-rate?"),
+        (["--steps"], "expected one argument"),
+    ],
+)
+def test_what_makes_no_sense_is_a_sentence_and_leaves_the_run_as_it_is(
+    finished: Path, capsys: pytest.CaptureFixture, flags: list[str], says: str
+):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    assert palaestra(["resume", str(finished), *flags]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("palaestra: ")
+    assert says in error
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["resume"], "required: run"),
+        (["replay", "run", "--step", "x"], "--step: invalid int value: 'x'"),
+        (["resume", "nowhere", "--steps", "3"], "nowhere is not the folder of a run"),
+    ],
+)
+def test_arguments_that_miss_or_are_no_number_are_sentences(
+    capsys: pytest.CaptureFixture, argv: list[str], says: str
+):
+    assert palaestra(argv) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_options_may_stand_on_either_side_of_the_run(finished: Path, capsys: pytest.CaptureFixture):
+    assert palaestra(["resume", "--steps", "2", str(finished), "--learning-rate", "1e-3"]) == 2
+    assert "has done 2 steps" in capsys.readouterr().err
+
+
+def test_a_run_that_tripped_goes_on_with_a_lower_learning_rate(
+    warm_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    out = tmp_path / "run"
+    watch = {"watch.kl_max": 1e-5, "watch.patience": 1, "minibatches": 2}
+    config = SMALL.but(model=warm_model, out=out, learning_rate=2e-3, warmup_steps=0, eval_every=0, **watch)
+    with pytest.raises(UserError, match="kl to the sampling policy") as tripped:
+        train(config, say=say_nothing)
+    assert f"palaestra resume {out} --learning-rate X (it is 0.002)" in str(tripped.value)
+    assert palaestra(["resume", str(out), "--learning-rate", "1e-6"]) == 0
+    assert "Changed: --learning-rate from 0.002 to 1e-06." in capsys.readouterr().out
+    assert open_existing(out).read_config(TrainConfig).optimizer.learning_rate == 1e-6
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    rates = [line["learning_rate"] for line in lines if line["kind"] == "step"]
+    assert len(rates) == 4
+    assert rates[0] == 2e-3
+    assert rates[-1] <= 1e-6
+
+
+def test_a_penalty_needs_the_reference_that_the_run_kept(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=warm_model, out=tmp_path / "run", stop_after=1, eval_every=0)
+    train(config, say=say_nothing)
+    with pytest.raises(UserError, match="A KL penalty needs the model that the run began with"):
+        resume(tmp_path / "run", {"loss.kl_coef": 0.1}, say=say_nothing)
+    for name, value in (("lora_rank", 4), ("algorithm", "ppo")):
+        with pytest.raises(UserError, match="can't change in a run that has begun"):
+            resume(tmp_path / "run", {name: value}, say=say_nothing)
+
+
+def test_more_steps_are_written_down_so_that_a_second_resume_knows_them(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=warm_model, out=tmp_path / "run", steps=2, stop_after=1, eval_every=0)
+    train(config, say=say_nothing)
+    resume(tmp_path / "run", {"steps": 3, "stop_after": 1}, say=say_nothing)
+    assert not resume(tmp_path / "run", {}, say=say_nothing).interrupted
+    assert (tmp_path / "run/checkpoints/step-000003").is_dir()

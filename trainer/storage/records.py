@@ -1,0 +1,55 @@
+"""Reading what a run wrote down; a damaged file is a sentence with its name and the fix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...tasks.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a JSONL file, as text with its end and as what it says."""
+
+    text: str
+    values: dict[str, Any]
+
+
+def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """The table in a JSON file. Raises UserError where it is none, or lacks a key that is needed."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as failure:
+        raise UserError(f"{path} is damaged: it is no JSON ({failure}). {_ADVICE}") from failure
+    missing = [key for key in needed if not isinstance(values, dict) or key not in values]
+    if missing or not isinstance(values, dict):
+        lacks = f"it has no {missing[0]!r}" if missing else "it holds no keys with values"
+        raise UserError(f"{path} is damaged: {lacks}. {_ADVICE}")
+    return values
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The records of metrics.jsonl or rollouts.jsonl; a last line that a crash cut is left out.
+
+    Raises UserError, with the line's number, for another line that is no record of a step.
+    """
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, text in enumerate(file, 1):
+            if not text.endswith("\n"):
+                return
+            try:
+                values = json.loads(text)
+                values["step"] + 0
+            except (ValueError, TypeError, KeyError) as failure:
+                raise UserError(
+                    f"{path}, line {number} is damaged: it is no record of a step. Remove that line, then "
+                    "try again."
+                ) from failure
+            yield Line(text, values)
+
+
+_ADVICE = "Put the file back from a copy, or start the run again with another --out."
