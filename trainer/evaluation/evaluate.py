@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...tasks import Problem
+from ...verifiers import Rubric
 from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import make_progress_bar
-from ..rollouts.group import UNEXTRACTED, Group
+from ..rollouts.group import Group, is_extracted
 from ..rollouts.rollouts import Rollouts
 
 _NESTED = ("groups", "pass_at", "reward_interval", "learned")
@@ -90,37 +91,39 @@ def evaluate(
                     keep(group)
             groups += part
             bar.update(len(part))
+    return summarise(groups, samples, too_long, rollouts.task.rubric, time.perf_counter() - start)
+
+
+def summarise(
+    groups: Sequence[Group], samples: int, too_long: int, rubric: Rubric, seconds: float
+) -> Evaluation:
+    """What `samples` completions of each problem say. too_long: problems whose prompt did not fit."""
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
-    correct_P = [sum(score.passed for score in group.scores_G) for group in groups] + [0] * too_long
-    samples_P = [sum(not score.abstained for score in group.scores_G) for group in groups] + [
-        samples
-    ] * too_long
-    ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
-    rubric = rollouts.task.rubric
     scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
+    correct_P = [sum(score.passed for score in group.scores_G) for group in groups] + [0] * too_long
+    samples_P = [len(scored_G) for scored_G in scored_PG] + [samples] * too_long
+    ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
+    rewards_PG = [[score.reward for score in scored_G] for scored_G in scored_PG]
+    learned = {
+        criterion.name: mean_interval(
+            [[score.learned[criterion.name] for score in scored_G] for scored_G in scored_PG], -CLIP, CLIP
+        )
+        for criterion in rubric.learned
+    }
     return Evaluation(
         pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
         reward=_average(score.reward for score in scores if not score.abstained),
-        reward_interval=mean_interval(
-            [[s.reward for s in scored_G] for scored_G in scored_PG], rubric.least, rubric.most
-        ),
-        learned={
-            c.name: mean_interval(
-                [[s.learned[c.name] for s in scored_G] for scored_G in scored_PG], -CLIP, CLIP
-            )
-            for c in rubric.learned
-        },
-        extracted=_average(
-            v is not None and v.status not in UNEXTRACTED for v in (score.correctness for score in scores)
-        ),
+        reward_interval=mean_interval(rewards_PG, rubric.least, rubric.most),
+        learned=learned,
+        extracted=_average(map(is_extracted, scores)),
         truncated=_average(completion.finish_reason == "length" for completion in completions),
         abstained=_average(score.abstained for score in scores),
         tokens=_average(len(completion.ids) for completion in completions),
-        problems=len(problems),
+        problems=len(groups) + too_long,
         samples=samples,
         too_long=too_long,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         groups=groups,
     )
 
