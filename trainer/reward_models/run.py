@@ -36,7 +36,7 @@ COMMAND = "reward-model"
 
 @dataclass(frozen=True)
 class ComparisonSplit:
-    """ComparisonSplit to learn from, and others that are held out."""
+    """Comparisons to learn from, and others that are held out."""
 
     train: Sequence[Comparison]
     held_out: Sequence[Comparison]

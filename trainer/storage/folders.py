@@ -101,16 +101,22 @@ def discard_failed_start(folder: Path) -> Iterator[None]:
 
     Whatever was computed stays: a checkpoint, a model, the record of a step.
     """
+    done = False
     try:
         yield
-    except BaseException:
-        metrics = folder / METRICS
-        stepped = metrics.is_file() and '"kind": "step"' in metrics.read_text(encoding="utf-8")
-        kept = (folder / "model", folder / WARM_UP, *checkpoint.list_checkpoints(folder / "checkpoints"))
-        if not stepped and not any(path.exists() for path in kept):
+        done = True
+    finally:  # whatever ended the start, Ctrl-C too, goes on its way
+        if not done and not _holds_work(folder):
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        raise
+
+
+def _holds_work(folder: Path) -> bool:
+    """Whether a run has computed something: a model, a checkpoint, the record of a step."""
+    metrics = folder / METRICS
+    stepped = metrics.is_file() and '"kind": "step"' in metrics.read_text(encoding="utf-8")
+    kept = (folder / "model", folder / WARM_UP, *checkpoint.list_checkpoints(folder / "checkpoints"))
+    return stepped or any(path.exists() for path in kept)
 
 
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
