@@ -15,7 +15,6 @@ import hashlib
 import os
 import platform
 import shutil
-import stat
 import subprocess
 import tempfile
 from ctypes import c_float, c_int, c_int64, c_void_p
@@ -24,6 +23,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ...machine import find_cache_folder
 
 SOURCES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
 LIMIT_S = 60  # for the compiler
@@ -85,7 +86,7 @@ def _compile(compiler: str) -> Path:
             ]
         )
     ).hexdigest()
-    folder = _find_cache_folder()
+    folder = find_cache_folder()
     path = folder / f"kernels-{key[:20]}.so"
     if path.exists():
         return path
@@ -101,22 +102,6 @@ def _compile(compiler: str) -> Path:
                     raise
         os.replace(f"{temporary}/kernels.so", path)  # another process may do the same: either result serves
     return path
-
-
-def _find_cache_folder() -> Path:
-    """A folder that only this user can write to, for code is loaded from it: in the user's cache,
-    else a temporary one."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            status = folder.lstat()
-        except OSError:
-            continue
-        alone = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
-        if alone and os.access(folder, os.W_OK):
-            return folder
-    raise OSError(f"neither {home}/palaestra nor a temporary folder is this user's alone to write to")
 
 
 def _describe_processor() -> bytes:
