@@ -13,10 +13,8 @@ Message = dict[str, Any]
 
 def chat(row: Row, value: Any) -> list[dict[str, str]]:
     """A list of messages with role and content, nothing else. Raises DataError for anything else."""
-    return [
-        {"role": message["role"], "content": message["content"]}
-        for message in read_messages(value, row.where)
-    ]
+    messages = _read_chat(value, row.where)
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 def read_messages(prompt: Any, where: str) -> list[Message]:
@@ -32,9 +30,7 @@ def read_messages(prompt: Any, where: str) -> list[Message]:
     """
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    if not isinstance(prompt, Sequence) or not prompt:
-        raise DataError(f"{where}: a chat is a list of messages, each with role and content.")
-    return [_read_message(message, where) for message in prompt]
+    return _read_chat(prompt, where)
 
 
 def add_instruction(messages: Sequence[Message], instruction: str, between: str, where: str) -> list[Message]:
@@ -53,6 +49,12 @@ def add_instruction(messages: Sequence[Message], instruction: str, between: str,
     last = messages[said[-1]]
     longer = {**last, "content": f"{last['content']}{between}{instruction}"}
     return [*messages[: said[-1]], longer, *messages[said[-1] + 1 :]]
+
+
+def _read_chat(value: Any, where: str) -> list[Message]:
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:
+        raise DataError(f"{where}: a chat is a list of messages, each with role and content.")
+    return [_read_message(message, where) for message in value]
 
 
 def _read_message(message: Any, where: str) -> Message:

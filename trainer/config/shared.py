@@ -25,7 +25,7 @@ from .settings import (
 NOT_FOR_TEMPLATES = frozenset(
     {"messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message"}
     | {"tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict"}
-    | {"return_assistant_tokens_mask", "tokenizer_kwargs", "sanitize_control_tokens"}
+    | {"return_assistant_tokens_mask", "tokenizer_kwargs", "sanitize_control_tokens", "strftime_now"}
 )  # what `apply_chat_template` takes beside the variables of a template: how a prompt is made is ours to say
 
 
@@ -94,7 +94,13 @@ class ModelConfig(Settings):
 
 @dataclass(frozen=True)
 class PromptConfig(Settings):
-    """What a model reads before it answers: the task's prompts, and what is said around them."""
+    """What a model reads before it answers: the task's prompts, and what is said around them.
+
+    >>> import palaestra as pal
+    >>> prompt = pal.PromptConfig(system="Be brief.", chat_template_kwargs={"enable_thinking": False})
+    >>> pal.TrainConfig.of(prompt=prompt).prompt.chat_template_kwargs
+    '{"enable_thinking": false}'
+    """
 
     system: str = ""
     """Text of a system message before every prompt, in place of the chat's own; none: as the task has it."""

@@ -128,7 +128,8 @@ def evaluate_model(
         else {}
     )
     run = EvaluationRun(result, folder, config, wins)
-    facts = gather_facts(COMMAND, folder, [config.task.name], device=str(policy.device), **layers)
+    found = {"device": str(policy.device), **prompts.facts, **layers}
+    facts = gather_facts(COMMAND, folder, [config.task.name], **found)
     write_summary(run, task, facts)
     return run
 

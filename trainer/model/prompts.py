@@ -7,6 +7,7 @@ what was to be said must be in what it writes: a prompt is right, or refused wit
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
 from ...tasks import Problem
@@ -42,7 +43,8 @@ class PromptFormat:
 
     tokenizer: of the model that reads.  config: what is said around the problem.  variables: of the template.
     opening: token ids that the tokenizer puts before a text that has no template (a BOS).  takes_parts: its
-    template reads contents as lists of parts, not as texts.  say_once: told what a user should know, once.
+    template reads contents as lists of parts, not as texts.  date: the day that a template may write, as
+    2026-11-27.  say_once: told what a user should know, once.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded")
@@ -56,13 +58,18 @@ class PromptFormat:
     variables: Mapping[str, Any]
     opening: tuple[int, ...]
     takes_parts: bool
+    date: str
     say_once: Say
 
     @classmethod
     def of(
-        cls, tokenizer: PreTrainedTokenizerBase, config: PromptConfig | None = None, say: Say = print
+        cls,
+        tokenizer: PreTrainedTokenizerBase,
+        config: PromptConfig | None = None,
+        say: Say = print,
+        date: str = "",
     ) -> PromptFormat:
-        """The format of a tokenizer under these settings.
+        """The format of a tokenizer under these settings. date: of the prompts; today's where none is given.
 
         A template file is put into the tokenizer, so that a model saved with it reads the same prompts.
         Raises UserError for a template that can't be read, and for variables that it does not have.
@@ -72,22 +79,40 @@ class PromptFormat:
             tokenizer.chat_template = read_template(config.template)
         variables = json.loads(config.chat_template_kwargs or "{}")
         _check_variables(tokenizer, variables)
-        plain = cls(
-            tokenizer, config, variables, _find_opening(tokenizer), takes_parts=False, say_once=cache(say)
+        texts = cls(
+            tokenizer,
+            config,
+            variables,
+            opening=_find_opening(tokenizer),
+            takes_parts=False,
+            date=date or str(datetime.date.today()),
+            say_once=cache(say),
         )
-        if (
-            tokenizer.chat_template
-            and not plain._shows_probe()
-            and replace(plain, takes_parts=True)._shows_probe()
-        ):
-            return replace(plain, takes_parts=True)
-        return plain
+        parts = replace(texts, takes_parts=True)
+        return parts if parts._shows_probe() and not texts._shows_probe() else texts
+
+    @classmethod
+    def of_run(
+        cls,
+        tokenizer: PreTrainedTokenizerBase,
+        config: PromptConfig,
+        facts: Mapping[str, Any],
+        say: Say = print,
+    ) -> PromptFormat:
+        """The format of a run that goes on: its template is in the tokenizer that it saved, the date of its
+        prompts in its facts."""
+        return cls.of(tokenizer, config.without_template(), say, facts.get("prompt_date", ""))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What prompts depend on beside the settings, for the record of a run."""
+        return {"chat_template": self.tokenizer.chat_template, "prompt_date": self.date}
 
     def for_reader(self, tokenizer: PreTrainedTokenizerBase) -> PromptFormat:
         """The same conversations for another model's tokenizer, by that one's own template."""
         read = _select_variables(tokenizer, self.variables)
         config = replace(self.config.without_template(), chat_template_kwargs=json.dumps(read))
-        return PromptFormat.of(tokenizer, config, self.say_once)
+        return PromptFormat.of(tokenizer, config, self.say_once, self.date)
 
     def encode(self, problem: Problem, instruction: str = "") -> list[int]:
         """Token ids of the prompt, ready for the model to go on writing: at least one, and no end token after
@@ -116,9 +141,10 @@ class PromptFormat:
         if self.tokenizer.chat_template:
             messages = add_instruction(messages, said, "\n\n", problem.name)
             return self._apply_template(messages, problem.name)
-        if len(messages) == 1:
-            return f"{messages[0]['content']}\n{said}\n" if said else messages[0]["content"]
-        return write_transcript(add_instruction(messages, said, "\n", problem.name))
+        messages = add_instruction(messages, said, "\n", problem.name)
+        if len(messages) > 1:
+            return write_transcript(messages)
+        return f"{messages[0]['content']}\n" if said else messages[0]["content"]
 
     def _converse(self, problem: Problem) -> list[Message]:
         """The problem's messages, the system's as the settings have it."""
@@ -163,9 +189,11 @@ class PromptFormat:
             for m in messages
         ]
         tokenizer: Any = self.tokenizer
+        template = tokenizer.get_chat_template(tools=self.variables.get("tools"))
         return str(
             tokenizer.apply_chat_template(
                 chat,
+                chat_template=_write_date(template, self.date),
                 add_generation_prompt=not goes_on,
                 continue_final_message=goes_on,
                 tokenize=False,
@@ -174,9 +202,20 @@ class PromptFormat:
         )
 
     def _shows_probe(self) -> bool:
-        """Whether the template writes the user's text, and not the notation of a list around it."""
+        """Whether the template, where there is one, writes the text itself, not the notation of a list.
+
+        Raises UserError for a template that can't be read.
+        """
+        if not self.tokenizer.chat_template:
+            return False
         try:
             text = self._write([{"role": "user", "content": PROBE}])
+        except TemplateSyntaxError as failure:
+            where = self.config.template or "of the tokenizer"
+            raise UserError(
+                f"The chat template ({where}) can't be read: line {failure.lineno}: {failure.message}. "
+                "Mend it, or give another one with --prompt-template."
+            ) from failure
         except TEMPLATE_FAILURES:
             return False
         return PROBE in text and "'type'" not in text
@@ -234,6 +273,14 @@ def _find_opening(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     dressed = list(tokenizer(PROBE).input_ids)
     starts = range(len(dressed) - len(bare) + 1)
     return tuple(dressed[: next((n for n in starts if dressed[n : n + len(bare)] == bare), 0)])
+
+
+def _write_date(template: str, date: str) -> str:
+    """The template with this day in place of the present one, so that a run goes on with the same prompts."""
+    day = datetime.datetime.fromisoformat(date)
+    return re.sub(
+        r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""", lambda call: json.dumps(day.strftime(call[2])), template
+    )
 
 
 def _merge_system(messages: list[Message]) -> list[list[Message]]:

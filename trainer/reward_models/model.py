@@ -144,10 +144,13 @@ def group_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return parts
 
 
-def make_reward_model(policy: Policy, prompts: PromptFormat | None = None) -> RewardModel:
+def make_reward_model(
+    policy: Policy, prompts: PromptFormat | None = None, *, trust_remote_code: bool = False
+) -> RewardModel:
     """A reward model with the weights of `policy` under a head of zeros, so that every reward starts at 0.
 
-    prompts: how it reads problems; None as the tokenizer has it.
+    prompts: how it reads problems; None as the tokenizer has it.  trust_remote_code: take the classifier from
+    the Python code that the policy brought along.
 
     Raises UserError for an architecture that has no sequence classifier.
     """
@@ -159,7 +162,7 @@ def make_reward_model(policy: Policy, prompts: PromptFormat | None = None) -> Re
     if config.pad_token_id is None or config.pad_token_id == end:
         config.pad_token_id = 0 if end != 0 else 1
     try:
-        model = AutoModelForSequenceClassification.from_config(config)
+        model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trust_remote_code)
     except ValueError as failure:
         raise UserError(
             f"{policy.source}: an architecture of type {config.model_type} has no sequence classifier in "

@@ -78,10 +78,15 @@ def fit_to_comparisons(
             )
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-        reward_model = make_reward_model(policy, PromptFormat.of(policy.tokenizer, config.prompt, say))
+        reward_model = make_reward_model(
+            policy,
+            PromptFormat.of(policy.tokenizer, config.prompt, say),
+            trust_remote_code=config.model.trust_remote_code,
+        )
         data = encode_all(reward_model, comparisons, config.comparisons, say)
         sources = [config.comparisons.task] if config.comparisons.task else []
-        facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
+        found = {"device": str(policy.device), "threads": threads, **reward_model.prompts.facts}
+        facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
@@ -100,7 +105,7 @@ def resume_reward_model(
     reward_model = load_reward_model(
         str(newest), config.model.device, config.model.dtype, trust_remote_code=config.model.trust_remote_code
     )
-    prompts = PromptFormat.of(reward_model.tokenizer, config.prompt.without_template(), say)
+    prompts = PromptFormat.of_run(reward_model.tokenizer, config.prompt, folder.read_facts(), say)
     reward_model = replace(reward_model, prompts=prompts)
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)

@@ -99,7 +99,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         judged = judge_task(task, config)
         sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
-        found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers}
+        found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
@@ -129,7 +129,7 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
         trust_remote_code=config.model.trust_remote_code,
     )
     policy = replace(policy, source=config.model.source)
-    prompts = PromptFormat.of(policy.tokenizer, config.prompt.without_template(), say)
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     if config.model.lora_rank:
         lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
         lora.load_adapters(policy.model, state["adapters"])

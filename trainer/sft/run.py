@@ -77,8 +77,10 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
             )
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-        data = prepare(PromptFormat.of(policy.tokenizer, config.prompt, say), task, config, say)
-        facts = gather_facts(COMMAND, path, [config.task.name], device=str(policy.device), threads=threads)
+        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+        data = prepare(prompts, task, config, say)
+        found = {"device": str(policy.device), "threads": threads, **prompts.facts}
+        facts = gather_facts(COMMAND, path, [config.task.name], **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
 
@@ -98,7 +100,7 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
         trust_remote_code=config.model.trust_remote_code,
     )
     policy = replace(policy, source=config.model.source)
-    prompts = PromptFormat.of(policy.tokenizer, config.prompt.without_template(), say)
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     data = prepare(prompts, task, config, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
