@@ -134,6 +134,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     from palaestra.trainer.model.machine import keep_freed_memory
     from palaestra.trainer.model.optim import adamw
     from palaestra.trainer.model.policy import Policy
+    from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.rollouts.rollouts import Rollouts, make_sampling
     from palaestra.verifiers import Criterion, Rubric, Status, Verdict
 
@@ -154,7 +155,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     engine = LocalEngine(policy, rows=workload.prompts * workload.group)
     if workload.layers:
         engine.end_ids = []
-    rollouts = Rollouts(engine, tokenizer, benchmark, 1024)
+    rollouts = Rollouts(engine, PromptFormat.of(tokenizer), benchmark, 1024)
     config = TrainConfig.of(
         prompts_per_step=workload.prompts, group_size=workload.group, max_new_tokens=workload.tokens,
         **({"tokens_per_microbatch": int(os.environ["TOKENS"])} if "TOKENS" in os.environ else {}),

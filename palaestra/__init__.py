@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from palaestra.trainer.config.reward_model import RewardModelConfig
     from palaestra.trainer.config.settings import SettingError
     from palaestra.trainer.config.sft import SFTConfig
+    from palaestra.trainer.config.shared import PromptConfig
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.base import Engine, Request, Sampling
     from palaestra.trainer.engines.local import LocalEngine
     from palaestra.trainer.model.policy import Policy, load_policy
+    from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
     from palaestra.trainer.objective.kinds import Inputs, LossKind, Terms
     from palaestra.verifiers import Completion, Criterion, Rubric, Score, Verdict
@@ -53,6 +55,8 @@ __all__ = [
     "Part",
     "Policy",
     "Problem",
+    "PromptConfig",
+    "PromptFormat",
     "Request",
     "RewardModelConfig",
     "Rubric",
@@ -101,6 +105,8 @@ _PLACES = {
     "Part": "trainer.algorithms.base:Part",
     "Policy": "trainer.model.policy:Policy",
     "Problem": "tasks:Problem",
+    "PromptConfig": "trainer.config.shared:PromptConfig",
+    "PromptFormat": "trainer.model.prompts:PromptFormat",
     "Request": "trainer.engines.base:Request",
     "RewardModelConfig": "trainer.config.reward_model:RewardModelConfig",
     "Rubric": "verifiers:Rubric",

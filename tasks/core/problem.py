@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Messages = Sequence[Mapping[str, str]]
+from .chats import read_messages
+
+Messages = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem.
 
-    prompt: text, or chat messages (`role`, `content`).
+    prompt: text, or chat messages (`role`, `content`; a content is a text, or a list of texts as parts).
+        A chat that ends with the assistant's message is gone on with from there.
     reference: the expected answer as plain data; the policy never sees it.
     metadata: plain data for logs, curricula and verifiers (a worked solution under "solution").
     id: stable over runs and machines, as `gsm8k/test/17`; its task fills it in.
@@ -34,7 +37,15 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """The prompt as one text: the messages' contents, one to a line."""
+        """The prompt as one text: the messages' contents, one to a line.
+
+        Raises DataError for what is no chat.
+        """
         if isinstance(self.prompt, str):
             return self.prompt
-        return "\n".join(message["content"] for message in self.prompt)
+        return "\n".join(message["content"] for message in read_messages(self.prompt, self.name))
+
+    @property
+    def name(self) -> str:
+        """What a sentence calls it: by its id, or by how its prompt begins."""
+        return f"Problem {self.id}" if self.id else f"The problem {self.prompt!r:.60}"

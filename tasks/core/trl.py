@@ -10,6 +10,7 @@ from typing import Any
 
 from ...verifiers import Completion
 from . import registry
+from .chats import Message, add_instruction, read_messages
 from .errors import TaskError
 from .isolation import isolate
 from .lookup import ProblemsById
@@ -17,7 +18,6 @@ from .problem import Problem
 from .task import Task
 
 TRLReward = Callable[..., list[float | None]]
-Message = Mapping[str, Any]
 
 
 def trl_reward(
@@ -69,8 +69,8 @@ def trl_rows(
 ) -> list[dict[str, Any]]:
     """A task's problems as rows of a data set for TRL: `datasets.Dataset.from_list(trl_rows(...))`.
 
-    prompt: chat messages, the task's instruction after the last.  id: of the problem, by which `trl_reward`
-    finds it again; its reference stays out of the table.
+    prompt: chat messages, the task's instruction at the end of the user's last.  id: of the problem, by which
+    `trl_reward` finds it again; its reference stays out of the table.
     count: rows; None for all of a data set's split.  seed, level: of a procedural task's stream.
 
     >>> import palaestra as pal
@@ -104,13 +104,9 @@ def _find_problem(by_id: ProblemsById, prompt: Any, row: Mapping[str, Any]) -> P
     return by_id.get(str(row["id"]))
 
 
-def _messages_of(problem: Problem, instruction: str) -> list[dict[str, str]]:
-    prompt = problem.prompt
-    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    messages = [dict(turn) for turn in turns]
-    if instruction:
-        messages[-1]["content"] += f"\n\n{instruction}"
-    return messages
+def _messages_of(problem: Problem, instruction: str) -> list[Message]:
+    messages = read_messages(problem.prompt, problem.name)
+    return add_instruction(messages, instruction, "\n\n", problem.name)
 
 
 def _text_of(completion: str | Sequence[Message]) -> str:

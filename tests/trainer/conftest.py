@@ -6,6 +6,7 @@ import pytest
 from palaestra.tasks import get
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrations, fit
 
 
@@ -18,7 +19,9 @@ def warm_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     policy = load_policy("embedded", "cpu", "float32", seed=1)
     task = get("addition", {"operands": 2, "digits": 1})
-    data = encode_demonstrations(policy, task, draw_training_problems(task, 2000, 1, None), 1, 128)
+    data = encode_demonstrations(
+        PromptFormat.of(policy.tokenizer), task, draw_training_problems(task, 2000, 1, None), 1, 128
+    )
     fit(policy, task, data, SFTConfig.of(seed=1, steps=150))
     folder = tmp_path_factory.mktemp("warm")
     policy.save(folder)

@@ -25,6 +25,7 @@ from ..model.dense.packing import Packing
 from ..model.logprobs import compute_logprobs, has_plain_head
 from ..model.optim import Rates, adamw, choose_peak_rate
 from ..model.policy import Policy
+from ..model.pretrained import explain_failures
 from ..model.sequences import Sequences, split_into_microbatches
 
 RATES = Rates(small=1e-3, large=1e-5)
@@ -89,12 +90,12 @@ def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
         return head(hidden_ND.float())[:, 0]
 
 
-def make_critic(policy: Policy, config: PPOConfig) -> Critic:
+def make_critic(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> Critic:
     """A critic that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
     hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
     if config.critic == "separate":
-        backbone = _make_backbone(policy, config.critic_model)
+        backbone = _make_backbone(policy, config.critic_model, trust_remote_code)
         hidden = int(backbone.config.get_text_config().hidden_size)
     elif config.critic_model:
         raise UserError("--ppo.critic-model starts a critic of its own; it needs --ppo.critic separate.")
@@ -115,7 +116,7 @@ def make_critic(policy: Policy, config: PPOConfig) -> Critic:
     )
 
 
-def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
+def count_critic_bytes(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> int:
     """Bytes of the weights of a critic of its own, before it is made.
 
     Those of a shared one are a head.
@@ -125,12 +126,14 @@ def count_critic_bytes(policy: Policy, config: PPOConfig) -> int:
         return sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
     if config.critic == "separate":
         with torch.device("meta"):
-            other = AutoModel.from_config(AutoConfig.from_pretrained(config.critic_model))
+            other = AutoModel.from_config(
+                _read_config(config.critic_model, trust_remote_code), trust_remote_code=trust_remote_code
+            )
         return 4 * sum(parameter.numel() for parameter in other.parameters())
     return 4 * int(policy.model.get_output_embeddings().weight.shape[1])
 
 
-def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
+def estimate_critic_passes(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> float:
     """Bytes of a token in the passes of a critic of its own, as a share of those of the policy.
 
     0 for a shared one. For another model than the policy it is an estimate: the ratio of layers times hidden
@@ -140,21 +143,23 @@ def estimate_critic_passes(policy: Policy, config: PPOConfig) -> float:
         return 0.0
     if not config.critic_model:
         return 1.0
-    theirs, ours = (
-        c.get_text_config() for c in (AutoConfig.from_pretrained(config.critic_model), policy.model.config)
-    )
+    other = _read_config(config.critic_model, trust_remote_code)
+    theirs, ours = (c.get_text_config() for c in (other, policy.model.config))
     return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
 
 
-def _make_backbone(policy: Policy, source: str) -> Any:
+def _read_config(source: str, trust_remote_code: bool) -> Any:
+    with explain_failures(source, "a critic", trust_remote_code):
+        return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+
+
+def _make_backbone(policy: Policy, source: str, trust_remote_code: bool) -> Any:
     if not source:
         return copy.deepcopy(policy.model.base_model).requires_grad_(True)
-    try:
-        backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError) as failure:
-        raise UserError(
-            f"{source} could not be loaded as a critic: {' '.join(str(failure).split())[:300]}"
-        ) from failure
+    with explain_failures(source, "a critic", trust_remote_code):
+        backbone: Any = AutoModel.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
     if theirs != ours:
         raise UserError(

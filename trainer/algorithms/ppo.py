@@ -51,7 +51,7 @@ class PPO(Algorithm):
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         super().__init__(policy, config)
-        self.critic = make_critic(policy, config.ppo)
+        self.critic = make_critic(policy, config.ppo, trust_remote_code=config.model.trust_remote_code)
         self.kl = kl_control.start(config.ppo.kl)
 
     @classmethod
@@ -117,8 +117,10 @@ class PPO(Algorithm):
 
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
-        size = count_critic_bytes(policy, config.ppo)
-        return [HeldModel("critic", size, trained=size, passes=estimate_critic_passes(policy, config.ppo))]
+        trusted = config.model.trust_remote_code
+        size = count_critic_bytes(policy, config.ppo, trust_remote_code=trusted)
+        passes = estimate_critic_passes(policy, config.ppo, trust_remote_code=trusted)
+        return [HeldModel("critic", size, trained=size, passes=passes)]
 
     @property
     def trained(self) -> Sequence[Trained]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from .settings import Amount, Auto, Count, Natural, Range, Settings
-from .shared import CommandConfig, FolderConfig, ModelConfig, ScoredTaskConfig
+from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class EvalConfig(CommandConfig):
 
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(source=""))
+    prompt: PromptConfig = field(default_factory=PromptConfig)
     held_out: ProblemConfig = field(default_factory=ProblemConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)

@@ -8,7 +8,14 @@ from typing import TypeVar
 from .settings import Settings, change, list_settings
 
 OBJECTS = {"task", "algorithm", "loss.kind"}  # FILE.py, FILE.py:name, or no path
-FILES = {"model", "ppo.critic_model", "data", "pairs", "eval_data"}  # a file or folder, or a name on the hub
+FILES = {
+    "model",
+    "ppo.critic_model",
+    "data",
+    "pairs",
+    "eval_data",
+    "prompt_template",
+}  # a file or folder, or a name on the hub
 NAMED_FILES = {"reward_model"}  # the same, also as name=FOLDER
 Config = TypeVar("Config", bound=Settings)
 

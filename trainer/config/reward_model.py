@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from .objective import PreferenceConfig
 from .settings import Count, Flag, Range, Settings
-from .shared import MeasurementConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig
+from .shared import MeasurementConfig, ModelConfig, OptimizerConfig, OutputConfig, PromptConfig, RunConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class RewardModelConfig(RunConfig):
     steps: Count = 500
     comparisons: ComparisonConfig = field(default_factory=ComparisonConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
     loss: PreferenceConfig = field(default_factory=PreferenceConfig)
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(warmup_steps=20, schedule="cosine", final_learning_rate=0.0)

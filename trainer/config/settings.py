@@ -13,9 +13,10 @@ import ast
 import contextlib
 import difflib
 import inspect
+import json
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from numbers import Integral, Real
@@ -84,6 +85,11 @@ class Flag:
     name: str
 
 
+@dataclass(frozen=True)
+class Json:
+    """Marks a text that is a JSON object; a table (a dict) is written as one."""
+
+
 Auto = Literal["auto"]
 """Chosen for you. What is never done is 0, and a text that is not given is empty."""
 Count = Annotated[int, Range(1)]
@@ -93,6 +99,8 @@ Threads = Annotated[int, Range(1, 1024)]  # far more than that, and the threads 
 Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, open_low=True)]
 Share = Annotated[float, Range(0, 1)]
+JsonObject = Annotated[str, Json()]
+"""A JSON object as text, empty for none; from Python and files a table will do."""
 
 
 Value = TypeVar("Value", int, float)
@@ -229,7 +237,8 @@ def read_changes(
     groups = _index_by_name(dict(_walk_groups(command)))
     single = _index_by_name({setting.name: path for path, setting in known.items()})
     changes: dict[tuple[str, ...], Any] = {}
-    for name, value in _flatten(values, ""):
+    whole = {name for name, path in single.items() if _is_json(known[path].hint)}
+    for name, value in _flatten(values, "", whole):
         # A group and a setting may share a short name; a group's value is a whole group.
         named = groups if isinstance(value, Settings) or (name in groups and name not in single) else single
         if name not in named:
@@ -239,6 +248,10 @@ def read_changes(
         path = named[name]
         changes[path] = convert(value, known[path].hint, f"{where}: {name}") if path in known else value
     return changes
+
+
+def _is_json(hint: Any) -> bool:
+    return Json() in _read_marks(hint)
 
 
 def list_unknown(command: type[Settings], values: Mapping[str, Any]) -> list[str]:
@@ -294,11 +307,12 @@ def _walk_groups(
             yield from _walk_groups(hint, (*path, name), f"{prefix}{name}." if hint.prefixed else prefix)
 
 
-def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(values: Mapping[str, Any], prefix: str, whole: Container[str] = ()) -> Iterator[tuple[str, Any]]:
+    """The values of nested tables by dotted names. whole: names whose value is a table itself."""
     for key, value in values.items():
         name = prefix + str(key).replace("-", "_")
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{name}.")
+        if isinstance(value, Mapping) and name not in whole:
+            yield from _flatten(value, f"{name}.", whole)
         else:
             yield name, value
 
@@ -320,13 +334,8 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = int(value)
     if kind is Annotated:
-        try:
-            inner = convert(value, get_args(hint)[0], where)
-        except SettingError as failure:
-            raise SettingError(f"{where} {value!r}: give {describe(hint)}.") from failure
-        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, Range)):
-            return inner
-    elif kind in (Union, UnionType):
+        return _convert_marked(value, hint, where)
+    if kind in (Union, UnionType):
         for arm in get_args(hint):
             try:
                 return convert(value, arm, where)
@@ -347,6 +356,28 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
 
 
+def _convert_marked(value: Any, hint: Any, where: str) -> Any:
+    """A value that has to be in a range, or a JSON object."""
+    with contextlib.suppress(ValueError, TypeError):  # a SettingError is one
+        if _is_json(hint):
+            return _write_json(value)
+        inner = convert(value, get_args(hint)[0], where)
+        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, Range)):
+            return inner
+    raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
+
+
+def _write_json(value: Any) -> str:
+    """A JSON object as text, in one form whether it comes as text or as a table; "" for an empty one.
+
+    Raises ValueError or TypeError for anything else.
+    """
+    table = json.loads(value or "{}") if isinstance(value, str) else value
+    if not isinstance(table, Mapping):
+        raise ValueError("This is no JSON object.")
+    return json.dumps(table, sort_keys=True, allow_nan=False) if table else ""
+
+
 def _convert_plain(value: Any, hint: type) -> Any:
     """A value as a text, a number, a truth value or a group; None where it is none."""
     if hint is str and isinstance(value, PathLike):
@@ -364,6 +395,8 @@ def _convert_plain(value: Any, hint: type) -> Any:
 def describe(hint: Any) -> str:
     """What may stand in a setting, in words."""
     kind = get_origin(hint)
+    if _is_json(hint):
+        return 'a JSON object, such as {"enable_thinking": false}'
     if kind is Annotated:
         ranges = [str(mark) for mark in _read_marks(hint) if isinstance(mark, Range)]
         return ", ".join([describe(get_args(hint)[0]), *ranges])

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from .settings import Count, Range, Settings
-from .shared import HeldOutConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig, TaskConfig
+from .shared import (
+    HeldOutConfig,
+    ModelConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PromptConfig,
+    RunConfig,
+    TaskConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class SFTConfig(RunConfig):
     steps: Count = 1200
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(warmup_steps=50, schedule="cosine", final_learning_rate=0.0)

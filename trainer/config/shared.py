@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+import json
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Self
 
-from .settings import Amount, Auto, Count, Flag, Natural, Positive, Range, Seed, Settings, Share, Threads
+from .settings import (
+    Amount,
+    Auto,
+    Count,
+    Flag,
+    JsonObject,
+    Natural,
+    Positive,
+    Range,
+    Seed,
+    SettingError,
+    Settings,
+    Share,
+    Threads,
+)
+
+NOT_FOR_TEMPLATES = frozenset(
+    {"messages", "conversation", "chat_template", "add_generation_prompt", "continue_final_message"}
+    | {"tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict"}
+    | {"return_assistant_tokens_mask", "tokenizer_kwargs", "sanitize_control_tokens", "strftime_now"}
+)  # what `apply_chat_template` takes beside the variables of a template: how a prompt is made is ours to say
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,48 @@ class ModelConfig(Settings):
     """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
     threads: Threads | Auto = "auto"
     """CPU threads; auto times a step with 1 and with all, and takes the faster (an evaluation takes all)."""
+    trust_remote_code: bool = False
+    """Run the Python code that a model's repository or folder brings along, where transformers has no
+    architecture of its own for it. Only for sources that you trust: it is run with your rights."""
+
+
+@dataclass(frozen=True)
+class PromptConfig(Settings):
+    """What a model reads before it answers: the task's prompts, and what is said around them.
+
+    >>> import palaestra as pal
+    >>> prompt = pal.PromptConfig(system="Be brief.", chat_template_kwargs={"enable_thinking": False})
+    >>> pal.TrainConfig.of(prompt=prompt).prompt.chat_template_kwargs
+    '{"enable_thinking": false}'
+    """
+
+    system: str = ""
+    """Text of a system message before every prompt, in place of the chat's own; none: as the task has it."""
+    instruction: str | Auto = "auto"
+    """What is said at the end of every prompt (of a chat: of the user's last message); auto takes the task's
+    own words about the form of an answer, "" says nothing."""
+    template: Annotated[str, Flag("prompt_template")] = ""
+    """File of a Jinja chat template (as Hugging Face's chat_template.jinja) that takes the place of the
+    tokenizer's own, or is the first one that it has; saved with the trained model."""
+    chat_template_kwargs: JsonObject = ""
+    """Variables for the chat template, as a JSON object: {"enable_thinking": false}."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wrong = sorted(NOT_FOR_TEMPLATES & json.loads(self.chat_template_kwargs or "{}").keys())
+        if wrong:
+            raise SettingError(
+                f"chat_template_kwargs: {wrong[0]} is no variable of a template that can be set here. Give "
+                'those that the template reads, such as {"enable_thinking": false}.'
+            )
+
+    def choose_instruction(self, instruction: str) -> str:
+        """What is said at the end of a prompt. instruction: the task's own words."""
+        return instruction if self.instruction == "auto" else self.instruction
+
+    def without_template(self) -> Self:
+        """For a tokenizer that has its template: one saved by a run, or that of another model."""
+        return replace(self, template="")
 
 
 @dataclass(frozen=True)

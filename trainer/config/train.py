@@ -12,7 +12,15 @@ from typing import ClassVar, Literal
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
-from .shared import HeldOutConfig, ModelConfig, OptimizerConfig, OutputConfig, RunConfig, ScoredTaskConfig
+from .shared import (
+    HeldOutConfig,
+    ModelConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PromptConfig,
+    RunConfig,
+    ScoredTaskConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,7 @@ class TrainConfig(RunConfig):
     or FILE.py:Name is one of your own (examples/own_algorithm.py)."""
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)

@@ -25,6 +25,7 @@ from ..engines.base import Sampling
 from ..engines.local import LocalEngine
 from ..evaluation.evaluate import Evaluation, evaluate
 from ..model.policy import Policy, choose_threads, load_policy
+from ..model.prompts import PromptFormat, decode
 from ..reports import curves
 from ..rollouts.rollouts import Rollouts
 from ..runs.setup import train
@@ -83,7 +84,9 @@ def run_addition(config: DemoConfig) -> int:
     print("1. SFT on 20,000 demonstrations: 40 % work the columns, 60 % are lazy guesses.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = draw_training_problems(task, settings.imitation.demonstrations, config.seed, None)
-    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
+    data = encode_demonstrations(
+        PromptFormat.of(policy.tokenizer), task, problems, config.seed, settings.imitation.max_tokens
+    )
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
         if stop.requested:
@@ -138,7 +141,7 @@ def keep_verified(
     task: Task, problems: Sequence[Problem], data: Sequence[Demonstration], policy: Policy
 ) -> list[Demonstration]:
     """The demonstrations that the verifier passes (rejection sampling from the demonstrator)."""
-    texts = [str(policy.tokenizer.decode(list(d.completion[:-1]))) for d in data]
+    texts = [decode(policy.tokenizer, d.completion[:-1]) for d in data]
     return [
         d for d, text, problem in zip(data, texts, problems, strict=True) if task.score(text, problem).passed
     ]
@@ -151,7 +154,7 @@ def run_control(
     policy = replace(start, model=copy.deepcopy(start.model))
     settings = SFTConfig.of(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
     result = fit(policy, task, data, settings)
-    rollouts = Rollouts(LocalEngine(policy), policy.tokenizer, task, max_prompt_tokens=1024)
+    rollouts = Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
     held_out = [group.problem for group in like.greedy.groups]
     sampling = Sampling(max_new_tokens=48)
     greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))

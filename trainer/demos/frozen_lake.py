@@ -25,6 +25,7 @@ from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
 from ..intervals import paired_difference
 from ..model.policy import choose_threads, load_policy
+from ..model.prompts import PromptFormat
 from ..reports import curves
 from ..rollouts.group import Group
 from ..runs.setup import train
@@ -72,7 +73,9 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     print(f"1. SFT on shortest ways across {config.demonstrations:,} lakes, {config.sft_steps} steps.")
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = draw_training_problems(task, config.demonstrations, config.seed, LEVEL)
-    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
+    data = encode_demonstrations(
+        PromptFormat.of(policy.tokenizer), task, problems, config.seed, settings.imitation.max_tokens
+    )
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
         checkpoint.write_folder(folder / "sft", policy.save)

@@ -28,7 +28,7 @@ from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy, choose_threads, load_policy
-from ..model.prompts import encode_completion, encode_prompt
+from ..model.prompts import PromptFormat, encode_completion
 from ..model.sequences import Sequences
 from ..reports import curves
 from ..reward_models.data import read_comparisons
@@ -76,7 +76,9 @@ def run_ice_cream(config: IceCreamConfig) -> int:
     print('1. SFT: after "I like ice" come cream, hockey and donkey, each a third of the time.')
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps)
     problems = task.problems("train")
-    data = encode_demonstrations(policy, task, problems, config.seed, settings.imitation.max_tokens)
+    data = encode_demonstrations(
+        PromptFormat.of(policy.tokenizer), task, problems, config.seed, settings.imitation.max_tokens
+    )
     with Interrupts() as stop:
         fit(policy, task, data, settings, stop)
         if stop.requested:
@@ -158,7 +160,7 @@ def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> T
 @torch.no_grad()
 def compute_probabilities(policy: Policy, problem: Problem, task: Task) -> dict[str, float]:
     """The policy's exact probability of each answer, end token included; no sampling."""
-    prompt = encode_prompt(policy.tokenizer, problem, task.instruction)
+    prompt = PromptFormat.of(policy.tokenizer).encode(problem, task.instruction)
     completions = [encode_completion(policy.tokenizer, f" {answer}") for answer in WORTH]
     sequences = Sequences.of([prompt] * len(completions), completions, policy.device)
     policy.model.eval()

@@ -21,6 +21,7 @@ from ..model.decoding import Decoding, GeneralDecoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.policy import Policy
+from ..model.prompts import decode
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
 from .live import Ended, LiveRows, Owner
@@ -201,7 +202,7 @@ class LocalEngine:
         # A stop string may begin several tokens back. A token may carry only a part of a character, which
         # has 4 bytes at most.
         tail = 4 * max(map(len, stop)) + 4
-        texts = self.policy.tokenizer.batch_decode(tokens_TR[-tail:].T.tolist())
+        texts = [decode(self.policy.tokenizer, ids) for ids in tokens_TR[-tail:].T.tolist()]
         return torch.tensor([any(s in text for s in stop) for text in texts], device=tokens_TR.device)
 
     def _make_completion(self, request: Request, ended: Ended) -> Completion:
@@ -209,7 +210,7 @@ class LocalEngine:
         length = next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))
         ids, logprobs = ids[:length], logprobs[:length]
         shown = ids[:-1] if ids[-1] in self.end_ids else ids
-        text = str(self.policy.tokenizer.decode(shown, skip_special_tokens=True))
+        text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
         return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason)
 

@@ -16,6 +16,7 @@ from ..config.parse import make_task_options
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
 from ..model.policy import Policy, check_source, load_policy, use_threads
+from ..model.prompts import PromptFormat, check_template
 from ..reward_models.scoring import judge
 from ..rollouts.rollouts import Rollouts
 from ..storage.folders import find_free, gather_facts, open_new
@@ -72,26 +73,41 @@ def evaluate_model(
     source = policy.source if policy else config.model.source
     if policy is None:
         check_model(source)
+    check_template(config.prompt)
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
     folder = find_free(config.output.out, f"eval-{task.name}-{name_model(source)}")
-    judged = judge(task, config.compare.reward_model, 0.0, config.model.device, config.model.dtype)
+    judged = judge(
+        task,
+        config.compare.reward_model,
+        0.0,
+        config.model.device,
+        config.model.dtype,
+        trust_remote_code=config.model.trust_remote_code,
+    )
     problems = task.problems(
         config.held_out.split, count_problems(task, config), config.seed, config.task.single_level
     )
     if policy is None:
-        policy = load_policy(config.model.source, config.model.device, config.model.dtype)
+        policy = load_policy(
+            config.model.source,
+            config.model.device,
+            config.model.dtype,
+            trust_remote_code=config.model.trust_remote_code,
+        )
     use_threads(config.model.threads)
     completions = folder / "completions.jsonl"
     asked = config.sampling
+    prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+    scorers = judged.make_scorers(prompts)
     rollouts = Rollouts(
         LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
-        policy.tokenizer,
+        prompts,
         judged.task,
         asked.max_prompt_tokens,
-        scorers=judged.scorers,
+        scorers=scorers,
     )
     sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
     try:
@@ -106,9 +122,14 @@ def evaluate_model(
         )
     finally:
         rollouts.close()
-    wins = compare_with_baseline(judged, result.groups, baseline) if config.compare.baseline else {}
+    wins = (
+        compare_with_baseline(judged.task, scorers, result.groups, baseline)
+        if config.compare.baseline
+        else {}
+    )
     run = EvaluationRun(result, folder, config, wins)
-    facts = gather_facts(COMMAND, folder, [config.task.name], device=str(policy.device), **layers)
+    found = {"device": str(policy.device), **prompts.facts, **layers}
+    facts = gather_facts(COMMAND, folder, [config.task.name], **found)
     write_summary(run, task, facts)
     return run
 

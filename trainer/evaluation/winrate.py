@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...tasks import Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.rowfiles import read_rows
 from ...verifiers import Completion, Score
 from ..intervals import Interval, mean_interval
-from ..reward_models.scoring import Judged, fill
+from ..reward_models.model import Scorer
+from ..reward_models.scoring import fill
 from ..rollouts.group import Group
 
 
@@ -77,7 +79,7 @@ def read_baseline(source: str) -> dict[str, list[str]]:
 
 
 def compare_with_baseline(
-    judged: Judged, groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]
+    task: Task, scorers: Mapping[str, Scorer], groups: Sequence[Group], baseline: Mapping[str, Sequence[str]]
 ) -> dict[str, WinRate]:
     """Win-rate of the groups' completions against a baseline's texts (problem id -> texts), by each learned
     reward, or by the reward itself where the rubric has no learned criterion. The texts are scored anew,
@@ -98,12 +100,12 @@ def compare_with_baseline(
             "seed."
         )
     asked, answers = [problem for problem, _ in rows], [answer for _, answer in rows]
-    scores = [judged.task.score(answer, problem) for problem, answer in rows]
-    if judged.scorers:
-        scores = fill(judged.task, judged.scorers, asked, answers, scores)
+    scores = [task.score(answer, problem) for problem, answer in rows]
+    if scorers:
+        scores = fill(task, scorers, asked, answers, scores)
     theirs = [(problem.id, score) for problem, score in zip(asked, scores, strict=True)]
     ours = [(group.problem.id, score) for group in groups for score in group.scores_G]
-    names = [criterion.name for criterion in judged.task.rubric.learned] or ["reward"]
+    names = [criterion.name for criterion in task.rubric.learned] or ["reward"]
     return {
         name: compute_win_rate(_group_by_problem(ours, name), _group_by_problem(theirs, name))
         for name in names

@@ -17,6 +17,7 @@ from ..config.settings import Auto, resolve
 from . import lora
 from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
+from .pretrained import explain_failures
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,13 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
-def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Policy:
+def load_policy(
+    source: str, device: str = "auto", dtype: str = "auto", seed: int = 0, *, trust_remote_code: bool = False
+) -> Policy:
     """The model and tokenizer of a hub id or a folder, or a fresh embedded one.
 
-    Raises UserError when there is none.
+    trust_remote_code: run the Python code that the model brings along, where it needs some.
+    Raises UserError when there is none, or when it needs its own code and may not run it.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded", seed=1)
@@ -88,7 +92,7 @@ def load_policy(source: str, device: str = "auto", dtype: str = "auto", seed: in
             seed,
         )
     else:
-        tokenizer, model = _load_pretrained(source)
+        tokenizer, model = _load_pretrained(source, trust_remote_code)
     placed: Any = model
     return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
 
@@ -132,14 +136,13 @@ def check_source(source: str) -> None:
         )
 
 
-def _load_pretrained(source: str) -> tuple[PreTrainedTokenizerBase, Any]:
+def _load_pretrained(source: str, trust_remote_code: bool) -> tuple[PreTrainedTokenizerBase, Any]:
     check_source(source)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError) as failure:
-        reason = " ".join(str(failure).split())[:300]
-        raise UserError(f"{source} could not be loaded as a causal language model: {reason}") from failure
+    with explain_failures(source, "a causal language model", trust_remote_code):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     if tokenizer is None or tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json."

@@ -26,7 +26,8 @@ from ...tasks.core.errors import UserError
 from ...verifiers import Completion
 from ..model.machine import pick_device
 from ..model.policy import Policy, refuse_run_folder
-from ..model.prompts import encode_completion, encode_prompt
+from ..model.pretrained import explain_failures
+from ..model.prompts import PromptFormat, encode_completion
 
 STATISTICS = "reward_model.json"
 TOKENS_PER_PASS = 16384  # padded tokens that are scored together
@@ -46,14 +47,23 @@ class Statistics:
 
 @dataclass(frozen=True)
 class RewardModel:
-    """model: gives one number for token ids.  statistics: of the answers it was fitted on."""
+    """model: gives one number for token ids.  prompts: how it reads a problem.  statistics: of the answers it
+    was fitted on."""
 
     model: Any
-    tokenizer: PreTrainedTokenizerBase
+    prompts: PromptFormat
     device: torch.device
     dtype: torch.dtype
     source: str
     statistics: Statistics = Statistics()
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.prompts.tokenizer
+
+    def read_as(self, prompts: PromptFormat) -> RewardModel:
+        """The same model, reading the conversations of another model's prompts by its own template."""
+        return replace(self, prompts=prompts.for_reader(self.tokenizer))
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the model is run."""
@@ -61,7 +71,7 @@ class RewardModel:
 
     def encode(self, problem: Problem, text: str, instruction: str = "") -> list[int]:
         """Token ids of a prompt with an answer; the end token is last, and the reward is read there."""
-        return encode_prompt(self.tokenizer, problem, instruction) + encode_completion(self.tokenizer, text)
+        return self.prompts.encode(problem, instruction) + encode_completion(self.tokenizer, text)
 
     def forward(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
         """Raw reward of each row of token ids, in float32 and with gradient.
@@ -134,8 +144,13 @@ def group_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return parts
 
 
-def make_reward_model(policy: Policy) -> RewardModel:
+def make_reward_model(
+    policy: Policy, prompts: PromptFormat | None = None, *, trust_remote_code: bool = False
+) -> RewardModel:
     """A reward model with the weights of `policy` under a head of zeros, so that every reward starts at 0.
+
+    prompts: how it reads problems; None as the tokenizer has it.  trust_remote_code: take the classifier from
+    the Python code that the policy brought along.
 
     Raises UserError for an architecture that has no sequence classifier.
     """
@@ -147,7 +162,7 @@ def make_reward_model(policy: Policy) -> RewardModel:
     if config.pad_token_id is None or config.pad_token_id == end:
         config.pad_token_id = 0 if end != 0 else 1
     try:
-        model = AutoModelForSequenceClassification.from_config(config)
+        model = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trust_remote_code)
     except ValueError as failure:
         raise UserError(
             f"{policy.source}: an architecture of type {config.model_type} has no sequence classifier in "
@@ -158,7 +173,8 @@ def make_reward_model(policy: Policy) -> RewardModel:
     head = getattr(model, "score", None) or model.classifier
     torch.nn.init.zeros_(head.weight)
     model.to(policy.device)
-    return RewardModel(model, policy.tokenizer, policy.device, policy.dtype, policy.source)
+    prompts = prompts or PromptFormat.of(policy.tokenizer)
+    return RewardModel(model, prompts, policy.device, policy.dtype, policy.source)
 
 
 def check_reward_model_source(source: str) -> None:
@@ -173,18 +189,22 @@ def check_reward_model_source(source: str) -> None:
         )
 
 
-def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") -> RewardModel:
+def load_reward_model(
+    source: str, device: str = "auto", dtype: str = "auto", *, trust_remote_code: bool = False
+) -> RewardModel:
     """The reward model in a folder or of a hub id, frozen.
 
-    One without `reward_model.json` is taken as normalised.
+    One without `reward_model.json` is taken as normalised.  trust_remote_code: run the Python code that it
+    brings along.
 
-    Raises UserError when there is none, or when it gives more than one number.
+    Raises UserError when there is none, when it needs its own code and may not run it, or when it gives more
+    than one number.
     """
     chosen, arithmetic = pick_device(device, dtype)
     check_reward_model_source(source)
     folder = Path(source)
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source)
+    with explain_failures(source, "a reward model", trust_remote_code):
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}
         if config and not any("SequenceClassification" in name for name in config.get("architectures") or ()):
             raise UserError(
@@ -192,17 +212,15 @@ def load_reward_model(source: str, device: str = "auto", dtype: str = "auto") ->
                 "of it with "
                 f"`palaestra reward-model --model {source} --data COMPARISONS`."
             )
-        model: Any = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32)
-    except (OSError, ValueError, KeyError, RuntimeError) as failure:
-        raise UserError(
-            f"{source} could not be loaded as a reward model: {' '.join(str(failure).split())[:300]}"
-        ) from failure
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     if model.config.num_labels != 1:
         raise UserError(
             f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one."
         )
     model.to(chosen).eval().requires_grad_(False)
-    reward_model = RewardModel(model, tokenizer, chosen, arithmetic, source)
+    reward_model = RewardModel(model, PromptFormat.of(tokenizer), chosen, arithmetic, source)
     if (folder / STATISTICS).is_file():
         return replace(
             reward_model,

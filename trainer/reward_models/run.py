@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...tasks.core import registry
@@ -12,6 +12,7 @@ from ..config.paths import make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
 from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..model.prompts import PromptFormat, check_template
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
@@ -61,19 +62,31 @@ def fit_to_comparisons(
     check_loggers(config.output.log)
     if policy is None:
         check_source(config.model.source)
+    check_template(config.prompt)
     if config.comparisons.task:
         registry.get(config.comparisons.task)
     comparisons = read(config.comparisons, say)
     path = find_free(config.output.out, f"reward-model-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
-            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+            policy = load_policy(
+                config.model.source,
+                config.model.device,
+                config.model.dtype,
+                config.seed,
+                trust_remote_code=config.model.trust_remote_code,
+            )
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-        reward_model = make_reward_model(policy)
+        reward_model = make_reward_model(
+            policy,
+            PromptFormat.of(policy.tokenizer, config.prompt, say),
+            trust_remote_code=config.model.trust_remote_code,
+        )
         data = encode_all(reward_model, comparisons, config.comparisons, say)
         sources = [config.comparisons.task] if config.comparisons.task else []
-        facts = gather_facts(COMMAND, path, sources, device=str(policy.device), threads=threads)
+        found = {"device": str(policy.device), "threads": threads, **reward_model.prompts.facts}
+        facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
@@ -89,7 +102,11 @@ def resume_reward_model(
     warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
-    reward_model = load_reward_model(str(newest), config.model.device, config.model.dtype)
+    reward_model = load_reward_model(
+        str(newest), config.model.device, config.model.dtype, trust_remote_code=config.model.trust_remote_code
+    )
+    prompts = PromptFormat.of_run(reward_model.tokenizer, config.prompt, folder.read_facts(), say)
+    reward_model = replace(reward_model, prompts=prompts)
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")

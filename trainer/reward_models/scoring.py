@@ -10,6 +10,7 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
+from ..model.prompts import PromptFormat
 from .model import RewardModel, Scorer, check_reward_model_source, load_reward_model, make_scorer
 
 
@@ -21,10 +22,15 @@ class Judged:
     task: Task
     models: Mapping[str, RewardModel] = field(default_factory=dict)
 
-    @property
-    def scorers(self) -> dict[str, Scorer]:
-        """What fills in each criterion."""
-        return {name: make_scorer(model, self.task.instruction) for name, model in self.models.items()}
+    def make_scorers(self, prompts: PromptFormat) -> dict[str, Scorer]:
+        """What fills in each criterion.
+
+        prompts: how the policy reads a problem; a reward model reads the same, by its own template.
+        """
+        return {
+            name: make_scorer(model.read_as(prompts), self.task.instruction)
+            for name, model in self.models.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,20 @@ class Assignment:
 
 
 def judge(
-    task: Task, names_and_folders: Sequence[str], share: float, device: str = "auto", dtype: str = "auto"
+    task: Task,
+    names_and_folders: Sequence[str],
+    share: float,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    trust_remote_code: bool = False,
 ) -> Judged:
     """Load the reward models that `assign_models` finds."""
     chosen = assign_models(task, names_and_folders, share)
-    models = {name: load_reward_model(source, device, dtype) for name, source in chosen.sources.items()}
+    models = {
+        name: load_reward_model(source, device, dtype, trust_remote_code=trust_remote_code)
+        for name, source in chosen.sources.items()
+    }
     return Judged(chosen.task, models)
 
 

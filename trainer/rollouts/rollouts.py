@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from transformers import PreTrainedTokenizerBase
-
 from ...sandbox import default_workers
 from ...tasks import Problem, Task
 from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
 from ..config.train import RolloutConfig
 from ..engines.base import Engine, Request, Sampling
-from ..model.prompts import encode_prompt
+from ..model.prompts import PromptFormat
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
 from .group import Group
@@ -22,7 +20,7 @@ from .group import Group
 class Rollouts:
     """Samples and scores groups for one task.
 
-    tokenizer: of the engine's model, for the prompts.  workers: completions verified at once; None takes as
+    prompts: how the engine's model reads a problem.  workers: completions verified at once; None takes as
     many as the sandbox has.
     scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
     scorer).
@@ -31,13 +29,13 @@ class Rollouts:
     def __init__(
         self,
         engine: Engine,
-        tokenizer: PreTrainedTokenizerBase,
+        prompts: PromptFormat,
         task: Task,
         max_prompt_tokens: int,
         workers: int | None = None,
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
-        self.engine, self.tokenizer = engine, tokenizer
+        self.engine, self.prompts = engine, prompts
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
         threads = default_workers() if workers is None else workers
@@ -76,7 +74,7 @@ class Rollouts:
         self._pool.shutdown(cancel_futures=True)
 
     def _encode(self, problem: Problem) -> list[int]:
-        return encode_prompt(self.tokenizer, problem, self.task.instruction)
+        return self.prompts.encode(problem, self.task.instruction)
 
 
 def make_sampling(config: RolloutConfig) -> Sampling:

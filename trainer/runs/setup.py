@@ -29,6 +29,7 @@ from ..model import lora
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
 from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
+from ..model.prompts import PromptFormat, check_template
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
 from ..reward_models.model import TOKENS_PER_PASS
@@ -71,13 +72,20 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     fresh = policy is None and config.model.source == "embedded"
     with discard_failed_start(path), Interrupts() as stop:
         if policy is None:
-            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+            policy = load_policy(
+                config.model.source,
+                config.model.device,
+                config.model.dtype,
+                config.seed,
+                trust_remote_code=config.model.trust_remote_code,
+            )
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
         threads = choose_threads(policy, config.model.threads)
         say(f"{threads} CPU thread(s)")
+        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
         if fresh:
-            warm_up(policy, task, config, stop)
+            warm_up(policy, prompts, task, config, stop)
             if stop.requested:
                 checkpoint.write_folder(path / WARM_UP, policy.save)
                 say(
@@ -91,11 +99,11 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         judged = judge_task(task, config)
         sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
-        found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers}
+        found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
-        run = prepare(config.but(**sizes), folder, policy, optimizer, judged)
+        run = prepare(config.but(**sizes), folder, policy, prompts, optimizer, judged)
         return finish_run(run, Progress(), stop, say)
 
 
@@ -113,8 +121,15 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     # A checkpoint's model has its adapters merged; training goes on with them apart,
     # on the model that they were added to.
     source = path / REFERENCE if config.model.lora_rank else newest
-    policy = load_policy(str(source), config.model.device, config.model.dtype, config.seed)
+    policy = load_policy(
+        str(source),
+        config.model.device,
+        config.model.dtype,
+        config.seed,
+        trust_remote_code=config.model.trust_remote_code,
+    )
     policy = replace(policy, source=config.model.source)
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     if config.model.lora_rank:
         lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
         lora.load_adapters(policy.model, state["adapters"])
@@ -128,7 +143,7 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     forget_after(path, progress.step)
     progress.watch.forgive(config.guards.watch)
     folder = reopen(path, config, config.output.log)
-    run = prepare(config, folder, policy, optimizer, judge_task(task, config))
+    run = prepare(config, folder, policy, prompts, optimizer, judge_task(task, config))
     run.learner.algorithm.load(state["algorithm"])
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     with Interrupts() as stop:
@@ -162,10 +177,17 @@ def load_task(config: TrainConfig) -> Task:
 def judge_task(task: Task, config: TrainConfig) -> Judged:
     """The task with the reward models that its learned criteria need."""
     reward, model = config.reward, config.model
-    return judge(task, reward.reward_model, reward.reward_model_share, model.device, model.dtype)
+    return judge(
+        task,
+        reward.reward_model,
+        reward.reward_model_share,
+        model.device,
+        model.dtype,
+        trust_remote_code=model.trust_remote_code,
+    )
 
 
-def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -> None:
+def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConfig, stop: Interrupts) -> None:
     """SFT of a fresh model on the task's demonstrations: reinforcement needs a pass-rate that is not zero."""
     if not config.sft_steps:
         return
@@ -174,7 +196,7 @@ def warm_up(policy: Policy, task: Task, config: TrainConfig, stop: Interrupts) -
     problems = draw_training_problems(
         task, settings.imitation.demonstrations, config.seed, config.task.single_level
     )
-    fit(policy, task, encode_demonstrations(policy, task, problems, config.seed, longest), settings, stop)
+    fit(policy, task, encode_demonstrations(prompts, task, problems, config.seed, longest), settings, stop)
 
 
 def check(config: TrainConfig) -> None:
@@ -190,6 +212,7 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     """Raise UserError for a model, a reward model or a level that is not there, while that costs nothing."""
     if policy is None:
         check_source(config.model.source)
+    check_template(config.prompt)
     assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
     task.check_level(config.task.single_level)
 
@@ -237,13 +260,23 @@ def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
         checkpoint.write_folder(kept, policy.save)
         reference = replace(policy, model=copy.deepcopy(policy.model))
     else:
-        reference = load_policy(str(kept), config.model.device, config.model.dtype)
+        reference = load_policy(
+            str(kept),
+            config.model.device,
+            config.model.dtype,
+            trust_remote_code=config.model.trust_remote_code,
+        )
     reference.model.eval().requires_grad_(False)
     return reference
 
 
 def prepare(
-    config: TrainConfig, folder: RunFolder, policy: Policy, optimizer: torch.optim.Optimizer, judged: Judged
+    config: TrainConfig,
+    folder: RunFolder,
+    policy: Policy,
+    prompts: PromptFormat,
+    optimizer: torch.optim.Optimizer,
+    judged: Judged,
 ) -> Run:
     """Everything that the steps need. The reference, where one is needed, is kept beside the checkpoints."""
     algorithm = find_algorithm(config.algorithm)(policy, config)
@@ -254,7 +287,7 @@ def prepare(
         raise UserError("The rows of a run are chosen before it is prepared.")
     engine = LocalEngine(policy, config.rollouts.rows)
     rollouts = Rollouts(
-        engine, policy.tokenizer, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.scorers
+        engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
     )
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]

@@ -13,8 +13,7 @@ from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.seeds import digest
-from ..model.policy import Policy
-from ..model.prompts import encode_completion, encode_prompt
+from ..model.prompts import PromptFormat, encode_completion
 from .fit import Demonstration
 
 ANSWERS = ("completion", "response", "output", "answer")
@@ -83,12 +82,12 @@ def split_pairs(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[P
     return train, held_out
 
 
-def encode_pairs(policy: Policy, pairs: Sequence[Pair], max_tokens: int) -> list[Demonstration]:
+def encode_pairs(prompts: PromptFormat, pairs: Sequence[Pair], max_tokens: int) -> list[Demonstration]:
     """The pairs as token ids; those over `max_tokens` are left out."""
     demonstrations = []
     for pair in pairs:
-        prompt = encode_prompt(policy.tokenizer, Problem(prompt=pair.prompt))
-        completion = encode_completion(policy.tokenizer, pair.completion)
+        prompt = prompts.encode(Problem(prompt=pair.prompt))
+        completion = encode_completion(prompts.tokenizer, pair.completion)
         if len(prompt) + len(completion) <= max_tokens:
             demonstrations.append(Demonstration(prompt, completion))
     return demonstrations

@@ -16,7 +16,7 @@ from ..config.sft import SFTConfig
 from ..model.logprobs import compute_logprobs
 from ..model.optim import Rates
 from ..model.policy import Policy
-from ..model.prompts import encode_completion, encode_prompt
+from ..model.prompts import PromptFormat, encode_completion
 from ..model.sequences import Sequences, split_into_microbatches
 from ..storage.interrupts import Interrupts
 from ..supervised.loop import FIT_TOKENS, Fit, FitResult, Pace, run_fit
@@ -33,14 +33,14 @@ class Demonstration:
 
 
 def encode_demonstrations(
-    policy: Policy, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int
+    prompts: PromptFormat, task: Task, problems: Sequence[Problem], seed: int, max_tokens: int
 ) -> list[Demonstration]:
     """What the task shows for each problem, as token ids; those over `max_tokens` are left out."""
     demonstrations = []
     for problem in problems:
         completion = task.demonstration(problem, random.Random(digest("demonstration", seed, problem.id)))
-        prompt = encode_prompt(policy.tokenizer, problem, task.instruction)
-        demonstration = Demonstration(prompt, encode_completion(policy.tokenizer, completion))
+        prompt = prompts.encode(problem, task.instruction)
+        demonstration = Demonstration(prompt, encode_completion(prompts.tokenizer, completion))
         if len(demonstration.prompt) + len(demonstration.completion) <= max_tokens:
             demonstrations.append(demonstration)
     return demonstrations

@@ -14,6 +14,7 @@ from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..model.prompts import PromptFormat, check_template
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
@@ -61,16 +62,25 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     check_loggers(config.output.log)
     if policy is None:
         check_source(config.model.source)
+    check_template(config.prompt)
     if not config.imitation.pairs:
         task.check_level(config.task.single_level)
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
-            policy = load_policy(config.model.source, config.model.device, config.model.dtype, config.seed)
+            policy = load_policy(
+                config.model.source,
+                config.model.device,
+                config.model.dtype,
+                config.seed,
+                trust_remote_code=config.model.trust_remote_code,
+            )
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-        data = prepare(policy, task, config, say)
-        facts = gather_facts(COMMAND, path, [config.task.name], device=str(policy.device), threads=threads)
+        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+        data = prepare(prompts, task, config, say)
+        found = {"device": str(policy.device), "threads": threads, **prompts.facts}
+        facts = gather_facts(COMMAND, path, [config.task.name], **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
 
@@ -82,22 +92,29 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
-    policy = load_policy(str(newest), config.model.device, config.model.dtype, config.seed)
+    policy = load_policy(
+        str(newest),
+        config.model.device,
+        config.model.dtype,
+        config.seed,
+        trust_remote_code=config.model.trust_remote_code,
+    )
     policy = replace(policy, source=config.model.source)
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
-    data = prepare(policy, task, config, say)
+    data = prepare(prompts, task, config, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
 
 
-def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:
+def prepare(prompts: PromptFormat, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:
     """The demonstrations, those over the token budget left out and counted.
     Raises UserError when none is left."""
     if config.imitation.pairs:
         shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
-        train = encode_pairs(policy, shown, config.imitation.max_tokens)
-        held_out = encode_pairs(policy, hidden, config.imitation.max_tokens)[
+        train = encode_pairs(prompts, shown, config.imitation.max_tokens)
+        held_out = encode_pairs(prompts, hidden, config.imitation.max_tokens)[
             : config.evaluation.eval_problems
         ]
         left_out, everything = len(shown) - len(train), len(shown)
@@ -105,10 +122,10 @@ def prepare(policy: Policy, task: Task, config: SFTConfig, say: Callable[[str], 
         problems = draw_training_problems(
             task, config.imitation.demonstrations, config.seed, config.task.single_level
         )
-        train = encode_demonstrations(policy, task, problems, config.seed, config.imitation.max_tokens)
+        train = encode_demonstrations(prompts, task, problems, config.seed, config.imitation.max_tokens)
         split = "test" if "test" in task.splits else task.splits[-1]
         unseen = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
-        held_out = encode_demonstrations(policy, task, unseen, 0, config.imitation.max_tokens)
+        held_out = encode_demonstrations(prompts, task, unseen, 0, config.imitation.max_tokens)
         left_out, everything = len(problems) - len(train), len(problems)
     if left_out:
         say(

@@ -184,7 +184,7 @@ def check_end_tokens_and_the_budget(candidate: Candidate) -> None:
                 assert completion.finish_reason == "length"
                 assert len(completion.ids) == 100
                 assert completion.ids[-1] not in ENDS
-            assert completion.text == TOKENIZER.decode(shown, skip_special_tokens=True)
+            assert completion.text == TOKENIZER.decode(shown)
             reasons.add(completion.finish_reason)
     assert seen == set(ENDS), "every end token was to be drawn"
     assert reasons == {"stop", "length"}

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.engines.base import Sampling
+from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
@@ -14,6 +14,7 @@ from palaestra.verifiers import Completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from ..support.policies import make_policy
+from ..support.tokenizers import make_byte_tokenizer
 from .engine_contract import TOKENIZER, compute_plain_logprobs, make_requests
 
 torch.set_num_threads(1)  # small matrices
@@ -155,3 +156,51 @@ def test_the_weights_of_now_are_sampled_from():
     worst, mean = measure_differences(other, after)
     assert worst <= MAX_DIFFERENCE
     assert mean <= MEAN_DIFFERENCE
+
+
+def make_reciter(tokenizer, ids: list[int]):
+    """A model that says these different tokens one after the other: each one's own code asks for the next."""
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0)
+    codes = torch.nn.functional.normalize(torch.randn(len(tokenizer), 128), dim=1)
+    head = torch.nn.Linear(128, len(tokenizer), bias=False)
+    with torch.no_grad():
+        for parameter in model.model.layers.parameters():
+            parameter.mul_(0.0 if parameter.ndim > 1 else 1.0)
+        model.model.embed_tokens.weight.copy_(codes)
+        head.weight.zero_()
+        for now, following in itertools.pairwise(ids):
+            head.weight[following] += codes[now]
+    model.config.tie_word_embeddings = False
+    model.lm_head = head
+    return model.eval()
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
+@pytest.mark.parametrize(
+    ("said", "stop", "seen", "reason"),
+    [
+        ("<think>helo</think><answer>12</answer><eos>", (), "<think>helo</think><answer>12</answer>", "stop"),
+        ("ab<|end|>c<|eot|>", (), "ab<|end|>c", "stop"),
+        ("a<pad>b<eos>", (), "a<pad>b", "stop"),
+        ("a </answer>bcdefghijk", (), "a </answer>bcde", "length"),
+        ("<answer>4</answer>xyz<eos>", ("</answer>",), "<answer>4</answer>", "stop"),
+        ("a</think>bc<eos>", ("</think>b",), "a</think>b", "stop"),
+    ],
+)  # fmt: skip
+def test_a_verifier_reads_every_token_but_the_one_that_ended_the_completion(
+    said: str, stop: tuple[str, ...], seen: str, reason: str, fast: bool
+):
+    """Where `<think>` and `<answer>` are special tokens, as in many real tokenizers."""
+    tags = ["<think>", "</think>", "<answer>", "</answer>", "<|end|>", "<|eot|>"]
+    tokenizer = make_byte_tokenizer(special=tags)
+    prompt, *spoken = tokenizer("?" + said, add_special_tokens=False).input_ids
+    model = make_reciter(tokenizer, [prompt, *spoken])
+    model.generation_config.eos_token_id = [
+        tokenizer.eos_token_id,
+        tokenizer.convert_tokens_to_ids("<|eot|>"),
+    ]
+    engine = LocalEngine(make_policy(model, tokenizer), fast=fast)
+    sampling = Sampling(0.0, max_new_tokens=16 if reason == "stop" else 7, stop=stop)
+    [[completion]] = engine.sample([Request([prompt], 1, 0)], sampling)
+    assert completion.text == seen
+    assert completion.finish_reason == reason

@@ -10,7 +10,7 @@ from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.model.embedded import CHARACTERS, TAGS, make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import encode_completion, encode_prompt
+from palaestra.trainer.model.prompts import PromptFormat, encode_completion
 from transformers import AutoTokenizer
 
 TOKENIZER = make_character_tokenizer()
@@ -46,14 +46,17 @@ def test_the_embedded_model_depends_on_its_seed_alone_and_leaves_the_global_gene
 def test_a_chat_template_is_used_where_there_is_one():
     tokenizer = make_character_tokenizer()
     problem = Problem("2+2=")
-    assert tokenizer.decode(encode_prompt(tokenizer, problem, "Be brief.")) == "2+2=\nBe brief.\n"
+    assert tokenizer.decode(PromptFormat.of(tokenizer).encode(problem, "Be brief.")) == "2+2=\nBe brief.\n"
     tokenizer.chat_template = (
         "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}{% if "
         "add_generation_prompt %}[me] {% endif %}"
     )
-    assert tokenizer.decode(encode_prompt(tokenizer, problem, "Be brief.")) == "[user] 2+2=\n\nBe brief.[me] "
+    assert (
+        tokenizer.decode(PromptFormat.of(tokenizer).encode(problem, "Be brief."))
+        == "[user] 2+2=\n\nBe brief.[me] "
+    )
     chat = Problem([{"role": "system", "content": "S"}, {"role": "user", "content": "U"}])
-    assert tokenizer.decode(encode_prompt(tokenizer, chat)) == "[system] S[user] U[me] "
+    assert tokenizer.decode(PromptFormat.of(tokenizer).encode(chat)) == "[system] S[user] U[me] "
     assert chat.prompt[-1]["content"] == "U", "the problem itself must not change"
 
 

@@ -18,6 +18,7 @@ from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
 from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.reward_models.data import (
     Comparison,
     parse_comparison,
@@ -243,12 +244,13 @@ def test_a_task_without_its_reward_model_and_a_reward_model_without_its_criterio
         judge(task, (f"other={folder}",), 1.0)
     with pytest.raises(ValueError, match=r"The share of a learned criterion is 2\.0; give 0 to 1"):
         judge(get("addition"), (str(folder),), 2.0)
-    assert list(judge(task, (f"style={folder}",), 1.0, "cpu").scorers) == ["style"]
+    assert list(judge(task, (f"style={folder}",), 1.0, "cpu").models) == ["style"]
 
 
 def make_rollouts(policy: Policy, folder: Path, share: float) -> Rollouts:
     found = judge(get("addition"), (str(folder),), share, "cpu", "float32")
-    return Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
+    prompts = PromptFormat.of(policy.tokenizer)
+    return Rollouts(LocalEngine(policy), prompts, found.task, 100, scorers=found.make_scorers(prompts))
 
 
 def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folder: Path):
@@ -272,7 +274,8 @@ def test_rollouts_and_evaluations_carry_the_learned_reward(policy: Policy, folde
 def test_a_task_that_only_a_reward_model_judges_has_no_pass_rate(policy: Policy, folder: Path):
     task = replace(get("addition"), rubric=Rubric(learned()))
     found = judge(task, (str(folder),), 1.0, "cpu", "float32")
-    made = Rollouts(LocalEngine(policy), policy.tokenizer, found.task, 100, scorers=found.scorers)
+    prompts = PromptFormat.of(policy.tokenizer)
+    made = Rollouts(LocalEngine(policy), prompts, found.task, 100, scorers=found.make_scorers(prompts))
     result = evaluate(made, get("addition").problems("test", 3), 1, Sampling(max_new_tokens=4))
     made.close()
     assert result.pass_at == {}

@@ -23,7 +23,7 @@ from ..support.runs import SMALL, say_nothing
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading a model fails the test."""
 
-    def load(*_arguments: object) -> None:
+    def load(*_arguments: object, **_named: object) -> None:
         raise AssertionError("a model was loaded")
 
     for module in (setup, sft_run, reward_models):

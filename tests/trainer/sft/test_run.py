@@ -10,6 +10,7 @@ from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.sft.data import Pair, encode_pairs, parse_pairs, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
 
@@ -69,10 +70,10 @@ def test_no_prompt_is_on_both_sides_of_the_split():
 
 def test_loss_is_on_the_completion_and_its_end_alone():
     policy = load_policy("embedded", "cpu", "float32")
-    (made,) = encode_pairs(policy, [Pair("1+1=", "2")], 100)
+    (made,) = encode_pairs(PromptFormat.of(policy.tokenizer), [Pair("1+1=", "2")], 100)
     assert policy.tokenizer.decode(list(made.prompt)) == "1+1="
     assert list(made.completion) == [*policy.tokenizer("2").input_ids, policy.tokenizer.eos_token_id]
-    assert encode_pairs(policy, [Pair("1+1=", "2")], 5) == []
+    assert encode_pairs(PromptFormat.of(policy.tokenizer), [Pair("1+1=", "2")], 5) == []
 
 
 @pytest.fixture

@@ -1,0 +1,335 @@
+"""Prompts as models read them, by small templates and those of real models; texts as verifiers do."""
+
+import datetime
+import re
+from pathlib import Path
+
+import pytest
+from palaestra.tasks import Problem
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.shared import PromptConfig
+from palaestra.trainer.model.prompts import PromptFormat, decode, encode_completion
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from ..support.runs import say_nothing
+from ..support.tokenizers import BOS, EOS, make_byte_tokenizer
+
+TEMPLATES = Path(__file__).parents[3] / ".." / "shared" / "data" / "chat_templates"
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+STRICT = (  # as Gemma's: no system message, turns alternate, contents are trimmed
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system here') }}"
+    "{% endif %}"
+    "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Roles must alternate') }}{% endif %}[{{ m['role'] }}]{{ m['content'] | trim }}[end]"
+    "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+PARTS = (  # as SmolVLM's
+    "{% for m in messages %}[{{ m['role'] }}]{% for part in m['content'] %}{% if part['type'] == 'text' %}"
+    "{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+USER, ASK, ANSWER = (
+    {"role": role, "content": text} for role, text in (("user", "Q1"), ("user", "Q2"), ("assistant", "A1"))
+)
+SYSTEM = {"role": "system", "content": "S"}
+
+
+def render(tokenizer, prompt, task_says: str = "", **settings) -> str:
+    """The prompt as the model reads it, from its token ids."""
+    prompts = PromptFormat.of(tokenizer, PromptConfig(**settings), say_nothing)
+    return decode(tokenizer, prompts.encode(Problem(prompt, id="a/train/1"), task_says))
+
+
+def refuse(tokenizer, prompt, task_says: str = "", **settings) -> str:
+    with pytest.raises(UserError) as caught:
+        render(tokenizer, prompt, task_says, **settings)
+    return str(caught.value)
+
+
+def test_the_instruction_goes_to_the_last_message_of_the_user():
+    chatml = make_byte_tokenizer(CHATML)
+    assert render(chatml, "Q", "I") == "<|im_start|>user\nQ\n\nI<|im_end|>\n<|im_start|>assistant\n"
+    told = render(chatml, [USER, ANSWER, ASK], "I")
+    assert told.endswith("A1<|im_end|>\n<|im_start|>user\nQ2\n\nI<|im_end|>\n<|im_start|>assistant\n")
+    assert told.count("I<|im_end|>") == 1
+    plain = make_byte_tokenizer()
+    assert render(plain, "Q", "I") == "Q\nI\n"
+    assert render(plain, "Q") == "Q"
+    assert (
+        render(plain, [USER, ANSWER, ASK], "I") == "Human: Q1\n\nAssistant: A1\n\nHuman: Q2\nI\n\nAssistant:"
+    )
+    for nobody_asks in ([SYSTEM, ANSWER], [ANSWER], [SYSTEM]):
+        assert "no message of the user" in refuse(plain, nobody_asks, "I")
+    assert '--instruction ""' in refuse(chatml, [SYSTEM], "I")
+    assert (
+        render(chatml, [SYSTEM], "I", instruction="")
+        == "<|im_start|>system\nS<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_chat_that_ends_with_the_assistant_is_gone_on_with():
+    begun = [USER, {"role": "assistant", "content": "Sure: "}]
+    assert render(make_byte_tokenizer(), begun, "I") == "Human: Q1\nI\n\nAssistant: Sure: "
+    assert render(make_byte_tokenizer(CHATML), begun, "I").endswith(
+        "Q1\n\nI<|im_end|>\n<|im_start|>assistant\nSure: "
+    )
+    assert (
+        render(make_byte_tokenizer(STRICT, bos=True), begun, "I") == "<bos>[user]Q1\n\nI[end][assistant]Sure:"
+    )
+    assert render(make_byte_tokenizer(PARTS), begun, "I") == "[user]Q1\n\nI[assistant]Sure: "
+
+
+def test_a_system_message_goes_before_the_users_where_the_template_takes_none_and_this_is_said_once():
+    said: list[str] = []
+    tokenizer = make_byte_tokenizer(STRICT, bos=True)
+    prompts = PromptFormat.of(tokenizer, say=said.append)
+    texts = {prompts.render(Problem([SYSTEM, USER]), "I") for _ in range(3)}
+    assert texts == {"<bos>[user]S\n\nQ1\n\nI[end][assistant]"}
+    assert said == ["The chat template takes no system message: its text goes before the user's."]
+    ignoring = make_byte_tokenizer(
+        CHATML.replace("%}<|im", "%}{% if m['role'] != 'system' %}<|im", 1).replace(
+            "\n{% endfor", "\n{% endif %}{% endfor"
+        )
+    )
+    assert render(ignoring, [SYSTEM, USER]) == "<|im_start|>user\nS\n\nQ1<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize(
+    ("chat", "why"),
+    [
+        ([USER, ASK], "must alternate"),
+        ([{"role": "tool", "content": "T"}, USER], "must alternate"),
+        ([SYSTEM, ANSWER, USER], "No system here"),
+    ],
+)
+def test_a_chat_that_the_template_refuses_is_a_sentence_with_the_problem_and_the_reason(chat, why: str):
+    sentence = refuse(make_byte_tokenizer(STRICT, bos=True), chat, "I")
+    assert sentence.startswith("Problem a/train/1: the chat template refuses")
+    assert why in sentence
+    assert "--prompt-template" in sentence
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "hello",
+        "{# nothing #}",
+        "{% for m in messages %}{{ m.x.y }}{% endfor %}",
+        "{{ messages[0].content + 1 }}",
+        "{{ 1 / 0 }}",
+        {"tool_use": CHATML, "rag": CHATML},
+    ],
+)
+def test_a_template_that_loses_the_problem_or_breaks_is_a_sentence(template):
+    assert refuse(make_byte_tokenizer(template), "What is 2 + 3?").startswith(
+        "Problem a/train/1: the chat template"
+    )
+
+
+def test_a_message_that_the_template_leaves_out_is_named():
+    only_users = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+    sentence = refuse(make_byte_tokenizer(only_users), [USER, {"role": "tool", "content": "42"}, ASK])
+    assert "leaves out the message of role 'tool'" in sentence
+
+
+def test_the_default_of_several_templates_is_taken():
+    assert "user\nQ<" in render(make_byte_tokenizer({"default": CHATML, "tool_use": "x"}), "Q")
+
+
+@pytest.mark.parametrize("template", [None, CHATML, STRICT, PARTS], ids=["none", "chatml", "strict", "parts"])
+def test_contents_may_be_lists_of_texts(template):
+    parts = [{"role": "user", "content": [{"type": "text", "text": "Q1 "}, {"type": "text", "text": "Q2"}]}]
+    tokenizer = make_byte_tokenizer(template, bos=True)
+    assert render(tokenizer, parts, "I") == render(tokenizer, "Q1 Q2", "I")
+    assert "Q1 Q2" in render(tokenizer, parts, "I")
+    picture = [{"role": "user", "content": [{"type": "image", "url": "x"}, {"type": "text", "text": "Q"}]}]
+    assert "only parts that are texts" in refuse(tokenizer, picture)
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [[], [{}], ["hi"], [{"role": "user"}], [{"content": "x"}], [{"role": "user", "content": None}], None, 3,
+     [{"role": "user", "content": 3}], [{"role": 1, "content": "x"}], [{"role": "user", "content": []}],
+     [{"role": "user", "content": [{"type": "text"}]}], {"role": "user", "content": "x"}],
+)  # fmt: skip
+@pytest.mark.parametrize("template", [None, CHATML], ids=["none", "chatml"])
+def test_what_is_no_chat_is_a_sentence_with_the_problem(chat, template):
+    assert refuse(make_byte_tokenizer(template), chat, "I").startswith("Problem a/train/1: ")
+
+
+@pytest.mark.parametrize("template", [None, "{{ bos_token }}" + CHATML], ids=["none", "with BOS"])
+def test_one_bos_before_and_no_end_token_after_whatever_the_tokenizer_adds(template):
+    tokenizer = make_byte_tokenizer(template, adds_bos=True, adds_eos=True)
+    prompts = PromptFormat.of(tokenizer)
+    for text in ("Q", "a\n", " Q "):
+        ids = prompts.encode(Problem(text), "I")
+        assert ids[0] == tokenizer.bos_token_id
+        assert ids.count(tokenizer.bos_token_id) == 1
+        assert tokenizer.eos_token_id not in ids
+    if not template:
+        assert prompts.encode(Problem("<bos>Q")).count(tokenizer.bos_token_id) == 1
+        assert prompts.encode(Problem("Q")) == tokenizer("Q").input_ids[:-1]
+
+
+def test_an_empty_prompt_begins_with_bos_or_is_a_sentence():
+    with_bos = make_byte_tokenizer(bos=True)
+    for tokenizer in (with_bos, make_byte_tokenizer(adds_bos=True, adds_eos=True)):
+        assert PromptFormat.of(tokenizer).encode(Problem("")) == [tokenizer.bos_token_id]
+    assert refuse(make_byte_tokenizer(), "").startswith("Problem a/train/1: its prompt has no token")
+
+
+def test_settings_replace_what_is_said_around_the_problem():
+    chatml = make_byte_tokenizer(CHATML)
+    asked = "<|im_start|>user\nQ1\n\nJ<|im_end|>\n<|im_start|>assistant\n"
+    for prompt in ("Q1", [USER], [SYSTEM, USER]):
+        told = render(chatml, prompt, "I", system="T", instruction="J")
+        assert told == f"<|im_start|>system\nT<|im_end|>\n{asked}"
+    assert render(chatml, "Q1", "J") == render(chatml, "Q1", "I", instruction="J") == asked
+    assert "user\nQ1<|im_end|>" in render(chatml, "Q1", "I", instruction="")
+    assert render(make_byte_tokenizer(), "Q", system="T") == "System: T\n\nHuman: Q\n\nAssistant:"
+
+
+def test_variables_reach_the_template_and_those_it_does_not_read_are_refused():
+    thinks = "{{ messages[0].content }}|{{ enable_thinking }}"
+    told = render(make_byte_tokenizer(thinks), "Q", chat_template_kwargs={"enable_thinking": False})
+    assert told == "Q|False"
+    assert "no 'enable_thinkin'" in refuse(
+        make_byte_tokenizer(thinks), "Q", chat_template_kwargs='{"enable_thinkin": 1}'
+    )
+    assert "has no chat template" in refuse(make_byte_tokenizer(), "Q", chat_template_kwargs='{"x": 1}')
+
+
+def test_a_template_file_replaces_the_tokenizers_own_and_is_saved_with_it(tmp_path: Path):
+    file = tmp_path / "chat_template.jinja"
+    file.write_text(CHATML)
+    for own in (None, STRICT):
+        tokenizer = make_byte_tokenizer(own)
+        told = render(tokenizer, "Q", template=str(file))
+        assert told == "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n"
+        tokenizer.save_pretrained(tmp_path / "saved")
+        assert render(PreTrainedTokenizerFast.from_pretrained(tmp_path / "saved"), "Q") == told
+    file.write_text("{% for m in messages %}")
+    assert "line 1" in refuse(make_byte_tokenizer(), "Q", template=str(file))
+    file.write_text(" \n")
+    assert "is empty" in refuse(make_byte_tokenizer(), "Q", template=str(file))
+    file.write_bytes(b"\xff\xfe\xff")
+    for unreadable in (file, tmp_path, tmp_path / "none"):
+        assert "can't be read" in refuse(make_byte_tokenizer(), "Q", template=str(unreadable))
+
+
+def test_a_template_that_writes_the_date_writes_that_of_the_runs_start():
+    tokenizer = make_byte_tokenizer(
+        "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %} " + CHATML
+    )
+    today = PromptFormat.of(tokenizer)
+    assert today.render(Problem("Q")).startswith(datetime.date.today().strftime("%d %b %Y"))
+    again = PromptFormat.of_run(tokenizer, PromptConfig(), {"prompt_date": "2024-07-26"})
+    assert again.render(Problem("Q")).startswith("26 Jul 2024")
+    assert again.for_reader(tokenizer).facts == again.facts
+
+
+def test_another_model_reads_the_same_conversation_by_its_own_template(tmp_path: Path):
+    file = tmp_path / "t.jinja"
+    file.write_text(CHATML + "{{ x }}")
+    config = PromptConfig(system="T", instruction="J", template=str(file), chat_template_kwargs={"x": 1})
+    prompts = PromptFormat.of(make_byte_tokenizer(), config)
+    other = make_byte_tokenizer("{% for m in messages %}({{ m.role }}) {{ m.content }} {% endfor %}")
+    assert prompts.for_reader(other).render(Problem("Q"), "I") == "(system) T (user) Q\n\nJ "
+
+
+def test_every_token_stays_in_the_text_and_no_space_is_changed():
+    tags = ("<think>", "</think>")
+    tokenizer = make_byte_tokenizer(special=tags)
+    text = "<think>a , b</think> is n't <pad>x ?"
+    assert decode(tokenizer, encode_completion(tokenizer, text)[:-1]) == text
+    assert decode(tokenizer, encode_completion(tokenizer, text)) == text + EOS
+    words = Tokenizer(
+        models.WordLevel(
+            {word: place for place, word in enumerate(["<unk>", "a", ",", "n't"])}, unk_token="<unk>"
+        )
+    )
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    cleaning = PreTrainedTokenizerFast(
+        tokenizer_object=words, unk_token="<unk>", clean_up_tokenization_spaces=True
+    )
+    assert cleaning.decode([1, 2, 3]) == "a,n't", "the tokenizer was to change spaces by itself"
+    assert decode(cleaning, [1, 2, 3]) == "a , n't"
+
+
+CHATS = {
+    "single": [{"role": "user", "content": "What is 2+3?"}],
+    "system": [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "What is 2+3?"}],
+    "several": [
+        {"role": "system", "content": "Be terse."},
+        {"role": "user", "content": "What is 1+1?"},
+        {"role": "assistant", "content": "It is 2."},
+        {"role": "user", "content": "What is 2+3?"},
+    ],
+    "begun": [{"role": "user", "content": "What is 2+3?"}, {"role": "assistant", "content": "The answer is"}],
+}
+
+
+def list_templates() -> list[Path]:
+    return sorted(TEMPLATES.glob("*.jinja"))
+
+
+def make_real_tokenizer(path: Path) -> PreTrainedTokenizerFast:
+    """A tokenizer with the template of a real model, whose marks are special tokens."""
+    text = path.read_text()
+    marks = re.findall(r"<[|｜][^'\"{}<>\s]+[|｜]>|<(?:start|end)_of_\w+>|</?think>|\[gMASK\]|<sop>", text)
+    return make_byte_tokenizer(text, special=marks, adds_bos=True, adds_eos=True)
+
+
+@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
+@pytest.mark.parametrize("name", CHATS)
+def test_real_templates_put_every_text_in_its_place(name: str):
+    messages = CHATS[name]
+    last_user = max(place for place, message in enumerate(messages) if message["role"] == "user")
+    for path in list_templates():
+        tokenizer = make_real_tokenizer(path)
+        ids = PromptFormat.of(tokenizer, say=say_nothing).encode(Problem(messages, id=path.stem), "Box it.")
+        text = decode(tokenizer, ids)
+        places = [text.index(message["content"]) for message in messages]
+        told = text.index("Box it.")
+        assert places == sorted(places), path.stem
+        assert places[last_user] < told < min([*places[last_user + 1 :], len(text)]), path.stem
+        assert "<" not in text[places[last_user] : told], (
+            "nothing stands between the question and what it asks for"
+        )
+        assert ids.count(tokenizer.bos_token_id) <= 1, path.stem
+        assert ids[-1] != tokenizer.eos_token_id, path.stem
+        assert text.endswith("The answer is") == (name == "begun"), path.stem
+
+
+@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
+def test_ids_are_those_of_apply_chat_template():
+    taken = 0
+    for path in list_templates():
+        tokenizer = make_real_tokenizer(path)
+        prompts = PromptFormat.of(tokenizer, say=say_nothing)
+        for name in ("single", "system", "several"):
+            if prompts.takes_parts or (path.stem == "gemma" and name != "single"):
+                continue  # the messages are put otherwise
+            theirs = tokenizer.apply_chat_template(
+                CHATS[name], add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+            assert prompts.encode(Problem(CHATS[name])) == theirs, path.stem
+            taken += 1
+    assert taken >= 55
+
+
+@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
+def test_thinking_can_be_switched_off_in_real_templates():
+    problem = Problem("What is 2+3?")
+    for name in ("qwen3", "qwen3_6", "glm4moe"):
+        tokenizer = make_real_tokenizer(TEMPLATES / f"{name}.jinja")
+        off = PromptFormat.of(tokenizer, PromptConfig(chat_template_kwargs={"enable_thinking": False}))
+        assert off.render(problem).endswith(("</think>\n\n", "</think>", "</think>\n")), name
+        assert not PromptFormat.of(tokenizer).render(problem).rstrip().endswith("</think>"), name
+        assert off.render(problem).startswith(BOS) == PromptFormat.of(tokenizer).render(problem).startswith(
+            BOS
+        )

@@ -1,0 +1,29 @@
+"""What `from_pretrained` raises, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...tasks.core.errors import UserError
+
+FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError)
+
+
+@contextmanager
+def explain_failures(source: str, kind: str, trust_remote_code: bool) -> Iterator[None]:
+    """Around `from_pretrained`: raises UserError in place of whatever it raises.
+
+    source: what is loaded.  kind: as what.  trust_remote_code: whether its own code may run; where it may not
+    and has to, the sentence names the flag.
+    """
+    try:
+        yield
+    except FAILURES as failure:
+        if not trust_remote_code and "trust_remote_code" in str(failure):
+            raise UserError(
+                f"{source} needs Python code that it brings along. Read that code; to run it, with your "
+                "rights, give --trust-remote-code (from Python trust_remote_code=True)."
+            ) from failure
+        reason = " ".join(str(failure).split())[:300]
+        raise UserError(f"{source} could not be loaded as {kind}: {reason}") from failure
