@@ -1,6 +1,7 @@
 """The critic of PPO, its value model: how much reward is still to come, before each token of a completion.
 
-Either a head on the policy's own backbone (one forward pass, shared gradient) or a model of its own.
+Either a head on the policy's own backbone (one forward pass, shared gradient) or a model of its own. Where
+the policy learns by adapters, so does that model, by adapters of its own; the head learns whole.
 
 Shapes: B rows, S prompt + completion positions, T completion positions, N completion tokens of all rows,
 D hidden.
@@ -19,10 +20,12 @@ from transformers import AutoConfig, AutoModel
 
 from ...tasks.core.errors import UserError
 from ..config.shared import OptimizerConfig
-from ..config.train import PPOConfig
+from ..config.train import TrainConfig
+from ..model import lora
 from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
 from ..model.logprobs import compute_logprobs, has_plain_head
+from ..model.lora_targets import count_adapter_parameters, find_targets
 from ..model.optim import Rates, adamw, choose_peak_rate
 from ..model.policy import Policy
 from ..model.pretrained import explain_failures
@@ -76,11 +79,11 @@ class Critic:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
-        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"module": lora.collect_trained(self.module), "optimizer": self.optimizer.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.module.load_state_dict(state["module"])
+        lora.load_trained(self.module, state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -90,14 +93,15 @@ def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
         return head(hidden_ND.float())[:, 0]
 
 
-def make_critic(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> Critic:
+def make_critic(policy: Policy, config: TrainConfig) -> Critic:
     """A critic that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
+    ppo = config.ppo
     hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
-    if config.critic == "separate":
-        backbone = _make_backbone(policy, config.critic_model, trust_remote_code)
+    if ppo.critic == "separate":
+        backbone = _make_backbone(policy, config)
         hidden = int(backbone.config.get_text_config().hidden_size)
-    elif config.critic_model:
+    elif ppo.critic_model:
         raise UserError("--ppo.critic-model starts a critic of its own; it needs --ppo.critic separate.")
     elif not has_plain_head(policy.model):
         raise UserError(
@@ -109,41 +113,59 @@ def make_critic(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = 
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     module = nn.ModuleList([head] if backbone is None else [head, backbone])
-    rate = choose_peak_rate(config.critic_learning_rate, RATES, policy.parameters)
+    learns_by_adapters = backbone is not None and config.model.lora_rank
+    rates = RATES.multiply(lora.RATE) if learns_by_adapters else RATES
+    rate = choose_peak_rate(ppo.critic_learning_rate, rates, policy.parameters)
     optimizer = adamw(module, OptimizerConfig(), policy.parameters)
     return Critic(
-        head, backbone, module, optimizer, rate, packs=not config.critic_model and can_pack(policy.model)
+        head, backbone, module, optimizer, rate, packs=not ppo.critic_model and can_pack(policy.model)
     )
 
 
-def count_critic_bytes(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> int:
-    """Bytes of the weights of a critic of its own, before it is made.
+@dataclass(frozen=True)
+class CriticBytes:
+    """Bytes of a critic's weights beside the policy's, and of those that learn."""
 
-    Those of a shared one are a head.
-    """
-    base = policy.model.base_model
-    if config.critic == "separate" and not config.critic_model:
-        return sum(parameter.numel() * parameter.element_size() for parameter in base.parameters())
-    if config.critic == "separate":
-        with torch.device("meta"):
-            other = AutoModel.from_config(
-                _read_config(config.critic_model, trust_remote_code), trust_remote_code=trust_remote_code
-            )
-        return 4 * sum(parameter.numel() for parameter in other.parameters())
-    return 4 * int(policy.model.get_output_embeddings().weight.shape[1])
+    weights: int
+    trained: int
 
 
-def estimate_critic_passes(policy: Policy, config: PPOConfig, *, trust_remote_code: bool = False) -> float:
+def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
+    """The size of a critic before it is made. What a shared one adds is a head."""
+    adapted = bool(config.model.lora_rank)
+    head = 4 * int(policy.model.get_output_embeddings().weight.shape[1])
+    if config.ppo.critic != "separate":
+        return CriticBytes(head, head)
+    if not config.ppo.critic_model:
+        own = list(policy.model.base_model.parameters())
+        learns = [weight for weight in own if weight.requires_grad or not adapted]
+        sizes = [sum(weight.numel() * weight.element_size() for weight in part) for part in (own, learns)]
+        return CriticBytes(sizes[0] + head, sizes[1] + head)
+    with torch.device("meta"):
+        trusted = config.model.trust_remote_code
+        other: Any = AutoModel.from_config(
+            _read_config(config.ppo.critic_model, trusted), trust_remote_code=trusted
+        )
+    head = 4 * int(other.config.get_text_config().hidden_size)
+    weights = 4 * sum(parameter.numel() for parameter in other.parameters())
+    if not adapted:
+        return CriticBytes(weights + head, weights + head)
+    targets = find_targets(other, config.model.lora_targets)
+    adapters = 4 * count_adapter_parameters(other, targets, config.model.lora_rank)
+    return CriticBytes(weights + adapters + head, adapters + head)
+
+
+def estimate_critic_passes(policy: Policy, config: TrainConfig) -> float:
     """Bytes of a token in the passes of a critic of its own, as a share of those of the policy.
 
     0 for a shared one. For another model than the policy it is an estimate: the ratio of layers times hidden
     size.
     """
-    if config.critic != "separate":
+    if config.ppo.critic != "separate":
         return 0.0
-    if not config.critic_model:
+    if not config.ppo.critic_model:
         return 1.0
-    other = _read_config(config.critic_model, trust_remote_code)
+    other = _read_config(config.ppo.critic_model, config.model.trust_remote_code)
     theirs, ours = (c.get_text_config() for c in (other, policy.model.config))
     return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
 
@@ -153,13 +175,14 @@ def _read_config(source: str, trust_remote_code: bool) -> Any:
         return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
 
 
-def _make_backbone(policy: Policy, source: str, trust_remote_code: bool) -> Any:
-    if not source:
-        return copy.deepcopy(policy.model.base_model).requires_grad_(True)
-    with explain_failures(source, "a critic", trust_remote_code):
-        backbone: Any = AutoModel.from_pretrained(
-            source, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
+def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
+    source = config.ppo.critic_model
+    if not source:  # with adapters these are copied, too, and learn alone
+        backbone = copy.deepcopy(policy.model.base_model)
+        return backbone if config.model.lora_rank else backbone.requires_grad_(True)
+    trusted = config.model.trust_remote_code
+    with explain_failures(source, "a critic", trusted):
+        backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=trusted)
     theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
     if theirs != ours:
         raise UserError(
@@ -168,6 +191,8 @@ def _make_backbone(policy: Policy, source: str, trust_remote_code: bool) -> Any:
             "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model "
             "out."
         )
+    if config.model.lora_rank:
+        lora.add_adapters(backbone, config.model, config.seed)
     return backbone.to(policy.device)
 
 

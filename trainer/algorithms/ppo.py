@@ -51,16 +51,12 @@ class PPO(Algorithm):
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         super().__init__(policy, config)
-        self.critic = make_critic(policy, config.ppo, trust_remote_code=config.model.trust_remote_code)
+        self.critic = make_critic(policy, config)
         self.kl = kl_control.start(config.ppo.kl)
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
         super().check(config)
-        if config.model.lora_rank:
-            raise UserError(
-                f"--lora-rank {config.model.lora_rank} with --algorithm ppo: adapters are trained by grpo."
-            )
         if config.objective.loss.kl_coef:
             raise UserError(
                 "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave "
@@ -117,10 +113,9 @@ class PPO(Algorithm):
 
     @classmethod
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
-        trusted = config.model.trust_remote_code
-        size = count_critic_bytes(policy, config.ppo, trust_remote_code=trusted)
-        passes = estimate_critic_passes(policy, config.ppo, trust_remote_code=trusted)
-        return [HeldModel("critic", size, trained=size, passes=passes)]
+        size = count_critic_bytes(policy, config)
+        passes = estimate_critic_passes(policy, config)
+        return [HeldModel("critic", size.weights, trained=size.trained, passes=passes)]
 
     @property
     def trained(self) -> Sequence[Trained]:

@@ -132,6 +132,22 @@ class PromptConfig(Settings):
 
 
 @dataclass(frozen=True)
+class LoraConfig(Settings):
+    """Low-rank adapters in place of all weights."""
+
+    lora_rank: Natural = 0
+    """Train low-rank adapters of this rank on all linear layers and fused experts in place of the weights
+    (needs PEFT); 0 trains all weights. The run's models are saved with the adapters merged and the adapters
+    beside them, and a KL penalty needs no second model."""
+    lora_alpha: Positive | Auto = "auto"
+    """What the adapters' product is multiplied by, times the rank (PEFT's lora_alpha); auto is twice the
+    rank."""
+    lora_targets: tuple[str, ...] = ()
+    """Names of the only weights that carry adapters, such as q_proj v_proj; none: all that can, but for the
+    head."""
+
+
+@dataclass(frozen=True)
 class OptimizerConfig(Settings):
     """AdamW, its schedule, and how a step is cut into micro-batches."""
 

@@ -14,6 +14,7 @@ from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
 from .shared import (
     HeldOutConfig,
+    LoraConfig,
     ModelConfig,
     OptimizerConfig,
     OutputConfig,
@@ -24,13 +25,9 @@ from .shared import (
 
 
 @dataclass(frozen=True)
-class TrainedModelConfig(ModelConfig):
+class TrainedModelConfig(LoraConfig, ModelConfig):
     """Which model, what of it learns, and where it runs."""
 
-    lora_rank: Natural = 0
-    """Train low-rank adapters of this rank on all linear layers in place of the weights (needs PEFT); 0
-    trains all weights. The run's models are saved with the adapters merged, and a KL penalty needs no
-    second model."""
     gradient_checkpointing: bool = False
     """Recompute each layer in the backward pass: activations of one layer at a time, about a
     third more time."""
@@ -81,11 +78,13 @@ class PPOConfig(Settings):
     prefixed: ClassVar[bool] = True
 
     critic: Literal["separate", "shared"] = "separate"
-    """The critic: a model of its own, or a head on the policy's backbone (no second model in memory)."""
+    """The critic: a model of its own (with LoRA it learns by adapters of its own), or a head on the policy's
+    backbone (no second model in memory)."""
     critic_model: str = ""
     """Model that a separate critic starts from, such as a reward model's folder; none: the policy."""
     critic_learning_rate: Positive | Auto = "auto"
-    """Learning rate of the critic, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above."""
+    """Learning rate of the critic, constant; auto takes 1e-3 below 10 M parameters and 1e-5 above, with LoRA
+    ten times as much for a separate one."""
     critic_warmup: Natural = 0
     """First steps in which only the critic (of a shared one, only the head) learns."""
     gamma: Share = 1.0

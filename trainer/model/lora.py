@@ -1,8 +1,8 @@
 """Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685), by PEFT: W + scale * B A,
 of which only A and B are trained.
 
-They are injected into the model's linear layers, so the model keeps its class, and with the adapters off it
-is the model it began as: the reference of a KL penalty needs no second copy.
+They are injected into the model's linear layers and stacks of experts, so the model keeps its class, and with
+the adapters off it is the model it began as: the reference of a KL penalty needs no second copy.
 """
 
 from __future__ import annotations
@@ -12,55 +12,125 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
+from ..config.settings import resolve
+from ..config.shared import LoraConfig
+from .lora_targets import Targets, describe_targets, divide_for_peft, find_targets
 
 ALPHA_PER_RANK = 2.0  # scale of B A: the usual alpha of twice the rank
 RATE = 10.0
 """The learning rate that suits adapters, in that of all weights (Schulman et al. 2025,
 "LoRA Without Regret")."""
+NAME = "default"  # of the one adapter
+PROBE_SCALE = 0.02  # standard deviation of B on a probe, as of weights at initialisation
 
 
-def add_adapters(model: Any, rank: int, seed: int) -> None:
-    """Adapters of this rank on every linear layer but the head; nothing else is trained from here on.
+def add_adapters(model: Any, config: LoraConfig, seed: int) -> None:
+    """Adapters on what `config` says; nothing else is trained from here on.
 
     They begin as nothing: A is random by the seed, B is 0.
 
-    Raises UserError where PEFT is not installed or knows none of the model's layers.
+    Raises UserError where PEFT is not installed, or puts adapters on other weights than it was asked to.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as failure:
-        raise UserError("--lora-rank needs PEFT: pip install 'palaestra[peft]'.") from failure
-    head = model.get_output_embeddings()
-    layers = {
-        name: module
-        for name, module in model.named_modules()
-        if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
-    }
-    if not layers:
-        raise UserError(
-            f"{type(model).__name__} has no linear layer that an adapter could be put on; leave --lora-rank "
-            "away."
-        )
-    # GPT-2 stores its weights as (input, output).
-    transposed = any(type(module).__name__ == "Conv1D" for module in layers.values())
-    settings = LoraConfig(
-        r=rank,
-        lora_alpha=int(ALPHA_PER_RANK * rank),
-        lora_dropout=0.0,
-        target_modules=list(layers),
-        fan_in_fan_out=transposed,
-    )
+    targets = find_targets(model, config.lora_targets)
+    settings = _make_settings(model, config, targets)
+    import peft
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(digest("lora", seed) >> 1)
-        inject_adapter_in_model(settings, model)
+        try:
+            peft.inject_adapter_in_model(settings, model)
+        except (TypeError, ValueError) as failure:
+            raise UserError(
+                f"PEFT {peft.__version__} can't put adapters on {type(model).__name__}: "
+                f"{' '.join(str(failure).split())[:200]} Choose the weights with --lora-targets."
+            ) from failure
+    missed = targets.weights ^ find_adapted(model).keys()
+    if missed:
+        raise UserError(
+            f"PEFT {peft.__version__} put adapters on other weights of {type(model).__name__} than it was "
+            f"asked to ({', '.join(sorted(missed)[:4])}). Choose the weights with --lora-targets."
+        )
+
+
+def _make_settings(model: Any, config: LoraConfig, targets: Targets) -> Any:
+    try:
+        from peft import LoraConfig as PeftConfig
+    except ImportError as failure:
+        raise UserError("--lora-rank needs PEFT: pip install 'palaestra[peft]'.") from failure
+    alpha: Any = resolve(config.lora_alpha, ALPHA_PER_RANK * config.lora_rank)
+    settings: Any = PeftConfig(
+        r=config.lora_rank,
+        lora_alpha=int(alpha) if alpha == int(alpha) else alpha,  # PEFT's type is int, any number serves
+        lora_dropout=0.0,
+        task_type="CAUSAL_LM",
+        fan_in_fan_out=targets.transposed,
+    )
+    settings.target_modules, parameters = divide_for_peft(model, settings, targets)
+    settings.target_parameters = parameters or None
+    return settings
 
 
 def has_adapters(model: Any) -> bool:
-    return any(name.endswith(".lora_A") for name, _ in model.named_modules())
+    return any(_carries(module) for module in model.modules())
+
+
+def _carries(module: Any) -> bool:
+    return hasattr(module, "lora_A")
+
+
+def find_adapted(model: Any) -> dict[str, Any]:
+    """PEFT's layers by the name that their weight has in the plain model."""
+    return {
+        f"{_strip(name)}.{getattr(module, 'parameter_name', 'weight')}": module
+        for name, module in model.named_modules()
+        if _carries(module)
+    }
+
+
+def list_plain(module: Any) -> dict[str, nn.Parameter]:
+    """The weights by the names that they have without adapters; those of the adapters are left out."""
+    return {_strip(name): weight for name, weight in module.named_parameters() if ".lora_" not in f".{name}"}
+
+
+def _strip(name: str) -> str:
+    return name.replace(".base_layer", "")
+
+
+def describe_adapters(model: Any) -> str:
+    """What carries adapters and what does not, as lines for a person."""
+    trained = sum(weight.numel() for name, weight in model.named_parameters() if ".lora_" in f".{name}")
+    return describe_targets(list_plain(model), set(find_adapted(model)), trained)
+
+
+def is_foldable(module: Any) -> bool:
+    """Whether W + scale * B A is all that PEFT's layer computes, so that `weigh` has its weight."""
+    return (
+        type(module).__name__ == "Linear"
+        and set(module.lora_A) == {NAME}
+        and not module.merged
+        and not module.fan_in_fan_out
+        and not getattr(module, "lora_variant", None)
+        and not any(getattr(module, "lora_bias", {}).values())
+        and isinstance(module.lora_dropout[NAME], nn.Identity)
+    )
+
+
+def weigh(layer: Any) -> Tensor:
+    """The weight (output, input) of a linear layer, its adapter added where it carries one that is on.
+
+    Differentiable in A and B.
+    """
+    if not _carries(layer):
+        return layer.weight
+    weight = layer.base_layer.weight
+    if layer.disable_adapters:
+        return weight
+    a, b, scale = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight, layer.scaling[NAME]
+    return torch.addmm(weight, b, a, alpha=scale)
 
 
 @contextlib.contextmanager
@@ -69,8 +139,8 @@ def disable_adapters(model: Any) -> Iterator[None]:
 
     Inside of itself it does nothing.
     """
-    adapted = [module for module in model.modules() if hasattr(module, "lora_A")]
-    layers = [layer for layer in adapted if hasattr(layer, "enable_adapters") and not layer.disable_adapters]
+    adapted = [module for module in model.modules() if _carries(module)]
+    layers = [layer for layer in adapted if not layer.disable_adapters]
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for layer in layers:
         layer.enable_adapters(False)
@@ -83,36 +153,50 @@ def disable_adapters(model: Any) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@contextlib.contextmanager
+def move_adapters(model: Any) -> Iterator[None]:
+    """The model with adapters that matter, for a probe: B is random inside, and what it was afterwards.
+
+    Without adapters it does nothing.
+    """
+    tensors = [module.lora_B[NAME].weight for module in model.modules() if _carries(module)]
+    kept = [tensor.detach().clone() for tensor in tensors]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.copy_(PROBE_SCALE * torch.randn(tensor.shape, generator=generator))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, kept, strict=True):
+                tensor.copy_(value)
+
+
+@torch.no_grad()
 def merge_adapters(model: Any) -> dict[str, Tensor]:
     """The state of a plain model of the same class with the adapters in its weights;
     the model itself stays as it is."""
+    layers = find_adapted(model)
     state = {}
-    layers = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
-    for name, tensor in model.state_dict().items():
-        owner = next(
-            (layer for layer in (name.split(".base_layer.")[0], name.split(".lora_")[0]) if layer in layers),
-            None,
-        )
-        if owner is None:
-            state[name] = tensor
-        elif ".base_layer." in name:
-            kind = name.rsplit(".", 1)[1]
-            state[f"{owner}.{kind}"] = (
-                tensor + layers[owner].get_delta_weight("default") if kind == "weight" else tensor
-            )
+    for long_name, tensor in model.state_dict().items():
+        name = _strip(long_name)
+        if ".lora_" not in name:
+            layer = layers.get(name)
+            state[name] = tensor if layer is None else tensor + layer.get_delta_weight(NAME)
     return state
 
 
-def collect_adapters(model: Any) -> dict[str, Tensor]:
-    """The trained tensors by name, for a checkpoint."""
+def collect_trained(module: nn.Module) -> dict[str, Tensor]:
+    """The trained tensors by name, for a checkpoint: with adapters, these."""
     return {
-        name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad
+        name: parameter.detach() for name, parameter in module.named_parameters() if parameter.requires_grad
     }
 
 
-def load_adapters(model: Any, state: Mapping[str, Tensor]) -> None:
-    """Put back what `collect_adapters` gave."""
-    own = dict(model.named_parameters())
+def load_trained(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put back what `collect_trained` gave."""
+    own = dict(module.named_parameters())
     with torch.no_grad():
         for name, tensor in state.items():
             own[name].copy_(tensor)

@@ -324,7 +324,9 @@ def fused_bytes(model: Any, width: int) -> int:
     number."""
     inner, config = model.model.layers, model.config
     inputs = 2 * config.hidden_size + inner[0].self_attn.o_proj.in_features + config.intermediate_size
-    numbers = sum(parameter.numel() for parameter in inner.parameters()) + len(inner) * inputs * PADDING
+    numbers = (
+        sum(weight.numel() for weight in lora.list_plain(inner).values()) + len(inner) * inputs * PADDING
+    )
     return width * (
         numbers if width == 4 else numbers + model.lm_head.weight.numel()
     )  # in float32 the head is not copied

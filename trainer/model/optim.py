@@ -24,6 +24,10 @@ class Rates:
     small: float
     large: float
 
+    def multiply(self, factor: float) -> Rates:
+        """Both rates times a factor."""
+        return Rates(self.small * factor, self.large * factor)
+
 
 def choose_peak_rate(setting: float | Auto, rates: Rates, parameters: int) -> float:
     """The learning rate that is set, or the one that suits a model of so many parameters."""

@@ -58,7 +58,7 @@ class Policy:
     def save(self, folder: Path) -> None:
         """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load.
 
-        Adapters are merged.
+        Adapters are merged; `lora_saving.save_adapters` writes them alone.
         """
         self.model.save_pretrained(
             folder, state_dict=lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None

@@ -22,6 +22,7 @@ from ..config.presets import describe_origin
 from ..evaluation.evaluate import evaluate
 from ..evaluation.records import write_groups
 from ..model import lora
+from ..model.lora_saving import ADAPTER
 from ..model.optim import Rates, Schedule
 from ..reports import curves, overoptimisation
 from ..reports.progress import is_due
@@ -75,14 +76,16 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
     checkpoint.write_folder(run.folder.model, run.learner.policy.save)
+    if run.base:
+        checkpoint.write_folder(run.folder.path / ADAPTER, run.write_adapters)
     draw_curves(run.folder.path, f"{run.task.name}, seed {config.seed}")
     return RunResult(run.folder.path, run.folder.model, evaluations)
 
 
 def make_schedule(run: Run) -> Schedule:
     """The learning rate of each step; adapters take a higher one than all weights."""
-    config, scale = run.config, lora.RATE if run.config.model.lora_rank else 1
-    rates = Rates(RATES.small * scale, RATES.large * scale)
+    config = run.config
+    rates = RATES.multiply(lora.RATE) if config.model.lora_rank else RATES
     return Schedule.of(config.optimizer, rates, run.learner.policy.parameters, config.steps)
 
 
@@ -175,13 +178,13 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
         "torch_rng": torch.get_rng_state(),
         "threads": torch.get_num_threads(),
         "algorithm": learner.algorithm.state(),
-        "adapters": lora.collect_adapters(learner.policy.model) if run.config.model.lora_rank else None,
+        "adapters": lora.collect_trained(learner.policy.model) if run.config.model.lora_rank else None,
     }
     info = {
         "pass_rate": evaluations[-1].sampled.headline.value if evaluations else None,
         "task": run.task.name,
     }
-    checkpoint.save(run.folder.checkpoints, progress.step, learner.policy.save, state, info)
+    checkpoint.save(run.folder.checkpoints, progress.step, run.write_checkpoint_model, state, info)
     checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
     ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
     (run.folder.path / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")

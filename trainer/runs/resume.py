@@ -58,7 +58,8 @@ COMMANDS = {
         setup.resume_training,
         frozenset(
             SHARED
-            | {"sft_steps", "lora_rank", "algorithm", "preset", "ppo.critic", "ppo.critic_model"}
+            | {"sft_steps", "algorithm", "preset", "ppo.critic", "ppo.critic_model"}
+            | {"lora_rank", "lora_alpha", "lora_targets"}
             | {"reward_model", "reward_model_share", "control", "allow_weak_sandbox"}
         ),
     ),

@@ -23,9 +23,11 @@ from ..algorithms.named import find_algorithm
 from ..config.parse import make_task_options
 from ..config.paths import make_paths_absolute
 from ..config.sft import SFTConfig
+from ..config.shared import LoraConfig
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
+from ..model.lora_saving import check_merge
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
 from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
@@ -70,6 +72,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"
+    base = REFERENCE if fresh or policy is not None else config.model.source
     with discard_failed_start(path), Interrupts() as stop:
         if policy is None:
             policy = load_policy(
@@ -95,11 +98,16 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
                 return RunResult(path, path / WARM_UP, interrupted=True)
         if config.model.lora_rank:
             checkpoint.write_folder(path / REFERENCE, policy.save)
-            lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
+            lora.add_adapters(policy.model, config.model, config.seed)
+            say(lora.describe_adapters(policy.model))
         judged = judge_task(task, config)
         sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
+        if config.model.lora_rank:  # it takes the memory of saving, which the plan has seen
+            check_merge(policy.model, policy.save, path)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
+        if config.model.lora_rank:
+            found["base"] = base
         facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
@@ -131,8 +139,8 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     policy = replace(policy, source=config.model.source)
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     if config.model.lora_rank:
-        lora.add_adapters(policy.model, config.model.lora_rank, config.seed)
-        lora.load_adapters(policy.model, state["adapters"])
+        lora.add_adapters(policy.model, config.model, config.seed)
+        lora.load_trained(policy.model, state["adapters"])
     task = load_task(config)
     isolate(task, config.task.allow_weak_sandbox, say)
     torch.set_num_threads(state["threads"])
@@ -206,6 +214,12 @@ def check(config: TrainConfig) -> None:
     check_loggers(config.output.log)
     if config.ppo.critic_model:
         check_source(config.ppo.critic_model)
+    lora_config, unused = config.model, LoraConfig()
+    if not lora_config.lora_rank and (lora_config.lora_alpha, lora_config.lora_targets) != (
+        unused.lora_alpha,
+        unused.lora_targets,
+    ):
+        raise UserError("--lora-alpha and --lora-targets say how adapters are made: give --lora-rank, too.")
 
 
 def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:
@@ -270,6 +284,18 @@ def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
     return reference
 
 
+def find_base(config: TrainConfig, folder: RunFolder) -> str:
+    """Where others find the model that the adapters of a run belong to; "" for a run without adapters.
+
+    That is the source by its name, where it has the very weights that the run began with, else the kept
+    reference.
+    """
+    if not config.model.lora_rank:
+        return ""
+    base = folder.read_facts().get("base", REFERENCE)
+    return str((folder.path / REFERENCE).resolve()) if base == REFERENCE else base
+
+
 def prepare(
     config: TrainConfig,
     folder: RunFolder,
@@ -292,4 +318,5 @@ def prepare(
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
-    return Run(config, folder, Learner(policy, optimizer, algorithm, reference), task, rollouts, held_out)
+    learner = Learner(policy, optimizer, algorithm, reference)
+    return Run(config, folder, learner, task, rollouts, held_out, base=find_base(config, folder))

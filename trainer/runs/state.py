@@ -11,6 +11,7 @@ from ...tasks import Problem, Task
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
+from ..model.lora_saving import ADAPTER, save_adapters
 from ..reports.curves import read_metrics
 from ..rollouts.collect import Position
 from ..rollouts.group import Group
@@ -88,7 +89,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same during a run."""
+    """What stays the same during a run.
+
+    base: the hub id or folder of the model that adapters were added to, "" for a run without adapters.
+    """
 
     config: TrainConfig
     folder: RunFolder
@@ -96,6 +100,17 @@ class Run:
     task: Task
     rollouts: Rollouts
     held_out: list[Problem]
+    base: str = ""
+
+    def write_checkpoint_model(self, folder: Path) -> None:
+        """The model as it is now, and its adapters alone beside it."""
+        self.learner.policy.save(folder)
+        if self.base:
+            self.write_adapters(folder / ADAPTER)
+
+    def write_adapters(self, folder: Path) -> None:
+        """The adapters as they are now, for PEFT."""
+        save_adapters(self.learner.policy.model, folder, self.base)
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""

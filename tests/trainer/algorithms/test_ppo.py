@@ -19,7 +19,8 @@ from palaestra.trainer.algorithms.update import compute_reference_logprobs, shap
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
-from palaestra.trainer.model.optim import adamw
+from palaestra.trainer.model import lora
+from palaestra.trainer.model.optim import adamw, update
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.objective.kl_control import KLControlState
@@ -233,7 +234,7 @@ def test_the_shared_value_gradient_reaches_the_backbone_after_the_warm_up(monkey
 def test_values_stand_before_the_token_they_value(critic):
     """The value of a token must not depend on that token, and must on the one before."""
     policy = make_policy(1, torch.float32)
-    made = make_critic(policy, make_config(critic=critic).ppo)
+    made = make_critic(policy, make_config(critic=critic))
     torch.nn.init.ones_(made.head.weight)
     prompt, completion = [5, 6, 7], [8, 9, 10]
     base = compute_values(policy, made, Sequences.of([prompt], [completion]), 100)
@@ -247,7 +248,7 @@ def test_values_stand_before_the_token_they_value(critic):
 
 def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
     policy = make_policy(1, torch.float32)
-    made = make_critic(policy, make_config().ppo)
+    made = make_critic(policy, make_config())
     assert made.packs
     torch.nn.init.normal_(made.head.weight)
     sequences = Sequences.of([[5, 6, 7], [5, 6, 7], [9]], [[8, 9, 10], [11], [5, 6]])
@@ -259,6 +260,41 @@ def test_packed_values_are_those_of_the_plain_pass_with_their_gradient():
         critic.module.zero_grad()
     assert torch.allclose(found[0][0], found[1][0], atol=1e-5)
     assert float((found[0][1] - found[1][1]).norm() / found[1][1].norm()) < 1e-5
+
+
+@pytest.mark.parametrize("source", ["the policy", "another model"])
+def test_with_adapters_a_critic_of_its_own_learns_by_adapters_and_is_billed_so(source: str, tmp_path: Path):
+    pytest.importorskip("peft")
+    policy = make_policy(1, torch.float32)
+    policy.save(tmp_path / "other")
+    config = make_config(critic_model="" if source == "the policy" else str(tmp_path / "other"))
+    config = config.but(lora_rank=2)
+    lora.add_adapters(policy.model, config.model, 0)
+    (billed,) = PPO.held_models(policy, config)
+    critic = PPO(policy, config).critic
+    trained = {name for name, weight in critic.module.named_parameters() if weight.requires_grad}
+    assert all(".lora_" in name or name in {"0.weight", "0.bias"} for name in trained)
+    assert len(trained) == len(lora.collect_trained(policy.model)) + 2
+    held, learns = (
+        sum(4 * weight.numel() for weight in critic.module.parameters() if weight.requires_grad or every)
+        for every in (True, False)
+    )
+    assert billed.weights == pytest.approx(held, rel=1e-3)
+    assert billed.trained == pytest.approx(learns, rel=1e-2)
+    assert critic.state()["module"].keys() == trained, "a checkpoint was to hold what learns alone"
+    assert critic.learning_rate == pytest.approx(10 * 1e-3)
+    before = {name: weight.clone() for name, weight in critic.module.named_parameters()}
+    for _ in range(2):  # the head is zero at first, and B after it
+        critic.compute_values(Sequences.of([[5, 6, 7]], [[8, 9, 10]])).sub(1).square().sum().backward()
+        update(critic.module, critic.optimizer, 0.01, 1.0)
+    changed = {
+        name for name, weight in critic.module.named_parameters() if not torch.equal(weight, before[name])
+    }
+    assert changed <= trained
+    assert any("lora_B" in name for name in changed)
+    assert not any(
+        bool(tensor.any()) for name, tensor in lora.collect_trained(policy.model).items() if "_B" in name
+    )
 
 
 def credit_groups(
@@ -358,12 +394,14 @@ RUN = SMALL.but(algorithm="ppo", prompts_per_step=8, group_size=1, updates_per_b
 )
 
 
+@pytest.mark.parametrize("lora_rank", [0, 4])
 @pytest.mark.parametrize("critic", ["separate", "shared"])
 def test_stop_and_resume_ends_in_the_same_bits_critic_and_controller_too(
-    warm_model: Path, tmp_path: Path, critic: str
+    warm_model: Path, tmp_path: Path, critic: str, lora_rank: int
 ):
     kl = KLControlConfig(kl_coef=0.05, target_kl=0.5, horizon=50)
-    config = RUN.but(model=str(warm_model), ppo=PPOConfig(critic=critic, critic_warmup=1, kl=kl))
+    ppo = PPOConfig(critic=critic, critic_warmup=1, kl=kl)
+    config = RUN.but(model=str(warm_model), lora_rank=lora_rank, ppo=ppo)
     train(config.but(out=str(tmp_path / "whole")), say=say_nothing)
     stopped = train(config.but(out=str(tmp_path / "run"), stop_after=2), say=say_nothing)
     assert stopped.interrupted

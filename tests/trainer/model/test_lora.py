@@ -11,12 +11,14 @@ from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.update import compute_reference_logprobs
 from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model import lora, memory
+from palaestra.trainer.model import logprobs, lora, memory
+from palaestra.trainer.model.dense import family, packed
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.logprobs import compute_logprobs
-from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing, load_policy
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.reward_models.scoring import Judged
@@ -29,15 +31,16 @@ from ..support.runs import SMALL, say_nothing
 pytest.importorskip("peft")
 torch.set_num_threads(1)
 SEQUENCES = Sequences.of([[5, 6, 7], [8, 9]], [[10, 11, 12, 13], [14, 15]])
+RANK = LoraConfig(lora_rank=4)
 SETTINGS = SMALL.but(lora_rank=4, loss=LossConfig(kl_coef=0.05))
 
 
 def make_policy_with_adapters(warm_model: Path, moved: bool = True) -> Policy:
     policy = load_policy(str(warm_model), "cpu", "float32")
-    lora.add_adapters(policy.model, 4, 0)
+    lora.add_adapters(policy.model, RANK, 0)
     if moved:
         torch.manual_seed(0)
-        for tensor in lora.collect_adapters(policy.model).values():
+        for tensor in lora.collect_trained(policy.model).values():
             tensor.copy_(0.1 * torch.randn_like(tensor))
     return policy
 
@@ -51,7 +54,7 @@ def test_they_begin_as_nothing_and_are_all_that_is_trained(warm_model: Path):
     plain = load_policy(str(warm_model), "cpu", "float32").model
     made = make_policy_with_adapters(warm_model, moved=False).model
     assert torch.allclose(compute_own_logprobs(made), compute_own_logprobs(plain), atol=2e-6)
-    trained = lora.collect_adapters(made)
+    trained = lora.collect_trained(made)
     linear = [
         name
         for name, module in plain.named_modules()
@@ -74,8 +77,8 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()
     assert all(p.grad is not None for p in policy.model.parameters() if p.requires_grad)
     assert (
-        lora.collect_adapters(policy.model).keys()
-        == lora.collect_adapters(make_policy_with_adapters(warm_model).model).keys()
+        lora.collect_trained(policy.model).keys()
+        == lora.collect_trained(make_policy_with_adapters(warm_model).model).keys()
     )
     plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
     assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
@@ -88,7 +91,7 @@ def test_the_context_without_them_may_stand_inside_of_itself(warm_model: Path):
     plain, policy = load_policy(str(warm_model), "cpu", "float32"), make_policy_with_adapters(warm_model)
     reference = replace(policy, adapted=False)
     requests, sampling = [Request([5, 6, 7], 4, 0)], Sampling(max_new_tokens=8)
-    expected = LocalEngine(plain, fast=False).sample(requests, sampling)
+    expected = LocalEngine(plain).sample(requests, sampling)
     assert LocalEngine(policy).sample(requests, sampling) != expected, "the adapters were to matter"
     trained = [parameter.requires_grad for parameter in policy.model.parameters()]
     assert LocalEngine(reference).sample(requests, sampling) == expected
@@ -111,8 +114,8 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
             GPT2Config(vocab_size=len(policy.tokenizer), n_embd=48, n_layer=2, n_head=4, n_positions=64)
         )
         names = set(model.state_dict())
-        lora.add_adapters(model.eval(), 4, 0)
-        for tensor in lora.collect_adapters(model).values():
+        lora.add_adapters(model.eval(), RANK, 0)
+        for tensor in lora.collect_trained(model).values():
             tensor.copy_(0.1 * torch.randn_like(tensor))
         policy = replace(policy, model=model)
     else:
@@ -125,14 +128,75 @@ def test_what_is_saved_is_a_plain_model_with_them_merged(kind: str, warm_model: 
     assert torch.equal(compute_own_logprobs(policy.model), before), "saving was to leave the model alone"
 
 
-def test_what_was_written_for_plain_weights_does_not_serve_them(warm_model: Path):
+def test_the_fast_path_and_the_packed_pass_serve_them(warm_model: Path):
     policy = make_policy_with_adapters(warm_model)
-    assert not can_pack(policy.model)
+    assert can_pack(policy.model)
     engine = LocalEngine(policy)
-    assert engine.path == "general"
+    assert engine.path == "fast"
     (made,), *_ = engine.sample([Request([5, 6, 7], 1, 0)], Sampling(max_new_tokens=8))
+    ids = torch.tensor([[5, 6, 7, *made.ids]])
+    with torch.no_grad():
+        plain_SV = policy.model(input_ids=ids).logits[0].log_softmax(-1)
+    expected = [float(plain_SV[2 + place, token]) for place, token in enumerate(made.ids)]
+    assert expected == pytest.approx(made.logprobs, abs=5e-5)
     found = compute_logprobs(policy.model, Sequences.of([[5, 6, 7]], [made.ids])).logprobs_BT[0]
-    assert torch.allclose(found.detach(), torch.tensor(made.logprobs), atol=5e-5)
+    assert found.tolist() == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_packed_gradient_is_that_of_the_model_itself(
+    warm_model: Path, checkpointing: bool, monkeypatch: pytest.MonkeyPatch
+):
+    policy = make_policy_with_adapters(warm_model)
+    trained = [weight for weight in policy.model.parameters() if weight.requires_grad]
+
+    def compute_gradients() -> list[torch.Tensor]:
+        total = (compute_logprobs(policy.model.train(), SEQUENCES).logprobs_BT ** 2).sum()
+        return list(torch.autograd.grad(total, trained))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logprobs, "can_pack", lambda _: False)
+        expected = compute_gradients()
+    if checkpointing:
+        enable_gradient_checkpointing(policy.model)
+    packed = compute_gradients()
+    with monkeypatch.context() as patch:
+        patch.setattr(logprobs, "can_pack", lambda _: False)
+        again = compute_gradients()
+    for one, two, three in zip(packed, expected, again, strict=True):
+        assert float(two.norm()) > 0
+        assert float((one - two).norm()) <= 1e-4 * float(two.norm())
+        assert float((three - two).norm()) <= 1e-4 * float(two.norm())
+
+
+def test_a_probe_moves_them_and_puts_every_bit_back(warm_model: Path):
+    policy = make_policy_with_adapters(warm_model, moved=False)
+    before = compute_own_logprobs(policy.model)
+    kept = {name: tensor.clone() for name, tensor in lora.collect_trained(policy.model).items()}
+    with lora.move_adapters(policy.model):
+        assert (compute_own_logprobs(policy.model) - before).abs().max() > 0.01
+    assert all(torch.equal(kept[name], now) for name, now in lora.collect_trained(policy.model).items())
+
+
+def test_a_fast_path_that_passes_over_them_is_found_out(warm_model: Path, monkeypatch: pytest.MonkeyPatch):
+    """Fresh adapters are nothing, so that a probe which left them at that would find nothing."""
+    policy = make_policy_with_adapters(warm_model, moved=False)
+    monkeypatch.setattr(family, "weigh", lambda layer: layer.weight + 0 * lora.weigh(layer))
+    monkeypatch.setattr(packed, "weigh", lambda layer: layer.weight + 0 * lora.weigh(layer))
+    assert not can_pack(policy.model)
+    assert "differs from the model" in LocalEngine(policy).reason
+
+
+@pytest.mark.parametrize("odd", ["dropout", "second"])
+def test_adapters_of_another_kind_take_the_general_path(warm_model: Path, odd: str):
+    policy = make_policy_with_adapters(warm_model)
+    layer = policy.model.model.layers[0].self_attn.q_proj
+    if odd == "dropout":
+        layer.lora_dropout["default"] = torch.nn.Dropout(0.1)
+    else:
+        layer.lora_A["other"] = torch.nn.Linear(4, 4)
+    assert LocalEngine(policy).path == "general"
+    assert not can_pack(policy.model)
 
 
 def test_a_run_resumes_to_the_same_bits_and_its_reference_is_the_start(warm_model: Path, tmp_path: Path):
@@ -161,7 +225,7 @@ def test_without_peft_the_fix_is_said(warm_model: Path, monkeypatch: pytest.Monk
 
 
 def test_settings_that_make_no_sense_are_sentences():
-    with pytest.raises(UserError, match="adapters are trained by grpo"):
-        train(SETTINGS.but(algorithm="ppo"))
+    with pytest.raises(UserError, match="--lora-targets say how adapters are made: give --lora-rank, too"):
+        train(SMALL.but(lora_targets=("q_proj",)))
     with pytest.raises(UserError, match="lora_rank -1: give a whole number, 0 or more"):
         SETTINGS.but(lora_rank=-1)

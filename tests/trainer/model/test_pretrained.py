@@ -8,7 +8,7 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.critic import count_critic_bytes, make_critic
 from palaestra.trainer.config.evaluation import EvalConfig
-from palaestra.trainer.config.train import PPOConfig
+from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.evaluation.run import evaluate_model
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reward_models.model import load_reward_model, make_reward_model
@@ -56,7 +56,7 @@ def own(tmp_path: Path, warm_model: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def test_code_of_a_models_own_runs_only_when_it_is_trusted(own: Path, warm_model: Path):
     policy = load_policy(str(warm_model), "cpu", "float32")
-    starting = PPOConfig(critic_model=str(own))
+    starting = TrainConfig.of(**{"ppo.critic_model": str(own)})
     for load in (
         lambda: load_policy(str(own), "cpu"),
         lambda: make_critic(policy, starting),
@@ -68,9 +68,10 @@ def test_code_of_a_models_own_runs_only_when_it_is_trusted(own: Path, warm_model
     assert type(load_policy(str(own), "cpu", trust_remote_code=True).model).__name__ == "OwnForCausalLM"
     judge = make_reward_model(load_policy(str(own), "cpu", trust_remote_code=True), trust_remote_code=True)
     assert type(judge.model).__name__ == "OwnForSequenceClassification"
-    critic = make_critic(policy, starting, trust_remote_code=True)
+    trusting = starting.but(trust_remote_code=True)
+    critic = make_critic(policy, trusting)
     assert type(critic.backbone).__name__ == "OwnModel"
-    assert count_critic_bytes(policy, starting, trust_remote_code=True) > 1_000_000
+    assert count_critic_bytes(policy, trusting).weights > 1_000_000
     config = json.loads((own / "config.json").read_text())
     (own / "config.json").write_text(
         json.dumps({**config, "architectures": ["OwnForSequenceClassification"], "num_labels": 1})

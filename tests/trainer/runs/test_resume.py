@@ -97,7 +97,7 @@ def test_a_penalty_needs_the_reference_that_the_run_kept(warm_model: Path, tmp_p
     train(config, say=say_nothing)
     with pytest.raises(UserError, match="A KL penalty needs the model that the run began with"):
         resume(tmp_path / "run", {"loss.kl_coef": 0.1}, say=say_nothing)
-    for name, value in (("lora_rank", 4), ("algorithm", "ppo")):
+    for name, value in (("lora_rank", 4), ("lora_alpha", 4), ("lora_targets", ("x",)), ("algorithm", "ppo")):
         with pytest.raises(UserError, match="can't change in a run that has begun"):
             resume(tmp_path / "run", {name: value}, say=say_nothing)
 

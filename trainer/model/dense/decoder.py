@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..decoding import GeneralDecoding
+from ..lora import move_adapters
 from . import kernels
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
@@ -162,7 +163,7 @@ def find_refusal(model: Any) -> str:
     training = model.training
     model.eval()
     try:
-        with torch.autocast(next(model.parameters()).device.type, enabled=False):
+        with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
             worst = _probe(model)
     finally:
         model.train(training)

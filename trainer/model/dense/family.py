@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
+from ..lora import is_foldable, list_plain, weigh
+
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
 PADDING = 48
 """Numbers behind each row of a fused weight.
@@ -47,20 +49,30 @@ def find_misfit(model: Any) -> str:
     if outer - {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"}:
         return f"it has parameters that the family lacks: {', '.join(sorted(outer))}"
     for layer in model.model.layers:
-        names = {name for name, _ in layer.named_parameters()}
+        names = list_plain(layer).keys()
         if (
             names - _QK_NORM - _BIASES != _LAYER
             or len(names & _QK_NORM) == 1
             or len(names & _BIASES) not in (0, 3)
         ):
             return f"its layers have other parameters than the family's: {', '.join(sorted(names ^ _LAYER))}"
-        linear = [m for m in layer.modules() if isinstance(m, nn.Linear)]
-        if (
-            len(linear) != 7
-            or any(type(m) is not nn.Linear for m in linear)
-            or any(map(_has_hooks, layer.modules()))
-        ):
-            return "its layers hold modules or hooks that the family lacks"
+        if reason := _find_odd_module(layer):
+            return reason
+    return ""
+
+
+def _find_odd_module(layer: nn.Module) -> str:
+    """What a layer holds that is neither the family's nor an adapter which its weight can take up."""
+    if any(hasattr(module, "lora_A") and not is_foldable(module) for module in layer.modules()):
+        return "its layers carry adapters of another kind than W + scale B A"
+    own = [module for name, module in layer.named_modules() if ".lora_" not in name]
+    linear = [module for module in own if isinstance(module, nn.Linear)]
+    if (
+        len(linear) != 7
+        or any(type(module) is not nn.Linear for module in linear)
+        or any(map(_has_hooks, layer.modules()))
+    ):
+        return "its layers hold modules or hooks that the family lacks"
     return ""
 
 
@@ -104,8 +116,9 @@ class DenseWeights:
     dtype: torch.dtype
 
     @classmethod
+    @torch.no_grad()
     def of(cls, model: Any, dtype: torch.dtype) -> DenseWeights:
-        """Fuse the weights that `model` has now."""
+        """Fuse the weights that `model` has now, adapters that are on included."""
         config, attention = model.config, model.model.layers[0].self_attn
         key_heads, size = config.num_key_value_heads, attention.head_dim
         return cls(
@@ -150,12 +163,12 @@ def _fuse_layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
         return table
 
     return Layer(
-        transpose(group_by_head([p.weight for p in projections]), gain_D=layer.input_layernorm.weight),
+        transpose(group_by_head([weigh(p) for p in projections]), gain_D=layer.input_layernorm.weight),
         group_by_head(bias).to(dtype) if bias else None,
         gain_JE.expand(heads, -1, -1).contiguous(),
-        transpose(attention.o_proj.weight),
-        transpose(mlp.gate_proj.weight, mlp.up_proj.weight, gain_D=layer.post_attention_layernorm.weight),
-        transpose(mlp.down_proj.weight),
+        transpose(weigh(attention.o_proj)),
+        transpose(weigh(mlp.gate_proj), weigh(mlp.up_proj), gain_D=layer.post_attention_layernorm.weight),
+        transpose(weigh(mlp.down_proj)),
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ..lora import has_adapters, move_adapters, weigh
 from ..sequences import Sequences
 from .family import find_misfit
 from .ops import attend, rms_norm, swiglu
@@ -49,15 +50,15 @@ def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
 
 def _run_layer(layer: Any, x_ND: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
     attention, mlp = layer.self_attn, layer.mlp
-    weight = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
+    weight = torch.cat([weigh(attention.q_proj), weigh(attention.k_proj), weigh(attention.v_proj)])
     bias = None
     if attention.q_proj.bias is not None:
         bias = torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
     qkv_NO = functional.linear(rms_norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
-    x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, rope, packing, eps), attention.o_proj.weight.t())
-    weight = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
+    x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, rope, packing, eps), weigh(attention.o_proj).t())
+    weight = torch.cat([weigh(mlp.gate_proj), weigh(mlp.up_proj)]) * layer.post_attention_layernorm.weight
     both_N2F = functional.linear(rms_norm(x_ND, eps), weight)
-    return torch.addmm(x_ND, swiglu(both_N2F), mlp.down_proj.weight.t())
+    return torch.addmm(x_ND, swiglu(both_N2F), weigh(mlp.down_proj).t())
 
 
 def can_pack(model: Any) -> bool:
@@ -69,14 +70,17 @@ def can_pack(model: Any) -> bool:
     parameter = next(model.parameters())
     if parameter.dtype is not torch.float32 or torch.is_autocast_enabled(parameter.device.type):
         return False
-    # What can be changed in place (adapters, hooks) is looked at each time, the probe is run once.
+    # What can be changed in place (hooks, modules) is looked at each time; the probe is run once, and again
+    # for adapters.
     if find_misfit(model) or getattr(model.config, "attention_dropout", 0.0):
         return False
-    known = getattr(model, _PACKS, None)
-    if known is None:
-        known = _matches_plain_pass(model)
+    adapted = has_adapters(model)
+    known = getattr(model, _PACKS, {})
+    if adapted not in known:
+        with move_adapters(model):
+            known = {**known, adapted: _matches_plain_pass(model)}
         setattr(model, _PACKS, known)
-    return known
+    return known[adapted]
 
 
 def _matches_plain_pass(model: Any) -> bool:
