@@ -155,7 +155,7 @@ class PPO(Algorithm):
         While the policy does not learn, the latter alone.
         """
         critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
-        temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
+        temperature, loss_config = self.config.rollouts.temperature, self.loss_settings
         with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
             out = compute_logprobs(
                 policy.model,

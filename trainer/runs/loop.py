@@ -175,6 +175,7 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
         "torch_rng": torch.get_rng_state(),
         "threads": torch.get_num_threads(),
         "algorithm": learner.algorithm.state(),
+        "entropy": asdict(learner.algorithm.entropy),
         "adapters": lora.collect_adapters(learner.policy.model) if run.config.model.lora_rank else None,
     }
     info = {
