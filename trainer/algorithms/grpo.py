@@ -5,8 +5,8 @@ Departures from the textbook (Shao et al. 2024, arXiv:2402.03300), each a defaul
 2. advantages are centred but not divided by the group's standard deviation (Dr. GRPO, arXiv:2503.20783);
 3. clip range 0.2 below and 0.28 above (DAPO, eq. 10);
 4. no KL to a reference, hence no reference model;
-5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them, the
-   update checks them;
+5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them but for a
+   correction of the sampler (`--loss.correction`), the update checks them;
 6. rows whose advantage is 0 are left out of the forward and backward pass when nothing else needs them;
 7. a completion that could not be scored is in no mean, no denominator and no gradient.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from ..config.objective import AdvantageConfig, LossConfig
+from ..config.presets import ObjectiveConfig, find_preset
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
 
 
@@ -33,6 +34,20 @@ def check(
             "ratio (dapo, cispo)."
         )
     kind.check(loss, advantages)
+
+
+def warn_of_idle_ratio(objective: ObjectiveConfig) -> str:
+    """A sentence where the clip, cap or gate of a preset can't act, since one step on a batch knows no other
+    ratio than 1; "" where it can, or without a preset."""
+    if not objective.preset or objective.updates > 1 or not find_kind(objective.loss.kind).off_policy:
+        return ""
+    preset = find_preset(objective.preset)
+    paper = "as its paper does" if preset.updates == 1 else f"its paper {preset.updates}"
+    return (
+        f"Warning: preset {preset.name} takes one optimizer step on a batch here, {paper}. So every ratio is "
+        "1 but for rounding, and what bounds the ratio (clip, cap or gate) can't act: "
+        f"--minibatches {preset.updates if preset.updates > 1 else 'N'} takes more."
+    )
 
 
 def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
