@@ -77,6 +77,21 @@ def test_micro_batches_change_nothing_of_a_steered_run(whole: Path, warm_model: 
     assert small["grad_norm"] == pytest.approx(large["grad_norm"], rel=1e-4)
 
 
+def test_ppo_steers_too_and_resumes_to_the_same_bits(warm_model: Path, tmp_path: Path):
+    config = QUICK.but(model=warm_model, minibatches=2, loss=STEERED, algorithm="ppo", steps=3)
+    said: list[str] = []
+    train(config.but(out=tmp_path / "whole"), say=said.append)
+    text = "\n".join(said)
+    assert "entropy      - alpha * entropy per token" in text
+    assert "correction   token loss times w = clip(u, 0, 1); u = p_before / p_sampled of the token" in text
+    train(config.but(out=tmp_path / "run", stop_after=1), say=say_nothing)
+    resume(tmp_path / "run", {}, say=say_nothing)
+    assert have_same_weights(tmp_path / "whole" / "model", tmp_path / "run" / "model")
+    coefficients = [step["entropy_coef"] for step in read_steps(tmp_path / "run")]
+    assert coefficients == [step["entropy_coef"] for step in read_steps(tmp_path / "whole")]
+    assert len(set(coefficients)) > 1
+
+
 @pytest.mark.parametrize(
     ("preset", "says"),
     [
