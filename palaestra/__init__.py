@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
-    from palaestra.trainer.objective.kinds import Inputs, LossKind, Terms
+    from palaestra.trainer.objective.kind import Inputs, LossKind, Terms
     from palaestra.verifiers import Completion, Criterion, Rubric, Score, Verdict
     from palaestra.verifiers import math_equal as verify
     from palaestra.verifiers import named as criteria
@@ -98,10 +98,10 @@ _PLACES = {
     "Criterion": "verifiers:Criterion",
     "Engine": "trainer.engines.base:Engine",
     "EvalConfig": "trainer.config.evaluation:EvalConfig",
-    "Inputs": "trainer.objective.kinds:Inputs",
+    "Inputs": "trainer.objective.kind:Inputs",
     "LocalEngine": "trainer.engines.local:LocalEngine",
     "LossConfig": "trainer.config.objective:LossConfig",
-    "LossKind": "trainer.objective.kinds:LossKind",
+    "LossKind": "trainer.objective.kind:LossKind",
     "Part": "trainer.algorithms.base:Part",
     "Policy": "trainer.model.policy:Policy",
     "Problem": "tasks:Problem",
@@ -116,7 +116,7 @@ _PLACES = {
     "Score": "verifiers:Score",
     "SettingError": "trainer.config.settings:SettingError",
     "Task": "tasks:Task",
-    "Terms": "trainer.objective.kinds:Terms",
+    "Terms": "trainer.objective.kind:Terms",
     "TrainConfig": "trainer.config.train:TrainConfig",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",

@@ -154,12 +154,18 @@ class Rubric:
         if any(verdict.status is Status.ERROR for verdict in parts.values()):
             return Score(0.0, False, parts, abstained=True, learned=learned, criterion=name)
         passed = parts[name].correct
+        weighed = self._weighed()
+        weights = {c.name: c.weight / self._total_weight for c in weighed}
         if any(criterion.gate and not parts[criterion.name].correct for criterion in self.criteria):
-            return Score(self.least, passed, parts, learned=learned, criterion=name)
+            values = {c.name: c.learned.least if c.learned else 0.0 for c in weighed}
+            return Score(self.least, passed, parts, False, learned, name, values, weights)
+        values = {
+            c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].value for c in weighed
+        }
         total = 0.0
-        for c in self._weighed():
-            total += c.weight * (c.learned.value(learned[c.name]) if c.learned else parts[c.name].value)
-        return Score(total / self._total_weight, passed, parts, learned=learned, criterion=name)
+        for c in weighed:
+            total += c.weight * values[c.name]
+        return Score(total / self._total_weight, passed, parts, False, learned, name, values, weights)
 
     def _weighed(self) -> list[Criterion]:
         return [criterion for criterion in self.criteria if not criterion.gate]

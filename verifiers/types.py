@@ -146,6 +146,9 @@ class Score:
         standard deviations above the mean answer).
     criterion: name of the rubric's correctness criterion, by which `parts` has its verdict;
         "" where no rubric scored.
+    values, weights: what the reward is made of, by the criterion's name: the weights sum to 1, and the sum of
+        weight times value is the reward. Where a gate failed, each value is the lowest that there is. Both
+        are empty where it abstained or no rubric scored.
 
     >>> import palaestra as pal
     >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))
@@ -161,6 +164,8 @@ class Score:
     abstained: bool = False
     learned: Mapping[str, float] = field(default_factory=dict)
     criterion: str = ""
+    values: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def correctness(self) -> Verdict | None:

@@ -41,6 +41,20 @@ def test_a_closed_gate_takes_the_reward_and_not_the_pass():
     assert score(says("a", correct()), says("g", correct(), gate=True)).reward == 1
 
 
+def test_a_score_says_what_its_reward_is_made_of():
+    """The weights sum to 1, and weight times value to the reward: with a closed gate too."""
+    parts = (says("a", wrong()), says("b", correct(), weight=0.5), says("c", partial(0.5), weight=0.5))
+    got = score(*parts)
+    assert (got.values, got.weights) == ({"a": 0.0, "b": 1.0, "c": 0.5}, {"a": 0.5, "b": 0.25, "c": 0.25})
+    closed = score(*parts, says("g", malformed(), gate=True))
+    assert closed.values == {"a": 0.0, "b": 0.0, "c": 0.0}
+    for one in (got, closed):
+        made = sum(one.weights[name] * value for name, value in one.values.items())
+        assert made == pytest.approx(one.reward)
+    abstained = score(says("a", correct()), says("b", error("down")))
+    assert (abstained.values, abstained.weights) == ({}, {})
+
+
 def test_the_verdict_on_correctness_is_found_by_name_in_whatever_order_the_parts_stand():
     rubric = Rubric(says("a", wrong("7")), says("b", correct()), says("c", partial(0.5)))
     got = rubric.score(Completion("x"), PROBLEM)

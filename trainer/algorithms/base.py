@@ -12,7 +12,7 @@ Shapes: B rows (completions), T completion tokens, N completion tokens of all ro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -25,6 +25,12 @@ from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
+from ..objective import entropy_control
+from ..objective.advantages import (
+    compute_criteria_advantages,
+    compute_group_advantages,
+    spread_over_tokens,
+)
 from ..objective.checks import check
 from ..objective.formula import write_formula
 from ..objective.kl import kl_per_token, subtract_kl
@@ -108,6 +114,13 @@ class Algorithm:
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         self.policy, self.config = policy, config
+        self.entropy = entropy_control.start(config.objective.loss)
+
+    @property
+    def loss_settings(self) -> LossConfig:
+        """Those of the loss, with the weight of the entropy bonus that is in force in this step."""
+        loss = self.config.objective.loss
+        return replace(loss, entropy_coef=self.entropy.in_force) if loss.entropy_target else loss
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
@@ -122,6 +135,11 @@ class Algorithm:
                 f"{cls.__name__} does not compare the completions of a prompt: leave --advantages and "
                 "--resample at "
                 "their defaults, or use grpo."
+            )
+        if not cls.compares_groups and objective.loss.kl_coef and objective.loss.kl_in == "tokens":
+            raise UserError(
+                f"--loss.kl-in tokens would have no effect: {cls.__name__} does not compare the completions "
+                "of a prompt. Use --loss.kl-in reward or loss, or grpo."
             )
         # Without a comparison a group may be of one.
         advantages = objective.advantages if cls.compares_groups else AdvantageConfig(baseline="none")
@@ -194,29 +212,69 @@ class Algorithm:
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
         return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
 
+    def compute_advantages(self, batch: Batch) -> Tensor:
+        """advantages_BT by the settings `--advantages`, for an algorithm that compares the completions of a
+        prompt; 0 where masked. A KL penalty comes from the reward where it is asked for there.
+        """
+        settings, loss = self.config.objective.advantages, self.config.objective.loss
+        shape, mask_BT = (-1, batch.group_size), batch.mask_BT
+        abstained_PG = batch.abstained_B.view(shape)
+        by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
+        # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
+        of_rows = replace(settings, normalise_batch=False) if by_token else settings
+        if settings.aggregation == "normalise_then_sum":
+            assert batch.criteria_BK is not None
+            assert batch.weights_K is not None
+            values_PGK = batch.criteria_BK.view(*shape, batch.criteria_BK.shape[1])
+            advantages_PG = compute_criteria_advantages(values_PGK, batch.weights_K, abstained_PG, of_rows)
+        else:
+            rewards_PG = self.take_off_kl(batch).view(shape)
+            advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, of_rows)
+        if not by_token:
+            return advantages_PG.view(-1, 1) * mask_BT
+        assert batch.ref_logprobs_BT is not None
+        kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
+        return spread_over_tokens(advantages_PG.view(-1), kl_BT, mask_BT, loss.kl_coef, settings)
+
     def rows_with_gradient(self, batch: Batch) -> Tensor:
         """Numbers of the rows that can contribute to the gradient.
 
-        All that count under a KL or entropy term, else those with an advantage; the others are left out of
-        the forward pass.
+        All that count under a KL or entropy term, else those with an advantage or a marked token; the others
+        are left out of the forward pass.
         """
-        loss = self.config.objective.loss
+        loss = self.loss_settings
         if (loss.kl_coef and loss.kl_in == "loss") or loss.entropy_coef:
             return batch.mask_BT.any(1).nonzero()[:, 0]
-        return batch.advantages_BT.ne(0).any(-1).nonzero()[:, 0]
+        counts_BT = batch.advantages_BT.ne(0)
+        if "marked" in batch.columns_BT:
+            counts_BT = counts_BT | batch.columns_BT["marked"]
+        return counts_BT.any(-1).nonzero()[:, 0]
 
     def loss(self, batch: Batch, denominators: Denominators, step: int) -> Part:
         """One micro-batch's share of the loss.
 
         denominators: of the whole optimizer step, so that shares add up.
         """
-        temperature, loss = self.config.rollouts.temperature, self.config.objective.loss
+        temperature, loss = self.config.rollouts.temperature, self.loss_settings
         with self.policy.autocast():
             out = compute_logprobs(
                 self.policy.model, batch.sequences, temperature, entropy_gradient=loss.entropy_coef != 0
             )
         result = batch_loss(out, batch, loss, denominators)
         return Part(result.loss, result.stats, sampler_difference(out.logprobs_BT, batch))
+
+    def observe(self, batch: Batch) -> Mapping[str, float | None]:
+        """The beginning of an update: the entropy of the policy before it moves the weight of its bonus.
+
+        Returns what was measured, for the metrics; nothing where that weight is fixed.
+        """
+        loss = self.config.objective.loss
+        if not loss.entropy_target or batch.entropy_BT is None:
+            return {}
+        tokens = int(batch.mask_BT.sum())
+        entropy = float(batch.entropy_BT[batch.mask_BT].sum()) / tokens if tokens else float("nan")
+        self.entropy = entropy_control.step(self.entropy, entropy, loss)
+        return {"entropy_before": entropy if tokens else None, "entropy_coef": self.entropy.in_force}
 
     def stops(self, parts: Sequence[Part]) -> bool:
         """Whether the update ends here, with nothing learned from the minibatch whose `parts` these are."""
@@ -263,6 +321,8 @@ def batch_loss(
         denominators,
         ref_logprobs_BT=batch.ref_logprobs_BT,
         entropy_BT=out.entropy_BT,
+        before_logprobs_BT=batch.before_logprobs_BT,
+        marked_BT=batch.columns_BT.get("marked"),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...tasks.core.seeds import digest
 from ..model.sequences import Sequences
-from ..rollouts.group import Group
+from ..rollouts.group import Criteria, Group
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,10 @@ class Batch:
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
     reference, if any.
-    columns_BT: what else an algorithm keeps of each token, by name.
+    columns_BT: what else is kept of each token, by name: of the algorithm, and `marked` by a loss kind.
+    criteria_BK, weights_K: what the rewards are made of (see rollouts.group.Criteria).
+    before_logprobs_BT: of the policy before the first update, where that pass was made; its entropies are
+    entropy_BT, in nats.
 
     >>> import palaestra as pal
     >>> import torch
@@ -48,6 +51,10 @@ class Batch:
     advantages_BT: Tensor
     ref_logprobs_BT: Tensor | None = None
     columns_BT: Mapping[str, Tensor] = field(default_factory=dict)
+    criteria_BK: Tensor | None = None
+    weights_K: Tensor | None = None
+    before_logprobs_BT: Tensor | None = None
+    entropy_BT: Tensor | None = None
 
     @classmethod
     def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
@@ -55,6 +62,7 @@ class Batch:
         scores = [score for group in groups for score in group.scores_G]
         sequences = Sequences.of([c.prompt_ids for c in completions], [c.ids for c in completions], device)
         width = int(sequences.lengths_B.max())
+        criteria = Criteria.of(scores)
         sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]
         return cls(
             sequences,
@@ -65,13 +73,18 @@ class Batch:
             torch.tensor([completion.finish_reason == "length" for completion in completions], device=device),
             sequences.mask_BT,
             torch.zeros(len(completions), width, device=device),
+            criteria_BK=criteria.values_BK.to(device),
+            weights_K=criteria.weights_K.to(device),
         )
 
     def select(self, rows_B: Tensor) -> Batch:
         """Some of the rows, without the columns that none of them uses."""
         sequences = self.sequences.select(rows_B)
         width = int(sequences.lengths_B.max()) if len(sequences.lengths_B) else 0
-        ref_BT = self.ref_logprobs_BT
+
+        def take(column_BT: Tensor | None) -> Tensor | None:
+            return None if column_BT is None else column_BT[rows_B, :width]
+
         return Batch(
             sequences,
             self.group_size,
@@ -81,8 +94,12 @@ class Batch:
             self.truncated_B[rows_B],
             self.mask_BT[rows_B, :width],
             self.advantages_BT[rows_B, :width],
-            None if ref_BT is None else ref_BT[rows_B, :width],
+            take(self.ref_logprobs_BT),
             {name: column_BT[rows_B, :width] for name, column_BT in self.columns_BT.items()},
+            None if self.criteria_BK is None else self.criteria_BK[rows_B],
+            self.weights_K,
+            take(self.before_logprobs_BT),
+            take(self.entropy_BT),
         )
 
     def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:

@@ -5,15 +5,15 @@ Departures from the textbook (Shao et al. 2024, arXiv:2402.03300), each a defaul
 2. advantages are centred but not divided by the group's standard deviation (Dr. GRPO, arXiv:2503.20783);
 3. clip range 0.2 below and 0.28 above (DAPO, eq. 10);
 4. no KL to a reference, hence no reference model;
-5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them, the
-   update checks them;
+5. the old log-probabilities are those recorded while sampling: no forward pass recomputes them but for a
+   correction of the sampler (`--loss.correction`), the update checks them;
 6. rows whose advantage is 0 are left out of the forward and backward pass when nothing else needs them;
 7. a completion that could not be scored is in no mean, no denominator and no gradient.
 
 The update itself (epochs, minibatches, micro-batches, one denominator) is that of all algorithms:
 `update.update_policy`.
 
-Shapes: B rows (completions), G completions in a group, P prompts, T completion tokens.
+Shapes: B rows (completions), T completion tokens.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..config.train import TrainConfig
-from ..objective.advantages import compute_group_advantages
 from ..objective.formula import write_formula
 from .base import Algorithm
 from .batch import Batch
 
 
 class GRPO(Algorithm):
-    """Group-relative advantages, the same for every token of a completion."""
+    """Group-relative advantages: one for a completion, or with a KL charged to each token one for each."""
 
     compares_groups: ClassVar[bool] = True
 
@@ -39,11 +38,8 @@ class GRPO(Algorithm):
         return write_formula(config.objective.loss, config.objective.advantages)
 
     def credit(self, batch: Batch) -> Batch:
-        """Advantages from the group's rewards.
+        """Advantages from the group's rewards, or from those of each criterion.
 
         A KL penalty comes from the reward where it is asked for there.
         """
-        shape = (-1, batch.group_size)
-        rewards_PG, abstained_PG = self.take_off_kl(batch).view(shape), batch.abstained_B.view(shape)
-        advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, self.config.objective.advantages)
-        return replace(batch, advantages_BT=advantages_PG.view(-1, 1) * batch.mask_BT)
+        return replace(batch, advantages_BT=self.compute_advantages(batch))

@@ -29,8 +29,9 @@ from ..model.logprobs import compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens
 from ..model.policy import Policy
 from ..objective import kl_control
+from ..objective.formula import write_formula
 from ..objective.gae import gae, whiten
-from ..objective.kinds import choose_aggregate, find_kind
+from ..objective.kinds import find_kind
 from ..objective.kl import kl_per_token, place_rewards
 from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import subtract_missing_eos_penalty
@@ -95,10 +96,8 @@ class PPO(Algorithm):
                     f"advantage: GAE with gamma = {p.gamma:g}, lambda = "
                     f"{p.lam:g}{', whitened over the batch' if p.whiten else ''}"
                 ),
-                (
-                    f"policy: -min(r A, clip(r, {1 - loss.clip_low:g}, {1 + loss.clip_high:g}) A), "
-                    f"{choose_aggregate(loss)}"
-                ),
+                # The KL is that of the reward, above.
+                *(line for line in write_formula(loss, "A").splitlines()[1:] if not line.startswith("KL")),
                 (
                     f"value ({p.critic}): {p.value_coef:g} * (V - return)^2 / 2, return = A before "
                     "whitening + "
@@ -152,7 +151,7 @@ class PPO(Algorithm):
         While the policy does not learn, the latter alone.
         """
         critic, policy, settings, learns = self.critic, self.policy, self.config.ppo, self.trains_policy(step)
-        temperature, loss_config = self.config.rollouts.temperature, self.config.objective.loss
+        temperature, loss_config = self.config.rollouts.temperature, self.loss_settings
         with policy.autocast(), torch.set_grad_enabled(learns or critic.shared):
             out = compute_logprobs(
                 policy.model,

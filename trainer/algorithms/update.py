@@ -1,6 +1,7 @@
 """The update that all algorithms share: epochs x minibatches x micro-batches under one denominator.
 
-What is random in it (the order of the minibatches) depends on (seed, step) alone.
+What is random in it (the order of the minibatches, what a loss kind draws) depends on (seed, step) and on
+the place in the batch alone.
 
 Shapes: B rows (completions), T completion tokens, N completion tokens of all rows.
 """
@@ -13,16 +14,19 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
 from ..model.dense.packed import can_pack
-from ..model.logprobs import compute_logprobs
+from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens, run_microbatches
 from ..model.optim import update
 from ..model.policy import Policy
 from ..model.sequences import Sequences, split_into_microbatches
-from ..objective.losses import Denominators, combine, count_denominators
+from ..objective.covariance import draw_by_position
+from ..objective.kinds import find_kind
+from ..objective.losses import Denominators, combine, count_denominators, mark_tokens
 from ..objective.shaping import shape_rewards
-from ..rollouts.group import Group
+from ..rollouts.group import Criteria, Group
 from .base import Algorithm, Learner, Part, StepResult
 from .batch import Batch
 
@@ -50,18 +54,47 @@ def update_policy(
     batch = add_reference_logprobs(batch, learner.reference, config)
     batch = learner.algorithm.credit(batch)
     learner.policy.model.train()
+    batch = add_first_pass(batch, learner.policy, config)
+    observed = learner.algorithm.observe(batch)
     taken: list[OptimizerStep] = []
     for minibatch in draw_minibatches(batch, config, step):
+        minibatch = mark_minibatch(learner.policy, minibatch, config, moved=bool(taken))
         taken.append(take_optimizer_step(learner, minibatch, config, step, learning_rate))
         if taken[-1].stopped:
             break
-    return finish_update(learner.algorithm, batch, taken)
+    return finish_update(learner.algorithm, batch, taken, observed)
 
 
 def draw_minibatches(batch: Batch, config: TrainConfig, step: int) -> Iterator[Batch]:
-    """The minibatches of every pass over a batch, each pass in an order of its own."""
+    """The minibatches of every pass over a batch, each pass in an order and with draws of its own."""
     for epoch in range(config.objective.updates_per_batch):
-        yield from batch.split_minibatches(config.objective.minibatches, (config.seed, step, epoch))
+        seed, drawn = (config.seed, step, epoch), batch
+        if find_kind(config.objective.loss.kind).mark is not None:
+            device = batch.mask_BT.device
+            rows_B, columns_T = (torch.arange(size, device=device) for size in batch.mask_BT.shape)
+            draws_BT = draw_by_position(digest("mark", seed), rows_B, columns_T)
+            drawn = replace(batch, columns_BT={**batch.columns_BT, "draws": draws_BT})
+        yield from drawn.split_minibatches(config.objective.minibatches, seed)
+
+
+def mark_minibatch(policy: Policy, minibatch: Batch, config: TrainConfig, moved: bool) -> Batch:
+    """The minibatch with the tokens that the loss kind marks, by all of it and the policy of now.
+
+    moved: whether the policy has been updated on this batch already; if not, its log-probabilities are known.
+    """
+    if "draws" not in minibatch.columns_BT:
+        return minibatch
+    loss, before_BT = config.objective.loss, minibatch.sampled_logprobs_BT
+    if loss.correction != "none" and minibatch.before_logprobs_BT is not None:
+        before_BT = minibatch.before_logprobs_BT
+    now_BT = before_BT
+    if moved:
+        tokens = choose_microbatch_tokens(config.optimizer)
+        now_BT = run_pass(policy, minibatch.sequences, config.rollouts.temperature, tokens).logprobs_BT
+    advantages_BT, draws_BT = minibatch.advantages_BT, minibatch.columns_BT["draws"]
+    marked_BT = mark_tokens(now_BT, before_BT, advantages_BT, minibatch.mask_BT, loss, draws_BT)
+    assert marked_BT is not None
+    return replace(minibatch, columns_BT={**minibatch.columns_BT, "marked": marked_BT})
 
 
 def take_optimizer_step(
@@ -89,8 +122,10 @@ def take_optimizer_step(
     return OptimizerStep(parts, policy_norm, other_norms)
 
 
-def finish_update(algorithm: Algorithm, batch: Batch, taken: Sequence[OptimizerStep]) -> StepResult:
-    """Let the algorithm end its step, and put together what the update measured."""
+def finish_update(
+    algorithm: Algorithm, batch: Batch, taken: Sequence[OptimizerStep], observed: Mapping[str, float | None]
+) -> StepResult:
+    """Let the algorithm end its step, and put together what the update measured, at its beginning too."""
     parts = [part for one in taken for part in one.parts]
     stats = [part.stats for part in parts if part.stats is not None]
     norms = [one.policy_norm for one in taken if one.policy_norm is not None]
@@ -110,6 +145,7 @@ def finish_update(algorithm: Algorithm, batch: Batch, taken: Sequence[OptimizerS
         extra={
             **{f"{name}_grad_norm": norm for name, norm in other_norms.items()},
             "stopped_early": float(any(one.stopped for one in taken)),
+            **observed,
             **algorithm.finish(batch, parts),
         },
     )
@@ -145,7 +181,11 @@ def shape_batch(batch: Batch, config: TrainConfig) -> Batch:
         config.rollouts.max_new_tokens,
     )
     mask_BT = batch.mask_BT & shaped.counts_B[:, None]
-    return replace(batch, rewards_B=shaped.rewards_B, mask_BT=mask_BT)
+    batch = replace(batch, rewards_B=shaped.rewards_B, mask_BT=mask_BT)
+    if batch.criteria_BK is None or batch.weights_K is None:
+        return batch
+    criteria = Criteria(batch.criteria_BK, batch.weights_K).add_penalty(shaped)
+    return replace(batch, criteria_BK=criteria.values_BK, weights_K=criteria.weights_K)
 
 
 def add_reference_logprobs(batch: Batch, reference: Policy | None, config: TrainConfig) -> Batch:
@@ -153,20 +193,35 @@ def add_reference_logprobs(batch: Batch, reference: Policy | None, config: Train
     if reference is None:
         return batch
     tokens = choose_microbatch_tokens(config.optimizer)
-    ref_BT = compute_reference_logprobs(reference, batch.sequences, config.rollouts.temperature, tokens)
+    ref_BT = run_pass(reference, batch.sequences, config.rollouts.temperature, tokens).logprobs_BT
     return replace(batch, ref_logprobs_BT=ref_BT)
 
 
+def add_first_pass(batch: Batch, policy: Policy, config: TrainConfig) -> Batch:
+    """The batch with log-probabilities and entropies of the policy before its first update, where they are
+    needed: for a correction of the sampler with several updates, or a bonus that follows the entropy.
+
+    A single update is that pass itself.
+    """
+    loss = config.objective.loss
+    corrects = loss.correction != "none" and config.objective.updates > 1
+    if not corrects and not loss.entropy_target:
+        return batch
+    tokens = choose_microbatch_tokens(config.optimizer)
+    out = run_pass(policy, batch.sequences, config.rollouts.temperature, tokens)
+    return replace(batch, before_logprobs_BT=out.logprobs_BT, entropy_BT=out.entropy_BT)
+
+
 @torch.no_grad()
-def compute_reference_logprobs(
-    reference: Policy, sequences: Sequences, temperature: float, tokens: int
-) -> Tensor:
-    """logprobs_BT of the completions under the frozen reference,
-    in micro-batches of at most `tokens` tokens."""
+def run_pass(policy: Policy, sequences: Sequences, temperature: float, tokens: int) -> TokenLogprobs:
+    """Log-probabilities and entropies of the completions under a policy, without gradient, in micro-batches
+    of at most `tokens` tokens."""
     width = int(sequences.lengths_B.max())
     logprobs_BT = torch.zeros(len(sequences.ids_BS), width, device=sequences.ids_BS.device)
-    with reference.autocast():
-        for rows_B in split_into_microbatches(sequences, tokens, can_pack(reference.model)):
-            part = compute_logprobs(reference.model, sequences.select(rows_B), temperature).logprobs_BT
-            logprobs_BT[rows_B, : part.shape[1]] = part
-    return logprobs_BT
+    entropy_BT = torch.zeros_like(logprobs_BT)
+    with policy.autocast():
+        for rows_B in split_into_microbatches(sequences, tokens, can_pack(policy.model)):
+            part = compute_logprobs(policy.model, sequences.select(rows_B), temperature)
+            logprobs_BT[rows_B, : part.logprobs_BT.shape[1]] = part.logprobs_BT
+            entropy_BT[rows_B, : part.entropy_BT.shape[1]] = part.entropy_BT
+    return TokenLogprobs(logprobs_BT, entropy_BT)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .settings import Amount, Count, Positive, Range, Settings
+from .settings import Amount, Count, Positive, Range, Settings, Share
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,12 @@ class AdvantageConfig(Settings):
     scale: Literal["group", "batch", "none"] = "none"
     """What the difference is divided by: the standard deviation of the group's rewards, of the batch's,
     or nothing."""
+    aggregation: Literal["sum_then_normalise", "normalise_then_sum"] = "sum_then_normalise"
+    """Baseline and scale are of the rubric's reward, or of each criterion's value by itself, whose weighted
+    sum is the advantage (GDPO)."""
     normalise_batch: bool = False
-    """At the end subtract the batch's mean advantage and divide by its standard deviation (REINFORCE++)."""
+    """At the end subtract the batch's mean advantage and divide by its standard deviation (REINFORCE++);
+    with kl_in tokens over tokens, else over completions."""
     ddof: Literal[0, 1] = 1
     """Standard deviations divide by n - ddof: 0 for that of the sample itself,
     1 for the unbiased variance."""
@@ -69,8 +73,8 @@ class LossConfig(Settings):
     prefixed: ClassVar[bool] = True
 
     kind: str = "dapo"
-    """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, reinforce (docs/losses.md has
-    the formula of each), or your own as FILE.py, FILE.py:name or package.module:name (see
+    """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, clip_cov, kl_cov, reinforce
+    (docs/losses.md has the formula of each), or your own as FILE.py, FILE.py:name or package.module:name (see
     examples/own_loss.py)."""
     clip_low: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.2
     """The ratio is clipped below at 1 - clip_low; no unit, in (0, 1)."""
@@ -88,6 +92,18 @@ class LossConfig(Settings):
     """sapo: temperature of the gate where the advantage is positive; no unit, above 0."""
     tau_negative: Positive = 1.05
     """sapo: temperature of the gate where the advantage is negative; no unit, above 0."""
+    clip_cov_share: Share = 2e-4
+    """clip_cov: share of an optimizer step's tokens that is left out, one at least, drawn from those whose
+    covariance of log-probability and advantage lies between cov_low and cov_high."""
+    cov_low: float = 1.0
+    """clip_cov: covariance above which a token may be left out; in nats times the unit of the advantage."""
+    cov_high: float = 5.0
+    """clip_cov: covariance below which a token may be left out; above cov_low."""
+    kl_cov_share: Share = 2e-3
+    """kl_cov: share of an optimizer step's tokens, those with the largest covariance and one at least, that
+    is held back by a penalty."""
+    kl_cov_coef: Amount = 1.0
+    """kl_cov: weight of the penalty, the absolute log-ratio of the token, in reward per nat."""
     aggregate: Literal["auto", "sequence_mean", "token_mean", "constant", "sequence_sum"] = "auto"
     """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences
     times the token budget, or summed per sequence then averaged; auto: as the kind is defined."""
@@ -96,10 +112,34 @@ class LossConfig(Settings):
     kl_estimator: Literal["k1", "k2", "k3"] = "k3"
     """Estimator of the KL per token: k1 = log p - log q, k2 = k1^2 / 2, k3 = q/p - 1 + k1 (p the policy, q
     the reference)."""
-    kl_in: Literal["loss", "reward"] = "loss"
-    """Where the KL penalty stands: added to the loss, or taken from the reward before the advantage."""
+    kl_in: Literal["loss", "reward", "tokens"] = "loss"
+    """Where the KL penalty stands: added to the loss; taken from the completion's reward before the
+    advantage; or taken from the reward of each token, whose advantage is what is still to come."""
+    kl_correction: bool = False
+    """Multiply the KL in the loss by the ratio r of the token, gradient included: then its gradient is that
+    of KL(policy, reference), off-policy too (DeepSeek-V3.2; TRL's use_bias_correction_kl)."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus, in reward per nat; 0 switches it off."""
+    entropy_target: Amount = 0.0
+    """Entropy below which there is a bonus, in nats per token, measured before each step's update; its weight
+    starts at entropy_coef and moves by entropy_step (Skywork-OR1); 0: the weight is fixed."""
+    entropy_step: Positive = 0.005
+    """How far a step moves the weight of the bonus: up while the entropy is below its target, else down."""
+    correction: Literal[
+        "none",
+        "token_truncate",
+        "token_mask",
+        "sequence_truncate",
+        "sequence_mask",
+        "geometric_truncate",
+        "geometric_mask",
+    ] = "none"
+    """Importance weights against a sampler whose probabilities are not the trainer's: of each token, or the
+    product or geometric mean over its completion; truncated at the bounds (TIS) or 0 beyond them (MIS)."""
+    correction_cap: Annotated[float, Range(1)] = 3.0
+    """Largest importance weight of the correction, as a ratio; TRL takes 3, verl 2."""
+    correction_floor: Share = 0.0
+    """Smallest importance weight of the correction, as a ratio; 0: none."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ RESAMPLE = 3  # rounds of a preset with dynamic sampling; the papers sample unti
 class Preset:
     """One paper's objective.
 
-    paper: authors, year, arXiv number. updates_per_batch, group_size: the paper's, where it says so; the
-    update counts of dapo, cispo and sapo were taken from other projects' documentation and not checked
-    against the papers.
+    paper: authors, year, arXiv number. updates_per_batch: passes over a batch of rollouts; minibatches:
+    optimizer steps in each. group_size: the paper's, where it says so. The counts of steps of dr-grpo, gmpo,
+    reinforce++-baseline, clip-cov and gdpo were read in their authors' scripts; those of dapo, gspo, cispo
+    and sapo are what other projects say of the papers, whose text was not at hand.
     dynamic_sampling, soft_overlong, mask_truncated: whether the paper's recipe has them.
     note: what the paper leaves open and how it was settled here, or what differs from it.
     """
@@ -28,11 +29,17 @@ class Preset:
     loss: LossConfig
     advantages: AdvantageConfig
     updates_per_batch: int = 1
+    minibatches: int = 1
     group_size: int = 8
     dynamic_sampling: bool = False
     soft_overlong: bool = False
     mask_truncated: bool = False
     note: str = ""
+
+    @property
+    def updates(self) -> int:
+        """Optimizer steps on a batch of rollouts."""
+        return self.updates_per_batch * self.minibatches
 
     def list_settings(self) -> dict[str, Any]:
         """What it sets of `ObjectiveConfig`, by field."""
@@ -40,6 +47,8 @@ class Preset:
             "preset": self.name,
             "loss": self.loss,
             "advantages": self.advantages,
+            "updates_per_batch": self.updates_per_batch,
+            "minibatches": self.minibatches,
             "mask_truncated": self.mask_truncated,
             "resample": RESAMPLE if self.dynamic_sampling else 0,
         }
@@ -62,7 +71,7 @@ _PRESETS = [
         "Yu et al. 2025, arXiv:2503.14476",
         LossConfig("dapo", clip_low=0.2, clip_high=0.28),
         _GROUP_STD,
-        updates_per_batch=16,
+        minibatches=16,
         group_size=16,
         dynamic_sampling=True,
         soft_overlong=True,
@@ -72,6 +81,7 @@ _PRESETS = [
         "Liu et al. 2025, arXiv:2503.20783",
         LossConfig("dr_grpo", clip_low=0.2, clip_high=0.2),
         AdvantageConfig(baseline="mean", scale="none"),
+        minibatches=8,
         group_size=8,
         note="The constant is the length limit of a completion.",
     ),
@@ -89,7 +99,7 @@ _PRESETS = [
         "Zheng et al. 2025, arXiv:2507.18071",
         LossConfig("gspo", clip_low=3e-4, clip_high=4e-4),
         _GROUP_STD,
-        updates_per_batch=4,
+        minibatches=4,
         note="The clip range is that of a mean log-ratio, hence so much smaller than PPO's.",
     ),
     Preset(
@@ -97,7 +107,7 @@ _PRESETS = [
         "MiniMax 2025, arXiv:2506.13585; cap from Khatri et al. 2025, arXiv:2510.13786",
         LossConfig("cispo", ratio_cap=5.0),
         _GROUP_STD,
-        updates_per_batch=16,
+        minibatches=16,
         note="MiniMax-M1 does not state its cap; ScaleRL uses an absolute one and finds 4 to 8 to do "
         "equally well.",
     ),
@@ -106,13 +116,14 @@ _PRESETS = [
         "Gao et al. 2025, arXiv:2511.20347",
         LossConfig("sapo", tau_positive=1.0, tau_negative=1.05),
         _GROUP_STD,
-        updates_per_batch=4,
+        minibatches=4,
     ),
     Preset(
         "gmpo",
         "Zhao et al. 2025, arXiv:2507.20673",
         LossConfig("gmpo", log_clip=0.4),
         _GROUP_STD,
+        minibatches=8,
         note="The ratio is clipped to (e^-0.4, e^0.4) per token before the geometric mean.",
     ),
     Preset(
@@ -126,11 +137,11 @@ _PRESETS = [
     Preset(
         "reinforce++",
         "Hu et al. 2025, arXiv:2501.03262",
-        LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.01, kl_estimator="k1", kl_in="reward"),
+        LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.01, kl_estimator="k1", kl_in="tokens"),
         AdvantageConfig(baseline="none", scale="none", normalise_batch=True),
         group_size=1,
-        note="The KL is taken from the completion's reward as a whole; the paper takes from each token the "
-        "KL to come. Its coefficient is a usual value.",
+        note="The coefficient of the KL is a usual value, and the steps on a batch are those of the authors' "
+        "OpenRLHF scripts, which take the whole of it at once.",
     ),
     Preset(
         "reinforce++-baseline",
@@ -138,7 +149,48 @@ _PRESETS = [
         LossConfig("dapo", clip_low=0.2, clip_high=0.2, kl_coef=0.001, kl_estimator="k2", kl_in="loss"),
         AdvantageConfig(baseline="mean", scale="none", normalise_batch=True),
         group_size=8,
-        note="The coefficient of the KL is a usual value.",
+        note="The coefficient of the KL is a usual value, and the steps on a batch are those of the authors' "
+        "OpenRLHF scripts, which take the whole of it at once.",
+    ),
+    Preset(
+        "clip-cov",
+        "Cui et al. 2025, arXiv:2505.22617",
+        LossConfig("clip_cov", clip_low=0.999, clip_high=1.0, clip_cov_share=2e-4, cov_low=1.0, cov_high=5.0),
+        _GROUP_STD,
+        minibatches=8,
+        group_size=8,
+        dynamic_sampling=True,
+        note="The authors' clip offsets are 1 and 1, of which the lower is no bound: 0.999 stands for it.",
+    ),
+    Preset(
+        "kl-cov",
+        "Cui et al. 2025, arXiv:2505.22617",
+        LossConfig("kl_cov", kl_cov_share=2e-3, kl_cov_coef=1.0),
+        _GROUP_STD,
+        minibatches=8,
+        group_size=8,
+        dynamic_sampling=True,
+        note="The share is that for a model of 7 B parameters; the authors take 2e-4 for 32 B.",
+    ),
+    Preset(
+        "gdpo",
+        "Liu et al. 2026, arXiv:2601.05242",
+        LossConfig("dapo", clip_low=0.2, clip_high=0.2),
+        AdvantageConfig(
+            baseline="mean", scale="group", aggregation="normalise_then_sum", normalise_batch=True
+        ),
+        minibatches=4,
+        group_size=4,
+        note="Clip, average and the steps on a batch are those of the authors' script for verl.",
+    ),
+    Preset(
+        "skywork-or1",
+        "He et al. 2025, arXiv:2505.22312",
+        LossConfig("dapo", clip_low=0.2, clip_high=0.2, entropy_target=0.2, entropy_step=0.005),
+        _GROUP_STD,
+        group_size=16,
+        dynamic_sampling=True,
+        note="The paper's last recipe is on-policy. Group size and clip are usual values.",
     ),
 ]
 
@@ -150,7 +202,7 @@ class ObjectiveConfig(Settings):
     """What is optimised: loss, advantages, and which completions count."""
 
     preset: str = ""
-    """Loss and advantages of a paper, such as grpo-deepseekmath, dapo, dr-grpo;
+    """Loss, advantages and steps on a batch of a paper, such as grpo-deepseekmath, dapo, dr-grpo;
     single settings can still be changed."""
     loss: LossConfig = field(default_factory=LossConfig)
     advantages: AdvantageConfig = field(default_factory=AdvantageConfig)
@@ -199,11 +251,6 @@ def describe_origin(objective: ObjectiveConfig) -> str:
         lines.append(
             "Its soft overlong penalty depends on the length limit: "
             "set --overlong-cache (DAPO takes a fifth of it)."
-        )
-    if preset.updates_per_batch != objective.updates:
-        lines.append(
-            f"It takes {preset.updates_per_batch} optimizer step(s) on a batch, "
-            f"this run {objective.updates}: --minibatches."
         )
     return " ".join(line for line in lines if line)
 

@@ -1,6 +1,9 @@
-"""Group-relative advantages. Suffixes: P prompts, G completions in a group."""
+"""Group-relative advantages. Suffixes: P prompts, G completions in a group, K criteria of the rubric, B rows
+(completions), T tokens."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -55,11 +58,61 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
         std = _compute_std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
         advantages_PG = _divide(advantages_PG, std + config.epsilon)
     if config.normalise_batch:
-        advantages_PG = torch.where(scored_PG, advantages_PG, 0.0)
-        std = _compute_std(advantages_PG, scored_PG, config.ddof, over_batch=True)
-        mean = advantages_PG.sum() / scored_PG.sum().clamp(min=1)
-        advantages_PG = _divide(advantages_PG - mean, std + config.epsilon)
+        advantages_PG = _normalise(advantages_PG, scored_PG, config)
     return torch.where(scored_PG, advantages_PG, 0.0)
+
+
+def compute_criteria_advantages(
+    values_PGK: Tensor, weights_K: Tensor, abstained_PG: Tensor, config: AdvantageConfig
+) -> Tensor:
+    """Advantages from each criterion's values by themselves, in standard deviations; shape P x G.
+
+    GDPO (Liu et al. 2026, arXiv:2601.05242): the values of a criterion are centred and scaled as those of a
+    reward are, the advantages of a completion are the weighted sum, and with normalise_batch that sum is
+    centred and scaled over the batch. Where the sum came first, completions with different values and equal
+    sums could not be told apart.
+
+    values_PGK: as the rubric gives them; nan where a criterion has no value for a completion, which then
+    stays out of that criterion's means. abstained_PG: as for `compute_group_advantages`.
+    """
+    apart = replace(config, normalise_batch=False)
+    advantages_PG = torch.zeros_like(values_PGK[..., 0])
+    for values_PG, weight in zip(values_PGK.unbind(-1), weights_K.tolist(), strict=True):
+        missing_PG = abstained_PG | values_PG.isnan()
+        advantages_PG = advantages_PG + weight * compute_group_advantages(values_PG, missing_PG, apart)
+    if not config.normalise_batch:
+        return advantages_PG
+    scored_PG = ~abstained_PG & ((~abstained_PG).sum(1, keepdim=True) >= (2 if config.needs_group else 1))
+    return torch.where(scored_PG, _normalise(advantages_PG, scored_PG, config), 0.0)
+
+
+def spread_over_tokens(
+    advantages_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float, config: AdvantageConfig
+) -> Tensor:
+    """Advantages of tokens where each is charged for its KL to the reference; shape B x T, 0 where masked.
+
+    REINFORCE++ (Hu et al. 2025, arXiv:2501.03262), equations 8 and 10: A_t = A - beta times the sum of the KL
+    of token t and of all that follow it in the completion (no discount); with normalise_batch then less their
+    mean and divided by their standard deviation, over all tokens of the batch.
+
+    advantages_B: of completions, not normalised over the batch. kl_BT: of the policy that sampled, in nats.
+    The batch is the tensor: with several processes, gather all of it first.
+    """
+    keep_BT = mask_BT > 0
+    charged_BT = torch.where(keep_BT, beta * kl_BT, 0.0)
+    to_come_BT = charged_BT.flip(1).cumsum(1).flip(1)
+    advantages_BT = torch.where(keep_BT, advantages_B[:, None] - to_come_BT, 0.0)
+    if config.normalise_batch:
+        advantages_BT = _normalise(advantages_BT, keep_BT, config)
+    return torch.where(keep_BT, advantages_BT, 0.0)
+
+
+def _normalise(values_XY: Tensor, counted_XY: Tensor, config: AdvantageConfig) -> Tensor:
+    """Values less the mean of the counted ones, divided by their standard deviation."""
+    values_XY = torch.where(counted_XY, values_XY, 0.0)
+    std = _compute_std(values_XY, counted_XY, config.ddof, over_batch=True)
+    mean = values_XY.sum() / counted_XY.sum().clamp(min=1)
+    return _divide(values_XY - mean, std + config.epsilon)
 
 
 def _divide(numerator_PG: Tensor, denominator: Tensor) -> Tensor:

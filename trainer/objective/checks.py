@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from ..config.objective import AdvantageConfig, LossConfig
+from ..config.presets import ObjectiveConfig, find_preset
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
 
 
@@ -22,7 +23,9 @@ def check(
     _check_advantages(advantages, group_size)
     kind = find_kind(loss.kind)
     _check_loss(loss, kind)
-    _check_kl(loss)
+    _check_kl(loss, advantages)
+    _check_correction(loss)
+    _check_entropy(loss)
     if not kind.off_policy and updates_per_batch > 1:
         raise ValueError(
             f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: "
@@ -31,6 +34,20 @@ def check(
             "ratio (dapo, cispo)."
         )
     kind.check(loss, advantages)
+
+
+def warn_of_idle_ratio(objective: ObjectiveConfig) -> str:
+    """A sentence where the clip, cap or gate of a preset can't act, since one step on a batch knows no other
+    ratio than 1; "" where it can, or without a preset."""
+    if not objective.preset or objective.updates > 1 or not find_kind(objective.loss.kind).off_policy:
+        return ""
+    preset = find_preset(objective.preset)
+    paper = "as its paper does" if preset.updates == 1 else f"its paper {preset.updates}"
+    return (
+        f"Warning: preset {preset.name} takes one optimizer step on a batch here, {paper}. So every ratio is "
+        "1 but for rounding, and what bounds the ratio (clip, cap or gate) can't act: "
+        f"--minibatches {preset.updates if preset.updates > 1 else 'N'} takes more."
+    )
 
 
 def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
@@ -47,7 +64,13 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
             "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
             "scale='none'."
         )
-    if advantages.normalise_batch and advantages.scale != "none":
+    apart = advantages.aggregation == "normalise_then_sum"
+    if apart and advantages.scale == "none":
+        raise ValueError(
+            "aggregation='normalise_then_sum' normalises each criterion, which scale='none' leaves out: the "
+            "sum would be that of the rewards. Use scale='group' (GDPO) or 'batch'."
+        )
+    if advantages.normalise_batch and advantages.scale != "none" and not apart:
         raise ValueError(
             f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'."
         )
@@ -62,6 +85,8 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
                 f"{name}={bound} is a ratio, not an offset, and must lie above 1 + clip_high = "
                 f"{1 + loss.clip_high:g}."
             )
+    if not loss.cov_low < loss.cov_high:
+        raise ValueError(f"cov_low={loss.cov_low:g} must lie below cov_high={loss.cov_high:g}.")
     if loss.dual_clip and loss.delta:
         raise ValueError("dual_clip and delta both bound the ratio at negative advantages; set only one.")
     if kind.per_sequence and choose_aggregate(loss) != "sequence_mean":
@@ -82,9 +107,54 @@ def _check_reads(loss: LossConfig, kind: LossKind) -> None:
             )
 
 
-def _check_kl(loss: LossConfig) -> None:
-    if loss.kl_coef > 0 and loss.kl_in == "loss" and loss.kl_estimator == "k1":
+def _check_kl(loss: LossConfig, advantages: AdvantageConfig) -> None:
+    in_loss = loss.kl_coef > 0 and loss.kl_in == "loss"
+    if in_loss and loss.kl_estimator == "k1" and not loss.kl_correction:
         raise ValueError(
             "k1 in the loss does nothing: its gradient has expectation zero under the policy. "
-            "Use kl_estimator='k2' or 'k3', or kl_in='reward'."
+            "Use kl_estimator='k2' or 'k3', kl_correction, or kl_in='reward'."
+        )
+    if loss.kl_correction and not in_loss:
+        raise ValueError(
+            "kl_correction would have no effect: it multiplies the KL in the loss, and there is none. "
+            "Set kl_coef and kl_in='loss', or leave it out."
+        )
+    if loss.kl_correction and loss.kl_estimator == "k2":
+        raise ValueError(
+            "kl_correction makes an unbiased estimate of the KL one off-policy too, and k2 is none. "
+            "Use kl_estimator='k3'."
+        )
+    if loss.kl_coef > 0 and loss.kl_in == "tokens" and advantages.scale != "none":
+        raise ValueError(
+            f"scale={advantages.scale!r} divides the reward alone, not the KL that kl_in='tokens' takes from "
+            "the tokens afterwards. Use scale='none', with normalise_batch to divide both."
+        )
+    if loss.kl_coef > 0 and loss.kl_in != "loss" and advantages.aggregation == "normalise_then_sum":
+        raise ValueError(
+            f"aggregation='normalise_then_sum' compares each criterion by itself, and the KL that "
+            f"kl_in={loss.kl_in!r} takes off is of none. Use kl_in='loss'."
+        )
+
+
+def _check_correction(loss: LossConfig) -> None:
+    for name in ("correction_cap", "correction_floor"):
+        default = next(field.default for field in fields(LossConfig) if field.name == name)
+        if loss.correction == "none" and getattr(loss, name) != default:
+            raise ValueError(
+                f"{name}={getattr(loss, name)} would have no effect: correction is 'none'. Choose one, such "
+                "as token_truncate, or leave it out."
+            )
+
+
+def _check_entropy(loss: LossConfig) -> None:
+    default = next(field.default for field in fields(LossConfig) if field.name == "entropy_step")
+    if not loss.entropy_target and loss.entropy_step != default:
+        raise ValueError(
+            f"entropy_step={loss.entropy_step:g} would have no effect: without entropy_target the weight of "
+            "the bonus is fixed. Set one, in nats per token."
+        )
+    if loss.entropy_target and loss.entropy_coef < 0:
+        raise ValueError(
+            f"entropy_coef={loss.entropy_coef:g} is the weight that an adaptive bonus starts from; it is "
+            "never negative. Give 0 or more, or leave out entropy_target."
         )

@@ -9,7 +9,7 @@ from .kinds import choose_aggregate, find_kind
 def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
     """The whole objective in plain text.
 
-    One line each for advantage, ratio, token loss, average, KL and entropy.
+    One line each for advantage, token loss, average, KL, entropy, and correction where there is one.
 
     advantages: the group's, by their settings; or the line itself, for an algorithm that has others.
 
@@ -27,10 +27,11 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
         ),
         f"KL           {_write_kl(loss)}",
     ]
-    bonus = (
-        f"- {loss.entropy_coef:g} * entropy per token, averaged likewise" if loss.entropy_coef else "no bonus"
-    )
-    return "\n".join([*lines, f"entropy      {bonus}"])
+    lines.append(f"entropy      {_write_entropy(loss)}")
+    if loss.correction == "none":
+        return "\n".join(lines)
+    corrected = [text.replace("p_now / p_sampled", "p_now / p_before") for text in lines]
+    return "\n".join([*corrected, f"correction   {_write_correction(loss)}"])
 
 
 _AVERAGES: dict[Aggregate, str] = {
@@ -43,6 +44,7 @@ _AVERAGES: dict[Aggregate, str] = {
 
 def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     taken_off = loss.kl_coef > 0 and loss.kl_in == "reward"
+    by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
     reward = "R" if taken_off else "r"
     baseline = {
         "mean": f"{reward} - mean({reward} of the group)",
@@ -53,14 +55,22 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     text = f"A = {baseline}"
     if advantages.scale != "none":
         text = f"A = ({baseline}) / ({std} of {reward} over the {advantages.scale} + {advantages.epsilon:g})"
+    reward = "r: the reward"
+    if advantages.aggregation == "normalise_then_sum":
+        text = text.replace("A = ", "A = sum over the rubric's criteria of weight * ", 1)
+        reward = "r: the value of the criterion, a penalty for length being one of weight 1"
+    if by_token:
+        text = text.replace("A = ", "A_t = ", 1)
+        text += f" - {loss.kl_coef:g} * sum of the KL of token t and of all that follow it"
     if advantages.normalise_batch:
+        a, over = ("A_t", "all tokens of the batch") if by_token else ("A", "the batch")
         text += (
-            f"; then A <- (A - mean of A over the batch) / ({std} of A over the batch + "
+            f"; then {a} <- ({a} - mean of {a} over {over}) / ({std} of {a} over {over} + "
             f"{advantages.epsilon:g})"
         )
     if taken_off:
         text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
-    return text + "; r: the reward; abstained completions leave every mean and get A = 0"
+    return f"{text}; {reward}; abstained completions leave every mean and get A = 0"
 
 
 def _write_kl(loss: LossConfig) -> str:
@@ -69,8 +79,36 @@ def _write_kl(loss: LossConfig) -> str:
     x = "x = log p_now - log p_reference"
     estimate = {"k1": f"k1 = {x[4:]}", "k2": f"k2 = x^2 / 2, {x}", "k3": f"k3 = exp(-x) - 1 + x, {x}"}
     if loss.kl_in == "loss":
-        return (
-            f"in the loss: + {loss.kl_coef:g} * {estimate[loss.kl_estimator]}, averaged like the token loss"
-        )
+        ratio = "r_t * k_t with r_t = p_now / p_sampled of the token, k_t: " if loss.kl_correction else ""
+        term = f"{loss.kl_coef:g} * {ratio}{estimate[loss.kl_estimator]}"
+        return f"in the loss: + {term}, averaged like the token loss"
     text = estimate[loss.kl_estimator].replace("p_now", "p_sampled")
-    return f"in the reward, no gradient: {loss.kl_coef:g} * sum over the completion of {text}"
+    over = "sum over the completion of" if loss.kl_in == "reward" else "at each token"
+    return f"in the reward, no gradient: {loss.kl_coef:g} * {over} {text}"
+
+
+def _write_entropy(loss: LossConfig) -> str:
+    if not loss.entropy_target:
+        bonus = f"- {loss.entropy_coef:g} * entropy per token, averaged likewise"
+        return bonus if loss.entropy_coef else "no bonus"
+    target, step = f"{loss.entropy_target:g} nats", f"{loss.entropy_step:g}"
+    return (
+        f"- alpha * entropy per token, averaged likewise; alpha = c in a step whose e <= {target}, else 0; "
+        f"e: the mean entropy before the update; c starts at {loss.entropy_coef:g}; after each step "
+        f"c <- c + {step} where e < {target}, c - {step} where it is above, at least 0"
+    )
+
+
+def _write_correction(loss: LossConfig) -> str:
+    level, action = loss.correction.split("_")
+    ratio = {
+        "token": "p_before / p_sampled of the token",
+        "sequence": "product over the completion of p_before / p_sampled",
+        "geometric": "exp(mean over the completion of log p_before / p_sampled)",
+    }[level]
+    floor, cap = f"{loss.correction_floor:g}", f"{loss.correction_cap:g}"
+    bounded = f"u where {floor} <= u <= {cap}, else 0" if action == "mask" else f"clip(u, {floor}, {cap})"
+    return (
+        f"token loss times w = {bounded}; u = {ratio}; p_before: the trainer's own, before the update; no "
+        "gradient through w, and what it masks stays in the average's denominator"
+    )

@@ -10,160 +10,26 @@ with the methods of tensors.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.modules import load_only, resolve
 from ..config.objective import AdvantageConfig, Aggregate, LossConfig
+from .covariance import (
+    CLIP_COV,
+    KL_COV,
+    drop_marked,
+    mark_by_bounds,
+    mark_largest,
+    penalise_marked,
+    write_drop,
+    write_penalty,
+)
+from .kind import Inputs, LossKind, Terms
+from .surrogate import RATIO, SURROGATE, clip_surrogate, write_surrogate
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Terms:
-    """One kind's loss per token, before the average.
-
-    clip_*_BT, dual_clip_BT: where a bound removed the gradient; bool, None where the kind has no such bound.
-
-    >>> import palaestra as pal
-    >>> import torch
-    >>> pal.Terms(loss_BT=torch.zeros(2, 3)).clip_low_BT is None
-    True
-    """
-
-    loss_BT: Tensor
-    clip_low_BT: Tensor | None = None
-    clip_high_BT: Tensor | None = None
-    dual_clip_BT: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a kind may use, zero where masked.
-
-    logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, in nats, within +-20, with
-    gradient. advantages_BT: without gradient. keep_BT: bool, the tokens that are in the loss.
-
-    >>> import palaestra as pal
-    >>> import torch
-    >>> logprobs_BT, keep_BT = torch.tensor([[-1.0, -3.0, 0.0]]), torch.tensor([[True, True, False]])
-    >>> inputs = pal.Inputs(logprobs_BT, logprobs_BT + 2, torch.ones(1, 3), keep_BT)
-    >>> inputs.average_rows(inputs.logprobs_BT).tolist()
-    [[-2.0]]
-    """
-
-    logprobs_BT: Tensor
-    log_ratio_BT: Tensor
-    advantages_BT: Tensor
-    keep_BT: Tensor
-
-    def average_rows(self, values_BT: Tensor) -> Tensor:
-        """Mean over the counted tokens of each row, B x 1; 0 for a row without any."""
-        length_B1 = self.keep_BT.sum(1, keepdim=True).clamp(min=1)
-        return values_BT.where(self.keep_BT, 0.0).sum(1, keepdim=True) / length_B1
-
-
-def accept_all(loss: LossConfig, advantages: AdvantageConfig) -> None:
-    """The check of a kind that makes sense with any settings."""
-
-
-@dataclass(frozen=True)
-class LossKind:
-    """One loss.
-
-    paper: authors, year, arXiv number.
-    terms: the loss of every token; a masked position may hold any finite number.
-    formula: the loss of a token in plain text with the numbers of the settings, as a run prints it.
-    aggregate: the average that the loss is defined with.
-    reads: the fields of LossConfig that it reads beside aggregate, KL and entropy; others must stay at their
-    defaults.
-    clips_tokens: it clips the ratio of each token by itself, as PPO's surrogate does (eq. 7 of 1707.06347).
-    per_sequence: all tokens of a completion carry the completion's one number, so that the average must be
-    sequence_mean.
-    off_policy: corrects for the policy's distance from the one that sampled; False: one update per batch.
-    check: raises ValueError, with a sentence that names the fix, for settings that don't suit this kind.
-
-    >>> import palaestra as pal
-    >>> likelihood = pal.LossKind(
-    ...     "likelihood",
-    ...     "Williams 1992",
-    ...     lambda inputs, config: pal.Terms(-inputs.advantages_BT * inputs.logprobs_BT),
-    ...     formula=lambda config: "-A * log p_now",
-    ...     aggregate="token_mean",
-    ...     off_policy=False,
-    ... )
-    >>> likelihood.name
-    'likelihood'
-    """
-
-    name: str
-    paper: str
-    terms: Callable[[Inputs, LossConfig], Terms]
-    formula: Callable[[LossConfig], str]
-    aggregate: Aggregate
-    reads: tuple[str, ...] = ()
-    clips_tokens: bool = False
-    per_sequence: bool = False
-    off_policy: bool = True
-    check: Callable[[LossConfig, AdvantageConfig], None] = accept_all
-
-    def __post_init__(self) -> None:
-        known = {field.name for field in fields(LossConfig)}
-        for name in self.reads:
-            if name not in known:
-                raise ValueError(
-                    f"Loss {self.name} reads {name!r}, which is no field of LossConfig; "
-                    "take it out of `reads` or correct its name."
-                )
-        if self.aggregate not in get_args(Aggregate):
-            known_ones = ", ".join(get_args(Aggregate))
-            raise ValueError(f"Loss {self.name} has aggregate={self.aggregate!r}; it is one of {known_ones}.")
-
-
-RATIO = "r_t = p_now / p_sampled of the token"
 SEQUENCE_RATIO = "s = exp(mean over the completion of log p_now / p_sampled)"
-SURROGATE = ("clip_low", "clip_high", "dual_clip", "delta")
-
-
-def clip_surrogate(ratio_BT: Tensor, advantages_BT: Tensor, config: LossConfig) -> Terms:
-    """-min(r A, clip(r, 1 - clip_low, 1 + clip_high) A), from PPO.
-
-    Schulman et al. 2017 (arXiv:1707.06347), equation 7. delta bounds r in the first term (two-sided clipping:
-    INTELLECT-2, arXiv:2505.07291); dual_clip bounds the loss at dual_clip * |A| where A < 0 (Ye et al. 2020,
-    arXiv:1912.09729).
-    """
-    low, high = 1 - config.clip_low, 1 + config.clip_high
-    bounded_BT = ratio_BT.clamp(max=config.delta) if config.delta else ratio_BT
-    objective_BT = (bounded_BT * advantages_BT).minimum(ratio_BT.clamp(low, high) * advantages_BT)
-    negative_BT = advantages_BT < 0
-    if config.dual_clip:
-        floor_BT = objective_BT.maximum(config.dual_clip * advantages_BT)
-        objective_BT = floor_BT.where(negative_BT, objective_BT)
-    bound = config.delta or config.dual_clip
-    return Terms(
-        -objective_BT,
-        clip_low_BT=negative_BT & (ratio_BT < low),
-        clip_high_BT=(advantages_BT > 0) & (ratio_BT > high),
-        dual_clip_BT=negative_BT & (ratio_BT > bound) if bound else None,
-    )
-
-
-def write_surrogate(ratio: str, definition: str, loss: LossConfig) -> str:
-    """The formula of `clip_surrogate` for a ratio that is called `ratio`."""
-    low, high = 1 - loss.clip_low, 1 + loss.clip_high
-    first = f"min({ratio}, {loss.delta:g})" if loss.delta else ratio
-    text = f"-min({first} * A, clip({ratio}, {low:g}, {high:g}) * A)"
-    if loss.dual_clip:
-        text = f"A < 0: min({text}, -{loss.dual_clip:g} * A); else {text}"
-    offsets = f"offsets {loss.clip_low:g} below and {loss.clip_high:g} above 1"
-    bound = f"; two-sided bound {loss.delta:g} absolute" if loss.delta else ""
-    bound = f"; dual clip {loss.dual_clip:g} absolute" if loss.dual_clip else bound
-    return f"{text}; {definition}; clip by {offsets}{bound}"
 
 
 def clip_token_ratio(inputs: Inputs, config: LossConfig) -> Terms:
@@ -334,6 +200,25 @@ _ENTRIES = (
         "sequence_mean",
         reads=("log_clip",),
         per_sequence=True,
+    ),
+    LossKind(
+        "clip_cov",
+        "Cui et al. 2025, arXiv:2505.22617",
+        drop_marked,
+        write_drop,
+        "token_mean",
+        reads=(*SURROGATE, *CLIP_COV),
+        clips_tokens=True,
+        mark=mark_by_bounds,
+    ),
+    LossKind(
+        "kl_cov",
+        "Cui et al. 2025, arXiv:2505.22617",
+        penalise_marked,
+        write_penalty,
+        "token_mean",
+        reads=KL_COV,
+        mark=mark_largest,
     ),
     LossKind(
         "reinforce",

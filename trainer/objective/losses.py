@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from ..config.objective import Aggregate, LossConfig
-from .kinds import Inputs, Terms, choose_aggregate, find_kind
+from .correction import Correction, correct_sampler
+from .kind import Inputs, Terms
+from .kinds import choose_aggregate, find_kind
 from .kl import LOG_RATIO_CAP, kl_per_token
 
 if TYPE_CHECKING:
@@ -49,13 +51,16 @@ class LossStats:
     """Sums over the tokens of the loss, as detached tensors without dimensions;
     `combine` adds those of micro-batches.
 
-    tokens: how many. ratio_*: of the probability now to that at sampling (unclipped; capped at e^+-20).
+    tokens: how many. ratio_*: of the probability now to that at sampling, or with a correction to the
+    trainer's own before the update (unclipped; capped at e^+-20).
     clip_low_sum, clip_high_sum: tokens whose gradient the lower (ratio too small, A < 0) or upper bound
     (ratio too large, A > 0) removed or, for cispo, capped; dual_clip_sum: those that dual_clip or delta
     removed. approx_kl_sum: k3 of the sampler against the policy, in nats. logprob_diff_*: |log-probability
     now - at sampling|, in nats; before the first update this is the difference between sampler and trainer.
     kl_k1_sum, kl_k3_sum: policy against reference, in nats; entropy_sum: in nats;
     None where no reference or no entropy was given.
+    sampler_weight_*: of the correction; sampler_cut_sum: tokens whose weight it truncated or masked; None
+    without one. marked_sum: tokens that the kind marked; None for a kind that marks none.
     """
 
     tokens: Tensor
@@ -71,6 +76,10 @@ class LossStats:
     kl_k1_sum: Tensor | None
     kl_k3_sum: Tensor | None
     entropy_sum: Tensor | None
+    sampler_weight_sum: Tensor | None = None
+    sampler_weight_max: Tensor | None = None
+    sampler_cut_sum: Tensor | None = None
+    marked_sum: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -91,20 +100,24 @@ def compute_policy_loss(
     *,
     ref_logprobs_BT: Tensor | None = None,
     entropy_BT: Tensor | None = None,
+    before_logprobs_BT: Tensor | None = None,
+    marked_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """This micro-batch's share of the policy loss + kl_coef * KL - entropy_coef * entropy,
     averaged as the kind says.
 
     Rows are whole sequences. logprobs_BT: log-probability in nats of each sampled token under the policy,
     with gradient; sampled_logprobs_BT: the same at the time of sampling; ref_logprobs_BT: under the
-    reference.
+    reference; before_logprobs_BT: for a correction of the sampler, the trainer's own before the first update
+    on the batch, None where this is the first.
     advantages_BT: B x T or B x 1, held constant. mask_BT: 1 on completion tokens that count; other positions
     may hold anything, nan included, and get no gradient. entropy_BT: of the policy's distribution at each
-    token, with gradient if there is an entropy bonus.
+    token, with gradient if there is an entropy bonus. marked_BT: of `mark_tokens`, for a kind that marks.
     Half-precision input is computed in float32. Raises ValueError where config asks for something that was
     not given.
     """
-    if config.kl_coef > 0 and config.kl_in == "loss" and ref_logprobs_BT is None:
+    kl_in_loss = config.kl_coef > 0 and config.kl_in == "loss"
+    if kl_in_loss and ref_logprobs_BT is None:
         raise ValueError(
             f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
         )
@@ -113,28 +126,74 @@ def compute_policy_loss(
             f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
         )
     keep_BT = mask_BT > 0
-    inputs_BT = _clean(logprobs_BT, keep_BT)
     sampled_BT = _clean(sampled_logprobs_BT, keep_BT).detach()
-    difference_BT = inputs_BT - sampled_BT
-    inputs = Inputs(
-        logprobs_BT=inputs_BT,
-        log_ratio_BT=difference_BT.clamp(-LOG_RATIO_CAP, LOG_RATIO_CAP),
-        advantages_BT=_clean(advantages_BT.expand_as(logprobs_BT), keep_BT).detach(),
-        keep_BT=keep_BT,
-    )
+    before_BT = logprobs_BT.detach() if before_logprobs_BT is None else before_logprobs_BT
+    before_BT = _clean(before_BT, keep_BT).detach() if config.correction != "none" else sampled_BT
+    inputs = make_inputs(logprobs_BT, before_BT, advantages_BT, keep_BT, marked_BT)
     terms = find_kind(config.kind).terms(inputs, config)
-    loss_BT = terms.loss_BT
+    loss_BT, correction = terms.loss_BT, None
+    if config.correction != "none":
+        correction = correct_sampler(before_BT, sampled_BT, keep_BT, config)
+        loss_BT = loss_BT * correction.weight_BT
     reference_BT = None if ref_logprobs_BT is None else _clean(ref_logprobs_BT, keep_BT).detach()
     entropy_BT = None if entropy_BT is None else _clean(entropy_BT, keep_BT)
-    if reference_BT is not None and config.kl_coef > 0 and config.kl_in == "loss":
-        loss_BT = loss_BT + config.kl_coef * kl_per_token(inputs_BT, reference_BT, config.kl_estimator)
+    if reference_BT is not None and kl_in_loss:
+        kl_BT = kl_per_token(inputs.logprobs_BT, reference_BT, config.kl_estimator)
+        # Schulman's estimators are expectations under the policy; the ratio makes them so off-policy.
+        kl_BT = inputs.log_ratio_BT.exp() * kl_BT if config.kl_correction else kl_BT
+        loss_BT = loss_BT + config.kl_coef * kl_BT
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
     weights_BT = weigh_tokens(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
     loss = torch.where(keep_BT, loss_BT * weights_BT, 0.0).sum()
     with torch.no_grad():
-        stats = _sum_stats(terms, keep_BT, difference_BT, inputs_BT, reference_BT, entropy_BT)
+        difference_BT = inputs.logprobs_BT - sampled_BT
+        stats = _sum_stats(terms, inputs, difference_BT, reference_BT, entropy_BT, correction)
     return PolicyLoss(loss, stats)
+
+
+def make_inputs(
+    logprobs_BT: Tensor,
+    before_logprobs_BT: Tensor,
+    advantages_BT: Tensor,
+    keep_BT: Tensor,
+    marked_BT: Tensor | None = None,
+) -> Inputs:
+    """What a kind may use, of rows that may hold anything where keep_BT is False.
+
+    before_logprobs_BT: those that the ratio is taken to.
+    """
+    now_BT = _clean(logprobs_BT, keep_BT)
+    log_ratio_BT = now_BT - _clean(before_logprobs_BT, keep_BT).detach()
+    return Inputs(
+        logprobs_BT=now_BT,
+        log_ratio_BT=log_ratio_BT.clamp(-LOG_RATIO_CAP, LOG_RATIO_CAP),
+        advantages_BT=_clean(advantages_BT.expand_as(logprobs_BT), keep_BT).detach(),
+        keep_BT=keep_BT,
+        marked_BT=None if marked_BT is None else marked_BT & keep_BT,
+    )
+
+
+@torch.no_grad()
+def mark_tokens(
+    logprobs_BT: Tensor,
+    before_logprobs_BT: Tensor,
+    advantages_BT: Tensor,
+    mask_BT: Tensor,
+    config: LossConfig,
+    draws_BT: Tensor,
+) -> Tensor | None:
+    """marked_BT, bool: which tokens the kind marks, given all rows of an optimizer step; None for a kind that
+    marks none.
+
+    Rows as for `compute_policy_loss`; before_logprobs_BT: those that the ratio is taken to. draws_BT: of
+    `covariance.draw_by_position`.
+    """
+    mark = find_kind(config.kind).mark
+    if mark is None:
+        return None
+    inputs = make_inputs(logprobs_BT, before_logprobs_BT, advantages_BT, mask_BT > 0)
+    return mark(inputs, config, draws_BT)
 
 
 def weigh_tokens(mask_BT: Tensor, aggregate: Aggregate, denominators: Denominators) -> Tensor:
@@ -169,28 +228,31 @@ def _clean(values_BT: Tensor, keep_BT: Tensor) -> Tensor:
 
 def _sum_stats(
     terms: Terms,
-    keep_BT: Tensor,
+    inputs: Inputs,
     difference_BT: Tensor,
-    logprobs_BT: Tensor,
     reference_BT: Tensor | None,
     entropy_BT: Tensor | None,
+    correction: Correction | None,
 ) -> LossStats:
+    keep_BT, logprobs_BT = inputs.keep_BT, inputs.logprobs_BT
+
     def sum_kept(values_BT: Tensor | None) -> Tensor:
         if values_BT is None:
             return torch.zeros((), dtype=difference_BT.dtype, device=difference_BT.device)
         return torch.where(keep_BT, values_BT.to(difference_BT.dtype), 0.0).sum()
 
-    ratio_BT = difference_BT.clamp(-LOG_RATIO_CAP, LOG_RATIO_CAP).exp()
+    def find_largest(values_BT: Tensor) -> Tensor:
+        if not values_BT.numel():
+            return sum_kept(None) - torch.inf
+        return torch.where(keep_BT, values_BT, -torch.inf).amax()
+
+    ratio_BT = inputs.log_ratio_BT.exp()
     reference = reference_BT is not None
     return LossStats(
         tokens=keep_BT.sum(),
         ratio_sum=sum_kept(ratio_BT),
-        ratio_min=torch.where(keep_BT, ratio_BT, torch.inf).amin()
-        if ratio_BT.numel()
-        else sum_kept(None) + torch.inf,
-        ratio_max=torch.where(keep_BT, ratio_BT, -torch.inf).amax()
-        if ratio_BT.numel()
-        else sum_kept(None) - torch.inf,
+        ratio_min=-find_largest(-ratio_BT),
+        ratio_max=find_largest(ratio_BT),
         clip_low_sum=sum_kept(terms.clip_low_BT),
         clip_high_sum=sum_kept(terms.clip_high_BT),
         dual_clip_sum=sum_kept(terms.dual_clip_BT),
@@ -200,6 +262,10 @@ def _sum_stats(
         kl_k1_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k1")) if reference else None,
         kl_k3_sum=sum_kept(kl_per_token(logprobs_BT, reference_BT, "k3")) if reference else None,
         entropy_sum=None if entropy_BT is None else sum_kept(entropy_BT),
+        sampler_weight_sum=None if correction is None else sum_kept(correction.weight_BT),
+        sampler_weight_max=None if correction is None else find_largest(correction.weight_BT),
+        sampler_cut_sum=None if correction is None else sum_kept(correction.cut_BT),
+        marked_sum=None if inputs.marked_BT is None else sum_kept(inputs.marked_BT),
     )
 
 

@@ -13,10 +13,12 @@ from ..config.presets import ObjectiveConfig
 
 @dataclass(frozen=True)
 class Shaped:
-    """rewards_B: as the advantages see them.  counts_B: whether a completion is in the loss (bool)."""
+    """rewards_B: as the advantages see them.  counts_B: whether a completion is in the loss (bool).
+    penalty_B: for length, in the rewards already, 0 or less; None where there is none."""
 
     rewards_B: Tensor
     counts_B: Tensor
+    penalty_B: Tensor | None = None
 
 
 def shape_rewards(
@@ -32,12 +34,14 @@ def shape_rewards(
     Those that could not be scored never count; truncated ones don't where that was asked for (DAPO's overlong
     filtering, section 3.4). lengths_B: in tokens.
     """
+    penalty_B = None
     if config.overlong_cache:
-        rewards_B = rewards_B + compute_overlong_penalty(lengths_B, max_new_tokens, config.overlong_cache)
+        penalty_B = compute_overlong_penalty(lengths_B, max_new_tokens, config.overlong_cache)
+        rewards_B = rewards_B + penalty_B
     counts_B = ~abstained_B
     if config.mask_truncated:
         counts_B = counts_B & ~truncated_B
-    return Shaped(rewards_B, counts_B)
+    return Shaped(rewards_B, counts_B, penalty_B)
 
 
 def compute_overlong_penalty(lengths_B: Tensor, max_tokens: int, cache_tokens: int) -> Tensor:

@@ -1,4 +1,7 @@
-"""A problem with its scored completions: what sampling gives and updates take."""
+"""A problem with its scored completions: what sampling gives and updates take.
+
+Shapes: B completions, K criteria of the rubric.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ...tasks import Problem
 from ...verifiers import Completion, Score, Status
 from ..config.presets import ObjectiveConfig
-from ..objective.shaping import shape_rewards
+from ..objective.shaping import Shaped, shape_rewards
 
 UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
@@ -22,6 +26,31 @@ class Group:
     problem: Problem
     completions_G: Sequence[Completion]
     scores_G: Sequence[Score]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What rewards are made of. values_BK: of each criterion, nan where it has none for a completion.
+    weights_K: their shares of the reward."""
+
+    values_BK: Tensor
+    weights_K: Tensor
+
+    @classmethod
+    def of(cls, scores: Sequence[Score]) -> Criteria:
+        """Of the scores of one rubric; the reward itself is the only criterion where no rubric scored."""
+        weights = {name: weight for score in scores for name, weight in score.weights.items() if weight}
+        if not weights:
+            return cls(torch.tensor([[score.reward] for score in scores]), torch.ones(1))
+        values = [[score.values.get(name, float("nan")) for name in weights] for score in scores]
+        return cls(torch.tensor(values), torch.tensor(list(weights.values())))
+
+    def add_penalty(self, shaped: Shaped) -> Criteria:
+        """With the penalty for length, where there is one, as a criterion of weight 1."""
+        if shaped.penalty_B is None:
+            return self
+        values_BK = torch.cat([self.values_BK, shaped.penalty_B.to(self.values_BK)[:, None]], 1)
+        return Criteria(values_BK, torch.cat([self.weights_K, self.weights_K.new_ones(1)]))
 
 
 def is_extracted(score: Score) -> bool:
@@ -52,4 +81,10 @@ def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) ->
         objective,
         max_new_tokens,
     )
-    return bool(shaped.counts_B.any()) and len(shaped.rewards_B[~abstained_G].unique()) > 1
+    compared_BK = shaped.rewards_B[:, None]
+    if objective.advantages.aggregation == "normalise_then_sum":
+        compared_BK = Criteria.of(scores).add_penalty(shaped).values_BK
+    scored_BK = compared_BK[~abstained_G]
+    return bool(shaped.counts_B.any()) and any(
+        len(values_B[~values_B.isnan()].unique()) > 1 for values_B in scored_BK.unbind(1)
+    )

@@ -24,6 +24,7 @@ from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.lora_saving import ADAPTER
 from ..model.optim import Rates, Schedule
+from ..objective.checks import warn_of_idle_ratio
 from ..reports import curves, overoptimisation
 from ..reports.progress import is_due
 from ..reports.progress import make_progress_bar as progress_bar
@@ -95,6 +96,8 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
     if objective.preset:
         say(describe_origin(objective))
     say(run.learner.algorithm.formula(run.config))
+    if warning := warn_of_idle_ratio(objective):
+        say(warning)
     look_ahead(run, say)
 
 
@@ -179,6 +182,7 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
         "threads": torch.get_num_threads(),
         "algorithm": learner.algorithm.state(),
         "adapters": lora.collect_trained(learner.policy.model) if run.config.model.lora_rank else None,
+        "entropy": asdict(learner.algorithm.entropy),
     }
     info = {
         "pass_rate": evaluations[-1].sampled.headline.value if evaluations else None,

@@ -32,6 +32,7 @@ from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, wei
 from ..model.optim import adamw
 from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
 from ..model.prompts import PromptFormat, check_template
+from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
 from ..reward_models.model import TOKENS_PER_PASS
@@ -153,6 +154,8 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     folder = reopen(path, config, config.output.log)
     run = prepare(config, folder, policy, prompts, optimizer, judge_task(task, config))
     run.learner.algorithm.load(state["algorithm"])
+    if config.objective.loss.entropy_target and "entropy" in state:
+        run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     with Interrupts() as stop:
         return finish_run(run, progress, stop, say)

@@ -11,7 +11,13 @@ from palaestra.tasks import Problem
 from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
-from palaestra.trainer.algorithms.update import add_gradient
+from palaestra.trainer.algorithms.update import (
+    add_first_pass,
+    add_gradient,
+    draw_minibatches,
+    mark_minibatch,
+    run_pass,
+)
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.optim import adamw
@@ -22,6 +28,8 @@ from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
 from torch import distributed
 
+CORRECTIONS = ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
+CORRECTIONS = [*CORRECTIONS, "geometric_truncate", "geometric_mask"]
 EVERY = [*KINDS, f"{Path(__file__).parents[3] / 'examples' / 'own_loss.py'}:kimi"]
 
 
@@ -37,9 +45,14 @@ def make_learner(settings: TrainConfig) -> Learner:
     return Learner(made, adamw(made.model, settings.optimizer, made.parameters), GRPO(made, settings))
 
 
-def make_config(kind: str = "dapo") -> TrainConfig:
-    clip = {"clip_high": 0.2} if "clip_high" in find_kind(kind).reads else {}
-    return TrainConfig.of(loss=LossConfig(kind, kl_coef=0.05, **clip), max_new_tokens=12)
+def make_config(kind: str = "dapo", correction: str = "none") -> TrainConfig:
+    loss = {"clip_high": 0.2} if "clip_high" in find_kind(kind).reads else {}
+    if find_kind(kind).mark:  # enough tokens for the marks to matter
+        share = {"clip_cov_share": 0.2, "cov_low": 0.01} if kind == "clip_cov" else {"kl_cov_share": 0.2}
+        loss = {**loss, **share}
+    if correction != "none":
+        loss = {**loss, "correction": correction, "correction_cap": 1.2, "kl_correction": True}
+    return TrainConfig.of(loss=LossConfig(kind, kl_coef=0.05, **loss), max_new_tokens=12)
 
 
 def make_batch(settings: TrainConfig) -> Batch:
@@ -59,8 +72,14 @@ def make_batch(settings: TrainConfig) -> Batch:
     made = replace(
         made, sampled_logprobs_BT=made.sampled_logprobs_BT.double(), rewards_B=made.rewards_B.double()
     )
-    reference_BT = made.sampled_logprobs_BT - 0.1
-    return GRPO(make_policy(), settings).credit(replace(made, ref_logprobs_BT=reference_BT))
+    policy = make_policy()
+    made = replace(made, ref_logprobs_BT=made.sampled_logprobs_BT - 0.1)
+    made = GRPO(policy, settings).credit(made)
+    made = replace(made, before_logprobs_BT=made.sampled_logprobs_BT + 0.15 * made.advantages_BT)
+    (drawn,) = draw_minibatches(made, settings, step=3)
+    marked = mark_minibatch(policy, drawn, settings, moved=False)
+    assert find_kind(settings.objective.loss.kind).mark is None or marked.columns_BT["marked"].any()
+    return marked
 
 
 def flatten_gradient(model: torch.nn.Module) -> torch.Tensor:
@@ -68,9 +87,9 @@ def flatten_gradient(model: torch.nn.Module) -> torch.Tensor:
 
 
 def compute_gradient(
-    kind: str, tokens: int, order: list[int] | None = None, padding: int = 0
+    kind: str, tokens: int, order: list[int] | None = None, padding: int = 0, correction: str = "none"
 ) -> torch.Tensor:
-    settings = make_config(kind).but(tokens_per_microbatch=tokens)
+    settings = make_config(kind, correction).but(tokens_per_microbatch=tokens)
     whole = make_batch(settings)
     denominators = count_denominators(whole.mask_BT, settings.rollouts.max_new_tokens)
     if order is not None:
@@ -97,6 +116,73 @@ def test_micro_batches_padding_and_row_order_do_not_change_the_gradient(kind: st
         compute_gradient(kind, 100_000, None, 5),
     ):
         torch.testing.assert_close(other, whole, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
+def test_a_corrected_gradient_does_not_depend_on_the_micro_batches_either(correction: str):
+    whole = compute_gradient("grpo", 100_000, correction=correction)
+    assert (whole - compute_gradient("grpo", 100_000)).abs().max() > 1e-6
+    order = list(range(16))
+    random.Random(1).shuffle(order)
+    for other in (
+        compute_gradient("grpo", 1, correction=correction),
+        compute_gradient("grpo", 60, order, 3, correction=correction),
+    ):
+        torch.testing.assert_close(other, whole, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["clip_cov", "kl_cov"])
+def test_marks_are_those_of_the_optimizer_step_and_the_policy_of_now(kind: str):
+    """After an update the covariance is that of the moved policy, by a pass over the whole minibatch."""
+    settings = make_config(kind).but(minibatches=2)
+    policy, batch = make_policy(), make_batch(make_config(kind))
+    halves = list(draw_minibatches(batch, settings, step=0))
+    assert [len(half.rewards_B) for half in halves] == [8, 8]
+    moved = [
+        mark_minibatch(policy, halves[1], settings.but(tokens_per_microbatch=n), True) for n in (1, 4096)
+    ]
+    marks = [one.columns_BT["marked"] for one in moved]
+    assert torch.equal(*marks)
+    still = mark_minibatch(policy, halves[1], settings, moved=False).columns_BT["marked"]
+    assert not torch.equal(still, marks[0]), "the sampled log-probabilities are not the policy's here"
+
+
+def test_draws_are_by_seed_step_pass_and_place():
+    settings = make_config("clip_cov")
+    batch = make_batch(settings)
+    first, again, other = (
+        next(draw_minibatches(batch, settings, step)).columns_BT["draws"] for step in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    passes = list(draw_minibatches(batch, settings.but(updates_per_batch=2), 0))
+    assert torch.equal(passes[0].columns_BT["draws"], first)
+    assert not torch.equal(passes[1].columns_BT["draws"], first)
+    half = next(draw_minibatches(batch, settings.but(minibatches=2), 0)).columns_BT["draws"]
+    assert all(any(torch.equal(row, full[: len(row)]) for full in first) for row in half)
+
+
+def test_the_first_pass_is_made_where_something_reads_it():
+    policy, plain = make_policy(), make_config()
+    batch = replace(make_batch(plain), before_logprobs_BT=None)
+    corrected = make_config(correction="token_mask")
+    follows = plain.but(**{"loss.entropy_target": 0.2})
+    for settings, made in [
+        (plain, False),
+        (plain.but(minibatches=2), False),
+        (corrected, False),
+        (corrected.but(minibatches=2), True),
+        (follows, True),
+    ]:
+        found = add_first_pass(batch, policy, settings)
+        assert (found.before_logprobs_BT is not None) == (found.entropy_BT is not None) == made
+    out = run_pass(policy, batch.sequences, 1.0, 7)
+    torch.testing.assert_close(found.before_logprobs_BT, out.logprobs_BT)
+    algorithm = GRPO(policy, follows)
+    observed = algorithm.observe(found)
+    assert observed["entropy_before"] == pytest.approx(float(out.entropy_BT[batch.mask_BT].mean()), rel=1e-6)
+    assert observed["entropy_coef"] == 0.0, "it is far above the target"
+    assert GRPO(policy, plain).observe(found) == {}
 
 
 def run_process(rank: int, world: int, kind: str, folder: str) -> None:

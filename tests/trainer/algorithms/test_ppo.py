@@ -15,7 +15,7 @@ from palaestra.trainer.algorithms.base import Learner, StepResult
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.critic import compute_values, make_critic
 from palaestra.trainer.algorithms.ppo import PPO, estimate_kl_to_reference
-from palaestra.trainer.algorithms.update import compute_reference_logprobs, shape_batch, update_policy
+from palaestra.trainer.algorithms.update import run_pass, shape_batch, update_policy
 from palaestra.trainer.config.objective import AdvantageConfig, KLControlConfig, LossConfig, ValueConfig
 from palaestra.trainer.config.shared import OptimizerConfig
 from palaestra.trainer.config.train import PPOConfig, TrainConfig
@@ -303,7 +303,7 @@ def credit_groups(
     made = PPO(policy, config)
     made.kl = KLControlState(coefficient)
     batch = shape_batch(Batch.of(groups, policy.device), config)
-    reference_BT = compute_reference_logprobs(make_policy(2, torch.float32), batch.sequences, 1.0, 2048)
+    reference_BT = run_pass(make_policy(2, torch.float32), batch.sequences, 1.0, 2048).logprobs_BT
     return made.credit(replace(batch, ref_logprobs_BT=reference_BT))
 
 

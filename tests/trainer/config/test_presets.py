@@ -10,16 +10,17 @@ import pytest
 from palaestra.trainer.config.objective import AdvantageConfig, LossConfig
 from palaestra.trainer.config.presets import PRESETS, ObjectiveConfig, describe_origin
 from palaestra.trainer.config.settings import SettingError, read_docs
-from palaestra.trainer.objective.checks import check
+from palaestra.trainer.objective.checks import check, warn_of_idle_ratio
 from palaestra.trainer.objective.formula import write_formula
 from palaestra.trainer.objective.kinds import KINDS, choose_aggregate
 
 MEAN = AdvantageConfig()
+APART = AdvantageConfig(scale="group", aggregation="normalise_then_sum")
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 def test_every_preset_makes_sense_and_names_its_paper(preset):
-    check(preset.loss, preset.advantages, preset.updates_per_batch, preset.group_size)
+    check(preset.loss, preset.advantages, preset.updates, preset.group_size)
     assert "arXiv:" in preset.paper or preset.name == "bnpo"
 
 
@@ -49,7 +50,14 @@ def test_formulas_tell_all_settings_apart():
         "tau_negative": 2.5,
         "aggregate": "token_mean",
         "entropy_coef": 0.02,
+        "entropy_target": 0.3,
         "kl_coef": 0.03,
+        "clip_cov_share": 0.01,
+        "cov_low": 0.5,
+        "cov_high": 7.0,
+        "kl_cov_share": 0.01,
+        "kl_cov_coef": 2.0,
+        "correction": "token_mask",
     }
     for kind in KINDS:
         base = LossConfig(kind)
@@ -62,6 +70,7 @@ def test_formulas_tell_all_settings_apart():
             if choose_aggregate(changed) == choose_aggregate(base) and name == "aggregate":
                 continue
             assert write_formula(changed, MEAN) != write_formula(base, MEAN), (kind, name)
+    assert write_formula(LossConfig(), APART) != write_formula(LossConfig(), replace(MEAN, scale="group"))
     for name, value in [("baseline", "none"), ("scale", "group"), ("normalise_batch", True)]:
         assert write_formula(LossConfig(), replace(MEAN, **{name: value})) != write_formula(
             LossConfig(), MEAN
@@ -72,7 +81,19 @@ def test_formulas_tell_all_settings_apart():
             LossConfig(), scaled
         )
     penalised = LossConfig(kl_coef=0.1, kl_estimator="k2")
-    for name, value in [("kl_in", "reward"), ("kl_estimator", "k3")]:
+    corrected = LossConfig(correction="token_mask")
+    for base, name, value in [
+        (corrected, "correction", "token_truncate"),
+        (corrected, "correction", "sequence_mask"),
+        (corrected, "correction", "geometric_mask"),
+        (corrected, "correction_cap", 2.0),
+        (corrected, "correction_floor", 0.5),
+        (LossConfig(entropy_target=0.2), "entropy_step", 0.1),
+        (LossConfig(entropy_target=0.2), "entropy_coef", 0.1),
+        (LossConfig(kl_coef=0.1), "kl_correction", True),
+    ]:
+        assert write_formula(replace(base, **{name: value}), MEAN) != write_formula(base, MEAN), name
+    for name, value in [("kl_in", "reward"), ("kl_in", "tokens"), ("kl_estimator", "k3")]:
         assert write_formula(replace(penalised, **{name: value}), MEAN) != write_formula(penalised, MEAN)
 
 
@@ -92,6 +113,18 @@ def test_formulas_tell_all_settings_apart():
         (LossConfig(dual_clip=3.0, delta=4.0), MEAN, 1, 4, "set only one"),
         (LossConfig("gmpo", aggregate="token_mean"), MEAN, 1, 4, "one number per sequence"),
         (LossConfig(kl_coef=0.1, kl_estimator="k1"), MEAN, 1, 4, "expectation zero"),
+        (LossConfig(kl_correction=True), MEAN, 1, 4, "there is none"),
+        (LossConfig(kl_coef=0.1, kl_in="reward", kl_correction=True), MEAN, 1, 4, "there is none"),
+        (LossConfig(kl_coef=0.1, kl_estimator="k2", kl_correction=True), MEAN, 1, 4, "k2 is none"),
+        (LossConfig(kl_coef=0.1, kl_in="tokens"), AdvantageConfig(scale="group"), 1, 4, "the reward alone"),
+        (LossConfig(correction_cap=2.0), MEAN, 1, 4, "correction_cap=2.0 would have no effect"),
+        (LossConfig(correction_floor=0.5), MEAN, 1, 4, "correction_floor=0.5 would have no effect"),
+        (LossConfig(entropy_step=0.1), MEAN, 1, 4, "without entropy_target"),
+        (LossConfig(entropy_target=0.1, entropy_coef=-1), MEAN, 1, 4, "never negative"),
+        (LossConfig("clip_cov", cov_low=5.0), MEAN, 1, 4, "must lie below cov_high"),
+        (LossConfig(kl_cov_coef=2.0), MEAN, 1, 4, "kl_cov_coef=2.0 would have no effect"),
+        (LossConfig(), AdvantageConfig(aggregation="normalise_then_sum"), 1, 4, "Use scale='group'"),
+        (LossConfig(kl_coef=0.1, kl_in="reward"), APART, 1, 4, "is of none"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(loss, advantages, updates, group, sentence):
@@ -160,7 +193,6 @@ def test_a_preset_says_where_it_is_from_and_what_it_leaves_to_other_settings():
     text = describe_origin(ObjectiveConfig.of(preset="dapo"))
     assert "arXiv:2503.14476" in text
     assert "--overlong-cache" in text
-    assert "16 optimizer step(s)" in text
     assert "--" not in describe_origin(ObjectiveConfig.of(preset="dr-grpo"))
 
 
@@ -174,3 +206,48 @@ def test_a_preset_says_what_was_changed_of_it():
     )
     assert "advantages.scale none instead of group, resample 0 instead of 3." in text
     assert "Changed" not in describe_origin(ObjectiveConfig.of(preset="dapo", minibatches=16))
+    assert "Changed: minibatches 1 instead of 16." in describe_origin(
+        ObjectiveConfig.of(preset="dapo", minibatches=1)
+    )
+
+
+STEPS = {
+    "grpo-deepseekmath": 1,  # section 4.2: "a single update following each exploration stage"
+    "dapo": 16,  # section 4.1: 512 prompts of 16 responses, mini-batches of 512
+    "dr-grpo": 8,  # the authors' script: 128 prompts of 8 responses, batches of 128
+    "bnpo": 1,  # TRL's default
+    "gspo": 4,  # a batch of rollouts in four mini-batches
+    "cispo": 16,  # 16 rounds of off-policy updates on a generation batch
+    "sapo": 4,  # likewise
+    "gmpo": 8,  # the authors' script: 128 prompts of 8 responses, batches of 128
+    "rloo": 1,
+    "reinforce++": 1,
+    "reinforce++-baseline": 1,  # OpenRLHF's script: 128 prompts of 8 responses, batches of 1024
+    "clip-cov": 8,  # the authors' script: 256 prompts, mini-batches of 32
+    "kl-cov": 8,
+    "gdpo": 4,  # the authors' script: 512 prompts, mini-batches of 128
+    "skywork-or1": 1,
+}
+"""Optimizer steps on a batch of rollouts, and where they are said."""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_its_papers_steps_on_a_batch_or_says_that_its_bound_cannot_act(name):
+    objective = ObjectiveConfig.of(preset=name)
+    assert objective.updates == STEPS[name]
+    warning = warn_of_idle_ratio(objective)
+    if STEPS[name] > 1 or name == "rloo":  # it has no ratio
+        assert warning == ""
+        return
+    assert warning.startswith(
+        f"Warning: preset {name} takes one optimizer step on a batch here, as its paper"
+    )
+    assert "can't act: --minibatches N" in warning
+    assert warn_of_idle_ratio(ObjectiveConfig.of(preset=name, minibatches=2)) == ""
+
+
+def test_a_preset_whose_steps_were_taken_away_says_how_many_there_were():
+    warning = warn_of_idle_ratio(ObjectiveConfig.of(preset="dapo", minibatches=1))
+    assert "takes one optimizer step on a batch here, its paper 16." in warning
+    assert "--minibatches 16" in warning
+    assert warn_of_idle_ratio(ObjectiveConfig()) == "", "without a preset nobody's clip is missed"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.algorithms.update import compute_reference_logprobs
+from palaestra.trainer.algorithms.update import run_pass
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Sampling
@@ -70,8 +70,8 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
     plain, policy = load_policy(str(warm_model), "cpu", "float32"), make_policy_with_adapters(warm_model)
     reference = make_reference(policy, SETTINGS, tmp_path / "reference")
     assert reference.model is policy.model
-    found = compute_reference_logprobs(reference, SEQUENCES, 1.0, 2048)
-    assert torch.allclose(found, compute_reference_logprobs(plain, SEQUENCES, 1.0, 2048), atol=5e-6)
+    found = run_pass(reference, SEQUENCES, 1.0, 2048).logprobs_BT
+    assert torch.allclose(found, run_pass(plain, SEQUENCES, 1.0, 2048).logprobs_BT, atol=5e-6)
     adapted = compute_own_logprobs(policy.model)
     assert (adapted - found).abs().max() > 0.1, "the adapters were to be on again, and to matter"
     compute_logprobs(policy.model, SEQUENCES).logprobs_BT.sum().backward()

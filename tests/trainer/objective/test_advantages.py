@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 from palaestra.trainer.config.objective import AdvantageConfig
-from palaestra.trainer.objective.advantages import compute_group_advantages
+from palaestra.trainer.objective.advantages import (
+    compute_criteria_advantages,
+    compute_group_advantages,
+    spread_over_tokens,
+)
 
 from ..support import reference
 from ..support.tensors import to_double
@@ -100,3 +104,60 @@ def test_a_group_of_one_is_an_error_where_a_group_is_needed():
     assert compute_advantages([[1.0], [0.0]], baseline="none").tolist() == [[1.0], [0.0]]
     with pytest.raises(ValueError, match="one shape"):
         compute_advantages([[1.0, 0.0]], abstained=[[False]])
+
+
+GDPO = AdvantageConfig(scale="group", aggregation="normalise_then_sum", normalise_batch=True, epsilon=0.01)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_criteria_normalised_one_by_one_agree_with_the_reference(ddof):
+    values, weights = np.random.default_rng(2).random(size=(5, 4, 3)), [0.6, 0.3, 0.1]
+    config = AdvantageConfig(**{**vars(GDPO), "ddof": ddof})
+    none = torch.zeros(5, 4, dtype=torch.bool)
+    ours = compute_criteria_advantages(to_double(values), to_double(weights), none, config)
+    expected = reference.normalise_then_sum(values, weights, ddof, 0.01)
+    assert ours.numpy() == pytest.approx(expected, rel=1e-10)
+
+
+def test_values_with_equal_sums_are_told_apart():
+    """The example of the paper: with two criteria, (1, 0) and (1, 1) against (0, 0) are not the same gain."""
+    values, none = to_double([[[0, 0], [1, 0]], [[0, 0], [1, 1]]]), torch.zeros(2, 2, dtype=torch.bool)
+    summed = compute_advantages(values.sum(-1).tolist(), scale="group", epsilon=0.0)
+    assert summed[0, 1] == pytest.approx(float(summed[1, 1]))
+    apart = compute_criteria_advantages(values, to_double([1.0, 1.0]), none, GDPO)
+    assert apart[1, 1] == pytest.approx(2 * float(apart[0, 1]), rel=1e-6)
+    traded = to_double([[[1, 0], [0, 1], [1, 0]]])
+    assert not compute_advantages(traded.sum(-1).tolist(), scale="group").any()
+    weighed = compute_criteria_advantages(traded, to_double([0.9, 0.1]), none[:1, [0, 0, 0]], GDPO)
+    assert weighed[0, 0] > 0 > weighed[0, 1]
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("hold", [0.0, NAN])
+def test_what_abstained_changes_no_criterion(batch, hold):
+    config = AdvantageConfig(**{**vars(GDPO), "normalise_batch": batch})
+    rest = [[[1, 0.2], [0, 0.4], [0.5, 0.1]], [[0.2, 1], [0.9, 1], [0.1, 0]]]
+    small = compute_criteria_advantages(
+        to_double(rest), to_double([0.7, 0.3]), torch.zeros(2, 3, dtype=torch.bool), config
+    )
+    larger = to_double([[*rest[0], [hold, hold]], [[hold, hold], *rest[1]]])
+    abstained = torch.tensor([[False, False, False, True], [True, False, False, False]])
+    large = compute_criteria_advantages(larger, to_double([0.7, 0.3]), abstained, config)
+    assert not large[abstained].any()
+    torch.testing.assert_close(large[~abstained], small.flatten())
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_tokens_are_charged_for_the_kl_to_come_as_the_reference_charges_them(ddof, normalise):
+    rng = np.random.default_rng(3)
+    rewards, kl = rng.normal(size=3), [rng.normal(size=n) for n in (4, 1, 6)]
+    width, mask = 7, torch.tensor([[t < len(row) for t in range(7)] for row in kl])
+    kl_BT = to_double([[*row, *[NAN] * (width - len(row))] for row in kl])
+    config = AdvantageConfig(baseline="none", normalise_batch=normalise, ddof=ddof, epsilon=0.02)
+    ours = spread_over_tokens(to_double(rewards), kl_BT, mask, 0.3, config)
+    expected = [reference.rewards_to_come(r, row, 0.3) for r, row in zip(rewards, kl, strict=True)]
+    expected = reference.normalise_tokens(expected, ddof, 0.02) if normalise else expected
+    for row, tokens in zip(ours, expected, strict=True):
+        assert row[: len(tokens)].numpy() == pytest.approx(tokens, rel=1e-9)
+        assert not row[len(tokens) :].any()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kl import kl_per_token, place_rewards, subtract_kl
+from palaestra.trainer.objective.losses import compute_policy_loss, count_denominators
 
 from ..support import reference
 from ..support.tensors import sum_returns, to_double
@@ -73,3 +75,31 @@ def test_gradients_of_the_estimators_in_expectation():
         log_p = torch.log_softmax(logits, 0)
         estimate = (log_p.exp().detach() * kl_per_token(log_p[None], q.log()[None], estimator)[0]).sum()
         torch.testing.assert_close(gradient(estimate), expected)
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k3"])
+def test_the_kl_times_the_ratio_has_the_gradient_of_the_kl_off_policy(estimator):
+    """Every token of a sampler's distribution once, weighed by how often it is drawn: the exact expectation.
+
+    Without the ratio the gradient of k3 is another one (DeepSeek-V3.2, section on the unbiased KL estimate).
+    """
+    generator = torch.Generator().manual_seed(1)
+    logits, sampler, other = torch.randn(3, 6, dtype=torch.float64, generator=generator)
+    logits.requires_grad_()
+    log_p, log_s, log_q = (torch.log_softmax(x, 0) for x in (logits, sampler, other))
+    (exact,) = torch.autograd.grad((log_p.exp() * (log_p - log_q)).sum(), logits, retain_graph=True)
+
+    def find_gradient(corrected):
+        config = LossConfig(kl_coef=1.0, kl_estimator=estimator, kl_correction=corrected)
+        total = torch.zeros((), dtype=torch.float64)
+        for token in range(6):
+            one = torch.ones(1, 1)
+            columns = [x[token].view(1, 1) for x in (log_p, log_s, log_q)]
+            result = compute_policy_loss(
+                *columns[:2], 0 * one, one, config, count_denominators(one, 1), ref_logprobs_BT=columns[2]
+            )
+            total = total + log_s[token].exp().detach() * result.loss
+        return torch.autograd.grad(total, logits, retain_graph=True)[0]
+
+    torch.testing.assert_close(find_gradient(True), exact)
+    assert (find_gradient(False) - exact).abs().max() > 1e-3

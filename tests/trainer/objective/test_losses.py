@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, clip_surrogate, find_kind
+from palaestra.trainer.objective.kinds import KINDS, choose_aggregate, find_kind
 from palaestra.trainer.objective.losses import (
     Denominators,
     combine,
@@ -17,6 +17,7 @@ from palaestra.trainer.objective.losses import (
     count_denominators,
     summarise_stats,
 )
+from palaestra.trainer.objective.surrogate import clip_surrogate
 
 from ..support import reference
 
@@ -117,7 +118,14 @@ def draw_batch(seed, rows=6, longest=9):
         "ref": [[x + d for x, d in zip(p, r, strict=True)] for p, r in zip(logprobs, make(0.3), strict=True)],
         "entropy": [[abs(x) for x in row] for row in make(1.0)],
         "advantages": rng.normal(size=rows).tolist(),
+        "marked": [(rng.random(n) < 0.3).tolist() for n in lengths],
+        "before": make(0.5, -1.0),
     }
+
+
+def give_marks(config, marked, width=None):
+    """For a kind that reads them; the others get none."""
+    return pad(marked, width, 0.0) > 0 if find_kind(config.kind).mark else None
 
 
 VARIANTS = [LossConfig(kind) for kind in EVERY] + [
@@ -129,6 +137,16 @@ VARIANTS = [LossConfig(kind) for kind in EVERY] + [
     LossConfig("gmpo", log_clip=0.1, kl_coef=0.2, entropy_coef=0.1),
     LossConfig("sapo", tau_positive=0.8, tau_negative=2.0, kl_coef=0.1),
     LossConfig("reinforce", aggregate="token_mean", entropy_coef=0.05),
+    LossConfig("grpo", kl_coef=0.3, kl_correction=True),
+    LossConfig("gspo", kl_coef=0.3, kl_estimator="k1", kl_correction=True),
+    LossConfig("clip_cov", clip_high=1.0, kl_coef=0.1),
+    LossConfig("kl_cov", kl_cov_coef=0.4, aggregate="sequence_mean"),
+    LossConfig("dapo", correction="token_truncate", correction_cap=1.2, correction_floor=0.9),
+    LossConfig("grpo", correction="token_mask", correction_cap=1.5, kl_coef=0.2, kl_correction=True),
+    LossConfig("gspo", correction="sequence_truncate", correction_cap=2.0),
+    LossConfig("cispo", correction="sequence_mask", correction_floor=0.1, entropy_coef=0.1),
+    LossConfig("gmpo", correction="geometric_truncate", correction_cap=1.1),
+    LossConfig("kl_cov", correction="geometric_mask", correction_cap=1.5, correction_floor=0.5),
 ]
 
 
@@ -141,12 +159,19 @@ def name_variant(config):
 
 def compute_reference(batch, config, limit):
     tokens = []
-    for p, x, ref, h, a in zip(
-        *(batch[k] for k in ("logprobs", "log_ratio", "ref", "entropy", "advantages")), strict=True
+    kind, columns = find_kind(config.kind), ("logprobs", "log_ratio", "ref", "entropy", "advantages")
+    for p, x, ref, h, a, before, marked in zip(
+        *(batch[k] for k in (*columns, "before", "marked")), strict=True
     ):
-        row = reference.SEQUENCES[find_kind(config.kind).name](np.array(p), np.array(x), a, config)
-        row = row + config.kl_coef * reference.kl(np.array(p), np.array(ref), config.kl_estimator)
-        tokens.append(row - config.entropy_coef * np.array(h))
+        p, x, weight = np.array(p), np.array(x), 1.0
+        if config.correction != "none":
+            sampled, x = p - x, p - np.array(before)
+            bounds = (config.correction_cap, config.correction_floor)
+            weight = reference.sampler_weights(before, sampled, config.correction, *bounds)
+        marks = [np.array(marked)] if kind.mark else []
+        row = weight * reference.SEQUENCES[kind.name](p, x, a, config, *marks)
+        kl = reference.kl(p, np.array(ref), config.kl_estimator) * (np.exp(x) if config.kl_correction else 1)
+        tokens.append(row + config.kl_coef * kl - config.entropy_coef * np.array(h))
     return reference.batch(choose_aggregate(config), tokens, limit)
 
 
@@ -164,6 +189,8 @@ def test_torch_agrees_with_the_reference(config, seed):
         count_denominators(mask, 12),
         ref_logprobs_BT=pad(batch["ref"]),
         entropy_BT=pad(batch["entropy"]),
+        before_logprobs_BT=pad(batch["before"]),
+        marked_BT=give_marks(config, batch["marked"]),
     )
     assert float(result.loss) == pytest.approx(compute_reference(batch, config, 12), rel=1e-10)
 
@@ -205,6 +232,8 @@ def compute_gradient(batch, config, limit, split=None, width=None):
             denominators,
             ref_logprobs_BT=pad(take["ref"], longest),
             entropy_BT=pad(take["entropy"], longest),
+            before_logprobs_BT=pad(take["before"], longest),
+            marked_BT=give_marks(config, take["marked"], longest),
         )
         result.loss.backward()
         for place, i in enumerate(part):
@@ -268,19 +297,34 @@ def test_losses_and_statistics_of_parts_add_up(config):
             denominators,
             ref_logprobs_BT=pad(take["ref"]),
             entropy_BT=pad(take["entropy"]),
+            before_logprobs_BT=pad(take["before"]),
+            marked_BT=give_marks(config, take["marked"]),
         )
 
     whole, parts = run(range(8)), [run([7, 2]), run([0, 1, 3, 6]), run([5]), run([4])]
     assert float(sum(part.loss for part in parts)) == pytest.approx(float(whole.loss), rel=1e-12)
     together = combine([part.stats for part in parts])
-    for field in fields(together):
-        assert float(getattr(together, field.name)) == pytest.approx(
-            float(getattr(whole.stats, field.name)), rel=1e-12
-        )
+    unknown = {field.name for field in fields(together) if getattr(together, field.name) is None}
+    assert unknown == list_unknown(config)
+    for name in {field.name for field in fields(together)} - unknown:
+        assert float(getattr(together, name)) == pytest.approx(float(getattr(whole.stats, name)), rel=1e-12)
     ratio = np.exp(np.concatenate(batch["log_ratio"]))
+    if config.correction != "none":
+        assert summarise_stats(together)["logprob_diff_max"] == pytest.approx(np.abs(np.log(ratio)).max())
+        moved = [np.array(p) - b for p, b in zip(batch["logprobs"], batch["before"], strict=True)]
+        ratio = np.exp(np.concatenate(moved))
+        assert summarise_stats(together)["ratio"] == pytest.approx(ratio.mean())
+        return
     assert summarise_stats(together)["ratio"] == pytest.approx(ratio.mean())
     assert (float(together.ratio_min), float(together.ratio_max)) == pytest.approx((ratio.min(), ratio.max()))
     assert summarise_stats(together)["logprob_diff_max"] == pytest.approx(np.abs(np.log(ratio)).max())
+
+
+def list_unknown(config):
+    """The statistics that a run with these settings does not have."""
+    corrected = {"sampler_weight_sum", "sampler_weight_max", "sampler_cut_sum"}
+    none = set() if find_kind(config.kind).mark else {"marked_sum"}
+    return none if config.correction != "none" else none | corrected
 
 
 def test_clip_counts():
@@ -316,6 +360,7 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
             LossConfig(kind, kl_coef=0.1),
             count_denominators(mask, 4),
             ref_logprobs_BT=sampled,
+            marked_BT=give_marks(LossConfig(kind), [[1, 0, 1, 1]] * 2),
         )
         result.loss.backward()
         assert torch.isfinite(result.loss)
@@ -325,7 +370,7 @@ def test_what_is_masked_and_what_is_extreme_stays_finite(kind, dtype):
         assert all(
             torch.isfinite(getattr(result.stats, f.name))
             for f in fields(result.stats)
-            if f.name != "entropy_sum"
+            if f.name not in {"entropy_sum", *list_unknown(LossConfig(kind))}
         )
 
 
@@ -334,7 +379,13 @@ def test_an_empty_batch_is_a_loss_of_zero(kind):
     leaf = torch.randn(2, 3, requires_grad=True)
     mask = torch.zeros(2, 3)
     result = compute_policy_loss(
-        leaf, leaf.detach(), torch.ones(2, 1), mask, LossConfig(kind), count_denominators(mask, 3)
+        leaf,
+        leaf.detach(),
+        torch.ones(2, 1),
+        mask,
+        LossConfig(kind),
+        count_denominators(mask, 3),
+        marked_BT=give_marks(LossConfig(kind), [[1, 0, 1]] * 2),
     )
     result.loss.backward()
     assert float(result.loss.detach()) == 0
@@ -351,7 +402,8 @@ def test_on_policy_every_kind_has_the_policy_gradient(kind):
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
     a = torch.tensor([[1.0], [-2.0], [0.5]], dtype=torch.float64)
     config = LossConfig(kind, aggregate="sequence_mean")
-    compute_policy_loss(leaf, leaf.detach(), a, mask, config, count_denominators(mask, 4)).loss.backward()
+    counts, marks = count_denominators(mask, 4), give_marks(config, [[0] * 4] * 3)
+    compute_policy_loss(leaf, leaf.detach(), a, mask, config, counts, marked_BT=marks).loss.backward()
     torch.testing.assert_close(leaf.grad, -a * mask / mask.sum(1, keepdim=True) / 3)
 
 

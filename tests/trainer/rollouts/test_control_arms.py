@@ -22,6 +22,8 @@ def test_control_arms_change_rewards_and_never_pass_rates():
         assert [[score.passed for score in g.scores_G] for g in changed] == truth
     coin = [score.reward for g in apply_control(groups, task, "random", 0, 0) for score in g.scores_G]
     assert set(coin) == {0.0, 1.0}
+    for g in apply_control(groups, task, "random", 0, 0):
+        assert all(s.values == {"control": s.reward} and s.weights == {"control": 1.0} for s in g.scores_G)
     assert 0.4 < sum(coin) / len(coin) < 0.6
     assert [score.reward for score in apply_control(groups, task, "format", 0, 0)[0].scores_G[:3]] == [
         1.0,

@@ -57,6 +57,16 @@ def test_a_failed_gate_costs_the_least_reward_that_there_is():
     assert rubric.fill(rubric.score(RIGHT, PROBLEM), {"reward_model": 99.0}).reward == rubric.most == CLIP
 
 
+def test_the_values_of_a_learned_criterion_make_up_the_reward_with_the_others():
+    rubric = Rubric(number(weight=3), learned(shape="linear"), answer_tag(gate=True))
+    for text in ("<answer>6</answer>", "6"):  # the gate open, and closed
+        score = rubric.fill(rubric.score(Completion(text), PROBLEM), {"reward_model": -0.7})
+        made = sum(score.weights[name] * value for name, value in score.values.items())
+        assert made == pytest.approx(score.reward)
+        assert sum(score.weights.values()) == pytest.approx(1)
+    assert score.values == {"number": 0.0, "reward_model": -CLIP}
+
+
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_a_share_mixes_a_learned_reward_into_a_verifiable_rubric(share: float):
     rubric = Rubric(number(), answer_tag(gate=True), answer_tag("form", weight=1.0)).with_learned(
