@@ -20,6 +20,7 @@ from ...verifiers import Completion
 from ..model.decoding import Decoding, GeneralDecoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
+from ..model.kept import pack_kept_ids
 from ..model.policy import Policy
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
@@ -211,7 +212,8 @@ class LocalEngine:
         shown = ids[:-1] if ids[-1] in self.end_ids else ids
         text = str(self.policy.tokenizer.decode(shown, skip_special_tokens=True))
         reason = "length" if ended.open else "stop"
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason)
+        kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
+        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
 
 
 def plan_waves(requests: Sequence[Request], rows: int) -> list[dict[int, range]]:

@@ -23,6 +23,7 @@ from ..evaluation.evaluate import evaluate
 from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.optim import Rates, Schedule
+from ..objective.formula import write_truncation
 from ..reports import curves, overoptimisation
 from ..reports.progress import is_due
 from ..reports.progress import make_progress_bar as progress_bar
@@ -92,6 +93,8 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
     if objective.preset:
         say(describe_origin(objective))
     say(run.learner.algorithm.formula(run.config))
+    if truncation := write_truncation(run.config.rollouts):
+        say(truncation)
     look_ahead(run, say)
 
 
