@@ -39,7 +39,7 @@ def write_truncation(rollouts: RolloutConfig) -> str:
 
     >>> import palaestra as pal
     >>> from palaestra.trainer.objective.formula import write_truncation
-    >>> print(write_truncation(pal.TrainConfig.of(top_k=50, top_p=0.9).rollouts)[:56])
+    >>> print(write_truncation(pal.TrainConfig.of(top_k=50, top_p=0.9).rollouts)[:61])
     policy       truncated: every p is normalised over the tokens
     """
     steps = [
