@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, Protocol
 
 
@@ -97,12 +99,37 @@ def error(reason: str) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTokens:
+    """The tokens that top-k, top-p and min-p had left when each token of a completion was drawn.
+
+    ids: of type "i", the sets one after the other, ascending in each.  counts: of type "i", how many ids
+    the set of each token has, 1 or more.
+
+    >>> from array import array
+    >>> from palaestra.verifiers.types import KeptTokens
+    >>> kept = KeptTokens(ids=array("i", [3, 5, 8, 5]), counts=array("i", [3, 1]))
+    >>> [list(tokens) for tokens in kept.list_sets()]
+    [[3, 5, 8], [5]]
+    """
+
+    ids: array[int]
+    counts: array[int]
+
+    def list_sets(self) -> list[array[int]]:
+        """The set of each token."""
+        ends = list(accumulate(self.counts))
+        return [self.ids[end - count : end] for end, count in zip(ends, self.counts, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a model wrote for one prompt.
 
     prompt_ids, ids: token ids; `ids` ends with the end-of-sequence token when `finish_reason` is "stop".
     logprobs: natural-log probability of each of `ids` under the distribution it was drawn from.
     finish_reason: "stop" (an end token or a stop string) or "length" (the token budget ran out).
+    kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
+    None: the whole vocabulary.
 
     >>> import palaestra as pal
     >>> pal.Completion("<answer>42</answer>").finish_reason
@@ -114,6 +141,7 @@ class Completion:
     ids: Sequence[int] = ()
     logprobs: Sequence[float] = ()
     finish_reason: str = "stop"
+    kept: KeptTokens | None = field(default=None, repr=False, hash=False)
 
 
 class Unavailable(RuntimeError):

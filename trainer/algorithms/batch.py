@@ -60,7 +60,8 @@ class Batch:
     def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
         completions = [completion for group in groups for completion in group.completions_G]
         scores = [score for group in groups for score in group.scores_G]
-        sequences = Sequences.of([c.prompt_ids for c in completions], [c.ids for c in completions], device)
+        prompts, ids, kept = zip(*((c.prompt_ids, c.ids, c.kept) for c in completions), strict=True)
+        sequences = Sequences.of(prompts, ids, device, kept)
         width = int(sequences.lengths_B.max())
         criteria = Criteria.of(scores)
         sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]

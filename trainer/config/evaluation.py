@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from .settings import Amount, Auto, Count, Natural, Range, Settings
+from .settings import Amount, Auto, Count, Natural, Settings, Share, TopP
 from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 
@@ -31,10 +31,12 @@ class SamplingConfig(Settings):
     """Completions of each problem; pass@k is given for k up to it."""
     temperature: Amount = 0.0
     """Sampling temperature; 0 is greedy (then one sample is enough)."""
-    top_p: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    top_p: TopP = 1.0
     """Nucleus sampling: the fewest tokens whose probability reaches this."""
     top_k: Natural = 0
     """Sample among the k most likely tokens; 0 for all."""
+    min_p: Share = 0.0
+    """Sample among the tokens at least this times as likely as the most likely; 0 for all."""
     max_new_tokens: Count = 512
     """Tokens after which a completion is cut."""
     max_prompt_tokens: Count = 3072

@@ -99,6 +99,7 @@ Threads = Annotated[int, Range(1, 1024)]  # far more than that, and the threads 
 Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, open_low=True)]
 Share = Annotated[float, Range(0, 1)]
+TopP = Annotated[float, Range(0, 1, open_low=True)]
 JsonObject = Annotated[str, Json()]
 """A JSON object as text, empty for none; from Python and files a table will do."""
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
-from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share
+from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share, TopP
 from .shared import (
     HeldOutConfig,
     LoraConfig,
@@ -43,6 +43,14 @@ class RolloutConfig(Settings):
     """Completions of each problem. Where their mean reward is the baseline, at least 2."""
     temperature: Positive = 1.0
     """Sampling temperature of the rollouts; the update uses it too."""
+    top_p: TopP = 1.0
+    """Nucleus sampling: the fewest tokens whose probability reaches this. The policy that is trained is the
+    truncated one: what was left when a token was drawn is recorded, and the update normalises over that."""
+    top_k: Natural = 0
+    """Sample among the k most likely tokens; 0 for all. Trained likewise."""
+    min_p: Share = 0.0
+    """Sample among the tokens at least this times as likely as the most likely; 0 for all. Trained
+    likewise."""
     max_new_tokens: Count = 256
     """Tokens after which a completion is cut."""
     max_prompt_tokens: Count = 1024

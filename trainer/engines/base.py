@@ -54,9 +54,11 @@ Finished = Callable[[int, int, Completion], None]  # (index of the request, samp
 class Sampling:
     """How tokens are drawn.
 
-    temperature: 0 takes the most likely token (greedy).
-    top_k: keep the k most likely tokens (and ties), 0 for all.
-    top_p: then keep the fewest tokens whose probability reaches p, in (0, 1].
+    temperature: 0 takes the most likely token (greedy); nothing is truncated then.
+    top_k: keep the k most likely tokens (and ties with the last of them), 0 for all.
+    top_p: of these keep the fewest, most likely first, whose probability reaches p, in (0, 1].
+    min_p: of these keep those whose probability is at least min_p times that of the most likely, in [0, 1].
+    record_kept: note in `Completion.kept` what was left when each token was drawn; an update needs it.
     max_new_tokens: tokens after which a completion is cut (finish_reason "length").
     stop: texts that end a completion; they stay in its text.
 
@@ -68,13 +70,21 @@ class Sampling:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
+    record_kept: bool = False
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0 or self.max_new_tokens < 1:
-            wanted = "temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1"
+        truncation = self.top_k >= 0 and 0 < self.top_p <= 1 and 0 <= self.min_p <= 1
+        if self.temperature < 0 or not truncation or self.max_new_tokens < 1:
+            wanted = "temperature >= 0, top_k >= 0, 0 < top_p <= 1, 0 <= min_p <= 1 and max_new_tokens >= 1"
             raise ValueError(f"Give {wanted}, not {self}.")
+
+    def truncates(self, vocabulary: int) -> bool:
+        """Whether tokens may be left out, of a vocabulary of that size."""
+        chosen = 0 < self.top_k < vocabulary or self.top_p < 1 or self.min_p > 0
+        return self.temperature > 0 and chosen
 
 
 class Engine(Protocol):
@@ -129,8 +139,11 @@ class Engine(Protocol):
         (finish_reason "length").
 
         logprobs: of each of `ids`, the end token's too, the natural-log probability under the distribution
-        that it was drawn from: after temperature, top-k and top-p; for temperature 0 that of the untempered
-        model.
+        that it was drawn from: after temperature, top-k, top-p and min-p; for temperature 0 that of the
+        untempered model, whatever is truncated.
+
+        kept: with `sampling.record_kept`, where `sampling` truncates, the set of tokens that each of `ids`
+        was drawn among, itself included: the log-probabilities are normalised over it. Else None.
 
         finished: called exactly once for each completion, with the very object that is returned, soon after
         it has ended, at the latest before `sample` returns, by the thread that called `sample`. (An engine
@@ -143,9 +156,9 @@ class Engine(Protocol):
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """Of each row the natural-log probability of each of `ids`, given all before it.
 
-        Under the weights that are sampled from, logits divided by `temperature`; no top-k, no top-p. For what
-        `sample` drew from the whole distribution at the same temperature these are its log-probabilities up
-        to rounding; and where engine and trainer agree, those of the trainer's own pass.
+        Under the weights that are sampled from, logits divided by `temperature`; nothing is truncated. For
+        what `sample` drew from the whole distribution at the same temperature these are its log-probabilities
+        up to rounding; and where engine and trainer agree, those of the trainer's own pass.
 
         Raises ValueError for a temperature that is not above 0.
         """

@@ -1,4 +1,4 @@
-"""One token for each row from its logits, by temperature, top-k and top-p, with its log-probability.
+"""One token for each row from its logits, by temperature, top-k, top-p and min-p, with its log-probability.
 
 Shapes: R rows, T positions of the completion, V vocabulary, K blocks of the vocabulary.
 """
@@ -17,16 +17,18 @@ from .base import Sampling
 
 @dataclass(frozen=True)
 class Drawn:
-    """tokens_R: ids.  logprobs_R: natural-log probability of each, under what it was drawn from."""
+    """tokens_R: ids.  logprobs_R: natural-log probability of each, under what it was drawn from.
+    kept_RV: what each was drawn among; None for the whole vocabulary."""
 
     tokens_R: Tensor
     logprobs_R: Tensor
+    kept_RV: Tensor | None = None
 
 
 def draw(logits_RV: Tensor, uniforms_R: Tensor, sampling: Sampling) -> Drawn:
     """One token for each row, by inversion of the cumulative distribution at `uniforms_R`, in [0, 1).
 
-    The log-probability is that of the distribution drawn from, after temperature, top-k and top-p; for
+    The log-probability is that of the distribution drawn from, after temperature, top-k, top-p and min-p; for
     temperature 0 that of the untempered model.
     """
     logits_RV = logits_RV.float()
@@ -36,15 +38,21 @@ def draw(logits_RV: Tensor, uniforms_R: Tensor, sampling: Sampling) -> Drawn:
         return Drawn(tokens_R, chosen_R - logits_RV.logsumexp(-1))
     if sampling.temperature != 1:
         logits_RV = logits_RV / sampling.temperature
-    logits_RV = filter_logits(logits_RV, sampling.top_k, sampling.top_p)
+    kept_RV: Tensor | None = None
+    if sampling.truncates(logits_RV.shape[1]):
+        logits_RV = filter_logits(logits_RV, sampling.top_k, sampling.top_p, sampling.min_p)
+        kept_RV = logits_RV > float("-inf")
     top_R1 = logits_RV.amax(-1, keepdim=True)
     weights_RV = (logits_RV - top_R1).exp_()
     tokens_R, totals_R = _invert(weights_RV, uniforms_R)
     chosen_R = logits_RV.gather(-1, tokens_R[:, None])[:, 0]
-    return Drawn(tokens_R, (chosen_R - top_R1[:, 0]) - totals_R.log().float())
+    return Drawn(tokens_R, (chosen_R - top_R1[:, 0]) - totals_R.log().float(), kept_RV)
 
 
 BLOCK = 128  # tokens of the vocabulary that are summed before the search
+CANDIDATES = (
+    1024  # of a nucleus, sorted at first on a CPU; elsewhere a whole sort is quicker than a look at it
+)
 
 
 def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,18 +82,47 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
     return (block_R1 * BLOCK + token_R1)[:, 0].clamp_(max=size - 1), ends_RK[:, -1]
 
 
-def filter_logits(logits_RV: Tensor, top_k: int, top_p: float) -> Tensor:
-    """Logits with -inf on what top-k and then top-p (Holtzman et al. 2020, arXiv:1904.09751) leave out."""
+def filter_logits(logits_RV: Tensor, top_k: int, top_p: float, min_p: float = 0.0) -> Tensor:
+    """Logits with -inf on what top-k, then top-p (Holtzman et al. 2020, arXiv:1904.09751) and then min-p
+    (Nguyen et al. 2024, arXiv:2407.01082) leave out. At least the most likely token stays.
+
+    The order is that of transformers' `generate`. vLLM takes min-p first and then top-k and top-p, so that
+    its top-p counts less probability where all are on.
+    """
     if 0 < top_k < logits_RV.shape[-1]:
         kth_R1 = logits_RV.topk(top_k).values[:, -1:]
         logits_RV = logits_RV.masked_fill(logits_RV < kth_R1, float("-inf"))
     if top_p < 1:
-        sorted_RV, order_RV = logits_RV.sort(descending=True)
-        probabilities_RV = sorted_RV.softmax(-1)
-        dropped_RV = probabilities_RV.cumsum(-1) - probabilities_RV >= top_p
-        dropped_RV[:, 0] = False
-        logits_RV = logits_RV.masked_fill(dropped_RV.scatter(-1, order_RV, dropped_RV), float("-inf"))
+        size = logits_RV.shape[1]
+        candidates = size if logits_RV.is_cuda else min(size, CANDIDATES, top_k + 1 if top_k else size)
+        logits_RV = logits_RV.masked_fill(~find_nucleus(logits_RV, top_p, candidates), float("-inf"))
+    if min_p > 0:
+        probabilities_RV = logits_RV.softmax(-1)
+        least_R1 = min_p * probabilities_RV.amax(-1, keepdim=True)
+        logits_RV = logits_RV.masked_fill(probabilities_RV < least_R1, float("-inf"))
     return logits_RV
+
+
+def find_nucleus(logits_RV: Tensor, top_p: float, candidates: int) -> Tensor:
+    """kept_RV: the fewest tokens whose probability reaches `top_p`; of equally likely ones the first ids.
+
+    candidates: tokens that are sorted at first. Rows whose nucleus does not end among them, few of a trained
+    model's, are sorted whole.
+    """
+    size = logits_RV.shape[1]
+    whole = candidates >= size
+    sorted_RC = (logits_RV.sort(descending=True) if whole else logits_RV.topk(candidates)).values
+    top_R1 = sorted_RC[:, :1]
+    totals_R1 = (logits_RV - top_R1).exp_().sum(-1, keepdim=True, dtype=torch.float64)
+    weights_RC = (sorted_RC - top_R1).exp_()
+    inside_RC = weights_RC.cumsum(-1, dtype=torch.float64).sub_(weights_RC) < top_p * totals_R1
+    counts_R1 = inside_RC.sum(-1, keepdim=True).clamp_(min=1)
+    edge_R1 = sorted_RC.gather(-1, counts_R1 - 1)
+    above_RV, level_RV = logits_RV > edge_R1, logits_RV == edge_R1
+    kept_RV = above_RV | (level_RV & (level_RV.cumsum(-1) <= counts_R1 - above_RV.sum(-1, keepdim=True)))
+    if not whole and len(wide_R := inside_RC[:, -1].nonzero()[:, 0]):
+        kept_RV[wide_R] = find_nucleus(logits_RV[wide_R], top_p, size)
+    return kept_RV
 
 
 @dataclass(frozen=True)

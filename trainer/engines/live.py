@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..model.decoding import Decoding
+from ..model.kept import list_kept_ids
 from .base import Sampling
 from .drawing import draw
 
@@ -29,13 +31,15 @@ class Owner:
 class Ended:
     """What was drawn for a completion that has ended; tokens drawn after its end token included.
 
-    open: whether the token budget ended it, not an end of its own.
+    open: whether the token budget ended it, not an end of its own.  kept: the ids that each token was drawn
+    among, as int32; none where that is not recorded.
     """
 
     owner: Owner
     ids: list[int]
     logprobs: list[float]
     open: bool
+    kept: list[np.ndarray]
 
 
 class LiveRows:
@@ -43,7 +47,8 @@ class LiveRows:
 
     uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn in the first `step` steps.
     open_R: which have not ended.  row_R: the decoder's row of each.  alone: whether each has a row of its
-    own, in the same order, so that rows need no looking up.
+    own, in the same order, so that rows need no looking up.  kept_R: of each completion the ids that each of
+    its tokens was drawn among, where that is recorded.
     """
 
     def __init__(self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor) -> None:
@@ -53,6 +58,7 @@ class LiveRows:
         self.tokens_TR = torch.zeros(uniforms_TR.shape, dtype=torch.long, device=device)
         self.logprobs_TR = torch.zeros(uniforms_TR.shape, device=device)
         self.open_R = torch.ones(len(self.owners), dtype=torch.bool, device=device)
+        self.kept_R: list[list[np.ndarray]] = [[] for _ in self.owners]
         self.row_R = decoding.start_R
         self.alone = len(self.row_R) == len(decoding.logits_UV)
 
@@ -67,6 +73,9 @@ class LiveRows:
         logits_RV = logits_UV if self.alone else logits_UV[self.row_R]
         drawn = draw(logits_RV, self.uniforms_TR[self.step], sampling)
         self.tokens_TR[self.step], self.logprobs_TR[self.step] = drawn.tokens_R, drawn.logprobs_R
+        if sampling.record_kept and drawn.kept_RV is not None:
+            for kept, ids in zip(self.kept_R, list_kept_ids(drawn.kept_RV), strict=True):
+                kept.append(ids)
         self.step += 1
 
     def close(self, ended_R: Tensor) -> None:
@@ -81,7 +90,8 @@ class LiveRows:
         logprobs_ET = self.logprobs_TR[: self.step, ended_E].T.tolist()
         open_E = self.open_R[ended_E].tolist()
         owners_E = [self.owners[row] for row in ended_E.tolist()]
-        return [Ended(*parts) for parts in zip(owners_E, ids_ET, logprobs_ET, open_E, strict=True)]
+        kept_E = [self.kept_R[row] for row in ended_E.tolist()]
+        return [Ended(*parts) for parts in zip(owners_E, ids_ET, logprobs_ET, open_E, kept_E, strict=True)]
 
     def advance(self, kept_R: Tensor | None = None) -> None:
         """The decoder goes on by the last tokens. kept_R: the completions that go on, in order; None for all.
@@ -108,5 +118,6 @@ class LiveRows:
     def _keep(self, kept_R: Tensor) -> None:
         """Only these completions from now on, in this order; `row_R` is theirs already."""
         self.owners = [self.owners[row] for row in kept_R.tolist()]
+        self.kept_R = [self.kept_R[row] for row in kept_R.tolist()]
         self.uniforms_TR, self.open_R = self.uniforms_TR[:, kept_R], self.open_R[kept_R]
         self.tokens_TR, self.logprobs_TR = self.tokens_TR[:, kept_R], self.logprobs_TR[:, kept_R]

@@ -20,6 +20,7 @@ from ...verifiers import Completion
 from ..model.decoding import Decoding, GeneralDecoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
+from ..model.kept import pack_kept_ids
 from ..model.policy import Policy
 from ..model.prompts import decode
 from .base import Finished, Request, Row, Sampling
@@ -212,7 +213,8 @@ class LocalEngine:
         shown = ids[:-1] if ids[-1] in self.end_ids else ids
         text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason)
+        kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
+        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
 
 
 def plan_waves(requests: Sequence[Request], rows: int) -> list[dict[int, range]]:

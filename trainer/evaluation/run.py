@@ -109,7 +109,9 @@ def evaluate_model(
         asked.max_prompt_tokens,
         scorers=scorers,
     )
-    sampling = Sampling(asked.temperature, asked.top_k, asked.top_p, asked.max_new_tokens, asked.stop)
+    sampling = Sampling(
+        asked.temperature, asked.top_k, asked.top_p, asked.min_p, asked.max_new_tokens, asked.stop
+    )
     try:
         result = evaluate(
             rollouts,

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .dense.packed import can_pack, compute_hidden_states
 from .dense.packing import Packing
+from .kept import OUTSIDE, KeptSets
 from .sequences import Sequences
 
 _SPLITS_HEAD = "_palaestra_splits_head"
@@ -44,7 +45,8 @@ def compute_logprobs(
     """One forward pass; the head runs on completion tokens only,
     in chunks that are recomputed in the backward pass.
 
-    Equal to log_softmax(logits / temperature) of the full forward pass at those positions. value_head: hidden
+    Equal to log_softmax(logits / temperature) of the full forward pass at those positions; where sampling was
+    truncated (`sequences.kept`), with -inf on the logits of what was left out. value_head: hidden
     state to value, in float32; only for models whose head `has_plain_head`;
     detach_value keeps its gradient out of the model.
     """
@@ -52,14 +54,13 @@ def compute_logprobs(
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
     positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
     targets_N = sequences.ids_BS[rows_N, positions_N]
-    repeats_N: Tensor | None = None
+    repeats_N, kept = None, sequences.kept
     if can_pack(model):
-        packing, size = Packing.of(sequences), model.lm_head.weight.shape[0]
-        # Rows that begin alike have the same tokens there, after the same source: each pair is computed once.
-        pairs_N, repeats_N = torch.unique(packing.sources_L * size + targets_N, return_inverse=True)
-        targets_N = pairs_N % size
+        packing = Packing.of(sequences)
+        distinct = find_distinct(packing.sources_L, targets_N, kept, model.lm_head.weight.shape[0])
+        targets_N, kept, repeats_N = distinct.targets_N, distinct.kept, distinct.repeats_L
         source_ND, head = (
-            compute_hidden_states(model, packing).index_select(0, pairs_N // size),
+            compute_hidden_states(model, packing).index_select(0, distinct.sources_N),
             model.lm_head,
         )
     elif has_plain_head(model):
@@ -70,7 +71,9 @@ def compute_logprobs(
             model(input_ids=sequences.ids_BS, use_cache=False).logits[rows_N, positions_N - 1],
             nn.Identity(),
         )
-    logprobs_N, entropy_N = _compute_in_chunks(head, source_ND, targets_N, temperature, entropy_gradient)
+    logprobs_N, entropy_N = _compute_in_chunks(
+        head, source_ND, targets_N, kept, temperature, entropy_gradient
+    )
     zeros_BT = logprobs_N.new_zeros(mask_BT.shape)
 
     def lay_out_rows(of_N: Tensor) -> Tensor:
@@ -89,6 +92,37 @@ def compute_logprobs(
                 value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0]
             )
     return TokenLogprobs(lay_out_rows(logprobs_N), lay_out_rows(entropy_N), values_BT)
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """Completion tokens of packed rows, each once. repeats_L: which of them token L is.
+
+    sources_N: place of the token before each.  kept: what each was drawn among.
+    """
+
+    sources_N: Tensor
+    targets_N: Tensor
+    kept: KeptSets | None
+    repeats_L: Tensor
+
+
+def find_distinct(sources_L: Tensor, targets_L: Tensor, kept: KeptSets | None, vocabulary: int) -> _Distinct:
+    """Rows that begin alike have the same tokens there, after the same source: each pair is computed once.
+
+    Truncated, once for each set that it was drawn among: rounding may differ from batch to batch of the
+    sampler, and with it what is left.
+    """
+    pairs_L = sources_L * vocabulary + targets_L
+    if kept is None:
+        pairs_N, repeats_L = torch.unique(pairs_L, return_inverse=True)
+        return _Distinct(pairs_N // vocabulary, pairs_N % vocabulary, None, repeats_L)
+    numbers_L = kept.number(vocabulary)
+    keys_L = pairs_L * (int(numbers_L.max()) + 1) + numbers_L
+    distinct_N, repeats_L = torch.unique(keys_L, return_inverse=True)
+    places_L = torch.arange(len(pairs_L), device=pairs_L.device)
+    firsts_N = torch.full_like(distinct_N, len(pairs_L)).scatter_reduce_(0, repeats_L, places_L, "amin")
+    return _Distinct(sources_L[firsts_N], targets_L[firsts_N], kept.take(firsts_N), repeats_L)
 
 
 def has_plain_head(model: Any) -> bool:
@@ -115,31 +149,45 @@ def has_plain_head(model: Any) -> bool:
 
 
 def _compute_in_chunks(
-    head: nn.Module, source_ND: Tensor, targets_N: Tensor, temperature: float, entropy_gradient: bool
+    head: nn.Module,
+    source_ND: Tensor,
+    targets_N: Tensor,
+    kept: KeptSets | None,
+    temperature: float,
+    entropy_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
     vocabulary = head.weight.shape[0] if isinstance(head, nn.Linear) else source_ND.shape[1]
     chunk = max(1, CHUNK_ELEMENTS // vocabulary)
     if len(targets_N) <= chunk:
-        return _compute_logprobs_and_entropy(head, source_ND, targets_N, temperature, entropy_gradient)
+        return _compute_logprobs_and_entropy(head, source_ND, targets_N, kept, temperature, entropy_gradient)
+    starts = range(0, len(targets_N), chunk)
     parts = [
         checkpoint(
             _compute_logprobs_and_entropy,
             head,
             source_ND[i : i + chunk],
             targets_N[i : i + chunk],
+            kept_N,
             temperature,
             entropy_gradient,
             use_reentrant=False,
         )
-        for i in range(0, len(targets_N), chunk)
+        for i, kept_N in zip(starts, kept.split(chunk) if kept else [None] * len(starts), strict=True)
     ]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
 def _compute_logprobs_and_entropy(
-    head: nn.Module, source_ND: Tensor, targets_N: Tensor, temperature: float, entropy_gradient: bool
+    head: nn.Module,
+    source_ND: Tensor,
+    targets_N: Tensor,
+    kept: KeptSets | None,
+    temperature: float,
+    entropy_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
     logits_NV = head(source_ND).float() / temperature
+    if kept is not None:
+        logits_NV = logits_NV.masked_fill_(kept.mark_outside(logits_NV.shape[1]), OUTSIDE)
     all_NV = logits_NV.log_softmax(-1)
     logprobs_N = all_NV.gather(-1, targets_N[:, None])[:, 0]
     with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):

@@ -21,6 +21,7 @@ from . import lora
 from .decoding import GeneralDecoding
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
+from .kept import estimate_kept
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy, enable_gradient_checkpointing
@@ -46,7 +47,10 @@ class _HeadCopies:
 
 
 _HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(4, 1, 3), _HeadCopies(5, 3, 5)
-_DRAW_COPIES = 5  # tables of the size of a step's logits, in float32, when tokens are drawn
+_DRAW_COPIES, _NUCLEUS_COPIES = (
+    5,
+    10,
+)  # tables of a step's logits, in float32, when tokens are drawn; by top-p
 _COLUMN_BYTES = (
     32  # of a token of a completion: log-probabilities, mask, advantages, and what an algorithm adds
 )
@@ -257,7 +261,7 @@ def bill(
     fixed["optimizer"] = 2 * gradients
     phases = {f"sampling {rows} rows": sampling_bytes(policy, config, rows, passes)}
     phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
-    update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(config)
+    update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
     if policy.device.type != "cuda":  # AdamW goes weight by weight; on a GPU it is one fused kernel
         phases["optimizer step"] = gradients + 2 * max(map(_size, trained_weights), default=0)
@@ -273,6 +277,8 @@ def update_bytes(
     weight, kept = policy.model.get_input_embeddings().weight, passes.update.at_mark(tokens)
     copies = _HEAD_WITH_ENTROPY if config.objective.loss.entropy_coef else _HEAD
     chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
+    if estimate_kept(config.rollouts, weight.shape[0]):
+        kept += chunk // 4  # which logits are left out, of one byte each
     forward = kept + copies.forward * chunk
     backward = kept + copies.backward * chunk + (2 * _size(weight) if weight.requires_grad else 0)
     # A critic's forward pass follows while all that the policy's keeps is there,
@@ -281,18 +287,25 @@ def update_bytes(
     return max(forward, backward, passes.update.peak(tokens), kept + copies.kept * chunk + values)
 
 
-def batch_bytes(config: TrainConfig) -> int:
-    """Bytes of a step's completions as tensors, twice: the rows that an update learns from are copied out."""
+def batch_bytes(policy: Policy, config: TrainConfig) -> int:
+    """Bytes of a step's completions as tensors, twice: the rows that an update learns from are copied out.
+
+    What their tokens were drawn among is there once more, as the completions have it in the main memory.
+    """
     rollouts = config.rollouts
     rows = rollouts.prompts_per_step * rollouts.group_size
-    return (
-        2
-        * rows
-        * (
-            8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens)
-            + _COLUMN_BYTES * rollouts.max_new_tokens
-        )
-    )
+    tokens = 8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens)
+    columns = _COLUMN_BYTES * rollouts.max_new_tokens
+    copies = 2 if policy.device.type == "cuda" else 3
+    return 2 * rows * (tokens + columns) + copies * kept_bytes(policy, config)
+
+
+def kept_bytes(policy: Policy, config: TrainConfig) -> int:
+    """Bytes of what the tokens of a step were drawn among, by the estimate of `estimate_kept`."""
+    rollouts = config.rollouts
+    ids = estimate_kept(rollouts, policy.model.get_input_embeddings().weight.shape[0])
+    tokens = rollouts.prompts_per_step * rollouts.group_size * rollouts.max_new_tokens
+    return tokens * (4 * ids + 8) if ids else 0
 
 
 def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
@@ -306,6 +319,9 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     fast = not find_misfit(model)
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
     fused = fused_bytes(model, number) if fast else 0
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
+    recorded = 0 if policy.device.type == "cuda" else kept_bytes(policy, config)
     worst = 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
@@ -314,7 +330,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
         cache = cache_bytes(model, shared + together * own, number)
         growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
-        drawing = 4 * together * (_DRAW_COPIES * model.get_input_embeddings().weight.shape[0] + 6 * new)
+        drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
     return worst
 

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...verifiers.types import KeptTokens
+from .kept import KeptSets, join_ranges
+
 UPDATE_TOKENS = 2048  # in a micro-batch of an update where nothing else is asked for
 
 
@@ -22,11 +25,14 @@ class Sequences:
     """Right-padded prompts with their completions.
 
     ids_BS: token ids.  prompt_lengths_B, lengths_B: tokens of the prompt, of the completion.
+    kept: what each completion token was drawn among, row by row; None: the whole vocabulary. The sequences'
+    log-probabilities and entropies are those of a model's distribution restricted to that.
     """
 
     ids_BS: Tensor
     prompt_lengths_B: Tensor
     lengths_B: Tensor
+    kept: KeptSets | None = None
 
     @classmethod
     def of(
@@ -34,7 +40,16 @@ class Sequences:
         prompts: Sequence[Sequence[int]],
         completions: Sequence[Sequence[int]],
         device: torch.device | str = "cpu",
+        kept: Sequence[KeptTokens | None] = (),
     ) -> Sequences:
+        """Raises ValueError when only some of the tokens know what they were drawn among."""
+        known = [one for one in kept if one is not None]
+        if known and [len(one.counts) for one in known] != [len(completion) for completion in completions]:
+            raise ValueError(
+                f"{sum(len(one.counts) for one in known)} of {sum(map(len, completions))} tokens, in "
+                f"{len(known)} of {len(completions)} completions, know what they were drawn among: an engine "
+                "that is told to record it does so for all."
+            )
         rows = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
         width = max(len(row) for row in rows)
         ids_BS = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=device)
@@ -42,6 +57,7 @@ class Sequences:
             ids_BS,
             torch.tensor([len(prompt) for prompt in prompts], device=device),
             torch.tensor([len(completion) for completion in completions], device=device),
+            KeptSets.of(known, device) if known else None,
         )
 
     @property
@@ -54,7 +70,11 @@ class Sequences:
         """Some of the rows, without the columns that none of them uses."""
         prompts_B, lengths_B = self.prompt_lengths_B[rows_B], self.lengths_B[rows_B]
         width = int((prompts_B + lengths_B).max()) if len(prompts_B) else 0
-        return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B)
+        kept = self.kept
+        if kept is not None:
+            firsts_B = self.lengths_B.cumsum(0) - self.lengths_B
+            kept = kept.take(join_ranges(firsts_B[rows_B], lengths_B))
+        return Sequences(self.ids_BS[rows_B, :width], prompts_B, lengths_B, kept)
 
 
 def sort_by_beginning(ids_BS: np.ndarray, lengths_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..config.objective import AdvantageConfig, Aggregate, LossConfig
+from ..config.train import RolloutConfig
 from .kinds import choose_aggregate, find_kind
 
 
@@ -32,6 +33,28 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
         return "\n".join(lines)
     corrected = [text.replace("p_now / p_sampled", "p_now / p_before") for text in lines]
     return "\n".join([*corrected, f"correction   {_write_correction(loss)}"])
+
+
+def write_truncation(rollouts: RolloutConfig) -> str:
+    """Which policy the objective is about, as a line of its own; empty where it is the model's whole one.
+
+    >>> import palaestra as pal
+    >>> from palaestra.trainer.objective.formula import write_truncation
+    >>> print(write_truncation(pal.TrainConfig.of(top_k=50, top_p=0.9).rollouts)[:61])
+    policy       truncated: every p is normalised over the tokens
+    """
+    steps = [
+        f"top-k {rollouts.top_k}" if rollouts.top_k else "",
+        f"top-p {rollouts.top_p:g}" if rollouts.top_p < 1 else "",
+        f"min-p {rollouts.min_p:g}" if rollouts.min_p else "",
+    ]
+    named = ", then ".join(filter(None, steps))
+    if not named:
+        return ""
+    return (
+        f"policy       truncated: every p is normalised over the tokens that {named} left when the token was "
+        "drawn, held fixed in the update; KL and entropy likewise"
+    )
 
 
 _AVERAGES: dict[Aggregate, str] = {

@@ -77,9 +77,13 @@ class Rollouts:
         return self.prompts.encode(problem, self.task.instruction)
 
 
-def make_sampling(config: RolloutConfig) -> Sampling:
-    """How rollouts are drawn: from the whole distribution, the one that the update differentiates.
-
-    So without top-k and top-p.
-    """
-    return Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)
+def make_sampling(config: RolloutConfig, *, record_kept: bool = False) -> Sampling:
+    """How rollouts are drawn. record_kept: for an update, whose log-probabilities are among what was left."""
+    return Sampling(
+        config.temperature,
+        config.top_k,
+        config.top_p,
+        config.min_p,
+        config.max_new_tokens,
+        record_kept=record_kept,
+    )

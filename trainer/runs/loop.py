@@ -25,6 +25,7 @@ from ..model import lora
 from ..model.lora_saving import ADAPTER
 from ..model.optim import Rates, Schedule
 from ..objective.checks import warn_of_idle_ratio
+from ..objective.formula import write_truncation
 from ..reports import curves, overoptimisation
 from ..reports.progress import is_due
 from ..reports.progress import make_progress_bar as progress_bar
@@ -96,6 +97,8 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
     if objective.preset:
         say(describe_origin(objective))
     say(run.learner.algorithm.formula(run.config))
+    if truncation := write_truncation(run.config.rollouts):
+        say(truncation)
     if warning := warn_of_idle_ratio(objective):
         say(warning)
     look_ahead(run, say)

@@ -24,7 +24,7 @@ from ..config.parse import make_task_options
 from ..config.paths import make_paths_absolute
 from ..config.sft import SFTConfig
 from ..config.shared import LoraConfig
-from ..config.train import TrainConfig
+from ..config.train import RolloutConfig, TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.lora_saving import check_merge
@@ -213,6 +213,7 @@ def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConf
 def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
+    check_truncation(config.rollouts)
     probe_loss(config.objective.loss)
     check_loggers(config.output.log)
     if config.ppo.critic_model:
@@ -223,6 +224,20 @@ def check(config: TrainConfig) -> None:
         unused.lora_targets,
     ):
         raise UserError("--lora-alpha and --lora-targets say how adapters are made: give --lora-rank, too.")
+
+
+def check_truncation(rollouts: RolloutConfig) -> None:
+    """Raise UserError where sampling leaves one token to draw from: its log-probability is 0, and so is every
+    gradient."""
+    for flag, value, off in (
+        ("--top-k", rollouts.top_k, "0 or 2 or more"),
+        ("--min-p", rollouts.min_p, "less"),
+    ):
+        if value == 1:
+            raise UserError(
+                f"{flag} 1 leaves only the most likely token to draw from: all completions of a prompt are "
+                f"the same, and nothing can be learned. Give {off}."
+            )
 
 
 def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:

@@ -116,7 +116,8 @@ class Run:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
         self.rollouts.engine.load(self.learner.policy, step)
         rollouts, seed = self.config.rollouts, (self.config.seed, step)
-        return self.rollouts.sample_groups(problems, rollouts.group_size, make_sampling(rollouts), seed)
+        sampling = make_sampling(rollouts, record_kept=True)
+        return self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
 
     def close(self) -> None:
         self.rollouts.close()

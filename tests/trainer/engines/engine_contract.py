@@ -8,7 +8,7 @@ import copy
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -66,7 +66,9 @@ def compute_plain_logprobs(model, row: Row | Completion, sampling: Sampling) -> 
     ids = torch.tensor([[*row.prompt_ids, *row.ids]])
     logits_TV = model(input_ids=ids, use_cache=False).logits[0, len(row.prompt_ids) - 1 : -1].float()
     if sampling.temperature:
-        logits_TV = filter_logits(logits_TV / sampling.temperature, sampling.top_k, sampling.top_p)
+        logits_TV = filter_logits(
+            logits_TV / sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+        )
     return logits_TV.log_softmax(-1).gather(-1, torch.tensor(row.ids)[:, None])[:, 0]
 
 
@@ -93,15 +95,59 @@ def list_ids(completions: list[list[Completion]]) -> list[list[Sequence[int]]]:
 
 
 def check_logprobs_of_samples(candidate: Candidate) -> None:
-    """Ragged prompts, rows that end at different steps, several batches; temperature, top-k and top-p."""
+    """Ragged prompts, rows that end at different steps, several batches; temperature, top-k, top-p, min-p."""
     policy = make_small_policy()
     engine = candidate.load_engine(policy, rows=28)
-    for sampling in (Sampling(max_new_tokens=60), Sampling(0.7, 9, 0.9, max_new_tokens=30)):
+    for sampling in (Sampling(max_new_tokens=60), Sampling(0.7, 9, 0.9, 0.02, max_new_tokens=30)):
         completions = list(itertools.chain(*engine.sample(make_requests(13), sampling)))
         lengths = [len(completion.ids) for completion in completions]
         assert min(lengths) < 20, "some were to end early"
         assert max(lengths) == sampling.max_new_tokens, "some were to be long"
         assert_logprobs(policy.model, completions, [c.logprobs for c in completions], sampling, candidate)
+
+
+@torch.no_grad()
+def check_kept(candidate: Candidate) -> None:
+    """What each token was drawn among is told where it is asked for and something is left out.
+
+    The token is in it, the log-probability is normalised over it, and it is what the model's own forward pass
+    keeps. It makes no difference to what is drawn.
+    """
+    policy = make_small_policy()
+    engine = candidate.load_engine(policy, rows=28)
+    for truncation in (
+        Sampling(0.7, 9, 0.9, 0.02),
+        Sampling(top_k=4),
+        Sampling(top_p=0.8),
+        Sampling(min_p=0.1),
+    ):
+        sampling = replace(truncation, max_new_tokens=30, record_kept=True)
+        completions = list(itertools.chain(*engine.sample(make_requests(13), sampling)))
+        assert len({len(completion.ids) for completion in completions}) > 5, "they were to end at many steps"
+        sizes: list[int] = []
+        for completion in completions:
+            ids = torch.tensor([[*completion.prompt_ids, *completion.ids]])
+            logits_TV = policy.model(input_ids=ids).logits[0, len(completion.prompt_ids) - 1 : -1]
+            logits_TV = logits_TV / sampling.temperature
+            again_TV = filter_logits(logits_TV, sampling.top_k, sampling.top_p, sampling.min_p).isfinite()
+            assert completion.kept is not None
+            sets = completion.kept.list_sets()
+            sizes += map(len, sets)
+            told = zip(completion.ids, completion.logprobs, sets, logits_TV, again_TV, strict=True)
+            for token, logprob, kept, logits_V, again_V in told:
+                assert token in kept
+                assert list(kept) == again_V.nonzero()[:, 0].tolist()
+                assert (
+                    abs(logits_V[list(kept)].log_softmax(0)[kept.index(token)] - logprob) <= candidate.worst
+                )
+        assert len(set(sizes)) > 1 or truncation == Sampling(top_k=4)
+        silent = list(
+            itertools.chain(*engine.sample(make_requests(13), replace(sampling, record_kept=False)))
+        )
+        assert silent == [replace(completion, kept=None) for completion in completions]
+    for whole in (Sampling(), Sampling(top_k=len(TOKENIZER)), Sampling(0.0, 9, 0.9, 0.02)):
+        sampling = replace(whole, max_new_tokens=5, record_kept=True)
+        assert all(c.kept is None for group in engine.sample(make_requests(1), sampling) for c in group)
 
 
 def check_logprobs_of_rows(candidate: Candidate) -> None:
@@ -299,6 +345,7 @@ def check_arithmetic_is_the_policys(candidate: Candidate) -> None:
 
 CHECKS = [
     check_logprobs_of_samples,
+    check_kept,
     check_logprobs_of_rows,
     check_greedy,
     check_results_follow_the_requests,

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from palaestra.trainer.engines.base import Engine, Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.kept import pack_kept_ids
 from palaestra.trainer.model.policy import Policy
 
 from . import engine_contract as contract
@@ -149,6 +151,32 @@ class CountsInBits(Changes):
         return replace(completion, logprobs=[logprob / math.log(2) for logprob in completion.logprobs])
 
 
+class KeepsNothing(Changes):
+    def change_completion(self, completion):
+        return replace(completion, kept=None)
+
+
+class KeepsTheEndOfAnother(Changes):
+    """As if rows that go on were not told apart when one has ended."""
+
+    def change_completion(self, completion):
+        if completion.kept is None or len(completion.ids) < 2:
+            return completion
+        return replace(completion, kept=pack_kept_ids(completion.kept.list_sets()[::-1]))
+
+
+class KeepsOnlyTheToken(Changes):
+    def change_completion(self, completion):
+        if completion.kept is None:
+            return completion
+        return replace(completion, kept=pack_kept_ids([np.array([id], np.int32) for id in completion.ids]))
+
+
+class IgnoresMinP(Changes):
+    def change_sampling(self, sampling):
+        return replace(sampling, min_p=0.0)
+
+
 class KnowsOneEnd(LocalEngine):
     def __init__(self, policy, rows):
         super().__init__(policy, rows)
@@ -208,6 +236,10 @@ WRONG: list[tuple[Callable[..., Engine], Callable[[Candidate], None]]] = [
     (DropsTheEndToken, contract.check_end_tokens_and_the_budget),
     (ShowsTheEndToken, contract.check_end_tokens_and_the_budget),
     (CountsInBits, contract.check_logprobs_of_samples),
+    (KeepsNothing, contract.check_kept),
+    (KeepsTheEndOfAnother, contract.check_kept),
+    (KeepsOnlyTheToken, contract.check_kept),
+    (IgnoresMinP, contract.check_kept),
     (KnowsOneEnd, contract.check_end_tokens_and_the_budget),
     (MixesUpRequests, contract.check_results_follow_the_requests),
     (UntemperedRows, contract.check_logprobs_of_rows),

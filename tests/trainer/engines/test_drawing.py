@@ -1,11 +1,14 @@
 """Drawing: the exact distribution by a chi-square test, top-k, top-p, large vocabularies, random streams."""
 
+import itertools
+
 import pytest
 import torch
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.drawing import BLOCK, Stream, draw, draw_uniforms, filter_logits
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
+from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from ..support.policies import make_policy
 
@@ -29,7 +32,9 @@ def chi_square_z(tokens_N: torch.Tensor, probabilities_V: torch.Tensor) -> float
 
 @pytest.mark.parametrize("size", [7, 4 * BLOCK + 1, 1500])
 @pytest.mark.parametrize(
-    "sampling", [Sampling(), Sampling(0.6), Sampling(1.3, top_k=5), Sampling(top_p=0.7)], ids=str
+    "sampling",
+    [Sampling(), Sampling(0.6), Sampling(1.3, top_k=5), Sampling(top_p=0.7), Sampling(1.2, min_p=0.1)],
+    ids=str,
 )
 def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     generator = torch.Generator().manual_seed(size)
@@ -39,7 +44,7 @@ def test_tokens_follow_the_distribution(size: int, sampling: Sampling):
     drawn = [draw(logits_V.expand(len(part), -1), part, sampling) for part in uniforms_N.split(4000)]
     tokens_N, logprobs_N = torch.cat([d.tokens_R for d in drawn]), torch.cat([d.logprobs_R for d in drawn])
     tempered_1V = logits_V[None].double() / sampling.temperature
-    exact_V = filter_logits(tempered_1V, sampling.top_k, sampling.top_p)[0].log_softmax(-1)
+    exact_V = filter_logits(tempered_1V, sampling.top_k, sampling.top_p, sampling.min_p)[0].log_softmax(-1)
     assert abs(chi_square_z(tokens_N, exact_V.exp())) < MAX_CHI_SQUARE_Z
     assert (logprobs_N - exact_V[tokens_N]).abs().max() < 5e-6
 
@@ -94,6 +99,70 @@ def test_top_k_and_top_p_keep_what_they_say():
     assert filter_logits(logits, 3, 0.58)[0].isfinite().nonzero()[:, 0].tolist() == [0]
 
 
+def list_kept(logits: torch.Tensor, *truncation: float) -> list[int]:
+    return filter_logits(logits, *truncation)[0].isfinite().nonzero()[:, 0].tolist()
+
+
+def test_min_p_keeps_what_it_says():
+    """A share of the most likely token's probability: the same before and after what top-p renormalises."""
+    logits = torch.tensor([[0.1, 0.5, 0.05, 0.15, 0.2]], dtype=torch.float64).log()
+    kept = {
+        0.0: [0, 1, 2, 3, 4],
+        0.09: [0, 1, 2, 3, 4],
+        0.11: [0, 1, 3, 4],
+        0.31: [1, 4],
+        0.41: [1],
+        1.0: [1],
+    }
+    for min_p, tokens in kept.items():
+        assert list_kept(logits, 0, 1.0, min_p) == tokens, min_p
+    assert list_kept(logits, 4, 0.84, 0.31) == [1, 4]
+    assert list_kept(logits, 3, 0.84, 0.25) == [1, 3, 4]
+    # Top-p before min-p, as in transformers: after it, it would be 0.5 of 0.7 and keep one token.
+    assert list_kept(logits, 0, 0.7, 0.35) == [1, 4]
+
+
+def test_ties():
+    """Top-k keeps ties with the last of its tokens; top-p keeps the fewest, of equal ones the first ids."""
+    logits = torch.tensor([[1.0, 0.0, 2.0, 1.0, 1.0]])
+    assert list_kept(logits, 2, 1.0) == [0, 2, 3, 4]
+    assert list_kept(torch.zeros(1, 8), 0, 0.5) == [0, 1, 2, 3]
+    assert list_kept(torch.zeros(1, 8), 0, 0.51) == [0, 1, 2, 3, 4]
+    assert list_kept(torch.zeros(1, 8), 0, 1.0, 1.0) == [*range(8)]
+    assert list_kept(torch.full((1, 5000), 1.5), 0, 0.5) == [*range(2500)]
+
+
+@pytest.mark.parametrize("size", [5, 97, 3000])
+def test_what_is_kept_is_what_transformers_keeps(size: int):
+    generator, compared = torch.Generator().manual_seed(size), 0
+    settings = (0.6, 1.7), (0, 1, 3, 50, size, size + 5), (1.0, 0.05, 0.5, 0.9, 0.99), (0.0, 0.02, 0.3, 1.0)
+    for scale in (0.3, 1, 3, 8):
+        logits_RV = scale * torch.randn(4, size, generator=generator)
+        for temperature, top_k, top_p, min_p in itertools.product(*settings):
+            ours_RV = filter_logits(logits_RV / temperature, top_k, top_p, min_p)
+            theirs_RV = TemperatureLogitsWarper(temperature)(None, logits_RV)
+            for warper, value, off in ((TopKLogitsWarper, top_k, 0), (TopPLogitsWarper, top_p, 1.0)):
+                theirs_RV = theirs_RV if value == off else warper(value)(None, theirs_RV)
+            theirs_RV = MinPLogitsWarper(min_p)(None, theirs_RV) if min_p else theirs_RV
+            assert torch.equal(ours_RV, theirs_RV), (scale, temperature, top_k, top_p, min_p)
+            compared += 1
+    assert compared == 4 * 240
+
+
+def test_what_was_kept_is_told_where_something_may_be_left_out():
+    logits = torch.randn(5, 40, generator=torch.Generator().manual_seed(1))
+    uniforms = torch.full((5,), 0.9, dtype=torch.float64)
+    for off in (Sampling(), Sampling(top_k=40), Sampling(0.0, top_k=3, top_p=0.5, min_p=0.1)):
+        assert draw(logits, uniforms, off).kept_RV is None
+        assert not off.truncates(40)
+    for sampling in (Sampling(top_k=3), Sampling(top_p=0.5), Sampling(0.7, min_p=0.1)):
+        drawn = draw(logits, uniforms, sampling)
+        assert drawn.kept_RV is not None
+        tempered_RV = logits / sampling.temperature
+        filtered_RV = filter_logits(tempered_RV, sampling.top_k, sampling.top_p, sampling.min_p)
+        assert torch.equal(drawn.kept_RV, filtered_RV.isfinite())
+
+
 def test_only_possible_tokens_are_drawn_at_the_edges():
     for size in (8, 1500):
         logits = torch.full((2, size), float("-inf"))
@@ -107,7 +176,15 @@ def test_top_k_keeps_greedy_and_a_bad_setting_is_refused():
     edge = torch.full((5,), 0.999, dtype=torch.float64)
     assert torch.equal(draw(logits, edge, Sampling(top_k=1)).tokens_R, logits.argmax(-1))
     assert torch.equal(draw(logits, edge, Sampling(0.0)).tokens_R, logits.argmax(-1))
-    for bad in ({"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}, {"max_new_tokens": 0}):
+    for bad in (
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"min_p": -0.1},
+        {"min_p": 1.1},
+        {"max_new_tokens": 0},
+    ):
         with pytest.raises(ValueError, match="Give temperature"):
             Sampling(**bad)
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EvalConfig
+from palaestra.trainer.engines.base import Sampling
+from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.evaluation import run
 from palaestra.trainer.evaluation.run import evaluate_model
 
 from ..support.runs import say_nothing
@@ -20,8 +23,8 @@ def test_evaluations_of_the_models_of_two_runs_lie_side_by_side_and_a_second_one
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    for run in ("r7", "r8"):
-        shutil.copytree(warm_model, tmp_path / run / "model")
+    for name in ("r7", "r8"):
+        shutil.copytree(warm_model, tmp_path / name / "model")
     shutil.copytree(warm_model, tmp_path / "r8/checkpoints/step-000004")
     asked = ["r7/model", "r8/model", "r8/checkpoints/step-000004", "r8/model"]
     folders = [str(evaluate_model(TWO.but(model=model), say=say_nothing).folder) for model in asked]
@@ -56,3 +59,19 @@ def test_a_mistake_is_found_before_a_folder_is_made(
     with pytest.raises(UserError, match=says):
         evaluate_model(config, say=say_nothing)
     assert not (tmp_path / "new").exists()
+
+
+def test_an_evaluation_is_drawn_as_its_settings_say(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+
+    class Listening(LocalEngine):
+        def sample(self, requests, sampling, finished=None):
+            asked.append(sampling)
+            return super().sample(requests, sampling, finished)
+
+    monkeypatch.setattr(run, "LocalEngine", Listening)
+    settings = {"temperature": 0.7, "top_k": 9, "top_p": 0.9, "min_p": 0.05, "stop": ("x",)}
+    evaluate_model(TWO.but(model=warm_model, out=tmp_path / "new", **settings), say=say_nothing)
+    assert asked == [Sampling(**settings, max_new_tokens=4)]

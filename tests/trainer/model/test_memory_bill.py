@@ -37,6 +37,7 @@ COMMON = {
 RUNS = {
     "GRPO": {},
     "GRPO, KL to a reference": {"loss.kl_coef": 0.05},
+    "GRPO, top-k 50": {"top_k": 50},
     "GRPO, gradient checkpointing": {"gradient_checkpointing": True},
     "GRPO, LoRA of rank 8": {"lora_rank": 8},
     "PPO, shared critic": {"algorithm": "ppo", "ppo.critic": "shared", "ppo.kl.kl_coef": 0.0},
