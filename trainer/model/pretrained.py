@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from transformers import dynamic_module_utils
+
 from ...tasks.core.errors import UserError
 
+# How long transformers waits for a yes on the terminal: a command asks nothing.
+dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # type: ignore[bad-assignment]
 FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError)
 
 

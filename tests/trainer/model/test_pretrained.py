@@ -19,7 +19,9 @@ from transformers import dynamic_module_utils
 from ..support.runs import SMALL, say_nothing
 
 CODE = """
-from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification, Qwen3Model
+from torch import nn
+from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model, Qwen3PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 class OwnConfig(Qwen3Config):
     model_type = "own"
@@ -27,11 +29,21 @@ class OwnConfig(Qwen3Config):
 class OwnForCausalLM(Qwen3ForCausalLM):
     config_class = OwnConfig
 
-class OwnForSequenceClassification(Qwen3ForSequenceClassification):
-    config_class = OwnConfig
-
 class OwnModel(Qwen3Model):
     config_class = OwnConfig
+
+class OwnForSequenceClassification(Qwen3PreTrainedModel):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.model = OwnModel(config)
+        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
+        self.post_init()
+
+    def forward(self, input_ids, use_cache=False):
+        hidden = self.model(input_ids=input_ids, use_cache=use_cache)[0]
+        return SequenceClassifierOutput(logits=self.score(hidden[:, -1]))
 """
 FLAG = "--trust-remote-code"
 

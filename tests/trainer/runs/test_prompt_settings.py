@@ -148,10 +148,11 @@ def test_demonstrations_and_comparisons_have_them_too(template: Path, encoded: l
     judge = fit_to_comparisons(compared, say=say_nothing).model
     assert_told(encoded)
     encoded.clear()
-    scored = SMALL.but(
-        reward_model=str(judge), steps=1, sft_steps=1, preflight_problems=0, out=tmp_path / "t", **SAID
+    asked = EvalConfig.of(
+        task="addition", model="embedded", reward_model=str(judge), problems=2, max_new_tokens=2
     )
-    train(scored.but(prompt_template=str(template)), say=say_nothing)
+    said = {**SAID, "prompt_template": str(template), "threads": 1, "device": "cpu"}
+    evaluate_model(asked.but(out=tmp_path / "e", **said), say=say_nothing)
     assert_told(encoded)
 
 
