@@ -104,6 +104,33 @@ def test_a_loss_that_would_fail_in_mid_run_is_refused(tmp_path: Path, body, form
         check_run(TrainConfig.of(loss=LossConfig(str(tmp_path / "mine.py"))))
 
 
+OWN_MARKS = """
+from palaestra.trainer.objective.kind import LossKind, Terms
+def terms(inputs, config):
+    return Terms(-inputs.advantages_BT * inputs.logprobs_BT.masked_fill(inputs.marked_BT, 0.0))
+mark = lambda inputs, config, draws: {}
+mine = LossKind("mine", "nobody", terms, lambda config: "A", "token_mean", mark=mark)
+"""
+
+
+def test_a_kind_of_ones_own_may_mark_tokens_and_is_told_when_its_marks_are_none(tmp_path: Path):
+    config = TrainConfig.of(loss=LossConfig(str(tmp_path / "mine.py")))
+    (tmp_path / "mine.py").write_text(OWN_MARKS.format("inputs.keep_BT & (draws < 0.5)"))
+    check_run(config)
+    for number, (wrong, sentence) in enumerate(
+        [
+            ("draws", r"its mark returned \(1, 2\) of torch\.float64 .* give a tensor of bool"),
+            ("inputs.keep_BT[0]", r"its mark returned \(2,\) of torch\.bool"),
+            ("None", r"its mark returned None for one completion"),
+            ("inputs.nothing", r"two tokens: AttributeError.*nothing"),
+        ]
+    ):
+        file = tmp_path / f"mine{number}.py"
+        file.write_text(OWN_MARKS.format(wrong))
+        with pytest.raises(UserError, match=sentence):
+            check_run(TrainConfig.of(loss=LossConfig(str(file))))
+
+
 def test_losses_that_work_pass_the_probe():
     for name in [OWN, *KINDS]:
         probe_loss(LossConfig(name))
