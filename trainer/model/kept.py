@@ -109,3 +109,10 @@ def estimate_kept(config: RolloutConfig, vocabulary: int) -> int:
     ]
     known = [bound for bound in bounds if bound is not None]
     return math.ceil(min(*known, vocabulary)) if known else 0
+
+
+def estimate_kept_bytes(config: RolloutConfig, vocabulary: int) -> int:
+    """Bytes of what the tokens of a step were drawn among, by that estimate."""
+    ids = estimate_kept(config, vocabulary)
+    tokens = config.prompts_per_step * config.group_size * config.max_new_tokens
+    return tokens * (4 * ids + 8) if ids else 0

@@ -21,7 +21,7 @@ from . import lora
 from .decoding import GeneralDecoding
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
-from .kept import estimate_kept
+from .kept import estimate_kept, estimate_kept_bytes
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy, enable_gradient_checkpointing
@@ -297,15 +297,9 @@ def batch_bytes(policy: Policy, config: TrainConfig) -> int:
     tokens = 8 * (rollouts.max_prompt_tokens + rollouts.max_new_tokens)
     columns = _COLUMN_BYTES * rollouts.max_new_tokens
     copies = 2 if policy.device.type == "cuda" else 3
-    return 2 * rows * (tokens + columns) + copies * kept_bytes(policy, config)
-
-
-def kept_bytes(policy: Policy, config: TrainConfig) -> int:
-    """Bytes of what the tokens of a step were drawn among, by the estimate of `estimate_kept`."""
-    rollouts = config.rollouts
-    ids = estimate_kept(rollouts, policy.model.get_input_embeddings().weight.shape[0])
-    tokens = rollouts.prompts_per_step * rollouts.group_size * rollouts.max_new_tokens
-    return tokens * (4 * ids + 8) if ids else 0
+    return 2 * rows * (tokens + columns) + copies * estimate_kept_bytes(
+        rollouts, policy.model.get_input_embeddings().weight.shape[0]
+    )
 
 
 def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
@@ -321,7 +315,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     fused = fused_bytes(model, number) if fast else 0
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
-    recorded = 0 if policy.device.type == "cuda" else kept_bytes(policy, config)
+    recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
     worst = 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
