@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM
 
 from ...tasks.core.errors import UserError
 from .lora import NAME, move_adapters
+from .rounding import bound_rounding
 
 ADAPTER = "adapter"  # the folder of the adapters alone, beside a model or in a checkpoint
-TRIAL_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 
 
 def save_adapters(model: Any, folder: Path, base: str) -> None:
@@ -75,7 +75,7 @@ def _find_difference(before_SV: Tensor, folder: Path, device: torch.device) -> s
                 f"the saved model has {what.replace('_', ' ')}: {', '.join(sorted(map(str, info[what]))[:3])}"
             )
     gap = float((_probe(loaded.to(device).eval()) - before_SV).abs().max())
-    return "" if gap <= TRIAL_BOUND else f"the saved model differs by {gap:.2g} nats on a probe"
+    return "" if gap <= bound_rounding(before_SV) else f"the saved model differs by {gap:.2g} nats on a probe"
 
 
 @torch.no_grad()
