@@ -136,15 +136,13 @@ class LoraConfig(Settings):
     """Low-rank adapters in place of all weights."""
 
     lora_rank: Natural = 0
-    """Train low-rank adapters of this rank on all linear layers and fused experts in place of the weights
-    (needs PEFT); 0 trains all weights. The run's models are saved with the adapters merged and the adapters
-    beside them, and a KL penalty needs no second model."""
+    """Train low-rank adapters of this rank on linear layers and fused experts in place of the weights (needs
+    PEFT); 0 trains all weights. Models are saved with the adapters merged, the adapters alone beside them,
+    and a KL penalty needs no second model."""
     lora_alpha: Positive | Auto = "auto"
-    """What the adapters' product is multiplied by, times the rank (PEFT's lora_alpha); auto is twice the
-    rank."""
+    """LoRA's alpha: the adapters' product is scaled by alpha / rank. auto is twice the rank."""
     lora_targets: tuple[str, ...] = ()
-    """Names of the only weights that carry adapters, such as q_proj v_proj; none: all that can, but for the
-    head."""
+    """Names of the only weights that carry adapters (q_proj, experts.down_proj); none: all that can."""
 
 
 @dataclass(frozen=True)

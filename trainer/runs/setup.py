@@ -104,7 +104,12 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         judged = judge_task(task, config)
         sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
         if config.model.lora_rank:  # it takes the memory of saving, which the plan has seen
-            check_merge(policy.model, policy.save, path)
+            check_merge(
+                policy.model,
+                lambda folder: checkpoint.write_folder(folder, policy.save),
+                path,
+                trust_remote_code=config.model.trust_remote_code,
+            )
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         if config.model.lora_rank:

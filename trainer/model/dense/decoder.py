@@ -12,6 +12,7 @@ itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,12 +20,11 @@ from torch import Tensor
 
 from ..decoding import GeneralDecoding
 from ..lora import move_adapters
+from ..rounding import bound_rounding
 from . import kernels
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
 from .kv_cache import BlockCache, RowCache, move_rows
-
-PROBE_BOUND = 1e-4  # nats; float32 rounding stays a hundred times below
 
 
 class FastDecoding:
@@ -164,20 +164,28 @@ def find_refusal(model: Any) -> str:
     model.eval()
     try:
         with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-            worst = _probe(model)
+            probe = _probe(model)
     finally:
         model.train(training)
-    return "" if worst <= PROBE_BOUND else f"on a probe it differs from the model by {worst:.2g} nats"
+    found = f"on a probe it differs from the model by {probe.worst:.2g} nats"
+    return "" if probe.worst <= probe.bound else found
 
 
-def _probe(model: Any) -> float:
-    """Largest difference of log-probabilities between both paths over a few steps."""
+@dataclass(frozen=True)
+class _Probe:
+    """Largest difference of log-probabilities between both paths over a few steps, and what it may be."""
+
+    worst: float
+    bound: float
+
+
+def _probe(model: Any) -> _Probe:
     size = model.get_input_embeddings().weight.shape[0]
     prompts = [[(7 * place + 3) % size for place in range(length)] for length in (9, 4)]
     samples = [2, 1]
     general = GeneralDecoding(model, prompts, samples)
     fast = FastDecoding(model, DenseWeights.of(model, torch.float32), prompts, samples, 12)
-    worst, device = 0.0, fast.logits_UV.device
+    worst, bound, device = 0.0, 0.0, fast.logits_UV.device
     matching_U = torch.arange(2, device=device)  # the general path's row for each row of the fast one
     # Both rows go on; the first is forked; the second ends; the others go on.
     for step, parents in enumerate((None, [0, 0, 1], None, [0, 1], None, None)):
@@ -196,4 +204,5 @@ def _probe(model: Any) -> float:
         fast_UV = fast.logits_UV.log_softmax(-1)
         general_UV = general.logits_UV[matching_U].float().log_softmax(-1)
         worst = max(worst, float((fast_UV - general_UV).abs().max()))
-    return worst
+        bound = max(bound, bound_rounding(general_UV))
+    return _Probe(worst, bound)
