@@ -54,7 +54,9 @@ def check_merge(model: Any, save: Callable[[Path], None], place: Path) -> None:
             try:
                 before_SV = _probe(model)
                 save(Path(folder))
-                reason = _find_difference(before_SV, Path(folder), model.device)
+                # Where a model runs code that it brought along, what is saved of it does, too.
+                own_code = type(model).__module__.startswith("transformers_modules")
+                reason = _find_difference(before_SV, Path(folder), model.device, own_code)
             except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as no:
                 reason = f"{type(no).__name__}: {' '.join(str(no).split())[:200]}"
     finally:
@@ -66,9 +68,11 @@ def check_merge(model: Any, save: Callable[[Path], None], place: Path) -> None:
         )
 
 
-def _find_difference(before_SV: Tensor, folder: Path, device: torch.device) -> str:
+def _find_difference(before_SV: Tensor, folder: Path, device: torch.device, own_code: bool) -> str:
     """How the model that was saved in `folder` differs from the one that it should be; "" for not at all."""
-    loaded, info = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    loaded, info = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=own_code
+    )
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if info.get(what):
             return (
