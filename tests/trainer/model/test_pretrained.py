@@ -113,3 +113,11 @@ def test_a_run_of_such_a_model_is_saved_with_its_code_and_goes_on(own: Path, tmp
     assert all(
         (left.model.state_dict()[name] == tensor).all() for name, tensor in right.model.state_dict().items()
     )
+
+
+def test_adapters_on_such_a_model_are_merged_and_saved(own: Path, tmp_path: Path):
+    pytest.importorskip("peft")
+    config = SMALL.but(model=str(own), trust_remote_code=True, lora_rank=2, steps=1, eval_every=0)
+    train(config.but(preflight_problems=0, out=str(tmp_path / "run")), say=say_nothing)
+    model = load_policy(str(tmp_path / "run" / "model"), "cpu", trust_remote_code=True).model
+    assert type(model).__name__ == "OwnForCausalLM"
