@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
 from .decoding import MODES, Decoding, DecodingMode, start_decoding
@@ -212,13 +213,20 @@ def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> None:
 
 
 def _find_failure(run: Callable[[], object]) -> str:
-    """What a model raised, as one line; "" where it did not. Memory that ran out is no fault of the model."""
+    """What a model raised, as one line; "" where it did not. Memory that ran out is no fault of the model.
+
+    What transformers warns of meanwhile (a padding token in a text without a mask) is meant here.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
     try:
         run()
     except _FAILURES as failure:
         if is_out_of_memory(failure):
             raise
         return f"{type(failure).__name__}: {' '.join(str(failure).split())[:160]}"
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     return ""
 
 

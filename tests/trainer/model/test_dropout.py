@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from palaestra.trainer.algorithms.critic import make_critic
+from palaestra.trainer.config.train import PPOConfig
 from palaestra.trainer.model.dropout import disable_dropout
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.model.sequences import Sequences
+from palaestra.trainer.reward_models.model import make_reward_model
 from torch import nn
 from transformers import AutoConfig
 
@@ -75,3 +79,22 @@ def test_a_probability_that_is_read_from_the_config_is_off_and_a_threshold_stays
     assert torch.equal(model.inner(x), x)
     assert (model.inner.drop_prob, model.inner.dropout.p, model.inner.router_jitter_noise) == (0.0, 0.0, 0.3)
     assert model.config.attention_dropout == 0.9
+
+
+def test_critics_and_reward_models_are_without_it_too(tmp_path: Path):
+    policy = make_policy(make_tiny("gpt2", **RANDOM["gpt2"]), TOKENIZER)
+    policy.save(tmp_path)
+    reward_model = make_reward_model(policy, PromptFormat(TOKENIZER))
+    critic = make_critic(policy, PPOConfig(critic_model=str(tmp_path)))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for head in (reward_model.model.score, critic.head):
+            head.weight.normal_()
+    for module, run in (
+        (reward_model.model, lambda: reward_model.forward([[5, 9, 4], [7, 3, 8]])),
+        (critic.module, lambda: critic.compute_values(SEQUENCES)),
+    ):
+        module.train()
+        once, again = run(), run()
+        assert once.abs().max() > 0
+        assert torch.equal(once, again)
