@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.trainer.algorithms.critic import make_critic
-from palaestra.trainer.config.train import PPOConfig
+from palaestra.trainer.config.train import PPOConfig, TrainConfig
 from palaestra.trainer.model.dropout import disable_dropout
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.reward_models.model import make_reward_model
 from torch import nn
@@ -84,8 +83,8 @@ def test_a_probability_that_is_read_from_the_config_is_off_and_a_threshold_stays
 def test_critics_and_reward_models_are_without_it_too(tmp_path: Path):
     policy = make_policy(make_tiny("gpt2", **RANDOM["gpt2"]), TOKENIZER)
     policy.save(tmp_path)
-    reward_model = make_reward_model(policy, PromptFormat(TOKENIZER))
-    critic = make_critic(policy, PPOConfig(critic_model=str(tmp_path)))
+    reward_model = make_reward_model(policy)
+    critic = make_critic(policy, TrainConfig.of(ppo=PPOConfig(critic_model=str(tmp_path))))
     torch.manual_seed(0)
     with torch.no_grad():
         for head in (reward_model.model.score, critic.head):
