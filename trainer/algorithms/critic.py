@@ -24,6 +24,7 @@ from ..config.train import TrainConfig
 from ..model import lora
 from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
+from ..model.dropout import disable_dropout
 from ..model.logprobs import compute_logprobs, has_plain_head
 from ..model.lora_targets import count_adapter_parameters, find_targets
 from ..model.optim import Rates, adamw, choose_peak_rate
@@ -193,6 +194,7 @@ def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
         )
     if config.model.lora_rank:
         lora.add_adapters(backbone, config.model, config.seed)
+    disable_dropout(backbone)
     return backbone.to(policy.device)
 
 

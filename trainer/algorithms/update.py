@@ -21,6 +21,7 @@ from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens, run_microbatches
 from ..model.optim import update
 from ..model.policy import Policy
+from ..model.probe import check_update
 from ..model.sequences import Sequences, split_into_microbatches
 from ..objective.covariance import draw_by_position
 from ..objective.kinds import find_kind
@@ -50,6 +51,7 @@ def update_policy(
 ) -> StepResult:
     """Credit the scored completions and update the weights of the policy and of what the algorithm trains
     beside it."""
+    check_update(learner.policy)
     batch = shape_batch(Batch.of(groups, learner.policy.device), config)
     batch = add_reference_logprobs(batch, learner.reference, config)
     batch = learner.algorithm.credit(batch)

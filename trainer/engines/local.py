@@ -9,25 +9,35 @@ Shapes: R live rows, T positions of the completion, V vocabulary.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import gc
+import itertools
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from ...tasks.core.errors import UserError
 from ...verifiers import Completion
-from ..model.decoding import Decoding, GeneralDecoding
+from ..model.decoding import Decoding, DecodingMode, start_decoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.kept import pack_kept_ids
+from ..model.logprobs import count_logits
+from ..model.machine import is_out_of_memory
 from ..model.policy import Policy
+from ..model.probe import choose_mode
 from ..model.prompts import decode
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
 from .live import Ended, LiveRows, Owner
 
 ROWS = 256  # decoded at once where nothing else is asked for
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
 
 
@@ -64,31 +74,29 @@ class LocalEngine:
     ) -> list[list[Completion]]:
         """See `Engine.sample`. Requests of like length are decoded together, `rows` completions at a time."""
         results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
-
-        def hand_out(owner: Owner, completion: Completion) -> None:
-            results[owner.request][owner.sample] = completion
-            if finished is not None:
-                finished(owner.request, owner.sample, completion)
-
+        self._check_ids(request.ids for request in requests)
         with self._prepare() as weights:
-            for wave in plan_waves(requests, self.rows):
-                self._decode(weights, requests, wave, sampling, hand_out)
+            waves = plan_waves(requests, self.rows, even=not self._pads)
+            for owner, completion in self._run_waves(
+                waves, lambda wave: self._decode(weights, requests, wave, sampling)
+            ):
+                results[owner.request][owner.sample] = completion
+                if finished is not None:
+                    finished(owner.request, owner.sample, completion)
         return [[completion for completion in group if completion is not None] for group in results]
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """See `Engine.compute_logprobs`. The tokens go through the decoder step by step, as drawn ones do."""
         if not temperature > 0:
             raise ValueError(f"Log-probabilities at temperature {temperature}: give one above 0.")
+        self._check_ids(itertools.chain.from_iterable((row.prompt_ids, row.ids) for row in rows))
         results: list[list[float]] = [[] for _ in rows]
-        lengths = [len(row.ids) for row in rows]
-        order = sorted(range(len(rows)), key=lambda place: -lengths[place])
-        order = [place for place in order if lengths[place]]
         with self._prepare() as weights:
-            for first in range(0, len(order), self.rows):
-                places = order[first : first + self.rows]
-                followed = self._follow(weights, [rows[place] for place in places], temperature)
-                for place, logprobs in zip(places, followed, strict=True):
-                    results[place] = logprobs
+            waves = plan_rows(rows, self.rows, even=not self._pads)
+            for place, logprobs in self._run_waves(
+                waves, lambda w: self._follow(weights, rows, w, temperature)
+            ):
+                results[place] = logprobs
         return results
 
     @property
@@ -99,6 +107,22 @@ class LocalEngine:
         self.end_ids = find_end_tokens(self._model, self.policy.tokenizer)
         self.reason = find_refusal(self._model) if self._fast else "the fast path was not asked for"
         self.path = "general" if self.reason else "fast"
+        self._mode = choose_mode(self.policy) if self.reason else DecodingMode()
+
+    @property
+    def _pads(self) -> bool:
+        """Whether prompts of different lengths are decoded together."""
+        return self.path == "fast" or self._mode.padded
+
+    def _check_ids(self, rows: Iterable[Sequence[int]]) -> None:
+        """Raise UserError for a token that the model has no embedding of."""
+        size = self._model.get_input_embeddings().weight.shape[0]
+        most = max((max(ids) for ids in rows if len(ids)), default=0)
+        if most >= size:
+            raise UserError(
+                f"{self.policy.source}: token {most} is beyond the model's {size} tokens, so its tokenizer "
+                "is not the model's. Give the model its own tokenizer, or resize its embeddings."
+            )
 
     @contextlib.contextmanager
     def _prepare(self) -> Iterator[DenseWeights | None]:
@@ -109,7 +133,7 @@ class LocalEngine:
             try:
                 if self.path == "fast" and (reason := find_misfit(self._model)):
                     # The model was changed since: an adapter, a hook.
-                    self.path, self.reason = "general", reason
+                    self.path, self.reason, self._mode = "general", reason, choose_mode(self.policy)
                 # The trainer has changed the weights since the last call, so they are fused anew.
                 yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
             finally:
@@ -130,25 +154,64 @@ class LocalEngine:
     ) -> Decoding:
         """Prefill the prompts. samples: completions of each.  limit: tokens that a completion may have."""
         if weights is None:
-            return GeneralDecoding(self._model, prompts, samples)
+            return start_decoding(self._model, self._mode, prompts, samples)
         capture = weights.embedding_VD.is_cuda
         return FastDecoding(self._model, weights, prompts, samples, limit, capture=capture)
+
+    def _run_waves(
+        self, waves: Sequence[list[Item]], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
+    ) -> Iterator[tuple[Item, Result]]:
+        """What `run` gives for each item of the waves. When memory runs out, what is left of the wave is run
+        again, half as many at a time from then on: the same streams draw the same tokens."""
+        waiting = deque(waves)
+        while waiting:
+            wave, done = waiting.popleft(), []
+            if len(wave) > self.rows:
+                waiting.extendleft([wave[self.rows :], wave[: self.rows]])
+                continue
+            try:
+                for item, result in run(wave):
+                    done.append(item)
+                    yield item, result
+                continue
+            except (RuntimeError, MemoryError) as failure:
+                if not is_out_of_memory(failure):
+                    raise
+                reason = " ".join(str(failure).split())[:120]
+            # Outside of the handler: the exception held the frames, and these their tensors.
+            self._retreat(len(wave), reason)
+            waiting.appendleft([item for item in wave if item not in set(done)])
+
+    def _retreat(self, rows: int, reason: str) -> None:
+        """Half as many rows from now on. Raises UserError where there was one."""
+        if rows == 1:
+            raise UserError(
+                f"Memory ran out while sampling a single completion ({reason}). Lower "
+                "--max-prompt-tokens and --max-new-tokens, or take a smaller model."
+            )
+        self.rows = rows // 2
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        print(
+            f"Memory ran out while sampling {rows} rows ({reason}); going on with {self.rows} at a time.",
+            file=sys.stderr,
+        )
 
     def _decode(
         self,
         weights: DenseWeights | None,
         requests: Sequence[Request],
-        wave: dict[int, range],
+        wave: Sequence[Owner],
         sampling: Sampling,
-        hand_out: Callable[[Owner, Completion], None],
-    ) -> None:
-        """Draw the completions of a wave, and hand each out once it is seen to have ended."""
+    ) -> Iterator[tuple[Owner, Completion]]:
+        """Draw the completions of a wave, each given once it is seen to have ended."""
         limit = sampling.max_new_tokens
-        counts = [len(samples) for samples in wave.values()]
-        decoding = self._start(weights, [requests[index].ids for index in wave], counts, limit)
-        owners = [Owner(index, number) for index, samples in wave.items() for number in samples]
-        streams = [Stream(requests[owner.request].stream, owner.sample) for owner in owners]
-        live = LiveRows(decoding, owners, draw_uniforms(streams, limit))
+        counts = Counter(owner.request for owner in wave)
+        prompts = [requests[index].ids for index in counts]
+        decoding = self._start(weights, prompts, list(counts.values()), limit)
+        streams = [Stream(requests[owner.request].stream, owner.sample) for owner in wave]
+        live = LiveRows(decoding, wave, draw_uniforms(streams, limit))
         is_end_V = self._mark_end_tokens(decoding.logits_UV)
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
         while True:
@@ -160,27 +223,25 @@ class LocalEngine:
             kept_R: Tensor | None = None
             if last or (live.step % every == 0 and not bool(live.open_R.all())):
                 for ended in live.list_ended(everything=last):
-                    request = requests[ended.owner.request]
-                    hand_out(ended.owner, self._make_completion(request, ended))
+                    yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
                 kept_R = live.open_R.nonzero()[:, 0]
                 if last or not len(kept_R):
                     return
             live.advance(kept_R)
 
     def _follow(
-        self,
-        weights: DenseWeights | None,
-        rows: Sequence[Row],
-        temperature: float,
-    ) -> list[list[float]]:
-        """Log-probabilities of the rows' tokens. rows: longest first, so the first are those that go on."""
-        lengths = [len(row.ids) for row in rows]
-        decoding = self._start(weights, [row.prompt_ids for row in rows], [1] * len(rows), lengths[0])
+        self, weights: DenseWeights | None, rows: Sequence[Row], wave: Sequence[int], temperature: float
+    ) -> Iterator[tuple[int, list[float]]]:
+        """Log-probabilities of the tokens of a wave: rows by their places, longest first, so that the first
+        are those that go on."""
+        lengths = [len(rows[place].ids) for place in wave]
+        prompts = [rows[place].prompt_ids for place in wave]
+        decoding = self._start(weights, prompts, [1] * len(wave), lengths[0])
         device = decoding.logits_UV.device
-        padded = [[*row.ids, *[0] * (lengths[0] - len(row.ids))] for row in rows]
+        padded = [[*rows[place].ids, *[0] * (lengths[0] - len(rows[place].ids))] for place in wave]
         tokens_TR = torch.tensor(padded, device=device).T.contiguous()
         logprobs_TR = torch.zeros(tokens_TR.shape, device=device)
-        live = len(rows)
+        live = len(wave)
         for step, tokens_R in enumerate(tokens_TR):
             logits_RV = decoding.logits_UV.float() / temperature
             chosen_R = logits_RV.gather(-1, tokens_R[:live, None])[:, 0]
@@ -190,7 +251,8 @@ class LocalEngine:
                 kept_U = None if going == live else torch.arange(going, device=device)
                 decoding.advance(kept_U, tokens_R[:going])
             live = going
-        return [logprobs_TR[:length, row].tolist() for row, length in enumerate(lengths)]
+        for row, (place, length) in enumerate(zip(wave, lengths, strict=True)):
+            yield place, logprobs_TR[:length, row].tolist()
 
     def _mark_end_tokens(self, logits_UV: Tensor) -> Tensor:
         """is_end_V: whether a token ends a completion."""
@@ -217,24 +279,44 @@ class LocalEngine:
         return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
 
 
-def plan_waves(requests: Sequence[Request], rows: int) -> list[dict[int, range]]:
-    """What is decoded together, longest prompts first: samples of each request, at most `rows` in all."""
-    waves: list[dict[int, range]] = []
-    room = 0
+def plan_waves(requests: Sequence[Request], rows: int, *, even: bool = False) -> list[list[Owner]]:
+    """What is decoded together, longest prompts first: samples of each request, at most `rows` in all.
+
+    even: only prompts of one length.
+    """
+    waves: list[list[Owner]] = []
+    room, length = 0, 0
     for index in sorted(range(len(requests)), key=lambda i: -len(requests[i].ids)):
         first, samples = 0, requests[index].samples
+        if even and len(requests[index].ids) != length:
+            room, length = 0, len(requests[index].ids)
         while first < samples:
             if room < min(samples - first, rows):
-                waves.append({})
+                waves.append([])
                 room = rows
             count = min(room, samples - first)
-            waves[-1][index] = range(first, first + count)
+            waves[-1] += [Owner(index, number) for number in range(first, first + count)]
             first, room = first + count, room - count
     return waves
 
 
+def plan_rows(given: Sequence[Row], rows: int, *, even: bool = False) -> list[list[int]]:
+    """Places of rows that are followed together, longest first, at most `rows` in all; those without tokens
+    are left out. even: only prompts of one length."""
+    order = sorted((i for i, row in enumerate(given) if len(row.ids)), key=lambda i: -len(given[i].ids))
+    by_length: dict[int, list[int]] = {}
+    for place in order:
+        by_length.setdefault(len(given[place].prompt_ids) if even else 0, []).append(place)
+    return [
+        places[first : first + rows] for places in by_length.values() for first in range(0, len(places), rows)
+    ]
+
+
 def find_end_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Every token id that ends a completion: the tokenizer's and those of the model's generation config."""
+    """Every token id that ends a completion: the tokenizer's and those of the model's generation config.
+
+    Those that the model has no logit of are left out: it never draws them.
+    """
     configured = model.generation_config.eos_token_id if model.generation_config is not None else None
     ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
-    return sorted({index for index in ids if index is not None})
+    return sorted({index for index in ids if index is not None and 0 <= index < count_logits(model)})

@@ -15,7 +15,9 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
+from ..model.context import limit_prompts
 from ..model.policy import Policy, check_source, load_policy, use_threads
+from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
 from ..reward_models.scoring import judge
 from ..rollouts.rollouts import Rollouts
@@ -97,6 +99,7 @@ def evaluate_model(
             config.model.dtype,
             trust_remote_code=config.model.trust_remote_code,
         )
+    config = hold_to_model(policy, config, say)
     use_threads(config.model.threads)
     completions = folder / "completions.jsonl"
     asked = config.sampling
@@ -134,6 +137,20 @@ def evaluate_model(
     facts = gather_facts(COMMAND, folder, [config.task.name], **found)
     write_summary(run, task, facts)
     return run
+
+
+def hold_to_model(policy: Policy, config: EvalConfig, say: Callable[[str], None]) -> EvalConfig:
+    """The settings within the model's positions. Says how it is sampled from where that is not as usual.
+
+    Raises UserError for a model that can't be sampled from rightly.
+    """
+    note = describe_decoding(policy)
+    if note:
+        say(note)
+    asked = config.sampling
+    return config.but(
+        max_prompt_tokens=limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say)
+    )
 
 
 def load_task(config: EvalConfig) -> Task:
@@ -211,6 +228,7 @@ def describe(run: EvaluationRun) -> str:
     if result.too_long:
         lines.append(
             f"  {result.too_long} prompts are over {asked.max_prompt_tokens} tokens and count as not passed; "
-            "raise --max-prompt-tokens to try them"
+            "raise --max-prompt-tokens (or lower --max-new-tokens, where the model has no more positions) to "
+            "try them"
         )
     return "\n".join(lines)

@@ -1,17 +1,23 @@
 """Decoding through a model's own forward pass, for any causal language model: the sampler's general path.
 
-Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache,
-V vocabulary.
+Which of the modes serves a model is found by a probe (`probe.choose_mode`), never by its name.
+
+Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache, D
+hidden, V vocabulary.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
+
+from .logprobs import has_plain_head
 
 COMPACT_BELOW = 0.8  # drop dead rows from the cache once this share of its rows is left
 
@@ -35,29 +41,109 @@ class Decoding(Protocol):
         """
 
 
-class GeneralDecoding:
-    """Rows decoded through `model`. mask_US: None while no row has padding on its left."""
+@dataclass(frozen=True)
+class DecodingMode:
+    """How a model is decoded.
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> None:
-        """One forward pass over the prompts, each once, padded on the left. samples: completions of each."""
-        self.model = model
+    cache: "configured" is made from the model's config and handed to it; "own" is made by the model, in a
+    class of its own (MiniMax); "none" has the whole text go through the model at every step, exact for any
+    causal model and slow.  padded: whether texts of different lengths are decoded together. Recurrent layers
+    that do not heed the mask (RecurrentGemma) would read padding.
+    """
+
+    cache: Literal["configured", "own", "none"] = "configured"
+    padded: bool = True
+
+
+MODES = tuple(
+    DecodingMode(cache, padded) for cache in ("configured", "own", "none") for padded in (True, False)
+)
+"""All of them, the faster first."""
+
+
+def start_decoding(
+    model: Any, mode: DecodingMode, prompts: Sequence[Sequence[int]], samples: Sequence[int]
+) -> Decoding:
+    """Prefill the prompts. samples: completions of each.
+
+    Prompts have one length where the mode is not `padded`.
+    """
+    if mode.cache == "none":
+        return UncachedDecoding(model, prompts, samples)
+    return GeneralDecoding(model, prompts, samples, own_cache=mode.cache == "own")
+
+
+class NarrowCache(DynamicCache):
+    """Keys and values in the type that matrix products are done in.
+
+    Under autocast a rotary embedding makes float32 of them, and attention casts them back at each step: the
+    numbers are the same, the cache is half as large.
+    """
+
+    def __init__(self, config: Any, dtype: torch.dtype) -> None:
+        super().__init__(config=config)
+        self.dtype = dtype
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        keys, values = key_states.to(self.dtype), value_states.to(self.dtype)
+        return super().update(keys, values, layer_idx, *args, **kwargs)
+
+
+def make_cache(model: Any) -> DynamicCache:
+    """An empty cache for the arithmetic of now."""
+    kind = next(model.parameters()).device.type
+    if torch.is_autocast_enabled(kind):
+        return NarrowCache(model.config, torch.get_autocast_dtype(kind))
+    return DynamicCache(config=model.config)
+
+
+def select_rows(cache: Any, rows_U: Tensor) -> None:
+    """Keep these rows of a cache, in this order; a row named twice is forked.
+
+    Layers of every kind know how to reorder themselves for beam search, recurrent ones included; a cache
+    whose class keeps more than its layers says itself how its rows are chosen.
+    """
+    if type(cache).batch_select_indices is Cache.batch_select_indices:
+        for layer in cache.layers:
+            layer.reorder_cache(rows_U)
+    else:
+        cache.batch_select_indices(rows_U)
+
+
+class GeneralDecoding:
+    """Rows decoded through `model` with a cache. mask_US: None while no row has padding on its left."""
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        samples: Sequence[int],
+        *,
+        own_cache: bool = False,
+    ) -> None:
+        """One forward pass over the prompts, each once, padded on the left. samples: completions of each.
+
+        own_cache: the model makes its cache itself.
+        """
+        self.model, self._known = model, inspect.signature(model.forward).parameters
+        self._cache_name = "cache_params" if self._takes("cache_params") else "past_key_values"
         device = next(model.parameters()).device
         lengths = [len(prompt) for prompt in prompts]
         self.width = width = max(lengths)
         ids_PS = torch.tensor(
             [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device
         )
-        self.cache = DynamicCache(config=model.config)
-        extra, self.mask_US = {}, None
+        self.cache: Any = None if own_cache else make_cache(model)
+        self.mask_US: Tensor | None = None
+        position_ids = None
         if min(lengths) < width:
             self.mask_US = (torch.arange(width) >= width - torch.tensor(lengths)[:, None]).long().to(device)
-            extra = {
-                "attention_mask": self.mask_US,
-                "position_ids": (self.mask_US.cumsum(-1) - 1).clamp(min=0),
-            }
-        output = model(
-            input_ids=ids_PS, past_key_values=self.cache, use_cache=True, logits_to_keep=1, **extra
-        )
+            position_ids = (self.mask_US.cumsum(-1) - 1).clamp(min=0)
+        output = self._forward(ids_PS, position_ids, logits_to_keep=1)
+        if own_cache:
+            self.cache = getattr(output, self._cache_name)
         self.positions_U = torch.tensor(lengths, device=device)
         self.logits_UV = output.logits[:, -1]
         self.rows_U = torch.arange(
@@ -76,22 +162,76 @@ class GeneralDecoding:
         if len(self.rows_U) < len(self.positions_U):
             ids_U = torch.zeros_like(self.positions_U)
             ids_U[self.rows_U] = tokens_U
-        extra = {}
+        position_ids = None
+        if self._cache_name == "cache_params":
+            self.mask_US = None  # layers that are all recurrent have left the padding behind them
         if self.mask_US is not None:
             self.mask_US = torch.cat([self.mask_US, self.mask_US.new_ones(len(ids_U), 1)], 1)
-            extra = {"attention_mask": self.mask_US, "position_ids": self.positions_U[:, None]}
-        output = self.model(input_ids=ids_U[:, None], past_key_values=self.cache, use_cache=True, **extra)
+            position_ids = self.positions_U[:, None]
+        output = self._forward(ids_U[:, None], position_ids)
         self.positions_U = self.positions_U + 1
         logits_UV = output.logits[:, -1]
         self.logits_UV = logits_UV[self.rows_U] if len(self.rows_U) < len(logits_UV) else logits_UV
         return None if parents_U is None else torch.arange(len(parents_U), device=parents_U.device)
 
+    def _forward(self, ids_US: Tensor, position_ids: Tensor | None, **extra: Any) -> Any:
+        """Run the model with what it knows of: its cache, and mask and positions where rows are padded."""
+        if self.mask_US is not None:
+            extra |= {"attention_mask": self.mask_US, "position_ids": position_ids}
+        if self.cache is not None:
+            extra[self._cache_name] = self.cache
+        known = {name: value for name, value in extra.items() if self._takes(name) or self._takes_any}
+        return self.model(input_ids=ids_US, use_cache=True, **known)
+
+    def _takes(self, name: str) -> bool:
+        return name in self._known
+
+    @property
+    def _takes_any(self) -> bool:
+        return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in self._known.values())
+
     def _go_on_with(self, parents_U: Tensor) -> None:
         self.rows_U = self.rows_U[parents_U]
         forked = bool((parents_U[1:] == parents_U[:-1]).any())
         if forked or len(parents_U) <= COMPACT_BELOW * len(self.positions_U):
-            self.cache.batch_select_indices(self.rows_U)
+            select_rows(self.cache, self.rows_U)
             self.positions_U = self.positions_U[self.rows_U]
             if self.mask_US is not None:
                 self.mask_US = self.mask_US[self.rows_U]
             self.rows_U = torch.arange(len(parents_U), device=parents_U.device)
+
+
+class UncachedDecoding:
+    """Rows whose whole text goes through the model at every step, padded on the right as in an update.
+
+    For models without a cache that can be forked. A step costs as much as a prefill of all that was said.
+    """
+
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> None:
+        """samples: completions of each prompt."""
+        self.model, device = model, next(model.parameters()).device
+        lengths = [len(prompt) for prompt in prompts]
+        padded = [[*prompt, *[0] * (max(lengths) - len(prompt))] for prompt in prompts]
+        self.ids_US = torch.tensor(padded, device=device)
+        self.lengths_U = torch.tensor(lengths, device=device)
+        rows_U = torch.arange(len(prompts), device=device)
+        self.start_R = rows_U.repeat_interleave(torch.tensor(samples, device=device))
+        self.logits_UV = self._compute_logits()
+
+    def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
+        if parents_U is not None:
+            self.ids_US, self.lengths_U = self.ids_US[parents_U], self.lengths_U[parents_U]
+        self.ids_US = torch.cat([self.ids_US, self.ids_US.new_zeros(len(tokens_U), 1)], 1)
+        self.ids_US.scatter_(1, self.lengths_U[:, None], tokens_U[:, None])
+        self.lengths_U = self.lengths_U + 1
+        self.ids_US = self.ids_US[:, : int(self.lengths_U.max())]
+        self.logits_UV = self._compute_logits()
+        return None if parents_U is None else torch.arange(len(parents_U), device=parents_U.device)
+
+    def _compute_logits(self) -> Tensor:
+        """logits_UV after the last token of each row; the head runs on that token alone where it can."""
+        last_U, rows_U = self.lengths_U - 1, torch.arange(len(self.ids_US), device=self.ids_US.device)
+        if has_plain_head(self.model):
+            hidden_USD = self.model.base_model(input_ids=self.ids_US, use_cache=False)[0]
+            return self.model.get_output_embeddings()(hidden_USD[rows_U, last_U])
+        return self.model(input_ids=self.ids_US, use_cache=False).logits[rows_U, last_U]

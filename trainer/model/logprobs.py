@@ -125,6 +125,12 @@ def find_distinct(sources_L: Tensor, targets_L: Tensor, kept: KeptSets | None, v
     return _Distinct(sources_L[firsts_N], targets_L[firsts_N], kept.take(firsts_N), repeats_L)
 
 
+def count_logits(model: Any) -> int:
+    """Tokens that a model can draw; it may have embeddings of more (Llama 3.2 Vision) or of fewer."""
+    head = model.get_output_embeddings()
+    return len((model.get_input_embeddings() if head is None else head).weight)
+
+
 def has_plain_head(model: Any) -> bool:
     """Whether the model's logits are its head applied to its base model's output, and nothing else.
 
@@ -138,14 +144,20 @@ def has_plain_head(model: Any) -> bool:
         device = next(model.parameters()).device
         probe = torch.arange(1, 9, device=device)[None] % model.get_output_embeddings().weight.shape[0]
         with torch.no_grad():
-            hidden = model.base_model(input_ids=probe, use_cache=False)[0]
-            head = model.get_output_embeddings()
-            known = head is not None and torch.equal(
-                head(hidden), model(input_ids=probe, use_cache=False).logits
-            )
+            known = _splits_head(model, probe)
         model.train(training)
         setattr(model, _SPLITS_HEAD, known)
     return known
+
+
+def _splits_head(model: Any, ids_BS: Tensor) -> bool:
+    head, base = model.get_output_embeddings(), model.base_model
+    if head is None or base is model:
+        return False
+    hidden = base(input_ids=ids_BS, use_cache=False)[0]
+    if hidden.shape[-1] != getattr(head, "in_features", hidden.shape[-1]):  # there is a projection between
+        return False
+    return torch.equal(head(hidden), model(input_ids=ids_BS, use_cache=False).logits)
 
 
 def _compute_in_chunks(

@@ -25,6 +25,16 @@ def pick_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
     return torch.device(name), getattr(torch, dtype)
 
 
+_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory")  # of torch on a CPU, by operating system
+
+
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
+    return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(failure, RuntimeError) and any(words in str(failure) for words in _OUT_OF_MEMORY)
+    )
+
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 

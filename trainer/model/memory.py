@@ -18,13 +18,14 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from . import lora
-from .decoding import GeneralDecoding
+from .decoding import DecodingMode, start_decoding
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
 from .kept import estimate_kept, estimate_kept_bytes
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import CHUNK_ELEMENTS, compute_logprobs
 from .policy import Policy, enable_gradient_checkpointing
+from .probe import choose_mode
 from .sequences import UPDATE_TOKENS, Sequences
 
 MOST_TOKENS = {
@@ -193,13 +194,12 @@ def _measure_update(policy: Policy) -> Profile:
 
 
 def _measure_prefill(policy: Policy) -> Profile:
-    model, training = policy.model, policy.model.training
+    model, training, mode = policy.model, policy.model.training, _find_mode(policy)
 
     def run(rows: int, meter: LiveBytes) -> int:
         prompts = _ids(model, rows, max(_LENGTHS))
-        decoding = GeneralDecoding(
-            model, [row[row is prompts[0] :] for row in prompts], [1] * rows
-        )  # ragged, as they are
+        ragged = [row[row is prompts[0] :] for row in prompts] if mode.padded else prompts
+        decoding = start_decoding(model, mode, ragged, [1] * rows)
         meter.mark()
         del decoding
         return rows * max(_LENGTHS)
@@ -209,6 +209,11 @@ def _measure_prefill(policy: Policy) -> Profile:
         found = Profile.of(run, _tensors(model), policy.device, _ROWS)
     model.train(training)
     return found
+
+
+def _find_mode(policy: Policy) -> DecodingMode:
+    """How prompts are prefilled: the fast path does it as usual."""
+    return choose_mode(policy) if find_misfit(policy.model) else DecodingMode()
 
 
 def _ids(model: Any, rows: int, length: int) -> list[list[int]]:
@@ -316,7 +321,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    worst = 0
+    uncached, worst = not fast and _find_mode(policy).cache == "none", 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
@@ -324,6 +329,9 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
         cache = cache_bytes(model, shared + together * own, number)
         growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
+        if uncached:  # the whole texts go through the model at every step
+            prefill = passes.prefill.peak(together * (prompt + new))
+            cache = growth = 0
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
     return worst

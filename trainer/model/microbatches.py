@@ -13,18 +13,12 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.shared import OptimizerConfig
 from .dense.packed import can_pack
+from .machine import is_out_of_memory
 from .policy import Policy
 from .sequences import UPDATE_TOKENS, Sequences, split_into_microbatches
 
 Result = TypeVar("Result")
 _HALVED = "_palaestra_microbatch"  # on the model: tokens in a micro-batch after memory ran out once
-
-
-def is_out_of_memory(failure: BaseException) -> bool:
-    """Whether an exception says that memory ran out. torch raises a plain RuntimeError for it on a CPU."""
-    return isinstance(failure, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(failure, RuntimeError) and "not enough memory" in str(failure)
-    )
 
 
 def choose_microbatch_tokens(config: OptimizerConfig) -> int:

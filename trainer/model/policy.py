@@ -15,7 +15,9 @@ from transformers.utils import logging as transformers_logging
 from ...tasks.core.errors import UserError
 from ..config.settings import Auto, resolve
 from . import lora
+from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
+from .logprobs import count_logits
 from .machine import keep_freed_memory, pick_device
 from .pretrained import explain_failures
 
@@ -24,7 +26,8 @@ from .pretrained import explain_failures
 class Policy:
     """A causal language model with its tokenizer.
 
-    Weights are float32; `dtype` is what matrix products are done in.
+    Weights are float32; `dtype` is what matrix products are done in. The model's dropout is off from here
+    on (`disable_dropout`): what is trained is the policy that was sampled from.
 
     adapted: False runs a model that has LoRA adapters without them, as it was before training.
 
@@ -40,6 +43,9 @@ class Policy:
     dtype: torch.dtype
     source: str
     adapted: bool = True
+
+    def __post_init__(self) -> None:
+        disable_dropout(self.model)
 
     @property
     def parameters(self) -> int:
@@ -146,6 +152,13 @@ def _load_pretrained(source: str, trust_remote_code: bool) -> tuple[PreTrainedTo
     if tokenizer is None or tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json."
+        )
+    size = count_logits(model)
+    if not 0 <= tokenizer.eos_token_id < size:
+        raise UserError(
+            f"{source}: the tokenizer's end token {tokenizer.eos_token} is number {tokenizer.eos_token_id}, "
+            f"and the model has {size} tokens, so it could never end. Give it the tokenizer it was trained "
+            "with, name one of its tokens as eos_token in tokenizer_config.json, or resize its embeddings."
         )
     return tokenizer, model
 

@@ -24,6 +24,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion
+from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
 from ..model.policy import Policy, refuse_run_folder
 from ..model.pretrained import explain_failures
@@ -47,8 +48,8 @@ class Statistics:
 
 @dataclass(frozen=True)
 class RewardModel:
-    """model: gives one number for token ids.  prompts: how it reads a problem.  statistics: of the answers it
-    was fitted on."""
+    """model: gives one number for token ids, without dropout.  prompts: how it reads a problem.  statistics:
+    of the answers it was fitted on."""
 
     model: Any
     prompts: PromptFormat
@@ -56,6 +57,9 @@ class RewardModel:
     dtype: torch.dtype
     source: str
     statistics: Statistics = Statistics()
+
+    def __post_init__(self) -> None:
+        disable_dropout(self.model)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -50,7 +50,10 @@ class Preflight:
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""
         if not self.problems:
-            return [f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens."]
+            return [
+                f"All {self.refused} prompts are over the budget: raise --max-prompt-tokens. Where the model "
+                "has no more positions, lower --max-new-tokens."
+            ]
         faults = []
         if self.abstained == 1:
             faults.append(

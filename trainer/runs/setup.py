@@ -27,10 +27,12 @@ from ..config.shared import LoraConfig
 from ..config.train import RolloutConfig, TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
+from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
 from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
+from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat, check_template
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
@@ -85,11 +87,12 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             )
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
+        limited = hold_to_model(policy, config, say)
         threads = choose_threads(policy, config.model.threads)
         say(f"{threads} CPU thread(s)")
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
         if fresh:
-            warm_up(policy, prompts, task, config, stop)
+            warm_up(policy, prompts, task, limited, stop)
             if stop.requested:
                 checkpoint.write_folder(path / WARM_UP, policy.save)
                 say(
@@ -102,7 +105,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             lora.add_adapters(policy.model, config.model, config.seed)
             say(lora.describe_adapters(policy.model))
         judged = judge_task(task, config)
-        sizes = fit_sizes(policy, config, list_models_beside(policy, config, judged), say)
+        sizes = fit_sizes(policy, limited, list_models_beside(policy, limited, judged), say)
         if config.model.lora_rank:  # it takes the memory of saving, which the plan has seen
             check_merge(
                 policy.model,
@@ -117,7 +120,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         facts = gather_facts(COMMAND, path, sources, **found)
         folder = open_new(path, config, facts, config.output.log)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
-        run = prepare(config.but(**sizes), folder, policy, prompts, optimizer, judged)
+        run = prepare(limited.but(**sizes), folder, policy, prompts, optimizer, judged)
         return finish_run(run, Progress(), stop, say)
 
 
@@ -157,7 +160,8 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     forget_after(path, progress.step)
     progress.watch.forgive(config.guards.watch)
     folder = reopen(path, config, config.output.log)
-    run = prepare(config, folder, policy, prompts, optimizer, judge_task(task, config))
+    limited = hold_to_model(policy, config, say)
+    run = prepare(limited, folder, policy, prompts, optimizer, judge_task(task, config))
     run.learner.algorithm.load(state["algorithm"])
     if config.objective.loss.entropy_target and "entropy" in state:
         run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
@@ -252,6 +256,21 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     check_template(config.prompt)
     assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
     task.check_level(config.task.single_level)
+
+
+def hold_to_model(policy: Policy, config: TrainConfig, say: Say) -> TrainConfig:
+    """The settings within the model's positions. Says how it is sampled from where that is not as usual.
+
+    Raises UserError for a model that can't be sampled from or trained rightly.
+    """
+    note = describe_decoding(policy)
+    if note:
+        say(note)
+    check_update(policy)
+    asked = config.rollouts
+    return config.but(
+        max_prompt_tokens=limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say)
+    )
 
 
 def keeps_reference(config: TrainConfig) -> bool:

@@ -13,6 +13,7 @@ from ..config.parse import make_task_options
 from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
+from ..model.context import limit_tokens
 from ..model.policy import Policy, check_source, choose_threads, load_policy
 from ..model.prompts import PromptFormat, check_template
 from ..reports.loggers import check_loggers
@@ -78,7 +79,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
-        data = prepare(prompts, task, config, say)
+        data = prepare(prompts, task, hold_to_model(policy, config), say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
         facts = gather_facts(COMMAND, path, [config.task.name], **found)
         folder = open_new(path, config, facts, config.output.log)
@@ -102,10 +103,15 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     policy = replace(policy, source=config.model.source)
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
-    data = prepare(prompts, task, config, say)
+    data = prepare(prompts, task, hold_to_model(policy, config), say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
+
+
+def hold_to_model(policy: Policy, config: SFTConfig) -> SFTConfig:
+    """The settings within the model's positions."""
+    return config.but(max_tokens=limit_tokens(policy, config.imitation.max_tokens))
 
 
 def prepare(prompts: PromptFormat, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:

@@ -5,7 +5,9 @@ import itertools
 
 import pytest
 import torch
-from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines.base import Request, Row, Sampling
+from palaestra.trainer.engines.live import LiveRows
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import GeneralDecoding
 from palaestra.trainer.model.dense.decoder import FastDecoding
@@ -204,3 +206,74 @@ def test_a_verifier_reads_every_token_but_the_one_that_ended_the_completion(
     [[completion]] = engine.sample([Request([prompt], 1, 0)], sampling)
     assert completion.text == seen
     assert completion.finish_reason == reason
+
+
+def run_out_of_memory(monkeypatch: pytest.MonkeyPatch, most: int, steps: int = 3) -> None:
+    """From step `steps` on, more than `most` completions find no memory, as torch says it on a CPU."""
+    advance = LiveRows.advance
+
+    def fail(self, kept_R=None):
+        if self.step >= steps and len(self.owners) > most:
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+            )
+        advance(self, kept_R)
+
+    monkeypatch.setattr(LiveRows, "advance", fail)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
+def test_when_memory_runs_out_half_as_many_rows_draw_the_same(
+    fast: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    policy = make_policy(make_model("qwen3"), TOKENIZER)
+    policy.model.generation_config.eos_token_id = list(range(3, 40))  # many end before memory runs out
+    sampling, requests = Sampling(max_new_tokens=12), make_requests(13)
+    expected = LocalEngine(policy, fast=fast).sample(requests, sampling)
+    rows = [Row(c.prompt_ids, c.ids) for group in expected for c in group]
+    run_out_of_memory(monkeypatch, most=7)
+    heard: list[tuple[int, int, Completion]] = []
+    engine = LocalEngine(policy, rows=40, fast=fast)
+    found = engine.sample(requests, sampling, lambda *told: heard.append(told))
+    assert [[c.ids for c in group] for group in found] == [[c.ids for c in group] for group in expected]
+    assert len(heard) == 52 == len({told[:2] for told in heard}), "each is handed out once"
+    assert all(found[request][sample] is told for request, sample, told in heard)
+    assert 1 <= engine.rows < 40
+    assert "Memory ran out while sampling 39 rows" in capsys.readouterr().err
+    assert all(engine.compute_logprobs(rows))
+
+
+def test_memory_for_not_even_one_completion_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    engine = LocalEngine(make_policy(make_model("qwen3"), TOKENIZER))
+    run_out_of_memory(monkeypatch, most=0)
+    with pytest.raises(UserError, match=r"single completion .*DefaultCPUAllocator.*--max-new-tokens"):
+        engine.sample(make_requests(2), Sampling(max_new_tokens=12))
+
+
+def test_memory_that_the_caller_runs_out_of_is_the_callers_own():
+    engine, heard = LocalEngine(make_policy(make_model("qwen3"), TOKENIZER)), []
+
+    def finished(*told):
+        heard.append(told)
+        raise torch.OutOfMemoryError("of the caller")
+
+    with pytest.raises(torch.OutOfMemoryError, match="of the caller"):
+        engine.sample(make_requests(2), Sampling(max_new_tokens=4), finished)
+    assert (len(heard), engine.rows) == (1, 256)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "general"])
+def test_an_end_token_that_the_model_has_not_is_never_drawn(fast: bool):
+    model = make_model("qwen3")
+    model.generation_config.eos_token_id = [EOS, len(TOKENIZER), 128_009, -1]
+    engine = LocalEngine(make_policy(model, TOKENIZER), fast=fast)
+    assert engine.end_ids == [EOS]
+    last = len(TOKENIZER) - 1
+    completions = [c for group in engine.sample(make_requests(8), Sampling(max_new_tokens=80)) for c in group]
+    assert any(last in c.ids[:-1] for c in completions), "-1 is not the last token"
+
+
+def test_a_prompt_beyond_the_vocabulary_is_a_sentence():
+    engine = LocalEngine(make_policy(make_model("qwen3"), TOKENIZER))
+    with pytest.raises(UserError, match=rf"token 5000 is beyond the model's {len(TOKENIZER)} tokens"):
+        engine.sample([Request([1, 5000], 1, 0)], Sampling(max_new_tokens=2))

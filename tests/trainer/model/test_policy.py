@@ -78,6 +78,14 @@ def test_a_folder_that_is_no_model_is_refused_with_the_fix(tmp_path: Path):
         load_policy(str(tmp_path / "run"))
 
 
+def test_an_end_token_beyond_the_vocabulary_is_a_sentence(tmp_path: Path):
+    policy = load_policy("embedded", "cpu")
+    policy.tokenizer.add_special_tokens({"eos_token": "<late>"})
+    policy.save(tmp_path)
+    with pytest.raises(UserError, match=r"end token <late> is number 103, and the model has 103 tokens"):
+        load_policy(str(tmp_path))
+
+
 def test_asking_for_a_missing_gpu_is_a_sentence():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

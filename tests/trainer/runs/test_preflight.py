@@ -62,7 +62,8 @@ def test_the_preflight_lets_pass_what_can_learn_and_counts_it():
     )
     assert report.hours == pytest.approx(1.0)
     assert summarise([], 5, 2, 0.0, TrainConfig()).list_faults() == [
-        "All 5 prompts are over the budget: raise --max-prompt-tokens."
+        "All 5 prompts are over the budget: raise --max-prompt-tokens. Where the model has "
+        "no more positions, lower --max-new-tokens."
     ]
 
 

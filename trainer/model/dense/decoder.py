@@ -12,7 +12,6 @@ itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from ..decoding import GeneralDecoding
 from ..lora import move_adapters
-from ..rounding import bound_rounding
+from ..probe import BOUNDS, measure_decoding
 from . import kernels
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
@@ -150,59 +149,21 @@ def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tens
     return cos[0].float(), sin[0].float()
 
 
-@torch.no_grad()
 def find_refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and a probe (ragged prompts, forked and
-    ended rows) must give the log-probabilities of the model's own forward pass.
+    Its class, config and parameters must be those of the family, and on the probe (ragged prompts, forked and
+    ended rows) it must have the log-probabilities of the model's own forward pass.
     """
     reason = find_misfit(model)
     if reason:
         return reason
-    training = model.training
-    model.eval()
-    try:
-        with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-            probe = _probe(model)
-    finally:
-        model.train(training)
-    found = f"on a probe it differs from the model by {probe.worst:.2g} nats"
-    return "" if probe.worst <= probe.bound else found
 
+    def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
+        return FastDecoding(model, DenseWeights.of(model, torch.float32), prompts, samples, tokens)
 
-@dataclass(frozen=True)
-class _Probe:
-    """Largest difference of log-probabilities between both paths over a few steps, and what it may be."""
-
-    worst: float
-    bound: float
-
-
-def _probe(model: Any) -> _Probe:
-    size = model.get_input_embeddings().weight.shape[0]
-    prompts = [[(7 * place + 3) % size for place in range(length)] for length in (9, 4)]
-    samples = [2, 1]
-    general = GeneralDecoding(model, prompts, samples)
-    fast = FastDecoding(model, DenseWeights.of(model, torch.float32), prompts, samples, 12)
-    worst, bound, device = 0.0, 0.0, fast.logits_UV.device
-    matching_U = torch.arange(2, device=device)  # the general path's row for each row of the fast one
-    # Both rows go on; the first is forked; the second ends; the others go on.
-    for step, parents in enumerate((None, [0, 0, 1], None, [0, 1], None, None)):
-        fast_parents_U = None if parents is None else torch.tensor(parents, device=device)
-        tokens_U = (torch.arange(len(parents or matching_U), device=device) * 5 + step + 1) % size
-        general_U = tokens_U if parents else torch.empty_like(tokens_U).index_copy_(0, matching_U, tokens_U)
-        if fast_parents_U is None:
-            fast.advance(None, tokens_U)
-            general.advance(None, general_U)
-        else:
-            general_parents_U, order_U = matching_U[fast_parents_U].sort(stable=True)
-            place_U = fast.advance(fast_parents_U, tokens_U)
-            general.advance(general_parents_U, general_U[order_U])
-            matching_U = torch.empty_like(order_U)
-            matching_U[place_U] = order_U.argsort()
-        fast_UV = fast.logits_UV.log_softmax(-1)
-        general_UV = general.logits_UV[matching_U].float().log_softmax(-1)
-        worst = max(worst, float((fast_UV - general_UV).abs().max()))
-        bound = max(bound, bound_rounding(general_UV))
-    return _Probe(worst, bound)
+    with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
+        worst = measure_decoding(model, start)
+    return (
+        "" if worst <= BOUNDS[torch.float32] else f"on a probe it differs from the model by {worst:.2g} nats"
+    )

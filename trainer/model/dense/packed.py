@@ -72,7 +72,7 @@ def can_pack(model: Any) -> bool:
         return False
     # What can be changed in place (hooks, modules) is looked at each time; the probe is run once, and again
     # for adapters.
-    if find_misfit(model) or getattr(model.config, "attention_dropout", 0.0):
+    if find_misfit(model) or any(layer.self_attn.attention_dropout for layer in model.model.layers):
         return False
     adapted = has_adapters(model)
     known = getattr(model, _PACKS, {})

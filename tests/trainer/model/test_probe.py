@@ -1,0 +1,153 @@
+"""Models that can't be decoded as most can: each in the mode that is right, or refused with a sentence."""
+
+import itertools
+
+import pytest
+import torch
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines.base import Request, Row, Sampling
+from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.decoding import MODES, DecodingMode, start_decoding
+from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.probe import check_update, choose_mode, describe_decoding, measure_decoding
+from transformers import BertConfig, BertLMHeadModel, GPT2LMHeadModel
+
+from ..support.policies import make_policy
+from ..support.tiny import make_tiny
+
+torch.set_num_threads(1)  # small matrices
+TOKENIZER = make_character_tokenizer()
+PROMPTS = ["What is 17 + 25?", "3", "4 + 3 =", "2 + 3 ="]
+SERVED = {
+    "gpt2": DecodingMode("configured", padded=True),
+    "lfm2": DecodingMode("configured", padded=True),  # a hybrid: its recurrent layers are reordered
+    "mamba": DecodingMode("configured", padded=True),  # its cache has another name
+    "recurrent_gemma": DecodingMode("none", padded=True),  # its state is in the modules
+    "rwkv": DecodingMode("none", padded=True),  # its state is no cache
+}
+
+
+@pytest.mark.parametrize("kind", SERVED)
+def test_what_is_sampled_has_the_log_probabilities_of_the_models_own_pass(kind: str):
+    """Ragged prompts, forks, rows that end, several waves; and given rows."""
+    model = make_tiny(kind)
+    model.generation_config.eos_token_id = [1, 20, 40, 60, 80]
+    policy = make_policy(model, TOKENIZER)
+    assert choose_mode(policy) == SERVED[kind]
+    engine = LocalEngine(policy, rows=12)
+    requests = [Request(TOKENIZER(text).input_ids, 5, stream) for stream, text in enumerate(PROMPTS)]
+    drawn = list(itertools.chain(*engine.sample(requests, Sampling(max_new_tokens=20))))
+    assert len({len(completion.ids) for completion in drawn}) > 3, "some were to end early"
+    rows = [Row(completion.prompt_ids, completion.ids) for completion in drawn]
+    for completion, again in zip(drawn, engine.compute_logprobs(rows), strict=True):
+        ids = torch.tensor([[*completion.prompt_ids, *completion.ids]])
+        with torch.no_grad():
+            logits_TV = model(input_ids=ids, use_cache=False).logits[0, len(completion.prompt_ids) - 1 : -1]
+        true_T = logits_TV.log_softmax(-1).gather(-1, torch.tensor(completion.ids)[:, None])[:, 0]
+        assert (true_T - torch.tensor(completion.logprobs)).abs().max() <= 5e-5
+        assert (true_T - torch.tensor(again)).abs().max() <= 5e-5
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.cache}-{mode.padded}")
+def test_every_mode_serves_a_model_that_keeps_to_the_rules(mode: DecodingMode):
+    model = make_tiny("gpt2")
+    worst = measure_decoding(
+        model, lambda prompts, samples, _: start_decoding(model, mode, prompts, samples), ragged=mode.padded
+    )
+    assert worst <= 1e-5
+
+
+class Forgetful(GPT2LMHeadModel):
+    """Takes a cache and leaves it empty, as RWKV and Mamba did."""
+
+    def forward(self, *args, past_key_values=None, **options):
+        return super().forward(*args, **options)
+
+
+class Unpadded(GPT2LMHeadModel):
+    """Does not heed the mask."""
+
+    def forward(self, *args, attention_mask=None, **options):
+        return super().forward(*args, **options)
+
+
+def make_as(kind: type, **changes):
+    model = make_tiny("gpt2", **changes)
+    model.__class__ = kind
+    return model
+
+
+def test_a_cache_that_is_not_heeded_and_a_mask_that_is_not_are_found():
+    assert choose_mode(make_policy(make_as(Forgetful), TOKENIZER)).cache == "none"
+    assert choose_mode(make_policy(make_as(Unpadded), TOKENIZER)) == DecodingMode("configured", padded=False)
+    assert "every step runs the whole text" in describe_decoding(make_policy(make_as(Forgetful), TOKENIZER))
+    assert "does not heed padding" in describe_decoding(make_policy(make_as(Unpadded), TOKENIZER))
+    assert describe_decoding(make_policy(make_tiny("gpt2"), TOKENIZER)) == ""
+
+
+def test_prompts_of_one_length_go_together_where_padding_is_not_heeded():
+    model = make_as(Unpadded)
+    requests = [Request(TOKENIZER(text).input_ids, 3, 0) for text in ("2 + 3 =", "3", "4 + 3 =")]
+    groups = LocalEngine(make_policy(model, TOKENIZER)).sample(requests, Sampling(max_new_tokens=8))
+    plain = LocalEngine(make_policy(make_tiny("gpt2"), TOKENIZER)).sample(
+        requests, Sampling(max_new_tokens=8)
+    )
+    assert [[c.ids for c in group] for group in groups] == [[c.ids for c in group] for group in plain]
+
+
+class NeedsMore(GPT2LMHeadModel):
+    def forward(self, *args, pixels=None, **options):
+        if pixels is None:
+            raise KeyError("pixels")
+        return super().forward(*args, **options)
+
+
+def test_a_model_that_can_t_be_decoded_is_refused_with_its_type_the_difference_and_the_remedy():
+    config = BertConfig(
+        vocab_size=103, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        initializer_range=0.2, is_decoder=False,
+    )  # fmt: skip
+    policy = make_policy(BertLMHeadModel(config).eval(), TOKENIZER)
+    for refuse in (choose_mode, check_update, LocalEngine):
+        with pytest.raises(UserError, match=r"type bert .*nats off without a cache.*Take another causal"):
+            refuse(policy)
+    with pytest.raises(UserError, match=r"can't be run on token ids alone \(KeyError: 'pixels'\)"):
+        choose_mode(make_policy(make_as(NeedsMore), TOKENIZER))
+
+
+class Noise(torch.nn.Module):
+    """Random while it trains, by no setting."""
+
+    def forward(self, x):
+        return x + torch.randn_like(x) if self.training else x
+
+
+def test_a_model_that_trains_as_another_is_refused():
+    model = make_tiny("gpt2")
+    model.transformer.drop = Noise()
+    with pytest.raises(UserError, match="can't be trained here: over padded rows in training mode"):
+        check_update(make_policy(model, TOKENIZER))
+    assert not model.training
+    check_update(make_policy(make_tiny("gpt2"), TOKENIZER))
+
+
+def test_in_bfloat16_the_mode_is_held_to_the_run_s_arithmetic():
+    assert choose_mode(make_policy(make_tiny("gpt2"), TOKENIZER, torch.bfloat16)) == SERVED["gpt2"]
+
+    class Fragile(GPT2LMHeadModel):
+        def forward(self, *args, **options):
+            if torch.is_autocast_enabled("cpu"):
+                raise RuntimeError("expected scalar type Float but found BFloat16")
+            return super().forward(*args, **options)
+
+    with pytest.raises(UserError, match=r"in bfloat16 .*found BFloat16.*--dtype float32"):
+        choose_mode(make_policy(make_as(Fragile), TOKENIZER, torch.bfloat16))
+
+
+def test_memory_that_runs_out_in_the_probe_is_no_fault_of_the_model():
+    class Hungry(GPT2LMHeadModel):
+        def forward(self, *args, **options):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        choose_mode(make_policy(make_as(Hungry), TOKENIZER))

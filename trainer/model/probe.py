@@ -1,0 +1,304 @@
+"""The probe of every path that decodes: short texts token by token, beside the model's own forward pass.
+
+Prompts of different lengths are prefilled together, rows are forked, dropped and kept, and each step's
+log-probabilities are held to those of a full forward pass over that text alone. A model is decoded in the
+first mode that is right, and refused where none is.
+
+Shapes: U rows of the decoder, S positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.utils import logging as transformers_logging
+
+from ...tasks.core.errors import UserError
+from .decoding import MODES, Decoding, DecodingMode, start_decoding
+from .dense.family import find_misfit
+from .logprobs import compute_logprobs, count_logits
+from .machine import is_out_of_memory
+from .policy import Policy
+from .sequences import Sequences
+
+BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
+"""Nats, as `measure_decoding` gives them. Rounding stays some ten times below: in float32 up to 1e-5, in
+bfloat16 near 1e-2; a cache that is not heeded is off by 0.1 and more."""
+_STEPS: tuple[tuple[int, ...] | None, ...] = (
+    None,
+    (0, 0, 0, 1, 1, 2),  # forked
+    None,
+    (0, 1, 2, 3, 5),  # one is dropped: few enough that its place in a cache may stay
+    None,
+    (0, 2, 4, 4),  # two are dropped and one is forked
+    None,
+    None,
+    (0, 1, 1, 3),
+    None,
+    None,
+)  # of each step the texts that go on, by number (beyond the last from the first again); None: all
+_RAGGED, _EVEN = ((19, 6, 2),), ((13, 13), (2, 2))  # tokens of the prompts that are decoded together
+_PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
+_PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
+_DECODES = "_palaestra_decodes"  # on a model: arithmetic -> the mode that serves it
+_TRAINS = "_palaestra_trains"  # on a model: the arithmetics in which its update was found right
+# What a model that meets an input or a cache it was not written for has been seen to raise.
+_FAILURES = (
+    RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, ArithmeticError,
+    ImportError,
+)  # fmt: skip
+
+Start = Callable[[Sequence[Sequence[int]], Sequence[int], int], Decoding]  # (prompts, samples, tokens)
+Text = tuple[int, ...]
+
+
+def list_plain_tokens(model: Any) -> list[int]:
+    """Token ids that have no part of their own in a model's config (end, padding, image, ...)."""
+    config = model.config.to_dict()
+    special = {
+        index
+        for settings in (config, *(part for part in config.values() if isinstance(part, dict)))
+        for name, value in settings.items()
+        if str(name).endswith(("token_id", "token_index"))
+        for index in (value if isinstance(value, list) else [value])
+    }
+    size = min(len(model.get_input_embeddings().weight), count_logits(model))
+    return [index for index in range(min(size, 4096)) if index not in special] or list(range(size))
+
+
+def _find_padding(model: Any) -> int | None:
+    """The padding token, where the model has one; some models (RoBERTa) count positions by it."""
+    padding = getattr(model.config.get_text_config(decoder=True), "pad_token_id", None)
+    known = isinstance(padding, int) and 0 <= padding < len(model.get_input_embeddings().weight)
+    return padding if known else None
+
+
+@torch.no_grad()
+def measure_decoding(model: Any, start: Start, *, ragged: bool = True) -> float:
+    """How far what is decoded is from the model's own forward pass, in nats.
+
+    The mean difference of log-probabilities over what the model would draw, of the worst step of the worst
+    text. The model runs in evaluation mode and in the arithmetic of the caller.
+    """
+    training = model.training
+    model.eval()
+    try:
+        return max(
+            _compare(model, _follow(model, start, lengths)) for lengths in (_RAGGED if ragged else _EVEN)
+        )
+    finally:
+        model.train(training)
+
+
+def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tensor]:
+    """logits_V after every text of the probe, as decoded."""
+    tokens, padding = list_plain_tokens(model), _find_padding(model)
+
+    def pick(number: int) -> int:
+        return tokens[number % len(tokens)]
+
+    prompts = [[pick(7 * place + 5 * row + 3) for place in range(size)] for row, size in enumerate(lengths)]
+    decoding = start(prompts, [4] * len(prompts), len(_STEPS))
+    texts: list[Text] = [tuple(prompt) for prompt in prompts]
+    rows = list(range(len(texts)))  # of the decoder, of each text
+    found = dict(zip(texts, decoding.logits_UV.float().clone(), strict=True))
+    device = decoding.logits_UV.device
+    for step, kept in enumerate(_STEPS):
+        chosen = range(len(texts)) if kept is None else [number % len(texts) for number in kept]
+        parents = sorted(chosen, key=lambda text: rows[text])
+        drawn = [pick(11 * step + 5 * number + 1) for number in range(len(parents))]
+        if step == _PAD_STEP and padding is not None:
+            drawn[-1] = padding
+        parents_U = None if kept is None else torch.tensor([rows[text] for text in parents], device=device)
+        place_U = decoding.advance(parents_U, torch.tensor(drawn, device=device))
+        texts = [(*texts[text], token) for text, token in zip(parents, drawn, strict=True)]
+        rows = list(range(len(texts))) if place_U is None else place_U.tolist()
+        logits_UV = decoding.logits_UV.float().clone()  # a decoder may write the next step there
+        found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
+    return found
+
+
+def _compare(model: Any, found: dict[Text, Tensor]) -> float:
+    """The worst difference between what was decoded and one forward pass over each of the longest texts."""
+    worst = 0.0
+    for leaf in (text for text in found if not any(other[: len(text)] == text != other for other in found)):
+        logits_SV = _run_alone(model, leaf)
+        for text in (leaf[:end] for end in range(1, len(leaf) + 1)):
+            if text in found:
+                gap = _measure_gap(found[text].log_softmax(-1), logits_SV[len(text) - 1].log_softmax(-1))
+                worst = max(worst, gap) if gap == gap else float("inf")
+    return worst
+
+
+def _run_alone(model: Any, text: Text) -> Tensor:
+    """logits_SV of one text, without padding, mask or cache."""
+    ids_BS = torch.tensor([text], device=next(model.parameters()).device)
+    return model(input_ids=ids_BS, use_cache=False).logits[0].float()
+
+
+def _measure_gap(logprobs_V: Tensor, true_V: Tensor) -> float:
+    """Mean difference over what the model would draw; nan where a log-probability is."""
+    share_V = true_V.exp()
+    return float((share_V * (logprobs_V - true_V).abs()).masked_fill(share_V == 0, 0.0).sum())
+
+
+def choose_mode(policy: Policy) -> DecodingMode:
+    """The fastest mode in which a policy's model decodes what its own forward pass says; tried once a model.
+
+    The mode is found in float32, where a difference can only be a mistake, and then held to the arithmetic of
+    the run. Raises UserError for a model that can't be sampled from, with the difference and what to do.
+    """
+    model = policy.model
+    known: dict[torch.dtype, DecodingMode] = getattr(model, _DECODES, {})
+    if policy.dtype not in known:
+        with torch.autocast(policy.device.type, enabled=False):
+            mode = next(iter(known.values()), None) or _find_mode(policy)
+        if policy.dtype is not torch.float32:
+            _hold_to_arithmetic(policy, mode)
+        setattr(model, _DECODES, {**known, policy.dtype: mode})
+        return mode
+    return known[policy.dtype]
+
+
+def _find_mode(policy: Policy) -> DecodingMode:
+    """The first mode that is right in the arithmetic of the weights."""
+    bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
+    text = tuple(list_plain_tokens(policy.model)[:8])
+    reason = _find_failure(lambda: _run_alone(policy.model, text))
+    if reason:
+        raise UserError(
+            f"{policy.source}: a model of type {name_type(policy)} can't be run on token ids alone "
+            f"({reason}). Take a causal language model that reads text and nothing else."
+        )
+    tried: list[str] = []
+    for mode in MODES:
+        found: list[float] = []
+        reason = _find_failure(lambda: found.append(_measure_mode(policy, mode)))  # noqa: B023
+        if not reason and found[0] <= bound:
+            return mode
+        tried.append(reason or f"{found[0]:.2g} nats off")
+    raise UserError(
+        f"{policy.source}: a model of type {name_type(policy)} can't be sampled from: token by token it says "
+        f"something else than its own forward pass over the whole text ({tried[-1]} without a cache, "
+        f"{tried[0]} with one; the bound is {bound:g} nats). So it is not causal, or reads more than text. "
+        "Take another causal language model, such as one of Llama, Qwen, Gemma or Mamba."
+    )
+
+
+def _measure_mode(policy: Policy, mode: DecodingMode) -> float:
+    model = policy.model
+    return measure_decoding(
+        model, lambda prompts, samples, _: start_decoding(model, mode, prompts, samples), ragged=mode.padded
+    )
+
+
+def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> None:
+    """Raise UserError where a mode that is right in float32 is not in the run's arithmetic."""
+    bound, found = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float]()
+
+    def measure() -> None:
+        with policy.autocast():
+            found.append(_measure_mode(policy, mode))
+
+    reason = _find_failure(measure)
+    if reason or not found[0] <= bound:
+        raise UserError(
+            f"{policy.source}: in {str(policy.dtype).removeprefix('torch.')} a model of type "
+            f"{name_type(policy)} is not sampled rightly ({reason or f'{found[0]:.2g} nats off'}; the bound "
+            f"is {bound:g} nats). Take --dtype float32."
+        )
+
+
+def _find_failure(run: Callable[[], object]) -> str:
+    """What a model raised, as one line; "" where it did not. Memory that ran out is no fault of the model.
+
+    What transformers warns of meanwhile (a padding token in a text without a mask) is meant here.
+    """
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        run()
+    except _FAILURES as failure:
+        if is_out_of_memory(failure):
+            raise
+        return f"{type(failure).__name__}: {' '.join(str(failure).split())[:160]}"
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    return ""
+
+
+def name_type(policy: Policy) -> str:
+    """The model's type as its config names it, and its class."""
+    return f"{policy.model.config.model_type} ({type(policy.model).__name__})"
+
+
+def describe_decoding(policy: Policy) -> str:
+    """What is worth saying of how a policy's model is sampled from; "" where it is as usual.
+
+    Raises UserError for a model that can't be.
+    """
+    if not find_misfit(policy.model):
+        return ""  # the fast path has a probe of its own
+    mode = choose_mode(policy)
+    if mode.cache == "none":
+        return (
+            f"{name_type(policy)} has no cache that completions could share or fork: every step runs the "
+            "whole text through the model. That is exact, and slow for long completions."
+        )
+    if not mode.padded:
+        return (
+            f"{name_type(policy)} does not heed padding: only prompts of one length are sampled together, "
+            "which is exact and may be slow."
+        )
+    return ""
+
+
+def check_update(policy: Policy) -> None:
+    """Raise UserError where the update's forward pass, in training mode and over padded rows, says something
+    else than the model's own over each text alone: then the gradient would be of another policy than the
+    sampler's. Tried once a model."""
+    bound, found = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float]()
+    if policy.dtype in getattr(policy.model, _TRAINS, ()):
+        return
+    if find_misfit(policy.model):
+        choose_mode(policy)  # what can't be sampled from can't be trained either
+    reason = _find_failure(lambda: found.append(_measure_update(policy)))
+    if reason or not found[0] <= bound:
+        raise UserError(
+            f"{policy.source}: a model of type {name_type(policy)} can't be trained here: over padded "
+            "rows in training mode its log-probabilities are not those of its forward pass over a text alone "
+            f"({reason or f'{found[0]:.2g} nats off'}; the bound is {bound:g} nats). It is not causal, reads "
+            "padding, or draws at random while it trains. Take another causal language model."
+        )
+    setattr(policy.model, _TRAINS, (*getattr(policy.model, _TRAINS, ()), policy.dtype))
+
+
+@torch.no_grad()
+def _measure_update(policy: Policy) -> float:
+    """Mean difference per token of the worst row."""
+    model, training = policy.model, policy.model.training
+    tokens = list_plain_tokens(model)
+    rows = [
+        [tokens[(7 * place + 5 * row) % len(tokens)] for place in range(size)]
+        for row, size in enumerate(_ROWS)
+    ]
+    sequences = Sequences.of([row[:_PROMPT] for row in rows], [row[_PROMPT:] for row in rows], policy.device)
+    try:
+        with policy.autocast():
+            model.train()
+            trained_BT = compute_logprobs(model, sequences).logprobs_BT
+            model.eval()
+            gaps = []
+            for row, trained_T in zip(rows, trained_BT, strict=True):
+                half = len(row) // 2  # what comes after it must not matter to it
+                parts = [_run_alone(model, tuple(row[:half])), _run_alone(model, tuple(row))[half:]]
+                true_TV = torch.cat(parts)[_PROMPT - 1 : -1].log_softmax(-1)
+                drawn_T = torch.tensor(row[_PROMPT:], device=policy.device)
+                true_T = true_TV.gather(-1, drawn_T[:, None])[:, 0]
+                gaps.append(float((trained_T[: len(true_T)] - true_T).abs().mean()))
+            return max(gaps) if all(gap == gap for gap in gaps) else float("inf")
+    finally:
+        model.train(training)
