@@ -410,6 +410,9 @@ UNBUILT = {
 }
 """model_type -> why there is no config of it here."""
 
+UNCACHED = {"blt": "its pass with a cache asks its config for num_hidden_layers, which that does not have"}
+"""model_type -> why transformers itself can't generate with it."""
+
 
 def fill(kind: type[PreTrainedConfig], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a config class: `SIZES` where it has the field, then its own; of its parts likewise."""
