@@ -295,12 +295,17 @@ def check_lora(policy: Policy, reference: Any, folder: Path) -> Check:
     return Check("right", error, " ".join(modules))
 
 
-def run_check(check: Callable[[], Check]) -> Check:
+def refuse(refusal: UserError, source: Path) -> Check:
+    """A refusal; its sentence without the folder that the model happened to lie in."""
+    return Check("refused", remark=str(refusal).replace(str(source), "MODEL").removeprefix("MODEL: "))
+
+
+def run_check(source: Path, check: Callable[[], Check]) -> Check:
     """The check; where it raises, a refusal for a `UserError`, else what was raised."""
     try:
         return check()
     except UserError as refusal:
-        return Check("refused", remark=str(refusal))
+        return refuse(refusal, source)
     except Exception as failure:  # noqa: BLE001 what a family of models may raise is what is measured
         text = " ".join(str(failure).split())
         return Check("wrong", float("nan"), f"{type(failure).__name__}: {text[:300]}")
@@ -337,13 +342,13 @@ def sweep(family: str) -> Outcome:
         try:
             policy = load_policy(str(source), "cpu", "float32")
         except UserError as refusal:
-            refused = Check("refused", remark=str(refusal))
+            refused = refuse(refusal, source)
             return Outcome(family, "", refused, refused, refused, refused)
         return Outcome(
             family,
             find_path(policy),
-            run_check(lambda: check_sampler(policy, reference)),
-            run_check(lambda: check_greedy(policy, reference)),
-            run_check(lambda: check_update(policy, reference)),
-            run_check(lambda: check_lora(policy, reference, Path(folder) / "merged")),
+            run_check(source, lambda: check_sampler(policy, reference)),
+            run_check(source, lambda: check_greedy(policy, reference)),
+            run_check(source, lambda: check_update(policy, reference)),
+            run_check(source, lambda: check_lora(policy, reference, Path(folder) / "merged")),
         )
