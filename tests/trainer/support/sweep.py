@@ -21,11 +21,13 @@ from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import update_policy
 from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.lora_saving import check_merge
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
@@ -271,28 +273,30 @@ def check_update(policy: Policy, reference: Any) -> Check:
 
 
 def check_lora(policy: Policy, reference: Any, folder: Path) -> Check:
-    """Adapters that matter, merged and saved: the loaded model gives the logits of the adapted one."""
-    lora.add_adapters(policy.model, 2, 0)
+    """Adapters that matter, merged and saved: the loaded model gives the logits of the adapted one.
+
+    What a run tries at its start is tried here too, and may refuse. The remark: what carries adapters.
+    """
+    folder.mkdir()
+    lora.add_adapters(policy.model, LoraConfig(lora_rank=2), 0)
+    check_merge(policy.model, policy.save, folder)
     torch.manual_seed(0)
-    adapters = lora.collect_adapters(policy.model)
-    for tensor in adapters.values():
+    for tensor in lora.collect_trained(policy.model).values():
         tensor.copy_(0.2 * torch.randn_like(tensor))
     ids = draw_ids(24, 6)
     with torch.no_grad():
         adapted_SV = run_forward(policy.model.eval(), ids)
         if float((adapted_SV - run_forward(reference, ids)).abs().max()) < 1e-3:
             return Check("wrong", remark="the adapters change nothing")
-        policy.save(folder)
-        loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
+        policy.save(folder / "merged")
+        loaded = AutoModelForCausalLM.from_pretrained(folder / "merged").eval()
         error = float((run_forward(loaded, ids) - adapted_SV).abs().max())
     if loaded.state_dict().keys() != reference.state_dict().keys():
         return Check("wrong", error, "what was saved has other tensors than the model")
-    modules = sorted(
-        {name.partition(".lora_")[0].rpartition(".")[2] for name in adapters if ".lora_" in name}
-    )
     if not error <= NATS:
         return Check("wrong", error, f"logits {error:.2g} off")
-    return Check("right", error, " ".join(modules))
+    kinds = {name.removesuffix(".weight").rpartition(".")[2] for name in lora.find_adapted(policy.model)}
+    return Check("right", error, " ".join(sorted(kinds)))
 
 
 def refuse(refusal: UserError, source: Path) -> Check:
@@ -350,5 +354,5 @@ def sweep(family: str) -> Outcome:
             run_check(source, lambda: check_sampler(policy, reference)),
             run_check(source, lambda: check_greedy(policy, reference)),
             run_check(source, lambda: check_update(policy, reference)),
-            run_check(source, lambda: check_lora(policy, reference, Path(folder) / "merged")),
+            run_check(source, lambda: check_lora(policy, reference, Path(folder) / "adapted")),
         )
