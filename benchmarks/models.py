@@ -33,18 +33,22 @@ def write_cell(check: Check, shown: str) -> str:
     return shown if check.verdict == "right" else check.verdict
 
 
+def shorten(remark: str) -> str:
+    """The first sentence."""
+    return f"{remark.partition('. ')[0].rstrip('.')}."
+
+
 def write_row(outcome: Outcome) -> str:
     """The row of a family. A sentence that several checks are refused with stands once."""
     checks = outcome.checks
-    remarks = [check.remark for check in checks.values() if check.verdict != "right"]
-    greedy = "" if outcome.greedy.verdict == outcome.sampler.verdict else f"greedy: {outcome.greedy.verdict}"
+    remarks = [shorten(check.remark) for check in checks.values() if check.verdict != "right"]
     cells = [
         outcome.family,
         outcome.path or "none",
         write_cell(outcome.sampler, f"{outcome.sampler.error:.0e}"),
         write_cell(outcome.update, f"{outcome.update.error:.0e}"),
         write_cell(outcome.lora, outcome.lora.remark),
-        " ".join(dict.fromkeys([*filter(None, [greedy]), *remarks])).replace("|", "\\|"),
+        " ".join(dict.fromkeys(remarks)).replace("|", "\\|"),
     ]
     return f"| {' | '.join(cells)} |"
 
