@@ -43,7 +43,7 @@ def add_adapters(model: Any, config: LoraConfig, seed: int) -> None:
         torch.manual_seed(digest("lora", seed) >> 1)
         try:
             peft.inject_adapter_in_model(settings, model)
-        except (TypeError, ValueError) as failure:
+        except (AttributeError, TypeError, ValueError) as failure:
             raise UserError(
                 f"PEFT {peft.__version__} can't put adapters on {type(model).__name__}: "
                 f"{' '.join(str(failure).split())[:200]} Choose the weights with --lora-targets."
