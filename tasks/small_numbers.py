@@ -1,8 +1,8 @@
-"""Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each level has
-larger ones.
+"""Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each level
+has larger ones.
 
-No form is asked for, so that an instruct model can be trained as it comes: the last number of its one line is
-its answer. A second line is a second answer, and a question none.
+An instruct model can be trained as it comes: the last number of its one line is its answer. A second line
+is a second answer, and a question none.
 """
 
 import random
@@ -20,16 +20,22 @@ THINGS = ("apples", "books", "cards", "coins", "keys", "pens", "shells", "stamps
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest numbers of a level. first, second: of a sum or difference, in that order."""
+    """The largest numbers of a level: summed and what is added to it, reduced (by as much at most), a factor,
+    counted on from, told in a story."""
 
-    first: int
-    second: int
+    summed: int
+    added: int
+    reduced: int
     factor: int
     counted: int
     told: int
 
 
-LIMITS = (Limits(50, 9, 10, 999, 12), Limits(99, 99, 12, 9999, 30), Limits(999, 999, 20, 99999, 99))
+LIMITS = (
+    Limits(50, 9, 20, 10, 999, 10),
+    Limits(99, 99, 99, 12, 9999, 30),
+    Limits(999, 999, 999, 20, 99999, 99),
+)
 
 
 def ask(kind: str, rng: random.Random, level: int) -> Problem:
@@ -38,11 +44,11 @@ def ask(kind: str, rng: random.Random, level: int) -> Problem:
     most, words = LIMITS[level - 1], {"name": rng.choice(NAMES), "things": rng.choice(THINGS)}
     match kind:
         case "sum":
-            a, b = rng.randint(1, most.first), rng.randint(1, most.second)
+            a, b = rng.randint(1, most.summed), rng.randint(1, most.added)
             text, answer, key = "What is {a} + {b}?", a + b, sorted((a, b))
         case "difference":
-            a = rng.randint(2, most.first)
-            b = rng.randint(1, min(a - 1, most.second))
+            a = rng.randint(2, most.reduced)
+            b = rng.randint(1, min(a - 1, most.added))
             text, answer, key = "What is {a} - {b}?", a - b, [a, b]
         case "product":
             a, b = rng.randint(2, most.factor), rng.randint(2, most.factor)
@@ -55,7 +61,7 @@ def ask(kind: str, rng: random.Random, level: int) -> Problem:
             text = "{name} has {a} {things} and gets {b} more. How many {things} does {name} have now?"
             answer, key = a + b, [a, b, words["things"]]
         case _:
-            a = rng.randint(2, most.told + 1)
+            a = rng.randint(2, most.told)
             b = rng.randrange(1, a)
             text = "{name} has {a} {things} and gives away {b}. How many {things} are left?"
             answer, key = a - b, [a, b, words["things"]]

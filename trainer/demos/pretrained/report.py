@@ -1,42 +1,21 @@
-"""What the demo shows at its end: a table, what else became of the model, curve and examples."""
+"""What the demo shows at its end: a table, what else became of the model, a curve and examples."""
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from ....tasks import Task
-from ....tasks.core import registry
-from ...config.settings import Auto, Count, Natural, Seed, Settings, Threads
-from ...config.sft import SFTConfig
-from ...config.train import TrainConfig
-from ...engines.local import LocalEngine
-from ...evaluation.evaluate import Evaluation, evaluate
+from ...evaluation.evaluate import Evaluation
 from ...intervals import Difference, paired_difference
-from ...model.logprobs import compute_logprobs
-from ...model.policy import Policy, choose_threads, load_policy
-from ...model.prompts import PromptFormat
-from ...model.sequences import Sequences
 from ...reports import curves
-from ...reports.progress import make_progress_bar
 from ...rollouts.group import Group
-from ...rollouts.rollouts import Rollouts, make_sampling
-from ...runs.setup import train
 from ...runs.state import RunResult
-from ...sft.fit import Demonstration, draw_training_problems, fit
 from ...terminal import say
-from ..addition import DemoConfig, run_addition
-from .unrelated import SHOWN, Drift, look_after, look_before
-from .weights import Weights, find_weights
-
-from .arms import *
+from .arms import ABOVE, TASK, TOKENS, Arm, PretrainedConfig, Watched
+from .unrelated import SHOWN, Drift
 
 
 def report(config: PretrainedConfig, watched: Watched, arms: Sequence[Arm]) -> None:
@@ -80,8 +59,10 @@ def compute_rates(evaluation: Evaluation) -> list[float]:
 
 
 def print_drift(drift: Drift) -> None:
-    print(f"\nIs something else lost? {drift.kl.problems} prompts that have nothing to do with numbers, KL in "
-          f"nats per token: {drift.kl}. Three of them:")  # fmt: skip
+    print(
+        f"\nIs something else lost? On {drift.kl.problems} prompts that have nothing to do with numbers the model has "
+        f"moved by\n{drift.kl} nats per token (KL). Three of them:"
+    )
     for prompt, before, after in zip(SHOWN, drift.before, drift.after, strict=True):
         for label, text in ((prompt, before), ("", after)):
             say(f"  {label:36}{'after ' if not label else 'before'} {' '.join(text.split())}")

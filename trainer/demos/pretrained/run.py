@@ -8,41 +8,33 @@ own verified answers.
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import torch
 
 from ....tasks import Task
 from ....tasks.core import registry
-from ...config.settings import Auto, Count, Natural, Seed, Settings, Threads
-from ...config.sft import SFTConfig
-from ...config.train import TrainConfig
-from ...engines.local import LocalEngine
-from ...evaluation.evaluate import Evaluation, evaluate
-from ...intervals import Difference, paired_difference
 from ...model.logprobs import compute_logprobs
 from ...model.policy import Policy, choose_threads, load_policy
-from ...model.prompts import PromptFormat
 from ...model.sequences import Sequences
-from ...reports import curves
-from ...reports.progress import make_progress_bar
-from ...rollouts.group import Group
-from ...rollouts.rollouts import Rollouts, make_sampling
-from ...runs.setup import train
-from ...runs.state import RunResult
-from ...sft.fit import Demonstration, draw_training_problems, fit
-from ...terminal import say
+from ...rollouts.rollouts import make_sampling
 from ..addition import DemoConfig, run_addition
-from .unrelated import SHOWN, Drift, look_after, look_before
-from .weights import Weights, find_weights
-
-from .arms import *
+from .arms import (
+    CONTROLS,
+    EVAL_SAMPLES,
+    LEVEL,
+    PROMPTS,
+    SAMPLES,
+    TASK,
+    PretrainedConfig,
+    list_grpo_arms,
+    list_other_arms,
+    make_rollouts,
+    make_settings,
+    train_watched,
+)
 from .report import report
+from .weights import find_weights
 
 TRIAL_PROBLEMS = 3  # of the step that is timed before anything else
 
@@ -117,5 +109,3 @@ def estimate_minutes(policy: Policy, task: Task, config: PretrainedConfig) -> fl
     arms = 1 + (len(CONTROLS) if config.controls else 0) + (config.lora_rank > 0)
     measuring = sampled * config.eval_problems * (1 + EVAL_SAMPLES) / (SAMPLES * TRIAL_PROBLEMS)
     return (arms * training + (1 + arms) * measuring) / 60
-
-
