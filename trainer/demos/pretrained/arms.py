@@ -116,8 +116,8 @@ def make_rollouts(policy: Policy, task: Task) -> Rollouts:
 def train_watched(policy: Policy, task: Task, config: PretrainedConfig) -> Watched | None:
     """GRPO on all weights of the policy, with what is asked before and after; None where it was stopped."""
     print(
-        f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each. What was "
-        "right where other\n   answers were wrong becomes likelier. Questions of the test are never trained on."
+        f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each. What was\n"
+        "   right where other answers were wrong becomes likelier. No question of the test is trained on."
     )
     before = look_before(policy)
     above_before = measure_above(policy, task, config)

@@ -60,8 +60,8 @@ def compute_rates(evaluation: Evaluation) -> list[float]:
 
 def print_drift(drift: Drift) -> None:
     print(
-        f"\nIs something else lost? On {drift.kl.problems} prompts that have nothing to do with numbers the model has "
-        f"moved by\n{drift.kl} nats per token (KL). Three of them:"
+        f"\nIs something else lost? On {drift.kl.problems} prompts that have nothing to do with numbers the "
+        f"model has moved by\n{drift.kl} nats per token (KL). Three of them:"
     )
     for prompt, before, after in zip(SHOWN, drift.before, drift.after, strict=True):
         for label, text in ((prompt, before), ("", after)):
