@@ -116,8 +116,8 @@ def make_rollouts(policy: Policy, task: Task) -> Rollouts:
 def train_watched(policy: Policy, task: Task, config: PretrainedConfig) -> Watched | None:
     """GRPO on all weights of the policy, with what is asked before and after; None where it was stopped."""
     print(
-        f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each. What was\n"
-        "   right where other answers were wrong becomes likelier. No question of the test is trained on."
+        f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each.\n"
+        "   What was right where other answers were wrong becomes likelier. The test's are never used."
     )
     before = look_before(policy)
     above_before = measure_above(policy, task, config)
@@ -217,7 +217,10 @@ def train_on_verified(config: PretrainedConfig, weights: Weights, task: Task, gr
         seed=config.seed, steps=config.steps, batch_size=16, learning_rate=RATE, warmup_steps=2,
         schedule="constant",
     )  # fmt: skip
-    fit(policy, task, list(data.values()), settings)
+    if data:
+        fit(policy, task, list(data.values()), settings)
+    else:
+        print("   None passed, so there is nothing to imitate.")
     seconds = time.perf_counter() - began
     held_out = [group.problem for group in grpo.evaluations[0].greedy.groups]
     greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))

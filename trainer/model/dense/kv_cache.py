@@ -158,7 +158,8 @@ class BlockCache:
 def take(layer: PromptLayer) -> tuple[Tensor, Tensor]:
     """Keys and values of the prompts, P x K x S x E, which nobody else needs any more."""
     keys, values = layer.keys, layer.values
-    assert keys is not None and values is not None
+    assert keys is not None
+    assert values is not None
     layer.keys = layer.values = None
     return keys, values
 
