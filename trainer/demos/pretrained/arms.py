@@ -59,7 +59,7 @@ class PretrainedConfig(Settings):
     out: str = "runs/demo"
     """Folder of the demo; what an earlier demo left there is replaced."""
     threads: Threads | Auto = "auto"
-    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
+    """CPU threads; auto takes all."""
 
 
 @dataclass(frozen=True)
