@@ -6,15 +6,16 @@ Same model, prompts, group size and lengths.
     python benchmarks/grpo_step.py --workload 1M-short --rounds 5
     python benchmarks/grpo_step.py --model runs/X/model  # real work: the addition task, a model trained on it
     python benchmarks/grpo_step.py --no-trl              # ours alone
+    python benchmarks/grpo_step.py --workload smollm2    # a pretrained model: SmolLM2-135M-Instruct
 
 Every measurement is a process of its own; the sides take turns, `--rounds` times, and medians are compared.
 Times are CPU seconds of the process (another program on the machine changes them little), with one thread.
 Memory is the highest resident size during the steps less the resident size before the trainer is made
 (libraries and model are loaded by then).
 
-Equal work: a fresh Qwen3-shaped model that never ends early, prompts of 32 tokens, rewards that differ within
-each group. TRL runs with its whole batch in one forward pass, once without gradient checkpointing (`trl`, its
-fastest) and once with (`trl-ckpt`, its default).
+Equal work: a fresh Qwen3-shaped model, or SmolLM2-135M-Instruct, that never ends early, prompts of 32
+characters, rewards that differ within each group. TRL runs with its whole batch in one forward pass, once
+without gradient checkpointing (`trl`, its fastest) and once with (`trl-ckpt`, its default).
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ PROMPT_TOKENS = 32
 class Workload:
     """prompts x group completions of `tokens` tokens by a model of the given shape.
 
-    layers 0: a trained model's folder.
+    layers 0: a trained model's folder.  equal: completions never end early, rewards are a hash.
     """
 
     prompts: int
     group: int
     tokens: int
+    equal: bool = True
     layers: int = 0
     hidden: int = 0
     inner: int = 0
@@ -60,7 +62,8 @@ WORKLOADS = {
     "1M-long": Workload(4, 16, 256, **M1),
     "10M-short": Workload(8, 8, 64, **M10),
     "10M-long": Workload(4, 16, 256, **M10),
-    "real": Workload(32, 8, 48),
+    "smollm2": Workload(4, 8, 64),
+    "real": Workload(32, 8, 48, equal=False),
 }
 SIDES = ("palaestra", "trl", "trl-ckpt")
 
@@ -88,11 +91,11 @@ def make_model(workload: Workload, folder: str):
 
 
 def make_prompts(workload: Workload, step: int) -> list[str]:
-    """Texts of a step's prompts, one token a character."""
+    """Texts of a step's prompts, for a fresh model one token a character."""
     import random
 
     rng = random.Random(step)
-    if workload.layers:
+    if workload.equal:
         return [
             "".join(rng.choice("abcdefghij ") for _ in range(PROMPT_TOKENS)) for _ in range(workload.prompts)
         ]
@@ -104,7 +107,7 @@ def reward_of(workload: Workload, prompt: str, text: str) -> float:
 
     Real work: whether the sum is right.
     """
-    if workload.layers:
+    if workload.equal:
         return float(zlib.crc32(text.encode()) % 2)
     found = re.search(r"<answer>(-?\d+)</answer>\s*$", text)
     return float(found is not None and int(found[1]) == sum(map(int, prompt[:-1].split("+"))))
@@ -153,7 +156,7 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
         yield Problem(prompt="", reference="")
 
     engine = LocalEngine(policy, rows=workload.prompts * workload.group)
-    if workload.layers:
+    if workload.equal:
         engine.end_ids = []
     rollouts = Rollouts(engine, PromptFormat.of(tokenizer), benchmark, 1024)
     config = TrainConfig.of(
@@ -230,7 +233,7 @@ def run_trl(workload: Workload, folder: str, steps: int, checkpointing: bool) ->
             processing_class=tokenizer,
             callbacks=[Clock()],
         )
-        if workload.layers:
+        if workload.equal:
             trainer.eos_token_ids, trainer.generation_config.eos_token_id = [10**6], [10**6]
         generate = trainer._generate_single_turn
         tokens: list[int] = []
@@ -340,8 +343,15 @@ def main() -> None:
     if importlib.util.find_spec("trl") is None and len(sides) > 1:
         print("trl is not installed: ours alone (pip install trl==1.16.0)")
         sides = ["palaestra"]
-    names = options.workload or [name for name in WORKLOADS if name != "real" or options.model]
+    names = options.workload or [name for name in WORKLOADS if WORKLOADS[name].layers or options.model]
     for name in names:
+        if name == "smollm2" and not options.model:
+            from palaestra.trainer.demos.pretrained.weights import find_weights
+
+            weights = find_weights("auto", print)
+            if weights is None:
+                raise SystemExit("smollm2 needs its weights: give a folder with --model.")
+            options.model = weights.source
         found: dict[str, list[dict]] = {side: [] for side in sides}
         for _ in range(options.rounds):
             for side in sides:

@@ -1,7 +1,9 @@
 """The puzzles' own verifiers: what they accept, and the tricks that they refuse."""
 
+import re
+
 import pytest
-from palaestra.tasks import get
+from palaestra.tasks import Problem, get
 from palaestra.tasks.countdown import judge
 from palaestra.tasks.frozen_lake import find_shortest_path, walk
 from palaestra.verifiers import Status
@@ -89,7 +91,7 @@ def test_sorting_reads_lists_and_refuses_everything_else():
         assert not get("sorting").score(f"<answer>{text}</answer>", problem).passed
 
 
-@pytest.mark.parametrize("name", ["countdown", "sorting", "frozen_lake", "gcd"])
+@pytest.mark.parametrize("name", ["countdown", "sorting", "frozen_lake", "gcd", "small_numbers"])
 def test_every_level_has_many_problems_in_short_ascii(name):
     task = get(name)
     for level in range(1, task.source.levels + 1):
@@ -100,3 +102,43 @@ def test_every_level_has_many_problems_in_short_ascii(name):
                 assert all(c == "\n" or " " <= c <= "~" for c in problem.text + task.solution(problem))
                 assert len(problem.text) < 200
                 assert task.score(task.solution(problem), problem).reward == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("7", True),
+        ("3 + 4 = 7", True),
+        ("The answer is 7.", True),
+        (" 7 apples\n", True),
+        ("8, no: 7", True),
+        ("4 + 3", False),
+        ("-7", False),
+        ("70", False),
+        ("7.5", False),
+        ("seven", False),
+        ("", False),
+        ("7\n7", False),
+        ("1 2 3\n4 5 6\n7", False),
+        ("Is it 7?", False),
+        ("What is 4 + 3? 7", False),
+    ],
+)
+def test_small_numbers_reads_the_last_number_of_one_line(text, right):
+    problem = Problem("What is 4 + 3?", "7", metadata={"kind": "sum"})
+    assert get("small_numbers").score(text, problem).passed is right
+
+
+def test_small_numbers_are_about_what_they_say():
+    task, operations = get("small_numbers"), {"+": int.__add__, "-": int.__sub__, "x": int.__mul__}
+    kinds = set()
+    for problem in task.problems("train", 400, level=2):
+        kinds.add(problem.metadata["kind"])
+        numbers = [int(number) for number in re.findall(r"\d+", problem.text)]
+        sign = next((sign for sign in operations if f" {sign} " in problem.text), None)
+        if "comes after" in problem.text:
+            sign, numbers = "+", [*numbers, 1]
+        sign = sign or ("+" if "gets" in problem.text else "-")
+        assert str(operations[sign](*numbers)) == problem.reference, problem.text
+        assert int(problem.reference) > 0
+    assert kinds == {"sum", "difference", "product", "next", "more", "left"}

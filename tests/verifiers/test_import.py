@@ -31,7 +31,7 @@ FRONT = {
     "palaestra.verifiers.rubric",
     "palaestra.verifiers.types",
 }
-STANDARD = "import dataclasses, enum, fractions, functools, importlib, re, typing\n"
+STANDARD = "import array, dataclasses, enum, fractions, functools, importlib, re, typing\n"
 COMPILED = "import re._compiler; compiled = []; real = re._compiler.compile\n"
 COMPILED += "re._compiler.compile = lambda text, *rest: (compiled.append(str(text)), real(text, *rest))[1]\n"
 

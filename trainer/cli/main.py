@@ -31,7 +31,9 @@ COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
     "task": Command("tasks", "show NAME: problems, rubric, a solution; check NAME: test a task of your own"),
     "score": Command("tasks", "score completions from a file with a task's rubric"),
-    "demo": Command("demo", "train a small model from nothing, in minutes, on this machine"),
+    "demo": Command(
+        "demo", "train a real small model by reinforcement learning, in minutes, on this machine"
+    ),
     "sft": Command("sft", "fine-tune a model on a task's demonstrations"),
     "reward-model": Command("reward_model", "fit a reward model to comparisons of answers"),
     "train": Command("train", "train a model on a task by reinforcement learning"),

@@ -86,7 +86,8 @@ class ModelConfig(Settings):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
     threads: Threads | Auto = "auto"
-    """CPU threads; auto times a step with 1 and with all, and takes the faster (an evaluation takes all)."""
+    """CPU threads; auto takes all. Below 10 M parameters `train` and `sft` time a step with 1 and with all,
+    and take the faster."""
     trust_remote_code: bool = False
     """Run the Python code that a model's repository or folder brings along, where transformers has no
     architecture of its own for it. Only for sources that you trust: it is run with your rights."""

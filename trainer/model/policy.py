@@ -19,6 +19,7 @@ from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
 from .logprobs import count_logits
 from .machine import keep_freed_memory, pick_device
+from .optim import SMALL
 from .pretrained import explain_failures
 
 
@@ -180,14 +181,15 @@ def use_threads(wanted: int | Auto) -> int:
 
 
 def choose_threads(policy: Policy, wanted: int | Auto) -> int:
-    """Set the number of CPU threads: `wanted`, or the faster of one and all.
+    """Set the number of CPU threads: `wanted`, or for a small model the faster of one and all.
 
-    The faster is found by timing a forward and backward pass.
-
-    Small matrices gain little from a second thread and lose much when another program holds the second core.
+    The faster is found by timing a forward and backward pass. Small matrices gain little from a second thread
+    and lose much when another program holds the second core; large ones always gain, and their trial would
+    take longer than most of a step.
     """
     available = torch.get_num_threads()
-    if wanted != "auto" or policy.device.type != "cpu" or available == 1:
+    settled = wanted != "auto" or policy.device.type != "cpu" or available == 1
+    if settled or policy.parameters >= SMALL:
         return use_threads(wanted)
     ids = torch.randint(0, policy.model.get_input_embeddings().weight.shape[0], (32, 32))
     seconds = {1: [], available: []}

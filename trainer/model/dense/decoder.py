@@ -2,8 +2,8 @@
 
 One token for each row by fused projections over a preallocated key/value cache, whose length grows by
 buckets. The live rows are always the first: forks, and the last live rows, are copied to where a row has
-ended. The prompts are prefilled by the model's own forward pass,
-and `find_refusal` compares the two on a probe before the path is used at all.
+ended. `prefill` reads the prompts; `find_refusal` holds all of it to the model's own forward pass, on a
+probe, before the path is used at all.
 
 Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key
 itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..decoding import GeneralDecoding
 from ..lora import move_adapters
 from ..probe import BOUNDS, measure_decoding
 from . import kernels
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
 from .kv_cache import BlockCache, RowCache, move_rows
+from .prefill import prefill
 
 
 class FastDecoding:
@@ -43,18 +43,19 @@ class FastDecoding:
         *,
         fixed: bool = False,
         capture: bool = False,
+        packs: bool = True,
     ) -> None:
-        """limit: tokens that a completion may have."""
+        """limit: tokens that a completion may have.  packs: whether `prefill` may."""
         self.weights, self.fixed, self.capture = weights, fixed or capture, capture
         device = weights.embedding_VD.device
-        start = GeneralDecoding(model, prompts, samples)
-        rows_U, self.start_R = start.rows_U, start.start_R
+        start = prefill(model, prompts, samples, packs=packs)
+        rows_U, self.start_R = torch.arange(len(prompts), device=device), start.start_R
         if self.fixed:
             rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=device)
         self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
-        self.logits_UV = start.logits_UV[rows_U]
+        self.logits_UV = start.logits_PV[rows_U]
         self.positions_U = (
-            start.positions_U[rows_U] if start.mask_US is not None or self.fixed else start.positions_U[:1]
+            start.positions_P[rows_U] if start.mask_PS is not None or self.fixed else start.positions_P[:1]
         )
         self.cos_SE, self.sin_SE = compute_rope(model, start.width + limit, device)
         self.cache: RowCache | BlockCache
@@ -159,11 +160,15 @@ def find_refusal(model: Any) -> str:
     if reason:
         return reason
 
-    def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
-        return FastDecoding(model, DenseWeights.of(model, torch.float32), prompts, samples, tokens)
+    def measure(packs: bool) -> float:
+        def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
+            return FastDecoding(model, weights, prompts, samples, tokens, packs=packs)
+
+        return measure_decoding(model, start)
 
     with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-        worst = measure_decoding(model, start)
+        weights = DenseWeights.of(model, torch.float32)
+        worst = max(measure(packs) for packs in (True, False))
     return (
         "" if worst <= BOUNDS[torch.float32] else f"on a probe it differs from the model by {worst:.2g} nats"
     )

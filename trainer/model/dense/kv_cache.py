@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..decoding import GeneralDecoding
 from .family import DenseWeights
+from .prefill import Prefill, PromptLayer
 
 BUCKET = 64  # positions by which a cache grows at least
 GROWTH = 1.5
@@ -29,7 +29,7 @@ class RowCache:
     """
 
     def __init__(
-        self, start: GeneralDecoding, weights: DenseWeights, rows_U: Tensor, limit: int, *, fixed: bool
+        self, start: Prefill, weights: DenseWeights, rows_U: Tensor, limit: int, *, fixed: bool
     ) -> None:
         """rows_U: the prompt of each row.  limit: positions that a row may have behind its prompt."""
         self.fixed, self.used, self.width, rows = fixed, start.width, len(rows_U), len(start.start_R)
@@ -38,11 +38,11 @@ class RowCache:
         device = rows_U.device
         self.slot = torch.tensor([self.used], device=device)  # `used` as a graph reads it
         self.bias_U1S: Tensor | None = None
-        if start.mask_US is not None or fixed:
+        if start.mask_PS is not None or fixed:
             seen_PS = (
-                torch.ones(len(start.rows_U), self.used, device=device)
-                if start.mask_US is None
-                else start.mask_US
+                torch.ones(len(start.positions_P), self.used, device=device)
+                if start.mask_PS is None
+                else start.mask_PS
             )
             self.bias_U1S = torch.full(
                 (self.width, 1, self.capacity), float("-inf") if fixed else 0.0, device=device
@@ -50,14 +50,11 @@ class RowCache:
             self.bias_U1S[:, 0, : self.used] = torch.where(seen_PS[rows_U].bool(), 0.0, float("-inf"))
             self.bias_U1S = self.bias_U1S.to(weights.dtype)
         self.cache_L: list[Tensor] = []
-        for layer in start.list_layers():
+        for layer in start.layers:
             cache = self._allocate(rows, weights.key_heads, weights.head_size, weights.dtype, device)
-            cache[0, : self.width, :, : self.used], cache[1, : self.width, :, : self.used] = (
-                layer.keys[rows_U],
-                layer.values[rows_U],
-            )
+            for table, prompts in zip(cache, take(layer), strict=True):
+                table[: self.width, :, : self.used] = prompts[rows_U]
             self.cache_L.append(cache)
-            layer.keys = layer.values = None  # the prompts' own cache is not needed any more
         self.views_L = self._view_rows()
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
@@ -115,18 +112,19 @@ class BlockCache:
     P x K x S x E.  cache_L: keys and values 2 x blocks x U x K x 16 E a layer. Keys of a block lie E x 16.
     """
 
-    def __init__(self, start: GeneralDecoding, weights: DenseWeights, limit: int) -> None:
+    def __init__(self, start: Prefill, weights: DenseWeights, limit: int) -> None:
         """limit: positions that a row may draw."""
-        self.prompt, self.starts_P, self.owners_U = start.width, start.width - start.positions_U, start.rows_U
+        self.prompt, self.starts_P = start.width, start.width - start.positions_P
+        self.owners_U = torch.arange(len(start.positions_P))
         self.used, self.most = 0, limit
         self.prompts_L: list[tuple[Tensor, Tensor]] = []
         self.cache_L: list[Tensor] = []
-        for layer in start.list_layers():
-            self.prompts_L.append((arrange_in_blocks(layer.keys), pad_to_blocks(layer.values)))
+        for layer in start.layers:
+            keys_PKSE, values_PKSE = take(layer)
+            self.prompts_L.append((arrange_in_blocks(keys_PKSE), pad_to_blocks(values_PKSE)))
             self.cache_L.append(
                 self._allocate(len(start.start_R), weights.key_heads, weights.head_size * BLOCK, 2 * BUCKET)
             )
-            layer.keys = layer.values = None  # the prompts' own cache is not needed any more
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""
@@ -155,6 +153,15 @@ class BlockCache:
 
     def _allocate(self, rows: int, heads: int, block: int, positions: int) -> Tensor:
         return torch.empty(2, -(-min(self.most, positions) // BLOCK), rows, heads, block)
+
+
+def take(layer: PromptLayer) -> tuple[Tensor, Tensor]:
+    """Keys and values of the prompts, P x K x S x E, which nobody else needs any more."""
+    keys, values = layer.keys, layer.values
+    assert keys is not None
+    assert values is not None
+    layer.keys = layer.values = None
+    return keys, values
 
 
 def pad_to_blocks(table_PKSE: Tensor) -> Tensor:

@@ -207,20 +207,29 @@ class _Collect(torch.autograd.Function):
         return result, None
 
 
+def read_keys_and_values(
+    attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], eps: float
+) -> tuple[Tensor, Tensor]:
+    """k_NKE, normed and rotated, and v_NKE of what a layer has projected (see `attend`)."""
+    size = attention.head_dim
+    keys = attention.k_proj.weight.shape[0] // size
+    k_NKE, v_NKE = qkv_NO[:, -2 * keys * size :].view(len(qkv_NO), 2 * keys, size).split([keys, keys], 1)
+    if hasattr(attention, "q_norm"):
+        k_NKE = rms_norm(k_NKE, eps) * attention.k_norm.weight
+    return _Rope.apply(k_NKE, *(part[:, None] for part in rope)), v_NKE
+
+
 def _attend_by_rows(
     attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float
 ) -> Tensor:
     """The same through torch: queries, keys and values laid out as rows."""
-    size, (cos_NE, sin_NE) = attention.head_dim, rope
-    rope = (cos_NE[:, None], sin_NE[:, None])
-    heads_NHE = qkv_NO.view(len(qkv_NO), -1, size)
-    queries = attention.q_proj.weight.shape[0] // size
-    keys = attention.k_proj.weight.shape[0] // size
-    q_NHE, k_NKE, v_NKE = heads_NHE.split([queries, keys, keys], 1)
+    k_NKE, v_NKE = read_keys_and_values(attention, qkv_NO, rope, eps)
+    size, keys = attention.head_dim, k_NKE.shape[1]
+    queries = qkv_NO.shape[1] // size - 2 * keys
+    q_NHE = qkv_NO[:, : queries * size].view(len(qkv_NO), queries, size)
     if hasattr(attention, "q_norm"):
         q_NHE = rms_norm(q_NHE, eps) * attention.q_norm.weight
-        k_NKE = rms_norm(k_NKE, eps) * attention.k_norm.weight
-    q_NHE, k_NKE = _Rope.apply(q_NHE, *rope), _Rope.apply(k_NKE, *rope)
+    q_NHE = _Rope.apply(q_NHE, *(part[:, None] for part in rope))
     q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
     attended_BHSE = functional.scaled_dot_product_attention(
         q_BHSE, k_BKSE, v_BKSE, is_causal=True, scale=attention.scaling, enable_gqa=queries != keys

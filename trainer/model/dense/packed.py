@@ -13,6 +13,7 @@ K key heads, E head size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,9 +32,16 @@ _PACKS = "_palaestra_packs"
 PROBE_GRADIENT = 1e-3  # of its length; float32 rounding stays a hundred times below
 
 
-def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
+Keep = Callable[[Any, Tensor, tuple[Tensor, Tensor], float], None]
+
+
+def compute_hidden_states(model: Any, packing: Packing, keep: Keep | None = None) -> Tensor:
     """hidden_ND: what the head of a model of the dense family reads, for every packed token.
-    Differentiable."""
+    Differentiable.
+
+    keep: called for each layer with its attention, the projected queries, keys and values (qkv_NO), rope and
+    eps, before they are attended.
+    """
     inner, config = model.model, model.config
     x_ND = inner.embed_tokens(packing.ids_N)
     cos_NE, sin_NE = (part[0] for part in inner.rotary_emb(x_ND, packing.positions_N[None]))
@@ -41,20 +49,29 @@ def compute_hidden_states(model: Any, packing: Packing) -> Tensor:
     for layer in inner.layers:
         if torch.is_grad_enabled() and getattr(layer, "gradient_checkpointing", False):
             x_ND = checkpoint(
-                _run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, use_reentrant=False
+                _run_layer, layer, x_ND, rope, packing, config.rms_norm_eps, keep, use_reentrant=False
             )
         else:
-            x_ND = _run_layer(layer, x_ND, rope, packing, config.rms_norm_eps)
+            x_ND = _run_layer(layer, x_ND, rope, packing, config.rms_norm_eps, keep)
     return rms_norm(x_ND, config.rms_norm_eps) * inner.norm.weight
 
 
-def _run_layer(layer: Any, x_ND: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float) -> Tensor:
+def _run_layer(
+    layer: Any,
+    x_ND: Tensor,
+    rope: tuple[Tensor, Tensor],
+    packing: Packing,
+    eps: float,
+    keep: Keep | None,
+) -> Tensor:
     attention, mlp = layer.self_attn, layer.mlp
     weight = torch.cat([weigh(attention.q_proj), weigh(attention.k_proj), weigh(attention.v_proj)])
     bias = None
     if attention.q_proj.bias is not None:
         bias = torch.cat([attention.q_proj.bias, attention.k_proj.bias, attention.v_proj.bias])
     qkv_NO = functional.linear(rms_norm(x_ND, eps), weight * layer.input_layernorm.weight, bias)
+    if keep is not None:
+        keep(attention, qkv_NO, rope, eps)
     x_ND = torch.addmm(x_ND, attend(attention, qkv_NO, rope, packing, eps), weigh(attention.o_proj).t())
     weight = torch.cat([weigh(mlp.gate_proj), weigh(mlp.up_proj)]) * layer.post_attention_layernorm.weight
     both_N2F = functional.linear(rms_norm(x_ND, eps), weight)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model.machine import find_cache_folder
-from ..storage import checkpoint
+from ...model.machine import find_cache_folder
+from ...storage import checkpoint
 
 NAME = "SmolLM2-135M-Instruct"
 HUB_ID = f"HuggingFaceTB/{NAME}"

