@@ -1,4 +1,4 @@
-# `make demo` trains a small model from nothing; `make test` checks the project. Both make the environment first.
+# `make demo` trains a small pretrained model by its reward; `make test` checks the project. Both make the environment first.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +31,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	 ln -sfn ../../../$$part $(VENV)/types/palaestra/; done  # the package as it is installed, for the type checker
 	@touch $@
 
-demo: env  ## train a small model from nothing: SFT, then GRPO; shows pass-rates before and after
+demo: env  ## GRPO makes a real pretrained model answer small sums; pass-rates before and after
 	@$(BIN)/palaestra demo
 
 test: env lint  ## format, lint, types and the tests

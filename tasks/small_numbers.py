@@ -20,48 +20,51 @@ THINGS = ("apples", "books", "cards", "coins", "keys", "pens", "shells", "stamps
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest numbers of a level: summed and what is added to it, reduced (by as much at most), a factor,
-    counted on from, told in a story."""
+    """The largest numbers of a level: summed or reduced, what is added or taken, a factor, counted on from,
+    told in a story. carries: whether a sum or a difference may go through a ten."""
 
-    summed: int
-    added: int
-    reduced: int
+    most: int
+    step: int
     factor: int
     counted: int
     told: int
+    carries: bool = True
 
 
 LIMITS = (
-    Limits(50, 9, 20, 10, 999, 10),
-    Limits(99, 99, 99, 12, 9999, 30),
-    Limits(999, 999, 999, 20, 99999, 99),
+    Limits(99, 9, 10, 999, 9, carries=False),
+    Limits(99, 99, 12, 9999, 30),
+    Limits(999, 999, 20, 99999, 99),
 )
 
 
 def ask(kind: str, rng: random.Random, level: int) -> Problem:
     """A question of one kind. The key says what it is about: an order that does not matter and a name
     make no new problem."""
-    most, words = LIMITS[level - 1], {"name": rng.choice(NAMES), "things": rng.choice(THINGS)}
+    limits, words = LIMITS[level - 1], {"name": rng.choice(NAMES), "things": rng.choice(THINGS)}
     match kind:
         case "sum":
-            a, b = rng.randint(1, most.summed), rng.randint(1, most.added)
+            a, b = rng.randint(1, limits.most), rng.randint(1, limits.step)
+            while not limits.carries and a % 10 + b > 9:
+                a, b = rng.randint(1, limits.most), rng.randint(1, limits.step)
             text, answer, key = "What is {a} + {b}?", a + b, sorted((a, b))
         case "difference":
-            a = rng.randint(2, most.reduced)
-            b = rng.randint(1, min(a - 1, most.added))
+            a, b = rng.randint(2, limits.most), rng.randint(1, limits.step)
+            while b >= a or (not limits.carries and b > a % 10):
+                a, b = rng.randint(2, limits.most), rng.randint(1, limits.step)
             text, answer, key = "What is {a} - {b}?", a - b, [a, b]
         case "product":
-            a, b = rng.randint(2, most.factor), rng.randint(2, most.factor)
+            a, b = rng.randint(2, limits.factor), rng.randint(2, limits.factor)
             text, answer, key = "What is {a} x {b}?", a * b, sorted((a, b))
         case "next":
-            a, b = rng.randrange(10, most.counted), 1
+            a, b = rng.randrange(10, limits.counted), 1
             text, answer, key = "What number comes after {a}?", a + b, [a]
         case "more":
-            a, b = rng.randint(1, most.told), rng.randint(1, most.told)
+            a, b = rng.randint(1, limits.told), rng.randint(1, limits.told)
             text = "{name} has {a} {things} and gets {b} more. How many {things} does {name} have now?"
             answer, key = a + b, [a, b, words["things"]]
         case _:
-            a = rng.randint(2, most.told)
+            a = rng.randint(2, limits.told)
             b = rng.randrange(1, a)
             text = "{name} has {a} {things} and gives away {b}. How many {things} are left?"
             answer, key = a - b, [a, b, words["things"]]

