@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import DataError
+from .errors import DataError, shorten
 from .rowfiles import Row
 
 Message = dict[str, Any]
@@ -43,7 +43,8 @@ def add_instruction(messages: Sequence[Message], instruction: str, between: str,
     said = [place for place, message in enumerate(messages) if message["role"] == "user"]
     if not said:
         raise DataError(
-            f"{where}: its chat has no message of the user to carry the instruction {instruction!r:.60}. Add "
+            f"{where}: its chat has no message of the user to carry the instruction "
+            f"{shorten(instruction, 60)!r}. Add "
             'one, or ask for no instruction (--instruction "").'
         )
     last = messages[said[-1]]
@@ -66,7 +67,8 @@ def _read_message(message: Any, where: str) -> Message:
         content = "".join(_read_part(part, where) for part in content)
     if not isinstance(role, str) or not role or not isinstance(content, str):
         raise DataError(
-            f"{where}: a chat is a list of messages, each with role and content; one is {message!r:.80}."
+            f"{where}: a chat is a list of messages, each with role and content; one is "
+            f"{shorten(repr(message), 80)}."
         )
     return {**message, "role": role, "content": content}
 
@@ -74,5 +76,5 @@ def _read_message(message: Any, where: str) -> Message:
 def _read_part(part: Any, where: str) -> str:
     text = part.get("text") if isinstance(part, dict) and part.get("type", "text") == "text" else part
     if not isinstance(text, str):
-        raise DataError(f"{where}: only parts that are texts can be read, not {part!r:.80}.")
+        raise DataError(f"{where}: only parts that are texts can be read, not {shorten(repr(part), 80)}.")
     return text

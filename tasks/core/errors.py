@@ -1,5 +1,7 @@
 """Errors that the user can fix: sentences, shown without a stack trace by the command line."""
 
+import textwrap
+
 
 class UserError(Exception):
     """What was wrong, where, and the fix, in sentences. The command line prints it and exits with code 2.
@@ -23,3 +25,15 @@ class UnknownTask(TaskError):
 
 class DataError(TaskError):
     """A data set could not be read. The message names the file, the line or row, and the fix."""
+
+
+def shorten(text: str, most: int = 300) -> str:
+    """A text to quote in a sentence: on one line, without its full stop, and cut between words to at most
+    `most` characters, 10 or more, which an ellipsis tells. A first word that is longer is cut itself.
+
+    >>> shorten("To be or not to be", 12), shorten("a" * 20, 10)
+    ('To be or ...', 'aaaaaa ...')
+    """
+    line = " ".join(text.split()).rstrip(".")
+    cut = textwrap.shorten(line, most, placeholder=" ...")
+    return cut if cut != "..." or line == cut else f"{line[: most - 4]} ..."

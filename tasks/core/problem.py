@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .chats import read_messages
+from .errors import shorten
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -48,4 +49,4 @@ class Problem:
     @property
     def name(self) -> str:
         """What a sentence calls it: by its id, or by how its prompt begins."""
-        return f"Problem {self.id}" if self.id else f"The problem {self.prompt!r:.60}"
+        return f"Problem {self.id}" if self.id else f"The problem {shorten(repr(self.prompt), 60)}"

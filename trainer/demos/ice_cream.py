@@ -28,7 +28,7 @@ from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy, choose_threads, load_policy
-from ..model.prompts import PromptFormat, encode_completion
+from ..model.prompts import PromptFormat
 from ..model.sequences import Sequences
 from ..reports import curves
 from ..reward_models.data import read_comparisons
@@ -160,8 +160,9 @@ def make_train_config(config: IceCreamConfig, algorithm: str, folder: Path) -> T
 @torch.no_grad()
 def compute_probabilities(policy: Policy, problem: Problem, task: Task) -> dict[str, float]:
     """The policy's exact probability of each answer, end token included; no sampling."""
-    prompt = PromptFormat.of(policy.tokenizer).encode(problem, task.instruction)
-    completions = [encode_completion(policy.tokenizer, f" {answer}") for answer in WORTH]
+    prompts = PromptFormat.of(policy.tokenizer)
+    prompt = prompts.encode(problem, task.instruction)
+    completions = [prompts.encode_completion(f" {answer}") for answer in WORTH]
     sequences = Sequences.of([prompt] * len(completions), completions, policy.device)
     policy.model.eval()
     with policy.autocast():

@@ -18,15 +18,13 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 from ...verifiers import Completion
 from ..model.decoding import Decoding, DecodingMode, start_decoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.kept import pack_kept_ids
-from ..model.logprobs import count_logits
 from ..model.machine import is_out_of_memory
 from ..model.policy import Policy
 from ..model.probe import choose_mode
@@ -104,7 +102,7 @@ class LocalEngine:
         return self.policy.model
 
     def _look_at_model(self) -> None:
-        self.end_ids = find_end_tokens(self._model, self.policy.tokenizer)
+        self.end_ids = self.policy.end_ids
         self.reason = find_refusal(self._model) if self._fast else "the fast path was not asked for"
         self.path = "general" if self.reason else "fast"
         self._mode = choose_mode(self.policy) if self.reason else DecodingMode()
@@ -177,7 +175,7 @@ class LocalEngine:
             except (RuntimeError, MemoryError) as failure:
                 if not is_out_of_memory(failure):
                     raise
-                reason = " ".join(str(failure).split())[:120]
+                reason = shorten(str(failure), 120)
             # Outside of the handler: the exception held the frames, and these their tensors.
             self._retreat(len(wave), reason)
             waiting.appendleft([item for item in wave if item not in set(done)])
@@ -310,13 +308,3 @@ def plan_rows(given: Sequence[Row], rows: int, *, even: bool = False) -> list[li
     return [
         places[first : first + rows] for places in by_length.values() for first in range(0, len(places), rows)
     ]
-
-
-def find_end_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Every token id that ends a completion: the tokenizer's and those of the model's generation config.
-
-    Those that the model has no logit of are left out: it never draws them.
-    """
-    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
-    ids = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
-    return sorted({index for index in ids if index is not None and 0 <= index < count_logits(model)})

@@ -103,7 +103,7 @@ def evaluate_model(
     use_threads(config.model.threads)
     completions = folder / "completions.jsonl"
     asked = config.sampling
-    prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+    prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
     scorers = judged.make_scorers(prompts)
     rollouts = Rollouts(
         LocalEngine(policy, None if asked.rows == "auto" else asked.rows),

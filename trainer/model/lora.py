@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 from ...tasks.core.seeds import digest
 from ..config.settings import resolve
 from ..config.shared import LoraConfig
@@ -44,9 +44,10 @@ def add_adapters(model: Any, config: LoraConfig, seed: int) -> None:
         try:
             peft.inject_adapter_in_model(settings, model)
         except (AttributeError, TypeError, ValueError) as failure:
+            reason = shorten(str(failure))
             raise UserError(
                 f"PEFT {peft.__version__} can't put adapters on {type(model).__name__}: "
-                f"{' '.join(str(failure).split())[:200]} Choose the weights with --lora-targets."
+                f"{reason}. Choose the weights with --lora-targets."
             ) from failure
     missed = targets.weights ^ find_adapted(model).keys()
     if missed:

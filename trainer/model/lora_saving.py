@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 from .lora import NAME, move_adapters
 from .rounding import bound_rounding
 
@@ -61,7 +61,7 @@ def check_merge(
                 )
                 reason = _find_difference(before_SV, loaded.to(model.device), info)
             except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as no:
-                reason = f"{type(no).__name__}: {' '.join(str(no).split())[:200]}"
+                reason = f"{type(no).__name__}: {shorten(str(no))}"
     finally:
         model.train(training)
     if reason:

@@ -52,6 +52,19 @@ class Policy:
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    @property
+    def end_ids(self) -> list[int]:
+        """Every token id that ends a completion: the tokenizer's end token and those of the model's
+        generation config, ascending.
+
+        Those that the model has no logit of are left out: it never draws them.
+        """
+        settings = self.model.generation_config
+        configured = settings.eos_token_id if settings is not None else None
+        ids = [self.tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+        size = count_logits(self.model)
+        return sorted({index for index in ids if index is not None and 0 <= index < size})
+
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which the model is run, for sampling and for the update alike."""
         arithmetic = torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
@@ -99,7 +112,8 @@ def load_policy(
             seed,
         )
     else:
-        tokenizer, model = _load_pretrained(source, trust_remote_code)
+        loaded = _load_pretrained(source, trust_remote_code)
+        tokenizer, model = loaded.tokenizer, loaded.model
     placed: Any = model
     return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
 
@@ -143,7 +157,15 @@ def check_source(source: str) -> None:
         )
 
 
-def _load_pretrained(source: str, trust_remote_code: bool) -> tuple[PreTrainedTokenizerBase, Any]:
+@dataclass(frozen=True, eq=False)
+class _Pretrained:
+    """What a folder or the hub has under a name."""
+
+    tokenizer: PreTrainedTokenizerBase
+    model: Any
+
+
+def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
     check_source(source)
     with explain_failures(source, "a causal language model", trust_remote_code):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
@@ -161,7 +183,7 @@ def _load_pretrained(source: str, trust_remote_code: bool) -> tuple[PreTrainedTo
             f"and the model has {size} tokens, so it could never end. Give it the tokenizer it was trained "
             "with, name one of its tokens as eos_token in tokenizer_config.json, or resize its embeddings."
         )
-    return tokenizer, model
+    return _Pretrained(tokenizer, model)
 
 
 def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from transformers import dynamic_module_utils
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 
 # How long transformers waits for a yes on the terminal: a command asks nothing.
 dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # type: ignore[bad-assignment]
@@ -29,5 +29,5 @@ def explain_failures(source: str, kind: str, trust_remote_code: bool) -> Iterato
                 f"{source} needs Python code that it brings along. Read that code; to run it, with your "
                 "rights, give --trust-remote-code (from Python trust_remote_code=True)."
             ) from failure
-        reason = " ".join(str(failure).split())[:300]
-        raise UserError(f"{source} could not be loaded as {kind}: {reason}") from failure
+        reason = shorten(str(failure))
+        raise UserError(f"{source} could not be loaded as {kind}: {reason}.") from failure

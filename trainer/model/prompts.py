@@ -2,49 +2,61 @@
 
 A prompt goes through the chat template where the tokenizer has one, and is plain text elsewhere. Whether a
 template takes a system message, and contents as texts or as lists of parts, is found out by trying it, and
-what was to be said must be in what it writes: a prompt is right, or refused with a sentence.
+every message must be in what it writes (`templates`): a prompt is right, or refused with a sentence.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
 from ...tasks import Problem
 from ...tasks.core.chats import Message, add_instruction, read_messages
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 from ..config.shared import PromptConfig
+from .templates import (
+    OF_THE_TOKENIZER,
+    TEMPLATE_FAILURES,
+    ChatTemplate,
+    check_variables,
+    read_template,
+    select_variables,
+)
 
 Say = Callable[[str], None]
-TEMPLATE_FAILURES = (
-    TemplateError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-)  # a template is a program: what it raises when a chat is not as it expects
-PROBE = "palaestra"  # a text that no template says by itself
 NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}  # in transcripts without a template
+
+
+@dataclass(frozen=True)
+class SayOnce:
+    """Says what a user should know: the first of what it is told on each topic.
+
+    topics: those that something was said on.
+    """
+
+    say: Say
+    topics: set[str] = field(default_factory=set)
+
+    def __call__(self, topic: str, text: str) -> None:
+        if topic not in self.topics:
+            self.topics.add(topic)
+            self.say(text)
 
 
 @dataclass(frozen=True, eq=False)
 class PromptFormat:
     """How problems become token ids: the same in rollouts, evaluations, demonstrations and comparisons.
 
-    tokenizer: of the model that reads.  config: what is said around the problem.  variables: of the template.
-    opening: token ids that the tokenizer puts before a text that has no template (a BOS).  takes_parts: its
-    template reads contents as lists of parts, not as texts.  date: the day that a template may write, as
-    2026-11-27.  say_once: told what a user should know, once.
+    tokenizer: of the model that reads.  config: what is said around the problem.  template: the tokenizer's,
+    if it has one.  opening: token ids that the tokenizer puts before a text that has no template (a BOS).
+    end_ids: tokens that end a completion of the model, the tokenizer's first.  date: the day that a template
+    may write, as 2026-11-27.  say_once: tells what a user should know.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded")
@@ -55,11 +67,11 @@ class PromptFormat:
 
     tokenizer: PreTrainedTokenizerBase
     config: PromptConfig
-    variables: Mapping[str, Any]
+    template: ChatTemplate | None
     opening: tuple[int, ...]
-    takes_parts: bool
+    end_ids: tuple[int, ...]
     date: str
-    say_once: Say
+    say_once: SayOnce
 
     @classmethod
     def of(
@@ -68,8 +80,10 @@ class PromptFormat:
         config: PromptConfig | None = None,
         say: Say = print,
         date: str = "",
+        end_ids: Sequence[int] = (),
     ) -> PromptFormat:
         """The format of a tokenizer under these settings. date: of the prompts; today's where none is given.
+        end_ids: tokens that end the model's completions (`Policy.end_ids`), beside the tokenizer's end token.
 
         A template file is put into the tokenizer, so that a model saved with it reads the same prompts.
         Raises UserError for a template that can't be read, and for variables that it does not have.
@@ -78,18 +92,17 @@ class PromptFormat:
         if config.template:
             tokenizer.chat_template = read_template(config.template)
         variables = json.loads(config.chat_template_kwargs or "{}")
-        _check_variables(tokenizer, variables)
-        texts = cls(
+        check_variables(tokenizer, variables)
+        date, where = date or str(datetime.date.today()), config.template or OF_THE_TOKENIZER
+        return cls(
             tokenizer,
             config,
-            variables,
+            ChatTemplate.of(tokenizer, variables, date, where) if tokenizer.chat_template else None,
             opening=_find_opening(tokenizer),
-            takes_parts=False,
-            date=date or str(datetime.date.today()),
-            say_once=cache(say),
+            end_ids=tuple(dict.fromkeys([tokenizer.eos_token_id, *end_ids])),
+            date=date,
+            say_once=SayOnce(say),
         )
-        parts = replace(texts, takes_parts=True)
-        return parts if parts._shows_probe() and not texts._shows_probe() else texts
 
     @classmethod
     def of_run(
@@ -98,10 +111,11 @@ class PromptFormat:
         config: PromptConfig,
         facts: Mapping[str, Any],
         say: Say = print,
+        end_ids: Sequence[int] = (),
     ) -> PromptFormat:
         """The format of a run that goes on: its template is in the tokenizer that it saved, the date of its
         prompts in its facts."""
-        return cls.of(tokenizer, config.without_template(), say, facts.get("prompt_date", ""))
+        return cls.of(tokenizer, config.without_template(), say, facts.get("prompt_date", ""), end_ids)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -110,19 +124,19 @@ class PromptFormat:
 
     def for_reader(self, tokenizer: PreTrainedTokenizerBase) -> PromptFormat:
         """The same conversations for another model's tokenizer, by that one's own template."""
-        read = _select_variables(tokenizer, self.variables)
+        read = select_variables(tokenizer, json.loads(self.config.chat_template_kwargs or "{}"))
         config = replace(self.config.without_template(), chat_template_kwargs=json.dumps(read))
-        return PromptFormat.of(tokenizer, config, self.say_once, self.date)
+        return PromptFormat.of(tokenizer, config, self.say_once.say, self.date)
 
     def encode(self, problem: Problem, instruction: str = "") -> list[int]:
-        """Token ids of the prompt, ready for the model to go on writing: at least one, and no end token after
-        the text. instruction: the task's own, which the settings may replace.
+        """Token ids of the prompt, ready for the model to go on writing: at least one, and the last is no end
+        token. instruction: the task's own, which the settings may replace.
 
         Raises UserError, which names the problem, for a prompt that can't be made.
         """
-        text = self.render(problem, instruction)
-        ids = list(self.tokenizer(text, add_special_tokens=False).input_ids)
-        if not self.tokenizer.chat_template:
+        ids = self._encode_text(self.render(problem, instruction), problem.name)
+        self._check_end(ids, problem.name)
+        if self.template is None:
             opening = list(self.opening)
             ids = ids if ids[: len(opening)] == opening else opening + ids
             if not ids and self.tokenizer.bos_token_id is not None:
@@ -134,17 +148,67 @@ class PromptFormat:
             )
         return ids
 
+    def encode_completion(self, text: str, where: str = "A completion") -> list[int]:
+        """Token ids of a completion to imitate, with the end token that tells the model to stop.
+
+        That is what the template writes after an answer, where it is an end token of the model's (Gemma's
+        <end_of_turn>); elsewhere the tokenizer's. where: whose completion, for what is said about it.
+        """
+        return [*self._encode_text(text, where), self.turn_end]
+
+    @cached_property
+    def turn_end(self) -> int:
+        """The token that ends a completion to imitate."""
+        end = self.template.find_turn_end() if self.template is not None else ""
+        ids = self.tokenizer(end.lstrip(), add_special_tokens=False).input_ids
+        return ids[0] if ids and ids[0] in self.end_ids else self.end_ids[0]
+
     def render(self, problem: Problem, instruction: str = "") -> str:
         """The prompt as text, special tokens of the template included. Raises as `encode` does."""
         messages = self._converse(problem)
         said = self.config.choose_instruction(instruction)
-        if self.tokenizer.chat_template:
+        if self.template is not None:
             messages = add_instruction(messages, said, "\n\n", problem.name)
-            return self._apply_template(messages, problem.name)
+            return self._apply_template(self.template, messages, problem.name)
         messages = add_instruction(messages, said, "\n", problem.name)
         if len(messages) > 1:
             return write_transcript(messages)
         return f"{messages[0]['content']}\n" if said else messages[0]["content"]
+
+    def _encode_text(self, text: str, where: str) -> list[int]:
+        """Token ids of a text, nothing put around it. Says once that the tokenizer can't write one."""
+        ids = list(self.tokenizer(text, add_special_tokens=False).input_ids)
+        unknown = self.tokenizer.unk_token_id
+        # An unknown token that the text spells is what it says.
+        if unknown is not None and ids.count(unknown) > text.count(str(self.tokenizer.unk_token)):
+            lost = next((word for word in text.split() if self._loses(word)), text)
+            self.say_once(
+                "unknown",
+                f"{where}: the tokenizer has no token for {shorten(lost, 40)!r}, so the model reads "
+                f"{self.tokenizer.unk_token} there. Change the text, or take a model that knows it. (Other "
+                "texts are not reported.)",
+            )
+        return ids
+
+    def _loses(self, word: str) -> bool:
+        """Whether the tokenizer has no token for something in a word."""
+        return self.tokenizer.unk_token_id in self.tokenizer(word, add_special_tokens=False).input_ids
+
+    def _check_end(self, ids: Sequence[int], name: str) -> None:
+        """Raise UserError for a prompt that ends with an end token: the model would have said all.
+
+        A token that is no special one (a line break in some generation configs) may end a prompt.
+        """
+        last = ids[-1] if ids else None
+        tokens = self.tokenizer.added_tokens_decoder
+        if last in self.end_ids and (
+            last == self.tokenizer.eos_token_id or (last in tokens and tokens[last].special)
+        ):
+            raise UserError(
+                f"{name}: its prompt ends with the end token {self.tokenizer.decode([last])!r}, after which "
+                "a model says no more. Take it from the end of the text, or give a --prompt-template that "
+                "ends where the answer begins."
+            )
 
     def _converse(self, problem: Problem) -> list[Message]:
         """The problem's messages, the system's as the settings have it."""
@@ -154,7 +218,7 @@ class PromptFormat:
         own = messages[1:] if messages[0]["role"] == "system" else messages
         return [{"role": "system", "content": self.config.system}, *own]
 
-    def _apply_template(self, messages: list[Message], name: str) -> str:
+    def _apply_template(self, template: ChatTemplate, messages: list[Message], name: str) -> str:
         """The chat by the template; where that has no place for a system message, before the user's first.
 
         Raises UserError for a chat that the template refuses, or of which it leaves something out.
@@ -162,15 +226,16 @@ class PromptFormat:
         first_refusal = ""
         for chat in [messages, *_merge_system(messages)]:
             try:
-                text = self._write(chat)
+                missing, text = template.find_missing(chat), template.write(chat)
             except TEMPLATE_FAILURES as failure:
-                reason = f"the chat template refuses its messages: {' '.join(str(failure).split())[:200]}."
+                said = shorten(str(failure) or type(failure).__name__)
+                reason = f"the chat template refuses its messages: {said}."
             else:
-                missing = _find_missing(chat, text)
                 if missing is None:
                     if chat is not messages:
                         self.say_once(
-                            "The chat template takes no system message: its text goes before the user's."
+                            "system",
+                            "The chat template takes no system message: its text goes before the user's.",
                         )
                     return text
                 reason = f"the chat template leaves out the message of role {missing!r}."
@@ -181,45 +246,6 @@ class PromptFormat:
             "--prompt-template that takes it."
         )
 
-    def _write(self, messages: Sequence[Message]) -> str:
-        """What the template writes, up to where the model goes on. Raises TEMPLATE_FAILURES."""
-        goes_on = messages[-1]["role"] == "assistant"
-        chat = [
-            {**m, "content": [{"type": "text", "text": m["content"]}]} if self.takes_parts else dict(m)
-            for m in messages
-        ]
-        tokenizer: Any = self.tokenizer
-        template = tokenizer.get_chat_template(tools=self.variables.get("tools"))
-        return str(
-            tokenizer.apply_chat_template(
-                chat,
-                chat_template=_write_date(template, self.date),
-                add_generation_prompt=not goes_on,
-                continue_final_message=goes_on,
-                tokenize=False,
-                **self.variables,
-            )
-        )
-
-    def _shows_probe(self) -> bool:
-        """Whether the template, where there is one, writes the text itself, not the notation of a list.
-
-        Raises UserError for a template that can't be read.
-        """
-        if not self.tokenizer.chat_template:
-            return False
-        try:
-            text = self._write([{"role": "user", "content": PROBE}])
-        except TemplateSyntaxError as failure:
-            where = self.config.template or "of the tokenizer"
-            raise UserError(
-                f"The chat template ({where}) can't be read: line {failure.lineno}: {failure.message}. "
-                "Mend it, or give another one with --prompt-template."
-            ) from failure
-        except TEMPLATE_FAILURES:
-            return False
-        return PROBE in text and "'type'" not in text
-
 
 def check_template(config: PromptConfig) -> None:
     """Raise UserError for a template's file that can't be read, before anything is loaded."""
@@ -227,29 +253,11 @@ def check_template(config: PromptConfig) -> None:
         read_template(config.template)
 
 
-def read_template(path: str) -> str:
-    """The text of a chat template's file. Raises UserError where there is none."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as failure:
-        raise UserError(
-            f"--prompt-template {path} can't be read ({failure}). Give a file with a Jinja chat template."
-        ) from failure
-    if not text.strip():
-        raise UserError(f"--prompt-template {path} is empty. Give a file with a Jinja chat template.")
-    return text
-
-
 def write_transcript(messages: Sequence[Message]) -> str:
     """A chat as text for a tokenizer without a chat template: its turns are named, and the last one is the
     assistant's."""
     turns = [f"{NAMES.get(message['role'], message['role'])}: {message['content']}" for message in messages]
     return "\n\n".join(turns if messages[-1]["role"] == "assistant" else [*turns, "Assistant:"])
-
-
-def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of a completion to imitate, with the end token that tells the model to stop."""
-    return [*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
@@ -269,18 +277,10 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
 
 def _find_opening(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """What the tokenizer puts before a text by itself. (What it puts after one, an EOS, would end it.)"""
-    bare = list(tokenizer(PROBE, add_special_tokens=False).input_ids)
-    dressed = list(tokenizer(PROBE).input_ids)
+    bare = list(tokenizer("palaestra", add_special_tokens=False).input_ids)
+    dressed = list(tokenizer("palaestra").input_ids)
     starts = range(len(dressed) - len(bare) + 1)
     return tuple(dressed[: next((n for n in starts if dressed[n : n + len(bare)] == bare), 0)])
-
-
-def _write_date(template: str, date: str) -> str:
-    """The template with this day in place of the present one, so that a run goes on with the same prompts."""
-    day = datetime.datetime.fromisoformat(date)
-    return re.sub(
-        r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""", lambda call: json.dumps(day.strftime(call[2])), template
-    )
 
 
 def _merge_system(messages: list[Message]) -> list[list[Message]]:
@@ -289,43 +289,3 @@ def _merge_system(messages: list[Message]) -> list[list[Message]]:
         return []
     system, first, *rest = messages
     return [[{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]]
-
-
-def _find_missing(messages: Sequence[Message], text: str) -> str | None:
-    """The role of a message whose words are not in the prompt; those of earlier answers may be left out."""
-    written = _pack(text)
-    return next(
-        (
-            message["role"]
-            for message in messages
-            if message["role"] != "assistant" and _pack(message["content"]) not in written
-        ),
-        None,
-    )
-
-
-def _pack(text: str) -> str:
-    """Without white space, which templates trim."""
-    return "".join(text.split())
-
-
-def _check_variables(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, Any]) -> None:
-    """Raise UserError for variables that no template reads."""
-    unread = variables.keys() - _select_variables(tokenizer, variables).keys()
-    if unread and not tokenizer.chat_template:
-        raise UserError(
-            "--chat-template-kwargs: the tokenizer has no chat template to read them. Leave them out "
-            "or give a --prompt-template."
-        )
-    if unread:
-        raise UserError(
-            f"--chat-template-kwargs: the chat template reads no {sorted(unread)[0]!r}. Look for its "
-            "name in the template."
-        )
-
-
-def _select_variables(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the variables whose names are in the tokenizer's template."""
-    templates = tokenizer.chat_template or ""
-    words = re.findall(r"\w+", " ".join(templates.values()) if isinstance(templates, dict) else templates)
-    return {name: value for name, value in variables.items() if name in words}

@@ -28,7 +28,7 @@ from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
 from ..model.policy import Policy, refuse_run_folder
 from ..model.pretrained import explain_failures
-from ..model.prompts import PromptFormat, encode_completion
+from ..model.prompts import PromptFormat
 
 STATISTICS = "reward_model.json"
 TOKENS_PER_PASS = 16384  # padded tokens that are scored together
@@ -75,7 +75,10 @@ class RewardModel:
 
     def encode(self, problem: Problem, text: str, instruction: str = "") -> list[int]:
         """Token ids of a prompt with an answer; the end token is last, and the reward is read there."""
-        return self.prompts.encode(problem, instruction) + encode_completion(self.tokenizer, text)
+        return [
+            *self.prompts.encode(problem, instruction),
+            *self.prompts.encode_completion(text, problem.name),
+        ]
 
     def forward(self, rows_B: Sequence[Sequence[int]]) -> Tensor:
         """Raw reward of each row of token ids, in float32 and with gradient.

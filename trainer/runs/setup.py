@@ -90,7 +90,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         limited = hold_to_model(policy, config, say)
         threads = choose_threads(policy, config.model.threads)
         say(f"{threads} CPU thread(s)")
-        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
         if fresh:
             warm_up(policy, prompts, task, limited, stop)
             if stop.requested:
@@ -146,7 +146,8 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
         trust_remote_code=config.model.trust_remote_code,
     )
     policy = replace(policy, source=config.model.source)
-    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
+    facts = folder.read_facts()
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)
     if config.model.lora_rank:
         lora.add_adapters(policy.model, config.model, config.seed)
         lora.load_trained(policy.model, state["adapters"])

@@ -13,7 +13,7 @@ from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.seeds import digest
-from ..model.prompts import PromptFormat, encode_completion
+from ..model.prompts import PromptFormat
 from .fit import Demonstration
 
 ANSWERS = ("completion", "response", "output", "answer")
@@ -86,8 +86,9 @@ def encode_pairs(prompts: PromptFormat, pairs: Sequence[Pair], max_tokens: int) 
     """The pairs as token ids; those over `max_tokens` are left out."""
     demonstrations = []
     for pair in pairs:
-        prompt = prompts.encode(Problem(prompt=pair.prompt))
-        completion = encode_completion(prompts.tokenizer, pair.completion)
+        problem = Problem(prompt=pair.prompt)
+        prompt = prompts.encode(problem)
+        completion = prompts.encode_completion(pair.completion, problem.name)
         if len(prompt) + len(completion) <= max_tokens:
             demonstrations.append(Demonstration(prompt, completion))
     return demonstrations

@@ -16,7 +16,7 @@ from ..config.sft import SFTConfig
 from ..model.logprobs import compute_logprobs
 from ..model.optim import Rates
 from ..model.policy import Policy
-from ..model.prompts import PromptFormat, encode_completion
+from ..model.prompts import PromptFormat
 from ..model.sequences import Sequences, split_into_microbatches
 from ..storage.interrupts import Interrupts
 from ..supervised.loop import FIT_TOKENS, Fit, FitResult, Pace, run_fit
@@ -40,7 +40,7 @@ def encode_demonstrations(
     for problem in problems:
         completion = task.demonstration(problem, random.Random(digest("demonstration", seed, problem.id)))
         prompt = prompts.encode(problem, task.instruction)
-        demonstration = Demonstration(prompt, encode_completion(prompts.tokenizer, completion))
+        demonstration = Demonstration(prompt, prompts.encode_completion(completion, problem.name))
         if len(demonstration.prompt) + len(demonstration.completion) <= max_tokens:
             demonstrations.append(demonstration)
     return demonstrations

@@ -78,7 +78,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
             )
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
-        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say)
+        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
         data = prepare(prompts, task, hold_to_model(policy, config), say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
         facts = gather_facts(COMMAND, path, [config.task.name], **found)
@@ -101,7 +101,8 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
         trust_remote_code=config.model.trust_remote_code,
     )
     policy = replace(policy, source=config.model.source)
-    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, folder.read_facts(), say)
+    facts = folder.read_facts()
+    prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
     data = prepare(prompts, task, hold_to_model(policy, config), say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")

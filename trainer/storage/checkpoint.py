@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 
 STATE = "trainer_state.pt"
 INFO = "trainer_info.json"
@@ -97,7 +97,7 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
         return torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as failure:
         raise UserError(
-            f"{checkpoint / STATE} is damaged ({' '.join(str(failure).split())[:100]}). Remove the folder "
+            f"{checkpoint / STATE} is damaged ({shorten(str(failure), 100)}). Remove the folder "
             f"{checkpoint} to go on from the checkpoint before it."
         ) from failure
 

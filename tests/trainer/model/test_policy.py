@@ -10,7 +10,7 @@ from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.model.embedded import CHARACTERS, TAGS, make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import PromptFormat, encode_completion
+from palaestra.trainer.model.prompts import PromptFormat
 from transformers import AutoTokenizer
 
 TOKENIZER = make_character_tokenizer()
@@ -61,7 +61,7 @@ def test_a_chat_template_is_used_where_there_is_one():
 
 
 def test_a_completion_to_imitate_ends_with_the_end_token():
-    assert encode_completion(TOKENIZER, "4")[-1] == TOKENIZER.eos_token_id
+    assert PromptFormat.of(TOKENIZER).encode_completion("4")[-1] == TOKENIZER.eos_token_id
 
 
 def test_a_folder_that_is_no_model_is_refused_with_the_fix(tmp_path: Path):

@@ -8,7 +8,8 @@ import pytest
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.shared import PromptConfig
-from palaestra.trainer.model.prompts import PromptFormat, decode, encode_completion
+from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.prompts import PromptFormat, decode
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -121,7 +122,8 @@ def test_a_chat_that_the_template_refuses_is_a_sentence_with_the_problem_and_the
         "{% for m in messages %}{{ m.x.y }}{% endfor %}",
         "{{ messages[0].content + 1 }}",
         "{{ 1 / 0 }}",
-        {"tool_use": CHATML, "rag": CHATML},
+        "{% macro again(x) %}{{ again(x) }}{% endmacro %}{{ again(messages) }}",
+        "{{ messages[0].content * 10 ** 13 }}",
     ],
 )
 def test_a_template_that_loses_the_problem_or_breaks_is_a_sentence(template):
@@ -134,6 +136,81 @@ def test_a_message_that_the_template_leaves_out_is_named():
     only_users = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
     sentence = refuse(make_byte_tokenizer(only_users), [USER, {"role": "tool", "content": "42"}, ASK])
     assert "leaves out the message of role 'tool'" in sentence
+
+
+def test_what_a_template_does_to_texts_does_not_matter():
+    asked = 'He said "hi" <b>'
+    for does, shown in (
+        ("tojson", '"He said \\"hi\\" <b>"'),
+        ("e", "He said &#34;hi&#34; &lt;b&gt;"),
+        ("upper", 'HE SAID "HI" <B>'),
+    ):
+        writes = make_byte_tokenizer(
+            f"{{% for m in messages %}}{{{{ m.content | {does} }}}} {{% endfor %}}A:"
+        )
+        assert render(writes, asked, system=asked) == f"{shown} {shown} A:"
+
+
+def test_a_dropped_system_message_is_seen_where_the_user_says_its_words_too():
+    users = "{% for m in messages %}{% if m.role == 'user' %}[U]{{ m.content }}{% endif %}{% endfor %}[A]"
+    assert render(make_byte_tokenizer(users), "What is 2+2?", system="What") == "[U]What\n\nWhat is 2+2?[A]"
+
+
+@pytest.mark.parametrize("template", [None, "{% for m in messages %}{{ m.content }}{% endfor %}"])
+def test_a_prompt_that_ends_with_an_end_token_is_refused(template):
+    tokenizer = make_byte_tokenizer(template, special=["<end>"])
+    assert "ends with the end token '<eos>'" in refuse(tokenizer, "hi<eos>")
+    assert render(tokenizer, "hi<eos> you") == "hi<eos> you"
+    ends = [*tokenizer("<end>\n", add_special_tokens=False).input_ids]
+    prompts = PromptFormat.of(tokenizer, end_ids=ends)
+    with pytest.raises(UserError, match="ends with the end token '<end>'"):
+        prompts.encode(Problem("hi<end>"))
+    assert decode(tokenizer, prompts.encode(Problem("hi\n"))) == "hi\n", "a line break is an ordinary token"
+    assert "begins" in refuse(make_byte_tokenizer("{{ messages[0].content }}{{ eos_token }}"), "hi")
+
+
+def test_what_the_tokenizer_does_not_know_is_said_once_with_the_problem():
+    said: list[str] = []
+    prompts = PromptFormat.of(make_character_tokenizer(), say=said.append)
+    prompts.encode(Problem("2+2? <unk>"))
+    assert said == [], "an unknown token that the text spells is what it says"
+    for number in (1, 2):
+        prompts.encode(Problem("Say \u6f22\u5b57 now", id=f"a/train/{number}"))
+        prompts.encode_completion("\u6f22")
+    (sentence,) = said
+    assert sentence.startswith("Problem a/train/1: the tokenizer has no token for '\u6f22\u5b57'")
+
+
+def test_several_templates_without_a_default_are_refused_with_the_remedy():
+    several = make_byte_tokenizer({"tool_use": CHATML, "rag": CHATML})
+    sentence = refuse(several, "Q")
+    assert "several chat templates (rag, tool_use)" in sentence
+    assert "--prompt-template" in sentence
+
+
+def test_a_reason_is_cut_between_words_before_the_remedy():
+    tokenizer = make_byte_tokenizer("{{ raise_exception('word ' * 200) }}")
+    assert " word ...." in refuse(tokenizer, "Q")
+    assert "wor " not in refuse(tokenizer, "Q")
+
+
+@pytest.mark.parametrize(
+    ("template", "end_ids", "end"),
+    [
+        (None, ["<turn>"], EOS),
+        (CHATML.replace("im_end", "turn"), [], EOS),
+        (CHATML.replace("im_end", "turn"), ["<|turn|>"], "<|turn|>"),
+        (CHATML.replace("<|im_end|>", " <|turn|>"), ["<|turn|>"], "<|turn|>"),
+        (CHATML.replace("<|im_end|>", "{{ eos_token }}"), ["<|turn|>"], EOS),
+        (CHATML.replace("<|im_end|>", ""), ["<|turn|>"], EOS),
+        (PARTS + "<|turn|>", ["<|turn|>"], "<|turn|>"),
+        ("{{ raise_exception('no') }}", ["<|turn|>"], EOS),
+    ],
+)
+def test_a_completion_ends_as_the_template_ends_a_turn_where_the_model_ends_there(template, end_ids, end):
+    tokenizer = make_byte_tokenizer(template, special=["<|turn|>"])
+    prompts = PromptFormat.of(tokenizer, end_ids=tokenizer.convert_tokens_to_ids(end_ids))
+    assert decode(tokenizer, prompts.encode_completion("4")) == f"4{end}"
 
 
 def test_the_default_of_several_templates_is_taken():
@@ -201,6 +278,10 @@ def test_variables_reach_the_template_and_those_it_does_not_read_are_refused():
         make_byte_tokenizer(thinks), "Q", chat_template_kwargs='{"enable_thinkin": 1}'
     )
     assert "has no chat template" in refuse(make_byte_tokenizer(), "Q", chat_template_kwargs='{"x": 1}')
+    for word in ("content", "role", "user", "m"):
+        assert f"no '{word}'" in refuse(make_byte_tokenizer(CHATML), "Q", chat_template_kwargs={word: 1})
+    marked = "{% generation %}{{ x }}{% endgeneration %}" + CHATML
+    assert render(make_byte_tokenizer(marked), "Q", chat_template_kwargs={"x": 1}).startswith("1<")
 
 
 def test_a_template_file_replaces_the_tokenizers_own_and_is_saved_with_it(tmp_path: Path):
@@ -230,6 +311,16 @@ def test_a_template_that_writes_the_date_writes_that_of_the_runs_start():
     again = PromptFormat.of_run(tokenizer, PromptConfig(), {"prompt_date": "2024-07-26"})
     assert again.render(Problem("Q")).startswith("26 Jul 2024")
     assert again.for_reader(tokenizer).facts == again.facts
+    for told in (
+        "{% set fmt = '%d %b %Y' %}{{ strftime_now(fmt) }}",
+        "{% set fmt = '%-d %% %B' %}{% macro day() %}{{ strftime_now(fmt) }}{% endmacro %}{{ day() }}",
+        "{% if not date_string is defined %}{% set date_string = strftime_now('%Y' ~ '-%j') %}{% endif %}"
+        "{{ date_string }}",
+    ):
+        begun = datetime.date(2024, 7, 6)
+        prompts = PromptFormat.of(make_byte_tokenizer(f"{told}|{CHATML}"), date=str(begun))
+        shown = {"06 Jul 2024", "6 % July", "2024-188"}
+        assert prompts.render(Problem("Q")).split("|")[0] in shown
 
 
 def test_another_model_reads_the_same_conversation_by_its_own_template(tmp_path: Path):
@@ -245,8 +336,9 @@ def test_every_token_stays_in_the_text_and_no_space_is_changed():
     tags = ("<think>", "</think>")
     tokenizer = make_byte_tokenizer(special=tags)
     text = "<think>a , b</think> is n't <pad>x ?"
-    assert decode(tokenizer, encode_completion(tokenizer, text)[:-1]) == text
-    assert decode(tokenizer, encode_completion(tokenizer, text)) == text + EOS
+    ids = PromptFormat.of(tokenizer).encode_completion(text)
+    assert decode(tokenizer, ids[:-1]) == text
+    assert decode(tokenizer, ids) == text + EOS
     words = Tokenizer(
         models.WordLevel(
             {word: place for place, word in enumerate(["<unk>", "a", ",", "n't"])}, unk_token="<unk>"
@@ -312,7 +404,7 @@ def test_ids_are_those_of_apply_chat_template():
         tokenizer = make_real_tokenizer(path)
         prompts = PromptFormat.of(tokenizer, say=say_nothing)
         for name in ("single", "system", "several"):
-            if prompts.takes_parts or (path.stem == "gemma" and name != "single"):
+            if prompts.template.takes_parts or (path.stem == "gemma" and name != "single"):
                 continue  # the messages are put otherwise
             theirs = tokenizer.apply_chat_template(
                 CHATS[name], add_generation_prompt=True, tokenize=True, return_dict=False
@@ -320,6 +412,29 @@ def test_ids_are_those_of_apply_chat_template():
             assert prompts.encode(Problem(CHATS[name])) == theirs, path.stem
             taken += 1
     assert taken >= 55
+
+
+@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("gemma", "<end_of_turn>"),
+        ("gemma3", "<end_of_turn>"),
+        ("llama3", "<|eot_id|>"),
+        ("llama3_2", "<|eot_id|>"),
+        ("qwen2_5", "<|im_end|>"),
+        ("qwen3", "<|im_end|>"),
+        ("phi3", "<|end|>"),
+        ("gptoss", "<|return|>"),
+    ],
+)
+def test_completions_end_as_real_templates_end_a_turn(name: str, end: str):
+    tokenizer = make_real_tokenizer(TEMPLATES / f"{name}.jinja")
+    ends = [tokenizer.convert_tokens_to_ids(end)]
+    assert decode(tokenizer, PromptFormat.of(tokenizer, end_ids=ends).encode_completion("4")) == f"4{end}"
+    assert decode(tokenizer, PromptFormat.of(tokenizer).encode_completion("4")) == "4<eos>", (
+        "no end token of the model"
+    )
 
 
 @pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")

@@ -15,7 +15,7 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.run import evaluate_model
 from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import encode_completion
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.reward_models.model import RewardModel
 from palaestra.trainer.reward_models.run import fit_to_comparisons
 from palaestra.trainer.runs.replay import replay
@@ -110,6 +110,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The prompts of all demonstrations and judged answers from here on, as text."""
     texts: list[str] = []
     tokenizer = load_policy("embedded", "cpu").tokenizer
+    prompts = PromptFormat.of(tokenizer)
     make, encode = sft_fit._make_sequences, RewardModel.encode
 
     def listen(policy, data):
@@ -118,7 +119,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     def listen_to_rows(self, problem, text, instruction=""):
         ids = encode(self, problem, text, instruction)
-        texts.append(tokenizer.decode(ids[: len(ids) - len(encode_completion(tokenizer, text))]))
+        texts.append(tokenizer.decode(ids[: len(ids) - len(prompts.encode_completion(text))]))
         return ids
 
     monkeypatch.setattr(sft_fit, "_make_sequences", listen)
@@ -192,3 +193,32 @@ def test_a_template_that_is_not_there_is_found_before_a_model_is_loaded(
         assert "no.jinja can't be read" in capsys.readouterr().err
     with pytest.raises(UserError, match="has no chat template"):
         train(SMALL.but(chat_template_kwargs={"a": 1}, out=str(tmp_path / "run")), say=say_nothing)
+
+
+def test_a_run_imitates_the_end_of_the_models_turns_and_sampling_stops_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    policy = load_policy("embedded", "cpu")
+    policy.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}</answer>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    turn_end = policy.tokenizer.convert_tokens_to_ids("</answer>")
+    policy.model.generation_config.eos_token_id = [policy.tokenizer.eos_token_id, turn_end]
+    policy.save(tmp_path / "model")
+    ends: set[int] = set()
+    make = sft_fit._make_sequences
+
+    def listen(policy, data):
+        ends.update(each.completion[-1] for each in data)
+        return make(policy, data)
+
+    monkeypatch.setattr(sft_fit, "_make_sequences", listen)
+    config = SFTConfig.of(task="addition", steps=2, demonstrations=8, eval_problems=2, threads=1)
+    model = str(tmp_path / "model")
+    sft(config.but(model=model, device="cpu", out=tmp_path / "run", stop_after=1), say=say_nothing)
+    assert ends == {turn_end}
+    ends.clear()
+    assert palaestra(["resume", str(tmp_path / "run")]) == 0
+    assert ends == {turn_end}
+    assert turn_end in LocalEngine(load_policy(str(tmp_path / "run" / "model"), "cpu")).end_ids

