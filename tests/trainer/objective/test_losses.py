@@ -164,13 +164,14 @@ def compute_reference(batch, config, limit):
         *(batch[k] for k in (*columns, "before", "marked")), strict=True
     ):
         p, x, weight = np.array(p), np.array(x), 1.0
+        to_sampler = np.exp(x)
         if config.correction != "none":
             sampled, x = p - x, p - np.array(before)
             bounds = (config.correction_cap, config.correction_floor)
             weight = reference.sampler_weights(before, sampled, config.correction, *bounds)
         marks = [np.array(marked)] if kind.mark else []
         row = weight * reference.SEQUENCES[kind.name](p, x, a, config, *marks)
-        kl = reference.kl(p, np.array(ref), config.kl_estimator) * (np.exp(x) if config.kl_correction else 1)
+        kl = reference.kl(p, np.array(ref), config.kl_estimator) * (to_sampler if config.kl_correction else 1)
         tokens.append(row + config.kl_coef * kl - config.entropy_coef * np.array(h))
     return reference.batch(choose_aggregate(config), tokens, limit)
 
