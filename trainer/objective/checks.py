@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from ..config.objective import AdvantageConfig, LossConfig
 from ..config.presets import ObjectiveConfig, find_preset
+from ..config.train import RolloutConfig
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
 
 
@@ -29,11 +30,27 @@ def check(
     if not kind.off_policy and updates_per_batch > 1:
         raise ValueError(
             f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: "
-            "from "
-            "the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a "
-            "ratio (dapo, cispo)."
+            "from the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind "
+            "with a ratio (dapo, cispo)."
         )
     kind.check(loss, advantages)
+
+
+def check_rollouts(objective: ObjectiveConfig, rollouts: RolloutConfig) -> None:
+    """Raise ValueError where the objective asks for more than a step's rollouts have."""
+    rows = rollouts.prompts_per_step * rollouts.group_size
+    if objective.minibatches > rows:
+        raise ValueError(
+            f"--minibatches {objective.minibatches} is more than a step's {rows} completions "
+            f"(--prompts-per-step {rollouts.prompts_per_step} x --group-size {rollouts.group_size}): give at "
+            "most that many, or sample more."
+        )
+    if objective.overlong_cache > rollouts.max_new_tokens:
+        raise ValueError(
+            f"--overlong-cache {objective.overlong_cache} is more than --max-new-tokens "
+            f"{rollouts.max_new_tokens}, over the last of which its penalty grows: give at most that many "
+            "(DAPO takes a fifth), or raise the limit."
+        )
 
 
 def warn_of_idle_ratio(objective: ObjectiveConfig) -> str:
@@ -60,9 +77,8 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
     if advantages.baseline == "none" and advantages.scale != "none":
         raise ValueError(
             f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal "
-            "rewards "
-            "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
-            "scale='none'."
+            "rewards would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch "
+            "with scale='none'."
         )
     apart = advantages.aggregation == "normalise_then_sum"
     if apart and advantages.scale == "none":
