@@ -104,7 +104,7 @@ class LossConfig(Settings):
     is held back by a penalty."""
     kl_cov_coef: Amount = 1.0
     """kl_cov: weight of the penalty, the absolute log-ratio of the token, in reward per nat."""
-    aggregate: Literal["auto", "sequence_mean", "token_mean", "constant", "sequence_sum"] = "auto"
+    aggregate: Literal["auto", Aggregate] = "auto"
     """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences
     times the token budget, or summed per sequence then averaged; auto: as the kind is defined."""
     kl_coef: Amount = 0.0

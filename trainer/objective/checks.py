@@ -9,6 +9,8 @@ from ..config.presets import ObjectiveConfig, find_preset
 from ..config.train import RolloutConfig
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
 
+_DEFAULTS = {field.name: field.default for field in fields(LossConfig)}
+
 
 def check(
     loss: LossConfig,
@@ -113,13 +115,12 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
 
 def _check_reads(loss: LossConfig, kind: LossKind) -> None:
     """A changed setting that the kind does not read would have no effect."""
-    defaults = {field.name: field.default for field in fields(LossConfig)}
     for name in dict.fromkeys(name for entry in KINDS.values() for name in entry.reads):
-        if name not in kind.reads and getattr(loss, name) != defaults[name]:
+        if name not in kind.reads and getattr(loss, name) != _DEFAULTS[name]:
             readers = sorted(entry.name for entry in KINDS.values() if name in entry.reads)
             raise ValueError(
                 f"{name}={getattr(loss, name)} would have no effect: kind={loss.kind!r} does not read it "
-                f"({', '.join(readers)} would). Leave it at {defaults[name]}."
+                f"({', '.join(readers)} would). Leave it at {_DEFAULTS[name]}."
             )
 
 
@@ -154,8 +155,7 @@ def _check_kl(loss: LossConfig, advantages: AdvantageConfig) -> None:
 
 def _check_correction(loss: LossConfig) -> None:
     for name in ("correction_cap", "correction_floor"):
-        default = next(field.default for field in fields(LossConfig) if field.name == name)
-        if loss.correction == "none" and getattr(loss, name) != default:
+        if loss.correction == "none" and getattr(loss, name) != _DEFAULTS[name]:
             raise ValueError(
                 f"{name}={getattr(loss, name)} would have no effect: correction is 'none'. Choose one, such "
                 "as token_truncate, or leave it out."
@@ -163,8 +163,7 @@ def _check_correction(loss: LossConfig) -> None:
 
 
 def _check_entropy(loss: LossConfig) -> None:
-    default = next(field.default for field in fields(LossConfig) if field.name == "entropy_step")
-    if not loss.entropy_target and loss.entropy_step != default:
+    if not loss.entropy_target and loss.entropy_step != _DEFAULTS["entropy_step"]:
         raise ValueError(
             f"entropy_step={loss.entropy_step:g} would have no effect: without entropy_target the weight of "
             "the bonus is fixed. Set one, in nats per token."

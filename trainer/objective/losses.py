@@ -116,15 +116,7 @@ def compute_policy_loss(
     Half-precision input is computed in float32. Raises ValueError where config asks for something that was
     not given.
     """
-    kl_in_loss = config.kl_coef > 0 and config.kl_in == "loss"
-    if kl_in_loss and ref_logprobs_BT is None:
-        raise ValueError(
-            f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
-        )
-    if config.entropy_coef != 0 and entropy_BT is None:
-        raise ValueError(
-            f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
-        )
+    _check_given(config, ref_logprobs_BT, entropy_BT)
     keep_BT = mask_BT > 0
     sampled_BT = _clean(sampled_logprobs_BT, keep_BT).detach()
     before_BT = logprobs_BT.detach() if before_logprobs_BT is None else before_logprobs_BT
@@ -137,7 +129,7 @@ def compute_policy_loss(
         loss_BT = loss_BT * correction.weight_BT
     reference_BT = None if ref_logprobs_BT is None else _clean(ref_logprobs_BT, keep_BT).detach()
     entropy_BT = None if entropy_BT is None else _clean(entropy_BT, keep_BT)
-    if reference_BT is not None and kl_in_loss:
+    if reference_BT is not None and _has_kl(config):
         loss_BT = loss_BT + config.kl_coef * _estimate_kl(inputs, sampled_BT, reference_BT, config)
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
@@ -147,6 +139,22 @@ def compute_policy_loss(
         difference_BT = inputs.logprobs_BT - sampled_BT
         stats = _sum_stats(terms, inputs, difference_BT, reference_BT, entropy_BT, correction)
     return PolicyLoss(loss, stats)
+
+
+def _has_kl(config: LossConfig) -> bool:
+    return config.kl_coef > 0 and config.kl_in == "loss"
+
+
+def _check_given(config: LossConfig, ref_logprobs_BT: Tensor | None, entropy_BT: Tensor | None) -> None:
+    """Raise ValueError where the loss needs what was not given."""
+    if _has_kl(config) and ref_logprobs_BT is None:
+        raise ValueError(
+            f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
+        )
+    if config.entropy_coef != 0 and entropy_BT is None:
+        raise ValueError(
+            f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
+        )
 
 
 def _estimate_kl(inputs: Inputs, sampled_BT: Tensor, reference_BT: Tensor, config: LossConfig) -> Tensor:
