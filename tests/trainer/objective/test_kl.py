@@ -5,7 +5,12 @@ import pytest
 import torch
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kl import kl_per_token, place_rewards, subtract_kl
-from palaestra.trainer.objective.losses import compute_policy_loss, count_denominators
+from palaestra.trainer.objective.losses import (
+    Denominators,
+    compute_policy_loss,
+    count_denominators,
+    summarise_stats,
+)
 
 from ..support import reference
 from ..support.tensors import sum_returns, to_double
@@ -113,3 +118,12 @@ def test_the_kl_times_the_ratio_has_the_gradient_of_the_kl_off_policy(estimator,
 
     torch.testing.assert_close(find_gradient(True), exact)
     assert (find_gradient(False) - exact).abs().max() > 1e-3
+
+
+def test_kl_in_the_reward_adds_nothing_to_the_loss():
+    x, mask = torch.randn(2, 3), torch.ones(2, 3)
+    config = LossConfig(kl_coef=0.5, kl_in="reward", kl_estimator="k1")
+    with_kl = compute_policy_loss(x, x, x, mask, config, Denominators(2, 6, 3), ref_logprobs_BT=x - 1)
+    without = compute_policy_loss(x, x, x, mask, LossConfig(), Denominators(2, 6, 3))
+    assert float(with_kl.loss) == float(without.loss)
+    assert summarise_stats(with_kl.stats)["kl_k1"] == pytest.approx(1)
