@@ -205,9 +205,12 @@ def test_the_algorithm_takes_a_kl_penalty_from_the_reward(warm: str, whole: Path
     [
         (
             {"advantages.scale": "group"},
-            "MovingBaseline does not compare the completions of a prompt: leave --advantages",
+            "MovingBaseline does not compare the completions of a prompt: do without --advantages.scale, or",
         ),
-        ({"resample": 2}, "MovingBaseline does not compare the completions of a prompt: leave --advantages"),
+        (
+            {"resample": 2},
+            "MovingBaseline does not compare the completions of a prompt: do without --resample, or",
+        ),
         ({"loss.clip_high": 0.1}, r"clip_high=0\.1 would have no effect"),
         ({"minibatches": 2}, "has no ratio to correct"),
         ({"ppo.gamma": 0.5}, r"--ppo\.gamma 0\.5 would have no effect: MovingBaseline does not read it"),

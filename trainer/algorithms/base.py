@@ -1,8 +1,9 @@
 """What a run asks of an algorithm, and what an update gives back.
 
-A run calls an algorithm at five places: `check` before anything is loaded, `held_models` for the memory plan,
-`formula` and `needs_reference` at the start, `credit`, `loss` and `finish` in every update
-(`update.update_policy` has the steps between them), `state` and `load` at checkpoints.
+A run calls an algorithm at five places: `check` before anything is loaded; `held_models` for the memory plan;
+`formula` and `needs_reference` at the start; in every update `credit` and `observe`, for each minibatch
+`rows_with_gradient`, `loss`, `stops` and `trains_policy`, and `finish` (`update.update_policy` has the steps
+between them); `state` and `load` at checkpoints.
 An algorithm of one's own is a subclass in one file: `--algorithm ./my_algorithm.py`
 (examples/own_algorithm.py).
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from ...tasks.core.errors import UserError
 from ..config.objective import AdvantageConfig, LossConfig
+from ..config.presets import ObjectiveConfig
 from ..config.settings import list_settings
 from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
@@ -31,7 +33,7 @@ from ..objective.advantages import (
     compute_group_advantages,
     spread_over_tokens,
 )
-from ..objective.checks import check
+from ..objective.checks import check, check_rollouts
 from ..objective.formula import write_formula
 from ..objective.kl import kl_per_token, subtract_kl
 from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
@@ -130,11 +132,10 @@ class Algorithm:
         """
         cls._refuse_unread(config)
         objective = config.objective
-        if not cls.compares_groups and (objective.advantages != AdvantageConfig() or objective.resample):
+        if not cls.compares_groups and (flags := list_comparing_flags(objective)):
             raise UserError(
-                f"{cls.__name__} does not compare the completions of a prompt: leave --advantages and "
-                "--resample at "
-                "their defaults, or use grpo."
+                f"{cls.__name__} does not compare the completions of a prompt: do without "
+                f"{' and '.join(flags)}, or use grpo."
             )
         if not cls.compares_groups and objective.loss.kl_coef and objective.loss.kl_in == "tokens":
             raise UserError(
@@ -145,6 +146,7 @@ class Algorithm:
         advantages = objective.advantages if cls.compares_groups else AdvantageConfig(baseline="none")
         try:
             check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
+            check_rollouts(objective, config.rollouts)
         except ValueError as failure:
             raise UserError(str(failure)) from failure
 
@@ -293,6 +295,22 @@ class Algorithm:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
+
+
+def list_comparing_flags(objective: ObjectiveConfig) -> list[str]:
+    """The flags by which an objective asks for a comparison within groups, those that were set themselves
+    before the preset that brings the others."""
+    plain = ObjectiveConfig()
+    brought = plain.assign("preset", objective.preset)
+    changed = [
+        setting
+        for setting in list_settings(ObjectiveConfig)
+        if setting.path[0] in ("advantages", "resample") and setting.value(objective) != setting.value(plain)
+    ]
+    own = [setting for setting in changed if setting.value(objective) != setting.value(brought)]
+    if changed and not own:
+        return [f"--preset {objective.preset}"]
+    return [f"--{setting.name.replace('_', '-')}" for setting in own]
 
 
 @dataclass(frozen=True)

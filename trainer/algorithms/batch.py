@@ -104,8 +104,10 @@ class Batch:
         )
 
     def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:
-        """`count` parts of nearly equal size, in a seeded order of the rows;
-        the batch itself for one part."""
+        """`count` parts of nearly equal size, in a seeded order of the rows; the batch itself for one part.
+
+        Fewer where the batch has fewer rows; the settings of a run are held to as many.
+        """
         if count == 1:
             yield self
             return

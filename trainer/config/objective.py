@@ -104,7 +104,7 @@ class LossConfig(Settings):
     is held back by a penalty."""
     kl_cov_coef: Amount = 1.0
     """kl_cov: weight of the penalty, the absolute log-ratio of the token, in reward per nat."""
-    aggregate: Literal["auto", "sequence_mean", "token_mean", "constant", "sequence_sum"] = "auto"
+    aggregate: Literal["auto", Aggregate] = "auto"
     """How tokens are averaged: per sequence then over sequences, over all tokens of the batch, over sequences
     times the token budget, or summed per sequence then averaged; auto: as the kind is defined."""
     kl_coef: Amount = 0.0
@@ -116,15 +116,17 @@ class LossConfig(Settings):
     """Where the KL penalty stands: added to the loss; taken from the completion's reward before the
     advantage; or taken from the reward of each token, whose advantage is what is still to come."""
     kl_correction: bool = False
-    """Multiply the KL in the loss by the ratio r of the token, gradient included: then its gradient is that
-    of KL(policy, reference), off-policy too (DeepSeek-V3.2; TRL's use_bias_correction_kl)."""
+    """Multiply the KL in the loss by the ratio of the token to the sampler, gradient included: then its
+    gradient is that of KL(policy, reference), off-policy too (DeepSeek-V3.2; TRL's
+    use_bias_correction_kl)."""
     entropy_coef: float = 0.0
     """Weight of the entropy bonus, in reward per nat; 0 switches it off."""
     entropy_target: Amount = 0.0
     """Entropy below which there is a bonus, in nats per token, measured before each step's update; its weight
     starts at entropy_coef and moves by entropy_step (Skywork-OR1); 0: the weight is fixed."""
     entropy_step: Positive = 0.005
-    """How far a step moves the weight of the bonus: up while the entropy is below its target, else down."""
+    """How far a step moves the weight of the bonus, in reward per nat: up while the entropy is below its
+    target, else down."""
     correction: Literal[
         "none",
         "token_truncate",

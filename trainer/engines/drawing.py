@@ -44,9 +44,9 @@ def draw(logits_RV: Tensor, uniforms_R: Tensor, sampling: Sampling) -> Drawn:
         kept_RV = logits_RV > float("-inf")
     top_R1 = logits_RV.amax(-1, keepdim=True)
     weights_RV = (logits_RV - top_R1).exp_()
-    tokens_R, totals_R = _invert(weights_RV, uniforms_R)
-    chosen_R = logits_RV.gather(-1, tokens_R[:, None])[:, 0]
-    return Drawn(tokens_R, (chosen_R - top_R1[:, 0]) - totals_R.log().float(), kept_RV)
+    found = _invert(weights_RV, uniforms_R)
+    chosen_R = logits_RV.gather(-1, found.tokens_R[:, None])[:, 0]
+    return Drawn(found.tokens_R, (chosen_R - top_R1[:, 0]) - found.totals_R.log().float(), kept_RV)
 
 
 BLOCK = 128  # tokens of the vocabulary that are summed before the search
@@ -55,8 +55,16 @@ CANDIDATES = (
 )
 
 
-def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
-    """The first token at which the cumulative weight passes `uniforms_R` times the total; and the total.
+@dataclass(frozen=True)
+class _Inverted:
+    """tokens_R: the first at which the cumulative weight passes its share.  totals_R: of all weights."""
+
+    tokens_R: Tensor
+    totals_R: Tensor
+
+
+def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> _Inverted:
+    """The first token at which the cumulative weight passes `uniforms_R` times the total.
 
     In float64. A large vocabulary is searched block by block: only the chosen block is summed up by token.
     """
@@ -66,7 +74,7 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
         # Below the total, so that no token of weight 0 at the end is reached.
         targets_R1 = (uniforms_R * cumulative_RV[:, -1])[:, None]
         token_R1 = torch.searchsorted(cumulative_RV, targets_R1, right=True)
-        return token_R1[:, 0].clamp_(max=size - 1), cumulative_RV[:, -1]
+        return _Inverted(token_R1[:, 0].clamp_(max=size - 1), cumulative_RV[:, -1])
     weights_RV = torch.nn.functional.pad(weights_RV, (0, -size % BLOCK))
     blocks_RKb = weights_RV.view(len(weights_RV), -1, BLOCK)
     sums_RK = blocks_RKb.sum(-1).double()
@@ -79,7 +87,7 @@ def _invert(weights_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:
     share_R1 = (targets_R1 - (ends_RK - sums_RK).gather(1, block_R1)) / sums_RK.gather(1, block_R1)
     share_R1.clamp_(0, 1 - 2**-53)
     token_R1 = torch.searchsorted(inside_Rb, share_R1 * inside_Rb[:, -1:], right=True)
-    return (block_R1 * BLOCK + token_R1)[:, 0].clamp_(max=size - 1), ends_RK[:, -1]
+    return _Inverted((block_R1 * BLOCK + token_R1)[:, 0].clamp_(max=size - 1), ends_RK[:, -1])
 
 
 def filter_logits(logits_RV: Tensor, top_k: int, top_p: float, min_p: float = 0.0) -> Tensor:

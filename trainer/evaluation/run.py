@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ...tasks import Task
+from ...tasks import Problem, Task
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
-from ..engines.base import Sampling
 from ..engines.local import LocalEngine
 from ..model.context import limit_prompts
 from ..model.policy import Policy, check_source, load_policy, use_threads
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..reward_models.model import Scorer
 from ..reward_models.scoring import judge
-from ..rollouts.rollouts import Rollouts
+from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import find_free, gather_facts, open_new
 from .evaluate import Evaluation, evaluate
 from .records import write_groups
@@ -48,7 +48,8 @@ class EvaluationRun:
 
 
 def check(config: EvalConfig) -> None:
-    """Raise UserError for settings that make no sense together."""
+    """Raise UserError for settings that make no sense together, or name a template that can't be used."""
+    check_template(config.prompt)
     if config.sampling.temperature == 0 and config.sampling.samples > 1:
         raise UserError(
             "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
@@ -75,7 +76,6 @@ def evaluate_model(
     source = policy.source if policy else config.model.source
     if policy is None:
         check_model(source)
-    check_template(config.prompt)
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
@@ -101,42 +101,46 @@ def evaluate_model(
         )
     config = hold_to_model(policy, config, say)
     use_threads(config.model.threads)
-    completions = folder / "completions.jsonl"
-    asked = config.sampling
     prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
     scorers = judged.make_scorers(prompts)
-    rollouts = Rollouts(
-        LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
-        prompts,
-        judged.task,
-        asked.max_prompt_tokens,
-        scorers=scorers,
+    result = sample_and_score(
+        config, policy, prompts, judged.task, scorers, problems, folder / "completions.jsonl"
     )
-    sampling = Sampling(
-        asked.temperature, asked.top_k, asked.top_p, asked.min_p, asked.max_new_tokens, asked.stop
-    )
+    wins = {}
+    if config.compare.baseline:
+        wins = compare_with_baseline(judged.task, scorers, result.groups, baseline)
+    run = EvaluationRun(result, folder, config, wins)
+    found = {"device": str(policy.device), **prompts.facts, **layers}
+    facts = gather_facts(COMMAND, folder, [config.task.name], **found)
+    write_summary(run, task, facts)
+    return run
+
+
+def sample_and_score(
+    config: EvalConfig,
+    policy: Policy,
+    prompts: PromptFormat,
+    task: Task,
+    scorers: Mapping[str, Scorer],
+    problems: Sequence[Problem],
+    completions: Path,
+) -> Evaluation:
+    """Measure on these problems. completions: the file that they are written to, group by group."""
+    asked = config.sampling
+    engine = LocalEngine(policy, None if asked.rows == "auto" else asked.rows)
+    rollouts = Rollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
     try:
-        result = evaluate(
+        return evaluate(
             rollouts,
             problems,
             asked.samples,
-            sampling,
+            make_sampling(asked, stop=asked.stop),
             config.seed,
             show_progress=True,
             keep=lambda group: write_groups(completions, [group]),
         )
     finally:
         rollouts.close()
-    wins = (
-        compare_with_baseline(judged.task, scorers, result.groups, baseline)
-        if config.compare.baseline
-        else {}
-    )
-    run = EvaluationRun(result, folder, config, wins)
-    found = {"device": str(policy.device), **prompts.facts, **layers}
-    facts = gather_facts(COMMAND, folder, [config.task.name], **found)
-    write_summary(run, task, facts)
-    return run
 
 
 def hold_to_model(policy: Policy, config: EvalConfig, say: Callable[[str], None]) -> EvalConfig:

@@ -52,34 +52,16 @@ def compute_logprobs(
     """
     mask_BT = sequences.mask_BT
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
-    positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
-    targets_N = sequences.ids_BS[rows_N, positions_N]
-    repeats_N, kept = None, sequences.kept
-    if can_pack(model):
-        packing = Packing.of(sequences)
-        distinct = find_distinct(packing.sources_L, targets_N, kept, model.lm_head.weight.shape[0])
-        targets_N, kept, repeats_N = distinct.targets_N, distinct.kept, distinct.repeats_L
-        source_ND, head = (
-            compute_hidden_states(model, packing).index_select(0, distinct.sources_N),
-            model.lm_head,
-        )
-    elif has_plain_head(model):
-        hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
-        source_ND, head = hidden_BSD[rows_N, positions_N - 1], model.get_output_embeddings()
-    else:
-        source_ND, head = (
-            model(input_ids=sequences.ids_BS, use_cache=False).logits[rows_N, positions_N - 1],
-            nn.Identity(),
-        )
-    logprobs_N, entropy_N = _compute_in_chunks(
-        head, source_ND, targets_N, kept, temperature, entropy_gradient
+    sources = _gather_sources(model, sequences, rows_N, columns_N)
+    scored = _compute_in_chunks(
+        sources.head, sources.source_ND, sources.targets_N, sources.kept, temperature, entropy_gradient
     )
-    zeros_BT = logprobs_N.new_zeros(mask_BT.shape)
+    zeros_BT = scored.logprobs_N.new_zeros(mask_BT.shape)
 
     def lay_out_rows(of_N: Tensor) -> Tensor:
-        return zeros_BT.index_put(
-            (rows_N, columns_N), of_N if repeats_N is None else of_N.index_select(0, repeats_N)
-        )
+        if sources.repeats_L is not None:
+            of_N = of_N.index_select(0, sources.repeats_L)
+        return zeros_BT.index_put((rows_N, columns_N), of_N)
 
     values_BT = None
     if value_head is not None:
@@ -87,11 +69,40 @@ def compute_logprobs(
             raise ValueError(
                 "This model's hidden states are not at hand; give the value head a backbone of its own."
             )
+        source_ND = sources.source_ND.detach() if detach_value else sources.source_ND
         with torch.autocast(source_ND.device.type, enabled=False):
-            values_BT = lay_out_rows(
-                value_head((source_ND.detach() if detach_value else source_ND).float())[:, 0]
-            )
-    return TokenLogprobs(lay_out_rows(logprobs_N), lay_out_rows(entropy_N), values_BT)
+            values_BT = lay_out_rows(value_head(source_ND.float())[:, 0])
+    return TokenLogprobs(lay_out_rows(scored.logprobs_N), lay_out_rows(scored.entropy_N), values_BT)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What the head is applied to, for N tokens. source_ND: the state before each, or its logits where the
+    head is the identity.  targets_N: their ids.  kept: what each was drawn among.
+    repeats_L: which of them each completion token is, where some are computed once for several; else None.
+    """
+
+    head: nn.Module
+    source_ND: Tensor
+    targets_N: Tensor
+    kept: KeptSets | None
+    repeats_L: Tensor | None = None
+
+
+def _gather_sources(model: Any, sequences: Sequences, rows_N: Tensor, columns_N: Tensor) -> _Sources:
+    """One forward pass up to the head. rows_N, columns_N: where the completion tokens stand."""
+    positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
+    targets_N, kept = sequences.ids_BS[rows_N, positions_N], sequences.kept
+    if can_pack(model):
+        packing = Packing.of(sequences)
+        distinct = find_distinct(packing.sources_L, targets_N, kept, model.lm_head.weight.shape[0])
+        source_ND = compute_hidden_states(model, packing).index_select(0, distinct.sources_N)
+        return _Sources(model.lm_head, source_ND, distinct.targets_N, distinct.kept, distinct.repeats_L)
+    if has_plain_head(model):
+        hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
+        return _Sources(model.get_output_embeddings(), hidden_BSD[rows_N, positions_N - 1], targets_N, kept)
+    logits_BSV = model(input_ids=sequences.ids_BS, use_cache=False).logits
+    return _Sources(nn.Identity(), logits_BSV[rows_N, positions_N - 1], targets_N, kept)
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,14 @@ def _splits_head(model: Any, ids_BS: Tensor) -> bool:
     return torch.equal(head(hidden), model(input_ids=ids_BS, use_cache=False).logits)
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """Of each token logprobs_N and entropy_N, in nats."""
+
+    logprobs_N: Tensor
+    entropy_N: Tensor
+
+
 def _compute_in_chunks(
     head: nn.Module,
     source_ND: Tensor,
@@ -167,7 +186,7 @@ def _compute_in_chunks(
     kept: KeptSets | None,
     temperature: float,
     entropy_gradient: bool,
-) -> tuple[Tensor, Tensor]:
+) -> _Scored:
     vocabulary = head.weight.shape[0] if isinstance(head, nn.Linear) else source_ND.shape[1]
     chunk = max(1, CHUNK_ELEMENTS // vocabulary)
     if len(targets_N) <= chunk:
@@ -186,7 +205,9 @@ def _compute_in_chunks(
         )
         for i, kept_N in zip(starts, kept.split(chunk) if kept else [None] * len(starts), strict=True)
     ]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    return _Scored(
+        torch.cat([part.logprobs_N for part in parts]), torch.cat([part.entropy_N for part in parts])
+    )
 
 
 def _compute_logprobs_and_entropy(
@@ -196,7 +217,7 @@ def _compute_logprobs_and_entropy(
     kept: KeptSets | None,
     temperature: float,
     entropy_gradient: bool,
-) -> tuple[Tensor, Tensor]:
+) -> _Scored:
     logits_NV = head(source_ND).float() / temperature
     if kept is not None:
         logits_NV = logits_NV.masked_fill_(kept.mark_outside(logits_NV.shape[1]), OUTSIDE)
@@ -204,4 +225,4 @@ def _compute_logprobs_and_entropy(
     logprobs_N = all_NV.gather(-1, targets_N[:, None])[:, 0]
     with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
         entropy_N = -(all_NV.exp() * all_NV).nan_to_num().sum(-1)
-    return logprobs_N, entropy_N
+    return _Scored(logprobs_N, entropy_N)

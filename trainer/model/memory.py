@@ -280,7 +280,8 @@ def update_bytes(
 ) -> int:
     """Bytes of the forward and backward pass of a micro-batch, beside the gradients."""
     weight, kept = policy.model.get_input_embeddings().weight, passes.update.at_mark(tokens)
-    copies = _HEAD_WITH_ENTROPY if config.objective.loss.entropy_coef else _HEAD
+    loss = config.objective.loss  # an adaptive bonus is there in some steps
+    copies = _HEAD_WITH_ENTROPY if loss.entropy_coef or loss.entropy_target else _HEAD
     chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
     if estimate_kept(config.rollouts, weight.shape[0]):
         kept += chunk // 4  # which logits are left out, of one byte each

@@ -155,7 +155,7 @@ def choose_mode(policy: Policy) -> DecodingMode:
     known: dict[torch.dtype, DecodingMode] = getattr(model, _DECODES, {})
     if policy.dtype not in known:
         with torch.autocast(policy.device.type, enabled=False):
-            mode = next(iter(known.values()), None) or _find_mode(policy)
+            mode = next(iter(known.values()), None) or _search_mode(policy)
         if policy.dtype is not torch.float32:
             _hold_to_arithmetic(policy, mode)
         setattr(model, _DECODES, {**known, policy.dtype: mode})
@@ -163,7 +163,7 @@ def choose_mode(policy: Policy) -> DecodingMode:
     return known[policy.dtype]
 
 
-def _find_mode(policy: Policy) -> DecodingMode:
+def _search_mode(policy: Policy) -> DecodingMode:
     """The first mode that is right in the arithmetic of the weights."""
     bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
     text = tuple(list_plain_tokens(policy.model)[:8])

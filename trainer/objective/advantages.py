@@ -77,13 +77,17 @@ def compute_criteria_advantages(
     """
     apart = replace(config, normalise_batch=False)
     advantages_PG = torch.zeros_like(values_PGK[..., 0])
+    sizes_PG = torch.zeros_like(advantages_PG)
     for values_PG, weight in zip(values_PGK.unbind(-1), weights_K.tolist(), strict=True):
         missing_PG = abstained_PG | values_PG.isnan()
-        advantages_PG = advantages_PG + weight * compute_group_advantages(values_PG, missing_PG, apart)
+        term_PG = weight * compute_group_advantages(values_PG, missing_PG, apart)
+        advantages_PG, sizes_PG = advantages_PG + term_PG, sizes_PG + term_PG.abs()
     if not config.normalise_batch:
         return advantages_PG
     scored_PG = ~abstained_PG & ((~abstained_PG).sum(1, keepdim=True) >= (2 if config.needs_group else 1))
-    return torch.where(scored_PG, _normalise(advantages_PG, scored_PG, config), 0.0)
+    # Terms that cancel leave the rounding of their sum, a few units in the last place of each.
+    rounding = 4 * values_PGK.shape[-1] * torch.finfo(sizes_PG.dtype).eps * sizes_PG.max()
+    return torch.where(scored_PG, _normalise(advantages_PG, scored_PG, config, rounding), 0.0)
 
 
 def spread_over_tokens(
@@ -107,8 +111,17 @@ def spread_over_tokens(
     return torch.where(keep_BT, advantages_BT, 0.0)
 
 
-def _normalise(values_XY: Tensor, counted_XY: Tensor, config: AdvantageConfig) -> Tensor:
-    """Values less the mean of the counted ones, divided by their standard deviation."""
+def _normalise(
+    values_XY: Tensor, counted_XY: Tensor, config: AdvantageConfig, rounding: Tensor | float = 0.0
+) -> Tensor:
+    """Values less the mean of the counted ones, divided by their standard deviation.
+
+    0 where the counted ones are equal, up to `rounding` in their unit: else that of their mean would become a
+    signal.
+    """
+    counted_N = values_XY[counted_XY]
+    if not len(counted_N) or counted_N.max() - counted_N.min() <= rounding:
+        return torch.zeros_like(values_XY)
     values_XY = torch.where(counted_XY, values_XY, 0.0)
     std = _compute_std(values_XY, counted_XY, config.ddof, over_batch=True)
     mean = values_XY.sum() / counted_XY.sum().clamp(min=1)

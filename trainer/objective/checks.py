@@ -6,7 +6,10 @@ from dataclasses import fields
 
 from ..config.objective import AdvantageConfig, LossConfig
 from ..config.presets import ObjectiveConfig, find_preset
+from ..config.train import RolloutConfig
 from .kinds import KINDS, LossKind, choose_aggregate, find_kind
+
+_DEFAULTS = {field.name: field.default for field in fields(LossConfig)}
 
 
 def check(
@@ -29,11 +32,27 @@ def check(
     if not kind.off_policy and updates_per_batch > 1:
         raise ValueError(
             f"kind={loss.kind!r} has no ratio to correct for the {updates_per_batch} updates of a batch: "
-            "from "
-            "the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind with a "
-            "ratio (dapo, cispo)."
+            "from the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind "
+            "with a ratio (dapo, cispo)."
         )
     kind.check(loss, advantages)
+
+
+def check_rollouts(objective: ObjectiveConfig, rollouts: RolloutConfig) -> None:
+    """Raise ValueError where the objective asks for more than a step's rollouts have."""
+    rows = rollouts.prompts_per_step * rollouts.group_size
+    if objective.minibatches > rows:
+        raise ValueError(
+            f"--minibatches {objective.minibatches} is more than a step's {rows} completions "
+            f"(--prompts-per-step {rollouts.prompts_per_step} x --group-size {rollouts.group_size}): give at "
+            "most that many, or sample more."
+        )
+    if objective.overlong_cache > rollouts.max_new_tokens:
+        raise ValueError(
+            f"--overlong-cache {objective.overlong_cache} is more than --max-new-tokens "
+            f"{rollouts.max_new_tokens}, over the last of which its penalty grows: give at most that many "
+            "(DAPO takes a fifth), or raise the limit."
+        )
 
 
 def warn_of_idle_ratio(objective: ObjectiveConfig) -> str:
@@ -60,9 +79,8 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
     if advantages.baseline == "none" and advantages.scale != "none":
         raise ValueError(
             f"scale={advantages.scale!r} without a baseline divides rewards that are not centred: equal "
-            "rewards "
-            "would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch with "
-            "scale='none'."
+            "rewards would get huge advantages. Use baseline='mean' or 'leave_one_out', or normalise_batch "
+            "with scale='none'."
         )
     apart = advantages.aggregation == "normalise_then_sum"
     if apart and advantages.scale == "none":
@@ -97,13 +115,12 @@ def _check_loss(loss: LossConfig, kind: LossKind) -> None:
 
 def _check_reads(loss: LossConfig, kind: LossKind) -> None:
     """A changed setting that the kind does not read would have no effect."""
-    defaults = {field.name: field.default for field in fields(LossConfig)}
     for name in dict.fromkeys(name for entry in KINDS.values() for name in entry.reads):
-        if name not in kind.reads and getattr(loss, name) != defaults[name]:
+        if name not in kind.reads and getattr(loss, name) != _DEFAULTS[name]:
             readers = sorted(entry.name for entry in KINDS.values() if name in entry.reads)
             raise ValueError(
                 f"{name}={getattr(loss, name)} would have no effect: kind={loss.kind!r} does not read it "
-                f"({', '.join(readers)} would). Leave it at {defaults[name]}."
+                f"({', '.join(readers)} would). Leave it at {_DEFAULTS[name]}."
             )
 
 
@@ -138,8 +155,7 @@ def _check_kl(loss: LossConfig, advantages: AdvantageConfig) -> None:
 
 def _check_correction(loss: LossConfig) -> None:
     for name in ("correction_cap", "correction_floor"):
-        default = next(field.default for field in fields(LossConfig) if field.name == name)
-        if loss.correction == "none" and getattr(loss, name) != default:
+        if loss.correction == "none" and getattr(loss, name) != _DEFAULTS[name]:
             raise ValueError(
                 f"{name}={getattr(loss, name)} would have no effect: correction is 'none'. Choose one, such "
                 "as token_truncate, or leave it out."
@@ -147,8 +163,7 @@ def _check_correction(loss: LossConfig) -> None:
 
 
 def _check_entropy(loss: LossConfig) -> None:
-    default = next(field.default for field in fields(LossConfig) if field.name == "entropy_step")
-    if not loss.entropy_target and loss.entropy_step != default:
+    if not loss.entropy_target and loss.entropy_step != _DEFAULTS["entropy_step"]:
         raise ValueError(
             f"entropy_step={loss.entropy_step:g} would have no effect: without entropy_target the weight of "
             "the bonus is fixed. Set one, in nats per token."

@@ -31,7 +31,11 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
     lines.append(f"entropy      {_write_entropy(loss)}")
     if loss.correction == "none":
         return "\n".join(lines)
-    corrected = [text.replace("p_now / p_sampled", "p_now / p_before") for text in lines]
+    # The ratio of the KL stays one to the sampler.
+    corrected = [
+        text if text.startswith("KL") else text.replace("p_now / p_sampled", "p_now / p_before")
+        for text in lines
+    ]
     return "\n".join([*corrected, f"correction   {_write_correction(loss)}"])
 
 

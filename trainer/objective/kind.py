@@ -38,8 +38,9 @@ class Terms:
 class Inputs:
     """What a kind may use, zero where masked.
 
-    logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, in nats, within +-20, with
-    gradient. advantages_BT: without gradient. keep_BT: bool, the tokens that are in the loss.
+    logprobs_BT: now, in nats, with gradient. log_ratio_BT: to those at sampling, or with a correction of the
+    sampler to the trainer's own before the update; in nats, within +-20, with gradient. advantages_BT:
+    without gradient. keep_BT: bool, the tokens that are in the loss.
     marked_BT: bool, what the kind's `mark` said of the optimizer step's tokens; None for a kind without one.
 
     >>> import palaestra as pal

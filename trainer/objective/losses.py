@@ -116,15 +116,7 @@ def compute_policy_loss(
     Half-precision input is computed in float32. Raises ValueError where config asks for something that was
     not given.
     """
-    kl_in_loss = config.kl_coef > 0 and config.kl_in == "loss"
-    if kl_in_loss and ref_logprobs_BT is None:
-        raise ValueError(
-            f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
-        )
-    if config.entropy_coef != 0 and entropy_BT is None:
-        raise ValueError(
-            f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
-        )
+    _check_given(config, ref_logprobs_BT, entropy_BT)
     keep_BT = mask_BT > 0
     sampled_BT = _clean(sampled_logprobs_BT, keep_BT).detach()
     before_BT = logprobs_BT.detach() if before_logprobs_BT is None else before_logprobs_BT
@@ -137,8 +129,8 @@ def compute_policy_loss(
         loss_BT = loss_BT * correction.weight_BT
     reference_BT = None if ref_logprobs_BT is None else _clean(ref_logprobs_BT, keep_BT).detach()
     entropy_BT = None if entropy_BT is None else _clean(entropy_BT, keep_BT)
-    if reference_BT is not None and kl_in_loss:
-        loss_BT = loss_BT + config.kl_coef * _estimate_kl(inputs, reference_BT, config)
+    if reference_BT is not None and _has_kl(config):
+        loss_BT = loss_BT + config.kl_coef * _estimate_kl(inputs, sampled_BT, reference_BT, config)
     if entropy_BT is not None and config.entropy_coef != 0:
         loss_BT = loss_BT - config.entropy_coef * entropy_BT
     weights_BT = weigh_tokens(keep_BT.to(loss_BT.dtype), choose_aggregate(config), denominators)
@@ -149,14 +141,34 @@ def compute_policy_loss(
     return PolicyLoss(loss, stats)
 
 
-def _estimate_kl(inputs: Inputs, reference_BT: Tensor, config: LossConfig) -> Tensor:
-    """kl_BT as it stands in the loss; with kl_correction times the ratio, gradient included.
+def _has_kl(config: LossConfig) -> bool:
+    return config.kl_coef > 0 and config.kl_in == "loss"
+
+
+def _check_given(config: LossConfig, ref_logprobs_BT: Tensor | None, entropy_BT: Tensor | None) -> None:
+    """Raise ValueError where the loss needs what was not given."""
+    if _has_kl(config) and ref_logprobs_BT is None:
+        raise ValueError(
+            f"kl_coef={config.kl_coef} in the loss needs the reference's log-probabilities; none were given."
+        )
+    if config.entropy_coef != 0 and entropy_BT is None:
+        raise ValueError(
+            f"entropy_coef={config.entropy_coef} needs the entropy of every token; none was given."
+        )
+
+
+def _estimate_kl(inputs: Inputs, sampled_BT: Tensor, reference_BT: Tensor, config: LossConfig) -> Tensor:
+    """kl_BT as it stands in the loss; with kl_correction times the ratio to the sampler, gradient included.
 
     The estimators are expectations under the policy; tokens come from the sampler, and the ratio makes up for
-    that: DeepSeek-V3.2 (arXiv:2512.02556), unbiased KL estimate; TRL's use_bias_correction_kl.
+    that: DeepSeek-V3.2 (arXiv:2512.02556), unbiased KL estimate; TRL's use_bias_correction_kl. It is the
+    ratio to the sampler with a correction of the sampler, too, whose bounds would make the estimate a biased
+    one.
     """
     kl_BT = kl_per_token(inputs.logprobs_BT, reference_BT, config.kl_estimator)
-    return inputs.log_ratio_BT.exp() * kl_BT if config.kl_correction else kl_BT
+    if not config.kl_correction:
+        return kl_BT
+    return (inputs.logprobs_BT - sampled_BT).clamp(-LOG_RATIO_CAP, LOG_RATIO_CAP).exp() * kl_BT
 
 
 def make_inputs(

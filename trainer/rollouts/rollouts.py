@@ -9,6 +9,7 @@ from ...sandbox import default_workers
 from ...tasks import Problem, Task
 from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
+from ..config.evaluation import SamplingConfig
 from ..config.train import RolloutConfig
 from ..engines.base import Engine, Request, Sampling
 from ..model.prompts import PromptFormat
@@ -77,13 +78,17 @@ class Rollouts:
         return self.prompts.encode(problem, self.task.instruction)
 
 
-def make_sampling(config: RolloutConfig, *, record_kept: bool = False) -> Sampling:
-    """How rollouts are drawn. record_kept: for an update, whose log-probabilities are among what was left."""
+def make_sampling(
+    config: RolloutConfig | SamplingConfig, *, stop: tuple[str, ...] = (), record_kept: bool = False
+) -> Sampling:
+    """How completions are drawn. record_kept: for an update, whose log-probabilities are among what was
+    left."""
     return Sampling(
         config.temperature,
         config.top_k,
         config.top_p,
         config.min_p,
         config.max_new_tokens,
+        stop,
         record_kept=record_kept,
     )

@@ -9,13 +9,17 @@ from dataclasses import asdict, dataclass, replace
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
+from ...verifiers import Completion
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
+from ..objective.formula import write_truncation
 from ..rollouts.group import Group, has_signal, is_extracted, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
 from .state import Run
 
 PREFLIGHT_SAMPLES = 4
+CERTAIN_SHARE = 0.95  # of the tokens, from which a truncation is warned of
+_WIDEN_TRUNCATION = "raise --top-p or --top-k, or lower --min-p."
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Preflight:
     whose rewards differ.  ended: completions that ended by themselves.  tokens_per_second: of sampling and
     verifying.  hours: expected for the sampling of all steps.  varied: whether any two rewards differ.
     compares: whether the algorithm learns from differences within a group alone.  reasons: some of why
-    completions could not be scored.
+    completions could not be scored.  certain: share of tokens with a probability of 1 where sampling is
+    truncated, most of them the only one left to draw; 0 where it is not.
     """
 
     problems: int
@@ -46,6 +51,7 @@ class Preflight:
     compares: bool
     verifiable: bool = True
     reasons: Sequence[str] = ()
+    certain: float = 0.0
 
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""
@@ -69,6 +75,10 @@ class Preflight:
                 "Every completion was cut at the length limit: raise --max-new-tokens, or warm up with "
                 "`palaestra sft`."
             )
+        if self.certain == 1:
+            faults.append(
+                f"Every token was left with a probability of 1, so no gradient: {_WIDEN_TRUNCATION}"
+            )
         if self.signal == 0 and self.pass_rate == 1:
             faults.append("Every completion passed already: choose a harder level or task.")
         elif not self.varied:
@@ -83,14 +93,19 @@ class Preflight:
         return faults
 
     def list_warnings(self) -> list[str]:
+        warnings = []
         if self.compares and 0 < self.signal < 0.2:
-            return [
+            warnings.append(
                 f"Only {self.signal:.0%} of the groups have a signal (any completion passed in "
-                f"{self.any_passed:.0%} of them): "
-                "learning will be slow, and may collapse. Try --resample 2, a larger --group-size, or more "
-                "SFT."
-            ]
-        return []
+                f"{self.any_passed:.0%} of them): learning will be slow, and may collapse. Try --resample 2, "
+                "a larger --group-size, or more SFT."
+            )
+        if CERTAIN_SHARE <= self.certain < 1:
+            warnings.append(
+                f"{self.certain:.1%} of the tokens were left with a probability of 1, and have no gradient: "
+                f"{_WIDEN_TRUNCATION}"
+            )
+        return warnings
 
     def write_lines(self) -> list[str]:
         """The report for a person."""
@@ -179,7 +194,13 @@ def summarise(
         varied=len({score.reward for score in scores if not score.abstained}) > 1,
         compares=find_algorithm(config.algorithm).compares_groups,
         reasons=list_reasons(groups)[:3],
+        certain=count_certain(completions) / max(1, tokens) if write_truncation(config.rollouts) else 0.0,
     )
+
+
+def count_certain(completions: Sequence[Completion]) -> int:
+    """How many tokens have a log-probability of 0: one that is drawn among itself alone has exactly that."""
+    return sum(logprob == 0 for completion in completions for logprob in completion.logprobs)
 
 
 def say_duration(hours: float) -> str:

@@ -26,6 +26,16 @@ def policy() -> Policy:
     return load_policy("embedded", "cpu", "float32")
 
 
+def test_the_bill_knows_every_bonus_of_the_entropy(policy: Policy):
+    """An adaptive one has the gradient of the entropy in some steps, whatever its weight at the start."""
+
+    def bill(**loss: float) -> int:
+        config = TrainConfig.of(**{f"loss.{name}": value for name, value in loss.items()})
+        return memory.update_bytes(policy, config, [], 1000, Passes())
+
+    assert bill(entropy_target=0.2) == bill(entropy_coef=0.01) > bill()
+
+
 def test_the_bill_adds_up(policy: Policy):
     config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28, eval_problems=1, eval_samples=1)
     bill = memory.bill(policy, config, [], rows=10, tokens=1000, available=4096 * MIB, passes=Passes())

@@ -161,3 +161,31 @@ def test_tokens_are_charged_for_the_kl_to_come_as_the_reference_charges_them(ddo
     for row, tokens in zip(ours, expected, strict=True):
         assert row[: len(tokens)].numpy() == pytest.approx(tokens, rel=1e-9)
         assert not row[len(tokens) :].any()
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-4])
+def test_equal_rewards_are_no_signal_over_the_batch(epsilon):
+    """In float32 the mean of twelve times 0.1 is not 0.1; dividing by the spread made -0.957 of that."""
+    config = AdvantageConfig(baseline="none", normalise_batch=True, epsilon=epsilon)
+    abstained = torch.zeros(3, 4, dtype=torch.bool)
+    abstained[1, 2] = True
+    rewards = torch.full((3, 4), 0.1).masked_fill(abstained, NAN)
+    assert compute_group_advantages(rewards, abstained, config).tolist() == [[0.0] * 4] * 3
+    mask = torch.ones(4, 3)
+    tokens = spread_over_tokens(torch.full((4,), 0.1), torch.zeros(4, 3), mask, 0.1, config)
+    assert tokens.tolist() == [[0.0] * 3] * 4
+    assert (
+        compute_group_advantages(rewards, torch.ones(3, 4, dtype=torch.bool), config).tolist()
+        == [[0.0] * 4] * 3
+    )
+
+
+def test_criteria_that_cancel_are_no_signal_over_the_batch():
+    config = AdvantageConfig(
+        scale="group", aggregation="normalise_then_sum", normalise_batch=True, epsilon=0.0
+    )
+    values = torch.tensor([[[1.0, 0.1], [0.0, 0.7], [1.0, 0.1], [0.0, 0.7]]] * 3)
+    abstained, weights = torch.zeros(3, 4, dtype=torch.bool), torch.tensor([0.7, 0.7])
+    assert compute_criteria_advantages(values, weights, abstained, config).tolist() == [[0.0] * 4] * 3
+    uneven = compute_criteria_advantages(values, torch.tensor([0.7, 0.6999]), abstained, config)
+    assert uneven.abs().min() > 0.5, "a difference that is more than rounding stays"

@@ -5,7 +5,12 @@ import pytest
 import torch
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.objective.kl import kl_per_token, place_rewards, subtract_kl
-from palaestra.trainer.objective.losses import compute_policy_loss, count_denominators
+from palaestra.trainer.objective.losses import (
+    Denominators,
+    compute_policy_loss,
+    count_denominators,
+    summarise_stats,
+)
 
 from ..support import reference
 from ..support.tensors import sum_returns, to_double
@@ -77,29 +82,48 @@ def test_gradients_of_the_estimators_in_expectation():
         torch.testing.assert_close(gradient(estimate), expected)
 
 
+@pytest.mark.parametrize("correction", ["none", "token_truncate", "sequence_mask"])
 @pytest.mark.parametrize("estimator", ["k1", "k3"])
-def test_the_kl_times_the_ratio_has_the_gradient_of_the_kl_off_policy(estimator):
+def test_the_kl_times_the_ratio_has_the_gradient_of_the_kl_off_policy(estimator, correction):
     """Every token of a sampler's distribution once, weighed by how often it is drawn: the exact expectation.
 
     Without the ratio the gradient of k3 is another one (DeepSeek-V3.2, section on the unbiased KL estimate).
+    Bounds of a correction of the sampler, and the policy before the update, make no difference.
     """
     generator = torch.Generator().manual_seed(1)
-    logits, sampler, other = torch.randn(3, 6, dtype=torch.float64, generator=generator)
+    logits, sampler, other, before = torch.randn(4, 6, dtype=torch.float64, generator=generator)
     logits.requires_grad_()
-    log_p, log_s, log_q = (torch.log_softmax(x, 0) for x in (logits, sampler, other))
+    log_p, log_s, log_q, log_b = (torch.log_softmax(x, 0) for x in (logits, sampler, other, before))
     (exact,) = torch.autograd.grad((log_p.exp() * (log_p - log_q)).sum(), logits, retain_graph=True)
 
     def find_gradient(corrected):
-        config = LossConfig(kl_coef=1.0, kl_estimator=estimator, kl_correction=corrected)
+        config = LossConfig(
+            kl_coef=1.0, kl_estimator=estimator, kl_correction=corrected, correction=correction
+        )
         total = torch.zeros((), dtype=torch.float64)
         for token in range(6):
             one = torch.ones(1, 1)
-            columns = [x[token].view(1, 1) for x in (log_p, log_s, log_q)]
+            columns = [x[token].view(1, 1) for x in (log_p, log_s, log_q, log_b)]
             result = compute_policy_loss(
-                *columns[:2], 0 * one, one, config, count_denominators(one, 1), ref_logprobs_BT=columns[2]
+                *columns[:2],
+                0 * one,
+                one,
+                config,
+                count_denominators(one, 1),
+                ref_logprobs_BT=columns[2],
+                before_logprobs_BT=columns[3],
             )
             total = total + log_s[token].exp().detach() * result.loss
         return torch.autograd.grad(total, logits, retain_graph=True)[0]
 
     torch.testing.assert_close(find_gradient(True), exact)
     assert (find_gradient(False) - exact).abs().max() > 1e-3
+
+
+def test_kl_in_the_reward_adds_nothing_to_the_loss():
+    x, mask = torch.randn(2, 3), torch.ones(2, 3)
+    config = LossConfig(kl_coef=0.5, kl_in="reward", kl_estimator="k1")
+    with_kl = compute_policy_loss(x, x, x, mask, config, Denominators(2, 6, 3), ref_logprobs_BT=x - 1)
+    without = compute_policy_loss(x, x, x, mask, LossConfig(), Denominators(2, 6, 3))
+    assert float(with_kl.loss) == float(without.loss)
+    assert summarise_stats(with_kl.stats)["kl_k1"] == pytest.approx(1)

@@ -74,3 +74,26 @@ def test_a_duration_is_said_in_its_own_unit():
         "119 min",
         "37.2 h",
     ]
+
+
+@pytest.mark.parametrize("change", [{"top_p": 1e-6}, {"min_p": 0.99999}, {"top_k": 2}])
+def test_a_truncation_that_leaves_one_token_nearly_everywhere_is_no_way_to_learn(change: dict):
+    """Whatever the algorithm: PPO learns from equal groups, but from no token that is certain."""
+
+    def look(logprobs: list[float], **settings):
+        groups = [make_group(LIVE, 0), make_group(SOLVED, 1)]
+        made = [
+            replace(group, completions_G=[replace(c, logprobs=logprobs) for c in group.completions_G])
+            for group in groups
+        ]
+        return summarise(made, 0, 2, 1.0, TrainConfig.of(algorithm="ppo", **settings))
+
+    [fault] = look([0.0, 0.0], **change).list_faults()
+    assert "raise --top-p or --top-k, or lower --min-p" in fault
+    assert look([0.0, -1e-3], **change).certain == 0.5
+    assert look([0.0, 0.0]).certain == 0, "a sure model is no matter of the sampling"
+    report = replace(look([0.0, -1e-3], **change), certain=0.96)
+    assert report.list_faults() == []
+    [warning] = report.list_warnings()
+    assert warning.startswith("96.0% of the tokens were left with a probability of 1")
+    assert replace(report, certain=0.5).list_warnings() == []

@@ -40,6 +40,11 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"algorithm": "ppo", "ppo.critic_model": "./nowhere"}, "no model folder ./nowhere"),
         ({"model": "./nowhere"}, "no model folder ./nowhere"),
         ({"level": 99}, "no level 99"),
+        ({"overlong_cache": 25}, "--overlong-cache 25 is more than --max-new-tokens 24"),
+        ({"preset": "dapo", "overlong_cache": 4, "max_new_tokens": 3}, "4 is more than --max-new-tokens 3"),
+        ({"minibatches": 17}, "--minibatches 17 is more than a step's 16 completions"),
+        ({"preset": "dapo", "prompts_per_step": 3}, "--minibatches 16 is more than a step's 12 completions"),
+        ({"algorithm": "ppo", "group_size": 1, "minibatches": 5}, r"--prompts-per-step 4 x --group-size 1"),
     ],
 )
 def test_a_mistake_in_train_is_found_before_the_model_and_the_warm_up(

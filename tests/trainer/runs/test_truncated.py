@@ -82,3 +82,12 @@ def test_a_truncation_that_leaves_one_token_is_refused(tmp_path: Path, change: d
 def test_a_truncation_out_of_its_range_is_refused(change: dict):
     with pytest.raises(UserError, match=next(iter(change))):
         SMALL.but(**change)
+
+
+@pytest.mark.parametrize("change", [{"top_p": 1e-6}, {"min_p": 0.99999}])
+def test_a_truncation_that_turns_out_to_leave_one_token_is_refused(
+    warm_model: Path, tmp_path: Path, change: dict
+):
+    config = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), preflight_problems=4, **change)
+    with pytest.raises(UserError, match="left with a probability of 1, so no gradient: raise --top-p"):
+        train(config, say=say_nothing)
