@@ -26,11 +26,11 @@ from ..model.decoding import Decoding, DecodingMode, start_decoding
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.kept import pack_kept_ids
-from ..model.logprobs import count_logits
 from ..model.machine import is_out_of_memory
 from ..model.policy import Policy
 from ..model.probe import choose_mode
 from ..model.prompts import decode
+from ..model.tokens import count_logits
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
 from .live import Ended, LiveRows, Owner
