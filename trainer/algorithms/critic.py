@@ -200,9 +200,9 @@ def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
             "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model "
             "out."
         )
+    disable_dropout(backbone)
     if config.model.lora_rank:
         lora.add_adapters(backbone, choose_adapters(backbone, policy, config), config.seed)
-    disable_dropout(backbone)
     return backbone.to(policy.device)
 
 

@@ -147,46 +147,55 @@ def find_routers(model: Any) -> set[str]:
     }
 
 
-@torch.no_grad()
 def _find_unread(model: Any) -> set[str]:
-    """Names of the modules that a text does not come through on its way to the logits, as a pass shows.
+    """Names of the modules that a text does not come through on its way to the logits, as passes show.
 
+    Both in training and in evaluation mode: Gemma 3n reads a layer's weight past the layer while it trains.
     An expert that this text does not choose counts as the others in its list. On the meta device, where
     nothing can be run, all are read: then the adapters are at most as many as is said.
     """
-    embeddings = model.get_input_embeddings().weight
-    if embeddings.device.type == "meta":
+    if model.get_input_embeddings().weight.device.type == "meta":
         return set()
-    names, read = {module: name for name, module in model.named_modules()}, set[str]()
-
-    def note(module: Any, _inputs: Any, output: Any) -> None:
-        if any(isinstance(part, torch.Tensor) and part.requires_grad for part in _flatten(output)):
-            read.add(names[module])
-
-    learning = {weight: weight.requires_grad for weight in model.parameters()}
-    hooks = [module.register_forward_hook(note) for module in names]
-    training = model.training
-    model.eval().requires_grad_(False)
-    embeddings.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            ids_BS = torch.tensor([list_plain_tokens(model)[:_PROBE_TOKENS]], device=embeddings.device)
-            model(input_ids=ids_BS, use_cache=False)
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-        for weight, learns in learning.items():
-            weight.requires_grad_(learns)
+    names = {name for name, _ in model.named_modules()}
+    read = _trace_text(model, training=True) & _trace_text(model, training=False)
     experts = count_experts(model.config)
     lists = tuple(
         f"{name}."
-        for module, name in names.items()
+        for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList)
         and len(module) in experts
         and any(other.startswith(f"{name}.") for other in read)
     )
-    return {name for name in names.values() if name not in read and not name.startswith(lists)}
+    return {name for name in names - read if not name.startswith(lists)}
+
+
+def _trace_text(model: Any, *, training: bool) -> set[str]:
+    """Names of the modules whose output depends on the embeddings of a text; the model stays as it was."""
+    read = set[str]()
+
+    def note(name: str, output: Any) -> None:
+        if any(isinstance(part, torch.Tensor) and part.requires_grad for part in _flatten(output)):
+            read.add(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+        for name, module in model.named_modules()
+    ]
+    learning, was_training = {weight: weight.requires_grad for weight in model.parameters()}, model.training
+    embeddings = model.get_input_embeddings().weight
+    model.train(training).requires_grad_(False)
+    embeddings.requires_grad_(True)
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            ids_BS = torch.tensor([list_plain_tokens(model)[:_PROBE_TOKENS]], device=embeddings.device)
+            model(input_ids=ids_BS, use_cache=False)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+        for weight, learns in learning.items():
+            weight.requires_grad_(learns)
+    return read
 
 
 def _flatten(output: Any) -> Iterator[Any]:

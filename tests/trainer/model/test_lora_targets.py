@@ -131,6 +131,7 @@ def test_weights_that_peft_passes_over_are_a_sentence(monkeypatch: pytest.Monkey
         ("llama4_text", ("router",), "shared_expert.gate_proj.weight"),
         ("longcat_flash", ("router",), "q_a_proj.weight"),
         ("blt", ("patcher",), "local_decoder.layers.0.self_attn.q_proj.weight"),
+        ("gemma3n_text", ("correction_coefs",), "prediction_coefs.weight"),
         ("mllama", ("vision", "cross_attn"), "q_proj.weight"),
     ],
 )

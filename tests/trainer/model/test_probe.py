@@ -15,6 +15,7 @@ from palaestra.trainer.model.policy import enable_gradient_checkpointing
 from palaestra.trainer.model.probe import check_update, choose_mode, describe_decoding, measure_decoding
 from transformers import BertConfig, BertLMHeadModel, GPT2LMHeadModel
 
+from ..support.architectures import make_model
 from ..support.policies import make_policy
 from ..support.tiny import make_tiny
 
@@ -163,12 +164,12 @@ def skip_adapters_while_training(layer) -> None:
 
 def test_adapters_are_tried_though_the_model_without_them_was():
     pytest.importorskip("peft")
-    policy = make_policy(make_tiny("llama"), TOKENIZER)
+    policy = make_policy(make_model("gpt2"), TOKENIZER)
     check_update(policy)
     lora.add_adapters(policy.model, LoraConfig(lora_rank=4), 0)
     check_update(policy)
     assert not any(bool(t.any()) for n, t in lora.collect_trained(policy.model).items() if "lora_B" in n)
-    other = make_policy(make_tiny("llama"), TOKENIZER)
+    other = make_policy(make_model("gpt2"), TOKENIZER)
     check_update(other)
     lora.add_adapters(other.model, LoraConfig(lora_rank=4), 0)
     for layer in lora.find_adapted(other.model).values():
@@ -178,15 +179,13 @@ def test_adapters_are_tried_though_the_model_without_them_was():
 
 
 def test_checkpointing_is_tried_though_the_model_without_it_was():
-    policy = make_policy(make_tiny("llama"), TOKENIZER)
+    policy = make_policy(make_model("gpt2"), TOKENIZER)
     check_update(policy)
     enable_gradient_checkpointing(policy.model)
-    layer = policy.model.model.layers[0]
-    forward = layer.self_attn.forward
-    layer.self_attn.forward = lambda **given: (
-        forward(**given)
-        if not layer.gradient_checkpointing or not layer.training
-        else (given["hidden_states"], None)
+    layer = policy.model.transformer.h[0]
+    forward = layer.mlp.forward
+    layer.mlp.forward = lambda hidden: (
+        hidden if layer.gradient_checkpointing and layer.training else forward(hidden)
     )
     with pytest.raises(UserError, match="can't be trained here"):
         check_update(policy)
