@@ -10,7 +10,7 @@ D hidden.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ...tasks.core.errors import UserError
-from ..config.shared import OptimizerConfig
+from ..config.shared import LoraConfig, OptimizerConfig
 from ..config.train import TrainConfig
 from ..model import lora
 from ..model.dense.packed import can_pack, compute_hidden_states
@@ -151,7 +151,7 @@ def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
     weights = 4 * sum(parameter.numel() for parameter in other.parameters())
     if not adapted:
         return CriticBytes(weights + head, weights + head)
-    targets = find_targets(other, config.model.lora_targets)
+    targets = find_targets(other, choose_adapters(other, policy, config).lora_targets)
     adapters = 4 * count_adapter_parameters(other, targets, config.model.lora_rank)
     return CriticBytes(weights + adapters + head, adapters + head)
 
@@ -169,6 +169,14 @@ def estimate_critic_passes(policy: Policy, config: TrainConfig) -> float:
     other = _read_config(config.ppo.critic_model, config.model.trust_remote_code)
     theirs, ours = (c.get_text_config() for c in (other, policy.model.config))
     return theirs.num_hidden_layers * theirs.hidden_size / (ours.num_hidden_layers * ours.hidden_size)
+
+
+def choose_adapters(backbone: Any, policy: Policy, config: TrainConfig) -> LoraConfig:
+    """The adapters of a critic that starts from another model: `--lora-targets` names weights of the policy's
+    family, so a critic of another one has adapters on all that can carry one."""
+    if backbone.config.model_type == policy.model.config.model_type:
+        return config.model
+    return replace(config.model, lora_targets=())
 
 
 def _read_config(source: str, trust_remote_code: bool) -> Any:
@@ -192,9 +200,9 @@ def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
             "the same tokenizer. Start it from a model of the policy's family, or leave --ppo.critic-model "
             "out."
         )
-    if config.model.lora_rank:
-        lora.add_adapters(backbone, config.model, config.seed)
     disable_dropout(backbone)
+    if config.model.lora_rank:
+        lora.add_adapters(backbone, choose_adapters(backbone, policy, config), config.seed)
     return backbone.to(policy.device)
 
 

@@ -15,7 +15,7 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.local import LocalEngine
 from ..model.context import limit_prompts
-from ..model.policy import Policy, check_source, load_policy, use_threads
+from ..model.policy import Policy, check_source, load_policy_of, use_threads
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
 from ..reward_models.model import Scorer
@@ -93,12 +93,7 @@ def evaluate_model(
         config.held_out.split, count_problems(task, config), config.seed, config.task.single_level
     )
     if policy is None:
-        policy = load_policy(
-            config.model.source,
-            config.model.device,
-            config.model.dtype,
-            trust_remote_code=config.model.trust_remote_code,
-        )
+        policy = load_policy_of(config.model)
     config = hold_to_model(policy, config, say)
     use_threads(config.model.threads)
     prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)

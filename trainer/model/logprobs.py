@@ -136,12 +136,6 @@ def find_distinct(sources_L: Tensor, targets_L: Tensor, kept: KeptSets | None, v
     return _Distinct(sources_L[firsts_N], targets_L[firsts_N], kept.take(firsts_N), repeats_L)
 
 
-def count_logits(model: Any) -> int:
-    """Tokens that a model can draw; it may have embeddings of more (Llama 3.2 Vision) or of fewer."""
-    head = model.get_output_embeddings()
-    return len((model.get_input_embeddings() if head is None else head).weight)
-
-
 def has_plain_head(model: Any) -> bool:
     """Whether the model's logits are its head applied to its base model's output, and nothing else.
 

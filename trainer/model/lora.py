@@ -70,8 +70,9 @@ def _make_settings(model: Any, config: LoraConfig, targets: Targets) -> Any:
         task_type="CAUSAL_LM",
         fan_in_fan_out=targets.transposed,
     )
-    settings.target_modules, parameters = divide_for_peft(model, settings, targets)
-    settings.target_parameters = parameters or None
+    divided = divide_for_peft(model, settings, targets)
+    settings.target_modules = list(divided.modules)
+    settings.target_parameters = list(divided.parameters) or None
     return settings
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,11 @@ import torch
 from torch import nn
 
 from ...tasks.core.errors import UserError
+from .tokens import list_plain_tokens
 
+_EXPERTS = re.compile(r"(moe_)?(num|n)_(local_|routed_)?experts")
+"""Settings of a config that say how many experts a block has."""
+_PROBE_TOKENS = 48
 SHOWN_SHARE = 0.0005  # of the parameters; kinds of weights below it are summed up
 
 
@@ -39,23 +44,22 @@ class Targets:
 def find_targets(model: Any, wanted: Sequence[str] = ()) -> Targets:
     """What is to carry adapters: every linear layer but the head and every stack of experts.
 
-    wanted: only those whose name is, or ends with, one of these (`q_proj`, `experts.down_proj`). Weights that
-    two modules share are left out, and convolutions.
+    wanted: only those whose name is, or ends with, one of these (`q_proj`, `experts.down_proj`). Left out are
+    convolutions, weights that two modules share, routers (another choice of experts is no small change),
+    what a text does not come through (the tower for images), and what PEFT puts no adapter on.
 
     Raises UserError where nothing is found, and for a name in `wanted` that nothing answers to.
     """
-    shared = _find_shared(model)
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    excluded, experts = _find_excluded(model), count_experts(model.config)
     layers, stacks, transposed = [], [], False
     for name, module in model.named_modules():
-        if module is head or any(id(weight) in shared for weight in module.parameters(recurse=False)):
+        if name in excluded:
             continue
-        if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
+        if _is_linear(module):
             layers.append(name)
             transposed |= type(module).__name__ == "Conv1D"
-        elif not isinstance(module, nn.modules.conv._ConvNd):
-            own = module.named_parameters(recurse=False)
-            stacks += [f"{name}.{part}" for part, weight in own if weight.ndim == 3]
+        else:
+            stacks += [f"{name}.{part}" for part in _list_stacks(module, experts)]
     _refuse_unknown(model, wanted, [*layers, *stacks])
     chosen = Targets(_choose(layers, wanted), _choose(stacks, wanted), transposed)
     if not chosen.weights:
@@ -64,6 +68,145 @@ def find_targets(model: Any, wanted: Sequence[str] = ()) -> Targets:
             "away."
         )
     return chosen
+
+
+def _is_linear(module: Any) -> bool:
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def _find_excluded(model: Any) -> set[str]:
+    """Names of the modules that carry no adapter of their own."""
+    left_out = {*_find_unread(model), *find_routers(model), *_find_refused(model)}
+    shared = _find_shared(model)
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    return {
+        name
+        for name, module in model.named_modules()
+        if module is head
+        or name in left_out
+        or any(id(weight) in shared for weight in module.parameters(recurse=False))
+    }
+
+
+def _find_refused(model: Any) -> set[str]:
+    """Names of the modules that PEFT refuses: those of Mamba whose weights a kernel reads past an adapter."""
+    try:
+        from peft import LoraConfig
+        from peft.tuners.tuners_utils import _check_lora_target_modules_mamba as check_target
+    except ImportError:  # of before PEFT 0.16, which refuses nothing
+        return set()
+    settings, kinds = LoraConfig(), list_kinds(name for name, _ in model.named_modules())
+
+    def is_refused(kind: str) -> bool:
+        try:
+            check_target(settings, model, kind)
+        except ValueError:
+            return True
+        return False
+
+    refused = {kind for kind in kinds if is_refused(kind)}
+    return {name for name, _ in model.named_modules() if name.rpartition(".")[2] in refused}
+
+
+def count_experts(config: Any) -> set[int]:
+    """How many experts a block of a model has, as its config and the parts of it say; none in a dense one."""
+    found, settings = set[int](), [config.to_dict()]
+    while settings:
+        for name, value in settings.pop().items():
+            if isinstance(value, dict):
+                settings.append(value)
+            elif isinstance(value, int) and value > 1 and _EXPERTS.fullmatch(str(name)):
+                found.add(value)
+    return found
+
+
+def _list_stacks(module: Any, experts: Collection[int]) -> list[str]:
+    """The module's own weights of three dimensions, of which the first goes over the experts."""
+    if isinstance(module, nn.modules.conv._ConvNd):
+        return []
+    own = module.named_parameters(recurse=False)
+    return [part for part, weight in own if weight.ndim == 3 and len(weight) in experts]
+
+
+def find_routers(model: Any) -> set[str]:
+    """Names of the linear layers that choose experts or weigh them: of a router, or of as many outputs as
+    there are experts (one, for a shared expert) beside them."""
+    experts = count_experts(model.config)
+    if not experts:
+        return set()
+    holders = {name for name, module in model.named_modules() if _list_stacks(module, experts)}
+    blocks = tuple(f"{name.rpartition('.')[0]}." for name in holders)
+    return {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and (
+            "router" in name
+            or (name.startswith(blocks) and "attn" not in name and module.out_features in {1, *experts})
+        )
+    }
+
+
+def _find_unread(model: Any) -> set[str]:
+    """Names of the modules that a text does not come through on its way to the logits, as passes show.
+
+    Both in training and in evaluation mode: Gemma 3n reads a layer's weight past the layer while it trains.
+    An expert that this text does not choose counts as the others in its list. On the meta device, where
+    nothing can be run, all are read: then the adapters are at most as many as is said.
+    """
+    if model.get_input_embeddings().weight.device.type == "meta":
+        return set()
+    names = {name for name, _ in model.named_modules()}
+    read = _trace_text(model, training=True) & _trace_text(model, training=False)
+    experts = count_experts(model.config)
+    lists = tuple(
+        f"{name}."
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList)
+        and len(module) in experts
+        and any(other.startswith(f"{name}.") for other in read)
+    )
+    return {name for name in names - read if not name.startswith(lists)}
+
+
+def _trace_text(model: Any, *, training: bool) -> set[str]:
+    """Names of the modules whose output depends on the embeddings of a text; the model stays as it was."""
+    read = set[str]()
+
+    def note(name: str, output: Any) -> None:
+        if any(isinstance(part, torch.Tensor) and part.requires_grad for part in _flatten(output)):
+            read.add(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+        for name, module in model.named_modules()
+    ]
+    learning, was_training = {weight: weight.requires_grad for weight in model.parameters()}, model.training
+    embeddings = model.get_input_embeddings().weight
+    model.train(training).requires_grad_(False)
+    embeddings.requires_grad_(True)
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            ids_BS = torch.tensor([list_plain_tokens(model)[:_PROBE_TOKENS]], device=embeddings.device)
+            model(input_ids=ids_BS, use_cache=False)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+        for weight, learns in learning.items():
+            weight.requires_grad_(learns)
+    return read
+
+
+def _flatten(output: Any) -> Iterator[Any]:
+    """The tensors of what a module gives."""
+    if isinstance(output, Mapping):
+        output = tuple(output.values())
+    if isinstance(output, (tuple, list)):
+        for part in output:
+            yield from _flatten(part)
+    else:
+        yield output
 
 
 def count_adapter_parameters(model: Any, targets: Targets, rank: int) -> int:
@@ -112,8 +255,16 @@ def list_kinds(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 
-def divide_for_peft(model: Any, settings: Any, targets: Targets) -> tuple[list[str], list[str]]:
-    """Target modules and target parameters for PEFT, such that it takes each for what it is.
+@dataclass(frozen=True)
+class PeftTargets:
+    """Names for PEFT's settings.  modules: of layers.  parameters: of weights."""
+
+    modules: Sequence[str]
+    parameters: Sequence[str]
+
+
+def divide_for_peft(model: Any, settings: Any, targets: Targets) -> PeftTargets:
+    """The targets as PEFT's modules and parameters, such that it takes each for what it is.
 
     PEFT reads `gate_proj` in a mixture of experts as the name that transformers 4 gave to a part of the
     stacked experts, wherever it stands, and would pass over the linear layers that have this name still
@@ -122,7 +273,7 @@ def divide_for_peft(model: Any, settings: Any, targets: Targets) -> tuple[list[s
     rewritten = {kind for kind in list_kinds(targets.layers) if _is_rewritten(model, settings, kind)}
     plain = [name for name in targets.layers if name.rpartition(".")[2] not in rewritten]
     moved = [f"{name}.weight" for name in targets.layers if name.rpartition(".")[2] in rewritten]
-    return plain, [*moved, *targets.stacks]
+    return PeftTargets(plain, [*moved, *targets.stacks])
 
 
 def _is_rewritten(model: Any, settings: Any, kind: str) -> bool:

@@ -328,11 +328,12 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
         begun = max(1, min(prompts, together // samples))
         prefill = passes.prefill.peak(begun * prompt) + 5 * begun * prompt**2  # the mask, of 1 byte and of 4
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
-        cache = cache_bytes(model, shared + together * own, number)
-        growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
+        cache = growth = 0
         if uncached:  # the whole texts go through the model at every step
             prefill = passes.prefill.peak(together * (prompt + new))
-            cache = growth = 0
+        else:
+            cache = cache_bytes(model, shared + together * own, number)
+            growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
     return worst

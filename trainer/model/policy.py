@@ -14,13 +14,14 @@ from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
 from ..config.settings import Auto, resolve
+from ..config.shared import ModelConfig
 from . import lora
 from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
-from .logprobs import count_logits
 from .machine import keep_freed_memory, pick_device
 from .optim import SMALL
 from .pretrained import explain_failures
+from .tokens import count_logits
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,20 @@ def load_policy(
         tokenizer, model = loaded.tokenizer, loaded.model
     placed: Any = model
     return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
+
+
+def load_policy_of(config: ModelConfig, seed: int = 0, source: str = "") -> Policy:
+    """The policy that the settings name, as `load_policy` has it.
+
+    source: a folder to read in place of the settings' own source.
+    """
+    return load_policy(
+        source or config.source,
+        config.device,
+        config.dtype,
+        seed,
+        trust_remote_code=config.trust_remote_code,
+    )
 
 
 def _check_token_id(token: Any) -> int:

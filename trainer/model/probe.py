@@ -10,6 +10,7 @@ Shapes: U rows of the decoder, S positions, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,12 +18,14 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
+from . import lora
 from .decoding import MODES, Decoding, DecodingMode, start_decoding
 from .dense.family import find_misfit
-from .logprobs import compute_logprobs, count_logits
+from .logprobs import compute_logprobs
 from .machine import is_out_of_memory
 from .policy import Policy
 from .sequences import Sequences
+from .tokens import list_plain_tokens
 
 BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
 """Nats, as `measure_decoding` gives them. Rounding stays some ten times below: in float32 up to 1e-5, in
@@ -43,8 +46,8 @@ _STEPS: tuple[tuple[int, ...] | None, ...] = (
 _RAGGED, _EVEN = ((19, 6, 2),), ((13, 13), (2, 2))  # tokens of the prompts that are decoded together
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
 _PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
-_DECODES = "_palaestra_decodes"  # on a model: arithmetic -> the mode that serves it
-_TRAINS = "_palaestra_trains"  # on a model: the arithmetics in which its update was found right
+_DECODES = "_palaestra_decodes"  # on a model: with adapters or not, arithmetic -> the mode that serves it
+_TRAINS = "_palaestra_trains"  # on a model: the `Setting`s in which its update was found right
 # What a model that meets an input or a cache it was not written for has been seen to raise.
 _FAILURES = (
     RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, ArithmeticError,
@@ -55,25 +58,26 @@ Start = Callable[[Sequence[Sequence[int]], Sequence[int], int], Decoding]  # (pr
 Text = tuple[int, ...]
 
 
-def list_plain_tokens(model: Any) -> list[int]:
-    """Token ids that have no part of their own in a model's config (end, padding, image, ...)."""
-    config = model.config.to_dict()
-    special = {
-        index
-        for settings in (config, *(part for part in config.values() if isinstance(part, dict)))
-        for name, value in settings.items()
-        if str(name).endswith(("token_id", "token_index"))
-        for index in (value if isinstance(value, list) else [value])
-    }
-    size = min(len(model.get_input_embeddings().weight), count_logits(model))
-    return [index for index in range(min(size, 4096)) if index not in special] or list(range(size))
-
-
 def _find_padding(model: Any) -> int | None:
     """The padding token, where the model has one; some models (RoBERTa) count positions by it."""
     padding = getattr(model.config.get_text_config(decoder=True), "pad_token_id", None)
     known = isinstance(padding, int) and 0 <= padding < len(model.get_input_embeddings().weight)
     return padding if known else None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the update's forward pass depends on beside the weights."""
+
+    dtype: torch.dtype
+    adapted: bool
+    checkpointing: bool
+
+    @classmethod
+    def of(cls, policy: Policy) -> Setting:
+        model = policy.model
+        checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        return cls(policy.dtype, lora.has_adapters(model), checkpointing)
 
 
 @torch.no_grad()
@@ -151,14 +155,16 @@ def choose_mode(policy: Policy) -> DecodingMode:
     The mode is found in float32, where a difference can only be a mistake, and then held to the arithmetic of
     the run. Raises UserError for a model that can't be sampled from, with the difference and what to do.
     """
-    model = policy.model
-    known: dict[torch.dtype, DecodingMode] = getattr(model, _DECODES, {})
+    model, adapted = policy.model, lora.has_adapters(policy.model)
+    found: dict[bool, dict[torch.dtype, DecodingMode]] = getattr(model, _DECODES, {})
+    known = found.get(adapted, {})
     if policy.dtype not in known:
-        with torch.autocast(policy.device.type, enabled=False):
-            mode = next(iter(known.values()), None) or _search_mode(policy)
-        if policy.dtype is not torch.float32:
-            _hold_to_arithmetic(policy, mode)
-        setattr(model, _DECODES, {**known, policy.dtype: mode})
+        with lora.move_adapters(model):
+            with torch.autocast(policy.device.type, enabled=False):
+                mode = next(iter(known.values()), None) or _search_mode(policy)
+            if policy.dtype is not torch.float32:
+                _hold_to_arithmetic(policy, mode)
+        setattr(model, _DECODES, {**found, adapted: {**known, policy.dtype: mode}})
         return mode
     return known[policy.dtype]
 
@@ -259,13 +265,15 @@ def describe_decoding(policy: Policy) -> str:
 def check_update(policy: Policy) -> None:
     """Raise UserError where the update's forward pass, in training mode and over padded rows, says something
     else than the model's own over each text alone: then the gradient would be of another policy than the
-    sampler's. Tried once a model."""
+    sampler's. Tried once in each `Setting` of a model; adapters are other than 0 meanwhile."""
     bound, found = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float]()
-    if policy.dtype in getattr(policy.model, _TRAINS, ()):
+    setting = Setting.of(policy)
+    if setting in getattr(policy.model, _TRAINS, ()):
         return
     if find_misfit(policy.model):
         choose_mode(policy)  # what can't be sampled from can't be trained either
-    reason = _find_failure(lambda: found.append(_measure_update(policy)))
+    with lora.move_adapters(policy.model):
+        reason = _find_failure(lambda: found.append(_measure_update(policy)))
     if reason or not found[0] <= bound:
         raise UserError(
             f"{policy.source}: a model of type {name_type(policy)} can't be trained here: over padded "
@@ -273,7 +281,7 @@ def check_update(policy: Policy) -> None:
             f"({reason or f'{found[0]:.2g} nats off'}; the bound is {bound:g} nats). It is not causal, reads "
             "padding, or draws at random while it trains. Take another causal language model."
         )
-    setattr(policy.model, _TRAINS, (*getattr(policy.model, _TRAINS, ()), policy.dtype))
+    setattr(policy.model, _TRAINS, (*getattr(policy.model, _TRAINS, ()), setting))
 
 
 @torch.no_grad()

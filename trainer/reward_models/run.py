@@ -11,7 +11,7 @@ from ...tasks.core.errors import UserError
 from ..config.paths import make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
-from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..model.policy import Policy, check_source, choose_threads, load_policy_of
 from ..model.prompts import PromptFormat, check_template
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
@@ -69,13 +69,7 @@ def fit_to_comparisons(
     path = find_free(config.output.out, f"reward-model-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
-            policy = load_policy(
-                config.model.source,
-                config.model.device,
-                config.model.dtype,
-                config.seed,
-                trust_remote_code=config.model.trust_remote_code,
-            )
+            policy = load_policy_of(config.model, config.seed)
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
         reward_model = make_reward_model(

@@ -31,7 +31,7 @@ from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
 from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
 from ..model.optim import adamw
-from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy
+from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy_of
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat, check_template
 from ..objective.entropy_control import EntropyControlState
@@ -78,13 +78,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     base = REFERENCE if fresh or policy is not None else config.model.source
     with discard_failed_start(path), Interrupts() as stop:
         if policy is None:
-            policy = load_policy(
-                config.model.source,
-                config.model.device,
-                config.model.dtype,
-                config.seed,
-                trust_remote_code=config.model.trust_remote_code,
-            )
+            policy = load_policy_of(config.model, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
         limited = hold_to_model(policy, config, say)
@@ -102,17 +96,9 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
                 return RunResult(path, path / WARM_UP, interrupted=True)
         if config.model.lora_rank:
             checkpoint.write_folder(path / REFERENCE, policy.save)
-            lora.add_adapters(policy.model, config.model, config.seed)
-            say(lora.describe_adapters(policy.model))
+            adapt(policy, config, path, say)
         judged = judge_task(task, config)
         sizes = fit_sizes(policy, limited, list_models_beside(policy, limited, judged), say)
-        if config.model.lora_rank:  # it takes the memory of saving, which the plan has seen
-            check_merge(
-                policy.model,
-                lambda folder: checkpoint.write_folder(folder, policy.save),
-                path,
-                trust_remote_code=config.model.trust_remote_code,
-            )
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         if config.model.lora_rank:
@@ -122,6 +108,24 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         optimizer = adamw(policy.model, config.optimizer, policy.parameters)
         run = prepare(limited.but(**sizes), folder, policy, prompts, optimizer, judged)
         return finish_run(run, Progress(), stop, say)
+
+
+def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
+    """Put adapters on the policy, and try at once all that a run does with them.
+
+    place: a folder for a trial that is removed.
+    Raises UserError where the model with adapters can't be saved merged, sampled from or trained: before the
+    memory plan runs an update, which has no sentence for it.
+    """
+    lora.add_adapters(policy.model, config.model, config.seed)
+    say(lora.describe_adapters(policy.model))
+    check_merge(
+        policy.model,
+        lambda folder: checkpoint.write_folder(folder, policy.save),
+        place,
+        trust_remote_code=config.model.trust_remote_code,
+    )
+    check_update(policy)
 
 
 def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunResult:
@@ -138,13 +142,7 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     # A checkpoint's model has its adapters merged; training goes on with them apart,
     # on the model that they were added to.
     source = path / REFERENCE if config.model.lora_rank else newest
-    policy = load_policy(
-        str(source),
-        config.model.device,
-        config.model.dtype,
-        config.seed,
-        trust_remote_code=config.model.trust_remote_code,
-    )
+    policy = load_policy_of(config.model, config.seed, source=str(source))
     policy = replace(policy, source=config.model.source)
     facts = folder.read_facts()
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)
@@ -317,12 +315,7 @@ def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
         checkpoint.write_folder(kept, policy.save)
         reference = replace(policy, model=copy.deepcopy(policy.model))
     else:
-        reference = load_policy(
-            str(kept),
-            config.model.device,
-            config.model.dtype,
-            trust_remote_code=config.model.trust_remote_code,
-        )
+        reference = load_policy_of(config.model, source=str(kept))
     reference.model.eval().requires_grad_(False)
     return reference
 
@@ -352,6 +345,9 @@ def prepare(
     reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
     if config.model.gradient_checkpointing:
         enable_gradient_checkpointing(policy.model)
+    check_update(
+        policy
+    )  # as it is from here on, with adapters and checkpointing; what was tried is not again
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
     engine = LocalEngine(policy, config.rollouts.rows)

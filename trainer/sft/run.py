@@ -14,7 +14,7 @@ from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.context import limit_tokens
-from ..model.policy import Policy, check_source, choose_threads, load_policy
+from ..model.policy import Policy, check_source, choose_threads, load_policy_of
 from ..model.prompts import PromptFormat, check_template
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
@@ -69,13 +69,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
-            policy = load_policy(
-                config.model.source,
-                config.model.device,
-                config.model.dtype,
-                config.seed,
-                trust_remote_code=config.model.trust_remote_code,
-            )
+            policy = load_policy_of(config.model, config.seed)
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
@@ -93,13 +87,7 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
-    policy = load_policy(
-        str(newest),
-        config.model.device,
-        config.model.dtype,
-        config.seed,
-        trust_remote_code=config.model.trust_remote_code,
-    )
+    policy = load_policy_of(config.model, config.seed, source=str(newest))
     policy = replace(policy, source=config.model.source)
     facts = folder.read_facts()
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)

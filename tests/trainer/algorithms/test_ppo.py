@@ -26,6 +26,8 @@ from palaestra.trainer.objective.kl_control import KLControlState
 from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
 
+from ..support.tiny_models import make_tiny
+
 LENGTHS = (3, 1, 5, 2, 4, 2)
 
 
@@ -290,6 +292,20 @@ def test_with_adapters_a_critic_of_its_own_learns_by_adapters_and_is_billed_so(s
     assert not any(
         bool(tensor.any()) for name, tensor in lora.collect_trained(policy.model).items() if "_B" in name
     )
+
+
+def test_a_critic_of_another_family_has_adapters_on_all_that_can_carry_one(tmp_path: Path):
+    pytest.importorskip("peft")
+    policy = make_policy(1, torch.float32)
+    make_tiny("gpt2", len(policy.model.get_input_embeddings().weight)).save_pretrained(tmp_path)
+    config = make_config(critic_model=str(tmp_path)).but(lora_rank=2, lora_targets=("q_proj",))
+    lora.add_adapters(policy.model, config.model, 0)
+    (billed,) = PPO.held_models(policy, config)
+    backbone = PPO(policy, config).critic.backbone
+    kinds = {name.split(".")[-2] for name in lora.find_adapted(backbone)}
+    assert kinds == {"c_attn", "c_proj", "c_fc"}
+    learns = sum(4 * weight.numel() for weight in backbone.parameters() if weight.requires_grad)
+    assert billed.trained == pytest.approx(learns, rel=0.05)
 
 
 def credit_groups(

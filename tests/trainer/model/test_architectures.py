@@ -28,14 +28,9 @@ UNTRAINED = """
 """
 """Its router draws at random, or is another, while it trains."""
 UNMERGED = """
-    deepseek_v4; emu3; jamba; llama4; llama4_text; longcat_flash; mllama; phimoe; recurrent_gemma;
-    reformer; rwkv; zamba
+    deepseek_v4; emu3; mllama; phimoe; reformer
 """
 """Its weights with adapters can't be merged, saved and loaded; a choice of --lora-targets may be."""
-UNADAPTED = """
-    falcon_h1; falcon_mamba; mamba; mamba2; nemotron_h; phi4_multimodal; xlnet
-"""
-"""PEFT puts no adapters on its layers."""
 
 
 def name_families(text: str, sentence: str) -> dict[str, str]:
@@ -48,7 +43,9 @@ REFUSED = {
     "greedy": name_families(UNSAMPLED, "can't be sampled from"),
     "update": name_families(UNSAMPLED, "can't be sampled from")
     | name_families(UNTRAINED, "can't be trained here"),
-    "lora": name_families(UNMERGED, "can't be merged") | name_families(UNADAPTED, "can't put adapters on"),
+    "lora": name_families(UNSAMPLED, "can't be sampled from")
+    | name_families(UNTRAINED, "can't be trained here")
+    | name_families(UNMERGED, "can't be merged"),
 }
 """Check -> family -> a part of the sentence that it is refused with."""
 OFFERED = [name for name in ARCHITECTURES if name.partition(",")[0] in CONFIG_MAPPING]

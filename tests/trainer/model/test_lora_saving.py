@@ -14,6 +14,7 @@ from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.lora_saving import check_merge, save_adapters
 from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from transformers import AutoModelForCausalLM
@@ -113,6 +114,7 @@ def test_what_can_not_be_merged_is_refused_before_anything_is_sampled(
     policy = replace(policy, model=make_tiny("llama", len(policy.tokenizer)))
     merge = lora.merge_adapters
     monkeypatch.setattr(lora, "merge_adapters", lambda model: spoil(merge(model)))
+    monkeypatch.setattr(setup, "fit_sizes", None)  # what can't be merged may not bear an update either
     with pytest.raises(UserError, match=f"can't be merged into what is saved .*{says}.*--lora-targets"):
         train(SMALL.but(lora_rank=4, out=tmp_path / "run", force=True), policy, say=say_nothing)
     assert list((tmp_path / "run").iterdir()) == [], "--out was to be free for the next try"

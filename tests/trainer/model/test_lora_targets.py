@@ -7,9 +7,10 @@ import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.model import lora
-from palaestra.trainer.model.lora_targets import count_adapter_parameters, find_targets
+from palaestra.trainer.model.lora_targets import PeftTargets, count_adapter_parameters, find_targets
 from transformers import MambaConfig, MambaForCausalLM
 
+from ..support.architectures import make_model
 from ..support.tiny_models import MODELS, make_tiny
 
 pytest.importorskip("peft")
@@ -108,6 +109,56 @@ def test_what_carries_none_is_said_with_its_share():
 
 
 def test_weights_that_peft_passes_over_are_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(lora, "divide_for_peft", lambda _model, _settings, targets: (targets.layers[1:], []))
+    monkeypatch.setattr(
+        lora, "divide_for_peft", lambda _model, _settings, targets: PeftTargets(targets.layers[1:], [])
+    )
     with pytest.raises(UserError, match=r"put adapters on other weights .*q_proj.*--lora-targets"):
         find_kinds("llama")
+
+
+@pytest.mark.parametrize(
+    ("family", "bare", "adapted"),
+    [
+        ("rwkv", ("time_mix",), "attention.key.weight"),
+        ("gemma3", ("vision", "probe"), "q_proj.weight"),
+        ("mamba", ("out_proj", "conv1d"), "in_proj.weight"),
+        ("qwen2_moe", ("shared_expert_gate", "mlp.gate."), "shared_expert.gate_proj.weight"),
+        ("jetmoe", ("router",), "mlp.input_linear.weight"),
+        ("dbrx", ("router",), "Wqkv.weight"),
+        ("hunyuan_v1_moe", ("gate.wg",), "experts.gate_up_proj"),
+        ("gemma4_text", ("router",), "experts.down_proj"),
+        ("doge, experts", ("router_gate",), "q_proj.weight"),
+        ("llama4_text", ("router",), "shared_expert.gate_proj.weight"),
+        ("longcat_flash", ("router",), "q_a_proj.weight"),
+        ("blt", ("patcher",), "local_decoder.layers.0.self_attn.q_proj.weight"),
+        ("gemma3n_text", ("correction_coefs",), "prediction_coefs.weight"),
+        ("mllama", ("vision", "cross_attn"), "q_proj.weight"),
+    ],
+)
+def test_no_router_nor_what_a_text_passes_by_nor_what_only_looks_like_experts(
+    family: str, bare: tuple[str, ...], adapted: str
+):
+    names = find_targets(make_model(family)).weights
+    assert not [name for name in names if any(part in name for part in bare)]
+    assert any(name.endswith(adapted) for name in names), sorted(names)
+
+
+def test_an_expert_that_no_token_chooses_carries_one():
+    model = make_tiny("llama", 64)
+    layer = model.model.layers[0]
+    layer.mlp.experts = torch.nn.ModuleList([torch.nn.Linear(4, 4, bias=False) for _ in range(3)])
+    assert not {name for name in find_targets(model).weights if "experts" in name}
+    model.config.num_experts = 3
+    forward = layer.mlp.forward
+    layer.mlp.forward = lambda x: forward(x) + layer.mlp.experts[1](x[..., :4]).sum()
+    assert len({name for name in find_targets(model).weights if "experts" in name}) == 3
+
+
+def test_finding_them_leaves_the_model_as_it_was():
+    model = make_tiny("llama", 64).train()
+    model.model.norm.weight.requires_grad_(False)
+    find_targets(model)
+    assert model.training
+    bare = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    assert bare == ["model.norm.weight"]
+    assert not any(module._forward_hooks for module in model.modules())

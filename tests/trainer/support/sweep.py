@@ -21,15 +21,15 @@ from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import update_policy
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.embedded import make_character_tokenizer
-from palaestra.trainer.model.lora_saving import check_merge
+from palaestra.trainer.model.memory import fit_sizes
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.rollouts.group import Group
+from palaestra.trainer.runs.setup import adapt
 from palaestra.verifiers import Completion, Score
 from transformers import AutoModelForCausalLM
 
@@ -275,11 +275,16 @@ def check_update(policy: Policy, reference: Any) -> Check:
 def check_lora(policy: Policy, reference: Any, folder: Path) -> Check:
     """Adapters that matter, merged and saved: the loaded model gives the logits of the adapted one.
 
-    What a run tries at its start is tried here too, and may refuse. The remark: what carries adapters.
+    What a run does before its first step is done here too, by the run's own function, and may refuse. The
+    remark: what carries adapters.
     """
     folder.mkdir()
-    lora.add_adapters(policy.model, LoraConfig(lora_rank=2), 0)
-    check_merge(policy.model, policy.save, folder)
+    policy.model.zero_grad(set_to_none=True)
+    config = TrainConfig.of(
+        lora_rank=2, max_prompt_tokens=20, max_new_tokens=NEW_TOKENS, prompts_per_step=2, group_size=2
+    )
+    adapt(policy, config, folder, lambda _: None)
+    fit_sizes(policy, config, (), lambda _: None)
     torch.manual_seed(0)
     for tensor in lora.collect_trained(policy.model).values():
         tensor.copy_(0.2 * torch.randn_like(tensor))
