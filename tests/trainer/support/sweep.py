@@ -28,6 +28,7 @@ from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.lora_saving import check_merge
+from palaestra.trainer.model.memory import fit_sizes
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
@@ -256,10 +257,14 @@ def compute_reference_gradient(reference: Any, groups: Sequence[Group]) -> list[
 
 
 def check_update(policy: Policy, reference: Any) -> Check:
-    """The gradient of one GRPO update, in micro-batches, against that of each row alone without dropout."""
+    """The gradient of one GRPO update, in micro-batches, against that of each row alone without dropout.
+
+    Its memory is measured and billed first, as at the start of a run.
+    """
     config = TrainConfig.of(
         loss=LossConfig("dapo"), max_new_tokens=NEW_TOKENS, max_grad_norm=1e9, tokens_per_microbatch=48
     )
+    fit_sizes(policy, config, say=lambda _line: None)
     groups = make_groups(reference)
     recorder = Recorder(policy.model.parameters(), lr=1.0)
     update_policy(Learner(policy, recorder, GRPO(policy, config)), groups, config, 0, 1.0)
