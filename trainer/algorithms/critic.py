@@ -98,7 +98,6 @@ def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
 def make_critic(policy: Policy, config: TrainConfig) -> Critic:
     """A critic that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
     ppo = config.ppo
-    hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
     if ppo.critic == "separate":
         backbone = _make_backbone(policy, config)

@@ -15,7 +15,7 @@ from transformers import Cache
 
 from ..config.train import TrainConfig
 from .context import count_positions
-from .decoding import DecodingMode, start_decoding
+from .decoding import DecodingMode, GeneralDecoding, start_decoding
 from .dense.family import find_misfit
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import compute_logprobs
@@ -157,24 +157,22 @@ def measure_cache(policy: Policy) -> CacheProfile:
     lengths = _limit_lengths(model)
     model.eval()
     with torch.no_grad(), policy.autocast():
-        short_N, long_N = (
-            np.array(
-                [
-                    tensor.numel() * tensor.element_size()
-                    for tensor in _list_cached(start_decoding(model, mode, _ids(model, 1, length), [1]).cache)
-                ],
-                dtype=float,
-            )
-            for length in lengths
-        )
+        short_N, long_N = (_weigh_cache(model, mode, length) for length in lengths)
     model.train(training)
     return CacheProfile.of(short_N, long_N, lengths)
+
+
+def _weigh_cache(model: Any, mode: DecodingMode, length: int) -> np.ndarray:
+    """Bytes of each tensor of the cache of one row."""
+    decoding = GeneralDecoding(model, _ids(model, 1, length), [1], own_cache=mode.cache == "own")
+    return np.array([kept.numel() * kept.element_size() for kept in _list_cached(decoding.cache)], float)
 
 
 def _list_cached(part: Any) -> Iterator[torch.Tensor]:
     """The tensors of a cache, of its layers, and of the collections that either keeps."""
     if isinstance(part, torch.Tensor):
-        yield part
+        if part.ndim:  # a number alone counts positions, and does so for all rows
+            yield part
     elif isinstance(part, (list, tuple)):
         for inner in part:
             yield from _list_cached(inner)

@@ -28,12 +28,11 @@ def test_the_head_has_the_width_of_what_the_backbone_gives():
 
 
 def test_a_model_without_a_backbone_of_its_own_is_refused():
-    model = make_tiny("gpt2")
-    model.base_model_prefix = "elsewhere"
+    model = make_model("llama4_text")
     assert model.base_model is model
     policy = make_policy(model, TOKENIZER)
     for refuse in (make_critic, count_critic_bytes):
-        with pytest.raises(UserError, match=r"type gpt2 .* gives logits only.*--ppo.critic-model"):
+        with pytest.raises(UserError, match=r"type llama4_text .* gives logits only.*--ppo.critic-model"):
             refuse(policy, SEPARATE)
 
 

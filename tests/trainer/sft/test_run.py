@@ -146,6 +146,6 @@ def test_a_model_that_reads_both_ways_is_refused(tmp_path: Path):
 
 def test_where_positions_are_the_bound_they_are_named(tmp_path: Path):
     policy = make_policy(make_tiny("gpt2", n_positions=16), make_character_tokenizer())
-    config = SFTConfig.of(task="addition", steps=1, demonstrations=8, eval_problems=2, threads=1)
+    config = SFTConfig.of(task="gcd", steps=1, demonstrations=8, eval_problems=2, threads=1)
     with pytest.raises(UserError, match="within the model's 16 positions"):
         sft(config.but(out=tmp_path / "run"), policy, say=lambda _line: None)
