@@ -99,7 +99,7 @@ def measure_decoding(model: Any, start: Start, *, ragged: bool = True) -> float:
 def _shorten(model: Any, lengths: Sequence[int], beside: int = 0) -> list[int]:
     """The lengths of texts within the model's positions, of which `beside` are kept free."""
     positions = count_positions(model)
-    return [size if positions is None else min(size, positions - beside) for size in lengths]
+    return [size if positions is None else max(1, min(size, positions - beside)) for size in lengths]
 
 
 def check_positions(policy: Policy) -> None:
@@ -261,6 +261,7 @@ def describe_decoding(policy: Policy) -> str:
 
     Raises UserError for a model that can't be.
     """
+    check_positions(policy)
     if not find_misfit(policy.model):
         return ""  # the fast path has a probe of its own
     mode = choose_mode(policy)

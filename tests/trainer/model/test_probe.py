@@ -8,7 +8,7 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.engines.base import Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.decoding import MODES, DecodingMode, start_decoding
-from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.probe import (
     LEAST_POSITIONS,
     check_update,
@@ -135,6 +135,12 @@ def test_a_model_with_too_few_positions_is_refused_by_their_number():
     for check in (choose_mode, check_update):
         with pytest.raises(UserError, match=rf"has 8 positions .* takes {LEAST_POSITIONS} or more"):
             check(make_policy(make_tiny("gpt2", n_positions=8), TOKENIZER))
+    dense = make_small_transformer(103, 1, 0, 0)
+    dense.config.max_position_embeddings = 8
+    for check in (describe_decoding, check_update):
+        with pytest.raises(UserError, match="has 8 positions"):
+            check(make_policy(dense, TOKENIZER))
+    assert LocalEngine(make_policy(dense, TOKENIZER)).path == "fast"
 
 
 def test_threads_are_tried_on_rows_within_the_positions(monkeypatch: pytest.MonkeyPatch):
