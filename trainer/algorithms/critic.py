@@ -22,6 +22,7 @@ from ...tasks.core.errors import UserError
 from ..config.shared import LoraConfig, OptimizerConfig
 from ..config.train import TrainConfig
 from ..model import lora
+from ..model.context import count_positions
 from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
 from ..model.dropout import disable_dropout
@@ -97,11 +98,10 @@ def apply_value_head(head: nn.Linear, hidden_ND: Tensor) -> Tensor:
 def make_critic(policy: Policy, config: TrainConfig) -> Critic:
     """A critic that gives 0 everywhere. Raises UserError when the policy's backbone can't be shared."""
     ppo = config.ppo
-    hidden = int(policy.model.get_input_embeddings().weight.shape[1])
     backbone = None
     if ppo.critic == "separate":
         backbone = _make_backbone(policy, config)
-        hidden = int(backbone.config.get_text_config().hidden_size)
+        hidden = _measure_width(backbone)
     elif ppo.critic_model:
         raise UserError("--ppo.critic-model starts a critic of its own; it needs --ppo.critic separate.")
     elif not has_plain_head(policy.model):
@@ -125,10 +125,14 @@ def make_critic(policy: Policy, config: TrainConfig) -> Critic:
 
 @dataclass(frozen=True)
 class CriticBytes:
-    """Bytes of a critic's weights beside the policy's, and of those that learn."""
+    """Bytes of a critic's weights beside the policy's, and of those that learn.
+
+    positions: tokens of a text that it reads; None where it sets no bound beside the policy's.
+    """
 
     weights: int
     trained: int
+    positions: int | None = None
 
 
 def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
@@ -138,7 +142,7 @@ def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
     if config.ppo.critic != "separate":
         return CriticBytes(head, head)
     if not config.ppo.critic_model:
-        own = list(policy.model.base_model.parameters())
+        own = list(_find_backbone(policy).parameters())
         learns = [weight for weight in own if weight.requires_grad or not adapted]
         sizes = [sum(weight.numel() * weight.element_size() for weight in part) for part in (own, learns)]
         return CriticBytes(sizes[0] + head, sizes[1] + head)
@@ -147,13 +151,13 @@ def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
         other: Any = AutoModel.from_config(
             _read_config(config.ppo.critic_model, trusted), trust_remote_code=trusted
         )
-    head = 4 * int(other.config.get_text_config().hidden_size)
+    head = 4 * int(other.get_input_embeddings().weight.shape[1])
     weights = 4 * sum(parameter.numel() for parameter in other.parameters())
     if not adapted:
-        return CriticBytes(weights + head, weights + head)
+        return CriticBytes(weights + head, weights + head, count_positions(other))
     targets = find_targets(other, choose_adapters(other, policy, config).lora_targets)
     adapters = 4 * count_adapter_parameters(other, targets, config.model.lora_rank)
-    return CriticBytes(weights + adapters + head, adapters + head)
+    return CriticBytes(weights + adapters + head, adapters + head, count_positions(other))
 
 
 def estimate_critic_passes(policy: Policy, config: TrainConfig) -> float:
@@ -184,14 +188,37 @@ def _read_config(source: str, trust_remote_code: bool) -> Any:
         return AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
 
 
+def _find_backbone(policy: Policy) -> Any:
+    """The policy's model below its head. Raises UserError where it has none of its own."""
+    if policy.model.base_model is policy.model:
+        raise UserError(
+            f"{policy.source}: a model of type {policy.model.config.model_type} "
+            f"({type(policy.model).__name__}) gives logits only, so no critic can be made of it. Start one "
+            "from another model of its family by --ppo.critic-model, or take another algorithm, such as grpo."
+        )
+    return policy.model.base_model
+
+
+@torch.no_grad()
+def _measure_width(backbone: Any) -> int:
+    """Size of the hidden states that a backbone gives; some project them to another than their layers."""
+    ids_BS = torch.zeros(1, 2, dtype=torch.long, device=next(backbone.parameters()).device)
+    return int(backbone(input_ids=ids_BS, use_cache=False)[0].shape[-1])
+
+
 def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
     source = config.ppo.critic_model
     if not source:  # with adapters these are copied, too, and learn alone
-        backbone = copy.deepcopy(policy.model.base_model)
+        backbone = copy.deepcopy(_find_backbone(policy))
         return backbone if config.model.lora_rank else backbone.requires_grad_(True)
     trusted = config.model.trust_remote_code
     with explain_failures(source, "a critic", trusted):
         backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=trusted)
+    if backbone.get_output_embeddings() is not None:
+        raise UserError(
+            f"The critic {source} loads as {type(backbone).__name__}, which gives logits and no hidden "
+            "states. Start it from another model of the policy's family, or leave --ppo.critic-model out."
+        )
     theirs, ours = (m.get_input_embeddings().weight.shape[0] for m in (backbone, policy.model))
     if theirs != ours:
         raise UserError(

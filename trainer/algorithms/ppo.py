@@ -114,7 +114,9 @@ class PPO(Algorithm):
     def held_models(cls, policy: Policy, config: TrainConfig) -> Sequence[HeldModel]:
         size = count_critic_bytes(policy, config)
         passes = estimate_critic_passes(policy, config)
-        return [HeldModel("critic", size.weights, trained=size.trained, passes=passes)]
+        return [
+            HeldModel("critic", size.weights, trained=size.trained, passes=passes, positions=size.positions)
+        ]
 
     @property
     def trained(self) -> Sequence[Trained]:

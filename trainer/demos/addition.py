@@ -24,8 +24,9 @@ from ..config.train import TrainConfig
 from ..engines.base import Sampling
 from ..engines.local import LocalEngine
 from ..evaluation.evaluate import Evaluation, evaluate
-from ..model.policy import Policy, choose_threads, load_policy
+from ..model.policy import Policy, load_policy
 from ..model.prompts import PromptFormat, decode
+from ..model.threads import choose_threads
 from ..reports import curves
 from ..rollouts.rollouts import Rollouts
 from ..runs.setup import train

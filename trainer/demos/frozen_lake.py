@@ -24,8 +24,9 @@ from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
 from ..intervals import paired_difference
-from ..model.policy import choose_threads, load_policy
+from ..model.policy import load_policy
 from ..model.prompts import PromptFormat
+from ..model.threads import choose_threads
 from ..reports import curves
 from ..rollouts.group import Group
 from ..runs.setup import train

@@ -27,9 +27,10 @@ from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
-from ..model.policy import Policy, choose_threads, load_policy
+from ..model.policy import Policy, load_policy
 from ..model.prompts import PromptFormat
 from ..model.sequences import Sequences
+from ..model.threads import choose_threads
 from ..reports import curves
 from ..reward_models.data import read_comparisons
 from ..reward_models.fit import encode, fit_reward_model

@@ -178,7 +178,8 @@ class LocalEngine:
                 reason = shorten(str(failure), 120)
             # Outside of the handler: the exception held the frames, and these their tensors.
             self._retreat(len(wave), reason)
-            waiting.appendleft([item for item in wave if item not in set(done)])
+            given = set(done)
+            waiting.appendleft([item for item in wave if item not in given])
 
     def _retreat(self, rows: int, reason: str) -> None:
         """Half as many rows from now on. Raises UserError where there was one."""

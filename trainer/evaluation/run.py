@@ -15,11 +15,12 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.local import LocalEngine
 from ..model.context import limit_prompts
-from ..model.policy import Policy, check_source, load_policy_of, use_threads
+from ..model.policy import Policy, check_source, load_policy_of
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..model.threads import use_threads
 from ..reward_models.model import Scorer
-from ..reward_models.scoring import judge
+from ..reward_models.scoring import Judged, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import find_free, gather_facts, open_new
 from .evaluate import Evaluation, evaluate
@@ -94,7 +95,7 @@ def evaluate_model(
     )
     if policy is None:
         policy = load_policy_of(config.model)
-    config = hold_to_model(policy, config, say)
+    config = hold_to_model(policy, config, say, judged)
     use_threads(config.model.threads)
     prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
     scorers = judged.make_scorers(prompts)
@@ -138,8 +139,12 @@ def sample_and_score(
         rollouts.close()
 
 
-def hold_to_model(policy: Policy, config: EvalConfig, say: Callable[[str], None]) -> EvalConfig:
-    """The settings within the model's positions. Says how it is sampled from where that is not as usual.
+def hold_to_model(
+    policy: Policy, config: EvalConfig, say: Callable[[str], None], judged: Judged
+) -> EvalConfig:
+    """The settings within the positions of the model, and of the reward models that read its completions.
+
+    Says how it is sampled from where that is not as usual.
 
     Raises UserError for a model that can't be sampled from rightly.
     """
@@ -147,8 +152,9 @@ def hold_to_model(policy: Policy, config: EvalConfig, say: Callable[[str], None]
     if note:
         say(note)
     asked = config.sampling
+    readers = {f"The reward model {name}": model.positions for name, model in judged.models.items()}
     return config.but(
-        max_prompt_tokens=limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say)
+        max_prompt_tokens=limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say, readers)
     )
 
 

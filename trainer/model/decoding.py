@@ -128,6 +128,7 @@ class GeneralDecoding:
         own_cache: the model makes its cache itself.
         """
         self.model, self._known = model, inspect.signature(model.forward).parameters
+        self._takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in self._known.values())
         self._cache_name = "cache_params" if self._takes("cache_params") else "past_key_values"
         device = next(model.parameters()).device
         lengths = [len(prompt) for prompt in prompts]
@@ -185,10 +186,6 @@ class GeneralDecoding:
 
     def _takes(self, name: str) -> bool:
         return name in self._known
-
-    @property
-    def _takes_any(self) -> bool:
-        return any(one.kind is inspect.Parameter.VAR_KEYWORD for one in self._known.values())
 
     def _go_on_with(self, parents_U: Tensor) -> None:
         self.rows_U = self.rows_U[parents_U]

@@ -18,15 +18,14 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from . import lora
-from .decoding import DecodingMode, start_decoding
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
 from .kept import estimate_kept, estimate_kept_bytes
-from .live_bytes import NOTHING, LiveBytes, Profile
-from .logprobs import CHUNK_ELEMENTS, compute_logprobs
-from .policy import Policy, enable_gradient_checkpointing
+from .logprobs import CHUNK_ELEMENTS
+from .measure import Passes, measure_passes
+from .policy import Policy
 from .probe import choose_mode
-from .sequences import UPDATE_TOKENS, Sequences
+from .sequences import UPDATE_TOKENS
 
 MOST_TOKENS = {
     "cpu": UPDATE_TOKENS,
@@ -34,7 +33,6 @@ MOST_TOKENS = {
 }  # in a micro-batch; on a CPU larger ones are no faster, only larger
 MOST_ROWS = {"cpu": 256, "cuda": 1024}
 SHARE = 0.8  # of the free memory that a plan may use
-_LENGTHS, _ROWS = (16, 48), (4, 12)  # of the rows that are measured: tokens of a row, rows
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,8 @@ class HeldModel:
     weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of
     AdamW. loaded: it is in memory already, as the policy is.  passes: bytes of a token in its forward and
     backward pass beside the policy's, as a share of these; 0 where the update makes no pass of its own.
-    scoring: bytes of its largest forward pass over finished completions.
+    scoring: bytes of its largest forward pass over finished completions.  positions: tokens of a prompt and
+    its completion that it can read; None where it sets no bound.
     """
 
     name: str
@@ -73,6 +72,7 @@ class HeldModel:
     loaded: bool = False
     passes: float = 0.0
     scoring: int = 0
+    positions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,6 @@ class Bill:
         )
 
 
-@dataclass(frozen=True)
-class Passes:
-    """What is measured of a policy, on few tokens. The head is left out: it runs in chunks, and is billed
-    apart.
-
-    update: forward and backward pass, with gradients that are there already.  plain: the same without
-    gradient checkpointing, as a critic of the policy's architecture is run.  prefill: of prompts, with
-    their keys and values.
-    """
-
-    update: Profile = NOTHING
-    plain: Profile = NOTHING
-    prefill: Profile = NOTHING
-
-
 def available_memory(device: torch.device) -> int:
     """Bytes that the device can still give this process; on a CPU within the container's limit, if there is
     one."""
@@ -136,108 +121,6 @@ def available_memory(device: torch.device) -> int:
     if limit.is_file() and used.is_file() and limit.read_text().strip() != "max":
         free = min(free, int(limit.read_text()) - int(used.read_text()))
     return max(0, free)
-
-
-def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
-    """Measure the passes of a policy that has no gradients. The random state of torch stays as it is.
-
-    Bytes are taken as linear in the tokens of a pass. That is not so for attention that keeps its scores
-    (`eager`), whose bytes grow with the length of a row too: rows of more than some hundred tokens then need
-    more than is billed.
-    """
-    with torch.random.fork_rng([policy.device] if policy.device.type == "cuda" else []):
-        plain = _measure_update(policy)
-        update = plain
-        if config.model.gradient_checkpointing:
-            enable_gradient_checkpointing(policy.model)
-            update = _measure_update(policy)
-            enable_gradient_checkpointing(
-                policy.model, on=False
-            )  # the run turns it on once its other models are made
-        return Passes(update, plain, _measure_prefill(policy))
-
-
-def measure_forward(
-    model: Any, device: torch.device, forward: Callable[[list[list[int]]], object]
-) -> Profile:
-    """The forward pass of a model without gradient. forward: runs it on rows of token ids, all of one
-    length."""
-
-    def run(rows: int, meter: LiveBytes) -> int:
-        found = forward(_ids(model, rows, max(_LENGTHS)))
-        meter.mark()
-        del found
-        return rows * max(_LENGTHS)
-
-    with torch.no_grad():
-        return Profile.of(run, _tensors(model), device, _ROWS)
-
-
-def _measure_update(policy: Policy) -> Profile:
-    model, training = policy.model, policy.model.training
-
-    def run(length: int, meter: LiveBytes) -> int:
-        prompts = _ids(model, _ROWS[0], length)
-        sequences = Sequences.of([row[:-1] for row in prompts], [row[-1:] for row in prompts], policy.device)
-        with policy.autocast():
-            out = compute_logprobs(model, sequences)
-        meter.mark()
-        out.logprobs_BT.sum().backward()
-        return len(prompts) * length
-
-    model.train()
-    run(_LENGTHS[0], LiveBytes(policy.device))  # the second and all later micro-batches find gradients
-    found = Profile.of(run, _tensors(model), policy.device, _LENGTHS)
-    model.zero_grad(set_to_none=True)
-    model.train(training)
-    return found
-
-
-def _measure_prefill(policy: Policy) -> Profile:
-    model, training, mode = policy.model, policy.model.training, _find_mode(policy)
-
-    def run(rows: int, meter: LiveBytes) -> int:
-        prompts = _ids(model, rows, max(_LENGTHS))
-        ragged = [row[row is prompts[0] :] for row in prompts] if mode.padded else prompts
-        decoding = start_decoding(model, mode, ragged, [1] * rows)
-        meter.mark()
-        del decoding
-        return rows * max(_LENGTHS)
-
-    model.eval()
-    with torch.no_grad(), policy.autocast():
-        found = Profile.of(run, _tensors(model), policy.device, _ROWS)
-    model.train(training)
-    return found
-
-
-def _find_mode(policy: Policy) -> DecodingMode:
-    """How prompts are prefilled: the fast path does it as usual."""
-    return choose_mode(policy) if find_misfit(policy.model) else DecodingMode()
-
-
-def _ids(model: Any, rows: int, length: int) -> list[list[int]]:
-    """Rows that differ from their first token on."""
-    size = model.get_input_embeddings().weight.shape[0]
-    return [[(row + place) % size for place in range(length)] for row in range(rows)]
-
-
-def _tensors(model: Any) -> list[torch.Tensor]:
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    return [*model.parameters(), *model.buffers(), *gradients]
-
-
-def cache_bytes(model: Any, positions: int, width: int) -> int:
-    """Bytes of the keys and values of so many positions, all rows together, at `width` bytes a number."""
-    config = _text_config(model)
-    heads = getattr(config, "num_attention_heads", 1)
-    key_heads = getattr(config, "num_key_value_heads", None) or heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return 2 * config.num_hidden_layers * key_heads * size * positions * width
-
-
-def _text_config(model: Any) -> Any:
-    return model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
 
 
 def weight_bytes(model: Any) -> int:
@@ -322,18 +205,16 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not fast and _find_mode(policy).cache == "none", 0
+    uncached, worst = not fast and choose_mode(policy).cache == "none", 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
         prefill = passes.prefill.peak(begun * prompt) + 5 * begun * prompt**2  # the mask, of 1 byte and of 4
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
-        cache = growth = 0
+        cache = passes.cache.count(together, shared + together * own)
+        growth = passes.cache.count_growth(together, shared + together * own)
         if uncached:  # the whole texts go through the model at every step
             prefill = passes.prefill.peak(together * (prompt + new))
-        else:
-            cache = cache_bytes(model, shared + together * own, number)
-            growth = cache // _text_config(model).num_hidden_layers  # a cache grows layer by layer
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
     return worst

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
-from ..config.settings import Auto, resolve
 from ..config.shared import ModelConfig
 from . import lora
 from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
-from .optim import SMALL
 from .pretrained import explain_failures
 from .tokens import count_logits
 
@@ -202,41 +199,18 @@ def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
 
 
 def enable_gradient_checkpointing(model: Any, on: bool = True) -> None:
-    """Recompute each layer in the backward pass, not keep its activations: less memory, a third more time."""
+    """Recompute each layer in the backward pass, not keep its activations: less memory, a third more time.
+
+    Raises UserError for a model that can't.
+    """
+    if on and not getattr(model, "supports_gradient_checkpointing", False):
+        raise UserError(
+            f"A model of type {model.config.model_type} ({type(model).__name__}) can't recompute its layers: "
+            "leave out --gradient-checkpointing."
+        )
     # The names of before transformers 5.20 are deprecated since.
     does = "enable" if on else "disable"
     switch = getattr(model, f"activation_checkpointing_{does}", None) or getattr(
         model, f"gradient_checkpointing_{does}"
     )
     switch()
-
-
-def use_threads(wanted: int | Auto) -> int:
-    """Set the number of CPU threads; auto leaves all of them. Returns the number."""
-    torch.set_num_threads(resolve(wanted, torch.get_num_threads()))
-    return torch.get_num_threads()
-
-
-def choose_threads(policy: Policy, wanted: int | Auto) -> int:
-    """Set the number of CPU threads: `wanted`, or for a small model the faster of one and all.
-
-    The faster is found by timing a forward and backward pass. Small matrices gain little from a second thread
-    and lose much when another program holds the second core; large ones always gain, and their trial would
-    take longer than most of a step.
-    """
-    available = torch.get_num_threads()
-    settled = wanted != "auto" or policy.device.type != "cpu" or available == 1
-    if settled or policy.parameters >= SMALL:
-        return use_threads(wanted)
-    ids = torch.randint(0, policy.model.get_input_embeddings().weight.shape[0], (32, 32))
-    seconds = {1: [], available: []}
-    for trial in range(4):
-        for threads, times in seconds.items():
-            torch.set_num_threads(threads)
-            start = time.perf_counter()
-            policy.model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
-            times.append(time.perf_counter() - start if trial else float("inf"))
-    policy.model.zero_grad(set_to_none=True)
-    best = min(seconds, key=lambda threads: sorted(seconds[threads])[1])
-    torch.set_num_threads(best)
-    return best

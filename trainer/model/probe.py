@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
 from . import lora
+from .context import count_positions
 from .decoding import MODES, Decoding, DecodingMode, start_decoding
 from .dense.family import find_misfit
 from .logprobs import compute_logprobs
@@ -44,6 +45,7 @@ _STEPS: tuple[tuple[int, ...] | None, ...] = (
     None,
 )  # of each step the texts that go on, by number (beyond the last from the first again); None: all
 _RAGGED, _EVEN = ((19, 6, 2),), ((13, 13), (2, 2))  # tokens of the prompts that are decoded together
+LEAST_POSITIONS = len(_STEPS) + 5  # with fewer there is no room for prompts of several lengths
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
 _PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
 _DECODES = "_palaestra_decodes"  # on a model: with adapters or not, arithmetic -> the mode that serves it
@@ -91,10 +93,27 @@ def measure_decoding(model: Any, start: Start, *, ragged: bool = True) -> float:
     model.eval()
     try:
         return max(
-            _compare(model, _follow(model, start, lengths)) for lengths in (_RAGGED if ragged else _EVEN)
+            _compare(model, _follow(model, start, _shorten(model, lengths, len(_STEPS))))
+            for lengths in (_RAGGED if ragged else _EVEN)
         )
     finally:
         model.train(training)
+
+
+def _shorten(model: Any, lengths: Sequence[int], beside: int = 0) -> list[int]:
+    """The lengths of texts within the model's positions, of which `beside` are kept free."""
+    positions = count_positions(model)
+    return [size if positions is None else max(1, min(size, positions - beside)) for size in lengths]
+
+
+def check_positions(policy: Policy) -> None:
+    """Raise UserError for a model with too few positions to be probed, or to say anything."""
+    positions = count_positions(policy.model)
+    if positions is not None and positions < LEAST_POSITIONS:
+        raise UserError(
+            f"{policy.source} has {positions} positions for a prompt and its completion; it takes "
+            f"{LEAST_POSITIONS} or more. Take a model with a longer context."
+        )
 
 
 def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tensor]:
@@ -171,6 +190,7 @@ def choose_mode(policy: Policy) -> DecodingMode:
 
 def _search_mode(policy: Policy) -> DecodingMode:
     """The first mode that is right in the arithmetic of the weights."""
+    check_positions(policy)
     bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
     text = tuple(list_plain_tokens(policy.model)[:8])
     reason = _find_failure(lambda: _run_alone(policy.model, text))
@@ -189,8 +209,9 @@ def _search_mode(policy: Policy) -> DecodingMode:
     raise UserError(
         f"{policy.source}: a model of type {name_type(policy)} can't be sampled from: token by token it says "
         f"something else than its own forward pass over the whole text ({tried[-1]} without a cache, "
-        f"{tried[0]} with one; the bound is {bound:g} nats). So it is not causal, or reads more than text. "
-        "Take another causal language model, such as one of Llama, Qwen, Gemma or Mamba."
+        f"{tried[0]} with one; the bound is {bound:g} nats). So what it says of a token depends on what "
+        "stands after it, or beside its text in a batch. Take another causal language model, such as one of "
+        "Llama, Qwen, Gemma or Mamba."
     )
 
 
@@ -246,6 +267,7 @@ def describe_decoding(policy: Policy) -> str:
 
     Raises UserError for a model that can't be.
     """
+    check_positions(policy)
     if not find_misfit(policy.model):
         return ""  # the fast path has a probe of its own
     mode = choose_mode(policy)
@@ -270,6 +292,7 @@ def check_update(policy: Policy) -> None:
     setting = Setting.of(policy)
     if setting in getattr(policy.model, _TRAINS, ()):
         return
+    check_positions(policy)
     if find_misfit(policy.model):
         choose_mode(policy)  # what can't be sampled from can't be trained either
     with lora.move_adapters(policy.model):
@@ -291,7 +314,7 @@ def _measure_update(policy: Policy) -> float:
     tokens = list_plain_tokens(model)
     rows = [
         [tokens[(7 * place + 5 * row) % len(tokens)] for place in range(size)]
-        for row, size in enumerate(_ROWS)
+        for row, size in enumerate(_shorten(model, _ROWS))
     ]
     sequences = Sequences.of([row[:_PROMPT] for row in rows], [row[_PROMPT:] for row in rows], policy.device)
     try:

@@ -24,6 +24,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion
+from ..model.context import count_positions
 from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
 from ..model.policy import Policy, refuse_run_folder
@@ -65,6 +66,13 @@ class RewardModel:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self.prompts.tokenizer
 
+    @property
+    def positions(self) -> int | None:
+        """Tokens of a prompt with its answer that it can read, beside the end token that may follow a
+        completion that was cut; None without a bound."""
+        positions = count_positions(self.model)
+        return None if positions is None else positions - 1
+
     def read_as(self, prompts: PromptFormat) -> RewardModel:
         """The same model, reading the conversations of another model's prompts by its own template."""
         return replace(self, prompts=prompts.for_reader(self.tokenizer))
@@ -95,7 +103,17 @@ class RewardModel:
     def predict_rewards(
         self, rows_B: Sequence[Sequence[int]], tokens_per_microbatch: int = TOKENS_PER_PASS
     ) -> list[float]:
-        """Raw reward of each row, without gradient; rows of like length go through the model together."""
+        """Raw reward of each row, without gradient; rows of like length go through the model together.
+
+        Raises UserError for a row of more tokens than the model has positions.
+        """
+        longest, positions = max(map(len, rows_B), default=0), count_positions(self.model)
+        if positions is not None and longest > positions:
+            raise UserError(
+                f"The reward model {self.source} has {positions} positions, and a prompt with its answer has "
+                f"{longest} of its tokens. Lower --max-prompt-tokens or --max-new-tokens, or take a reward "
+                "model with a longer context."
+            )
         rewards = [0.0] * len(rows_B)
         for part in group_by_length([len(row) for row in rows_B], tokens_per_microbatch):
             for index, value in zip(part, self.forward([rows_B[i] for i in part]).tolist(), strict=True):

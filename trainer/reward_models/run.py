@@ -11,8 +11,11 @@ from ...tasks.core.errors import UserError
 from ..config.paths import make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
-from ..model.policy import Policy, check_source, choose_threads, load_policy_of
+from ..model.context import count_positions
+from ..model.policy import Policy, check_source, load_policy_of
+from ..model.probe import check_positions
 from ..model.prompts import PromptFormat, check_template
+from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
@@ -70,6 +73,7 @@ def fit_to_comparisons(
     with discard_failed_start(path):
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
+        check_positions(policy)
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
         reward_model = make_reward_model(
@@ -138,17 +142,24 @@ def encode_all(
 
     Raises UserError when none is left.
     """
+    positions = count_positions(reward_model.model) or config.max_tokens
+    limit = min(config.max_tokens, positions)
+    remedy = (
+        "raise --max-tokens"
+        if limit == config.max_tokens
+        else "the model has no more positions: take another"
+    )
     instruction = registry.get(config.task).instruction if config.task else ""
     encoded = []
     for name, items in (("training", comparisons.train), ("held-out", comparisons.held_out)):
-        kept = encode(reward_model, items, instruction, config.max_tokens)
+        kept = encode(reward_model, items, instruction, limit)
         if len(kept) < len(items):
             say(
-                f"{len(items) - len(kept)} of {len(items)} {name} comparisons are over {config.max_tokens} "
+                f"{len(items) - len(kept)} of {len(items)} {name} comparisons are over {limit} "
                 "tokens: left out."
             )
         if not kept:
-            raise UserError(f"No {name} comparison fits into {config.max_tokens} tokens; raise --max-tokens.")
+            raise UserError(f"No {name} comparison fits into {limit} tokens; {remedy}.")
         encoded.append(kept)
     say(f"{len(encoded[0])} prompts to learn from, {len(encoded[1])} held out.")
     return EncodedSplit(*encoded)

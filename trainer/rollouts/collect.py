@@ -105,7 +105,8 @@ def take_next_problems(
             raise UserError(
                 f"Of {tried} problems of task {task.name}, {tried - len(problems)} had prompts over "
                 f"{config.rollouts.max_prompt_tokens} tokens or were passed over by the curriculum. "
-                "Raise --max-prompt-tokens, or drop --curriculum."
+                "Raise --max-prompt-tokens (or lower --max-new-tokens, where the model has no more "
+                "positions), or drop --curriculum."
             )
     return problems
 

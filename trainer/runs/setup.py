@@ -7,7 +7,7 @@ algorithm's state and `Progress` are all that a resumed run needs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
-from ..model.memory import HeldModel, fit_sizes, measure_forward, most_rows, weight_bytes
+from ..model.measure import measure_forward
+from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
 from ..model.optim import adamw
-from ..model.policy import Policy, check_source, choose_threads, enable_gradient_checkpointing, load_policy_of
+from ..model.policy import Policy, check_source, enable_gradient_checkpointing, load_policy_of
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..model.threads import choose_threads
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
@@ -98,7 +100,9 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             checkpoint.write_folder(path / REFERENCE, policy.save)
             adapt(policy, config, path, say)
         judged = judge_task(task, config)
-        sizes = fit_sizes(policy, limited, list_models_beside(policy, limited, judged), say)
+        beside = list_models_beside(policy, limited, judged)
+        limited = hold_to_readers(policy, limited, beside, say)
+        sizes = fit_sizes(policy, limited, beside, say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         if config.model.lora_rank:
@@ -156,14 +160,17 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
-    forget_after(path, progress.step)
     progress.watch.forgive(config.guards.watch)
-    folder = reopen(path, config, config.output.log)
+    judged = judge_task(task, config)
+    # What may refuse comes before what is written: a refused resume leaves the run as it was.
     limited = hold_to_model(policy, config, say)
-    run = prepare(limited, folder, policy, prompts, optimizer, judge_task(task, config))
+    limited = hold_to_readers(policy, limited, list_models_beside(policy, limited, judged), say)
+    run = prepare(limited, folder, policy, prompts, optimizer, judged)
     run.learner.algorithm.load(state["algorithm"])
     if config.objective.loss.entropy_target and "entropy" in state:
         run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
+    forget_after(path, progress.step)
+    run = replace(run, folder=reopen(path, config, config.output.log))
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     with Interrupts() as stop:
         return finish_run(run, progress, stop, say)
@@ -272,6 +279,19 @@ def hold_to_model(policy: Policy, config: TrainConfig, say: Say) -> TrainConfig:
     )
 
 
+def hold_to_readers(
+    policy: Policy, config: TrainConfig, beside: Sequence[HeldModel], say: Say
+) -> TrainConfig:
+    """The settings within the positions of the models that read the policy's texts, too.
+
+    Raises UserError where they leave none for a prompt.
+    """
+    asked, readers = config.rollouts, {f"The {model.name}": model.positions for model in beside}
+    return config.but(
+        max_prompt_tokens=limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say, readers)
+    )
+
+
 def keeps_reference(config: TrainConfig) -> bool:
     """Whether the first policy is kept.
 
@@ -299,7 +319,13 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
         tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
         scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))
         held.append(
-            HeldModel(f"reward model {name}", weight_bytes(model.model), loaded=True, scoring=scoring)
+            HeldModel(
+                f"reward model {name}",
+                weight_bytes(model.model),
+                loaded=True,
+                scoring=scoring,
+                positions=model.positions,
+            )
         )
     return held
 

@@ -14,8 +14,10 @@ from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..model.context import limit_tokens
-from ..model.policy import Policy, check_source, choose_threads, load_policy_of
+from ..model.policy import Policy, check_source, load_policy_of
+from ..model.probe import check_update
 from ..model.prompts import PromptFormat, check_template
+from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
@@ -70,10 +72,11 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     with discard_failed_start(path):
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
+        limited = hold_to_model(policy, config)
         threads = choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {threads} CPU thread(s)")
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
-        data = prepare(prompts, task, hold_to_model(policy, config), say)
+        data = prepare(prompts, task, limited, config.imitation.max_tokens, say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
         facts = gather_facts(COMMAND, path, [config.task.name], **found)
         folder = open_new(path, config, facts, config.output.log)
@@ -92,20 +95,29 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     facts = folder.read_facts()
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)
     task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
-    data = prepare(prompts, task, hold_to_model(policy, config), say)
+    data = prepare(prompts, task, hold_to_model(policy, config), config.imitation.max_tokens, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
 
 
 def hold_to_model(policy: Policy, config: SFTConfig) -> SFTConfig:
-    """The settings within the model's positions."""
+    """The settings within the model's positions.
+
+    Raises UserError for a model that can't be trained rightly.
+    """
+    check_update(policy)
     return config.but(max_tokens=limit_tokens(policy, config.imitation.max_tokens))
 
 
-def prepare(prompts: PromptFormat, task: Task, config: SFTConfig, say: Callable[[str], None]) -> Data:
+def prepare(
+    prompts: PromptFormat, task: Task, config: SFTConfig, asked: int, say: Callable[[str], None]
+) -> Data:
     """The demonstrations, those over the token budget left out and counted.
-    Raises UserError when none is left."""
+    Raises UserError when none is left.
+
+    asked: tokens that --max-tokens gives, where the model's positions leave fewer.
+    """
     if config.imitation.pairs:
         shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
         train = encode_pairs(prompts, shown, config.imitation.max_tokens)
@@ -129,10 +141,13 @@ def prepare(prompts: PromptFormat, task: Task, config: SFTConfig, say: Callable[
         )
     if not train or not held_out:
         which = "demonstration" if not train else "held-out demonstration"
-        raise UserError(
-            f"There is no {which} of at most {config.imitation.max_tokens} tokens; raise --max-tokens or "
-            "--eval-share."
-        )
+        limit = config.imitation.max_tokens
+        if limit < asked:
+            raise UserError(
+                f"There is no {which} within the model's {limit} positions. Take a model with a longer "
+                "context, or shorter demonstrations."
+            )
+        raise UserError(f"There is no {which} of at most {limit} tokens; raise --max-tokens or --eval-share.")
     return Data("pairs" if config.imitation.pairs else task.name, task, train, held_out)
 
 

@@ -27,6 +27,10 @@ def test_positions_by_type_of_model():
     assert count_positions(roberta) == 62, "two of its positions are for padding"
     yarn = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64}
     assert count_positions(LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=yarn))) == 256
+    linear = {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}
+    assert count_positions(LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=linear))) == 64, (
+        "without the length it was trained with, the config's number is that of the stretched embedding"
+    )
     assert count_positions(LlamaForCausalLM(LlamaConfig(**SIZES))) == 64
 
 
@@ -42,6 +46,10 @@ def test_prompts_take_what_is_left_and_are_refused_where_nothing_is():
     with pytest.raises(UserError, match=r"64 positions .*--max-new-tokens 64 leaves none.*-tokens 1024\)"):
         limit_prompts(policy, 1024, 64)
     assert limit_prompts(make_policy(make_tiny("mamba"), TOKENIZER), 10**6, 10**6) == 10**6
+    readers = {"The critic": 50, "The reward model helpful": None}
+    assert limit_prompts(policy, 1024, 24, said.append, readers) == 26
+    assert said[-1].startswith("The critic has 50 positions: beside 24 new tokens")
+    assert limit_prompts(policy, 1024, 24, said.append, {"The critic": 100}) == 40
     assert (limit_tokens(policy, 2048), limit_tokens(policy, 30)) == (64, 30)
 
 

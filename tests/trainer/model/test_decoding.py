@@ -4,10 +4,11 @@ import pytest
 import torch
 from palaestra.trainer.model import decoding
 from palaestra.trainer.model.decoding import GeneralDecoding
-from palaestra.trainer.model.embedded import make_small_transformer
-from palaestra.trainer.model.memory import cache_bytes
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
+from palaestra.trainer.model.measure import measure_cache
 from transformers import DynamicCache
 
+from ..support.policies import make_policy
 from ..support.tiny import make_tiny
 
 PROMPTS = [[5, 9, 4, 7], [3, 8]]
@@ -34,9 +35,11 @@ def test_under_autocast_the_cache_is_as_narrow_as_billed_and_the_numbers_stay(
     assert attention
     assert {layer.keys.dtype for layer in attention} == {torch.bfloat16}
     assert {layer.values.dtype for layer in attention} == {torch.bfloat16}
-    if kind != "lfm2":  # of a hybrid every layer is billed
+    if kind != "lfm2":  # a hybrid keeps states, too
         held = sum(2 * layer.keys.numel() * 2 for layer in attention)
-        assert held == cache_bytes(model, attention[0].keys.shape[0] * attention[0].keys.shape[2], 2)
+        rows, _, positions, _ = attention[0].keys.shape
+        policy = make_policy(model, make_character_tokenizer(), torch.bfloat16)
+        assert held == measure_cache(policy).count(rows, rows * positions)
     monkeypatch.setattr(decoding, "make_cache", lambda model: DynamicCache(config=model.config))
     wide, expected = decode(model)
     if kind == "qwen3":

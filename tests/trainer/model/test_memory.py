@@ -8,10 +8,11 @@ from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model import memory
+from palaestra.trainer.model import measure, memory
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
-from palaestra.trainer.model.memory import HeldModel, Passes
+from palaestra.trainer.model.measure import Passes
+from palaestra.trainer.model.memory import HeldModel
 from palaestra.trainer.model.microbatches import choose_microbatch_tokens
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
@@ -43,7 +44,7 @@ def test_the_bill_adds_up(policy: Policy):
     assert bill.fixed == {"weights": weights, "optimizer": 2 * weights}
     assert bill.gradients == weights
     assert bill.total == 3 * weights + max(bill.phases.values()), "one phase at a time"
-    assert memory.cache_bytes(policy.model, 128, 4) == 2 * 2 * 1 * 32 * 128 * 4, (
+    assert measure.measure_cache(policy).count(3, 128) == 2 * 2 * 1 * 32 * 128 * 4, (
         "2 layers, keys and values, 1 head of 32"
     )
     held = [
@@ -70,7 +71,7 @@ def test_the_bill_adds_up(policy: Policy):
 
 def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
     config = TrainConfig()
-    passes = memory.measure_passes(policy, config)
+    passes = measure.measure_passes(policy, config)
     alone = memory.update_bytes(policy, config, [], 2048, passes)
     beside = memory.update_bytes(policy, config, [HeldModel("critic", 1, 1, passes=1.0)], 2048, passes)
     assert beside == pytest.approx(passes.update.at_mark(2048) + passes.plain.peak(2048), rel=0.05)
@@ -81,7 +82,7 @@ def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
 def test_checkpointing_is_in_the_bill_and_not_left_on_the_model(policy: Policy):
     config = TrainConfig.of(gradient_checkpointing=True)
     state = torch.get_rng_state()
-    passes = memory.measure_passes(policy, config)
+    passes = measure.measure_passes(policy, config)
     assert passes.update.at_mark(1000) < passes.plain.at_mark(1000) / 4
     assert not any(getattr(layer, "gradient_checkpointing", False) for layer in policy.model.model.layers)
     assert torch.equal(torch.get_rng_state(), state)
@@ -89,7 +90,7 @@ def test_checkpointing_is_in_the_bill_and_not_left_on_the_model(policy: Policy):
 
 def test_a_pass_measured_on_few_tokens_foretells_a_larger_one(policy: Policy):
     """192 tokens against 2560: what is kept for the backward pass, and the most that is alive at once."""
-    expected = memory.measure_passes(policy, TrainConfig()).update
+    expected = measure.measure_passes(policy, TrainConfig()).update
     sequences = Sequences.of([[row + place for place in range(39)] for row in range(64)], [[5]] * 64)
     compute_logprobs(policy.model, sequences).logprobs_BT.sum().backward()
     held = [tensor for parameter in policy.model.parameters() for tensor in (parameter, parameter.grad)]

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.model.embedded import CHARACTERS, TAGS, make_character_tokenizer
-from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.policy import enable_gradient_checkpointing, load_policy
 from palaestra.trainer.model.prompts import PromptFormat
 from transformers import AutoTokenizer
+
+from ..support.tiny import make_tiny
 
 TOKENIZER = make_character_tokenizer()
 
@@ -91,3 +93,11 @@ def test_asking_for_a_missing_gpu_is_a_sentence():
         pytest.skip("there is a GPU here")
     with pytest.raises(UserError, match="--device cpu"):
         load_policy("embedded", device="cuda")
+
+
+def test_gradient_checkpointing_of_a_model_that_has_none_is_refused():
+    model = make_tiny("gpt2")
+    model.supports_gradient_checkpointing = False
+    with pytest.raises(UserError, match=r"type gpt2 .* leave out --gradient-checkpointing"):
+        enable_gradient_checkpointing(model)
+    enable_gradient_checkpointing(make_tiny("gpt2"))

@@ -10,9 +10,16 @@ from palaestra.trainer.engines.base import Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.decoding import MODES, DecodingMode, start_decoding
-from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.policy import enable_gradient_checkpointing
-from palaestra.trainer.model.probe import check_update, choose_mode, describe_decoding, measure_decoding
+from palaestra.trainer.model.probe import (
+    LEAST_POSITIONS,
+    check_update,
+    choose_mode,
+    describe_decoding,
+    measure_decoding,
+)
+from palaestra.trainer.model.threads import choose_threads
 from transformers import BertConfig, BertLMHeadModel, GPT2LMHeadModel
 
 from ..support.architectures import make_model
@@ -113,10 +120,37 @@ def test_a_model_that_can_t_be_decoded_is_refused_with_its_type_the_difference_a
     )  # fmt: skip
     policy = make_policy(BertLMHeadModel(config).eval(), TOKENIZER)
     for refuse in (choose_mode, check_update, LocalEngine):
-        with pytest.raises(UserError, match=r"type bert .*nats off without a cache.*Take another causal"):
+        with pytest.raises(
+            UserError, match=r"type bert .*without a cache.*what stands after it, or beside.*Take another"
+        ):
             refuse(policy)
     with pytest.raises(UserError, match=r"can't be run on token ids alone \(KeyError: 'pixels'\)"):
         choose_mode(make_policy(make_as(NeedsMore), TOKENIZER))
+
+
+@pytest.mark.parametrize("positions", [LEAST_POSITIONS, 20, 28])
+def test_a_model_with_few_positions_is_probed_within_them(positions: int):
+    policy = make_policy(make_tiny("gpt2", n_positions=positions), TOKENIZER)
+    assert choose_mode(policy) == SERVED["gpt2"]
+    check_update(policy)
+
+
+def test_a_model_with_too_few_positions_is_refused_by_their_number():
+    for check in (choose_mode, check_update):
+        with pytest.raises(UserError, match=rf"has 8 positions .* takes {LEAST_POSITIONS} or more"):
+            check(make_policy(make_tiny("gpt2", n_positions=8), TOKENIZER))
+    dense = make_small_transformer(103, 1, 0, 0)
+    dense.config.max_position_embeddings = 8
+    for check in (describe_decoding, check_update):
+        with pytest.raises(UserError, match="has 8 positions"):
+            check(make_policy(dense, TOKENIZER))
+    assert LocalEngine(make_policy(dense, TOKENIZER)).path == "fast"
+
+
+def test_threads_are_tried_on_rows_within_the_positions(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _count: None)
+    assert choose_threads(make_policy(make_tiny("gpt2", n_positions=20), TOKENIZER), "auto") in (1, 2)
 
 
 class Noise(torch.nn.Module):

@@ -13,10 +13,11 @@ from palaestra.tasks import Problem, get
 from palaestra.tasks.core.errors import DataError, UserError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.reward_model import main
-from palaestra.trainer.config.reward_model import RewardModelConfig
+from palaestra.trainer.config.reward_model import ComparisonConfig, RewardModelConfig
 from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation.evaluate import evaluate
+from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.reward_models.data import (
@@ -28,13 +29,16 @@ from palaestra.trainer.reward_models.data import (
 )
 from palaestra.trainer.reward_models.fit import encode, fit_reward_model, measure, pad_rows
 from palaestra.trainer.reward_models.model import load_reward_model, make_reward_model
+from palaestra.trainer.reward_models.run import ComparisonSplit, encode_all
 from palaestra.trainer.reward_models.scoring import judge
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.trainer.runs.setup import train
 from palaestra.verifiers import Rubric, learned
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from ..support.policies import make_policy
 from ..support.runs import SMALL, say_nothing
+from ..support.tiny import make_tiny
 
 HH = Path(__file__).parents[3] / ".." / "shared" / "data" / "hh-rlhf"
 USER, GOOD, BAD = (
@@ -358,3 +362,15 @@ def test_the_command_writes_a_model_and_says_how_good_it_is(
 def test_the_command_without_data_is_a_sentence():
     with pytest.raises(UserError, match="--data"):
         main([])
+
+
+def test_texts_beyond_its_positions_are_refused_and_never_read():
+    policy = make_policy(make_tiny("gpt2", n_positions=16), make_character_tokenizer())
+    reward_model = make_reward_model(policy)
+    assert reward_model.positions == 15, "an end token may follow what was cut"
+    assert reward_model.predict_rewards([[5] * 15 + [1]]) == [0.0]
+    with pytest.raises(UserError, match="has 16 positions, and a prompt with its answer has 17"):
+        reward_model.predict_rewards([[5] * 16 + [1], [5, 1]])
+    pair = Comparison("a" * 20, ("b", "c"), (1.0, 0.0))
+    with pytest.raises(UserError, match="fits into 16 tokens; the model has no more positions"):
+        encode_all(reward_model, ComparisonSplit([pair], [pair]), ComparisonConfig(), lambda _line: None)

@@ -8,12 +8,14 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main as palaestra
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.run import sft
 from palaestra.trainer.storage.folders import open_existing
 
 from ..support.runs import SMALL, say_nothing
+from ..support.tiny import make_tiny
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +110,19 @@ def test_more_steps_are_written_down_so_that_a_second_resume_knows_them(warm_mod
     resume(tmp_path / "run", {"steps": 3, "stop_after": 1}, say=say_nothing)
     assert not resume(tmp_path / "run", {}, say=say_nothing).interrupted
     assert (tmp_path / "run/checkpoints/step-000003").is_dir()
+
+
+def test_a_resume_that_the_model_s_positions_refuse_leaves_the_run_as_it_was(tmp_path: Path):
+    out, model = tmp_path / "run", make_tiny("gpt2", n_positions=400)
+    make_character_tokenizer().save_pretrained(tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
+    few = {"prompts_per_step": 1, "group_size": 2, "max_new_tokens": 4, "eval_every": 0, "steps": 2}
+    train(
+        SMALL.but(model=tmp_path / "model", out=out, stop_after=1, **few, preflight_problems=0, force=True),
+        say=say_nothing,
+    )
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(UserError, match=r"400 positions .*--max-new-tokens 600 leaves none"):
+        resume(out, {"max_new_tokens": 600}, say=say_nothing)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert not resume(out, {}, say=say_nothing).interrupted

@@ -5,16 +5,20 @@ import json
 from pathlib import Path
 
 import pytest
-from palaestra.tasks.core.errors import DataError
+from palaestra.tasks.core.errors import DataError, UserError
 from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.cli.train import resume
 from palaestra.trainer.config.sft import SFTConfig
+from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.sft.data import Pair, encode_pairs, parse_pairs, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
+from transformers import BertConfig, BertLMHeadModel
 
+from ..support.policies import make_policy
 from ..support.runs import have_same_weights
+from ..support.tiny import make_tiny
 
 
 def parse(**values) -> list[Pair]:
@@ -127,3 +131,21 @@ def test_a_finished_fit_goes_on_with_more_steps_to_the_bits_of_one_long_run_wher
     assert same == (schedule == "constant")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["steps"], len(summary["losses"])) == (12, 12)
+
+
+def test_a_model_that_reads_both_ways_is_refused(tmp_path: Path):
+    bert = BertConfig(
+        vocab_size=103, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        initializer_range=0.2, is_decoder=False,
+    )  # fmt: skip
+    policy = make_policy(BertLMHeadModel(bert).eval(), make_character_tokenizer())
+    config = SFTConfig.of(task="addition", steps=1, demonstrations=8, eval_problems=2, threads=1)
+    with pytest.raises(UserError, match="can't be sampled from"):
+        sft(config.but(out=tmp_path / "run"), policy, say=lambda _line: None)
+
+
+def test_where_positions_are_the_bound_they_are_named(tmp_path: Path):
+    policy = make_policy(make_tiny("gpt2", n_positions=16), make_character_tokenizer())
+    config = SFTConfig.of(task="gcd", steps=1, demonstrations=8, eval_problems=2, threads=1)
+    with pytest.raises(UserError, match="within the model's 16 positions"):
+        sft(config.but(out=tmp_path / "run"), policy, say=lambda _line: None)

@@ -256,10 +256,14 @@ def compute_reference_gradient(reference: Any, groups: Sequence[Group]) -> list[
 
 
 def check_update(policy: Policy, reference: Any) -> Check:
-    """The gradient of one GRPO update, in micro-batches, against that of each row alone without dropout."""
+    """The gradient of one GRPO update, in micro-batches, against that of each row alone without dropout.
+
+    Its memory is measured and billed first, as at the start of a run.
+    """
     config = TrainConfig.of(
         loss=LossConfig("dapo"), max_new_tokens=NEW_TOKENS, max_grad_norm=1e9, tokens_per_microbatch=48
     )
+    fit_sizes(policy, config, say=lambda _line: None)
     groups = make_groups(reference)
     recorder = Recorder(policy.model.parameters(), lr=1.0)
     update_policy(Learner(policy, recorder, GRPO(policy, config)), groups, config, 0, 1.0)

@@ -15,8 +15,9 @@ from pathlib import Path
 from ....tasks import Task
 from ....tasks.core import registry
 from ...model.logprobs import compute_logprobs
-from ...model.policy import Policy, choose_threads, load_policy
+from ...model.policy import Policy, load_policy
 from ...model.sequences import Sequences
+from ...model.threads import choose_threads
 from ...rollouts.rollouts import make_sampling
 from ..addition import DemoConfig, run_addition
 from .arms import (
