@@ -230,10 +230,18 @@ def _tensors(model: Any) -> list[torch.Tensor]:
 def cache_bytes(model: Any, positions: int, width: int) -> int:
     """Bytes of the keys and values of so many positions, all rows together, at `width` bytes a number."""
     config = _text_config(model)
+    if getattr(config, "per_layer_attributes", None):  # Gemma 4: heads of another size in some layers
+        layers = [config.per_layer_config[layer] for layer in range(config.num_hidden_layers)]
+    else:
+        layers = [config] * config.num_hidden_layers
+    return 2 * positions * width * sum(map(_key_numbers, layers))
+
+
+def _key_numbers(config: Any) -> int:
+    """Numbers in the keys of a layer at one position."""
     heads = getattr(config, "num_attention_heads", 1)
     key_heads = getattr(config, "num_key_value_heads", None) or heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return 2 * config.num_hidden_layers * key_heads * size * positions * width
+    return key_heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
 
 
 def _text_config(model: Any) -> Any:

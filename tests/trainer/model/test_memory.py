@@ -213,3 +213,10 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(GRPO, "loss", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
         gradients(policy, example(policy), TrainConfig.of(tokens_per_microbatch=60))
+
+
+def test_a_cache_whose_layers_differ_is_the_sum_of_them():
+    model = make_model("gemma4_text")
+    heads = [layer.self_attn.head_dim for layer in model.model.layers]
+    assert len(set(heads)) > 1
+    assert memory.cache_bytes(model, 10, 4) == 2 * 10 * 4 * 2 * sum(heads)
