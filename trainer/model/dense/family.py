@@ -1,4 +1,4 @@
-"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3): which models belong to it,
+"""The dense decoder family (Llama, Mistral, Qwen2, Qwen3, Seed-OSS): which models belong to it,
 and their weights made fast to use.
 
 Shapes: D hidden, F inner width of the feed-forward, H query heads, K key/value heads, J = H / K queries of a
@@ -13,11 +13,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
+from transformers import (
+    LlamaForCausalLM,
+    MistralForCausalLM,
+    Qwen2ForCausalLM,
+    Qwen3ForCausalLM,
+    SeedOssForCausalLM,
+)
 
 from ..lora import is_foldable, list_plain, weigh
 
-FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
+FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, SeedOssForCausalLM)
 PADDING = 48
 """Numbers behind each row of a fused weight.
 Rows a multiple of 1 KiB apart would compete for the same cache lines."""
