@@ -28,7 +28,7 @@ UNTRAINED = """
 """
 """Its router draws at random, or is another, while it trains."""
 UNMERGED = """
-    deepseek_v4; emu3; mllama; phimoe; reformer
+    emu3; mllama
 """
 """Its weights with adapters can't be merged, saved and loaded; a choice of --lora-targets may be."""
 

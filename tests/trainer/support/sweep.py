@@ -29,7 +29,7 @@ from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.memory import fit_sizes
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.rollouts.group import Group
-from palaestra.trainer.runs.setup import adapt
+from palaestra.trainer.runs.setup import adapt, hold_to_model
 from palaestra.verifiers import Completion, Score
 from transformers import AutoModelForCausalLM
 
@@ -287,6 +287,7 @@ def check_lora(policy: Policy, reference: Any, folder: Path) -> Check:
     config = TrainConfig.of(
         lora_rank=2, max_prompt_tokens=20, max_new_tokens=NEW_TOKENS, prompts_per_step=2, group_size=2
     )
+    config = hold_to_model(policy, config, lambda _: None)
     adapt(policy, config, folder, lambda _: None)
     fit_sizes(policy, config, (), lambda _: None)
     torch.manual_seed(0)
