@@ -19,8 +19,6 @@ from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
 
-from ..support.architectures import make_model
-
 MIB = 2**20
 
 
