@@ -8,11 +8,10 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.engines.base import Sampling
-from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.evaluation import run
 from palaestra.trainer.evaluation.run import evaluate_model
 
-from ..support.runs import say_nothing
+from ..support.runs import make_listening_engine, say_nothing
 
 TWO = EvalConfig.of(
     task="addition", option=("operands=2", "digits=1"), problems=2, max_new_tokens=4, device="cpu", threads=1
@@ -64,14 +63,8 @@ def test_a_mistake_is_found_before_a_folder_is_made(
 def test_an_evaluation_is_drawn_as_its_settings_say(
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    asked = []
-
-    class Listening(LocalEngine):
-        def sample(self, requests, sampling, finished=None):
-            asked.append(sampling)
-            return super().sample(requests, sampling, finished)
-
-    monkeypatch.setattr(run, "LocalEngine", Listening)
+    asked: list[Sampling] = []
+    monkeypatch.setattr(run, "LocalEngine", make_listening_engine(asked))
     settings = {"temperature": 0.7, "top_k": 9, "top_p": 0.9, "min_p": 0.05, "stop": ("x",)}
     evaluate_model(TWO.but(model=warm_model, out=tmp_path / "new", **settings), say=say_nothing)
     assert asked == [Sampling(**settings, max_new_tokens=4)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.runs import setup
@@ -12,7 +13,7 @@ from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 
-from ..support.runs import SMALL, have_same_weights, say_nothing
+from ..support.runs import SMALL, have_same_weights, make_listening_engine, say_nothing
 
 TRUNCATED = SMALL.but(top_k=20, top_p=0.95, min_p=0.01, eval_every=0, eval_problems=4)
 RUNS = {
@@ -55,14 +56,8 @@ def test_only_what_is_trained_on_is_recorded(
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Preflight and evaluations keep many completions, and need no sets."""
-    asked = []
-
-    class Listening(LocalEngine):
-        def sample(self, requests, sampling, finished=None):
-            asked.append(sampling)
-            return super().sample(requests, sampling, finished)
-
-    monkeypatch.setattr(setup, "LocalEngine", Listening)
+    asked: list[Sampling] = []
+    monkeypatch.setattr(setup, "LocalEngine", make_listening_engine(asked))
     train(TRUNCATED.but(model=str(warm_model), out=str(tmp_path / "run"), steps=2), say=say_nothing)
     assert {(one.top_k, one.top_p, one.min_p) for one in asked} == {(20, 0.95, 0.01)}
     assert [one.record_kept for one in asked].count(True) == 2

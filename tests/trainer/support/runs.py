@@ -4,6 +4,8 @@ from pathlib import Path
 
 import torch
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.engines.base import Sampling
+from palaestra.trainer.engines.local import LocalEngine
 from transformers import AutoModelForCausalLM
 
 SMALL = TrainConfig.of(
@@ -37,3 +39,14 @@ def have_same_weights(first: Path, second: Path) -> bool:
     """Whether two model folders hold the same weights, to the bit."""
     left, right = load_weights(first), load_weights(second)
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def make_listening_engine(asked: list[Sampling]) -> type[LocalEngine]:
+    """A local engine that writes down how its completions are to be drawn."""
+
+    class Listening(LocalEngine):
+        def sample(self, requests, sampling, finished=None):
+            asked.append(sampling)
+            return super().sample(requests, sampling, finished)
+
+    return Listening
