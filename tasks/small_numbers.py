@@ -13,7 +13,6 @@ from ..verifiers.types import malformed
 from .core.problem import Problem
 from .core.task import task
 
-KINDS = ("sum", "difference", "product", "next", "more", "left")
 NAMES = ("Ana", "Ben", "Eva", "Mia", "Sam", "Tom")
 THINGS = ("apples", "books", "cards", "coins", "keys", "pens", "shells", "stamps")
 
@@ -21,7 +20,7 @@ THINGS = ("apples", "books", "cards", "coins", "keys", "pens", "shells", "stamps
 @dataclass(frozen=True)
 class Limits:
     """The largest numbers of a level: summed or reduced, what is added or taken, a factor, counted on from,
-    told in a story. carries: whether a sum or a difference may go through a ten."""
+    told in a story. carries: whether a sum or a difference may go through a ten.  kinds: of its questions."""
 
     most: int
     step: int
@@ -29,10 +28,11 @@ class Limits:
     counted: int
     told: int
     carries: bool = True
+    kinds: tuple[str, ...] = ("sum", "difference", "product", "next", "more", "left")
 
 
 LIMITS = (
-    Limits(99, 9, 10, 999, 9, carries=False),
+    Limits(99, 9, 10, 999, 9, carries=False, kinds=("sum", "difference", "product", "next", "more")),
     Limits(99, 99, 12, 9999, 30),
     Limits(999, 999, 20, 99999, 99),
 )
@@ -94,7 +94,7 @@ def check_line(completion: Completion, problem: Problem) -> Verdict:
     instruction="Say only the number.",
     solve=lambda problem: str(problem.reference),
 )
-def small_numbers(rng: random.Random, level: int, *, kinds: str = " ".join(KINDS)) -> Problem:
+def small_numbers(rng: random.Random, level: int) -> Problem:
     """Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each
     level has larger ones."""
-    return ask(rng.choice(kinds.split()), rng, level)
+    return ask(rng.choice(LIMITS[level - 1].kinds), rng, level)

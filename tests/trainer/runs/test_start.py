@@ -27,7 +27,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a model was loaded")
 
     for module in (setup, sft_run, reward_models):
-        monkeypatch.setattr(module, "load_policy", load)
+        monkeypatch.setattr(module, "load_policy_of", load)
 
 
 @pytest.mark.usefixtures("no_model")
