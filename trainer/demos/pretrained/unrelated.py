@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ....tasks import Problem
@@ -72,17 +73,17 @@ def look_before(policy: Policy) -> Before:
 def look_after(policy: Policy, before: Before) -> Drift:
     """Compare a trained model with what it was.
 
-    The mean over tokens of log p_before - log p_after, on tokens that the first model drew, is an unbiased
-    estimate of the KL divergence of the trained model from it (per token).
+    With r = p_after / p_before of a token that the first model drew, r - 1 - log r is an unbiased estimate of
+    KL(before, after), never below 0 (k3; Schulman 2020, "Approximating KL divergence").
     """
     engine = LocalEngine(policy)
     requests = [Request(row.prompt_ids, samples=1, stream=number) for number, row in enumerate(before.rows)]
-    differences_PT = [
-        [old - new for old, new in zip(olds, news, strict=True)]
+    estimates_PT = [
+        [math.expm1(new - old) - (new - old) for old, new in zip(olds, news, strict=True)]
         for olds, news in zip(before.logprobs, engine.compute_logprobs(before.rows), strict=True)
     ]
-    most = max((abs(value) for row in differences_PT for value in row), default=0.0)
-    return Drift(mean_interval(differences_PT, -most, most), before.said, _answer(engine, requests))
+    most = max((value for row in estimates_PT for value in row), default=0.0)
+    return Drift(mean_interval(estimates_PT, 0.0, most), before.said, _answer(engine, requests))
 
 
 def _answer(engine: LocalEngine, requests: list[Request]) -> list[str]:
