@@ -34,7 +34,7 @@ class Limits:
 LIMITS = (
     Limits(99, 9, 10, 999, 9, carries=False, kinds=("sum", "difference", "product", "next", "more")),
     Limits(99, 99, 12, 9999, 30),
-    Limits(999, 999, 20, 99999, 99),
+    Limits(999, 999, 99, 99999, 99),
 )
 
 
