@@ -143,16 +143,14 @@ def bill(
     A reference's forward pass and that for the values before an update are no phases of their own: each is
     the first half of what the update does with the same micro-batches.
     """
-    trained_weights = [p for p in policy.model.parameters() if p.requires_grad]
-    gradients = sum(map(_size, trained_weights)) + sum(model.trained for model in held)
+    learns = (parameter for parameter in policy.model.parameters() if parameter.requires_grad)
+    gradients = sum(map(_size, learns)) + sum(model.trained for model in held)
     fixed = {"weights": weight_bytes(policy.model), **{model.name: model.weights for model in held}}
     fixed["optimizer"] = 2 * gradients
     phases = {f"sampling {rows} rows": sampling_bytes(policy, config, rows, passes)}
     phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
     update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
-    if policy.device.type != "cuda":  # AdamW goes weight by weight; on a GPU it is one fused kernel
-        phases["optimizer step"] = gradients + 2 * max(map(_size, trained_weights), default=0)
     if lora.has_adapters(policy.model):
         phases["saving merged weights"] = fixed["weights"]
     return Bill(fixed, phases, gradients, rows, tokens, available)

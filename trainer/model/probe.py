@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 from . import lora
 from .context import count_positions
 from .decoding import MODES, Decoding, DecodingMode, start_decoding
@@ -251,7 +251,7 @@ def _find_failure(run: Callable[[], object]) -> str:
     except _FAILURES as failure:
         if is_out_of_memory(failure):
             raise
-        return f"{type(failure).__name__}: {' '.join(str(failure).split())[:160]}"
+        return f"{type(failure).__name__}: {shorten(str(failure), 160)}"
     finally:
         transformers_logging.set_verbosity(verbosity)
     return ""

@@ -11,7 +11,7 @@ import datetime
 import json
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,14 @@ class ChatTemplate:
     """The template of a tokenizer, with its variables set.
 
     text: the template itself, in Jinja.  variables: what it reads beside the chat.  takes_parts: it
-    reads contents as lists of parts, not as texts.
+    reads contents as lists of parts, not as texts.  missing: what `find_missing` has found, by roles.
     """
 
     tokenizer: PreTrainedTokenizerBase
     text: str
     variables: Mapping[str, Any]
     takes_parts: bool = False
+    missing: dict[tuple[str, ...], str | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -67,7 +68,7 @@ class ChatTemplate:
         if "strftime_now" in find_variables(text, where):
             text = f"{_define_day(date)}\n{text}"
         texts = cls(tokenizer, text, variables)
-        parts = replace(texts, takes_parts=True)
+        parts = replace(texts, takes_parts=True, missing={})
         return parts if parts._shows_probe() and not texts._shows_probe() else texts
 
     def write(self, messages: Sequence[Message], *, ends: bool = False) -> str:
@@ -95,8 +96,14 @@ class ChatTemplate:
     def find_missing(self, messages: Sequence[Message]) -> str | None:
         """The role of a message that the template leaves out of such a chat; earlier answers may be.
 
-        Raises TEMPLATE_FAILURES.
+        Tried once for each order of roles. Raises TEMPLATE_FAILURES.
         """
+        roles = tuple(message["role"] for message in messages)
+        if roles not in self.missing:
+            self.missing[roles] = self._probe_missing(messages)
+        return self.missing[roles]
+
+    def _probe_missing(self, messages: Sequence[Message]) -> str | None:
         words = [_make_probe(place) for place in range(len(messages))]
         chat = [{**message, "content": word} for message, word in zip(messages, words, strict=True)]
         written = self.write(chat).casefold()

@@ -10,6 +10,7 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.shared import PromptConfig
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.prompts import PromptFormat, decode
+from palaestra.trainer.model.templates import ChatTemplate
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -136,6 +137,22 @@ def test_a_message_that_the_template_leaves_out_is_named():
     only_users = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
     sentence = refuse(make_byte_tokenizer(only_users), [USER, {"role": "tool", "content": "42"}, ASK])
     assert "leaves out the message of role 'tool'" in sentence
+
+
+def test_what_a_template_leaves_out_is_tried_once_for_each_order_of_roles(monkeypatch: pytest.MonkeyPatch):
+    written: list[int] = []
+    write = ChatTemplate.write
+    monkeypatch.setattr(
+        ChatTemplate, "write", lambda self, chat, **how: written.append(len(chat)) or write(self, chat, **how)
+    )
+    prompts = PromptFormat.of(make_byte_tokenizer(CHATML), say=say_nothing)
+    written.clear()
+    for text in ("one", "two", "three"):
+        assert text in decode(prompts.tokenizer, prompts.encode(Problem(text)))
+    assert written == [1] * 4  # the trial, and three prompts
+    prompts.encode(Problem((SYSTEM, USER)))
+    prompts.encode(Problem((SYSTEM, ASK)))
+    assert written == [1] * 4 + [2] * 3
 
 
 def test_what_a_template_does_to_texts_does_not_matter():

@@ -116,7 +116,7 @@ def train_watched(policy: Policy, task: Task, config: PretrainedConfig) -> Watch
     """GRPO on all weights of the policy, with what is asked before and after; None where it was stopped."""
     print(
         f"\n1. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} answers to each.\n"
-        "   What was right where other answers were wrong becomes likelier. The test's are never used."
+        "   What was right where other answers were wrong becomes likelier. The test has its own questions."
     )
     before = look_before(policy)
     above_before = measure_above(policy, task, config)

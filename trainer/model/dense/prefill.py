@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..decoding import GeneralDecoding
-from ..sequences import Sequences
+from ..sequences import Sequences, sort_by_beginning
 from .ops import read_keys_and_values
 from .packed import can_pack, compute_hidden_states
 from .packing import Packing
@@ -55,18 +56,25 @@ def prefill(
 ) -> Prefill:
     """Run the prompts through the model. samples: completions of each.  packs: False leaves the packed pass
     out in any case."""
-    if packs and len(prompts) > 1:
-        device = next(model.parameters()).device
-        packing = Packing.of(Sequences.of(prompts, [[0]] * len(prompts), device))
-        computed = len(packing.ids_N) / (len(prompts) * max(map(len, prompts)))
-        if computed <= WORTH_PACKING and can_pack(model):
-            return _prefill_packed(model, packing, samples)
+    if packs and is_worth_packing(prompts) and can_pack(model):
+        sequences = Sequences.of(prompts, [[0]] * len(prompts), next(model.parameters()).device)
+        return _prefill_packed(model, Packing.of(sequences), samples)
     start = GeneralDecoding(model, prompts, samples)
     layers = []
     for layer in start.list_layers():
         layers.append(PromptLayer(layer.keys, layer.values))
         layer.keys = layer.values = None
     return Prefill(start.width, start.positions_U, start.mask_US, start.start_R, start.logits_UV, layers)
+
+
+def is_worth_packing(prompts: Sequence[Sequence[int]]) -> bool:
+    """Whether enough of the padded table is padding, or the beginning of another prompt."""
+    lengths_P = np.array([len(prompt) for prompt in prompts])
+    ids_PS = np.zeros((len(prompts), lengths_P.max()), dtype=np.int64)
+    for row_S, prompt in zip(ids_PS, prompts, strict=True):
+        row_S[: len(prompt)] = prompt
+    order_P, shared_P = sort_by_beginning(ids_PS, lengths_P)
+    return (lengths_P[order_P] - shared_P).sum() <= WORTH_PACKING * ids_PS.size
 
 
 def _prefill_packed(model: Any, packing: Packing, samples: Sequence[int]) -> Prefill:
