@@ -17,13 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..lora import move_adapters
+from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
 from . import kernels
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
 from .kv_cache import BlockCache, RowCache, move_rows
 from .prefill import prefill
+
+_MEASURED = "_palaestra_fast"  # on a model: with adapters or not, how far the fast path is from it
 
 
 class FastDecoding:
@@ -154,21 +156,31 @@ def find_refusal(model: Any) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
     Its class, config and parameters must be those of the family, and on the probe (ragged prompts, forked and
-    ended rows) it must have the log-probabilities of the model's own forward pass.
+    ended rows) it must have the log-probabilities of the model's own forward pass. What can be changed in
+    place (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
     """
     reason = find_misfit(model)
     if reason:
         return reason
-
-    def measure(packs: bool) -> float:
-        def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
-            return FastDecoding(model, weights, prompts, samples, tokens, packs=packs)
-
-        return measure_decoding(model, start)
-
-    with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-        weights = DenseWeights.of(model, torch.float32)
-        worst = max(measure(packs) for packs in (True, False))
+    adapted, known = has_adapters(model), getattr(model, _MEASURED, {})
+    if adapted not in known:
+        known = {**known, adapted: _measure(model)}
+        setattr(model, _MEASURED, known)
+    worst = known[adapted]
     return (
         "" if worst <= BOUNDS[torch.float32] else f"on a probe it differs from the model by {worst:.2g} nats"
     )
+
+
+def _measure(model: Any) -> float:
+    """How far the fast path is from the model's own forward pass, in nats, with either way to prefill."""
+    with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
+        weights = DenseWeights.of(model, torch.float32)
+
+        def measure(packs: bool) -> float:
+            def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
+                return FastDecoding(model, weights, prompts, samples, tokens, packs=packs)
+
+            return measure_decoding(model, start)
+
+        return max(measure(packs) for packs in (True, False))
