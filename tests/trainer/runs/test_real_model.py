@@ -35,10 +35,11 @@ def policy(source: str):
 
 
 def make_config(source: str, out: Path, **changes) -> TrainConfig:
+    """Two steps whose rewards are a coin's, so that there is a gradient in each."""
     return TrainConfig.of(
         task="small_numbers", level=1, model=source, steps=2, prompts_per_step=2, group_size=4,
         max_new_tokens=8, eval_problems=2, eval_samples=1, eval_every=0, save_every=0, preflight_problems=0,
-        learning_rate=1e-5, out=str(out), **changes,
+        learning_rate=1e-5, control="random", out=str(out), **changes,
     )  # fmt: skip
 
 
