@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .criteria.answer import answer_criterion as answer
 from .criteria.format import answer_box, answer_tag, pattern
 from .criteria.number import exact, number
+from .functions import first_of, function
 from .math import math_answer as math
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = [
     "answer_tag",
     "code",
     "exact",
+    "first_of",
+    "function",
     "learned",
     "literal",
     "math",

@@ -1,0 +1,207 @@
+"""How a function in another library's form is called for one completion: what its parameters are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .coroutines import wait_for
+from .criterion import NoVerdictError
+from .extract import after_thinking, extract
+from .types import Completion, ProblemLike, Status
+
+BATCH = ("prompts", "completions", "completion_ids")  # what tells TRL's form
+SINGLE = ("prompt", "completion", "answer", "state", "task", "info", "parser")  # and that of verifiers
+# Names under which rows keep the expected answer: where a row has no such column, it is the reference.
+REFERENCE = (
+    "reference", "answer", "solution", "ground_truth", "target", "label", "gold", "expected",
+    "expected_answer", "final_answer", "correct_answer",
+)  # fmt: skip
+Call = Callable[[Completion, ProblemLike], Any]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """call: what the function returns for one completion.  bounded: its numbers are from 0 to 1.
+    skips: None says that it does not apply."""
+
+    call: Call
+    bounded: bool = True
+    skips: bool = False
+
+
+class Message(dict[str, Any]):
+    """A message of a chat, whose fields are read as `message["content"]` or as `message.content`."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class AnswerParser:
+    """What a function gets as `parser`: it finds the final answer as the criteria here do."""
+
+    def parse(self, text: str) -> str:
+        """The text as it is."""
+        return text
+
+    def parse_answer(self, completion: str | Sequence[Mapping[str, Any]]) -> str | None:
+        """The marked answer (`<answer>`, `\\boxed`, `####`); without a mark, what follows the think block;
+        None where different answers are marked."""
+        said = completion if isinstance(completion, str) else self.get_assistant_messages(completion)
+        text = said if isinstance(said, str) else said[-1]["content"] if said else ""
+        extraction = extract(text)
+        if extraction.failure is None or extraction.failure.status is not Status.NO_ANSWER:
+            return extraction.answer
+        return after_thinking(text)
+
+    def get_assistant_messages(self, completion: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The messages that the model wrote."""
+        return [message for message in completion if message.get("role") == "assistant"]
+
+
+class NoTrainerState:
+    """What a function gets as `trainer_state`: a reward here is the same at every step, so it has nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"trainer_state.{name} is not known: a reward is the same at every step, so that a run can be "
+            "replayed. Take the step out of the function."
+        )
+
+
+def read_columns(problem: ProblemLike) -> dict[str, Any]:
+    """The columns of a problem's row: its metadata, its `id`, and the reference under every name that rows
+    give it, where the row has no such column itself."""
+    columns = dict.fromkeys(REFERENCE, problem.reference)
+    return {"id": getattr(problem, "id", ""), **columns, **problem.metadata}
+
+
+def call_plainly(
+    function: Callable[..., Any], given: Mapping[str, Any], completion: Completion, problem: ProblemLike
+) -> Any:
+    """A function of a completion and a problem."""
+    return _finish(function(completion, problem, **given))
+
+
+def call_batch(
+    function: Callable[..., Any],
+    named: frozenset[str],
+    needed: Sequence[str],
+    takes_all: bool,
+    given: Mapping[str, Any],
+) -> Call:
+    """TRL's form, with a batch of one: lists of one element each.
+
+    named, needed: its parameters, and those without a default.  takes_all: whether it has `**kwargs`.
+    Prompts and completions are texts where the problem's prompt is one, else lists of messages. A function
+    that can read no text at all (found out the first time that it raises) gets messages for a text, too.
+    """
+    reads_messages: list[bool] = []
+
+    def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
+        prompt, said = _read_prompt(problem, chat), _as_messages(completion.text) if chat else completion.text
+        columns = {name: [value] for name, value in read_columns(problem).items()}
+        words = {"prompts": [prompt], "completions": [said], "completion_ids": [list(completion.ids)]}
+        extras = {"trainer_state": NoTrainerState(), "log_extra": _ignore, "log_metric": _ignore}
+        asked = {name: value for name, value in extras.items() if name in named or name == "trainer_state"}
+        offered = {**columns, **asked, **words, **given}
+        return _single(_finish(function(**_choose(offered, named, needed, takes_all))))
+
+    def call(completion: Completion, problem: ProblemLike) -> Any:
+        if not isinstance(problem.prompt, str) or reads_messages == [True]:
+            return call_as(completion, problem, True)
+        try:
+            return call_as(completion, problem, False)
+        except (TypeError, AttributeError, KeyError):
+            if not reads_messages:
+                reads_messages.append(_needs_messages(call_as, problem))
+            if not reads_messages[0]:
+                raise
+        return call_as(completion, problem, True)
+
+    return call
+
+
+def call_single(
+    function: Callable[..., Any],
+    named: frozenset[str],
+    needed: Sequence[str],
+    takes_all: bool,
+    given: Mapping[str, Any],
+) -> Call:
+    """The form of verifiers: one completion as messages, and what belongs to its row. See `call_batch`."""
+
+    def call(completion: Completion, problem: ProblemLike) -> Any:
+        columns = read_columns(problem)
+        info = columns.get("info")
+        words = {
+            "prompt": _read_prompt(problem, True),
+            "completion": _as_messages(completion.text),
+            "answer": columns["answer"],
+            "task": columns.get("task") or str(columns["id"]).partition("/")[0] or "default",
+            "info": info if isinstance(info, Mapping) else dict(problem.metadata),
+        }
+        state = {**columns, **words, "turn": 1, "is_truncated": completion.finish_reason == "length"}
+        offered = {**columns, **words, "state": state, "parser": AnswerParser(), **given}
+        return _finish(function(**_choose(offered, named, needed, takes_all)))
+
+    return call
+
+
+def _needs_messages(call_as: Callable[[Completion, ProblemLike, bool], Any], problem: ProblemLike) -> bool:
+    """Whether a function fails on a harmless text, and does not on the same as messages."""
+    harmless = Completion("<answer>0</answer>")
+    for chat in (False, True):
+        try:
+            call_as(harmless, problem, chat)
+        except Exception:  # noqa: BLE001 - that it raises is what is asked
+            continue
+        return chat
+    return False
+
+
+def _choose(
+    offered: Mapping[str, Any], named: frozenset[str], needed: Sequence[str], takes_all: bool
+) -> dict[str, Any]:
+    missing = [name for name in needed if name not in offered]
+    if missing:
+        raise NoVerdictError(
+            f"asks for the column {missing[0]!r}, which the problem's row does not have. It has "
+            f"{', '.join(sorted(map(str, offered)))}."
+        )
+    return {str(name): value for name, value in offered.items() if takes_all or name in named}
+
+
+def _read_prompt(problem: ProblemLike, chat: bool) -> Any:
+    if isinstance(problem.prompt, str):
+        return [Message(role="user", content=problem.prompt)] if chat else problem.prompt
+    return [Message(message) for message in problem.prompt]
+
+
+def _as_messages(text: str) -> list[Message]:
+    return [Message(role="assistant", content=text)]
+
+
+def _single(returned: Any) -> Any:
+    """The one reward of a batch of one."""
+    try:
+        rewards = list(returned)
+    except TypeError:
+        raise NoVerdictError(
+            f"returned {type(returned).__name__}, not a list with a number for each completion."
+        ) from None
+    if isinstance(returned, str | Mapping) or len(rewards) != 1:
+        raise NoVerdictError(f"returned {len(rewards)} rewards for 1 completion.")
+    return rewards[0]
+
+
+def _finish(returned: Any) -> Any:
+    return wait_for(returned) if hasattr(returned, "__await__") else returned
+
+
+def _ignore(*_arguments: Any, **_more: Any) -> None:
+    """Stands for a hook that logs."""
