@@ -31,6 +31,34 @@ class Caller:
     skips: bool = False
 
 
+@dataclass(frozen=True)
+class Parameters:
+    """What a function can be given by name. named: its parameters.  needed: those without a default.
+    takes_all: whether it has `**kwargs`.  bound: what it has already, by `functools.partial`.
+    given: what it gets in any case."""
+
+    named: frozenset[str]
+    needed: Sequence[str]
+    takes_all: bool
+    bound: frozenset[str]
+    given: Mapping[str, Any]
+
+    def choose(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        """What is taken of what is there. Raises NoVerdictError where something is missing."""
+        missing = [name for name in self.needed if name not in offered and name not in self.given]
+        if missing:
+            raise NoVerdictError(
+                f"asks for the column {missing[0]!r}, which the problem's row does not have. It has "
+                f"{', '.join(sorted(map(str, offered)))}."
+            )
+        taken = {
+            str(name): value
+            for name, value in offered.items()
+            if name in self.named or (self.takes_all and name not in self.bound)
+        }
+        return {**taken, **self.given}
+
+
 class Message(dict[str, Any]):
     """A message of a chat, whose fields are read as `message["content"]` or as `message.content`."""
 
@@ -87,16 +115,9 @@ def call_plainly(
     return _finish(function(completion, problem, **given))
 
 
-def call_batch(
-    function: Callable[..., Any],
-    named: frozenset[str],
-    needed: Sequence[str],
-    takes_all: bool,
-    given: Mapping[str, Any],
-) -> Call:
+def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     """TRL's form, with a batch of one: lists of one element each.
 
-    named, needed: its parameters, and those without a default.  takes_all: whether it has `**kwargs`.
     Prompts and completions are texts where the problem's prompt is one, else lists of messages. A function
     that can read no text at all (found out the first time that it raises) gets messages for a text, too.
     """
@@ -106,10 +127,9 @@ def call_batch(
         prompt, said = _read_prompt(problem, chat), _as_messages(completion.text) if chat else completion.text
         columns = {name: [value] for name, value in read_columns(problem).items()}
         words = {"prompts": [prompt], "completions": [said], "completion_ids": [list(completion.ids)]}
-        extras = {"trainer_state": NoTrainerState(), "log_extra": _ignore, "log_metric": _ignore}
-        asked = {name: value for name, value in extras.items() if name in named or name == "trainer_state"}
-        offered = {**columns, **asked, **words, **given}
-        return _single(_finish(function(**_choose(offered, named, needed, takes_all))))
+        hooks = {name: _ignore for name in ("log_extra", "log_metric") if name in parameters.named}
+        offered = {**columns, "trainer_state": NoTrainerState(), **hooks, **words}
+        return _single(_finish(function(**parameters.choose(offered))))
 
     def call(completion: Completion, problem: ProblemLike) -> Any:
         if not isinstance(problem.prompt, str) or reads_messages == [True]:
@@ -126,14 +146,8 @@ def call_batch(
     return call
 
 
-def call_single(
-    function: Callable[..., Any],
-    named: frozenset[str],
-    needed: Sequence[str],
-    takes_all: bool,
-    given: Mapping[str, Any],
-) -> Call:
-    """The form of verifiers: one completion as messages, and what belongs to its row. See `call_batch`."""
+def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
+    """The form of verifiers: one completion as messages, and what belongs to its row."""
 
     def call(completion: Completion, problem: ProblemLike) -> Any:
         columns = read_columns(problem)
@@ -146,8 +160,8 @@ def call_single(
             "info": info if isinstance(info, Mapping) else dict(problem.metadata),
         }
         state = {**columns, **words, "turn": 1, "is_truncated": completion.finish_reason == "length"}
-        offered = {**columns, **words, "state": state, "parser": AnswerParser(), **given}
-        return _finish(function(**_choose(offered, named, needed, takes_all)))
+        offered = {**columns, **words, "state": state, "parser": AnswerParser()}
+        return _finish(function(**parameters.choose(offered)))
 
     return call
 
@@ -162,18 +176,6 @@ def _needs_messages(call_as: Callable[[Completion, ProblemLike, bool], Any], pro
             continue
         return chat
     return False
-
-
-def _choose(
-    offered: Mapping[str, Any], named: frozenset[str], needed: Sequence[str], takes_all: bool
-) -> dict[str, Any]:
-    missing = [name for name in needed if name not in offered]
-    if missing:
-        raise NoVerdictError(
-            f"asks for the column {missing[0]!r}, which the problem's row does not have. It has "
-            f"{', '.join(sorted(map(str, offered)))}."
-        )
-    return {str(name): value for name, value in offered.items() if takes_all or name in named}
 
 
 def _read_prompt(problem: ProblemLike, chat: bool) -> Any:

@@ -22,7 +22,7 @@ from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from .callers import BATCH, SINGLE, Caller, call_batch, call_plainly, call_single
+from .callers import BATCH, SINGLE, Caller, Parameters, call_batch, call_plainly, call_single
 from .criterion import Criterion, NoVerdictError, Place
 from .types import Completion, ProblemLike, Status, Verdict, correct, wrong
 from .types import partial as partly
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 Reward = Callable[..., Any]
 FORMS = (
     "Write def my_reward(completion, problem), which returns a bool, a number from 0 to 1, or a Verdict; or "
-    "in TRL's form def my_reward(prompts, completions, **kwargs), which returns a list of numbers; or in that "
-    "of verifiers, def my_reward(completion, answer), which returns a number."
+    "in TRL's form def my_reward(prompts, completions, **kwargs), which returns a list of numbers; or in "
+    "that of verifiers, def my_reward(completion, answer), which returns a number."
 )
-_OURS = ("problem", "item", "example", "row")  # names of a second parameter that say: the problem itself
+# names of a second parameter that say: the problem itself
+_OURS = ("problem", "item", "example", "row")
 
 
 def as_criterion(reward: Criterion | Reward) -> Criterion:
@@ -62,7 +63,7 @@ def function(
     name: "" takes the function's own.  weight: its share of the reward, in any unit.
     low: the least number that a function of TRL's or verifiers' form returns, 0 or below. It is what a
         completion gets that makes the function raise, or that fails a gate; a lower number is an error.
-        None: not known; then a rubric with a gate takes no number below 0.
+        None: not known; then no gate can stand beside it.
     given: further arguments for the function, by name (`parser=my_parser`).
     Raises TypeError for what can't be called in one of the forms.
 
@@ -95,9 +96,9 @@ def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float
 
     >>> import palaestra as pal
     >>> def sums(completions, task, **kwargs):
-    ...     return [float("4" in text) if kind == "sums" else None for text, kind in zip(completions, task)]
+    ...     return [float("4" in c) if t == "sums" else None for c, t in zip(completions, task)]
     >>> def poems(completions, task, **kwargs):
-    ...     return [float("rose" in text) if kind == "poems" else None for text, kind in zip(completions, task)]
+    ...     return [float("rose" in c) if t == "poems" else None for c, t in zip(completions, task)]
     >>> rubric = pal.Rubric(pal.criteria.first_of(sums, poems))
     >>> rubric.score(pal.Completion("A rose is"), pal.Problem("A poem!", metadata={"task": "poems"})).reward
     1.0
@@ -131,19 +132,21 @@ def _find_caller(reward: Reward, given: dict[str, Any]) -> Caller:
         signature = inspect.signature(reward)
     except ValueError:  # a function of C code without a signature: its first call will tell
         return Caller(partial(call_plainly, reward, given))
-    bound = {*given, *(reward.keywords if isinstance(reward, partial) else ())}
-    parameters = {n: p for n, p in signature.parameters.items() if n not in bound}
-    needed = [
-        p.name
-        for p in parameters.values()
-        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    ]
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    named = frozenset(n for n, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
-    if named & {*BATCH}:
-        return Caller(call_batch(reward, named, needed, takes_all, given), bounded=False, skips=True)
-    if not _is_own(needed) and named & {*SINGLE}:
-        return Caller(call_single(reward, named, needed, takes_all, given), bounded=False)
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    bound = frozenset(reward.keywords) if isinstance(reward, partial) else frozenset()
+    free = [p for p in signature.parameters.values() if p.name not in bound and p.name not in given]
+    named = [p for p in free if p.kind not in variadic]
+    parameters = Parameters(
+        frozenset(p.name for p in named),
+        [p.name for p in named if p.default is p.empty],
+        any(p.kind is p.VAR_KEYWORD for p in free),
+        bound,
+        given,
+    )
+    if parameters.named & {*BATCH}:
+        return Caller(call_batch(reward, parameters), bounded=False, skips=True)
+    if not _is_own(parameters.needed) and parameters.named & {*SINGLE}:
+        return Caller(call_single(reward, parameters), bounded=False)
     _check_own(reward, signature, given)
     return Caller(partial(call_plainly, reward, given))
 

@@ -44,17 +44,19 @@ class Rubric:
                 "A rubric has no criterion; give one that decides `passed`: Rubric(number()) or "
                 "Rubric(my_reward)."
             )
-        criteria = tuple(map(as_criterion, (correctness, *others)))
-        if any(criterion.gate for criterion in criteria):
-            # what fails a gate gets the least that there is, so that it has to be known
-            criteria = tuple(replace(c, low=0.0) if c.low is None else c for c in criteria)
-        self.criteria = criteria
+        self.criteria = tuple(map(as_criterion, (correctness, *others)))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
         if self.correctness.gate:
             raise ValueError(
                 f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`."
+            )
+        open_ended = [criterion.name for criterion in self.criteria if criterion.low is None]
+        if open_ended and any(criterion.gate for criterion in self.criteria):
+            raise ValueError(
+                f"What fails a gate gets the least that there is; that of {open_ended[0]!r} is not known. "
+                f"Say it: criteria.function({open_ended[0]}, low=0), or lower."
             )
         self._total_weight = sum(criterion.weight for criterion in self.criteria if not criterion.gate)
         if self._total_weight <= 0:

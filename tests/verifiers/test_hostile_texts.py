@@ -29,7 +29,9 @@ from palaestra.verifiers import (
     one_block,
     pattern,
 )
+from palaestra.verifiers.criteria.choice import choice
 from palaestra.verifiers.criteria.code import extract_code
+from palaestra.verifiers.criteria.length import length
 from palaestra.verifiers.criteria.literal import literal
 from palaestra.verifiers.extract import add_lenient, extract
 
@@ -48,6 +50,9 @@ CASES = {
     "one_block": (one_block(), None),
     "one_block, plain": (one_block(blocks="plain"), None),
     "literal": (literal(), "{'a': [1, (2.5, None)]}"),
+    "choice": (choice(), "B"),
+    "choice, with texts": (choice(options=["1,", "{{a}", "to be"]), "to be"),
+    "length": (length(100, ramp=50), None),
 }
 # may raise inside; that a rubric then does not abstain is tested
 RAISING = {"math", "math, a list", "math, boxed first"}
