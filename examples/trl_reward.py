@@ -3,8 +3,8 @@
     python examples/trl_reward.py
 
 `as_dataset` gives prompts and ids; `trl_reward` finds each problem by its id and scores the completion. Where
-the rubric abstains the reward is None, which TRL leaves out of its means. For a rubric that waits for programs
-or a judge, `trl_reward(..., asynchronous=True)` scores a batch at once.
+the rubric abstains the reward is None, which TRL leaves out of its means. For a rubric that waits for
+programs or a judge, `trl_reward(..., asynchronous=True)` scores a batch at once.
 """
 
 from __future__ import annotations

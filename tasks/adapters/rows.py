@@ -46,7 +46,8 @@ class RowScorer:
         if name is None:
             raise TaskError(
                 f"A row names no problem of task {self.task.name}; its columns are "
-                f"{', '.join(row) or 'none'}. Make rows with palaestra.as_dataset, or give a column reference."
+                f"{', '.join(row) or 'none'}. Make rows with palaestra.as_dataset, or "
+                "give a column reference."
             )
         return Problem(row.get("prompt", ""), row[name], _read_metadata(row), str(row.get("id") or ""))
 

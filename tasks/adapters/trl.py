@@ -48,7 +48,8 @@ def trl_reward(
     The columns of the data set say which problem a row is: `id` (as `as_dataset` writes it), or `reference`
     or `answer`; then the others are what the rubric reads of it. Completions are texts, or lists of messages,
     whose assistant turns count. Rewards are the rubric's; None, TRL's word for "no reward from this
-    function", where the rubric abstained. A learned criterion has no reward model there: its rubric always abstains.
+    function", where the rubric abstained. A learned criterion has no reward model there: its rubric always
+    abstains.
     Raises UserError where the sandbox is too weak, TaskError for rows that name no problem.
 
     >>> import palaestra as pal

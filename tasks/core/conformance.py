@@ -146,7 +146,7 @@ def check_solution(task: Task, count: int) -> Iterator[str]:
         mistakes = [part.reason for part in score.parts.values() if isinstance(part, Misreturned)]
         if mistakes:
             yield f"{problem.id}: {mistakes[0]}"
-        if score.reward != 1 or not score.passed or score.abstained:
+        if score.reward < 1 or not score.passed or score.abstained:
             yield (
                 f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` "
                 "or the rubric."
