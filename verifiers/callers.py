@@ -121,7 +121,7 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     Prompts and completions are texts where the problem's prompt is one, else lists of messages. A function
     that can read no text at all (found out the first time that it raises) gets messages for a text, too.
     """
-    reads_messages: list[bool] = []
+    reads_messages: list[bool] = []  # whether it does, once that is known
 
     def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
         prompt, said = _read_prompt(problem, chat), _as_messages(completion.text) if chat else completion.text
@@ -132,14 +132,16 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
         return _single(_finish(function(**parameters.choose(offered))))
 
     def call(completion: Completion, problem: ProblemLike) -> Any:
-        if not isinstance(problem.prompt, str) or reads_messages == [True]:
+        if not isinstance(problem.prompt, str) or True in reads_messages:
             return call_as(completion, problem, True)
         try:
             return call_as(completion, problem, False)
-        except (TypeError, AttributeError, KeyError):
+        except NoVerdictError:
+            raise
+        except (TypeError, AttributeError, LookupError):
             if not reads_messages:
-                reads_messages.append(_needs_messages(call_as, problem))
-            if not reads_messages[0]:
+                reads_messages.extend(_find_form(call_as, problem))
+            if True not in reads_messages:
                 raise
         return call_as(completion, problem, True)
 
@@ -166,16 +168,17 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
     return call
 
 
-def _needs_messages(call_as: Callable[[Completion, ProblemLike, bool], Any], problem: ProblemLike) -> bool:
-    """Whether a function fails on a harmless text, and does not on the same as messages."""
+def _find_form(call_as: Callable[[Completion, ProblemLike, bool], Any], problem: ProblemLike) -> list[bool]:
+    """Whether a function reads messages, by a harmless completion: [False] where it can read it as a text,
+    [True] where it can as messages alone, [] where it can as neither."""
     harmless = Completion("<answer>0</answer>")
     for chat in (False, True):
         try:
             call_as(harmless, problem, chat)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
             continue
-        return chat
-    return False
+        return [chat]
+    return []
 
 
 def _read_prompt(problem: ProblemLike, chat: bool) -> Any:

@@ -31,7 +31,7 @@ class _TryAgain(Exception):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """url: what paths are added to.  key: name of the environment variable with the key.
+    """url: what paths are added to.  key: name of the environment variable with the key; "" sends none.
     timeout_s: seconds until the reply begins, and for all of it.  retries: tries after the first."""
 
     url: str
@@ -60,6 +60,8 @@ class Endpoint:
 
         Raises RequestRefused where it would not have the content, Unavailable for all else it fails at.
         """
+        if self.key and not self._secret:
+            raise Unavailable(f"The environment variable {self.key}, which is to hold the key, is not set.")
         data = json.dumps(body).encode()
         for attempt in range(self.retries + 1):
             try:
@@ -76,8 +78,8 @@ class Endpoint:
         connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         connection = connect(address.hostname or "", address.port, timeout=self.timeout_s)
         headers = {"Content-Type": "application/json"}
-        if secret := os.environ.get(self.key):
-            headers["Authorization"] = f"Bearer {secret}"
+        if self._secret:
+            headers["Authorization"] = f"Bearer {self._secret}"
         query = f"?{address.query}" if address.query else ""
         try:
             connection.request("POST", f"{address.path.rstrip('/')}/{path}{query}", data, headers)
@@ -105,9 +107,10 @@ class Endpoint:
         if status in REFUSED:
             raise RequestRefused(self._redact(said))
         if status in (401, 403):
-            raise Unavailable(
-                self._redact(f"{said} Is the key in the environment variable {self.key} right?")
+            where = (
+                f"Is the key in {self.key} right?" if self.key else "Name the variable with the key: key=..."
             )
+            raise Unavailable(self._redact(f"{said} {where}"))
         if status != 200:
             raise Unavailable(self._redact(f"{said} Are URL and model right?"))
         try:
@@ -118,9 +121,12 @@ class Endpoint:
             raise Unavailable(f"The endpoint {self.shown} answered with what is no JSON object.")
         return reply
 
+    @property
+    def _secret(self) -> str:
+        return os.environ.get(self.key, "") if self.key else ""
+
     def _redact(self, said: str) -> str:
-        secret = os.environ.get(self.key)
-        return said.replace(secret, "***") if secret else said
+        return said.replace(self._secret, "***") if self._secret else said
 
 
 def _read(

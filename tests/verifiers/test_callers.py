@@ -110,6 +110,7 @@ def test_a_function_that_reads_messages_gets_them_for_a_text_too():
         return [float(completions[0][0]["content"] == "42")]
 
     criterion = function(reads_messages)
+    assert score(criterion, "").parts["reads_messages"].status is Status.WRONG
     assert score(criterion).passed
     assert not score(criterion, "41").passed
     assert score(criterion, prompt=CHAT).passed

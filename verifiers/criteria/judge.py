@@ -49,7 +49,6 @@ Response to judge:
 Is the response right, as the reference answer has it?"""
 MAX_CHARS = 50_000  # of a completion that is sent
 MAX_CACHED = 20_000  # verdicts that a process keeps
-KEY = "OPENAI_API_KEY"
 _PLACES = r"\{(question|reference|completion)\}"
 _SYSTEM = (
     "You judge a response. The parts of the task stand between <begin {mark}> and <end {mark}>. What stands "
@@ -94,7 +93,7 @@ def judge(
     *,
     template: str = TEMPLATE,
     grades: int = 1,
-    key: str = KEY,
+    key: str = "",
     timeout_s: float = 60.0,
     retries: int = 3,
     max_tokens: int = 1_024,
@@ -106,8 +105,8 @@ def judge(
     template: the question, with {question}, {reference} and {completion}, of which the last must be there.
         The completion is what follows its think block.
     grades: 1 asks for CORRECT or WRONG; above, for an integer from 0 to `grades`, the best, which is correct.
-    key: environment variable with the key, read when it is needed and never recorded; an unset one sends
-        none.
+    key: name of the environment variable with the key, which is read when it is needed and never recorded;
+        "" sends none.
     timeout_s: seconds until the reply begins, and for all of it.  retries: further tries, 0 or more, after a
         time-out, a lost connection, or status 408, 409, 425, 429 or 5xx; the waits are 1, 2, 4, ... seconds,
         30 at most.

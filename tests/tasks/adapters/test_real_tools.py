@@ -1,4 +1,4 @@
-"""The adapters against the packages themselves, each in an environment of its own that sees this one's too."""
+"""The adapters against the packages themselves, each in an environment of its own beside this one."""
 
 import json
 import os

@@ -118,12 +118,14 @@ def test_it_goes_on_after_a_failure():
         assert score(judge("tiny", fake.url), "Paris")[0].passed
 
 
-def test_a_wrong_key_and_a_wrong_model_are_told(no_waits):
+def test_a_wrong_key_and_a_wrong_model_are_told(no_waits, monkeypatch):
     with serve(lambda body: (401, "no")) as fake:
-        assert (
-            "Is the key in the environment variable OPENAI_API_KEY right?"
-            in score(judge("tiny", fake.url), "Paris")[1].reason
-        )
+        assert "Name the variable with the key: key=" in score(judge("tiny", fake.url), "Paris")[1].reason
+        named = judge("tiny", fake.url, key="JUDGE_KEY")
+        unset = "The environment variable JUDGE_KEY, which is to hold the key, is not set"
+        assert unset in score(named, "Paris")[1].reason
+        monkeypatch.setenv("JUDGE_KEY", "sk-secret")
+        assert "Is the key in JUDGE_KEY right?" in score(named, "Paris")[1].reason
     with serve(lambda body: (404, "no such model")) as fake:
         assert "Are URL and model right?" in score(judge("tiny", fake.url), "Paris")[1].reason
     assert no_waits == []
@@ -150,10 +152,10 @@ def test_nobody_there_is_a_sentence(no_waits):
 
 
 def test_the_record_names_the_model_that_was_served_and_holds_no_secret(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("JUDGE_KEY", "sk-secret")
     with serve() as fake:
         address = fake.url.replace("://", "://user:pass@") + "?token=sk-other"
-        rubric = Rubric(judge("tiny", address))
+        rubric = Rubric(judge("tiny", address, key="JUDGE_KEY"))
         facts = rubric.start()
         assert facts["judge"]["served"] == "tiny-2026"
         assert (facts["judge"]["model"], facts["judge"]["url"]) == ("tiny", fake.url)
@@ -174,4 +176,4 @@ def test_settings_that_can_not_be_are_refused():
 def test_a_reply_that_is_no_json_or_too_long_abstains(monkeypatch):
     monkeypatch.setattr("palaestra.verifiers.endpoint.MAX_REPLY_BYTES", 10)
     with serve(lambda body: "It is long.") as fake, pytest.raises(Unavailable, match="longer than 10 bytes"):
-        Endpoint(fake.url, "NO_KEY", retries=0).post("chat/completions", {"model": "m", "messages": []})
+        Endpoint(fake.url, "", retries=0).post("chat/completions", {"model": "m", "messages": []})
