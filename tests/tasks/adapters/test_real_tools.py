@@ -140,7 +140,7 @@ import json
 import palaestra as pal
 from inspect_ai import Task, eval
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ModelOutput, get_model
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
 
 gcd = pal.tasks.get("gcd")
 problems = gcd.problems("test", 4)
@@ -149,14 +149,16 @@ answers = dict(zip((p.text for p in problems), said))
 
 def answer(input, tools, tool_choice, config):
     text = next(answers[q] for q in answers if q in input[-1].text)
-    return ModelOutput.from_content("mockllm", text)
+    output = ModelOutput.from_content("mockllm", text)
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)  # or it loads a tokenizer
+    return output
 
 def down(completion, problem):
     raise pal.verifiers.types.Unavailable("down")
 
 model = get_model("mockllm/model", custom_outputs=answer)
 log = eval(pal.adapters.inspect_task("gcd", count=4), model=model, display="none")[0]
-assert log.status == "success", log.error
+assert log.status == "success", log.error.message
 values = {s.name: s.metrics["mean"].value for s in log.results.scores}
 own = Task(dataset=MemoryDataset([Sample(input=problems[0].text, target=problems[0].reference)]),
            scorer=pal.adapters.inspect_scorer(gcd.rubric))
