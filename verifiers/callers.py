@@ -69,6 +69,28 @@ class Message(dict[str, Any]):
             raise AttributeError(name) from None
 
 
+class Messages(list[Message]):
+    """The messages of a chat. Compared with a text, or looked through for one, they say what they are: the
+    answer would always be no."""
+
+    __hash__ = None  # pyrefly: ignore[bad-override]
+
+    def __contains__(self, item: object) -> bool:
+        return super().__contains__(self._refuse(item))
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(self._refuse(other))
+
+    def __ne__(self, other: object) -> bool:
+        return super().__ne__(self._refuse(other))
+
+    @staticmethod
+    def _refuse(item: object) -> object:
+        if isinstance(item, str):
+            raise TypeError("a completion is a list of messages here; its text is completion[-1]['content']")
+        return item
+
+
 class AnswerParser:
     """What a function gets as `parser`: it finds the final answer as the criteria here do."""
 
@@ -119,44 +141,37 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     """TRL's form, with a batch of one: lists of one element each.
 
     Prompts and completions are texts where the problem's prompt is one, else lists of messages. A function
-    that can read no text at all (found out the first time that it raises) gets messages for a text, too.
+    that can read no text at all gets messages for a text, too.
     """
-    reads_messages: list[bool] = []  # whether it does, once that is known
 
     def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
-        prompt, said = _read_prompt(problem, chat), _as_messages(completion.text) if chat else completion.text
+        prompt, said = _read_prompt(problem, chat), _read_completion(completion, chat)
         columns = {name: [value] for name, value in read_columns(problem).items()}
         words = {"prompts": [prompt], "completions": [said], "completion_ids": [list(completion.ids)]}
         hooks = {name: _ignore for name in ("log_extra", "log_metric") if name in parameters.named}
         offered = {**columns, "trainer_state": NoTrainerState(), **hooks, **words}
         return _single(_finish(function(**parameters.choose(offered))))
 
+    as_text = _in_either_form(call_as, chat_first=False)
+
     def call(completion: Completion, problem: ProblemLike) -> Any:
-        if not isinstance(problem.prompt, str) or True in reads_messages:
-            return call_as(completion, problem, True)
-        try:
-            return call_as(completion, problem, False)
-        except NoVerdictError:
-            raise
-        except (TypeError, AttributeError, LookupError):
-            if not reads_messages:
-                reads_messages.extend(_find_form(call_as, problem))
-            if True not in reads_messages:
-                raise
+        if isinstance(problem.prompt, str):
+            return as_text(completion, problem)
         return call_as(completion, problem, True)
 
     return call
 
 
 def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
-    """The form of verifiers: one completion as messages, and what belongs to its row."""
+    """The form of verifiers: one completion as messages, and what belongs to its row. A function that can
+    read no messages gets texts."""
 
-    def call(completion: Completion, problem: ProblemLike) -> Any:
+    def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
         columns = read_columns(problem)
         info = columns.get("info")
         words = {
-            "prompt": _read_prompt(problem, True),
-            "completion": _as_messages(completion.text),
+            "prompt": _read_prompt(problem, chat),
+            "completion": _read_completion(completion, chat),
             "answer": columns["answer"],
             "task": columns.get("task") or str(columns["id"]).partition("/")[0] or "default",
             "info": info if isinstance(info, Mapping) else dict(problem.metadata),
@@ -165,30 +180,49 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
         offered = {**columns, **words, "state": state, "parser": AnswerParser()}
         return _finish(function(**parameters.choose(offered)))
 
-    return call
+    return _in_either_form(call_as, chat_first=True)
 
 
-def _find_form(call_as: Callable[[Completion, ProblemLike, bool], Any], problem: ProblemLike) -> list[bool]:
-    """Whether a function reads messages, by a harmless completion: [False] where it can read it as a text,
-    [True] where it can as messages alone, [] where it can as neither."""
-    harmless = Completion("<answer>0</answer>")
-    for chat in (False, True):
+def _in_either_form(call_as: Callable[[Completion, ProblemLike, bool], Any], chat_first: bool) -> Call:
+    """Calls a function with messages or with texts. Which of them it reads is found out the first time that it
+    raises, by a harmless completion, so that no completion can choose."""
+    form: list[bool] = []  # whether it reads messages, once that is known
+
+    def find_form(problem: ProblemLike) -> list[bool]:
+        for chat in (chat_first, not chat_first):
+            try:
+                call_as(Completion("<answer>0</answer>"), problem, chat)
+            except Exception:  # noqa: BLE001 - that it raises is what is asked
+                continue
+            return [chat]
+        return []
+
+    def call(completion: Completion, problem: ProblemLike) -> Any:
+        if form:
+            return call_as(completion, problem, form[0])
         try:
-            call_as(harmless, problem, chat)
-        except Exception:  # noqa: BLE001 - that it raises is what is asked
-            continue
-        return [chat]
-    return []
+            return call_as(completion, problem, chat_first)
+        except NoVerdictError:
+            raise
+        except (TypeError, AttributeError, LookupError):
+            form.extend(find_form(problem))
+            if not form or form[0] == chat_first:
+                raise
+        return call_as(completion, problem, form[0])
+
+    return call
 
 
 def _read_prompt(problem: ProblemLike, chat: bool) -> Any:
     if isinstance(problem.prompt, str):
-        return [Message(role="user", content=problem.prompt)] if chat else problem.prompt
-    return [Message(message) for message in problem.prompt]
+        return Messages([Message(role="user", content=problem.prompt)]) if chat else problem.prompt
+    if chat:
+        return Messages(Message(message) for message in problem.prompt)
+    return "\n".join(str(message["content"]) for message in problem.prompt)
 
 
-def _as_messages(text: str) -> list[Message]:
-    return [Message(role="assistant", content=text)]
+def _read_completion(completion: Completion, chat: bool) -> Messages | str:
+    return Messages([Message(role="assistant", content=completion.text)]) if chat else completion.text
 
 
 def _single(returned: Any) -> Any:

@@ -22,7 +22,7 @@ from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from .callers import BATCH, SINGLE, Caller, Parameters, call_batch, call_plainly, call_single
+from .callers import BATCH, REFERENCE, SINGLE, Caller, Parameters, call_batch, call_plainly, call_single
 from .criterion import Criterion, NoVerdictError, Place
 from .types import Completion, ProblemLike, Status, Verdict, correct, wrong
 from .types import partial as partly
@@ -147,7 +147,7 @@ def _find_caller(reward: Reward, given: dict[str, Any]) -> Caller:
         return Caller(call_batch(reward, parameters), bounded=False, skips=True)
     if not _is_own(parameters.needed) and parameters.named & {*SINGLE}:
         return Caller(call_single(reward, parameters), bounded=False)
-    _check_own(reward, signature, given)
+    _check_own(reward, signature, parameters)
     return Caller(partial(call_plainly, reward, given))
 
 
@@ -159,13 +159,18 @@ def _is_own(needed: Sequence[str]) -> bool:
     return len(second) < 2 or second in _OURS or not ({first, second} & {*SINGLE})
 
 
-def _check_own(reward: Reward, signature: inspect.Signature, given: dict[str, Any]) -> None:
+def _check_own(reward: Reward, signature: inspect.Signature, parameters: Parameters) -> None:
     try:
-        signature.bind(None, None, **given)
+        signature.bind(None, None, **parameters.given)
     except TypeError as failure:
         raise TypeError(
             f"{_name(reward)}{signature} can't judge a completion: {failure}. {FORMS}"
         ) from failure
+    expected = [name for name in parameters.needed if name in REFERENCE]
+    if expected:  # it would get the whole problem under that name
+        raise TypeError(
+            f"{_name(reward)}{signature} asks for {expected[0]!r}, but not for a completion. {FORMS}"
+        )
 
 
 def _find_place(reward: Any) -> Place | None:

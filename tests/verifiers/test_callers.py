@@ -69,7 +69,10 @@ def test_a_column_that_the_row_does_not_have_is_named():
     assert "topic" in only(found).reason
 
 
-@pytest.mark.parametrize("wrong", [lambda text: True, lambda response, **kwargs: True, lambda: True])
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda text: True, lambda response, **kwargs: True, lambda: True, lambda text, ground_truth: True],
+)
 def test_an_unknown_signature_is_told_the_three_forms(wrong):
     with pytest.raises(
         TypeError, match=r"(?s)my_reward\(completion, problem\).*prompts, completions.*answer\)"
@@ -114,6 +117,32 @@ def test_a_function_that_reads_messages_gets_them_for_a_text_too():
     assert score(criterion).passed
     assert not score(criterion, "41").passed
     assert score(criterion, prompt=CHAT).passed
+
+
+@pytest.mark.parametrize(
+    "reads_text",
+    [
+        lambda completion, answer: answer in completion,
+        lambda completion, answer: completion == answer,
+        lambda completion, answer: completion.strip().endswith(answer),
+        lambda completion, reference: bool(re.search(reference, completion)),
+    ],
+)
+def test_a_function_that_reads_texts_gets_them_in_the_form_of_verifiers(reads_text):
+    assert score(reads_text).passed
+    assert score(reads_text, "41").reward == 0
+    assert score(reads_text, prompt=CHAT).passed
+
+
+def test_messages_that_are_taken_for_a_text_say_what_they_are():
+    def both(completions, **kwargs):
+        return [float("42" in completion) for completion in completions]
+
+    found = score(both, prompt=CHAT)
+    assert found.abstained
+    assert (
+        "a completion is a list of messages here; its text is completion[-1]['content']" in only(found).reason
+    )
 
 
 def test_a_text_that_breaks_a_function_of_texts_is_not_read_as_messages():
