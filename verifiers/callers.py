@@ -184,8 +184,8 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
 
 
 def _in_either_form(call_as: Callable[[Completion, ProblemLike, bool], Any], chat_first: bool) -> Call:
-    """Calls a function with messages or with texts. Which of them it reads is found out the first time that it
-    raises, by a harmless completion, so that no completion can choose."""
+    """Calls a function with messages or with texts. Which of them it reads is found out the first time that
+    it raises, by a harmless completion, so that no completion can choose."""
     form: list[bool] = []  # whether it reads messages, once that is known
 
     def find_form(problem: ProblemLike) -> list[bool]:

@@ -61,8 +61,8 @@ class Criterion:
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
         form; None where it reads no answer.
-    low: the least number that its verdicts bring into the reward; None where that is not known, as for a
-        function of another library.
+    low: the least number that its verdicts bring into the reward; None where that is not known.
+    bounded: whether no number of them is above 1; False for a function of another library.
     place: where the function is written that it was made of, for sentences; None for others.
 
     >>> import palaestra as pal
@@ -85,6 +85,7 @@ class Criterion:
     start: Callable[[], Mapping[str, Any]] | None = None
     lenient: Check | None = None
     low: float | None = 0.0
+    bounded: bool = True
     place: Place | None = None
 
     def __post_init__(self) -> None:

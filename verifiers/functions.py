@@ -86,7 +86,8 @@ def function(
         return _as_verdict(returned) if caller.bounded else _rate(returned, caller.skips)
 
     least = 0.0 if caller.bounded else low
-    return Criterion(label, check, weight, gate, low=least, place=_find_place(reward))
+    place = _find_place(reward)
+    return Criterion(label, check, weight, gate, low=least, bounded=caller.bounded, place=place)
 
 
 def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float = 1.0) -> Criterion:
@@ -116,7 +117,7 @@ def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float
 
     lows = [criterion.low for criterion in criteria]
     low = None if None in lows else min(low for low in lows if low is not None)
-    return Criterion(name, check, weight, low=low)
+    return Criterion(name, check, weight, low=low, bounded=all(c.bounded for c in criteria))
 
 
 def _name(reward: Any) -> str:

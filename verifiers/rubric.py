@@ -93,6 +93,11 @@ class Rubric:
         return self.correctness.learned is None
 
     @property
+    def bounded(self) -> bool:
+        """Whether 1 is the most that a completion can get: no function of another library knows no bound."""
+        return all(criterion.bounded for criterion in self._weighed())
+
+    @property
     def least(self) -> float:
         """The lowest reward that the rubric can give, as far as functions of other libraries say theirs."""
         return sum(c.weight * _least(c) for c in self._weighed()) / self._total_weight
