@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,9 @@ class Parameters:
         missing = [name for name in self.needed if name not in offered and name not in self.given]
         if missing:
             raise NoVerdictError(
-                f"asks for the column {missing[0]!r}, which the problem's row does not have. It has "
-                f"{', '.join(sorted(map(str, offered)))}."
+                f"asks for {missing[0]!r}, which is no column of the problem's row. There are "
+                f"{', '.join(sorted(map(str, offered)))}. Or give it: "
+                f"criteria.function(..., {missing[0]}=...)."
             )
         taken = {
             str(name): value
@@ -71,9 +72,26 @@ class Message(dict[str, Any]):
 
 class Messages(list[Message]):
     """The messages of a chat. Compared with a text, or looked through for one, they say what they are: the
-    answer would always be no."""
+    answer would always be no.  counted, read: whether a function asked for their number, and for one of them;
+    who counts messages and reads none takes them for a text."""
 
+    counted = read = False
     __hash__ = None  # pyrefly: ignore[bad-override]
+
+    def __bool__(self) -> bool:
+        return super().__len__() > 0
+
+    def __len__(self) -> int:
+        self.counted = True
+        return super().__len__()
+
+    def __iter__(self) -> Iterator[Message]:
+        self.read = True
+        return super().__iter__()
+
+    def __getitem__(self, place: Any) -> Any:
+        self.read = True
+        return super().__getitem__(place)
 
     def __contains__(self, item: object) -> bool:
         return super().__contains__(self._refuse(item))
@@ -87,8 +105,11 @@ class Messages(list[Message]):
     @staticmethod
     def _refuse(item: object) -> object:
         if isinstance(item, str):
-            raise TypeError("a completion is a list of messages here; its text is completion[-1]['content']")
+            raise TypeError(_NO_TEXT)
         return item
+
+
+_NO_TEXT = "a completion is a list of messages here; its text is completion[-1]['content']"
 
 
 class AnswerParser:
@@ -141,7 +162,7 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     """TRL's form, with a batch of one: lists of one element each.
 
     Prompts and completions are texts where the problem's prompt is one, else lists of messages. A function
-    that can read no text at all gets messages for a text, too.
+    that can't read the one gets the other.
     """
 
     def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
@@ -150,14 +171,14 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
         words = {"prompts": [prompt], "completions": [said], "completion_ids": [list(completion.ids)]}
         hooks = {name: _ignore for name in ("log_extra", "log_metric") if name in parameters.named}
         offered = {**columns, "trainer_state": NoTrainerState(), **hooks, **words}
-        return _single(_finish(function(**parameters.choose(offered))))
+        returned = _finish(function(**parameters.choose(offered)))
+        _check_reading(said)
+        return _single(returned)
 
-    as_text = _in_either_form(call_as, chat_first=False)
+    as_text, as_chat = _in_either_form(call_as, chat_first=False), _in_either_form(call_as, chat_first=True)
 
     def call(completion: Completion, problem: ProblemLike) -> Any:
-        if isinstance(problem.prompt, str):
-            return as_text(completion, problem)
-        return call_as(completion, problem, True)
+        return (as_text if isinstance(problem.prompt, str) else as_chat)(completion, problem)
 
     return call
 
@@ -169,16 +190,21 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
     def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
         columns = read_columns(problem)
         info = columns.get("info")
+        prompt, said = _read_prompt(problem, chat), _read_completion(completion, chat)
         words = {
-            "prompt": _read_prompt(problem, chat),
-            "completion": _read_completion(completion, chat),
+            "prompt": prompt,
+            "completion": said,
             "answer": columns["answer"],
             "task": columns.get("task") or str(columns["id"]).partition("/")[0] or "default",
             "info": info if isinstance(info, Mapping) else dict(problem.metadata),
         }
-        state = {**columns, **words, "turn": 1, "is_truncated": completion.finish_reason == "length"}
+        turns = [{"prompt": prompt, "completion": said}]
+        cut = completion.finish_reason == "length"
+        state = {**columns, **words, "trajectory": turns, "turn": 1, "is_truncated": cut}
         offered = {**columns, **words, "state": state, "parser": AnswerParser()}
-        return _finish(function(**parameters.choose(offered)))
+        returned = _finish(function(**parameters.choose(offered)))
+        _check_reading(said)
+        return returned
 
     return _in_either_form(call_as, chat_first=True)
 
@@ -219,6 +245,12 @@ def _read_prompt(problem: ProblemLike, chat: bool) -> Any:
     if chat:
         return Messages(Message(message) for message in problem.prompt)
     return "\n".join(str(message["content"]) for message in problem.prompt)
+
+
+def _check_reading(said: Messages | str) -> None:
+    """Raise TypeError for messages that were taken for a text."""
+    if isinstance(said, Messages) and said.counted and not said.read:
+        raise TypeError(_NO_TEXT)
 
 
 def _read_completion(completion: Completion, chat: bool) -> Messages | str:

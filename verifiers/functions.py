@@ -161,17 +161,15 @@ def _is_own(needed: Sequence[str]) -> bool:
 
 
 def _check_own(reward: Reward, signature: inspect.Signature, parameters: Parameters) -> None:
+    place = _find_place(reward)
+    label = f"{_name(reward)}{signature}{f' ({place})' if place else ''}"
     try:
         signature.bind(None, None, **parameters.given)
     except TypeError as failure:
-        raise TypeError(
-            f"{_name(reward)}{signature} can't judge a completion: {failure}. {FORMS}"
-        ) from failure
+        raise TypeError(f"{label} can't judge a completion: {failure}. {FORMS}") from failure
     expected = [name for name in parameters.needed if name in REFERENCE]
     if expected:  # it would get the whole problem under that name
-        raise TypeError(
-            f"{_name(reward)}{signature} asks for {expected[0]!r}, but not for a completion. {FORMS}"
-        )
+        raise TypeError(f"{label} asks for {expected[0]!r}, but not for a completion. {FORMS}")
 
 
 def _find_place(reward: Any) -> Place | None:

@@ -8,7 +8,7 @@ import pytest
 from field_rewards import CASES, CHAT, Case
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Criterion, Rubric, Status, answer_tag
-from palaestra.verifiers.callers import AnswerParser
+from palaestra.verifiers.callers import AnswerParser, Message, Messages
 from palaestra.verifiers.functions import as_criterion, first_of, function
 
 
@@ -62,10 +62,7 @@ def test_a_column_that_the_row_does_not_have_is_named():
 
     found = score(asks, metadata={"topic": "sums"})
     assert found.abstained
-    assert (
-        "asks for the column 'difficulty', which the problem's row does not have. It has"
-        in only(found).reason
-    )
+    assert "asks for 'difficulty', which is no column of the problem's row. There are" in only(found).reason
     assert "topic" in only(found).reason
 
 
@@ -126,6 +123,7 @@ def test_a_function_that_reads_messages_gets_them_for_a_text_too():
         lambda completion, answer: completion == answer,
         lambda completion, answer: completion.strip().endswith(answer),
         lambda completion, reference: bool(re.search(reference, completion)),
+        lambda completion: len(completion) == 2 and completion != "41",
     ],
 )
 def test_a_function_that_reads_texts_gets_them_in_the_form_of_verifiers(reads_text):
@@ -134,15 +132,34 @@ def test_a_function_that_reads_texts_gets_them_in_the_form_of_verifiers(reads_te
     assert score(reads_text, prompt=CHAT).passed
 
 
-def test_messages_that_are_taken_for_a_text_say_what_they_are():
-    def both(completions, **kwargs):
-        return [float("42" in completion) for completion in completions]
+def test_a_function_of_texts_gets_them_for_a_chat_too():
+    def reads_texts(completions, prompts, **kwargs):
+        return [float("42" in completion and "40 + 2" in prompts[0]) for completion in completions]
 
-    found = score(both, prompt=CHAT)
-    assert found.abstained
+    assert score(reads_texts, prompt=CHAT).passed
     assert (
-        "a completion is a list of messages here; its text is completion[-1]['content']" in only(found).reason
+        score(
+            lambda completions, **kwargs: [len(completion) for completion in completions], prompt=CHAT
+        ).reward
+        == 2
     )
+
+
+def test_who_counts_messages_and_reads_them_gets_messages():
+    def turns(completion, state):
+        said = [message["content"] for message in completion if message["role"] == "assistant"]
+        return float(len(completion) == len(state["trajectory"]) == 1 and bool(completion) and said == ["42"])
+
+    assert score(turns).passed
+
+
+def test_messages_that_are_taken_for_a_text_say_what_they_are():
+    said = Messages([Message(role="assistant", content="42")])
+    for ask in (lambda: "42" in said, lambda: said == "42", lambda: said != "42"):
+        with pytest.raises(TypeError, match=r"its text is completion\[-1\]\['content'\]"):
+            ask()
+    assert said == [{"role": "assistant", "content": "42"}]
+    assert {"role": "assistant", "content": "42"} in said
 
 
 def test_a_text_that_breaks_a_function_of_texts_is_not_read_as_messages():
