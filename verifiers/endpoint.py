@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 import time
 import urllib.parse
@@ -83,8 +84,9 @@ class Endpoint:
         query = f"?{address.query}" if address.query else ""
         try:
             connection.request("POST", f"{address.path.rstrip('/')}/{path}{query}", data, headers)
+            channel = connection.sock  # the connection lets go of it where the endpoint closes after a reply
             response = connection.getresponse()
-            content = _read(connection, response, deadline)
+            content = _read(channel, response, deadline)
         except ssl.SSLCertVerificationError as failure:
             raise Unavailable(
                 f"The certificate of {self.shown} can't be trusted: {failure.reason}."
@@ -129,17 +131,14 @@ class Endpoint:
         return said.replace(self._secret, "***") if self._secret else said
 
 
-def _read(
-    connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
-) -> bytes:
+def _read(channel: socket.socket, response: http.client.HTTPResponse, deadline: float) -> bytes:
     """The whole body, before the deadline. Raises OSError beyond it, and for one that never ends."""
     content = bytearray()
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        if connection.sock is not None:
-            connection.sock.settimeout(left)
+        channel.settimeout(left)
         piece = response.read1(65_536)
         if not piece:
             return bytes(content)

@@ -1,7 +1,10 @@
 """A language model as a judge: what a completion can't do to it, and whose fault is what."""
 
 import json
+import socketserver
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from fake_judge import compare, read_mark, read_parts, serve
@@ -177,3 +180,29 @@ def test_a_reply_that_is_no_json_or_too_long_abstains(monkeypatch):
     monkeypatch.setattr("palaestra.verifiers.endpoint.MAX_REPLY_BYTES", 10)
     with serve(lambda body: "It is long.") as fake, pytest.raises(Unavailable, match="longer than 10 bytes"):
         Endpoint(fake.url, "", retries=0).post("chat/completions", {"model": "m", "messages": []})
+
+
+def test_a_reply_that_does_not_end_is_given_up():
+    over = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            while not over.wait(0.01):  # a byte now and then, so that no single read waits for long
+                self.wfile.write(b" ")
+
+        def log_message(self, *_arguments):
+            pass
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        try:
+            with pytest.raises(Unavailable, match="gave no answer in time"):
+                Endpoint(f"http://127.0.0.1:{server.server_address[1]}", "", 0.3, retries=0).post("x", {})
+        finally:
+            over.set()
+            thread.join()
