@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -30,6 +29,8 @@ Shape = Literal["logistic", "linear"]
 # A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem,
 # which this room does not know.
 Check = Callable[[Completion, Any], Verdict]
+# a plain function that stands for a criterion, in one of the signatures of functions.py
+Reward = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ def _tell(criterion: Criterion, failure: Exception) -> str:
     """What a check raised, and for a function at which of its file's lines."""
     where = ""
     if criterion.place is not None:
+        import traceback  # slow to import, and only failures need it
+
         frames = traceback.walk_tb(failure.__traceback__)
         lines = [line for frame, line in frames if frame.f_code.co_filename == criterion.place.file]
         where = f" at line {lines[-1]}" if lines else ""

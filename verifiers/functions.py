@@ -17,21 +17,19 @@ raise is never worth more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .callers import BATCH, REFERENCE, SINGLE, Caller, Parameters, call_batch, call_plainly, call_single
-from .criterion import Criterion, NoVerdictError, Place
+from .criterion import Criterion, NoVerdictError, Place, Reward
 from .types import Completion, ProblemLike, Status, Verdict, correct, wrong
 from .types import partial as partly
 
 if TYPE_CHECKING:
     import inspect
 
-# a plain function that stands for a criterion, in one of the three signatures
-Reward = Callable[..., Any]
 FORMS = (
     "Write def my_reward(completion, problem), which returns a bool, a number from 0 to 1, or a Verdict; or "
     "in TRL's form def my_reward(prompts, completions, **kwargs), which returns a list of numbers; or in "
@@ -39,14 +37,6 @@ FORMS = (
 )
 # names of a second parameter that say: the problem itself
 _OURS = ("problem", "item", "example", "row")
-
-
-def as_criterion(reward: Criterion | Reward) -> Criterion:
-    """A criterion, or one made of a plain function, with its name.
-
-    Raises TypeError for what can't be called in one of the three forms.
-    """
-    return reward if isinstance(reward, Criterion) else function(reward)
 
 
 def function(
@@ -104,7 +94,7 @@ def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float
     >>> rubric.score(pal.Completion("A rose is"), pal.Problem("A poem!", metadata={"task": "poems"})).reward
     1.0
     """
-    criteria = [as_criterion(reward) for reward in rewards]
+    criteria = [each if isinstance(each, Criterion) else function(each) for each in rewards]
     if not criteria:
         raise ValueError("first_of has nothing to choose from; give it criteria or functions.")
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .criterion import Criterion, run_check
-from .functions import Reward, as_criterion
+from .criterion import Criterion, Reward, run_check
 from .types import Completion, ProblemLike, Score, Status, Verdict, error
 
 
@@ -44,7 +43,7 @@ class Rubric:
                 "A rubric has no criterion; give one that decides `passed`: Rubric(number()) or "
                 "Rubric(my_reward)."
             )
-        self.criteria = tuple(map(as_criterion, (correctness, *others)))
+        self.criteria = tuple(map(_as_criterion, (correctness, *others)))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
@@ -198,6 +197,14 @@ class Rubric:
             decides += ", learned" if criterion.learned is not None else ""
             lines.append(f"{criterion.name}: {share}{decides}")
         return "\n".join(lines)
+
+
+def _as_criterion(reward: Criterion | Reward) -> Criterion:
+    if isinstance(reward, Criterion):
+        return reward
+    from .functions import function  # few rubrics have one
+
+    return function(reward)
 
 
 def _least(criterion: Criterion) -> float:

@@ -7,9 +7,9 @@ import re
 import pytest
 from field_rewards import CASES, CHAT, Case
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Criterion, Rubric, Status, answer_tag
+from palaestra.verifiers import Completion, Rubric, Status, answer_tag
 from palaestra.verifiers.callers import AnswerParser, Message, Messages
-from palaestra.verifiers.functions import as_criterion, first_of, function
+from palaestra.verifiers.functions import first_of, function
 
 
 def score(reward, text="42", metadata=None, *, prompt="What is 40 + 2?", reference="42"):
@@ -21,7 +21,7 @@ def only(found):
     return next(iter(found.parts.values()))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: as_criterion(case.function).name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: function(case.function).name)
 def test_what_people_have_runs_unchanged(case: Case):
     found = Rubric(case.function).score(
         Completion(case.text, ids=case.ids), Problem(case.prompt, "42", case.metadata or {})
@@ -277,8 +277,3 @@ def test_coroutines_are_awaited_inside_a_running_loop_too():
 
     assert asyncio.run(notebook()) == 1.0
     assert score(reward).reward == 1.0
-
-
-def test_a_criterion_stays_as_it_is():
-    made = Criterion("mine", lambda *_: None)  # type: ignore[arg-type]
-    assert as_criterion(made) is made

@@ -10,7 +10,7 @@ from palaestra import tasks
 from palaestra.tasks import Problem, UserError, get
 from palaestra.tasks.core.conformance import check
 from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, number
-from palaestra.verifiers.functions import as_criterion
+from palaestra.verifiers.functions import function
 
 PROBLEM = Problem(prompt="What is 40 + 2?", reference="42")
 
@@ -57,10 +57,10 @@ class Judge:
 
 
 def test_objects_that_can_be_called_and_criteria_are_taken():
-    assert as_criterion(Judge()).name == "Judge"
+    assert function(Judge()).name == "Judge"
     assert score(Judge()).passed
     made = Criterion("mine", lambda *_: Verdict(Status.CORRECT, 1.0))
-    assert as_criterion(made) is made
+    assert Rubric(made).criteria == (made,)
 
 
 @pytest.mark.parametrize("returned", [1.5, -0.1, float("nan"), None, "yes", [1]])
@@ -77,7 +77,7 @@ def test_its_author_is_told_what_it_returned_and_what_it_may(returned, said):
 
     line = my_reward.__code__.co_firstlineno
     sentence = (
-        f"my_reward ({as_criterion(my_reward).place}) returned {said}, which is no Verdict, no bool and no "
+        f"my_reward ({function(my_reward).place}) returned {said}, which is no Verdict, no bool and no "
         "number from 0 to 1."
     )
     assert f"test_functions.py, line {line})" in sentence
