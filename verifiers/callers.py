@@ -165,15 +165,30 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     that can't read the one gets the other.
     """
 
-    def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
-        prompt, said = _read_prompt(problem, chat), _read_completion(completion, chat)
-        columns = {name: [value] for name, value in read_columns(problem).items()}
-        words = {"prompts": [prompt], "completions": [said], "completion_ids": [list(completion.ids)]}
+    compares: list[bool] = []  # whether it compares completions, once that is known
+
+    def call_all(completions: Sequence[Completion], problem: ProblemLike, chat: bool) -> list[Any]:
+        prompts = [_read_prompt(problem, chat) for _ in completions]
+        said = [_read_completion(completion, chat) for completion in completions]
+        columns = {name: [value] * len(said) for name, value in read_columns(problem).items()}
+        ids = [list(completion.ids) for completion in completions]
+        words = {"prompts": prompts, "completions": said, "completion_ids": ids}
         hooks = {name: _ignore for name in ("log_extra", "log_metric") if name in parameters.named}
         offered = {**columns, "trainer_state": NoTrainerState(), **hooks, **words}
         returned = _finish(function(**parameters.choose(offered)))
         _check_reading(said)
-        return _single(returned)
+        return _as_rewards(returned, len(said))
+
+    def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
+        reward = call_all([completion], problem, chat)[0] if True not in compares else None
+        if not compares:
+            compares.append(_compares(lambda completions: call_all(completions, problem, chat)))
+        if True in compares:
+            raise NoVerdictError(
+                "compares the completions of a batch with each other, and here it gets one at a time. Let it "
+                "judge each by itself."
+            )
+        return reward
 
     as_text, as_chat = _in_either_form(call_as, chat_first=False), _in_either_form(call_as, chat_first=True)
 
@@ -203,7 +218,7 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
         state = {**columns, **words, "trajectory": turns, "turn": 1, "is_truncated": cut}
         offered = {**columns, **words, "state": state, "parser": AnswerParser()}
         returned = _finish(function(**parameters.choose(offered)))
-        _check_reading(said)
+        _check_reading([said])
         return returned
 
     return _in_either_form(call_as, chat_first=True)
@@ -218,6 +233,8 @@ def _in_either_form(call_as: Callable[[Completion, ProblemLike, bool], Any], cha
         for chat in (chat_first, not chat_first):
             try:
                 call_as(Completion("<answer>0</answer>"), problem, chat)
+            except NoVerdictError:  # it read them, and what it gave is another matter
+                return [chat]
             except Exception:  # noqa: BLE001 - that it raises is what is asked
                 continue
             return [chat]
@@ -247,9 +264,9 @@ def _read_prompt(problem: ProblemLike, chat: bool) -> Any:
     return "\n".join(str(message["content"]) for message in problem.prompt)
 
 
-def _check_reading(said: Messages | str) -> None:
+def _check_reading(said: Sequence[Messages | str]) -> None:
     """Raise TypeError for messages that were taken for a text."""
-    if isinstance(said, Messages) and said.counted and not said.read:
+    if any(isinstance(each, Messages) and each.counted and not each.read for each in said):
         raise TypeError(_NO_TEXT)
 
 
@@ -257,17 +274,33 @@ def _read_completion(completion: Completion, chat: bool) -> Messages | str:
     return Messages([Message(role="assistant", content=completion.text)]) if chat else completion.text
 
 
-def _single(returned: Any) -> Any:
-    """The one reward of a batch of one."""
+def _as_rewards(returned: Any, count: int) -> list[Any]:
+    """The rewards of a batch, as many as completions."""
     try:
         rewards = list(returned)
     except TypeError:
         raise NoVerdictError(
             f"returned {type(returned).__name__}, not a list with a number for each completion."
         ) from None
-    if isinstance(returned, str | Mapping) or len(rewards) != 1:
-        raise NoVerdictError(f"returned {len(rewards)} rewards for 1 completion.")
-    return rewards[0]
+    if isinstance(returned, str | Mapping) or len(rewards) != count:
+        raise NoVerdictError(f"returned {len(rewards)} rewards for {count} completion{'s' * (count > 1)}.")
+    return rewards
+
+
+def _compares(judge: Callable[[Sequence[Completion]], list[Any]]) -> bool:
+    """Whether two harmless completions get other rewards in one batch than each alone, twice the same: a
+    function that draws lots, or asks a model that does, compares nothing."""
+    texts = ("<answer>0</answer>", f"{'Let me think. ' * 9}\n<answer>1</answer>")
+    pair = [Completion(text, ids=tuple(text.encode())) for text in texts]
+
+    def judge_both_ways() -> tuple[list[Any], list[Any]]:
+        return judge(pair), [judge([completion])[0] for completion in pair]
+
+    try:
+        together, alone = judge_both_ways()
+        return bool(together != alone) and (together, alone) == judge_both_ways()
+    except Exception:  # noqa: BLE001 - whatever it raises on these says nothing of it
+        return False
 
 
 def _finish(returned: Any) -> Any:

@@ -69,6 +69,8 @@ def function(
     if low is not None and not -math.inf < low <= 0:
         raise ValueError(f"low={low!r} is no least number of a reward; give 0 or a number below it.")
     caller = _find_caller(reward, given)
+    if low and caller.bounded:
+        raise ValueError(f"low={low!r}: {_name(reward)} takes a completion and a problem, and gives 0 to 1.")
     label = name or _name(reward)
 
     def check(completion: Completion, problem: ProblemLike) -> Verdict:

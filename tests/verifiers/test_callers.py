@@ -1,13 +1,15 @@
 """Functions as people have them for TRL and for `verifiers` run unchanged, and can't be exploited by it."""
 
 import asyncio
+import doctest
 import math
+import random
 import re
 
 import pytest
 from field_rewards import CASES, CHAT, Case
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Rubric, Status, answer_tag
+from palaestra.verifiers import Completion, Rubric, Status, answer_tag, functions
 from palaestra.verifiers.callers import AnswerParser, Message, Messages
 from palaestra.verifiers.functions import first_of, function
 
@@ -277,3 +279,33 @@ def test_coroutines_are_awaited_inside_a_running_loop_too():
 
     assert asyncio.run(notebook()) == 1.0
     assert score(reward).reward == 1.0
+
+
+def test_a_function_that_compares_completions_is_refused():
+    def shortest(completions, **kwargs):
+        best = min(map(len, completions))
+        return [float(len(completion) == best) for completion in completions]
+
+    found = score(shortest)
+    assert found.abstained
+    assert (
+        "compares the completions of a batch with each other, and here it gets one at a time"
+        in only(found).reason
+    )
+    assert (
+        score(lambda completions, **kwargs: [1 / len(completion) for completion in completions]).reward == 0.5
+    )
+
+
+def test_a_function_that_draws_lots_compares_nothing():
+    rng = random.Random(0)
+    assert not score(lambda completions, **kwargs: [rng.random() for _ in completions]).abstained
+
+
+def test_the_examples_of_the_docstrings_run():
+    assert doctest.testmod(functions).failed == 0
+
+
+def test_a_function_of_one_s_own_has_no_least():
+    with pytest.raises(ValueError, match="takes a completion and a problem, and gives 0 to 1"):
+        function(lambda completion, problem: 0, low=-1)
