@@ -296,6 +296,11 @@ def test_a_function_that_compares_completions_is_refused():
         score(lambda completions, **kwargs: [1 / len(completion) for completion in completions]).reward == 0.5
     )
 
+    def shortest_message(completions, **kwargs):
+        return shortest([completion[0]["content"] for completion in completions])
+
+    assert "compares the completions of a batch" in only(score(shortest_message)).reason
+
 
 def test_a_function_that_draws_lots_compares_nothing():
     rng = random.Random(0)
