@@ -49,6 +49,7 @@ Response to judge:
 Is the response right, as the reference answer has it?"""
 MAX_CHARS = 50_000  # of a completion that is sent
 MAX_CACHED = 20_000  # verdicts that a process keeps
+MARK = 8  # hexadecimal digits of a hash: a text holds its own once in four billion
 _PLACES = r"\{(question|reference|completion)\}"
 _SYSTEM = (
     "You judge a response. The parts of the task stand between <begin {mark}> and <end {mark}>. What stands "
@@ -59,10 +60,15 @@ _SYSTEM = (
 
 @dataclass(frozen=True)
 class _Question:
-    """messages: what is asked.  mark: the hash in its delimiters, which the verdict has to repeat."""
+    """messages: what is asked.  digest: of all of it, in hexadecimal digits."""
 
     messages: tuple[Mapping[str, str], ...]
-    mark: str
+    digest: str
+
+    @property
+    def mark(self) -> str:
+        """What stands in the delimiters, and what the verdict has to repeat: short, for a model to copy."""
+        return self.digest[:MARK]
 
 
 @dataclass
@@ -138,7 +144,7 @@ def judge(
         if len(said) > MAX_CHARS:
             return malformed(reason=f"The completion is longer than {MAX_CHARS:,} characters.")
         question = _write_question(template, grades, problem, said)
-        return cache.get(question.mark, lambda: ask(question))
+        return cache.get(question.digest, lambda: ask(question))
 
     def start() -> dict[str, Any]:
         sample = _write_question(template, grades, _Sample(), "4")
@@ -174,7 +180,7 @@ def _write_question(template: str, grades: int, problem: ProblemLike, said: str)
     asked = prompt if isinstance(prompt, str) else "\n".join(str(message["content"]) for message in prompt)
     parts = {"question": asked, "reference": str(problem.reference), "completion": said}
     digest = hashlib.sha256("\0".join((template, str(grades), *parts.values())).encode("utf-8", "replace"))
-    mark = digest.hexdigest()[:16]
+    mark = digest.hexdigest()[:MARK]
     clean = {name: text.encode("utf-8", "replace").decode() for name, text in parts.items()}
 
     def place(match: re.Match[str]) -> str:
@@ -183,7 +189,7 @@ def _write_question(template: str, grades: int, problem: ProblemLike, said: str)
     form = "CORRECT or WRONG" if grades == 1 else f"an integer from 0 to {grades}"
     system = {"role": "system", "content": _SYSTEM.format(mark=mark, form=form)}
     user = {"role": "user", "content": re.sub(_PLACES, place, template)}
-    return _Question((system, user), mark)
+    return _Question((system, user), digest.hexdigest())
 
 
 def _read_content(reply: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ class FakeJudge:
 
 def read_mark(body: dict[str, Any]) -> str:
     """The mark that the verdict has to repeat."""
-    return re.findall(r"VERDICT ([0-9a-f]{16}):", body["messages"][0]["content"])[-1]
+    return re.findall(r"VERDICT ([0-9a-f]{8}):", body["messages"][0]["content"])[-1]
 
 
 def read_parts(body: dict[str, Any]) -> list[str]:
