@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, score, task, trl_reward, trl_rows
+    from palaestra.tasks import Problem, Task, UserError, adapters, score, task
+    from palaestra.tasks.adapters.datasets import as_dataset
+    from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import evaluate, fit_reward_model, resume, sft, train
@@ -71,6 +73,8 @@ __all__ = [
     "UserError",
     "Verdict",
     "__version__",
+    "adapters",
+    "as_dataset",
     "criteria",
     "evaluate",
     "fit_reward_model",
@@ -84,7 +88,6 @@ __all__ = [
     "train",
     "trainer",
     "trl_reward",
-    "trl_rows",
     "verifiers",
     "verify",
     "write_formula",
@@ -120,6 +123,8 @@ _PLACES = {
     "TrainConfig": "trainer.config.train:TrainConfig",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
+    "adapters": "tasks.adapters",
+    "as_dataset": "tasks.adapters.datasets:as_dataset",
     "criteria": "verifiers.named",
     "evaluate": "trainer.api:evaluate",
     "fit_reward_model": "trainer.api:fit_reward_model",
@@ -132,8 +137,7 @@ _PLACES = {
     "tasks": "tasks",
     "train": "trainer.api:train",
     "trainer": "trainer",
-    "trl_reward": "tasks:trl_reward",
-    "trl_rows": "tasks:trl_rows",
+    "trl_reward": "tasks.adapters.trl:trl_reward",
     "verifiers": "verifiers",
     "verify": "verifiers:math_equal",
     "write_formula": "trainer.objective.formula:write_formula",
