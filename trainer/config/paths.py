@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .settings import Settings, change, list_settings
 
-OBJECTS = {"task", "algorithm", "loss.kind"}  # FILE.py, FILE.py:name, or no path
+OBJECTS = {"task", "algorithm", "loss.kind", "verify"}  # FILE.py, FILE.py:name, or no path
 FILES = {
     "model",
     "ppo.critic_model",
