@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, score, task, trl_reward, trl_rows
+    from palaestra.tasks import Problem, Task, UserError, dataset_task, score, task, trl_reward, trl_rows
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import evaluate, fit_reward_model, resume, sft, train
@@ -72,6 +72,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "criteria",
+    "dataset_task",
     "evaluate",
     "fit_reward_model",
     "load_policy",
@@ -121,6 +122,7 @@ _PLACES = {
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
     "criteria": "verifiers.named",
+    "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",

@@ -19,7 +19,8 @@ NAMES = {
     "Algorithm", "Batch", "Completion", "Criterion", "Engine", "EvalConfig", "Inputs", "LocalEngine",
     "LossConfig", "LossKind", "Part", "Policy", "Problem", "PromptConfig", "PromptFormat", "Request",
     "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool", "Score", "SettingError",
-    "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__", "criteria", "evaluate",
+    "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__", "criteria", "dataset_task",
+    "evaluate",
     "fit_reward_model", "load_policy", "resume", "sandbox", "score", "sft", "task", "tasks", "train",
     "trainer", "trl_reward", "trl_rows", "verifiers", "verify", "write_formula",
 }  # fmt: skip

@@ -30,6 +30,10 @@ Formatter = argparse.ArgumentDefaultsHelpFormatter
 
 def main(argv: list[str]) -> int:
     """argv starts with the command's name: tasks, task or score."""
+    if argv[:2] == ["task", "new"]:
+        from .task_new import main as write_new
+
+        return write_new(argv[2:])
     arguments = _make_parser(argv[0]).parse_args(argv[1:])
     return arguments.run(arguments)
 
@@ -49,7 +53,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
         )
         parser.set_defaults(run=_score)
     else:
-        actions = parser.add_subparsers(required=True, metavar="show|check")
+        actions = parser.add_subparsers(required=True, metavar="show|check|new")
         show = actions.add_parser(
             "show", help="problems, rubric, a solution and its score", formatter_class=Formatter
         )

@@ -184,7 +184,7 @@ class TrainConfig(RunConfig):
         "task", "option", "data", "prompt", "answer", "verify",
         "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed",
         "prompts_per_step", "group_size", "max_new_tokens", "learning_rate", "loss.kl_coef", "reward_model",
-        "eval_every", "eval_problems", "out", "log",
+        "eval_every", "eval_problems", "out",
     )  # fmt: skip
 
     for_algorithms: ClassVar[Mapping[str, str]] = {"ppo": "ppo"}

@@ -14,6 +14,7 @@ from ..config.evaluation import EvalConfig
 from ..config.tasks import check_data, name_code
 from ..config.tasks import load_task as load_named_task
 from ..engines.local import LocalEngine
+from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.policy import Policy, check_source, load_policy_of
 from ..model.probe import describe_decoding
@@ -83,6 +84,9 @@ def evaluate_model(
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)
+    if policy is None:
+        budget = config.sampling.max_prompt_tokens
+        check_prompts(config.model, task, [config.held_out.split], budget, say, config.prompt)
     folder = find_free(config.output.out, f"eval-{task.name}-{name_model(source)}")
     judged = judge(
         task,

@@ -26,6 +26,7 @@ from ..config.tasks import TRAINED, check_data, load_task, name_code
 from ..config.train import RolloutConfig, TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
+from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
 from ..model.measure import measure_forward
@@ -74,6 +75,8 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     task = load_task(config.task)
     check_before_loading(config, task, policy)
     check_data(task, TRAINED, say)
+    if policy is None:
+        check_prompts(config.model, task, TRAINED, config.rollouts.max_prompt_tokens, say, config.prompt)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"

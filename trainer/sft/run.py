@@ -12,6 +12,7 @@ from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task, name_code, name_flags
+from ..model.budget import check_prompts
 from ..model.context import limit_tokens
 from ..model.policy import Policy, check_source, load_policy_of
 from ..model.probe import check_update
@@ -68,6 +69,10 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     if not config.imitation.pairs:
         task.check_level(config.task.single_level)
         check_data(task, TRAINED, say)
+    if policy is None and not config.imitation.pairs:
+        check_prompts(
+            config.model, task, TRAINED, config.imitation.max_tokens, say, config.prompt, "--max-tokens"
+        )
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
