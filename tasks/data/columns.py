@@ -135,7 +135,11 @@ def suggest_column(name: str, names: Sequence[str]) -> str:
 
 
 def _check_named(flag: str, name: str, names: Sequence[str], label: str) -> None:
-    if name and name not in names and name.partition(".")[0] not in names:
+    parts = name.split(".")
+    paths = [".".join(parts[:end]) for end in range(1, len(parts))]
+    # What is in a table of a table, or in one that is written as a text, is seen when a row is read.
+    inside = any(path in names and not any(n.startswith(f"{path}.") for n in names) for path in paths)
+    if name and name not in names and not inside:
         raise DataError(f"{label} has no column {name!r} (--{flag}). {suggest_column(name, names)}")
 
 

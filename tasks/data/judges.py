@@ -43,7 +43,7 @@ class Judge:
         """Why the reference's own rendering does not have the full reward; "" where it has, and where
         nothing says how a right completion looks."""
         render = self.rubric.correctness.render
-        if render is None or self.reads == "tests":
+        if render is None or self.reads == "tests" or problem.reference is None:
             return ""
         score = self.rubric.score(Completion(render(problem.reference)), problem)
         if score.reward == 1 and score.passed and not score.abstained:

@@ -78,7 +78,7 @@ class _Demonstrate:
 
     def __call__(self, problem: Problem, _rng: random.Random) -> str:
         worked = problem.metadata.get("solution")
-        if self.render is not None:
+        if self.render is not None and problem.reference is not None:
             final = self.render(problem.reference)
             return f"{worked}\n{final}" if worked else final
         text = worked or problem.reference

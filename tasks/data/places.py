@@ -104,11 +104,11 @@ def _check_suffix(path: Path) -> None:
 def _suggest_file(path: Path) -> str:
     import difflib  # only mistakes need it
 
-    folder = path.parent if path.parent.is_dir() else Path()
+    folder = path.parent if path.parent.is_dir() else Path.cwd()
     there = [entry.name for entry in folder.iterdir() if entry.name.lower().endswith(SUFFIXES)]
     near = difflib.get_close_matches(path.name, there, n=2, cutoff=0.5)
     if near:
-        return f"Did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+        return f"Did you mean {' or '.join(shorten_path(str(folder / name)) for name in near)}?"
     return "Give a data file, a folder with a file a split, or a hub id such as org/name."
 
 
@@ -122,7 +122,8 @@ def _open_folder(folder: Path) -> Place:
         for path in sorted([*folder.glob("*"), *folder.glob("*/*")])
         if path.is_file() and path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
     ]
-    files = [path for path in found if path.parent == folder and find_split(path.name)] or found
+    top = [path for path in found if path.parent == folder]
+    files = top if any(find_split(path.name) for path in top) else found
     splits: dict[str, list[Path]] = {}
     for path in files:
         own = find_split(path.name) or (find_split(path.parent.name) if path.parent != folder else "")

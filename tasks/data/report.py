@@ -15,7 +15,7 @@ from ..core.errors import UserError, shorten
 from ..core.problem import Problem
 from ..core.task import Task
 from .answers import MARKS
-from .places import WHOLE
+from .places import WHOLE, find_split
 from .table import SHOWN, Table, describe_faults, name_places
 
 FEW = 30  # problems of a test split, below which its pass-rate says little
@@ -60,6 +60,11 @@ def report(task: Task, needed: Sequence[str] = ()) -> Report:
     for split in splits:
         warnings += _find_duplicates(table, split)
     warnings += _find_overlap(table)
+    if find_split(table.spec.split) in ("test", "validation"):
+        warnings.append(
+            f"--split {table.spec.split} trains on what `palaestra eval --data {table.label}` measures on. Give "
+            "the rows to train on another name to keep the two apart."
+        )
     held = table.part("test").problems if "test" in splits else ()
     if 0 < len(held) < FEW:
         warnings.append(
@@ -159,14 +164,22 @@ def _find_missing(table: Table, needed: Sequence[str]) -> list[str]:
     for split in needed:
         if split not in table.splits:
             has = f"it has {', '.join(table.splits)}" if table.splits else "it has none"
-            own = [origin.name for origin in table.origins.values()]
-            hint = f" --split {own[0]} trains on that one." if split == "train" and own else ""
-            errors.append(f"{table.label} has no {split} split; {has}.{hint}")
+            errors.append(f"{table.label} has no {split} split; {has}.{_advise_split(table, split)}")
         elif not _of(table, split):
             origin = table.origins[split]
             reason = _explain_empty(table, split, held_out=origin.held_out)
             errors.append(f"The {split} split of {table.label} has no problem{reason}")
     return errors
+
+
+def _advise_split(table: Table, split: str) -> str:
+    """What to do for a split to train on, after a sentence; "" for another."""
+    origins = list(table.origins.values())
+    if split != "train" or not origins:
+        return ""
+    if origins[0].held_out:
+        return f" --test-share {table.spec.test_share:g} holds all of it out: give a smaller one."
+    return f" --split {origins[0].name} trains on that one."
 
 
 def _explain_empty(table: Table, split: str, *, held_out: bool | None) -> str:

@@ -86,7 +86,8 @@ def make_problem(layout: Layout, row: Row) -> Problem:
     options = _read_options(columns, row)
     if options is not None:
         prompt = _add_options(prompt, options)
-        metadata["options"] = list(options.texts)
+        metadata = {name: value for name, value in metadata.items() if name not in columns.choices}
+        metadata["choices"] = list(options.texts)  # where the criterion `choice` looks first
     if judge.name == "choice":
         answer = Answer(find_letter(cell, options, layout.base))
     elif judge.reads == "answer":

@@ -264,10 +264,12 @@ def assign_splits(place: Place, spec: DataSpec) -> dict[str, Origin]:
 
 def _find_train(names: list[str], spec: DataSpec) -> str:
     if spec.split:
-        same = [name for name in names if spec.split == name or (len(names) == 1 and name == WHOLE)]
+        same = [name for name in names if spec.split == name or (name == WHOLE and spec.split == "train")]
         same = same or [name for name in names if find_split(name) == spec.split]
         if len(same) != 1:
-            raise DataError(f"{spec.label} has no split {spec.split!r}; it has {', '.join(names)}.")
+            has = ", ".join(name for name in names if name != WHOLE)
+            fix = f"it has {has}" if has else "it has none by name: leave --split out"
+            raise DataError(f"{spec.label} has no split {spec.split!r}; {fix}.")
         return same[0]
     candidates = [name for name in names if find_split(name) == "train"]
     exact = _first_named("train", candidates) if "train" in candidates or len(candidates) == 1 else ""
