@@ -62,8 +62,8 @@ def report(task: Task, needed: Sequence[str] = ()) -> Report:
     warnings += _find_overlap(table)
     if find_split(table.spec.split) in ("test", "validation"):
         warnings.append(
-            f"--split {table.spec.split} trains on what `palaestra eval --data {table.label}` measures on. Give "
-            "the rows to train on another name to keep the two apart."
+            f"--split {table.spec.split} trains on what `palaestra eval --data {table.label}` measures "
+            "on. Give the rows to train on another name to keep the two apart."
         )
     held = table.part("test").problems if "test" in splits else ()
     if 0 < len(held) < FEW:

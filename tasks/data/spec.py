@@ -53,6 +53,11 @@ class DataSpec:
         """What sentences call the data: a path as it is seen from here."""
         return shorten_path(str(self.data)) if isinstance(self.data, str | Path) else "The rows"
 
+    def list_said(self) -> list[str]:
+        """The fields that are not as they are by default, `data` left out."""
+        plain = DataSpec(self.data)
+        return [name for name in OPTIONS[1:] if getattr(self, name) != getattr(plain, name)]
+
     def write_flags(self) -> str:
         """The flags that say the same to a command; "" for rows in memory."""
         if not isinstance(self.data, str | Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
@@ -13,12 +14,26 @@ from ...tasks.data.report import report
 from ...tasks.data.spec import DataSpec
 from ...tasks.data.table import Table
 from .parse import make_task_options
-from .shared import TaskConfig
+from .shared import TaskConfig, TrainedTaskConfig
 
 Say = Callable[[str], None]
 DEFAULT = "addition"
-COLUMNS = ("prompt", "answer", "choices", "solution", "split", "test_share", "bad_rows")
 TRAINED, MEASURED = ("train", "test"), ("test",)
+
+
+def describe_data(config: TaskConfig) -> DataSpec:
+    """What the settings say of `--data`. Raises DataError where they name none."""
+    return DataSpec(
+        config.data,
+        prompt=config.prompt,
+        answer=config.answer,
+        verify=config.verify,
+        choices=config.choices,
+        solution=config.solution,
+        split=config.split if isinstance(config, TrainedTaskConfig) else "",
+        test_share=config.test_share,
+        bad_rows=config.bad_rows,
+    )
 
 
 def load_task(config: TaskConfig) -> Task:
@@ -27,24 +42,22 @@ def load_task(config: TaskConfig) -> Task:
     Raises UserError for settings that do not go together, a task that is not there, data that can't be found
     and columns that they don't have.
     """
-    said = [name for name in (*COLUMNS, "verify") if _is_set(config, name)]
-    if config.name == "auto" and config.data:
+    if _names_own_data(config):
         if config.option:
             raise UserError("--option belongs to a task: --data of your own have columns. Leave it out.")
-        chosen = {name: getattr(config, name) for name in COLUMNS if hasattr(config, name)}
-        return open_task(DataSpec(config.data, verify=config.verify, **chosen))
+        return open_task(describe_data(config))
+    said = describe_data(replace(config, data="none")).list_said()
+    flag = f"--{said[0].replace('_', '-')}" if said else ""
     if said and config.name == "auto":
-        raise UserError(f"{_flag(said[0])} says how --data are read: give --data FILE, too.")
-    options = make_task_options(config.option, config.data)
+        raise UserError(f"{flag} says how --data are read: give --data FILE, too.")
     task = registry.get(DEFAULT if config.name == "auto" else config.name)
-    if said and isinstance(task.source, Table) and "verify" not in said:
-        return task.with_options({**options, **{name: getattr(config, name) for name in said}})
-    if said:
+    if said and (not isinstance(task.source, Table) or "verify" in said):
         raise UserError(
-            f"{_flag(said[0])} belongs to --data of your own; task {task.name} says itself how its rows are "
-            f"read and judged. Leave out {_flag(said[0])}, or --task."
+            f"{flag} belongs to --data of your own; task {task.name} says itself how its rows are read and "
+            f"judged. Leave out {flag}, or --task."
         )
-    return task.with_options(options)
+    given = {name: getattr(config, name) for name in said}
+    return task.with_options({**make_task_options(config.option, config.data), **given})
 
 
 def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None) -> None:
@@ -66,16 +79,15 @@ def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None)
 def open_data(config: TaskConfig, needed: Sequence[str]) -> None:
     """`load_task` and `check_data` of data of one's own, before anything heavy is imported: a mistake is
     answered at once, and what was read is kept. Other tasks wait."""
-    if config.name == "auto" and config.data:
+    if _names_own_data(config):
         check_data(load_task(config), needed)
 
 
 def name_flags(config: TaskConfig) -> str:
     """The flags that name the same task to another command."""
-    if config.name != "auto" or not config.data:
-        return f"--task {DEFAULT if config.name == 'auto' else config.name}"
-    chosen = {name: getattr(config, name) for name in COLUMNS if hasattr(config, name)}
-    return DataSpec(config.data, verify=config.verify, **chosen).write_flags()
+    if _names_own_data(config):
+        return describe_data(config).write_flags()
+    return f"--task {DEFAULT if config.name == 'auto' else config.name}"
 
 
 def name_code(config: TaskConfig) -> list[str]:
@@ -83,9 +95,5 @@ def name_code(config: TaskConfig) -> list[str]:
     return [config.name, *([config.verify] if names_code(config.verify) else [])]
 
 
-def _is_set(config: TaskConfig, name: str) -> bool:
-    return hasattr(config, name) and getattr(config, name) != getattr(type(config)(), name)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _names_own_data(config: TaskConfig) -> bool:
+    return config.name == "auto" and bool(config.data)
