@@ -51,10 +51,10 @@ def choose_file(name: str) -> Path:
     path = Path(name if name.endswith(".py") else f"{name}.py")
     if not path.stem.isidentifier():
         raise UserError(f"{path.stem!r} can't name a task: use letters, digits and _, such as my_task.")
-    if path.stem in names():
-        raise UserError(f"There is a task {path.stem} already. Choose another name.")
     if os.path.lexists(path):
         raise UserError(f"{path} is there already; it was left as it is. Choose another name.")
+    if path.stem in names():
+        raise UserError(f"There is a task {path.stem} already. Choose another name.")
     if not path.parent.is_dir():
         raise UserError(f"There is no folder {path.parent} for {path.name}. Make it first.")
     return path
