@@ -40,7 +40,7 @@ def make_task(spec: DataSpec, name: str = "", **about: Any) -> Task:
         summary=f"Problems from {spec.label}.",
         origin=spec.label,
         instruction=judge.rubric.instruction,
-        solve=_show_program if judge.reads == "tests" else None,
+        solve=_show_program if judge.reads == "tests" else _Render(judge) if judge.reads == "any" else None,
         demonstrate=None if judge.reads == "tests" else _Demonstrate(judge),
     )
     return replace(plain, **about)
@@ -85,6 +85,18 @@ class _Demonstrate:
         if not isinstance(text, str) or not text:
             raise TaskError(f"{problem.name} has no text to imitate; --solution names the column of one.")
         return text
+
+
+class _Render:
+    """A completion that is right, where a judge of one's own says how one looks and the row has an answer."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.render = judge.rubric.correctness.render
+
+    def __call__(self, problem: Problem) -> str:
+        if self.render is None or problem.reference is None:
+            raise TaskError(f"{problem.name} has no right completion: nothing says how one looks.")
+        return self.render(problem.reference)
 
 
 def _show_program(problem: Problem) -> str:

@@ -18,11 +18,14 @@ def list_data_settings() -> list[Setting]:
     return [known[name] for name in NAMES]
 
 
-def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags, with the help and the defaults of `palaestra train`."""
+def add_data_flags(parser: argparse.ArgumentParser, *, split: bool = True) -> None:
+    """The flags, with the help and the defaults of `palaestra train`. split: whether --split is among them,
+    for a command that has no other meaning for it."""
     defaults = TrainedTaskConfig()
     group = parser.add_argument_group("data of your own")
     for setting in list_data_settings():
+        if setting.name == "split" and not split:
+            continue
         default = setting.value(defaults)
         text = f"{setting.help} (default: {default or 'none'})".replace("%", "%%")
         group.add_argument(
@@ -34,11 +37,13 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def read_data_flags(arguments: argparse.Namespace, data: str, **more: Any) -> TrainedTaskConfig:
+def read_data_flags(
+    arguments: argparse.Namespace, data: str, *, split: bool = True, **more: Any
+) -> TrainedTaskConfig:
     """The settings of the task: the flags, and what else is known of it. Raises SettingError."""
     given = {
         setting.name: read_text(getattr(arguments, setting.name), setting.hint, name_flag(setting))
         for setting in list_data_settings()
-        if setting.name in arguments
+        if setting.name in arguments and (split or setting.name != "split")
     }
-    return TrainedTaskConfig.of(data=data, **given, **more)
+    return TrainedTaskConfig(data=data, **given, **more)

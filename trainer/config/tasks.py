@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
+from ...tasks.core.rowfiles import SUFFIXES
 from ...tasks.core.task import Task
 from ...tasks.data.judges import names_code
 from ...tasks.data.own import open_task
@@ -42,6 +43,7 @@ def load_task(config: TaskConfig) -> Task:
     Raises UserError for settings that do not go together, a task that is not there, data that can't be found
     and columns that they don't have.
     """
+    config = _take_file_as_data(config)
     if _names_own_data(config):
         if config.option:
             raise UserError("--option belongs to a task: --data of your own have columns. Leave it out.")
@@ -79,12 +81,14 @@ def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None)
 def open_data(config: TaskConfig, needed: Sequence[str]) -> None:
     """`load_task` and `check_data` of data of one's own, before anything heavy is imported: a mistake is
     answered at once, and what was read is kept. Other tasks wait."""
+    config = _take_file_as_data(config)
     if _names_own_data(config):
         check_data(load_task(config), needed)
 
 
 def name_flags(config: TaskConfig) -> str:
     """The flags that name the same task to another command."""
+    config = _take_file_as_data(config)
     if _names_own_data(config):
         return describe_data(config).write_flags()
     return f"--task {DEFAULT if config.name == 'auto' else config.name}"
@@ -93,6 +97,13 @@ def name_flags(config: TaskConfig) -> str:
 def name_code(config: TaskConfig) -> list[str]:
     """The code that the task is made of, as the settings name it."""
     return [config.name, *([config.verify] if names_code(config.verify) else [])]
+
+
+def _take_file_as_data(config: TaskConfig) -> TaskConfig:
+    """`--task mine.jsonl` is `--data mine.jsonl`."""
+    if config.data or not config.name.lower().endswith(SUFFIXES):
+        return config
+    return replace(config, name="auto", data=config.name)
 
 
 def _names_own_data(config: TaskConfig) -> bool:

@@ -1,4 +1,4 @@
-"""Data sets as their authors publish them, read as anybody's own data: columns guessed, verifiers named or not."""
+"""Data sets as their authors publish them, read as anybody's own: columns guessed, verifiers named or not."""
 
 from pathlib import Path
 from typing import Any
