@@ -117,6 +117,11 @@ def find_columns(spec: DataSpec, rows: Sequence[Mapping[str, Any]], label: str, 
             f"--prompt {_example(names, spec.answer)}."
         )
     taken = (prompt, *list_fields(prompt), *choices, spec.solution)
+    if spec.answer and spec.answer in taken[:-1]:
+        raise DataError(
+            f"{label}: {spec.answer!r} is what is asked and what is answered: a model could copy it. Name "
+            "another column with --prompt or --answer."
+        )
     answer = spec.answer or _guess((*TESTS, *ANSWERS) if tests else ANSWERS, names, taken)
     solution = spec.solution or _guess(PROGRAMS if tests else SOLUTIONS, names, (*taken, answer))
     found = Columns(prompt, answer, choices, solution)

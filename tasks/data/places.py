@@ -86,10 +86,8 @@ def _stem(name: str) -> str:
 
 def _reader(paths: list[Path]) -> Read:
     def read() -> Iterator[Row]:
-        for path in paths:
-            seen = shorten_path(str(path))
-            for row in read_rows(path):
-                yield Row(row.values, seen + row.where.removeprefix(str(path)))
+        for path in paths:  # by the path as it is seen from here, which sentences then name
+            yield from read_rows(Path(shorten_path(str(path))))
 
     return read
 
@@ -97,7 +95,7 @@ def _reader(paths: list[Path]) -> Read:
 def _check_suffix(path: Path) -> None:
     if not path.name.lower().endswith(SUFFIXES):
         raise DataError(
-            f"{path} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}."
+            f"{shorten_path(str(path))} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}."
         )
 
 
@@ -130,15 +128,17 @@ def _open_folder(folder: Path) -> Place:
         splits.setdefault(own or WHOLE, []).append(path)
     if not splits:
         there = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10]) or "nothing"
-        raise DataError(f"{folder} holds no data file ({', '.join(SUFFIXES)}); it has {there}.")
+        raise DataError(
+            f"{shorten_path(str(folder))} holds no data file ({', '.join(SUFFIXES)}); it has {there}."
+        )
     left = splits.pop(WHOLE, []) if len(splits) > 1 else []
     if len(splits.get(WHOLE, [])) > 1:
         raise DataError(
-            f"{folder} has {len(splits[WHOLE])} data files, and no name says its split: "
+            f"{shorten_path(str(folder))} has {len(splits[WHOLE])} data files, and no name says its split: "
             f"{', '.join(path.name for path in splits[WHOLE][:6])}. Call them train.jsonl and test.jsonl "
             "(dev, valid, ...), or give one file."
         )
-    notes = tuple(f"{path} is not read: its name says no split." for path in left[:3])
+    notes = tuple(f"{shorten_path(str(path))} is not read: its name says no split." for path in left[:3])
     return Place(name_file(folder), {name: _reader(paths) for name, paths in splits.items()}, notes)
 
 

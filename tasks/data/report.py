@@ -51,12 +51,9 @@ def report(task: Task, needed: Sequence[str] = ()) -> Report:
     assert isinstance(table, Table)
     splits = [split for split in table.splits if split in ("train", "test", "validation") or split in needed]
     facts = (*_describe_splits(table, splits), *_describe_reading(table, splits))
-    errors = [*_find_missing(table, needed)]
     faults = table.list_faults(splits)
-    if faults and table.spec.bad_rows == "refuse":
-        errors.insert(0, f"{describe_faults(faults)} Mend them, or leave them out with --bad-rows skip.")
-        hint = _hint(table, faults[0].what)
-        errors[0] += f" {hint}" if hint else ""
+    refusal = table.write_refusal(splits)
+    errors = [f"{refusal}{_hint(table, faults[0].what)}"] if refusal else _find_missing(table, needed)
     warnings = [f"{describe_faults(faults)} Left out."] if faults and table.spec.bad_rows == "skip" else []
     for split in splits:
         warnings += _find_duplicates(table, split)
@@ -227,5 +224,5 @@ def _find_overlap(table: Table) -> list[str]:
 
 def _hint(table: Table, what: str) -> str:
     if table.judge.name == "number" and "can't read" in what:
-        return "(--verify math reads expressions and units, exact compares texts.)"
+        return " (--verify math reads expressions and units, exact compares texts.)"
     return ""

@@ -179,6 +179,12 @@ def guess_judge(spec: DataSpec, rows: Sequence[Row], label: str) -> Guess:
     if columns.choices and columns.answer and _all_letters(columns, rows):
         return Guess(make_judge("choice"), "there are options, and each answer names one")
     answers = _list_answers(columns, rows)
+    if not answers:
+        found = f"no row has one in the column {columns.answer!r}" if columns.answer else "no column is known"
+        raise DataError(
+            f"{label}: where are the answers? {found}; it has {', '.join(map(str, values[0]))}. Say which "
+            "column: --answer COLUMN. Or judge without: --verify ./reward.py:my_reward."
+        )
     mark = find_mark(answers)
     finals = []
     for value in answers:
@@ -190,7 +196,7 @@ def guess_judge(spec: DataSpec, rows: Sequence[Row], label: str) -> Guess:
     readable = [final for final in finals if not number.find_fault(Problem("", final))]
     if finals and len(readable) >= MOST * len(finals):
         return Guess(number, "the answers are numbers")
-    shown = f", such as {shorten(repr(finals[0]), 60)}" if finals else ""
+    shown = f", such as {shorten(repr((finals or answers)[0]), 60)}"
     flags = spec.write_flags()
     example = f" For example: {flags} --verify math" if flags else ""
     raise DataError(

@@ -134,9 +134,22 @@ class Table:
 
     def refuse_faults(self, splits: Iterable[str]) -> None:
         """Raise DataError where rows of these splits can't be used, unless they are to be skipped."""
+        refusal = self.write_refusal(splits)
+        if refusal:
+            raise DataError(refusal)
+
+    def write_refusal(self, splits: Iterable[str]) -> str:
+        """What is said of rows that can't be used and are not to be skipped; "" where there are none."""
+        splits = tuple(splits)
         faults = self.list_faults(splits)
-        if faults and self.spec.bad_rows == "refuse":
-            raise DataError(f"{describe_faults(faults)} Mend them, or leave them out with --bad-rows skip.")
+        if not faults or self.spec.bad_rows == "skip":
+            return ""
+        if any(self.part(split).problems for split in splits):
+            return f"{describe_faults(faults)} Mend them, or leave them out with --bad-rows skip."
+        return (
+            f"None of {self.label} can be used: {describe_faults(faults)} Are --prompt, --answer and --verify "
+            "as they should be?"
+        )
 
     @cached_property
     def _rows(self) -> Rows:
