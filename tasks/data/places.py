@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UserError
+from ..core.hub import check_hub, go_offline
 from ..core.rowfiles import SUFFIXES, Row, read_rows
 from .spec import shorten_path
 
@@ -95,7 +96,8 @@ def _reader(paths: list[Path]) -> Read:
 def _check_suffix(path: Path) -> None:
     if not path.name.lower().endswith(SUFFIXES):
         raise DataError(
-            f"{shorten_path(str(path))} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}."
+            f"{shorten_path(str(path))} has an ending that is not read; give a file that ends in "
+            f"{', '.join(SUFFIXES)}."
         )
 
 
@@ -143,8 +145,15 @@ def _open_folder(folder: Path) -> Place:
 
 
 def _open_hub(text: str, source: str, config: str, revision: str) -> Place:
+    try:
+        online = check_hub(source, "datasets", "Connect, set HTTPS_PROXY, or give a file or folder.").online
+    except UserError as failure:
+        raise DataError(f"There is no file or folder {text}. As a data set, {failure}") from failure
     import datasets  # slow to import, and only this path needs it
 
+    if not online:
+        go_offline()
+        datasets.config.HF_HUB_OFFLINE = True
     try:
         tables = datasets.load_dataset(source, config or None, revision=revision or None)
     except (OSError, ValueError, RuntimeError) as failure:  # offline, unknown name or config, broken cache

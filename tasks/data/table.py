@@ -147,8 +147,8 @@ class Table:
         if any(self.part(split).problems for split in splits):
             return f"{describe_faults(faults)} Mend them, or leave them out with --bad-rows skip."
         return (
-            f"None of {self.label} can be used: {describe_faults(faults)} Are --prompt, --answer and --verify "
-            "as they should be?"
+            f"None of {self.label} can be used: {describe_faults(faults)} Are --prompt, --answer and "
+            "--verify as they should be?"
         )
 
     @cached_property
