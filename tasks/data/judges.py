@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,10 @@ def match_answer(pattern: str, name: str = "regex", weight: float = 1.0) -> Crit
     return answer_criterion(name, judge, weight=weight)
 
 
+def _import_choice() -> Callable[..., Criterion]:
+    return import_module("...verifiers.criteria.choice", __package__).choice  # few data need it
+
+
 def _on_answers(criterion: Callable[..., Criterion], name: str, kind: Kind) -> Judge:
     return Judge(name, Rubric(criterion(), answer_tag(weight=0.1)), "answer", kind)
 
@@ -127,7 +132,7 @@ _NAMED: Mapping[str, Callable[[], Judge]] = {
     "math": lambda: _on_answers(criteria.math, "math", "math"),
     "number": lambda: _on_answers(criteria.number, "number", "math"),
     "exact": lambda: _on_answers(criteria.exact, "exact", "unknown"),
-    "choice": lambda: _on_answers(criteria.choice, "choice", "unknown"),
+    "choice": lambda: _on_answers(_import_choice(), "choice", "unknown"),
     "code": lambda: Judge("code", Rubric(criteria.code(), criteria.one_block()), "tests", "code"),
 }
 

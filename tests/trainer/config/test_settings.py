@@ -284,7 +284,7 @@ def test_an_unknown_keyword_of_a_constructor_is_a_sentence():
     with pytest.raises(SettingError, match=r"no field 'learning_rate': .* TrainConfig\.of\(learning_rate="):
         TrainConfig(learning_rate=1)
     with pytest.raises(
-        SettingError, match=r"task 'gcd': give a ScoredTaskConfig, or take TrainConfig\.of\(task='gcd'\)"
+        SettingError, match=r"task 'gcd': give a TrainTaskConfig, or take TrainConfig\.of\(task='gcd'\)"
     ):
         TrainConfig(task="gcd")
 
