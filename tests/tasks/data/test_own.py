@@ -344,3 +344,28 @@ def test_kind_and_licence_are_unknown_until_they_are_said():
         if (bundled.source.option_defaults.get("data"), name) == ("", name) or bundled.origin == "procedural":
             assert bundled.kind != "unknown", name
             assert bundled.licence != "unknown", name
+
+
+CHOICES = {
+    "aqua": ({"question": "1+1?", "options": ["A)1", "B)2"], "correct": "B"}, "B"),
+    "mmlu": ({"question": "1+1?", "choices": ["1", "2"], "answer": 1}, "B"),
+    "arc": (
+        {"question": "1+1?", "choices": {"text": ["1", "2"], "label": ["1", "2"]}, "answerKey": "2"},
+        "B",
+    ),
+    "columns": ({"question": "1+1?", "A": "1", "B": "2", "answer": "b"}, "B"),
+    "a text": ({"question": "What?", "options": ["Rome", "Paris"], "answer": "Paris"}, "B"),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_questions_of_multiple_choice_are_shown_with_their_letters(name):
+    pytest.importorskip("palaestra.verifiers.criteria.choice")
+    row, letter = CHOICES[name]
+    task = own([row], test_share=1)
+    problem = task.problem("test", 0)
+    assert (task.source.judge.name, problem.reference) == ("choice", letter)
+    assert "\nA) " in problem.prompt
+    assert "\nB) " in problem.prompt
+    assert task.score("<answer>B</answer>", problem).reward == 1
+    assert not task.score("<answer>A</answer>", problem).passed

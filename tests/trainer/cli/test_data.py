@@ -214,3 +214,32 @@ def test_a_task_that_cant_be_written_is_a_sentence_and_leaves_no_file(capsys, ar
     assert code == 2
     assert says in err
     assert not list(Path().glob("*.py"))
+
+
+def test_a_reward_of_ones_own_is_recorded_with_the_run_and_goes_on(capsys, place):
+    Path("reward.py").write_text(
+        "def my_reward(completion, problem):\n    return problem.metadata['answer'] in completion.text\n"
+    )
+    said = ["--data", "mine.jsonl", "--verify", "./reward.py:my_reward"]
+    code, out, _ = run(capsys, "train", *said, *QUICK)
+    assert code == 0
+    assert "Verifier: ./reward.py:my_reward." in out or f"Verifier: {place}/reward.py:my_reward." in out
+    recorded = json.loads(Path("runs/mine-0/facts.json").read_text())["sources"]
+    assert [Path(source["path"]).name for source in recorded.values()] == ["reward.py"]
+    assert run(capsys, "resume", "runs/mine-0", "--steps", "2")[0] == 0
+
+
+def test_a_data_file_stands_for_a_task_wherever_one_is_named(capsys, place):
+    code, out, _ = run(capsys, "task", "show", "mine.jsonl", "--verify", "math", "--count", "2")
+    assert code == 0
+    assert out.count("reward 1, passed") == 2
+    assert run(capsys, "task", "check", "mine.jsonl")[0] == 0
+    shown = run(capsys, "task", "show", "mine.jsonl", "--split", "test", "--count", "1")[1]
+    problem = shown.partition("--- ")[2].split()[0]
+    write("said.jsonl", [{"id": problem, "completion": "<answer>-1</answer>"}])
+    code, out, err = run(capsys, "score", "mine.jsonl", "said.jsonl")
+    assert code == 0
+    assert json.loads(out)["passed"] is False
+    assert "mine: 1 scored, 0 passed" in err
+    code, _, err = run(capsys, "task", "show", "mine.jsonl", "--answer", "anwser")
+    assert (code, "Did you mean answer?" in err) == (2, True)
