@@ -108,6 +108,7 @@ class Options:
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NO_PLACES = -1
 
 
 def read_options(value: Any) -> Options:
@@ -134,11 +135,12 @@ def read_options(value: Any) -> Options:
 
 
 def find_base(values: Sequence[Any], sizes: Sequence[int]) -> int:
-    """Whether numbers that name options count from 0 or from 1: from 1 where one is as large as its number of
-    options and none is 0."""
-    numbers = [_as_number(value) for value in values]
-    largest = any(number == size for number, size in zip(numbers, sizes, strict=True))
-    return 1 if largest and 0 not in numbers else 0
+    """From where numbers that name options count: from 1 where one is as large as its number of options and
+    none is 0, else from 0; `NO_PLACES` where one is larger than that, and the numbers are the options' texts.
+    """
+    pairs = [(_as_number(value), size) for value, size in zip(values, sizes, strict=True)]
+    base = 1 if any(n == size for n, size in pairs) and all(n != 0 for n, _ in pairs) else 0
+    return base if all(n is None or n - base < size for n, size in pairs) else NO_PLACES
 
 
 def find_letter(value: Any, options: Options | None, base: int) -> str:
@@ -156,12 +158,15 @@ def find_letter(value: Any, options: Options | None, base: int) -> str:
     count = len(options.texts)
     if text in options.labels:
         return LETTERS[options.labels.index(text)]
+    number = _as_number(value)
+    place = number - base if number is not None and base != NO_PLACES else -1
+    if isinstance(value, int) and 0 <= place < count:
+        return LETTERS[place]
     same = [n for n, option in enumerate(options.texts) if option.casefold() == text.casefold()]
     if len(same) == 1:
         return LETTERS[same[0]]
-    number = _as_number(value)
-    if number is not None and 0 <= number - base < count:
-        return LETTERS[number - base]
+    if 0 <= place < count:
+        return LETTERS[place]
     match = _LETTER.fullmatch(text)
     if match is not None and match[1].upper() in LETTERS[:count]:
         return match[1].upper()

@@ -153,6 +153,11 @@ def test_an_answer_that_is_no_option_is_said(value):
 def test_numbers_of_options_count_from_one_where_they_must():
     assert find_base([1, 4, 2], [4, 4, 4]) == 1
     assert find_base([0, 3, 2], [4, 4, 4]) == 0
+    assert find_base(["A", "B"], [4, 4]) == 0
+    numbers = read_options(["1", "2", "9"])
+    assert find_letter(1, numbers, find_base([1, 0], [3, 3])) == "B"
+    assert find_letter(1, numbers, find_base([1, 9], [3, 3])) == "A"
+    assert find_letter("1", numbers, 0) == "A"
     assert find_letter("2", read_options({"text": ["x", "y"], "label": ["1", "2"]}), 0) == "B"
 
 
