@@ -29,7 +29,10 @@ class Command:
 
 COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
-    "task": Command("tasks", "show NAME: problems, rubric, a solution; check NAME: test a task of your own"),
+    "task": Command(
+        "tasks", "show NAME: problems, rubric, a solution; check NAME: test your own; new NAME: write one"
+    ),
+    "data": Command("data", "check FILE: data of your own, how they are read and what is wrong with them"),
     "score": Command("tasks", "score completions from a file with a task's rubric"),
     "demo": Command(
         "demo", "train a real small model by reinforcement learning, in minutes, on this machine"

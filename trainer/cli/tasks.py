@@ -19,17 +19,22 @@ from ...tasks.core import conformance, registry
 from ...tasks.core.errors import DataError
 from ...tasks.core.isolation import isolate
 from ...tasks.core.lookup import ProblemsById
-from ...tasks.core.options import parse_option
 from ...tasks.core.problem import Problem
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
+from ..config.tasks import load_task
 from ..terminal import say
+from .data_flags import add_data_flags, read_data_flags
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
 
 
 def main(argv: list[str]) -> int:
     """argv starts with the command's name: tasks, task or score."""
+    if argv[:2] == ["task", "new"]:
+        from .task_new import main as write_new
+
+        return write_new(argv[2:])
     arguments = _make_parser(argv[0]).parse_args(argv[1:])
     return arguments.run(arguments)
 
@@ -49,7 +54,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
         )
         parser.set_defaults(run=_score)
     else:
-        actions = parser.add_subparsers(required=True, metavar="show|check")
+        actions = parser.add_subparsers(required=True, metavar="show|check|new")
         show = actions.add_parser(
             "show", help="problems, rubric, a solution and its score", formatter_class=Formatter
         )
@@ -69,7 +74,10 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
 
 
 def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(name, help="a task's name, or the path of its file: ./my_task.py")
+    parser.add_argument(
+        name, help="a task's name, the path of its file (./my_task.py), or data of your own (mine.jsonl)"
+    )
+    add_data_flags(parser, split=False)
     parser.add_argument(
         "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
     )
@@ -80,8 +88,9 @@ def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _load_task(name: str, arguments: argparse.Namespace) -> Task:
-    options = dict(map(parse_option, arguments.option))
-    task = registry.get(name, {**options, **({"data": arguments.data} if arguments.data else {})})
+    task = load_task(
+        read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
+    )
     # What these commands print on standard output may be read by a program.
     isolate(task, arguments.allow_weak_sandbox, lambda text: say(text, sys.stderr), "--allow-weak-sandbox")
     return task
