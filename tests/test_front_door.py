@@ -20,8 +20,8 @@ NAMES = {
     "LossConfig", "LossKind", "Part", "Policy", "Problem", "PromptConfig", "PromptFormat", "Request",
     "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool", "Score", "SettingError",
     "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__", "adapters", "as_dataset",
-    "criteria", "dataset_task", "evaluate", "fit_reward_model", "load_policy", "resume", "sandbox",
-    "score", "sft", "task", "tasks", "train", "trainer", "trl_reward", "verifiers", "verify",
+    "criteria", "dataset_task", "evaluate", "evaluate_all", "fit_reward_model", "load_policy", "resume",
+    "sandbox", "score", "sft", "task", "tasks", "train", "trainer", "trl_reward", "verifiers", "verify",
     "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}

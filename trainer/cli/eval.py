@@ -4,17 +4,21 @@ from __future__ import annotations
 
 
 def main(argv: list[str]) -> int:
-    """Measure a pass-rate or a learned reward; write completions.jsonl and summary.json."""
+    """Measure pass-rates or learned rewards; write completions.jsonl and summary.json of each evaluation."""
     from ..config.evaluation import EvalConfig
     from ..config.parse import parse
+    from ..config.suites import list_tasks
     from ..config.tasks import open_data
 
     config = parse(EvalConfig, argv, "palaestra eval")
-    open_data(config.task, [config.held_out.split])
-    from ..evaluation.run import evaluate_model
+    for each in list_tasks(config):
+        open_data(each.task, [each.held_out.split])
+    from ..evaluation.run import evaluate_all
     from ..terminal import say
 
-    run = evaluate_model(config)
-    say(str(run))
-    print(f"Every completion with its verdicts: {run.folder / 'completions.jsonl'}")
+    suite = evaluate_all(config, say)
+    if len(suite.runs) > 1:
+        say(f"\n{suite}")
+    for run in suite.runs:
+        print(f"Every completion with its verdicts: {run.folder / 'completions.jsonl'}")
     return 0

@@ -20,6 +20,14 @@ UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A completion and its score."""
+
+    completion: Completion
+    score: Score
+
+
+@dataclass(frozen=True)
 class Group:
     """One problem with G completions and their scores."""
 

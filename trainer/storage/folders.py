@@ -27,7 +27,7 @@ from .sources import record_sources
 
 CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
-PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
+PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")
 Config = TypeVar("Config", bound=Settings)
 
 
