@@ -7,12 +7,12 @@ def main(argv: list[str]) -> int:
     """Measure pass-rates or learned rewards; write completions.jsonl and summary.json of each evaluation."""
     from ..config.evaluation import EvalConfig
     from ..config.parse import parse
-    from ..config.suites import list_tasks
-    from ..config.tasks import open_data
+    from ..config.suites import check_model_named, check_settings, list_tasks
 
     config = parse(EvalConfig, argv, "palaestra eval")
+    check_model_named(config)
     for each in list_tasks(config):
-        open_data(each.task, [each.held_out.split])
+        check_settings(each)
     from ..evaluation.run import evaluate_all
     from ..terminal import say
 

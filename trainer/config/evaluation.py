@@ -127,7 +127,7 @@ class EvalConfig(CommandConfig):
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "prompt", "answer", "verify",
         "level", "model", "split", "problems", "extraction", "samples", "k",
-        "temperature", "top_p", "max_new_tokens", "stop", "checkpoint", "endpoint", "concurrency",
+        "temperature", "max_new_tokens", "stop", "checkpoint", "endpoint",
         "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from ...tasks.core.errors import UserError
 from .evaluation import EvalConfig
 from .parse import read_file
 from .settings import SettingError, merge
+from .tasks import load_task, open_data
 
 SUITES = (".toml", ".yaml", ".yml")
 EVALUATIONS = "evaluations"
@@ -17,6 +18,25 @@ EVALUATIONS = "evaluations"
 def list_tasks(config: EvalConfig) -> list[EvalConfig]:
     """The settings for each task. Raises UserError for an empty name, and a suite file that is none."""
     return [each for name in split_names(config.task.name, "--task") for each in _read_task(config, name)]
+
+
+def check_settings(config: EvalConfig) -> None:
+    """Raise UserError for settings that make no sense together, and for a task or a level that is not there.
+    Reads no data but those of one's own."""
+    if config.sampling.temperature == 0 and config.sampling.samples > 1:
+        raise UserError(
+            "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
+            "above 0."
+        )
+    config.estimate.list_ks(config.sampling.samples)
+    load_task(config.task).check_level(config.task.single_level)
+    open_data(config.task, [config.held_out.split])
+
+
+def check_model_named(config: EvalConfig) -> None:
+    """Raise UserError where no model is named."""
+    if not config.model.source:
+        raise UserError("Say which model: --model HUB_ID_OR_FOLDER, or its name at the --endpoint.")
 
 
 def split_names(text: str, flag: str) -> list[str]:

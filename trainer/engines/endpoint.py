@@ -226,6 +226,8 @@ class EndpointEngine:
             advice = "Is the model's name right, and does the URL end as the server wants it (/v1)?"
         elif status is not None and status < 500 and status not in TRANSIENT:
             advice = "Change the settings that it names."
+        elif status is None and attempts == 1:
+            advice = "Does a server listen there?"
         else:
             advice = "Start it again, or raise --retries; the same command goes on with what is there."
         again = f" {attempts} times" if attempts > 1 else ""

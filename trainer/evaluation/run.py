@@ -13,6 +13,7 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
+from ..config.suites import check_model_named, check_settings
 from ..config.tasks import check_data, name_code
 from ..config.tasks import load_task as load_named_task
 from ..model.budget import check_prompts
@@ -105,13 +106,9 @@ def evaluate_all(config: EvalConfig, say: Say = print) -> Suite:
 def check(config: EvalConfig, *, in_memory: bool = False) -> None:
     """Raise UserError for settings that make no sense together, or name what can't be used."""
     check_template(config.prompt)
-    if config.sampling.temperature == 0 and config.sampling.samples > 1:
-        raise UserError(
-            "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
-            "above 0."
-        )
-    config.estimate.list_ks(config.sampling.samples)
+    check_settings(config)
     if not in_memory:
+        check_model_named(config)
         check_subject(config)
 
 
@@ -123,7 +120,6 @@ def prepare(config: EvalConfig, say: Say, *, alone: bool = True, in_memory: bool
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
-    task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)
     if not in_memory and not config.endpoint.url:
         budget = config.sampling.max_prompt_tokens

@@ -116,12 +116,9 @@ class Remote:
 
 
 def check_subject(config: EvalConfig) -> None:
-    """Raise UserError where no model is named, a folder holds none, or an endpoint can't be asked."""
-    source, url = config.model.source, config.endpoint.url
-    if not source:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER.")
-    if not url:
-        check_source(source)
+    """Raise UserError where a folder holds no model, or an endpoint can't be asked."""
+    if not config.endpoint.url:
+        check_source(config.model.source)
         return
     if importlib.util.find_spec("openai") is None:
         raise UserError(
@@ -129,7 +126,7 @@ def check_subject(config: EvalConfig) -> None:
         )
     from ..engines.endpoint import check_url
 
-    check_url(url)
+    check_url(config.endpoint.url)
     for flag, given in (
         ("--reward-model", config.compare.reward_model),
         ("--prompt-template", config.prompt.template),
