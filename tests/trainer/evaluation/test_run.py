@@ -212,11 +212,11 @@ def test_samples_and_problems_may_grow_and_what_is_there_is_kept(
 
 def write_task(folder: Path, instruction: str) -> Path:
     """A file with a task of one's own."""
-    path = folder / "my_sums.py"
+    path = folder / "plus_one.py"
     path.write_text(
         "import palaestra as pal\n"
-        f"@pal.task('my_sums', rubric=pal.Rubric(pal.criteria.number()), instruction='{instruction}')\n"
-        "def my_sums(rng, level):\n"
+        f"@pal.task('plus_one', rubric=pal.Rubric(pal.criteria.number()), instruction='{instruction}')\n"
+        "def plus_one(rng, level):\n"
         "    n = rng.randrange(1000)\n"
         "    yield pal.Problem(f'{n}+1=', str(n + 1))\n"
     )
