@@ -15,9 +15,10 @@ from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..engines.local import LocalEngine
 from ..model.context import limit_prompts
-from ..model.policy import Policy, check_source, load_policy_of
+from ..model.policy import Policy, load_policy_of
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..model.source import check_source
 from ..model.threads import use_threads
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import Judged, judge

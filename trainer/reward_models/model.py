@@ -27,9 +27,10 @@ from ...verifiers import Completion
 from ..model.context import count_positions
 from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
-from ..model.policy import Policy, refuse_run_folder
+from ..model.policy import Policy
 from ..model.pretrained import explain_failures
 from ..model.prompts import PromptFormat
+from ..model.source import ask_hub, check_reward_model_source
 
 STATISTICS = "reward_model.json"
 TOKENS_PER_PASS = 16384  # padded tokens that are scored together
@@ -202,18 +203,6 @@ def make_reward_model(
     return RewardModel(model, prompts, policy.device, policy.dtype, policy.source)
 
 
-def check_reward_model_source(source: str) -> None:
-    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
-    folder = Path(source)
-    refuse_run_folder(folder)
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
-    if not (folder / "config.json").is_file() and (folder.is_dir() or looks_like_path):
-        raise UserError(
-            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a "
-            "hub id."
-        )
-
-
 def load_reward_model(
     source: str, device: str = "auto", dtype: str = "auto", *, trust_remote_code: bool = False
 ) -> RewardModel:
@@ -228,8 +217,9 @@ def load_reward_model(
     chosen, arithmetic = pick_device(device, dtype)
     check_reward_model_source(source)
     folder = Path(source)
+    named: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": ask_hub(source)}
     with explain_failures(source, "a reward model", trust_remote_code):
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, **named)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}
         if config and not any("SequenceClassification" in name for name in config.get("architectures") or ()):
             raise UserError(
@@ -237,9 +227,7 @@ def load_reward_model(
                 "of it with "
                 f"`palaestra reward-model --model {source} --data COMPARISONS`."
             )
-        model: Any = AutoModelForSequenceClassification.from_pretrained(
-            source, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
+        model: Any = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **named)
     if model.config.num_labels != 1:
         raise UserError(
             f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one."

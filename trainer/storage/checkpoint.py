@@ -13,8 +13,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
-
 from ...tasks.core.errors import UserError, shorten
 
 STATE = "trainer_state.pt"
@@ -23,11 +21,15 @@ PREFIX = "step-"
 FULL_BYTES = 2**20  # a disk with less room than this is full
 
 
+class DiskError(UserError):
+    """Something could not be written, since the disk is full or refuses."""
+
+
 def write_folder(target: Path, write: Callable[[Path], None]) -> None:
     """Make the folder `target` by `write(temporary)`; it appears complete or not at all.
     An older one is replaced.
 
-    Raises UserError when the disk is full or refuses; the temporary folder is removed then.
+    Raises DiskError when the disk is full or refuses; the temporary folder is removed then.
     """
     temporary = target.with_name(f".{target.name}.partial")
     try:
@@ -47,10 +49,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         if refused:
             reason = failure if isinstance(failure, OSError) else "the disk is full"
-            raise UserError(
-                f"{target} could not be written: {reason}. Free some disk, then go on from the last "
-                "checkpoint."
-            ) from failure
+            raise DiskError(f"{target} could not be written: {reason}.") from failure
         raise
 
 
@@ -69,6 +68,8 @@ def save(
 ) -> Path:
     """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
     readable by a person."""
+    import torch  # here, so that folders can be looked at without it
+
     target = locate(folder, step)
 
     def write(temporary: Path) -> None:
@@ -91,6 +92,8 @@ def parse_step(checkpoint: Path) -> int:
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
     """The trainer's state of a checkpoint. Holds no code, only data. Raises UserError where it is damaged."""
+    import torch
+
     if not (checkpoint / STATE).is_file():
         raise UserError(f"{checkpoint} is not a checkpoint: it holds no {STATE}.")
     try:

@@ -36,12 +36,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--steps", "0"], "--steps '0': give a whole number, 1 or more."),
         (["--steps", "x"], "--steps 'x': give a whole number, 1 or more."),
         ([], "has done all of its 2 steps"),
-        (["--steps", "4", "--seed", "3"], "--seed can't change in a run that has begun (it is 0)."),
+        (
+            ["--steps", "4", "--seed", "3"],
+            "--seed can't change in a run that has begun (it is 0): everything",
+        ),
         (["--steps", "4", "--task", "gcd"], "--task can't change"),
         (["--steps", "4", "--model", "elsewhere"], "--model can't change"),
         (["--steps", "4", "--out", "elsewhere"], "--out can't change"),
         (["--steps", "4", "--learning-rat", "1"], "Did you mean --learning-rate?"),
-        (["--steps"], "expected one argument"),
+        (["--steps"], "--steps needs a value after it"),
+        (["--steps", "4", "--steps", "5"], "--steps is given twice"),
+        (["--steps", "4", "--task-changed", "no"], "give ok"),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence_and_leaves_the_run_as_it_is(
@@ -58,8 +63,8 @@ def test_what_makes_no_sense_is_a_sentence_and_leaves_the_run_as_it_is(
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["resume"], "required: run"),
-        (["replay", "run", "--step", "x"], "--step: invalid int value: 'x'"),
+        (["resume"], "Still required: run."),
+        (["replay", "run", "--step", "x"], "--step 'x': give a whole number, 1 or more."),
         (["resume", "nowhere", "--steps", "3"], "nowhere is not the folder of a run"),
     ],
 )
@@ -83,7 +88,9 @@ def test_a_run_that_tripped_goes_on_with_a_lower_learning_rate(
     config = SMALL.but(model=warm_model, out=out, learning_rate=2e-3, warmup_steps=0, eval_every=0, **watch)
     with pytest.raises(UserError, match="kl to the sampling policy") as tripped:
         train(config, say=say_nothing)
-    assert f"palaestra resume {out} --learning-rate X (it is 0.002)" in str(tripped.value)
+    says = f"(it is 0.002): palaestra resume {out} --learning-rate 0.0005 ; "
+    assert says in str(tripped.value)
+    assert str(tripped.value).endswith(f"without that bound: palaestra resume {out} --watch.kl-max 0")
     assert palaestra(["resume", str(out), "--learning-rate", "1e-6"]) == 0
     assert "Changed: --learning-rate from 0.002 to 1e-06." in capsys.readouterr().out
     assert open_existing(out).read_config(TrainConfig).optimizer.learning_rate == 1e-6
