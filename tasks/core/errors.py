@@ -16,7 +16,8 @@ class UserError(Exception):
 
 
 class RunError(UserError):
-    """A run can't go on as it is. flags: options with which `palaestra resume` can; "" where none would help."""
+    """A run can't go on as it is. flags: options with which `palaestra resume` can; "" where none would
+    help."""
 
     def __init__(self, sentence: str, flags: str = "") -> None:
         super().__init__(sentence)

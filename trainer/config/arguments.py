@@ -1,5 +1,5 @@
-"""Command lines as tables of values. A mistake is a sentence that names the option, what it takes and the fix,
-never a usage message."""
+"""Command lines as tables of values. A mistake is a sentence that names the option, what it takes and the
+fix, never a usage message."""
 
 from __future__ import annotations
 
@@ -114,8 +114,7 @@ def suggest_flag(text: str, flags: Iterable[str]) -> str:
     ]
     if asked in known or len(begun) == 1:
         return begun[0] if asked not in known else asked
-    near = initials or difflib.get_close_matches(asked, known, n=1, cutoff=0.5)
-    return near[0] if near else ""
+    return " or ".join(initials or difflib.get_close_matches(asked, known, n=1, cutoff=0.5))
 
 
 def read_text(value: str, hint: Any, where: str) -> Any:
@@ -190,7 +189,7 @@ class SentenceParser(argparse.ArgumentParser):
 class _StoreOnce(argparse.Action):
     """Keeps one value of an option; a second is no silent change of mind."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+    def __call__(self, _parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         seen = vars(namespace).setdefault("_seen", set())
         if option_string is not None and self.dest in seen:
             raise SettingError(f"{option_string} is given twice. Leave one out.")

@@ -64,10 +64,12 @@ def _read_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key, (place, _) in zip(keys, node.value, strict=True):
-                if keys.count(key) > 1:
+            keys: list[Any] = []
+            for place, _ in node.value:
+                key = self.construct_object(place, deep=True)
+                if key in keys:
                     raise ValueError(f"line {place.start_mark.line + 1} gives the key {key!r} again")
+                keys.append(key)
             return super().construct_mapping(node, deep)
 
     number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")

@@ -1,4 +1,5 @@
-"""What each demo can be told, and the folder that it writes. Imports no torch, so a mistake is answered at once."""
+"""What each demo can be told, and the folder that it writes. Imports no torch, so a mistake is answered at
+once."""
 
 from __future__ import annotations
 

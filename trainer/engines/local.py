@@ -186,8 +186,8 @@ class LocalEngine:
         """Half as many rows from now on. Raises UserError where there was one."""
         if rows == 1:
             raise RunError(
-                f"Memory ran out while sampling a single completion ({reason}). Take a smaller model, or lower "
-                "--max-prompt-tokens and --max-new-tokens.",
+                f"Memory ran out while sampling a single completion ({reason}). Take a smaller model, or "
+                "lower --max-prompt-tokens and --max-new-tokens.",
                 f"--max-new-tokens {max(1, self._longest // 2)}",
             )
         self.rows = rows // 2

@@ -1,4 +1,4 @@
-"""Whether a model is where the settings say, found out before anything heavy is imported. Imports no torch."""
+"""Whether a model is where the settings say, found out before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def refuse_run_folder(folder: Path) -> None:
 
 
 def check_source(source: str) -> None:
-    """Raise UserError for a folder that holds no model, a path where nothing is, and a hub id that neither the
-    cache nor the hub can serve. Reads no weights."""
+    """Raise UserError for a folder that holds no model, a path where nothing is, and a hub id that neither
+    the cache nor the hub can serve. Reads no weights."""
     folder = Path(source)
     if source == "embedded":
         return

@@ -63,7 +63,10 @@ class ProgressLog:
             self._write()
 
     def set_postfix(
-        self, values: Mapping[str, object] | None = None, refresh: bool = True, **more: object
+        self,
+        values: Mapping[str, object] | None = None,
+        refresh: bool = True,  # noqa: ARG002
+        **more: object,
     ) -> None:
         """What stands behind the numbers from the next line on."""
         self._shown = ", ".join(f"{name} {value}" for name, value in {**(values or {}), **more}.items())

@@ -1,4 +1,5 @@
-"""Which settings a run that has begun may go on with: all but those that its checkpoints or its meaning hang on.
+"""Which settings a run that has begun may go on with: all but those that its checkpoints or its meaning
+hang on.
 
 Imports no torch, so that a wrong setting is answered at once.
 """

@@ -76,6 +76,6 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
         f"Stopped at step {progress.step}: {', '.join(tripped)} beyond the bound for {bounds.patience} "
         "steps in a row. "
         f"{f'The best checkpoint is {best}. ' if best else ''}What happened: {path} and metrics.jsonl. Go on "
-        f"with a lower learning rate (it is {make_schedule(run).peak:g}): {again} {suggest_lower_rate(run)} ; "
-        f"or without that bound: {again} {without}"
+        f"with a lower learning rate (it is {make_schedule(run).peak:g}): "
+        f"{again} {suggest_lower_rate(run)} ; or without that bound: {again} {without}"
     )

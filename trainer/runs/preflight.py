@@ -34,7 +34,7 @@ class Preflight:
     compares: whether the algorithm learns from differences within a group alone.  reasons: some of why
     completions could not be scored.  certain: share of tokens with a probability of 1 where sampling is
     truncated, most of them the only one left to draw; 0 where it is not.  form_alone: whether rewards differ
-    by criteria on form alone.  template: whether prompts go through a chat template.  example: one completion.
+    by criteria on form alone.  template: whether prompts go through a chat template.  example: a completion.
     """
 
     problems: int
@@ -115,11 +115,12 @@ class Preflight:
             )
         if self.extracted < 0.5:
             causes.append(
-                f"In {1 - self.extracted:.0%} of them there is no answer in the form that the verifier reads."
+                f"In {1 - self.extracted:.0%} of the completions there is no answer in the form that the "
+                "verifier reads."
             )
             causes.append(
-                "Prompts go through the tokenizer's chat template, which a base model has never learned: warm "
-                "up with `palaestra sft`, or take an instruct model."
+                "Prompts go through the tokenizer's chat template, which a base model has never learned: "
+                "warm up with `palaestra sft`, or take an instruct model."
                 if self.template
                 else "The tokenizer has no chat template, so the model reads plain text: an instruct model "
                 "needs its own (--prompt-template FILE), a base model goes on with the text (warm up with "
@@ -127,8 +128,8 @@ class Preflight:
             )
         if not causes:
             causes.append(
-                "Answers come in the right form, and all are wrong: choose an easier level or task, or warm up "
-                "with `palaestra sft`."
+                "Answers come in the right form, and all are wrong: choose an easier level or task, or warm "
+                "up with `palaestra sft`."
             )
         return [*causes, f'One completion: "{trim(self.example)}"']
 

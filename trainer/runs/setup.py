@@ -85,10 +85,15 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
         limited = hold_to_model(policy, config, say)
         threads = choose_threads(policy, config.model.threads)
-        say(f"{threads} CPU thread(s)")
-        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
-        if fresh and (stopped := warm_up(policy, prompts, task, limited)):
-            return save_warm_up(policy, path, stopped, say)
+        with Interrupts() as stop:
+            say(f"{threads} CPU thread(s)")
+            prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
+            if fresh:
+                warm_up(policy, prompts, task, limited, stop)
+        if stop.requested and fresh:
+            return save_warm_up(policy, path, stop.requested, say)
+        if stop.requested:
+            raise KeyboardInterrupt
         if config.model.lora_rank:
             adapt(policy, config, path, say)
         judged = judge_task(task, config)
@@ -210,20 +215,17 @@ def judge_task(task: Task, config: TrainConfig) -> Judged:
     )
 
 
-def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConfig) -> str | None:
-    """SFT of a fresh model on the task's demonstrations: reinforcement needs a pass-rate that is not zero.
-    The signal that stopped it, if one did."""
+def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConfig, stop: Interrupts) -> None:
+    """SFT of a fresh model on the task's demonstrations: reinforcement needs a pass-rate that is not zero."""
     if not config.sft_steps:
-        return None
+        return
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps, max_tokens=longest)
     problems = draw_training_problems(
         task, settings.imitation.demonstrations, config.seed, config.task.single_level
     )
     demonstrations = encode_demonstrations(prompts, task, problems, config.seed, longest)
-    with Interrupts() as stop:
-        fit(policy, task, demonstrations, settings, stop)
-    return stop.requested
+    fit(policy, task, demonstrations, settings, stop)
 
 
 def save_warm_up(policy: Policy, path: Path, stopped: str, say: Say) -> RunResult:

@@ -1,5 +1,5 @@
-"""What stops a run from outside: Ctrl-C and SIGTERM finish the step and save, a second one stops at once; a full
-disk stops it, too. Each says how to go on."""
+"""What stops a run from outside: Ctrl-C and SIGTERM finish the step and save, a second one stops at once;
+a full disk stops it, too. Each says how to go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The code and the data that a run names: where they were, their hashes, a copy of the code, and what has changed."""
+"""The code and the data that a run names: where they were, their hashes, a copy of the code, and what has
+changed."""
 
 from __future__ import annotations
 
@@ -76,9 +77,8 @@ def refuse_changes(
         return
     command = f"{shlex.join(['palaestra', 'resume', str(folder)])} {ACCEPT}"
     raise UserError(
-        f"{', '.join(change.path for change in changes)} changed since the run began:\n{shown}\nPut back what "
-        f"it was (the run keeps a copy of its code in {folder / SOURCES}), or go on with it as it is now: "
-        f"{command}"
+        f"{', '.join(change.path for change in changes)} changed since the run began:\n{shown}\nPut back "
+        f"what it was (a copy of the code is in {folder / SOURCES}), or go on with it as it is now: {command}"
     )
 
 

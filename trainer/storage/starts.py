@@ -1,8 +1,8 @@
-"""The folder of a run that begins: one process holds it, what an earlier start left without a checkpoint is started
-again, and a start that fails leaves nothing.
+"""The folder of a run that begins: one process holds it, what an earlier start left without a checkpoint is
+started again, and a start that fails leaves nothing.
 
-A folder is taken for that of a start where it has the mark of one (its lock, or facts.json) and nothing but what
-runs write. Whatever else is in it is somebody's, and stays.
+A folder is taken for that of a start where it has the mark of one (its lock, or facts.json) and nothing but
+what runs write. Whatever else is in it is somebody's, and stays.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,26 +20,32 @@ from pathlib import Path
 from ...tasks.core.errors import UserError
 from . import checkpoint
 from .folders import CONFIG, FACTS, METRICS, REFERENCE, ROLLOUTS, WARM_UP
+from .records import read_json
 from .sources import SOURCES
 
-LOCK = ".lock"
+LOCK = ".palaestra.lock"
 EARLIER = "earlier-"  # folders of what an earlier start had computed
 COMPUTED = (METRICS, ROLLOUTS, WARM_UP)
 WRITTEN = re.compile(  # whatever a start may have written
     rf"{'|'.join(map(re.escape, (LOCK, CONFIG, FACTS, SOURCES, REFERENCE, 'checkpoints', *COMPUTED)))}"
     r"|ledger\.json|tensorboard|wandb|\.\S+\.partial|\.trial-\w+"
 )
+INSIDE = {  # and in folders whose names others may use
+    "checkpoints": re.compile(r"\.?step-\d+(\.partial)?"),
+    SOURCES: re.compile(r".+-[0-9a-f]{8}\.\w+"),
+}
 
 
 @contextmanager
 def begin_folder(out: str, name: str, say: Callable[[str], None] = print) -> Iterator[Path]:
     """The folder of a run that begins, held against other processes until its end.
 
-    out: as the user named it; auto takes runs/NAME, with a number where that is another run's.  say: told
-    where an earlier start is started again.  Raises UserError for a folder that holds a run, or anything else.
+    out: as the user named it; auto takes runs/NAME, with a number where that is another run's.
+    say: told where an earlier start is started again.
+    Raises UserError for a folder that holds a run, or anything else.
 
-    When the start fails, the folder is as it was before, but for what was computed: a checkpoint, a model, the
-    record of a step.
+    When the start fails, the folder is as it was before, but for what was computed: a checkpoint, a model,
+    the record of a step.
     """
     path = find_folder(out, name)
     made = not path.exists()
@@ -78,28 +85,55 @@ def check_place(path: Path) -> None:
     """Raise UserError where no folder of that name can be made or written to. Makes none."""
     if path.is_file():
         raise UserError(f"{path} is a file. Give --out the name of a folder.")
-    above = path
-    while not above.exists() and above != above.parent:
-        above = above.parent
+    missing = [place for place in (path, *path.parents) if not place.exists()]
+    above = missing[-1].parent if missing else path
     if not above.is_dir():
         raise UserError(f"{path} can't be made: {above} is a file. Give another --out.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise UserError(f"{above} can't be written to. Give another --out, or change its permissions.")
+    try:  # what may be written is known by writing: permissions don't tell of a file system
+        if missing:
+            missing[-1].mkdir()
+            missing[-1].rmdir()
+        else:
+            tempfile.TemporaryFile(dir=path).close()
+    except OSError as failure:
+        raise UserError(
+            f"{path} can't be written to ({failure.strerror or failure}). Give another --out, or see to it."
+        ) from failure
 
 
 def _describe_use(path: Path) -> str:
     """Why a folder is not free for a new run; "" where it is, or holds a start alone."""
     if not path.is_dir():
         return ""
-    names = sorted(entry.name for entry in path.iterdir())
     if _is_begun(path):
         command = shlex.join(["palaestra", "resume", str(path)])
         return f"{path} is not empty. Give another --out, or `{command}` to go on with it."
-    marked = LOCK in names or FACTS in names
-    foreign = [name for name in names if not (WRITTEN.fullmatch(name) or name.startswith(EARLIER))]
-    if names and (foreign or not marked):
-        return f"{path} is not empty: it holds {(foreign or names)[0]}. Give another --out."
+    entries = sorted(path.iterdir())
+    foreign = [entry for entry in entries if _is_foreign(entry)]
+    if entries and (foreign or not _has_mark(path)):
+        first = (foreign or entries)[0].relative_to(path)
+        return f"{path} is not empty: it holds {first}. Give another --out."
     return ""
+
+
+def _has_mark(path: Path) -> bool:
+    """Whether a folder is that of a start: it is held, its holder was killed, or it has a run's facts."""
+    if (path / LOCK).is_file():
+        return True
+    try:
+        return {"command", "sources"} <= read_json(path / FACTS).keys()
+    except (OSError, UserError):
+        return False
+
+
+def _is_foreign(entry: Path) -> bool:
+    """Whether something in a folder is nothing that a start writes."""
+    if entry.name.startswith(EARLIER):
+        return False
+    inside = INSIDE.get(entry.name)
+    if inside is not None and entry.is_dir():
+        return any(not inside.fullmatch(part.name) for part in entry.iterdir())
+    return WRITTEN.fullmatch(entry.name) is None
 
 
 def _is_begun(path: Path) -> bool:
@@ -156,23 +190,31 @@ def hold_folder(path: Path) -> Iterator[None]:
         yield
     finally:
         if held is not None:
+            with suppress(OSError):
+                (path / LOCK).unlink()
             os.close(held)
 
 
 def _lock(path: Path) -> int | None:
     """The open lock of a folder, None where the file system has none to give."""
-    file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as failure:
-        number = os.read(file, 20).decode(errors="replace").strip() or "?"
-        os.close(file)
-        raise UserError(
-            f"Another process (number {number}) is writing {path}. Wait for it, stop it, or give another --out."
-        ) from failure
-    except OSError:
-        os.close(file)
-        return None
+    while True:
+        file = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as failure:
+            number = os.read(file, 20).decode(errors="replace").strip() or "?"
+            os.close(file)
+            raise UserError(
+                f"Another process (number {number}) is writing {path}. Wait for it, stop it, or give another "
+                "--out."
+            ) from failure
+        except OSError:
+            os.close(file)
+            return None
+        with suppress(OSError):
+            if os.stat(path / LOCK).st_ino == os.fstat(file).st_ino:
+                break
+        os.close(file)  # its holder removed it in between: this is no longer the lock
     os.ftruncate(file, 0)
     os.write(file, str(os.getpid()).encode())
     return file

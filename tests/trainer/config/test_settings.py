@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.arguments import take_option
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.config.arguments import take_option
 from palaestra.trainer.config.parse import make_task_options, name_flag, parse
 from palaestra.trainer.config.reward_model import RewardModelConfig
 from palaestra.trainer.config.settings import SettingError, Settings, list_settings, merge, resolve
