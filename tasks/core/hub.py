@@ -6,12 +6,18 @@ Imports nothing of theirs. What is in the hub's cache can be loaded without the 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .errors import UserError, shorten
+from .errors import DataError, UserError, shorten
+
+if TYPE_CHECKING:
+    import ssl
 
 WAIT_S = 2.5  # for an answer of the hub; HF_HUB_ETAG_TIMEOUT, where it is set, is taken in its place
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
@@ -62,21 +68,35 @@ def _probe(endpoint: str, wait: float) -> Reachability:
 
 def _ask(endpoint: str, wait: float) -> str:
     """Why no answer came; "" for an answer of any kind."""
-    import ssl
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
     try:
-        with urlopen(Request(endpoint, method="HEAD"), timeout=wait):
+        with urlopen(Request(endpoint, method="HEAD"), timeout=wait, context=_gather_certificates()):
             return ""
     except HTTPError:
         return ""  # it is there
     except URLError as failure:
-        # Another library may know other certificates than Python does.
-        known = isinstance(failure.reason, ssl.SSLCertVerificationError)
-        return "" if known else shorten(str(failure.reason) or "no connection", 80)
+        return shorten(str(failure.reason) or "no connection", 80)
     except (OSError, ValueError) as failure:
         return shorten(str(failure) or type(failure).__name__, 80)
+
+
+def _gather_certificates() -> ssl.SSLContext:
+    """Whom Python trusts, and whom the libraries of the hub may trust beside."""
+    import ssl
+
+    context = ssl.create_default_context()
+    bundles = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
+    with suppress(ImportError):
+        import certifi
+
+        bundles.append(certifi.where())
+    for bundle in bundles:
+        with suppress(OSError):
+            if bundle:
+                context.load_verify_locations(bundle)
+    return context
 
 
 def find_cache() -> Path:
@@ -97,6 +117,40 @@ def is_cached(name: str, kind: str) -> bool:
         return False
     home = os.environ.get("HF_DATASETS_CACHE") or find_cache().parent / "datasets"
     return any(Path(home).expanduser().glob(f"{name.replace('/', '___')}/*"))
+
+
+def load_hub_split(path: str, config: str | None, split: str, revision: str | None, advice: str) -> Any:
+    """A split of a data set on the hub, or of its copy in the cache, as `datasets` gives it.
+
+    advice: the fix where it can't be had, a sentence. Raises DataError.
+    """
+    try:
+        online = check_hub(path, "datasets", advice).online
+    except UserError as failure:
+        raise DataError(str(failure)) from failure
+    import datasets  # slow to import, and only this path needs it
+
+    if not online:
+        go_offline()
+        datasets.config.HF_HUB_OFFLINE = True
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(path, config, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError) as failure:  # unknown name, missing split, broken cache
+        first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
+        name = f"{path} ({config})" if config else path
+        raise DataError(
+            f"The data set {name} could not be loaded from the hub: {shorten(first)}. {advice}"
+        ) from failure
+
+
+def go_offline() -> None:
+    """Tell the hub's library, in this process, that the cache is all there is: it would try each of a dozen
+    requests again and again."""
+    import huggingface_hub
+
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
 def check_hub(name: str, kind: str, advice: str) -> Reachability:

@@ -3,6 +3,7 @@ and who decided."""
 
 from __future__ import annotations
 
+from ...tasks.core.errors import UserError
 from ..config.arguments import SentenceParser, read_as
 from ..config.settings import Amount
 from ..terminal import say
@@ -31,8 +32,7 @@ def main(argv: list[str]) -> int:
             arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute
         )
     except ValueError as failure:
-        say(f"palaestra verify: {failure}")
-        return 2
+        raise UserError(str(failure)) from failure
     reason = f": {explanation.verdict.reason}" if explanation.verdict.reason else ""
     say(f"verdict    {explanation.verdict.status}{reason}")
     say(f"reference  {explanation.reference}")

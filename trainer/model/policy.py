@@ -12,13 +12,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
+from ...tasks.core.hub import go_offline
 from ..config.shared import ModelConfig
 from . import lora
 from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
 from .pretrained import explain_failures
-from .source import ask_hub, check_source
+from .source import check_source, must_use_cache
 from .tokens import count_logits
 
 
@@ -146,10 +147,13 @@ class _Pretrained:
 
 def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
     check_source(source)
-    named = {"trust_remote_code": trust_remote_code, "local_files_only": ask_hub(source)}
+    if must_use_cache(source):
+        go_offline()
     with explain_failures(source, "a causal language model", trust_remote_code):
-        tokenizer = AutoTokenizer.from_pretrained(source, **named)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **named)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     if tokenizer is None or tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json."

@@ -46,7 +46,7 @@ def check_source(source: str) -> None:
             f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'."
         )
     if not folder.is_dir():
-        ask_hub(source)
+        must_use_cache(source)
 
 
 def check_reward_model_source(source: str) -> None:
@@ -60,10 +60,10 @@ def check_reward_model_source(source: str) -> None:
             "hub id."
         )
     if not folder.is_dir():
-        ask_hub(source)
+        must_use_cache(source)
 
 
-def ask_hub(source: str) -> bool:
+def must_use_cache(source: str) -> bool:
     """Whether a model is to be loaded from the cache alone, since the hub can't be asked.
 
     Raises UserError where the cache does not hold it. False for a folder.

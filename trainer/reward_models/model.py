@@ -23,6 +23,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
+from ...tasks.core.hub import go_offline
 from ...verifiers import Completion
 from ..model.context import count_positions
 from ..model.dropout import disable_dropout
@@ -30,7 +31,7 @@ from ..model.machine import pick_device
 from ..model.policy import Policy
 from ..model.pretrained import explain_failures
 from ..model.prompts import PromptFormat
-from ..model.source import ask_hub, check_reward_model_source
+from ..model.source import check_reward_model_source, must_use_cache
 
 STATISTICS = "reward_model.json"
 TOKENS_PER_PASS = 16384  # padded tokens that are scored together
@@ -217,9 +218,10 @@ def load_reward_model(
     chosen, arithmetic = pick_device(device, dtype)
     check_reward_model_source(source)
     folder = Path(source)
-    named: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": ask_hub(source)}
+    if must_use_cache(source):
+        go_offline()
     with explain_failures(source, "a reward model", trust_remote_code):
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, **named)
+        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}
         if config and not any("SequenceClassification" in name for name in config.get("architectures") or ()):
             raise UserError(
@@ -227,7 +229,9 @@ def load_reward_model(
                 "of it with "
                 f"`palaestra reward-model --model {source} --data COMPARISONS`."
             )
-        model: Any = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **named)
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+        )
     if model.config.num_labels != 1:
         raise UserError(
             f"{source} gives {model.config.num_labels} numbers for a text; a reward model gives one."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
+from ...tasks.core.hub import check_hub
 from ..config.evaluation import EvalConfig
 from ..config.parse import make_task_options
 from ..config.paths import find_place
@@ -150,6 +151,11 @@ def check_task(config: TaskConfig, split: str = "") -> str:
     task.check_level(config.single_level)
     if config.data and "data" in task.source.option_defaults and not Path(config.data).exists():
         raise UserError(f"There is no file or folder {config.data}. Give --data one that is there.")
+    hub = getattr(task.source, "hub", None)
+    if hub is not None and not config.data:
+        check_hub(
+            hub.path, "datasets", "Connect, set HTTPS_PROXY, or give a local file or folder with --data."
+        )
     if split and split not in task.splits:
         raise UserError(f"Task {task.name} has no split {split!r}; it has {', '.join(task.splits)}.")
     return task.name
@@ -158,5 +164,8 @@ def check_task(config: TaskConfig, split: str = "") -> str:
 def _check_files(flag: str, names: tuple[str, ...]) -> None:
     for name in names:
         looks_like_path = name.startswith((".", "/", "~")) or Path(name).suffix or name.count("/") != 1
-        if not Path(name).exists() and looks_like_path:
+        if Path(name).exists():
+            continue
+        if looks_like_path or flag != "--pairs":
             raise UserError(f"{flag} {name!r}: there is no such file.")
+        check_hub(name, "datasets", "Connect, set HTTPS_PROXY, or give a file of pairs.")

@@ -50,18 +50,20 @@ def begin_folder(out: str, name: str, say: Callable[[str], None] = print) -> Ite
     path = find_folder(out, name)
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    with hold_folder(path):
-        _clear_earlier_start(path, say)
-        done = False
-        try:
-            yield path
-            done = True
-        finally:  # whatever ended the start, Ctrl-C too, goes on its way
-            if not done and not holds_work(path):
-                _remove_written(path)
-                if made:
-                    with suppress(OSError):
-                        path.rmdir()
+    try:
+        with hold_folder(path):
+            _clear_earlier_start(path, say)
+            done = False
+            try:
+                yield path
+                done = True
+            finally:  # whatever ended the start, Ctrl-C too, goes on its way
+                if not done and not holds_work(path):
+                    _remove_written(path)
+    finally:
+        if made:
+            with suppress(OSError):  # it holds something
+                path.rmdir()
 
 
 def find_folder(out: str, name: str) -> Path:
@@ -170,13 +172,15 @@ def _clear_earlier_start(path: Path, say: Callable[[str], None]) -> None:
 
 
 def _remove_written(path: Path) -> None:
-    """Remove what a start writes; the lock goes last, or a kill in between would leave no mark."""
-    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == LOCK):
-        if WRITTEN.fullmatch(entry.name):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+    """Remove what a start writes. The lock stays as long as it is held: after a kill in between it tells
+    whose the rest is."""
+    for entry in path.iterdir():
+        if entry.name == LOCK or not WRITTEN.fullmatch(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 @contextmanager
