@@ -91,7 +91,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             if fresh:
                 warm_up(policy, prompts, task, limited, stop)
         if stop.requested and fresh:
-            return save_warm_up(policy, path, stop.requested, say)
+            return save_warm_up(policy, config, path, stop.requested, say)
         if stop.requested:
             raise KeyboardInterrupt
         if config.model.lora_rank:
@@ -228,8 +228,9 @@ def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConf
     fit(policy, task, demonstrations, settings, stop)
 
 
-def save_warm_up(policy: Policy, path: Path, stopped: str, say: Say) -> RunResult:
-    """Keep the model of a warm-up that was stopped."""
+def save_warm_up(policy: Policy, config: TrainConfig, path: Path, stopped: str, say: Say) -> RunResult:
+    """Keep the model of a warm-up that was stopped, and what it was made by."""
+    open_new(path, config, gather_facts(COMMAND, path, list_code(config), list_data(config)), ())
     checkpoint.write_folder(path / WARM_UP, policy.save)
     say(
         f"Stopped by {stopped} during the SFT warm-up; the model so far is in {path / WARM_UP}. The same "
