@@ -169,6 +169,7 @@ class SentenceParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = self.parse_known_args(args, namespace)
+        vars(found).pop(_SEEN, None)
         if unknown:
             raise SettingError(refuse_argument(unknown[0].partition("=")[0], self.list_flags(), self.prog))
         return found
@@ -186,11 +187,14 @@ class SentenceParser(argparse.ArgumentParser):
         raise SettingError(f"{_rephrase(message)} `{self.prog} --help` lists the options.")
 
 
+_SEEN = "_seen"  # in a namespace that is being filled: what was given
+
+
 class _StoreOnce(argparse.Action):
     """Keeps one value of an option; a second is no silent change of mind."""
 
     def __call__(self, _parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        seen = vars(namespace).setdefault("_seen", set())
+        seen = vars(namespace).setdefault(_SEEN, set())
         if option_string is not None and self.dest in seen:
             raise SettingError(f"{option_string} is given twice. Leave one out.")
         seen.add(self.dest)

@@ -3,6 +3,7 @@ a full disk stops it, too. Each says how to go on."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -41,9 +42,11 @@ class Interrupts:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number).name
-        print(
-            "\nStopping after this step; the state will be saved. Once more stops at once.", file=sys.stderr
-        )
+        said = "\nStopping after this step; the state will be saved. Once more stops at once."
+        try:
+            print(said, file=sys.stderr)
+        except RuntimeError:  # it came while a line was being written there
+            os.write(2, f"{said}\n".encode())
 
 
 @contextmanager

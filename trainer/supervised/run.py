@@ -148,6 +148,7 @@ def _take_steps(
     measured = {line["step"]: line["held_out"]["loss"] for line in lines if "held_out" in line}
     held_out = {0: before["loss"], **measured, done: after["loss"]}
     curves.write_fit_png(folder.path / "curves.png", lines, held_out, run.title)
+    say(f"The curves: {folder.path / 'curves.png'}")
     return FitOutcome(folder.path, folder.model, before, after, done)
 
 

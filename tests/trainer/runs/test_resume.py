@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main as palaestra
+from palaestra.trainer.config.settings import list_settings
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.runs.changeable import RESUMABLE, SHARED, Resumable
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.run import sft
+from palaestra.trainer.storage.checkpoint import load_state
 from palaestra.trainer.storage.folders import open_existing
 
 from ..support.runs import SMALL, say_nothing
@@ -109,6 +112,41 @@ def test_a_penalty_needs_the_reference_that_the_run_kept(warm_model: Path, tmp_p
     for name, value in (("lora_rank", 4), ("lora_alpha", 4), ("lora_targets", ("x",)), ("algorithm", "ppo")):
         with pytest.raises(UserError, match="can't change in a run that has begun"):
             resume(tmp_path / "run", {name: value}, say=say_nothing)
+
+
+def test_what_the_optimizer_and_the_arithmetic_are_told_holds_from_there_on(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=warm_model, out=tmp_path / "run", stop_after=1, eval_every=0, steps=2)
+    train(config, say=say_nothing)
+    said: list[str] = []
+    changes = {"weight_decay": 0.5, "beta2": 0.9, "dtype": "bfloat16", "watch.kl_max": 0, "keep": 7}
+    resume(tmp_path / "run", changes, say=said.append)
+    assert "Changed: --weight-decay from 0.0 to 0.5." in said
+    state = load_state(tmp_path / "run/checkpoints/step-000002")
+    matrices, vectors = state["optimizer"]["param_groups"]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.5, 0.0)
+    assert matrices["betas"] == (0.9, 0.9)
+    kept = open_existing(tmp_path / "run").read_config(TrainConfig)
+    assert (kept.model.dtype, kept.guards.watch.kl_max, kept.output.keep) == ("bfloat16", 0.0, 7)
+
+
+@pytest.mark.parametrize("command", RESUMABLE.values(), ids=lambda command: command.name)
+def test_every_setting_that_cannot_change_has_its_reason_and_is_a_setting(command: Resumable):
+    known = {setting.name for setting in list_settings(command.kind)}
+    assert known & {*SHARED} <= {*command.fixed}
+    assert all(reason and not reason.endswith(".") for reason in command.fixed.values())
+    assert {name for name in command.fixed if name not in {*SHARED}} <= known
+    free = {
+        "steps",
+        "stop_after",
+        "learning_rate",
+        "eval_every",
+        "save_every",
+        "keep",
+        "log",
+        "dtype",
+        "threads",
+    }
+    assert free <= known - {*command.fixed}
 
 
 def test_more_steps_are_written_down_so_that_a_second_resume_knows_them(warm_model: Path, tmp_path: Path):
