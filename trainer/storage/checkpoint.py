@@ -19,6 +19,7 @@ STATE = "trainer_state.pt"
 INFO = "trainer_info.json"
 PREFIX = "step-"
 FULL_BYTES = 2**20  # a disk with less room than this is full
+DISK_WORDS = ("No space left", "os error", "inline_container", "PytorchStreamWriter")
 
 
 class DiskError(UserError):
@@ -48,17 +49,19 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         refused = _is_disk_to_blame(failure, target.parent)
         shutil.rmtree(temporary, ignore_errors=True)
         if refused:
-            reason = failure if isinstance(failure, OSError) else "the disk is full"
+            reason = failure if isinstance(failure, OSError) else "the disk is full, or a quota of it"
             raise DiskError(f"{target} could not be written: {reason}.") from failure
         raise
 
 
-def _is_disk_to_blame(failure: Exception, folder: Path) -> bool:
-    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their
-    own, whose text does not always say so; then the room that is left tells."""
+def _is_disk_to_blame(failure: BaseException, folder: Path) -> bool:
+    """Whether the disk is to blame. The writers of weights and tensors report a full one, or a quota, by
+    errors of their own, whose text does not always say so; then the room that is left tells."""
+    said = isinstance(failure, OSError) or any(words in str(failure) for words in DISK_WORDS)
+    before = failure.__cause__ or failure.__context__
     return (
-        isinstance(failure, OSError)
-        or "No space left" in str(failure)
+        said
+        or (before is not None and _is_disk_to_blame(before, folder))
         or shutil.disk_usage(folder).free < FULL_BYTES
     )
 
