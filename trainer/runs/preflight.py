@@ -131,7 +131,7 @@ class Preflight:
                 "Answers come in the right form, and all are wrong: choose an easier level or task, or warm "
                 "up with `palaestra sft`."
             )
-        return [*causes, f'One completion: "{trim(self.example)}"']
+        return [*causes, f'One completion: "{trim(self.example)}".']
 
     def list_warnings(self) -> list[str]:
         warnings = []

@@ -48,7 +48,7 @@ def begin_folder(out: str, name: str, say: Callable[[str], None] = print) -> Ite
     the record of a step.
     """
     path = find_folder(out, name)
-    made = not path.exists()
+    made = [place for place in (path, *path.parents) if not place.exists()]
     path.mkdir(parents=True, exist_ok=True)
     try:
         with hold_folder(path):
@@ -61,9 +61,9 @@ def begin_folder(out: str, name: str, say: Callable[[str], None] = print) -> Ite
                 if not done and not holds_work(path):
                     _remove_written(path)
     finally:
-        if made:
-            with suppress(OSError):  # it holds something
-                path.rmdir()
+        with suppress(OSError):  # a folder that holds something
+            for place in made:
+                place.rmdir()
 
 
 def find_folder(out: str, name: str) -> Path:

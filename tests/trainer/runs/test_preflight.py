@@ -134,7 +134,7 @@ def test_why_nothing_passed_is_named_with_one_completion():
     assert "which a base model has never learned" in replace(report, template=True).list_causes()[2]
     shown = causes[-1]
     assert shown.startswith('One completion: "\\x1b[31m I think\\nso so')
-    assert shown.endswith('the end"')
+    assert shown.endswith('the end".')
     assert " ... " in shown
     assert len(shown) < 400
     assert "all are wrong" in replace(report, ended=1.0, extracted=1.0).list_causes()[0]

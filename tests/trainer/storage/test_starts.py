@@ -148,7 +148,7 @@ def test_a_folder_that_was_there_before_a_failed_start_is_there_after_it(tmp_pat
             raise UserError("refused")
 
     (tmp_path / "mine").mkdir()
-    for folder in (tmp_path / "mine", tmp_path / "new"):
+    for folder in (tmp_path / "mine", tmp_path / "new/deep/er"):
         with pytest.raises(UserError, match="refused"):
             fail(folder)
     assert list_names(tmp_path) == {"mine"}
