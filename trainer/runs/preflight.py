@@ -254,7 +254,7 @@ def differs_by_form_alone(groups: Sequence[Group], rubric: Rubric) -> bool:
     moving = [
         criterion
         for criterion in rubric.criteria
-        if len({score.parts[criterion.name].value for score in scores if criterion.name in score.parts}) > 1
+        if len({score.parts[criterion.name].amount for score in scores if criterion.name in score.parts}) > 1
     ]
     return bool(moving) and all(criterion.form for criterion in moving)
 
