@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from .settings import Amount, Auto, Count, Natural, Settings, Share, TopP
+from .settings import Amount, Auto, Count, Name, Natural, Settings, Share, TopP
 from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 
@@ -13,7 +13,7 @@ from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, Scor
 class ProblemConfig(Settings):
     """Which of the task's problems, and how their answers are read."""
 
-    split: str = "test"
+    split: Name = "test"
     """Split to evaluate on."""
     problems: Count | Auto = "auto"
     """Problems; auto takes the whole split of a dataset, 500 of a procedural task."""

@@ -11,14 +11,16 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
-from ..config.tasks import check_data, name_code
+from ..config.paths import list_code, list_data
+from ..config.tasks import check_data
 from ..config.tasks import load_task as load_named_task
 from ..engines.local import LocalEngine
 from ..model.budget import check_prompts
 from ..model.context import limit_prompts
-from ..model.policy import Policy, check_source, load_policy_of
+from ..model.policy import Policy, load_policy_of
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..model.source import check_source
 from ..model.threads import use_threads
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import Judged, judge
@@ -113,7 +115,7 @@ def evaluate_model(
         wins = compare_with_baseline(judged.task, scorers, result.groups, baseline)
     run = EvaluationRun(result, folder, config, wins, task.name)
     found = {"device": str(policy.device), **prompts.facts, **layers}
-    facts = gather_facts(COMMAND, folder, name_code(config.task), **found)
+    facts = gather_facts(COMMAND, folder, list_code(config), list_data(config), **found)
     write_summary(run, task, facts)
     return run
 
