@@ -58,12 +58,16 @@ def train(
     return run(chosen, policy, say)
 
 
-def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) -> RunResult | FitOutcome:
+def resume(
+    run: str | PathLike[str], /, *, say: Say = print, accept_changes: bool = False, **settings: Any
+) -> RunResult | FitOutcome:
     """Go on with a run of `train`, `sft` or `fit_reward_model` from its newest checkpoint, as if it had never
     stopped.
 
     run: its folder.  settings: those of the run's command that may change (`steps` in all, `stop_after`,
-    `learning_rate`, ...).  Raises UserError when the folder is no run, or for a setting that can't change.
+    `learning_rate`, ...).  accept_changes: go on though the code or the data of the run are others than at
+    its start.  Raises UserError when the folder is no run, for a setting that can't change, and for changes
+    that are not accepted, which it shows.
 
     >>> import palaestra as pal
     >>> said = []
@@ -78,7 +82,7 @@ def resume(run: str | PathLike[str], /, *, say: Say = print, **settings: Any) ->
     """
     from .runs.resume import resume as go_on
 
-    return go_on(Path(run), settings, say)
+    return go_on(Path(run), settings, say, accept_changes=accept_changes)
 
 
 def sft(

@@ -33,7 +33,8 @@ def survive_odd_characters() -> None:
             stream, "reconfigure", None
         )  # a stream that was put in their place may not have it
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            # Line by line: in a log that both streams go to, what is said stands in its order.
+            reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 @cache

@@ -60,6 +60,8 @@ class Criterion:
     start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers":
         [...]}), and raises an error with a sentence where the criterion can't work on this machine.
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
+    form: whether it reads the form of a completion alone, whatever the answer: a reward that differs by such
+        criteria only is no sign that a run can learn to be right.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
         form; None where it reads no answer.
     low: the least number that its verdicts bring into the reward; None where that is not known.
@@ -88,6 +90,7 @@ class Criterion:
     low: float | None = 0.0
     bounded: bool = True
     place: Place | None = None
+    form: bool = False
 
     def __post_init__(self) -> None:
         if self.weight < 0:

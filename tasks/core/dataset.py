@@ -26,6 +26,7 @@ from ..data.own import make_task
 from ..data.spec import OPTIONS as OWN_DATA
 from ..data.spec import DataSpec
 from .errors import DataError
+from .hub import load_hub_data
 from .options import read_keyword_defaults
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
@@ -182,25 +183,11 @@ class Dataset:
         advice = f"Give a local file or folder with --data (columns {', '.join(self.columns)})."
         if self.hub is None:
             raise DataError(f"Task {self.name} is not on the hub. {advice}")
-        import datasets  # slow to import, and only this path needs it
-
         configs = self.hub.config if isinstance(self.hub.config, tuple) else (self.hub.config,)
-        try:
-            tables = [
-                datasets.load_dataset(
-                    self.hub.path, config, split=self.split_names[split], revision=self.hub.revision
-                )
-                for config in configs
-            ]
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-        ) as failure:  # offline, unknown name, missing split, broken cache
-            first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-            raise DataError(
-                f"The data set {self.hub} could not be loaded from the hub: {first} {advice}"
-            ) from failure
+        tables = [
+            load_hub_data(self.hub.path, config, self.split_names[split], self.hub.revision, advice)
+            for config in configs
+        ]
         for index, values in enumerate(chain.from_iterable(tables)):
             yield Row(dict(values), f"{self.hub}, {split} row {index}")
 

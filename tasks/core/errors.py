@@ -15,6 +15,15 @@ class UserError(Exception):
     """
 
 
+class RunError(UserError):
+    """A run can't go on as it is. flags: options with which `palaestra resume` can; "" where none would
+    help."""
+
+    def __init__(self, sentence: str, flags: str = "") -> None:
+        super().__init__(sentence)
+        self.flags = flags
+
+
 class TaskError(UserError, ValueError):
     """A task was asked for something that it does not have: a split, a level, an option, a solution."""
 

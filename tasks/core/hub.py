@@ -119,8 +119,9 @@ def is_cached(name: str, kind: str) -> bool:
     return any(Path(home).expanduser().glob(f"{name.replace('/', '___')}/*"))
 
 
-def load_hub_split(path: str, config: str | None, split: str, revision: str | None, advice: str) -> Any:
-    """A split of a data set on the hub, or of its copy in the cache, as `datasets` gives it.
+def load_hub_data(path: str, config: str | None, split: str | None, revision: str | None, advice: str) -> Any:
+    """A split of a data set on the hub, or of its copy in the cache, as `datasets` gives it; with None all of
+    them.
 
     advice: the fix where it can't be had, a sentence. Raises DataError.
     """

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError, UserError
-from ..core.hub import check_hub, go_offline
+from ..core.errors import DataError
+from ..core.hub import load_hub_data
 from ..core.rowfiles import SUFFIXES, Row, read_rows
 from .spec import shorten_path
 
@@ -145,23 +145,12 @@ def _open_folder(folder: Path) -> Place:
 
 
 def _open_hub(text: str, source: str, config: str, revision: str) -> Place:
+    hint = "" if config else " A configuration is named as org/name:config."
+    advice = f"Connect, set HTTPS_PROXY, or give a file or folder.{hint}"
     try:
-        online = check_hub(source, "datasets", "Connect, set HTTPS_PROXY, or give a file or folder.").online
-    except UserError as failure:
-        raise DataError(f"There is no file or folder {text}. As a data set, {failure}") from failure
-    import datasets  # slow to import, and only this path needs it
-
-    if not online:
-        go_offline()
-        datasets.config.HF_HUB_OFFLINE = True
-    try:
-        tables = datasets.load_dataset(source, config or None, revision=revision or None)
-    except (OSError, ValueError, RuntimeError) as failure:  # offline, unknown name or config, broken cache
-        first = " ".join((str(failure).strip() or type(failure).__name__).split())[:300]
-        hint = "" if config else " A configuration is named as org/name:config."
-        raise DataError(
-            f"There is no file or folder {text}, and it could not be loaded from the hub: {first}.{hint}"
-        ) from failure
+        tables = load_hub_data(source, config or None, None, revision or None, advice)
+    except DataError as failure:
+        raise DataError(f"There is no file or folder {text}. As a data set: {failure}") from failure
     return _of_tables(re.sub(r"\W+", "_", source.partition("/")[2]), tables, text)
 
 

@@ -19,10 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ...tasks.core.errors import UserError
-from ..config.objective import AdvantageConfig, LossConfig
-from ..config.presets import ObjectiveConfig
-from ..config.settings import list_settings
+from ..config.objective import LossConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
@@ -33,7 +30,7 @@ from ..objective.advantages import (
     compute_group_advantages,
     spread_over_tokens,
 )
-from ..objective.checks import check, check_rollouts
+from ..objective.agreement import check_agreement
 from ..objective.formula import write_formula
 from ..objective.kl import kl_per_token, subtract_kl
 from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
@@ -130,42 +127,7 @@ class Algorithm:
 
         What every algorithm needs of them is checked here: call it from an override.
         """
-        cls._refuse_unread(config)
-        objective = config.objective
-        if not cls.compares_groups and (flags := list_comparing_flags(objective)):
-            raise UserError(
-                f"{cls.__name__} does not compare the completions of a prompt: do without "
-                f"{' and '.join(flags)}, or use grpo."
-            )
-        if not cls.compares_groups and objective.loss.kl_coef and objective.loss.kl_in == "tokens":
-            raise UserError(
-                f"--loss.kl-in tokens would have no effect: {cls.__name__} does not compare the completions "
-                "of a prompt. Use --loss.kl-in reward or loss, or grpo."
-            )
-        # Without a comparison a group may be of one.
-        advantages = objective.advantages if cls.compares_groups else AdvantageConfig(baseline="none")
-        try:
-            check(objective.loss, advantages, objective.updates, config.rollouts.group_size)
-            check_rollouts(objective, config.rollouts)
-        except ValueError as failure:
-            raise UserError(str(failure)) from failure
-
-    @classmethod
-    def _refuse_unread(cls, config: TrainConfig) -> None:
-        """Raise UserError for a changed setting of another algorithm: it would have no effect."""
-        defaults = TrainConfig()
-        for setting in list_settings(TrainConfig):
-            group = setting.path[0]
-            if group in cls.reads or group not in TrainConfig.for_algorithms:
-                continue
-            value, default = setting.value(config), setting.value(defaults)
-            if value != default:
-                reader = TrainConfig.for_algorithms[group]
-                raise UserError(
-                    f"--{setting.name.replace('_', '-')} {value} would have no effect: "
-                    f"{cls.__name__} does not read it, --algorithm {reader} would. "
-                    f"Leave it at {default!r}, or change the algorithm."
-                )
+        check_agreement(config, cls.__name__, cls.compares_groups, cls.reads)
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:
@@ -295,22 +257,6 @@ class Algorithm:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
-
-
-def list_comparing_flags(objective: ObjectiveConfig) -> list[str]:
-    """The flags by which an objective asks for a comparison within groups, those that were set themselves
-    before the preset that brings the others."""
-    plain = ObjectiveConfig()
-    brought = plain.assign("preset", objective.preset)
-    changed = [
-        setting
-        for setting in list_settings(ObjectiveConfig)
-        if setting.path[0] in ("advantages", "resample") and setting.value(objective) != setting.value(plain)
-    ]
-    own = [setting for setting in changed if setting.value(objective) != setting.value(brought)]
-    if changed and not own:
-        return [f"--preset {objective.preset}"]
-    return [f"--{setting.name.replace('_', '-')}" for setting in own]
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...tasks.core.errors import UserError
 from ..config.train import TrainConfig
 from ..model.logprobs import compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens
 from ..model.policy import Policy
 from ..objective import kl_control
+from ..objective.agreement import PPO_READS, check_ppo
 from ..objective.formula import write_formula
 from ..objective.gae import gae, whiten
-from ..objective.kinds import find_kind
 from ..objective.kl import kl_per_token, place_rewards
 from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import subtract_missing_eos_penalty
@@ -48,7 +47,7 @@ class PPO(Algorithm):
     what it is to learn.
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"ppo"})
+    reads: ClassVar[frozenset[str]] = PPO_READS
 
     def __init__(self, policy: Policy, config: TrainConfig) -> None:
         super().__init__(policy, config)
@@ -57,26 +56,7 @@ class PPO(Algorithm):
 
     @classmethod
     def check(cls, config: TrainConfig) -> None:
-        super().check(config)
-        if config.objective.loss.kl_coef:
-            raise UserError(
-                "PPO takes the KL from the reward of each token: set --ppo.kl.kl-coef, and leave "
-                "--loss.kl-coef at 0."
-            )
-        if not find_kind(config.objective.loss.kind).clips_tokens:
-            raise UserError(
-                f"PPO clips the ratio of each token; --loss.kind {config.objective.loss.kind} does not. Use "
-                "the default, dapo."
-            )
-        try:
-            kl_control.start(config.ppo.kl)
-        except ValueError as failure:
-            raise UserError(f"--ppo.kl: {failure}") from failure
-        if config.ppo.critic_warmup >= config.steps:
-            raise UserError(
-                f"--ppo.critic-warmup {config.ppo.critic_warmup} leaves no step of {config.steps} for the "
-                "policy."
-            )
+        check_ppo(config, cls.__name__, cls.reads)
 
     @classmethod
     def formula(cls, config: TrainConfig) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from ...tasks.core.isolation import isolate
 from ...tasks.data.report import describe_example, report, try_solutions
-from ..config.parse import SentenceParser
+from ..config.arguments import SentenceParser
 from ..config.settings import Count
 from ..config.tasks import load_task
 from ..terminal import say
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     for warning in [] if found.errors else try_solutions(task):
         say(f"Warning: {warning}")
     if arguments.model and not found.errors:
-        from ..config.parse import read_text
+        from ..config.arguments import read_text
         from ..config.shared import ModelConfig
         from ..model.budget import check_prompts
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..config.parse import name_flag, read_text, write_metavar
+from ..config.arguments import read_text
+from ..config.parse import name_flag, write_metavar
 from ..config.settings import Setting, list_settings
 from ..config.shared import TrainedTaskConfig
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import platform
@@ -13,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ...sandbox import layers
+from ..config.arguments import SentenceParser
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Finding:
 
 
 def main(argv: list[str]) -> int:
-    argparse.ArgumentParser(
+    SentenceParser(
         prog="palaestra doctor",
         description="Print what this machine has (torch, device, memory, sandbox) and what is missing.",
     ).parse_args(argv)

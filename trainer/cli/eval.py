@@ -7,12 +7,12 @@ def main(argv: list[str]) -> int:
     """Measure pass-rates or learned rewards; write completions.jsonl and summary.json of each evaluation."""
     from ..config.evaluation import EvalConfig
     from ..config.parse import parse
-    from ..config.suites import check_model_named, check_settings, list_tasks
+    from ..evaluation.plan import list_evaluations
+    from ..runs.checks import check_eval
 
     config = parse(EvalConfig, argv, "palaestra eval")
-    check_model_named(config)
-    for each in list_tasks(config):
-        check_settings(each)
+    for each in list_evaluations(config):
+        check_eval(each)
     from ..evaluation.run import evaluate_all
     from ..terminal import say
 

@@ -63,8 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
     except UserError as failure:
         return _complain(str(failure))
-    except KeyboardInterrupt:
-        _complain("Interrupted.")
+    except KeyboardInterrupt as stop:
+        _complain(str(stop) or "Interrupted.")
         return 130
     except (
         BrokenPipeError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...tasks.data.report import report
 from ...tasks.data.write import choose_file, write_from_data, write_procedural
-from ..config.parse import SentenceParser
+from ..config.arguments import SentenceParser
 from ..config.tasks import load_task
 from ..terminal import say
 from .data_flags import add_data_flags, list_data_settings, read_data_flags

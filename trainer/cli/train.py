@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,13 @@ def main(argv: list[str]) -> int:
 
 
 def train(argv: list[str]) -> int:
-    """Parse the settings (nothing heavy is imported until they are right), then train."""
+    """Parse and check the settings (nothing heavy is imported until they are right), then train."""
     from ..config.parse import parse
-    from ..config.tasks import TRAINED, open_data
     from ..config.train import TrainConfig
+    from ..runs.checks import check_train
 
     config = parse(TrainConfig, argv, "palaestra train")
-    open_data(config.task, TRAINED)
+    check_train(config)
     from ..runs.setup import train as run
 
     return finish(run(config))
@@ -29,41 +30,55 @@ def train(argv: list[str]) -> int:
 
 def resume(argv: list[str]) -> int:
     """Go on with a run; the flags are those of the command that began it."""
-    from ..config.parse import SentenceParser, read_flags
+    from ..config.arguments import SentenceParser, take_option
+    from ..config.parse import read_flags
+    from ..config.settings import SettingError
+    from ..runs.changeable import change_run, describe_fixed, find_command
+    from ..storage.sources import refuse_changes
 
     parser = SentenceParser(
         prog="palaestra resume",
         usage="palaestra resume RUN [options]",
         description="Go on with a run from its newest checkpoint.",
         epilog="Options of the command that began the run change it from here on: --steps N (in all), "
-        "--stop-after N, --learning-rate X, --watch.kl-max X, ... Those that its checkpoints depend on, "
-        "such as --task, --model and --seed, can't change.",
+        "--stop-after N, --learning-rate X, --watch.kl-max X, ... (palaestra train --help-all lists them). "
+        f"--task-changed ok goes on though the run's code or data changed.\nThese can't change:\n"
+        f"{describe_fixed()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="folder of the run")
+    rest = list(argv)
+    changed = take_option(rest, "--task-changed", "ok")
+    if changed not in (None, "ok"):
+        raise SettingError(f"--task-changed {changed!r}: give ok, to go on with what is there now.")
     # Options may stand on either side of RUN; what they are is known once the run is.
-    place = next((number for number, text in enumerate(argv) if Path(text).is_dir()), 0)
-    options = parser.parse_args(argv[place : place + 1] if not {"-h", "--help"} & {*argv} else ["--help"])
-    from ..runs.resume import find_command
+    place = next((number for number, text in enumerate(rest) if Path(text).is_dir()), 0)
+    options = parser.parse_args(rest[place : place + 1] if not {"-h", "--help"} & {*rest} else ["--help"])
+    flags = [*rest[:place], *rest[place + 1 :]]
+    changes = read_flags(find_command(options.run).kind, flags, "palaestra resume")
+    found = change_run(options.run, changes, say=lambda _line: None)
+    refuse_changes(options.run, found.folder.read_facts(), changed == "ok", say=lambda _line: None)
     from ..runs.resume import resume as go_on
     from ..runs.state import RunResult
 
-    flags = [*argv[:place], *argv[place + 1 :]]
-    changes = read_flags(find_command(options.run).kind, flags, "palaestra resume")
-    result = go_on(options.run, changes)
+    result = go_on(options.run, changes, accept_changes=changed == "ok")
     return finish(result) if isinstance(result, RunResult) else 130 if result.interrupted else 0
 
 
 def replay(argv: list[str]) -> int:
     """Exit code 0 when the step matches, 1 when it does not."""
-    from ..config.parse import SentenceParser
+    from ..config.arguments import SentenceParser, read_as
+    from ..config.settings import Count
+    from ..runs.replayable import find_start
 
     parser = SentenceParser(
         prog="palaestra replay",
         description="Re-create a step of a run, and say whether it matches what was recorded.",
     )
     parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--step", type=int, required=True, help="step to re-create, 1 or more")
+    parser.add_argument("--step", type=read_as(Count), required=True, help="step to re-create, 1 or more")
     options = parser.parse_args(argv)
+    find_start(options.run, options.step)
     from ..runs.replay import replay as recreate
 
     result = recreate(options.run, options.step)

@@ -3,8 +3,9 @@ and who decided."""
 
 from __future__ import annotations
 
-from ...verifiers.math import explain
-from ..config.parse import SentenceParser
+from ...tasks.core.errors import UserError
+from ..config.arguments import SentenceParser, read_as
+from ..config.settings import Amount
 from ..terminal import say
 
 
@@ -18,17 +19,20 @@ def main(argv: list[str]) -> int:
     parser.add_argument("reference", help="the expected answer, e.g. '\\frac{1}{2}'")
     parser.add_argument("answer", help="the answer to judge, e.g. '0.5'")
     parser.add_argument(
-        "--tolerance", type=float, help="share of the reference that a number may be off (0.04: 4 %%)"
+        "--tolerance",
+        type=read_as(Amount),
+        help="share of the reference that a number may be off (0.04: 4 %%)",
     )
-    parser.add_argument("--absolute", type=float, help="amount that a number may be off")
+    parser.add_argument("--absolute", type=read_as(Amount), help="amount that a number may be off")
     arguments = parser.parse_args(argv)
+    from ...verifiers.math import explain  # sympy is slow to import
+
     try:
         explanation = explain(
             arguments.reference, arguments.answer, tolerance=arguments.tolerance, absolute=arguments.absolute
         )
     except ValueError as failure:
-        say(f"palaestra verify: {failure}")
-        return 2
+        raise UserError(str(failure)) from failure
     reason = f": {explanation.verdict.reason}" if explanation.verdict.reason else ""
     say(f"verdict    {explanation.verdict.status}{reason}")
     say(f"reference  {explanation.reference}")

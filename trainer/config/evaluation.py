@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from .settings import Amount, Auto, Count, Flag, Natural, Positive, SettingError, Settings, Share, TopP
+from .settings import Amount, Auto, Count, Flag, Name, Natural, Positive, SettingError, Settings, Share, TopP
 from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 
@@ -13,7 +14,7 @@ from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, Scor
 class ProblemConfig(Settings):
     """Which of the task's problems, and how their answers are read."""
 
-    split: str = "test"
+    split: Name = "test"
     """Split to evaluate on."""
     problems: Count | Auto = "auto"
     """Problems; auto takes the whole split of a dataset, 500 of a procedural task."""
@@ -77,6 +78,23 @@ class EndpointConfig(Settings):
     """Seconds that one request may take."""
     key_variable: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; the key itself is written nowhere."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            parts = urlsplit(self.url)
+            named = parts.hostname
+        except ValueError:
+            parts, named = urlsplit(""), None
+        if self.url and (parts.scheme not in ("http", "https") or not named):
+            raise SettingError(
+                f"endpoint {self.url!r}: give the base URL of a server, as http://localhost:8000/v1."
+            )
+        if parts.username or parts.password or parts.query:
+            raise SettingError(
+                "endpoint: leave user, password and query out of the URL, which is written into records. A "
+                "key goes into the environment variable that --key-variable names."
+            )
 
 
 @dataclass(frozen=True)

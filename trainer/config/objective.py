@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from .settings import Amount, Count, Positive, Range, Settings, Share
+from .settings import Amount, Count, Name, Positive, Range, Settings, Share
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class LossConfig(Settings):
 
     prefixed: ClassVar[bool] = True
 
-    kind: str = "dapo"
+    kind: Name = "dapo"
     """The form of the loss: grpo, dapo, dr_grpo, bnpo, gspo, cispo, sapo, gmpo, clip_cov, kl_cov, reinforce
     (docs/losses.md has the formula of each), or your own as FILE.py, FILE.py:name or package.module:name (see
     examples/own_loss.py)."""

@@ -6,27 +6,25 @@ Mistakes are sentences that name the fix.
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from ...tasks.core.errors import UserError
 from ...tasks.core.options import parse_option
+from .arguments import Option, read_options, take_option
+from .files import read_file
 from .settings import (
     Setting,
-    SettingError,
     Settings,
     UnknownSettingError,
     change,
-    convert,
     list_settings,
     list_unknown,
     read_changes,
+    strip_annotation,
 )
 
 Config = TypeVar("Config", bound=Settings)
@@ -44,11 +42,11 @@ def parse(command: type[Config], argv: Sequence[str], prog: str) -> Config:
     argv = list(argv)
     asked = next((HELP[argument] for argument in argv if argument in HELP), None)
     if asked is not None:
-        print(_make_parser(command, prog, everything=asked).format_help())
+        print(write_help(command, prog, everything=asked))
         raise SystemExit(0)
-    path = take_option(argv, "--config")
+    path = take_option(argv, "--config", "a TOML, YAML or JSON file")
     in_file = _read_file_changes(command, Path(path), prog) if path is not None else {}
-    flags = read_flags(command, argv, prog)
+    flags = read_flags(command, argv, prog, ("--config", "--help", "--help-all"))
     return change(command(), in_file | read_changes(command, flags, prog))
 
 
@@ -83,20 +81,16 @@ def _find_owner(path: Path) -> str | None:
         return None
 
 
-def read_flags(command: type[Settings], argv: Sequence[str], prog: str) -> dict[str, Any]:
-    """The values of the flags by the short names of their settings. Raises SettingError for what is none."""
-    parser = _make_parser(command, prog, everything=True)
-    namespace, unknown = parser.parse_known_args(list(argv))
-    if unknown:
-        flags = [name_flag(setting) for setting in list_settings(command)]
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], flags, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else "--help lists the options."
-        raise SettingError(f"There is no option {unknown[0]}. {hint}")
-    known = {setting.name: setting for setting in list_settings(command)}
-    return {
-        name: read_text(value, known[name].hint, name_flag(known[name]))
-        for name, value in vars(namespace).items()
-    }
+def read_flags(
+    command: type[Settings], argv: Sequence[str], prog: str, others: Sequence[str] = ("--help",)
+) -> dict[str, Any]:
+    """The values of the flags by the short names of their settings. Raises SettingError for what is none.
+
+    others: flags that the command has beside its settings.
+    """
+    named = {name_flag(setting): setting for setting in list_settings(command)}
+    options = [Option(flag, setting.hint) for flag, setting in named.items()]
+    return {named[flag].name: value for flag, value in read_options(argv, options, prog, others).items()}
 
 
 def name_flag(setting: Setting) -> str:
@@ -104,37 +98,8 @@ def name_flag(setting: Setting) -> str:
     return f"--{setting.name.replace('_', '-')}"
 
 
-def read_text(value: Any, hint: Any, where: str) -> Any:
-    """A flag's text as a value of its setting; lists and truth values are read by argparse already."""
-    if not isinstance(value, str):
-        return value
-    for candidate in _read_numbers(value):
-        try:
-            return convert(candidate, hint, where)
-        except SettingError:
-            continue
-    return convert(value, hint, where)
-
-
-def _read_numbers(text: str) -> list[float]:
-    numbers: list[float] = []
-    for kind in (int, float):
-        try:
-            numbers.append(kind(text))
-        except ValueError:
-            continue
-    return numbers
-
-
-class SentenceParser(argparse.ArgumentParser):
-    """Its errors are the user's: raises SettingError in place of leaving the program."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message[:1].upper()}{message[1:]}. {self.prog} --help lists the options.")
-
-
-def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> argparse.ArgumentParser:
-    """A parser of the command's flags; its help shows them by sections, the essential ones or all."""
+def write_help(command: type[Settings], prog: str, *, everything: bool) -> str:
+    """The command's flags by sections, the essential ones or all."""
     shown = [
         s
         for s in list_settings(command)
@@ -142,7 +107,7 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
     ]
     hidden = len(list_settings(command)) - len(shown)
     more = f"--help-all lists {hidden} more options. " if hidden else ""
-    parser = SentenceParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description=(command.__doc__ or "").partition("\n\n")[0].strip(),
         add_help=False,
@@ -171,12 +136,7 @@ def _make_parser(command: type[Settings], prog: str, *, everything: bool) -> arg
             section.add_argument(
                 name_flag(setting), action=action, metavar=write_metavar(setting.hint), **options
             )
-    return parser
-
-
-def strip_annotation(hint: Any) -> Any:
-    """A type without its range and its short name."""
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return parser.format_help()
 
 
 def _choose_width() -> int:
@@ -200,52 +160,6 @@ def write_metavar(hint: Any) -> str:
     if kind is Literal:
         return "|".join(map(str, get_args(hint)))
     return {int: "INT", float: "FLOAT", str: "TEXT"}.get(hint, "TEXT")
-
-
-def take_option(argv: list[str], flag: str) -> str | None:
-    """Remove `flag VALUE` or `flag=VALUE` from argv and return the value; None when it is not there."""
-    for index, argument in enumerate(argv):
-        if argument == flag:
-            if index + 1 >= len(argv):
-                raise UserError(f"{flag} needs a value after it.")
-            argv.pop(index)
-            return argv.pop(index)
-        if argument.startswith(f"{flag}="):
-            return argv.pop(index).partition("=")[2]
-    return None
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The table in a TOML, YAML or JSON file; `config.json` of a run is one."""
-    if not path.is_file():
-        raise UserError(f"There is no config file {path}.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as failure:
-        raise UserError(
-            f"{path} is not UTF-8: byte {failure.start + 1} is {failure.object[failure.start]:#04x}. "
-            "Save it as UTF-8."
-        ) from failure
-    values: Any
-    try:
-        if path.suffix == ".toml":
-            values = tomllib.loads(text)
-        elif path.suffix == ".json":
-            values = json.loads(text)
-        elif path.suffix in (".yaml", ".yml"):
-            import yaml  # only who writes YAML waits for it
-
-            try:
-                values = yaml.safe_load(text)
-            except yaml.YAMLError as failure:
-                raise UserError(f"{path} is not valid YAML: {failure}.") from failure
-        else:
-            raise UserError(f"{path}: a config file ends in .toml, .yaml, .yml or .json.")
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as failure:
-        raise UserError(f"{path} is not valid {path.suffix[1:].upper()}: {failure}.") from failure
-    if not isinstance(values, dict):
-        raise UserError(f"{path} does not hold keys with values.")
-    return values
 
 
 def make_task_options(pairs: Sequence[str], data: str) -> dict[str, Any]:

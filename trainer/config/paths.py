@@ -1,23 +1,21 @@
-"""Settings that name files or folders, made absolute, so that a run goes on from wherever it is resumed."""
+"""Settings that name files or folders: made absolute, so that a run goes on from wherever it is resumed, and
+told apart as code and data, whose changes matter to it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...tasks.core.rowfiles import SUFFIXES
+from ...tasks.data.judges import names_code
 from .settings import Settings, change, list_settings
 
 OBJECTS = {"task", "algorithm", "loss.kind", "verify"}  # FILE.py, FILE.py:name, mine.jsonl, or no path
-FILES = {
-    "model",
-    "ppo.critic_model",
-    "data",
-    "pairs",
-    "eval_data",
-    "prompt_template",
-}  # a file or folder, or a name on the hub
+DATA = {"data", "pairs", "eval_data"}  # a file or folder, or a name on the hub
+FILES = DATA | {"model", "ppo.critic_model", "prompt_template", "baseline"}
 NAMED_FILES = {"reward_model"}  # the same, also as name=FOLDER
+OPTIONS = "option"  # name=value of a task, whose value may be a path
 Config = TypeVar("Config", bound=Settings)
 
 
@@ -25,7 +23,7 @@ def make_paths_absolute(config: Config) -> Config:
     """The settings of a command with every file and folder that is there by its absolute path."""
     changes: dict[tuple[str, ...], object] = {}
     for setting in list_settings(type(config)):
-        if setting.name in OBJECTS | FILES | NAMED_FILES:
+        if setting.name in OBJECTS | FILES | NAMED_FILES | {OPTIONS}:
             value = setting.value(config)
             changes[setting.path] = (
                 tuple(_resolve(text, setting.name) for text in value)
@@ -33,6 +31,31 @@ def make_paths_absolute(config: Config) -> Config:
                 else _resolve(value, setting.name)
             )
     return change(config, changes)
+
+
+def list_code(config: Settings) -> list[str]:
+    """What a command's settings name that is code: a task, an algorithm, a loss, a reward."""
+    named = [name for name in _list_values(config, OBJECTS - {"verify"}) if name and not _is_data(name)]
+    return [*named, *filter(names_code, _list_values(config, {"verify"}))]
+
+
+def list_data(config: Settings) -> list[str]:
+    """The files and folders of data that a command's settings name."""
+    options = [text.partition("=")[2] for text in _list_values(config, {OPTIONS})]
+    named = [name for name in _list_values(config, OBJECTS) if _is_data(name)]
+    return [text for text in [*_list_values(config, DATA), *named, *options] if _names_a_place(text)]
+
+
+def _is_data(name: str) -> bool:
+    """Whether what stands for a task is a data file."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def _list_values(config: Settings, names: set[str]) -> list[str]:
+    values: list[Any] = [
+        setting.value(config) for setting in list_settings(type(config)) if setting.name in names
+    ]
+    return [text for value in values for text in (value if isinstance(value, tuple) else (value,))]
 
 
 def find_place(spec: str) -> str:
@@ -45,12 +68,21 @@ def _resolve(text: str, name: str) -> str:
         place = find_place(text)
         named = place.endswith((".py", *SUFFIXES))
         return _make_absolute(place) + text[len(place) :] if named else text
+    if name == OPTIONS:
+        option, equals, value = text.partition("=")
+        return f"{option}{equals}{_make_absolute(value) if _names_a_place(value) else value}"
     if name in NAMED_FILES and not Path(text).exists():
         head, equals, place = text.rpartition("=")
         return head + equals + _make_absolute(place)
     return text if text == "embedded" else _make_absolute(text)
 
 
+def _names_a_place(text: str) -> bool:
+    """Whether a value is the path of something that is there, not a word or a number that a file is named by
+    chance."""
+    return (os.sep in text or "." in text) and Path(text).exists()
+
+
 def _make_absolute(text: str) -> str:
-    path = Path(text)
+    path = Path(text).expanduser()
     return str(path.absolute()) if text and path.exists() else text

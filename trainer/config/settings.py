@@ -35,7 +35,7 @@ from typing import (
     get_type_hints,
 )
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 
 
 class SettingError(UserError, ValueError):
@@ -86,6 +86,17 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Filled:
+    """Marks a text that is not empty."""
+
+    def __contains__(self, value: str) -> bool:
+        return bool(value.strip())
+
+    def __str__(self) -> str:
+        return "not empty"
+
+
+@dataclass(frozen=True)
 class Json:
     """Marks a text that is a JSON object; a table (a dict) is written as one."""
 
@@ -100,6 +111,7 @@ Amount = Annotated[float, Range(0)]
 Positive = Annotated[float, Range(0, open_low=True)]
 Share = Annotated[float, Range(0, 1)]
 TopP = Annotated[float, Range(0, 1, open_low=True)]
+Name = Annotated[str, Filled()]
 JsonObject = Annotated[str, Json()]
 """A JSON object as text, empty for none; from Python and files a table will do."""
 
@@ -223,6 +235,11 @@ def _read_marks(hint: Any) -> tuple[Any, ...]:
     return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
+def strip_annotation(hint: Any) -> Any:
+    """A type without its range and its short name."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
 def merge(config: Any, values: Mapping[str, Any], where: str) -> Any:
     """`config` with the values of a table put in, by short or full names.
     Raises SettingError for what does not fit."""
@@ -247,6 +264,8 @@ def read_changes(
                 f"{where}: there is no setting {name!r}. {_suggest(command, name, named)}"
             )
         path = named[name]
+        if path in changes:
+            raise SettingError(f"{where}: {'.'.join(path)} is given twice, once as {name!r}. Leave one out.")
         changes[path] = convert(value, known[path].hint, f"{where}: {name}") if path in known else value
     return changes
 
@@ -354,7 +373,12 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         plain = _convert_plain(value, hint)
         if plain is not None:
             return plain
-    raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
+    raise SettingError(f"{where} {_quote(value)}: give {describe(hint)}.")
+
+
+def _quote(value: Any) -> str:
+    """A value to name in a sentence; a long one is cut."""
+    return shorten(repr(value), 80)
 
 
 def _convert_marked(value: Any, hint: Any, where: str) -> Any:
@@ -363,9 +387,9 @@ def _convert_marked(value: Any, hint: Any, where: str) -> Any:
         if _is_json(hint):
             return _write_json(value)
         inner = convert(value, get_args(hint)[0], where)
-        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, Range)):
+        if all(inner in mark for mark in _read_marks(hint) if isinstance(mark, (Range, Filled))):
             return inner
-    raise SettingError(f"{where} {value!r}: give {describe(hint)}.")
+    raise SettingError(f"{where} {_quote(value)}: give {describe(hint)}.")
 
 
 def _write_json(value: Any) -> str:
@@ -399,7 +423,7 @@ def describe(hint: Any) -> str:
     if _is_json(hint):
         return 'a JSON object, such as {"enable_thinking": false}'
     if kind is Annotated:
-        ranges = [str(mark) for mark in _read_marks(hint) if isinstance(mark, Range)]
+        ranges = [str(mark) for mark in _read_marks(hint) if isinstance(mark, (Range, Filled))]
         return ", ".join([describe(get_args(hint)[0]), *ranges])
     if kind in (Union, UnionType):
         return " or ".join(describe(arm) for arm in get_args(hint))

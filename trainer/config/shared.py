@@ -12,6 +12,7 @@ from .settings import (
     Count,
     Flag,
     JsonObject,
+    Name,
     Natural,
     Positive,
     Range,
@@ -52,7 +53,7 @@ class RunConfig(CommandConfig):
 class TaskConfig(Settings):
     """Which problems."""
 
-    name: Annotated[str, Flag("task")] = "auto"
+    name: Annotated[Name, Flag("task")] = "auto"
     """Name of a task (`palaestra tasks` lists them), or the path of a file that defines one; auto takes the
     data of your own that --data names, and addition without any."""
     option: tuple[str, ...] = ()
@@ -224,7 +225,7 @@ class HeldOutConfig(MeasurementConfig):
 class FolderConfig(Settings):
     """Where things are written."""
 
-    out: str = "auto"
+    out: Name = "auto"
     """Folder of all that is written; auto is one in runs/, named after what is trained or evaluated."""
 
 

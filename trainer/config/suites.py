@@ -9,7 +9,6 @@ from ...tasks.core.errors import UserError
 from .evaluation import EvalConfig
 from .parse import read_file
 from .settings import SettingError, merge
-from .tasks import load_task, open_data
 
 SUITES = (".toml", ".yaml", ".yml")
 EVALUATIONS = "evaluations"
@@ -21,22 +20,13 @@ def list_tasks(config: EvalConfig) -> list[EvalConfig]:
 
 
 def check_settings(config: EvalConfig) -> None:
-    """Raise UserError for settings that make no sense together, and for a task or a level that is not there.
-    Reads no data but those of one's own."""
+    """Raise UserError for settings of one evaluation that make no sense together."""
     if config.sampling.temperature == 0 and config.sampling.samples > 1:
         raise UserError(
             "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
             "above 0."
         )
     config.estimate.list_ks(config.sampling.samples)
-    load_task(config.task).check_level(config.task.single_level)
-    open_data(config.task, [config.held_out.split])
-
-
-def check_model_named(config: EvalConfig) -> None:
-    """Raise UserError where no model is named."""
-    if not config.model.source:
-        raise UserError("Say which model: --model HUB_ID_OR_FOLDER, or its name at the --endpoint.")
 
 
 def split_names(text: str, flag: str) -> list[str]:

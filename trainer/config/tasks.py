@@ -9,7 +9,6 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.rowfiles import SUFFIXES
 from ...tasks.core.task import Task
-from ...tasks.data.judges import names_code
 from ...tasks.data.own import open_task
 from ...tasks.data.report import report
 from ...tasks.data.spec import DataSpec
@@ -92,11 +91,6 @@ def name_flags(config: TaskConfig) -> str:
     if _names_own_data(config):
         return describe_data(config).write_flags()
     return f"--task {DEFAULT if config.name == 'auto' else config.name}"
-
-
-def name_code(config: TaskConfig) -> list[str]:
-    """The code that the task is made of, as the settings name it."""
-    return [config.name, *([config.verify] if names_code(config.verify) else [])]
 
 
 def _take_file_as_data(config: TaskConfig) -> TaskConfig:

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
-from .settings import Amount, Auto, Count, Natural, Positive, Settings, Share, TopP
+from .settings import Amount, Auto, Count, Name, Natural, Positive, Settings, Share, TopP
 from .shared import (
     HeldOutConfig,
     LoraConfig,
@@ -192,7 +192,7 @@ class TrainConfig(RunConfig):
 
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
-    algorithm: str = "grpo"
+    algorithm: Name = "grpo"
     """grpo compares the completions of a prompt with each other; ppo with what a critic expects; FILE.py
     or FILE.py:Name is one of your own (examples/own_algorithm.py)."""
     task: TrainTaskConfig = field(default_factory=TrainTaskConfig)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
-from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.base import Sampling
@@ -35,29 +34,7 @@ from ..sft.fit import Demonstration, draw_training_problems, encode_demonstratio
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
 from ..terminal import say
-
-
-@dataclass(frozen=True)
-class DemoConfig(Settings):
-    """Train a small model from nothing on `addition`: SFT, then GRPO; shows pass-rates before and after."""
-
-    seed: Seed = 0
-    """Seed of everything random."""
-    sft_steps: Count = 1800
-    """Steps of the SFT warm-up, 32 demonstrations each."""
-    steps: Count = 200
-    """Steps of GRPO, 32 problems x 8 completions each."""
-    controls: bool = True
-    """Also spend GRPO's share of the time on plain SFT and on SFT on verified demonstrations,
-    for comparison."""
-    control_steps: Count = 1200
-    """SFT steps of each control; about the time that GRPO takes."""
-    eval_problems: Count = 500
-    """Held-out problems."""
-    out: str = "runs/demo"
-    """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Threads | Auto = "auto"
-    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
+from .settings import DemoConfig, clear_folder
 
 
 @dataclass(frozen=True)
@@ -73,9 +50,7 @@ class Row:
 def run_addition(config: DemoConfig) -> int:
     """Run the demo; returns the exit code."""
     start = time.perf_counter()
-    folder = Path(config.out)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = clear_folder(config.out)
     task = registry.get("addition")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from ...tasks.core import registry
 from ..config.objective import KLControlConfig
-from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..evaluation.evaluate import Evaluation
@@ -34,37 +32,15 @@ from ..runs.state import RunResult
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
+from .settings import FrozenLakeConfig, clear_folder
 
 LEVEL = 1  # lakes of 4 x 4 fields
-
-
-@dataclass(frozen=True)
-class FrozenLakeConfig(Settings):
-    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO;
-    pass-rates before and after."""
-
-    seed: Seed = 0
-    """Seed of everything random."""
-    sft_steps: Count = 500
-    """Steps of the SFT warm-up, 32 demonstrations each."""
-    demonstrations: Count = 20000
-    """Lakes with a way across to imitate."""
-    steps: Count = 150
-    """Steps of PPO and of GRPO, 16 lakes x 8 completions each."""
-    eval_problems: Count = 300
-    """Lakes of the test split."""
-    out: str = "runs/demo-frozen-lake"
-    """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Threads | Auto = "auto"
-    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
 def run_frozen_lake(config: FrozenLakeConfig) -> int:
     """Run the demo; returns the exit code."""
     began = time.perf_counter()
-    folder = Path(config.out)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = clear_folder(config.out)
     task = registry.get("frozen_lake")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ from ...tasks.core import registry
 from ...tasks.ice_cream import WORTH
 from ..config.objective import KLControlConfig
 from ..config.reward_model import RewardModelConfig
-from ..config.settings import Auto, Count, Seed, Settings, Threads
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
@@ -40,34 +38,15 @@ from ..runs.state import RunResult
 from ..sft.fit import encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
+from .settings import IceCreamConfig, clear_folder
 
 REWARD_MODEL_COPIES = 8  # of the ranking in a step: one prompt is all the data there is
-
-
-@dataclass(frozen=True)
-class IceCreamConfig(Settings):
-    """Teach a small model what to say after "I like ice" by a reward model with PPO, and by GRPO directly."""
-
-    seed: Seed = 0
-    """Seed of everything random."""
-    sft_steps: Count = 150
-    """Steps of SFT after which each answer comes about a third of the time."""
-    reward_model_steps: Count = 40
-    """Steps of the reward model."""
-    steps: Count = 50
-    """Steps of PPO and of GRPO, 64 completions each."""
-    out: str = "runs/demo-ice-cream"
-    """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Threads | Auto = "auto"
-    """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
 def run_ice_cream(config: IceCreamConfig) -> int:
     """Run the demo; returns the exit code."""
     began = time.perf_counter()
-    folder = Path(config.out)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder = clear_folder(config.out)
     task = registry.get("ice_cream")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
@@ -48,8 +47,6 @@ class EndpointEngine:
 
     The server draws as it does: the seed is sent, and some heed it. A stop string is looked for here, so that
     it stays in the text as with any engine.
-
-    Raises UserError for a URL that is none, or that holds a password.
     """
 
     def __init__(
@@ -59,7 +56,6 @@ class EndpointEngine:
         variables: Mapping[str, Any] | None = None,
         first_delay: float = FIRST_DELAY_S,
     ) -> None:
-        check_url(config.url)
         self.config, self.model, self.first_delay = config, model, first_delay
         self.rows = QUEUED * config.concurrency
         self._key = os.environ.get(config.key_variable, "")
@@ -261,19 +257,3 @@ def read_retry_after(failure: openai.APIStatusError) -> float:
         return max(0.0, float(failure.response.headers.get("retry-after", 0)))
     except (ValueError, AttributeError):
         return 0.0
-
-
-def check_url(url: str) -> None:
-    """Raise UserError for what is no URL of a server, or has a password in it: it would stand in records."""
-    try:
-        parts = urlsplit(url)
-        named = parts.hostname
-    except ValueError:
-        parts, named = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not named:
-        raise UserError(f"--endpoint {url}: give the base URL of a server, as http://localhost:8000/v1.")
-    if parts.username or parts.password or parts.query:
-        raise UserError(
-            "--endpoint: leave user, password and query out of the URL, which is written into records. A key "
-            "goes into the environment variable that --key-variable names."
-        )

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ...tasks.core.errors import UserError, shorten
+from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
 from ..model.decoding import Decoding, DecodingMode, start_decoding
 from ..model.dense.decoder import FastDecoding, find_refusal
@@ -58,7 +58,7 @@ class LocalEngine:
         if rows is not None and rows < 1:
             raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
         self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
-        self._fast = fast
+        self._fast, self._longest = fast, 1
         self._look_at_model()
 
     def load(self, policy: Policy, version: int) -> None:
@@ -72,6 +72,7 @@ class LocalEngine:
     ) -> list[list[Completion]]:
         """See `Engine.sample`. Requests of like length are decoded together, `rows` completions at a time."""
         results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
+        self._longest = sampling.max_new_tokens
         self._check_ids(request.ids for request in requests)
         with self._prepare() as weights:
             waves = plan_waves(requests, self.rows, even=not self._pads)
@@ -184,9 +185,10 @@ class LocalEngine:
     def _retreat(self, rows: int, reason: str) -> None:
         """Half as many rows from now on. Raises UserError where there was one."""
         if rows == 1:
-            raise UserError(
-                f"Memory ran out while sampling a single completion ({reason}). Lower "
-                "--max-prompt-tokens and --max-new-tokens, or take a smaller model."
+            raise RunError(
+                f"Memory ran out while sampling a single completion ({reason}). Take a smaller model, or "
+                "lower --max-prompt-tokens and --max-new-tokens.",
+                f"--max-new-tokens {max(1, self._longest // 2)}",
             )
         self.rows = rows // 2
         gc.collect()

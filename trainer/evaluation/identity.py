@@ -15,8 +15,8 @@ from ...tasks import Task
 from ...tasks.core.errors import shorten
 from ...verifiers.version import hash_rubric
 from ..config.evaluation import EvalConfig
+from ..config.paths import list_code
 from ..config.settings import Setting, list_settings
-from ..config.tasks import name_code
 from ..storage.sources import find_source_file
 from .hashes import chain_hashes, hash_bytes, hash_source
 
@@ -125,7 +125,7 @@ def gather_task_facts(config: EvalConfig, task: Task, reward_models: Sequence[st
 
     reward_models: their folders or hub ids.
     """
-    files = [path for name in name_code(config.task) if (path := find_source_file(name)) is not None]
+    files = [path for name in list_code(config) if (path := find_source_file(name)) is not None]
     return {
         "task": task.name,
         "task_source": hash_bytes(b"".join(path.read_bytes() for path in files)) if files else "",

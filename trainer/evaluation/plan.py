@@ -1,13 +1,18 @@
-"""Which evaluations a command asks for: its tasks, its models, the checkpoints of a run."""
+"""Which evaluations a command asks for: its tasks, its models, the checkpoints of a run.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.suites import list_tasks, split_names
+from ..model.source import check_source
 from ..storage import checkpoint
 from ..storage.folders import FACTS, RunFolder
 from ..storage.records import read_json
@@ -70,3 +75,22 @@ def _read_pass_rates(checkpoints: Sequence[Path]) -> dict[Path, float]:
     rates = {path: info["pass_rate"] for path, info in infos.items() if info.get("pass_rate") is not None}
     trained = {path: rate for path, rate in rates.items() if checkpoint.parse_step(path) > 0}
     return trained or rates
+
+
+def check_subject(config: EvalConfig) -> None:
+    """Raise UserError where no model is named, a folder holds none, or an endpoint can't be asked."""
+    if not config.endpoint.url:
+        check_source(config.model.source)
+        return
+    if not config.model.source:
+        raise UserError("Say which model: --model and its name at the --endpoint.")
+    if importlib.util.find_spec("openai") is None:
+        raise UserError(
+            "--endpoint needs the openai client, which is not here: pip install 'palaestra[endpoint]'."
+        )
+    for flag, given in (
+        ("--reward-model", config.compare.reward_model),
+        ("--prompt-template", config.prompt.template),
+    ):
+        if given:
+            raise UserError(f"{flag} needs the model's own tokenizer, which an endpoint keeps: leave it out.")

@@ -13,8 +13,9 @@ from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
-from ..config.suites import check_model_named, check_settings
-from ..config.tasks import check_data, name_code
+from ..config.paths import list_code, list_data
+from ..config.suites import check_settings
+from ..config.tasks import check_data
 from ..config.tasks import load_task as load_named_task
 from ..model.budget import check_prompts
 from ..model.policy import Policy
@@ -37,8 +38,8 @@ from .folder import (
 )
 from .identity import Identity, gather_settings, gather_task_facts
 from .journal import Journal
-from .plan import list_evaluations
-from .subjects import Local, Opened, Subject, check_subject, load_subject
+from .plan import check_subject, list_evaluations
+from .subjects import Local, Opened, Subject, load_subject
 from .summary import EvaluationRun, Suite
 from .winrate import compare_with_baseline, read_baseline
 
@@ -108,7 +109,6 @@ def check(config: EvalConfig, *, in_memory: bool = False) -> None:
     check_template(config.prompt)
     check_settings(config)
     if not in_memory:
-        check_model_named(config)
         check_subject(config)
 
 
@@ -120,6 +120,7 @@ def prepare(config: EvalConfig, say: Say, *, alone: bool = True, in_memory: bool
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
+    task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)
     if not in_memory and not config.endpoint.url:
         budget = config.sampling.max_prompt_tokens
@@ -162,7 +163,9 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
     folder.mkdir(parents=True, exist_ok=True)
     with Journal.open(folder / COMPLETIONS) as journal:
         journal.read(problems, task.rubric)
-        facts = gather_facts(COMMAND, folder, name_code(config.task), **opened.facts, **prepared.layers)
+        facts = gather_facts(
+            COMMAND, folder, list_code(config), list_data(config), **opened.facts, **prepared.layers
+        )
         facts["identity"] = identity.to_dict()
         write_start(folder, config, facts)
         try:

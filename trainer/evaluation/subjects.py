@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...tasks import Problem
-from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..engines.base import Sampler
 from ..engines.local import LocalEngine
 from ..model.context import limit_prompts
 from ..model.conversations import Conversations
-from ..model.policy import Policy, check_source, load_policy_of
+from ..model.policy import Policy, load_policy_of
 from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat
 from ..model.threads import use_threads
@@ -113,26 +111,6 @@ class Remote:
         engine = EndpointEngine(config.endpoint, self.name, prompts.variables)
         engine.look()
         return Opened(config, engine, prompts, {}, {}, {"model": self.name}, lambda: engine.said)
-
-
-def check_subject(config: EvalConfig) -> None:
-    """Raise UserError where a folder holds no model, or an endpoint can't be asked."""
-    if not config.endpoint.url:
-        check_source(config.model.source)
-        return
-    if importlib.util.find_spec("openai") is None:
-        raise UserError(
-            "--endpoint needs the openai client, which is not here: pip install 'palaestra[endpoint]'."
-        )
-    from ..engines.endpoint import check_url
-
-    check_url(config.endpoint.url)
-    for flag, given in (
-        ("--reward-model", config.compare.reward_model),
-        ("--prompt-template", config.prompt.template),
-    ):
-        if given:
-            raise UserError(f"{flag} needs the model's own tokenizer, which an endpoint keeps: leave it out.")
 
 
 def load_subject(config: EvalConfig) -> Subject:

@@ -59,9 +59,9 @@ class Conversations:
     plain: bool = False
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What prompts depend on beside the settings: nothing here; the endpoint has its own template."""
-        return {}
+    def has_template(self) -> bool:
+        """Whether a chat template renders them: the endpoint's own, but for a plain text."""
+        return not self.plain
 
     @property
     def variables(self) -> dict[str, Any]:

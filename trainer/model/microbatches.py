@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import RunError
 from ..config.settings import resolve
 from ..config.shared import OptimizerConfig
 from .dense.packed import can_pack
@@ -59,9 +59,10 @@ def halve_when_out_of_memory(
         if not is_out_of_memory(failure):
             raise
         if halved is not None:
-            raise UserError(
-                f"Memory ran out in the update, with micro-batches of {halved} tokens, halved once already. "
-                "Lower --tokens-per-microbatch and --max-new-tokens, and resume."
+            raise RunError(
+                f"Memory ran out in the update, with micro-batches of {halved} tokens, halved once already: "
+                "make them smaller, or lower --max-new-tokens.",
+                f"--tokens-per-microbatch {max(1, halved // 2)}",
             ) from failure
         reason = str(failure).split("\n")[0]
     # Outside of the handler: the exception held the frames, and these their tensors.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -75,6 +75,14 @@ def adamw(model: nn.Module, config: OptimizerConfig, parameters: int) -> torch.o
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
     betas = (BETA1, resolve(config.beta2, 0.98 if parameters < SMALL else 0.999))
     return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=fused or None)
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Put the moments of a checkpoint into a fresh optimizer, which keeps its own weight decay and betas."""
+    kept = [{name: group[name] for name in ("weight_decay", "betas")} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, kept, strict=True):
+        group.update(own)
 
 
 def update(

@@ -12,12 +12,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
+from ...tasks.core.hub import go_offline
 from ..config.shared import ModelConfig
 from . import lora
 from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
 from .pretrained import explain_failures
+from .source import check_source, must_use_cache
 from .tokens import count_logits
 
 
@@ -135,40 +137,6 @@ def _check_token_id(token: Any) -> int:
     return token
 
 
-def refuse_run_folder(folder: Path) -> None:
-    """Raise UserError for the folder of a run, which names the folder of its model."""
-    if not (folder / "facts.json").is_file():
-        return
-    made = [folder / "model", *sorted(folder.glob("checkpoints/step-*"), reverse=True), folder / "sft"]
-    models = [str(path) for path in made if (path / "config.json").is_file()]
-    hint = f"Did you mean {models[0]}?" if models else "It holds no model yet."
-    raise UserError(f"{folder} is the folder of a run, not of a model. {hint}")
-
-
-def check_source(source: str) -> None:
-    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
-    folder = Path(source)
-    if source == "embedded":
-        return
-    refuse_run_folder(folder)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        inside = [
-            str(path.parent)
-            for path in sorted(folder.glob("**/config.json"))
-            if "model_type" in path.read_text()
-        ]
-        hint = (
-            f"Did you mean {inside[-1]}?"
-            if inside
-            else "Give a folder written by save_pretrained or `palaestra train`."
-        )
-        raise UserError(f"{source} is not a model folder: it holds no config.json. {hint}")
-    if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") != 1):
-        raise UserError(
-            f"There is no model folder {source}. Give an existing folder, a hub id, or 'embedded'."
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class _Pretrained:
     """What a folder or the hub has under a name."""
@@ -179,6 +147,8 @@ class _Pretrained:
 
 def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
     check_source(source)
+    if must_use_cache(source):
+        go_offline()
     with explain_failures(source, "a causal language model", trust_remote_code):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         model = AutoModelForCausalLM.from_pretrained(

@@ -118,6 +118,11 @@ class PromptFormat:
         return cls.of(tokenizer, config.without_template(), say, facts.get("prompt_date", ""), end_ids)
 
     @property
+    def has_template(self) -> bool:
+        """Whether a chat template renders prompts."""
+        return self.template is not None
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What prompts depend on beside the settings, for the record of a run."""
         return {"chat_template": self.tokenizer.chat_template, "prompt_date": self.date}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
+SMOOTHED = 20  # steps of a running mean
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
@@ -92,3 +93,37 @@ def write_png(
     below.set(xlabel="step", ylabel="tokens per completion")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def write_fit_png(
+    path: Path, lines: Sequence[Mapping[str, Any]], held_out: Mapping[int, float], title: str
+) -> None:
+    """Loss of the steps of a fit with that of held-out examples, and the learning rate.
+
+    lines: of metrics.jsonl.  held_out: loss by the steps done when it was measured, in nats.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (above, below) = pyplot.subplots(
+        2, 1, figsize=(7, 5), sharex=True, constrained_layout=True, height_ratios=[3, 1]
+    )
+    x = [line["step"] for line in lines]
+    losses = [line["loss"] for line in lines]
+    above.plot(x, losses, color="tab:blue", lw=0.8, alpha=0.5, label="loss of a step")
+    if len(losses) >= 2 * SMOOTHED:
+        above.plot(x, average_running(losses, SMOOTHED), color="tab:blue", label=f"mean of {SMOOTHED} steps")
+    above.plot([*held_out], [*held_out.values()], "o-", color="tab:orange", label="held-out loss")
+    above.set(ylabel="loss (nats)", title=title)
+    above.legend(loc="upper right", fontsize=8)
+    below.plot(x, [line.get("learning_rate", 0.0) for line in lines], color="tab:red")
+    below.set(xlabel="step", ylabel="learning rate")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def average_running(values: Sequence[float], width: int) -> list[float]:
+    """The mean of each value with the up to `width` - 1 before it."""
+    return [sum(values[max(0, end - width) : end]) / min(width, end) for end in range(1, len(values) + 1)]

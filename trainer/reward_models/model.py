@@ -23,13 +23,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
+from ...tasks.core.hub import go_offline
 from ...verifiers import Completion
 from ..model.context import count_positions
 from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
-from ..model.policy import Policy, refuse_run_folder
+from ..model.policy import Policy
 from ..model.pretrained import explain_failures
 from ..model.prompts import PromptFormat
+from ..model.source import check_reward_model_source, must_use_cache
 
 STATISTICS = "reward_model.json"
 TOKENS_PER_PASS = 16384  # padded tokens that are scored together
@@ -202,18 +204,6 @@ def make_reward_model(
     return RewardModel(model, prompts, policy.device, policy.dtype, policy.source)
 
 
-def check_reward_model_source(source: str) -> None:
-    """Raise UserError for a folder that holds no model, or a path where nothing is. Reads no weights."""
-    folder = Path(source)
-    refuse_run_folder(folder)
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
-    if not (folder / "config.json").is_file() and (folder.is_dir() or looks_like_path):
-        raise UserError(
-            f"There is no reward model in {source}. Give a folder written by `palaestra reward-model`, or a "
-            "hub id."
-        )
-
-
 def load_reward_model(
     source: str, device: str = "auto", dtype: str = "auto", *, trust_remote_code: bool = False
 ) -> RewardModel:
@@ -228,6 +218,8 @@ def load_reward_model(
     chosen, arithmetic = pick_device(device, dtype)
     check_reward_model_source(source)
     folder = Path(source)
+    if must_use_cache(source):
+        go_offline()
     with explain_failures(source, "a reward model", trust_remote_code):
         tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
         config = json.loads((folder / "config.json").read_text()) if folder.is_dir() else {}

@@ -8,26 +8,25 @@ from pathlib import Path
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
-from ..config.paths import make_paths_absolute
+from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
 from ..model.context import count_positions
-from ..model.policy import Policy, check_source, load_policy_of
+from ..model.policy import Policy, load_policy_of
 from ..model.probe import check_positions
 from ..model.prompts import PromptFormat, check_template
+from ..model.source import check_source
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
     RunFolder,
-    discard_failed_start,
-    find_free,
     gather_facts,
     open_existing,
     open_new,
     reopen,
 )
-from ..storage.sources import warn_of_changed_sources
+from ..storage.starts import begin_folder
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import Comparison, read_comparisons, split_comparisons
@@ -69,8 +68,7 @@ def fit_to_comparisons(
     if config.comparisons.task:
         registry.get(config.comparisons.task)
     comparisons = read(config.comparisons, say)
-    path = find_free(config.output.out, f"reward-model-{config.seed}")
-    with discard_failed_start(path):
+    with begin_folder(config.output.out, f"reward-model-{config.seed}", say) as path:
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
         check_positions(policy)
@@ -82,9 +80,8 @@ def fit_to_comparisons(
             trust_remote_code=config.model.trust_remote_code,
         )
         data = encode_all(reward_model, comparisons, config.comparisons, say)
-        sources = [config.comparisons.task] if config.comparisons.task else []
         found = {"device": str(policy.device), "threads": threads, **reward_model.prompts.facts}
-        facts = gather_facts(COMMAND, path, sources, **found)
+        facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)
 
@@ -97,7 +94,6 @@ def resume_reward_model(
     config: its settings from now on.
     """
     folder = open_existing(path)
-    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(
@@ -190,6 +186,8 @@ def _make_run(
         measure=measure_held_out,
         save_model=save,
         save_final=save_with_statistics,
+        title=f"reward model, seed {config.seed}",
+        threads=config.model.threads,
     )
 
 

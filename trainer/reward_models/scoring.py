@@ -11,7 +11,8 @@ from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Score, learned
 from ...verifiers.criterion import CLIP
 from ..model.prompts import PromptFormat
-from .model import RewardModel, Scorer, check_reward_model_source, load_reward_model, make_scorer
+from ..model.source import check_reward_model_source
+from .model import RewardModel, Scorer, load_reward_model, make_scorer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...tasks import Problem, Task
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import RunError
 from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
 from .group import Group, has_signal
@@ -102,11 +102,12 @@ def take_next_problems(
             position.refused += 1
         tried += 1
         if tried >= 100 * count:
-            raise UserError(
+            raise RunError(
                 f"Of {tried} problems of task {task.name}, {tried - len(problems)} had prompts over "
                 f"{config.rollouts.max_prompt_tokens} tokens or were passed over by the curriculum. "
                 "Raise --max-prompt-tokens (or lower --max-new-tokens, where the model has no more "
-                "positions), or drop --curriculum."
+                "positions), or drop --curriculum.",
+                f"--max-prompt-tokens {2 * config.rollouts.max_prompt_tokens} --no-curriculum",
             )
     return problems
 

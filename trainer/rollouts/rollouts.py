@@ -35,6 +35,11 @@ class Ask:
 class Prompts(Protocol):
     """How problems become what an engine reads."""
 
+    @property
+    def has_template(self) -> bool:
+        """Whether a chat template renders them."""
+        ...
+
     def encode(self, problem: Problem, instruction: str, /) -> list[int]:
         """As token ids; none for an engine that has its own tokenizer."""
         ...

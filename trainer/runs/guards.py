@@ -4,50 +4,58 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import RunError, UserError
 from ..algorithms.base import StepResult
 from ..config.settings import resolve
 from ..rollouts.group import Group, list_reasons
 from ..storage import checkpoint
+from .schedule import make_schedule, suggest_lower_rate
 from .state import Progress, Run
+from .tripwires import TRIPWIRES
 
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats
 
 
 def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metrics: Mapping[str, Any]) -> None:
-    """Raise UserError where too little was scored, sampler and update disagree,
+    """Raise RunError where too little was scored, sampler and update disagree,
     or the gradient is not finite."""
-    guards, step = run.config.guards, metrics["step"]
-    if metrics["abstained"] > guards.max_abstained:
-        raise UserError(
-            f"Step {step}: {metrics['abstained']:.0%} of the completions could not be scored "
-            f"(the bound is {guards.max_abstained:.0%}). First reasons: {'; '.join(list_reasons(groups)[:3])}"
+    guards, step, abstained = run.config.guards, metrics["step"], metrics["abstained"]
+    if abstained > guards.max_abstained:
+        raise RunError(
+            f"Step {step}: {abstained:.0%} of the completions could not be scored (the bound is "
+            f"{guards.max_abstained:.0%}). First reasons: {'; '.join(list_reasons(groups)[:3])} See to them, "
+            "and resume; or let the run go on with so many.",
+            f"--max-abstained {min(1.0, math.ceil(20 * abstained) / 20):g}",
         )
     bound = resolve(guards.max_logprob_difference, LOGPROB_BOUNDS[run.learner.policy.dtype])
     difference = metrics["logprob_difference_mean"]
+    exact = run.learner.policy.dtype is torch.float32
     if difference is not None and not difference <= bound:
-        raise UserError(
+        finite = math.isfinite(difference)
+        raise RunError(
             f"Step {step}: sampler and update disagree by {difference:.2g} nats per token in the mean (the "
-            "bound is "
-            f"{bound:.2g}), so the gradient can't be trusted. Try --dtype float32, or raise "
-            "--max-logprob-difference."
+            f"bound is {bound:.2g}), so the gradient can't be trusted. "
+            + ("Raise the bound if you accept that." if exact and finite else "Take exact arithmetic."),
+            f"--max-logprob-difference {2 * difference:.1g}" if exact and finite else "--dtype float32",
         )
     if not all(math.isfinite(norm) for norm in result.grad_norms):
-        raise UserError(
-            f"Step {step}: the gradient is not finite; the weights were left as they were before it. "
-            f"Go on from the newest checkpoint with a lower rate: palaestra resume {run.folder.path} "
-            "--learning-rate X."
+        arithmetic = "" if exact else "--dtype float32 "
+        raise RunError(
+            f"Step {step}: the gradient is not finite; the weights were left as they were before it. Go on "
+            f"with a lower learning rate{'' if exact else ' and exact arithmetic'}.",
+            f"{arithmetic}{suggest_lower_rate(run)}",
         )
 
 
 def halt_if_tripped(run: Run, progress: Progress) -> None:
-    """Write what tripped to report.json, and raise UserError with the best checkpoint."""
+    """Write what tripped to report.json, and raise UserError with the best checkpoint and what to do."""
     bounds = run.config.guards.watch
     tripped = progress.watch.list_tripped(bounds)
     if not tripped:
@@ -62,10 +70,12 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
     }
     path = run.folder.path / "report.json"
     path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    again = shlex.join(["palaestra", "resume", str(run.folder.path)])
+    without = " ".join(f"{TRIPWIRES[name].flag} 0" for name in tripped)
     raise UserError(
         f"Stopped at step {progress.step}: {', '.join(tripped)} beyond the bound for {bounds.patience} "
         "steps in a row. "
         f"{f'The best checkpoint is {best}. ' if best else ''}What happened: {path} and metrics.jsonl. Go on "
-        f"with a lower rate, palaestra resume {run.folder.path} --learning-rate X (it is "
-        f"{run.config.optimizer.learning_rate}), or with another bound (--watch.*)."
+        f"with a lower learning rate (it is {make_schedule(run).peak:g}): "
+        f"{again} {suggest_lower_rate(run)} ; or without that bound: {again} {without}"
     )

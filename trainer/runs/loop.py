@@ -7,6 +7,7 @@ asks the one, `Run.sample` the other.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,6 @@ from ..evaluation.evaluate import evaluate
 from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.lora_saving import ADAPTER
-from ..model.optim import Rates, Schedule
 from ..objective.checks import warn_of_idle_ratio
 from ..objective.formula import write_truncation
 from ..reports import curves, overoptimisation
@@ -36,10 +36,10 @@ from ..storage import checkpoint
 from ..storage.interrupts import Interrupts
 from .guards import halt_if_broken, halt_if_tripped
 from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update
-from .preflight import look_ahead
+from .preflight import Preflight, look_ahead
+from .schedule import make_schedule
 from .state import Evaluations, Progress, Run, RunResult
 
-RATES = Rates(small=3e-4, large=1e-6)
 Metrics = dict[str, Any]
 
 
@@ -49,7 +49,6 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     schedule = make_schedule(run)
     stop_at = progress.step + config.stop_after if config.stop_after else config.steps
     if progress.step == 0 and not stop.requested:
-        begin(run, say)
         evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
     with progress_bar(
@@ -57,8 +56,8 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     ) as bar:
         while progress.step < config.steps and not stop.requested:
             metrics = take_step(run, progress, schedule.at(progress.step))
-            bar.update()
             bar.set_postfix(summarise(metrics), refresh=False)
+            bar.update()
             last = progress.step == config.steps
             if progress.step == stop_at and not last:
                 stop.requested = "--stop-after"
@@ -72,8 +71,8 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     if stop.requested:
         save(run, progress, evaluations)
         say(
-            f"Stopped by {stop.requested} at step {progress.step}; go on with: palaestra resume "
-            f"{run.folder.path}"
+            f"Stopped by {stop.requested} at step {progress.step}; go on with: "
+            f"{shlex.join(['palaestra', 'resume', str(run.folder.path)])}"
         )
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
@@ -84,15 +83,9 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     return RunResult(run.folder.path, run.folder.model, evaluations)
 
 
-def make_schedule(run: Run) -> Schedule:
-    """The learning rate of each step; adapters take a higher one than all weights."""
-    config = run.config
-    rates = RATES.multiply(lora.RATE) if config.model.lora_rank else RATES
-    return Schedule.of(config.optimizer, rates, run.learner.policy.parameters, config.steps)
-
-
-def begin(run: Run, say: Callable[[str], None]) -> None:
-    """Say what is optimised, and sample ahead; raise UserError for a run that can't learn, unless forced."""
+def begin(run: Run, say: Callable[[str], None]) -> Preflight | None:
+    """Say what is optimised, and sample ahead: what that promises, None where it is left out. Raise UserError
+    for a run that can't learn, unless forced."""
     objective = run.config.objective
     if objective.preset:
         say(describe_origin(objective))
@@ -101,7 +94,7 @@ def begin(run: Run, say: Callable[[str], None]) -> None:
         say(truncation)
     if warning := warn_of_idle_ratio(objective):
         say(warning)
-    look_ahead(run, say)
+    return look_ahead(run, say)
 
 
 def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:

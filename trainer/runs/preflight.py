@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
-from ...verifiers import Completion
+from ...verifiers import Completion, Rubric
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
 from ..objective.formula import write_truncation
 from ..rollouts.group import Group, has_signal, is_extracted, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
+from ..terminal import escape_controls
 from .state import Run
 
 PREFLIGHT_SAMPLES = 4
+EXAMPLE_ENDS = (240, 80)  # characters of a completion that are shown, from its beginning and its end
 CERTAIN_SHARE = 0.95  # of the tokens, from which a truncation is warned of
 _WIDEN_TRUNCATION = "raise --top-p or --top-k, or lower --min-p."
 
@@ -31,7 +33,8 @@ class Preflight:
     verifying.  hours: expected for the sampling of all steps.  varied: whether any two rewards differ.
     compares: whether the algorithm learns from differences within a group alone.  reasons: some of why
     completions could not be scored.  certain: share of tokens with a probability of 1 where sampling is
-    truncated, most of them the only one left to draw; 0 where it is not.
+    truncated, most of them the only one left to draw; 0 where it is not.  form_alone: whether rewards differ
+    by criteria on form alone.  template: whether prompts go through a chat template.  example: a completion.
     """
 
     problems: int
@@ -52,6 +55,9 @@ class Preflight:
     verifiable: bool = True
     reasons: Sequence[str] = ()
     certain: float = 0.0
+    form_alone: bool = False
+    template: bool = False
+    example: str = ""
 
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""
@@ -79,6 +85,11 @@ class Preflight:
             faults.append(
                 f"Every token was left with a probability of 1, so no gradient: {_WIDEN_TRUNCATION}"
             )
+        if self.pass_rate == 0 and self.form_alone and not faults:
+            faults.append(
+                "No completion passed, and the rewards differ by their form alone: a run would learn to look "
+                "right."
+            )
         if self.signal == 0 and self.pass_rate == 1:
             faults.append("Every completion passed already: choose a harder level or task.")
         elif not self.varied:
@@ -91,6 +102,36 @@ class Preflight:
                 "level."
             )
         return faults
+
+    def list_causes(self) -> list[str]:
+        """Why nothing may have passed, most likely first, with one completion; empty where something did."""
+        if self.pass_rate > 0 or not self.verifiable or not self.example or self.abstained == 1:
+            return []
+        causes = []
+        if self.ended < 0.5:
+            causes.append(
+                f"{1 - self.ended:.0%} of the completions were cut at the length limit before they could end "
+                "(--max-new-tokens)."
+            )
+        if self.extracted < 0.5:
+            causes.append(
+                f"In {1 - self.extracted:.0%} of the completions there is no answer in the form that the "
+                "verifier reads."
+            )
+            causes.append(
+                "Prompts go through the tokenizer's chat template, which a base model has never learned: "
+                "warm up with `palaestra sft`, or take an instruct model."
+                if self.template
+                else "The tokenizer has no chat template, so the model reads plain text: an instruct model "
+                "needs its own (--prompt-template FILE), a base model goes on with the text (warm up with "
+                "`palaestra sft`)."
+            )
+        if not causes:
+            causes.append(
+                "Answers come in the right form, and all are wrong: choose an easier level or task, or warm "
+                "up with `palaestra sft`."
+            )
+        return [*causes, f'One completion: "{trim(self.example)}".']
 
     def list_warnings(self) -> list[str]:
         warnings = []
@@ -137,20 +178,22 @@ class Preflight:
         ]
 
 
-def look_ahead(run: Run, say: Callable[[str], None]) -> None:
-    """Sample ahead, log and say what it promises; raise UserError for a run that can't learn,
-    unless forced."""
+def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
+    """Sample ahead and say what it promises; None where the settings leave it out.
+
+    Raises UserError for a run that can't learn, unless forced.
+    """
     config, count = run.config, run.config.guards.preflight_problems
     if not count:
-        return
+        return None
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
     run.rollouts.engine.load(run.learner.policy, 0)
     report = run_preflight(run.rollouts, problems, config)
-    run.folder.log({"kind": "preflight", "step": 0, **asdict(report)})
     say("\n".join([*report.write_lines(), *report.list_warnings()]))
     if report.list_faults() and not config.guards.force:
-        raise UserError(" ".join([*report.list_faults(), "--force starts all the same."]))
+        said = [*report.list_faults(), *report.list_causes(), "--force starts all the same."]
+        raise UserError(" ".join(said))
 
 
 def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:
@@ -163,7 +206,13 @@ def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: Train
     groups = rollouts.sample_groups(fitting, group_size, sampling, "preflight") if fitting else []
     seconds = time.perf_counter() - start
     report = summarise(groups, len(problems) - len(fitting), group_size, seconds, config)
-    return replace(report, verifiable=rollouts.task.rubric.verifiable)
+    rubric = rollouts.task.rubric
+    return replace(
+        report,
+        verifiable=rubric.verifiable,
+        form_alone=differs_by_form_alone(groups, rubric),
+        template=rollouts.prompts.has_template,
+    )
 
 
 def summarise(
@@ -195,7 +244,26 @@ def summarise(
         compares=find_algorithm(config.algorithm).compares_groups,
         reasons=list_reasons(groups)[:3],
         certain=count_certain(completions) / max(1, tokens) if write_truncation(config.rollouts) else 0.0,
+        example=completions[0].text if completions else "",
     )
+
+
+def differs_by_form_alone(groups: Sequence[Group], rubric: Rubric) -> bool:
+    """Whether the rewards differ, and only criteria on form made them."""
+    scores = [score for group in groups for score in group.scores_G if not score.abstained]
+    moving = [
+        criterion
+        for criterion in rubric.criteria
+        if len({score.parts[criterion.name].amount for score in scores if criterion.name in score.parts}) > 1
+    ]
+    return bool(moving) and all(criterion.form for criterion in moving)
+
+
+def trim(text: str) -> str:
+    """The beginning and the end of a completion on one line, with what acts on a terminal as escapes."""
+    head, tail = EXAMPLE_ENDS
+    shown = text if len(text) <= head + tail else f"{text[:head]} ... {text[-tail:]}"
+    return escape_controls(shown).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def count_certain(completions: Sequence[Completion]) -> int:

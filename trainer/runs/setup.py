@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
-from ..config.paths import make_paths_absolute
+from ..config.paths import list_code, list_data, make_paths_absolute
+from ..config.settings import resolve
 from ..config.sft import SFTConfig
-from ..config.shared import LoraConfig
-from ..config.tasks import TRAINED, check_data, load_task, name_code
-from ..config.train import RolloutConfig, TrainConfig
+from ..config.tasks import TRAINED, check_data, load_task
+from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
 from ..model.budget import check_prompts
@@ -31,11 +31,13 @@ from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
 from ..model.measure import measure_forward
 from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
-from ..model.optim import adamw
-from ..model.policy import Policy, check_source, enable_gradient_checkpointing, load_policy_of
+from ..model.optim import adamw, restore
+from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat, check_template
+from ..model.source import check_source
 from ..model.threads import choose_threads
+from ..objective.agreement import check_truncation
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
@@ -45,23 +47,22 @@ from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.folders import (
+    REFERENCE,
     WARM_UP,
     RunFolder,
-    discard_failed_start,
-    find_free,
     forget_after,
     gather_facts,
     open_existing,
     open_new,
     reopen,
 )
-from ..storage.interrupts import Interrupts
-from ..storage.sources import warn_of_changed_sources
-from .loop import run_steps
+from ..storage.interrupts import Interrupts, tell_how_to_go_on
+from ..storage.starts import begin_folder
+from .checks import check_lora
+from .loop import begin, run_steps
 from .state import Progress, Run, RunResult
 
 COMMAND = "train"
-REFERENCE = "reference"  # folder of the model that a run started from
 Say = Callable[[str], None]
 
 
@@ -78,43 +79,45 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     if policy is None:
         check_prompts(config.model, task, TRAINED, config.rollouts.max_prompt_tokens, say, config.prompt)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
-    path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"
     base = REFERENCE if fresh or policy is not None else config.model.source
-    with discard_failed_start(path), Interrupts() as stop:
+    with begin_folder(config.output.out, f"{task.name}-{config.seed}", say) as path:
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
         limited = hold_to_model(policy, config, say)
         threads = choose_threads(policy, config.model.threads)
-        say(f"{threads} CPU thread(s)")
-        prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
-        if fresh:
-            warm_up(policy, prompts, task, limited, stop)
-            if stop.requested:
-                checkpoint.write_folder(path / WARM_UP, policy.save)
-                say(
-                    f"Stopped by {stop.requested} during the SFT warm-up; the model so far is in "
-                    f"{path / WARM_UP}. Start again with another --out."
-                )
-                return RunResult(path, path / WARM_UP, interrupted=True)
+        with Interrupts() as stop:
+            say(f"{threads} CPU thread(s)")
+            prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
+            if fresh:
+                warm_up(policy, prompts, task, limited, stop)
+        if stop.requested and fresh:
+            return save_warm_up(policy, config, path, stop.requested, say)
+        if stop.requested:
+            raise KeyboardInterrupt
         if config.model.lora_rank:
-            checkpoint.write_folder(path / REFERENCE, policy.save)
             adapt(policy, config, path, say)
         judged = judge_task(task, config)
         beside = list_models_beside(policy, limited, judged)
         limited = hold_to_readers(policy, limited, beside, say)
         sizes = fit_sizes(policy, limited, beside, say)
-        sources = [*name_code(config.task), config.algorithm, config.objective.loss.kind]
+        optimizer = adamw(policy.model, config.optimizer, policy.parameters)
+        run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, optimizer, judged)
+        ahead = begin(run, say)
+        # Whatever may refuse the run has been asked: from here on it is written down.
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         if config.model.lora_rank:
             found["base"] = base
-        facts = gather_facts(COMMAND, path, sources, **found)
+        facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_new(path, config, facts, config.output.log)
-        optimizer = adamw(policy.model, config.optimizer, policy.parameters)
-        run = prepare(limited.but(**sizes), folder, policy, prompts, optimizer, judged)
-        return finish_run(run, Progress(), stop, say)
+        if ahead is not None:
+            folder.log({"kind": "preflight", "step": 0, **asdict(ahead)})
+        if config.model.lora_rank or keeps_reference(config):
+            checkpoint.write_folder(path / REFERENCE, policy.save)
+        run = replace(run, folder=folder, base=find_base(config, folder))
+        return take_steps(run, Progress(), say)
 
 
 def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
@@ -141,7 +144,6 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     config: its settings from now on.
     """
     folder = open_existing(path)
-    warn_of_changed_sources(path, folder.read_facts(), say)
     config = take_sizes(config, folder.read_facts())
     check(config)
     newest = folder.find_newest_checkpoint()
@@ -158,9 +160,9 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
         lora.load_trained(policy.model, state["adapters"])
     task = load_task(config.task)
     isolate(task, config.task.allow_weak_sandbox, say)
-    torch.set_num_threads(state["threads"])
+    torch.set_num_threads(resolve(config.model.threads, state["threads"]))
     optimizer = adamw(policy.model, config.optimizer, policy.parameters)
-    optimizer.load_state_dict(state["optimizer"])
+    restore(optimizer, state["optimizer"])
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
     progress.watch.forgive(config.guards.watch)
@@ -173,10 +175,9 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     if config.objective.loss.entropy_target and "entropy" in state:
         run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
     forget_after(path, progress.step)
-    run = replace(run, folder=reopen(path, config, config.output.log))
+    run = replace(run, folder=reopen(path, config, config.output.log), base=find_base(config, folder))
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
-    with Interrupts() as stop:
-        return finish_run(run, progress, stop, say)
+    return take_steps(run, progress, say)
 
 
 def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
@@ -190,10 +191,11 @@ def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
     return config.but(**{name: size for name, size in facts["sizes"].items() if chosen.get(name) == "auto"})
 
 
-def finish_run(run: Run, progress: Progress, stop: Interrupts, say: Say) -> RunResult:
-    """The steps that are left; the run is closed whatever becomes of them."""
+def take_steps(run: Run, progress: Progress, say: Say) -> RunResult:
+    """Run the remaining steps, and close what is open."""
     try:
-        return run_steps(run, progress, stop, say)
+        with tell_how_to_go_on(run.folder), Interrupts() as stop:
+            return run_steps(run, progress, stop, say)
     finally:
         run.close()
 
@@ -220,7 +222,19 @@ def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConf
     problems = draw_training_problems(
         task, settings.imitation.demonstrations, config.seed, config.task.single_level
     )
-    fit(policy, task, encode_demonstrations(prompts, task, problems, config.seed, longest), settings, stop)
+    demonstrations = encode_demonstrations(prompts, task, problems, config.seed, longest)
+    fit(policy, task, demonstrations, settings, stop)
+
+
+def save_warm_up(policy: Policy, config: TrainConfig, path: Path, stopped: str, say: Say) -> RunResult:
+    """Keep the model of a warm-up that was stopped, and what it was made by."""
+    open_new(path, config, gather_facts(COMMAND, path, list_code(config), list_data(config)), ())
+    checkpoint.write_folder(path / WARM_UP, policy.save)
+    say(
+        f"Stopped by {stopped} during the SFT warm-up; the model so far is in {path / WARM_UP}. The same "
+        "command starts the run again, and puts that model aside."
+    )
+    return RunResult(path, path / WARM_UP, interrupted=True)
 
 
 def check(config: TrainConfig) -> None:
@@ -231,26 +245,7 @@ def check(config: TrainConfig) -> None:
     check_loggers(config.output.log)
     if config.ppo.critic_model:
         check_source(config.ppo.critic_model)
-    lora_config, unused = config.model, LoraConfig()
-    if not lora_config.lora_rank and (lora_config.lora_alpha, lora_config.lora_targets) != (
-        unused.lora_alpha,
-        unused.lora_targets,
-    ):
-        raise UserError("--lora-alpha and --lora-targets say how adapters are made: give --lora-rank, too.")
-
-
-def check_truncation(rollouts: RolloutConfig) -> None:
-    """Raise UserError where sampling leaves one token to draw from: its log-probability is 0, and so is every
-    gradient."""
-    for flag, value, off in (
-        ("--top-k", rollouts.top_k, "0 or 2 or more"),
-        ("--min-p", rollouts.min_p, "less"),
-    ):
-        if value == 1:
-            raise UserError(
-                f"{flag} 1 leaves only the most likely token to draw from: all completions of a prompt are "
-                f"the same, and nothing can be learned. Give {off}."
-            )
+    check_lora(config.model)
 
 
 def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:
@@ -331,12 +326,12 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
 def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
     """The policy as it was at the start.
 
-    Without its adapters where it has any, else a frozen copy, kept in a folder.
+    Without its adapters where it has any, else a frozen copy, of the model in the folder `kept` where that is
+    there.
     """
     if config.model.lora_rank:
         return replace(policy, adapted=False)
     if not kept.exists():
-        checkpoint.write_folder(kept, policy.save)
         reference = replace(policy, model=copy.deepcopy(policy.model))
     else:
         reference = load_policy_of(config.model, source=str(kept))
@@ -364,7 +359,7 @@ def prepare(
     optimizer: torch.optim.Optimizer,
     judged: Judged,
 ) -> Run:
-    """Everything that the steps need. The reference, where one is needed, is kept beside the checkpoints."""
+    """Everything that the steps need. Writes nothing."""
     algorithm = find_algorithm(config.algorithm)(policy, config)
     reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
     if config.model.gradient_checkpointing:
@@ -382,4 +377,4 @@ def prepare(
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
     learner = Learner(policy, optimizer, algorithm, reference)
-    return Run(config, folder, learner, task, rollouts, held_out, base=find_base(config, folder))
+    return Run(config, folder, learner, task, rollouts, held_out)

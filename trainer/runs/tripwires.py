@@ -10,6 +10,43 @@ from typing import Any
 from ..config.train import WatchConfig
 
 
+@dataclass(frozen=True)
+class Tripwire:
+    """name: of what is watched.  setting: short name of its bound.  metric: of a step; "" for the growth of
+    the length.  low: whether the bound is the least that may be."""
+
+    name: str
+    setting: str
+    metric: str
+    low: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The option of its bound."""
+        return f"--{self.setting.replace('_', '-')}"
+
+    def read_bound(self, config: WatchConfig) -> float:
+        return getattr(config, self.setting.removeprefix("watch."))
+
+    def is_crossed(self, value: float | None, bound: float) -> bool:
+        """Whether a value is beyond the bound; never where the bound is 0 or nothing was measured."""
+        return bound > 0 and value is not None and (value < bound if self.low else value > bound)
+
+
+TRIPWIRES = {
+    tripwire.name: tripwire
+    for tripwire in (
+        Tripwire("entropy", "watch.entropy_min", "entropy", low=True),
+        Tripwire("kl to the sampling policy", "watch.kl_max", "approx_kl"),
+        Tripwire("kl to the reference", "watch.reference_kl_max", "kl_k3"),
+        Tripwire("truncated share", "watch.truncated_max", "truncated"),
+        Tripwire("growth of the length", "watch.length_growth_max", ""),
+        Tripwire("extracted share", "watch.extracted_min", "extracted", low=True),
+        Tripwire("log-probability difference", "watch.logprob_difference_max", "logprob_difference_max"),
+    )
+}
+
+
 @dataclass
 class Watch:
     """crossed: steps in a row beyond each bound.  first_length: mean length of the first step, in tokens."""
@@ -23,13 +60,16 @@ class Watch:
         if self.first_length is None:
             self.first_length = metrics["tokens"]
         warnings = []
-        for name, value, bound, low in _list_checks(metrics, config, self.first_length):
-            beyond = bound > 0 and value is not None and (value < bound if low else value > bound)
+        growth = metrics["tokens"] / self.first_length if self.first_length else None
+        for name, tripwire in TRIPWIRES.items():
+            value = metrics.get(tripwire.metric) if tripwire.metric else growth
+            bound = tripwire.read_bound(config)
+            beyond = tripwire.is_crossed(value, bound)
             self.crossed[name] = self.crossed.get(name, 0) + 1 if beyond else 0
             if self.crossed[name] == 1:
+                side = "below" if tripwire.low else "above"
                 warnings.append(
-                    f"step {metrics['step']}: {name} is {value:.3g}, {'below' if low else 'above'} "
-                    f"{bound:.3g}."
+                    f"step {metrics['step']}: {name} is {value:.3g}, {side} {bound:.3g} ({tripwire.flag})."
                 )
         return warnings
 
@@ -41,23 +81,3 @@ class Watch:
     def list_tripped(self, config: WatchConfig) -> list[str]:
         """Names of the bounds that have been crossed for `patience` steps in a row."""
         return [name for name, count in self.crossed.items() if count >= config.patience]
-
-
-def _list_checks(
-    metrics: Mapping[str, Any], config: WatchConfig, first_length: float
-) -> list[tuple[str, Any, float, bool]]:
-    growth = metrics["tokens"] / first_length if first_length else None
-    return [
-        ("entropy", metrics.get("entropy"), config.entropy_min, True),
-        ("kl to the sampling policy", metrics.get("approx_kl"), config.kl_max, False),
-        ("kl to the reference", metrics.get("kl_k3"), config.reference_kl_max, False),
-        ("truncated share", metrics.get("truncated"), config.truncated_max, False),
-        ("growth of the length", growth, config.length_growth_max, False),
-        ("extracted share", metrics.get("extracted"), config.extracted_min, True),
-        (
-            "log-probability difference",
-            metrics.get("logprob_difference_max"),
-            config.logprob_difference_max,
-            False,
-        ),
-    ]

@@ -11,6 +11,7 @@ from typing import Any
 from ...tasks import Problem
 from ...tasks.core.chats import chat
 from ...tasks.core.errors import DataError
+from ...tasks.core.hub import load_hub_data
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.seeds import digest
 from ..model.prompts import PromptFormat
@@ -106,16 +107,6 @@ def _read_source(source: str) -> Iterator[Row]:
             )
         yield from read_rows(Path(source))
         return
-    import datasets  # slow to import, and only this path needs it
-
-    try:
-        table = datasets.load_dataset(source, split="train")
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ) as failure:  # offline, unknown name, no train split, broken cache
-        first = (str(failure).strip() or type(failure).__name__).splitlines()[0]
-        raise DataError(f"The data set {source} could not be loaded from the hub: {first}") from failure
+    table = load_hub_data(source, None, "train", None, "Give a file of pairs or chats.")
     for index, values in enumerate(table):
         yield Row(dict(values), f"{source}, train row {index}")

@@ -8,28 +8,27 @@ from pathlib import Path
 
 from ...tasks import Task
 from ...tasks.core.errors import UserError
-from ..config.paths import make_paths_absolute
+from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
-from ..config.tasks import TRAINED, check_data, load_task, name_code, name_flags
+from ..config.tasks import TRAINED, check_data, load_task, name_flags
 from ..model.budget import check_prompts
 from ..model.context import limit_tokens
-from ..model.policy import Policy, check_source, load_policy_of
+from ..model.policy import Policy, load_policy_of
 from ..model.probe import check_update
 from ..model.prompts import PromptFormat, check_template
+from ..model.source import check_source
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.folders import (
     RunFolder,
-    discard_failed_start,
-    find_free,
     gather_facts,
     open_existing,
     open_new,
     reopen,
 )
-from ..storage.sources import warn_of_changed_sources
+from ..storage.starts import begin_folder
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
 from .data import encode_pairs, read_pairs, split_pairs
@@ -73,8 +72,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         check_prompts(
             config.model, task, TRAINED, config.imitation.max_tokens, say, config.prompt, "--max-tokens"
         )
-    path = find_free(config.output.out, f"{name}-sft-{config.seed}")
-    with discard_failed_start(path):
+    with begin_folder(config.output.out, f"{name}-sft-{config.seed}", say) as path:
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
         limited = hold_to_model(policy, config)
@@ -83,7 +81,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
         data = prepare(prompts, task, limited, config.imitation.max_tokens, say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
-        facts = gather_facts(COMMAND, path, name_code(config.task), **found)
+        facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, policy, data, config), say), config, say)
 
@@ -92,7 +90,6 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     """Go on from the newest checkpoint of a run, as if it had never stopped. config:
     its settings from now on."""
     folder = open_existing(path)
-    warn_of_changed_sources(path, folder.read_facts(), say)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     policy = load_policy_of(config.model, config.seed, source=str(newest))
@@ -173,6 +170,8 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
         measure=measure,
         save_model=policy.save,
         save_final=policy.save,
+        title=f"SFT on {data.name}, seed {config.seed}",
+        threads=config.model.threads,
     )
 
 

@@ -13,21 +13,24 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import torch
-
 from ...tasks.core.errors import UserError, shorten
 
 STATE = "trainer_state.pt"
 INFO = "trainer_info.json"
 PREFIX = "step-"
 FULL_BYTES = 2**20  # a disk with less room than this is full
+DISK_WORDS = ("No space left", "os error", "inline_container", "PytorchStreamWriter")
+
+
+class DiskError(UserError):
+    """Something could not be written, since the disk is full or refuses."""
 
 
 def write_folder(target: Path, write: Callable[[Path], None]) -> None:
     """Make the folder `target` by `write(temporary)`; it appears complete or not at all.
     An older one is replaced.
 
-    Raises UserError when the disk is full or refuses; the temporary folder is removed then.
+    Raises DiskError when the disk is full or refuses; the temporary folder is removed then.
     """
     temporary = target.with_name(f".{target.name}.partial")
     try:
@@ -46,20 +49,19 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         refused = _is_disk_to_blame(failure, target.parent)
         shutil.rmtree(temporary, ignore_errors=True)
         if refused:
-            reason = failure if isinstance(failure, OSError) else "the disk is full"
-            raise UserError(
-                f"{target} could not be written: {reason}. Free some disk, then go on from the last "
-                "checkpoint."
-            ) from failure
+            reason = failure if isinstance(failure, OSError) else "the disk is full, or a quota of it"
+            raise DiskError(f"{target} could not be written: {reason}.") from failure
         raise
 
 
-def _is_disk_to_blame(failure: Exception, folder: Path) -> bool:
-    """Whether the disk is to blame. The writers of weights and tensors report a full one by errors of their
-    own, whose text does not always say so; then the room that is left tells."""
+def _is_disk_to_blame(failure: BaseException, folder: Path) -> bool:
+    """Whether the disk is to blame. The writers of weights and tensors report a full one, or a quota, by
+    errors of their own, whose text does not always say so; then the room that is left tells."""
+    said = isinstance(failure, OSError) or any(words in str(failure) for words in DISK_WORDS)
+    before = failure.__cause__ or failure.__context__
     return (
-        isinstance(failure, OSError)
-        or "No space left" in str(failure)
+        said
+        or (before is not None and _is_disk_to_blame(before, folder))
         or shutil.disk_usage(folder).free < FULL_BYTES
     )
 
@@ -69,6 +71,8 @@ def save(
 ) -> Path:
     """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
     readable by a person."""
+    import torch  # here, so that folders can be looked at without it
+
     target = locate(folder, step)
 
     def write(temporary: Path) -> None:
@@ -91,6 +95,8 @@ def parse_step(checkpoint: Path) -> int:
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
     """The trainer's state of a checkpoint. Holds no code, only data. Raises UserError where it is damaged."""
+    import torch
+
     if not (checkpoint / STATE).is_file():
         raise UserError(f"{checkpoint} is not a checkpoint: it holds no {STATE}.")
     try:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
+import shlex
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,10 +21,12 @@ from ...tasks.core.errors import UserError
 from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
-from .records import read_json, read_lines
-from .sources import record_sources
+from .records import read_json, read_lines, write_text
+from .sources import record_changes, record_data, record_sources
 
-CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
+CONFIG, FACTS = "config.json", "facts.json"
+METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
+REFERENCE = "reference"  # folder of the model that a run started from
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")
 Config = TypeVar("Config", bound=Settings)
@@ -70,7 +71,11 @@ class RunFolder:
         """Raises UserError when there is none yet."""
         complete = checkpoint.list_checkpoints(self.checkpoints)
         if not complete:
-            raise UserError(f"{self.path} holds no checkpoint yet; start the run again with another --out.")
+            command = ["palaestra", self.read_facts()["command"], "--config", str(self.path / CONFIG)]
+            raise UserError(
+                f"{self.path} holds no checkpoint: the run was stopped before its first one. Start it again: "
+                f"{shlex.join([*command, '--out', str(self.path)])}"
+            )
         return complete[-1]
 
     def close(self) -> None:
@@ -78,52 +83,11 @@ class RunFolder:
             logger.close()
 
 
-def find_free(out: str, name: str) -> Path:
-    """The folder of a new run. One that the user named must be free;
-    an automatic one gets a number when it is not."""
-    automatic = out == "auto"
-    wanted = f"runs/{name}" if automatic else out
-    folder, number = Path(wanted), 2
-    while folder.exists() and any(folder.iterdir()):
-        if not automatic:
-            begun = bool(checkpoint.list_checkpoints(folder / "checkpoints"))
-            hint = f", or `palaestra resume {folder}` to go on with it" if begun else ""
-            raise UserError(f"{folder} is not empty. Give another --out{hint}.")
-        folder = Path(f"{wanted}-{number}")
-        number += 1
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextmanager
-def discard_failed_start(folder: Path) -> Iterator[None]:
-    """Empty the folder of a new run again when its start fails, so that --out is free for the next try.
-
-    Whatever was computed stays: a checkpoint, a model, the record of a step.
-    """
-    done = False
-    try:
-        yield
-        done = True
-    finally:  # whatever ended the start, Ctrl-C too, goes on its way
-        if not done and not _holds_work(folder):
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _holds_work(folder: Path) -> bool:
-    """Whether a run has computed something: a model, a checkpoint, the record of a step."""
-    metrics = folder / METRICS
-    stepped = metrics.is_file() and '"kind": "step"' in metrics.read_text(encoding="utf-8")
-    kept = (folder / "model", folder / WARM_UP, *checkpoint.list_checkpoints(folder / "checkpoints"))
-    return stepped or any(path.exists() for path in kept)
-
-
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
     """Record settings and facts of a run that begins, once its loggers are open."""
     loggers = open_loggers(log, folder, asdict(config))
-    (folder / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
-    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    write_text(folder / FACTS, json.dumps(facts, indent=1, default=str))
+    write_text(folder / CONFIG, json.dumps(asdict(config), indent=1))
     return RunFolder(folder, loggers)
 
 
@@ -137,33 +101,35 @@ def open_existing(path: Path) -> RunFolder:
 
 def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
     """The folder of a run that goes on, its loggers open, its settings as they are now (but for how this part
-    of it stops)."""
+    of it stops), and its code and data as they are now."""
     folder = open_existing(path)
     before = read_json(path / CONFIG)
     now = json.loads(json.dumps({**asdict(config), "stop_after": before.get("stop_after", 0)}))
     loggers = open_loggers(log, path, now)
     if now != before:
-        new = path / f".{CONFIG}.partial"
-        new.write_text(json.dumps(now, indent=1), encoding="utf-8")
-        new.replace(path / CONFIG)
+        write_text(path / CONFIG, json.dumps(now, indent=1))
+    facts = folder.read_facts()
+    if changed := record_changes(path, facts):
+        write_text(path / FACTS, json.dumps({**facts, **changed}, indent=1))
     return replace(folder, loggers=loggers)
 
 
 def forget_after(folder: Path, step: int) -> None:
     """Cut from the logs what was written after the checkpoint: those steps will be done again."""
-    for name in (METRICS, "rollouts.jsonl"):
+    for name in (METRICS, ROLLOUTS):
         path = folder / name
         if path.is_file():
-            kept = [line.text for line in read_lines(path) if line.values["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+            write_text(path, "".join(line.text for line in read_lines(path) if line.values["step"] <= step))
 
 
-def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any) -> dict[str, Any]:
+def gather_facts(
+    command: str, folder: Path, sources: Iterable[str], data: Iterable[str] = (), **more: Any
+) -> dict[str, Any]:
     """What a result depends on beside the settings: versions, the code of what was named,
-    with a copy in `folder`.
+    with a copy in `folder`, the hashes of data files.
 
-    sources: names of tasks, algorithms, losses as the settings give them.  more:
-    what else the command found out.
+    sources: names of tasks, algorithms, losses as the settings give them.  data: files and folders.
+    more: what else the command found out.
     """
     return {
         "command": command,
@@ -171,6 +137,7 @@ def gather_facts(command: str, folder: Path, sources: Iterable[str], **more: Any
         "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
         "sources": record_sources(folder, sources),
+        "data": record_data(data),
         **more,
     }
 

@@ -1,10 +1,19 @@
-"""Ctrl-C and SIGTERM finish the step and save; a second one stops at once."""
+"""What stops a run from outside: Ctrl-C and SIGTERM finish the step and save, a second one stops at once;
+a full disk stops it, too. Each says how to go on."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+from ...tasks.core.errors import RunError, UserError
+from . import checkpoint
+from .folders import RunFolder
 
 
 class Interrupts:
@@ -33,6 +42,38 @@ class Interrupts:
         if self.requested is not None:
             raise KeyboardInterrupt
         self.requested = signal.Signals(number).name
-        print(
-            "\nStopping after this step; the state will be saved. Once more stops at once.", file=sys.stderr
+        said = "\nStopping after this step; the state will be saved. Once more stops at once."
+        try:
+            print(said, file=sys.stderr)
+        except RuntimeError:  # it came while a line was being written there
+            os.write(2, f"{said}\n".encode())
+
+
+@contextmanager
+def tell_how_to_go_on(run: RunFolder) -> Iterator[None]:
+    """Around the steps of a run: whatever stops them (a disk that is full or refuses, an interrupt that could
+    not wait, a run that can't go on as it is) is a sentence with the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted. {_write_command(run)}") from None
+    except RunError as failure:
+        raise UserError(f"{failure} {_write_command(run, failure.flags)}") from failure
+    except checkpoint.DiskError as failure:
+        raise UserError(f"{failure} Free some disk. {_write_command(run)}") from failure
+    except OSError as failure:
+        where = (
+            f"{failure.filename} could not be written" if failure.filename else "A file could not be written"
         )
+        raise UserError(
+            f"{where}: {failure.strerror or failure}. Free some disk, or see to it. {_write_command(run)}"
+        ) from failure
+
+
+def _write_command(run: RunFolder, flags: str = "") -> str:
+    kept = checkpoint.list_checkpoints(run.checkpoints)
+    if not kept:
+        other = f", with {flags}" if flags else ""
+        return f"There is no checkpoint yet: the command that began the run starts it again{other}."
+    command = shlex.join(["palaestra", "resume", str(run.path), *shlex.split(flags)])
+    return f"Go on from step {checkpoint.parse_step(kept[-1])}: {command}"

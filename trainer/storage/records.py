@@ -11,6 +11,13 @@ from typing import Any
 from ...tasks.core.errors import UserError
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file that is complete or as it was before: a full disk or a kill takes nothing from it."""
+    new = path.with_name(f".{path.name}.partial")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of a JSONL file, as text with its end and as what it says."""

@@ -1,12 +1,16 @@
-"""The code that a run names, of its task, algorithm and loss: where it was, its hash, and a copy of it."""
+"""The code and the data that a run names: where they were, their hashes, a copy of the code, and what has
+changed."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
 import inspect
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,18 @@ from ..config.paths import find_place
 
 SOURCES = "sources"
 MAKERS = ("generate", "to_problem", "load")  # the function of a task's source that makes its problems
+SHOWN = 12  # lines of a difference
+ACCEPT = "--task-changed ok"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Code or data that is another than when a run began. name: as the settings have it.  shown: the
+    difference, as lines for a person."""
+
+    name: str
+    path: str
+    shown: str
 
 
 def record_sources(folder: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -37,22 +53,93 @@ def record_sources(folder: Path, names: Iterable[str]) -> dict[str, dict[str, st
     return recorded
 
 
-def warn_of_changed_sources(
-    folder: Path, facts: Mapping[str, Any], say: Callable[[str], None] = print
+def record_data(places: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The data files among these (those of a folder one by one), by their paths: sha256 and bytes."""
+    recorded = {}
+    for place in map(Path, places):
+        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+            if path.is_file() and not path.name.startswith("."):
+                recorded[str(path)] = {"sha256": _hash_file(path), "bytes": path.stat().st_size}
+    return recorded
+
+
+def refuse_changes(
+    folder: Path, facts: Mapping[str, Any], accepted: bool, say: Callable[[str], None]
 ) -> None:
-    """Name the code that is another than when the run began. Raises UserError where a file is gone."""
+    """Raise UserError where the code or the data of a run are others than when it began, and that is not
+    accepted; what is accepted is said. Raises UserError where a file is gone, too."""
+    changes = list_changes(folder, facts)
+    if not changes:
+        return
+    shown = "\n".join(change.shown for change in changes)
+    if accepted:
+        say(f"Changed since the run began, and accepted:\n{shown}")
+        return
+    command = f"{shlex.join(['palaestra', 'resume', str(folder)])} {ACCEPT}"
+    raise UserError(
+        f"{', '.join(change.path for change in changes)} changed since the run began:\n{shown}\nPut back "
+        f"what it was (a copy of the code is in {folder / SOURCES}), or go on with it as it is now: {command}"
+    )
+
+
+def list_changes(folder: Path, facts: Mapping[str, Any]) -> list[Change]:
+    """What is another than when the run began. Raises UserError where a file is gone."""
+    changes = []
     for name, recorded in facts["sources"].items():
-        if find_place(name).endswith(".py") and not Path(recorded["path"]).is_file():
-            copy = folder / recorded["copy"]
-            raise UserError(
-                f"{recorded['path']} is gone. The run keeps a copy in {copy}; put it back: "
-                f"cp {copy} {recorded['path']}"
-            )
-        if _is_task_name(name):
-            registry.get(name)
-        path = find_source_file(name)
+        path, copy = _find_recorded(folder, name, recorded), folder / recorded["copy"]
         if path is None or _hash_file(path) != recorded["sha256"]:
-            say(f"Warning: the code of {name} is another than when the run began.")
+            changes.append(Change(name, str(path or name), _show_difference(copy, path)))
+    for place, recorded in facts.get("data", {}).items():
+        path = Path(place)
+        if not path.is_file():
+            raise UserError(f"{place} is gone, with data of this run. Put it back, then go on.")
+        size = path.stat().st_size
+        if size != recorded["bytes"] or _hash_file(path) != recorded["sha256"]:
+            sizes = f"{recorded['bytes']:,} bytes then, {size:,} now"
+            changes.append(Change(place, place, f"{place}: other data ({sizes})."))
+    return changes
+
+
+def record_changes(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a run's facts that are others now, with new copies of its code; {} where nothing is.
+
+    `changes` lists what they were before.
+    """
+    changes = list_changes(folder, facts)
+    if not changes:
+        return {}
+    names = [change.name for change in changes]
+    sources = {**facts["sources"], **record_sources(folder, [n for n in names if n in facts["sources"]])}
+    known = facts.get("data", {})
+    data = {**known, **record_data([name for name in names if name in known])}
+    before = [{"name": name, **facts["sources"].get(name, known.get(name, {}))} for name in names]
+    return {"sources": sources, "data": data, "changes": [*facts.get("changes", []), *before]}
+
+
+def _find_recorded(folder: Path, name: str, recorded: Mapping[str, str]) -> Path | None:
+    """Where the code of a name is now. Raises UserError where a file of the user's is gone."""
+    if find_place(name).endswith(".py") and not Path(recorded["path"]).is_file():
+        copy = folder / recorded["copy"]
+        raise UserError(
+            f"{recorded['path']} is gone. The run keeps a copy in {copy}; put it back: "
+            f"{shlex.join(['cp', str(copy), recorded['path']])}"
+        )
+    if _is_task_name(name):
+        registry.get(name)
+    return find_source_file(name)
+
+
+def _show_difference(copy: Path, path: Path | None) -> str:
+    """The first lines of the difference between a run's copy and the file as it is now."""
+    before, after = _read_code(copy), _read_code(path) if path is not None else []
+    then, now = f"{path or copy} then", f"{path or 'nothing'} now"
+    lines = list(difflib.unified_diff(before, after, then, now, n=1, lineterm=""))
+    more = [f"... {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
+    return "\n".join([*(f"    {line}" for line in [*lines[:SHOWN], *more])])
+
+
+def _read_code(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def find_source_file(name: str) -> Path | None:
@@ -88,4 +175,5 @@ def _find_task_file(name: str) -> Path | None:
 
 
 def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -82,12 +82,13 @@ def run_fit(
     fit.module.train()
     losses: list[float] = []
     start = time.perf_counter()
-    bar = make_progress_bar(range(begin, pace.steps), desc=fit.name, unit="step")
-    for step in bar:
+    bar = make_progress_bar(total=pace.steps, initial=begin, desc=fit.name, unit="step")
+    for step in range(begin, pace.steps):
         losses.append(fit.add_gradient(choose_batch(fit.size, pace.batch_size, step, pace.seed)))
         update(fit.module, optimizer, schedule.at(step), config.max_grad_norm)
         if step % 20 == 0 or step + 1 == pace.steps:
             bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
+        bar.update()
         if after_step is not None:
             after_step(step + 1, losses[-1], optimizer)
             fit.module.train()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import torch
 
+from ..config.settings import Auto, resolve
 from ..config.shared import OptimizerConfig, OutputConfig
+from ..model.optim import restore
+from ..reports import curves
 from ..reports.progress import is_due
 from ..storage import checkpoint
-from ..storage.folders import METRICS, RunFolder, forget_after
-from ..storage.interrupts import Interrupts
+from ..storage.folders import RunFolder, forget_after
+from ..storage.interrupts import Interrupts, tell_how_to_go_on
+from ..storage.records import write_text
 from .loop import Fit, Pace, run_fit
 
 Numbers = Mapping[str, Any]
@@ -25,7 +30,8 @@ class FitRun:
     """measure: the numbers on held-out examples.
 
     save_model: writes what `from_pretrained` loads, for a checkpoint.
-    save_final: the same for the model at the end.
+    save_final: the same for the model at the end.  title: of its curves.  threads: as the settings have them;
+    auto takes those of the start when the run goes on.
     """
 
     folder: RunFolder
@@ -38,6 +44,8 @@ class FitRun:
     measure: Callable[[], Numbers]
     save_model: Callable[[Path], None]
     save_final: Callable[[Path], None]
+    title: str
+    threads: int | Auto = "auto"
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,8 @@ def _show(value: Any) -> str:
 
 def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
     """From the first step."""
-    return _take_steps(run, run.measure(), 0, None, say)
+    with tell_how_to_go_on(run.folder):
+        return _take_steps(run, run.measure(), 0, None, say)
 
 
 def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]) -> FitOutcome:
@@ -84,11 +93,12 @@ def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]
 
     The model holds its weights already.
     """
-    torch.set_num_threads(state["threads"])
+    torch.set_num_threads(resolve(run.threads, state["threads"]))
     optimizer = run.fit.make_optimizer(run.optimizer)
-    optimizer.load_state_dict(state["optimizer"])
+    restore(optimizer, state["optimizer"])
     forget_after(run.folder.path, state["step"])
-    return _take_steps(run, state["before"], state["step"], optimizer, say)
+    with tell_how_to_go_on(run.folder):
+        return _take_steps(run, state["before"], state["step"], optimizer, say)
 
 
 def _take_steps(
@@ -105,7 +115,8 @@ def _take_steps(
             last = step == pace.steps
             if run.stop_after and step == begin + run.stop_after and not last:
                 stop.requested = "--stop-after"
-            line: dict[str, Any] = {"kind": "step", "step": step, "loss": loss}
+            rate = optimizer.param_groups[0]["lr"]
+            line: dict[str, Any] = {"kind": "step", "step": step, "loss": loss, "learning_rate": rate}
             if is_due(step, run.eval_every) and not last:
                 line["held_out"] = run.measure()
             folder.log(line)
@@ -120,15 +131,24 @@ def _take_steps(
             folder.close()
     done = begin + len(result.losses)
     if result.interrupted:
-        say(f"Stopped by {stop.requested} at step {done}; go on with: palaestra resume {folder.path}")
+        say(
+            f"Stopped by {stop.requested} at step {done}; go on with: "
+            f"{shlex.join(['palaestra', 'resume', str(folder.path)])}"
+        )
         return FitOutcome(folder.path, checkpoint.locate(folder.checkpoints, done), before, None, done)
     after = run.measure()
     checkpoint.write_folder(folder.model, run.save_final)
-    losses = [
-        json.loads(line)["loss"] for line in (folder.path / METRICS).read_text(encoding="utf-8").splitlines()
-    ]
-    summary = {"held_out": {"before": before, "after": after}, "steps": done, "losses": losses}
-    (folder.path / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    lines = [line for line in curves.read_metrics(folder.path) if line["kind"] == "step"]
+    summary = {
+        "held_out": {"before": before, "after": after},
+        "steps": done,
+        "losses": [line["loss"] for line in lines],
+    }
+    write_text(folder.path / "summary.json", json.dumps(summary, indent=1))
+    measured = {line["step"]: line["held_out"]["loss"] for line in lines if "held_out" in line}
+    held_out = {0: before["loss"], **measured, done: after["loss"]}
+    curves.write_fit_png(folder.path / "curves.png", lines, held_out, run.title)
+    say(f"The curves: {folder.path / 'curves.png'}")
     return FitOutcome(folder.path, folder.model, before, after, done)
 
 

@@ -36,7 +36,7 @@ def pattern(
             return malformed(reason=f"Matching the format took over {timeout_s:g} s.")
         return correct() if matched else malformed(reason="The completion does not have the required form.")
 
-    return Criterion(name, check, weight, gate)
+    return Criterion(name, check, weight, gate, form=True)
 
 
 def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = False) -> Criterion:
@@ -58,7 +58,7 @@ def answer_tag(name: str = "answer_tag", weight: float = 0.1, *, gate: bool = Fa
             return malformed(reason="Text follows the answer tag.")
         return correct(extraction.answer)
 
-    return Criterion(name, check, weight, gate)
+    return Criterion(name, check, weight, gate, form=True)
 
 
 def answer_box(name: str = "answer_box", weight: float = 0.1, *, gate: bool = False) -> Criterion:
@@ -72,4 +72,4 @@ def answer_box(name: str = "answer_box", weight: float = 0.1, *, gate: bool = Fa
             return malformed(reason="There is more than one box.")
         return correct(extraction.answer)
 
-    return Criterion(name, check, weight, gate)
+    return Criterion(name, check, weight, gate, form=True)

@@ -51,4 +51,4 @@ def length(
         said = f"{size:,} {unit}, {beyond:,} too {'few' if size < least else 'many'}."
         return partial(1 - beyond / (ramp + 1), reason=said) if beyond <= ramp else wrong(reason=said)
 
-    return Criterion(name, check, weight, gate)
+    return Criterion(name, check, weight, gate, form=True)

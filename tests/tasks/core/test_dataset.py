@@ -5,6 +5,8 @@ import json
 
 import pytest
 from palaestra.tasks import DataError, Hub, Problem, TaskError, UserError, dataset_task
+from palaestra.tasks.core import hub
+from palaestra.tasks.core.hub import Reachability
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.verifiers import Rubric, number
 
@@ -118,6 +120,7 @@ def test_without_a_hub_or_offline_the_advice_is_named(toy, monkeypatch):
     def offline(*args, **kwargs):
         raise ConnectionError("Couldn't reach the hub")
 
+    monkeypatch.setattr(hub, "check_hub", lambda *_asked: Reachability("here"))
     monkeypatch.setattr(datasets, "load_dataset", offline)
     source = toy.source.__class__(
         "toy", toy.source.to_problem, {"test": "test"}, ("q", "a"), Hub("nobody/nothing")
@@ -135,10 +138,11 @@ def test_hub_rows_become_problems(toy, monkeypatch):
         asked.append((path, config, split, revision))
         return datasets.Dataset.from_list(ROWS[:2] if split == "test" else ROWS)
 
+    monkeypatch.setattr(hub, "check_hub", lambda *_asked: Reachability("here"))
     monkeypatch.setattr(datasets, "load_dataset", fake)
-    hub = Hub("a/b", "main", "abc")
+    place = Hub("a/b", "main", "abc")
     splits = {"train": "training", "test": "test"}
-    source = toy.source.__class__("toy", toy.source.to_problem, splits, ("q", "a"), hub)
+    source = toy.source.__class__("toy", toy.source.to_problem, splits, ("q", "a"), place)
     assert [source.size("test"), source.size("train")] == [2, 3]
     assert source.at("test", 1).id == "toy/test/1"
     assert asked == [("a/b", "main", "test", "abc"), ("a/b", "main", "training", "abc")]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from palaestra.tasks import DataError, TaskError
+from palaestra.tasks.core import hub
 from palaestra.tasks.core.hub import Reachability
 from palaestra.tasks.core.lookup import ProblemsById
-from palaestra.tasks.data import places
 from palaestra.tasks.data.own import make_task
 from palaestra.tasks.data.places import find_split, name_file, open_place
 from palaestra.tasks.data.spec import DataSpec
@@ -123,12 +123,13 @@ def test_splits_of_a_hub_id_go_by_their_names_or_are_named(monkeypatch):
     }
     tables = datasets.DatasetDict({name: datasets.Dataset.from_list(made) for name, made in names.items()})
 
-    def fake(path, config, revision):
+    def fake(path, config, *, split, revision):
+        assert split is None
         asked.append((path, config, revision))
         return tables
 
     monkeypatch.setattr(datasets, "load_dataset", fake)
-    monkeypatch.setattr(places, "check_hub", lambda *_arguments: Reachability("the hub"))
+    monkeypatch.setattr(hub, "check_hub", lambda *_arguments: Reachability("the hub"))
     with pytest.raises(DataError, match="several splits to train on: train_sft, train_gen"):
         own("org/name").source.splits  # noqa: B018
     task = own("org/name:main@abc", split="train_sft")
@@ -145,7 +146,7 @@ def test_offline_and_unknown_places_are_sentences(monkeypatch, tmp_path):
         raise ConnectionError("Couldn't reach the hub")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    monkeypatch.setattr(places, "check_hub", lambda *_arguments: Reachability("the hub"))
+    monkeypatch.setattr(hub, "check_hub", lambda *_arguments: Reachability("the hub"))
     with pytest.raises(DataError, match=r"could not be loaded from the hub: Couldn't reach.*org/name:config"):
         own("nobody/nothing").source.splits  # noqa: B018
     monkeypatch.chdir(tmp_path)

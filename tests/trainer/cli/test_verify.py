@@ -13,7 +13,6 @@ from palaestra.verifiers.math import explain
         (["x=3", "y=3"], 1, "verdict    wrong"),
         (["3.14159", "3.14", "--tolerance", "0.01"], 0, "decided by exact"),
         (["--", "-3", "-3.0"], 0, "correct"),
-        (["1", "2", "--tolerance", "-1"], 2, "tolerance"),
         (["1", ""], 1, "no_answer"),
     ],
 )
@@ -24,9 +23,7 @@ def test_prints_the_verdict_the_values_and_the_stage(argv, status, says, capsys)
 
 def test_missing_arguments_are_a_sentence(capsys):
     assert palaestra(["verify", "1"]) == 2
-    says = (
-        "palaestra: The following arguments are required: answer. palaestra verify --help lists the options."
-    )
+    says = "palaestra: Still required: answer. `palaestra verify --help` lists the options."
     assert capsys.readouterr().err.strip() == says
 
 

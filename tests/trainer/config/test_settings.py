@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.arguments import take_option
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.config.parse import make_task_options, name_flag, parse, take_option
+from palaestra.trainer.config.parse import make_task_options, name_flag, parse
 from palaestra.trainer.config.reward_model import RewardModelConfig
 from palaestra.trainer.config.settings import SettingError, Settings, list_settings, merge, resolve
 from palaestra.trainer.config.sft import SFTConfig
@@ -80,13 +81,18 @@ def test_values_of_a_wrong_type_or_out_of_range_are_refused(tmp_path: Path, text
     ("flags", "says"),
     [
         (["--stepz", "3"], r"There is no option --stepz\. Did you mean --steps\?"),
-        (["--steps"], "--steps: expected one argument"),
+        (["--steps"], r"--steps needs a value after it: a whole number, 1 or more\."),
         (["--steps", "0"], r"--steps '0': give a whole number, 1 or more\."),
         (["--steps", "many"], "--steps 'many': give a whole number, 1 or more"),
         (["--rows", "0"], "--rows '0': give a whole number, 1 or more or auto"),
         (["--loss.clip-low", "1"], "--loss.clip-low '1': give a number, above 0 and below 1"),
         (["--device", "tpu"], "--device 'tpu': give auto or cpu or cuda"),
-        (["extra"], "There is no option extra"),
+        (["extra"], "'extra' belongs to no option"),
+        (["steps", "3"], r"Did you mean --steps\?"),
+        (["-steps", "3"], r"There is no option -steps\. Did you mean --steps\?"),
+        (["--steps", "1", "--steps=2"], "--steps is given twice"),
+        (["--force=yes"], "--force takes no value: give --force, or --no-force for the opposite"),
+        (["--confg", "x.toml"], r"Did you mean --config\?"),
     ],
 )
 def test_mistakes_in_flags_are_sentences(flags: list[str], says: str):

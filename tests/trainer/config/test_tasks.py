@@ -8,9 +8,9 @@ from palaestra.tasks.core import registry
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
-from palaestra.trainer.config.paths import make_paths_absolute
+from palaestra.trainer.config.paths import list_code, make_paths_absolute
 from palaestra.trainer.config.shared import PromptConfig
-from palaestra.trainer.config.tasks import check_data, load_task, name_code, name_flags, open_data
+from palaestra.trainer.config.tasks import check_data, load_task, name_flags, open_data
 from palaestra.trainer.config.train import TrainConfig
 
 OWN = """
@@ -82,8 +82,8 @@ def test_paths_are_kept_whole_and_flags_are_written_as_they_are_seen_from_here()
     config = make_paths_absolute(TrainConfig.of(data="mine.jsonl", verify="./reward.py:my_reward"))
     assert config.task.data == str(Path("mine.jsonl").absolute())
     assert config.task.verify == f"{Path('reward.py').absolute()}:my_reward"
-    assert name_code(config.task) == ["auto", config.task.verify]
-    assert name_code(settings(data="mine.jsonl", verify="math")) == ["auto"]
+    assert list_code(config.task) == ["auto", config.task.verify]
+    assert list_code(settings(data="mine.jsonl", verify="math")) == ["auto"]
     assert make_paths_absolute(TrainConfig.of(task="mine.jsonl")).task.name == str(
         Path("mine.jsonl").absolute()
     )

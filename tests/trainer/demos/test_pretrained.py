@@ -9,10 +9,10 @@ import pytest
 import torch
 from palaestra.trainer.demos.pretrained import run as demo
 from palaestra.trainer.demos.pretrained import weights
-from palaestra.trainer.demos.pretrained.arms import PretrainedConfig
 from palaestra.trainer.demos.pretrained.run import run_pretrained
 from palaestra.trainer.demos.pretrained.unrelated import look_after, look_before
 from palaestra.trainer.demos.pretrained.weights import find_weights
+from palaestra.trainer.demos.settings import PretrainedConfig
 from palaestra.trainer.model.policy import load_policy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 

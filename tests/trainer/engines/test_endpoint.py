@@ -8,7 +8,7 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EndpointConfig
 from palaestra.trainer.engines.base import Request, Sampling
-from palaestra.trainer.engines.endpoint import EndpointEngine, Pace, check_url
+from palaestra.trainer.engines.endpoint import EndpointEngine, Pace
 
 from ..support import server
 from ..support.server import FAULTS, answer, serve
@@ -214,7 +214,7 @@ def test_nothing_that_listens_is_found_out_before_anything_is_asked():
 )
 def test_a_url_that_is_none_or_holds_a_secret_is_refused(url: str, says: str):
     with pytest.raises(UserError, match=says) as caught:
-        check_url(url)
+        EndpointConfig(url=url)
     assert "secret" not in str(caught.value)
 
 

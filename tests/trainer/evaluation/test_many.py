@@ -113,11 +113,11 @@ def test_an_evaluation_of_a_server_that_went_away_goes_on(tmp_path: Path):
 
 
 def test_what_an_endpoint_has_no_part_in_is_refused(tmp_path: Path):
+    asked = EvalConfig.of(task="gcd", model="tiny", endpoint="http://a/v1", out=tmp_path / "e")
     for settings, says in (
         ({"reward_model": "a/b"}, "--reward-model needs the model's own tokenizer"),
-        ({"endpoint": "nowhere"}, "give the base URL of a server"),
+        ({"model": ""}, "Say which model"),
     ):
-        asked = EvalConfig.of(**{"task": "gcd", "model": "tiny", "endpoint": "http://a/v1", **settings})
         with pytest.raises(UserError, match=says):
-            evaluate_model(asked.but(out=tmp_path / "e"), say=say_nothing)
+            evaluate_model(asked.but(**settings), say=say_nothing)
     assert not (tmp_path / "e").exists()

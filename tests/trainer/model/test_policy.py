@@ -1,5 +1,9 @@
 """Loading: the embedded model and its tokenizer, and what is said of folders that are no models."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +105,32 @@ def test_gradient_checkpointing_of_a_model_that_has_none_is_refused():
     with pytest.raises(UserError, match=r"type gpt2 .* leave out --gradient-checkpointing"):
         enable_gradient_checkpointing(model)
     enable_gradient_checkpointing(make_tiny("gpt2"))
+
+
+LOAD_FROM_CACHE = """
+import sys
+from palaestra.trainer.model.policy import load_policy
+
+print(load_policy("org/tiny", "cpu").parameters)
+"""
+
+
+def test_a_model_in_the_hub_s_cache_is_loaded_without_the_hub(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    cache = tmp_path / "hub/models--org--tiny"
+    load_policy("embedded", "cpu").save(cache / "snapshots/abc")
+    (cache / "refs").mkdir()
+    (cache / "refs/main").write_text("abc")
+    asked = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": f"http://127.0.0.1:{closed}"}
+    switches = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_CACHE")
+    kept = {name: value for name, value in os.environ.items() if name not in switches}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_FROM_CACHE],
+        env={**kept, **asked},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout == "390784\n", done.stderr
+    assert "Retrying" not in done.stderr

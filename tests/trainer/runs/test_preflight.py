@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.runs.preflight import say_duration, summarise
-from palaestra.verifiers import Score
+from palaestra.trainer.runs.preflight import differs_by_form_alone, say_duration, summarise
+from palaestra.verifiers import Rubric, Score, answer_tag, number
 from palaestra.verifiers.types import error, wrong
 
 from ..support.groups import DEAD, LIVE, SOLVED, make_group
@@ -97,3 +97,45 @@ def test_a_truncation_that_leaves_one_token_nearly_everywhere_is_no_way_to_learn
     [warning] = report.list_warnings()
     assert warning.startswith("96.0% of the tokens were left with a probability of 1")
     assert replace(report, certain=0.5).list_warnings() == []
+
+
+def test_a_signal_of_form_alone_is_refused_where_nothing_passed():
+    rubric = Rubric(number(), answer_tag(weight=0.1))
+    looks, bare = "<answer>7654321</answer>", "The answer is 7654321 <answer></answer>"
+
+    def look(*groups: list[str], finish: str = "stop"):
+        made = [make_group(texts, index, finish) for index, texts in enumerate(groups)]
+        scored = [
+            replace(g, scores_G=[rubric.score(completion, g.problem) for completion in g.completions_G])
+            for g in made
+        ]
+        report = summarise(scored, 0, 2, 1.0, TrainConfig())
+        return replace(report, form_alone=differs_by_form_alone(scored, rubric))
+
+    report = look([looks, f"{looks} and more"], [looks, bare])
+    assert report.varied
+    assert report.pass_rate == 0
+    [fault] = report.list_faults()
+    assert fault.startswith("No completion passed, and the rewards differ by their form alone")
+    assert look([looks, f"{looks} and more"], SOLVED).list_faults() == [], "something passed"
+    partial = replace(report, form_alone=False)
+    assert partial.list_faults() == [], "of partial credit one can learn"
+
+
+def test_why_nothing_passed_is_named_with_one_completion():
+    hostile = "\x1b[31m I think\n" + "so " * 200 + "the end"
+    report = replace(
+        summarise([make_group([hostile] * 2)], 0, 2, 1.0, TrainConfig()), ended=0.25, extracted=0.0
+    )
+    causes = report.list_causes()
+    assert causes[0].startswith("75% of the completions were cut at the length limit")
+    assert causes[1].startswith("In 100% of the completions there is no answer")
+    assert "has no chat template" in causes[2]
+    assert "which a base model has never learned" in replace(report, template=True).list_causes()[2]
+    shown = causes[-1]
+    assert shown.startswith('One completion: "\\x1b[31m I think\\nso so')
+    assert shown.endswith('the end".')
+    assert " ... " in shown
+    assert len(shown) < 400
+    assert "all are wrong" in replace(report, ended=1.0, extracted=1.0).list_causes()[0]
+    assert replace(report, pass_rate=0.1).list_causes() == []

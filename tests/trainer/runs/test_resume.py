@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.main import main as palaestra
+from palaestra.trainer.config.settings import list_settings
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.runs.changeable import RESUMABLE, SHARED, Resumable
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.run import sft
+from palaestra.trainer.storage.checkpoint import load_state
 from palaestra.trainer.storage.folders import open_existing
 
 from ..support.runs import SMALL, say_nothing
@@ -36,12 +39,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--steps", "0"], "--steps '0': give a whole number, 1 or more."),
         (["--steps", "x"], "--steps 'x': give a whole number, 1 or more."),
         ([], "has done all of its 2 steps"),
-        (["--steps", "4", "--seed", "3"], "--seed can't change in a run that has begun (it is 0)."),
+        (
+            ["--steps", "4", "--seed", "3"],
+            "--seed can't change in a run that has begun (it is 0): everything",
+        ),
         (["--steps", "4", "--task", "gcd"], "--task can't change"),
         (["--steps", "4", "--model", "elsewhere"], "--model can't change"),
         (["--steps", "4", "--out", "elsewhere"], "--out can't change"),
         (["--steps", "4", "--learning-rat", "1"], "Did you mean --learning-rate?"),
-        (["--steps"], "expected one argument"),
+        (["--steps"], "--steps needs a value after it"),
+        (["--steps", "4", "--steps", "5"], "--steps is given twice"),
+        (["--steps", "4", "--task-changed", "no"], "give ok"),
     ],
 )
 def test_what_makes_no_sense_is_a_sentence_and_leaves_the_run_as_it_is(
@@ -58,8 +66,8 @@ def test_what_makes_no_sense_is_a_sentence_and_leaves_the_run_as_it_is(
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["resume"], "required: run"),
-        (["replay", "run", "--step", "x"], "--step: invalid int value: 'x'"),
+        (["resume"], "Still required: run."),
+        (["replay", "run", "--step", "x"], "--step 'x': give a whole number, 1 or more."),
         (["resume", "nowhere", "--steps", "3"], "nowhere is not the folder of a run"),
     ],
 )
@@ -83,7 +91,9 @@ def test_a_run_that_tripped_goes_on_with_a_lower_learning_rate(
     config = SMALL.but(model=warm_model, out=out, learning_rate=2e-3, warmup_steps=0, eval_every=0, **watch)
     with pytest.raises(UserError, match="kl to the sampling policy") as tripped:
         train(config, say=say_nothing)
-    assert f"palaestra resume {out} --learning-rate X (it is 0.002)" in str(tripped.value)
+    says = f"(it is 0.002): palaestra resume {out} --learning-rate 0.0005 ; "
+    assert says in str(tripped.value)
+    assert str(tripped.value).endswith(f"without that bound: palaestra resume {out} --watch.kl-max 0")
     assert palaestra(["resume", str(out), "--learning-rate", "1e-6"]) == 0
     assert "Changed: --learning-rate from 0.002 to 1e-06." in capsys.readouterr().out
     assert open_existing(out).read_config(TrainConfig).optimizer.learning_rate == 1e-6
@@ -102,6 +112,41 @@ def test_a_penalty_needs_the_reference_that_the_run_kept(warm_model: Path, tmp_p
     for name, value in (("lora_rank", 4), ("lora_alpha", 4), ("lora_targets", ("x",)), ("algorithm", "ppo")):
         with pytest.raises(UserError, match="can't change in a run that has begun"):
             resume(tmp_path / "run", {name: value}, say=say_nothing)
+
+
+def test_what_the_optimizer_and_the_arithmetic_are_told_holds_from_there_on(warm_model: Path, tmp_path: Path):
+    config = SMALL.but(model=warm_model, out=tmp_path / "run", stop_after=1, eval_every=0, steps=2)
+    train(config, say=say_nothing)
+    said: list[str] = []
+    changes = {"weight_decay": 0.5, "beta2": 0.9, "dtype": "bfloat16", "watch.kl_max": 0, "keep": 7}
+    resume(tmp_path / "run", changes, say=said.append)
+    assert "Changed: --weight-decay from 0.0 to 0.5." in said
+    state = load_state(tmp_path / "run/checkpoints/step-000002")
+    matrices, vectors = state["optimizer"]["param_groups"]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.5, 0.0)
+    assert matrices["betas"] == (0.9, 0.9)
+    kept = open_existing(tmp_path / "run").read_config(TrainConfig)
+    assert (kept.model.dtype, kept.guards.watch.kl_max, kept.output.keep) == ("bfloat16", 0.0, 7)
+
+
+@pytest.mark.parametrize("command", RESUMABLE.values(), ids=lambda command: command.name)
+def test_every_setting_that_cannot_change_has_its_reason_and_is_a_setting(command: Resumable):
+    known = {setting.name for setting in list_settings(command.kind)}
+    assert known & {*SHARED} <= {*command.fixed}
+    assert all(reason and not reason.endswith(".") for reason in command.fixed.values())
+    assert {name for name in command.fixed if name not in {*SHARED}} <= known
+    free = {
+        "steps",
+        "stop_after",
+        "learning_rate",
+        "eval_every",
+        "save_every",
+        "keep",
+        "log",
+        "dtype",
+        "threads",
+    }
+    assert free <= known - {*command.fixed}
 
 
 def test_more_steps_are_written_down_so_that_a_second_resume_knows_them(warm_model: Path, tmp_path: Path):

@@ -247,7 +247,7 @@ def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weig
 ):
     """kill -9 at seeded moments, during saving too: a checkpoint is written at every step."""
     out, rng, total = tmp_path / "run", random.Random(kills), 4 * kills
-    flags = ["--steps", str(total), "--save-every", "1", "--eval-every", "4", "--keep", "1"]
+    flags = ["--steps", str(total), "--save-every", "1", "--keep", "1"]
     whole = tmp_path / "whole"
     run = start(whole, warm_model, *flags)
     assert "curves" in run.communicate(timeout=240)[0]

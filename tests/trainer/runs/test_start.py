@@ -14,7 +14,7 @@ from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft import run as sft_run
 from palaestra.trainer.sft.run import sft
-from palaestra.trainer.storage.folders import discard_failed_start
+from palaestra.trainer.storage.starts import begin_folder
 
 from ..support.runs import SMALL, say_nothing
 
@@ -95,7 +95,7 @@ def test_a_start_that_the_preflight_refuses_leaves_its_folder_free_for_the_next_
     config = SMALL.but(model=warm_model, out=out, steps=1, eval_every=0, eval_problems=2)
     with pytest.raises(UserError, match="max-prompt-tokens"):
         train(config.but(max_prompt_tokens=2), say=say_nothing)
-    assert list(out.iterdir()) == []
+    assert not out.exists()
     assert not train(config, say=say_nothing).interrupted
 
 
@@ -125,9 +125,9 @@ def test_an_interrupt_takes_nothing_that_was_computed(
     tmp_path: Path, write: Callable[[Path], None], kept: bool
 ):
     def start() -> None:
-        with discard_failed_start(tmp_path):
-            (tmp_path / "config.json").touch()
-            write(tmp_path)
+        with begin_folder(str(tmp_path), "x", say_nothing) as folder:
+            (folder / "config.json").touch()
+            write(folder)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

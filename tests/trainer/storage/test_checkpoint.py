@@ -1,6 +1,9 @@
 """A checkpoint is there complete or not at all, also when the disk is full."""
 
 import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +11,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.storage import checkpoint
+from safetensors.torch import save_file
 
 
 def save(folder: Path, step: int, text: str = "weights") -> Path:
@@ -47,6 +51,32 @@ def test_a_full_disk_that_a_writer_reports_in_words_of_its_own_is_a_sentence(
 
     with pytest.raises(UserError, match="the disk is full"):
         checkpoint.save(tmp_path, 1, fail, {}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def limited_file_size(most: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes, as under a quota: the disk itself has room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_weights(folder: Path) -> None:
+    save_file({"weights": torch.zeros(200_000)}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("write", "state"),
+    [(lambda folder: None, {"moments": torch.zeros(200_000)}), (write_weights, {})],
+    ids=["torch.save", "safetensors"],
+)
+def test_a_quota_that_the_writers_run_into_is_a_sentence(tmp_path: Path, write, state: dict):
+    with limited_file_size(100_000), pytest.raises(checkpoint.DiskError, match="could not be written"):
+        checkpoint.save(tmp_path, 1, write, state, {})
     assert list(tmp_path.iterdir()) == []
 
 

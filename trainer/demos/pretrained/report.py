@@ -14,7 +14,8 @@ from ...reports import curves
 from ...rollouts.group import Group
 from ...runs.state import RunResult
 from ...terminal import say
-from .arms import ABOVE, TASK, TOKENS, Arm, PretrainedConfig, Watched
+from ..settings import PretrainedConfig
+from .arms import ABOVE, TASK, TOKENS, Arm, Watched
 from .unrelated import SHOWN, Drift
 
 

@@ -8,10 +8,8 @@ own verified answers.
 from __future__ import annotations
 
 import gc
-import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from ....tasks import Task
 from ....tasks.core import registry
@@ -21,6 +19,7 @@ from ...model.sequences import Sequences
 from ...model.threads import choose_threads
 from ...rollouts.rollouts import make_sampling
 from ..addition import DemoConfig, run_addition
+from ..settings import PretrainedConfig, clear_folder
 from .arms import (
     CONTROLS,
     EVAL_SAMPLES,
@@ -28,7 +27,6 @@ from .arms import (
     PROMPTS,
     SAMPLES,
     TASK,
-    PretrainedConfig,
     list_grpo_arms,
     list_other_arms,
     make_rollouts,
@@ -62,9 +60,7 @@ def run_pretrained(config: PretrainedConfig) -> int:
         print("The real model, however long it takes: palaestra demo pretrained --most-minutes 0")
         return run_small(config, f"By a timed step this would take {minutes:.0f} minutes here, so")
     print(f"By a timed step, all of it takes about {minutes:.0f} minutes here; Ctrl-C stops it at any time.")
-    folder = Path(config.out)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    clear_folder(config.out)
     watched = train_watched(policy, task, config)
     if watched is None:
         return 130

@@ -1,0 +1,171 @@
+"""What can be said of a command's settings before anything heavy is imported. Imports no torch.
+
+What these checks leave open (a file of the user's that has to be run, a template, a model) is checked by the
+command itself, before it computes anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from ...tasks.core.errors import UserError
+from ...tasks.core.hub import check_hub
+from ...tasks.data.table import Table
+from ..config.evaluation import EvalConfig
+from ..config.paths import find_place
+from ..config.reward_model import RewardModelConfig
+from ..config.sft import SFTConfig
+from ..config.shared import LoraConfig, TaskConfig
+from ..config.suites import check_settings
+from ..config.tasks import TRAINED, check_data, load_task
+from ..config.train import TrainConfig
+from ..evaluation.plan import check_subject
+from ..model.source import check_reward_model_source, check_source
+from ..objective.agreement import check_agreement, check_ppo, check_truncation
+from ..objective.kinds import find_kind
+from ..reports.loggers import check_loggers
+from ..storage.starts import check_place, find_folder
+
+ALGORITHMS = ("grpo", "ppo")
+
+
+def check_train(config: TrainConfig) -> None:
+    """Raise UserError for settings of `train` that make no sense, or name what is not there."""
+    check_objective(config)
+    check_loggers(config.output.log)
+    check_lora(config.model)
+    name = check_task(config.task)
+    for text in config.reward.reward_model:
+        check_reward_model_source(text.partition("=")[2] or text)
+    for source in filter(None, (config.model.source, config.ppo.critic_model)):
+        check_source(source)
+    if not config.model.source:
+        check_source("")
+    find_folder(config.output.out, f"{name}-{config.seed}")
+
+
+def check_sft(config: SFTConfig) -> None:
+    """Raise UserError for settings of `sft` that make no sense, or name what is not there."""
+    check_loggers(config.output.log)
+    task = config.task
+    name = "pairs"
+    if not config.imitation.pairs:
+        name = check_task(task)
+    elif task != type(task)(name=task.name):
+        raise UserError("--pairs takes the place of a task: leave out --option, --data and --level.")
+    _check_files("--pairs", config.imitation.pairs)
+    check_source(config.model.source)
+    find_folder(config.output.out, f"{name}-sft-{config.seed}")
+
+
+def check_reward_model(config: RewardModelConfig) -> None:
+    """Raise UserError for settings of `reward-model` that make no sense, or name what is not there."""
+    check_loggers(config.output.log)
+    if not config.comparisons.files:
+        raise UserError(
+            "Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected)."
+        )
+    _check_files("--data", config.comparisons.files)
+    _check_files("--eval-data", config.comparisons.eval_data)
+    if config.comparisons.task:
+        check_task(TaskConfig(name=config.comparisons.task))
+    check_source(config.model.source)
+    find_folder(config.output.out, f"reward-model-{config.seed}")
+
+
+def check_eval(config: EvalConfig) -> None:
+    """Raise UserError for settings of one evaluation that make no sense, or name what is not there."""
+    check_settings(config)
+    check_task(config.task, config.held_out.split)
+    for text in config.compare.reward_model:
+        check_reward_model_source(text.partition("=")[2] or text)
+    check_subject(config)
+    if config.output.out != "auto":
+        check_place(Path(config.output.out))
+
+
+def check_objective(config: TrainConfig) -> None:
+    """Raise UserError for what a run's algorithm, loss and sampling can't take together.
+
+    Of an algorithm or a loss in a file of the user's, only whether there is that file.
+    """
+    kind, algorithm = config.objective.loss.kind, config.algorithm
+    check_truncation(config.rollouts)
+    if config.reward.control == "shuffled" and config.rollouts.prompts_per_step < 2:
+        raise UserError(
+            "--control shuffled gives each problem another one's reference: it needs 2 or more "
+            "--prompts-per-step."
+        )
+    own = _is_own(kind, "loss")
+    if not own:
+        find_kind(kind)
+    if _is_own(algorithm, "algorithm"):
+        return
+    if algorithm not in ALGORITHMS:
+        near = difflib.get_close_matches(algorithm, ALGORITHMS, n=1, cutoff=0.4)
+        hint = (
+            f"Did you mean {near[0]}?"
+            if near
+            else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
+        )
+        raise UserError(f"There is no algorithm {algorithm!r}. {hint}")
+    if not own and algorithm == "ppo":
+        check_ppo(config, "PPO")
+    elif not own:
+        check_agreement(config, "GRPO", True, frozenset())
+
+
+def _is_own(name: str, what: str) -> bool:
+    """Whether a name is a place (FILE.py, FILE.py:name, module:name). Raises UserError for a file that is not
+    there."""
+    place = find_place(name)
+    if place.endswith(".py") and not Path(place).is_file():
+        near = difflib.get_close_matches(
+            Path(place).name, [p.name for p in Path(place).parent.glob("*.py")], n=1
+        )
+        hint = f"Did you mean {near[0]}?" if near else "Give the path of an existing Python file."
+        raise UserError(f"There is no {what} file {place}. {hint}")
+    return place.endswith(".py") or place != name
+
+
+def check_lora(model: LoraConfig) -> None:
+    """Raise UserError for settings of adapters without adapters."""
+    unused = LoraConfig()
+    if not model.lora_rank and (model.lora_alpha, model.lora_targets) != (
+        unused.lora_alpha,
+        unused.lora_targets,
+    ):
+        raise UserError("--lora-alpha and --lora-targets say how adapters are made: give --lora-rank, too.")
+
+
+def check_task(config: TaskConfig, split: str = "") -> str:
+    """The name of the task for a folder. Raises UserError for a task, an option, a level or a split that does
+    not exist; a file of the user's is not run here, only looked for."""
+    if config.name.endswith(".py") and Path(config.name).is_file():
+        return Path(config.name).stem
+    task = load_task(config)
+    if isinstance(task.source, Table):
+        check_data(task, [split] if split else TRAINED)
+        return task.name
+    task.check_level(config.single_level)
+    if config.data and "data" in task.source.option_defaults and not Path(config.data).exists():
+        raise UserError(f"There is no file or folder {config.data}. Give --data one that is there.")
+    hub = getattr(task.source, "hub", None)
+    if hub is not None and not config.data:
+        check_hub(
+            hub.path, "datasets", "Connect, set HTTPS_PROXY, or give a local file or folder with --data."
+        )
+    if split and split not in task.splits:
+        raise UserError(f"Task {task.name} has no split {split!r}; it has {', '.join(task.splits)}.")
+    return task.name
+
+
+def _check_files(flag: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        looks_like_path = name.startswith((".", "/", "~")) or Path(name).suffix or name.count("/") != 1
+        if Path(name).exists():
+            continue
+        if looks_like_path or flag != "--pairs":
+            raise UserError(f"{flag} {name!r}: there is no such file.")
+        check_hub(name, "datasets", "Connect, set HTTPS_PROXY, or give a file of pairs.")
