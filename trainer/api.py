@@ -46,9 +46,13 @@ def train(
     ...     say=said.append,
     ... )
     >>> print(run)  # doctest: +ELLIPSIS
-    Run runs/first, the trained model runs/first/model
-    step 0: held-out pass@1 ... % [...] sampled, ... % [...] greedy
-    step 1: held-out pass@1 ... % [...] sampled, ... % [...] greedy
+    Run runs/first: GRPO of a fresh small model on gcd
+      1 of 1 steps in ... s
+      held-out of 2 problems: pass@1 sampled ... before, ... after; pass@1 greedy ... before, ... after
+      the trained model runs/first/model, the curves runs/first/curves.png
+      ended: all of its steps are done
+    >>> len(run.metrics()), len(run.rollouts(step=1))
+    (1, 4)
     """
     chosen = settle(TrainConfig, config, settings)
     from .runs.setup import train as run

@@ -37,7 +37,7 @@ from ..storage.interrupts import Interrupts
 from .guards import halt_if_broken, halt_if_tripped
 from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update
 from .preflight import look_ahead
-from .state import Evaluations, Progress, Run, RunResult
+from .state import ROLLOUTS, Evaluations, Progress, Run, RunResult
 
 RATES = Rates(small=3e-4, large=1e-6)
 Metrics = dict[str, Any]
@@ -135,7 +135,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         **measure_costs(groups, seconds),
     }
     run.folder.log(metrics)
-    write_groups(run.folder.path / "rollouts.jsonl", groups, step=progress.step)
+    write_groups(run.folder.path / ROLLOUTS, groups, run.rollouts.prompts, step=progress.step)
     halt_if_broken(run, groups, result, metrics)
     for warning in progress.watch.look(metrics, config.guards.watch):
         tqdm.write(f"Warning, {warning}", file=sys.stderr)

@@ -105,6 +105,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         sizes = fit_sizes(policy, limited, beside, say)
         sources = [config.task.name, config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
+        found |= {"policy": policy.facts, "task": task.facts}
         if config.model.lora_rank:
             found["base"] = base
         facts = gather_facts(COMMAND, path, sources, **found)
