@@ -20,8 +20,9 @@ NAMES = {
     "LossConfig", "LossKind", "Part", "Policy", "Problem", "PromptConfig", "PromptFormat", "Request",
     "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool", "Score", "SettingError",
     "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__", "criteria", "evaluate",
-    "fit_reward_model", "load_policy", "resume", "sandbox", "score", "sft", "task", "tasks", "train",
-    "trainer", "trl_reward", "trl_rows", "verifiers", "verify", "write_formula",
+    "export_rows", "fit_reward_model", "load_policy", "push", "resume", "sandbox", "score",
+    "score_file", "sft", "task", "tasks", "train", "trainer", "trl_reward", "trl_rows", "verifiers",
+    "verify", "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python
@@ -83,6 +84,9 @@ def test_a_name_is_itself_whatever_was_imported_before():
         "criteria",
         "verify",
         "score",
+        "score_file",
+        "export_rows",
+        "push",
         "train",
         "TrainConfig",
         "SFTConfig",

@@ -29,7 +29,9 @@ class Command:
 
 COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
-    "task": Command("tasks", "show NAME: problems, rubric, a solution; check NAME: test a task of your own"),
+    "task": Command(
+        "tasks", "show NAME: problems and rubric; check NAME: test it; export NAME: problems as rows"
+    ),
     "score": Command("tasks", "score completions from a file with a task's rubric"),
     "demo": Command(
         "demo", "train a real small model by reinforcement learning, in minutes, on this machine"
@@ -40,6 +42,7 @@ COMMANDS = {
     "resume": Command("train", "go on with a run from its newest checkpoint"),
     "replay": Command("train", "re-create a step of a run and say whether it matches"),
     "eval": Command("eval", "measure pass-rates with intervals"),
+    "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }

@@ -24,8 +24,10 @@ class Figure:
     before: str
     after: str
 
-    def __str__(self) -> str:
-        return f"{self.name} {self.before} before" + (f", {self.after} after" if self.after else "")
+    @property
+    def change(self) -> str:
+        """From before to after."""
+        return f"{self.before} before" + (f", {self.after} after" if self.after else "")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class RunSummary:
         if not self.figures:
             return "nothing measured on held-out problems yet"
         of = f" of {self.held_out} problems" if self.held_out else ""
-        return f"held-out{of}: " + "; ".join(map(str, self.figures))
+        return f"held-out{of}: " + "; ".join(f"{figure.name} {figure.change}" for figure in self.figures)
 
 
 def describe_run(folder: Path, model: Path, *, interrupted: bool) -> list[str]:

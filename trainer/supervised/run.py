@@ -71,7 +71,7 @@ class FitOutcome:
             Figure(name, write_number(value), write_number(after[name]) if name in after else "")
             for name, value in self.before.items()
         ]
-        lines = [f"held-out {figure}" for figure in figures]
+        lines = [f"held-out {figure.name}: {figure.change}" for figure in figures]
         return "\n".join([f"Run {self.folder}, {self.steps} steps, {what} {self.model}", *lines])
 
     def __repr__(self) -> str:
