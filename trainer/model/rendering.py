@@ -25,7 +25,7 @@ class RenderedPrompt:
     def __str__(self) -> str:
         special = " ".join(self.special) or "none"
         return (
-            f"{self.problem}: {self.tokens} tokens, special ones: {special}\n{self.text}\n"
+            f"{self.problem}: {self.tokens} tokens, special or added: {special}\n{self.text}\n"
             f"reference: {self.reference}"
         )
 
