@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -73,6 +74,7 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
     _add_task(parser, "task")
+    _add_sandbox(parser)
     parser.add_argument(
         "completions",
         help="file of rows with completion (or completions, a list), and id or reference "
@@ -96,6 +98,7 @@ def _add_stream(parser: argparse.ArgumentParser, split: str) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
+    _add_sandbox(parser)
     _add_stream(parser, "train")
     parser.add_argument("--count", type=_number(Count), default=3, help="number of problems, 1 or more")
     group = parser.add_argument_group("the prompt as a model reads it")
@@ -109,12 +112,14 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         "--trust-remote-code", action="store_true", help="run the Python code that the tokenizer brings along"
     )
     for setting in list_settings(PromptConfig):
-        text = f"{setting.help} Needs --model.".replace("%", "%%")
+        default = setting.value(PromptConfig()) or "none"
+        text = f"{setting.help} Needs --model. (default: {default})".replace("%", "%%")
         group.add_argument(name_flag(setting), dest=setting.name, default=argparse.SUPPRESS, help=text)
     parser.set_defaults(run=_show)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_sandbox(parser)
     parser.add_argument(
         "--count", type=_number(Count), default=conformance.COUNT, help="problems per split to check"
     )
@@ -165,6 +170,9 @@ def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
         "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
     )
     parser.add_argument("--data", default=None, metavar="PATH", help="local file or folder; none: the hub")
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak"
     )
@@ -175,8 +183,13 @@ def _read_options(arguments: argparse.Namespace) -> dict[str, str]:
     return {**options, **({"data": arguments.data} if arguments.data else {})}
 
 
+def _read_task(name: str, arguments: argparse.Namespace) -> Task:
+    return registry.get(name, _read_options(arguments))
+
+
 def _load_task(name: str, arguments: argparse.Namespace) -> Task:
-    task = registry.get(name, _read_options(arguments))
+    """The task, its programs isolated."""
+    task = _read_task(name, arguments)
     # What these commands print on standard output may be read by a program.
     isolate(task, arguments.allow_weak_sandbox, lambda text: say(text, sys.stderr), "--allow-weak-sandbox")
     return task
@@ -214,7 +227,8 @@ def _show(arguments: argparse.Namespace) -> int:
     if chosen and not arguments.model:
         raise UserError(f"--{next(iter(chosen)).replace('_', '-')} is about a model's prompt: give --model.")
     config = PromptConfig.of(**chosen)
-    task = _load_task(arguments.name, arguments)
+    load = _read_task if arguments.model else _load_task  # a prompt runs no program
+    task = load(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
     say(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
     for name, value in task.source.option_defaults.items():
@@ -253,28 +267,22 @@ def _check(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     if arguments.out != "-" and os.path.lexists(arguments.out):
         raise UserError(f"{arguments.out} is there already. Give another --out, or remove it first.")
-    options = _read_options(arguments)
-    rows = export_rows(
-        registry.get(arguments.name, options),
-        arguments.split,
-        arguments.count,
-        seed=arguments.seed,
-        level=arguments.level,
-    )
+    task = _read_task(arguments.name, arguments)
+    rows = export_rows(task, arguments.split, arguments.count, seed=arguments.seed, level=arguments.level)
     text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
     if arguments.out == "-":
         print(text, end="")
-    else:
-        partial = Path(f"{arguments.out}.partial")
-        partial.write_text(text, encoding="ascii")
-        partial.replace(arguments.out)
-        given = "".join(f" -o {name}={value}" for name, value in options.items() if name != "data")
-        given += f" --data {arguments.data}" if arguments.data else ""
-        say(
-            f"{len(rows)} problems in {arguments.out}. Add a column `completion` (or `completions`, a list), "
-            f"then: palaestra score {arguments.name}{given} FILE",
-            sys.stderr,
-        )
+        return 0
+    partial = Path(f"{arguments.out}.partial")
+    partial.write_text(text, encoding="ascii")
+    partial.replace(arguments.out)
+    options = [part for option in arguments.option for part in ("-o", option)]
+    data = ["--data", arguments.data] if arguments.data else []
+    say(
+        f"{len(rows)} problems in {arguments.out}. Add a column completion (or completions, a list), then: "
+        f"{shlex.join(['palaestra', 'score', arguments.name, *options, *data, 'FILE'])}",
+        sys.stderr,
+    )
     return 0
 
 
