@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -230,28 +230,40 @@ def _show(arguments: argparse.Namespace) -> int:
     load = _read_task if arguments.model else _load_task  # a prompt runs no program
     task = load(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
+    shown = _render(task, problems, config, arguments) if arguments.model else map(_solve(task), problems)
     say(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
     for name, value in task.source.option_defaults.items():
         say(f"option {name}: {value!r}")
     say(f"instruction: {task.instruction or '(none)'}\n\nrubric\n{task.rubric.describe()}")
-    if arguments.model:
-        from ..model.rendering import render_prompts
-
-        for prompt in render_prompts(
-            task, problems, arguments.model, config, trust_remote_code=arguments.trust_remote_code
-        ):
-            say(f"\n--- {prompt}")
-        return 0
-    for problem in problems:
-        _show_solved(task, problem)
+    for text in shown:
+        say(f"\n--- {text}")
     return 0
 
 
-def _show_solved(task: Task, problem: Problem) -> None:
-    solution = task.solution(problem)
-    score = task.score(solution, problem)
-    say(f"\n--- {problem.id}\n{problem.text}\nreference: {problem.reference}")
-    say(f"solution: {solution}\nreward {score.reward:g}, {'passed' if score.passed else 'not passed'}")
+def _render(
+    task: Task, problems: Sequence[Problem], config: PromptConfig, arguments: argparse.Namespace
+) -> list[str]:
+    """The prompts as a model reads them."""
+    from ..model.rendering import render_prompts
+
+    source, trusted = arguments.model, arguments.trust_remote_code
+    return [
+        str(prompt) for prompt in render_prompts(task, problems, source, config, trust_remote_code=trusted)
+    ]
+
+
+def _solve(task: Task) -> Callable[[Problem], str]:
+    """What describes a problem with a solution and its score."""
+
+    def describe_solved(problem: Problem) -> str:
+        solution = task.solution(problem)
+        score = task.score(solution, problem)
+        return (
+            f"{problem.id}\n{problem.text}\nreference: {problem.reference}\n"
+            f"solution: {solution}\nreward {score.reward:g}, {score.outcome}"
+        )
+
+    return describe_solved
 
 
 def _check(arguments: argparse.Namespace) -> int:
