@@ -30,12 +30,14 @@ class Terms:
     """Where the model comes from, and on whose terms.
 
     base: hub id of the model that the training began with, or its folder's name; "" where made from nothing.
-    base_licence, data_licence: "unknown" where not known.
+    base_licence, data_licence: "unknown" where not known.  before: earlier runs on the way, the first one
+    first ("SFT on gcd").
     """
 
     base: str
     base_licence: str = UNKNOWN
     data_licence: str = UNKNOWN
+    before: tuple[str, ...] = ()
 
     @property
     def hub_base(self) -> str:
@@ -53,7 +55,7 @@ def write_card(summary: RunSummary, name: str, terms: Terms, *, adapter: bool) -
         "## Figures",
         _write_figures(summary),
         "## How to use",
-        _write_usage(summary, name, terms, adapter=adapter),
+        _write_usage(summary, name, adapter=adapter),
         "## Settings",
         _write_settings(summary),
         "## Licences",
@@ -111,9 +113,13 @@ def _name_tag(summary: RunSummary) -> str:
 def _write_origin(summary: RunSummary, terms: Terms, task: dict[str, Any]) -> str:
     base = f"[{terms.base}](https://huggingface.co/{terms.base})" if terms.hub_base else _mark(terms.base)
     made = base if terms.base else "A small model made from nothing"
-    lines = [f"{made}, trained by {_mark(summary.how)}", f"{summary.progress}."]
-    if summary.task:
-        lines[0] += f" on the task {_mark(summary.task)}"
+    how = (
+        "as a reward model"
+        if summary.command == "reward-model"
+        else f"by {_mark(summary.how + summary.where)}"
+    )
+    steps = "".join(f" by {_mark(step)}, then" for step in terms.before)
+    lines = [f"{made}, trained{steps} {how}: {summary.progress}."]
     if task.get("summary"):
         lines.append(f"The task: {_mark(task['summary'])}")
     packages = summary.facts.get("packages", {})
@@ -121,7 +127,7 @@ def _write_origin(summary: RunSummary, terms: Terms, task: dict[str, Any]) -> st
         f"{name} {packages[name]}" for name in ("palaestra", "torch", "transformers") if name in packages
     )
     lines.append(f"Made with {versions or 'palaestra'}.")
-    return "\n\n".join([f"{lines[0]}: {lines[1]}", *lines[2:]])
+    return "\n\n".join(lines)
 
 
 def _mark(text: str) -> str:
@@ -145,7 +151,7 @@ def _write_figures(summary: RunSummary) -> str:
     )
 
 
-def _write_usage(summary: RunSummary, name: str, terms: Terms, *, adapter: bool) -> str:
+def _write_usage(summary: RunSummary, name: str, *, adapter: bool) -> str:
     if summary.command == "reward-model":
         code = [
             "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
@@ -158,17 +164,18 @@ def _write_usage(summary: RunSummary, name: str, terms: Terms, *, adapter: bool)
         return fence("\n".join(code), "python")
     parts = [fence("\n".join(_write_generation(summary, name)), "python")]
     if adapter:
-        base = terms.base or "the model that the training began with"
-        code = [
-            "from peft import PeftModel",
-            "",
-            f"base = AutoModelForCausalLM.from_pretrained({json.dumps(base)})",
-            f'model = PeftModel.from_pretrained(base, {json.dumps(name)}, subfolder="adapter")',
-        ]
-        parts += [
-            "The weights above have the LoRA adapters merged. The adapters alone:",
-            fence("\n".join(code), "python"),
-        ]
+        parts.append("The weights above have the LoRA adapters merged. `adapter/` has the adapters alone")
+        if HUB_ID.fullmatch(summary.model):
+            code = [
+                "from peft import PeftModel",
+                "",
+                f"base = AutoModelForCausalLM.from_pretrained({json.dumps(summary.model)})",
+                f'model = PeftModel.from_pretrained(base, {json.dumps(name)}, subfolder="adapter")',
+            ]
+            parts[-1] += ":"
+            parts.append(fence("\n".join(code), "python"))
+        else:
+            parts[-1] += ", of the model that this run began with, which is not on the hub."
     return "\n\n".join(parts)
 
 
@@ -256,20 +263,23 @@ def find_terms(summary: RunSummary) -> Terms:
     licence = str(task.get("licence") or UNKNOWN)
     if summary.command != "reward-model" and summary.config.get("task", {}).get("data"):
         licence = UNKNOWN  # that of the task is about its own data, not about a file of the user's
-    source = summary.model
+    source, before = summary.model, list[str]()
     for _ in range(MAX_RUNS):
         run = _find_run(Path(source))
         if run is None:
             break
         try:
-            source = RunSummary.of(run).model
+            earlier = RunSummary.of(run)
         except UserError:
             break
+        source = earlier.model
+        before.insert(0, earlier.how + earlier.where)
     if source == "embedded":
-        return Terms("", data_licence=licence)
+        return Terms("", data_licence=licence, before=tuple(before))
     folder = Path(source)
     known = read_licence(folder) if folder.is_dir() else UNKNOWN
-    return Terms(folder.name if folder.is_absolute() or folder.is_dir() else source, known, licence)
+    name = folder.name if folder.is_absolute() or folder.is_dir() else source
+    return Terms(name, known, licence, tuple(before))
 
 
 MAX_RUNS = 20  # of a chain of runs, each on the model of the one before

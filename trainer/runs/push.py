@@ -104,13 +104,13 @@ def list_files(summary: RunSummary, name: str, terms: Terms) -> list[File]:
     adapter = summary.folder / ADAPTER
     has_adapter = (adapter / "adapter_config.json").is_file()
     card = write_card(summary, name, terms, adapter=has_adapter)
-    found = [File(CARD, card.encode("utf-8")), *_list_folder(summary.folder / MODEL, "", terms)]
-    return found + (_list_folder(adapter, f"{ADAPTER}/", terms) if has_adapter else [])
+    found = [File(CARD, card.encode("utf-8")), *_list_folder(summary.folder / MODEL, "")]
+    return found + (_list_folder(adapter, f"{ADAPTER}/") if has_adapter else [])
 
 
-def _list_folder(folder: Path, prefix: str, terms: Terms) -> list[File]:
+def _list_folder(folder: Path, prefix: str) -> list[File]:
     return [
-        File(prefix + path.name, _hide_paths(path, terms) if path.suffix == ".json" else path)
+        File(prefix + path.name, _hide_paths(path) if path.suffix == ".json" else path)
         for path in sorted(folder.iterdir())
         if path.is_file() and _matches(path.name, FILES)
     ]
@@ -120,7 +120,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _hide_paths(path: Path, terms: Terms) -> Path | bytes:
+def _hide_paths(path: Path) -> Path | bytes:
     """A file of settings; without the folders of this machine, where it names some."""
     if not path.name.endswith("config.json"):
         return path
@@ -128,7 +128,8 @@ def _hide_paths(path: Path, terms: Terms) -> Path | bytes:
     named = [key for key in PATHS if str(values.get(key, "")).startswith(("/", "."))]
     if not named:
         return path
-    return json.dumps({**values, **dict.fromkeys(named, terms.base)}, indent=2).encode("utf-8")
+    names = {key: Path(str(values[key])).name for key in named}
+    return json.dumps({**values, **names}, indent=2).encode("utf-8")
 
 
 def _write_locally(summary: RunSummary, target: Path, terms: Terms) -> Pushed:

@@ -78,7 +78,12 @@ class RunSummary:
     def headline(self) -> str:
         """What was trained, in a few words."""
         model = "a fresh small model" if self.model == "embedded" else self.model
-        return f"{self.how} of {model}" + (f" on {self.task}" if self.task else "")
+        return f"{self.how} of {model}{self.where}"
+
+    @property
+    def where(self) -> str:
+        """` on gcd`, the task that was learned; "" for a fit to data without one."""
+        return f" on {self.task}" if self.task else ""
 
     @property
     def progress(self) -> str:
@@ -165,6 +170,7 @@ def _list_fit_figures(folder: Path) -> list[Figure]:
     return [
         Figure(name, write_number(value), write_number(after[name]) if name in after else "")
         for name, value in before.items()
+        if value is not None or after.get(name) is not None
     ]
 
 
@@ -172,4 +178,4 @@ def write_number(value: Any) -> str:
     """A measured number, with its interval where it has one."""
     if isinstance(value, Mapping):
         return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else "not known" if value is None else str(value)

@@ -135,9 +135,7 @@ def test_the_card_says_what_was_trained_to_what_effect_and_on_whose_terms(run: P
     assert sorted(path.name for path in (tmp_path / "given").iterdir()) == WRITTEN
     card = (tmp_path / "given" / "README.md").read_text()
     assert "| pass@1 sampled | 20.0 % [10.0, 30.0] | 60.0 % [50.0, 70.0] |" in card
-    assert (
-        "[maker/base](https://huggingface.co/maker/base), trained by GRPO (dr-grpo) on the task gcd" in card
-    )
+    assert "[maker/base](https://huggingface.co/maker/base), trained by GRPO (dr-grpo) on gcd: 2 of 2" in card
     assert "- the base model: unknown\n- the data of the task gcd: MIT" in card
     assert "<script>" not in card
     assert "system" in card
@@ -178,7 +176,7 @@ def test_adapters_are_given_beside_the_merged_weights_without_the_folders_of_thi
     pushed = push(run, str(tmp_path / "given"), say=say_nothing)
     assert {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"} <= {*pushed.files}
     written = json.loads((tmp_path / "given" / "adapter" / "adapter_config.json").read_text())
-    assert written == {"base_model_name_or_path": "maker/base", "r": 8}
+    assert written == {"base_model_name_or_path": "base", "r": 8}
     assert 'subfolder="adapter"' in (tmp_path / "given" / "README.md").read_text()
 
 
@@ -190,6 +188,22 @@ def test_a_base_that_is_a_runs_own_model_is_followed_to_where_that_began(run: Pa
     push(second, str(tmp_path / "given"), say=say_nothing)
     card = (tmp_path / "given" / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "maker/base"
+    assert "trained by GRPO (dr-grpo) on gcd, then by GRPO (dr-grpo) on gcd:" in card
+
+
+def test_adapters_of_a_model_that_is_not_on_the_hub_are_not_said_to_be_of_one_that_is(
+    run: Path, tmp_path: Path
+):
+    second = tmp_path / "runs" / "second"
+    shutil.copytree(run, second)
+    (second / "adapter").mkdir()
+    (second / "adapter" / "adapter_config.json").write_text("{}")
+    facts = {**FACTS, "policy": {"source": str(run / "model"), "parameters": 7}}
+    (second / "facts.json").write_text(json.dumps(facts))
+    push(second, str(tmp_path / "given"), say=say_nothing)
+    card = (tmp_path / "given" / "README.md").read_text()
+    assert "of the model that this run began with, which is not on the hub" in card
+    assert "PeftModel" not in card
 
 
 def test_a_local_base_is_named_by_its_folder_and_its_licence_is_read(run: Path, tmp_path: Path):
