@@ -82,12 +82,22 @@ class _Answered:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What is counted of a score. A file may have millions, with long answers in their verdicts."""
+
+    reward: float
+    passed: bool
+    abstained: bool
+    extracted: bool
+
+
 class _Tally:
     """Scores by problem, and what is counted beside them."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.scores_P: dict[str, list[Score]] = {}
+        self.scores_P: dict[str, list[_Counted]] = {}
         self.by_reference = 0
         self.seen: Counter[str] = Counter()  # problems of each split
 
@@ -97,7 +107,7 @@ class _Tally:
         if key not in self.scores_P and not answered.own:
             self.seen[answered.problem.id.split("/")[1]] += 1
         scores = self.scores_P.setdefault(key, [])
-        scores.append(score)
+        scores.append(_Counted(score.reward, score.passed, score.abstained, score.extracted))
         return len(scores) - 1
 
     def summarise(self) -> FileScores:
