@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,13 +48,17 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
     elif command == "score":
         _add_score(parser)
     else:
-        actions = parser.add_subparsers(required=True, metavar="show|check|export")
-        for name, (summary, add) in ACTIONS.items():
-            action = actions.add_parser(
-                name, help=summary, description=summary, formatter_class=Formatter, allow_abbrev=False
+        actions = parser.add_subparsers(required=True, metavar="|".join(ACTIONS))
+        for name, action in ACTIONS.items():
+            chosen = actions.add_parser(
+                name,
+                help=action.summary,
+                description=action.summary,
+                formatter_class=Formatter,
+                allow_abbrev=False,
             )
-            _add_task(action, "name")
-            add(action)
+            _add_task(chosen, "name")
+            action.add(chosen)
     return parser
 
 
@@ -139,15 +144,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_export)
 
 
-ACTIONS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
-    "show": (
-        "Problems, rubric, a solution and its score; with --model the prompts as it reads them.",
-        _add_show,
+@dataclass(frozen=True)
+class Action:
+    """What `palaestra task` does by one word. add: its arguments to a parser."""
+
+    summary: str
+    add: Callable[[argparse.ArgumentParser], None]
+
+
+ACTIONS = {
+    "show": Action(
+        "Problems, rubric, a solution and its score; with --model the prompts as it reads them.", _add_show
     ),
-    "check": ("The checks that every task has to pass.", _add_check),
-    "export": (
-        "Problems as rows of JSON, to sample elsewhere and come back with `palaestra score`.",
-        _add_export,
+    "check": Action("The checks that every task has to pass.", _add_check),
+    "export": Action(
+        "Problems as rows of JSON, to sample elsewhere and come back with `palaestra score`.", _add_export
     ),
 }
 

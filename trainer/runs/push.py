@@ -179,17 +179,15 @@ class _Hub:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         with self._explain():
-            there = self._list_there(public)
             if terms.hub_base and terms.base_licence == UNKNOWN:
                 terms = replace(terms, base_licence=self._ask_licence(terms.hub_base))
         files = list_files(summary, self.repository, terms)
         names = {file.name for file in files}
-        stale = [name for name in there or () if name not in names and _matches(name, WEIGHTS)]
         contents = {f.name: f.content if isinstance(f.content, bytes) else str(f.content) for f in files}
         operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
         with self._explain():
-            if there is None:
-                self.api.create_repo(self.repository, private=not public, exist_ok=True)
+            there = self._make(public)
+            stale = [name for name in there or () if name not in names and _matches(name, WEIGHTS)]
             commit = self.api.create_commit(
                 self.repository,
                 [*operations, *map(CommitOperationDelete, stale)],
@@ -199,16 +197,21 @@ class _Hub:
         say(f"{self.repository}: {made if there is None else 'a commit to the repository that was there'}.")
         return Pushed(f"{self.api.endpoint}/{self.repository}", sorted(names), commit.oid)
 
-    def _list_there(self, public: bool) -> list[str] | None:
-        """The files of the repository, None where there is none yet.
+    def _make(self, public: bool) -> list[str] | None:
+        """Make the repository: None for a new one, the files of one that is there already.
 
-        Raises UserError where it is public and that was not asked for.
+        Raises UserError where that is public and it was not asked for.
         """
-        from huggingface_hub.errors import RepositoryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError
 
         try:
-            found = self.api.repo_info(self.repository)
-        except RepositoryNotFoundError:
+            self.api.create_repo(self.repository, private=not public)
+        except HfHubHTTPError as refusal:
+            try:  # it may be there, whether or not the token may make one
+                found = self.api.repo_info(self.repository)
+            except HfHubHTTPError:
+                raise refusal from None
+        else:
             return None
         if not found.private and not public:
             raise UserError(
@@ -223,7 +226,7 @@ class _Hub:
 
         try:
             card = self.api.model_info(base).card_data
-        except HfHubHTTPError:  # gated, gone, or private
+        except (HfHubHTTPError, KeyError, TypeError):  # gated, gone, private, or an answer that says nothing
             return UNKNOWN
         named = getattr(card, "license", None)
         return named if isinstance(named, str) and named else UNKNOWN

@@ -49,6 +49,11 @@ class FakeHub:
         if user == NOBODY:
             return 403, {"error": "You don't have the rights to create a model under this namespace"}
         repository = f"{user}/{name}" if user else name
+        if repository in self.private:
+            return 409, {
+                "error": "You already created this model repo",
+                "url": f"{self.endpoint}/{repository}",
+            }
         private = wanted["visibility"] == "private" if "visibility" in wanted else wanted["private"]
         self.private[repository], self.files[repository] = private, {}
         return 200, {"url": f"{self.endpoint}/{repository}"}
