@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .dataset import Dataset, Hub
-from .sources import Procedural
+from .sources import Procedural, Rows
 from .task import Task
 
 Reach = Literal["procedural", "packaged", "cached", "network", "local"]
@@ -16,7 +16,7 @@ MEANINGS: dict[Reach, str] = {
     "packaged": "part of the package",
     "cached": "in the hub's cache on this machine",
     "network": "fetched from the hub at first use",
-    "local": "read from local files (--data)",
+    "local": "read from data of your own (--data)",
 }
 
 
@@ -25,9 +25,9 @@ def find_reach(task: Task) -> Reach:
     source = task.source
     if isinstance(source, Procedural):
         return "procedural"
-    if not isinstance(source, Dataset):
+    if isinstance(source, Rows):
         return "packaged"
-    if source.data or source.hub is None:
+    if not isinstance(source, Dataset) or source.data or source.hub is None:
         return "local"
     return "cached" if _is_cached(source.hub) else "network"
 

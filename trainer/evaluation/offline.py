@@ -113,11 +113,13 @@ class _Tally:
     def summarise(self) -> FileScores:
         scores = [score for listed in self.scores_P.values() for score in listed]
         scored_P = [[s for s in listed if not s.abstained] for listed in self.scores_P.values()]
-        most = max(map(len, scored_P), default=0)
+        rewards_P = [[score.reward for score in listed] for listed in scored_P]
         correct_P = [sum(score.passed for score in listed) for listed in scored_P]
         samples_P = [len(listed) for listed in scored_P]
-        rubric, count = self.task.rubric, max(1, len(scores))
+        rubric, count, most = self.task.rubric, max(1, len(scores)), max(samples_P, default=0)
         ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if k <= max(1, most)]
+        # A reward of one's own may lie beyond the bounds that the rubric knows of.
+        seen = [rubric.least, rubric.most, *(reward for rewards in rewards_P for reward in rewards)]
         sizes = {split: self.task.source.size(split) for split in self.seen}
         return FileScores(
             task=self.task.name,
@@ -125,9 +127,7 @@ class _Tally:
             problems=len(self.scores_P),
             passed=sum(correct_P),
             pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
-            reward=mean_interval(
-                [[s.reward for s in listed] for listed in scored_P], rubric.least, rubric.most
-            ),
+            reward=mean_interval(rewards_P, min(seen), max(seen)),
             extracted=sum(score.extracted for score in scores) / count,
             abstained=sum(score.abstained for score in scores) / count,
             by_reference=self.by_reference,

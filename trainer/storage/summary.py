@@ -63,7 +63,7 @@ class RunSummary:
             folder,
             command,
             how=_name_method(command, config),
-            task=_find_task(command, config),
+            task=_find_task(command, config, facts),
             model=facts.get("policy", {}).get("source") or config.get("model", {}).get("source") or UNKNOWN,
             steps=max((line["step"] for line in steps), default=0),
             asked=config.get("steps", 0),
@@ -138,10 +138,12 @@ def _name_method(command: str, config: Mapping[str, Any]) -> str:
     return f"{name} ({preset})" if preset and preset != algorithm else name or "training"
 
 
-def _find_task(command: str, config: Mapping[str, Any]) -> str:
+def _find_task(command: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The task's name, or what its file is called; "" for a fit to data without one."""
     if command == "reward-model" or (command == "sft" and config.get("imitation", {}).get("pairs")):
         return ""
+    if facts.get("task"):
+        return str(facts["task"]["name"])
     named = config.get("task")
     return Path(str(named.get("name", ""))).name if isinstance(named, Mapping) else ""
 

@@ -59,6 +59,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path: Path):
     ("config", "facts", "headline"),
     [
         (CONFIG, {"policy": {"source": "embedded"}}, "GRPO of a fresh small model on my_task.py"),
+        (CONFIG, {"task": {"name": "my_gcd"}}, "GRPO of a/b on my_gcd"),
         ({**CONFIG, "algorithm": "/x/own.py:Mine"}, {}, "own.py:Mine of a/b on my_task.py"),
         ({**CONFIG, "objective": {"preset": "dapo"}}, {}, "GRPO (dapo) of a/b on my_task.py"),
         ({**CONFIG, "imitation": {"pairs": ["x"]}}, {"command": "sft"}, "SFT of a/b"),
