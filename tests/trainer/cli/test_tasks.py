@@ -133,6 +133,9 @@ def test_show(capsys):
         (["task", "show", "gcd", "--model", "./nowhere"], "no model folder ./nowhere"),
         (["task", "shwo", "gcd"], "shwo"),
         (["score", "gcd"], "required: completions"),
+        (["score", "gcd", "x.jsonl", "--out", "/nowhere/v.jsonl"], "no folder /nowhere for --out"),
+        (["score", "gcd", "x.jsonl", "--out", "/"], "is a folder. Give a file"),
+        (["task", "export", "gcd", "--out", "/nowhere/p.jsonl"], "no folder /nowhere for --out"),
     ],
 )
 def test_the_users_errors_are_sentences(capsys, argv, says):
