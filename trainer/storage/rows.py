@@ -12,7 +12,7 @@ from typing import Any
 
 from ...tasks.core.errors import UserError
 
-RENDERED = "rendered_prompt"  # the prompt as the model saw it, on the first line of each group of completions
+RENDERED = "rendered_prompt"  # the prompt as the model saw it, on one line of each group of completions
 
 
 def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]]:
@@ -21,17 +21,17 @@ def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]
     step: only those of this step.
     Raises UserError, with the line's number, for a line that is no record.
     """
-    rows: list[dict[str, Any]] = []
-    rendered: dict[tuple[Any, Any], str] = {}  # by step and problem
-    for row in _read_rows(path):
-        name = row.get("step"), row.get("id")
-        if RENDERED in row:
-            rendered[name] = row[RENDERED]
-        elif name in rendered:
-            row[RENDERED] = rendered[name]
-        if step is None or row.get("step") == step:
-            rows.append(row)
-    return rows
+    rows = list(_read_rows(path))
+    rendered = {_name(row): row[RENDERED] for row in rows if RENDERED in row}
+    for row in rows:
+        if _name(row) in rendered:
+            row[RENDERED] = rendered[_name(row)]
+    return rows if step is None else [row for row in rows if row.get("step") == step]
+
+
+def _name(row: dict[str, Any]) -> tuple[Any, Any]:
+    """The group that a row belongs to: its step, None in an evaluation, and its problem."""
+    return row.get("step"), row.get("id")
 
 
 def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
