@@ -2,8 +2,9 @@
 
     python examples/trl_reward.py
 
-`trl_rows` gives prompts and ids, so no reference is in the table; `trl_reward` finds each problem by its id
-and scores the completion. Where the rubric abstains the reward is None, which TRL leaves out of its means.
+`as_dataset` gives prompts and ids; `trl_reward` finds each problem by its id and scores the completion. Where
+the rubric abstains the reward is None, which TRL leaves out of its means. For a rubric that waits for
+programs or a judge, `trl_reward(..., asynchronous=True)` scores a batch at once.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ def main(
     model: str = "Qwen/Qwen2.5-0.5B-Instruct", out: str = "runs/trl", rows: int = 1000, **settings: Any
 ) -> None:
     """Train on `rows` problems. settings: of TRL's GRPOConfig."""
-    from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer  # pyrefly: ignore[missing-import]
 
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=[pal.trl_reward("gcd")],
         args=GRPOConfig(output_dir=out, **settings),
-        train_dataset=Dataset.from_list(pal.trl_rows("gcd", count=rows)),
+        train_dataset=pal.as_dataset("gcd", count=rows),
     )
     trainer.train()
 

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, export_rows, score, task, trl_reward, trl_rows
+    from palaestra.tasks import Problem, Task, UserError, adapters, export_rows, score, task
+    from palaestra.tasks.adapters.datasets import as_dataset
+    from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import evaluate, fit_reward_model, push, resume, sft, train
@@ -72,6 +74,8 @@ __all__ = [
     "UserError",
     "Verdict",
     "__version__",
+    "adapters",
+    "as_dataset",
     "criteria",
     "evaluate",
     "export_rows",
@@ -88,7 +92,6 @@ __all__ = [
     "train",
     "trainer",
     "trl_reward",
-    "trl_rows",
     "verifiers",
     "verify",
     "write_formula",
@@ -124,6 +127,8 @@ _PLACES = {
     "TrainConfig": "trainer.config.train:TrainConfig",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
+    "adapters": "tasks.adapters",
+    "as_dataset": "tasks.adapters.datasets:as_dataset",
     "criteria": "verifiers.named",
     "evaluate": "trainer.api:evaluate",
     "export_rows": "tasks:export_rows",
@@ -139,8 +144,7 @@ _PLACES = {
     "tasks": "tasks",
     "train": "trainer.api:train",
     "trainer": "trainer",
-    "trl_reward": "tasks:trl_reward",
-    "trl_rows": "tasks:trl_rows",
+    "trl_reward": "tasks.adapters.trl:trl_reward",
     "verifiers": "verifiers",
     "verify": "verifiers:math_equal",
     "write_formula": "trainer.objective.formula:write_formula",

@@ -1,6 +1,7 @@
 """Tasks: problems with a rubric.
 
-Every module beside this one is a task, found by its name; `core` is the machinery.
+Every module beside this one is a task, found by its name; `core` is the machinery, `adapters` brings tasks
+into other tools.
 """
 
 from .core.dataset import Hub, dataset_task
@@ -11,7 +12,6 @@ from .core.problem import Problem
 from .core.registry import get, names
 from .core.scoring import score
 from .core.task import Task, task
-from .core.trl import trl_reward, trl_rows
 
 __all__ = [
     "DataError",
@@ -28,6 +28,4 @@ __all__ = [
     "parse_option",
     "score",
     "task",
-    "trl_reward",
-    "trl_rows",
 ]

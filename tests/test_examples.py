@@ -244,15 +244,3 @@ def test_the_loss_is_trained_with(warm: str, tmp_path: Path):
         **SMALL,
     )
     assert "x = sum over the completion of log p_now / p_sampled" in "\n".join(said)
-
-
-@pytest.mark.filterwarnings("default")  # TRL's own
-def test_the_reward_in_trl_runs_where_trl_is_installed(tmp_path: Path):
-    pytest.importorskip("trl")
-    policy = pal.load_policy("embedded", "cpu", "float32")
-    policy.tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-    policy.save(tmp_path / "model")
-    load("trl_reward").main(
-        str(tmp_path / "model"), str(tmp_path / "trl"), rows=4, max_steps=1, per_device_train_batch_size=4,
-        num_generations=2, max_completion_length=4, report_to="none", use_cpu=True, bf16=False,
-    )  # fmt: skip

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any, Literal
 
 from .types import (
@@ -16,11 +16,9 @@ from .types import (
     Status,
     Unavailable,
     Verdict,
-    correct,
     error,
     malformed,
     partial,
-    wrong,
 )
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
@@ -31,6 +29,20 @@ Shape = Literal["logistic", "linear"]
 # A problem is a ProblemLike; Any lets a function say that it takes the tasks' own Problem,
 # which this room does not know.
 Check = Callable[[Completion, Any], Verdict]
+# a plain function that stands for a criterion, in one of the signatures of functions.py
+Reward = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a source file, counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        path = os.path.relpath(self.file) if os.path.isabs(self.file) else self.file
+        return f"{self.file if path.startswith('..') else path}, line {self.line}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,9 @@ class Criterion:
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
         form; None where it reads no answer.
+    low: the least number that its verdicts bring into the reward; None where that is not known.
+    bounded: whether no number of them is above 1; False for a function of another library.
+    place: where the function is written that it was made of, for sentences; None for others.
 
     >>> import palaestra as pal
     >>> from palaestra.verifiers.types import correct, wrong
@@ -70,6 +85,9 @@ class Criterion:
     learned: Learned | None = None
     start: Callable[[], Mapping[str, Any]] | None = None
     lenient: Check | None = None
+    low: float | None = 0.0
+    bounded: bool = True
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -81,50 +99,14 @@ class Criterion:
                 f"The learned criterion {self.name!r} can't be a gate: a reward model never says `correct`."
             )
 
-
-# a plain function that stands for a criterion
-Reward = Callable[[Completion, Any], "Verdict | bool | float"]
-_FORM = (
-    "Write def my_reward(completion, problem): ..., which returns a bool, a number from 0 to 1, or a Verdict."
-)
-
-
-def as_criterion(reward: Criterion | Reward) -> Criterion:
-    """A criterion, or one made of a plain function, with its name: True and 1 are
-    correct, False and 0 wrong, else partial.
-
-    Raises TypeError for what can't be called with a completion and a problem.
-    """
-    if isinstance(reward, Criterion):
-        return reward
-    name = getattr(reward, "__name__", type(reward).__name__)
-    if not callable(reward):
-        raise TypeError(f"{name} is no criterion and no function. {_FORM}")
-    import inspect  # slow to import, and only functions need it
-
-    try:
-        inspect.signature(reward).bind(None, None)
-    except TypeError as failure:
-        raise TypeError(
-            f"{name}{inspect.signature(reward)} can't judge a completion: {failure}. {_FORM}"
-        ) from failure
-    except ValueError:  # a function of C code without a signature: its first call will tell
-        pass
-    return Criterion(name, lambda completion, problem: _as_verdict(reward(completion, problem)))
+    @property
+    def label(self) -> str:
+        """What sentences call it: its name, and where it is written."""
+        return self.name if self.place is None else f"{self.name} ({self.place})"
 
 
 class NoVerdictError(TypeError):
     """A check returned what is no verdict. The message says what, and goes on after the check's name."""
-
-
-def _as_verdict(returned: object) -> Verdict:
-    if isinstance(returned, Verdict):
-        return returned
-    value = float(returned) if isinstance(returned, Real) else math.nan
-    if 0 <= value <= 1:
-        return correct() if value == 1 else partial(value) if value else wrong()
-    said = f"{returned!r}"[:80] if isinstance(returned, Real | None) else type(returned).__name__
-    raise NoVerdictError(f"returned {said}, which is no Verdict, no bool and no number from 0 to 1.")
 
 
 def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
@@ -135,52 +117,88 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     raises there too, and judges none of them, it or the reference is broken: `error`, which abstains.
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
+    So is one that says `not_applicable`: where it applies to a harmless completion this one is `malformed`.
     """
     start = time.perf_counter()
     try:
         verdict = _check(criterion, completion, problem)
+        if verdict.status is Status.NOT_APPLICABLE and _applies(criterion, problem):
+            verdict = _penalise(f"{criterion.label}: {verdict.reason}", criterion, problem)
     except Unavailable as failure:
         verdict = error(f"{criterion.name}: {_text(failure)}")
     except NoVerdictError as failure:
-        found = _blame(f"{criterion.name} {failure}", criterion, problem)
-        verdict = Misreturned(found.status, found.value, None, found.reason)
+        found = _blame(f"{criterion.label} {failure}", criterion, problem)
+        verdict = Misreturned(found.status, found.value, None, found.reason, number=found.number)
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
-        said = f"The check of {criterion.name} raised {type(failure).__name__}: {_text(failure)}"
-        verdict = _blame(said, criterion, problem)
+        verdict = _blame(_tell(criterion, failure), criterion, problem)
     return replace(verdict, seconds=time.perf_counter() - start)
+
+
+def _tell(criterion: Criterion, failure: Exception) -> str:
+    """What a check raised, and for a function at which of its file's lines."""
+    where = ""
+    if criterion.place is not None:
+        import traceback  # slow to import, and only failures need it
+
+        frames = traceback.walk_tb(failure.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == criterion.place.file]
+        where = f" at line {lines[-1]}" if lines else ""
+    return f"The check of {criterion.label} raised {type(failure).__name__}{where}: {_text(failure)}"
 
 
 def _blame(said: str, criterion: Criterion, problem: ProblemLike) -> Verdict:
     """Whether a check that failed is broken, or this completion brought it about."""
-    if _fails_on_harmless(criterion, problem):
-        return error(said)
-    return malformed(reason=f"{said} (on this completion)")
+    return error(said) if _fails_on_harmless(criterion, problem) else _penalise(said, criterion, problem)
+
+
+def _penalise(said: str, criterion: Criterion, problem: ProblemLike) -> Verdict:
+    """What a completion gets that brought a failure about: the least that the criterion gives, where that is
+    known, else what the harmless completions get at worst."""
+    verdict = malformed(reason=f"{said} (on this completion)")
+    if criterion.low == 0:
+        return verdict
+    if criterion.low is not None:
+        return replace(verdict, number=criterion.low)
+    judged = _judge_harmless(criterion, problem)
+    return replace(verdict, number=min([0.0, *(each.amount for each in judged if each)]))
 
 
 def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     verdict = criterion.check(completion, problem)
     if not isinstance(verdict, Verdict):
         raise NoVerdictError(f"returned {type(verdict).__name__}, which is no Verdict.")
+    if criterion.low is not None and verdict.amount < criterion.low:
+        raise NoVerdictError(
+            f"returned {verdict.amount:g}, below the least that it may give, {criterion.low:g}. Say its "
+            f"least: criteria.function({criterion.name}, low=...)."
+        )
     return verdict
+
+
+def _applies(criterion: Criterion, problem: ProblemLike) -> bool:
+    """Whether a check applies to a problem, by what it says of harmless completions."""
+    return any(each and each.status in JUDGED for each in _judge_harmless(criterion, problem))
 
 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
     """Whether a check raises on a harmless completion, and judges none: one
     without an answer may not reach the fault."""
-    raised = False
     try:
-        probes = _harmless(criterion, problem)
+        judged = _judge_harmless(criterion, problem)
     except Exception:  # noqa: BLE001 - a reference that can't be rendered is broken, in whatever way
         return True
-    for text in probes:
+    return None in judged and not any(each and each.status in JUDGED for each in judged)
+
+
+def _judge_harmless(criterion: Criterion, problem: ProblemLike) -> list[Verdict | None]:
+    """The verdicts on harmless completions, None where the check raises."""
+    judged: list[Verdict | None] = []
+    for text in _harmless(criterion, problem):
         try:
-            verdict = _check(criterion, Completion(text), problem)
+            judged.append(_check(criterion, Completion(text), problem))
         except Exception:  # noqa: BLE001 - that it raises is what is asked
-            raised = True
-        else:
-            if verdict.status in JUDGED:
-                return False
-    return raised
+            judged.append(None)
+    return judged
 
 
 def _harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:

@@ -13,12 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .criteria.answer import answer_criterion as answer
+from .criteria.choice import choice
 from .criteria.format import answer_box, answer_tag, pattern
+from .criteria.length import length
 from .criteria.number import exact, number
+from .functions import first_of, function
 from .math import math_answer as math
 
 if TYPE_CHECKING:
     from .criteria.code import code, one_block
+    from .criteria.judge import judge
     from .criteria.learned import learned
     from .criteria.literal import literal
 
@@ -26,9 +30,14 @@ __all__ = [
     "answer",
     "answer_box",
     "answer_tag",
+    "choice",
     "code",
     "exact",
+    "first_of",
+    "function",
+    "judge",
     "learned",
+    "length",
     "literal",
     "math",
     "number",
@@ -38,6 +47,7 @@ __all__ = [
 
 _AT_FIRST_USE = {
     "code": "code",
+    "judge": "judge",
     "learned": "learned",
     "literal": "literal",
     "one_block": "code",

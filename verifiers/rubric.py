@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .criterion import Criterion, Reward, as_criterion, run_check
-from .types import Completion, ProblemLike, Score, Status, Verdict
+from .criterion import Criterion, Reward, run_check
+from .types import Completion, ProblemLike, Score, Status, Verdict, error
 
 
 class Rubric:
@@ -15,12 +15,14 @@ class Rubric:
     `passed`; all of them make up `reward`.
 
     A plain function `reward(completion, problem)` that returns a bool,
-    a number from 0 to 1 or a Verdict is a criterion too.
+    a number from 0 to 1 or a Verdict is a criterion too, and so is one in TRL's form or that of `verifiers`
+    (functions.py).
 
     reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct
     it is `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
     A verdict `error` in any of them abstains. What a completion brings about is never one:
-    a policy would learn to provoke it.
+    a policy would learn to provoke it. A criterion that does not apply to the problem is left out of both
+    sums; where that is the first one, the score abstains, for nothing says what passed.
 
     A learned criterion is open until `fill` puts a reward model's finding in; until then the score abstains.
     A rubric whose first criterion is learned verifies nothing:
@@ -41,13 +43,19 @@ class Rubric:
                 "A rubric has no criterion; give one that decides `passed`: Rubric(number()) or "
                 "Rubric(my_reward)."
             )
-        self.criteria = tuple(map(as_criterion, (correctness, *others)))
+        self.criteria = tuple(map(_as_criterion, (correctness, *others)))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
         if self.correctness.gate:
             raise ValueError(
                 f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`."
+            )
+        open_ended = [criterion.name for criterion in self.criteria if criterion.low is None]
+        if open_ended and any(criterion.gate for criterion in self.criteria):
+            raise ValueError(
+                f"What fails a gate gets the least that there is; that of {open_ended[0]!r} is not known. "
+                f"Say it: criteria.function({open_ended[0]}, low=0), or lower."
             )
         self._total_weight = sum(criterion.weight for criterion in self.criteria if not criterion.gate)
         if self._total_weight <= 0:
@@ -84,16 +92,18 @@ class Rubric:
         return self.correctness.learned is None
 
     @property
+    def bounded(self) -> bool:
+        """Whether 1 is the most that a completion can get: no function of another library knows no bound."""
+        return all(criterion.bounded for criterion in self._weighed())
+
+    @property
     def least(self) -> float:
-        """The lowest reward that the rubric can give."""
-        return (
-            sum(c.weight * (c.learned.least if c.learned else 0.0) for c in self._weighed())
-            / self._total_weight
-        )
+        """The lowest reward that the rubric can give, as far as functions of other libraries say theirs."""
+        return sum(c.weight * _least(c) for c in self._weighed()) / self._total_weight
 
     @property
     def most(self) -> float:
-        """The highest reward that the rubric can give."""
+        """The highest reward that the rubric can give, where functions of other libraries keep to 1."""
         return (
             sum(c.weight * (c.learned.most if c.learned else 1.0) for c in self._weighed())
             / self._total_weight
@@ -151,21 +161,29 @@ class Rubric:
 
     def _judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:
         name = self.correctness.name
+        silent = {each for each, verdict in parts.items() if verdict.status is Status.NOT_APPLICABLE}
+        weighed = [c for c in self._weighed() if c.name not in silent]
+        total_weight = sum(c.weight for c in weighed)
+        if name in silent or total_weight <= 0:
+            reason = parts[name].reason
+            said = f"{name} does not apply to this problem, so that nothing says what passes. {reason}"
+            parts = {**parts, name: error(said)}
         if any(verdict.status is Status.ERROR for verdict in parts.values()):
             return Score(0.0, False, parts, abstained=True, learned=learned, criterion=name)
         passed = parts[name].correct
-        weighed = self._weighed()
-        weights = {c.name: c.weight / self._total_weight for c in weighed}
-        if any(criterion.gate and not parts[criterion.name].correct for criterion in self.criteria):
-            values = {c.name: c.learned.least if c.learned else 0.0 for c in weighed}
-            return Score(self.least, passed, parts, False, learned, name, values, weights)
-        values = {
-            c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].value for c in weighed
-        }
+        weights = {c.name: c.weight / total_weight for c in weighed}
+        gates = [c.name for c in self.criteria if c.gate and c.name not in silent]
+        if not all(parts[gate].correct for gate in gates):
+            values = {c.name: _least(c) for c in weighed}
+        else:
+            values = {
+                c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].amount
+                for c in weighed
+            }
         total = 0.0
         for c in weighed:
             total += c.weight * values[c.name]
-        return Score(total / self._total_weight, passed, parts, False, learned, name, values, weights)
+        return Score(total / total_weight, passed, parts, False, learned, name, values, weights)
 
     def _weighed(self) -> list[Criterion]:
         return [criterion for criterion in self.criteria if not criterion.gate]
@@ -191,3 +209,16 @@ class Rubric:
             decides += ", learned" if criterion.learned is not None else ""
             lines.append(f"{criterion.name}: {share}{decides}")
         return "\n".join(lines)
+
+
+def _as_criterion(reward: Criterion | Reward) -> Criterion:
+    if isinstance(reward, Criterion):
+        return reward
+    from .functions import function  # few rubrics have one
+
+    return function(reward)
+
+
+def _least(criterion: Criterion) -> float:
+    """The lowest number that it can bring into the reward, 0 where that is not known."""
+    return criterion.learned.least if criterion.learned else criterion.low or 0.0

@@ -17,6 +17,7 @@ class Status(StrEnum):
 
     `timeout` says that the completion made its check too dear;
     like every other status but the first two it is worth 0.
+    `not_applicable` says that the verifier has nothing to say of the problem, whatever the completion.
     """
 
     CORRECT = "correct"
@@ -26,6 +27,7 @@ class Status(StrEnum):
     MALFORMED = "malformed"
     TIMEOUT = "timeout"
     ERROR = "error"
+    NOT_APPLICABLE = "not_applicable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Verdict:
     answer: the extracted answer as text, None when there was none.
     reason: one sentence for a person who reads the log.
     seconds: wall-clock time that the check took.
+    number: what enters the reward where that is not `value`: a number beyond 0 and 1, which a function of
+        another library gave. None: `value`.
 
     >>> import palaestra as pal
     >>> verdict = pal.verify(r"\\frac{1}{3}", "0.33")
@@ -48,6 +52,7 @@ class Verdict:
     answer: str | None = None
     reason: str = ""
     seconds: float = 0.0
+    number: float | None = None
 
     def __post_init__(self) -> None:
         low, high = _VALUE_RANGE.get(self.status, (0.0, 0.0))
@@ -60,10 +65,15 @@ class Verdict:
     def correct(self) -> bool:
         return self.status is Status.CORRECT
 
+    @property
+    def amount(self) -> float:
+        """What enters the reward."""
+        return self.value if self.number is None else self.number
+
     def __repr__(self) -> str:
         from .display import quote
 
-        value = f"{self.status} {self.value:.3g}" if self.status is Status.PARTIAL else str(self.status)
+        value = f"{self.status} {self.amount:.3g}" if self.status is Status.PARTIAL else str(self.status)
         answer = "" if self.answer is None else f", answer={quote(self.answer)}"
         return f"{type(self).__name__}({value}{answer}{f', {quote(self.reason)}' if self.reason else ''})"
 
@@ -188,7 +198,7 @@ class Score:
     """A rubric's judgement of one completion.
 
     reward: what training sees, in [0, 1] (a rubric with a linear learned criterion:
-        from its `least` to its `most`).
+        from its `least` to its `most`; with a function of another library: any number).
     passed: what pass-rates count, the correctness criterion alone.
     abstained: some verifier was broken, whatever the completion; it counts neither as right nor as wrong.
     learned: normalised rewards of reward models (criterion's name ->
@@ -196,8 +206,9 @@ class Score:
     criterion: name of the rubric's correctness criterion, by which `parts` has its verdict;
         "" where no rubric scored.
     values, weights: what the reward is made of, by the criterion's name: the weights sum to 1, and the sum of
-        weight times value is the reward. Where a gate failed, each value is the lowest that there is. Both
-        are empty where it abstained or no rubric scored.
+        weight times value is the reward. Where a gate failed, each value is the lowest that there is. A
+        criterion that does not apply to the problem is in neither. Both are empty where it abstained or no
+        rubric scored.
 
     >>> import palaestra as pal
     >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))

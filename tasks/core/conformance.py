@@ -1,7 +1,8 @@
 """What every task has to keep: `check(task)` runs over it what the project's own tests run over every task.
 
 A completion that is no answer must earn neither `passed` nor the full reward. The solution twice
-("duplicated") may pass, for it names one answer, but has to earn less than 1.
+("duplicated") may pass, for it names one answer, but has to earn less than 1. Where functions of other
+libraries know no bounds, the full reward is what the solution earns.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def check_solution(task: Task, count: int) -> Iterator[str]:
         mistakes = [part.reason for part in score.parts.values() if isinstance(part, Misreturned)]
         if mistakes:
             yield f"{problem.id}: {mistakes[0]}"
-        if score.reward != 1 or not score.passed or score.abstained:
+        if (score.reward < 1 and task.rubric.bounded) or not score.passed or score.abstained:
             yield (
                 f"{problem.id}: the solution has reward {score.reward:g}, {_explain(score)}; fix `solve` "
                 "or the rubric."
@@ -155,6 +156,11 @@ def check_solution(task: Task, count: int) -> Iterator[str]:
 
 def _sample(task: Task, count: int) -> list[Problem]:
     return [problem for split in task.splits for problem in task.problems(split, count)]
+
+
+def _full_reward(task: Task, problem: Problem) -> float:
+    """What a right completion earns: 1, or what the solution does where functions know no bounds."""
+    return 1.0 if task.rubric.bounded else task.score(task.solution(problem), problem).reward
 
 
 def _explain(score: Score) -> str:
@@ -169,7 +175,7 @@ def _refuses(spoil: Callable[[Task, Problem, Problem], str | None], *, may_pass:
             if text is None:
                 continue
             score = task.score(text, problem)
-            if score.reward >= 1 or (score.passed and not may_pass):
+            if score.reward >= _full_reward(task, problem) or (score.passed and not may_pass):
                 said = "passes" if score.passed else "has the full reward"
                 yield f"{problem.id}: {text[-120:]!r} {said}; make the rubric stricter."
 
@@ -193,6 +199,7 @@ def _last_line(task: Task, problem: Problem) -> str:
 
 def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
     problem = task.problem(task.splits[0], 0)
+    full = _full_reward(task, problem)
     for text in GARBAGE:
         start = time.perf_counter()
         first = task.score(text, problem)
@@ -209,7 +216,7 @@ def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
                 f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on "
                 "any text."
             )
-        if first.passed or first.reward >= 1:
+        if first.passed or first.reward >= full:
             yield f"{text[:40]!r}... has reward {first.reward:g}; make the rubric stricter."
         second = task.score(text, problem)
         if (first.reward, first.passed) != (second.reward, second.passed):

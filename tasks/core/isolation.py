@@ -1,4 +1,4 @@
-"""What a run whose task executes programs says and checks first: the sandbox's layers.
+"""What a run says and checks first of what its rubric needs: the sandbox's layers, a judge's endpoint.
 
 No torch.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...sandbox import ALLOW_WEAK, SandboxUnavailable
+from ...verifiers.types import Unavailable
 from .errors import UserError
 from .task import Task
 
@@ -19,11 +20,13 @@ FLAG = "--allow-weak-sandbox"  # as `palaestra train` and `eval` take it
 def isolate(
     task: Task, allow_weak: bool, say: Callable[[str], None] = print, flag: str = FLAG
 ) -> Mapping[str, Any]:
-    """Make sure that the task's programs can be isolated, and say how.
+    """Make sure that the task's rubric can work here: programs can be isolated, and how is said; a judge
+    answers.
 
-    Returns what belongs in the run's record: {"sandbox_layers": [...]} for a task that runs programs, an
-    empty mapping for others. Raises UserError below the required layers, naming the `flag` that would allow
-    it, unless `allow_weak`, which holds for this process from then on (pools are made when first used).
+    Returns what belongs in the run's record: {"sandbox_layers": [...]} for a task that runs programs, the
+    judge's model for one that asks it, an empty mapping for others. Raises UserError below the required
+    layers, naming the `flag` that would allow it, unless `allow_weak`, which holds for this process from then
+    on (pools are made when first used); and where a judge can't be used.
     """
     if allow_weak:
         os.environ[ALLOW_WEAK] = "1"
@@ -31,6 +34,8 @@ def isolate(
         facts = task.rubric.start()
     except SandboxUnavailable as failure:
         raise UserError(f"{failure} Or accept weaker isolation with {flag}.") from failure
+    except Unavailable as failure:
+        raise UserError(str(failure)) from failure
     if "sandbox_layers" in facts:
         say(f"Sandbox layers: {', '.join(facts['sandbox_layers']) or 'none'}")
     return facts

@@ -10,7 +10,7 @@ from palaestra import tasks
 from palaestra.tasks import Problem, UserError, get
 from palaestra.tasks.core.conformance import check
 from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, number
-from palaestra.verifiers.criterion import as_criterion
+from palaestra.verifiers.functions import function
 
 PROBLEM = Problem(prompt="What is 40 + 2?", reference="42")
 
@@ -57,10 +57,10 @@ class Judge:
 
 
 def test_objects_that_can_be_called_and_criteria_are_taken():
-    assert as_criterion(Judge()).name == "Judge"
+    assert function(Judge()).name == "Judge"
     assert score(Judge()).passed
     made = Criterion("mine", lambda *_: Verdict(Status.CORRECT, 1.0))
-    assert as_criterion(made) is made
+    assert Rubric(made).criteria == (made,)
 
 
 @pytest.mark.parametrize("returned", [1.5, -0.1, float("nan"), None, "yes", [1]])
@@ -75,7 +75,12 @@ def test_its_author_is_told_what_it_returned_and_what_it_may(returned, said):
     def my_reward(_completion, _problem):
         return returned
 
-    sentence = f"my_reward returned {said}, which is no Verdict, no bool and no number from 0 to 1."
+    line = my_reward.__code__.co_firstlineno
+    sentence = (
+        f"my_reward ({function(my_reward).place}) returned {said}, which is no Verdict, no bool and no "
+        "number from 0 to 1."
+    )
+    assert f"test_functions.py, line {line})" in sentence
     verdict = score(my_reward).parts["my_reward"]
     assert (verdict.status, verdict.reason) == (Status.ERROR, sentence)
     with pytest.raises(UserError, match=re.escape(sentence)):
@@ -91,7 +96,7 @@ def test_a_branch_without_a_return_counts_against_the_completion_and_is_named_to
 
     found = score(forgetful, "43")
     assert (found.abstained, found.parts["forgetful"].status) == (False, Status.MALFORMED)
-    with pytest.raises(UserError, match="forgetful returned None, which"):
+    with pytest.raises(UserError, match=r"forgetful \(.*test_functions.py, line \d+\) returned None, which"):
         tasks.score(replace(get("gcd"), rubric=Rubric(forgetful)), "43", PROBLEM)
 
 
@@ -112,7 +117,7 @@ def test_an_exception_that_one_completion_brings_about_counts_against_it():
     assert found.reward == 0
 
 
-@pytest.mark.parametrize("wrong", [lambda: True, lambda completion: True, lambda a, b, c: True])
+@pytest.mark.parametrize("wrong", [lambda: True, lambda text: True, lambda a, b, c: True])
 def test_a_wrong_signature_is_told_the_right_one(wrong):
     with pytest.raises(TypeError, match=r"def my_reward\(completion, problem\)"):
         Rubric(wrong)

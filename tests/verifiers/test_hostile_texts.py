@@ -29,13 +29,27 @@ from palaestra.verifiers import (
     one_block,
     pattern,
 )
+from palaestra.verifiers.criteria.choice import choice
 from palaestra.verifiers.criteria.code import extract_code
+from palaestra.verifiers.criteria.length import length
 from palaestra.verifiers.criteria.literal import literal
 from palaestra.verifiers.extract import add_lenient, extract
+from palaestra.verifiers.functions import function
 
 PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
 MEGABYTE = 1_000_000
 LIMIT_S = 0.25  # of CPU
+
+
+def count_up(completions, answer, **kwargs):
+    """As TRL takes it; raises for what is no number."""
+    return [1.0 if int(text) == int(right) else -1.0 for text, right in zip(completions, answer, strict=True)]
+
+
+def equals(completion, answer, parser):
+    return float(parser.parse_answer(completion).strip() == answer)
+
+
 CASES = {
     "number": (number(), "1/2"),
     "exact": (exact(), "a b"),
@@ -48,18 +62,25 @@ CASES = {
     "one_block": (one_block(), None),
     "one_block, plain": (one_block(blocks="plain"), None),
     "literal": (literal(), "{'a': [1, (2.5, None)]}"),
+    "choice": (choice(), "B"),
+    "choice, with texts": (choice(options=["1,", "{{a}", "to be"]), "to be"),
+    "length": (length(100, ramp=50), None),
+}
+FUNCTIONS = {  # of other libraries
+    "TRL's": (function(count_up, low=-1), "42"),
+    "verifiers'": (function(equals), "42"),
 }
 # may raise inside; that a rubric then does not abstain is tested
-RAISING = {"math", "math, a list", "math, boxed first"}
+RAISING = {*FUNCTIONS, "math", "math, a list", "math, boxed first"}
 
 
 def rendered(criterion, reference) -> str:
     return criterion.render(reference) if criterion.render else "<think>a</think><answer>1</answer>"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *FUNCTIONS])
 def test_no_text_makes_a_criterion_abstain(name):
-    criterion, reference = CASES[name]
+    criterion, reference = {**CASES, **FUNCTIONS}[name]
     problem = Problem("p", reference)
     for rubric in (Rubric(criterion), Rubric(criterion).lenient()):
         for text in texts(1, 400, rendered(criterion, reference)):

@@ -105,6 +105,9 @@ def summarise(
     samples_P = [len(scored_G) for scored_G in scored_PG] + [samples] * too_long
     ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
     rewards_PG = [[score.reward for score in scored_G] for scored_G in scored_PG]
+    # a function of another library may give what lies beyond the rubric's own bounds
+    observed = [reward for rewards in rewards_PG for reward in rewards]
+    least, most = min([rubric.least, *observed]), max([rubric.most, *observed])
     learned = {
         criterion.name: mean_interval(
             [[score.learned[criterion.name] for score in scored_G] for scored_G in scored_PG], -CLIP, CLIP
@@ -114,7 +117,7 @@ def summarise(
     return Evaluation(
         pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
         reward=_average(score.reward for score in scores if not score.abstained),
-        reward_interval=mean_interval(rewards_PG, rubric.least, rubric.most),
+        reward_interval=mean_interval(rewards_PG, least, most),
         learned=learned,
         extracted=_average(score.extracted for score in scores),
         truncated=_average(completion.finish_reason == "length" for completion in completions),

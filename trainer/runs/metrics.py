@@ -58,12 +58,12 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of its value,
+    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward,
     and how often it found what."""
     measured = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         verdicts = [score.parts[name] for score in scores if name in score.parts]
-        values = torch.tensor([verdict.value for verdict in verdicts])
+        values = torch.tensor([verdict.amount for verdict in verdicts])
         counts = Counter(str(verdict.status) for verdict in verdicts)
         measured[name] = {
             "mean": float(values.mean()),

@@ -2,11 +2,11 @@
 
 import pytest
 from palaestra.tasks import Problem, task
+from palaestra.tasks.adapters.datasets import as_dataset
 from palaestra.tasks.core.chats import add_instruction, chat, read_messages
 from palaestra.tasks.core.errors import DataError
 from palaestra.tasks.core.registry import REGISTERED
 from palaestra.tasks.core.rowfiles import Row
-from palaestra.tasks.core.trl import trl_rows
 from palaestra.verifiers import Rubric, number
 
 ASK, ANSWER = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
@@ -44,12 +44,12 @@ def test_the_instruction_is_added_to_a_copy_of_the_users_last_message():
     assert add_instruction([ANSWER], "", "\n", "x") == [ANSWER]
 
 
-def test_trl_gets_the_instruction_in_the_users_turn(monkeypatch: pytest.MonkeyPatch):
+def test_a_data_set_gets_the_instruction_in_the_users_turn(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(REGISTERED, "begun", None)  # taken away again afterwards
 
     @task("begun", rubric=Rubric(number()), instruction="I")
     def begun(rng, level):
         yield Problem([ASK, ANSWER], "1", key=str(rng.random()))
 
-    (row,) = trl_rows(begun, count=1)
+    (row,) = as_dataset(begun, count=1)
     assert [message["content"] for message in row["prompt"]] == ["Q\n\nI", "A"]

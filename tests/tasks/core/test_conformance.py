@@ -7,7 +7,7 @@ from palaestra import tasks
 from palaestra.tasks import Problem
 from palaestra.tasks.core import conformance
 from palaestra.tasks.core.sources import Procedural
-from palaestra.tasks.core.task import Task
+from palaestra.tasks.core.task import REGISTERED, Task, task
 from palaestra.verifiers import Criterion, Rubric, number
 from palaestra.verifiers.types import correct
 
@@ -90,3 +90,32 @@ def test_the_checks_fail_on_tasks_that_deserve_it():
     )
     crash = Criterion("crash", lambda completion, problem: 1 / 0, render=str)
     assert "garbage fails within a second" in failed(wide, Rubric(crash))
+
+
+def test_the_full_reward_of_functions_without_bounds_is_what_the_solution_earns(monkeypatch):
+    monkeypatch.setitem(REGISTERED, "doubles", None)  # taken away again afterwards
+
+    def right(completions, answer, **kwargs):
+        return [
+            2.0 if text == reference else -0.5 for text, reference in zip(completions, answer, strict=True)
+        ]
+
+    def short(completions, **kwargs):
+        return [-len(text) / 1000 for text in completions]
+
+    def named(completions, answer, **kwargs):
+        return [
+            1.0 if reference in text else 0.0 for text, reference in zip(completions, answer, strict=True)
+        ]
+
+    def make(first):
+        @task("doubles", rubric=Rubric(first, short), instruction="", solve=lambda problem: problem.reference)
+        def doubles(rng, level):
+            number = rng.randrange(100_000)
+            return Problem(f"Twice {number}", str(2 * number))
+
+        return doubles
+
+    assert [finding for finding in conformance.check(make(right), 5) if not finding.ok] == []
+    failed = {finding.name for finding in conformance.check(make(named), 5) if not finding.ok}
+    assert "two different answers fail" in failed
