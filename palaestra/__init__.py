@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, adapters, export_rows, score, task
+    from palaestra.tasks import Problem, Task, UserError, adapters, dataset_task, export_rows, score, task
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
@@ -77,6 +77,7 @@ __all__ = [
     "adapters",
     "as_dataset",
     "criteria",
+    "dataset_task",
     "evaluate",
     "export_rows",
     "fit_reward_model",
@@ -130,6 +131,7 @@ _PLACES = {
     "adapters": "tasks.adapters",
     "as_dataset": "tasks.adapters.datasets:as_dataset",
     "criteria": "verifiers.named",
+    "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
     "export_rows": "tasks:export_rows",
     "fit_reward_model": "trainer.api:fit_reward_model",

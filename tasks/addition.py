@@ -44,6 +44,8 @@ def mix_habits(problem: Problem, rng: random.Random) -> str:
     instruction="",
     solve=work_out,
     demonstrate=mix_habits,
+    kind="math",
+    licence="Apache-2.0",
 )
 def addition(rng: random.Random, level: int, *, operands: int = 3, digits: int = 2) -> Problem:  # noqa: ARG001
     """Add `operands` numbers of `digits` digits each;

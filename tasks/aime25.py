@@ -17,6 +17,7 @@ from .core.problem import Problem
     sizes={"test": 30},
     licence="see the data card",
     citation="Mathematical Association of America, AIME I and II, 2025",
+    kind="math",
 )
 def aime25(row: Mapping[str, Any]) -> Problem:
     return Problem(prompt=row["problem"].strip(), reference=str(row["answer"]).strip())

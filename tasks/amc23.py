@@ -17,6 +17,7 @@ from .core.problem import Problem
     sizes={"test": 40},
     licence="see the data card",
     citation="Mathematical Association of America, AMC 12, 2023",
+    kind="math",
 )
 def amc23(row: Mapping[str, Any]) -> Problem:
     return Problem(prompt=row["question"].strip(), reference=str(row["answer"]).strip())

@@ -20,6 +20,7 @@ from .core.problem import Problem
     sizes={"train": 97_467, "validation": 254, "test": 254},
     licence="Apache-2.0",
     citation="Ling et al. 2017, Program Induction by Rationale Generation, arXiv:1705.04146",
+    kind="math",
 )
 def aqua(row: Mapping[str, Any]) -> Problem:
     choices = [option[2:].strip() for option in row["options"]]

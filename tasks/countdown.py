@@ -65,6 +65,7 @@ def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) 
     levels=LEVELS,
     kind="math",
     solve=worked,
+    licence="Apache-2.0",
 )
 def countdown(rng: random.Random, level: int, *, largest: int = 20) -> Iterator[Problem]:
     """Reach a target from given numbers (1 to `largest`), each used exactly once;

@@ -20,6 +20,7 @@ from .core.problem import Problem
     citation=(
         "Yu et al. 2025, DAPO: An Open-Source LLM Reinforcement Learning System at Scale, arXiv:2503.14476"
     ),
+    kind="math",
 )
 def dapo_math(row: Mapping[str, Any]) -> Problem:
     return Problem(prompt=row["prompt"].strip(), reference=str(row["solution"]).strip())

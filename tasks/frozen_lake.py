@@ -94,6 +94,7 @@ def _find_start(grid: list[str]) -> tuple[int, int]:
     levels=3,
     kind="logic",
     solve=work_out,
+    licence="Apache-2.0",
 )
 def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
     """Walk from S to G over F, round the holes H; 4 x 4 fields at level 1, one more a side per level."""

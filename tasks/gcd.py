@@ -9,7 +9,7 @@ from .core.problem import Problem
 from .core.task import task
 
 
-@task("gcd", rubric=Rubric(number(), answer_tag(weight=0.1)), levels=3)
+@task("gcd", rubric=Rubric(number(), answer_tag(weight=0.1)), levels=3, kind="math", licence="Apache-2.0")
 def gcd(rng: random.Random, level: int) -> Iterator[Problem]:
     a, b = sorted(rng.randrange(2, 10 ** (level + 2)) for _ in range(2))
     yield Problem(

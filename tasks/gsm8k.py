@@ -27,6 +27,7 @@ def work_out(problem: Problem) -> str:
     licence="MIT",
     citation="Cobbe et al. 2021, Training Verifiers to Solve Math Word Problems, arXiv:2110.14168",
     solve=work_out,
+    kind="math",
 )
 def gsm8k(row: Mapping[str, Any]) -> Problem:
     solution, mark, final = row["answer"].rpartition("####")

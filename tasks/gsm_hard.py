@@ -19,6 +19,7 @@ TOLERANCE = 1e-3
     sizes={"test": 1_319},
     licence="MIT",
     citation="Gao et al. 2022, PAL: Program-aided Language Models, arXiv:2211.10435",
+    kind="math",
 )
 def gsm_hard(row: Mapping[str, Any]) -> Problem:
     """Some questions make no sense: the target follows the program.

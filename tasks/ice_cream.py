@@ -53,5 +53,6 @@ ice_cream = register(
         kind="preference",
         summary=first_paragraph(__doc__ or ""),
         demonstrate=give_any_answer,
+        licence="Apache-2.0",
     )
 )

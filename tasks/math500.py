@@ -20,6 +20,7 @@ from .core.problem import Problem
         "Lightman et al. 2023, Let's Verify Step by Step, arXiv:2305.20050; Hendrycks et al. 2021, "
         "arXiv:2103.03874"
     ),
+    kind="math",
 )
 def math500(row: Mapping[str, Any]) -> Problem:
     metadata = {"subject": row["subject"], "level": row["level"]}

@@ -46,6 +46,7 @@ def read_excluded(path: str) -> frozenset[str]:
         "Hendrycks et al. 2021, Measuring Mathematical Problem Solving With the MATH Dataset, "
         "arXiv:2103.03874"
     ),
+    kind="math",
 )
 def math(row: Mapping[str, Any], *, exclude: str = "") -> Problem | None:
     """MATH. `exclude` names a file of problems to leave out besides (a copy of MATH-500, say).

@@ -23,6 +23,7 @@ from .core.problem import Problem
         "Lewkowycz et al. 2022, Solving Quantitative Reasoning Problems with Language Models, "
         "arXiv:2206.14858"
     ),
+    kind="math",
 )
 def minerva(row: Mapping[str, Any]) -> Problem:
     """Minerva. Its numbers are rounded, so an answer is right

@@ -21,6 +21,7 @@ from .core.problem import Problem
     sizes={"test": 674},
     licence="MIT",
     citation="He et al. 2024, OlympiadBench, arXiv:2402.14008",
+    kind="math",
 )
 def olympiadbench(row: Mapping[str, Any]) -> Problem:
     """Every one of several answers is required, in any order. A unit may be left out;

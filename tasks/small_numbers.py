@@ -93,6 +93,8 @@ def check_line(completion: Completion, problem: Problem) -> Verdict:
     levels=len(LIMITS),
     instruction="Say only the number.",
     solve=lambda problem: str(problem.reference),
+    kind="math",
+    licence="Apache-2.0",
 )
 def small_numbers(rng: random.Random, level: int) -> Problem:
     """Small numbers in plain words: sums, differences, products, what comes next, one-line stories; each

@@ -44,7 +44,14 @@ def work_out(problem: Problem) -> str:
     return f"<think>{','.join(states)}</think><answer>{' '.join(map(str, problem.reference))}</answer>"
 
 
-@task("sorting", rubric=Rubric(in_order(), answer_tag(weight=0.1)), levels=3, kind="logic", solve=work_out)
+@task(
+    "sorting",
+    rubric=Rubric(in_order(), answer_tag(weight=0.1)),
+    levels=3,
+    kind="logic",
+    solve=work_out,
+    licence="Apache-2.0",
+)
 def sorting(rng: random.Random, level: int, *, largest: int = 99) -> Iterator[Problem]:
     """Sort numbers from 0 to `largest`, smallest first; level 1 has four of them, each level three more."""
     numbers = [rng.randint(0, largest) for _ in range(1 + 3 * level)]

@@ -19,6 +19,7 @@ from .core.problem import Problem
     citation=(
         "Patel et al. 2021, Are NLP Models really able to Solve Simple Math Word Problems?, arXiv:2103.07191"
     ),
+    kind="math",
 )
 def svamp(row: Mapping[str, Any]) -> Problem:
     body = row["Body"].strip()

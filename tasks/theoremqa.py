@@ -28,6 +28,7 @@ HINTS = {
     sizes={"test": 800},
     licence="MIT",
     citation="Chen et al. 2023, TheoremQA: A Theorem-driven Question Answering dataset, arXiv:2305.12524",
+    kind="math",
 )
 def theoremqa(row: Mapping[str, Any]) -> Problem | None:
     """Floats are right within 4 per cent, as the authors count; all else is exact.

@@ -50,13 +50,16 @@ def test_the_table_names_every_command_and_no_other():
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in TABLE if c[0] in ("tasks", "task", "doctor", "verify")], ids=" ".join
+    "command", [c for c in TABLE if c[0] in ("tasks", "task", "data", "doctor", "verify")], ids=" ".join
 )
 def test_the_quick_commands_of_the_table_run(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
     Path("my_task.py").write_text(TASK)
+    Path("mine.jsonl").write_text(
+        "".join(f'{{"question": "{n} + 1?", "answer": "{n + 1}"}}\n' for n in range(40))
+    )
     assert main(command) == 0
 
 
@@ -104,7 +107,7 @@ def test_sft_runs_as_written(command: list[str], tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("command", [c for c in COMMAND_LINES if c[0] in ("train", "eval")], ids=" ".join)
 def test_the_commands_for_real_models_parse(command: list[str]):
     config = parse(TrainConfig if command[0] == "train" else EvalConfig, command[1:], "palaestra")
-    assert config.task.name in ("gsm8k", "./my_task.py")
+    assert config.task.name in ("gsm8k", "./my_task.py") or config.task.data == "mine.jsonl"
 
 
 def test_the_settings_of_the_readme_parse(tmp_path: Path):

@@ -14,6 +14,7 @@ from .config.evaluation import EvalConfig
 from .config.reward_model import RewardModelConfig
 from .config.settings import SettingError, Settings
 from .config.sft import SFTConfig
+from .config.tasks import TRAINED, open_data
 from .config.train import TrainConfig
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def train(
     (1, 4)
     """
     chosen = settle(TrainConfig, config, settings)
+    open_data(chosen.task, TRAINED)
     from .runs.setup import train as run
 
     return run(chosen, policy, say)
@@ -103,6 +105,7 @@ def sft(
     ['loss']
     """
     chosen = settle(SFTConfig, config, settings)
+    open_data(chosen.task, TRAINED)
     from .sft.run import sft as run
 
     return run(chosen, policy, say)
@@ -128,6 +131,7 @@ def evaluate(
       mean reward 0.000, mean length ... tokens, ... s
     """
     chosen = settle(EvalConfig, config, settings)
+    open_data(chosen.task, [chosen.held_out.split])
     from .evaluation.run import evaluate_model
 
     return evaluate_model(chosen, policy, say)

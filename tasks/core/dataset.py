@@ -1,4 +1,5 @@
-"""Dataset tasks: `@dataset_task` over a function that turns one row into one `Problem`.
+"""Dataset tasks: `@dataset_task` over a function that turns one row into one `Problem`; without a function,
+of data whose columns say all (`..data.own`).
 
 Rows come from the Hugging Face hub, or with the option `data` from local files: a folder that holds one file
 per split, or a single file. A single file serves one split only: the first that is asked for. It would
@@ -12,14 +13,18 @@ splits). A lone train file can't be compared with anything.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from ...verifiers import Rubric
+from ..data.own import make_task
+from ..data.spec import OPTIONS as OWN_DATA
+from ..data.spec import DataSpec
 from .errors import DataError
 from .options import read_keyword_defaults
 from .problem import Problem
@@ -200,6 +205,7 @@ class Dataset:
             yield Row(dict(values), f"{self.hub}, {split} row {index}")
 
 
+@overload
 def dataset_task(
     name: str,
     *,
@@ -212,17 +218,98 @@ def dataset_task(
     belongs: Callable[[Mapping[str, Any], str], bool] | None = None,
     instruction: str | None = None,
     **about: Any,
-) -> Callable[[ToProblem], Task]:
-    """Make a task from `to_problem(row, *, option=default, ...) -> Problem | None`; None leaves the row out.
+) -> Callable[[ToProblem], Task]: ...
+@overload
+def dataset_task(
+    name: str,
+    *,
+    data: Any,
+    prompt: str = "",
+    answer: str = "",
+    verify: Any = "",
+    choices: str = "",
+    solution: str = "",
+    split: str = "",
+    test_share: float = 0.1,
+    bad_rows: str = "refuse",
+    **about: Any,
+) -> Task: ...
+def dataset_task(name: str, **given: Any) -> Callable[[ToProblem], Task] | Task:
+    """Make a task of a data set: by a function that turns a row into a problem, or of data whose columns say
+    all.
+
+    With `rubric`, `splits` and `columns` it decorates `to_problem(row, *, option=default, ...) -> Problem |
+    None`; None leaves the row out.
 
     splits: our split -> the hub's.  columns: what each row must have.
     files: our split -> file name in a local folder (default: `<split>.jsonl`, `.json`, `.parquet`, ...).
     sizes: rows per split, for listings.
     belongs: (row, split) -> whether a row is of that split, where one local file holds them all.
-    about: further fields of `Task` (kind, licence, citation, solve, ...).
     instruction: None asks for the form that the rubric reads.
-    """
 
+    With `data` it needs no function and returns the task, as `palaestra train --data` makes it.
+
+    data: a file, a folder with a file a split (both as they are seen from the calling file, or else from the
+        current folder), a hub id (`org/name`, `org/name:config`), a list of dicts, a `datasets.Dataset` or
+        DatasetDict.
+    prompt, answer, choices, solution: the columns; "" guesses them by their names.
+    verify: math, number, exact, choice, code, regex:PATTERN, FILE.py:name or module:name, or a Rubric, a
+        Criterion, a function. "" guesses where answers are numbers, letters of options or tests.
+    split: of the data, to train on.  test_share: above 0, at most 1, held out where the data have no test
+        split.  bad_rows: "refuse", or "skip" to leave rows out that can't be used.
+
+    about: further fields of `Task` (kind, licence, citation, solve, ...).
+    Raises DataError for columns that are not there, and where nobody says how answers are judged.
+
+    >>> import palaestra as pal
+    >>> rows = [{"question": f"What is {n} + {n}?", "answer": 2 * n} for n in range(40)]
+    >>> doubles = pal.dataset_task("doubles", data=rows, verify="number")
+    >>> doubles.splits, doubles.problem("test", 0).prompt
+    (('train', 'test'), 'What is 10 + 10?')
+    """
+    if "data" in given:
+        return _register_own(name, sys._getframe(1).f_globals, **given)
+    if "rubric" not in given:
+        raise DataError(
+            f"Task {name}: say which data (data=, verify=), or give rubric=, splits= and columns= and "
+            "decorate a function that turns a row into a problem."
+        )
+    return _decorate(name, **given)
+
+
+def _register_own(task: str, caller: Mapping[str, Any], **given: Any) -> Task:
+    """A task whose columns say all. caller: the globals of the file that defines it."""
+    said = {name: given.pop(name) for name in OWN_DATA if name in given}
+    said |= {name: _find_beside(caller.get("__file__"), said.get(name, "")) for name in ("data", "verify")}
+    doc = first_paragraph(caller.get("__doc__") or "") if "__file__" in caller else ""
+    try:
+        return register(make_task(DataSpec(**said), task, **({"summary": doc} if doc else {}), **given))
+    except TypeError as failure:
+        raise DataError(f"Task {task}: {failure}.") from failure
+
+
+def _find_beside(file: str | None, place: Any) -> Any:
+    """A path (or FILE.py:name) as a file's folder sees it, where something is there; else as it is."""
+    if file is None or not isinstance(place, str | Path) or not str(place):
+        return place
+    head, colon, rest = str(place).partition(":")
+    beside = Path(file).resolve().parent / head
+    return f"{beside}{colon}{rest}" if beside.exists() else place
+
+
+def _decorate(
+    name: str,
+    *,
+    rubric: Rubric,
+    splits: Mapping[str, str],
+    columns: Sequence[str],
+    hub: Hub | None = None,
+    files: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    belongs: Callable[[Mapping[str, Any], str], bool] | None = None,
+    instruction: str | None = None,
+    **about: Any,
+) -> Callable[[ToProblem], Task]:
     def decorate(to_problem: ToProblem) -> Task:
         doc = inspect.getdoc(to_problem) or inspect.getdoc(inspect.getmodule(to_problem)) or ""
         about.setdefault("summary", first_paragraph(doc))

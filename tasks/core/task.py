@@ -15,7 +15,7 @@ from .options import check_options
 from .problem import Problem
 from .sources import Generate, Procedural, Source
 
-Kind = Literal["math", "code", "logic", "preference"]
+Kind = Literal["math", "code", "logic", "preference", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Task:
     name: str
     source: Source
     rubric: Rubric
-    kind: Kind = "math"
+    kind: Kind = "unknown"
     summary: str = ""
     origin: str = "procedural"
-    licence: str = "Apache-2.0"
+    licence: str = "unknown"
     citation: str = ""
     instruction: str = ""
     shadow: Rubric | None = None

@@ -30,8 +30,10 @@ class Command:
 COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
     "task": Command(
-        "tasks", "show NAME: problems and rubric; check NAME: test it; export NAME: problems as rows"
+        "tasks",
+        "show NAME: problems, rubric; check NAME: test it; export NAME: problems as rows; new NAME: a file",
     ),
+    "data": Command("data", "check FILE: data of your own, how they are read and what is wrong with them"),
     "score": Command("tasks", "score completions from a file with a task's rubric"),
     "demo": Command(
         "demo", "train a real small model by reinforcement learning, in minutes, on this machine"

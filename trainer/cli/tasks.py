@@ -20,14 +20,15 @@ from ...tasks.core import conformance, registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.export import PROCEDURAL_PROBLEMS, export_rows
 from ...tasks.core.isolation import isolate
-from ...tasks.core.options import parse_option
 from ...tasks.core.problem import Problem
 from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
 from ..config.parse import SentenceParser, name_flag, read_text
 from ..config.settings import Count, Natural, SettingError, describe, list_settings
 from ..config.shared import PromptConfig
+from ..config.tasks import load_task
 from ..terminal import say
+from .data_flags import add_data_flags, list_data_settings, read_data_flags
 from .task_table import select_tasks, write_table
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
@@ -35,6 +36,10 @@ Formatter = argparse.ArgumentDefaultsHelpFormatter
 
 def main(argv: list[str]) -> int:
     """argv starts with the command's name: tasks, task or score."""
+    if argv[:2] == ["task", "new"]:
+        from .task_new import main as write_new
+
+        return write_new(argv[2:])
     arguments = _make_parser(argv[0]).parse_args(argv[1:])
     return arguments.run(arguments)
 
@@ -48,7 +53,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
     elif command == "score":
         _add_score(parser)
     else:
-        actions = parser.add_subparsers(required=True, metavar="|".join(ACTIONS))
+        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, "new")))
         for name, action in ACTIONS.items():
             chosen = actions.add_parser(
                 name,
@@ -176,7 +181,10 @@ def _number(hint: Any) -> Callable[[str], int]:
 
 
 def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(name, help="a task's name, or the path of its file: ./my_task.py")
+    parser.add_argument(
+        name, help="a task's name, the path of its file (./my_task.py), or data of your own (mine.jsonl)"
+    )
+    add_data_flags(parser, split=False)
     parser.add_argument(
         "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
     )
@@ -189,13 +197,10 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _read_options(arguments: argparse.Namespace) -> dict[str, str]:
-    options = dict(map(parse_option, arguments.option))
-    return {**options, **({"data": arguments.data} if arguments.data else {})}
-
-
 def _read_task(name: str, arguments: argparse.Namespace) -> Task:
-    return registry.get(name, _read_options(arguments))
+    return load_task(
+        read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
+    )
 
 
 def _load_task(name: str, arguments: argparse.Namespace) -> Task:
@@ -302,6 +307,9 @@ def _export(arguments: argparse.Namespace) -> int:
     partial.replace(arguments.out)
     options = [part for option in arguments.option for part in ("-o", option)]
     data = ["--data", arguments.data] if arguments.data else []
+    for setting in list_data_settings():
+        if setting.name != "split" and setting.name in arguments:
+            data += [name_flag(setting), getattr(arguments, setting.name)]
     say(
         f"{len(rows)} problems in {arguments.out}. Add a column completion (or completions, a list), then: "
         f"{shlex.join(['palaestra', 'score', arguments.name, *options, *data, 'FILE'])}",

@@ -17,9 +17,11 @@ def main(argv: list[str]) -> int:
 def train(argv: list[str]) -> int:
     """Parse the settings (nothing heavy is imported until they are right), then train."""
     from ..config.parse import parse
+    from ..config.tasks import TRAINED, open_data
     from ..config.train import TrainConfig
 
     config = parse(TrainConfig, argv, "palaestra train")
+    open_data(config.task, TRAINED)
     from ..runs.setup import train as run
 
     return finish(run(config))

@@ -70,7 +70,8 @@ class EvalConfig(CommandConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "split", "problems", "extraction", "samples",
+        "task", "option", "data", "prompt", "answer", "verify",
+        "level", "model", "split", "problems", "extraction", "samples",
         "temperature", "top_p", "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 

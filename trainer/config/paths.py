@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+from ...tasks.core.rowfiles import SUFFIXES
 from .settings import Settings, change, list_settings
 
-OBJECTS = {"task", "algorithm", "loss.kind"}  # FILE.py, FILE.py:name, or no path
+OBJECTS = {"task", "algorithm", "loss.kind", "verify"}  # FILE.py, FILE.py:name, mine.jsonl, or no path
 FILES = {
     "model",
     "ppo.critic_model",
@@ -42,7 +43,8 @@ def find_place(spec: str) -> str:
 def _resolve(text: str, name: str) -> str:
     if name in OBJECTS:
         place = find_place(text)
-        return _make_absolute(place) + text[len(place) :] if place.endswith(".py") else text
+        named = place.endswith((".py", *SUFFIXES))
+        return _make_absolute(place) + text[len(place) :] if named else text
     if name in NAMED_FILES and not Path(text).exists():
         head, equals, place = text.rpartition("=")
         return head + equals + _make_absolute(place)

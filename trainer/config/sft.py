@@ -13,7 +13,7 @@ from .shared import (
     OutputConfig,
     PromptConfig,
     RunConfig,
-    TaskConfig,
+    TrainedTaskConfig,
 )
 
 
@@ -44,12 +44,13 @@ class SFTConfig(RunConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "pairs", "steps", "seed", "demonstrations", "batch_size",
+        "task", "option", "data", "prompt", "answer", "verify",
+        "level", "model", "pairs", "steps", "seed", "demonstrations", "batch_size",
         "max_tokens", "learning_rate", "schedule", "eval_every", "save_every", "out", "log",
     )  # fmt: skip
 
     steps: Count = 1200
-    task: TaskConfig = field(default_factory=TaskConfig)
+    task: TrainedTaskConfig = field(default_factory=TrainedTaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)

@@ -52,12 +52,36 @@ class RunConfig(CommandConfig):
 class TaskConfig(Settings):
     """Which problems."""
 
-    name: Annotated[str, Flag("task")] = "addition"
-    """Name of a task (`palaestra tasks` lists them), or the path of a file that defines one."""
+    name: Annotated[str, Flag("task")] = "auto"
+    """Name of a task (`palaestra tasks` lists them), or the path of a file that defines one; auto takes the
+    data of your own that --data names, and addition without any."""
     option: tuple[str, ...] = ()
     """Options of the task, each as name=value."""
     data: str = ""
-    """For a dataset task: a local file or folder to read (JSONL, JSON, Parquet) in place of the hub."""
+    """Data of your own: a file (JSONL, JSON, CSV, TSV, Parquet, gzipped too), a folder with a file a split,
+    or a hub id (org/name, org/name:config). With --task, what that dataset task reads in place of the hub."""
+    prompt: str = ""
+    """Column of --data with the question, a text or a chat, or a text with columns in braces
+    ("{body} {question}"); none: guessed by its name."""
+    answer: str = ""
+    """Column of --data with the reference (dots lead into tables: reward_model.ground_truth); of programs,
+    the tests. None: guessed by its name."""
+    verify: str = ""
+    """How answers to --data are judged: math, number, exact, choice, code, regex:PATTERN,
+    ./reward.py:my_reward or package.module:name. None: guessed where answers are numbers, letters of options
+    or tests."""
+    choices: str = ""
+    """Column of --data with the options of a question of multiple choice, or several with commas between
+    them; none: guessed."""
+    solution: str = ""
+    """Column of --data with a worked solution to imitate, or a program that passes the tests; none:
+    guessed."""
+    test_share: Annotated[float, Range(0, 1, open_low=True)] = 0.1
+    """Share of the problems of --data that is held out as the test split, where the data have no split of
+    their own for it; 1 tests on all."""
+    bad_rows: Literal["refuse", "skip"] = "refuse"
+    """What becomes of rows of --data that can't be used (an empty prompt, an answer that the verifier can't
+    read): refuse stops with their lines, skip leaves them out and counts them."""
     level: Count | Literal["all"] = "all"
     """Level of a procedural task; all goes round its levels."""
 
@@ -65,6 +89,14 @@ class TaskConfig(Settings):
     def single_level(self) -> int | None:
         """The level, None for all of them."""
         return None if self.level == "all" else self.level
+
+
+@dataclass(frozen=True)
+class TrainedTaskConfig(TaskConfig):
+    """Which problems, and which of them are trained on."""
+
+    split: str = ""
+    """Split of --data to train on; none: the one that is called train, or the only one."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,13 @@ from .shared import (
     PromptConfig,
     RunConfig,
     ScoredTaskConfig,
+    TrainedTaskConfig,
 )
+
+
+@dataclass(frozen=True)
+class TrainTaskConfig(TrainedTaskConfig, ScoredTaskConfig):
+    """Which problems are trained on, and on what terms their programs run."""
 
 
 @dataclass(frozen=True)
@@ -175,9 +181,10 @@ class TrainConfig(RunConfig):
     """
 
     essential: ClassVar[tuple[str, ...]] = (
-        "task", "option", "data", "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed",
+        "task", "option", "data", "prompt", "answer", "verify",
+        "level", "model", "lora_rank", "algorithm", "preset", "steps", "seed",
         "prompts_per_step", "group_size", "max_new_tokens", "learning_rate", "loss.kl_coef", "reward_model",
-        "eval_every", "eval_problems", "out", "log",
+        "eval_every", "eval_problems", "out",
     )  # fmt: skip
 
     for_algorithms: ClassVar[Mapping[str, str]] = {"ppo": "ppo"}
@@ -188,7 +195,7 @@ class TrainConfig(RunConfig):
     algorithm: str = "grpo"
     """grpo compares the completions of a prompt with each other; ppo with what a critic expects; FILE.py
     or FILE.py:Name is one of your own (examples/own_algorithm.py)."""
-    task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
+    task: TrainTaskConfig = field(default_factory=TrainTaskConfig)
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)

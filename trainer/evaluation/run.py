@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem, Task
-from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.export import PROCEDURAL_PROBLEMS
 from ...tasks.core.isolation import isolate
 from ...verifiers.display import write_html
 from ..config.evaluation import EvalConfig
-from ..config.parse import make_task_options
+from ..config.tasks import check_data, name_code
+from ..config.tasks import load_task as load_named_task
 from ..engines.local import LocalEngine
+from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.policy import Policy, check_source, load_policy_of
 from ..model.probe import describe_decoding
@@ -38,7 +39,7 @@ COMMAND = "eval"
 class EvaluationRun:
     """result: what was found.  folder: of completions.jsonl, summary.json and facts.json.
 
-    config: what was asked.
+    config: what was asked.  task: its name.
     wins: against a baseline, by the reward model that judged.
     """
 
@@ -46,6 +47,7 @@ class EvaluationRun:
     folder: Path
     config: EvalConfig = field(repr=False)
     wins: Mapping[str, WinRate] = field(default_factory=dict)
+    task: str = ""
 
     def completions(self) -> list[dict[str, Any]]:
         """Every completion with its verdicts and the prompt as the model saw it (`rendered_prompt`)."""
@@ -98,6 +100,10 @@ def evaluate_model(
     task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
+    check_data(task, [config.held_out.split], say)
+    if policy is None:
+        budget = config.sampling.max_prompt_tokens
+        check_prompts(config.model, task, [config.held_out.split], budget, say, config.prompt)
     folder = find_free(config.output.out, f"eval-{task.name}-{name_model(source)}")
     judged = judge(
         task,
@@ -122,9 +128,9 @@ def evaluate_model(
     wins = {}
     if config.compare.baseline:
         wins = compare_with_baseline(judged.task, scorers, result.groups, baseline)
-    run = EvaluationRun(result, folder, config, wins)
+    run = EvaluationRun(result, folder, config, wins, task.name)
     found = {"device": str(policy.device), **prompts.facts, **layers}
-    facts = gather_facts(COMMAND, folder, [config.task.name], **found)
+    facts = gather_facts(COMMAND, folder, name_code(config.task), **found)
     write_summary(run, task, facts)
     return run
 
@@ -177,7 +183,7 @@ def hold_to_model(
 
 def load_task(config: EvalConfig) -> Task:
     """The task that the settings name, with its answers read as they say."""
-    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
+    task = load_named_task(config.task)
     if config.held_out.extraction == "lenient":
         task = replace(task, rubric=task.rubric.lenient())
     return task
@@ -223,7 +229,7 @@ def describe(run: EvaluationRun) -> str:
         if asked.temperature == 0
         else f"temperature {asked.temperature:g}, {asked.samples} sample(s) each"
     )
-    lines = [f"{config.task.name}, {config.held_out.split} split, {result.problems} problems, {mode}"]
+    lines = [f"{run.task}, {config.held_out.split} split, {result.problems} problems, {mode}"]
     if config.held_out.extraction == "lenient":
         lines.append(
             "  lenient extraction: answers in plain prose are read too, so this is no rate to set beside a "

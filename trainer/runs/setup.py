@@ -15,18 +15,18 @@ from typing import Any
 import torch
 
 from ...tasks import Task
-from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
-from ..config.parse import make_task_options
 from ..config.paths import make_paths_absolute
 from ..config.sft import SFTConfig
 from ..config.shared import LoraConfig
+from ..config.tasks import TRAINED, check_data, load_task, name_code
 from ..config.train import RolloutConfig, TrainConfig
 from ..engines.local import LocalEngine
 from ..model import lora
+from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
 from ..model.measure import measure_forward
@@ -72,8 +72,11 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
     """
     config = make_paths_absolute(config)
     check(config)
-    task = load_task(config)
+    task = load_task(config.task)
     check_before_loading(config, task, policy)
+    check_data(task, TRAINED, say)
+    if policy is None:
+        check_prompts(config.model, task, TRAINED, config.rollouts.max_prompt_tokens, say, config.prompt)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     path = find_free(config.output.out, f"{task.name}-{config.seed}")
     fresh = policy is None and config.model.source == "embedded"
@@ -103,7 +106,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         beside = list_models_beside(policy, limited, judged)
         limited = hold_to_readers(policy, limited, beside, say)
         sizes = fit_sizes(policy, limited, beside, say)
-        sources = [config.task.name, config.algorithm, config.objective.loss.kind]
+        sources = [*name_code(config.task), config.algorithm, config.objective.loss.kind]
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
         found |= {"policy": policy.facts, "task": task.facts}
         if config.model.lora_rank:
@@ -154,7 +157,7 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     if config.model.lora_rank:
         lora.add_adapters(policy.model, config.model, config.seed)
         lora.load_trained(policy.model, state["adapters"])
-    task = load_task(config)
+    task = load_task(config.task)
     isolate(task, config.task.allow_weak_sandbox, say)
     torch.set_num_threads(state["threads"])
     optimizer = adamw(policy.model, config.optimizer, policy.parameters)
@@ -194,11 +197,6 @@ def finish_run(run: Run, progress: Progress, stop: Interrupts, say: Say) -> RunR
         return run_steps(run, progress, stop, say)
     finally:
         run.close()
-
-
-def load_task(config: TrainConfig) -> Task:
-    """The task that the settings name."""
-    return registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
 
 
 def judge_task(task: Task, config: TrainConfig) -> Judged:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...tasks import Task
-from ...tasks.core import registry
 from ...tasks.core.errors import UserError
-from ..config.parse import make_task_options
 from ..config.paths import make_paths_absolute
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
+from ..config.tasks import TRAINED, check_data, load_task, name_code, name_flags
+from ..model.budget import check_prompts
 from ..model.context import limit_tokens
 from ..model.policy import Policy, check_source, load_policy_of
 from ..model.probe import check_update
@@ -60,7 +60,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     """Fine-tune from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
     config = make_paths_absolute(config)
-    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
+    task = load_task(config.task)
     name = "pairs" if config.imitation.pairs else task.name
     check_loggers(config.output.log)
     if policy is None:
@@ -68,6 +68,11 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
     check_template(config.prompt)
     if not config.imitation.pairs:
         task.check_level(config.task.single_level)
+        check_data(task, TRAINED, say)
+    if policy is None and not config.imitation.pairs:
+        check_prompts(
+            config.model, task, TRAINED, config.imitation.max_tokens, say, config.prompt, "--max-tokens"
+        )
     path = find_free(config.output.out, f"{name}-sft-{config.seed}")
     with discard_failed_start(path):
         if policy is None:
@@ -79,9 +84,9 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         data = prepare(prompts, task, limited, config.imitation.max_tokens, say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
         found |= {"policy": policy.facts} | ({} if config.imitation.pairs else {"task": task.facts})
-        facts = gather_facts(COMMAND, path, [config.task.name], **found)
+        facts = gather_facts(COMMAND, path, name_code(config.task), **found)
         folder = open_new(path, config, facts, config.output.log)
-        return _conclude(begin_fit(_make_run(folder, policy, data, config), say), data, say)
+        return _conclude(begin_fit(_make_run(folder, policy, data, config), say), config, say)
 
 
 def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print) -> FitOutcome:
@@ -95,11 +100,11 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     policy = replace(policy, source=config.model.source)
     facts = folder.read_facts()
     prompts = PromptFormat.of_run(policy.tokenizer, config.prompt, facts, say, policy.end_ids)
-    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
+    task = load_task(config.task)
     data = prepare(prompts, task, hold_to_model(policy, config), config.imitation.max_tokens, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = reopen(path, config, config.output.log)
-    return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), data, say)
+    return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), config, say)
 
 
 def hold_to_model(policy: Policy, config: SFTConfig) -> SFTConfig:
@@ -172,7 +177,7 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
     )
 
 
-def _conclude(outcome: FitOutcome, data: Data, say: Callable[[str], None]) -> FitOutcome:
+def _conclude(outcome: FitOutcome, config: SFTConfig, say: Callable[[str], None]) -> FitOutcome:
     if outcome.after is not None:
         before, after = outcome.before["loss"], outcome.after["loss"]
         say(
@@ -180,7 +185,7 @@ def _conclude(outcome: FitOutcome, data: Data, say: Callable[[str], None]) -> Fi
             "steps (nats)."
         )
         say(
-            f"The model: {outcome.model}    next: palaestra train --task {data.task.name} --model "
+            f"The model: {outcome.model}    next: palaestra train {name_flags(config.task)} --model "
             f"{outcome.model}"
         )
     return outcome

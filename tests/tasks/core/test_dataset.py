@@ -102,9 +102,9 @@ def test_missing_paths_and_unknown_endings(toy, tmp_path):
         toy.with_options({"data": str(tmp_path / "none")}).problem("test", 0)
     with pytest.raises(DataError, match=r"has no file test\.jsonl"):
         toy.with_options({"data": str(tmp_path)}).problem("test", 0)
-    (tmp_path / "x.csv").write_text("q,a")
+    (tmp_path / "x.txt").write_text("q,a")
     with pytest.raises(DataError, match="ending"):
-        toy.with_options({"data": str(tmp_path / "x.csv")}).problem("test", 0)
+        toy.with_options({"data": str(tmp_path / "x.txt")}).problem("test", 0)
     (tmp_path / "x.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="could not be read"):
         toy.with_options({"data": str(tmp_path / "x.jsonl.gz")}).problem("test", 0)
