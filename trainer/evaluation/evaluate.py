@@ -13,7 +13,7 @@ from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import make_progress_bar
-from ..rollouts.group import Group, is_extracted
+from ..rollouts.group import Group
 from ..rollouts.rollouts import Rollouts
 
 _NESTED = ("groups", "pass_at", "reward_interval", "learned")
@@ -119,7 +119,7 @@ def summarise(
         reward=_average(score.reward for score in scores if not score.abstained),
         reward_interval=mean_interval(rewards_PG, least, most),
         learned=learned,
-        extracted=_average(map(is_extracted, scores)),
+        extracted=_average(score.extracted for score in scores),
         truncated=_average(completion.finish_reason == "length" for completion in completions),
         abstained=_average(score.abstained for score in scores),
         tokens=_average(len(completion.ids) for completion in completions),

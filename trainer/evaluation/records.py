@@ -10,7 +10,9 @@ from typing import Any
 
 from ...tasks import Problem
 from ...verifiers import Completion, Score
+from ..model.prompts import PromptFormat
 from ..rollouts.group import Group
+from ..storage.rows import RENDERED
 
 
 def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
         "reference": problem.reference,
         "completion": completion.text,
         "tokens": len(completion.ids),
+        "prompt_tokens": len(completion.prompt_ids),
         "finish_reason": completion.finish_reason,
         "reward": score.reward,
         "passed": score.passed,
@@ -31,12 +34,17 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
     }
 
 
-def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
-    """Append every completion of the groups with its verdicts to a JSONL file."""
+def write_groups(path: Path, groups: Iterable[Group], prompts: PromptFormat, **extra: Any) -> None:
+    """Append every completion of the groups with its verdicts to a JSONL file.
+
+    prompts: how the model read the problems. The first line of a group has its prompt as the model saw it
+    (`rendered_prompt`), which is that of the lines that follow it: prompts may be long, and groups large.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
+            rendered = {RENDERED: prompts.decode(group.completions_G[0].prompt_ids)}
             for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                file.write(
-                    json.dumps(make_record(group.problem, completion, score, **extra), default=str) + "\n"
-                )
+                record = make_record(group.problem, completion, score, **extra, **rendered)
+                file.write(json.dumps(record, default=str) + "\n")
+                rendered = {}

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
+from ...tasks.core.export import PROCEDURAL_PROBLEMS
 from ...tasks.core.isolation import isolate
+from ...verifiers.display import write_html
 from ..config.evaluation import EvalConfig
 from ..config.paths import list_code, list_data
 from ..config.tasks import check_data
@@ -26,12 +29,12 @@ from ..reward_models.model import Scorer
 from ..reward_models.scoring import Judged, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import find_free, gather_facts, open_new
+from ..storage.rows import read_completions
 from .evaluate import Evaluation, evaluate
 from .records import write_groups
 from .winrate import WinRate, compare_with_baseline, read_baseline
 
 COMMAND = "eval"
-PROCEDURAL_PROBLEMS = 500
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,22 @@ class EvaluationRun:
     wins: Mapping[str, WinRate] = field(default_factory=dict)
     task: str = ""
 
+    def completions(self) -> list[dict[str, Any]]:
+        """Every completion with its verdicts and the prompt as the model saw it (`rendered_prompt`)."""
+        return read_completions(self.folder / "completions.jsonl")
+
     def __str__(self) -> str:
         return describe(self)
+
+    def __repr__(self) -> str:
+        task, what = self.config.task.name, "pass@1" if self.result.pass_at else "reward"
+        return (
+            f"EvaluationRun({task!r}, {self.result.problems} problems, {what} {self.result.headline}, "
+            f"{str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        return write_html(self)
 
 
 def check(config: EvalConfig) -> None:
@@ -141,7 +158,7 @@ def sample_and_score(
             make_sampling(asked, stop=asked.stop),
             config.seed,
             show_progress=True,
-            keep=lambda group: write_groups(completions, [group]),
+            keep=lambda group: write_groups(completions, [group], prompts),
         )
     finally:
         rollouts.close()

@@ -8,9 +8,8 @@ from palaestra.tasks.core import registry
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
-from palaestra.trainer.config.paths import make_paths_absolute
+from palaestra.trainer.config.paths import list_code, make_paths_absolute
 from palaestra.trainer.config.shared import PromptConfig
-from palaestra.trainer.config.paths import list_code
 from palaestra.trainer.config.tasks import check_data, load_task, name_flags, open_data
 from palaestra.trainer.config.train import TrainConfig
 
