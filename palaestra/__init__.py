@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, adapters, dataset_task, score, task
+    from palaestra.tasks import Problem, Task, UserError, adapters, dataset_task, export_rows, score, task
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
-    from palaestra.trainer.api import evaluate, evaluate_all, fit_reward_model, resume, sft, train
+    from palaestra.trainer.api import evaluate, evaluate_all, fit_reward_model, push, resume, sft, train
     from palaestra.trainer.config.evaluation import EvalConfig
     from palaestra.trainer.config.objective import LossConfig
     from palaestra.trainer.config.reward_model import RewardModelConfig
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.base import Engine, Request, Sampling
     from palaestra.trainer.engines.local import LocalEngine
+    from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
@@ -79,11 +80,14 @@ __all__ = [
     "dataset_task",
     "evaluate",
     "evaluate_all",
+    "export_rows",
     "fit_reward_model",
     "load_policy",
+    "push",
     "resume",
     "sandbox",
     "score",
+    "score_file",
     "sft",
     "task",
     "tasks",
@@ -131,11 +135,14 @@ _PLACES = {
     "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
     "evaluate_all": "trainer.api:evaluate_all",
+    "export_rows": "tasks:export_rows",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
+    "push": "trainer.api:push",
     "resume": "trainer.api:resume",
     "sandbox": "sandbox",
     "score": "tasks:score",
+    "score_file": "trainer.evaluation.offline:score_file",
     "sft": "trainer.api:sft",
     "task": "tasks:task",
     "tasks": "tasks",

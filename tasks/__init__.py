@@ -6,6 +6,7 @@ into other tools.
 
 from .core.dataset import Hub, dataset_task
 from .core.errors import DataError, TaskError, UnknownTask, UserError
+from .core.export import export_rows
 from .core.options import parse_option
 from .core.problem import Problem
 from .core.registry import get, names
@@ -21,6 +22,7 @@ __all__ = [
     "UnknownTask",
     "UserError",
     "dataset_task",
+    "export_rows",
     "get",
     "names",
     "parse_option",

@@ -88,7 +88,8 @@ def test_the_lines_of_python_run(
     assert lines.count("threads=1") == 2
     exec(compile(lines, "README.md", "exec"), {})
     said = capsys.readouterr().out
-    assert "Run runs/first, the trained model runs/first/model" in said
+    assert "Run runs/first: GRPO of a fresh small model on gcd" in said
+    assert "the trained model runs/first/model, the curves runs/first/curves.png" in said
     assert "gcd, test split, 3 problems, temperature 1, 4 sample(s) each" in said
 
 

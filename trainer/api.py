@@ -20,6 +20,7 @@ from .config.train import TrainConfig
 if TYPE_CHECKING:
     from .evaluation.summary import EvaluationRun, Suite
     from .model.policy import Policy
+    from .runs.push import Pushed
     from .runs.state import RunResult
     from .supervised.run import FitOutcome
 
@@ -47,9 +48,13 @@ def train(
     ...     say=said.append,
     ... )
     >>> print(run)  # doctest: +ELLIPSIS
-    Run runs/first, the trained model runs/first/model
-    step 0: held-out pass@1 ... % [...] sampled, ... % [...] greedy
-    step 1: held-out pass@1 ... % [...] sampled, ... % [...] greedy
+    Run runs/first: GRPO of a fresh small model on gcd
+      1 of 1 steps in ... s
+      held-out of 2 problems: pass@1 sampled ... before, ... after; pass@1 greedy ... before, ... after
+      the trained model runs/first/model, the curves runs/first/curves.png
+      ended: all of its steps are done
+    >>> len(run.metrics()), len(run.rollouts(step=1))
+    (1, 4)
     """
     chosen = settle(TrainConfig, config, settings)
     open_data(chosen.task, TRAINED)
@@ -191,6 +196,37 @@ def fit_reward_model(
     from .reward_models.run import fit_to_comparisons
 
     return fit_to_comparisons(chosen, policy, say)
+
+
+def push(
+    run: RunResult | FitOutcome | str | PathLike[str],
+    /,
+    to: str | PathLike[str],
+    *,
+    public: bool = False,
+    say: Say = print,
+) -> Pushed:
+    """Write a run's model, tokenizer, adapters and a card to the hub or a folder, as `palaestra push` does.
+
+    run: what `train`, `sft`, `fit_reward_model` or `resume` gave back, or the folder of a run that has ended.
+    to: `user/name` on the hub; a folder begins with ./, ../, ~ or /, and is new or empty.
+    public: whether a repository that is made for it may be read by everybody; else it is private.
+    Raises UserError for a run without an end, a folder that holds something, no token, no network, and
+    whatever the hub refuses.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> fit = pal.sft(
+    ...     task="gcd", out="runs/given", steps=1, demonstrations=8, eval_problems=2, threads=1,
+    ...     say=said.append,
+    ... )
+    >>> pal.push(fit, "./given").files[:3]
+    ['README.md', 'config.json', 'generation_config.json']
+    """
+    from .runs.push import push as write
+
+    folder = Path(run) if isinstance(run, str | PathLike) else run.folder
+    return write(folder, str(to), public=public, say=say)
 
 
 def settle(kind: type[Config], config: Config | None, settings: dict[str, Any]) -> Config:

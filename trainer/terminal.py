@@ -4,21 +4,9 @@ where control characters would act."""
 from __future__ import annotations
 
 import sys
-from functools import cache
-from re import Pattern, compile
 from typing import TextIO
 
-# Controls but tab and newline, what reorders or hides text, lone surrogates, tags.
-_ACTING = (
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-
-
-def escape_controls(text: str) -> str:
-    """The text with every character that acts on a terminal written as an escape:
-    `\\x1b` for the one that begins colours."""
-    return _compile_acting().sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+from ..verifiers.display import escape_controls
 
 
 def say(text: str, file: TextIO | None = None) -> None:
@@ -35,8 +23,3 @@ def survive_odd_characters() -> None:
         if reconfigure is not None:
             # Line by line: in a log that both streams go to, what is said stands in its order.
             reconfigure(errors="backslashreplace", line_buffering=True)
-
-
-@cache
-def _compile_acting() -> Pattern[str]:
-    return compile(_ACTING)

@@ -192,6 +192,18 @@ class Rubric:
     def _weighed(self) -> list[Criterion]:
         return [criterion for criterion in self.criteria if not criterion.gate]
 
+    def __repr__(self) -> str:
+        parts = (
+            f"{c.name} {'gate' if c.gate else f'{c.weight / self._total_weight:.3g}'}" for c in self.criteria
+        )
+        return f"Rubric({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        from .display import write_html_table
+
+        lines = (line.partition(": ") for line in self.describe().split("\n"))
+        return write_html_table("Rubric", ("criterion", "what it is worth"), [(n, s) for n, _, s in lines])
+
     def describe(self) -> str:
         """One line per criterion: name, weight, and which of them decides `passed`."""
         lines = []

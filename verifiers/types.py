@@ -70,8 +70,15 @@ class Verdict:
         """What enters the reward."""
         return self.value if self.number is None else self.number
 
+    def __repr__(self) -> str:
+        from .display import quote
 
-@dataclass(frozen=True, slots=True)
+        value = f"{self.status} {self.amount:.3g}" if self.status is Status.PARTIAL else str(self.status)
+        answer = "" if self.answer is None else f", answer={quote(self.answer)}"
+        return f"{type(self).__name__}({value}{answer}{f', {quote(self.reason)}' if self.reason else ''})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Misreturned(Verdict):
     """What stands where a check returned no verdict. Its author has to mend it: whoever scores by hand
     (`pal.score`) is told at once, and a run goes on until too much of this adds up."""
@@ -175,6 +182,20 @@ class Completion:
         """How many tokens the model read."""
         return len(self.prompt_ids) if self.usage is None else self.usage.prompt_tokens
 
+    def __repr__(self) -> str:
+        from .display import quote
+
+        tokens = f", {len(self.ids)} tokens" if len(self.ids) else ""
+        return f"Completion({quote(self.text)}{tokens}, {self.finish_reason})"
+
+    def _repr_html_(self) -> str:
+        from .display import write_html_fields
+
+        tokens = len(self.ids) or "not known"
+        return write_html_fields(
+            "Completion", [("tokens", tokens), ("ended by", self.finish_reason), ("text", self.text)]
+        )
+
 
 class Unavailable(RuntimeError):
     """What a check needs is not there (a pool can't start, a service is down), whatever the completion says.
@@ -232,3 +253,37 @@ class Score:
     def correctness(self) -> Verdict | None:
         """The verdict of the correctness criterion; None where no rubric scored."""
         return self.parts.get(self.criterion)
+
+    @property
+    def extracted(self) -> bool:
+        """Whether the criterion that decides `passed` found an answer to judge."""
+        return self.correctness is not None and self.correctness.status not in _UNEXTRACTED
+
+    @property
+    def outcome(self) -> str:
+        """`passed`, `not passed` or `abstained`."""
+        return "abstained" if self.abstained else "passed" if self.passed else "not passed"
+
+    def __repr__(self) -> str:
+        parts = "".join(f", {name}: {verdict.status}" for name, verdict in self.parts.items())
+        return f"Score(reward {self.reward:.3g}, {self.outcome}{parts})"
+
+    def _repr_html_(self) -> str:
+        from .display import write_html_table
+
+        rows = [
+            (
+                name,
+                part.status,
+                f"{part.value:.3g}",
+                self.weights.get(name, 0),
+                part.answer or "",
+                part.reason,
+            )
+            for name, part in self.parts.items()
+        ]
+        columns = ("criterion", "verdict", "value", "weight", "answer", "reason")
+        return write_html_table(f"reward {self.reward:.3g}, {self.outcome}", columns, rows)
+
+
+_UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)

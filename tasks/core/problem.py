@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...verifiers.display import quote, write_html_fields
 from .chats import read_messages
-from .errors import shorten
+from .errors import DataError, shorten
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -50,3 +51,21 @@ class Problem:
     def name(self) -> str:
         """What a sentence calls it: by its id, or by how its prompt begins."""
         return f"Problem {self.id}" if self.id else f"The problem {shorten(repr(self.prompt), 60)}"
+
+    def __repr__(self) -> str:
+        prompt = quote(self.prompt if isinstance(self.prompt, str) else list(self.prompt))
+        name = f"{self.id!r}, " if self.id else ""
+        return f"Problem({name}{prompt}, reference={quote(self.reference)})"
+
+    def _repr_html_(self) -> str:
+        return write_html_fields(
+            self.id or "Problem", [*self._list_turns(), ("reference", self.reference), *self.metadata.items()]
+        )
+
+    def _list_turns(self) -> list[tuple[str, object]]:
+        """Who says what in the prompt."""
+        try:
+            chat = [] if isinstance(self.prompt, str) else read_messages(self.prompt, self.name)
+        except DataError:  # no chat, which whoever uses the problem will be told
+            chat = []
+        return [(message["role"], message["content"]) for message in chat] or [("prompt", self.prompt)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
+from ...verifiers.display import quote, write_html_fields
 from .errors import TaskError
 from .options import check_options
 from .problem import Problem
@@ -48,6 +49,14 @@ class Task:
     shadow: Rubric | None = None
     solve: Callable[[Problem], str] | None = None
     demonstrate: Callable[[Problem, random.Random], str] | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What it is and whose its data are, for the record of a run."""
+        return {
+            **{"name": self.name, "kind": self.kind, "summary": self.summary, "source": self.origin},
+            **{"licence": self.licence, "citation": self.citation, "instruction": self.instruction},
+        }
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -111,6 +120,18 @@ class Task:
             return self
         chosen = check_options(self.name, self.source.option_defaults, options)
         return replace(self, source=self.source.with_options(chosen))
+
+    def __repr__(self) -> str:
+        return f"Task({self.name!r}, {self.kind}, {', '.join(self.splits)}, {self.rubric!r})"
+
+    def _repr_html_(self) -> str:
+        options = ", ".join(f"{name}={quote(value)}" for name, value in self.source.option_defaults.items())
+        fields = [
+            *(("what", self.summary), ("kind", self.kind), ("splits", ", ".join(self.splits))),
+            *(("source", f"{self.origin}, licence {self.licence}"), ("options", options or "none")),
+            *(("instruction", self.instruction or "none"), ("rubric", self.rubric.describe())),
+        ]
+        return write_html_fields(self.name, fields)
 
     def declared_size(self, split: str) -> int | None:
         """Problems of a split as far as known without reading data; None when unknown or without end."""

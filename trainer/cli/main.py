@@ -30,7 +30,8 @@ class Command:
 COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
     "task": Command(
-        "tasks", "show NAME: problems, rubric, a solution; check NAME: test your own; new NAME: write one"
+        "tasks",
+        "show NAME: problems, rubric; check NAME: test it; export NAME: problems as rows; new NAME: a file",
     ),
     "data": Command("data", "check FILE: data of your own, how they are read and what is wrong with them"),
     "score": Command("tasks", "score completions from a file with a task's rubric"),
@@ -45,6 +46,7 @@ COMMANDS = {
     "eval": Command(
         "eval", "measure pass-rates with intervals: models, runs, endpoints, on one task or many"
     ),
+    "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }

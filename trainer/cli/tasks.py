@@ -1,30 +1,36 @@
-"""`palaestra tasks`, `palaestra task show|check`, `palaestra score`: what needs no model.
+"""`palaestra tasks`, `palaestra task show|check|export`, `palaestra score`: what needs no weights.
 
-Never imports torch.
+Imports torch only for `task show --model`, which renders prompts by a model's tokenizer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ...tasks.core import conformance, registry
-from ...tasks.core.errors import DataError
+from ...tasks.core.errors import UserError
+from ...tasks.core.export import PROCEDURAL_PROBLEMS, export_rows
 from ...tasks.core.isolation import isolate
-from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
-from ...tasks.core.rowfiles import Row, read_rows
+from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
+from ..config.arguments import SentenceParser, read_text
+from ..config.parse import name_flag
+from ..config.settings import Count, Natural, SettingError, describe, list_settings
+from ..config.shared import PromptConfig
 from ..config.tasks import load_task
 from ..terminal import say
-from .data_flags import add_data_flags, read_data_flags
+from .data_flags import add_data_flags, list_data_settings, read_data_flags
+from .task_table import select_tasks, write_table
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
 
@@ -40,37 +46,139 @@ def main(argv: list[str]) -> int:
 
 
 def _make_parser(command: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"palaestra {command}", formatter_class=Formatter)
+    parser = SentenceParser(
+        prog=f"palaestra {command}", formatter_class=Formatter, allow_abbrev=False, argument_default=None
+    )
     if command == "tasks":
-        parser.add_argument("--json", action="store_true", help="one JSON array instead of a table")
-        parser.set_defaults(run=_list)
+        _add_listing(parser)
     elif command == "score":
-        _add_task(parser, "task")
-        parser.add_argument(
-            "completions", help="rows with completion, and id or reference (JSONL, JSON, ...)"
-        )
-        parser.add_argument(
-            "--out", default="-", help="file for the verdicts as JSON Lines; - is standard output"
-        )
-        parser.set_defaults(run=_score)
+        _add_score(parser)
     else:
-        actions = parser.add_subparsers(required=True, metavar="show|check|new")
-        show = actions.add_parser(
-            "show", help="problems, rubric, a solution and its score", formatter_class=Formatter
-        )
-        _add_task(show, "name")
-        show.add_argument("--split", default="train", help="split to read")
-        show.add_argument("--count", type=int, default=3, help="number of problems")
-        show.add_argument("--seed", type=int, default=0, help="seed of the stream of problems")
-        show.add_argument("--level", type=int, default=None, help="one level only; none goes round them")
-        show.set_defaults(run=_show)
-        check = actions.add_parser(
-            "check", help="the checks every task has to pass", formatter_class=Formatter
-        )
-        _add_task(check, "name")
-        check.add_argument("--count", type=int, default=conformance.COUNT, help="problems per split to check")
-        check.set_defaults(run=_check)
+        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, "new")))
+        for name, action in ACTIONS.items():
+            chosen = actions.add_parser(
+                name,
+                help=action.summary,
+                description=action.summary,
+                formatter_class=Formatter,
+                allow_abbrev=False,
+            )
+            _add_task(chosen, "name")
+            action.add(chosen)
     return parser
+
+
+def _add_listing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("word", nargs="?", default="", help="only tasks with this in their name or summary")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        help="only tasks of this kind (math, code, logic, ...); repeat it, or separate several by commas",
+    )
+    parser.add_argument(
+        "--wide", action="store_true", help="every column in full, whatever the width of the terminal"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON array instead of a table")
+    parser.set_defaults(run=_list)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    _add_task(parser, "task")
+    _add_sandbox(parser)
+    parser.add_argument(
+        "completions",
+        help="file of rows with completion (or completions, a list), and id or reference "
+        "(JSONL, JSON, gzipped, Parquet)",
+    )
+    parser.add_argument("--column", default="auto", help="column that holds the completions")
+    parser.add_argument(
+        "--out", default="-", help="file for the verdicts as JSON Lines; - is standard output"
+    )
+    parser.set_defaults(run=_score)
+
+
+def _add_stream(parser: argparse.ArgumentParser, split: str) -> None:
+    parser.add_argument("--split", default=split, help="split to read")
+    parser.add_argument(
+        "--seed", type=_number(Natural), default=0, help="seed of the stream of problems, 0 or more"
+    )
+    parser.add_argument(
+        "--level", type=_number(Count), default=None, help="one level only, 1 or more; none goes round them"
+    )
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    _add_sandbox(parser)
+    _add_stream(parser, "train")
+    parser.add_argument("--count", type=_number(Count), default=3, help="number of problems, 1 or more")
+    group = parser.add_argument_group("the prompt as a model reads it")
+    group.add_argument(
+        "--model",
+        default="",
+        help="hub id or folder of a model, or embedded: show its prompts, rendered and counted by its "
+        "tokenizer, which alone is loaded; none: the problems as they are",
+    )
+    group.add_argument(
+        "--trust-remote-code", action="store_true", help="run the Python code that the tokenizer brings along"
+    )
+    for setting in list_settings(PromptConfig):
+        default = setting.value(PromptConfig()) or "none"
+        text = f"{setting.help} Needs --model. (default: {default})".replace("%", "%%")
+        group.add_argument(name_flag(setting), dest=setting.name, default=argparse.SUPPRESS, help=text)
+    parser.set_defaults(run=_show)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_sandbox(parser)
+    parser.add_argument(
+        "--count", type=_number(Count), default=conformance.COUNT, help="problems per split to check"
+    )
+    parser.set_defaults(run=_check)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_stream(parser, "test")
+    parser.add_argument(
+        "--count",
+        type=_number(Count),
+        default=None,
+        help=f"number of problems, 1 or more; none takes all of a data set, {PROCEDURAL_PROBLEMS} of a "
+        "procedural task",
+    )
+    parser.add_argument("--out", default="-", help="new file for the rows (JSON Lines); - is standard output")
+    parser.set_defaults(run=_export)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What `palaestra task` does by one word. add: its arguments to a parser."""
+
+    summary: str
+    add: Callable[[argparse.ArgumentParser], None]
+
+
+ACTIONS = {
+    "show": Action(
+        "Problems, rubric, a solution and its score; with --model the prompts as it reads them.", _add_show
+    ),
+    "check": Action("The checks that every task has to pass.", _add_check),
+    "export": Action(
+        "Problems as rows of JSON, to sample elsewhere and come back with `palaestra score`.", _add_export
+    ),
+}
+
+
+def _number(hint: Any) -> Callable[[str], int]:
+    """What reads a whole number in its range, for argparse."""
+
+    def read(text: str) -> int:
+        try:
+            return read_text(text, hint, "")
+        except SettingError as failure:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {describe(hint)}") from failure
+
+    return read
 
 
 def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
@@ -82,34 +190,39 @@ def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
         "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
     )
     parser.add_argument("--data", default=None, metavar="PATH", help="local file or folder; none: the hub")
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak"
     )
 
 
-def _load_task(name: str, arguments: argparse.Namespace) -> Task:
-    task = load_task(
+def _read_task(name: str, arguments: argparse.Namespace) -> Task:
+    return load_task(
         read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
     )
+
+
+def _load_task(name: str, arguments: argparse.Namespace) -> Task:
+    """The task, its programs isolated."""
+    task = _read_task(name, arguments)
     # What these commands print on standard output may be read by a program.
     isolate(task, arguments.allow_weak_sandbox, lambda text: say(text, sys.stderr), "--allow-weak-sandbox")
     return task
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    tasks = [registry.get(name) for name in registry.names()]
+    tasks = select_tasks(
+        [registry.get(name) for name in registry.names()],
+        [kind.strip() for given in arguments.kind for kind in given.split(",")],
+        arguments.word,
+    )
     if arguments.json:
         print(json.dumps([_describe(task) for task in tasks], indent=2, default=str))
         return 0
-    table = [("name", "kind", "splits (problems)", "source", "licence")]
-    for task in tasks:
-        sizes = {split: task.declared_size(split) for split in task.splits}
-        splits = [f"{split} {'-' if size is None else f'{size:,}'}" for split, size in sizes.items()]
-        table.append((task.name, task.kind, ", ".join(splits), task.origin, task.licence))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        say("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
-    print("- : without end or not known before reading. palaestra task show NAME shows problems.")
+    for line in write_table(tasks, wide=arguments.wide):
+        say(line)
     return 0
 
 
@@ -117,6 +230,7 @@ def _describe(task: Task) -> dict[str, Any]:
     return {
         "name": task.name,
         "kind": task.kind,
+        "data": find_reach(task),
         "splits": {split: task.declared_size(split) for split in task.splits},
         "source": task.origin,
         "licence": task.licence,
@@ -126,18 +240,47 @@ def _describe(task: Task) -> dict[str, Any]:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    task = _load_task(arguments.name, arguments)
+    chosen = {s.name: getattr(arguments, s.name) for s in list_settings(PromptConfig) if s.name in arguments}
+    if chosen and not arguments.model:
+        raise UserError(f"--{next(iter(chosen)).replace('_', '-')} is about a model's prompt: give --model.")
+    config = PromptConfig.of(**chosen)
+    load = _read_task if arguments.model else _load_task  # a prompt runs no program
+    task = load(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
+    shown = _render(task, problems, config, arguments) if arguments.model else map(_solve(task), problems)
     say(f"{task.name} ({task.kind}): {task.summary}\nsource: {task.origin}, licence: {task.licence}")
     for name, value in task.source.option_defaults.items():
         say(f"option {name}: {value!r}")
     say(f"instruction: {task.instruction or '(none)'}\n\nrubric\n{task.rubric.describe()}")
-    for problem in problems:
+    for text in shown:
+        say(f"\n--- {text}")
+    return 0
+
+
+def _render(
+    task: Task, problems: Sequence[Problem], config: PromptConfig, arguments: argparse.Namespace
+) -> list[str]:
+    """The prompts as a model reads them."""
+    from ..model.rendering import render_prompts
+
+    source, trusted = arguments.model, arguments.trust_remote_code
+    return [
+        str(prompt) for prompt in render_prompts(task, problems, source, config, trust_remote_code=trusted)
+    ]
+
+
+def _solve(task: Task) -> Callable[[Problem], str]:
+    """What describes a problem with a solution and its score."""
+
+    def describe_solved(problem: Problem) -> str:
         solution = task.solution(problem)
         score = task.score(solution, problem)
-        say(f"\n--- {problem.id}\n{problem.text}\nreference: {problem.reference}")
-        say(f"solution: {solution}\nreward {score.reward:g}, {'passed' if score.passed else 'not passed'}")
-    return 0
+        return (
+            f"{problem.id}\n{problem.text}\nreference: {problem.reference}\n"
+            f"solution: {solution}\nreward {score.reward:g}, {score.outcome}"
+        )
+
+    return describe_solved
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -150,62 +293,68 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _score(arguments: argparse.Namespace) -> int:
-    task = _load_task(arguments.task, arguments)
-    problems = ProblemsById(task)
-    counts: Counter[str] = Counter()
-    rewards = 0.0
-    to_stdout = arguments.out == "-"
-    with nullcontext(sys.stdout) if to_stdout else Path(arguments.out).open("w", encoding="utf-8") as file:
-        for row, problem, text in _read_rows(task, problems, Path(arguments.completions)):
-            score = task.score(text, problem)
-            parts = {name: asdict(part) for name, part in score.parts.items()}
-            verdict = {
-                "reward": score.reward,
-                "passed": score.passed,
-                "abstained": score.abstained,
-                "parts": parts,
-            }
-            # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be
-            # lost with it.
-            print(json.dumps({"id": row.get("id", problem.id), **verdict}, default=str), file=file)
-            counts["abstained" if score.abstained else "passed" if score.passed else "failed"] += 1
-            rewards += 0.0 if score.abstained else score.reward
-    decided = counts["passed"] + counts["failed"]
-    rates = (
-        f"pass-rate {counts['passed'] / decided:.4f}, mean reward {rewards / decided:.4f}"
-        if decided
-        else "no rate"
+def _export(arguments: argparse.Namespace) -> int:
+    if arguments.out != "-" and os.path.lexists(arguments.out):
+        raise UserError(f"{arguments.out} is there already. Give another --out, or remove it first.")
+    _check_folder(arguments.out)
+    task = _read_task(arguments.name, arguments)
+    rows = export_rows(task, arguments.split, arguments.count, seed=arguments.seed, level=arguments.level)
+    text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
+    if arguments.out == "-":
+        print(text, end="")
+        return 0
+    partial = Path(f"{arguments.out}.partial")
+    partial.write_text(text, encoding="ascii")
+    partial.replace(arguments.out)
+    options = [part for option in arguments.option for part in ("-o", option)]
+    data = ["--data", arguments.data] if arguments.data else []
+    for setting in list_data_settings():
+        if setting.name != "split" and setting.name in arguments:
+            data += [name_flag(setting), getattr(arguments, setting.name)]
+    say(
+        f"{len(rows)} problems in {arguments.out}. Add a column completion (or completions, a list), then: "
+        f"{shlex.join(['palaestra', 'score', arguments.name, *options, *data, 'FILE'])}",
+        sys.stderr,
     )
-    totals = f"{decided} scored, {counts['passed']} passed, {rates}; {counts['abstained']} abstained"
-    say(f"{task.name}: {totals}", sys.stderr)
     return 0
 
 
-def _read_rows(
-    task: Task, problems: ProblemsById, path: Path
-) -> Iterator[tuple[Mapping[str, Any], Problem, str]]:
-    if not path.is_file():
-        raise DataError(f"There is no file {path} with completions.")
-    for row in read_rows(path):
-        text = row.values.get("completion")
-        if not isinstance(text, str):
-            raise DataError(
-                f"{row.where}: no text in the column 'completion'; it has {', '.join(row.values)}."
-            )
-        yield row.values, _find_problem(task, problems, row), text
+def _check_folder(out: str) -> None:
+    """Raise UserError where a file can't be made for want of its folder, before anything is computed."""
+    if out != "-" and not Path(out).parent.is_dir():
+        raise UserError(f"There is no folder {Path(out).parent} for --out {out}. Make it first.")
+    if out != "-" and Path(out).is_dir():
+        raise UserError(f"--out {out} is a folder. Give a file.")
 
 
-def _find_problem(task: Task, problems: ProblemsById, row: Row) -> Problem:
-    """The row's own problem where it brings a reference, else the task's problem of that id."""
-    values = row.values
-    if "reference" in values:
-        return Problem(
-            values.get("prompt", ""), values["reference"], values.get("metadata") or {}, values.get("id", "")
-        )
-    if "id" not in values:
-        raise DataError(f"{row.where}: give an id of task {task.name}, or a prompt and a reference.")
-    problem = problems.find(str(values["id"]))
-    if problem is None:
-        raise DataError(f"{row.where}: task {task.name} has no problem {values['id']!r}.")
-    return problem
+def _score(arguments: argparse.Namespace) -> int:
+    from ..evaluation.offline import Verdict, score_file
+
+    source, out = Path(arguments.completions), Path(arguments.out)
+    if arguments.out != "-" and out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"--out {out} would write over the completions. Give another file.")
+    _check_folder(arguments.out)
+    task = _load_task(arguments.task, arguments)
+    scored = 0
+    file: TextIO | None = None
+    with ExitStack() as stack:
+
+        def keep(verdict: Verdict) -> None:
+            nonlocal scored, file
+            if file is None:  # opened for the first verdict: a mistake before it leaves no file
+                to_stdout = arguments.out == "-"
+                file = sys.stdout if to_stdout else stack.enter_context(out.open("w", encoding="utf-8"))
+            # ASCII alone: a lone surrogate in an answer has no UTF-8, and what was scored so far would be
+            # lost with it. Flushed, so that no row is lost when the process is killed.
+            print(json.dumps(verdict, default=str), file=file, flush=True)
+            scored += 1
+
+        try:
+            scores = score_file(task, source, column=arguments.column, keep=keep)
+        except UserError as failure:
+            if not scored:
+                raise
+            kept = "" if arguments.out == "-" else f" and kept in {out}"
+            raise UserError(f"{failure} The {scored} completions before it are scored{kept}.") from failure
+    say(str(scores), sys.stderr)
+    return 0

@@ -93,7 +93,9 @@ def replay(argv: list[str]) -> int:
 
 
 def finish(result: RunResult) -> int:
+    from ..terminal import say
+
     if result.interrupted:
         return 130
-    print(f"The trained model: {result.model}    the curves: {result.folder / 'curves.png'}")
+    say(str(result))
     return 0

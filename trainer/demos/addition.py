@@ -31,7 +31,7 @@ from ..rollouts.rollouts import Rollouts
 from ..runs.setup import train
 from ..runs.state import Evaluations, RunResult
 from ..sft.fit import Demonstration, draw_training_problems, encode_demonstrations, fit
-from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from ..terminal import say
 from .settings import DemoConfig, clear_folder
@@ -66,10 +66,10 @@ def run_addition(config: DemoConfig) -> int:
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
         if stop.requested:
-            checkpoint.write_folder(folder / "sft", policy.save)
+            write_folder(folder / "sft", policy.save)
             print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
             return 130
-    checkpoint.write_folder(folder / "sft", policy.save)
+    write_folder(folder / "sft", policy.save)
     before = replace(policy, model=copy.deepcopy(policy.model))
     print(
         f"2. GRPO, {config.steps} steps, rewarded by the verifier alone: right answer in the right form 1, "

@@ -30,7 +30,7 @@ from ..rollouts.group import Group
 from ..runs.setup import train
 from ..runs.state import RunResult
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
-from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from .settings import FrozenLakeConfig, clear_folder
 
@@ -55,7 +55,7 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     )
     with Interrupts() as stop:
         warm = fit(policy, task, data, settings, stop)
-        checkpoint.write_folder(folder / "sft", policy.save)
+        write_folder(folder / "sft", policy.save)
         if stop.requested:
             print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
             return 130

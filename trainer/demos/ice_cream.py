@@ -36,7 +36,7 @@ from ..reward_models.model import RewardModel, make_reward_model
 from ..runs.setup import train
 from ..runs.state import RunResult
 from ..sft.fit import encode_demonstrations, fit
-from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from .settings import IceCreamConfig, clear_folder
 
@@ -63,7 +63,7 @@ def run_ice_cream(config: IceCreamConfig) -> int:
         fit(policy, task, data, settings, stop)
         if stop.requested:
             return 130
-    checkpoint.write_folder(folder / "sft", policy.save)
+    write_folder(folder / "sft", policy.save)
     before = compute_probabilities(policy, problems[0], task)
     print("2. A reward model from one ranking, best first: cream, hockey, donkey.")
     judge = fit_to_ranking(policy, problems[0], config, folder)
@@ -103,7 +103,7 @@ def fit_to_ranking(policy: Policy, problem: Problem, config: IceCreamConfig, fol
         seed=config.seed, steps=config.reward_model_steps, batch_size=REWARD_MODEL_COPIES, warmup_steps=5
     )
     fitted = fit_reward_model(fresh, data, settings)
-    checkpoint.write_folder(folder / "reward_model", fitted.save)
+    write_folder(folder / "reward_model", fitted.save)
     return fitted
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...verifiers import Rubric, Score, Status
 from ..intervals import Interval, mean_interval
-from ..rollouts.group import Group, is_extracted
+from ..rollouts.group import Group
 from .majority import count_votes, majority_at_k
 
 
@@ -47,7 +47,7 @@ def break_down(groups: Sequence[Group], rubric: Rubric, ks: Sequence[int], too_l
     return Breakdown(
         {k: majority for k in ks if k > 1 and (majority := _measure_majority(scored_PG, k, too_long))},
         criteria,
-        extracted=_share(groups, is_extracted),
+        extracted=_share(groups, lambda score: score.extracted),
         truncated=mean_interval(cut_PG, 0.0, 1.0),
         abstained=_share(groups, lambda score: score.abstained),
         completion_tokens=sum(completion.tokens for completion in completions),

@@ -13,7 +13,7 @@ from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import make_progress_bar
-from ..rollouts.group import Answer, Group, is_extracted
+from ..rollouts.group import Answer, Group
 from ..rollouts.rollouts import Ask, Rollouts
 
 Place = tuple[int, int]  # (place of a problem, number of a sample)
@@ -188,7 +188,7 @@ def summarise(
         reward=_average(score.reward for score in scores if not score.abstained),
         reward_interval=mean_interval(rewards_PG, least, most),
         learned=learned,
-        extracted=_average(map(is_extracted, scores)),
+        extracted=_average(score.extracted for score in scores),
         truncated=_average(completion.finish_reason == "length" for completion in completions),
         abstained=_average(score.abstained for score in scores),
         tokens=_average(completion.tokens for completion in completions),

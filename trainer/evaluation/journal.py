@@ -19,6 +19,7 @@ from ...tasks import Problem
 from ...tasks.core.errors import UserError, shorten
 from ...verifiers import Rubric
 from ..rollouts.group import Answer
+from ..storage.rows import RENDERED
 from .evaluate import Place
 from .records import make_record, read_record
 
@@ -73,9 +74,15 @@ class Journal:
                 ) from failure
             self.answers[key] = answer
 
-    def write(self, problem: Problem, sample: int, answer: Answer, seconds: float) -> None:
-        """Append one completion; it is in the file when this returns, if the machine stays up."""
-        record = make_record(problem, answer.completion, answer.score)
+    def write(
+        self, problem: Problem, sample: int, answer: Answer, seconds: float, rendered: str = ""
+    ) -> None:
+        """Append one completion; it is in the file when this returns, if the machine stays up.
+
+        rendered: the prompt as the model saw it.
+        """
+        extra = {RENDERED: rendered} if rendered else {}
+        record = make_record(problem, answer.completion, answer.score, **extra)
         line = json.dumps({"sample": sample, **record, "seconds": round(seconds, 3)}, default=str) + "\n"
         rest = memoryview(line.encode())
         while rest:

@@ -12,6 +12,8 @@ from ...tasks import Problem
 from ...verifiers import Completion, Rubric, Score, Status, Verdict
 from ...verifiers.types import Usage
 from ..rollouts.group import Answer, Group
+from ..rollouts.rollouts import Prompts
+from ..storage.rows import RENDERED
 
 
 def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
@@ -62,12 +64,17 @@ def _read_verdict(said: Mapping[str, Any]) -> Verdict:
     return Verdict(status, value, said["answer"], said["reason"], seconds, number)
 
 
-def write_groups(path: Path, groups: Iterable[Group], **extra: Any) -> None:
-    """Append every completion of the groups with its verdicts to a JSONL file."""
+def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra: Any) -> None:
+    """Append every completion of the groups with its verdicts to a JSONL file.
+
+    prompts: how the model read the problems. The first line of a group has its prompt as the model saw it
+    (`rendered_prompt`), which is that of the lines that follow it: prompts may be long, and groups large.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
+            rendered = {RENDERED: prompts.decode(group.completions_G[0].prompt_ids)}
             for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                file.write(
-                    json.dumps(make_record(group.problem, completion, score, **extra), default=str) + "\n"
-                )
+                record = make_record(group.problem, completion, score, **extra, **rendered)
+                file.write(json.dumps(record, default=str) + "\n")
+                rendered = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
+from ...tasks.core.export import PROCEDURAL_PROBLEMS
 from ...tasks.core.isolation import isolate
 from ..config.evaluation import EvalConfig
 from ..config.paths import list_code, list_data
@@ -44,7 +45,6 @@ from .summary import EvaluationRun, Suite
 from .winrate import compare_with_baseline, read_baseline
 
 COMMAND = "eval"
-PROCEDURAL_PROBLEMS = 500
 Say = Callable[[str], None]
 
 
@@ -214,7 +214,11 @@ def sample_and_score(
             show_progress=True,
             known=journal.answers,
             keep=lambda problem, sample, answer: journal.write(
-                problem, sample, answer, before + time.perf_counter() - start
+                problem,
+                sample,
+                answer,
+                before + time.perf_counter() - start,
+                opened.write_prompt(sample, answer.completion),
             ),
             seconds=before,
             ks=config.estimate.list_ks(asked.samples),

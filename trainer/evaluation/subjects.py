@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...tasks import Problem
+from ...verifiers import Completion
 from ..config.evaluation import EvalConfig
 from ..engines.base import Sampler
 from ..engines.local import LocalEngine
@@ -46,6 +47,11 @@ class Opened:
         for problem in problems:
             ids = self.prompts.encode(problem, instruction)
             yield ids or self.prompts.converse(problem, instruction)
+
+    def write_prompt(self, sample: int, completion: Completion) -> str:
+        """The prompt as the model saw it, for the record of a problem's first sample; "" for the others, and
+        where token ids are the endpoint's."""
+        return self.prompts.decode(completion.prompt_ids) if sample == 0 else ""
 
 
 class Subject(Protocol):

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...verifiers.display import write_html
 from ..config.evaluation import EvalConfig
 from ..intervals import Interval
+from ..storage.rows import read_completions
 from .breakdown import Breakdown
 from .evaluate import Evaluation
-from .folder import name_model
+from .folder import COMPLETIONS, name_model
 from .winrate import WinRate
 
 
@@ -33,6 +35,20 @@ class EvaluationRun:
 
     def __str__(self) -> str:
         return describe(self)
+
+    def completions(self) -> list[dict[str, Any]]:
+        """Every completion with its verdicts and the prompt as the model saw it (`rendered_prompt`)."""
+        return read_completions(self.folder / COMPLETIONS)
+
+    def __repr__(self) -> str:
+        task, what = self.config.task.name, "pass@1" if self.result.pass_at else "reward"
+        return (
+            f"EvaluationRun({task!r}, {self.result.problems} problems, {what} {self.result.headline}, "
+            f"{str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        return write_html(self)
 
     def summarise(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """summary.json: what was found, under which settings, with what. facts: those of facts.json."""

@@ -72,6 +72,10 @@ class Conversations:
         """None: token ids are the endpoint's."""
         return []
 
+    def decode(self, _ids: Sequence[int], /) -> str:
+        """Nothing: how the endpoint renders a prompt is not known here."""
+        return ""
+
     def converse(self, problem: Problem, instruction: str = "", /) -> list[Message]:
         """The messages, the instruction at the end of the user's last; one with the whole text where `plain`.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError
@@ -51,6 +51,11 @@ class Policy:
     @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Which model it is, for the record of a run."""
+        return {"source": self.source, "parameters": self.parameters}
 
     @property
     def end_ids(self) -> list[int]:
@@ -145,18 +150,44 @@ class _Pretrained:
     model: Any
 
 
-def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
+def load_tokenizer(source: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model by itself: of a hub id, of a folder, or the embedded one.
+
+    Raises UserError where there is none, and for one without an end token.
+    """
+    if source == "embedded":
+        return make_character_tokenizer()
     check_source(source)
     if must_use_cache(source):
         go_offline()
-    with explain_failures(source, "a causal language model", trust_remote_code):
+    with explain_failures(source, "a tokenizer", trust_remote_code):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
     if tokenizer is None or tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {source} has no end token (eos_token); set one in its tokenizer_config.json."
+        )
+    return tokenizer
+
+
+def read_end_ids(source: str) -> list[int]:
+    """Token ids that end a model's completions by its generation config, which alone is read; [] for a model
+    without one."""
+    if source == "embedded":
+        return []
+    try:
+        configured = GenerationConfig.from_pretrained(source).eos_token_id
+    except (OSError, ValueError):
+        return []
+    return (
+        list(configured) if isinstance(configured, list) else [configured] if configured is not None else []
+    )
+
+
+def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
+    tokenizer = load_tokenizer(source, trust_remote_code=trust_remote_code)
+    with explain_failures(source, "a causal language model", trust_remote_code):
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.float32, trust_remote_code=trust_remote_code
         )
     size = count_logits(model)
     if not 0 <= tokenizer.eos_token_id < size:

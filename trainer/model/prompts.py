@@ -153,6 +153,10 @@ class PromptFormat:
             )
         return ids
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Token ids as the text that the model reads, special tokens included."""
+        return decode(self.tokenizer, ids)
+
     def encode_completion(self, text: str, where: str = "A completion") -> list[int]:
         """Token ids of a completion to imitate, with the end token that tells the model to stop.
 

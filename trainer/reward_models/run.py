@@ -81,6 +81,7 @@ def fit_to_comparisons(
         )
         data = encode_all(reward_model, comparisons, config.comparisons, say)
         found = {"device": str(policy.device), "threads": threads, **reward_model.prompts.facts}
+        found["policy"] = policy.facts
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, reward_model, data, config), say), say)

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ...tasks import Problem
 from ...verifiers import Completion, Score, Status
+from ...verifiers.display import quote, write_html_table
 from ..config.presets import ObjectiveConfig
 from ..objective.shaping import Shaped, shape_rewards
-
-UNEXTRACTED = (Status.NO_ANSWER, Status.MALFORMED)
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,23 @@ class Group:
     problem: Problem
     completions_G: Sequence[Completion]
     scores_G: Sequence[Score]
+
+    def __repr__(self) -> str:
+        return f"Group({quote(self.problem.id or self.problem.text)}, {self._count()})"
+
+    def _count(self) -> str:
+        rewards = [score.reward for score in self.scores_G if not score.abstained]
+        passed = sum(score.passed for score in self.scores_G)
+        mean = f", mean reward {sum(rewards) / len(rewards):.3g}" if rewards else ""
+        return f"{len(self.scores_G)} completions, {passed} passed{mean}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"{score.reward:.3g}", score.outcome, completion.tokens, completion.text)
+            for completion, score in zip(self.completions_G, self.scores_G, strict=True)
+        ]
+        table = write_html_table(self._count(), ("reward", "", "tokens", "completion"), rows)
+        return self.problem._repr_html_() + table
 
 
 @dataclass(frozen=True)
@@ -59,11 +75,6 @@ class Criteria:
             return self
         values_BK = torch.cat([self.values_BK, shaped.penalty_B.to(self.values_BK)[:, None]], 1)
         return Criteria(values_BK, torch.cat([self.weights_K, self.weights_K.new_ones(1)]))
-
-
-def is_extracted(score: Score) -> bool:
-    """Whether the criterion that decides `passed` found an answer to judge."""
-    return score.correctness is not None and score.correctness.status not in UNEXTRACTED
 
 
 def list_reasons(groups: Sequence[Group]) -> list[str]:

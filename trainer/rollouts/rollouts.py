@@ -48,6 +48,10 @@ class Prompts(Protocol):
         """As messages."""
         ...
 
+    def decode(self, ids: Sequence[int], /) -> str:
+        """A prompt's token ids as the text that the model saw."""
+        ...
+
 
 EngineT = TypeVar("EngineT", bound=Sampler)
 

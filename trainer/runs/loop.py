@@ -33,12 +33,13 @@ from ..rollouts.collect import collect, take_next_problems
 from ..rollouts.control_arms import apply_control
 from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from .guards import halt_if_broken, halt_if_tripped
 from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update
 from .preflight import Preflight, look_ahead
 from .schedule import make_schedule
-from .state import Evaluations, Progress, Run, RunResult
+from .state import ROLLOUTS, Evaluations, Progress, Run, RunResult
 
 Metrics = dict[str, Any]
 
@@ -76,9 +77,9 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
         )
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
-    checkpoint.write_folder(run.folder.model, run.learner.policy.save)
+    write_folder(run.folder.model, run.learner.policy.save)
     if run.base:
-        checkpoint.write_folder(run.folder.path / ADAPTER, run.write_adapters)
+        write_folder(run.folder.path / ADAPTER, run.write_adapters)
     draw_curves(run.folder.path, f"{run.task.name}, seed {config.seed}")
     return RunResult(run.folder.path, run.folder.model, evaluations)
 
@@ -128,7 +129,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         **measure_costs(groups, seconds),
     }
     run.folder.log(metrics)
-    write_groups(run.folder.path / "rollouts.jsonl", groups, step=progress.step)
+    write_groups(run.folder.path / ROLLOUTS, groups, run.rollouts.prompts, step=progress.step)
     halt_if_broken(run, groups, result, metrics)
     for warning in progress.watch.look(metrics, config.guards.watch):
         tqdm.write(f"Warning, {warning}", file=sys.stderr)

@@ -18,7 +18,7 @@ from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
 from ..objective.losses import summarise_stats
-from ..rollouts.group import Group, has_signal, is_extracted
+from ..rollouts.group import Group, has_signal
 
 
 def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig
         "dead_groups": sum(dead) / len(dead),
         "tokens": float(lengths.mean()),
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
-        "extracted": sum(map(is_extracted, scores)) / len(scores),
+        "extracted": sum(score.extracted for score in scores) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
         "criteria": measure_criteria(scores),
         **{f"learned/{name}": value for name, value in average_learned(scored).items()},

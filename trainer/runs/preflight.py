@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from ...tasks import Problem
 from ...tasks.core.errors import UserError
 from ...verifiers import Completion, Rubric
+from ...verifiers.display import escape_controls
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
 from ..objective.formula import write_truncation
-from ..rollouts.group import Group, has_signal, is_extracted, list_reasons
+from ..rollouts.group import Group, has_signal, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
-from ..terminal import escape_controls
 from .state import Run
 
 PREFLIGHT_SAMPLES = 4
@@ -230,7 +230,7 @@ def summarise(
         problems=len(groups),
         group_size=group_size,
         refused=refused,
-        extracted=sum(map(is_extracted, scores)) / count,
+        extracted=sum(score.extracted for score in scores) / count,
         ended=sum(completion.finish_reason == "stop" for completion in completions) / count,
         abstained=sum(score.abstained for score in scores) / count,
         pass_rate=sum(score.passed for score in scores) / count,

@@ -46,6 +46,7 @@ from ..reward_models.scoring import Judged, assign_models, judge
 from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.folders import (
     REFERENCE,
     WARM_UP,
@@ -108,6 +109,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         ahead = begin(run, say)
         # Whatever may refuse the run has been asked: from here on it is written down.
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
+        found |= {"policy": policy.facts, "task": task.facts}
         if config.model.lora_rank:
             found["base"] = base
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
@@ -115,7 +117,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
         if ahead is not None:
             folder.log({"kind": "preflight", "step": 0, **asdict(ahead)})
         if config.model.lora_rank or keeps_reference(config):
-            checkpoint.write_folder(path / REFERENCE, policy.save)
+            write_folder(path / REFERENCE, policy.save)
         run = replace(run, folder=folder, base=find_base(config, folder))
         return take_steps(run, Progress(), say)
 
@@ -131,7 +133,7 @@ def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
     say(lora.describe_adapters(policy.model))
     check_merge(
         policy.model,
-        lambda folder: checkpoint.write_folder(folder, policy.save),
+        lambda folder: write_folder(folder, policy.save),
         place,
         trust_remote_code=config.model.trust_remote_code,
     )
@@ -229,7 +231,7 @@ def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConf
 def save_warm_up(policy: Policy, config: TrainConfig, path: Path, stopped: str, say: Say) -> RunResult:
     """Keep the model of a warm-up that was stopped, and what it was made by."""
     open_new(path, config, gather_facts(COMMAND, path, list_code(config), list_data(config)), ())
-    checkpoint.write_folder(path / WARM_UP, policy.save)
+    write_folder(path / WARM_UP, policy.save)
     say(
         f"Stopped by {stopped} during the SFT warm-up; the model so far is in {path / WARM_UP}. The same "
         "command starts the run again, and puts that model aside."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem, Task
+from ...verifiers.display import write_html
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
@@ -18,7 +20,11 @@ from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import RunFolder
+from ..storage.rows import read_completions
+from ..storage.summary import CURVES, describe_run
 from .tripwires import Watch
+
+ROLLOUTS = "rollouts.jsonl"  # of a run's folder: every completion that it learned from
 
 
 @dataclass
@@ -82,9 +88,24 @@ class RunResult:
         """The run's lines of metrics.jsonl of one kind (step, evaluation, preflight), from its start on."""
         return [line for line in read_metrics(self.folder) if line["kind"] == kind]
 
+    def rollouts(self, step: int | None = None) -> list[dict[str, Any]]:
+        """The completions that the run learned from, with their verdicts and the prompt as the model saw it
+        (`rendered_prompt`), from its start on. step: only those of this step, 1 or more."""
+        return read_completions(self.folder / ROLLOUTS, step)
+
     def __str__(self) -> str:
-        what = "stopped, the model so far" if self.interrupted else "the trained model"
-        return "\n".join([f"Run {self.folder}, {what} {self.model}", *map(str, self.evaluations)])
+        return "\n".join(describe_run(self.folder, self.model, interrupted=self.interrupted))
+
+    def __repr__(self) -> str:
+        last = f", {self.evaluations[-1]}" if self.evaluations else ""
+        return f"RunResult({str(self.folder)!r}{', interrupted' if self.interrupted else ''}{last})"
+
+    def _repr_html_(self) -> str:
+        curves = self.folder / CURVES
+        if not curves.is_file():
+            return write_html(self)
+        image = base64.b64encode(curves.read_bytes()).decode("ascii")
+        return f'{write_html(self)}<br><img src="data:image/png;base64,{image}" alt="the curves of the run">'
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], No
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
         data = prepare(prompts, task, limited, config.imitation.max_tokens, say)
         found = {"device": str(policy.device), "threads": threads, **prompts.facts}
+        found |= {"policy": policy.facts} | ({} if config.imitation.pairs else {"task": task.facts})
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_new(path, config, facts, config.output.log)
         return _conclude(begin_fit(_make_run(folder, policy, data, config), say), config, say)

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 
 from ...tasks.core.errors import RunError, UserError
 from . import checkpoint
+from .atomic import DiskError
 from .folders import RunFolder
 
 
@@ -59,7 +60,7 @@ def tell_how_to_go_on(run: RunFolder) -> Iterator[None]:
         raise KeyboardInterrupt(f"Interrupted. {_write_command(run)}") from None
     except RunError as failure:
         raise UserError(f"{failure} {_write_command(run, failure.flags)}") from failure
-    except checkpoint.DiskError as failure:
+    except DiskError as failure:
         raise UserError(f"{failure} Free some disk. {_write_command(run)}") from failure
     except OSError as failure:
         where = (

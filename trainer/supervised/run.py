@@ -11,15 +11,18 @@ from typing import Any
 
 import torch
 
+from ...verifiers.display import write_html
 from ..config.settings import Auto, resolve
 from ..config.shared import OptimizerConfig, OutputConfig
 from ..model.optim import restore
 from ..reports import curves
 from ..reports.progress import is_due
 from ..storage import checkpoint
+from ..storage.atomic import write_folder
 from ..storage.folders import RunFolder, forget_after
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
 from ..storage.records import write_text
+from ..storage.summary import Figure, write_number
 from .loop import Fit, Pace, run_fit
 
 Numbers = Mapping[str, Any]
@@ -65,21 +68,28 @@ class FitOutcome:
     def interrupted(self) -> bool:
         return self.after is None
 
+    def metrics(self, kind: str = "step") -> list[dict[str, Any]]:
+        """The run's lines of metrics.jsonl of one kind, from its start on."""
+        return [line for line in curves.read_metrics(self.folder) if line["kind"] == kind]
+
     def __str__(self) -> str:
         what = "stopped, the model so far" if self.interrupted else "the model"
         after = self.after or {}
-        lines = [
-            f"held-out {name}: {_show(value)} before"
-            + (f", {_show(after[name])} after" if name in after else "")
+        figures = [
+            Figure(name, write_number(value), write_number(after[name]) if name in after else "")
             for name, value in self.before.items()
         ]
+        lines = [f"held-out {figure.name}: {figure.change}" for figure in figures]
         return "\n".join([f"Run {self.folder}, {self.steps} steps, {what} {self.model}", *lines])
 
+    def __repr__(self) -> str:
+        told = self.before if self.after is None else self.after
+        figures = "".join(f", {name} {write_number(value)}" for name, value in list(told.items())[:3])
+        ended = ", interrupted" if self.interrupted else ""
+        return f"FitOutcome({str(self.folder)!r}, {self.steps} steps{ended}{figures})"
 
-def _show(value: Any) -> str:
-    if isinstance(value, Mapping):  # an interval
-        return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    def _repr_html_(self) -> str:
+        return write_html(self)
 
 
 def begin_fit(run: FitRun, say: Callable[[str], None]) -> FitOutcome:
@@ -137,7 +147,7 @@ def _take_steps(
         )
         return FitOutcome(folder.path, checkpoint.locate(folder.checkpoints, done), before, None, done)
     after = run.measure()
-    checkpoint.write_folder(folder.model, run.save_final)
+    write_folder(folder.model, run.save_final)
     lines = [line for line in curves.read_metrics(folder.path) if line["kind"] == "step"]
     summary = {
         "held_out": {"before": before, "after": after},

@@ -240,6 +240,6 @@ def test_a_data_file_stands_for_a_task_wherever_one_is_named(capsys, place):
     code, out, err = run(capsys, "score", "mine.jsonl", "said.jsonl")
     assert code == 0
     assert json.loads(out)["passed"] is False
-    assert "mine: 1 scored, 0 passed" in err
+    assert "mine: 1 completions of 1 problems, 0 passed" in err
     code, _, err = run(capsys, "task", "show", "mine.jsonl", "--answer", "anwser")
     assert (code, "Did you mean answer?" in err) == (2, True)

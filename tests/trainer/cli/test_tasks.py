@@ -35,6 +35,80 @@ def test_tasks_as_table_and_as_json(capsys):
     assert {"name", "kind", "splits", "source", "licence"} <= set(listed[0])
 
 
+def test_the_table_fits_and_says_what_needs_the_network(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    _, out, _ = run(capsys, "tasks")
+    assert max(map(len, out.splitlines())) <= 100
+    rows = {line.split()[0]: line.split() for line in out.splitlines()}
+    assert [rows[name][2] for name in ("gcd", "ice_cream", "gsm8k")] == ["procedural", "packaged", "network"]
+    assert "network: fetched from the hub at first use" in out.replace("\n", " ")
+    _, wide, _ = run(capsys, "tasks", "--wide")
+    assert "google-research-datasets/mbpp (sanitized)" in wide
+    assert "Greatest common divisor of two numbers" in wide
+
+
+def test_tasks_by_kind_and_by_a_word(capsys):
+    listed = {row["name"]: row for row in json.loads(run(capsys, "tasks", "--json")[1])}
+    for argv in (["--kind", "code,logic"], ["--kind", "code", "--kind", "logic"]):
+        _, out, _ = run(capsys, "tasks", *argv, "--json")
+        found = [row["name"] for row in json.loads(out)]
+        assert found == [name for name, row in listed.items() if row["kind"] in ("code", "logic")]
+        assert "humaneval" in found
+        assert "frozen_lake" in found
+    _, out, _ = run(capsys, "tasks", "COMMON divisor", "--json")
+    assert [row["name"] for row in json.loads(out)] == ["gcd"]
+
+
+EXPORT = ("task", "export", "gcd", "--count", "2", "--level", "1")
+
+
+def test_exported_problems_come_back_with_completions(capsys, tmp_path):
+    out = tmp_path / "problems.jsonl"
+    assert run(capsys, *EXPORT, "--out", str(out))[0] == 0
+    assert run(capsys, *EXPORT)[1] == out.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["problems.jsonl"]
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    for row in rows:
+        row["completion"] = f"<answer>{row['reference']}</answer>"
+    said = tmp_path / "said.jsonl"
+    said.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, verdicts, err = run(capsys, "score", "gcd", str(said), "--out", str(tmp_path / "verdicts.jsonl"))
+    assert (code, verdicts) == (0, "")
+    assert "pass@1   100.0 %" in err
+    assert "answer extracted 100.0%" in err
+    assert (tmp_path / "verdicts.jsonl").read_text().count('"passed": true') == 2
+
+
+def test_an_export_of_a_task_with_options_says_how_to_come_back(capsys, tmp_path):
+    out = tmp_path / "problems.jsonl"
+    argv = ("task", "export", "addition", "-o", "digits=3", "--count", "1", "--out", str(out))
+    _, _, err = run(capsys, *argv)
+    assert "palaestra score addition -o digits=3 FILE" in err
+
+
+def test_nothing_is_written_over(capsys, tmp_path):
+    path = tmp_path / "said.jsonl"
+    path.write_text('{"id": "gcd/test/0/1/0", "completion": "x"}\n')
+    before = path.read_text()
+    code, _, err = run(capsys, *EXPORT, "--out", str(path))
+    assert (code, "is there already" in err) == (2, True)
+    code, _, err = run(capsys, "score", "gcd", str(path), "--out", str(path))
+    assert (code, "would write over the completions" in err) == (2, True)
+    assert path.read_text() == before
+    code, _, _ = run(capsys, "score", "gcd", str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "v.jsonl"))
+    assert code == 2
+    assert not (tmp_path / "v.jsonl").exists()
+
+
+def test_show_with_a_model_renders_the_prompt(capsys):
+    argv = ("task", "show", "gcd", "--count", "1", "--model", "embedded", "--instruction", "Be <brief>.")
+    code, out, _ = run(capsys, *argv)
+    assert code == 0
+    assert "gcd/train/0/1/0: 63 tokens, special or added: none" in out
+    assert "101?\nBe <brief>.\n" in out
+    assert "solution:" not in out
+
+
 def test_show(capsys):
     code, out, _ = run(capsys, "task", "show", "addition", "--option", "digits=3", "--count", "2")
     assert code == 0
@@ -50,6 +124,18 @@ def test_show(capsys):
         (["task", "show", "addition", "-o", "digits"], "write name=value"),
         (["task", "show", "gsm8k", "--data", "/nowhere"], "no file or folder /nowhere"),
         (["score", "gcd", "/nowhere.jsonl"], "no file /nowhere.jsonl"),
+        (["tasks", "--kind", "cod"], "Did you mean code?"),
+        (["tasks", "gdc"], "Did you mean gcd?"),
+        (["task", "export", "gcd", "--split", "tset"], "no split 'tset'; it has train, test"),
+        (["task", "export", "gcd", "--count", "0"], "'0' is not a whole number, 1 or more"),
+        (["task", "export", "gcd", "--seed", "-1"], "'-1' is not a whole number, 0 or more"),
+        (["task", "show", "gcd", "--system", "x"], "--system is about a model's prompt: give --model"),
+        (["task", "show", "gcd", "--model", "./nowhere"], "no model folder ./nowhere"),
+        (["task", "shwo", "gcd"], "shwo"),
+        (["score", "gcd"], "required: completions"),
+        (["score", "gcd", "x.jsonl", "--out", "/nowhere/v.jsonl"], "no folder /nowhere for --out"),
+        (["score", "gcd", "x.jsonl", "--out", "/"], "is a folder. Give a file"),
+        (["task", "export", "gcd", "--out", "/nowhere/p.jsonl"], "no folder /nowhere for --out"),
     ],
 )
 def test_the_users_errors_are_sentences(capsys, argv, says):
@@ -89,11 +175,13 @@ def test_score_by_id_and_by_reference(capsys, tmp_path):
     code, out, err = run(capsys, "score", "addition", str(path))
     assert code == 0
     assert [json.loads(line)["passed"] for line in out.splitlines()] == [False, True]
-    assert "2 scored, 1 passed, pass-rate 0.5000" in err
+    assert "2 completions of 2 problems, 1 passed\n  pass@1   50.0 % [9.5, 90.5]" in err
     path.write_text('{"id": "addition/test/0/1/0", "completion": "x"}\n{"id":\n')
     code, _, err = run(capsys, "score", "addition", str(path), "--out", str(tmp_path / "out.jsonl"))
     assert code == 2
     assert "c.jsonl, line 2" in err
+    assert f"The 1 completions before it are scored and kept in {tmp_path / 'out.jsonl'}" in err
+    assert json.loads((tmp_path / "out.jsonl").read_text())["passed"] is False
 
 
 HOSTILE_TASK = """

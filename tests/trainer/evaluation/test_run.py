@@ -67,12 +67,12 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, rows: int, failure: BaseExceptio
     """Let the writing of the next row but `rows` fail, half of it written."""
     write, written = Journal.write, list[int]()
 
-    def failing(journal, problem, sample, answer, seconds):
+    def failing(journal, problem, sample, answer, *rest):
         if len(written) == rows:
             os.write(journal.descriptor, b'{"sample": 0, "id": "addi')
             raise failure
         written.append(sample)
-        write(journal, problem, sample, answer, seconds)
+        write(journal, problem, sample, answer, *rest)
 
     monkeypatch.setattr(Journal, "write", failing)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.storage import checkpoint
+from palaestra.trainer.storage.atomic import DiskError
 from safetensors.torch import save_file
 
 
@@ -75,7 +76,7 @@ def write_weights(folder: Path) -> None:
     ids=["torch.save", "safetensors"],
 )
 def test_a_quota_that_the_writers_run_into_is_a_sentence(tmp_path: Path, write, state: dict):
-    with limited_file_size(100_000), pytest.raises(checkpoint.DiskError, match="could not be written"):
+    with limited_file_size(100_000), pytest.raises(DiskError, match="could not be written"):
         checkpoint.save(tmp_path, 1, write, state, {})
     assert list(tmp_path.iterdir()) == []
 

