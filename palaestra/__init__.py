@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
-    from palaestra.trainer.api import evaluate, fit_reward_model, push, resume, sft, train
+    from palaestra.trainer.api import evaluate, evaluate_all, fit_reward_model, push, resume, sft, train
     from palaestra.trainer.config.evaluation import EvalConfig
     from palaestra.trainer.config.objective import LossConfig
     from palaestra.trainer.config.reward_model import RewardModelConfig
@@ -79,6 +79,7 @@ __all__ = [
     "criteria",
     "dataset_task",
     "evaluate",
+    "evaluate_all",
     "export_rows",
     "fit_reward_model",
     "load_policy",
@@ -133,6 +134,7 @@ _PLACES = {
     "criteria": "verifiers.named",
     "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
+    "evaluate_all": "trainer.api:evaluate_all",
     "export_rows": "tasks:export_rows",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",

@@ -18,7 +18,7 @@ from .config.tasks import TRAINED, open_data
 from .config.train import TrainConfig
 
 if TYPE_CHECKING:
-    from .evaluation.run import EvaluationRun
+    from .evaluation.summary import EvaluationRun, Suite
     from .model.policy import Policy
     from .runs.push import Pushed
     from .runs.state import RunResult
@@ -120,6 +120,9 @@ def evaluate(
 ) -> EvaluationRun:
     """Measure a model's pass-rates on a task's held-out problems, with intervals, as `palaestra eval` does.
 
+    Where its folder holds the same evaluation (model, problems, prompts, settings), that is gone on with, not
+    repeated. Raises UserError where it holds another one.
+
     config, say, settings: see `train`.  policy: a model in memory, in place of the one that is named.
 
     >>> import palaestra as pal
@@ -131,6 +134,7 @@ def evaluate(
     >>> print(run)  # doctest: +ELLIPSIS
     gcd, test split, 3 problems, greedy
       pass@1   0.0 % [0.0, ...]   (95 % interval)
+      criteria: number 0.000 [0.000, ...], answer_tag 0.000 [0.000, ...]
       answer extracted 0.0%, truncated ...%, unscorable 0.0%
       mean reward 0.000, mean length ... tokens, ... s
     """
@@ -139,6 +143,29 @@ def evaluate(
     from .evaluation.run import evaluate_model
 
     return evaluate_model(chosen, policy, say)
+
+
+def evaluate_all(config: EvalConfig | None = None, /, *, say: Say = print, **settings: Any) -> Suite:
+    """Measure several models on several tasks, as `palaestra eval` does: names with commas, a level behind a
+    task's name, a suite file, every checkpoint of a run.
+
+    config, settings: see `train`.  say: gets each result once it is there.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> suite = pal.evaluate_all(
+    ...     task="gcd,addition:1", model="embedded", problems=2, max_new_tokens=4, threads=1,
+    ...     out="runs/suite", say=said.append,
+    ... )
+    >>> print(suite)  # doctest: +ELLIPSIS
+    model     task        problems  samples  result ...
+    embedded  gcd         2         1        pass@1 0.0 % [0.0, ...
+    embedded  addition:1  2         1        pass@1 0.0 % [0.0, ...
+    """
+    chosen = settle(EvalConfig, config, settings)
+    from .evaluation.run import evaluate_all as run
+
+    return run(chosen, say)
 
 
 def fit_reward_model(

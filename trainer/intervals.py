@@ -204,9 +204,16 @@ class Interval:
 
 def mean_interval(values_PG: Sequence[Sequence[float]], least: float, most: float) -> Interval:
     """Mean over problems of the mean over their completions; values in [least, most].
-    Empty problems don't count."""
+    Empty problems don't count.
+
+    The interval is a bootstrap over problems; of one yes or no a problem it is Wilson's, as a pass-rate's is.
+    """
     means_P = [min(most, max(least, math.fsum(values) / len(values))) for values in values_PG if values]
     if not means_P:
         return Interval(math.nan, least, most, 0)
-    low, high = bootstrap(means_P, least, most)
+    lone = all(len(values) <= 1 for values in values_PG)
+    if lone and (least, most) == (0, 1) and set(means_P) <= {0.0, 1.0}:
+        low, high = wilson(int(sum(means_P)), len(means_P))
+    else:
+        low, high = bootstrap(means_P, least, most)
     return Interval(math.fsum(means_P) / len(means_P), low, high, len(means_P))

@@ -4,6 +4,7 @@ Each finder reads the text once, from left to right."""
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ _PLACEHOLDERS = frozenset(
 )
 _DOTS = " \t\r\n\f\v.…"
 MAX_MARKS = 400  # of one kind; a text with more repeats itself without end
+CACHED_CHARS = 20_000  # of a text whose tags are kept for the next criterion that asks
 MAX_MENTION = 60  # characters; a longer content is an answer
 
 
@@ -80,6 +82,12 @@ def find_tags(text: str) -> list[Mark] | Verdict:
     A tag in quotation marks, a lone one in inline code and one that is
     followed by the word "tag" is a mention.
     """
+    # Each criterion of a rubric looks for them, in one text after the other.
+    found = _find_tags_cached(text) if len(text) <= CACHED_CHARS else _find_tags(text)
+    return found if isinstance(found, Verdict) else list(found)
+
+
+def _find_tags(text: str) -> tuple[Mark, ...] | Verdict:
     matches = list(islice(compile_once(_TAG).finditer(text), 2 * MAX_MARKS + 1))
     if len(matches) > 2 * MAX_MARKS:
         return _too_many("answer tags")
@@ -105,7 +113,10 @@ def find_tags(text: str) -> list[Mark] | Verdict:
     unclosed = opened.get(None)
     if not marks and unclosed is not None and not _spoken_of(text, unclosed):
         return malformed(reason="An answer tag is never closed.")
-    return marks
+    return tuple(marks)
+
+
+_find_tags_cached = lru_cache(maxsize=16)(_find_tags)
 
 
 def _spoken_of(text: str, token: _Token) -> bool:

@@ -110,7 +110,7 @@ class Rubric:
         )
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
-        return self._judge(
+        return self.judge(
             {criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {}
         )
 
@@ -128,7 +128,37 @@ class Rubric:
         parts = dict(score.parts)
         for name, z in rewards.items():
             parts[name] = replace(named[name].verdict(z), seconds=parts[name].seconds)
-        return self._judge(parts, {**score.learned, **rewards})
+        return self.judge(parts, {**score.learned, **rewards})
+
+    def judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:
+        """The score that verdicts make up, by their criteria's names: `score` finds them, this weighs them.
+
+        learned: normalised rewards of reward models. Raises KeyError where a criterion has no verdict.
+        """
+        name = self.correctness.name
+        silent = {each for each, verdict in parts.items() if verdict.status is Status.NOT_APPLICABLE}
+        weighed = [c for c in self._weighed() if c.name not in silent]
+        total_weight = sum(c.weight for c in weighed)
+        if name in silent or total_weight <= 0:
+            reason = parts[name].reason
+            said = f"{name} does not apply to this problem, so that nothing says what passes. {reason}"
+            parts = {**parts, name: error(said)}
+        if any(verdict.status is Status.ERROR for verdict in parts.values()):
+            return Score(0.0, False, parts, abstained=True, learned=learned, criterion=name)
+        passed = parts[name].correct
+        weights = {c.name: c.weight / total_weight for c in weighed}
+        gates = [c.name for c in self.criteria if c.gate and c.name not in silent]
+        if not all(parts[gate].correct for gate in gates):
+            values = {c.name: _least(c) for c in weighed}
+        else:
+            values = {
+                c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].amount
+                for c in weighed
+            }
+        total = 0.0
+        for c in weighed:
+            total += c.weight * values[c.name]
+        return Score(total / total_weight, passed, parts, False, learned, name, values, weights)
 
     def without_learned(self) -> Rubric:
         """The criteria that are verified. Raises ValueError when there is none."""
@@ -158,32 +188,6 @@ class Rubric:
         ]
         first, *rest = [*others, replace(criterion, weight=share)]
         return Rubric(first, *rest)
-
-    def _judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:
-        name = self.correctness.name
-        silent = {each for each, verdict in parts.items() if verdict.status is Status.NOT_APPLICABLE}
-        weighed = [c for c in self._weighed() if c.name not in silent]
-        total_weight = sum(c.weight for c in weighed)
-        if name in silent or total_weight <= 0:
-            reason = parts[name].reason
-            said = f"{name} does not apply to this problem, so that nothing says what passes. {reason}"
-            parts = {**parts, name: error(said)}
-        if any(verdict.status is Status.ERROR for verdict in parts.values()):
-            return Score(0.0, False, parts, abstained=True, learned=learned, criterion=name)
-        passed = parts[name].correct
-        weights = {c.name: c.weight / total_weight for c in weighed}
-        gates = [c.name for c in self.criteria if c.gate and c.name not in silent]
-        if not all(parts[gate].correct for gate in gates):
-            values = {c.name: _least(c) for c in weighed}
-        else:
-            values = {
-                c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].amount
-                for c in weighed
-            }
-        total = 0.0
-        for c in weighed:
-            total += c.weight * values[c.name]
-        return Score(total / total_weight, passed, parts, False, learned, name, values, weights)
 
     def _weighed(self) -> list[Criterion]:
         return [criterion for criterion in self.criteria if not criterion.gate]

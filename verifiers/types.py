@@ -139,12 +139,22 @@ class KeptTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a completion and of its prompt, each 0 or more."""
+
+    tokens: int
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a model wrote for one prompt.
 
     prompt_ids, ids: token ids; `ids` ends with the end-of-sequence token when `finish_reason` is "stop".
     logprobs: natural-log probability of each of `ids` under the distribution it was drawn from.
     finish_reason: "stop" (an end token or a stop string) or "length" (the token budget ran out).
+    reasoning: what an endpoint gave apart from the text; it is not judged.
+    usage: how many tokens there are, where the ids are not known: read from a file, or from an endpoint.
     kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
     None: the whole vocabulary.
 
@@ -159,6 +169,18 @@ class Completion:
     logprobs: Sequence[float] = ()
     finish_reason: str = "stop"
     kept: KeptTokens | None = field(default=None, repr=False, hash=False)
+    usage: Usage | None = None
+    reasoning: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the model wrote, an end token included."""
+        return len(self.ids) if self.usage is None else self.usage.tokens
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens the model read."""
+        return len(self.prompt_ids) if self.usage is None else self.usage.prompt_tokens
 
     def __repr__(self) -> str:
         from .display import quote

@@ -56,7 +56,12 @@ def list_software() -> list[Finding]:
             findings.append(Finding(package, version(package)))
         except PackageNotFoundError:
             findings.append(Finding(package, "not installed", f"pip install {package}"))
-    for package, extra in (("tensorboard", "tensorboard"), ("wandb", "wandb"), ("peft", "peft")):
+    for package, extra in (
+        ("tensorboard", "tensorboard"),
+        ("wandb", "wandb"),
+        ("peft", "peft"),
+        ("openai", "endpoint"),
+    ):
         if importlib.util.find_spec(package) is None:
             findings.append(Finding(package, f"not installed (optional: pip install 'palaestra[{extra}]')"))
     return findings

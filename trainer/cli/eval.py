@@ -4,17 +4,21 @@ from __future__ import annotations
 
 
 def main(argv: list[str]) -> int:
-    """Measure a pass-rate or a learned reward; write completions.jsonl and summary.json."""
+    """Measure pass-rates or learned rewards; write completions.jsonl and summary.json of each evaluation."""
     from ..config.evaluation import EvalConfig
     from ..config.parse import parse
+    from ..evaluation.plan import list_evaluations
     from ..runs.checks import check_eval
 
     config = parse(EvalConfig, argv, "palaestra eval")
-    check_eval(config)
-    from ..evaluation.run import evaluate_model
+    for each in list_evaluations(config):
+        check_eval(each)
+    from ..evaluation.run import evaluate_all
     from ..terminal import say
 
-    run = evaluate_model(config)
-    say(str(run))
-    print(f"Every completion with its verdicts: {run.folder / 'completions.jsonl'}")
+    suite = evaluate_all(config, say)
+    if len(suite.runs) > 1:
+        say(f"\n{suite}")
+    for run in suite.runs:
+        print(f"Every completion with its verdicts: {run.folder / 'completions.jsonl'}")
     return 0

@@ -43,7 +43,9 @@ COMMANDS = {
     "train": Command("train", "train a model on a task by reinforcement learning"),
     "resume": Command("train", "go on with a run from its newest checkpoint"),
     "replay": Command("train", "re-create a step of a run and say whether it matches"),
-    "eval": Command("eval", "measure pass-rates with intervals"),
+    "eval": Command(
+        "eval", "measure pass-rates with intervals: models, runs, endpoints, on one task or many"
+    ),
     "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),

@@ -26,7 +26,7 @@ from ...tasks.core.task import Task
 from ..config.arguments import SentenceParser, read_text
 from ..config.parse import name_flag
 from ..config.settings import Count, Natural, SettingError, describe, list_settings
-from ..config.shared import PromptConfig
+from ..config.shared import PromptConfig, TaskConfig
 from ..config.tasks import load_task
 from ..terminal import say
 from .data_flags import add_data_flags, list_data_settings, read_data_flags
@@ -94,6 +94,12 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--column", default="auto", help="column that holds the completions")
     parser.add_argument(
         "--out", default="-", help="file for the verdicts as JSON Lines; - is standard output"
+    )
+    parser.add_argument(
+        "--workers",
+        type=_number(Count),
+        default=None,
+        help="processes that score, 1 or more; none: one for each processor",
     )
     parser.set_defaults(run=_score)
 
@@ -198,10 +204,12 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _read_config(name: str, arguments: argparse.Namespace) -> TaskConfig:
+    return read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
+
+
 def _read_task(name: str, arguments: argparse.Namespace) -> Task:
-    return load_task(
-        read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
-    )
+    return load_task(_read_config(name, arguments))
 
 
 def _load_task(name: str, arguments: argparse.Namespace) -> Task:
@@ -334,7 +342,8 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.out != "-" and out.exists() and source.exists() and out.samefile(source):
         raise UserError(f"--out {out} would write over the completions. Give another file.")
     _check_folder(arguments.out)
-    task = _load_task(arguments.task, arguments)
+    _load_task(arguments.task, arguments)
+    task = _read_config(arguments.task, arguments)
     scored = 0
     file: TextIO | None = None
     with ExitStack() as stack:
@@ -350,7 +359,7 @@ def _score(arguments: argparse.Namespace) -> int:
             scored += 1
 
         try:
-            scores = score_file(task, source, column=arguments.column, keep=keep)
+            scores = score_file(task, source, column=arguments.column, keep=keep, workers=arguments.workers)
         except UserError as failure:
             if not scored:
                 raise

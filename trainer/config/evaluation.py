@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from .settings import Amount, Auto, Count, Name, Natural, Settings, Share, TopP
+from .settings import Amount, Auto, Count, Flag, Name, Natural, Positive, SettingError, Settings, Share, TopP
 from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 
@@ -48,6 +49,76 @@ class SamplingConfig(Settings):
 
 
 @dataclass(frozen=True)
+class SubjectConfig(Settings):
+    """What of a run is evaluated."""
+
+    checkpoint: Literal["last", "best", "all"] = "last"
+    """Where --model names the folder of a run: last, its model at the end or the newest checkpoint; best,
+    the checkpoint of the best held-out pass-rate; all, every checkpoint that is kept: the curve."""
+
+
+@dataclass(frozen=True)
+class EndpointConfig(Settings):
+    """A server in place of a model on this machine; --model is the name that it knows the model by."""
+
+    url: Annotated[str, Flag("endpoint")] = ""
+    """Base URL of a server with OpenAI's interface, as http://localhost:8000/v1; none: the model is run
+    here."""
+    api: Literal["chat", "completions"] = "chat"
+    """What is asked: chat sends messages, and the server's own template renders them; completions sends the
+    prompt as plain text."""
+    concurrency: Count = 16
+    """Requests in flight at once."""
+    requests_per_minute: Natural = 0
+    """Requests that are begun in a minute at most; 0 for no limit."""
+    retries: Natural = 16
+    """Times that a request is sent again after a lost connection, a time-out, an answer that is none, or the
+    statuses 408, 409, 429 and 5xx; each time later, at random, up to 30 seconds."""
+    timeout: Positive = 600.0
+    """Seconds that one request may take."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key; the key itself is written nowhere."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            parts = urlsplit(self.url)
+            named = parts.hostname
+        except ValueError:
+            parts, named = urlsplit(""), None
+        if self.url and (parts.scheme not in ("http", "https") or not named):
+            raise SettingError(
+                f"endpoint {self.url!r}: give the base URL of a server, as http://localhost:8000/v1."
+            )
+        if parts.username or parts.password or parts.query:
+            raise SettingError(
+                "endpoint: leave user, password and query out of the URL, which is written into records. A "
+                "key goes into the environment variable that --key-variable names."
+            )
+
+
+@dataclass(frozen=True)
+class EstimateConfig(Settings):
+    """What is estimated from the completions; changing it samples nothing anew."""
+
+    k: tuple[str, ...] = ()
+    """The k of pass@k and maj@k, each from 1 to the number of samples, as 1,5,10; none: 1, 2, 4, ..."""
+
+    def list_ks(self, samples: int) -> list[int]:
+        """The k as numbers, 1 always among them, ascending; [] for none.
+
+        Raises SettingError for one that is none, or more than there are samples.
+        """
+        texts = [text.strip() for texts in self.k for text in texts.split(",")]
+        wrong = [text for text in texts if not (text.isdecimal() and 1 <= int(text) <= samples)]
+        if wrong:
+            raise SettingError(
+                f"--k {wrong[0]}: give whole numbers from 1 to the number of samples ({samples}), as 1,5,10."
+            )
+        return sorted({1, *map(int, texts)}) if texts else []
+
+
+@dataclass(frozen=True)
 class CompareConfig(Settings):
     """What the completions are compared with."""
 
@@ -62,6 +133,8 @@ class CompareConfig(Settings):
 @dataclass(frozen=True)
 class EvalConfig(CommandConfig):
     """Measure a model's pass-rate, or what a reward model thinks of it, on a task's held-out problems.
+    Several tasks or models are names with commas (--task gsm8k,countdown:2 with a level), or a suite file
+    (--task suite.toml).
 
     >>> import palaestra as pal
     >>> config = pal.EvalConfig.of(task="gsm8k", model="runs/gsm8k-0/model", samples=8, temperature=0.7)
@@ -71,8 +144,9 @@ class EvalConfig(CommandConfig):
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "prompt", "answer", "verify",
-        "level", "model", "split", "problems", "extraction", "samples",
-        "temperature", "top_p", "max_new_tokens", "stop", "reward_model", "baseline", "out", "seed",
+        "level", "model", "split", "problems", "extraction", "samples", "k",
+        "temperature", "max_new_tokens", "stop", "checkpoint", "endpoint",
+        "reward_model", "baseline", "out", "seed",
     )  # fmt: skip
 
     task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
@@ -80,5 +154,8 @@ class EvalConfig(CommandConfig):
     prompt: PromptConfig = field(default_factory=PromptConfig)
     held_out: ProblemConfig = field(default_factory=ProblemConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    subject: SubjectConfig = field(default_factory=SubjectConfig)
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)
+    estimate: EstimateConfig = field(default_factory=EstimateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     output: FolderConfig = field(default_factory=FolderConfig)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...verifiers import Completion
 from ..model.policy import Policy
@@ -15,8 +15,10 @@ class Request:
     """One prompt to complete `samples` times.
 
     ids: token ids of the prompt, at least one.  stream: seed of its random numbers, in [0, 2**64); the same
-    stream gives the same draws.  Raises ValueError for a prompt without tokens, less than one sample,
-    or a stream out of range.
+    stream gives the same draws.  first: number of the first sample, 0 or more; a request for the samples 3
+    and 4 draws what a request for five would have drawn there.  messages: the prompt as a chat, for an engine
+    that has a tokenizer of its own; `ids` may be empty then.  Raises ValueError for a prompt without tokens
+    or messages, less than one sample, or a stream or a first sample out of range.
 
     >>> import palaestra as pal
     >>> pal.Request(ids=[4, 7], samples=8, stream=0).samples
@@ -26,12 +28,15 @@ class Request:
     ids: Sequence[int]
     samples: int
     stream: int
+    first: int = 0
+    messages: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        if not len(self.ids) or self.samples < 1 or not 0 <= self.stream < 2**64:
+        said = len(self.ids) or len(self.messages)
+        if not said or self.samples < 1 or not 0 <= self.stream < 2**64 or self.first < 0:
             raise ValueError(
-                "A request needs at least one prompt token, samples >= 1 and a stream in [0, 2**64), "
-                f"not {len(self.ids)} token(s), {self.samples} and {self.stream}."
+                "A request needs at least one prompt token or message, samples >= 1, a stream in [0, 2**64) "
+                f"and first >= 0, not {len(self.ids)} token(s), {self.samples}, {self.stream}, {self.first}."
             )
 
 
@@ -47,7 +52,7 @@ class Row:
             raise ValueError("A row needs at least one prompt token: its first id is drawn after the prompt.")
 
 
-Finished = Callable[[int, int, Completion], None]  # (index of the request, sample, completion)
+Finished = Callable[[int, int, Completion], None]  # (index of the request, place in its samples, completion)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,22 @@ class Sampling:
         return self.temperature > 0 and chosen
 
 
-class Engine(Protocol):
+class Sampler(Protocol):
+    """What an evaluation asks of an engine: completions, from whatever model it has."""
+
+    @property
+    def rows(self) -> int:
+        """Completions that it draws at once: with fewer in a call it is not busy."""
+        ...
+
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
+        """See `Engine.sample`."""
+        ...
+
+
+class Engine(Sampler, Protocol):
     """Draws completions from a policy's weights, and says how likely given tokens are under them.
 
     Whoever calls needs no context around the calls: an engine sees to its own arithmetic and leaves the model
@@ -108,11 +128,6 @@ class Engine(Protocol):
         """Of the weights that are sampled from: what the last `load` was given, 0 before the first."""
         ...
 
-    @property
-    def rows(self) -> int:
-        """Completions that are decoded at once: with fewer in a call the engine is not busy."""
-        ...
-
     def load(self, policy: Policy, version: int) -> None:
         """From now on sample from the weights that `policy` has now, as `version` (in a run, the step).
 
@@ -128,8 +143,9 @@ class Engine(Protocol):
     ) -> list[list[Completion]]:
         """The completions of each request: requests in the order given, of each its samples in order.
 
-        Seeds: sample number n of a request is drawn with random numbers that (stream, n) alone decides, so
-        the same stream and the same weights give the same tokens, whatever else is in the batch.
+        Seeds: sample number n of a request (they count from its `first`) is drawn with random numbers that
+        (stream, n) alone decides, so the same stream and the same weights give the same tokens, whatever else
+        is in the batch.
         Log-probabilities may differ by the rounding of another batch; where rounding moves a draw across a
         boundary, so may what follows it.
 

@@ -211,7 +211,8 @@ class LocalEngine:
         counts = Counter(owner.request for owner in wave)
         prompts = [requests[index].ids for index in counts]
         decoding = self._start(weights, prompts, list(counts.values()), limit)
-        streams = [Stream(requests[owner.request].stream, owner.sample) for owner in wave]
+        asked = [(requests[owner.request], owner.sample) for owner in wave]
+        streams = [Stream(request.stream, request.first + place) for request, place in asked]
         live = LiveRows(decoding, wave, draw_uniforms(streams, limit))
         is_end_V = self._mark_end_tokens(decoding.logits_UV)
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers import Rubric
+from ...verifiers import Completion, Rubric, Score
 from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
 from ..reports.progress import make_progress_bar
-from ..rollouts.group import Group
-from ..rollouts.rollouts import Rollouts
+from ..rollouts.group import Answer, Group
+from ..rollouts.rollouts import Ask, Rollouts
 
+Place = tuple[int, int]  # (place of a problem, number of a sample)
+Keep = Callable[[Problem, int, Answer], None]  # (problem, number of the sample, what was found)
 _NESTED = ("groups", "pass_at", "reward_interval", "learned")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Samples number `first` to `first + samples - 1` of the problem at a place."""
+
+    place: int
+    first: int
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -69,41 +80,97 @@ def evaluate(
     seed: int = 0,
     *,
     show_progress: bool = False,
-    keep: Callable[[Group], None] | None = None,
+    known: Mapping[Place, Answer] | None = None,
+    keep: Keep | None = None,
+    seconds: float = 0.0,
+    ks: Sequence[int] = (),
 ) -> Evaluation:
-    """Complete every problem `samples` times and count. pass@k is given for k = 1, 2, 4, ... up to `samples`.
+    """Complete every problem `samples` times and count.
 
-    keep: called with each group as soon as it is scored, so that an interrupted evaluation loses nothing.
+    ks: of pass@k; none: 1, 2, 4, ... up to `samples`.
+    known: answers that are there already, by (place of the problem, number of the sample); only the others
+    are sampled.  keep: called with each new answer as soon as it is scored, so that an interrupted evaluation
+    loses nothing.  seconds: that it took before.
     """
     start = time.perf_counter()
-    fitting = [problem for problem in problems if rollouts.fits(problem)]
-    too_long = len(problems) - len(fitting)
-    groups: list[Group] = []
+    answers = dict(known or {})
+    fitting = [place for place, problem in enumerate(problems) if rollouts.fits(problem)]
     share = max(1, rollouts.engine.rows // samples)
+    total = len(fitting) * samples
+    there = total - sum(missing.samples for missing in list_missing(fitting, samples, answers))
     with make_progress_bar(
-        total=len(fitting), desc="evaluation", unit="problem", disable=not show_progress
+        total=total, initial=there, desc="evaluation", unit="completion", disable=not show_progress
     ) as bar:
-        for first in range(0, len(fitting), share):
-            shared = fitting[first : first + share]
-            part = rollouts.sample_groups(shared, samples, sampling, ("evaluation", seed))
+
+        def take(place: int, sample: int, answer: Answer) -> None:
+            answers[place, sample] = answer
             if keep is not None:
-                for group in part:
-                    keep(group)
-            groups += part
-            bar.update(len(part))
-    return summarise(groups, samples, too_long, rollouts.task.rubric, time.perf_counter() - start)
+                keep(problems[place], sample, answer)
+            bar.update()
+
+        # The same shares whatever is known: a completion then mostly has the same company, and rounding.
+        for first in range(0, len(fitting), share):
+            missing = list_missing(fitting[first : first + share], samples, answers)
+            sample_missing(rollouts, problems, missing, sampling, seed, take)
+    groups = [_gather(problems[place], [answers[place, n] for n in range(samples)]) for place in fitting]
+    spent = seconds + time.perf_counter() - start
+    return summarise(groups, samples, len(problems) - len(fitting), rollouts.task.rubric, spent, ks)
+
+
+def list_missing(places: Sequence[int], samples: int, answers: Mapping[Place, Answer]) -> list[Missing]:
+    """What is still to be sampled, of `samples` completions of each of these problems."""
+    missing: list[Missing] = []
+    for place in places:
+        for sample in range(samples):
+            if (place, sample) in answers:
+                continue
+            last = missing[-1] if missing else None
+            if last is not None and (last.place, last.first + last.samples) == (place, sample):
+                missing[-1] = replace(last, samples=last.samples + 1)
+            else:
+                missing.append(Missing(place, sample, 1))
+    return missing
+
+
+def sample_missing(
+    rollouts: Rollouts,
+    problems: Sequence[Problem],
+    missing: Sequence[Missing],
+    sampling: Sampling,
+    seed: int,
+    take: Callable[[int, int, Answer], None],
+) -> None:
+    """Sample and score what is missing. take: gets (place, sample, answer) as soon as an answer is scored."""
+
+    def scored(ask: int, number: int, completion: Completion, score: Score) -> None:
+        take(missing[ask].place, missing[ask].first + number, Answer(completion, score))
+
+    if missing:
+        asks = [Ask(problems[each.place], each.samples, each.first) for each in missing]
+        rollouts.sample(asks, sampling, ("evaluation", seed), scored)
+
+
+def _gather(problem: Problem, answers: Sequence[Answer]) -> Group:
+    return Group(problem, tuple(a.completion for a in answers), tuple(a.score for a in answers))
 
 
 def summarise(
-    groups: Sequence[Group], samples: int, too_long: int, rubric: Rubric, seconds: float
+    groups: Sequence[Group],
+    samples: int,
+    too_long: int,
+    rubric: Rubric,
+    seconds: float,
+    ks: Sequence[int] = (),
 ) -> Evaluation:
-    """What `samples` completions of each problem say. too_long: problems whose prompt did not fit."""
+    """What `samples` completions of each problem say. too_long: problems whose prompt did not fit.
+
+    ks: of pass@k; none: those of `list_ks`.
+    """
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     scored_PG = [[score for score in group.scores_G if not score.abstained] for group in groups]
     correct_P = [sum(score.passed for score in group.scores_G) for group in groups] + [0] * too_long
     samples_P = [len(scored_G) for scored_G in scored_PG] + [samples] * too_long
-    ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
     rewards_PG = [[score.reward for score in scored_G] for scored_G in scored_PG]
     # a function of another library may give what lies beyond the rubric's own bounds
     observed = [reward for rewards in rewards_PG for reward in rewards]
@@ -115,20 +182,27 @@ def summarise(
         for criterion in rubric.learned
     }
     return Evaluation(
-        pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks} if rubric.verifiable else {},
+        pass_at={k: pass_at_k(correct_P, samples_P, k) for k in ks or list_ks(samples)}
+        if rubric.verifiable
+        else {},
         reward=_average(score.reward for score in scores if not score.abstained),
         reward_interval=mean_interval(rewards_PG, least, most),
         learned=learned,
         extracted=_average(score.extracted for score in scores),
         truncated=_average(completion.finish_reason == "length" for completion in completions),
         abstained=_average(score.abstained for score in scores),
-        tokens=_average(len(completion.ids) for completion in completions),
+        tokens=_average(completion.tokens for completion in completions),
         problems=len(groups) + too_long,
         samples=samples,
         too_long=too_long,
         seconds=seconds,
         groups=groups,
     )
+
+
+def list_ks(samples: int) -> list[int]:
+    """The powers of two up to the number of samples, and to 128."""
+    return [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
 
 
 def _average(values: Iterable[float]) -> float:

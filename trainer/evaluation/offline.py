@@ -6,22 +6,23 @@ Imports no torch. Suffix: P problems.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ...tasks.core import registry
 from ...tasks.core.errors import DataError, TaskError, shorten
 from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
 from ...tasks.core.reach import find_reach
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
-from ...verifiers import Score
+from ..config.shared import TaskConfig
+from ..config.tasks import load_task
 from ..intervals import Estimate, Interval, mean_interval, pass_at_k
+from .scoring import Completed, Plain, count_workers, score_in_order
 
 COLUMNS = ("completion", "completions")
 FORM = (
@@ -101,13 +102,13 @@ class _Tally:
         self.by_reference = 0
         self.seen: Counter[str] = Counter()  # problems of each split
 
-    def add(self, answered: _Answered, score: Score) -> int:
+    def add(self, answered: _Answered, score: Plain) -> int:
         """Enter a score; the number of its completion among those of its problem, from 0."""
         key = _name(answered.problem)
         if key not in self.scores_P and not answered.own:
             self.seen[answered.problem.id.split("/")[1]] += 1
         scores = self.scores_P.setdefault(key, [])
-        scores.append(_Counted(score.reward, score.passed, score.abstained, score.extracted))
+        scores.append(_Counted(score["reward"], score["passed"], score["abstained"], score["extracted"]))
         return len(scores) - 1
 
     def summarise(self) -> FileScores:
@@ -136,17 +137,21 @@ class _Tally:
 
 
 def score_file(
-    task: Task | str,
+    task: Task | str | TaskConfig,
     path: str | PathLike[str],
     *,
     column: str = "auto",
     keep: Callable[[Verdict], None] | None = None,
+    workers: int | None = None,
 ) -> FileScores:
     """What a task's rubric says of the completions in a file (JSONL, JSON, gzipped, Parquet).
 
-    task: a task, its name, or the path of its file.  column: that holds the completions; auto takes
-    `completion` or `completions`.  A row's `id`, as `palaestra task export` writes it, names its problem;
-    several rows may name the same one. A row without one brings its `reference`.
+    task: a task, its name, the path of its file, or the settings that name one.
+    column: that holds the completions; auto takes `completion` or `completions`.  A row's `id`, as
+    `palaestra task export` writes it, names its problem; several rows may name the same one. A row without
+    one brings its `reference`.
+    workers: processes that score; None takes as many as there are processors. A task that is given as an
+    object, not by its name, is scored in this one; one whose checks run programs has processes of its own.
     keep: called with each verdict as plain data before the next one is made.
     Raises DataError, which names file and line, for the first row that can't be read; what was scored before
     it has been given to `keep`.
@@ -160,29 +165,34 @@ def score_file(
     >>> scores.pass_at[1].value, scores.pass_at[2].value, scores.extracted
     (0.5, 1.0, 0.5)
     """
-    chosen = registry.get(task) if isinstance(task, str) else task
+    named = TaskConfig(name=task) if isinstance(task, str) else task if isinstance(task, TaskConfig) else None
+    chosen = task if isinstance(task, Task) else load_task(named or TaskConfig())
     problems, tally = ProblemsById(chosen), _Tally(chosen)
-    for answered in _read_answers(chosen, problems, Path(path), column):
-        tally.by_reference += answered.own
-        for text in answered.texts:
-            score = chosen.score(text, answered.problem)
-            sample = tally.add(answered, score)
-            if keep is not None:
-                keep(_write_verdict(answered, sample, score))
+    waiting: deque[_Answered] = deque()
+
+    def read() -> Iterator[Completed]:
+        for answered in _read_answers(chosen, problems, Path(path), column):
+            for text in answered.texts:
+                waiting.append(answered)
+                yield Completed(text, answered.problem, answered.own)
+
+    counted: _Answered | None = None
+    for score in score_in_order(chosen, read(), named, workers or count_workers()):
+        answered = waiting.popleft()
+        if answered is not counted:
+            tally.by_reference += answered.own
+            counted = answered
+        sample = tally.add(answered, score)
+        if keep is not None:
+            keep(_write_verdict(answered, sample, score))
     if not tally.scores_P:
         raise DataError(f"{path} holds no row. {FORM}.")
     return tally.summarise()
 
 
-def _write_verdict(answered: _Answered, sample: int, score: Score) -> Verdict:
-    return {
-        "id": answered.row.values.get("id", answered.problem.id),
-        "sample": sample,
-        "reward": score.reward,
-        "passed": score.passed,
-        "abstained": score.abstained,
-        "parts": {name: asdict(part) for name, part in score.parts.items()},
-    }
+def _write_verdict(answered: _Answered, sample: int, score: Plain) -> Verdict:
+    said = {name: score[name] for name in ("reward", "passed", "abstained", "parts")}
+    return {"id": answered.row.values.get("id", answered.problem.id), "sample": sample, **said}
 
 
 def _name(problem: Problem) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers import Completion, Score
-from ..model.prompts import PromptFormat
-from ..rollouts.group import Group
+from ...verifiers import Completion, Rubric, Score, Status, Verdict
+from ...verifiers.types import Usage
+from ..rollouts.group import Answer, Group
+from ..rollouts.rollouts import Prompts
 from ..storage.rows import RENDERED
 
 
@@ -23,8 +24,9 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
         "prompt": problem.text,
         "reference": problem.reference,
         "completion": completion.text,
-        "tokens": len(completion.ids),
-        "prompt_tokens": len(completion.prompt_ids),
+        **({"reasoning": completion.reasoning} if completion.reasoning else {}),
+        "tokens": completion.tokens,
+        "prompt_tokens": completion.prompt_tokens,
         "finish_reason": completion.finish_reason,
         "reward": score.reward,
         "passed": score.passed,
@@ -34,7 +36,35 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
     }
 
 
-def write_groups(path: Path, groups: Iterable[Group], prompts: PromptFormat, **extra: Any) -> None:
+def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
+    """The completion and the score of such a line, but for token ids, under the rubric that it was scored by.
+
+    Raises ValueError, TypeError, KeyError or AttributeError for a line that is no record, or whose verdicts
+    do not make up its reward.
+    """
+    completion = Completion(
+        values["completion"],
+        finish_reason=values["finish_reason"],
+        usage=Usage(int(values["tokens"]), int(values["prompt_tokens"])),
+        reasoning=str(values.get("reasoning", "")),
+    )
+    parts = {name: _read_verdict(verdict) for name, verdict in values["verdicts"].items()}
+    score = rubric.judge(parts, values.get("learned", {}))
+    found = (score.reward, score.passed, score.abstained)
+    if found != (values["reward"], values["passed"], values["abstained"]):
+        raise ValueError("its verdicts do not make up its reward")
+    if not isinstance(completion.text, str):
+        raise TypeError("its completion is no text")
+    return Answer(completion, score)
+
+
+def _read_verdict(said: Mapping[str, Any]) -> Verdict:
+    status, value, seconds = Status(said["status"]), float(said["value"]), float(said["seconds"])
+    number = said.get("number")
+    return Verdict(status, value, said["answer"], said["reason"], seconds, number)
+
+
+def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra: Any) -> None:
     """Append every completion of the groups with its verdicts to a JSONL file.
 
     prompts: how the model read the problems. The first line of a group has its prompt as the model saw it

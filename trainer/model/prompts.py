@@ -17,9 +17,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from ...tasks import Problem
-from ...tasks.core.chats import Message, add_instruction, read_messages
+from ...tasks.core.chats import Message, add_instruction
 from ...tasks.core.errors import UserError, shorten
 from ..config.shared import PromptConfig
+from .conversations import converse, write_plain
 from .templates import (
     OF_THE_TOKENIZER,
     TEMPLATE_FAILURES,
@@ -30,7 +31,6 @@ from .templates import (
 )
 
 Say = Callable[[str], None]
-NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}  # in transcripts without a template
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,11 @@ class PromptFormat:
         return cls.of(tokenizer, config.without_template(), say, facts.get("prompt_date", ""), end_ids)
 
     @property
+    def has_template(self) -> bool:
+        """Whether a chat template renders prompts."""
+        return self.template is not None
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What prompts depend on beside the settings, for the record of a run."""
         return {"chat_template": self.tokenizer.chat_template, "prompt_date": self.date}
@@ -169,15 +174,14 @@ class PromptFormat:
 
     def render(self, problem: Problem, instruction: str = "") -> str:
         """The prompt as text, special tokens of the template included. Raises as `encode` does."""
-        messages = self._converse(problem)
+        if self.template is None:
+            return write_plain(problem, self.config, instruction)
+        return self._apply_template(self.template, self.converse(problem, instruction), problem.name)
+
+    def converse(self, problem: Problem, instruction: str = "") -> list[Message]:
+        """The problem as the messages that a chat template renders."""
         said = self.config.choose_instruction(instruction)
-        if self.template is not None:
-            messages = add_instruction(messages, said, "\n\n", problem.name)
-            return self._apply_template(self.template, messages, problem.name)
-        messages = add_instruction(messages, said, "\n", problem.name)
-        if len(messages) > 1:
-            return write_transcript(messages)
-        return f"{messages[0]['content']}\n" if said else messages[0]["content"]
+        return add_instruction(converse(problem, self.config), said, "\n\n", problem.name)
 
     def _encode_text(self, text: str, where: str) -> list[int]:
         """Token ids of a text, nothing put around it. Says once that the tokenizer can't write one."""
@@ -214,14 +218,6 @@ class PromptFormat:
                 "ends where the answer begins."
             )
 
-    def _converse(self, problem: Problem) -> list[Message]:
-        """The problem's messages, the system's as the settings have it."""
-        messages = read_messages(problem.prompt, problem.name)
-        if not self.config.system:
-            return messages
-        own = messages[1:] if messages[0]["role"] == "system" else messages
-        return [{"role": "system", "content": self.config.system}, *own]
-
     def _apply_template(self, template: ChatTemplate, messages: list[Message], name: str) -> str:
         """The chat by the template; where that has no place for a system message, before the user's first.
 
@@ -255,13 +251,6 @@ def check_template(config: PromptConfig) -> None:
     """Raise UserError for a template's file that can't be read, before anything is loaded."""
     if config.template:
         read_template(config.template)
-
-
-def write_transcript(messages: Sequence[Message]) -> str:
-    """A chat as text for a tokenizer without a chat template: its turns are named, and the last one is the
-    assistant's."""
-    turns = [f"{NAMES.get(message['role'], message['role'])}: {message['content']}" for message in messages]
-    return "\n\n".join(turns if messages[-1]["role"] == "assistant" else [*turns, "Assistant:"])
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

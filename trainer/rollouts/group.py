@@ -19,6 +19,14 @@ from ..objective.shaping import Shaped, shape_rewards
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A completion and its score."""
+
+    completion: Completion
+    score: Score
+
+
+@dataclass(frozen=True)
 class Group:
     """One problem with G completions and their scores."""
 
@@ -37,7 +45,7 @@ class Group:
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"{score.reward:.3g}", score.outcome, len(completion.ids), completion.text)
+            (f"{score.reward:.3g}", score.outcome, completion.tokens, completion.text)
             for completion, score in zip(self.completions_G, self.scores_G, strict=True)
         ]
         table = write_html_table(self._count(), ("reward", "", "tokens", "completion"), rows)

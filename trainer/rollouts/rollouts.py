@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
 
 from ...sandbox import default_workers
 from ...tasks import Problem, Task
+from ...tasks.core.chats import Message
 from ...tasks.core.seeds import digest
 from ...verifiers import Completion, Score
 from ..config.evaluation import SamplingConfig
 from ..config.train import RolloutConfig
-from ..engines.base import Engine, Request, Sampling
-from ..model.prompts import PromptFormat
+from ..engines.base import Request, Sampler, Sampling
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
 from .group import Group
 
+Scored = Callable[[int, int, Completion, Score], None]  # (index of the ask, place in its samples, ...)
 
-class Rollouts:
+
+@dataclass(frozen=True)
+class Ask:
+    """Samples number `first` to `first + samples - 1` of a problem."""
+
+    problem: Problem
+    samples: int
+    first: int = 0
+
+
+class Prompts(Protocol):
+    """How problems become what an engine reads."""
+
+    @property
+    def has_template(self) -> bool:
+        """Whether a chat template renders them."""
+        ...
+
+    def encode(self, problem: Problem, instruction: str, /) -> list[int]:
+        """As token ids; none for an engine that has its own tokenizer."""
+        ...
+
+    def converse(self, problem: Problem, instruction: str, /) -> list[Message]:
+        """As messages."""
+        ...
+
+    def decode(self, ids: Sequence[int], /) -> str:
+        """A prompt's token ids as the text that the model saw."""
+        ...
+
+
+EngineT = TypeVar("EngineT", bound=Sampler)
+
+
+class Rollouts(Generic[EngineT]):
     """Samples and scores groups for one task.
 
     prompts: how the engine's model reads a problem.  workers: completions verified at once; None takes as
@@ -29,8 +67,8 @@ class Rollouts:
 
     def __init__(
         self,
-        engine: Engine,
-        prompts: PromptFormat,
+        engine: EngineT,
+        prompts: Prompts,
         task: Task,
         max_prompt_tokens: int,
         workers: int | None = None,
@@ -54,28 +92,96 @@ class Rollouts:
         seed: object,
     ) -> list[Group]:
         """`samples` scored completions of each problem: the same for the same seed, problem and weights."""
-        requests = [Request(self._encode(p), samples, digest("rollout", seed, p.id)) for p in problems]
-        pending: dict[tuple[int, int], Future[Score]] = {}
+        return self.sample([Ask(problem, samples) for problem in problems], sampling, seed)
 
-        def submit(request: int, sample: int, completion: Completion) -> None:
-            pending[request, sample] = self._pool.submit(self.task.score, completion, problems[request])
+    def sample(
+        self, asked: Sequence[Ask], sampling: Sampling, seed: object, scored: Scored | None = None
+    ) -> list[Group]:
+        """A group for each ask: a sample is the same for the same seed, problem, number and weights.
 
-        completions = self.engine.sample(requests, sampling, submit)
-        scores = [pending[p, g].result() for p in range(len(problems)) for g in range(samples)]
+        scored: called from this thread once for each completion, soon after its score is known; where reward
+        models score, that is once all completions are there. When sampling ends early (Ctrl-C, a full disk),
+        those that are scored by then are still told.
+        """
+        requests = [self._make_request(ask, digest("rollout", seed, ask.problem.id)) for ask in asked]
+        told = _Told(None if self.scorers else scored)
+
+        def submit(request: int, place: int, completion: Completion) -> None:
+            future = self._pool.submit(self.task.score, completion, asked[request].problem)
+            told.add(_Drawn(request, place, completion, future))
+
+        try:
+            completions = self.engine.sample(requests, sampling, submit)
+            told.wait()
+        finally:
+            told.tell_ended()
+        scores = [told.scores[p, g] for p, ask in enumerate(asked) for g in range(ask.samples)]
         if self.scorers:
-            problems_B = [problem for problem in problems for _ in range(samples)]
+            problems_B = [ask.problem for ask in asked for _ in range(ask.samples)]
             completions_B = [completion for group in completions for completion in group]
             scores = fill(self.task, self.scorers, problems_B, completions_B, scores)
-        return [
-            Group(problem, tuple(completions[p]), tuple(scores[p * samples : (p + 1) * samples]))
-            for p, problem in enumerate(problems)
+        rest = iter(scores)
+        groups = [
+            Group(ask.problem, tuple(completions[p]), tuple(islice(rest, ask.samples)))
+            for p, ask in enumerate(asked)
         ]
+        if self.scorers and scored is not None:
+            for p, group in enumerate(groups):
+                for place, pair in enumerate(zip(group.completions_G, group.scores_G, strict=True)):
+                    scored(p, place, *pair)
+        return groups
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    def _make_request(self, ask: Ask, stream: int) -> Request:
+        ids = self._encode(ask.problem)
+        messages = [] if ids else self.prompts.converse(ask.problem, self.task.instruction)
+        return Request(ids, ask.samples, stream, ask.first, messages)
+
     def _encode(self, problem: Problem) -> list[int]:
         return self.prompts.encode(problem, self.task.instruction)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A completion whose score is on its way."""
+
+    request: int
+    place: int
+    completion: Completion
+    score: Future[Score]
+
+
+@dataclass
+class _Told:
+    """Tells of completions once they are scored, from the thread that adds them."""
+
+    scored: Scored | None
+    pending: list[_Drawn] = field(default_factory=list)
+    scores: dict[tuple[int, int], Score] = field(default_factory=dict)
+
+    def add(self, drawn: _Drawn) -> None:
+        self.pending.append(drawn)
+        self.tell_ended()
+
+    def wait(self) -> None:
+        """Until all are scored and told."""
+        while self.pending:
+            wait([drawn.score for drawn in self.pending], return_when=FIRST_COMPLETED)
+            self.tell_ended()
+
+    def tell_ended(self) -> None:
+        """Of those that are scored."""
+        waiting, self.pending = self.pending, []
+        for drawn in waiting:
+            if not drawn.score.done():
+                self.pending.append(drawn)
+                continue
+            score = drawn.score.result()
+            self.scores[drawn.request, drawn.place] = score
+            if self.scored is not None:
+                self.scored(drawn.request, drawn.place, drawn.completion, score)
 
 
 def make_sampling(

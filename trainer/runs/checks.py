@@ -17,8 +17,10 @@ from ..config.paths import find_place
 from ..config.reward_model import RewardModelConfig
 from ..config.sft import SFTConfig
 from ..config.shared import LoraConfig, TaskConfig
+from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
 from ..objective.agreement import check_agreement, check_ppo, check_truncation
 from ..objective.kinds import find_kind
@@ -73,16 +75,12 @@ def check_reward_model(config: RewardModelConfig) -> None:
 
 
 def check_eval(config: EvalConfig) -> None:
-    """Raise UserError for settings of `eval` that make no sense, or name what is not there."""
-    if config.sampling.temperature == 0 and config.sampling.samples > 1:
-        raise UserError(
-            "Greedy decoding gives the same completion every time: use --samples 1, or a --temperature "
-            "above 0."
-        )
+    """Raise UserError for settings of one evaluation that make no sense, or name what is not there."""
+    check_settings(config)
     check_task(config.task, config.held_out.split)
     for text in config.compare.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
-    check_source(config.model.source)
+    check_subject(config)
     if config.output.out != "auto":
         check_place(Path(config.output.out))
 

@@ -211,7 +211,7 @@ def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: Train
         report,
         verifiable=rubric.verifiable,
         form_alone=differs_by_form_alone(groups, rubric),
-        template=rollouts.prompts.template is not None,
+        template=rollouts.prompts.has_template,
     )
 
 

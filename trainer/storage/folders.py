@@ -28,7 +28,7 @@ CONFIG, FACTS = "config.json", "facts.json"
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
 REFERENCE = "reference"  # folder of the model that a run started from
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
-PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint")
+PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")
 Config = TypeVar("Config", bound=Settings)
 
 
@@ -81,23 +81,6 @@ class RunFolder:
     def close(self) -> None:
         for logger in self.loggers:
             logger.close()
-
-
-def find_free(out: str, name: str) -> Path:
-    """The folder of a new run. One that the user named must be free;
-    an automatic one gets a number when it is not."""
-    automatic = out == "auto"
-    wanted = f"runs/{name}" if automatic else out
-    folder, number = Path(wanted), 2
-    while folder.exists() and any(folder.iterdir()):
-        if not automatic:
-            begun = bool(checkpoint.list_checkpoints(folder / "checkpoints"))
-            hint = f", or `palaestra resume {folder}` to go on with it" if begun else ""
-            raise UserError(f"{folder} is not empty. Give another --out{hint}.")
-        folder = Path(f"{wanted}-{number}")
-        number += 1
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:

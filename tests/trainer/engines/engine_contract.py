@@ -213,6 +213,8 @@ def check_seeds(candidate: Candidate) -> None:
         assert together == list_ids(candidate.load_engine(policy, rows).sample(requests, sampling))
     fewer = list_ids(engine.sample([Request(r.ids, 2, r.stream) for r in requests[::-1]], sampling))[::-1]
     assert [group[:2] for group in together] == fewer
+    later = list_ids(engine.sample([Request(r.ids, 2, r.stream, first=3) for r in requests], sampling))
+    assert [group[3:5] for group in together] == later
     assert len(set(together[0])) == 6, "samples of one request were to differ"
     others = list_ids(engine.sample([Request(r.ids, 6, r.stream + 100) for r in requests], sampling))
     assert not set(together[0]) & set(others[0]), "another stream was to draw others"

@@ -33,7 +33,9 @@ def test_the_candidates_are_what_they_say():
     assert paths == ["fast", "general"]
 
 
-@pytest.mark.parametrize("bad", [{"ids": []}, {"samples": 0}, {"stream": -1}, {"stream": 2**64}], ids=str)
+@pytest.mark.parametrize(
+    "bad", [{"ids": []}, {"samples": 0}, {"stream": -1}, {"stream": 2**64}, {"first": -1}], ids=str
+)
 def test_requests_that_no_engine_can_serve_are_refused(bad: dict):
     with pytest.raises(ValueError, match="A request needs"):
         Request(**{"ids": [1], "samples": 1, "stream": 0} | bad)

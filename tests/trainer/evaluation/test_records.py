@@ -5,9 +5,10 @@ from pathlib import Path
 
 from palaestra.tasks import get
 from palaestra.trainer.config.evaluation import EvalConfig
+from palaestra.trainer.evaluation.breakdown import break_down
 from palaestra.trainer.evaluation.evaluate import summarise
 from palaestra.trainer.evaluation.records import write_groups
-from palaestra.trainer.evaluation.run import EvaluationRun
+from palaestra.trainer.evaluation.summary import EvaluationRun
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.rollouts.group import Group
@@ -50,7 +51,7 @@ def test_a_group_and_an_evaluation_show_themselves(tmp_path: Path):
     assert "&lt;script&gt;" in html
     write_groups(tmp_path / "completions.jsonl", groups, prompts)
     result = summarise(groups, 2, 0, GCD.rubric, 1.0)
-    run = EvaluationRun(result, tmp_path, EvalConfig.of(task="gcd"))
+    run = EvaluationRun(result, break_down(groups, GCD.rubric, [1, 2]), tmp_path, EvalConfig.of(task="gcd"))
     assert repr(run).startswith("EvaluationRun('gcd', 2 problems, pass@1 50.0 % [")
     assert "pass@1   50.0 %" in run._repr_html_()
     assert [row["passed"] for row in run.completions()] == [True, False] * 2

@@ -11,7 +11,6 @@ from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
-    find_free,
     gather_facts,
     open_existing,
     open_new,
@@ -73,24 +72,6 @@ def test_a_run_records_its_settings_and_its_facts_apart(
     facts = folder.read_facts()
     assert list_changes(folder.path, facts) == [], "what was accepted is not asked about again"
     assert facts["changes"] == [{"name": recorded["path"], **recorded}]
-
-
-def test_a_folder_that_the_user_named_must_be_free_and_an_automatic_one_gets_a_number(
-    tmp_path: Path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").mkdir()
-    assert find_free("mine", "x") == Path("mine")
-    (tmp_path / "mine" / "file").touch()
-    with pytest.raises(UserError, match=r"mine is not empty\. Give another --out\.$"):
-        find_free("mine", "x")
-    (tmp_path / "mine/checkpoints/step-000001").mkdir(parents=True)
-    (tmp_path / "mine/checkpoints/step-000001/trainer_info.json").touch()
-    with pytest.raises(UserError, match="palaestra resume mine"):
-        find_free("mine", "x")
-    first = find_free("auto", "gcd-0")
-    (first / "file").touch()
-    assert (first, find_free("auto", "gcd-0")) == (Path("runs/gcd-0"), Path("runs/gcd-0-2"))
 
 
 def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Path):

@@ -1,0 +1,259 @@
+"""Completions from a server with OpenAI's interface: an engine without `load`, for evaluations.
+
+Many requests are in flight at once, each in a thread of its own; what fails on the way is sent again, later
+and at random. Whatever has arrived when one request finally fails is handed over before the error is raised.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from ...tasks.core.errors import UserError, shorten
+from ...tasks.core.seeds import digest
+from ...verifiers import Completion
+from ..config.evaluation import EndpointConfig
+from .base import Finished, Request, Sampling
+from .replies import BrokenReply, read_completion, read_self
+
+QUEUED = 64  # requests in a call for each that is in flight: there is a pause at its end only
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+TRANSIENT = {408, 409, 425, 429}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One completion to ask for: index of the request, place in its samples, what is sent."""
+
+    request: int
+    place: int
+    body: Mapping[str, Any]
+
+
+class EndpointEngine:
+    """A `Sampler` that asks a server.
+
+    config: which server, how many requests at once, how often again.  model: its name there.
+    variables: for the server's chat template.  first_delay: seconds before a request is sent again for the
+    first time; it doubles.
+
+    The server draws as it does: the seed is sent, and some heed it. A stop string is looked for here, so that
+    it stays in the text as with any engine.
+    """
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        model: str,
+        variables: Mapping[str, Any] | None = None,
+        first_delay: float = FIRST_DELAY_S,
+    ) -> None:
+        self.config, self.model, self.first_delay = config, model, first_delay
+        self.rows = QUEUED * config.concurrency
+        self._key = os.environ.get(config.key_variable, "")
+        self._client = openai.OpenAI(
+            api_key=self._key or "none", base_url=config.url, timeout=config.timeout, max_retries=0
+        )
+        self._variables = dict(variables or {})
+        self._pace = Pace(config.requests_per_minute)
+        self._names = {"max_tokens": "max_tokens", "seed": "seed"}  # "" for what the server does not take
+        self._entry: dict[str, Any] = {}
+        self._names_heard: dict[str, set[str]] = {"model": set(), "system_fingerprint": set()}
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the server has said of itself so far: its entry of the model, the names it answered by."""
+        return {
+            **self._entry,
+            **{name: sorted(values) for name, values in self._names_heard.items() if values},
+        }
+
+    def look(self) -> None:
+        """Ask for the server's entry of the model, which a server need not have.
+
+        Raises UserError where nothing listens at the URL, or the key is refused.
+        """
+        for attempt in range(3):
+            try:
+                listed = self._client.models.retrieve(self.model, timeout=min(10.0, self.config.timeout))
+                self._entry = read_self(listed)
+                return
+            except (openai.AuthenticationError, openai.PermissionDeniedError) as failure:
+                raise self._explain(failure) from failure
+            except openai.APIConnectionError as failure:
+                if "connect" in type(failure.__cause__).__name__.lower() and attempt:
+                    raise self._explain(failure) from failure
+                time.sleep(self.first_delay)
+            except (openai.OpenAIError, ValueError):
+                return
+
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
+        """See `Engine.sample`. Raises UserError for a request that is refused, or fails too often; those in
+        flight are waited for first."""
+        jobs = queue.SimpleQueue[Job]()
+        for index, request in enumerate(requests):
+            for place in range(request.samples):
+                jobs.put(Job(index, place, self._write_body(request, request.first + place, sampling)))
+        results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
+        stop, answers = threading.Event(), queue.SimpleQueue[tuple[Job, Completion | Exception] | None]()
+        workers = min(self.config.concurrency, jobs.qsize())
+        for _ in range(workers):
+            threading.Thread(target=self._work, args=(jobs, answers, stop, sampling), daemon=True).start()
+        failure: Exception | None = None
+        try:
+            while workers:
+                answer = answers.get()
+                if answer is None:
+                    workers -= 1
+                    continue
+                job, found = answer
+                if isinstance(found, Exception):
+                    failure = failure or found
+                    continue
+                results[job.request][job.place] = found
+                if finished is not None:
+                    finished(job.request, job.place, found)
+        finally:
+            stop.set()
+        if failure is not None:
+            raise failure
+        return [[completion for completion in group if completion is not None] for group in results]
+
+    def _work(self, jobs: Any, answers: Any, stop: threading.Event, sampling: Sampling) -> None:
+        """Ask for completions until none is left, or one has failed."""
+        try:
+            while not stop.is_set():
+                try:
+                    job = jobs.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    answers.put((job, self._ask(job, sampling, stop)))
+                except Exception as failure:  # noqa: BLE001 - raised again by the thread that called `sample`
+                    stop.set()
+                    answers.put((job, failure))
+        finally:
+            answers.put(None)
+
+    def _ask(self, job: Job, sampling: Sampling, stop: threading.Event) -> Completion:
+        """One completion, asked for again where that may help."""
+        delay, attempts = self.first_delay, 0
+        while True:
+            self._pace.wait(stop)
+            names = dict(self._names)
+            try:
+                return self._ask_once(job.body, names, sampling)
+            except openai.APIStatusError as failure:
+                if self._adapt(failure, names):
+                    continue
+                if failure.status_code not in TRANSIENT and failure.status_code < 500:
+                    raise self._explain(failure) from failure
+                self._pace.pause(read_retry_after(failure))
+                problem: Exception = failure
+            except (openai.APIError, BrokenReply, ValueError) as failure:
+                problem = failure  # a lost connection, a time-out, an answer that is none
+            attempts += 1
+            if attempts > self.config.retries or stop.is_set():
+                raise self._explain(problem, attempts) from problem
+            stop.wait(delay * random.uniform(0.5, 1))
+            delay = min(LONGEST_DELAY_S, 2 * delay)
+
+    def _ask_once(self, body: Mapping[str, Any], names: Mapping[str, str], sampling: Sampling) -> Completion:
+        named = {names.get(name, name): value for name, value in body.items()}
+        named.pop("", None)
+        chat = self.config.api == "chat"
+        create: Any = self._client.chat.completions.create if chat else self._client.completions.create
+        reply = create(model=self.model, **named)
+        for name, values in self._names_heard.items():
+            if isinstance(value := getattr(reply, name, None), str):
+                values.add(value)
+        return read_completion(reply, chat, sampling.stop)
+
+    def _write_body(self, request: Request, sample: int, sampling: Sampling) -> dict[str, Any]:
+        messages = [dict(message) for message in request.messages]
+        chat = self.config.api == "chat"
+        extra = {
+            **({"top_k": sampling.top_k} if sampling.top_k else {}),
+            **({"min_p": sampling.min_p} if sampling.min_p else {}),
+            **({"chat_template_kwargs": self._variables} if self._variables and chat else {}),
+        }
+        return {
+            **({"messages": messages} if chat else {"prompt": messages[0]["content"]}),
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "seed": digest(request.stream, sample) % 2**31,
+            **({"top_p": sampling.top_p} if sampling.top_p < 1 else {}),
+            **({"extra_body": extra} if extra else {}),
+        }
+
+    def _adapt(self, failure: openai.APIStatusError, names: Mapping[str, str]) -> bool:
+        """Whether what was refused can be said in other words: some servers call the budget otherwise, or
+        take no seed. names: those that were sent."""
+        said = str(failure)
+        if failure.status_code not in (400, 422):
+            return False
+        if "max_completion_tokens" in said and names["max_tokens"] == "max_tokens":
+            self._names["max_tokens"] = "max_completion_tokens"
+            return True
+        if "seed" in said and names["seed"]:
+            self._names["seed"] = ""
+            return True
+        return False
+
+    def _explain(self, failure: Exception, attempts: int = 1) -> UserError:
+        """The sentence about a request that failed for good; the key is not in it."""
+        status = getattr(failure, "status_code", None)
+        cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else None
+        text = f"{failure} {cause or ''}".strip()
+        text = shorten(text.replace(self._key, "***") if self._key else text, 200)
+        if status in (401, 403):
+            advice = f"Put the key into the environment variable {self.config.key_variable}."
+        elif status == 404:
+            advice = "Is the model's name right, and does the URL end as the server wants it (/v1)?"
+        elif status is not None and status < 500 and status not in TRANSIENT:
+            advice = "Change the settings that it names."
+        elif status is None and attempts == 1:
+            advice = "Does a server listen there?"
+        else:
+            advice = "Start it again, or raise --retries; the same command goes on with what is there."
+        again = f" {attempts} times" if attempts > 1 else ""
+        return UserError(f"The endpoint {self.config.url} failed{again}: {text}. {advice}")
+
+
+class Pace:
+    """When the next request may begin, for all threads. per_minute: 0 for no limit."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._interval = 60 / per_minute if per_minute else 0.0
+        self._next, self._lock = 0.0, threading.Lock()
+
+    def wait(self, stop: threading.Event) -> None:
+        """Until this request's turn, or until `stop`."""
+        with self._lock:
+            turn = max(time.monotonic(), self._next)
+            self._next = turn + self._interval if self._interval else self._next
+        if (seconds := turn - time.monotonic()) > 0:
+            stop.wait(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody begin for so long: the server has asked for it."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + min(seconds, 2 * LONGEST_DELAY_S))
+
+
+def read_retry_after(failure: openai.APIStatusError) -> float:
+    """Seconds that a reply asks to wait; 0 where it does not say."""
+    try:
+        return max(0.0, float(failure.response.headers.get("retry-after", 0)))
+    except (ValueError, AttributeError):
+        return 0.0

@@ -1,0 +1,75 @@
+"""What a server with OpenAI's interface answered, as a completion. Nothing in it is taken for granted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...verifiers import Completion
+from ...verifiers.types import Usage
+
+OWN_WORDS = ("id", "owned_by", "created", "root", "max_model_len")  # of a model's entry, what goes on record
+
+
+class BrokenReply(Exception):
+    """An answer that is none: no choices, no message, no reason for its end."""
+
+
+def read_completion(reply: Any, chat: bool, stop: Sequence[str]) -> Completion:
+    """The first choice of a reply. stop: texts at whose end the completion is cut.
+
+    Raises BrokenReply for an answer that is none.
+    """
+    values = _read_table(reply)
+    choices = values.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, Mapping):
+        raise BrokenReply("the answer has no choices")
+    said = choice.get("message") if chat else choice
+    if not isinstance(said, Mapping) or choice.get("finish_reason") is None:
+        raise BrokenReply("the answer was cut off")
+    text, reasoning = said.get("content" if chat else "text"), _read_reasoning(said)
+    if text is not None and not isinstance(text, str):
+        raise BrokenReply("the answer is no text")
+    usage = values.get("usage") or {}
+    counts = [usage.get(name) if isinstance(usage, Mapping) else 0 for name in _COUNTS]
+    tokens, prompt_tokens = (count if isinstance(count, int) else 0 for count in counts)
+    cut = cut_at_stop(text or "", stop)
+    ended = "stop" if cut != text and cut else choice["finish_reason"]
+    return Completion(
+        cut,
+        finish_reason="length" if ended == "length" else "stop",
+        usage=Usage(tokens, prompt_tokens),
+        reasoning=reasoning,
+    )
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> str:
+    """The text up to the end of the first stop string in it."""
+    ends = [place + len(each) for each in stop if (place := text.find(each)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def read_self(listed: Any) -> dict[str, Any]:
+    """What a server's entry of a model says."""
+    try:
+        values = _read_table(listed)
+    except BrokenReply:
+        return {}
+    return {name: values[name] for name in OWN_WORDS if values.get(name) is not None}
+
+
+_COUNTS = ("completion_tokens", "prompt_tokens")
+
+
+def _read_table(reply: Any) -> Mapping[str, Any]:
+    values = reply.to_dict() if hasattr(reply, "to_dict") else reply
+    if not isinstance(values, Mapping):
+        raise BrokenReply("the answer is no JSON object")
+    return values
+
+
+def _read_reasoning(said: Mapping[str, Any]) -> str:
+    """Servers name it either way."""
+    found = (said.get(name) for name in ("reasoning_content", "reasoning"))
+    return next((text for text in found if isinstance(text, str)), "")

@@ -1,0 +1,148 @@
+"""The folder of an evaluation: its name, its record, and whether it may be gone on with."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...tasks.core.errors import UserError
+from ..config.evaluation import EvalConfig
+from ..config.settings import list_settings
+from ..storage.folders import CONFIG, FACTS
+from ..storage.records import read_json
+from ..storage.sources import SOURCES
+from .hashes import hash_bytes
+from .identity import FREE, Identity
+
+SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"
+LONGEST_VALUE, LONGEST_NAME = 24, 160  # characters in a folder's name; a hash stands for the rest
+UNNAMED = FREE | {"task", "model"}
+SHORT = {
+    "split": "{}", "samples": "{}samples", "problems": "{}problems", "extraction": "{}", "temperature": "t{}",
+    "level": "level{}", "option": "{}", "data": "{}", "max_new_tokens": "{}tokens", "seed": "seed{}",
+    "endpoint": "at-{}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an evaluation that was begun says of itself. facts: all that was recorded."""
+
+    identity: Identity
+    facts: dict[str, Any]
+
+
+def choose_folder(config: EvalConfig, task: str, model: str, *, alone: bool = True) -> Path:
+    """--out, or a name in runs/ that tells task, model, what is not the default, and the day.
+
+    alone: False for one of several evaluations, each of which has such a name in --out.
+    """
+    out = config.output.out
+    if out == "auto":
+        return Path("runs") / f"{name_evaluation(config, task, model)}-{datetime.date.today()}"
+    return Path(out) if alone else Path(out) / name_evaluation(config, task, model)
+
+
+def name_evaluation(config: EvalConfig, task: str, model: str) -> str:
+    """As eval-gsm8k-r7-8samples-t0.7."""
+    defaults = EvalConfig()
+    changed = [
+        SHORT.get(setting.name, f"{setting.name}-{{}}").format(_write_value(setting.name, value))
+        for setting in list_settings(EvalConfig)
+        if setting.name not in UNNAMED and (value := setting.value(config)) != setting.value(defaults)
+    ]
+    if task in changed:  # data of one's own, after which the task is called
+        changed.remove(task)
+    name = "-".join(map(_clean, ["eval", task, model, *changed]))
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{_digest(name)}"
+    return name
+
+
+def name_model(source: str) -> str:
+    """The last part of a hub id or of a folder, with the run's name where the folder is a run's."""
+    if not Path(source).is_dir():
+        return source.rpartition("/")[2]
+    folder = Path(source).resolve()
+    run = folder.parent
+    if folder.name == "model":
+        return run.name
+    return f"{run.parent.name}-{folder.name}" if run.name == "checkpoints" else folder.name
+
+
+def find_begun(folder: Path) -> Begun | None:
+    """The evaluation that a folder holds; None for a folder that is free. Raises UserError for another's."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder. Give another --out.")
+    if not folder.exists() or _holds_nothing(folder):
+        return None
+    facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
+    if facts.get("command") != "eval" or "identity" not in facts:
+        raise UserError(f"{folder} is not empty and holds no evaluation to go on with. Give another --out.")
+    try:
+        return Begun(Identity.read(facts["identity"]), facts)
+    except TypeError as failure:
+        raise UserError(
+            f"{folder / FACTS} is damaged: its identity is none of an evaluation. Give another --out."
+        ) from failure
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, or an evaluation was stopped there before it had written of itself."""
+    empty = {SOURCES, COMPLETIONS} if not _has_rows(folder / COMPLETIONS) else set()
+    return all(path.name in empty or path.name.endswith(".partial") for path in folder.iterdir())
+
+
+def _has_rows(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def refuse_another(folder: Path, now: Identity, before: Begun | None) -> None:
+    """Raise UserError, which names what differs, where the folder's evaluation is not the one asked for."""
+    differences = now.list_differences(before.identity) if before is not None else []
+    if differences:
+        raise UserError(
+            f"{folder} holds another evaluation: {'; '.join(differences)}. Give another --out, or the "
+            f"settings of then ({folder / CONFIG})."
+        )
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a file that is there whole or not at all."""
+    new = path.with_name(f".{path.name}.partial")
+    new.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
+    new.replace(path)
+
+
+def write_start(folder: Path, config: EvalConfig, facts: dict[str, Any]) -> None:
+    """config.json and facts.json; a summary of fewer completions goes."""
+    (folder / SUMMARY).unlink(missing_ok=True)
+    write_json(folder / FACTS, facts)
+    write_json(folder / CONFIG, asdict(config))
+
+
+def _write_value(name: str, value: Any) -> str:
+    if name == "option":
+        return "-".join(text.replace("=", "") for text in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    parts = value if isinstance(value, tuple) else (value,)
+    if name in ("data", "reward_model", "prompt_template"):
+        parts = tuple(Path(part).stem for part in parts)
+    if name == "endpoint":
+        parts = (_clean(urlsplit(value).netloc),)
+    text = "-".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+    return text if len(text) <= LONGEST_VALUE and _clean(text) == text else _digest(text)
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.") or "-"
+
+
+def _digest(text: str) -> str:
+    return hash_bytes(text.encode())[:8]

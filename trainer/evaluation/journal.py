@@ -1,0 +1,97 @@
+"""completions.jsonl of an evaluation: a line for each completion, written as soon as it is scored.
+
+An evaluation that stopped goes on from it. One process at a time writes it: the kernel frees the lock when
+that one ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ...tasks import Problem
+from ...tasks.core.errors import UserError, shorten
+from ...verifiers import Rubric
+from ..rollouts.group import Answer
+from ..storage.rows import RENDERED
+from .evaluate import Place
+from .records import make_record, read_record
+
+
+@dataclass
+class Journal:
+    """The open file. answers: those that it holds, by (place of the problem, number of the sample).
+    seconds: that the evaluation had taken when the last of them was written."""
+
+    path: Path
+    descriptor: int
+    answers: dict[Place, Answer] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Make or open the file, for this process alone. Raises UserError where another one writes it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise UserError(
+                f"Another process is writing this evaluation ({path}). Wait until it has ended, or give "
+                "another --out."
+            ) from None
+        return cls(path, descriptor)
+
+    def read(self, problems: Sequence[Problem], rubric: Rubric) -> None:
+        """Take in the answers that are there. A last line that was cut off is removed.
+
+        Raises UserError, with the line's number, for a line that is no completion of these problems.
+        """
+        text = self.path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            os.truncate(self.descriptor, whole)
+        places = {problem.id: place for place, problem in enumerate(problems)}
+        for number, line in enumerate(text[:whole].splitlines(), 1):
+            try:
+                values = json.loads(line)
+                key = places[values["id"]], int(values["sample"])
+                answer = read_record(values, rubric)
+                self.seconds = max(self.seconds, float(values["seconds"]))
+                if key in self.answers:
+                    raise ValueError("its completion is there already")
+            except (ValueError, TypeError, KeyError, AttributeError) as failure:
+                raise UserError(
+                    f"{self.path}, line {number} is damaged: it is no completion of this evaluation "
+                    f"({shorten(f'{type(failure).__name__}: {failure}', 80)}). Remove that line, then try "
+                    "again: the completion will be sampled anew."
+                ) from failure
+            self.answers[key] = answer
+
+    def write(
+        self, problem: Problem, sample: int, answer: Answer, seconds: float, rendered: str = ""
+    ) -> None:
+        """Append one completion; it is in the file when this returns, if the machine stays up.
+
+        rendered: the prompt as the model saw it.
+        """
+        extra = {RENDERED: rendered} if rendered else {}
+        record = make_record(problem, answer.completion, answer.score, **extra)
+        line = json.dumps({"sample": sample, **record, "seconds": round(seconds, 3)}, default=str) + "\n"
+        rest = memoryview(line.encode())
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.descriptor)
