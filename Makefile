@@ -10,7 +10,10 @@ TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help env demo test test-slow lint format bench clean
+# What to say before the default build of torch is taken on a machine without a GPU.
+DEFAULT_BUILD := $(if $(filter x86_64,$(shell uname -m)),about 3 GB to download and 6 GB on disk with its CUDA libraries,several hundred MB)
+
+.PHONY: help env demo test test-slow test-pythons docs lint format clean
 
 help:  ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,7 +26,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@if [ -n "$(GPU)" ]; then $(PIP) torch==$(TORCH); \
 	 elif [ "$$(uname -s)" = Darwin ]; then $(PIP) torch==$(TORCH); \
-	 else $(PIP) torch==$(TORCH)+cpu 2>/dev/null || $(PIP) torch==$(TORCH) --index-url $(TORCH_CPU_INDEX); fi \
+	 else $(PIP) torch==$(TORCH)+cpu 2>/dev/null \
+	  || $(PIP) torch==$(TORCH) --index-url $(TORCH_CPU_INDEX) --retries 1 --timeout 20 2>/dev/null \
+	  || { echo "The CPU build of torch can't be had from $(TORCH_CPU_INDEX). Taking the default build: $(DEFAULT_BUILD)."; \
+	   $(PIP) torch==$(TORCH); }; fi \
 	 || { echo "torch $(TORCH) could not be installed. Check the network and the free disk (1 GB for CPU, 8 GB for CUDA), then run make again."; exit 1; }
 	@$(PIP) --editable '.[dev]' || { echo "The dependencies could not be installed. Check the network and the free disk, then run make again."; exit 1; }
 	@mkdir -p $(VENV)/types/palaestra
@@ -40,6 +46,14 @@ test: env lint  ## format, lint, types and the tests
 test-slow: env  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
 
+test-pythons:  ## the tests that need no torch, on each Python 3.11 or newer that is here; PYTHONS="..." names them
+	@$(PYTHON) .ci/pythons.py $(PYTHONS)
+
+docs: env  ## the site, in site/; open site/index.html
+	@$(PIP) --editable '.[docs]'
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in site/: open site/index.html"
+
 lint: env
 	@$(BIN)/ruff format --check . || { echo "Run 'make format', then again."; exit 1; }
 	@$(BIN)/ruff check .
@@ -48,5 +62,5 @@ lint: env
 format: env  ## format the code
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .
 
-clean:  ## remove the environment
-	rm -rf $(VENV)
+clean:  ## remove the environments and the site
+	rm -rf $(VENV) .pythons site

@@ -29,6 +29,7 @@ FILES = {
     ),
     2: ("cgroup.procs", "memory.events", "memory.max", "memory.swap.max", "pids.max"),
 }
+PATIENCE_S = 60.0  # on a machine that has other things to do
 V2 = "0::/user.slice/palaestra.scope\n"
 
 
@@ -239,8 +240,8 @@ def made(folders: list[Path], process: int | None = None) -> set[str]:
     return {name for folder in folders for name in os.listdir(folder) if name.startswith(prefix)}
 
 
-def gone(folders: list[Path], process: int, seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
+def gone(folders: list[Path], process: int) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
     while left := made(folders, process):
         if time.monotonic() > deadline:
             pytest.fail(f"left: {left}")
@@ -327,22 +328,25 @@ def test_a_bomb_of_threads_and_one_of_processes_meet_the_limit(groups):
 
 def test_a_running_program_is_in_a_limited_group_and_nobody_else(groups):
     sleep = (
-        "import threading, time\ndef f(): threading.Thread(target=time.sleep, args=(30,)).start(); "
-        "time.sleep(30)"
+        "import threading, time\ndef f(): threading.Thread(target=time.sleep, args=(300,)).start(); "
+        "time.sleep(300)"
     )
     before = made(groups)
-    with SandboxPool(1, Limits(wall_s=3, threads=5)) as pool:
+    with SandboxPool(1, Limits(wall_s=2 * PATIENCE_S, threads=5)) as pool:
         assert pool.run_tests("def f(): return 1", "f", [Call(expected=1)]).passed
         thread = threading.Thread(target=pool.run_tests, args=(sleep, "f", [Call()]))
         thread.start()
         tasks: list[int] = []
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + PATIENCE_S
         while tasks[-2:] != [1, 2] and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.02)
             names = made(groups) - before
             tasks = sorted(int((groups[-1] / name / "pids.current").read_text()) for name in names)
         limits = {(groups[-1] / name / "pids.max").read_text().strip() for name in names}
         inside = [(groups[0] / name / "cgroup.procs").read_text().split() for name in names]
+        for process in {int(process) for processes in inside for process in processes}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)  # so that its time need not be waited for
         thread.join()
     assert tasks[-2:] == [1, 2], "the child that waits for the next, and the program with its thread"
     assert "5" in limits
@@ -432,7 +436,7 @@ def test_an_ordinary_user_with_a_group_of_its_own_is_as_safe(groups):
                 with contextlib.suppress(FileNotFoundError):
                     os.chown(folder / name, 65534, 65534)
         command = [sys.executable, "-c", enter + leave, str(len(given)), *map(str, given), *battery]
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=600)
         left = [name for folder in given for name in os.listdir(folder) if name.startswith(cgroupfs.PREFIX)]
     finally:
         for folder in given:

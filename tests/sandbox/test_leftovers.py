@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from palaestra.sandbox import Call, SandboxPool
 
+PATIENCE_S = 60.0  # on a machine that has other things to do
 WHO = "import os\ndef f():\n    return os.getuid()"
 LEAVES = "def f():\n    open('left', 'w').write('x' * 1000)\n    while True: pass"
 PARENT = (
@@ -26,8 +27,10 @@ PARENT = (
 )
 
 
-def mounts() -> list[str]:
-    return sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+def mounts_for(parent: int) -> list[str]:
+    """What is mounted here for a parent's sandboxes; what others on the machine mount is theirs."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if f"palaestra-{parent}-" in line]
 
 
 def processes_for(parent: int) -> dict[int, str]:
@@ -49,25 +52,24 @@ def folders_for(parent: int) -> list[str]:
 
 
 def wait_for_nothing(left_of: Callable[[int], Collection[Any]], parent: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while left := left_of(parent):
         assert time.monotonic() < deadline, f"left: {left}"
         time.sleep(0.02)
 
 
 def test_a_killed_parent_leaves_no_mount_and_no_file():
-    before = mounts()
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "up\n"
-        time.sleep(0.3)
-        own = set(processes_for(parent.pid).values()) - {os.readlink("/proc/self/ns/mnt")}
+        deadline, own = time.monotonic() + PATIENCE_S, set[str]()
+        while len(own) < 2:
+            assert time.monotonic() < deadline, "the sandboxes have no mount namespaces of their own"
+            own = set(processes_for(parent.pid).values()) - {os.readlink("/proc/self/ns/mnt")}
         parent.send_signal(signal.SIGKILL)
-    assert len(own) >= 2, "the sandboxes had no mount namespaces of their own; this test saw nothing"
     wait_for_nothing(processes_for, parent.pid)
-    # No process is in those namespaces any more, so the kernel has taken their mounts down;
-    # ours are as they were.
-    assert mounts() == before
+    # No process is in those namespaces any more, so the kernel has taken their mounts down.
+    assert not mounts_for(parent.pid)
     assert not folders_for(parent.pid)
 
 
@@ -182,7 +184,7 @@ def test_without_namespaces_an_interpreter_in_a_closed_home_is_refused_with_the_
         "    except SandboxUnavailable as refused: print(refused)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", ROOT_WITHOUT, script], capture_output=True, text=True, timeout=60, cwd="/"
+        [sys.executable, "-c", ROOT_WITHOUT, script], capture_output=True, text=True, timeout=300, cwd="/"
     )
     if "Operation not permitted" in done.stderr:
         pytest.skip("this root can make no user namespace")
@@ -196,9 +198,10 @@ def test_without_namespaces_a_killed_parent_leaves_no_file_and_no_process():
 parent = subprocess.Popen([sys.executable, "-c", {PARENT!r}], stdout=subprocess.PIPE, text=True)
 assert parent.stdout.readline() == "up\\n"
 import glob, time
-time.sleep(0.3)
-made = glob.glob(f"{tempfile.gettempdir()}/palaestra-{{parent.pid}}-*/*/left")
-assert made, "no program wrote to its scratch"
+deadline = time.monotonic() + {PATIENCE_S}
+while not glob.glob(f"{tempfile.gettempdir()}/palaestra-{{parent.pid}}-*/*/left"):
+    assert time.monotonic() < deadline, "no program wrote to its scratch"
+    time.sleep(0.01)
 parent.kill()
 parent.wait()
 print(parent.pid)

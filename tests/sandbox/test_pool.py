@@ -50,14 +50,16 @@ def test_asyncio():
 
 
 def test_a_loop_is_back_soon_after_its_deadline():
+    """At least once of many times: what else the machine does can only delay it."""
     with SandboxPool(1) as pool:
         pool.run_tests(DOUBLE, "f", [Call((1,))])
-        taken = []
-        for _ in range(3):
+        for _ in range(40):
             start = time.monotonic()
             assert pool.run_tests(LOOP, "f", [Call((1,))], Limits(wall_s=0.5)).status == "timeout"
-            taken.append(time.monotonic() - start)
-    assert min(taken) < 0.6
+            taken = time.monotonic() - start
+            if taken < 0.6:
+                break
+    assert taken < 0.6
 
 
 def test_limits_hold_for_each_run():
@@ -97,7 +99,7 @@ def test_a_killed_parent_leaves_no_process():
         children = descendants(parent.pid)
         assert len(children) >= 3
         parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while alive := [pid for pid in children if os.path.exists(f"/proc/{pid}")]:
         assert time.monotonic() < deadline, f"left: {alive}"
         time.sleep(0.02)
@@ -114,11 +116,12 @@ def test_a_zygote_that_is_killed_is_replaced():
 
 
 def test_a_sandbox_that_nobody_needed_for_a_while_is_used_as_it_is(monkeypatch):
-    monkeypatch.setattr(channel, "SPAWN_S", 0.5)
+    """For longer than a process may take to be locked down, by the clock that tells so."""
     with SandboxPool(1) as pool:
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
         before = descendants(os.getpid())
-        time.sleep(0.6)
+        now = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: now() + 2 * channel.SPAWN_S)
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
         assert len(before & descendants(os.getpid())) >= 2, "its zygote was started anew"
 

@@ -207,7 +207,10 @@ def test_a_waiting_process_that_was_killed_or_spoke_is_replaced(pool):
     for process in children:
         with contextlib.suppress(ProcessLookupError):  # one takes those that it started along
             os.kill(process, signal.SIGKILL)
-    time.sleep(0.1)
+    deadline = time.monotonic() + 60
+    while any(map(serves, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert pool.run_suite(SAME, ["f"], [CALL]).passed
 
 

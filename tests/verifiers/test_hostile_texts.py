@@ -4,26 +4,21 @@ and none takes long.
 A completion that could make its check abstain would be rid of the penalty for a wrong answer.
 """
 
-import math
 import time
-from dataclasses import replace
 
 import pytest
 from hostile_texts import FRAMES, MANY, PIECES, long_texts, texts
 from palaestra.sandbox import Limits, SandboxPool
 from palaestra.tasks import Problem
 from palaestra.tasks.core import registry
-from palaestra.trainer.reward_models.scoring import fill
 from palaestra.verifiers import (
     Completion,
     Rubric,
-    Score,
     Status,
     answer_box,
     answer_tag,
     code,
     exact,
-    learned,
     math_answer,
     number,
     one_block,
@@ -110,26 +105,6 @@ def test_no_program_makes_the_code_criterion_abstain():
         for text in list(texts(3, 40, right))[-40:]:
             score = rubric.score(Completion(text), problem)
             assert not score.abstained, (text[:200], score.parts)
-
-
-def test_a_reward_model_that_gives_one_completion_no_number_gives_it_the_least():
-    problem, answers = Problem("p"), [Completion("a"), Completion("b")]
-    task = replace(registry.get("ice_cream"), rubric=Rubric(learned()))
-    unfilled = [task.score(answer, problem) for answer in answers]
-
-    def filled(*values: float) -> list[Score]:
-        return fill(
-            task,
-            {"reward_model": lambda problems, completions: list(values)},
-            [problem] * 2,
-            answers,
-            unfilled,
-        )
-
-    odd, even = filled(math.nan, 0.0)
-    assert not odd.abstained
-    assert odd.reward < 1e-4 < even.reward
-    assert all(score.abstained for score in filled(math.nan, math.inf))
 
 
 CHECKS = {

@@ -4,7 +4,6 @@ and how they stop."""
 import copy
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -27,6 +26,8 @@ from palaestra.trainer.storage import checkpoint
 from transformers import AutoTokenizer
 
 from ..support.runs import SMALL, have_same_weights, load_weights, say_nothing
+
+PATIENCE_S = 600  # with a run on a machine that has other things to do
 
 
 @pytest.fixture(scope="module")
@@ -161,19 +162,20 @@ def test_a_step_in_which_every_group_is_dead_changes_nothing_and_goes_on(warm_mo
     assert [(line["dead_groups"], line["grad_norm"]) for line in steps] == [(1.0, 0.0)] * 2
 
 
-def start(out: Path, model: Path, *flags: str) -> subprocess.Popen:
+def start(out: Path, model: Path, *flags: str) -> subprocess.Popen[str]:
     code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['train', *sys.argv[1:]]))"
     small = (
         "--option operands=2 --option digits=1 --prompts-per-step 4 --group-size 4 --max-new-tokens 24 "
         "--eval-every 0 "
     )
     small += "--eval-problems 5 --eval-samples 1 --threads 1"
-    command = [sys.executable, "-c", code, "--model", str(model), "--out", str(out), *small.split(), *flags]
+    command = [sys.executable, "-u", "-c", code, "--model", str(model), "--out", str(out)]
+    command += [*small.split(), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def wait_for_steps(out: Path, count: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         path = out / "metrics.jsonl"
         if path.exists() and path.read_text().count('"kind": "step"') >= count:
@@ -189,7 +191,7 @@ def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(
     run = start(tmp_path / "run", warm_model, "--steps", "10000", "--save-every", "0")
     wait_for_steps(tmp_path / "run", 2)
     os.kill(run.pid, number)
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130
     assert "Traceback" not in output
     assert "palaestra resume" in output
@@ -200,13 +202,12 @@ def test_a_signal_finishes_the_step_and_saves_without_a_stack_trace(
 
 def test_a_signal_during_the_warm_up_keeps_the_model_and_starts_no_reinforcement(tmp_path: Path):
     run = start(tmp_path / "run", Path("embedded"), "--sft-steps", "100000")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "run").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(3)
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "CPU thread(s)" in line:  # the last that is said before the warm-up, which would take hours
+            break
     os.kill(run.pid, signal.SIGINT)
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130
     assert "Traceback" not in output
     assert (tmp_path / "run" / "sft" / "config.json").exists()
@@ -239,47 +240,6 @@ def test_prompts_over_the_budget_stop_the_run_with_a_sentence(warm_model: Path, 
     config = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), max_prompt_tokens=2, eval_problems=1)
     with pytest.raises(UserError, match="max-prompt-tokens"):
         train(config, say=say_nothing)
-
-
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weights(
-    whole: Path, warm_model: Path, tmp_path: Path, kills: int
-):
-    """kill -9 at seeded moments, during saving too: a checkpoint is written at every step."""
-    out, rng, total = tmp_path / "run", random.Random(kills), 4 * kills
-    flags = ["--steps", str(total), "--save-every", "1", "--keep", "1"]
-    whole = tmp_path / "whole"
-    run = start(whole, warm_model, *flags)
-    assert "curves" in run.communicate(timeout=240)[0]
-    begun, ended = (path.stat().st_mtime for path in (whole / "config.json", whole / "curves.png"))
-    run, killed = start(out, warm_model, *flags), 0
-    for _ in range(kills):
-        before = find_newest(out)
-        while (
-            find_newest(out) <= before and run.poll() is None
-        ):  # until it goes on: a moment before that tests the start alone
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 2 * (ended - begun) / total))
-        killed += run.poll() is None
-        run.kill()
-        run.communicate()
-        run = start_resume(out) if not (out / "model").exists() else run
-    run.communicate(timeout=240)
-    assert killed >= kills / 2
-    assert have_same_weights(whole / "model", out / "model")
-
-
-def find_newest(out: Path) -> float:
-    """When the newest complete checkpoint was written; 0 while there is none."""
-    infos = [path / checkpoint.INFO for path in checkpoint.list_checkpoints(out / "checkpoints")]
-    return max((path.stat().st_mtime for path in infos if path.exists()), default=0.0)
-
-
-def start_resume(out: Path) -> subprocess.Popen:
-    code = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(['resume', sys.argv[1]]))"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
 
 
 def test_replay_re_creates_a_step_and_notices_a_changed_record(whole: Path, tmp_path: Path):

@@ -330,9 +330,13 @@ def test_the_cases_of_a_problem_share_one_budget(workers, partial_credit, source
     cases = {"cases": [{"stdin": f"{i}\n", "stdout": f"{i}\n"} for i in range(12)]}
     with SandboxPool(workers, Limits(wall_s=1.2)) as many:
         verdict(many, block("print(input())\n"), cases)  # the sandboxes start
-        started = time.monotonic()
-        found = verdict(many, block(source), cases, partial_credit=partial_credit)
-        assert time.monotonic() - started < 2.5
+        for _ in range(20):  # what else the machine does can only delay it
+            started = time.monotonic()
+            found = verdict(many, block(source), cases, partial_credit=partial_credit)
+            seconds = time.monotonic() - started
+            if seconds < 2.5:
+                break
+        assert seconds < 2.5
         assert found.value == pytest.approx(0.25 if partial_credit and source == LOOPS else 0)
         assert verdict(many, block("print(input())\n"), cases, partial_credit=partial_credit).correct
 
@@ -385,16 +389,19 @@ def test_no_forged_claim_abstains(pool, tree):
 
 
 def test_with_partial_credit_a_slow_case_gets_what_the_others_left(pool):
-    slow = "import time\nn = int(input())\ntime.sleep(0.4 if n == 1 else 0)\nprint(n)\n"
+    slow = "import time\nn = int(input())\ntime.sleep(1.2 if n == 1 else 0)\nprint(n)\n"
     cases = {"cases": [{"stdin": f"{i}", "stdout": f"{i}"} for i in range(6)]}
-    assert verdict(pool, block(slow), cases, partial_credit=True).correct
+    limits = Limits(wall_s=6)  # a second each
+    assert verdict(pool, block(slow), cases, partial_credit=True, limits=limits).correct
 
 
 def test_calls_end_with_the_first_that_fails(pool):
+    """The next one would go on until the limit."""
     calls = {"entry_point": "f", "calls": [{"args": [i], "expected": i} for i in range(3)]}
+    loops = block("def f(x):\n    while x: pass\n    return 1\n")
     started = time.monotonic()
-    assert verdict(pool, block("def f(x):\n    while x: pass\n    return 1\n"), calls).status == "wrong"
-    assert time.monotonic() - started < 0.9
+    assert verdict(pool, loops, calls, limits=Limits(wall_s=300)).status == "wrong"
+    assert time.monotonic() - started < 200
 
 
 @pytest.mark.parametrize(

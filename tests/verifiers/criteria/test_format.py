@@ -1,7 +1,5 @@
 """Criteria on form: the answer tag, and patterns whose matching stops at its time limit."""
 
-import time
-
 import pytest
 import regex
 from palaestra.tasks import Problem
@@ -40,9 +38,9 @@ def test_pattern_matches_the_whole_completion():
 
 
 def test_a_pattern_that_backtracks_stops_at_its_time_limit_and_does_not_match():
-    start = time.perf_counter()
-    assert verdict(pattern(r"(?:a|aa|a.?)+$b", timeout_s=0.1), "a" * 5_000).status is Status.MALFORMED
-    assert time.perf_counter() - start < 2
+    """Without one it would go on for ever."""
+    endless = pattern(r"(?:a|aa|a.?)+$b", timeout_s=0.1)
+    assert verdict(endless, "a" * 5_000).status is Status.MALFORMED
 
 
 def test_a_malformed_pattern_is_refused_at_once():

@@ -17,6 +17,10 @@ def work(request):
         case "sleep":
             time.sleep(rest[0])
             return rest[1]
+        case "until":
+            while not os.path.exists(rest[0]):
+                time.sleep(0.001)
+            return "there"
         case "raise":
             raise ValueError("no such luck")
         case "memory":

@@ -15,6 +15,7 @@ from palaestra.verifiers.types import correct
 from palaestra.verifiers.workers.pool import Pool, PoolError
 
 TARGET = "pool_target:work"
+PATIENCE_S = 60.0  # on a machine that has other things to do
 
 
 @pytest.fixture
@@ -32,91 +33,94 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def wait_for_death(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        time.sleep(0.01)
+
+
 def test_a_worker_persists_between_calls(pool):
-    pids = {pool.call(["pid"], 5).value for _ in range(6)}
+    pids = {pool.call(["pid"], PATIENCE_S).value for _ in range(6)}
     assert len(pids) <= 2
     assert os.getpid() not in pids
 
 
 def test_a_hung_call_costs_its_deadline_and_its_worker_is_replaced(pool):
-    victim = pool.call(["pid"], 5).value
-    pool.call(["pid"], 5)
+    """It would hang for ever, so that a reply shows the deadline."""
+    victim = pool.call(["pid"], PATIENCE_S).value
     start = time.perf_counter()
     replies = [pool.call(["hang"], 0.2) for _ in range(2)]
-    assert 0.4 <= time.perf_counter() - start < 2
+    assert time.perf_counter() - start >= 0.4
     assert [reply.status for reply in replies] == ["timeout", "timeout"]
-    assert pool.call(["echo", 7], 5).value == 7
-    deadline = time.monotonic() + 5
-    while alive(victim) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not alive(victim)
+    assert pool.call(["echo", 7], PATIENCE_S).value == 7
+    wait_for_death(victim)
 
 
-def test_a_hung_call_does_not_delay_another(pool):
-    hung = threading.Thread(target=pool.call, args=(["hang"], 1.5))
-    hung.start()
-    start = time.perf_counter()
-    assert pool.call(["echo", 1], 5).value == 1
-    assert time.perf_counter() - start < 1.0
-    hung.join()
+def test_a_call_that_goes_on_does_not_delay_another(pool, tmp_path):
+    end = tmp_path / "end"
+    long = threading.Thread(target=pool.call, args=(["until", str(end)], PATIENCE_S))
+    long.start()
+    assert pool.call(["echo", 1], PATIENCE_S).value == 1
+    assert long.is_alive()
+    end.touch()
+    long.join()
 
 
 def test_more_threads_than_workers_wait_their_turn(pool):
     found = []
     threads = [
-        threading.Thread(target=lambda n=n: found.append(pool.call(["sleep", 0.05, n], 5).value))
+        threading.Thread(target=lambda n=n: found.append(pool.call(["sleep", 0.05, n], PATIENCE_S).value))
         for n in range(12)
     ]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert sorted(found) == list(range(12))
     assert time.perf_counter() - start >= 0.3  # 12 of 50 ms on 2 workers
 
 
-def test_asyncio_goes_on_while_a_call_runs(pool):
-    async def main():
-        ticks = 0
-        calls = asyncio.gather(*(pool.acall(["sleep", 0.2, n], 5) for n in range(2)))
-        while not calls.done():
-            await asyncio.sleep(0.01)
-            ticks += 1
-        return ticks, [reply.value for reply in await calls]
+def test_asyncio_goes_on_while_a_call_runs(pool, tmp_path):
+    """The calls end when the loop, which goes round meanwhile, makes their file."""
+    end = tmp_path / "end"
 
-    ticks, values = asyncio.run(main())
-    assert values == [0, 1]
-    assert ticks > 5
+    async def main():
+        calls = asyncio.gather(*(pool.acall(["until", str(end)], PATIENCE_S) for _ in range(2)))
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        ahead = not calls.done()
+        end.touch()
+        return ahead, [reply.value for reply in await calls]
+
+    assert asyncio.run(main()) == (True, ["there", "there"])
 
 
 def test_what_the_target_raises_is_a_reply_and_keeps_its_worker(pool):
-    before = {pool.call(["pid"], 5).value for _ in range(4)}
-    reply = pool.call(["raise"], 5)
+    before = {pool.call(["pid"], PATIENCE_S).value for _ in range(4)}
+    reply = pool.call(["raise"], PATIENCE_S)
     assert (reply.status, "no such luck" in reply.reason) == ("error", True)
-    assert {pool.call(["pid"], 5).value for _ in range(4)} <= before
+    assert {pool.call(["pid"], PATIENCE_S).value for _ in range(4)} <= before
 
 
 @pytest.mark.parametrize("request_", [["memory"], ["exit"], ["unserialisable"]])
 def test_a_worker_that_dies_or_eats_memory_is_an_error_and_not_the_end(pool, request_):
-    assert pool.call(request_, 10).status == "error"
-    assert pool.call(["echo", 3], 5).value == 3
+    assert pool.call(request_, PATIENCE_S).status == "error"
+    assert pool.call(["echo", 3], PATIENCE_S).value == 3
 
 
 def test_large_requests_and_replies_pass(pool):
     text = "x" * 3_000_000
-    assert pool.call(["echo", text], 10).value == text
+    assert pool.call(["echo", text], PATIENCE_S).value == text
 
 
 def test_after_close_there_is_no_process_left_and_a_call_says_so():
     pool = Pool(TARGET, workers=1)
-    pid = pool.call(["pid"], 5).value
+    pid = pool.call(["pid"], PATIENCE_S).value
     pool.close()
     pool.close()
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not alive(pid)
+    wait_for_death(pid)
     with pytest.raises(PoolError, match="closed"):
         pool.call(["pid"], 1)
 
@@ -125,28 +129,24 @@ def test_workers_end_when_their_parent_is_killed():
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1] / 'support')!r});"
         "from palaestra.verifiers.workers.pool import Pool; pool = Pool('pool_target:work');"
-        "print(pool.call(['pid'], 30).value, flush=True); import os; os.kill(os.getpid(), 9)"
+        "print(pool.call(['pid'], 60).value, flush=True); import os; os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    pid = int(done.stdout)
-    deadline = time.monotonic() + 5
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not alive(pid)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    wait_for_death(int(done.stdout))
 
 
 def test_a_process_that_was_forked_while_a_call_ran_starts_a_pool_of_its_own_and_ends(pool):
     with pool._lock:  # as another thread may hold it at that moment
         child = os.fork()
         if child == 0:
-            os._exit(0 if pool.call(["echo", 5], 5).value == 5 and pool.close() is None else 1)
-    deadline = time.monotonic() + 20
+            os._exit(0 if pool.call(["echo", 5], 30).value == 5 and pool.close() is None else 1)
+    deadline = time.monotonic() + PATIENCE_S
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     if ended[0] == 0:
         os.kill(child, 9)
     assert ended == (child, 0)
-    assert pool.call(["echo", 6], 5).value == 6
+    assert pool.call(["echo", 6], PATIENCE_S).value == 6
 
 
 def test_a_server_that_cannot_be_started_abstains(monkeypatch):
