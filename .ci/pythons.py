@@ -1,9 +1,10 @@
-"""The tests of sandbox, verifiers and tasks, which need no torch, on each Python that is here: `make test-pythons`.
+"""`make test-pythons`: the tests of sandbox, verifiers and tasks, which need no torch, on each Python here.
 
 usage: python .ci/pythons.py [PYTHON ...]
 
-Without names: the versions that pyproject.toml promises, and the next one, as `python3.12` on the PATH or among
-the versions of pyenv and uv. Each gets an environment of its own in .pythons/, made once for what it is made of.
+Without names: the versions that pyproject.toml promises, and the next one, as `python3.12` on the PATH or
+among the versions of pyenv and uv. Each gets an environment of its own in .pythons/, made once for what it is
+made of.
 Exit code: 0 all that were found pass, 1 one fails, 2 none was found.
 """
 
