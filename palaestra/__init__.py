@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from palaestra.trainer.engines.base import Engine, Request, Sampling
     from palaestra.trainer.engines.local import LocalEngine
     from palaestra.trainer.evaluation.offline import score_file
+    from palaestra.trainer.evaluation.compare import compare
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
@@ -76,6 +77,7 @@ __all__ = [
     "__version__",
     "adapters",
     "as_dataset",
+    "compare",
     "criteria",
     "dataset_task",
     "evaluate",
@@ -131,6 +133,7 @@ _PLACES = {
     "Verdict": "verifiers:Verdict",
     "adapters": "tasks.adapters",
     "as_dataset": "tasks.adapters.datasets:as_dataset",
+    "compare": "trainer.evaluation.compare:compare",
     "criteria": "verifiers.named",
     "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
