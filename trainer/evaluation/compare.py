@@ -19,10 +19,10 @@ def compare(first: EvaluationRun | Evaluation, second: EvaluationRun | Evaluatio
     Raises UserError where the two have no problem in common, or their task verifies nothing.
 
     >>> import palaestra as pal
-    >>> small = {"task": "gcd", "level": 1, "problems": 20, "max_new_tokens": 4, "threads": 1}
+    >>> small = {"task": "gcd", "model": "embedded", "problems": 20, "threads": 1}
     >>> said = []
-    >>> before = pal.evaluate(**small, model="embedded", out="runs/before", say=said.append)
-    >>> after = pal.evaluate(**small, model="embedded", seed=1, out="runs/after", say=said.append)
+    >>> before = pal.evaluate(**small, max_new_tokens=4, out="runs/before", say=said.append)
+    >>> after = pal.evaluate(**small, max_new_tokens=8, out="runs/after", say=said.append)
     >>> print(pal.compare(before, after))  # doctest: +ELLIPSIS
     +0.0 points [...]
     """
