@@ -31,6 +31,11 @@ class RemoteError(Exception):
     """What came from the program is no exception or value that the tests can be given as it is."""
 
 
+class RemoteBaseError(BaseException):
+    """What a group of the program holds that is no group of exceptions alone: no `except* Exception`, and no
+    `suppress(Exception)` of Python 3.12 and later, takes it."""
+
+
 def describe(failure: BaseException) -> dict[str, Any]:
     """The claim about an exception, whose own methods are not to be trusted.
 
@@ -70,7 +75,8 @@ def rebuild(claim: dict[str, Any], tests: str) -> BaseException:
     with contextlib.suppress(Exception):  # the claim may be forged
         arguments = [wire.decode(argument) for argument in claim["args"]]
         if issubclass(kinds[0], BaseExceptionGroup):
-            arguments = [text, [RemoteError(text)]]
+            leaf = RemoteError if issubclass(kinds[0], ExceptionGroup) else RemoteBaseError
+            arguments = [text, [leaf(text)]]
         return _make_instance(name if name.isidentifier() else kinds[0].__name__, kinds, text, arguments)
     return RemoteError(f"{name}: {text}")
 

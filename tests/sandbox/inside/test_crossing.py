@@ -48,6 +48,7 @@ def test_what_no_except_exception_takes_is_not_taken(pool, body):
     assert not passed(
         pool, body, "import contextlib\nwith contextlib.suppress(Exception):\n    assert f(1) == 1 and False"
     )
+    assert not passed(pool, body, "try:\n    assert f(1) == 1 and False\nexcept* Exception:\n    pass")
 
 
 def test_a_value_that_can_not_be_taken_is_no_exception_that_a_bare_except_may_take(pool):
