@@ -1,6 +1,6 @@
-"""The bill of a training run for public models by their shapes alone: no weights are fetched, none are filled.
+"""The bill of a training run for public models by their shapes alone: no weights are fetched or filled.
 
-    python benchmarks/memory.py              # every model, all weights and LoRA; 8 GiB of memory, minutes
+    python benchmarks/memory.py              # every model; 13 GiB of memory, minutes
     python benchmarks/memory.py qwen2.5-0.5b
 
 The passes are measured on a CPU in the arithmetic of a GPU (weights in float32, products in bfloat16), which
@@ -72,7 +72,9 @@ def make(shape: Shape) -> Policy:
             module.inv_freq.fill_(1.0)
     counted = sum(parameter.numel() for parameter in model.parameters())
     if counted != shape.parameters:
-        raise SystemExit(f"{counted:,} parameters where {shape.parameters:,} are expected: the shape is wrong.")
+        raise SystemExit(
+            f"{counted:,} parameters where {shape.parameters:,} are expected: the shape is wrong."
+        )
     return Policy(model.eval(), None, torch.device("cpu"), torch.bfloat16, "shape")
 
 
@@ -92,7 +94,9 @@ def weigh(shape: Shape, settings: dict) -> str:
 
 
 def main(names: list[str]) -> None:
-    print("| model | what learns | held | sampling | update | at most |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| model | what learns | held | sampling | update | at most |\n| --- | --- | --- | --- | --- | --- |"
+    )
     for name in names or SHAPES:
         for arm, settings in ARMS.items():
             print(f"| {name} | {arm} | {weigh(SHAPES[name], settings)} |", flush=True)

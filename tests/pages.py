@@ -21,17 +21,17 @@ PAGES = [README, *sorted(DOCS.glob("*.md"))]
 NOT_HERE = re.compile(r"\b(network|GPU|minutes)\b")  # in the comment of a command that is only parsed
 STANDS_FOR = re.compile(r"[A-Z][A-Z_]+(?:/[a-z-]+)?(?:\.[a-z]+)?")  # RUN, RUN/model, FILE.jsonl
 
-# Flags with their values, in the place of a command's own; None takes the flag away.
-SMALL: dict[str, dict[str, str | None]] = {
+# Values in the place of a command's own; None takes the flag away.
+SMALL: dict[str, dict[str, int | None]] = {
     "train": {
-        "--sft-steps": "5", "--steps": "2", "--prompts-per-step": "4", "--group-size": "4",
-        "--eval-problems": "2", "--eval-samples": "1", "--eval-every": "0", "--max-new-tokens": "8",
-        "--preflight-problems": "4", "--threads": "1", "--force": "",
+        "sft_steps": 5, "steps": 2, "prompts_per_step": 4, "group_size": 4, "eval_problems": 2,
+        "eval_samples": 1, "eval_every": 0, "max_new_tokens": 8, "preflight_problems": 4, "threads": 1,
+        "force": True,
     },
-    "sft": {"--steps": "2", "--demonstrations": "20", "--eval-problems": "5", "--threads": "1"},
-    "reward-model": {"--steps": "2", "--threads": "1"},
-    "eval": {"--problems": "4", "--max-new-tokens": "8", "--threads": "1"},
-    "resume": {"--steps": None},
+    "sft": {"steps": 2, "demonstrations": 20, "eval_problems": 5, "threads": 1},
+    "reward-model": {"steps": 2, "threads": 1},
+    "eval": {"problems": 4, "max_new_tokens": 8, "threads": 1},
+    "resume": {"steps": None},
 }  # fmt: skip
 
 
@@ -62,25 +62,17 @@ class Command:
     def shrink(self) -> list[str]:
         """Its arguments, of a size that takes seconds."""
         words = list(self.words)
-        for flag, value in SMALL.get(words[0], {}).items():
+        for name, value in SMALL.get(words[0], {}).items():
+            flag = f"--{name.replace('_', '-')}"
             if flag in words:
                 at = words.index(flag)
-                del words[at : at + (2 if at + 1 < len(words) and not words[at + 1].startswith("--") else 1)]
+                del words[at : at + (1 if value is True else 2)]
             if value is not None:
-                words += [flag, value] if value else [flag]
+                words += [flag] if value is True else [flag, str(value)]
         return words
 
     def __str__(self) -> str:
         return f"line {self.line}: palaestra {shlex.join(self.words)}"
-
-
-def list_small_settings(command: str) -> dict[str, object]:
-    """What `Command.shrink` sets, as settings by their flags' names."""
-    return {
-        flag.removeprefix("--").replace("-", "_"): value or True
-        for flag, value in SMALL[command].items()
-        if value is not None
-    }
 
 
 def list_blocks(text: str) -> list[Block]:

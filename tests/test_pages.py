@@ -6,9 +6,11 @@ One mechanism for the README and every page of docs/: tests/pages.py says what i
 from __future__ import annotations
 
 import ast
+import doctest
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,13 +31,14 @@ from .pages import (
     DOCS,
     PAGES,
     ROOT,
+    SMALL,
+    Block,
     Command,
     list_anchors,
     list_blocks,
     list_commands,
     list_inline_commands,
     list_links,
-    list_small_settings,
 )
 from .trainer.support.tokenizers import make_byte_tokenizer
 
@@ -76,6 +79,16 @@ def has_something_to_run(page: Path) -> bool:
     return any(block.language == "python" for block in blocks) or any(command.runs for command in commands)
 
 
+def run_python(block: Block, page: Path, names: dict[str, Any]) -> None:
+    """Run a block; one with prompts as an interpreter would: what it prints must be what it says."""
+    if block.text.startswith(">>> "):
+        test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
+        assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
+        names.update(test.globs)
+    else:
+        exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+
+
 def parse_only(command: Command, place: str) -> None:
     """Let the command's own parser read it; a name in capitals is a text like any other."""
     kind = CONFIGS.get(command.words[0])
@@ -94,20 +107,20 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def settle_small(kind, config, settings):
         command = next(name for name, each in CONFIGS.items() if each is kind)
-        return settle(kind, config, settings).but(**list_small_settings(command))
+        return settle(kind, config, settings).but(**SMALL[command])
 
     monkeypatch.setattr(api, "settle", settle_small)
 
 
 @pytest.mark.parametrize("page", [*filter(has_something_to_run, PAGES)], ids=lambda page: page.name)
 def test_the_commands_and_the_python_of_a_page_run_in_their_order(page: Path, desk: Path, small: None):
-    names: dict[str, object] = {"__name__": "__main__"}
+    names: dict[str, Any] = {"__name__": "__main__"}
     for block in list_blocks(page.read_text()):
         if block.title:
             Path(block.title).parent.mkdir(parents=True, exist_ok=True)
             Path(block.title).write_text(block.text)
         elif block.language == "python":
-            exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+            run_python(block, page, names)
         for command in list_commands(block):
             if command.runs:
                 assert main(command.shrink()) == 0, f"{page.name}, {command}"
@@ -140,7 +153,7 @@ def test_commands_in_the_running_text_have_the_options_that_they_name(page: Path
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_shows_are_sound(page: Path):
     for block in list_blocks(page.read_text()):
-        if block.language == "python":
+        if block.language == "python" and not block.text.startswith(">>> "):
             ast.parse(block.text, f"{page.name}, line {block.line}")
         elif block.title.endswith(".jsonl"):
             assert all(json.loads(line) for line in block.text.splitlines()), f"{page.name}, {block.title}"
@@ -168,9 +181,34 @@ def test_every_setting_in_a_page_written_as_a_flag_is_one():
         for flag in re.findall(r"`(--[a-z][a-z0-9.-]*[a-z0-9])", page.read_text()):
             name = flag.removeprefix("--").removeprefix("no-")
             assert (
-                flag in known | {"--user"}  # of systemd-run
+                flag in known | {"--help-all", "--user"}  # the last of systemd-run
                 or f"--{name}" in known
                 or f'"{flag}"' in source
                 or f"{name.replace('-', '_')}:" in source
                 or any(setting.startswith(f"{flag}.") for setting in known)
             ), f"{page.name}: {flag}"
+
+
+def list_texts() -> list[str]:
+    """Every text in the package's source; what is put into one is an ellipsis there."""
+    texts = []
+    for room in ("sandbox", "verifiers", "tasks", "trainer"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                    texts.append("".join(map(str, parts)))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    return texts
+
+
+def test_the_sentences_that_are_quoted_are_those_of_the_tool():
+    """A quotation (> ...) in the page on troubles: its parts between ellipses stand in one text of the
+    source."""
+    texts = list_texts()
+    quoted = re.findall(r"(?m)^> (.+)$", (DOCS / "troubleshooting.md").read_text())
+    assert len(quoted) >= 12
+    for sentence in quoted:
+        parts = [part.strip() for part in sentence.split("…") if part.strip()]
+        assert any(all(part in text for part in parts) for text in texts), sentence
