@@ -51,7 +51,7 @@ test-pythons:  ## the tests that need no torch, on each Python 3.11 or newer tha
 
 docs: env  ## the site, in site/; open site/index.html
 	@$(PIP) --editable '.[docs]'
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The site is in site/: open site/index.html"
 
 lint: env

@@ -35,7 +35,8 @@ def compare(first: EvaluationRun | Evaluation, second: EvaluationRun | Evaluatio
             "task, split, level and seed twice."
         )
     ids = list(dict.fromkeys([*rates[0], *rates[1]]))
-    return paired_difference(*([each.get(id, math.nan) for id in ids] for each in rates))
+    first_P, second_P = ([each.get(id, math.nan) for id in ids] for each in rates)
+    return paired_difference(first_P, second_P)
 
 
 def rate_problems(evaluation: Evaluation) -> dict[str, float]:
