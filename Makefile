@@ -44,6 +44,7 @@ test: env lint  ## format, lint, types and the tests
 	@$(BIN)/python -m pytest
 
 test-slow: env  ## the tests that take minutes
+	@$(PIP) --editable '.[docs]'
 	@$(BIN)/python -m pytest -m slow
 
 test-pythons:  ## the tests that need no torch, on each Python 3.11 or newer that is here; PYTHONS="..." names them

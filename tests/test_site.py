@@ -1,4 +1,4 @@
-"""The site: its pages are those of docs/, each is reachable, the API is whole, and it builds without a warning."""
+"""The site: its pages are those of docs/, the API is whole, and it builds without a warning."""
 
 import importlib.util
 import os
@@ -77,9 +77,11 @@ def test_docstrings_become_markdown():
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    docstring = "Add.\n\na: the first.\nb, c: others,\n    on two lines.\n\n>>> add(1)  # doctest: +ELLIPSIS\n1\n\nEnd."
+    docstring = (
+        "Add.\n\na: one.\nb, c: others,\n    on two lines.\n\n>>> add(1)  # doctest: +ELLIPSIS\n1\n\nEnd."
+    )
     assert module.write_markdown(docstring) == (
-        "Add.\n\na: the first.  \nb, c: others,\n    on two lines.\n\n\n```pycon\n>>> add(1)\n1\n```\n\n\nEnd."
+        "Add.\n\na: one.  \nb, c: others,\n    on two lines.\n\n\n```pycon\n>>> add(1)\n1\n```\n\n\nEnd."
     )
 
 
