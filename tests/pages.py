@@ -95,6 +95,16 @@ def list_blocks(text: str) -> list[Block]:
     return found
 
 
+def write_files(text: str, folder: Path) -> None:
+    """The files that a page shows, and the data that pages speak of as a reader's own: mine.jsonl."""
+    rows = [f'{{"question": "What is {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(40)]
+    (folder / "mine.jsonl").write_text("".join(rows))
+    for block in list_blocks(text):
+        if block.title:
+            (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.title).write_text(block.text)
+
+
 def list_commands(block: Block) -> list[Command]:
     """The commands of a block without a language; a backslash at the end of a line goes on with the next."""
     if block.language not in ("", "sh", "console"):

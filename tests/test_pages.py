@@ -39,6 +39,7 @@ from .pages import (
     list_commands,
     list_inline_commands,
     list_links,
+    write_files,
 )
 from .trainer.support.tokenizers import make_byte_tokenizer
 
@@ -115,11 +116,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", [*filter(has_something_to_run, PAGES)], ids=lambda page: page.name)
 def test_the_commands_and_the_python_of_a_page_run_in_their_order(page: Path, desk: Path, small: None):
     names: dict[str, Any] = {"__name__": "__main__"}
+    write_files(page.read_text(), desk)
     for block in list_blocks(page.read_text()):
-        if block.title:
-            Path(block.title).parent.mkdir(parents=True, exist_ok=True)
-            Path(block.title).write_text(block.text)
-        elif block.language == "python":
+        if block.language == "python" and not block.title:
             run_python(block, page, names)
         for command in list_commands(block):
             if command.runs:
