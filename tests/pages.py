@@ -1,6 +1,7 @@
 """How the pages (README.md and docs/) are read by their tests: blocks of code, commands, links, headings.
 
-In a page a block of `python` is run, and one with a title is a file that is written: ```python title="a.py".
+In a page a block of `python` is run, one of `pycon` must print what it shows, and one with a title is a file
+that is written: ```python title="a.py".
 In blocks without a language a line that begins with `palaestra` is a command, and is run. A command whose
 comment has the word network, GPU or minutes is only parsed, and so is one with a word in capitals, which
 stands for something of the reader's. What trains runs small.

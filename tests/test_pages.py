@@ -9,16 +9,20 @@ import ast
 import doctest
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import palaestra
 import pytest
 import torch
 import transformers
 from palaestra.tasks.core import registry
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.task import REGISTERED
+from palaestra.tasks.data.judges import NAMES
 from palaestra.trainer import api
+from palaestra.trainer.cli.data_flags import NAMES as FLAGS
 from palaestra.trainer.cli.main import COMMANDS, main
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.parse import name_flag, parse
@@ -42,8 +46,12 @@ from .pages import (
     write_files,
 )
 from .trainer.support.tokenizers import make_byte_tokenizer
+from .verifiers.support.fake_judge import serve
 
 CONFIGS = {"train": TrainConfig, "sft": SFTConfig, "reward-model": RewardModelConfig, "eval": EvalConfig}
+OF_TASKS = {"answer", "literal"}  # of tasks with a verifier of their own, and of CRUXEval: docs/tasks.md
+PYTHON = ("python", "pycon")
+JUDGE = "http://localhost:8000/v1"  # where pages have an endpoint that judges
 CHAT = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>"
 
 
@@ -77,13 +85,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def has_something_to_run(page: Path) -> bool:
     blocks = list_blocks(page.read_text())
     commands = [command for block in blocks for command in list_commands(block)]
-    return any(block.language == "python" for block in blocks) or any(command.runs for command in commands)
+    return any(block.language in PYTHON for block in blocks) or any(command.runs for command in commands)
 
 
 def run_python(block: Block, page: Path, names: dict[str, Any]) -> None:
-    """Run a block; one with prompts as an interpreter would: what it prints must be what it says."""
-    if block.text.startswith(">>> "):
+    """Run a block; one with prompts as an interpreter would: what it prints must be what the page says."""
+    if block.language == "pycon":
         test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
+        assert test.examples, f"{page.name}, line {block.line}"
         assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
         names.update(test.globs)
     else:
@@ -102,6 +111,13 @@ def parse_only(command: Command, place: str) -> None:
 
 
 @pytest.fixture
+def judge() -> Iterator[str]:
+    """The address of an endpoint that judges."""
+    with serve() as fake:
+        yield fake.url
+
+
+@pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The functions that train and measure take the sizes that the commands take."""
     settle = api.settle
@@ -114,11 +130,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("page", [*filter(has_something_to_run, PAGES)], ids=lambda page: page.name)
-def test_the_commands_and_the_python_of_a_page_run_in_their_order(page: Path, desk: Path, small: None):
+def test_the_commands_and_the_python_of_a_page_run_in_their_order(
+    page: Path, desk: Path, small: None, request: pytest.FixtureRequest
+):
     names: dict[str, Any] = {"__name__": "__main__"}
-    write_files(page.read_text(), desk)
-    for block in list_blocks(page.read_text()):
-        if block.language == "python" and not block.title:
+    text = page.read_text()
+    write_files(text, desk)
+    if JUDGE in text:
+        text = text.replace(JUDGE, request.getfixturevalue("judge"))
+    for block in list_blocks(text):
+        if block.language in PYTHON and not block.title:
             run_python(block, page, names)
         for command in list_commands(block):
             if command.runs:
@@ -152,7 +173,7 @@ def test_commands_in_the_running_text_have_the_options_that_they_name(page: Path
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_shows_are_sound(page: Path):
     for block in list_blocks(page.read_text()):
-        if block.language == "python" and not block.text.startswith(">>> "):
+        if block.language == "python":
             ast.parse(block.text, f"{page.name}, line {block.line}")
         elif block.title.endswith(".jsonl"):
             assert all(json.loads(line) for line in block.text.splitlines()), f"{page.name}, {block.title}"
@@ -211,3 +232,16 @@ def test_the_sentences_that_are_quoted_are_those_of_the_tool():
     for sentence in quoted:
         parts = [part.strip() for part in sentence.split("…") if part.strip()]
         assert any(all(part in text for part in parts) for text in texts), sentence
+
+
+def test_every_criterion_is_shown():
+    page = (DOCS / "rewards.md").read_text()
+    for name in {*palaestra.criteria.__all__} - OF_TASKS:
+        assert f"criteria.{name}(" in page or f"criteria.{name}`" in page, name
+
+
+def test_the_verifiers_and_flags_of_data_are_those_there_are():
+    page = (DOCS / "data.md").read_text()
+    table = re.findall(r"(?m)^\| `([^`]+)`", page.partition("How answers are judged")[2])
+    assert {*NAMES} == {name for name in table if name.isidentifier()}
+    assert all(f"--{flag.replace('_', '-')}" in page for flag in FLAGS)
