@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.base import Engine, Request, Sampling
     from palaestra.trainer.engines.local import LocalEngine
-    from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.evaluation.compare import compare
+    from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
