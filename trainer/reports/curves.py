@@ -48,12 +48,10 @@ def write_png(
     path: Path, steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]], title: str
 ) -> None:
     """Reward with held-out pass-rate, and length of completions, over the steps."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(7, 6), sharex=True, constrained_layout=True)
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     x = [line["step"] for line in steps]
     above.plot(x, [line["reward"] for line in steps], label="reward of rollouts", color="tab:blue")
     shadow = [line for line in steps if "shadow" in line]
@@ -92,7 +90,6 @@ def write_png(
     below.plot(x, [line["tokens"] for line in steps], color="tab:red")
     below.set(xlabel="step", ylabel="tokens per completion")
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def write_fit_png(
@@ -102,14 +99,10 @@ def write_fit_png(
 
     lines: of metrics.jsonl.  held_out: loss by the steps done when it was measured, in nats.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (above, below) = pyplot.subplots(
-        2, 1, figsize=(7, 5), sharex=True, constrained_layout=True, height_ratios=[3, 1]
-    )
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     x = [line["step"] for line in lines]
     losses = [line["loss"] for line in lines]
     above.plot(x, losses, color="tab:blue", lw=0.8, alpha=0.5, label="loss of a step")
@@ -121,7 +114,6 @@ def write_fit_png(
     below.plot(x, [line.get("learning_rate", 0.0) for line in lines], color="tab:red")
     below.set(xlabel="step", ylabel="learning rate")
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def average_running(values: Sequence[float], width: int) -> list[float]:

@@ -83,14 +83,12 @@ def write(run: Path, title: str) -> bool:
 def draw(curve: Curve, path: Path, title: str) -> None:
     """Both numbers over the steps, with the held-out intervals; below,
     over the square root of the KL where it is known."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     known = [point for point in curve.points if point.kl is not None]
     rows = 2 if known else 1
-    figure, axes = pyplot.subplots(rows, 1, figsize=(7, 3.4 * rows), constrained_layout=True, squeeze=False)
+    figure = Figure(figsize=(7, 3.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False)
     steps = [point.step for point in curve.points]
     above = axes[0][0]
     beside = _draw_pair(above, steps, curve.points, curve.criterion, "step")
@@ -115,7 +113,6 @@ def draw(curve: Curve, path: Path, title: str) -> None:
             "square root of the KL to the reference (nats per completion)",
         )
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
 
 
 def _draw_pair(axis: Any, x: Sequence[float], points: Sequence[Point], criterion: str, label: str) -> Any:
