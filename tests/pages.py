@@ -48,11 +48,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A `palaestra` command.  words: its arguments, comment: what is said behind it, line: of the page."""
+    """A `palaestra` command.  words: its arguments, comment: what is said behind it, line: of the page.
+
+    output: the file that its standard output goes to (> FILE); "" for none.
+    """
 
     words: Sequence[str]
     comment: str
     line: int
+    output: str = ""
 
     @property
     def runs(self) -> bool:
@@ -119,8 +123,10 @@ def list_commands(block: Block) -> list[Command]:
             line = line[:-1] + next(lines)[1].strip()
         words = shlex.split(line, comments=True)
         comment = line.rpartition("#")[2].strip() if len(shlex.split(line)) > len(words) else ""
-        if "->" not in words:  # a picture of the rooms
-            found.append(Command(words[1:], comment, number))
+        if "->" in words:  # a picture of the rooms
+            continue
+        at = words.index(">") if ">" in words else len(words)
+        found.append(Command(words[1:at], comment, number, "".join(words[at + 1 :])))
     return found
 
 

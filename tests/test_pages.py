@@ -6,6 +6,7 @@ One mechanism for the README and every page of docs/: tests/pages.py says what i
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import json
 import re
@@ -99,6 +100,14 @@ def run_python(block: Block, page: Path, names: dict[str, Any]) -> None:
         exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
 
 
+def run(command: Command) -> int:
+    """The exit code of a command, whose standard output goes where it says."""
+    if not command.output:
+        return main(command.shrink())
+    with open(command.output, "w") as file, contextlib.redirect_stdout(file):
+        return main(command.shrink())
+
+
 def parse_only(command: Command, place: str) -> None:
     """Let the command's own parser read it; a name in capitals is a text like any other."""
     kind = CONFIGS.get(command.words[0])
@@ -143,7 +152,7 @@ def test_the_commands_and_the_python_of_a_page_run_in_their_order(
             run_python(block, page, names)
         for command in list_commands(block):
             if command.runs:
-                assert main(command.shrink()) == 0, f"{page.name}, {command}"
+                assert run(command) == 0, f"{page.name}, {command}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
