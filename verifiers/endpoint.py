@@ -134,17 +134,20 @@ class Endpoint:
 def _read(channel: socket.socket, response: http.client.HTTPResponse, deadline: float) -> bytes:
     """The whole body, before the deadline. Raises OSError beyond it, and for one that never ends."""
     content = bytearray()
-    while True:
+    while (
+        not response.isclosed()
+    ):  # Python 3.13 and later close it with its last byte, and the channel with it
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         channel.settimeout(left)
         piece = response.read1(65_536)
         if not piece:
-            return bytes(content)
+            break
         content += piece
         if len(content) > MAX_REPLY_BYTES:
             raise OSError(f"its reply is longer than {MAX_REPLY_BYTES:,} bytes")
+    return bytes(content)
 
 
 def _shorten(content: bytes) -> str:

@@ -67,7 +67,7 @@ def test_a_value_that_can_not_be_taken_is_no_exception_that_a_bare_except_may_ta
      ("class M(ValueError): pass\n    raise M('x')", "ValueError"), ("class M(Exception): pass\n    raise M('x')", "Exception"),
      ("b'\\xff'.decode()", "UnicodeDecodeError"), ("b'\\xff'.decode()", "ValueError"), ("open('/nope')", "FileNotFoundError"),
      ("open('/nope')", "OSError"), ("import json\n    json.loads('')", "ValueError"), ("{}[1]", "KeyError"), ("[][1]", "LookupError"),
-     ("import decimal\n    decimal.Decimal('x')", "ArithmeticError"), ("return f()", "RecursionError"), ("int('x')", "(TypeError, ValueError)"),
+     ("import decimal\n    decimal.Decimal('x')", "ArithmeticError"), ("return f(*a)", "RecursionError"), ("int('x')", "(TypeError, ValueError)"),
      ("raise ExceptionGroup('a', [ValueError()])", "ExceptionGroup"), ("raise ExceptionGroup('a', [ValueError()])", "Exception"),
      ("class E(KeyError, ValueError): pass\n    raise E('q')", "ValueError"), ("class E(KeyError, ValueError): pass\n    raise E('q')", "KeyError"),
      ("class E(OSError, ValueError): pass\n    raise E(2, 'no')", "OSError"), ("class E(UnicodeError, RuntimeError): pass\n    raise E", "RuntimeError"),
