@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
-    from palaestra.trainer.api import evaluate, evaluate_all, fit_reward_model, push, resume, sft, train
+    from palaestra.trainer.api import (
+        compare,
+        evaluate,
+        evaluate_all,
+        fit_reward_model,
+        push,
+        rescore,
+        resume,
+        sft,
+        train,
+        train_arms,
+    )
     from palaestra.trainer.config.evaluation import EvalConfig
     from palaestra.trainer.config.objective import LossConfig
     from palaestra.trainer.config.reward_model import RewardModelConfig
@@ -33,7 +44,6 @@ if TYPE_CHECKING:
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.base import Engine, Request, Sampling
     from palaestra.trainer.engines.local import LocalEngine
-    from palaestra.trainer.evaluation.compare import compare
     from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
@@ -86,6 +96,7 @@ __all__ = [
     "fit_reward_model",
     "load_policy",
     "push",
+    "rescore",
     "resume",
     "sandbox",
     "score",
@@ -94,6 +105,7 @@ __all__ = [
     "task",
     "tasks",
     "train",
+    "train_arms",
     "trainer",
     "trl_reward",
     "verifiers",
@@ -133,7 +145,7 @@ _PLACES = {
     "Verdict": "verifiers:Verdict",
     "adapters": "tasks.adapters",
     "as_dataset": "tasks.adapters.datasets:as_dataset",
-    "compare": "trainer.evaluation.compare:compare",
+    "compare": "trainer.api:compare",
     "criteria": "verifiers.named",
     "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
@@ -142,6 +154,7 @@ _PLACES = {
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
     "push": "trainer.api:push",
+    "rescore": "trainer.api:rescore",
     "resume": "trainer.api:resume",
     "sandbox": "sandbox",
     "score": "tasks:score",
@@ -150,6 +163,7 @@ _PLACES = {
     "task": "tasks:task",
     "tasks": "tasks",
     "train": "trainer.api:train",
+    "train_arms": "trainer.api:train_arms",
     "trainer": "trainer",
     "trl_reward": "tasks.adapters.trl:trl_reward",
     "verifiers": "verifiers",

@@ -5,7 +5,7 @@ The heavy imports stand in the functions, so that a mistake in the settings is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +18,12 @@ from .config.tasks import TRAINED, open_data
 from .config.train import TrainConfig
 
 if TYPE_CHECKING:
+    from .evaluation.comparison import Comparison
+    from .evaluation.evaluate import Evaluation
     from .evaluation.summary import EvaluationRun, Suite
     from .model.policy import Policy
+    from .rescoring.rescore import Rescored
+    from .runs.arms import ArmsResult
     from .runs.push import Pushed
     from .runs.state import RunResult
     from .supervised.run import FitOutcome
@@ -63,11 +67,37 @@ def train(
     return run(chosen, policy, say)
 
 
+def train_arms(config: TrainConfig | None = None, /, *, say: Say = print, **settings: Any) -> ArmsResult:
+    """Train several runs that differ in a few settings, on the same problems and seeds, in turn, as
+    `palaestra train --arms` does. Each is compared with the first, problem by problem, at every held-out
+    evaluation.
+
+    config, say, settings: see `train`; `arms` says which, as `control=random,short:max_new_tokens=64`.
+    Raises UserError for arms that make no sense, before the first one begins.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> found = pal.train_arms(
+    ...     arms="control=random", task="gcd", out="runs/arms", steps=1, sft_steps=1, prompts_per_step=2,
+    ...     group_size=2, max_new_tokens=8, threads=1, eval_problems=2, eval_samples=1, preflight_problems=0,
+    ...     say=said.append,
+    ... )
+    >>> list(found.runs), found.comparison.pairs[0].second
+    (['base', 'control-random'], 'control-random')
+    """
+    chosen = settle(TrainConfig, config, settings)
+    if not chosen.arms:
+        raise SettingError("Say which arms: arms='control=random'.")
+    from .runs.arms import train_arms as run
+
+    return run(chosen, say)
+
+
 def resume(
     run: str | PathLike[str], /, *, say: Say = print, accept_changes: bool = False, **settings: Any
-) -> RunResult | FitOutcome:
+) -> RunResult | FitOutcome | ArmsResult:
     """Go on with a run of `train`, `sft` or `fit_reward_model` from its newest checkpoint, as if it had never
-    stopped.
+    stopped; or with those arms of `train_arms` that have not ended.
 
     run: its folder.  settings: those of the run's command that may change (`steps` in all, `stop_after`,
     `learning_rate`, ...).  accept_changes: go on though the code or the data of the run are others than at
@@ -85,6 +115,14 @@ def resume(
     >>> pal.resume("runs/halves", say=said.append).interrupted
     False
     """
+    from .evaluation.measured import ARMS
+
+    if (Path(run) / ARMS).is_file():
+        if settings:
+            raise SettingError(f"{run} holds several arms, which share their settings: go on without any.")
+        from .runs.arms import resume_arms
+
+        return resume_arms(Path(run), say, accept_changes=accept_changes)
     from .runs.resume import resume as go_on
 
     return go_on(Path(run), settings, say, accept_changes=accept_changes)
@@ -166,6 +204,89 @@ def evaluate_all(config: EvalConfig | None = None, /, *, say: Say = print, **set
     from .evaluation.run import evaluate_all as run
 
     return run(chosen, say)
+
+
+def compare(
+    *evaluations: EvaluationRun | Evaluation | RunResult | str | PathLike[str],
+    across: Sequence[str] = (),
+    every: bool = False,
+    ks: Sequence[int] = (),
+) -> Comparison:
+    """Evaluations of the same problems side by side, problem by problem, as `palaestra compare` does.
+
+    evaluations: what `evaluate` returned, a run, or the folders of either (a run's last held-out evaluation;
+    RUN@50, RUN@first, RUN@best). A run alone is its first evaluation against its last.
+    across: what they may differ in, of tasks, prompts, verifiers.  every: each against each, not against the
+    first.  ks: of pass@k; none: 1, 2, 4, ... as far as all have samples.
+    Raises UserError where they are not of one kind, or have no problem in common.
+
+    >>> import palaestra as pal
+    >>> small = {"task": "gcd", "model": "embedded", "problems": 20, "threads": 1}
+    >>> said = []
+    >>> before = pal.evaluate(**small, max_new_tokens=4, out="runs/before", say=said.append)
+    >>> after = pal.evaluate(**small, max_new_tokens=8, out="runs/after", say=said.append)
+    >>> found = pal.compare(before, after)
+    >>> print(found.difference)  # doctest: +ELLIPSIS
+    +0.0 points [...]
+    >>> found.pairs[0].notes
+    ['max_new_tokens is 4 in before, 8 in after']
+    """
+    from .evaluation.compare import compare_measured, read_all
+    from .evaluation.evaluate import Evaluation
+    from .evaluation.measured import read_measured
+    from .evaluation.records import measure_groups
+
+    if len(evaluations) == 1 and not isinstance(evaluations[0], Evaluation):
+        return compare_measured(read_all([_find_folder(evaluations[0])]), across, every=every, ks=ks)
+    measured = []
+    for number, each in enumerate(evaluations, 1):
+        if isinstance(each, Evaluation):
+            name = f"evaluation {number}"
+            measured.append(measure_groups(name, each.groups, verifiable=bool(each.pass_at)))
+        else:
+            measured += read_measured(_find_folder(each))
+    return compare_measured(measured, across, every=every, ks=ks)
+
+
+def _find_folder(each: Any) -> str:
+    return str(getattr(each, "folder", each))
+
+
+def rescore(
+    source: RunResult | EvaluationRun | str | PathLike[str],
+    /,
+    rubric: str = "",
+    *,
+    task: str = "",
+    out: str = "auto",
+    workers: int = 0,
+    deadline_s: float = 60.0,
+    say: Say = print,
+) -> Rescored:
+    """Judge what a run or an evaluation has sampled again, offline, as `palaestra rescore` does. Nothing is
+    written into the run or the evaluation.
+
+    source: what `train` or `evaluate` returned, or its folder.  rubric: what judges: math, number, FILE.py,
+    FILE.py:name, module:name (a Rubric, a Criterion or a function).  task: one whose rubric judges. With
+    neither it is the present rubric of the task that was scored.  out: folder of what is written; auto takes
+    one in runs/.  workers: processes; 0 takes as many as cores.  deadline_s: seconds for one completion.
+    Raises UserError where there is nothing to judge, or nothing that judges.
+
+    >>> import palaestra as pal
+    >>> said = []
+    >>> run = pal.evaluate(
+    ...     task="gcd", model="embedded", problems=3, max_new_tokens=4, threads=1, out="runs/judged",
+    ...     say=said.append,
+    ... )
+    >>> found = pal.rescore(run, out="runs/again", workers=1, say=said.append)
+    >>> found.changes.completions, found.changes.equal
+    (3, 3)
+    """
+    from .rescoring.rescore import rescore as judge_again
+
+    return judge_again(
+        Path(_find_folder(source)), rubric, task, out=out, workers=workers, deadline_s=deadline_s, say=say
+    )
 
 
 def fit_reward_model(

@@ -8,7 +8,7 @@ n * P observations. Suffix: P problems.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -78,6 +78,42 @@ def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, fl
     low = 0.0 if passed == 0 else (centre - half) / scale
     high = 1.0 if passed == total else (centre + half) / scale
     return low, high
+
+
+def tango(wins: int, losses: int, problems: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Score interval of the difference (wins - losses) / problems of two paired proportions (Tango 1998).
+
+    What Wilson's interval is for one proportion: its ends are the differences that a score test does not
+    reject, so that it is no point where no problem was won or lost. [-1, 1] when `problems` is 0.
+    Raises ValueError for counts that don't go together.
+    """
+    if min(wins, losses) < 0 or wins + losses > problems:
+        raise ValueError(f"{wins} won and {losses} lost of {problems} problems; one of the counts is wrong.")
+    if not problems:
+        return -1.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def score(difference: float) -> float:
+        """Standard errors by which the seen difference lies above this one."""
+        linear = (2 * problems - wins + losses) * difference - wins - losses
+        root = math.sqrt(max(0.0, linear**2 + 8 * problems * losses * difference * (1 - difference)))
+        lost = (root - linear) / (4 * problems)  # most likely share of losses under this difference
+        variance = problems * (2 * lost + difference * (1 - difference))
+        distance = wins - losses - problems * difference
+        return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
+
+    seen = (wins - losses) / problems
+    low = -1.0 if losses == problems else _find_root(lambda x: score(x) - z, -1.0, seen)
+    high = 1.0 if wins == problems else _find_root(lambda x: score(x) + z, seen, 1.0)
+    return low, high
+
+
+def _find_root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that falls is 0, to 1e-12."""
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def bootstrap(
@@ -173,7 +209,8 @@ def paired_difference(
     nan where none was scored.
 
     Pairing removes the spread between easy and hard problems, so the interval is narrower than that of two
-    separate runs. It is the bootstrap over problems on differences in [-1, 1].
+    separate runs. It is the bootstrap over problems on differences in [-1, 1]; where every difference is -1,
+    0 or 1, as with one sample of each problem, Tango's score interval.
     """
     if len(first_P) != len(second_P):
         raise ValueError(
@@ -184,8 +221,11 @@ def paired_difference(
     if not pairs:
         return Difference(math.nan, -1.0, 1.0, 0, 0, 0, excluded)
     differences_P = [b - a for a, b in pairs]
-    low, high = bootstrap(differences_P, -1.0, 1.0, confidence, seed)
     wins, losses = sum(d > 0 for d in differences_P), sum(d < 0 for d in differences_P)
+    if {*differences_P} <= {-1.0, 0.0, 1.0}:
+        low, high = tango(wins, losses, len(pairs), confidence)
+    else:
+        low, high = bootstrap(differences_P, -1.0, 1.0, confidence, seed)
     return Difference(math.fsum(differences_P) / len(pairs), low, high, len(pairs), wins, losses, excluded)
 
 

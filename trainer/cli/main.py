@@ -47,6 +47,8 @@ COMMANDS = {
         "eval", "measure pass-rates with intervals: models, runs, endpoints, on one task or many"
     ),
     "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
+    "compare": Command("compare", "compare evaluations, runs or arms problem by problem, with exact tests"),
+    "rescore": Command("rescore", "judge a run's or an evaluation's completions again, by another rubric"),
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }

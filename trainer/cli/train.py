@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..config.train import TrainConfig
+    from ..runs.arms import ArmsResult
     from ..runs.state import RunResult
 
 
@@ -22,8 +24,20 @@ def train(argv: list[str]) -> int:
     from ..runs.checks import check_train
 
     config = parse(TrainConfig, argv, "palaestra train")
+    if config.arms:
+        return train_arms(config)
     check_train(config)
     from ..runs.setup import train as run
+
+    return finish(run(config))
+
+
+def train_arms(config: TrainConfig) -> int:
+    """Check all arms, then run them in turn."""
+    from ..runs.checks import check_arms
+
+    check_arms(config)
+    from ..runs.arms import train_arms as run
 
     return finish(run(config))
 
@@ -33,6 +47,7 @@ def resume(argv: list[str]) -> int:
     from ..config.arguments import SentenceParser, take_option
     from ..config.parse import read_flags
     from ..config.settings import SettingError
+    from ..evaluation.measured import ARMS
     from ..runs.changeable import change_run, describe_fixed, find_command
     from ..storage.sources import refuse_changes
 
@@ -55,6 +70,8 @@ def resume(argv: list[str]) -> int:
     place = next((number for number, text in enumerate(rest) if Path(text).is_dir()), 0)
     options = parser.parse_args(rest[place : place + 1] if not {"-h", "--help"} & {*rest} else ["--help"])
     flags = [*rest[:place], *rest[place + 1 :]]
+    if (options.run / ARMS).is_file():
+        return resume_arms(options.run, flags, changed == "ok")
     changes = read_flags(find_command(options.run).kind, flags, "palaestra resume")
     found = change_run(options.run, changes, say=lambda _line: None)
     refuse_changes(options.run, found.folder.read_facts(), changed == "ok", say=lambda _line: None)
@@ -63,6 +80,20 @@ def resume(argv: list[str]) -> int:
 
     result = go_on(options.run, changes, accept_changes=changed == "ok")
     return finish(result) if isinstance(result, RunResult) else 130 if result.interrupted else 0
+
+
+def resume_arms(parent: Path, flags: list[str], accept_changes: bool) -> int:
+    """Go on with the arms that have not ended."""
+    from ..config.settings import SettingError
+
+    if flags:
+        raise SettingError(
+            f"{parent} holds several arms, which go on with the settings that they share: leave out "
+            f"{flags[0]}, or resume one of them ({parent / 'base'})."
+        )
+    from ..runs.arms import resume_arms as go_on
+
+    return finish(go_on(parent, accept_changes=accept_changes))
 
 
 def replay(argv: list[str]) -> int:
@@ -92,7 +123,7 @@ def replay(argv: list[str]) -> int:
     return 1
 
 
-def finish(result: RunResult) -> int:
+def finish(result: RunResult | ArmsResult) -> int:
     from ..terminal import say
 
     if result.interrupted:

@@ -192,6 +192,10 @@ class TrainConfig(RunConfig):
 
     sft_steps: Natural = 1200
     """Steps of SFT warm-up for the embedded model (32 demonstrations each); other models get none."""
+    arms: str = ""
+    """Runs beside this one, on the same problems and seeds, each compared with it problem by problem: a
+    setting for each, with commas between arms and + between settings of one (control=random,
+    short:preset=dr-grpo+max_new_tokens=64 with a name), or a file with a table for each; none: one run."""
     algorithm: Name = "grpo"
     """grpo compares the completions of a prompt with each other; ppo with what a critic expects; FILE.py
     or FILE.py:Name is one of your own (examples/own_algorithm.py)."""

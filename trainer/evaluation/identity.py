@@ -15,7 +15,6 @@ from ...tasks import Task
 from ...tasks.core.errors import shorten
 from ...verifiers.version import hash_rubric
 from ..config.evaluation import EvalConfig
-from ..config.paths import list_code
 from ..config.settings import Setting, list_settings
 from ..storage.sources import find_source_file
 from .hashes import chain_hashes, hash_bytes, hash_source
@@ -120,12 +119,12 @@ def gather_settings(config: EvalConfig) -> dict[str, Any]:
     return json.loads(json.dumps(values))
 
 
-def gather_task_facts(config: EvalConfig, task: Task, reward_models: Sequence[str] = ()) -> dict[str, Any]:
+def gather_task_facts(code: Sequence[str], task: Task, reward_models: Sequence[str] = ()) -> dict[str, Any]:
     """Names and hashes of the task and of what judges; no model is loaded.
 
-    reward_models: their folders or hub ids.
+    code: what the settings name of it.  reward_models: their folders or hub ids.
     """
-    files = [path for name in list_code(config) if (path := find_source_file(name)) is not None]
+    files = [path for name in code if (path := find_source_file(name)) is not None]
     return {
         "task": task.name,
         "task_source": hash_bytes(b"".join(path.read_bytes() for path in files)) if files else "",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers import Completion, Rubric, Score, Status, Verdict
+from ...verifiers import Completion, Rubric, Score
 from ...verifiers.types import Usage
 from ..rollouts.group import Answer, Group
 from ..rollouts.rollouts import Prompts
 from ..storage.rows import RENDERED
+from .measured import Measured, Question, Row, make_row, read_verdict
 
 
 def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
         usage=Usage(int(values["tokens"]), int(values["prompt_tokens"])),
         reasoning=str(values.get("reasoning", "")),
     )
-    parts = {name: _read_verdict(verdict) for name, verdict in values["verdicts"].items()}
+    parts = {name: read_verdict(verdict) for name, verdict in values["verdicts"].items()}
     score = rubric.judge(parts, values.get("learned", {}))
     found = (score.reward, score.passed, score.abstained)
     if found != (values["reward"], values["passed"], values["abstained"]):
@@ -58,10 +59,16 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
     return Answer(completion, score)
 
 
-def _read_verdict(said: Mapping[str, Any]) -> Verdict:
-    status, value, seconds = Status(said["status"]), float(said["value"]), float(said["seconds"])
-    number = said.get("number")
-    return Verdict(status, value, said["answer"], said["reason"], seconds, number)
+def measure_groups(name: str, groups: Sequence[Group], *, verifiable: bool = True) -> Measured:
+    """An evaluation in memory, as comparisons read one."""
+    rows_P: dict[str, list[Row]] = {}
+    questions: dict[str, Question] = {}
+    for group in groups:
+        rows = rows_P.setdefault(group.problem.id, [])
+        for completion, score in zip(group.completions_G, group.scores_G, strict=True):
+            rows.append(make_row(make_record(group.problem, completion, score), len(rows)))
+        questions[group.problem.id] = Question(group.problem.text, group.problem.reference)
+    return Measured(name, rows_P, questions, verifiable=verifiable)
 
 
 def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra: Any) -> None:

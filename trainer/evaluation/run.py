@@ -134,7 +134,7 @@ def prepare(config: EvalConfig, say: Say, *, alone: bool = True, in_memory: bool
         gather_settings(config),
         config.sampling.samples,
         len(problems),
-        gather_task_facts(config, assigned.task, list(assigned.sources.values())),
+        gather_task_facts(list_code(config.task), assigned.task, list(assigned.sources.values())),
     ).with_chain("problems", ([p.id, p.prompt, p.reference, dict(p.metadata)] for p in problems))
     refuse_another(folder, identity, begun)
     return Prepared(config, task, assigned, problems, folder, begun, identity, baseline, layers)

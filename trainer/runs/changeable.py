@@ -43,6 +43,7 @@ SHARED = {
 }
 TRAIN = {
     **SHARED,
+    "arms": "arms begin together",
     "sft_steps": "the warm-up is over",
     "algorithm": "its checkpoints hold the state of another",
     "preset": "it changes many settings at once: change those that you mean",

@@ -7,11 +7,13 @@ command itself, before it computes anything.
 from __future__ import annotations
 
 import difflib
+import shlex
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.hub import check_hub
 from ...tasks.data.table import Table
+from ..config.arms import name_arms, read_arms
 from ..config.evaluation import EvalConfig
 from ..config.paths import find_place
 from ..config.reward_model import RewardModelConfig
@@ -20,6 +22,7 @@ from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..evaluation.measured import ARMS
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
 from ..objective.agreement import check_agreement, check_ppo, check_truncation
@@ -43,6 +46,22 @@ def check_train(config: TrainConfig) -> None:
     if not config.model.source:
         check_source("")
     find_folder(config.output.out, f"{name}-{config.seed}")
+
+
+def check_arms(config: TrainConfig) -> None:
+    """Raise UserError where any of the arms, or the folder of all, can't be used."""
+    out = config.output.out
+    if out != "auto" and (Path(out) / ARMS).is_file():
+        raise UserError(
+            f"{out} holds arms already: `{shlex.join(['palaestra', 'resume', out])}` goes on with them. Give "
+            "another --out for new ones."
+        )
+    find_folder(out, name_arms(config, check_task(config.task)))
+    for arm in read_arms(config):
+        try:
+            check_train(arm.config.but(out="auto"))
+        except UserError as failure:
+            raise UserError(f"Arm {arm.name}: {failure}") from failure
 
 
 def check_sft(config: SFTConfig) -> None:

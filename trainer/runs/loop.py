@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..algorithms.update import update_policy
 from ..config.presets import describe_origin
 from ..evaluation.evaluate import evaluate
+from ..evaluation.held_out import write_held_out
 from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.lora_saving import ADAPTER
@@ -159,9 +160,11 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
         "seconds": time.perf_counter() - start,
     }
     run.folder.log({"kind": "evaluation", "step": progress.step, **results})
+    write_held_out(run.folder.path, progress.step, sampled, run.rollouts.prompts, run.identity)
     evaluations = Evaluations(progress.step, greedy, sampled)
     with tqdm.external_write_mode():  # the progress bar makes room for the line
         say(str(evaluations))
+        run.evaluated(progress.step)
     better = sampled.headline.value > progress.best_pass_rate or progress.best_step < 0
     if better and progress.step > 0:
         progress.best_pass_rate = sampled.headline.value

@@ -26,11 +26,17 @@ GO_ON: Mapping[str, Callable[..., Outcome]] = {
 
 
 def resume(
-    path: Path, changes: Mapping[str, Any], say: Say = print, *, accept_changes: bool = False
+    path: Path,
+    changes: Mapping[str, Any],
+    say: Say = print,
+    *,
+    accept_changes: bool = False,
+    evaluated: Callable[[int], None] | None = None,
 ) -> Outcome:
     """As if the run had never stopped, but for what is changed. changes: settings of the run's command by
     their short or full names, such as `steps` in all, `stop_after`, `learning_rate`.  accept_changes: go on
-    though the code or the data of the run are others than at its start.
+    though the code or the data of the run are others than at its start.  evaluated: of `train`, called with
+    the step after each evaluation on held-out problems.
 
     Raises UserError when `path` is no run, for a setting that can't change in a run that has begun, for steps
     that are done already, and for code or data that have changed.
@@ -40,4 +46,5 @@ def resume(
         check_reference(changed.before, changed.config)
     with hold_folder(path):
         refuse_changes(path, changed.folder.read_facts(), accept_changes, say)
-        return GO_ON[changed.command.name](path, changed.config, say)
+        told = {"evaluated": evaluated} if evaluated is not None else {}
+        return GO_ON[changed.command.name](path, changed.config, say, **told)

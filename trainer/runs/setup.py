@@ -25,6 +25,7 @@ from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
 from ..engines.local import LocalEngine
+from ..evaluation.held_out import identify
 from ..model import lora
 from ..model.budget import check_prompts
 from ..model.context import limit_prompts
@@ -65,13 +66,22 @@ from .state import Progress, Run, RunResult
 
 COMMAND = "train"
 Say = Callable[[str], None]
+Evaluated = Callable[[int], None]
 
 
-def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -> RunResult:
+def train(
+    config: TrainConfig,
+    policy: Policy | None = None,
+    say: Say = print,
+    evaluated: Evaluated = lambda _step: None,
+) -> RunResult:
     """Train on a task's reward.
 
-    policy: a model in memory to start from, in place of the one that is named.
+    policy: a model in memory to start from, in place of the one that is named.  evaluated: called with the
+    step after each evaluation on held-out problems.
     """
+    if config.arms:
+        raise UserError("This asks for several arms, and `train` makes one run: take `train_arms`.")
     config = make_paths_absolute(config)
     check(config)
     task = load_task(config.task)
@@ -118,7 +128,7 @@ def train(config: TrainConfig, policy: Policy | None = None, say: Say = print) -
             folder.log({"kind": "preflight", "step": 0, **asdict(ahead)})
         if config.model.lora_rank or keeps_reference(config):
             write_folder(path / REFERENCE, policy.save)
-        run = replace(run, folder=folder, base=find_base(config, folder))
+        run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
         return take_steps(run, Progress(), say)
 
 
@@ -140,10 +150,12 @@ def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
     check_update(policy)
 
 
-def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunResult:
+def resume_training(
+    path: Path, config: TrainConfig, say: Say = print, evaluated: Evaluated = lambda _step: None
+) -> RunResult:
     """Go on from the newest checkpoint of a run, as if it had never stopped.
 
-    config: its settings from now on.
+    config: its settings from now on.  evaluated: as of `train`.
     """
     folder = open_existing(path)
     config = take_sizes(config, folder.read_facts())
@@ -177,7 +189,8 @@ def resume_training(path: Path, config: TrainConfig, say: Say = print) -> RunRes
     if config.objective.loss.entropy_target and "entropy" in state:
         run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
     forget_after(path, progress.step)
-    run = replace(run, folder=reopen(path, config, config.output.log), base=find_base(config, folder))
+    folder = reopen(path, config, config.output.log)
+    run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     return take_steps(run, progress, say)
 
@@ -378,5 +391,9 @@ def prepare(
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
+    read = (prompts.encode(problem, task.instruction) for problem in held_out)
+    samples, code = config.evaluation.eval_samples, list_code(config.task)
+    models = [text.rpartition("=")[2] for text in config.reward.reward_model]
+    identity = identify(config, task, code, held_out, split, samples, read, models)
     learner = Learner(policy, optimizer, algorithm, reference)
-    return Run(config, folder, learner, task, rollouts, held_out)
+    return Run(config, folder, learner, task, rollouts, held_out, identity=identity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,8 @@ class Run:
     """What stays the same during a run.
 
     base: the hub id or folder of the model that adapters were added to, "" for a run without adapters.
+    identity: what its evaluations are of (see `evaluation.held_out`).  evaluated: called with the step after
+    each of them.
     """
 
     config: TrainConfig
@@ -122,6 +124,8 @@ class Run:
     rollouts: Rollouts
     held_out: list[Problem]
     base: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    evaluated: Callable[[int], None] = lambda _step: None
 
     def write_checkpoint_model(self, folder: Path) -> None:
         """The model as it is now, and its adapters alone beside it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,7 @@ from .sources import record_changes, record_data, record_sources
 
 CONFIG, FACTS = "config.json", "facts.json"
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
+HELD_OUT = "held_out"  # folder of the evaluations of a run, one a step
 REFERENCE = "reference"  # folder of the model that a run started from
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")
@@ -115,11 +117,15 @@ def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Cut from the logs what was written after the checkpoint: those steps will be done again."""
+    """Cut from the logs, and from the held-out evaluations, what was written after the checkpoint: those
+    steps will be done again."""
     for name in (METRICS, ROLLOUTS):
         path = folder / name
         if path.is_file():
             write_text(path, "".join(line.text for line in read_lines(path) if line.values["step"] <= step))
+    for path in (folder / HELD_OUT).glob(f"{checkpoint.PREFIX}*"):
+        if checkpoint.parse_step(path) > step:
+            shutil.rmtree(path)
 
 
 def gather_facts(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,15 @@ def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
         lacks = f"it has no {missing[0]!r}" if missing else "it holds no keys with values"
         raise UserError(f"{path} is damaged: {lacks}. {_ADVICE}")
     return values
+
+
+def drop_nan(values: Any) -> Any:
+    """Plain data with None in the place of numbers that JSON does not have: nan and the infinite ones."""
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, Mapping):
+        return {name: drop_nan(value) for name, value in values.items()}
+    return [drop_nan(value) for value in values] if isinstance(values, (list, tuple)) else values
 
 
 def read_lines(path: Path) -> Iterator[Line]:

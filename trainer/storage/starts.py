@@ -19,19 +19,20 @@ from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from . import checkpoint
-from .folders import CONFIG, FACTS, METRICS, REFERENCE, ROLLOUTS, WARM_UP
+from .folders import CONFIG, FACTS, HELD_OUT, METRICS, REFERENCE, ROLLOUTS, WARM_UP
 from .records import read_json
 from .sources import SOURCES
 
 LOCK = ".palaestra.lock"
 EARLIER = "earlier-"  # folders of what an earlier start had computed
-COMPUTED = (METRICS, ROLLOUTS, WARM_UP)
+COMPUTED = (METRICS, ROLLOUTS, HELD_OUT, WARM_UP)
 WRITTEN = re.compile(  # whatever a start may have written
     rf"{'|'.join(map(re.escape, (LOCK, CONFIG, FACTS, SOURCES, REFERENCE, 'checkpoints', *COMPUTED)))}"
     r"|ledger\.json|tensorboard|wandb|\.\S+\.partial|\.trial-\w+"
 )
 INSIDE = {  # and in folders whose names others may use
     "checkpoints": re.compile(r"\.?step-\d+(\.partial)?"),
+    HELD_OUT: re.compile(r"\.?step-\d+(\.partial)?"),
     SOURCES: re.compile(r".+-[0-9a-f]{8}\.\w+"),
 }
 

@@ -11,6 +11,7 @@ from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.folders import (
+    forget_after,
     gather_facts,
     open_existing,
     open_new,
@@ -82,3 +83,10 @@ def test_metrics_are_appended_and_a_run_of_another_command_is_named(tmp_path: Pa
     assert [line["loss"] for line in lines] == [0.5, 0.25]
     with pytest.raises(UserError, match=r"a run of `palaestra eval`, which can't be resumed"):
         resume(tmp_path, {})
+
+
+def test_held_out_evaluations_after_the_checkpoint_are_forgotten(tmp_path):
+    for step in (0, 5, 10):
+        (tmp_path / "held_out" / f"step-{step:06d}").mkdir(parents=True)
+    forget_after(tmp_path, 5)
+    assert sorted(path.name for path in (tmp_path / "held_out").iterdir()) == ["step-000000", "step-000005"]

@@ -1,0 +1,68 @@
+"""What a run measured on held-out problems, kept as an evaluation's folder in its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...tasks import Problem, Task
+from ..config.settings import Settings, list_settings
+from ..rollouts.rollouts import Prompts
+from ..storage.folders import FACTS
+from .evaluate import Evaluation
+from .identity import Identity, gather_task_facts
+from .likeness import SETTINGS, TOLD
+from .measured import ROWS, locate_held_out
+from .records import write_groups
+
+COMMAND = "held-out"
+
+
+def identify(
+    config: Settings,
+    task: Task,
+    code: Sequence[str],
+    problems: Sequence[Problem],
+    split: str,
+    samples: int,
+    prompts: Iterable[Any],
+    reward_models: Sequence[str],
+) -> dict[str, Any]:
+    """What a run's evaluations are of, as `Identity` writes it, so that they can be compared with others.
+
+    code: what the settings name of the task.  split: of the problems.  samples: of each.  prompts: what the
+    model reads.
+    """
+    names = {*TOLD, *(setting for listed in SETTINGS.values() for setting in listed)}
+    values = {s.name: s.value(config) for s in list_settings(type(config)) if s.name in names}
+    values |= {"split": split, "extraction": "strict", "stop": [], "seed": 0}
+    values |= {"endpoint": "", "api": "chat"}
+    facts = gather_task_facts(code, task, reward_models)
+    identity = Identity(json.loads(json.dumps(values)), samples, len(problems), facts)
+    identity = identity.with_chain(
+        "problems", ([p.id, p.prompt, p.reference, dict(p.metadata)] for p in problems)
+    )
+    return identity.with_chain("prompts", prompts).to_dict()
+
+
+def write_held_out(
+    run: Path, step: int, result: Evaluation, prompts: Prompts, identity: Mapping[str, Any]
+) -> Path:
+    """Write the completions of an evaluation at a step, with what they are of; returns their folder.
+
+    It is there whole or not at all; that of an earlier try goes.
+    """
+    folder = locate_held_out(run, step)
+    new = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    write_groups(new / ROWS, result.groups, prompts, step=step)
+    facts = {"command": COMMAND, "step": step, "identity": identity, **getattr(prompts, "facts", {})}
+    (new / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    (new / "summary.json").write_text(json.dumps(result.summarise(), indent=1), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+    return folder

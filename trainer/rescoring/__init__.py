@@ -1,0 +1,1 @@
+"""Rewards, verdicts and advantages of what was sampled already, under another rubric."""

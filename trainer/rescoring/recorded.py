@@ -1,0 +1,113 @@
+"""What a run or an evaluation has written of its completions, ready to be judged again. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...tasks.core.errors import UserError, shorten
+from ...verifiers import Completion, Verdict
+from ...verifiers.types import Usage
+from ..config.evaluation import EvalConfig
+from ..config.settings import merge
+from ..config.train import TrainConfig
+from ..evaluation.measured import FACTS, ROWS, read_objects, read_verdict
+from ..storage.records import read_json
+
+ROLLOUTS, CONFIG = "rollouts.jsonl", "config.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder of a run or of an evaluation. path: of its completions."""
+
+    folder: Path
+    config: TrainConfig | EvalConfig
+    facts: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return self.folder / (ROLLOUTS if isinstance(self.config, TrainConfig) else ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A completion with what was found of it then.
+
+    step: of a run, 0 in an evaluation.  group: a number that the completions of one problem in one step
+    share. learned: normalised rewards of reward models, by their criterion.
+    """
+
+    step: int
+    group: int
+    sample: int
+    problem: str
+    prompt: str
+    reference: Any
+    completion: Completion
+    reward: float
+    passed: bool
+    abstained: bool
+    verdicts: Mapping[str, Verdict]
+    learned: Mapping[str, float]
+
+
+def open_source(folder: Path) -> Source:
+    """Raises UserError for what is neither a run of `palaestra train` nor an evaluation, or has no completion
+    yet."""
+    for name in (FACTS, CONFIG):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder} is no run and no evaluation: it holds no {name}. Give the folder of a `palaestra "
+                "train` or `palaestra eval`."
+            )
+    facts = read_json(folder / FACTS, ("command",))
+    kinds = {"train": TrainConfig, "eval": EvalConfig}
+    kind = kinds.get(facts["command"])
+    if kind is None:
+        raise UserError(
+            f"{folder} is a run of `palaestra {facts['command']}`: it has no verdicts to judge anew."
+        )
+    values = {name: value for name, value in read_json(folder / CONFIG).items() if name != "stop_after"}
+    source = Source(folder, merge(kind(), values, str(folder / CONFIG)), facts)
+    if not source.path.is_file():
+        raise UserError(f"{folder} holds no completion yet: there is no {source.path.name}.")
+    return source
+
+
+def read_recorded(source: Source) -> Iterator[Recorded]:
+    """Every completion in the order of the file. Raises UserError, with the file, for a row that is none."""
+    sizes: dict[tuple[int, str], int] = {}
+    size = source.config.rollouts.group_size if isinstance(source.config, TrainConfig) else 0
+    groups: dict[tuple[int, str, int], int] = {}
+    for number, values in enumerate(read_objects(source.path), 1):
+        try:
+            step, key = int(values.get("step", 0)), str(values["id"])
+            place = sizes.get((step, key), 0)
+            sizes[step, key] = place + 1
+            # A step may draw a problem twice: its rows are those of two groups.
+            group = groups.setdefault((step, key, place // size if size else 0), len(groups))
+            sample = int(values.get("sample", place % size if size else place))
+            yield _read(values, step, group, sample)
+        except (KeyError, TypeError, ValueError, AttributeError) as failure:
+            raise UserError(
+                f"{source.path}, row {number} is damaged: it is no scored completion "
+                f"({type(failure).__name__}: {shorten(str(failure), 60)}). Remove that row, then try again."
+            ) from failure
+
+
+def _read(values: Mapping[str, Any], step: int, group: int, sample: int) -> Recorded:
+    completion = Completion(
+        str(values["completion"]),
+        finish_reason=values["finish_reason"],
+        usage=Usage(int(values["tokens"]), int(values.get("prompt_tokens", 0))),
+        reasoning=str(values.get("reasoning", "")),
+    )
+    return Recorded(
+        step, group, sample, str(values["id"]), values.get("prompt", ""), values.get("reference"), completion,
+        float(values["reward"]), bool(values["passed"]), bool(values["abstained"]),
+        {name: read_verdict(said) for name, said in values["verdicts"].items()},
+        dict(values.get("learned", {})),
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""What a judgement changed, as lines for a person. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .credit import Credits
+
+SHOWN_EXAMPLES, SHOWN_STEPS, SHOWN_TEXT = 2, 5, 160
+
+
+def describe(record: Mapping[str, Any], credits: Credits | None) -> str:
+    """record: as `Rescored.to_dict` gives it."""
+    changes = record["changes"]
+    what = f"{record['rubric']}, in its present version" if record["same_rubric"] else record["rubric"]
+    lines = [
+        f"{record['source']} judged again by {what}: {changes['completions']:,} completions of "
+        f"{changes['problems']:,} problems, {changes['equal']:,} judged as before",
+        f"  mean reward {_show(changes['reward_before'])} -> {_show(changes['reward_after'])}, "
+        f"unscored {changes['open_before']} -> {changes['open_after']}",
+    ]
+    if changes["pass_rate"]["problems"]:
+        lines += [
+            f"  pass-rate {_show_points(changes['pass_rate'])}   (95 % interval over problems)",
+            "  the earlier judgement against this one: false positives "
+            f"{_show_share(changes['false_positive'], 'nothing is wrong by this one')}, false negatives "
+            f"{_show_share(changes['false_negative'], 'nothing is right by this one')}",
+        ]
+    lines += _write_changes(changes["changes"])
+    if credits is not None:
+        lines += _write_credits(record["groups"], credits)
+    lines += [f"  note: {note}" for note in record["notes"]]
+    return "\n".join(lines)
+
+
+def _show(mean: float | None) -> str:
+    return "none" if mean is None else f"{mean:.4f}"
+
+
+def _show_points(difference: Mapping[str, Any]) -> str:
+    value, low, high = (100 * difference[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def _show_share(interval: Mapping[str, Any], none: str) -> str:
+    if not interval["problems"]:
+        return f"not known ({none})"
+    return f"{interval['value']:.2%} [{interval['low']:.2%}, {interval['high']:.2%}]"
+
+
+def _write_changes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for change in changes:
+        if not change["examples"]:
+            continue
+        stayed = change["before"] == change["after"]
+        what = f"{change['before']} -> {change['after']}" + (" (another reward)" if stayed else "")
+        lines.append(f"  {change['count']:,} completion(s) {what}")
+        for example in change["examples"][:SHOWN_EXAMPLES]:
+            said = " ".join(example["completion"].split())
+            said = said if len(said) <= SHOWN_TEXT else f"... {said[-SHOWN_TEXT:]}"
+            lines.append(
+                f"    {example['problem']}: {said}   (reference {example['reference']}; reward "
+                f"{example['reward_before']:g} -> {example['reward_after']:g}; {example['reason_after']})"
+            )
+    return lines or ["  no verdict changed"]
+
+
+def _write_credits(counts: Mapping[str, int], credits: Credits) -> list[str]:
+    lines = [
+        f"  groups: {counts['all']:,}; {counts['flipped']:,} would have pulled the other way (cosine of "
+        f"their advantages below 0), {counts['silenced']:,} lost their signal, {counts['woken']:,} gained "
+        f"one, {counts['kept'] + counts['none']:,} go the same way"
+    ]
+    moved = [step for step in credits.rank_steps() if step.cosine < 1 - 1e-6 or step.silenced or step.woken]
+    if moved:
+        lines.append("  steps most affected:")
+    for step in moved[:SHOWN_STEPS]:
+        lines.append(
+            f"    step {step.step}: cosine {step.cosine:.3f}, {step.flipped} of {step.groups} groups "
+            f"flipped, "
+            f"{step.silenced} silenced, {step.woken} woken, {step.sign_flips} completions changed sign"
+        )
+    return lines
