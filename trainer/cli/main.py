@@ -47,6 +47,9 @@ COMMANDS = {
         "eval", "measure pass-rates with intervals: models, runs, endpoints, on one task or many"
     ),
     "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
+    "report": Command("report", "a run, an evaluation or a comparison as one page to read in a browser"),
+    "plot": Command("plot", "the curves of runs as PNG and SVG, for papers"),
+    "chat": Command("chat", "type problems, see a model's completions and their verdicts"),
     "verify": Command("verify", "verify one answer"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from ...tasks import Problem
 from ...verifiers import Completion, Rubric, Score, Status, Verdict
 from ...verifiers.types import Usage
-from ..rollouts.group import Answer, Group
-from ..rollouts.rollouts import Prompts
-from ..storage.rows import RENDERED
+from ..rollouts.group import Answer
 
 
 def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
@@ -32,7 +27,7 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
         "passed": score.passed,
         "abstained": score.abstained,
         **({"learned": dict(score.learned)} if score.learned else {}),
-        "verdicts": {name: asdict(verdict) for name, verdict in score.parts.items()},
+        "verdicts": {name: _make_plain(verdict) for name, verdict in score.parts.items()},
     }
 
 
@@ -58,23 +53,19 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
     return Answer(completion, score)
 
 
+def _make_plain(verdict: Verdict) -> dict[str, Any]:
+    """By hand: `dataclasses.asdict` copies deeply, and takes ten times as long."""
+    return {
+        "status": verdict.status,
+        "value": verdict.value,
+        "answer": verdict.answer,
+        "reason": verdict.reason,
+        "seconds": verdict.seconds,
+        "number": verdict.number,
+    }
+
+
 def _read_verdict(said: Mapping[str, Any]) -> Verdict:
     status, value, seconds = Status(said["status"]), float(said["value"]), float(said["seconds"])
     number = said.get("number")
     return Verdict(status, value, said["answer"], said["reason"], seconds, number)
-
-
-def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra: Any) -> None:
-    """Append every completion of the groups with its verdicts to a JSONL file.
-
-    prompts: how the model read the problems. The first line of a group has its prompt as the model saw it
-    (`rendered_prompt`), which is that of the lines that follow it: prompts may be long, and groups large.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for group in groups:
-            rendered = {RENDERED: prompts.decode(group.completions_G[0].prompt_ids)}
-            for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                record = make_record(group.problem, completion, score, **extra, **rendered)
-                file.write(json.dumps(record, default=str) + "\n")
-                rendered = {}
