@@ -47,6 +47,10 @@ class RunData:
     def evaluations(self) -> list[dict[str, Any]]:
         return [line for line in self.metrics if line["kind"] == "evaluation"]
 
+    def list_evaluations(self) -> list[dict[str, Any]]:
+        """Their estimates (value, low, high), by name, and where each stands on every axis of the curves."""
+        return [_shorten_evaluation(line, self.series) for line in self.evaluations]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -235,7 +239,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "kind": run.kind,
         "answers": [asdict(answer) for answer in answers],
         **asdict(run.series),
-        "evaluations": [_shorten_evaluation(line, run.series) for line in run.evaluations],
+        "evaluations": run.list_evaluations(),
         "heat": run.heat,
         "summary": run.summary,
         "settings": run.config,
@@ -246,7 +250,6 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
 
 
 def _shorten_evaluation(line: Mapping[str, Any], series: Series) -> dict[str, Any]:
-    """Its estimates, and where it stands on each axis of the curves."""
     step = line["step"]
     place = sum(done <= step for done in series.axes["step"]) - 1
     at = {name: values[place] if place >= 0 else 0 for name, values in series.axes.items()}

@@ -194,13 +194,14 @@ async function drawList(turn = ASKED) {
 
 // Why a look-up finds nothing, where it can be said.
 function explainNothing() {
-  if (MATCHES.length || FILTERS.problem === undefined) return "";
+  const partial = HEAD.rows.held < HEAD.rows.total ? " (this file does not hold all steps, see above)" : "";
+  if (MATCHES.length || FILTERS.problem === undefined) return MATCHES.length ? "" : partial;
   const wanted = findProblems(FILTERS.problem);
   if (!wanted.size) return `: no problem's id has “${FILTERS.problem}”`;
   const codes = column("problem"), steps = column("step"), seen = new Set();
   for (let row = 0; row < TABLE.count; row++) if (wanted.has(codes[row])) seen.add(steps[row]);
   const listed = [...seen].sort((a, b) => a - b);
-  return FILTERS.step === undefined ? "" : `: that problem was drawn at step ${listed.slice(0, 12).join(", ")}${listed.length > 12 ? ", …" : ""}`;
+  return FILTERS.step === undefined ? "" : `: that problem was drawn at step ${listed.slice(0, 12).join(", ")}${listed.length > 12 ? ", …" : ""}${partial}`;
 }
 
 function drawPager() {

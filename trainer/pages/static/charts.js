@@ -67,8 +67,8 @@ function drawChart(parent, title, curves, options = {}) {
     scales: { x: { time: false }, y: scaleOf(options) },
     axes: [axis, { ...axis, size: 58, values: (_plot, values) => values.map((value) => (value === null ? "" : showNumber(value, 4))) }],
   }, data, place);
-  for (const [index, row] of [...place.querySelectorAll(".u-legend tr")].entries()) {
-    if (series[index] && series[index].class === "band") row.hidden = true;
+  for (const [index, row] of [...place.querySelectorAll(".u-legend .u-series")].entries()) {
+    if (series[index] && series[index].class === "band") row.classList.add("hidden-row");
   }
   PLOTS.push({ plot, place });
   return box;
