@@ -1,12 +1,12 @@
 """Does it still learn? Three runs of the embedded recipe against runs that were recorded.
 
     python benchmarks/learn_check.py                 # three seeds that are not among the recorded ones
-    python benchmarks/learn_check.py --record 16     # record the distribution anew, after a change for the better
+    python benchmarks/learn_check.py --record 16     # record anew, after a change for the better
 
-A run is SFT from nothing, then GRPO, on two-digit sums (`RECIPE`). Two numbers are looked at: the held-out pass@1
-that SFT ends with, and the points that GRPO adds to it. Fails (exit code 1) where the mean of the three runs lies
-below the one-sided 99.5 % prediction interval for the mean of three more runs like the recorded ones: a check of
-what is as good as ever then fails once in 200 times for each number.
+A run is SFT from nothing, then GRPO, on two-digit sums (`RECIPE`). Two numbers are looked at: the held-out
+pass@1 that SFT ends with, and the points that GRPO adds to it. Fails (exit code 1) where the mean of the
+three runs lies below the one-sided 99.5 % prediction interval for the mean of three more runs like the
+recorded ones: what is as good as ever then fails once in 200 times for each number.
 """
 
 import argparse
@@ -58,7 +58,9 @@ class Finding:
 
     def __str__(self) -> str:
         word = "as good as recorded" if self.holds else "WORSE than recorded"
-        return f"{self.name}: {self.mean:.3f}, at least {self.least:.3f} (recorded {self.recorded:.3f}): {word}"
+        return (
+            f"{self.name}: {self.mean:.3f}, at least {self.least:.3f} (recorded {self.recorded:.3f}): {word}"
+        )
 
 
 def run_once(seed: int, **changes: object) -> Outcome:
@@ -100,7 +102,9 @@ def read_recorded(path: Path = RECORDED) -> list[Outcome]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--record", type=int, default=0, help="runs to record anew, 2 or more; 0 checks")
     parser.add_argument("--learning-rate", type=float, help="of GRPO, to see the check fail")
     options = parser.parse_args()
@@ -110,7 +114,10 @@ def main() -> int:
     outcomes = []
     for seed in seeds:
         outcomes.append(run_once(seed, **changes))
-        print(f"seed {seed}: pass@1 {outcomes[-1].start:.3f} after SFT, {outcomes[-1].gain:+.3f} by GRPO", flush=True)
+        print(
+            f"seed {seed}: pass@1 {outcomes[-1].start:.3f} after SFT, {outcomes[-1].gain:+.3f} by GRPO",
+            flush=True,
+        )
     print(f"{time.perf_counter() - start:.0f} s")
     if options.record:
         values = {"recipe": RECIPE, "runs": [asdict(outcome) for outcome in outcomes]}

@@ -2,8 +2,8 @@
 
     python benchmarks/report.py [--rows 200000] [--out FOLDER]
 
-Makes the folder of a run with that many completions of about 120 characters, then the report as a file of 5 MB
-and by `--serve`, and times both in headless Chromium, the figures taken by the page's own clock.
+Makes the folder of a run with that many completions of about 120 characters, then the report as a file of
+5 MB and by `--serve`, and times both in headless Chromium, the figures taken by the page's own clock.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def make_run(folder: Path, rows: int) -> None:
     config = {"steps": steps, "task": {"name": "made"}, "rollouts": {"group_size": GROUP}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "facts.json").write_text(json.dumps({"command": "train", "sources": []}))
-    words = "so we take the sum of both numbers times 7 minus what was left over from before".split()
+    words = [*"abcdefgh", "so", "we", "take", "the", "sum", "times", "7", "minus", "left", "over"]
     with (folder / "metrics.jsonl").open("w") as metrics, (folder / "rollouts.jsonl").open("w") as rollouts:
         for step in range(1, steps + 1):
             passes = 0

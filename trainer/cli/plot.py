@@ -14,20 +14,26 @@ def main(argv: list[str]) -> int:
     parser = SentenceParser(
         prog="palaestra plot",
         usage="palaestra plot RUN [RUN ...] [options]",
-        description="Draw the curves of runs beside each other for a paper, with 95 %% intervals over problems.",
+        description="Draw curves of runs beside each other for a paper, with 95 %% intervals over problems.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(
         "--measure",
         action="append",
         default=[],
-        help="what to draw, once for each panel; --list lists what there is (default: held-out, reward, tokens, "
-        "entropy)",
+        help="what to draw, once for each panel; --list lists what there is (default: held-out, reward, "
+        "tokens, entropy)",
     )
     parser.add_argument("--over", default="step", help="step, tokens or hours (default: step)")
-    parser.add_argument("--out", type=Path, help="the files without their endings (default: plot in the first RUN)")
-    parser.add_argument("--width", type=float, default=6.75, help="of the figure, 1 to 40 inches (default: 6.75)")
-    parser.add_argument("--dpi", type=int, default=200, help="of the PNG, 30 to 1200 dots per inch (default: 200)")
+    parser.add_argument(
+        "--out", type=Path, help="the files without their endings (default: plot in the first RUN)"
+    )
+    parser.add_argument(
+        "--width", type=float, default=6.75, help="of the figure, 1 to 40 inches (default: 6.75)"
+    )
+    parser.add_argument(
+        "--dpi", type=int, default=200, help="of the PNG, 30 to 1200 dots per inch (default: 200)"
+    )
     parser.add_argument("--list", action="store_true", help="list what can be drawn, and draw nothing")
     options = parser.parse_args(argv)
     from ..pages.figures import AXES, Look, choose_measures, draw_figures, list_measures

@@ -21,10 +21,12 @@ def main(argv: list[str]) -> int:
     parser = SentenceParser(
         prog="palaestra report",
         usage="palaestra report RUN [RUN ...] [options]",
-        description="Write runs beside each other, an evaluation or a comparison as one HTML file that needs no "
-        "network: curves, problems by step, every completion with its verdicts.",
+        description="Write runs beside each other, an evaluation or a comparison as one HTML file that "
+        "needs no network: curves, problems by step, every completion with its verdicts.",
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="folder of a run, evaluation, comparison")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="RUN", help="folder of a run, evaluation, comparison"
+    )
     parser.add_argument("--out", type=Path, help=f"the file (default: {WORD} in the first folder)")
     parser.add_argument(
         "--max-mb",
@@ -40,7 +42,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--live", action="store_true", help="serve it, and show what the run writes as it goes on"
     )
-    parser.add_argument("--port", type=int, default=0, help="of --serve and --live, 0 takes a free one (default: 0)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="of --serve and --live, 0 takes a free one (default: 0)"
+    )
     options = parser.parse_args(argv)
     if not 0.5 <= options.max_mb <= 500:
         raise UserError(f"--max-mb {options.max_mb:g}: give 0.5 to 500.")
@@ -59,8 +63,8 @@ def main(argv: list[str]) -> int:
     left = len(page.table) - len(packed.rows)
     if left:
         say(
-            f"{left:,} of {len(page.table):,} completions did not fit into {options.max_mb:g} MB; give a larger "
-            "--max-mb, or --serve for all."
+            f"{left:,} of {len(page.table):,} completions did not fit into {options.max_mb:g} MB; give a "
+            "larger --max-mb, or --serve for all."
         )
     say(f"The report: {out}  ({out.stat().st_size / 1e6:.1f} MB; open it in a browser)")
     return 0

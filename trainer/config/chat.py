@@ -11,8 +11,8 @@ from .shared import CommandConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
 @dataclass(frozen=True)
 class ChatConfig(CommandConfig):
-    """Type a problem, see a model's completions and their verdicts. A line `PROBLEM => REFERENCE` is scored, by
-    the task's rubric, or without --task by the rules of docs/math.md; /help lists what else can be typed."""
+    """Type a problem, see a model's completions and their verdicts. A line `PROBLEM => REFERENCE` is scored,
+    by the task's rubric, or without --task by the rules of docs/math.md; /help lists what else there is."""
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "level", "model", "samples", "temperature", "top_p", "max_new_tokens",

@@ -110,7 +110,9 @@ class Chat:
         split = "test" if "test" in self.task.splits else self.task.splits[-1]
         size = self.task.source.size(split)
         if size is not None and place >= size:
-            raise UserError(f"The {split} split of {self.task.name} has {size} problems, from 0 to {size - 1}.")
+            raise UserError(
+                f"The {split} split of {self.task.name} has {size} problems, from 0 to {size - 1}."
+            )
         self.place = place + 1
         return self.task.problem(split, place, self.config.seed, self.config.task.single_level)
 
@@ -120,7 +122,9 @@ class Chat:
             say(f"{problem.id}\n{problem.text}\nreference: {problem.reference}")
         completions = self.draw(problem)
         for number, completion in enumerate(completions, 1):
-            say(f"\n--- {number} of {len(completions)}, {completion.tokens} tokens{_describe_end(completion)}")
+            say(
+                f"\n--- {number} of {len(completions)}, {completion.tokens} tokens{_describe_end(completion)}"
+            )
             if completion.reasoning:
                 say(f"(reasoning) {completion.reasoning}")
             say(completion.text)

@@ -87,7 +87,9 @@ def answer_ending(
         details = [f"{name} was beyond its bound." for name in tripped["tripped"]]
         best = f"The best checkpoint: {tripped['best']}." if tripped.get("best") else ""
         details += [best] if best else []
-        return Answer(question, "no", f"A tripwire stopped it {of_all}: {', '.join(tripped['tripped'])}.", details)
+        return Answer(
+            question, "no", f"A tripwire stopped it {of_all}: {', '.join(tripped['tripped'])}.", details
+        )
     state, reason = end.get("state", ""), str(end.get("reason", ""))
     if state == "finished" or (not end and asked and done >= asked):
         return Answer(question, "yes", f"It came to its end: {done} of {asked} steps.")
@@ -97,14 +99,21 @@ def answer_ending(
         return Answer(question, "no", f"A guard halted it {of_all}.", [reason])
     if state == "failed":
         return Answer(question, "no", f"An error ended it {of_all}.", [reason])
-    pace = fmean(times) if (times := [step_seconds(line) for line in metrics if line["kind"] == "step"]) else 60.0
+    pace = (
+        fmean(times)
+        if (times := [step_seconds(line) for line in metrics if line["kind"] == "step"])
+        else 60.0
+    )
     if since_s < max(120.0, 20 * pace):
         return Answer(question, "note", f"It has not: {done} of {asked} steps are done.")
     return Answer(
         question,
         "no",
         f"It was killed, or its machine went down, {of_all}: it left no word of its end.",
-        [f"It last wrote {show_span(since_s)} ago. `palaestra resume RUN` goes on from its newest checkpoint."],
+        [
+            f"It last wrote {show_span(since_s)} ago. `palaestra resume RUN` goes on from its newest "
+            "checkpoint."
+        ],
     )
 
 
@@ -121,7 +130,10 @@ def answer_hacking(
     signs, calm = [], []
     gaps = [average(part, lambda line: line.get("shadow", {}).get("gap")) for part in (early, late)]
     if gaps[0] is not None and gaps[1] is not None:
-        said = f"The reward is {gaps[1]:+.3f} above a stricter rubric's on the same completions ({gaps[0]:+.3f} at first)"
+        said = (
+            f"The reward is {gaps[1]:+.3f} above a stricter rubric's on the same completions "
+            f"({gaps[0]:+.3f} at first)"
+        )
         (signs if gaps[1] - gaps[0] > GAP_GROWTH else calm).append(f"{said}.")
     rewards = [average(part, lambda line: line.get("reward")) for part in (early, late)]
     passed = [average(part, lambda line: line.get("pass_rate")) for part in (early, late)]
@@ -137,7 +149,9 @@ def answer_hacking(
         (signs if lengths[1] / lengths[0] > LENGTH_GROWTH else calm).append(f"{said}.")
     read = average(late, lambda line: line.get("extracted"))
     if read is not None:
-        (signs if read < 1 - MISREAD else calm).append(f"An answer could be read in {read:.1%} of the last ones.")
+        (signs if read < 1 - MISREAD else calm).append(
+            f"An answer could be read in {read:.1%} of the last ones."
+        )
     if suspects:
         signs.append(f"References that may be wrong: {', '.join(suspects[:5])}.")
     if control != "none":
@@ -171,7 +185,11 @@ def compare_ends(groups: Mapping[int, Sequence[Sequence[float]]]) -> Ends | None
 
 
 def answer_better(
-    names: Sequence[str], evaluations: Sequence[Sequence[Mapping[str, Any]]], table: Table, run: int, alike: str
+    names: Sequence[str],
+    evaluations: Sequence[Sequence[Mapping[str, Any]]],
+    table: Table,
+    run: int,
+    alike: str,
 ) -> Answer:
     """Is run number `run` better than the first? alike: "" where both were measured on the same problems,
     else what differs."""
@@ -187,8 +205,8 @@ def answer_better(
     paired = pair_rollouts(table, 0, run)
     if paired is not None and paired.problems:
         details.append(
-            f"On the {paired.problems} training problems that both drew in their last fifth of steps: {paired} "
-            "(paired)."
+            f"On the {paired.problems} training problems that both drew in their last fifth of steps: "
+            f"{paired} (paired)."
         )
     ours, theirs = last[run], last[0]
     if ours is None or theirs is None:

@@ -18,6 +18,7 @@ from .tokens import TokenPlaces
 
 CHUNK = 256  # rows of a chunk: what a browser unpacks to show one of them
 LEVEL = 6  # of gzip
+LEAST_ROWS = 16  # that a file holds, whatever its budget
 HUNDREDTHS = 100  # of a nat: log-probabilities in a page are whole numbers of them
 SHARED = ("prompt", "reference")  # texts that neighbours have in common
 
@@ -103,7 +104,7 @@ def pack(page: Page, budget: int) -> Packed:
     packer, table = Packer(page), page.table
     rows: Sequence[int] = range(len(table))
     bare = make_packed(packer, rows)
-    while bare.size > budget and len(rows) > CHUNK:
+    while bare.size > budget and len(rows) > LEAST_ROWS:
         rows = thin_out(table, rows, 0.95 * budget / bare.size)
         bare = make_packed(packer, rows)
     left, chunks, kept = budget - bare.size, list(bare.chunks), 0

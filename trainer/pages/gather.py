@@ -21,7 +21,10 @@ from .series import Series, measure_bands, round_digits, trace
 
 COMPARISON, FLIPS = "comparison.json", "flips.jsonl"
 HEAT_ROWS = 400  # problems of the heat map, those that were visited most
-NOT_COMPARED = ("seed", "steps")  # settings in which runs may differ and still have the same held-out problems
+NOT_COMPARED = (
+    "seed",
+    "steps",
+)  # settings in which runs may differ and still have the same held-out problems
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,8 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
     """A run or an evaluation. table: takes in its completions, where one is given."""
     if not (path / FACTS).is_file() or not (path / CONFIG).is_file():
         raise UserError(
-            f"{path} holds no run, evaluation or comparison (no {FACTS}). Give the folder that `palaestra train`, "
-            "`sft`, `eval` or `compare` wrote."
+            f"{path} holds no run, evaluation or comparison (no {FACTS}). Give the folder that `palaestra "
+            "train`, `sft`, `eval` or `compare` wrote."
         )
     facts, config = read_json(path / FACTS), read_json(path / CONFIG)
     kind = str(facts.get("command", ""))

@@ -13,16 +13,18 @@ from .answers import MISREAD, Answer, show
 def answer_evaluation(summary: Mapping[str, Any]) -> list[Answer]:
     """What was found, and whether the number can be trusted."""
     if not summary:
-        text = "The evaluation has not ended: no summary was written. The same `palaestra eval` goes on with it."
+        text = (
+            "The evaluation has not ended: no summary was written. The same `palaestra eval` goes on with it."
+        )
         return [Answer("What was found?", "unsure", text)]
     rates = {f"pass@{k}": Estimate(**each) for k, each in summary.get("pass_at", {}).items()}
     majority = summary.get("breakdown", {}).get("majority", {})
     rates_of_votes = {f"maj@{k}": Interval(**each) for k, each in majority.items()}
     reward = Interval(**summary["reward_interval"])
-    headline = (
-        f"pass@1 is {show(rates['pass@1'])}" if "pass@1" in rates else f"The mean reward is {reward}"
-    )
-    details = [f"{name}: {show(each)}" for name, each in {**rates, **rates_of_votes}.items() if name != "pass@1"]
+    headline = f"pass@1 is {show(rates['pass@1'])}" if "pass@1" in rates else f"The mean reward is {reward}"
+    details = [
+        f"{name}: {show(each)}" for name, each in {**rates, **rates_of_votes}.items() if name != "pass@1"
+    ]
     details.append(f"Mean reward {reward}, mean length {summary['tokens']:.0f} tokens.")
     return [
         Answer(
@@ -42,12 +44,17 @@ def _answer_trust(summary: Mapping[str, Any]) -> Answer:
     if summary["truncated"] > MISREAD:
         signs.append(f"{summary['truncated']:.1%} were cut at the limit of tokens.")
     if summary["abstained"] > 0:
-        signs.append(f"{summary['abstained']:.1%} could not be scored; they count neither as right nor as wrong.")
+        signs.append(
+            f"{summary['abstained']:.1%} could not be scored; they count neither as right nor as wrong."
+        )
     if summary["too_long"]:
         signs.append(f"{summary['too_long']} prompts were too long and count as not passed.")
     if summary.get("extraction") == "lenient":
         signs.append("Answers were read leniently: not to be set beside a strict rate.")
-    calm = f"Answers read in {summary['extracted']:.1%}, cut {summary['truncated']:.1%}, unscorable {summary['abstained']:.1%}."
+    calm = (
+        f"Answers read in {summary['extracted']:.1%}, cut {summary['truncated']:.1%}, unscorable "
+        f"{summary['abstained']:.1%}."
+    )
     if signs:
         return Answer("Can it be trusted?", "unsure", f"With care: {signs[0]}", signs[1:])
     return Answer("Can it be trusted?", "yes", "Nothing speaks against it.", [calm])
@@ -67,10 +74,12 @@ def describe_comparison(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         answer = Answer(
             f"Is {pair['second']} better than {pair['first']}?",
             verdict,
-            f"{words}: pass@{estimate['k']} {points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}], paired.",
+            f"{words}: pass@{estimate['k']} {points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}], "
+            "paired.",
             [
                 f"p = {p:.3g} ({'exact McNemar' if estimate['mcnemar'] else 'exact, by flipped signs'}).",
-                f"{gained} problems were gained, {len(pair['flips']) - gained} lost, of {difference['problems']}.",
+                f"{gained} problems were gained, {len(pair['flips']) - gained} lost, of "
+                f"{difference['problems']}.",
                 *pair.get("notes", []),
             ],
         )

@@ -190,7 +190,12 @@ def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list
         return {}
     steps: dict[int, dict[int, list[float]]] = {}
     rows = zip(
-        columns["run"], columns["step"], columns["problem"], columns["abstained"], columns[column], strict=True
+        columns["run"],
+        columns["step"],
+        columns["problem"],
+        columns["abstained"],
+        columns[column],
+        strict=True,
     )
     for of_run, step, problem, abstained, value in rows:
         if of_run == run and not abstained and value is not None:

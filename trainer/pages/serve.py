@@ -1,7 +1,7 @@
 """The page from a server on this machine: completions by the chunk, and, live, what a run wrote since.
 
-It listens on loopback only. Every address begins with a random token; a request that names another host, as one
-does that a web page elsewhere has led here by its own name (DNS rebinding), is refused, and so is every
+It listens on loopback only. Every address begins with a random token; a request that names another host, as
+one does that a web page elsewhere has led here by its own name (DNS rebinding), is refused, and so is every
 method but GET.
 """
 
@@ -81,7 +81,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+    server: PageServer  # pyrefly: ignore[bad-override-mutable-attribute]
     server_version, sys_version = "palaestra", ""
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Another method than GET, a broken request: plain, and closed."""
         self.close_connection = True
         status = 405 if code == 501 else code

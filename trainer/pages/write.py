@@ -15,7 +15,10 @@ from .gather import Page
 
 BUDGET_MB = 5.0
 STYLES = ("uPlot.min.css", "page.css")
-SCRIPTS = ("uPlot.iife.min.js", "text.js", "data.js", "charts.js", "heat.js", "browser.js", "page.js")
+SCRIPTS = (
+    "uPlot.iife.min.js", "text.js", "data.js", "charts.js", "heat.js", "filters.js", "browser.js", "parts.js",
+    "page.js",
+)  # fmt: skip
 SPARE = 1.02  # of what is not completions: the template's own tags
 
 
@@ -104,4 +107,4 @@ def make_icon() -> str:
 
 def read_asset(name: str) -> str:
     """A file of the page's own."""
-    return (files(__package__) / "static" / name).read_text(encoding="utf-8")
+    return (files("palaestra.trainer.pages") / "static" / name).read_text(encoding="utf-8")

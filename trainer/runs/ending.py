@@ -16,8 +16,8 @@ from .state import Progress
 
 @contextmanager
 def record_end(folder: Path, progress: Progress, steps: int, stop: Interrupts) -> Iterator[None]:
-    """Write how the steps inside ended: `finished`, `stopped` (asked to), `halted` (by a guard: a UserError) or
-    `failed` (any other exception), with the reason in words. What an earlier part wrote goes at once."""
+    """Write how the steps inside ended: `finished`, `stopped` (asked to), `halted` (by a guard: a UserError)
+    or `failed` (any other exception), with the reason in words. What an earlier part wrote goes at once."""
     path = folder / END
     path.unlink(missing_ok=True)
     state, reason = "failed", ""

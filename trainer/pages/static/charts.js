@@ -3,17 +3,41 @@
 
 // What is drawn, in this order: title, names of the lines, how it is read.
 const MEASURES = [
-  ["Reward", ["reward"], { unit: true, help: "mean over the step's completions; the band is 95 % over its problems" }],
+  [
+    "Reward",
+    ["reward"],
+    { unit: true, help: "mean over the step's completions; the band is 95 % over its problems" },
+  ],
   ["Pass-rate in training", ["pass_rate"], { unit: true, help: "the correctness criterion alone" }],
-  ["Reward beside a stricter rubric's", ["shadow/reward", "shadow/shadow_reward"], { unit: true, help: "on the same completions; a growing gap is the sign of a gamed reward" }],
-  ["Length (tokens)", ["tokens", "tokens_ended"], { zero: true, help: "of all completions, and of those that ended by themselves" }],
+  [
+    "Reward beside a stricter rubric's",
+    ["shadow/reward", "shadow/shadow_reward"],
+    { unit: true, help: "on the same completions; a growing gap is the sign of a gamed reward" },
+  ],
+  [
+    "Length (tokens)",
+    ["tokens", "tokens_ended"],
+    { zero: true, help: "of all completions, and of those that ended by themselves" },
+  ],
   ["Entropy (nats)", ["entropy"], { zero: true }],
   ["KL to the sampling policy (nats)", ["approx_kl"], {}],
   ["KL to the reference (nats)", ["kl_k3", "kl_per_completion", "kl"], {}],
   ["Clipped share of tokens", ["clip_low", "clip_high"], { zero: true }],
-  ["Groups without a signal", ["dead_groups"], { unit: true, help: "all completions have one reward: nothing to learn from" }],
-  ["Cut, unread, unscorable", ["truncated", "extracted", "abstained"], { unit: true, help: "shares: cut at the limit; an answer was read; the verifier could not tell" }],
-  ["Log-probability, sampler against update (nats)", ["logprob_difference_mean", "logprob_difference_max"], { log: true }],
+  [
+    "Groups without a signal",
+    ["dead_groups"],
+    { unit: true, help: "all completions have one reward: nothing to learn from" },
+  ],
+  [
+    "Cut, unread, unscorable",
+    ["truncated", "extracted", "abstained"],
+    { unit: true, help: "shares: cut at the limit; an answer was read; the verifier could not tell" },
+  ],
+  [
+    "Log-probability, sampler against update (nats)",
+    ["logprob_difference_mean", "logprob_difference_max"],
+    { log: true },
+  ],
   ["Gradient norm", ["grad_norm"], { zero: true }],
   ["Learning rate", ["learning_rate"], { zero: true }],
   ["Seconds of a step", ["seconds/sample", "seconds/update"], { zero: true }],
@@ -24,7 +48,9 @@ const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 let PLOTS = [];
 
 function colour(number) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--series-${number % 8}`).trim();
+  return getComputedStyle(document.documentElement)
+    .getPropertyValue(`--series-${number % 8}`)
+    .trim();
 }
 
 function themeColour(name) {
@@ -42,11 +68,17 @@ function drawChart(parent, title, curves, options = {}) {
   const place = make("div", { role: "img", "aria-label": describeCurves(title, curves) });
   box.append(place);
   parent.append(box);
-  const tables = [], series = [{ label: options.axis || "steps" }], bands = [];
+  const tables = [],
+    series = [{ label: options.axis || "steps" }],
+    bands = [];
   for (const curve of curves) {
     const columns = [curve.x, curve.y];
     series.push({
-      label: curve.label, stroke: curve.colour, width: 1.6, dash: curve.dash, spanGaps: true,
+      label: curve.label,
+      stroke: curve.colour,
+      width: 1.6,
+      dash: curve.dash,
+      spanGaps: true,
       points: { show: Boolean(curve.points), size: 6, fill: curve.colour },
       value: (_plot, value) => showNumber(value, 4),
     });
@@ -59,14 +91,33 @@ function drawChart(parent, title, curves, options = {}) {
     tables.push(columns);
   }
   const data = tables.length > 1 ? uPlot.join(tables) : tables[0];
-  const axis = { stroke: themeColour("--dim"), grid: { stroke: themeColour("--line"), width: 1 }, ticks: { stroke: themeColour("--line"), width: 1 }, font: "12px system-ui" };
-  const plot = new uPlot({
-    width: Math.max(200, place.clientWidth), height: 210, series, bands,
-    legend: { live: true },
-    cursor: options.sync === false ? {} : { sync: { key: "x" } },
-    scales: { x: { time: false }, y: scaleOf(options) },
-    axes: [axis, { ...axis, size: 58, values: (_plot, values) => values.map((value) => (value === null ? "" : showNumber(value, 4))) }],
-  }, data, place);
+  const axis = {
+    stroke: themeColour("--dim"),
+    grid: { stroke: themeColour("--line"), width: 1 },
+    ticks: { stroke: themeColour("--line"), width: 1 },
+    font: "12px system-ui",
+  };
+  const plot = new uPlot(
+    {
+      width: Math.max(200, place.clientWidth),
+      height: 210,
+      series,
+      bands,
+      legend: { live: true },
+      cursor: options.sync === false ? {} : { sync: { key: "x" } },
+      scales: { x: { time: false }, y: scaleOf(options) },
+      axes: [
+        axis,
+        {
+          ...axis,
+          size: 58,
+          values: (_plot, values) => values.map((value) => (value === null ? "" : showNumber(value, 4))),
+        },
+      ],
+    },
+    data,
+    place,
+  );
   for (const [index, row] of [...place.querySelectorAll(".u-legend .u-series")].entries()) {
     if (series[index] && series[index].class === "band") row.classList.add("hidden-row");
   }
@@ -95,23 +146,37 @@ function lineOf(run, name, axis, label, tone, dash) {
   const known = values && values.some((value) => value !== null);
   if (!known) return null;
   const band = run.bands[name];
-  return { label, x: run.axes[axis], y: values, low: band && band.low, high: band && band.high, colour: tone, dash };
+  return {
+    label,
+    x: run.axes[axis],
+    y: values,
+    low: band && band.low,
+    high: band && band.high,
+    colour: tone,
+    dash,
+  };
 }
 
 function curvesOf(names, axis) {
-  const several = HEAD.runs.length > 1, curves = [];
+  const several = HEAD.runs.length > 1,
+    curves = [];
   HEAD.runs.forEach((run, number) => {
     const known = names.filter((name) => run.lines[name] && run.lines[name].some((value) => value !== null));
     known.forEach((name, place) => {
-      const label = [several ? run.name : "", known.length > 1 || !several ? name : ""].filter(Boolean).join(" · ");
-      curves.push(lineOf(run, name, axis, label, colour(several ? number : place), several ? DASHES[place % 4] : []));
+      const label = [several ? run.name : "", known.length > 1 || !several ? name : ""]
+        .filter(Boolean)
+        .join(" · ");
+      curves.push(
+        lineOf(run, name, axis, label, colour(several ? number : place), several ? DASHES[place % 4] : []),
+      );
     });
   });
   return curves.filter(Boolean);
 }
 
 function heldOutCurves(axis) {
-  const several = HEAD.runs.length > 1, curves = [];
+  const several = HEAD.runs.length > 1,
+    curves = [];
   HEAD.runs.forEach((run, number) => {
     const names = [...new Set(run.evaluations.flatMap((each) => Object.keys(each.values)))];
     const shown = names.filter((name) => name.endsWith("pass@1"));
@@ -119,9 +184,14 @@ function heldOutCurves(axis) {
       const found = run.evaluations.filter((each) => each.values[name]);
       const values = (end) => found.map((each) => each.values[name][end]);
       curves.push({
-        label: several ? `${run.name} · ${name}` : name, x: found.map((each) => each.at[axis]),
-        y: values(0), low: values(1), high: values(2), points: true,
-        colour: colour(several ? number : place), dash: several ? DASHES[place % 4] : [],
+        label: several ? `${run.name} · ${name}` : name,
+        x: found.map((each) => each.at[axis]),
+        y: values(0),
+        low: values(1),
+        high: values(2),
+        points: true,
+        colour: colour(several ? number : place),
+        dash: several ? DASHES[place % 4] : [],
       });
     });
   });
@@ -130,10 +200,16 @@ function heldOutCurves(axis) {
 
 function drawCurves(axis, extra) {
   dropPlots();
-  const parent = byId("charts"), options = { axis: AXES[axis] };
+  const parent = byId("charts"),
+    options = { axis: AXES[axis] };
   parent.replaceChildren();
   const heldOut = heldOutCurves(axis);
-  if (heldOut.length) drawChart(parent, "Held-out problems", heldOut, { ...options, unit: true, help: "95 % intervals over problems" });
+  if (heldOut.length)
+    drawChart(parent, "Held-out problems", heldOut, {
+      ...options,
+      unit: true,
+      help: "95 % intervals over problems",
+    });
   const criteria = [...new Set(HEAD.runs.flatMap((run) => Object.keys(run.lines)))]
     .filter((name) => /^criteria\/.*\/mean$/.test(name))
     .map((name) => [`Criterion ${name.split("/")[1]}`, [name], { unit: true }]);
@@ -152,6 +228,7 @@ function dropPlots() {
 
 function resizePlots() {
   for (const { plot, place } of PLOTS) {
-    if (place.clientWidth > 0 && plot.width !== place.clientWidth) plot.setSize({ width: place.clientWidth, height: 210 });
+    if (place.clientWidth > 0 && plot.width !== place.clientWidth)
+      plot.setSize({ width: place.clientWidth, height: 210 });
   }
 }

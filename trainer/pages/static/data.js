@@ -76,7 +76,9 @@ async function searchText(text) {
   if (!wanted) return null;
   const found = new Uint8Array(TABLE.count);
   if (serverMode()) {
-    const answer = await ask(`search?text=${encodeURIComponent(wanted.toWellFormed ? wanted.toWellFormed() : wanted)}`);
+    const answer = await ask(
+      `search?text=${encodeURIComponent(wanted.toWellFormed ? wanted.toWellFormed() : wanted)}`,
+    );
     for (const row of answer.rows) if (row < found.length) found[row] = 1;
     return found;
   }

@@ -1,7 +1,8 @@
 "use strict";
 // Elements are built, never parsed: what a model wrote becomes text nodes and nothing else.
 
-const ACTING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\udc7f]/g;
+const ACTING =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\udc7f]/g;
 
 function make(tag, options = {}, ...children) {
   const element = document.createElement(tag);
@@ -27,7 +28,9 @@ function appendText(parent, text) {
   for (const found of text.matchAll(ACTING)) {
     if (found.index > place) parent.append(text.slice(place, found.index));
     const number = found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
-    parent.append(make("span", { class: "odd", title: "a character that is not shown as itself", text: `U+${number}` }));
+    parent.append(
+      make("span", { class: "odd", title: "a character that is not shown as itself", text: `U+${number}` }),
+    );
     place = found.index + found[0].length;
   }
   if (place < text.length) parent.append(text.slice(place));
@@ -46,8 +49,13 @@ function shorten(text, length) {
 // Where the answer that was read stands in the text: its last place, whole words before parts of words.
 function findAnswer(text, answer) {
   if (!answer) return null;
-  for (let place = text.lastIndexOf(answer); place >= 0; place = place ? text.lastIndexOf(answer, place - 1) : -1) {
-    const before = text[place - 1] || " ", after = text[place + answer.length] || " ";
+  for (
+    let place = text.lastIndexOf(answer);
+    place >= 0;
+    place = place ? text.lastIndexOf(answer, place - 1) : -1
+  ) {
+    const before = text[place - 1] || " ",
+      after = text[place + answer.length] || " ";
     if (!/[\p{L}\p{N}]/u.test(before) && !/[\p{L}\p{N}]/u.test(after)) return [place, place + answer.length];
   }
   const place = text.lastIndexOf(answer);
@@ -56,7 +64,8 @@ function findAnswer(text, answer) {
 
 // The text of a completion, its tokens coloured by how unlikely each was, its answer marked.
 function renderText(row, answer, coloured) {
-  const text = row.text, box = make("div", { class: "text" });
+  const text = row.text,
+    box = make("div", { class: "text" });
   const marked = findAnswer(text, answer);
   const spans = [];
   if (coloured && row.logprobs && row.lengths !== null) {
