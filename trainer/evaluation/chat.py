@@ -62,7 +62,8 @@ class Chat:
         if text.startswith("/"):
             return self._carry_out(text, say)
         prompt, arrow, reference = text.rpartition(ARROW)
-        self._show(Problem(prompt.strip() if arrow else text, reference.strip() or None), say)
+        problem = Problem(prompt.strip(), reference.strip() or None) if arrow else Problem(text)
+        self._show(problem, say)
         return True
 
     def draw(self, problem: Problem) -> list[Completion]:

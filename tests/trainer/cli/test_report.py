@@ -3,7 +3,7 @@
 import pytest
 from palaestra.trainer.cli.main import main
 
-from ..support.run_folders import make_run
+from ..support.run_folders import make_noise, make_run
 
 
 def test_a_report_lies_in_the_run_or_where_it_is_asked(tmp_path, capsys):
@@ -16,9 +16,9 @@ def test_a_report_lies_in_the_run_or_where_it_is_asked(tmp_path, capsys):
 
 
 def test_what_does_not_fit_is_said(tmp_path, capsys):
-    run = make_run(tmp_path / "run", steps=2000)
+    run = make_run(tmp_path / "run", steps=400, texts=make_noise(3200))
     assert main(["report", str(run), "--max-mb", "0.5"]) == 0
-    assert "of 16,000 completions did not fit into 0.5 MB" in capsys.readouterr().out
+    assert "of 3,200 completions did not fit into 0.5 MB" in capsys.readouterr().out
     assert (run / "report.html").stat().st_size < 500_000
 
 

@@ -134,12 +134,12 @@ def test_the_policy_stops_what_would_run(browser, tmp_path):
     tab = open_page(browser, write_report(tmp_path, make_run(tmp_path / "run"))).tab
     tab.evaluate(
         """() => {
-            const script = document.createElement("script");
-            try { script.append("window.hacked = 1"); document.body.append(script); } catch { }
-            const button = document.createElement("button");
-            button.setAttribute("onclick", "window.hacked = 2");
-            document.body.append(button);
-            button.click();
+            const tries = [
+                (script) => { script.append("window.hacked = 1"); document.body.append(script); },
+                (script) => { script.setAttribute("onclick", "window.hacked = 2"); script.click(); },
+                (script) => { script.src = "data:text/javascript,window.hacked=3"; },
+            ];
+            for (const attempt of tries) try { attempt(document.createElement("script")); } catch { }
         }"""
     )
     assert tab.evaluate("window.hacked === undefined")

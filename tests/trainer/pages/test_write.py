@@ -6,7 +6,7 @@ import re
 from palaestra.trainer.pages.gather import gather
 from palaestra.trainer.pages.write import SCRIPTS, embed, fill_template, hash_source, read_asset, write_page
 
-from ..support.run_folders import make_run
+from ..support.run_folders import make_noise, make_run
 
 HOSTILE = "</script><script>alert(1)</script><!-- @@DATA@@ ]]>"
 
@@ -47,10 +47,10 @@ def test_embedded_json_reads_back():
 
 
 def test_a_budget_bounds_the_file(tmp_path):
-    page = gather([make_run(tmp_path / "run", steps=2000)])
+    page = gather([make_run(tmp_path / "run", steps=400, texts=make_noise(3200))])
     path = tmp_path / "report.html"
-    packed = write_page(page, path, 0.6)
-    assert path.stat().st_size < 600_000
+    packed = write_page(page, path, 0.5)
+    assert path.stat().st_size < 500_000
     assert len(packed.rows) < len(page.table)
 
 

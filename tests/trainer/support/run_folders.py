@@ -1,6 +1,7 @@
 """Folders as runs and evaluations leave them, made by hand: nothing is trained."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,12 @@ def make_run(
     write_lines(folder / "metrics.jsonl", metrics)
     write_lines(folder / "rollouts.jsonl", rollouts)
     return folder
+
+
+def make_noise(count: int, length: int = 300) -> tuple[str, ...]:
+    """Texts that no packing makes much shorter."""
+    rng = random.Random(0)
+    return tuple(rng.randbytes(length // 2).hex() for _ in range(count))
 
 
 def make_evaluated(folder: Path, *, problems: int = 6, samples: int = 2) -> Path:
