@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
-from ..config.parse import SentenceParser
+from ..config.arguments import SentenceParser
 from ..terminal import say
 
 

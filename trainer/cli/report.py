@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...tasks.core.errors import UserError
-from ..config.parse import SentenceParser
+from ..config.arguments import SentenceParser
 from ..terminal import say
 
 if TYPE_CHECKING:

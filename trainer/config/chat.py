@@ -12,14 +12,15 @@ from .shared import CommandConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 @dataclass(frozen=True)
 class ChatConfig(CommandConfig):
     """Type a problem, see a model's completions and their verdicts. A line `PROBLEM => REFERENCE` is scored,
-    by the task's rubric, or without --task by the rules of docs/math.md; /help lists what else there is."""
+    by the task's rubric, or without --task or --data by the rules of docs/math.md; /help lists what
+    else there is."""
 
     essential: ClassVar[tuple[str, ...]] = (
         "task", "option", "data", "level", "model", "samples", "temperature", "top_p", "max_new_tokens",
         "checkpoint", "endpoint", "seed",
     )  # fmt: skip
 
-    task: ScoredTaskConfig = field(default_factory=lambda: ScoredTaskConfig(name=""))
+    task: ScoredTaskConfig = field(default_factory=ScoredTaskConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig(source=""))
     prompt: PromptConfig = field(default_factory=PromptConfig)
     sampling: SamplingConfig = field(default_factory=lambda: SamplingConfig(samples=2, temperature=0.7))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ...tasks import Problem, Task
-from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ...tasks.core.seeds import digest
@@ -14,7 +13,7 @@ from ...tasks.core.sources import Rows
 from ...verifiers import Completion, Rubric, Score
 from ...verifiers.math import math_answer
 from ..config.chat import ChatConfig
-from ..config.parse import make_task_options
+from ..config.tasks import load_task as load_named_task
 from ..engines.base import Request
 from ..reward_models.scoring import Judged
 from ..rollouts.rollouts import make_sampling
@@ -152,7 +151,7 @@ def chat(config: ChatConfig, lines: Iterable[str], say: Say = print) -> None:
     task, named = load_task(config)
     if config.sampling.temperature == 0:
         config = config.but(samples=1)
-    asked = list_evaluations(config.as_evaluation().but(task=task.name))
+    asked = list_evaluations(config.as_evaluation())
     if len(asked) > 1:
         raise UserError("A chat is with one model on one task. Name one of each.")
     check(asked[0])
@@ -170,10 +169,10 @@ def chat(config: ChatConfig, lines: Iterable[str], say: Say = print) -> None:
 
 def load_task(config: ChatConfig) -> tuple[Task, bool]:
     """The task, and whether the settings name it; else one without problems that judges as `verify` does."""
-    if not config.task.name:
+    if config.task.name == "auto" and not config.task.data:
         rubric = Rubric(math_answer()).lenient()
         return Task("chat", Rows("chat", lambda _split: (), ("test",)), rubric), False
-    task = registry.get(config.task.name, make_task_options(config.task.option, config.task.data))
+    task = load_named_task(config.task)
     task.check_level(config.task.single_level)
     return task, True
 

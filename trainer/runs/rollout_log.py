@@ -49,7 +49,9 @@ def write_rollouts(
             credit: dict[str, Any] = {"advantage": round(advantages_B[row], ADVANTAGE_PLACES)}
             if row in shadow:
                 credit["shadow_reward"] = shadow[row]
-            record = make_record(group.problem, completion, score, step=step, sample=sample, **credit, **rendered)
+            record = make_record(
+                group.problem, completion, score, step=step, sample=sample, **credit, **rendered
+            )
             rendered = {}
             record["token_ids"] = list(completion.ids)
             record["logprobs"] = [round(value, PLACES) + 0.0 for value in completion.logprobs]  # no "-0.0"

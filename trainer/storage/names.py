@@ -2,7 +2,6 @@
 
 CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
 ROLLOUTS = "rollouts.jsonl"  # every completion that a run learned from
-REFERENCE = "reference"  # folder of the model that a run started from
 LEDGER = "ledger.json"
 END = "end.json"  # how a run ended
 TRIPPED = "report.json"  # which tripwires stopped it

@@ -5,9 +5,14 @@ from dataclasses import replace
 
 import torch
 from palaestra.trainer.algorithms.batch import Batch
+from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.runs.rollout_log import average_advantages, write_rollouts
 
 from ..support.groups import LIVE, make_group
+from ..support.runs import say_nothing
+
+PROMPTS = PromptFormat.of(make_character_tokenizer(), say=say_nothing)
 
 
 def make_batch(groups):
@@ -28,8 +33,8 @@ def test_a_line_for_each_completion(tmp_path):
     groups = [make_group(LIVE, 0), make_group(LIVE, 1)]
     rows = sum(len(group.completions_G) for group in groups)
     path = tmp_path / "new" / "rollouts.jsonl"
-    write_rollouts(path, groups, 3, [0.123456789] * rows, {1: 0.5})
-    write_rollouts(path, groups, 4, [0.0] * rows, {})
+    write_rollouts(path, groups, PROMPTS, 3, [0.123456789] * rows, {1: 0.5})
+    write_rollouts(path, groups, PROMPTS, 4, [0.0] * rows, {})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["step"] for line in lines] == [3] * rows + [4] * rows
     assert [line["sample"] for line in lines[:rows]] == [*range(rows // 2)] * 2
