@@ -61,7 +61,7 @@ def make_run(folder: Path, rows: int) -> None:
                         "finish_reason": "stop", "reward": float(passed), "passed": passed,
                         "abstained": False, "verdicts": {"number": {**verdict, **said}},
                         "token_ids": [5] * tokens,
-                        "logprobs": [round(-rng.expovariate(4), 2) for _ in range(tokens)],
+                        "logprobs_x100": [round(-100 * rng.expovariate(4)) for _ in range(tokens)],
                     }  # fmt: skip
                     rollouts.write(json.dumps(record) + "\n")
             rate = passes / per_step

@@ -19,7 +19,6 @@ from .tokens import TokenPlaces
 CHUNK = 256  # rows of a chunk: what a browser unpacks to show one of them
 LEVEL = 6  # of gzip
 LEAST_ROWS = 16  # that a file holds, whatever its budget
-HUNDREDTHS = 100  # of a nat: log-probabilities in a page are whole numbers of them
 SHARED = ("prompt", "reference")  # texts that neighbours have in common
 
 
@@ -86,10 +85,10 @@ class Packer:
         }
         if record.get("reasoning"):
             row["reasoning"] = record["reasoning"]
-        logprobs = record.get("logprobs")
+        logprobs = record.get("logprobs_x100")  # hundredths of a nat
         if places is not None and logprobs:
             lengths = places.find(record.get("token_ids", []), record["completion"])
-            row["logprobs"] = [round(value * HUNDREDTHS) for value in logprobs]
+            row["logprobs"] = logprobs
             if lengths is None or not is_by_character(lengths):
                 row["lengths"] = lengths  # None: where they lie is not known
         return row

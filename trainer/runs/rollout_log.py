@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..algorithms.batch import Batch
 from ..evaluation.records import make_record
 from ..rollouts.group import Group
 from ..rollouts.rollouts import Prompts
 from ..storage.rows import RENDERED
 
-PLACES = 2  # of a token's log-probability, in nats: enough for a reader, a third of the bytes of all of them
+HUNDREDTHS = 100  # of a nat: log-probabilities of tokens are whole numbers of them, enough for a reader
 ADVANTAGE_PLACES = 5
 
 
@@ -54,7 +56,9 @@ def write_rollouts(
             )
             rendered = {}
             record["token_ids"] = list(completion.ids)
-            record["logprobs"] = [round(value, PLACES) + 0.0 for value in completion.logprobs]  # no "-0.0"
+            record["logprobs_x100"] = (
+                np.rint(HUNDREDTHS * np.asarray(completion.logprobs)).astype(int).tolist()
+            )
             lines.append(json.dumps(record, default=str, separators=(",", ":")))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

@@ -21,7 +21,7 @@ def make_row(
         "completion": said, "tokens": 20 + sample, "prompt_tokens": 4, "finish_reason": "stop",
         "reward": float(passed), "passed": passed, "abstained": False,
         "verdicts": {"number": verdict, "answer_tag": tag},
-        "token_ids": [1] * 3, "logprobs": [-0.1, -2.0, 0.0], **more,
+        "token_ids": [1] * 3, "logprobs_x100": [-10, -200, 0], **more,
     }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def make_evaluated(folder: Path, *, problems: int = 6, samples: int = 2) -> Path
         for sample in range(samples):
             row = make_row(0, problem, sample, passed=sample % 2 == 0)
             rows.append(
-                {k: v for k, v in row.items() if k not in ("step", "advantage", "token_ids", "logprobs")}
+                {k: v for k, v in row.items() if k not in ("step", "advantage", "token_ids", "logprobs_x100")}
             )
     write_lines(folder / "completions.jsonl", rows)
     reward = {"value": 0.5, "low": 0.3, "high": 0.7, "problems": problems}
