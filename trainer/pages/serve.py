@@ -7,7 +7,6 @@ method but GET.
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import json
 import secrets
@@ -43,6 +42,7 @@ class PageServer(ThreadingHTTPServer):
         self._page, self._packer, self._lock = page, Packer(page), Lock()
         self._index = TextIndex(page.table)
         self._index.take_in()
+        self._columns = self._write_columns()
 
     @property
     def hosts(self) -> set[str]:
@@ -58,7 +58,7 @@ class PageServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
     def answer(self, path: str, query: dict[str, list[str]]) -> Any:
-        """What is asked for by the page, as text or plain data; None for what is not there."""
+        """What is asked for by the page: text, JSON as bytes, plain data; None for what is not there."""
         with self._lock:
             table = self._page.table
             if path == "":
@@ -66,11 +66,15 @@ class PageServer(ThreadingHTTPServer):
                 return fill_template(head, None, total=len(table), mode=self.mode)
             if path == "head":
                 if self.live:
+                    before = len(table)
                     self._page = refresh(self._page)
                     self._index.take_in()
+                    self._columns = (
+                        self._columns if len(self._page.table) == before else self._write_columns()
+                    )
                 return {**self._page.to_head(), "rows": describe_rows(None, len(self._page.table), self.mode)}
             if path == "columns":
-                return self._packer.make_columns(range(len(table)))
+                return self._columns
             kind, _, rest = path.partition("/")
             if kind == "chunk" and rest.isdecimal() and int(rest) * CHUNK < len(table):
                 first = int(rest) * CHUNK
@@ -78,6 +82,14 @@ class PageServer(ThreadingHTTPServer):
             if kind == "search":
                 return {"rows": self._index.find(query.get("text", [""])[0])}
             return None
+
+    def _write_columns(self) -> bytes:
+        """The columns as JSON: the largest answer, made once for all who ask."""
+        return write_json(self._packer.make_columns(range(len(self._page.table))))
+
+
+def write_json(values: Any) -> bytes:
+    return json.dumps(values, separators=(",", ":"), default=str).encode("ascii")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -98,18 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, "text/plain", b"Not found.\n")
         if isinstance(found, str):
             return self._send(200, "text/html; charset=utf-8", found.encode())
-        text = json.dumps(found, separators=(",", ":"), default=str).encode("ascii")
-        return self._send(200, "application/json", text)
+        body = found if isinstance(found, bytes) else write_json(found)
+        return self._send(200, "application/json", body)
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
-        packed = len(body) > 1000 and "gzip" in self.headers.get("Accept-Encoding", "")
-        if packed:
-            body = gzip.compress(body, 1)
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
-        if packed:
-            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -178,8 +178,7 @@ function findEnds(run) {
     steps = column("step"),
     codes = column("problem");
   const first = new Map(),
-    last = new Map(),
-    groups = new Map();
+    last = new Map(); // the first row of the last step that drew a problem
   let low = Infinity,
     high = -Infinity;
   for (let row = 0; row < TABLE.count; row++) {
@@ -187,10 +186,8 @@ function findEnds(run) {
     low = Math.min(low, steps[row]);
     high = Math.max(high, steps[row]);
     if (!first.has(codes[row])) first.set(codes[row], row);
-    if (!groups.has(`${codes[row]},${steps[row]}`)) {
-      groups.set(`${codes[row]},${steps[row]}`, row);
-      last.set(codes[row], row);
-    }
+    const known = last.get(codes[row]);
+    if (known === undefined || steps[row] !== steps[known]) last.set(codes[row], row);
   }
   if (low >= high) return null;
   const back = [...last]
