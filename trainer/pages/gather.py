@@ -67,6 +67,7 @@ class Page:
         """All but the completions, as plain data for the page."""
         runs = [_describe(self, number) for number in range(len(self.runs))]
         names = [run.name for run in self.runs]
+        shown = [str(side["name"]) for side in self.comparison.get("sides", [])] or names
         crossed = [
             asdict(
                 answer_better(
@@ -83,7 +84,7 @@ class Page:
         kind = "comparison" if self.comparison else "evaluation" if self.runs[0].kind == "eval" else "run"
         return {
             "kind": kind,
-            "title": " and ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more",
+            "title": " and ".join(shown) if len(shown) < 4 else f"{shown[0]} and {len(shown) - 1} more",
             "version": version("palaestra"),
             "made": time.strftime("%Y-%m-%d %H:%M"),
             "criteria": list_criteria(self.table),
@@ -134,10 +135,19 @@ def gather_comparison(record: Path) -> Page:
     )
     table, runs = Table(), []
     for side in values["sides"]:
-        folder = Path(side["folder"]) if side.get("folder") else None
-        if folder is not None and (folder / COMPLETIONS).is_file():
+        folder = find_side(record, str(side.get("folder", "")))
+        if folder is not None:
             runs.append(read_run(folder, side["name"], table, len(runs)))
     return Page(runs, table, values)
+
+
+def find_side(record: Path, named: str) -> Path | None:
+    """The folder of a compared evaluation, named as from where the comparison was made: from here, or from
+    a folder above the record; None where its completions are gone."""
+    if not named:
+        return None
+    places = [Path(named), *(above / named for above in record.resolve().parents)]
+    return next((place for place in places if (place / COMPLETIONS).is_file()), None)
 
 
 def name_runs(paths: Sequence[Path]) -> list[str]:

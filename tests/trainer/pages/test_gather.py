@@ -1,6 +1,7 @@
 """What a page holds, from folders; what is no run, and what is broken, is a sentence."""
 
 import json
+from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
@@ -46,6 +47,14 @@ def test_an_evaluation_and_a_comparison(tmp_path):
         assert (said["kind"], len(compared.table)) == ("comparison", 24)
         assert "Yes: pass@1 +25.0 points" in said["answers"][0]["headline"]
         assert said["comparison"]["flips"][0]["second"]["text"] == "it is 3"
+
+
+def test_a_comparison_made_elsewhere_finds_its_evaluations(tmp_path):
+    make_evaluated(tmp_path / "first")
+    record = make_comparison(tmp_path / "both", Path("first"), Path("gone"))
+    page = gather([record])
+    assert [run.folder for run in page.runs] == [tmp_path / "first"]
+    assert page.to_head()["title"] == "first and gone"
 
 
 def test_a_comparison_whose_evaluations_are_gone(tmp_path):

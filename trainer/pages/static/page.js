@@ -143,7 +143,7 @@ function drawAll() {
   drawHead();
   drawAnswers();
   drawComparison();
-  const curves = HEAD.kind === "run" ? HEAD.runs.some((run) => run.axes.step.length) : true;
+  const curves = HEAD.kind === "run" ? HEAD.runs.some((run) => run.axes.step.length) : HEAD.runs.length > 0;
   byId("curves").hidden = !curves;
   dropPlots();
   if (curves) HEAD.kind === "run" ? drawCurves(AXIS, EXTRA) : drawEvaluations();
