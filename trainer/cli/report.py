@@ -75,8 +75,8 @@ def serve(page: Page, *, live: bool, port: int) -> int:
     from ..pages.serve import PageServer
 
     with PageServer(page, live=live, port=port) as server:
-        say(f"{'Live, ' if live else ''}on this machine alone: {server.url}    (Ctrl-C ends it)")
         try:
+            say(f"{'Live, ' if live else ''}on this machine alone: {server.url}    (Ctrl-C ends it)")
             server.serve_forever()
         except KeyboardInterrupt:
             say("Ended.")
