@@ -117,7 +117,12 @@ def _find_root(falling: Callable[[float], float], low: float, high: float) -> fl
 
 
 def bootstrap(
-    values_P: Sequence[float], least: float, most: float, confidence: float = 0.95, seed: int = 0
+    values_P: Sequence[float],
+    least: float,
+    most: float,
+    confidence: float = 0.95,
+    seed: int = 0,
+    draws: int = DRAWS,
 ) -> tuple[float, float]:
     """Interval of the mean of values in [least, most] by a Bayesian bootstrap over problems (Rubin 1981),
     seeded.
@@ -138,8 +143,8 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     rows = max(1, 1_000_000 // values_U.size)
     lows, highs = [], []
-    for start in range(0, DRAWS, rows):
-        weights = rng.standard_gamma(counts_U, size=(min(rows, DRAWS - start), values_U.size))
+    for start in range(0, draws, rows):
+        weights = rng.standard_gamma(counts_U, size=(min(rows, draws - start), values_U.size))
         phantom = rng.standard_exponential(weights.shape[0])
         total, weighted = weights.sum(1) + phantom, weights @ values_U
         lows.append((weighted + phantom * least) / total)
@@ -257,3 +262,17 @@ def mean_interval(values_PG: Sequence[Sequence[float]], least: float, most: floa
     else:
         low, high = bootstrap(means_P, least, most)
     return Interval(math.fsum(means_P) / len(means_P), low, high, len(means_P))
+
+
+def subtract(second: Estimate | Interval, first: Estimate | Interval) -> Interval:
+    """Second minus first of two means that were measured apart, and the interval of the difference.
+
+    From the two intervals (Newcombe 1998, method 10; Zou and Donner 2008): it keeps their asymmetry near 0
+    and 1. Where both are of the same problems it is wider than a paired one.
+    """
+    if not (first.problems and second.problems):
+        return Interval(math.nan, -math.inf, math.inf, 0)
+    value = second.value - first.value
+    low = value - math.hypot(second.value - second.low, first.high - first.value)
+    high = value + math.hypot(second.high - second.value, first.value - first.low)
+    return Interval(value, low, high, min(first.problems, second.problems))

@@ -13,13 +13,12 @@ from urllib.parse import urlsplit
 from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.settings import list_settings
-from ..storage.folders import CONFIG, FACTS
+from ..storage.names import COMPLETIONS, CONFIG, FACTS, SUMMARY
 from ..storage.records import read_json
 from ..storage.sources import SOURCES
 from .hashes import hash_bytes
 from .identity import FREE, Identity
 
-SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"
 LONGEST_VALUE, LONGEST_NAME = 24, 160  # characters in a folder's name; a hash stands for the rest
 UNNAMED = FREE | {"task", "model"}
 SHORT = {

@@ -16,6 +16,7 @@ from ..algorithms.base import StepResult
 from ..config.settings import resolve
 from ..rollouts.group import Group, list_reasons
 from ..storage import checkpoint
+from ..storage.names import TRIPPED
 from .schedule import make_schedule, suggest_lower_rate
 from .state import Progress, Run
 from .tripwires import TRIPWIRES
@@ -68,7 +69,7 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
         "suspects": progress.ledger.list_suspects(),
         "best": str(best) if best else None,
     }
-    path = run.folder.path / "report.json"
+    path = run.folder.path / TRIPPED
     path.write_text(json.dumps(report, indent=1), encoding="utf-8")
     again = shlex.join(["palaestra", "resume", str(run.folder.path)])
     without = " ".join(f"{TRIPWIRES[name].flag} 0" for name in tripped)

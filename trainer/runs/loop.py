@@ -22,7 +22,6 @@ from ..algorithms.update import update_policy
 from ..config.presets import describe_origin
 from ..evaluation.evaluate import evaluate
 from ..evaluation.held_out import write_held_out
-from ..evaluation.records import write_groups
 from ..model import lora
 from ..model.lora_saving import ADAPTER
 from ..objective.checks import warn_of_idle_ratio
@@ -36,11 +35,13 @@ from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
+from ..storage.names import LEDGER, ROLLOUTS
 from .guards import halt_if_broken, halt_if_tripped
-from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update
+from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update, score_shadow
 from .preflight import Preflight, look_ahead
+from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
-from .state import ROLLOUTS, Evaluations, Progress, Run, RunResult
+from .state import Evaluations, Progress, Run, RunResult
 
 Metrics = dict[str, Any]
 
@@ -119,18 +120,21 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task.source.size("train") is not None)
+    shadow = score_shadow(groups, run.task, config.reward.shadow_share, (config.seed, progress.step))
     metrics = {
         "kind": "step",
         "step": progress.step,
         **measure_rewards(groups, run.task.rubric, config),
         **measure_update(result),
-        **measure_shadow(groups, run.task, config.reward.shadow_share, (config.seed, progress.step)),
+        **measure_shadow(groups, shadow),
         "learning_rate": learning_rate,
         "prompts": {"tried": collected.tried, "kept": len(groups), **asdict(progress.position)},
         **measure_costs(groups, seconds),
     }
     run.folder.log(metrics)
-    write_groups(run.folder.path / ROLLOUTS, groups, run.rollouts.prompts, step=progress.step)
+    advantages_B = average_advantages(result.batch)
+    path, prompts = run.folder.path / ROLLOUTS, run.rollouts.prompts
+    write_rollouts(path, groups, prompts, progress.step, advantages_B, shadow)
     halt_if_broken(run, groups, result, metrics)
     for warning in progress.watch.look(metrics, config.guards.watch):
         tqdm.write(f"Warning, {warning}", file=sys.stderr)
@@ -191,7 +195,7 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
     checkpoint.save(run.folder.checkpoints, progress.step, run.write_checkpoint_model, state, info)
     checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
     ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
-    (run.folder.path / "ledger.json").write_text(json.dumps(ledger), encoding="utf-8")
+    (run.folder.path / LEDGER).write_text(json.dumps(ledger), encoding="utf-8")
 
 
 def draw_curves(folder: Path, title: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -104,33 +104,44 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
-def measure_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[str, Any]:
-    """A stricter rubric's rewards on a share of the rollouts beside the training reward of the same ones.
+def score_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[int, float]:
+    """A stricter rubric's rewards of a share of the rollouts, by their place among all of the step.
 
     The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion
-    correct. A gap that grows while the reward rises is the sign of a hacked reward.
+    correct. What could not be scored has none.
     """
-    pairs = []
+    rewards: dict[int, float] = {}
+    place = -1
     for group in groups:
         for sample, (completion, score) in enumerate(zip(group.completions_G, group.scores_G, strict=True)):
+            place += 1
             chosen = digest("shadow", seed, group.problem.id, sample) < share * 2**64
             if not chosen or score.abstained:
                 continue
-            if task.shadow is not None:
-                strict = task.shadow.score(completion, group.problem)
-                if not strict.abstained:
-                    pairs.append((score.reward, strict.reward))
-            else:
-                pairs.append((score.reward, float(all(verdict.correct for verdict in score.parts.values()))))
-    if not pairs:
+            if task.shadow is None:
+                rewards[place] = float(all(verdict.correct for verdict in score.parts.values()))
+                continue
+            strict = task.shadow.score(completion, group.problem)
+            if not strict.abstained:
+                rewards[place] = strict.reward
+    return rewards
+
+
+def measure_shadow(groups: Sequence[Group], shadow: Mapping[int, float]) -> dict[str, Any]:
+    """The stricter rubric's mean reward beside the training reward of the same rollouts; {} for none.
+
+    A gap that grows while the reward rises is the sign of a hacked reward.
+    """
+    if not shadow:
         return {}
-    reward, shadow = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
+    rewards = [score.reward for group in groups for score in group.scores_G]
+    reward, strict = mean(rewards[place] for place in shadow), mean(shadow.values())
     return {
         "shadow": {
             "reward": reward,
-            "shadow_reward": shadow,
-            "gap": reward - shadow,
-            "completions": len(pairs),
+            "shadow_reward": strict,
+            "gap": reward - strict,
+            "completions": len(shadow),
         }
     }
 

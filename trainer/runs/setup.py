@@ -61,6 +61,7 @@ from ..storage.folders import (
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
 from ..storage.starts import begin_folder
 from .checks import check_lora
+from .ending import record_end
 from .loop import begin, run_steps
 from .state import Progress, Run, RunResult
 
@@ -209,7 +210,11 @@ def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
 def take_steps(run: Run, progress: Progress, say: Say) -> RunResult:
     """Run the remaining steps, and close what is open."""
     try:
-        with tell_how_to_go_on(run.folder), Interrupts() as stop:
+        with (
+            tell_how_to_go_on(run.folder),
+            Interrupts() as stop,
+            record_end(run.folder.path, progress, run.config.steps, stop),
+        ):
             return run_steps(run, progress, stop, say)
     finally:
         run.close()

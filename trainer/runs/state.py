@@ -20,11 +20,10 @@ from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import RunFolder
+from ..storage.names import ROLLOUTS
 from ..storage.rows import read_completions
 from ..storage.summary import CURVES, describe_run
 from .tripwires import Watch
-
-ROLLOUTS = "rollouts.jsonl"  # of a run's folder: every completion that it learned from
 
 
 @dataclass

@@ -22,12 +22,10 @@ from ...tasks.core.errors import UserError
 from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
+from .names import CONFIG, FACTS, HELD_OUT, METRICS, ROLLOUTS
 from .records import read_json, read_lines, write_text
 from .sources import record_changes, record_data, record_sources
 
-CONFIG, FACTS = "config.json", "facts.json"
-METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
-HELD_OUT = "held_out"  # folder of the evaluations of a run, one a step
 REFERENCE = "reference"  # folder of the model that a run started from
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")

@@ -19,16 +19,17 @@ from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from . import checkpoint
-from .folders import CONFIG, FACTS, HELD_OUT, METRICS, REFERENCE, ROLLOUTS, WARM_UP
+from .folders import REFERENCE, WARM_UP
+from .names import CONFIG, END, FACTS, HELD_OUT, LEDGER, METRICS, ROLLOUTS, TRIPPED
 from .records import read_json
 from .sources import SOURCES
 
 LOCK = ".palaestra.lock"
 EARLIER = "earlier-"  # folders of what an earlier start had computed
 COMPUTED = (METRICS, ROLLOUTS, HELD_OUT, WARM_UP)
+NAMED = (LOCK, CONFIG, FACTS, SOURCES, REFERENCE, "checkpoints", LEDGER, END, TRIPPED, *COMPUTED)
 WRITTEN = re.compile(  # whatever a start may have written
-    rf"{'|'.join(map(re.escape, (LOCK, CONFIG, FACTS, SOURCES, REFERENCE, 'checkpoints', *COMPUTED)))}"
-    r"|ledger\.json|tensorboard|wandb|\.\S+\.partial|\.trial-\w+"
+    "|".join(map(re.escape, NAMED)) + r"|tensorboard|wandb|\.\S+\.partial|\.trial-\w+"
 )
 INSIDE = {  # and in folders whose names others may use
     "checkpoints": re.compile(r"\.?step-\d+(\.partial)?"),

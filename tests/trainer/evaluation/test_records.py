@@ -7,11 +7,11 @@ from palaestra.tasks import get
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.evaluation.breakdown import break_down
 from palaestra.trainer.evaluation.evaluate import summarise
-from palaestra.trainer.evaluation.records import write_groups
 from palaestra.trainer.evaluation.summary import EvaluationRun
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.rollouts.group import Group
+from palaestra.trainer.runs.rollout_log import write_rollouts
 from palaestra.verifiers import Completion
 
 from ..support.runs import say_nothing
@@ -33,7 +33,7 @@ def make_groups(prompts: PromptFormat) -> list[Group]:
 def test_the_prompt_as_the_model_saw_it_is_on_the_first_line_of_each_group(tmp_path: Path):
     prompts = PromptFormat.of(make_character_tokenizer(), say=say_nothing)
     groups = make_groups(prompts)
-    write_groups(tmp_path / "rollouts.jsonl", groups, prompts, step=7)
+    write_rollouts(tmp_path / "rollouts.jsonl", groups, prompts, 7, [0.0] * 4, {})
     rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
     rendered = [prompts.render(group.problem, GCD.instruction) for group in groups]
     assert [row.get("rendered_prompt") for row in rows] == [rendered[0], None, rendered[1], None]
@@ -49,7 +49,7 @@ def test_a_group_and_an_evaluation_show_themselves(tmp_path: Path):
     html = groups[0]._repr_html_()
     assert HOSTILE not in html
     assert "&lt;script&gt;" in html
-    write_groups(tmp_path / "completions.jsonl", groups, prompts)
+    write_rollouts(tmp_path / "completions.jsonl", groups, prompts, 0, [0.0] * 4, {})
     result = summarise(groups, 2, 0, GCD.rubric, 1.0)
     run = EvaluationRun(result, break_down(groups, GCD.rubric, [1, 2]), tmp_path, EvalConfig.of(task="gcd"))
     assert repr(run).startswith("EvaluationRun('gcd', 2 problems, pass@1 50.0 % [")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.runs.metrics import measure_rewards, measure_shadow
+from palaestra.trainer.runs.metrics import measure_rewards, measure_shadow, score_shadow
 from palaestra.verifiers import Rubric, answer_tag, exact, number
 
 from ..support.groups import DEAD, LIVE, TASK, make_group
@@ -30,11 +30,10 @@ def test_the_shadow_rubric_sees_what_the_reward_is_fooled_by():
     lenient = Rubric(exact(), answer_tag(weight=0.0))
     task = replace(TASK, rubric=lenient)
     fooled = make_group(["RIGHT and more", "RIGHT and more"], task=task)
-    seen = measure_shadow([fooled], task, 1.0, 0)["shadow"]
+    seen = measure_shadow([fooled], score_shadow([fooled], task, 1.0, 0))["shadow"]
     assert seen == {"reward": 1.0, "shadow_reward": 0.0, "gap": 1.0, "completions": 2}
     own = replace(task, shadow=Rubric(number()))
-    assert measure_shadow([fooled], own, 1.0, 0)["shadow"]["gap"] == 0.0
-    assert measure_shadow([fooled], task, 0.0, 0) == {}
+    assert measure_shadow([fooled], score_shadow([fooled], own, 1.0, 0))["shadow"]["gap"] == 0.0
+    assert measure_shadow([fooled], score_shadow([fooled], task, 0.0, 0)) == {}
     many = [make_group(["RIGHT"] * 10, index, task=task) for index in range(40)]
-    share = measure_shadow(many, task, 0.25, 0)["shadow"]["completions"]
-    assert 60 < share < 140
+    assert 60 < len(score_shadow(many, task, 0.25, 0)) < 140

@@ -1,0 +1,115 @@
+"""What a page holds, from folders; what is no run, and what is broken, is a sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.pages.gather import find_difference, gather, name_runs, refresh
+
+from ..support.run_folders import make_comparison, make_evaluated, make_row, make_run
+
+
+def test_a_run(tmp_path):
+    head = gather([make_run(tmp_path / "run")]).to_head()
+    [run] = head["runs"]
+    assert (head["kind"], head["title"], run["kind"]) == ("run", "run", "train")
+    assert [answer["verdict"] for answer in run["answers"]] == ["yes", "yes", "yes"]
+    assert len(run["axes"]["step"]) == 20
+    assert run["evaluations"][1]["values"]["sampled pass@1"] == [0.8, 0.72, 0.88]
+    assert run["evaluations"][1]["at"]["step"] == 20
+    assert [item["name"] for item in run["heat"]][:3] == ["made/train/0", "made/train/1", "made/train/2"]
+    assert run["heat"][0]["visits"] == [[5, 1, 4], [10, 2, 4], [15, 3, 4], [20, 4, 4]]
+    assert "palaestra train --config" in run["repeat"]
+    json.dumps(head, allow_nan=False)
+
+
+def test_two_runs_are_compared_where_they_can_be(tmp_path):
+    one, two = make_run(tmp_path / "one"), make_run(tmp_path / "two", learns=False)
+    head = gather([one, two]).to_head()
+    assert [answer["verdict"] for answer in head["answers"]] == ["no"]
+    config = json.loads((two / "config.json").read_text())
+    (two / "config.json").write_text(json.dumps({**config, "task": {"name": "other"}}))
+    assert "name is 'made'" in gather([one, two]).to_head()["answers"][0]["headline"]
+    runs = gather([one, two]).runs
+    assert find_difference(runs[0], runs[0]) == ""
+
+
+def test_an_evaluation_and_a_comparison(tmp_path):
+    first, second = make_evaluated(tmp_path / "first"), make_evaluated(tmp_path / "second")
+    head = gather([first]).to_head()
+    assert head["kind"] == "evaluation"
+    assert "pass@1 is 50.0 %" in head["runs"][0]["answers"][0]["headline"]
+    record = make_comparison(tmp_path / "both", first, second)
+    for path in (record, record / "comparison.json"):
+        compared = gather([path])
+        said = compared.to_head()
+        assert (said["kind"], len(compared.table)) == ("comparison", 24)
+        assert "Yes: pass@1 +25.0 points" in said["answers"][0]["headline"]
+        assert said["comparison"]["flips"][0]["second"]["text"] == "it is 3"
+
+
+def test_a_comparison_made_elsewhere_finds_its_evaluations(tmp_path):
+    make_evaluated(tmp_path / "first")
+    record = make_comparison(tmp_path / "both", Path("first"), Path("gone"))
+    page = gather([record])
+    assert [run.folder for run in page.runs] == [tmp_path / "first"]
+    assert page.to_head()["title"] == "first and gone"
+
+
+def test_a_comparison_whose_evaluations_are_gone(tmp_path):
+    record = make_comparison(tmp_path / "both", tmp_path / "gone", tmp_path / "lost")
+    page = gather([record])
+    assert (len(page.table), page.runs) == (0, [])
+    assert page.to_head()["answers"][0]["verdict"] == "yes"
+
+
+def test_an_evaluation_that_has_not_ended(tmp_path):
+    folder = make_evaluated(tmp_path / "eval")
+    (folder / "summary.json").unlink()
+    [answer] = gather([folder]).to_head()["runs"][0]["answers"]
+    assert "has not ended" in answer["headline"]
+
+
+def test_a_live_run_takes_in_what_was_written(tmp_path):
+    run = make_run(tmp_path / "run", steps=12, end="")
+    page = gather([run])
+    with (run / "rollouts.jsonl").open("a") as file:
+        file.write(json.dumps(make_row(13, 3, 0, passed=True)) + "\n")
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": "step", "step": 13, "reward": 1.0, "tokens": 2.0}) + "\n")
+    later = refresh(page)
+    assert len(later.table) == 12 * 8 + 1
+    assert later.runs[0].series.axes["step"][-1] == 13
+
+
+def test_damage_is_shown_and_harms_nothing_else(tmp_path):
+    run = make_run(tmp_path / "run")
+    for name in ("metrics.jsonl", "rollouts.jsonl"):
+        lines = (run / name).read_text().splitlines()
+        lines[3] = lines[3][:20]
+        (run / name).write_text("\n".join([*lines, "null", ""]))
+    [shown] = gather([run]).to_head()["runs"]
+    assert shown["damaged"] == ["rollouts.jsonl, line 4", "rollouts.jsonl, line 161"]
+    assert len(shown["axes"]["step"]) == 19
+
+
+def test_what_is_no_run_is_a_sentence(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no run"):
+        gather([tmp_path / "empty"])
+    with pytest.raises(UserError, match="There is no folder"):
+        gather([tmp_path / "nowhere"])
+    run = make_run(tmp_path / "run")
+    with pytest.raises(UserError, match="named twice"):
+        gather([run, run])
+    with pytest.raises(UserError, match="not both"):
+        gather([run, make_evaluated(tmp_path / "eval")])
+
+
+def test_names_tell_folders_apart(tmp_path):
+    folders = [tmp_path / "one" / "run", tmp_path / "two" / "run"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert name_runs(folders) == ["one/run", "two/run"]
+    assert name_runs(folders[:1]) == ["run"]

@@ -1,0 +1,284 @@
+"""Everything that a page shows, as plain data, from the folders of runs, evaluations and comparisons."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ...tasks.core.errors import UserError
+from ..reports.curves import read_metrics
+from ..storage.names import COMPLETIONS, CONFIG, END, FACTS, LEDGER, METRICS, ROLLOUTS, SUMMARY, TRIPPED
+from ..storage.records import read_json
+from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
+from .measures import answer_evaluation, describe_comparison
+from .rows import Table, list_criteria
+from .series import Series, measure_bands, round_digits, trace
+
+COMPARISON, FLIPS = "comparison.json", "flips.jsonl"
+HEAT_ROWS = 400  # problems of the heat map, those that were visited most
+NOT_COMPARED = (
+    "seed",
+    "steps",
+)  # settings in which runs may differ and still have the same held-out problems
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run, or an evaluation, without its completions.
+
+    kind: `train`, `sft`, `reward-model` or `eval`.  heat: of each problem its name and its visits
+    ([step, passed, scored]).  summary: of an evaluation.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    metrics: list[dict[str, Any]] = field(repr=False)
+    series: Series = field(repr=False)
+    heat: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    summary: dict[str, Any] = field(default_factory=dict)
+    suspects: list[str] = field(default_factory=list)
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        return [line for line in self.metrics if line["kind"] == "evaluation"]
+
+    def list_evaluations(self) -> list[dict[str, Any]]:
+        """Their estimates (value, low, high), by name, and where each stands on every axis of the curves."""
+        return [_shorten_evaluation(line, self.series) for line in self.evaluations]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page is made of. table: the completions of all runs.  comparison: a record, {} for none."""
+
+    runs: list[RunData]
+    table: Table
+    comparison: dict[str, Any] = field(default_factory=dict)
+
+    def to_head(self) -> dict[str, Any]:
+        """All but the completions, as plain data for the page."""
+        runs = [_describe(self, number) for number in range(len(self.runs))]
+        names = [run.name for run in self.runs]
+        shown = [str(side["name"]) for side in self.comparison.get("sides", [])] or names
+        crossed = [
+            asdict(
+                answer_better(
+                    names,
+                    [run.evaluations for run in self.runs],
+                    self.table,
+                    number,
+                    find_difference(self.runs[0], self.runs[number]),
+                )
+            )
+            for number in range(1, len(self.runs))
+            if not self.comparison and self.runs[number].kind == "train" == self.runs[0].kind
+        ]
+        kind = "comparison" if self.comparison else "evaluation" if self.runs[0].kind == "eval" else "run"
+        return {
+            "kind": kind,
+            "title": " and ".join(shown) if len(shown) < 4 else f"{shown[0]} and {len(shown) - 1} more",
+            "version": version("palaestra"),
+            "made": time.strftime("%Y-%m-%d %H:%M"),
+            "criteria": list_criteria(self.table),
+            "answers": [*describe_comparison(self.comparison), *crossed],
+            "comparison": self.comparison,
+            "runs": runs,
+        }
+
+
+def gather(paths: Sequence[Path]) -> Page:
+    """Read the folders. Raises UserError for one that holds no run, evaluation or comparison."""
+    if len(paths) == 1 and (record := find_comparison(paths[0])) is not None:
+        return gather_comparison(record)
+    names = name_runs(paths)
+    table = Table()
+    runs = []
+    for number, (path, name) in enumerate(zip(paths, names, strict=True)):
+        runs.append(read_run(path, name, table, number))
+    if len({run.kind == "eval" for run in runs}) > 1:
+        raise UserError("A page shows runs or evaluations, not both: make two.")
+    return Page([finish(run, table, number) for number, run in enumerate(runs)], table)
+
+
+def refresh(page: Page) -> Page:
+    """The page with what was written since; its table takes in the new rows."""
+    page.table.read_new()
+    runs = [
+        finish(read_run(run.folder, run.name, None, number), page.table, number)
+        for number, run in enumerate(page.runs)
+    ]
+    return replace(page, runs=runs)
+
+
+def find_comparison(path: Path) -> Path | None:
+    """The record of a comparison in a folder, or the file itself."""
+    record = path / COMPARISON if path.is_dir() else path
+    return record if record.is_file() and record.name == COMPARISON else None
+
+
+def gather_comparison(record: Path) -> Page:
+    """The page of a comparison: its record, and the completions of the evaluations that are still there."""
+    values = read_json(record, ("sides", "pairs"))
+    flips = record.with_name(FLIPS)
+    values["flips"] = (
+        [json.loads(line) for line in flips.read_text(encoding="utf-8").splitlines()]
+        if flips.is_file()
+        else []
+    )
+    table, runs = Table(), []
+    for side in values["sides"]:
+        folder = find_side(record, str(side.get("folder", "")))
+        if folder is not None:
+            runs.append(read_run(folder, side["name"], table, len(runs)))
+    return Page(runs, table, values)
+
+
+def find_side(record: Path, named: str) -> Path | None:
+    """The folder of a compared evaluation, named as from where the comparison was made: from here, or from
+    a folder above the record; None where its completions are gone."""
+    if not named:
+        return None
+    places = [Path(named), *(above / named for above in record.resolve().parents)]
+    return next((place for place in places if (place / COMPLETIONS).is_file()), None)
+
+
+def name_runs(paths: Sequence[Path]) -> list[str]:
+    """The folders' names, with as much of what is above as tells them apart."""
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"There is no folder {path}. Give the folder of a run or of an evaluation.")
+    resolved = [path.resolve() for path in paths]
+    if len({*resolved}) < len(resolved):
+        raise UserError("A folder is named twice.")
+    for depth in range(1, 9):
+        names = ["/".join(path.parts[-depth:]) for path in resolved]
+        if len({*names}) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData:
+    """A run or an evaluation. table: takes in its completions, where one is given."""
+    if not (path / FACTS).is_file() or not (path / CONFIG).is_file():
+        raise UserError(
+            f"{path} holds no run, evaluation or comparison (no {FACTS}). Give the folder that `palaestra "
+            "train`, `sft`, `eval` or `compare` wrote."
+        )
+    facts, config = read_json(path / FACTS), read_json(path / CONFIG)
+    kind = str(facts.get("command", ""))
+    if table is not None:
+        table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
+    metrics = [
+        line for line in read_metrics(path) if isinstance(line, dict) and {"kind", "step"} <= line.keys()
+    ]
+    series = trace(metrics, config.get("rollouts", {}).get("group_size", 1))
+    summary = read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
+    return RunData(name, path, kind, config, facts, metrics, series, summary=summary)
+
+
+def finish(run: RunData, table: Table, number: int) -> RunData:
+    """With what is made of its completions: intervals of the curves, the heat map."""
+    ledger = read_json(run.folder / LEDGER) if (run.folder / LEDGER).is_file() else {}
+    items = {name: item["visits"] for name, item in ledger.get("problems", {}).items()}
+    items = items or count_visits(table, number)
+    most = sorted(items, key=lambda name: -len(items[name]))[:HEAT_ROWS]
+    heat = [{"name": name, "visits": items[name]} for name in sorted(most, key=sort_key)]
+    series = replace(run.series, bands=measure_bands(run.series, table, number))
+    return replace(run, heat=heat, suspects=ledger.get("suspects", []), series=series)
+
+
+def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
+    """Of each problem of a run [step, passed, scored] of each visit, from its completions."""
+    if "problem" not in table.words:
+        return {}
+    columns, names = table.columns, table.words["problem"].texts
+    counts: dict[tuple[int, int], list[int]] = {}
+    rows = zip(*(columns[name] for name in ("run", "problem", "step", "passed", "abstained")), strict=True)
+    for of_run, problem, step, passed, abstained in rows:
+        if of_run == run and not abstained:
+            count = counts.setdefault((problem, step), [0, 0])
+            count[0] += passed
+            count[1] += 1
+    visits: dict[str, list[list[int]]] = {}
+    for (problem, step), (passed, scored) in counts.items():
+        visits.setdefault(names[problem], []).append([step, passed, scored])
+    return visits
+
+
+def sort_key(name: str) -> list[tuple[int, str]]:
+    """Order of names with numbers in them: 2 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.replace(" ", "/").split("/")]
+
+
+def find_difference(first: RunData, second: RunData) -> str:
+    """In what two runs were measured otherwise; "" where their held-out problems are the same."""
+    for group, keys in (("task", ("name", "option", "data", "level")), ("evaluation", ("eval_problems",))):
+        for key in keys:
+            one, other = (run.config.get(group, {}).get(key) for run in (first, second))
+            if one != other:
+                return f"{key} is {one!r} in the one, {other!r} in the other"
+    return ""
+
+
+def _describe(page: Page, number: int) -> dict[str, Any]:
+    """One run for the page."""
+    run, table = page.runs[number], page.table
+    control = run.config.get("reward", {}).get("control", "none")
+    answers: list[Answer] = []
+    if run.kind == "eval":
+        answers = answer_evaluation(run.summary)
+    elif run.kind == "train":
+        learning = answer_learning(run.evaluations, table, number)
+        end, tripped = (
+            read_json(run.folder / name) if (run.folder / name).is_file() else {} for name in (END, TRIPPED)
+        )
+        answers = [
+            learning,
+            answer_ending(run.metrics, run.config, end, tripped, measure_silence(run.folder)),
+            answer_hacking(run.metrics, control, learning, run.suspects),
+        ]
+    files = [file for file in table.files if file.run == number]
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "kind": run.kind,
+        "answers": [asdict(answer) for answer in answers],
+        **asdict(run.series),
+        "evaluations": run.list_evaluations(),
+        "heat": run.heat,
+        "summary": run.summary,
+        "settings": run.config,
+        "facts": run.facts,
+        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER",
+        "damaged": [f"{file.path.name}, line {line}" for file in files for line in file.damaged],
+    }
+
+
+def _shorten_evaluation(line: Mapping[str, Any], series: Series) -> dict[str, Any]:
+    step = line["step"]
+    place = sum(done <= step for done in series.axes["step"]) - 1
+    at = {name: values[place] if place >= 0 else 0 for name, values in series.axes.items()}
+    shown: dict[str, Any] = {}
+    for mode in ("greedy", "sampled"):
+        result = line.get(mode) or {}
+        estimates = {f"pass@{k}": each for k, each in result.get("pass_at", {}).items()}
+        if "reward_interval" in result:
+            estimates["reward"] = result["reward_interval"]
+        for name, each in estimates.items():
+            ends = [round_digits(each[end]) for end in ("value", "low", "high")]
+            shown[f"{mode} {name}"] = ends
+    return {"at": {**at, "step": step}, "values": shown}
+
+
+def measure_silence(folder: Path) -> float:
+    """Seconds since a run wrote its last step, or its settings."""
+    metrics = folder / METRICS
+    return time.time() - (metrics if metrics.is_file() else folder / CONFIG).stat().st_mtime

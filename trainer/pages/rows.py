@@ -1,0 +1,203 @@
+"""The completions of runs and evaluations as columns of numbers; their texts stay in the files.
+
+A page filters the columns in the browser and reads texts a chunk at a time, so what is held here for each row
+is a few numbers and its place in its file.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NOTHING = -1  # code of a word, or of a value, that a row does not have
+PLACES = 4  # of rewards and their like
+
+
+@dataclass
+class Words:
+    """Texts that many rows share, each by its code: 0, 1, ... in the order of their appearance."""
+
+    texts: list[str] = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def code(self, text: str) -> int:
+        if text not in self.codes:
+            self.codes[text] = len(self.texts)
+            self.texts.append(text)
+        return self.codes[text]
+
+
+@dataclass
+class RowFile:
+    """A JSONL file of completions. run: number of the run that it is of.  read: bytes that were taken in.
+
+    damaged: numbers of the lines, from 1, that are no records of a completion; they are left out and shown.
+    """
+
+    path: Path
+    run: int
+    read: int = 0
+    lines: int = 0
+    damaged: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Table:
+    """files: where the rows are.  file, offset, length: of each row, its place in bytes.
+
+    columns: name -> a number for each row; of `problem`, `finish` and `status NAME` (of each criterion) the
+    code of a word in `words`, of `value NAME`, `advantage` and `shadow` None where the row has none.
+    """
+
+    files: list[RowFile] = field(default_factory=list)
+    file: array[int] = field(default_factory=lambda: array("i"))
+    offset: array[int] = field(default_factory=lambda: array("q"))
+    length: array[int] = field(default_factory=lambda: array("i"))
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    words: dict[str, Words] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def add_file(self, path: Path, run: int) -> None:
+        """Take in a file of rows; one that is not there yet has none."""
+        self.files.append(RowFile(path, run))
+        self.read_new()
+
+    def read_new(self) -> int:
+        """Take in whole lines that the files have beyond what was read; how many rows that were."""
+        there = [file for file in self.files if file.path.is_file()]
+        if any(file.path.stat().st_size < file.read for file in there):  # cut by a resume
+            self._forget()
+        before = len(self)
+        for number, file in enumerate(self.files):
+            if file not in there:
+                continue
+            with file.path.open("rb") as stream:
+                stream.seek(file.read)
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        break
+                    file.lines += 1
+                    if not self._add(number, file.read, line):
+                        file.damaged.append(file.lines)
+                    file.read += len(line)
+        return len(self) - before
+
+    def read_record(self, row: int) -> dict[str, Any]:
+        """The record of a row, from its file; {} where the file has changed under us."""
+        with self.files[self.file[row]].path.open("rb") as stream:
+            stream.seek(self.offset[row])
+            return parse_record(stream.read(self.length[row])) or {}
+
+    def read_records(self, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """The records of many rows, each file opened once as long as the rows stay in it."""
+        stream, opened = None, -1
+        try:
+            for row in rows:
+                if self.file[row] != opened:
+                    if stream is not None:
+                        stream.close()
+                    opened = self.file[row]
+                    stream = self.files[opened].path.open("rb")
+                assert stream is not None
+                stream.seek(self.offset[row])
+                yield parse_record(stream.read(self.length[row])) or {}
+        finally:
+            if stream is not None:
+                stream.close()
+
+    def _add(self, number: int, offset: int, line: bytes) -> bool:
+        record = parse_record(line)
+        if record is None:
+            return False
+        row = len(self)
+        self.file.append(number)
+        self.offset.append(offset)
+        self.length.append(len(line))
+        values = {
+            "run": self.files[number].run,
+            "step": record.get("step", 0),
+            "sample": record.get("sample", 0),
+            "problem": self._code("problem", str(record["id"])),
+            "reward": round(record["reward"], PLACES),
+            "passed": int(record["passed"]),
+            "abstained": int(record["abstained"]),
+            "tokens": record["tokens"],
+            "finish": self._code("finish", str(record["finish_reason"])),
+            "advantage": record.get("advantage"),
+            "shadow": record.get("shadow_reward"),
+        }
+        for name, verdict in record["verdicts"].items():
+            values[f"status {name}"] = self._code("status", str(verdict["status"]))
+            values[f"value {name}"] = round(verdict["value"], PLACES)
+        for name, value in record.get("learned", {}).items():
+            values[f"learned {name}"] = round(value, PLACES)
+        for name, value in values.items():
+            if name not in self.columns:
+                self.columns[name] = [NOTHING if name.startswith("status ") else None] * row
+            self.columns[name].append(value)
+        for name, column in self.columns.items():
+            if name not in values:
+                column.append(NOTHING if name.startswith("status ") else None)
+        return True
+
+    def _code(self, name: str, text: str) -> int:
+        return self.words.setdefault(name, Words()).code(text)
+
+    def _forget(self) -> None:
+        """Everything: rows of several files lie among each other."""
+        del self.file[:], self.offset[:], self.length[:]
+        self.columns.clear()
+        self.words.clear()
+        for file in self.files:
+            file.read, file.lines = 0, 0
+            file.damaged.clear()
+
+
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """The record of a completion in a line of rollouts.jsonl or completions.jsonl; None for another line."""
+    try:
+        record = json.loads(line)
+        numbers = (record["reward"], record["tokens"], record.get("step", 0), record.get("sample", 0))
+        texts = (record["completion"], record["id"], record["finish_reason"])
+        verdicts = record["verdicts"].values()
+        fine = (
+            all(isinstance(number, (int, float)) for number in numbers)
+            and all(isinstance(text, str) for text in texts)
+            and isinstance(record["passed"], bool)
+            and isinstance(record["abstained"], bool)
+            and all(isinstance(v["value"], (int, float)) and isinstance(v["status"], str) for v in verdicts)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return record if fine else None
+
+
+def list_criteria(table: Table) -> list[str]:
+    """Names of the rubrics' criteria; the first is the one that decides `passed`."""
+    return [name.removeprefix("value ") for name in table.columns if name.startswith("value ")]
+
+
+def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list[float]]]:
+    """Of a run, step -> the values of each of its groups; what abstained or has none is left out."""
+    columns = table.columns
+    if column not in columns:
+        return {}
+    steps: dict[int, dict[int, list[float]]] = {}
+    rows = zip(
+        columns["run"],
+        columns["step"],
+        columns["problem"],
+        columns["abstained"],
+        columns[column],
+        strict=True,
+    )
+    for of_run, step, problem, abstained, value in rows:
+        if of_run == run and not abstained and value is not None:
+            steps.setdefault(step, {}).setdefault(problem, []).append(value)
+    return {step: list(groups.values()) for step, groups in steps.items()}

@@ -1,0 +1,9 @@
+"""Names of the files in the folders of runs and evaluations."""
+
+CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
+ROLLOUTS = "rollouts.jsonl"  # every completion that a run learned from
+HELD_OUT = "held_out"  # folder of the evaluations of a run, one a step
+LEDGER = "ledger.json"
+END = "end.json"  # how a run ended
+TRIPPED = "report.json"  # which tripwires stopped it
+SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"  # of an evaluation
