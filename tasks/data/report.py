@@ -15,6 +15,7 @@ from statistics import median
 from ..core.errors import UserError, shorten
 from ..core.problem import Problem
 from ..core.task import Task
+from ..core.trial import find_broken
 from .answers import MARKS
 from .places import WHOLE, find_split
 from .table import SHOWN, Table, describe_faults, name_places
@@ -53,7 +54,9 @@ def report(task: Task, needed: Sequence[str] = ()) -> Report:
     facts = (*_describe_splits(table, splits), *_describe_reading(table, splits))
     faults = table.list_faults(splits)
     refusal = table.write_refusal(splits)
-    errors = [f"{refusal}{_hint(table, faults[0].what)}"] if refusal else _find_missing(table, needed)
+    errors = [f"{refusal}{_hint(table, faults[0].kind)}"] if refusal else _find_missing(table, needed)
+    broken = "" if errors else find_broken(task)
+    errors += [broken] if broken else []
     warnings = [f"{describe_faults(faults)} Left out."] if faults and table.spec.bad_rows == "skip" else []
     for split in splits:
         warnings += _find_duplicates(table, split)
@@ -199,7 +202,7 @@ def _find_duplicates(table: Table, split: str) -> list[str]:
     if same:
         extra = sum(len(group) - 1 for group in same)
         warnings.append(
-            f"{split} has {extra} {'row' if extra == 1 else 'rows'} twice: "
+            f"{split} has {extra} {'duplicate' if extra == 1 else 'duplicates'}: "
             f"{name_places([_where(table, problem) for group in same for problem in group[1:]])}."
         )
     if differing:
@@ -222,7 +225,7 @@ def _find_overlap(table: Table) -> list[str]:
     ]
 
 
-def _hint(table: Table, what: str) -> str:
-    if table.judge.name == "number" and "can't read" in what:
+def _hint(table: Table, kind: str) -> str:
+    if table.judge.name == "number" and kind:
         return " (--verify math reads expressions and units, exact compares texts.)"
     return ""

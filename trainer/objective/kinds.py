@@ -244,8 +244,8 @@ def find_kind(name: str) -> LossKind:
         return KINDS[name]
     if ":" in name or name.endswith(".py"):
         return _load_kind(name)
-    near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]}?" if near else f"The kinds: {', '.join(KINDS)}."
+    near = difflib.get_close_matches(name, KINDS, n=3, cutoff=0.6)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"The kinds: {', '.join(KINDS)}."
     raise UserError(
         f"There is no loss kind {name!r}. {hint} One of your own is named as FILE.py or FILE.py:name."
     )

@@ -12,7 +12,8 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.prompts import PromptFormat
-from palaestra.trainer.sft.data import Pair, encode_pairs, parse_pairs, read_pairs, split_pairs
+from palaestra.trainer.sft.data import encode_pairs
+from palaestra.trainer.sft.pairs import Pair, parse_pairs, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
 from transformers import BertConfig, BertLMHeadModel
 
