@@ -52,8 +52,8 @@ def read_prompt(value: Any, column: str) -> Asked:
     odd = next((message["role"] for message in chat if message["role"] not in KNOWN_ROLES), None)
     if odd is not None and not any(message["role"] == "user" for message in chat):
         raise UnusableError(
-            f"no message of {column!r} is of the user, and the role {odd!r} is not known; give system, user or "
-            "assistant"
+            f"no message of {column!r} is of the user, and the role {odd!r} is not known; give system, user "
+            "or assistant"
         )
     said = ""
     if column.rpartition(".")[2].lower() in WHOLE_CHATS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError, UserError
-from ..core.hub import check_hub, load_hub_data
+from ..core.hub import load_hub_data
 from ..core.rowfiles import SUFFIXES, Row, read_rows
 from .spec import shorten_path
 
@@ -145,13 +145,13 @@ def _open_folder(folder: Path) -> Place:
 
 
 def _open_hub(text: str, source: str, config: str, revision: str) -> Place:
-    advice = "Connect, set HTTPS_PROXY, or give a file or folder that is there."
+    advice = "Connect, set HTTPS_PROXY, or give a file or folder."
     try:
-        check_hub(source, "datasets", advice)
-    except UserError as failure:
-        raise DataError(f"There is no file or folder {text}, and as a data set {failure}") from failure
-    hint = "" if config else ", or name its configuration as org/name:config"
-    tables = load_hub_data(source, config or None, None, revision or None, f"Check the name{hint}.")
+        tables = load_hub_data(source, config or None, None, revision or None, advice)
+    except DataError as failure:
+        unasked = isinstance(failure.__cause__, UserError)  # nobody knows whether a configuration is missing
+        hint = "" if config or unasked else " A configuration is named as org/name:config."
+        raise DataError(f"There is no file or folder {text}. As a data set: {failure}{hint}") from failure
     return _of_tables(re.sub(r"\W+", "_", source.partition("/")[2]), tables, text)
 
 

@@ -22,7 +22,6 @@ from .spec import DataSpec
 
 FIRST_ROWS = 1000  # by which columns, marks and counting are found out
 SHOWN = 3
-MOST_KINDS = 5  # of faults that are told
 _STEPS = 1 << 32
 OPTIONS = ("data", "prompt", "answer", "choices", "solution", "split", "test_share", "bad_rows")
 
@@ -237,7 +236,9 @@ def _list_kinds(faults: Sequence[Fault]) -> str:
     for fault in faults:
         by_what.setdefault(fault.kind or fault.what, []).append(fault)
     kinds = sorted(by_what.items(), key=lambda kind: -len(kind[1]))
-    return "; ".join(_describe_kind(what, alike) for what, alike in kinds[:MOST_KINDS])
+    return "; ".join(_describe_kind(what, alike) for what, alike in kinds[:SHOWN]) + (
+        "; ..." if len(kinds) > SHOWN else ""
+    )
 
 
 def _describe_kind(kind: str, faults: Sequence[Fault]) -> str:

@@ -377,6 +377,11 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         plain = _convert_plain(value, hint)
         if plain is not None:
             return plain
+    if hasattr(value, "to_json"):  # a table of `datasets` or pandas
+        raise SettingError(
+            f"{where}: a run names its data by a place, so that it can be resumed. Save the "
+            f"{type(value).__name__} (to_json, lines=True in pandas) and give the file's path."
+        )
     raise SettingError(f"{where} {_quote(value)}: give {describe(hint)}.")
 
 
