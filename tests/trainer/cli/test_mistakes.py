@@ -119,7 +119,7 @@ MISTAKES = [
     (["train", "--task", "./no_task.py"], "no_task.py defines 0 tasks; a task file defines exactly one"),
     (["train", "--task", "./import_task.py"], "No module named 'nothing_like_this'"),
     (["train", "--task", "./stuck_task.py"], "ZeroDivisionError at stuck_task.py, line 10: no sum. Mend it."),
-    (["train", "--task", "./raising_task.py"], "mine (raising_task.py, line 4)"),
+    (["train", "--task", "./raising_task.py"], "(raising_task.py, line 4) raised"),
     (["train", "--prompt-template", "no.jinja"], "--prompt-template no.jinja can't be read (No such file"),
     (["train", "--prompt-template", "syntax.jinja"], "The chat template (syntax.jinja) can't be read: line 1"),
     (["task", "show", "gcd", "--model", "./nowhere"], "no model folder ./nowhere"),
