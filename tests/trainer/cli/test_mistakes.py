@@ -121,7 +121,7 @@ MISTAKES = [
     (["train", "--task", "./stuck_task.py"], "ZeroDivisionError at stuck_task.py, line 10: no sum. Mend it."),
     (["train", "--task", "./raising_task.py"], "(raising_task.py, line 4) raised"),
     (["train", "--prompt-template", "no.jinja"], "--prompt-template no.jinja can't be read (No such file"),
-    (["train", "--prompt-template", "syntax.jinja"], "The chat template (syntax.jinja) can't be read: line 1"),
+    (["train", "--prompt-template", "syntax.jinja"], "template (syntax.jinja) can't be read: line 1"),
     (["task", "show", "gcd", "--model", "./nowhere"], "no model folder ./nowhere"),
     *(
         (["train", "--data", "sums.jsonl", "--verify", f"rewards.py:{name}"], said)
