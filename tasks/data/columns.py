@@ -106,7 +106,9 @@ def find_columns(spec: DataSpec, rows: Sequence[Mapping[str, Any]], label: str, 
     fields = list_fields(spec.prompt) or [spec.prompt]
     named = [*(("prompt", name) for name in fields), ("answer", spec.answer)]
     named += [*(("choices", name) for name in asked), ("solution", spec.solution)]
-    _refuse_missing([(flag, name) for flag, name in named if not _is_there(name, names)], names, label)
+    _refuse_missing(
+        [(flag, name) for flag, name in named if not _is_there(name, names)], names, label, len(rows)
+    )
     choices = asked or _guess_choices(names, rows)
     prompt = spec.prompt or _guess(PROMPTS, names, ())
     if not prompt:
@@ -130,7 +132,7 @@ def find_columns(spec: DataSpec, rows: Sequence[Mapping[str, Any]], label: str, 
     return replace(found, guessed=tuple(guessed))
 
 
-def _refuse_missing(missing: Sequence[tuple[str, str]], names: Sequence[str], label: str) -> None:
+def _refuse_missing(missing: Sequence[tuple[str, str]], names: Sequence[str], label: str, count: int) -> None:
     """Raise DataError for named columns that are not there, each with its flag and the nearest name."""
     if not missing:
         return
@@ -140,7 +142,9 @@ def _refuse_missing(missing: Sequence[tuple[str, str]], names: Sequence[str], la
     meant = " and ".join(lower[found[0]] for found in near.values() if found)
     hint = f"Did you mean {meant}?" if meant else "Name one of those."
     word = "column" if len(missing) == 1 else "columns"
-    raise DataError(f"{label} has no {word} {said}; it has {_list(names)}. {hint}")
+    single = " It holds one row: write rows as a list (array) of objects, or an object to a line."
+    form = single if count == 1 and str(label).endswith(".json") else ""
+    raise DataError(f"{label} has no {word} {said}; it has {_list(names)}. {hint}{form}")
 
 
 def _is_there(name: str, names: Sequence[str]) -> bool:

@@ -5,12 +5,14 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.tasks.core.trial import find_broken, refuse_broken
+from palaestra.tasks.data.own import make_task
+from palaestra.tasks.data.spec import DataSpec
 
 KINDS = [{"question": f"{n}?", "answer": "7", "kind": "sums" if n < 50 else "poems"} for n in range(100)]
 
 
 def make(*rewards):
-    return pal.dataset_task("tried", data=KINDS, verify=pal.Rubric(*rewards))
+    return make_task(DataSpec(KINDS, verify=pal.Rubric(*rewards)))
 
 
 def test_what_judges_something_is_left_alone():
@@ -54,7 +56,7 @@ def test_a_first_criterion_that_never_applies_is_told_but_not_a_later_one():
 
 
 def test_no_problem_is_read_for_criteria_of_the_house():
-    task = pal.dataset_task("untried", data=KINDS, verify="number")
+    task = make_task(DataSpec(KINDS, prompt="question", answer="answer", verify="number"))
     assert find_broken(task) == ""
     assert not task.source._parts
 

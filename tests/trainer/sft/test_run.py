@@ -45,7 +45,7 @@ def test_columns_of_many_names_and_chats_are_read():
     [
         (
             {"text": "a"},
-            "here, line 3: give the columns prompt and completion, or messages; the row has text",
+            "here, line 3: the row has text; columns prompt",
         ),
         ({"messages": "a"}, "a chat is a list of messages"),
         ({"messages": [{"role": "user"}]}, "a chat is a list of messages"),
