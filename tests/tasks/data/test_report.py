@@ -57,9 +57,9 @@ def test_duplicates_contradictions_and_overlap_are_warnings(tmp_path):
     found = look(folder)
     assert found.errors == ()
     said = "\n".join(found.warnings)
-    assert "train has 3 duplicates: " in said
-    assert "train.jsonl, lines 41, 42, 43." in said
-    assert "train has 1 prompt with different answers, of which one must be wrong: " in said
+    assert "3 duplicates in train (" in said
+    assert "train.jsonl, lines 41, 42, 43)." in said
+    assert "1 prompt with different answers, of which one must be wrong in train (" in said
     assert "2 rows of train are in another split too, and are left out of train: " in said
     assert "train.jsonl, lines 39, 40." in said
     assert [line for line in found.write_lines() if line.startswith("Warning: ")]
@@ -247,3 +247,8 @@ def test_all_missing_columns_are_named_at_once_with_those_that_are_there(tmp_pat
         "no columns 'question' (--prompt), 'answer' (--answer); it has frage, antwort. Did you mean antwort?"
     )
     assert said in str(refused.value)
+
+
+def test_duplicates_on_both_sides_of_a_file_are_counted_together(tmp_path):
+    found = look(write(tmp_path / "mine.jsonl", [*rows(0, 60), *rows(0, 60)]))
+    assert any(warning.startswith("60 duplicates in train and test (") for warning in found.warnings)
