@@ -380,7 +380,8 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if hasattr(value, "to_json"):  # a table of `datasets` or pandas
         raise SettingError(
             f"{where}: a run names its data by a place, so that it can be resumed. Save the "
-            f"{type(value).__name__} (to_json, lines=True in pandas) and give the file's path."
+            f"{type(value).__name__} (to_json) and give the file's path; or make a task of it, "
+            "pal.dataset_task(NAME, data=...), and give task=NAME."
         )
     raise SettingError(f"{where} {_quote(value)}: give {describe(hint)}.")
 
