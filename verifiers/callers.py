@@ -48,9 +48,9 @@ class Parameters:
         missing = [name for name in self.needed if name not in offered and name not in self.given]
         if missing:
             raise NoVerdictError(
-                f"asks for {missing[0]!r}, which is no column of the problem's row. There are "
-                f"{', '.join(sorted(map(str, offered)))}. Or give it: "
-                f"criteria.function(..., {missing[0]}=...)."
+                f"asks for {missing[0]!r}, which is no column of the problem's row; there are "
+                f"{', '.join(sorted(map(str, offered)))} (or give it: "
+                f"criteria.function(..., {missing[0]}=...))."
             )
         taken = {
             str(name): value
@@ -165,7 +165,7 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
     that can't read the one gets the other.
     """
 
-    compares: list[bool] = []  # whether it compares completions, once that is known
+    flaws: list[str] = []  # why it can't get one completion at a time ("": it can), once that is known
 
     def call_all(completions: Sequence[Completion], problem: ProblemLike, chat: bool) -> list[Any]:
         prompts = [_read_prompt(problem, chat) for _ in completions]
@@ -180,14 +180,11 @@ def call_batch(function: Callable[..., Any], parameters: Parameters) -> Call:
         return _as_rewards(returned, len(said))
 
     def call_as(completion: Completion, problem: ProblemLike, chat: bool) -> Any:
-        reward = call_all([completion], problem, chat)[0] if True not in compares else None
-        if not compares:
-            compares.append(_compares(lambda completions: call_all(completions, problem, chat)))
-        if True in compares:
-            raise NoVerdictError(
-                "compares the completions of a batch with each other, and here it gets one at a time. Let it "
-                "judge each by itself."
-            )
+        reward = call_all([completion], problem, chat)[0] if not any(flaws) else None
+        if not flaws:
+            flaws.append(_find_flaw(lambda completions: call_all(completions, problem, chat)))
+        if any(flaws):
+            raise NoVerdictError(flaws[0])
         return reward
 
     as_text, as_chat = _in_either_form(call_as, chat_first=False), _in_either_form(call_as, chat_first=True)
@@ -274,6 +271,10 @@ def _read_completion(completion: Completion, chat: bool) -> Messages | str:
     return Messages([Message(role="assistant", content=completion.text)]) if chat else completion.text
 
 
+class MiscountError(NoVerdictError):
+    """A function returned another number of rewards than it got completions."""
+
+
 def _as_rewards(returned: Any, count: int) -> list[Any]:
     """The rewards of a batch, as many as completions."""
     try:
@@ -283,13 +284,23 @@ def _as_rewards(returned: Any, count: int) -> list[Any]:
             f"returned {type(returned).__name__}, not a list with a number for each completion."
         ) from None
     if isinstance(returned, str | Mapping) or len(rewards) != count:
-        raise NoVerdictError(f"returned {len(rewards)} rewards for {count} completion{'s' * (count > 1)}.")
+        raise MiscountError(
+            f"returned {_count(len(rewards), 'reward')} for {_count(count, 'completion')}. Return a list "
+            "with a number for each completion."
+        )
     return rewards
 
 
-def _compares(judge: Callable[[Sequence[Completion]], list[Any]]) -> bool:
-    """Whether two harmless completions get other rewards in one batch than each alone, twice the same: a
-    function that draws lots, or asks a model that does, compares nothing."""
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _find_flaw(judge: Callable[[Sequence[Completion]], list[Any]]) -> str:
+    """Why a function can't get one completion at a time; "" where it can.
+
+    Found out by two harmless ones in one batch: it gives them another number of rewards, or other rewards
+    than each alone, twice the same. One that draws lots, or asks a model that does, compares nothing.
+    """
     texts = ("<answer>0</answer>", f"{'Let me think. ' * 9}\n<answer>1</answer>")
     pair = [Completion(text, ids=tuple(text.encode())) for text in texts]
 
@@ -298,9 +309,16 @@ def _compares(judge: Callable[[Sequence[Completion]], list[Any]]) -> bool:
 
     try:
         together, alone = judge_both_ways()
-        return bool(together != alone) and (together, alone) == judge_both_ways()
+        if together == alone or (together, alone) != judge_both_ways():
+            return ""
+    except MiscountError as failure:
+        return str(failure)
     except Exception:  # noqa: BLE001 - whatever it raises on these says nothing of it
-        return False
+        return ""
+    return (
+        "compares the completions of a batch with each other, and here it gets one at a time. Let it judge "
+        "each by itself."
+    )
 
 
 def _finish(returned: Any) -> Any:

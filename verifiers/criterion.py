@@ -112,6 +112,13 @@ class NoVerdictError(TypeError):
     """A check returned what is no verdict. The message says what, and goes on after the check's name."""
 
 
+def is_own(criterion: Criterion) -> bool:
+    """Whether somebody else's code judges: a function, or a check that is not one of this package's."""
+    module = getattr(criterion.check, "__module__", None) or ""
+    house = __name__.partition(".")[0]
+    return module == f"{__package__}.functions" or not module.startswith(f"{house}.")
+
+
 def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike) -> Verdict:
     """The criterion's verdict with the time it took.
 
@@ -196,7 +203,7 @@ def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
 def _judge_harmless(criterion: Criterion, problem: ProblemLike) -> list[Verdict | None]:
     """The verdicts on harmless completions, None where the check raises."""
     judged: list[Verdict | None] = []
-    for text in _harmless(criterion, problem):
+    for text in find_harmless(criterion, problem):
         try:
             judged.append(_check(criterion, Completion(text), problem))
         except Exception:  # noqa: BLE001 - that it raises is what is asked
@@ -204,7 +211,9 @@ def _judge_harmless(criterion: Criterion, problem: ProblemLike) -> list[Verdict 
     return judged
 
 
-def _harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:
+def find_harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:
+    """Completions that no check should fail at: the reference as the criterion itself writes it, or else as
+    plain text and in every mark."""
     if criterion.render is not None:
         return (criterion.render(problem.reference),)
     plain = str(problem.reference)

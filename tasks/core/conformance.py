@@ -17,6 +17,7 @@ from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
 from .task import Task
+from .trial import find_broken
 
 COUNT = 20
 MAX_SECONDS = 1.0
@@ -90,6 +91,13 @@ def _draw(task: Task, split: str, count: int, seed: int = 0) -> list[Problem]:
 def _is_finite(task: Task) -> bool:
     """Whether the problems are the rows of a data set, the same under every seed."""
     return task.source.size(task.splits[0]) is not None
+
+
+def check_reward(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
+    """Criteria of one's own judge something."""
+    fault = find_broken(task)
+    if fault:
+        yield fault
 
 
 def check_same_seed(task: Task, count: int) -> Iterator[str]:
@@ -245,6 +253,7 @@ def check_deterministic(task: Task, count: int) -> Iterator[str]:
 OF_PROBLEMS = (check_same_seed, check_neighbouring_seeds, check_splits_apart, check_ids, check_deterministic)
 
 CHECKS: dict[str, Callable[[Task, int], Iterator[str]]] = {
+    "the reward can be computed": check_reward,
     "same seed, same problems": check_same_seed,
     "neighbouring seeds share no problem": check_neighbouring_seeds,
     "splits share no problem": check_splits_apart,

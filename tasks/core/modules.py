@@ -65,7 +65,10 @@ def resolve(spec: str, what: str, default_attribute: str | None = None) -> Any:
         return getattr(module, name)
     except AttributeError as failure:
         public = [attribute for attribute in vars(module) if not attribute.startswith("_")]
-        hint = _suggest(_find_nearest(name, public)) or f"It has: {', '.join(public) or 'no public name'}."
+        hint = (
+            _suggest(_find_nearest(name, public))
+            or f"It has {', '.join(public) or 'no public name'}: name one of them."
+        )
         raise UserError(f"{place} has no {name!r} to take as {what}. {hint}") from failure
 
 

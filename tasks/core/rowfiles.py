@@ -19,6 +19,7 @@ from .errors import DataError
 
 _TEXTS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 SUFFIXES = (*_TEXTS, *(f"{suffix}.gz" for suffix in _TEXTS), ".parquet")
+_GZIP = b"\x1f\x8b"  # how such a file begins
 MAX_CELL = 1 << 27  # characters of one cell of a CSV; the csv module's own limit is 131,072
 
 
@@ -43,11 +44,16 @@ def read_rows(path: Path) -> Iterator[Row]:
             return
         content = path.read_bytes()
         if name.endswith(".gz"):
+            if not content.startswith(_GZIP):
+                raise DataError(
+                    f"{path} is not gzipped, as its name says. Rename it to {path.name[: -len('.gz')]}, or "
+                    "compress it with gzip."
+                )
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as failure:
-        raise DataError(
-            f"{path} could not be read: {getattr(failure, 'strerror', None) or failure}."
-        ) from failure
+        reason = getattr(failure, "strerror", None) or failure
+        cut = " It may be cut short: fetch or compress it again." if name.endswith(".gz") else ""
+        raise DataError(f"{path} could not be read: {reason}.{cut}") from failure
     content = content.removeprefix(b"\xef\xbb\xbf")
     ending = Path(name.removesuffix(".gz")).suffix
     if ending in (".csv", ".tsv"):

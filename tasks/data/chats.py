@@ -12,6 +12,7 @@ from ..core.errors import DataError
 from .answers import UnusableError, is_missing
 
 ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+KNOWN_ROLES = {"system", "developer", "user", "assistant", "tool"}
 WHOLE_CHATS = ("messages", "conversations", "conversation")  # columns whose last turn is the answer
 
 
@@ -29,6 +30,11 @@ def read_prompt(value: Any, column: str) -> Asked:
         raise UnusableError("the prompt is empty")
     if isinstance(value, str):
         stripped = value.strip()
+        if column.rpartition(".")[2].lower() in ("messages", "conversations") and stripped[:1] != "[":
+            raise UnusableError(
+                f"{column!r} holds a text, where a chat is a list of messages, each with role and content; "
+                "name a column of texts with --prompt"
+            )
         if not (stripped.startswith("[{") and '"role"' in stripped):
             return Asked(stripped)
         try:
@@ -43,6 +49,12 @@ def read_prompt(value: Any, column: str) -> Asked:
         raise UnusableError(
             "the prompt is a list, and no chat of messages with role and content"
         ) from failure
+    odd = next((message["role"] for message in chat if message["role"] not in KNOWN_ROLES), None)
+    if odd is not None and not any(message["role"] == "user" for message in chat):
+        raise UnusableError(
+            f"no message of {column!r} is of the user, and the role {odd!r} is not known; give system, user "
+            "or assistant"
+        )
     said = ""
     if column.rpartition(".")[2].lower() in WHOLE_CHATS:
         while chat and chat[-1]["role"] != "user":

@@ -102,13 +102,13 @@ def find_columns(spec: DataSpec, rows: Sequence[Mapping[str, Any]], label: str, 
     known for a prompt's.
     """
     names = list_names(rows)
-    for flag in ("answer", "solution"):
-        _check_named(flag, getattr(spec, flag), names, label)
-    for name in list_fields(spec.prompt) or [spec.prompt]:
-        _check_named("prompt", name, names, label)
     asked = tuple(name.strip() for name in spec.choices.split(",") if name.strip())
-    for name in asked:
-        _check_named("choices", name, names, label)
+    fields = list_fields(spec.prompt) or [spec.prompt]
+    named = [*(("prompt", name) for name in fields), ("answer", spec.answer)]
+    named += [*(("choices", name) for name in asked), ("solution", spec.solution)]
+    _refuse_missing(
+        [(flag, name) for flag, name in named if not _is_there(name, names)], names, label, len(rows)
+    )
     choices = asked or _guess_choices(names, rows)
     prompt = spec.prompt or _guess(PROMPTS, names, ())
     if not prompt:
@@ -132,20 +132,27 @@ def find_columns(spec: DataSpec, rows: Sequence[Mapping[str, Any]], label: str, 
     return replace(found, guessed=tuple(guessed))
 
 
-def suggest_column(name: str, names: Sequence[str]) -> str:
-    """A sentence with the nearest name, or with all of them."""
+def _refuse_missing(missing: Sequence[tuple[str, str]], names: Sequence[str], label: str, count: int) -> None:
+    """Raise DataError for named columns that are not there, each with its flag and the nearest name."""
+    if not missing:
+        return
     lower = {other.lower(): other for other in reversed(names)}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    return f"Did you mean {lower[near[0]]}?" if near else f"It has {_list(names)}."
+    near = {name: difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6) for _flag, name in missing}
+    said = ", ".join(f"{name!r} (--{flag})" for flag, name in missing)
+    meant = " and ".join(lower[found[0]] for found in near.values() if found)
+    hint = f"Did you mean {meant}?" if meant else "Name one of those."
+    word = "column" if len(missing) == 1 else "columns"
+    single = " It holds one row: write rows as a list (array) of objects, or an object to a line."
+    form = single if count == 1 and str(label).endswith(".json") else ""
+    raise DataError(f"{label} has no {word} {said}; it has {_list(names)}. {hint}{form}")
 
 
-def _check_named(flag: str, name: str, names: Sequence[str], label: str) -> None:
+def _is_there(name: str, names: Sequence[str]) -> bool:
     parts = name.split(".")
     paths = [".".join(parts[:end]) for end in range(1, len(parts))]
     # What is in a table of a table, or in one that is written as a text, is seen when a row is read.
     inside = any(path in names and not any(n.startswith(f"{path}.") for n in names) for path in paths)
-    if name and name not in names and not inside:
-        raise DataError(f"{label} has no column {name!r} (--{flag}). {suggest_column(name, names)}")
+    return not name or name in names or inside
 
 
 def _guess(known: Sequence[str], names: Sequence[str], taken: Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 from ...verifiers import Completion, Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ...verifiers import named as criteria
-from ...verifiers.types import correct, malformed, wrong
+from ...verifiers.criterion import is_own, run_check
+from ...verifiers.types import Status, correct, malformed, wrong
 from ..core.errors import DataError, shorten
 from ..core.modules import load_only, resolve
 from ..core.problem import Problem
@@ -40,16 +41,15 @@ class Judge:
     kind: Kind = "unknown"
 
     def find_fault(self, problem: Problem) -> str:
-        """Why the reference's own rendering does not have the full reward; "" where it has, and where
-        nothing says how a right completion looks."""
-        render = self.rubric.correctness.render
-        if render is None or self.reads == "tests" or problem.reference is None:
+        """Why the reference's own rendering is not right; "" where it is, and where nothing says how a right
+        completion looks. A criterion that has to be started first, or is broken itself, is not asked here."""
+        criterion = self.rubric.correctness
+        if criterion.render is None or criterion.start or self.reads == "tests" or problem.reference is None:
             return ""
-        score = self.rubric.score(Completion(render(problem.reference)), problem)
-        if score.reward == 1 and score.passed and not score.abstained:
+        verdict = run_check(criterion, Completion(criterion.render(problem.reference)), problem)
+        if verdict.correct or (verdict.status is Status.ERROR and is_own(criterion)):
             return ""
-        reasons = [part.reason for part in score.parts.values() if not part.correct]
-        return shorten(reasons[0].rpartition("ValueError: ")[2] if reasons else "It has no full reward.", 160)
+        return shorten(verdict.reason.rpartition("ValueError: ")[2] or "It is not right by itself.", 160)
 
 
 def make_judge(verify: Any) -> Judge:

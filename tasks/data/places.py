@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UserError
 from ..core.hub import load_hub_data
 from ..core.rowfiles import SUFFIXES, Row, read_rows
 from .spec import shorten_path
@@ -145,12 +145,13 @@ def _open_folder(folder: Path) -> Place:
 
 
 def _open_hub(text: str, source: str, config: str, revision: str) -> Place:
-    hint = "" if config else " A configuration is named as org/name:config."
-    advice = f"Connect, set HTTPS_PROXY, or give a file or folder.{hint}"
+    advice = "Connect, set HTTPS_PROXY, or give a file or folder."
     try:
         tables = load_hub_data(source, config or None, None, revision or None, advice)
     except DataError as failure:
-        raise DataError(f"There is no file or folder {text}. As a data set: {failure}") from failure
+        unasked = isinstance(failure.__cause__, UserError)  # nobody knows whether a configuration is missing
+        hint = "" if config or unasked else " A configuration is named as org/name:config."
+        raise DataError(f"There is no file or folder {text}. As a data set: {failure}{hint}") from failure
     return _of_tables(re.sub(r"\W+", "_", source.partition("/")[2]), tables, text)
 
 

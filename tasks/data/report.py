@@ -15,6 +15,7 @@ from statistics import median
 from ..core.errors import UserError, shorten
 from ..core.problem import Problem
 from ..core.task import Task
+from ..core.trial import find_broken
 from .answers import MARKS
 from .places import WHOLE, find_split
 from .table import SHOWN, Table, describe_faults, name_places
@@ -53,10 +54,11 @@ def report(task: Task, needed: Sequence[str] = ()) -> Report:
     facts = (*_describe_splits(table, splits), *_describe_reading(table, splits))
     faults = table.list_faults(splits)
     refusal = table.write_refusal(splits)
-    errors = [f"{refusal}{_hint(table, faults[0].what)}"] if refusal else _find_missing(table, needed)
+    errors = [f"{refusal}{_hint(table, faults[0].kind)}"] if refusal else _find_missing(table, needed)
+    broken = "" if errors else find_broken(task)
+    errors += [broken] if broken else []
     warnings = [f"{describe_faults(faults)} Left out."] if faults and table.spec.bad_rows == "skip" else []
-    for split in splits:
-        warnings += _find_duplicates(table, split)
+    warnings += _find_duplicates(table, splits)
     warnings += _find_overlap(table)
     if find_split(table.spec.split) in ("test", "validation"):
         warnings.append(
@@ -188,26 +190,37 @@ def _explain_empty(table: Table, split: str, *, held_out: bool | None) -> str:
     return ". Fill it, or take it away."
 
 
-def _find_duplicates(table: Table, split: str) -> list[str]:
-    by_key: dict[str, list[Problem]] = {}
-    for problem in _of(table, split):
-        by_key.setdefault(problem.key, []).append(problem)
-    several = [problems for problems in by_key.values() if len(problems) > 1]
-    differing = [group for group in several if len({repr(problem.reference) for problem in group}) > 1]
-    same = [group for group in several if group not in differing]
+def _find_duplicates(table: Table, splits: Sequence[str]) -> list[str]:
+    """Problems that are in one split several times: with the same answer, and with others. All splits in one
+    sentence: the two sides of a file that was divided are one file to its owner."""
+    extra, differing = [], []
+    for split in splits:
+        by_key: dict[str, list[Problem]] = {}
+        for problem in _of(table, split):
+            by_key.setdefault(problem.key, []).append(problem)
+        for group in by_key.values():
+            if len({repr(problem.reference) for problem in group}) > 1:
+                differing.append(group[1])
+            else:
+                extra += group[1:]
     warnings = []
-    if same:
-        extra = sum(len(group) - 1 for group in same)
-        warnings.append(
-            f"{split} has {extra} {'row' if extra == 1 else 'rows'} twice: "
-            f"{name_places([_where(table, problem) for group in same for problem in group[1:]])}."
-        )
+    if extra:
+        noun = "duplicate" if len(extra) == 1 else "duplicates"
+        warnings.append(f"{len(extra)} {noun}{_place_all(table, extra)}.")
     if differing:
+        noun = "prompt" if len(differing) == 1 else "prompts"
         warnings.append(
-            f"{split} has {len(differing)} {'prompt' if len(differing) == 1 else 'prompts'} with different "
-            f"answers, of which one must be wrong: {name_places([_where(table, g[1]) for g in differing])}."
+            f"{len(differing)} {noun} with different answers, of which one must be wrong"
+            f"{_place_all(table, differing)}."
         )
     return warnings
+
+
+def _place_all(table: Table, problems: Sequence[Problem]) -> str:
+    """` in train (mine.jsonl, lines 3, 7, 12, ...)`: the splits of problems, and their first places."""
+    splits = dict.fromkeys(problem.id.split("/")[1] for problem in problems)
+    places = [_where(table, problem) for problem in problems]
+    return f" in {' and '.join(splits)} ({name_places(places)})"
 
 
 def _find_overlap(table: Table) -> list[str]:
@@ -222,7 +235,7 @@ def _find_overlap(table: Table) -> list[str]:
     ]
 
 
-def _hint(table: Table, what: str) -> str:
-    if table.judge.name == "number" and "can't read" in what:
+def _hint(table: Table, kind: str) -> str:
+    if table.judge.name == "number" and kind:
         return " (--verify math reads expressions and units, exact compares texts.)"
     return ""

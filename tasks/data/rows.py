@@ -53,8 +53,7 @@ class Guess:
 
 def find_layout(spec: DataSpec, judge: Judge, rows: Sequence[Row], label: str) -> Layout:
     """How to read a table. rows: its first ones. Raises DataError for columns that are not there."""
-    if not rows:
-        raise DataError(f"{label} has no row.")
+    refuse_empty(rows, label)
     columns = find_columns(spec, [row.values for row in rows], label, tests=judge.reads == "tests")
     if judge.reads != "any" and not columns.answer and not _holds_turns(columns):
         names = ", ".join(map(str, rows[0].values))
@@ -65,6 +64,15 @@ def find_layout(spec: DataSpec, judge: Judge, rows: Sequence[Row], label: str) -
     marked = judge.reads == "answer" and judge.name != "choice"
     mark: Mark = find_mark(_list_answers(columns, rows)) if marked else ""
     return Layout(columns, judge, mark, _find_base(columns, rows) if judge.name == "choice" else 0)
+
+
+def refuse_empty(rows: Sequence[Row], label: str) -> None:
+    """Raise DataError for data without a row."""
+    if not rows:
+        raise DataError(
+            f"{label} is empty: it has no row. Give one problem to a row, with columns such as question and "
+            "answer."
+        )
 
 
 def make_problem(layout: Layout, row: Row) -> Problem:
@@ -168,8 +176,7 @@ def _find_base(columns: Columns, rows: Sequence[Row]) -> int:
 
 def guess_judge(spec: DataSpec, rows: Sequence[Row], label: str) -> Guess:
     """The judge that the first rows themselves call for. Raises DataError where they call for none."""
-    if not rows:
-        raise DataError(f"{label} has no row.")
+    refuse_empty(rows, label)
     values = [row.values for row in rows]
     coded = find_columns(spec, values, label, tests=True)
     tests = _list_answers(coded, rows)

@@ -28,10 +28,12 @@ OPTIONS = ("data", "prompt", "answer", "choices", "solution", "split", "test_sha
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that can't be used. where: file and line.  what: why, alike for rows of like fault."""
+    """A row that can't be used. where: file and line.  what: why, alike for rows of like fault.
+    kind: of a reference that can't be read, whose reason is its own: what goes for all such."""
 
     where: str
     what: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ class Table:
         if any(self.part(split).problems for split in splits):
             return f"{describe_faults(faults)} Mend them, or leave them out with --bad-rows skip."
         return (
-            f"None of {self.label} can be used: {describe_faults(faults)} Are --prompt, --answer and "
-            "--verify as they should be?"
+            f"None of the {len(faults)} rows of {self.label} can be used: {_list_kinds(faults)}. Are "
+            "--prompt, --answer and --verify as they should be?"
         )
 
     @cached_property
@@ -185,7 +187,7 @@ class Table:
             return Fault(row.where, str(failure))
         fault = self.judge.find_fault(problem)
         if fault:
-            return Fault(row.where, f"the verifier {self.judge.name} can't read its answer: {fault}")
+            return Fault(row.where, fault, f"can't be read by the verifier {self.judge.name}")
         return problem
 
     def _divide(self, name: str) -> None:
@@ -226,18 +228,28 @@ def draw_side(key: str) -> int:
 
 def describe_faults(faults: Sequence[Fault]) -> str:
     """How many rows can't be used, and why, the first three of each kind named."""
-    by_what: dict[str, list[str]] = {}
+    return f"{len(faults)} {'row' if len(faults) == 1 else 'rows'} can't be used. {_list_kinds(faults)}."
+
+
+def _list_kinds(faults: Sequence[Fault]) -> str:
+    by_what: dict[str, list[Fault]] = {}
     for fault in faults:
-        by_what.setdefault(fault.what, []).append(fault.where)
+        by_what.setdefault(fault.kind or fault.what, []).append(fault)
     kinds = sorted(by_what.items(), key=lambda kind: -len(kind[1]))
-    if len(kinds) > SHOWN:  # each in its own words, as references are that can't be read
-        first = "; ".join(f"{fault.where}: {fault.what}" for fault in faults[:SHOWN])
-    else:
-        first = "; ".join(
-            f"{name_places(places)}: {what}" + (f" ({len(places)} rows)" if len(places) > 1 else "")
-            for what, places in kinds
-        )
-    return f"{len(faults)} {'row' if len(faults) == 1 else 'rows'} can't be used. {first}."
+    return "; ".join(_describe_kind(what, alike) for what, alike in kinds[:SHOWN]) + (
+        "; ..." if len(kinds) > SHOWN else ""
+    )
+
+
+def _describe_kind(kind: str, faults: Sequence[Fault]) -> str:
+    """`12 references can't be read by the verifier number (mine.jsonl, lines 3, 7, 12, ...): ...`"""
+    places = name_places([fault.where for fault in faults])
+    if not faults[0].kind:
+        return f"{places}: {kind}" + (f" ({len(faults)} rows)" if len(faults) > 1 else "")
+    noun = "reference" if len(faults) == 1 else "references"
+    reasons = list(dict.fromkeys(fault.what for fault in faults))
+    said = "; ".join(reasons[:SHOWN]) + ("; ..." if len(reasons) > SHOWN else "")
+    return f"{len(faults)} {noun} {kind} ({places}): {said}"
 
 
 def name_places(places: Sequence[str]) -> str:

@@ -38,12 +38,12 @@ def test_what_people_have_runs_unchanged(case: Case):
 
 
 def test_the_number_itself_enters_the_reward_and_the_value_stays_in_its_range():
-    found = score(lambda completions, **kwargs: [-3.5])
+    found = score(lambda completions, **kwargs: [-3.5] * len(completions))
     assert (only(found).status, only(found).value, only(found).number, found.reward) == (
         Status.WRONG, 0, -3.5, -3.5,
     )  # fmt: skip
     assert found.values == {"<lambda>": -3.5}
-    assert only(score(lambda completions, **kwargs: [0.25])).number is None
+    assert only(score(lambda completions, **kwargs: [0.25] * len(completions))).number is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_column_that_the_row_does_not_have_is_named():
 
     found = score(asks, metadata={"topic": "sums"})
     assert found.abstained
-    assert "asks for 'difficulty', which is no column of the problem's row. There are" in only(found).reason
+    assert "asks for 'difficulty', which is no column of the problem's row; there are" in only(found).reason
     assert "topic" in only(found).reason
 
 
@@ -81,7 +81,7 @@ def test_an_unknown_signature_is_told_the_three_forms(wrong):
 
 def test_a_row_s_own_column_comes_before_the_reference():
     def echo(completions, answer, solution, **kwargs):
-        return [1.0 if (answer, solution) == (["#### 42"], ["42"]) else 0.0]
+        return [float(pair == ("#### 42", "42")) for pair in zip(answer, solution, strict=True)]
 
     assert score(echo, metadata={"answer": "#### 42"}).passed
     assert not score(echo).passed
@@ -109,7 +109,7 @@ def test_the_parser_finds_the_answer_as_the_criteria_do():
 def test_a_function_that_reads_messages_gets_them_for_a_text_too():
     def reads_messages(completions, prompts, **kwargs):
         assert prompts[0][-1]["role"] == "user"
-        return [float(completions[0][0]["content"] == "42")]
+        return [float(completion[0]["content"] == "42") for completion in completions]
 
     criterion = function(reads_messages)
     assert score(criterion, "").parts["reads_messages"].status is Status.WRONG
@@ -314,3 +314,12 @@ def test_the_examples_of_the_docstrings_run():
 def test_a_function_of_one_s_own_has_no_least():
     with pytest.raises(ValueError, match="takes a completion and a problem, and gives 0 to 1"):
         function(lambda completion, problem: 0, low=-1)
+
+
+def test_another_number_of_rewards_than_completions_is_found_out_by_two():
+    def lone(completions, **kwargs):
+        return [1.0]
+
+    found = score(lone)
+    assert found.abstained
+    assert "returned 1 reward for 2 completions. Return a list with a number for each" in only(found).reason

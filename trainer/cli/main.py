@@ -66,21 +66,32 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     survive_odd_characters()
     try:
-        code = dispatch(arguments)
+        try:
+            code = dispatch(arguments)
+        except SystemExit:  # after a help text
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     except UserError as failure:
         return _complain(str(failure))
     except KeyboardInterrupt as stop:
         _complain(str(stop) or "Interrupted.")
         return 130
-    except (
-        BrokenPipeError
-    ):  # the reader, `head` say, has seen enough; keep the interpreter's last flush quiet too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        _drop_unwritten()
         return 0
     except OSError as failure:
+        _drop_unwritten()
         return _complain(_write_sentence(failure))
     return code
+
+
+def _drop_unwritten() -> None:
+    """Where standard output takes nothing more, keep the interpreter's last flush from complaining again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def dispatch(arguments: list[str]) -> int:

@@ -28,6 +28,8 @@ from ..config.parse import name_flag
 from ..config.settings import Count, Natural, SettingError, describe, list_settings
 from ..config.shared import PromptConfig, TaskConfig
 from ..config.tasks import load_task
+from ..model.source import check_source
+from ..model.template_file import check_template
 from ..terminal import say
 from .data_flags import add_data_flags, list_data_settings, read_data_flags
 from .task_table import select_tasks, write_table
@@ -252,6 +254,9 @@ def _show(arguments: argparse.Namespace) -> int:
     if chosen and not arguments.model:
         raise UserError(f"--{next(iter(chosen)).replace('_', '-')} is about a model's prompt: give --model.")
     config = PromptConfig.of(**chosen)
+    if arguments.model:
+        check_source(arguments.model)
+        check_template(config)
     load = _read_task if arguments.model else _load_task  # a prompt runs no program
     task = load(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)

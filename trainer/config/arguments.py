@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_origin
 
 from ...tasks.core.errors import shorten
 from .settings import SettingError, convert, describe, strip_annotation
+from .synonyms import find_synonyms
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,10 @@ def refuse_argument(text: str, flags: Iterable[str], prog: str) -> str:
     """The sentence about an argument that a command does not have, with the nearest option."""
     known = list(flags)
     if not text.startswith("-") or text == "-":
-        bare = f"--{text.replace('_', '-')}"
-        hint = f"Did you mean {bare}?" if bare in known else f"`{prog} --help` lists the options."
+        word = text.lstrip("+").partition("=")[0]
+        bare = f"--{word.replace('_', '-')}"
+        meant = [bare] if bare in known else _list_synonyms(word, known)
+        hint = f"Did you mean {' or '.join(meant)}?" if meant else f"`{prog} --help` lists the options."
         return f"{shorten(repr(text), 60)} belongs to no option. {hint}"
     near = suggest_flag(text, known)
     hint = f"Did you mean {near}?" if near else f"`{prog} --help` lists the options."
@@ -105,9 +108,12 @@ def refuse_argument(text: str, flags: Iterable[str], prog: str) -> str:
 
 
 def suggest_flag(text: str, flags: Iterable[str]) -> str:
-    """The flag that may be meant: the same with two dashes, the only one that begins so, or the nearest."""
+    """The flag that may be meant: the same with two dashes and dashes within, what other tools call so, the
+    only one that begins so, or the nearest."""
     known = list(flags)
     asked = f"--{text.lstrip('-').replace('_', '-').lower()}"
+    if asked not in known and (synonyms := _list_synonyms(text, known)):
+        return " or ".join(synonyms)
     begun = [flag for flag in known if flag.startswith(asked)]
     initials = [
         flag for flag in known if "-" + "".join(word[:1] for word in flag[2:].split("-")) == asked[1:]
@@ -115,6 +121,12 @@ def suggest_flag(text: str, flags: Iterable[str]) -> str:
     if asked in known or len(begun) == 1:
         return begun[0] if asked not in known else asked
     return " or ".join(initials or difflib.get_close_matches(asked, known, n=1, cutoff=0.5))
+
+
+def _list_synonyms(text: str, flags: Iterable[str]) -> list[str]:
+    """The flags that stand for what other tools call so."""
+    by_name = {flag.removeprefix("--").replace("-", "_"): flag for flag in flags}
+    return [by_name[name] for name in find_synonyms(text, by_name)]
 
 
 def read_text(value: str, hint: Any, where: str) -> Any:
@@ -164,8 +176,13 @@ class SentenceParser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **named})
+        self._given: list[str] = []
         self.register("action", None, _StoreOnce)
         self.register("action", "store", _StoreOnce)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = self.parse_known_args(args, namespace)
@@ -184,6 +201,12 @@ class SentenceParser(argparse.ArgumentParser):
         return list(dict.fromkeys(flags))
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("the following arguments are required"):  # one that is misspelt is the cause
+            known = self.list_flags()
+            flags = [text.partition("=")[0] for text in self._given if text.startswith("--") and text != "--"]
+            unknown = next((flag for flag in flags if flag not in known), "")
+            if unknown:
+                raise SettingError(refuse_argument(unknown, known, self.prog))
         raise SettingError(f"{_rephrase(message)} `{self.prog} --help` lists the options.")
 
 

@@ -18,6 +18,7 @@ from .arguments import Option, read_options, take_option
 from .files import read_file
 from .settings import (
     Setting,
+    SettingError,
     Settings,
     UnknownSettingError,
     change,
@@ -163,5 +164,15 @@ def write_metavar(hint: Any) -> str:
 
 
 def make_task_options(pairs: Sequence[str], data: str) -> dict[str, Any]:
-    """`name=value` pairs as a table of task options; `data` joins them."""
-    return {**({"data": data} if data else {}), **dict(parse_option(pair) for pair in pairs)}
+    """`name=value` pairs as a table of task options; `data` joins them.
+
+    Raises SettingError for a name that is given twice.
+    """
+    options: dict[str, Any] = {"data": data} if data else {}
+    for pair in pairs:
+        name, value = parse_option(pair)
+        if name in options:
+            other = " and --data say the same" if name == "data" and data else " is given twice"
+            raise SettingError(f"--option {name}{other}. Leave one out.")
+        options[name] = value
+    return options

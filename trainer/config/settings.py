@@ -36,6 +36,7 @@ from typing import (
 )
 
 from ...tasks.core.errors import UserError, shorten
+from .synonyms import find_synonyms
 
 
 class SettingError(UserError, ValueError):
@@ -281,8 +282,11 @@ def list_unknown(command: type[Settings], values: Mapping[str, Any]) -> list[str
 
 
 def _suggest(command: type[Settings], name: str, known: Iterable[str]) -> str:
-    """What may be meant by a name that is unknown: those that it is the initials of (lr), or the nearest."""
-    long = [other for other in known if "".join(word[:1] for word in other.split("_")) == name]
+    """What may be meant by a name that is unknown: what other tools call so, those that it is the initials of
+    (rm), or the nearest."""
+    known = list(known)
+    initials = [other for other in known if "".join(word[:1] for word in other.split("_")) == name]
+    long = find_synonyms(name, known) or initials
     near = long or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     if near:
         return f"Did you mean {' or '.join(map(repr, near))}?"
@@ -373,6 +377,12 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         plain = _convert_plain(value, hint)
         if plain is not None:
             return plain
+    if hasattr(value, "to_json"):  # a table of `datasets` or pandas
+        raise SettingError(
+            f"{where}: a run names its data by a place, so that it can be resumed. Save the "
+            f"{type(value).__name__} (to_json) and give the file's path; or make a task of it, "
+            "pal.dataset_task(NAME, data=...), and give task=NAME."
+        )
     raise SettingError(f"{where} {_quote(value)}: give {describe(hint)}.")
 
 

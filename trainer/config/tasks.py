@@ -9,6 +9,7 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.rowfiles import SUFFIXES
 from ...tasks.core.task import Task
+from ...tasks.core.trial import refuse_broken
 from ...tasks.data.own import open_task
 from ...tasks.data.report import report
 from ...tasks.data.spec import DataSpec
@@ -75,6 +76,7 @@ def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None)
     for split in needed:
         if split in task.splits:
             task.source.size(split)
+    refuse_broken(task)
 
 
 def open_data(config: TaskConfig, needed: Sequence[str]) -> None:

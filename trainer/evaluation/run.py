@@ -20,7 +20,7 @@ from ..config.tasks import check_data
 from ..config.tasks import load_task as load_named_task
 from ..model.budget import check_prompts
 from ..model.policy import Policy
-from ..model.prompts import check_template
+from ..model.template_file import check_template
 from ..reward_models.scoring import Assignment, assign_models, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import FACTS, gather_facts

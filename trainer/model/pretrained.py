@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import dynamic_module_utils
 
 from ...tasks.core.errors import UserError, shorten
 
 # How long transformers waits for a yes on the terminal: a command asks nothing.
 dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # type: ignore[bad-assignment]
-FAILURES = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError)
+FAILURES = (
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    StrictDataclassError,  # values of a config that do not go together
+)
 
 
 @contextmanager

@@ -21,12 +21,11 @@ from ...tasks.core.chats import Message, add_instruction
 from ...tasks.core.errors import UserError, shorten
 from ..config.shared import PromptConfig
 from .conversations import converse, write_plain
+from .template_file import OF_THE_TOKENIZER, read_template
 from .templates import (
-    OF_THE_TOKENIZER,
     TEMPLATE_FAILURES,
     ChatTemplate,
     check_variables,
-    read_template,
     select_variables,
 )
 
@@ -245,12 +244,6 @@ class PromptFormat:
             f"{name}: {first_refusal} Its roles are: {roles}. Change the chat, or give a "
             "--prompt-template that takes it."
         )
-
-
-def check_template(config: PromptConfig) -> None:
-    """Raise UserError for a template's file that can't be read, before anything is loaded."""
-    if config.template:
-        read_template(config.template)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

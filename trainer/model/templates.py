@@ -12,17 +12,14 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from ...tasks.core.chats import Message
 from ...tasks.core.errors import UserError
+from .template_file import OF_THE_TOKENIZER, find_variables
 
 TEMPLATE_FAILURES = (
     TemplateError,
@@ -34,7 +31,6 @@ TEMPLATE_FAILURES = (
     RecursionError,
     MemoryError,
 )  # a template is a program: what it raises when a chat is not as it expects
-OF_THE_TOKENIZER = "of the tokenizer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +126,6 @@ class ChatTemplate:
         return _make_probe(0) in text.casefold() and "'type'" not in text
 
 
-class _GenerationBlock(Extension):
-    """transformers' tag around what the assistant says: here only its body."""
-
-    tags = frozenset({"generation"})  # type: ignore[assignment]
-
-    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
 def _make_probe(place: int) -> str:
     """A word that no template says by itself, in small letters: another one for each message."""
     return f"palaestra{place}word"
@@ -158,19 +144,6 @@ def _define_day(date: str) -> str:
     )
 
 
-def read_template(path: str) -> str:
-    """The text of a chat template's file. Raises UserError where there is none."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as failure:
-        raise UserError(
-            f"--prompt-template {path} can't be read ({failure}). Give a file with a Jinja chat template."
-        ) from failure
-    if not text.strip():
-        raise UserError(f"--prompt-template {path} is empty. Give a file with a Jinja chat template.")
-    return text
-
-
 def choose_template(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, Any]) -> str:
     """The template that is used of those that a tokenizer has: its default, or the one for tools.
 
@@ -183,23 +156,6 @@ def choose_template(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, 
             f"The tokenizer has several chat templates ({', '.join(sorted(tokenizer.chat_template or ()))}), "
             "and none of them is the default. Give the one to use with --prompt-template."
         ) from failure
-
-
-def find_variables(template: str, where: str = OF_THE_TOKENIZER) -> set[str]:
-    """Names of the variables that a template reads. Raises UserError for one that can't be read."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _GenerationBlock]
-    )  # as transformers': what can be parsed here can be there
-    try:
-        return meta.find_undeclared_variables(environment.parse(template)) - {"raise_exception"}
-    except TemplateSyntaxError as failure:
-        reason = f"line {failure.lineno}: {failure.message}"
-    except RecursionError:
-        reason = "it is nested too deeply"
-    raise UserError(
-        f"The chat template ({where}) can't be read: {reason.rstrip('.')}. "
-        "Mend it, or give another one with --prompt-template."
-    )
 
 
 def select_variables(tokenizer: PreTrainedTokenizerBase, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -244,11 +244,18 @@ def find_kind(name: str) -> LossKind:
         return KINDS[name]
     if ":" in name or name.endswith(".py"):
         return _load_kind(name)
-    near = difflib.get_close_matches(name, KINDS, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]}?" if near else f"The kinds: {', '.join(KINDS)}."
+    near = _list_nearest(name)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"The kinds: {', '.join(KINDS)}."
     raise UserError(
         f"There is no loss kind {name!r}. {hint} One of your own is named as FILE.py or FILE.py:name."
     )
+
+
+def _list_nearest(name: str) -> list[str]:
+    """The kinds that are nearest to a name, all that are equally so: gpro may be grpo or gspo."""
+    ratios = {kind: difflib.SequenceMatcher(None, name, kind).ratio() for kind in KINDS}
+    best = max(ratios.values())
+    return sorted(kind for kind, ratio in ratios.items() if ratio == best and best > 0.4)
 
 
 @cache

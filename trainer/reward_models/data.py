@@ -1,20 +1,21 @@
 """Comparisons of answers, read from files: pairs, rankings, chats, and transcripts in the form `\\n\\nHuman:
-...`."""
+...`. Imports no torch."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...tasks.core.chats import chat
-from ...tasks.core.errors import DataError
+from ...tasks.core.errors import DataError, UserError
 from ...tasks.core.problem import Messages
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.seeds import digest
+from ..config.reward_model import ComparisonConfig
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
 _LAST = "\n\nAssistant:"
@@ -48,6 +49,14 @@ class Comparisons:
 
     kept: list[Comparison] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class ComparisonSplit:
+    """Comparisons to learn from, and others that are held out."""
+
+    train: Sequence[Comparison]
+    held_out: Sequence[Comparison]
 
 
 def read_comparisons(paths: Sequence[str | Path]) -> Comparisons:
@@ -201,3 +210,23 @@ def split_comparisons(
         )
         (rest if key % 10_000 < share * 10_000 else train).append(item)
     return train, rest
+
+
+def read_split(config: ComparisonConfig, say: Callable[[str], None] = lambda _line: None) -> ComparisonSplit:
+    """The comparisons of the files that the settings name. Raises UserError when there are too few."""
+    if not config.files:
+        raise UserError(
+            "Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected)."
+        )
+    reading = read_comparisons([Path(path) for path in config.files])
+    for reason, count in reading.left_out.items():
+        say(f"Left out {count} comparisons {reason}.")
+    if config.eval_data:
+        return ComparisonSplit(reading.kept, read_comparisons([Path(path) for path in config.eval_data]).kept)
+    train, test = split_comparisons(reading.kept, config.eval_share)
+    if not train or not test:
+        raise UserError(
+            f"{len(reading.kept)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
+            f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
+        )
+    return ComparisonSplit(train, test)

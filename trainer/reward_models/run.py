@@ -14,8 +14,9 @@ from ..config.settings import resolve
 from ..model.context import count_positions
 from ..model.policy import Policy, load_policy_of
 from ..model.probe import check_positions
-from ..model.prompts import PromptFormat, check_template
+from ..model.prompts import PromptFormat
 from ..model.source import check_source
+from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
@@ -29,20 +30,12 @@ from ..storage.folders import (
 from ..storage.starts import begin_folder
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
-from .data import Comparison, read_comparisons, split_comparisons
+from .data import ComparisonSplit, read_split
 from .fit import Encoded, encode, freeze, make_pace, measure, prefer
 from .metrics import PreferenceMetrics
 from .model import RewardModel, load_reward_model, make_reward_model
 
 COMMAND = "reward-model"
-
-
-@dataclass(frozen=True)
-class ComparisonSplit:
-    """Comparisons to learn from, and others that are held out."""
-
-    train: Sequence[Comparison]
-    held_out: Sequence[Comparison]
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ def fit_to_comparisons(
     check_template(config.prompt)
     if config.comparisons.task:
         registry.get(config.comparisons.task)
-    comparisons = read(config.comparisons, say)
+    comparisons = read_split(config.comparisons, say)
     with begin_folder(config.output.out, f"reward-model-{config.seed}", say) as path:
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
@@ -103,30 +96,10 @@ def resume_reward_model(
     prompts = PromptFormat.of_run(reward_model.tokenizer, config.prompt, folder.read_facts(), say)
     reward_model = replace(reward_model, prompts=prompts)
     reward_model.model.requires_grad_(True)
-    data = encode_all(reward_model, read(config.comparisons, say), config.comparisons, say)
+    data = encode_all(reward_model, read_split(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
     folder = reopen(path, config, config.output.log)
     return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
-
-
-def read(config: ComparisonConfig, say: Callable[[str], None]) -> ComparisonSplit:
-    """The comparisons of the files that the settings name. Raises UserError when there are too few."""
-    if not config.files:
-        raise UserError(
-            "Say what to learn from: --data COMPARISONS.jsonl (columns prompt, chosen, rejected)."
-        )
-    reading = read_comparisons([Path(path) for path in config.files])
-    for reason, count in reading.left_out.items():
-        say(f"Left out {count} comparisons {reason}.")
-    if config.eval_data:
-        return ComparisonSplit(reading.kept, read_comparisons([Path(path) for path in config.eval_data]).kept)
-    train, test = split_comparisons(reading.kept, config.eval_share)
-    if not train or not test:
-        raise UserError(
-            f"{len(reading.kept)} comparisons can't be split by prompt into {1 - config.eval_share:.0%} and "
-            f"{config.eval_share:.0%}. Give --eval-data with comparisons to hold out."
-        )
-    return ComparisonSplit(train, test)
 
 
 def encode_all(

@@ -1,7 +1,7 @@
 """What can be said of a command's settings before anything heavy is imported. Imports no torch.
 
-What these checks leave open (a file of the user's that has to be run, a template, a model) is checked by the
-command itself, before it computes anything.
+What these checks leave open (a loss or an algorithm in a file of the user's, what a template makes of a chat,
+a model) is checked by the command itself, before it computes anything.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.hub import check_hub
+from ...tasks.core.trial import refuse_broken
 from ...tasks.data.table import Table
 from ..config.arms import name_arms, read_arms
 from ..config.evaluation import EvalConfig
@@ -25,9 +26,12 @@ from ..config.train import TrainConfig
 from ..evaluation.measured import ARMS
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
+from ..model.template_file import check_template
 from ..objective.agreement import check_agreement, check_ppo, check_truncation
 from ..objective.kinds import find_kind
 from ..reports.loggers import check_loggers
+from ..reward_models.data import read_split
+from ..sft.pairs import read_split as read_pair_split
 from ..storage.starts import check_place, find_folder
 
 ALGORITHMS = ("grpo", "ppo")
@@ -38,6 +42,7 @@ def check_train(config: TrainConfig) -> None:
     check_objective(config)
     check_loggers(config.output.log)
     check_lora(config.model)
+    check_template(config.prompt)
     name = check_task(config.task)
     for text in config.reward.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
@@ -67,6 +72,7 @@ def check_arms(config: TrainConfig) -> None:
 def check_sft(config: SFTConfig) -> None:
     """Raise UserError for settings of `sft` that make no sense, or name what is not there."""
     check_loggers(config.output.log)
+    check_template(config.prompt)
     task = config.task
     name = "pairs"
     if not config.imitation.pairs:
@@ -74,6 +80,8 @@ def check_sft(config: SFTConfig) -> None:
     elif task != type(task)(name=task.name):
         raise UserError("--pairs takes the place of a task: leave out --option, --data and --level.")
     _check_files("--pairs", config.imitation.pairs)
+    if config.imitation.pairs and all(Path(name).is_file() for name in config.imitation.pairs):
+        read_pair_split(config.imitation)
     check_source(config.model.source)
     find_folder(config.output.out, f"{name}-sft-{config.seed}")
 
@@ -87,6 +95,8 @@ def check_reward_model(config: RewardModelConfig) -> None:
         )
     _check_files("--data", config.comparisons.files)
     _check_files("--eval-data", config.comparisons.eval_data)
+    check_template(config.prompt)
+    read_split(config.comparisons)
     if config.comparisons.task:
         check_task(TaskConfig(name=config.comparisons.task))
     check_source(config.model.source)
@@ -96,6 +106,7 @@ def check_reward_model(config: RewardModelConfig) -> None:
 def check_eval(config: EvalConfig) -> None:
     """Raise UserError for settings of one evaluation that make no sense, or name what is not there."""
     check_settings(config)
+    check_template(config.prompt)
     check_task(config.task, config.held_out.split)
     for text in config.compare.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
@@ -160,9 +171,7 @@ def check_lora(model: LoraConfig) -> None:
 
 def check_task(config: TaskConfig, split: str = "") -> str:
     """The name of the task for a folder. Raises UserError for a task, an option, a level or a split that does
-    not exist; a file of the user's is not run here, only looked for."""
-    if config.name.endswith(".py") and Path(config.name).is_file():
-        return Path(config.name).stem
+    not exist, for a task's file that can't be run, and for a reward of the user's own that judges nothing."""
     task = load_task(config)
     if isinstance(task.source, Table):
         check_data(task, [split] if split else TRAINED)
@@ -177,6 +186,7 @@ def check_task(config: TaskConfig, split: str = "") -> str:
         )
     if split and split not in task.splits:
         raise UserError(f"Task {task.name} has no split {split!r}; it has {', '.join(task.splits)}.")
+    refuse_broken(task)
     return task.name
 
 
@@ -186,5 +196,8 @@ def _check_files(flag: str, names: tuple[str, ...]) -> None:
         if Path(name).exists():
             continue
         if looks_like_path or flag != "--pairs":
-            raise UserError(f"{flag} {name!r}: there is no such file.")
+            here = [entry.name for entry in Path(name).parent.glob("*") if entry.is_file()]
+            near = difflib.get_close_matches(Path(name).name, here, n=1)
+            hint = f"Did you mean {Path(name).with_name(near[0])}?" if near else "Give a file that is there."
+            raise UserError(f"{flag} {name!r}: there is no such file. {hint}")
         check_hub(name, "datasets", "Connect, set HTTPS_PROXY, or give a file of pairs.")

@@ -26,8 +26,14 @@ def find_start(run: Path, step: int) -> Path:
         raise UserError(
             f"{run} is a run of `palaestra {facts['command']}`; replay is for runs of `palaestra train`."
         )
-    if not any(line["kind"] == "step" and line["step"] == step for line in curves.read_metrics(run)):
-        raise UserError(f"{run} has no record of step {step} in metrics.jsonl.")
+    steps = [line["step"] for line in curves.read_metrics(run) if line["kind"] == "step"]
+    if step not in steps:
+        has = (
+            f"it has steps {min(steps)} to {max(steps)}: give one of them"
+            if steps
+            else "it has taken no step"
+        )
+        raise UserError(f"{run} has no record of step {step} in metrics.jsonl; {has}.")
     if changes := list_changes(run, facts):
         shown = "\n".join(change.shown for change in changes)
         raise UserError(

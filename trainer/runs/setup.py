@@ -35,8 +35,9 @@ from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
 from ..model.optim import adamw, restore
 from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of
 from ..model.probe import check_update, describe_decoding
-from ..model.prompts import PromptFormat, check_template
+from ..model.prompts import PromptFormat
 from ..model.source import check_source
+from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..objective.agreement import check_truncation
 from ..objective.entropy_control import EntropyControlState

@@ -49,13 +49,15 @@ TRIPWIRES = {
 
 @dataclass
 class Watch:
-    """crossed: steps in a row beyond each bound.  first_length: mean length of the first step, in tokens."""
+    """crossed: steps in a row beyond each bound.  first_length: mean length of the first step, in tokens.
+    told: the bounds that were warned of: one that flickers is told once, the metrics hold the rest."""
 
     crossed: dict[str, int] = field(default_factory=dict)
     first_length: float | None = None
+    told: list[str] = field(default_factory=list)
 
     def look(self, metrics: Mapping[str, Any], config: WatchConfig) -> list[str]:
-        """Enter a step; a sentence for each bound that was crossed anew.
+        """Enter a step; a sentence for each bound that was crossed for the first time.
         `list_tripped` says what has to stop the run."""
         if self.first_length is None:
             self.first_length = metrics["tokens"]
@@ -66,7 +68,8 @@ class Watch:
             bound = tripwire.read_bound(config)
             beyond = tripwire.is_crossed(value, bound)
             self.crossed[name] = self.crossed.get(name, 0) + 1 if beyond else 0
-            if self.crossed[name] == 1:
+            if beyond and name not in self.told:
+                self.told.append(name)
                 side = "below" if tripwire.low else "above"
                 warnings.append(
                     f"step {metrics['step']}: {name} is {value:.3g}, {side} {bound:.3g} ({tripwire.flag})."
@@ -77,6 +80,7 @@ class Watch:
         """Count what has tripped from the start again: a run that goes on gets the patience anew."""
         for name in self.list_tripped(config):
             self.crossed[name] = 0
+            self.told = [other for other in self.told if other != name]
 
     def list_tripped(self, config: WatchConfig) -> list[str]:
         """Names of the bounds that have been crossed for `patience` steps in a row."""

@@ -16,8 +16,9 @@ from ..model.budget import check_prompts
 from ..model.context import limit_tokens
 from ..model.policy import Policy, load_policy_of
 from ..model.probe import check_update
-from ..model.prompts import PromptFormat, check_template
+from ..model.prompts import PromptFormat
 from ..model.source import check_source
+from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
@@ -31,7 +32,7 @@ from ..storage.folders import (
 from ..storage.starts import begin_folder
 from ..supervised.loop import FIT_TOKENS
 from ..supervised.run import FitOutcome, FitRun, Numbers, begin_fit, resume_fit
-from .data import encode_pairs, read_pairs, split_pairs
+from .data import encode_pairs
 from .fit import (
     Demonstration,
     compute_mean_loss,
@@ -40,6 +41,7 @@ from .fit import (
     imitate,
     make_pace,
 )
+from .pairs import read_split
 
 COMMAND = "sft"
 
@@ -122,7 +124,7 @@ def prepare(
     asked: tokens that --max-tokens gives, where the model's positions leave fewer.
     """
     if config.imitation.pairs:
-        shown, hidden = split_pairs(read_pairs(config.imitation.pairs), config.imitation.eval_share)
+        shown, hidden = read_split(config.imitation)
         train = encode_pairs(prompts, shown, config.imitation.max_tokens)
         held_out = encode_pairs(prompts, hidden, config.imitation.max_tokens)[
             : config.evaluation.eval_problems

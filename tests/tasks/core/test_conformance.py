@@ -90,6 +90,7 @@ def test_the_checks_fail_on_tasks_that_deserve_it():
     )
     crash = Criterion("crash", lambda completion, problem: 1 / 0, render=str)
     assert "garbage fails within a second" in failed(wide, Rubric(crash))
+    assert "the reward can be computed" in failed(wide, Rubric(crash))
 
 
 def test_the_full_reward_of_functions_without_bounds_is_what_the_solution_earns(monkeypatch):

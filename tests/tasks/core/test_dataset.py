@@ -108,7 +108,7 @@ def test_missing_paths_and_unknown_endings(toy, tmp_path):
     with pytest.raises(DataError, match="ending"):
         toy.with_options({"data": str(tmp_path / "x.txt")}).problem("test", 0)
     (tmp_path / "x.jsonl.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="could not be read"):
+    with pytest.raises(DataError, match=r"not gzipped, as its name says\. Rename it"):
         toy.with_options({"data": str(tmp_path / "x.jsonl.gz")}).problem("test", 0)
 
 

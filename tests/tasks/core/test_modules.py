@@ -95,7 +95,7 @@ def test_the_article_suits_the_noun():
     ("spec", "says"),
     [
         ("{file}:cliped", "has no 'cliped' to take as loss. Did you mean clipped?"),
-        ("{file}:zzz", "has no 'zzz' to take as loss. It has: Loss, clipped."),
+        ("{file}:zzz", "has no 'zzz' to take as loss. It has Loss, clipped: name one of them."),
         ("{file}", "names no object. Write FILE.py:name or package.module:name."),
         ("{file}:", "names no object"),
         (":clipped", "names no object"),

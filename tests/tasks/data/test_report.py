@@ -57,9 +57,9 @@ def test_duplicates_contradictions_and_overlap_are_warnings(tmp_path):
     found = look(folder)
     assert found.errors == ()
     said = "\n".join(found.warnings)
-    assert "train has 3 rows twice: " in said
-    assert "train.jsonl, lines 41, 42, 43." in said
-    assert "train has 1 prompt with different answers, of which one must be wrong: " in said
+    assert "3 duplicates in train (" in said
+    assert "train.jsonl, lines 41, 42, 43)." in said
+    assert "1 prompt with different answers, of which one must be wrong in train (" in said
     assert "2 rows of train are in another split too, and are left out of train: " in said
     assert "train.jsonl, lines 39, 40." in said
     assert [line for line in found.write_lines() if line.startswith("Warning: ")]
@@ -70,9 +70,7 @@ def test_what_would_make_training_wrong_is_an_error(tmp_path):
     found = look(write(tmp_path / "bad.jsonl", bad))
     (error,) = found.errors
     assert error.startswith("2 rows can't be used. ")
-    assert (
-        "bad.jsonl, line 41: the verifier number can't read its answer: The reference 'about five'" in error
-    )
+    assert "bad.jsonl, line 41): The reference 'about five'" in error
     assert "--verify math" in error
     with pytest.raises(UserError, match="2 rows"):
         found.refuse()
@@ -212,3 +210,45 @@ def test_solutions_of_code_are_tried():
     bare = {name: value for name, value in row.items() if name != "code"}
     assert "No column holds programs" in try_solutions(make_task(DataSpec([bare], **spec)))[0]
     assert try_solutions(make_task(DataSpec(rows(0, 9)))) == []
+
+
+def test_references_that_cant_be_read_are_counted_first_whatever_each_says(tmp_path):
+    bad = [{"question": f"{n}?", "answer": f"about {n}"} for n in range(12)]
+    path = write(tmp_path / "bad.jsonl", [*rows(0, 40), *bad])
+    (error,) = look(path, verify="number").errors
+    assert "12 rows can't be used. 12 references can't be read by the verifier number (" in error
+    assert "bad.jsonl, lines 41, 42, 43, ...): The reference 'about 0' is not a number" in error
+
+
+def test_a_reward_that_judges_nothing_is_an_error(tmp_path):
+    def mine(completion, problem):
+        return problem.metadata["nowhere"]
+
+    path = write(tmp_path / "mine.jsonl", rows(0, 40))
+    (error,) = look(path, verify=mine).errors
+    assert "raised KeyError" in error
+
+
+def test_a_chat_that_is_a_text_and_a_role_that_nobody_knows_are_named(tmp_path):
+    texts = [{"messages": "user: hi", "answer": str(n)} for n in range(9)]
+    (error,) = look(write(tmp_path / "texts.jsonl", texts)).errors
+    assert "'messages' holds a text, where a chat is a list of messages, each with role and content" in error
+    odd = [{"messages": [{"role": "usr", "content": f"{n}?"}], "answer": str(n)} for n in range(9)]
+    (error,) = look(write(tmp_path / "odd.jsonl", odd)).errors
+    assert "the role 'usr' is not known; give system, user or assistant" in error
+
+
+def test_all_missing_columns_are_named_at_once_with_those_that_are_there(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("frage,antwort\nWas ist 1 + 1?,2\n")
+    with pytest.raises(UserError) as refused:
+        look(path, prompt="question", answer="answer")
+    said = (
+        "no columns 'question' (--prompt), 'answer' (--answer); it has frage, antwort. Did you mean antwort?"
+    )
+    assert said in str(refused.value)
+
+
+def test_duplicates_on_both_sides_of_a_file_are_counted_together(tmp_path):
+    found = look(write(tmp_path / "mine.jsonl", [*rows(0, 60), *rows(0, 60)]))
+    assert any(warning.startswith("60 duplicates in train and test (") for warning in found.warnings)

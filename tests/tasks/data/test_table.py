@@ -178,7 +178,7 @@ BAD = [
     ({"question": "x", "answer": float("nan")}, "the answer is empty"),
     ({"question": "x", "answer": float("inf")}, "no finite number"),
     ({"question": "x", "answer": {"a": 1}}, "of type dict"),
-    ({"question": "x", "answer": "about five"}, "can't read its answer: The reference 'about five' is not"),
+    ({"question": "x", "answer": "about five"}, "The reference 'about five' is not"),
     ({"question": "x"}, "there is no column 'answer'"),
     ({"answer": "1"}, "there is no column 'question'"),
 ]  # fmt: skip
@@ -187,7 +187,7 @@ BAD = [
 @pytest.mark.parametrize(("row", "why"), BAD)
 def test_a_row_that_cant_be_used_is_refused_with_its_line_or_skipped(tmp_path, row, why):
     path = write(tmp_path / "mine.jsonl", [*rows(0, 9), row])
-    with pytest.raises(DataError, match=r"1 row can't be used\. .*mine\.jsonl, line 10: ") as refused:
+    with pytest.raises(DataError, match=r"1 row can't be used\. .*mine\.jsonl, line 10\)?: ") as refused:
         own(path).source.size("train")
     assert why in str(refused.value)
     assert "--bad-rows skip" in str(refused.value)

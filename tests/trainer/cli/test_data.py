@@ -56,7 +56,10 @@ def test_check_ends_with_one_for_rows_that_are_wrong_and_two_for_what_cant_be_re
     write("bad.jsonl", [*ROWS, {"question": "Say five", "answer": "about five"}])
     code, out, err = run(capsys, "data", "check", "bad.jsonl")
     assert code == 1
-    assert "Error: 1 row can't be used. bad.jsonl, line 201: the verifier number can't read its answer" in err
+    assert (
+        "Error: 1 row can't be used. 1 reference can't be read by the verifier number (bad.jsonl, line 201): "
+        in err
+    )
     assert "Columns:" in out
     assert run(capsys, "data", "check", "bad.jsonl", "--bad-rows", "skip")[0] == 0
     for argv, says in (
@@ -119,7 +122,10 @@ def test_settings_from_a_file_name_the_columns_beside_the_group_prompt(capsys):
         '[task]\ndata = "mine.jsonl"\nprompt = "quesion"\nverify = "math"\n\n[prompt]\nsystem = "Be brief."\n'
     )
     code, _, err = run(capsys, "train", "--config", "run.toml")
-    assert (code, "no column 'quesion' (--prompt). Did you mean question?" in err) == (2, True)
+    assert (
+        code,
+        "no column 'quesion' (--prompt); it has question, answer. Did you mean question?" in err,
+    ) == (2, True)
     Path("flat.toml").write_text('data = "mine.jsonl"\nprompt = "quesion"\nverify = "math"\n')
     assert "no column 'quesion'" in run(capsys, "train", "--config", "flat.toml")[2]
 
@@ -145,9 +151,12 @@ def test_settings_from_a_file_name_the_columns_beside_the_group_prompt(capsys):
         (["--data", "text.jsonl"], "say how answers are judged, such as 'Ada'"),
         (
             ["--data", "text.jsonl", "--verify", "number"],
-            "text.jsonl, line 1: the verifier number can't read",
+            "2 references can't be read by the verifier number (text.jsonl, lines 1, 2): ",
         ),
-        (["--data", "empty.jsonl", "--verify", "number"], "empty.jsonl has no row."),
+        (
+            ["--data", "empty.jsonl", "--verify", "number"],
+            "empty.jsonl is empty: it has no row. Give one problem to a row",
+        ),
         (["--data", "broken.jsonl", "--verify", "number"], "broken.jsonl, line 2: not valid JSON"),
     ],
 )

@@ -29,6 +29,27 @@ for argv in json.load(sys.stdin):
 usage = resource.getrusage(resource.RUSAGE_SELF)
 json.dump({"answers": answers, "seconds": usage.ru_utime + usage.ru_stime}, sys.stdout)
 """
+OWN_TASK = """
+import palaestra as pal
+
+def mine(completion, problem):
+    raise KeyError("no such key")
+
+@pal.task("own_sums", rubric=pal.Rubric({}))
+def own_sums(rng, level):
+    number = rng.randrange(1000)
+    {}
+    return pal.Problem(f"{{number}} + 1?", str(number + 1))
+"""
+OWN_REWARDS = """
+def raises(completion, problem): return problem.metadata["nowhere"]
+def text(completion, problem): return "good"
+def nan(completion, problem): return float("nan")
+def nothing(completion, problem): return None
+def column(completions, worked): return [1.0 for _ in completions]
+def lone(completions, **columns): return [1.0]
+def skips(completions, **columns): return [None for _ in completions]
+"""
 FILES = {
     "twice.toml": "steps = 3\nsteps = 4\n",
     "twice.json": '{"steps": 3, "steps": 4}',
@@ -45,6 +66,19 @@ FILES = {
     "text.txt": "steps = 3\n",
     "pairs.jsonl": '{"prompt": "1?", "completion": "1"}\n',
     "full/notes.txt": "mine",
+    "sums.jsonl": "".join(f'{{"question": "{n} + 1?", "answer": "{n + 1}"}}\n' for n in range(40)),
+    "same.jsonl": '{"prompt": "a", "completion": "b"}\n' * 3,
+    "columns.jsonl": '{"frage": "a", "antwort": "b"}\n' * 3,
+    "empty.jsonl": "",
+    "line2.jsonl": '{"prompt": "a", "completion": "b"}\n{"prompt": \n',
+    "equal.jsonl": '{"prompt": "a", "chosen": "b", "rejected": "b"}\n' * 3,
+    "syntax.jinja": "{% for %}",
+    "syntax_task.py": "x = (\n",
+    "no_task.py": "x = 1\n",
+    "import_task.py": "import nothing_like_this\n",
+    "raising_task.py": OWN_TASK.format("mine", ""),
+    "stuck_task.py": OWN_TASK.format("pal.criteria.number()", "raise ZeroDivisionError('no sum')"),
+    "rewards.py": OWN_REWARDS,
 }
 LONG = "9" * 400
 MISTAKES = [
@@ -81,8 +115,29 @@ MISTAKES = [
     (["train", "--task", "gcd", "--option", "digits"], "write name=value"),
     (["train", "--preset", "dapoo"], "Did you mean dapo?"),
     (["train", "--algorithm", "ppoo"], "Did you mean ppo?"),
+    (["train", "--task", "./syntax_task.py"], "syntax_task.py could not be loaded: SyntaxError"),
+    (["train", "--task", "./no_task.py"], "no_task.py defines 0 tasks; a task file defines exactly one"),
+    (["train", "--task", "./import_task.py"], "No module named 'nothing_like_this'"),
+    (["train", "--task", "./stuck_task.py"], "ZeroDivisionError at stuck_task.py, line 10: no sum. Mend it."),
+    (["train", "--task", "./raising_task.py"], "(raising_task.py, line 4) raised"),
+    (["train", "--prompt-template", "no.jinja"], "--prompt-template no.jinja can't be read (No such file"),
+    (["train", "--prompt-template", "syntax.jinja"], "template (syntax.jinja) can't be read: line 1"),
+    (["task", "show", "gcd", "--model", "./nowhere"], "no model folder ./nowhere"),
+    *(
+        (["train", "--data", "sums.jsonl", "--verify", f"rewards.py:{name}"], said)
+        for name, said in {
+            "raises": "raises (rewards.py, line 2) raised KeyError at line 2: 'nowhere'. Mend the function",
+            "text": "text (rewards.py, line 3) returned str, which is no Verdict",
+            "nan": "nan (rewards.py, line 4) returned nan",
+            "nothing": "nothing (rewards.py, line 5) returned None",
+            "column": "column (rewards.py, line 6) asks for 'worked', which is no column",
+            "lone": "lone (rewards.py, line 7) returned 1 reward for 2 completions. Return a list",
+            "skips": "skips (rewards.py, line 8) says None to all of 20 problems",
+        }.items()
+    ),
     (["train", "--algorithm", "./nowhere.py"], "There is no algorithm file ./nowhere.py"),
     (["train", "--loss.kind", "gsop"], "Did you mean gspo?"),
+    (["train", "--loss.kind", "gpro"], "Did you mean gmpo or grpo or gspo?"),
     (["train", "--loss.kind", "nowhere.py:mine"], "There is no loss file nowhere.py"),
     (["train", "--model", ""], "Say which model: --model"),
     (["train", "--model", "./nowhere"], "no model folder ./nowhere"),
@@ -93,6 +148,13 @@ MISTAKES = [
     (["eval"], "Say which model: --model"),
     (["eval", "--model", "embedded", "--split", "tset"], "no split 'tset'"),
     (["sft", "--pairs", "nowhere.jsonl"], "--pairs 'nowhere.jsonl': there is no such file."),
+    (["sft", "--pairs", "columns.jsonl"], "columns.jsonl, line 1: the row has frage, antwort; "),
+    (["sft", "--pairs", "same.jsonl"], "same.jsonl: 3 pairs with 1 different prompt can't be split"),
+    (["sft", "--pairs", "empty.jsonl"], "empty.jsonl: there is nothing to imitate"),
+    (["sft", "--pairs", "line2.jsonl"], "line2.jsonl, line 2: not valid JSON"),
+    (["reward-model", "--data", "columns.jsonl"], "columns.jsonl, line 1: give the columns chosen"),
+    (["reward-model", "--data", "empty.jsonl"], "empty.jsonl: there is no comparison to learn from"),
+    (["reward-model", "--data", "equal.jsonl"], "3 with identical answers"),
     (["sft", "--task", "gdc"], "Did you mean gcd"),
     (["reward-model"], "Say what to learn from: --data"),
     (["reward-model", "--data", "nowhere.jsonl"], "there is no such file"),
@@ -112,7 +174,20 @@ MISTAKES = [
     (["sft", "--pairs", "pairs.jsonl", "--level", "1"], "--pairs takes the place of a task"),
     # the command line itself
     (["train", "--stpes", "3"], "There is no option --stpes. Did you mean --steps?"),
-    (["train", "--lr", "3"], "Did you mean --lora-rank or --learning-rate?"),
+    (["train", "--lr", "3"], "Did you mean --learning-rate?"),
+    (["train", "--num_generations", "8"], "no option --num_generations. Did you mean --group-size?"),
+    (["train", "actor_rollout_ref.rollout.n=5"], "Did you mean --group-size?"),
+    (["train", "--max-completion-length=9"], "Did you mean --max-new-tokens?"),
+    (["train", "--batch_size", "8"], "Did you mean --prompts-per-step?"),
+    (["train", "--beta", "0.1"], "Did you mean --loss.kl-coef?"),
+    (["train", "--clip_ratio", "0.2"], "Did you mean --loss.clip-low or --loss.clip-high?"),
+    (["train", "--output_dir", "x"], "Did you mean --out?"),
+    (["sft", "--per_device_train_batch_size", "8"], "Did you mean --batch-size?"),
+    (["sft", "--num_generations", "8"], "There is no option --num_generations."),
+    (["eval", "--limit", "8"], "Did you mean --problems?"),
+    (["eval", "--num_return_sequences", "8"], "Did you mean --samples?"),
+    (["push", "run", "--too", "user/name"], "There is no option --too. Did you mean --to?"),
+    (["train", "--task", "gcd", "--option", "n=2", "--option", "n=3"], "--option n is given twice."),
     (["train", "-steps", "3"], "Did you mean --steps?"),
     (["train", "--learning_rate", "3"], "Did you mean --learning-rate?"),
     (["train", "steps", "3"], "'steps' belongs to no option. Did you mean --steps?"),
@@ -209,3 +284,15 @@ def test_a_mistake_is_a_sentence_before_anything_heavy_is_imported(
 def test_mistakes_cost_no_time_and_write_nothing(answered: Answered):
     assert answered.after == answered.before
     assert answered.seconds < 10, f"for {len(MISTAKES)} mistakes"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="nothing stands for a full disk here")
+@pytest.mark.parametrize("argv", [["tasks"], ["train", "--help"], ["--version"]], ids=" ".join)
+def test_a_full_disk_under_standard_output_is_told_once(argv):
+    with open("/dev/full", "w") as full:
+        run = "import sys; from palaestra.trainer.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        done = subprocess.run(
+            [sys.executable, "-c", run, *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "palaestra: The disk is full. Free some space or write elsewhere.\n"

@@ -63,7 +63,9 @@ def test_flags_change_how_a_task_file_reads_its_data_but_not_how_it_judges():
     assert task.source.size("test") > 25
     with pytest.raises(UserError, match="--verify belongs to --data of your own; task own says itself"):
         load_task(settings(task="own.py", verify="exact"))
-    with pytest.raises(UserError, match=r"has no column 'oter' \(--prompt\). Did you mean other\?"):
+    with pytest.raises(
+        UserError, match=r"has no column 'oter' \(--prompt\); it has .*\. Did you mean other\?"
+    ):
         check_data(load_task(settings(task="own.py", prompt="oter")), ("train",))
 
 

@@ -121,3 +121,10 @@ def test_adapters_on_such_a_model_are_merged_and_saved(own: Path, tmp_path: Path
     train(config.but(preflight_problems=0, out=str(tmp_path / "run")), say=say_nothing)
     model = load_policy(str(tmp_path / "run" / "model"), "cpu", trust_remote_code=True).model
     assert type(model).__name__ == "OwnForCausalLM"
+
+
+def test_a_config_whose_values_do_not_go_together_is_a_sentence(tmp_path):
+    values = {"model_type": "llama", "hidden_size": 8, "num_attention_heads": 32}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"could not be loaded as a tokenizer: .*not a multiple"):
+        load_policy(str(tmp_path))

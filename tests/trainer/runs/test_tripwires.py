@@ -15,6 +15,10 @@ def test_a_tripwire_warns_once_and_stops_after_its_patience():
     assert watch.list_tripped(config) == ["entropy"]
     watch.look(HEALTHY, config)
     assert watch.list_tripped(config) == []
+    flickering = [
+        watch.look({**HEALTHY, "step": step, "entropy": 1e-6 * (step % 2)}, config) for step in (6, 7, 8)
+    ]
+    assert flickering == [[], [], []]
 
 
 def test_every_bound_can_be_crossed_and_zero_switches_it_off():

@@ -12,7 +12,8 @@ from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.prompts import PromptFormat
-from palaestra.trainer.sft.data import Pair, encode_pairs, parse_pairs, read_pairs, split_pairs
+from palaestra.trainer.sft.data import encode_pairs
+from palaestra.trainer.sft.pairs import Pair, parse_pairs, read_pairs, split_pairs
 from palaestra.trainer.sft.run import sft
 from transformers import BertConfig, BertLMHeadModel
 
@@ -44,7 +45,7 @@ def test_columns_of_many_names_and_chats_are_read():
     [
         (
             {"text": "a"},
-            "here, line 3: give the columns prompt and completion, or messages; the row has text",
+            "here, line 3: the row has text; columns prompt",
         ),
         ({"messages": "a"}, "a chat is a list of messages"),
         ({"messages": [{"role": "user"}]}, "a chat is a list of messages"),
