@@ -104,7 +104,7 @@ def dispatch(arguments: list[str]) -> int:
         print(f"palaestra {version('palaestra')}")
         return 0
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.65)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Commands: {', '.join(COMMANDS)}."
         raise UserError(f"There is no command {name!r}. {hint}")
     command = COMMANDS[name]
