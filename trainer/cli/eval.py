@@ -11,8 +11,9 @@ def main(argv: list[str]) -> int:
     from ..runs.checks import check_eval
 
     config = parse(EvalConfig, argv, "palaestra eval")
-    for each in list_evaluations(config):
-        check_eval(each)
+    asked = list_evaluations(config)
+    for each in asked:
+        check_eval(each, alone=len(asked) == 1)
     from ..evaluation.run import evaluate_all
     from ..terminal import say
 

@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from ..model.policy import Policy
+if TYPE_CHECKING:
+    from ..model.policy import Policy
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.txt", "*.model", "*.py")
 NO_MODEL_FILES = {"trainer_info.json", "facts.json"}
@@ -49,6 +48,8 @@ def hash_model_files(folder: Path) -> str:
 
 def hash_weights(policy: Policy) -> str:
     """Of a model in memory: names, shapes and bytes of its weights."""
+    import torch  # here, so that what an evaluation was can be read without it
+
     hashed = hashlib.sha256()
     for name, tensor in sorted(policy.model.state_dict().items()):
         flat = tensor.detach().cpu().contiguous().flatten()

@@ -24,6 +24,7 @@ from ..model.template_file import check_template
 from ..reward_models.scoring import Assignment, assign_models, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import FACTS, gather_facts
+from .baseline import read_baseline
 from .breakdown import break_down
 from .evaluate import Evaluation, evaluate
 from .folder import (
@@ -42,7 +43,7 @@ from .journal import Journal
 from .plan import check_subject, list_evaluations
 from .subjects import Local, Opened, Subject, load_subject
 from .summary import EvaluationRun, Suite
-from .winrate import compare_with_baseline, read_baseline
+from .winrate import compare_with_baseline
 
 COMMAND = "eval"
 Say = Callable[[str], None]

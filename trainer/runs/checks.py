@@ -23,6 +23,8 @@ from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..evaluation.baseline import read_baseline
+from ..evaluation.folder import find_begun
 from ..evaluation.measured import ARMS
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
@@ -103,16 +105,23 @@ def check_reward_model(config: RewardModelConfig) -> None:
     find_folder(config.output.out, f"reward-model-{config.seed}")
 
 
-def check_eval(config: EvalConfig) -> None:
-    """Raise UserError for settings of one evaluation that make no sense, or name what is not there."""
+def check_eval(config: EvalConfig, *, alone: bool = True) -> None:
+    """Raise UserError for settings of one evaluation that make no sense, or name what is not there.
+
+    alone: whether --out is its folder, not that of several.
+    """
     check_settings(config)
     check_template(config.prompt)
     check_task(config.task, config.held_out.split)
     for text in config.compare.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     check_subject(config)
+    if config.compare.baseline:
+        read_baseline(config.compare.baseline)
     if config.output.out != "auto":
         check_place(Path(config.output.out))
+        if alone:
+            find_begun(Path(config.output.out))
 
 
 def check_objective(config: TrainConfig) -> None:

@@ -230,6 +230,8 @@ MISTAKES = [
     (["train", "--out", "/proc/run"], "/proc/run can't be written to"),
     (["sft", "--out", "full"], "full is not empty"),
     (["eval", "--model", "embedded", "--out", "text.txt"], "text.txt is a file"),
+    (["eval", "--model", "embedded", "--out", "."], "holds no evaluation to go on with"),
+    (["eval", "--model", "embedded", "--baseline", "nowhere"], "There is no file nowhere"),
     (["train", "--data", "nowhere.jsonl", "--task", "gsm8k"], "There is no file or folder nowhere.jsonl"),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.cli.eval import main
-from palaestra.trainer.evaluation.winrate import compute_win_rate, read_baseline
+from palaestra.trainer.evaluation.winrate import compute_win_rate
 from palaestra.trainer.intervals import mean_interval
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reward_models.model import make_reward_model
@@ -80,11 +80,3 @@ def test_the_command_reports_the_learned_reward_and_the_win_rate(
     assert "win-rate by reward_model" in said
     with pytest.raises(UserError, match="of other problems"):
         main([*flags, "--seed", "9", "--out", str(tmp_path / "three"), "--baseline", str(tmp_path / "one")])
-
-
-def test_a_baseline_that_is_none_is_a_sentence(tmp_path: Path):
-    with pytest.raises(UserError, match="There is no file"):
-        read_baseline(str(tmp_path / "none"))
-    (tmp_path / "completions.jsonl").write_text('{"id": 3}\n')
-    with pytest.raises(UserError, match="line 1: a baseline's row has an id and a completion"):
-        read_baseline(str(tmp_path))
