@@ -49,6 +49,22 @@ REFUSED = {
 }
 """Check -> family -> a part of the sentence that it is refused with."""
 OFFERED = [name for name in ARCHITECTURES if name.partition(",")[0] in CONFIG_MAPPING]
+ALWAYS = set(
+    name_families(
+        """
+        afmoe; bamba; bert; cohere2; deepseek_v3; falcon_h1; falcon_mamba; gemma2; gemma3_text;
+        glm4_moe; gpt2; gpt_neox; gpt_oss; granitemoehybrid; jamba; lfm2; llama; llama4_text; mamba;
+        mamba2; minimax; mistral; mixtral; mllama; nemotron_h; olmo2; opt; phi; phi3; phimoe; qwen2;
+        qwen2_moe; qwen3; qwen3_5_text; qwen3_moe; qwen3_next; recurrent_gemma; rwkv; seed_oss; smollm3;
+        xlnet; xlstm; zamba2
+        """,
+        "",
+    )
+)
+"""Families of every way of decoding, and what people train; the others are slow tests."""
+EACH = [
+    pytest.param(name, marks=() if name.partition(",")[0] in ALWAYS else pytest.mark.slow) for name in OFFERED
+]
 
 run = functools.cache(sweep)
 
@@ -60,10 +76,11 @@ def test_every_family_has_a_config_or_a_reason():
     assert tuple(REFUSED) == CHECKS
     assert not set(UNBUILT) & set(ARCHITECTURES)
     assert len(OFFERED) > 100
+    assert {name.partition(",")[0] for name in OFFERED} >= ALWAYS
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("name", OFFERED)
+@pytest.mark.parametrize("name", EACH)
 def test_a_family_is_right_or_refused(name: str, check: str):
     outcome: Outcome = run(name)
     found = outcome.checks[check]
