@@ -83,8 +83,7 @@ class EndpointEngine:
         """
         for attempt in range(3):
             try:
-                listed = self._client.models.retrieve(self.model, timeout=min(10.0, self.config.timeout))
-                self._entry = read_self(listed)
+                self._entry = read_self(self._find_entry(min(10.0, self.config.timeout)))
                 return
             except (openai.AuthenticationError, openai.PermissionDeniedError) as failure:
                 raise self._explain(failure) from failure
@@ -94,6 +93,15 @@ class EndpointEngine:
                 time.sleep(self.first_delay)
             except (openai.OpenAIError, ValueError):
                 return
+
+    def _find_entry(self, timeout: float) -> Any:
+        """The server's entry of the model, asked for by itself; servers such as vLLM only list what they
+        have."""
+        try:
+            return self._client.models.retrieve(self.model, timeout=timeout)
+        except openai.NotFoundError:
+            listed = self._client.models.list(timeout=timeout).data
+            return next((entry for entry in listed if entry.id == self.model), None)
 
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None

@@ -190,6 +190,9 @@ def test_the_server_says_what_it_is():
             "id": "tiny", "owned_by": "tests", "created": 3,
             "model": ["tiny-of-today"], "system_fingerprint": ["fp_7"],
         }  # fmt: skip
+        listed = EndpointEngine(EndpointConfig(url=there.url), "listed")
+        listed.look()
+        assert listed.said == {"id": "listed", "owned_by": "tests", "created": 3}
         unlisted = EndpointEngine(EndpointConfig(url=there.url), "other")
         unlisted.look()
         assert unlisted.said == {}

@@ -78,8 +78,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        entry = {"id": "tiny", "object": "model", "owned_by": "tests", "created": 3}
         if self.path.endswith("/models/tiny"):
-            self.send(200, {"id": "tiny", "object": "model", "owned_by": "tests", "created": 3})
+            self.send(200, entry)
+        elif self.path.endswith("/models"):
+            self.send(200, {"object": "list", "data": [entry, entry | {"id": "listed"}]})
         else:
             self.send(404, {"error": {"message": "not here"}})
 
