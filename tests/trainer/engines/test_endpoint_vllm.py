@@ -199,6 +199,7 @@ def test_the_chat_of_the_server_is_that_of_the_local_engine(through_chat: Path, 
     assert summary["breakdown"]["prompt_tokens"] == local["breakdown"]["prompt_tokens"] > 0
     assert summary["model"] == NAME
     assert summary["endpoint"]["model"] == [NAME]
+    assert (summary["endpoint"]["id"], summary["endpoint"]["max_model_len"]) == (NAME, 512)
     assert "endpoint" not in local
 
 
