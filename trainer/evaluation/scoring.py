@@ -15,6 +15,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
 
+from ...tasks.core.errors import UserError
 from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
 from ...tasks.core.task import Task
@@ -26,6 +27,7 @@ from ..config.tasks import load_task
 TEXTS, CHARS = 400, 200_000  # of a batch, at most; a longer text is a batch of its own
 MEMORY_MB = 1 << 15  # address space: a worker may take what this process could
 FOREVER_S = 86_400.0  # a batch may take as long as it would here
+NO_ROW = (UserError, OSError)  # what a row that can't be had raises; the rows before it are scored first
 Plain = dict[str, Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -92,7 +94,7 @@ def cut(completed: Iterable[Completed], texts: int = TEXTS) -> Iterator[list[Com
                 batch, chars = [], 0
             batch.append(each)
             chars += len(each.text)
-    except Exception:
+    except NO_ROW:
         if batch:
             yield batch
         raise
@@ -114,7 +116,7 @@ class _Ahead(Iterator[list[Completed]]):
                 self._seen.append(next(self._batches))
         except StopIteration:
             return False
-        except Exception as failure:  # noqa: BLE001 - raised where the batch would have come
+        except NO_ROW as failure:  # raised where the batch would have come
             self._failure = failure
             return False
         return True
@@ -140,7 +142,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
                         pending.append(threads.submit(function, next(remaining)))
                     except StopIteration:
                         break
-                    except Exception as found:  # noqa: BLE001 - raised below, after what came before it
+                    except NO_ROW as found:  # raised below, after what came before it
                         failure = found
                 if not pending:
                     break

@@ -80,21 +80,19 @@ def judge_anew(
         def verify(row: Recorded) -> Reply:
             return pool.call(make_request(name, problems.find(row), row.completion), deadline_s)
 
+        waiting, scores = [], list[Score]()
         try:
-            waiting = []
             for row in rows:
                 key = _key(row.problem, row.completion)
                 problems.find(row)  # here, for it is not made for threads
                 if key not in seen:
                     seen[key] = threads.submit(verify, row)
                 waiting.append(seen[key])
-            scores = []
             for row, future in zip(rows, waiting, strict=True):
                 scores.append(make_score(rubric, future.result(), row.learned, deadline_s))
                 told()
-        except BaseException:
+        finally:  # after an error or Ctrl-C nothing that waits is begun
             threads.shutdown(wait=False, cancel_futures=True)
-            raise
     return scores
 
 

@@ -1,7 +1,6 @@
-"""Prompts as models read them, by small templates and those of real models; texts as verifiers do."""
+"""Prompts as models read them, by small templates; texts as verifiers do."""
 
 import datetime
-import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from ..support.runs import say_nothing
-from ..support.tokenizers import BOS, EOS, make_byte_tokenizer
+from ..support.tokenizers import EOS, make_byte_tokenizer
 
-TEMPLATES = Path(__file__).parents[3] / ".." / "shared" / "data" / "chat_templates"
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -367,101 +365,3 @@ def test_every_token_stays_in_the_text_and_no_space_is_changed():
     )
     assert cleaning.decode([1, 2, 3]) == "a,n't", "the tokenizer was to change spaces by itself"
     assert decode(cleaning, [1, 2, 3]) == "a , n't"
-
-
-CHATS = {
-    "single": [{"role": "user", "content": "What is 2+3?"}],
-    "system": [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "What is 2+3?"}],
-    "several": [
-        {"role": "system", "content": "Be terse."},
-        {"role": "user", "content": "What is 1+1?"},
-        {"role": "assistant", "content": "It is 2."},
-        {"role": "user", "content": "What is 2+3?"},
-    ],
-    "begun": [{"role": "user", "content": "What is 2+3?"}, {"role": "assistant", "content": "The answer is"}],
-}
-
-
-def list_templates() -> list[Path]:
-    return sorted(TEMPLATES.glob("*.jinja"))
-
-
-def make_real_tokenizer(path: Path) -> PreTrainedTokenizerFast:
-    """A tokenizer with the template of a real model, whose marks are special tokens."""
-    text = path.read_text()
-    marks = re.findall(r"<[|｜][^'\"{}<>\s]+[|｜]>|<(?:start|end)_of_\w+>|</?think>|\[gMASK\]|<sop>", text)
-    return make_byte_tokenizer(text, special=marks, adds_bos=True, adds_eos=True)
-
-
-@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
-@pytest.mark.parametrize("name", CHATS)
-def test_real_templates_put_every_text_in_its_place(name: str):
-    messages = CHATS[name]
-    last_user = max(place for place, message in enumerate(messages) if message["role"] == "user")
-    for path in list_templates():
-        tokenizer = make_real_tokenizer(path)
-        ids = PromptFormat.of(tokenizer, say=say_nothing).encode(Problem(messages, id=path.stem), "Box it.")
-        text = decode(tokenizer, ids)
-        places = [text.index(message["content"]) for message in messages]
-        told = text.index("Box it.")
-        assert places == sorted(places), path.stem
-        assert places[last_user] < told < min([*places[last_user + 1 :], len(text)]), path.stem
-        assert "<" not in text[places[last_user] : told], (
-            "nothing stands between the question and what it asks for"
-        )
-        assert ids.count(tokenizer.bos_token_id) <= 1, path.stem
-        assert ids[-1] != tokenizer.eos_token_id, path.stem
-        assert text.endswith("The answer is") == (name == "begun"), path.stem
-
-
-@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
-def test_ids_are_those_of_apply_chat_template():
-    taken = 0
-    for path in list_templates():
-        tokenizer = make_real_tokenizer(path)
-        prompts = PromptFormat.of(tokenizer, say=say_nothing)
-        for name in ("single", "system", "several"):
-            if prompts.template.takes_parts or (path.stem == "gemma" and name != "single"):
-                continue  # the messages are put otherwise
-            theirs = tokenizer.apply_chat_template(
-                CHATS[name], add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-            assert prompts.encode(Problem(CHATS[name])) == theirs, path.stem
-            taken += 1
-    assert taken >= 55
-
-
-@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
-@pytest.mark.parametrize(
-    ("name", "end"),
-    [
-        ("gemma", "<end_of_turn>"),
-        ("gemma3", "<end_of_turn>"),
-        ("llama3", "<|eot_id|>"),
-        ("llama3_2", "<|eot_id|>"),
-        ("qwen2_5", "<|im_end|>"),
-        ("qwen3", "<|im_end|>"),
-        ("phi3", "<|end|>"),
-        ("gptoss", "<|return|>"),
-    ],
-)
-def test_completions_end_as_real_templates_end_a_turn(name: str, end: str):
-    tokenizer = make_real_tokenizer(TEMPLATES / f"{name}.jinja")
-    ends = [tokenizer.convert_tokens_to_ids(end)]
-    assert decode(tokenizer, PromptFormat.of(tokenizer, end_ids=ends).encode_completion("4")) == f"4{end}"
-    assert decode(tokenizer, PromptFormat.of(tokenizer).encode_completion("4")) == "4<eos>", (
-        "no end token of the model"
-    )
-
-
-@pytest.mark.skipif(not list_templates(), reason="the chat templates of real models are absent")
-def test_thinking_can_be_switched_off_in_real_templates():
-    problem = Problem("What is 2+3?")
-    for name in ("qwen3", "qwen3_6", "glm4moe"):
-        tokenizer = make_real_tokenizer(TEMPLATES / f"{name}.jinja")
-        off = PromptFormat.of(tokenizer, PromptConfig(chat_template_kwargs={"enable_thinking": False}))
-        assert off.render(problem).endswith(("</think>\n\n", "</think>", "</think>\n")), name
-        assert not PromptFormat.of(tokenizer).render(problem).rstrip().endswith("</think>"), name
-        assert off.render(problem).startswith(BOS) == PromptFormat.of(tokenizer).render(problem).startswith(
-            BOS
-        )
