@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from ...tasks.core.errors import UserError, shorten
 from ...verifiers import Status, Verdict
 from ..storage.folders import FACTS, HELD_OUT
-from ..storage.records import read_json
+from ..storage.records import read_json, read_objects
 
 ROWS, ARMS = "completions.jsonl", "arms.json"
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
@@ -147,7 +146,7 @@ def read_folder(folder: Path, name: str) -> Measured:
         raise UserError(f"{folder} holds no evaluation: there is no {ROWS}. {hint}")
     rows_P: dict[str, list[Row]] = {}
     questions: dict[str, Question] = {}
-    for values in read_objects(path):
+    for values in (line.values for line in read_objects(path)):
         try:
             key = str(values["id"])
             row = make_row(values, len(rows_P.get(key, ())))
@@ -185,27 +184,6 @@ def make_row(values: Mapping[str, Any], number: int) -> Row:
         str(first.get("reason", "")),
         int(values.get("prompt_tokens", 0)),
     )
-
-
-def read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file's lines; a last line that is cut off is left out.
-
-    Raises UserError, with the line's number, for another line that is none.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                values = json.loads(line)
-                if not isinstance(values, dict):
-                    raise TypeError("it is no JSON object")
-            except (ValueError, TypeError) as failure:
-                raise UserError(
-                    f"{path}, line {number} is damaged: {shorten(str(failure), 60)}. Remove that line, or "
-                    "put the file back from a copy."
-                ) from failure
-            yield values
 
 
 def read_verdict(said: Mapping[str, Any]) -> Verdict:

@@ -13,8 +13,8 @@ from ...verifiers.types import Usage
 from ..config.evaluation import EvalConfig
 from ..config.settings import merge
 from ..config.train import TrainConfig
-from ..evaluation.measured import FACTS, ROWS, read_objects, read_verdict
-from ..storage.records import read_json
+from ..evaluation.measured import FACTS, ROWS, read_verdict
+from ..storage.records import read_json, read_objects
 
 ROLLOUTS, CONFIG = "rollouts.jsonl", "config.json"
 
@@ -82,7 +82,8 @@ def read_recorded(source: Source) -> Iterator[Recorded]:
     sizes: dict[tuple[int, str], int] = {}
     size = source.config.rollouts.group_size if isinstance(source.config, TrainConfig) else 0
     groups: dict[tuple[int, str, int], int] = {}
-    for number, values in enumerate(read_objects(source.path), 1):
+    for number, line in enumerate(read_objects(source.path), 1):
+        values = line.values
         try:
             step, key = int(values.get("step", 0)), str(values["id"])
             place = sizes.get((step, key), 0)

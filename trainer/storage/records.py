@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...tasks.core.errors import UserError
+from ...tasks.core.errors import UserError, shorten
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,10 +49,10 @@ def drop_nan(values: Any) -> Any:
     return [drop_nan(value) for value in values] if isinstance(values, (list, tuple)) else values
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """The records of metrics.jsonl or rollouts.jsonl; a last line that a crash cut is left out.
+def read_objects(path: Path) -> Iterator[Line]:
+    """The JSON objects of a file's lines; a last line that a crash cut is left out.
 
-    Raises UserError, with the line's number, for another line that is no record of a step.
+    Raises UserError, with the line's number, for another line that is none.
     """
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, text in enumerate(file, 1):
@@ -60,13 +60,28 @@ def read_lines(path: Path) -> Iterator[Line]:
                 return
             try:
                 values = json.loads(text)
-                values["step"] + 0
-            except (ValueError, TypeError, KeyError) as failure:
+                if not isinstance(values, dict):
+                    raise TypeError("it is no JSON object")
+            except (ValueError, TypeError) as failure:
                 raise UserError(
-                    f"{path}, line {number} is damaged: it is no record of a step. Remove that line, then "
-                    "try again."
+                    f"{path}, line {number} is damaged: {shorten(str(failure), 60)}. Remove that line, or "
+                    "put the file back from a copy."
                 ) from failure
             yield Line(text, values)
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The records of metrics.jsonl or rollouts.jsonl, as `read_objects` reads them.
+
+    Raises UserError, with the line's number, for a line that is no record of a step.
+    """
+    for number, line in enumerate(read_objects(path), 1):
+        if not isinstance(line.values.get("step"), int | float):
+            raise UserError(
+                f"{path}, line {number} is damaged: it is no record of a step. Remove that line, then try "
+                "again."
+            )
+        yield line
 
 
 _ADVICE = "Put the file back from a copy, or start the run again with another --out."

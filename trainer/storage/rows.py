@@ -5,12 +5,10 @@ A last line that a crash cut is left out. Imports no torch.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...tasks.core.errors import UserError
+from .records import read_objects
 
 RENDERED = "rendered_prompt"  # the prompt as the model saw it, on one line of each group of completions
 
@@ -21,7 +19,7 @@ def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]
     step: only those of this step.
     Raises UserError, with the line's number, for a line that is no record.
     """
-    rows = list(_read_rows(path))
+    rows = [line.values for line in read_objects(path)] if path.is_file() else []
     rendered = {_name(row): row[RENDERED] for row in rows if RENDERED in row}
     for row in rows:
         if _name(row) in rendered:
@@ -32,21 +30,3 @@ def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]
 def _name(row: dict[str, Any]) -> tuple[Any, Any]:
     """The group that a row belongs to: its step, None in an evaluation, and its problem."""
     return row.get("step"), row.get("id")
-
-
-def _read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, text in enumerate(file, 1):
-            if not text.endswith("\n"):
-                return
-            try:
-                row = json.loads(text)
-            except ValueError as failure:
-                raise UserError(
-                    f"{path}, line {number} is damaged ({failure}). Remove that line."
-                ) from failure
-            if not isinstance(row, dict):
-                raise UserError(f"{path}, line {number} is damaged: it is no record. Remove that line.")
-            yield row
