@@ -3,7 +3,6 @@ or a file of the user's own."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from functools import cache
 from pathlib import Path
@@ -12,9 +11,10 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.modules import load_only, resolve
 from .base import Algorithm
 from .grpo import GRPO
+from .names import NAMES, refuse_unknown
 from .ppo import PPO
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"grpo": GRPO, "ppo": PPO}
+ALGORITHMS: dict[str, type[Algorithm]] = dict(zip(NAMES, (GRPO, PPO), strict=True))
 
 
 @cache
@@ -32,13 +32,7 @@ def find_algorithm(name: str) -> type[Algorithm]:
         )
         return _check_class(name, algorithm)
     if ":" not in name:
-        near = difflib.get_close_matches(name, ALGORITHMS, n=1, cutoff=0.4)
-        hint = (
-            f"Did you mean {near[0]}?"
-            if near
-            else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
-        )
-        raise UserError(f"There is no algorithm {name!r}. {hint}")
+        refuse_unknown(name)
     algorithm = resolve(name, "algorithm")
     if not _is_algorithm(algorithm):
         raise UserError(f"{name} is no algorithm: write a class that derives from palaestra.Algorithm.")

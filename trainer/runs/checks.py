@@ -14,6 +14,7 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.hub import check_hub
 from ...tasks.core.trial import refuse_broken
 from ...tasks.data.table import Table
+from ..algorithms.names import refuse_unknown
 from ..config.arms import name_arms, read_arms
 from ..config.evaluation import EvalConfig
 from ..config.paths import find_place
@@ -35,8 +36,6 @@ from ..reports.loggers import check_loggers
 from ..reward_models.data import read_split
 from ..sft.pairs import read_split as read_pair_split
 from ..storage.starts import check_place, find_folder
-
-ALGORITHMS = ("grpo", "ppo")
 
 
 def check_train(config: TrainConfig) -> None:
@@ -141,14 +140,7 @@ def check_objective(config: TrainConfig) -> None:
         find_kind(kind)
     if _is_own(algorithm, "algorithm"):
         return
-    if algorithm not in ALGORITHMS:
-        near = difflib.get_close_matches(algorithm, ALGORITHMS, n=1, cutoff=0.4)
-        hint = (
-            f"Did you mean {near[0]}?"
-            if near
-            else f"Algorithms: {', '.join(ALGORITHMS)}, or a file of yours."
-        )
-        raise UserError(f"There is no algorithm {algorithm!r}. {hint}")
+    refuse_unknown(algorithm)
     if not own and algorithm == "ppo":
         check_ppo(config, "PPO")
     elif not own:
