@@ -60,6 +60,7 @@ _MAX_FRAME_DEPTH = 2 * MAX_DEPTH + 20  # a dict's pairs are lists of their own
 _DIGEST_FROM = 64  # characters of a canonical text
 _MAX_JSON_KEY = 300  # characters of a number
 _ORDERED = frozenset("ltQV")
+_UNENDED = itertools.count()
 
 
 def check(tree: Any) -> None:
@@ -287,8 +288,8 @@ def _write_key(tree: Any) -> str:
             for pair in sorted((_write_key(key), _write_key(item)) for key, item in tree[1:])
             for part in pair
         ]
-    elif tag == "I":
-        parts = [str(tree[1]), *map(_write_key, tree[2:])]
+    elif tag == "I":  # one that has not ended is like no other, itself included
+        parts = ["ended" if tree[1] else str(next(_UNENDED)), *map(_write_key, tree[2:])]
     else:
         parts = [_write_leaf(tag, tree[1:])]
     text = tag + "".join(f"{len(part)}:{part}" for part in parts)

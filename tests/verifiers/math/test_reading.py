@@ -48,6 +48,8 @@ def spoiled(draw):
 @example(r"\gcd x")
 @example(r"2:\pm 3")
 @example(r"x\equiv\{1\}\pmod{\pm 2}")
+@example("dy/d")
+@example(r"\frac{dy}{d")
 def test_no_text_raises_and_each_has_a_spelling(text):
     plain = normalise(text)
     assert plain is not None

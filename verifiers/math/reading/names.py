@@ -380,7 +380,7 @@ def _differential_end(tokens: list[Token], index: int) -> int:
     rest = _letters_of(tokens[index]) if index < len(tokens) else None
     if rest is None:
         return index
-    return _power_at(tokens, index + (1 if rest else 2))[1]
+    return _power_at(tokens, min(index + (1 if rest else 2), len(tokens)))[1]
 
 
 def _argument_of(value: Value) -> Expr:
