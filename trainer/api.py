@@ -14,7 +14,6 @@ from .config.evaluation import EvalConfig
 from .config.reward_model import RewardModelConfig
 from .config.settings import SettingError, Settings
 from .config.sft import SFTConfig
-from .config.tasks import TRAINED, open_data
 from .config.train import TrainConfig
 
 if TYPE_CHECKING:
@@ -60,8 +59,10 @@ def train(
     >>> len(run.metrics()), len(run.rollouts(step=1))
     (1, 4)
     """
+    from .runs.checks import check_train
+
     chosen = settle(TrainConfig, config, settings)
-    open_data(chosen.task, TRAINED)
+    check_train(chosen)
     from .runs.setup import train as run
 
     return run(chosen, policy, say)
@@ -88,6 +89,9 @@ def train_arms(config: TrainConfig | None = None, /, *, say: Say = print, **sett
     chosen = settle(TrainConfig, config, settings)
     if not chosen.arms:
         raise SettingError("Say which arms: arms='control=random'.")
+    from .runs.checks import check_arms
+
+    check_arms(chosen)
     from .runs.arms import train_arms as run
 
     return run(chosen, say)
@@ -146,8 +150,10 @@ def sft(
     >>> sorted(fit.after)
     ['loss']
     """
+    from .runs.checks import check_sft
+
     chosen = settle(SFTConfig, config, settings)
-    open_data(chosen.task, TRAINED)
+    check_sft(chosen)
     from .sft.run import sft as run
 
     return run(chosen, policy, say)
@@ -176,8 +182,11 @@ def evaluate(
       answer extracted 0.0%, truncated ...%, unscorable 0.0%
       mean reward 0.000, mean length ... tokens, ... s
     """
+    from .runs.checks import check_eval
+
     chosen = settle(EvalConfig, config, settings)
-    open_data(chosen.task, [chosen.held_out.split])
+    if policy is None:
+        check_eval(chosen)
     from .evaluation.run import evaluate_model
 
     return evaluate_model(chosen, policy, say)
@@ -200,7 +209,13 @@ def evaluate_all(config: EvalConfig | None = None, /, *, say: Say = print, **set
     embedded  gcd         2         1        pass@1 0.0 % [0.0, ...
     embedded  addition:1  2         1        pass@1 0.0 % [0.0, ...
     """
+    from .evaluation.plan import list_evaluations
+    from .runs.checks import check_eval
+
     chosen = settle(EvalConfig, config, settings)
+    asked = list_evaluations(chosen)
+    for each in asked:
+        check_eval(each, alone=len(asked) == 1)
     from .evaluation.run import evaluate_all as run
 
     return run(chosen, say)
@@ -313,7 +328,10 @@ def fit_reward_model(
     Run runs/judge, 2 steps, the model runs/judge/model
     held-out ...
     """
+    from .runs.checks import check_reward_model
+
     chosen = settle(RewardModelConfig, config, settings)
+    check_reward_model(chosen)
     from .reward_models.run import fit_to_comparisons
 
     return fit_to_comparisons(chosen, policy, say)

@@ -79,14 +79,6 @@ def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None)
     refuse_broken(task)
 
 
-def open_data(config: TaskConfig, needed: Sequence[str]) -> None:
-    """`load_task` and `check_data` of data of one's own, before anything heavy is imported: a mistake is
-    answered at once, and what was read is kept. Other tasks wait."""
-    config = _take_file_as_data(config)
-    if _names_own_data(config):
-        check_data(load_task(config), needed)
-
-
 def name_flags(config: TaskConfig) -> str:
     """The flags that name the same task to another command."""
     config = _take_file_as_data(config)

@@ -10,7 +10,7 @@ from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.paths import list_code, make_paths_absolute
 from palaestra.trainer.config.shared import PromptConfig
-from palaestra.trainer.config.tasks import check_data, load_task, name_flags, open_data
+from palaestra.trainer.config.tasks import check_data, load_task, name_flags
 from palaestra.trainer.config.train import TrainConfig
 
 OWN = """
@@ -71,10 +71,10 @@ def test_flags_change_how_a_task_file_reads_its_data_but_not_how_it_judges():
 
 def test_data_are_checked_before_anything_is_loaded_and_once():
     with pytest.raises(UserError, match="Did you mean question"):
-        open_data(settings(data="mine.jsonl", prompt="qestion", verify="math"), ("train",))
+        check_data(load_task(settings(data="mine.jsonl", prompt="qestion", verify="math")), ("train",))
     said: list[str] = []
     chosen = settings(data="mine.jsonl")
-    open_data(chosen, ("train", "test"))
+    check_data(load_task(chosen), ("train", "test"))
     check_data(load_task(chosen), ("train", "test"), said.append)
     assert said[0].startswith("mine.jsonl: train ")
     assert load_task(chosen) is load_task(make_paths_absolute(TrainConfig.of(data="mine.jsonl")).task)
