@@ -1,9 +1,8 @@
 """Extraction by sources: several boxes, hedges, withdrawn and quoted answers,
 invisible characters, prompt echo."""
 
-import time
-
 import pytest
+from cpu_time import cpu_seconds
 from palaestra.tasks import Problem
 from palaestra.verifiers import Completion, Rubric, Status, answer_tag, extract, math_answer
 from palaestra.verifiers.extract import add_lenient
@@ -233,6 +232,4 @@ def test_the_criterion_renders_what_it_accepts():
 @pytest.mark.parametrize("mark", ["\\boxed{{{}}}", "<answer>{}</answer>"])
 def test_words_after_a_long_answer_cost_what_the_words_cost(mark):
     text = mark.format("1 " * 490_000) + " it's wrong" + ";q" * 150
-    start = time.process_time()
-    extract(text)
-    assert time.process_time() - start < 0.25
+    assert cpu_seconds(lambda: extract(text), 0.25) < 0.25

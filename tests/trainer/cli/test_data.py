@@ -4,7 +4,6 @@ mistakes as one sentence."""
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -172,16 +171,16 @@ def test_mistakes_are_sentences_and_nothing_is_begun(capsys, argv, says):
 
 def test_a_mistake_in_a_column_is_answered_before_anything_heavy_is_imported(place):
     code = (
-        "import sys; from palaestra.trainer.cli.main import main\n"
+        "import sys, time; from palaestra.trainer.cli.main import main\n"
         "main(['train', '--data', 'mine.jsonl', '--prompt', 'quesion', '--verify', 'number'])\n"
         "heavy = {'torch', 'transformers', 'datasets', 'numpy', 'sympy', 'pyarrow', 'pandas'}\n"
-        "print(sorted(heavy & {*sys.modules}))"
+        "print(sorted(heavy & {*sys.modules})); print(time.process_time())"
     )
-    start = time.process_time()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Did you mean question?" in done.stderr
-    assert done.stdout.strip() == "[]"
-    assert time.process_time() - start < 1
+    heavy, seconds = done.stdout.split("\n")[:2]
+    assert heavy == "[]"
+    assert float(seconds) < 1
 
 
 def test_new_writes_a_task_over_data_whose_check_passes_at_once(capsys, place):

@@ -6,9 +6,9 @@ import resource
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+from cpu_time import cpu_seconds
 from hostile_answers import HOSTILE, REFERENCES
 from palaestra.verifiers import Status, math_equal
 from palaestra.verifiers.math import equal, pipeline
@@ -25,11 +25,12 @@ def _warm():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_each_gets_a_verdict_in_time(name):
-    start = time.process_time()
-    verdicts = [math_equal(reference, HOSTILE[name]) for reference in REFERENCES]
-    seconds = (time.process_time() - start) / len(REFERENCES)
+    verdicts = []
+    seconds = cpu_seconds(
+        lambda: verdicts.extend(math_equal(it, HOSTILE[name]) for it in REFERENCES), tries=1
+    )
     assert {verdict.status for verdict in verdicts} <= {Status.WRONG, Status.NO_ANSWER}
-    assert seconds < 0.25
+    assert seconds / len(REFERENCES) < 0.25
 
 
 @pytest.mark.parametrize("name", HOSTILE)
