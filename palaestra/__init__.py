@@ -18,9 +18,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from palaestra import sandbox, tasks, trainer, verifiers
     from palaestra.sandbox import SandboxPool
-    from palaestra.tasks import Problem, Task, UserError, adapters, dataset_task, export_rows, score, task
+    from palaestra.tasks import (
+        Problem,
+        Task,
+        UserError,
+        adapters,
+        dataset_task,
+        export_rows,
+        mix,
+        score,
+        task,
+    )
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
+    from palaestra.tasks.core.mixture import Component, Mixture
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import (
@@ -59,6 +70,7 @@ __all__ = [
     "Algorithm",
     "Batch",
     "Completion",
+    "Component",
     "Criterion",
     "Engine",
     "EvalConfig",
@@ -66,6 +78,7 @@ __all__ = [
     "LocalEngine",
     "LossConfig",
     "LossKind",
+    "Mixture",
     "Part",
     "Policy",
     "Problem",
@@ -95,6 +108,7 @@ __all__ = [
     "export_rows",
     "fit_reward_model",
     "load_policy",
+    "mix",
     "push",
     "rescore",
     "resume",
@@ -118,6 +132,7 @@ _PLACES = {
     "Algorithm": "trainer.algorithms.base:Algorithm",
     "Batch": "trainer.algorithms.batch:Batch",
     "Completion": "verifiers:Completion",
+    "Component": "tasks.core.mixture:Component",
     "Criterion": "verifiers:Criterion",
     "Engine": "trainer.engines.base:Engine",
     "EvalConfig": "trainer.config.evaluation:EvalConfig",
@@ -125,6 +140,7 @@ _PLACES = {
     "LocalEngine": "trainer.engines.local:LocalEngine",
     "LossConfig": "trainer.config.objective:LossConfig",
     "LossKind": "trainer.objective.kind:LossKind",
+    "Mixture": "tasks.core.mixture:Mixture",
     "Part": "trainer.algorithms.base:Part",
     "Policy": "trainer.model.policy:Policy",
     "Problem": "tasks:Problem",
@@ -153,6 +169,7 @@ _PLACES = {
     "export_rows": "tasks:export_rows",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
+    "mix": "tasks:mix",
     "push": "trainer.api:push",
     "rescore": "trainer.api:rescore",
     "resume": "trainer.api:resume",

@@ -7,6 +7,7 @@ into other tools.
 from .core.dataset import Hub, dataset_task
 from .core.errors import DataError, TaskError, UnknownTask, UserError
 from .core.export import export_rows
+from .core.mixture import mix
 from .core.options import parse_option
 from .core.problem import Problem
 from .core.registry import get, names
@@ -24,6 +25,7 @@ __all__ = [
     "dataset_task",
     "export_rows",
     "get",
+    "mix",
     "names",
     "parse_option",
     "score",

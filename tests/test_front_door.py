@@ -16,14 +16,14 @@ from palaestra.tasks.core.task import REGISTERED
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "palaestra" / "__init__.py"
 NAMES = {
-    "Algorithm", "Batch", "Completion", "Criterion", "Engine", "EvalConfig", "Inputs", "LocalEngine",
-    "LossConfig", "LossKind", "Part", "Policy", "Problem", "PromptConfig", "PromptFormat", "Request",
-    "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool", "Score", "SettingError",
-    "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__", "adapters", "as_dataset",
-    "compare", "criteria", "dataset_task", "evaluate", "evaluate_all", "export_rows",
-    "fit_reward_model", "load_policy", "push", "rescore", "resume", "sandbox", "score", "score_file",
-    "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward", "verifiers", "verify",
-    "write_formula",
+    "Algorithm", "Batch", "Completion", "Component", "Criterion", "Engine", "EvalConfig", "Inputs",
+    "LocalEngine", "LossConfig", "LossKind", "Mixture", "Part", "Policy", "Problem", "PromptConfig",
+    "PromptFormat", "Request", "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool",
+    "Score", "SettingError", "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__",
+    "adapters", "as_dataset", "compare", "criteria", "dataset_task", "evaluate", "evaluate_all",
+    "export_rows", "fit_reward_model", "load_policy", "mix", "push", "rescore", "resume", "sandbox",
+    "score", "score_file", "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward",
+    "verifiers", "verify", "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python

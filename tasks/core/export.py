@@ -48,7 +48,7 @@ def export_rows(
 
 def _write_row(task: Task, problem: Problem) -> dict[str, Any]:
     messages = read_messages(problem.prompt, problem.name)
-    asked = add_instruction(messages, task.instruction, "\n\n", problem.name)
+    asked = add_instruction(messages, task.find_member(problem.id).instruction, "\n\n", problem.name)
     return {
         "id": problem.id,
         "prompt": problem.text,

@@ -27,13 +27,15 @@ class ProblemsById:
         """The problem of that id, None where the task has none."""
         name, _, rest = problem_id.partition("/")
         split, *numbers = rest.split("/")
-        if name != self.task.name or split not in self.task.splits or not all(n.isdecimal() for n in numbers):
+        task = next((member for member in self.task.members if member.name == name), None)
+        if task is None or split not in task.splits or not all(n.isdecimal() for n in numbers):
             return None
         if len(numbers) == 3:  # procedural: seed, level, index
             seed, level, index = map(int, numbers)
-            return self.task.problem(split, index, seed, level)
-        if split not in self._splits:
-            source = self.task.source
+            return task.problem(split, index, seed, level)
+        of_split = f"{name}/{split}"
+        if of_split not in self._splits:
+            source = task.source
             problems = [source.at(split, index) for index in range(source.size(split) or 0)]
-            self._splits[split] = {problem.id: problem for problem in problems}
-        return self._splits[split].get(problem_id)
+            self._splits[of_split] = {problem.id: problem for problem in problems}
+        return self._splits[of_split].get(problem_id)

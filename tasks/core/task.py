@@ -59,6 +59,19 @@ class Task:
         }
 
     @property
+    def members(self) -> tuple[Task, ...]:
+        """The tasks that its problems are of: itself, but for a mixture."""
+        return (self,)
+
+    def find_member(self, problem_id: str) -> Task:  # noqa: ARG002
+        """The task that a problem is of, by its id. Raises TaskError where a mixture has none."""
+        return self
+
+    def find_label(self, problem: Problem) -> str:  # noqa: ARG002
+        """What the task of a problem is called beside the others of a mixture."""
+        return self.name
+
+    @property
     def splits(self) -> tuple[str, ...]:
         return self.source.splits
 

@@ -22,6 +22,11 @@ ASKED = 20  # problems, to one of which the first criterion has to apply
 def refuse_broken(task: Task) -> None:
     """Raise UserError where a generator makes no problem, or a criterion of the user's own can't judge. Reads
     a data set only for such a criterion."""
+    for member in task.members:
+        _refuse_broken(member)
+
+
+def _refuse_broken(task: Task) -> None:
     if isinstance(task.source, Procedural):
         try:
             task.problem(task.splits[0], 0)

@@ -26,6 +26,7 @@ from ..model.memory import HeldModel
 from ..model.policy import Policy
 from ..objective import entropy_control
 from ..objective.advantages import (
+    apply_within,
     compute_criteria_advantages,
     compute_group_advantages,
     spread_over_tokens,
@@ -183,22 +184,40 @@ class Algorithm:
         settings, loss = self.config.objective.advantages, self.config.objective.loss
         shape, mask_BT = (-1, batch.group_size), batch.mask_BT
         abstained_PG = batch.abstained_B.view(shape)
+        tasks_P = batch.tasks_B.view(shape)[:, 0] if settings.over == "task" else None
         by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
         # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
         of_rows = replace(settings, normalise_batch=False) if by_token else settings
         if settings.aggregation == "normalise_then_sum":
             assert batch.criteria_BK is not None
-            assert batch.weights_K is not None
+            weights_K = batch.weights_K
+            assert weights_K is not None
             values_PGK = batch.criteria_BK.view(*shape, batch.criteria_BK.shape[1])
-            advantages_PG = compute_criteria_advantages(values_PGK, batch.weights_K, abstained_PG, of_rows)
+            advantages_PG = apply_within(
+                tasks_P,
+                lambda values, abstained: compute_criteria_advantages(values, weights_K, abstained, of_rows),
+                values_PGK,
+                abstained_PG,
+            )
         else:
             rewards_PG = self.take_off_kl(batch).view(shape)
-            advantages_PG = compute_group_advantages(rewards_PG, abstained_PG, of_rows)
+            advantages_PG = apply_within(
+                tasks_P,
+                lambda rewards, abstained: compute_group_advantages(rewards, abstained, of_rows),
+                rewards_PG,
+                abstained_PG,
+            )
         if not by_token:
             return advantages_PG.view(-1, 1) * mask_BT
         assert batch.ref_logprobs_BT is not None
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-        return spread_over_tokens(advantages_PG.view(-1), kl_BT, mask_BT, loss.kl_coef, settings)
+        return apply_within(
+            batch.tasks_B if settings.over == "task" else None,
+            lambda advantages, kl, mask: spread_over_tokens(advantages, kl, mask, loss.kl_coef, settings),
+            advantages_PG.view(-1),
+            kl_BT,
+            mask_BT,
+        )
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
         """Numbers of the rows that can contribute to the gradient.

@@ -21,6 +21,7 @@ class Batch:
     """A step's completions as tensors; row p * G + g is completion g of problem p.
 
     sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
+    tasks_B: the task of each row, as a number.
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
     reference, if any.
@@ -47,6 +48,7 @@ class Batch:
     rewards_B: Tensor
     abstained_B: Tensor
     truncated_B: Tensor
+    tasks_B: Tensor
     mask_BT: Tensor
     advantages_BT: Tensor
     ref_logprobs_BT: Tensor | None = None
@@ -72,6 +74,7 @@ class Batch:
             torch.tensor([score.reward for score in scores], device=device),
             torch.tensor([score.abstained for score in scores], device=device),
             torch.tensor([completion.finish_reason == "length" for completion in completions], device=device),
+            torch.tensor(number_tasks(groups), device=device),
             sequences.mask_BT,
             torch.zeros(len(completions), width, device=device),
             criteria_BK=criteria.values_BK.to(device),
@@ -93,6 +96,7 @@ class Batch:
             self.rewards_B[rows_B],
             self.abstained_B[rows_B],
             self.truncated_B[rows_B],
+            self.tasks_B[rows_B],
             self.mask_BT[rows_B, :width],
             self.advantages_BT[rows_B, :width],
             take(self.ref_logprobs_BT),
@@ -116,3 +120,13 @@ class Batch:
         for rows_B in order_B.tensor_split(count):
             if len(rows_B):
                 yield self.select(rows_B)
+
+
+def number_tasks(groups: Sequence[Group]) -> list[int]:
+    """The task of each completion, as numbers: what its problem's id begins with."""
+    numbers: dict[str, int] = {}
+    return [
+        numbers.setdefault(group.problem.id.partition("/")[0], len(numbers))
+        for group in groups
+        for _ in group.completions_G
+    ]

@@ -49,6 +49,9 @@ class AdvantageConfig(Settings):
     normalise_batch: bool = False
     """At the end subtract the batch's mean advantage and divide by its standard deviation (REINFORCE++);
     with kl_in tokens over tokens, else over completions."""
+    over: Literal["batch", "task"] = "batch"
+    """What scale=batch and normalise_batch go over: the whole batch, or in a mixture each task's completions
+    by themselves."""
     ddof: Literal[0, 1] = 1
     """Standard deviations divide by n - ddof: 0 for that of the sample itself,
     1 for the unbiased variance."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...tasks.core.mixture import names_mixture, read_names
 from ...tasks.core.rowfiles import SUFFIXES
 from ...tasks.data.judges import names_code
 from .settings import Settings, change, list_settings
@@ -35,20 +36,30 @@ def make_paths_absolute(config: Config) -> Config:
 
 def list_code(config: Settings) -> list[str]:
     """What a command's settings name that is code: a task, an algorithm, a loss, a reward."""
-    named = [name for name in _list_values(config, OBJECTS - {"verify"}) if name and not _is_data(name)]
+    named = [name for name in _list_names(config, OBJECTS - {"verify"}) if name and not _is_data(name)]
     return [*named, *filter(names_code, _list_values(config, {"verify"}))]
 
 
 def list_data(config: Settings) -> list[str]:
     """The files and folders of data that a command's settings name."""
     options = [text.partition("=")[2] for text in _list_values(config, {OPTIONS})]
-    named = [name for name in _list_values(config, OBJECTS) if _is_data(name)]
+    named = [name for name in _list_names(config, OBJECTS) if _is_data(name)]
     return [text for text in [*_list_values(config, DATA), *named, *options] if _names_a_place(text)]
 
 
 def _is_data(name: str) -> bool:
     """Whether what stands for a task is a data file."""
     return name.lower().endswith(SUFFIXES)
+
+
+def _list_names(config: Settings, names: set[str]) -> list[str]:
+    """Their values, those of a mixture's tasks apart."""
+    values = _list_values(config, names)
+    return [
+        name
+        for text in values
+        for name in ([each.name for each in read_names(text)] if names_mixture(text) else [text])
+    ]
 
 
 def _list_values(config: Settings, names: set[str]) -> list[str]:
@@ -64,6 +75,8 @@ def find_place(spec: str) -> str:
 
 
 def _resolve(text: str, name: str) -> str:
+    if name == "task" and names_mixture(text):
+        return ",".join(_resolve(part.strip(), name) for part in text.split(","))
     if name in OBJECTS:
         place = find_place(text)
         named = place.endswith((".py", *SUFFIXES))

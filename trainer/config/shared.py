@@ -55,9 +55,10 @@ class TaskConfig(Settings):
 
     name: Annotated[Name, Flag("task")] = "auto"
     """Name of a task (`palaestra tasks` lists them), or the path of a file that defines one; auto takes the
-    data of your own that --data names, and addition without any."""
+    data of your own that --data names, and addition without any. Several with commas, in `train` and `sft` a
+    mixture by weight: gsm8k:2,countdown@3:1 is two problems of gsm8k to one of countdown's level 3."""
     option: tuple[str, ...] = ()
-    """Options of the task, each as name=value."""
+    """Options of the task, each as name=value; of a mixture's, NAME.option=value."""
     data: str = ""
     """Data of your own: a file (JSONL, JSON, CSV, TSV, Parquet, gzipped too), a folder with a file a split,
     or a hub id (org/name, org/name:config). With --task, what that dataset task reads in place of the hub."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
+from ...tasks.core.mixture import Component, mix, names_mixture, read_names
 from ...tasks.core.rowfiles import SUFFIXES
 from ...tasks.core.task import Task
 from ...tasks.core.trial import refuse_broken
@@ -19,6 +20,7 @@ from .shared import TaskConfig, TrainedTaskConfig
 
 Say = Callable[[str], None]
 DEFAULT = "addition"
+OF_ONE_TASK = ("data", "prompt", "answer", "verify", "choices", "solution", "split")
 TRAINED, MEASURED = ("train", "test"), ("test",)
 
 
@@ -43,6 +45,8 @@ def load_task(config: TaskConfig) -> Task:
     Raises UserError for settings that do not go together, a task that is not there, data that can't be found
     and columns that they don't have.
     """
+    if names_mixture(config.name):
+        return _load_mixture(config)
     config = _take_file_as_data(config)
     if _names_own_data(config):
         if config.option:
@@ -62,11 +66,49 @@ def load_task(config: TaskConfig) -> Task:
     return task.with_options({**make_task_options(config.option, config.data), **given})
 
 
+def _load_mixture(config: TaskConfig) -> Task:
+    """The tasks of NAME[@LEVEL][:WEIGHT],... as one; a name may be that of a file."""
+    of_one = [name for name in OF_ONE_TASK if getattr(config, name, "")]
+    if of_one:
+        raise UserError(
+            f"--{of_one[0]} belongs to one task, and --task {config.name} is a mixture. Leave it out, or say "
+            "which task it is for: --option NAME.data=FOLDER."
+        )
+    names = read_names(config.name)
+    options = _share_options(config.option, [each.name for each in names])
+    mixture = mix([
+        Component(load_task(replace(config, name=each.name, level="all", option=options[each.name])),
+             each.weight, each.level)
+        for each in names
+    ])  # fmt: skip
+    mixture.check_level(config.single_level)
+    return mixture
+
+
+def _share_options(options: Sequence[str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The options NAME.option=value of each task of a mixture. Raises UserError for one that names none."""
+    shared: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for text in options:
+        of = [name for name in names if text.startswith(f"{name}.")]
+        if not of:
+            raise UserError(
+                f"--option {text}: a mixture's options say which task they are of, as {names[0]}.{text}."
+            )
+        name = max(of, key=len)
+        shared[name] += (text[len(name) + 1 :],)
+    return shared
+
+
 def check_data(task: Task, needed: Sequence[str], say: Say = lambda _line: None) -> None:
     """Read a data set's splits that are needed, and say what there is to know of data of one's own.
 
     Raises UserError where something is wrong with them: `palaestra data check` shows the same.
     """
+    for member in task.members:
+        _check_data(member, needed, say)
+
+
+def _check_data(task: Task, needed: Sequence[str], say: Say) -> None:
     if isinstance(task.source, Table):
         found = report(task, needed)
         found.refuse()

@@ -63,6 +63,9 @@ class RolloutConfig(Settings):
     """Tokens that a prompt may have; longer ones are left out and counted, never cut."""
     rows: Count | Auto = "auto"
     """Completions decoded at once; auto takes what fits into memory, up to 256 on a CPU and 1024 on a GPU."""
+    mixture: Literal["fixed", "progress"] = "fixed"
+    """Shares of a mixture's tasks (--task gsm8k:2,countdown@3:1): fixed keeps the weights, progress
+    multiplies them by how fast each task's pass-rate moves."""
     curriculum: bool = False
     """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
     never solved."""

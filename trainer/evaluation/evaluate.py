@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ...tasks import Problem
+from ...tasks import Problem, Task
+from ...tasks.core.mixture import Mixture
 from ...verifiers import Completion, Rubric, Score
 from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
@@ -115,6 +117,31 @@ def evaluate(
     groups = [_gather(problems[place], [answers[place, n] for n in range(samples)]) for place in fitting]
     spent = seconds + time.perf_counter() - start
     return summarise(groups, samples, len(problems) - len(fitting), rollouts.task.rubric, spent, ks)
+
+
+def split_by_task(task: Task, problems: Sequence[Problem], result: Evaluation) -> dict[str, Evaluation]:
+    """What an evaluation says of each task of a mixture, by its label; {} for a single task.
+
+    problems: all that were asked, those whose prompt did not fit included.
+    """
+    if not isinstance(task, Mixture):
+        return {}
+    asked = Counter(task.find_label(problem) for problem in problems)
+    groups: dict[str, list[Group]] = {label: [] for label in asked}
+    for group in result.groups:
+        groups[task.find_label(group.problem)].append(group)
+    return {
+        label: summarise(
+            of_task,
+            result.samples,
+            asked[label] - len(of_task),
+            task.find_member(of_task[0].problem.id).rubric,
+            0.0,
+            list(result.pass_at),
+        )
+        for label, of_task in groups.items()
+        if of_task
+    }
 
 
 def list_missing(places: Sequence[int], samples: int, answers: Mapping[Place, Answer]) -> list[Missing]:

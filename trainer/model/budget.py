@@ -33,12 +33,14 @@ def check_prompts(
 
     Raises UserError where all of a split are, and for a prompt that can't be made. Other tasks are passed by.
     """
-    if not isinstance(task.source, Table):
+    tables = [(member, member.source) for member in task.members if isinstance(member.source, Table)]
+    if not tables:
         return
     format_ = PromptFormat.of(load_tokenizer(model), prompt, lambda _line: None)
-    for split in splits:
-        if split in task.splits:
-            _check_split(format_, task, task.source, split, budget, say, flag)
+    for member, table in tables:
+        for split in splits:
+            if split in member.splits:
+                _check_split(format_, member, table, split, budget, say, flag)
 
 
 def load_tokenizer(model: ModelConfig) -> PreTrainedTokenizerBase:

@@ -46,7 +46,7 @@ def render_prompts(
     tokenizer = load_tokenizer(source, trust_remote_code=trust_remote_code)
     prompts = PromptFormat.of(tokenizer, config, end_ids=read_end_ids(source))
     for problem in problems:
-        ids = prompts.encode(problem, task.instruction)
+        ids = prompts.encode(problem, task.find_member(problem.id).instruction)
         yield RenderedPrompt(
             problem.id, prompts.decode(ids), len(ids), _list_special(prompts, ids), problem.reference
         )

@@ -3,12 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..config.objective import AdvantageConfig
+
+
+def apply_within(tasks_X: Tensor | None, compute: Callable[..., Tensor], *values: Tensor) -> Tensor:
+    """`compute` of the values of each task by themselves, put back in their order; of all at once for None.
+
+    tasks_X: the task of each row, as numbers.  values: tensors whose first dimension is X.
+    compute: gives a tensor whose first dimension is X, too.
+    """
+    if tasks_X is None:
+        return compute(*values)
+    rows = [(tasks_X == task).nonzero()[:, 0] for task in tasks_X.unique()]
+    parts = [compute(*(value[rows_X] for value in values)) for rows_X in rows]
+    return torch.cat(parts)[torch.cat(rows).argsort()]
 
 
 def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:

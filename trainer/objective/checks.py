@@ -88,6 +88,10 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
             "aggregation='normalise_then_sum' normalises each criterion, which scale='none' leaves out: the "
             "sum would be that of the rewards. Use scale='group' (GDPO) or 'batch'."
         )
+    if advantages.over == "task" and advantages.scale != "batch" and not advantages.normalise_batch:
+        raise ValueError(
+            "over='task' would have no effect: only scale='batch' and normalise_batch go over several groups."
+        )
     if advantages.normalise_batch and advantages.scale != "none" and not apart:
         raise ValueError(
             f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'."

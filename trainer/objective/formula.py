@@ -81,7 +81,8 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     std = f"std(ddof={advantages.ddof})"
     text = f"A = {baseline}"
     if advantages.scale != "none":
-        text = f"A = ({baseline}) / ({std} of {reward} over the {advantages.scale} + {advantages.epsilon:g})"
+        over = _name_scale(advantages)
+        text = f"A = ({baseline}) / ({std} of {reward} over the {over} + {advantages.epsilon:g})"
     reward = "r: the reward"
     if advantages.aggregation == "normalise_then_sum":
         text = text.replace("A = ", "A = sum over the rubric's criteria of weight * ", 1)
@@ -90,7 +91,8 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
         text = text.replace("A = ", "A_t = ", 1)
         text += f" - {loss.kl_coef:g} * sum of the KL of token t and of all that follow it"
     if advantages.normalise_batch:
-        a, over = ("A_t", "all tokens of the batch") if by_token else ("A", "the batch")
+        whole = "batch" if advantages.over == "batch" else "task's part of the batch"
+        a, over = ("A_t", f"all tokens of the {whole}") if by_token else ("A", f"the {whole}")
         text += (
             f"; then {a} <- ({a} - mean of {a} over {over}) / ({std} of {a} over {over} + "
             f"{advantages.epsilon:g})"
@@ -98,6 +100,11 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     if taken_off:
         text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
     return f"{text}; {reward}; abstained completions leave every mean and get A = 0"
+
+
+def _name_scale(advantages: AdvantageConfig) -> str:
+    by_task = advantages.scale == "batch" and advantages.over == "task"
+    return "task's part of the batch" if by_task else advantages.scale
 
 
 def _write_kl(loss: LossConfig) -> str:

@@ -128,7 +128,7 @@ def credit_steps(
             continue
         order = [place for members in by_group.values() for place in members]
         rows = [rows_B[place] for place in order]
-        before_B = credit(rows, [recall(row, rubric) for row in rows], creditor)
+        before_B = credit(rows, [recall(row, rubric.of(row.problem)) for row in rows], creditor)
         after_B = credit(rows, [scores_B[place] for place in order], creditor)
         found = [
             compare_group(rows[first], before_B[first : first + size], after_B[first : first + size])

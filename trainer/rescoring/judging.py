@@ -89,7 +89,7 @@ def judge_anew(
                     seen[key] = threads.submit(verify, row)
                 waiting.append(seen[key])
             for row, future in zip(rows, waiting, strict=True):
-                scores.append(make_score(rubric, future.result(), row.learned, deadline_s))
+                scores.append(make_score(rubric.of(row.problem), future.result(), row.learned, deadline_s))
                 told()
         finally:  # after an error or Ctrl-C nothing that waits is begun
             threads.shutdown(wait=False, cancel_futures=True)

@@ -30,7 +30,7 @@ def verify(request: dict[str, str]) -> dict[str, Any]:
     problem, completion = pickle.loads(base64.b64decode(request["asked"]))
     return {
         criterion.name: asdict(run_check(criterion, completion, problem))
-        for criterion in _load(request["rubric"]).criteria
+        for criterion in _load(request["rubric"]).of(problem.id).criteria
         if criterion.learned is None
     }
 

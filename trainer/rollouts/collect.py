@@ -12,20 +12,11 @@ from ...tasks.core.errors import RunError
 from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
 from .group import Group, has_signal
-from .ledger import Ledger
+from .ledger import Ledger, name_level
+from .stream import Position, locate
 
 SKIP_SHARE = 0.75  # of the visits to a problem that the curriculum finds solved or hopeless
 LEVEL_FLOOR = 0.1  # weight of a level that is always or never solved; one solved half the time has 1.1
-
-
-@dataclass
-class Position:
-    """Where the train stream stands. next: its next problem.  refused: prompts over the budget so far.
-    skipped: problems passed over by the curriculum."""
-
-    next: int = 0
-    refused: int = 0
-    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,11 +80,14 @@ def take_next_problems(
     never cut."""
     problems: list[Problem] = []
     tried = 0
-    finite = task.source.size("train") is not None
     while len(problems) < count:
         index = position.next
+        place = locate(task, config, position, ledger)
         position.next += 1
-        problem = task.problem("train", index, config.seed, choose_level(task, config, ledger, index))
+        member = place.component.task
+        level = place.component.level or choose_level(task, member, config, ledger, index)
+        problem = member.problem("train", place.index, config.seed, level)
+        finite = member.source.size("train") is not None
         if config.rollouts.curriculum and finite and _pass_over(ledger, problem, config.seed, index):
             position.skipped += 1
         elif fits(problem):
@@ -112,21 +106,21 @@ def take_next_problems(
     return problems
 
 
-def choose_level(task: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
-    """The level of the stream's problem `index`: as set; under the curriculum of a procedural task drawn by
-    how near its pass-rate is to one half; else None, the task's own order."""
-    levels = getattr(task.source, "levels", 1)
+def choose_level(task: Task, member: Task, config: TrainConfig, ledger: Ledger, index: int) -> int | None:
+    """The level of the stream's problem `index`, one of `member`'s: as set; under the curriculum of a
+    procedural task drawn by how near its pass-rate is to one half; else None, the task's own order."""
+    levels = getattr(member.source, "levels", 1)
     level = config.task.single_level
     if (
         level is not None
         or not config.rollouts.curriculum
         or levels == 1
-        or task.source.size("train") is not None
+        or member.source.size("train") is not None
     ):
         return level
     weights = []
     for level in range(1, levels + 1):
-        item = ledger.items.get(f"level {level}")
+        item = ledger.items.get(name_level(task, member, level))
         rate = item.compute_recent_rate() if item is not None else None
         weights.append(LEVEL_FLOOR + (1.0 if rate is None else 4 * rate * (1 - rate)))
     return random.Random(digest("curriculum", config.seed, index)).choices(range(1, levels + 1), weights)[0]

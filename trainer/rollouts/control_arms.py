@@ -31,8 +31,9 @@ def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: i
         return list(groups)
     if control == "format":
         return [
-            _rescore(group, [_compute_format_reward(task, score) for score in group.scores_G])
+            _rescore(group, [_compute_format_reward(member, score) for score in group.scores_G])
             for group in groups
+            for member in [task.find_member(group.problem.id)]
         ]
     rng = random.Random(digest("control", control, seed, step))
     if control == "random":

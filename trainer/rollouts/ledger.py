@@ -1,7 +1,8 @@
 """What is known of each problem: its pass-rate over time, and references that look wrong.
 
 Problems of a dataset come back every epoch and are kept by id. Those of a procedural task don't, so they are
-kept by level. Everything here is plain data, so that a checkpoint can hold it.
+kept by level. Of a mixture's tasks there is a pass-rate each. Everything here is plain data, so that a
+checkpoint can hold it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...tasks import Task
 from .group import Group
 
 SUSPECT_COMPLETIONS = 16  # scored completions before a reference can be suspected
@@ -33,34 +35,54 @@ class Item:
     def passed(self) -> int:
         return sum(passed for _, passed, _ in self.visits)
 
+    def visit(self, step: int, group: Group) -> None:
+        """Enter a group of a step."""
+        scored = [score for score in group.scores_G if not score.abstained]
+        passed = sum(score.passed for score in scored)
+        if self.visits and self.visits[-1][0] == step:
+            self.visits[-1][1] += passed
+            self.visits[-1][2] += len(scored)
+        else:
+            self.visits.append([step, passed, len(scored)])
+
     def compute_recent_rate(self, visits: int = 2) -> float | None:
         """Pass-rate of the last visits; None when there were fewer, or none of their completions was
         scored."""
-        last = self.visits[-visits:]
+        return self.compute_rate(self.visits[-visits:], visits)
+
+    @staticmethod
+    def compute_rate(last: Sequence[Sequence[int]], visits: int) -> float | None:
+        """Pass-rate of some visits; None when there are fewer than `visits`, or nothing was scored."""
         scored = sum(scored for _, _, scored in last)
         return sum(passed for _, passed, _ in last) / scored if len(last) == visits and scored else None
 
 
+def name_level(task: Task, member: Task, level: int) -> str:
+    """What the ledger keeps the problems of a level under. member: the task itself, or one of a mixture."""
+    return f"level {level}" if member is task else f"{member.name} level {level}"
+
+
 @dataclass
 class Ledger:
-    """items: by problem id, or "level N" for problems that never come back."""
+    """items: by problem id, or by level for problems that never come back.  tasks: those of a mixture, by
+    their labels."""
 
     items: dict[str, Item] = field(default_factory=dict)
+    tasks: dict[str, Item] = field(default_factory=dict)
 
-    def add(self, step: int, groups: Sequence[Group], finite: bool) -> None:
-        """Enter a step's groups. finite: the task's problems come back."""
+    def add(self, step: int, groups: Sequence[Group], task: Task) -> None:
+        """Enter a step's groups. task: the run's."""
         for group in groups:
-            scored = [score for score in group.scores_G if not score.abstained]
-            level = group.problem.metadata.get("level", 1)
-            item = self.items.setdefault(group.problem.id if finite else f"level {level}", Item())
-            passed = sum(score.passed for score in scored)
-            if item.visits and item.visits[-1][0] == step:
-                item.visits[-1][1] += passed
-                item.visits[-1][2] += len(scored)
-            else:
-                item.visits.append([step, passed, len(scored)])
-            if finite:
-                _count_answers(item, group)
+            problem, member = group.problem, task.find_member(group.problem.id)
+            if member is not task:
+                self.tasks.setdefault(task.find_label(problem), Item()).visit(step, group)
+            if member.source.size("train") is None:
+                level = name_level(task, member, problem.metadata.get("level", 1))
+                self.items.setdefault(level, Item()).visit(step, group)
+                continue
+            item = self.items.setdefault(problem.id, Item())
+            item.visit(step, group)
+            _count_answers(item, group)
 
     def list_suspects(self) -> list[str]:
         """Problems that never passed although most completions agree on one answer:
@@ -74,11 +96,17 @@ class Ledger:
         ]
 
     def to_dict(self) -> dict[str, Any]:
+        """The items alone, for those who read a run."""
         return {name: {"visits": item.visits, "answers": item.answers} for name, item in self.items.items()}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Ledger:
-        return cls({name: Item(**item) for name, item in plain.items()})
+        """What `dataclasses.asdict` made of one."""
+        return cls(_read_items(plain["items"]), _read_items(plain.get("tasks", {})))
+
+
+def _read_items(plain: dict[str, Any]) -> dict[str, Item]:
+    return {name: Item(**item) for name, item in plain.items()}
 
 
 def _count_answers(item: Item, group: Group) -> None:

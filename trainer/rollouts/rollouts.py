@@ -136,11 +136,14 @@ class Rollouts(Generic[EngineT]):
 
     def _make_request(self, ask: Ask, stream: int) -> Request:
         ids = self._encode(ask.problem)
-        messages = [] if ids else self.prompts.converse(ask.problem, self.task.instruction)
+        messages = [] if ids else self.prompts.converse(ask.problem, self._instruct(ask.problem))
         return Request(ids, ask.samples, stream, ask.first, messages)
 
     def _encode(self, problem: Problem) -> list[int]:
-        return self.prompts.encode(problem, self.task.instruction)
+        return self.prompts.encode(problem, self._instruct(problem))
+
+    def _instruct(self, problem: Problem) -> str:
+        return self.task.find_member(problem.id).instruction
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ...tasks.core.hub import check_hub
+from ...tasks.core.mixture import names_mixture
+from ...tasks.core.task import Task
 from ...tasks.core.trial import refuse_broken
 from ...tasks.data.table import Table
 from ..algorithms.names import refuse_unknown
@@ -45,6 +47,7 @@ def check_train(config: TrainConfig) -> None:
     check_lora(config.model)
     check_template(config.prompt)
     name = check_task(config.task)
+    check_mixture(config)
     for text in config.reward.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     for source in filter(None, (config.model.source, config.ppo.critic_model)):
@@ -52,6 +55,29 @@ def check_train(config: TrainConfig) -> None:
     if not config.model.source:
         check_source("")
     find_folder(config.output.out, f"{name}-{config.seed}")
+
+
+def check_mixture(config: TrainConfig) -> None:
+    """Raise UserError for what belongs to a mixture of tasks and there is none, or needs one rubric and there
+    are several."""
+    mixed = names_mixture(config.task.name)
+    if not mixed and config.rollouts.mixture != "fixed":
+        raise UserError(
+            f"--mixture {config.rollouts.mixture} is of several tasks: give --task NAME:WEIGHT,NAME:WEIGHT."
+        )
+    if not mixed and config.objective.advantages.over == "task":
+        raise UserError(
+            "--advantages.over task is of several tasks: give --task NAME:WEIGHT,NAME:WEIGHT, or leave it."
+        )
+    if mixed and config.reward.reward_model:
+        raise UserError(
+            "--reward-model judges the problems of one task, and this is a mixture: leave out one of them."
+        )
+    if mixed and config.objective.advantages.aggregation == "normalise_then_sum":
+        raise UserError(
+            "--advantages.aggregation normalise_then_sum needs one rubric, and each task of a mixture has "
+            "its own: take sum_then_normalise."
+        )
 
 
 def check_arms(config: TrainConfig) -> None:
@@ -174,10 +200,17 @@ def check_task(config: TaskConfig, split: str = "") -> str:
     """The name of the task for a folder. Raises UserError for a task, an option, a level or a split that does
     not exist, for a task's file that can't be run, and for a reward of the user's own that judges nothing."""
     task = load_task(config)
+    for member in task.members:
+        _check_member(member, config, split)
+    if not isinstance(task.source, Table):
+        task.check_level(config.single_level)
+    return task.name
+
+
+def _check_member(task: Task, config: TaskConfig, split: str) -> None:
     if isinstance(task.source, Table):
         check_data(task, [split] if split else TRAINED)
-        return task.name
-    task.check_level(config.single_level)
+        return
     if config.data and "data" in task.source.option_defaults and not Path(config.data).exists():
         raise UserError(f"There is no file or folder {config.data}. Give --data one that is there.")
     hub = getattr(task.source, "hub", None)
@@ -188,7 +221,6 @@ def check_task(config: TaskConfig, split: str = "") -> str:
     if split and split not in task.splits:
         raise UserError(f"Task {task.name} has no split {split!r}; it has {', '.join(task.splits)}.")
     refuse_broken(task)
-    return task.name
 
 
 def _check_files(flag: str, names: tuple[str, ...]) -> None:

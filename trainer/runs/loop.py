@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..algorithms.update import update_policy
 from ..config.presets import describe_origin
-from ..evaluation.evaluate import evaluate
+from ..evaluation.evaluate import evaluate, split_by_task
 from ..evaluation.held_out import write_held_out
 from ..model import lora
 from ..model.lora_saving import ADAPTER
@@ -119,16 +119,16 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
-    progress.ledger.add(progress.step, groups, run.task.source.size("train") is not None)
+    progress.ledger.add(progress.step, groups, run.task)
     shadow = score_shadow(groups, run.task, config.reward.shadow_share, (config.seed, progress.step))
     metrics = {
         "kind": "step",
         "step": progress.step,
-        **measure_rewards(groups, run.task.rubric, config),
+        **measure_rewards(groups, run.task, config),
         **measure_update(result),
         **measure_shadow(groups, shadow),
         "learning_rate": learning_rate,
-        "prompts": {"tried": collected.tried, "kept": len(groups), **asdict(progress.position)},
+        "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
         **measure_costs(groups, seconds),
     }
     run.folder.log(metrics)
@@ -163,11 +163,16 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
         "sampled": sampled.summarise(),
         "seconds": time.perf_counter() - start,
     }
+    by_task = split_by_task(run.task, run.held_out, sampled)
+    if by_task:
+        results["tasks"] = {label: part.summarise() for label, part in by_task.items()}
     run.folder.log({"kind": "evaluation", "step": progress.step, **results})
     write_held_out(run.folder.path, progress.step, sampled, run.rollouts.prompts, run.identity)
     evaluations = Evaluations(progress.step, greedy, sampled)
     with tqdm.external_write_mode():  # the progress bar makes room for the line
         say(str(evaluations))
+        for label, part in by_task.items():
+            say(f"  {label}: {part.headline} sampled")
         run.evaluated(progress.step)
     better = sampled.headline.value > progress.best_pass_rate or progress.best_step < 0
     if better and progress.step > 0:

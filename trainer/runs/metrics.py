@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ...tasks import Task
+from ...tasks.core.mixture import Mixture
 from ...tasks.core.seeds import digest
 from ...verifiers import Rubric, Score
 from ..algorithms.base import StepResult
@@ -21,11 +22,25 @@ from ..objective.losses import summarise_stats
 from ..rollouts.group import Group, has_signal
 
 
-def measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig) -> dict[str, Any]:
+def measure_rewards(groups: Sequence[Group], task: Task, config: TrainConfig) -> dict[str, Any]:
     """What the rollouts of a step say: rewards, verdicts, lengths; shares in [0, 1], lengths in tokens.
 
-    There is no pass-rate under a rubric that verifies nothing.
+    There is no pass-rate under a rubric that verifies nothing. Of a mixture there is the same of each task in
+    the step, under `tasks`.
     """
+    measured = _measure_rewards(groups, task.rubric, config)
+    if isinstance(task, Mixture):
+        by_task: dict[str, list[Group]] = {}
+        for group in groups:
+            by_task.setdefault(task.find_label(group.problem), []).append(group)
+        measured["tasks"] = {
+            label: {"groups": len(found), **_measure_rewards(found, task.rubric, config)}
+            for label, found in sorted(by_task.items())
+        }
+    return measured
+
+
+def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfig) -> dict[str, Any]:
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     scored = [score for score in scores if not score.abstained] or scores
@@ -118,10 +133,11 @@ def score_shadow(groups: Sequence[Group], task: Task, share: float, seed: object
             chosen = digest("shadow", seed, group.problem.id, sample) < share * 2**64
             if not chosen or score.abstained:
                 continue
-            if task.shadow is None:
+            shadow = task.find_member(group.problem.id).shadow
+            if shadow is None:
                 rewards[place] = float(all(verdict.correct for verdict in score.parts.values()))
                 continue
-            strict = task.shadow.score(completion, group.problem)
+            strict = shadow.score(completion, group.problem)
             if not strict.abstained:
                 rewards[place] = strict.reward
     return rewards

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ...tasks import Problem
+from ...tasks import Problem, Task
 from ...tasks.core.errors import UserError
+from ...tasks.core.mixture import Mixture
 from ...verifiers import Completion, Rubric
 from ...verifiers.display import escape_controls
 from ..algorithms.named import find_algorithm
@@ -35,6 +36,7 @@ class Preflight:
     completions could not be scored.  certain: share of tokens with a probability of 1 where sampling is
     truncated, most of them the only one left to draw; 0 where it is not.  form_alone: whether rewards differ
     by criteria on form alone.  template: whether prompts go through a chat template.  example: a completion.
+    tasks: of a mixture, the share of each task's groups that have a signal.
     """
 
     problems: int
@@ -58,6 +60,7 @@ class Preflight:
     form_alone: bool = False
     template: bool = False
     example: str = ""
+    tasks: Mapping[str, float] = field(default_factory=dict)
 
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""
@@ -141,6 +144,12 @@ class Preflight:
                 f"{self.any_passed:.0%} of them): learning will be slow, and may collapse. Try --resample 2, "
                 "a larger --group-size, or more SFT."
             )
+        silent = [label for label, signal in self.tasks.items() if not signal]
+        if silent and self.signal > 0:
+            warnings.append(
+                f"No group of {', '.join(silent)} has a signal, so nothing is learned there: choose an easier level, "
+                "or more SFT."
+            )
         if CERTAIN_SHARE <= self.certain < 1:
             warnings.append(
                 f"{self.certain:.1%} of the tokens were left with a probability of 1, and have no gradient: "
@@ -212,7 +221,19 @@ def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: Train
         verifiable=rubric.verifiable,
         form_alone=differs_by_form_alone(groups, rubric),
         template=rollouts.prompts.has_template,
+        tasks=measure_tasks(groups, rollouts.task, config),
     )
+
+
+def measure_tasks(groups: Sequence[Group], task: Task, config: TrainConfig) -> dict[str, float]:
+    """Of a mixture, the share of each task's groups that have a signal; {} for a single task."""
+    if not isinstance(task, Mixture):
+        return {}
+    signals: dict[str, list[bool]] = {}
+    for group in groups:
+        found = has_signal(group, config.objective, config.rollouts.max_new_tokens)
+        signals.setdefault(task.find_label(group.problem), []).append(found)
+    return {label: sum(found) / len(found) for label, found in sorted(signals.items())}
 
 
 def summarise(

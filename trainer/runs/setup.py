@@ -397,7 +397,7 @@ def prepare(
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
-    read = (prompts.encode(problem, task.instruction) for problem in held_out)
+    read = (prompts.encode(each, task.find_member(each.id).instruction) for each in held_out)
     samples, code = config.evaluation.eval_samples, list_code(config.task)
     models = [text.rpartition("=")[2] for text in config.reward.reward_model]
     identity = identify(config, task, code, held_out, split, samples, read, models)

@@ -15,10 +15,10 @@ from ..config.train import TrainConfig
 from ..evaluation.evaluate import Evaluation
 from ..model.lora_saving import ADAPTER, save_adapters
 from ..reports.curves import read_metrics
-from ..rollouts.collect import Position
 from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
 from ..rollouts.rollouts import Rollouts, make_sampling
+from ..rollouts.stream import Position
 from ..storage.folders import RunFolder
 from ..storage.names import ROLLOUTS
 from ..storage.rows import read_completions
@@ -48,7 +48,7 @@ class Progress:
     def of(cls, plain: dict[str, Any]) -> Progress:
         position, ledger, watch = (
             Position(**plain["position"]),
-            Ledger.of(plain["ledger"]["items"]),
+            Ledger.of(plain["ledger"]),
             Watch(**plain["watch"]),
         )
         return cls(plain["step"], position, ledger, watch, plain["best_pass_rate"], plain["best_step"])

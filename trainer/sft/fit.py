@@ -39,7 +39,7 @@ def encode_demonstrations(
     demonstrations = []
     for problem in problems:
         completion = task.demonstration(problem, random.Random(digest("demonstration", seed, problem.id)))
-        prompt = prompts.encode(problem, task.instruction)
+        prompt = prompts.encode(problem, task.find_member(problem.id).instruction)
         demonstration = Demonstration(prompt, prompts.encode_completion(completion, problem.name))
         if len(demonstration.prompt) + len(demonstration.completion) <= max_tokens:
             demonstrations.append(demonstration)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from palaestra.trainer.config.objective import AdvantageConfig
 from palaestra.trainer.objective.advantages import (
+    apply_within,
     compute_criteria_advantages,
     compute_group_advantages,
     spread_over_tokens,
@@ -189,3 +190,21 @@ def test_criteria_that_cancel_are_no_signal_over_the_batch():
     assert compute_criteria_advantages(values, weights, abstained, config).tolist() == [[0.0] * 4] * 3
     uneven = compute_criteria_advantages(values, torch.tensor([0.7, 0.6999]), abstained, config)
     assert uneven.abs().min() > 0.5, "a difference that is more than rounding stays"
+
+
+def test_each_task_of_a_mixture_is_scaled_by_its_own_spread():
+    rewards_PG = torch.tensor([[0.0, 1.0], [0.0, 10.0], [1.0, 0.0], [20.0, 0.0]], dtype=torch.float64)
+    none_PG = torch.zeros(4, 2, dtype=torch.bool)
+    none_PG[3, 1] = True
+    tasks_P = torch.tensor([7, 2, 7, 2])
+    config = AdvantageConfig(baseline="mean", scale="batch", over="task", epsilon=0)
+
+    def compute(rewards_XG, abstained_XG):
+        return compute_group_advantages(rewards_XG, abstained_XG, config)
+
+    found_PG = apply_within(tasks_P, compute, rewards_PG, none_PG)
+    for task in (2, 7):
+        rows = tasks_P == task
+        assert torch.equal(found_PG[rows], compute(rewards_PG[rows], none_PG[rows]))
+    assert torch.equal(apply_within(None, compute, rewards_PG, none_PG), compute(rewards_PG, none_PG))
+    assert not torch.equal(found_PG, compute(rewards_PG, none_PG))

@@ -6,9 +6,10 @@ import pytest
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.rollouts.collect import Position, choose_level, collect, take_next_problems
+from palaestra.trainer.rollouts.collect import choose_level, collect, take_next_problems
 from palaestra.trainer.rollouts.group import has_signal
 from palaestra.trainer.rollouts.ledger import Item, Ledger
+from palaestra.trainer.rollouts.stream import Position
 
 from ..support.groups import DEAD, LIVE, SOLVED, TASK, make_group
 
@@ -54,16 +55,16 @@ def test_prompts_over_the_budget_are_counted_and_never_cut():
 def test_the_curriculum_prefers_levels_that_are_neither_always_nor_never_solved():
     ledger = Ledger({f"level {n}": Item([[1, p, 10], [2, p, 10]]) for n, p in ((1, 10), (2, 5), (3, 0))})
     config = TrainConfig.of(curriculum=True)
-    drawn = [choose_level(TASK, config, ledger, index) for index in range(600)]
+    drawn = [choose_level(TASK, TASK, config, ledger, index) for index in range(600)]
     assert drawn.count(2) > 400
     assert min(drawn.count(1), drawn.count(3)) > 10, "no level is given up for ever"
-    assert choose_level(TASK, TrainConfig(), ledger, 0) is None
-    assert choose_level(TASK, TrainConfig.of(level=3, curriculum=True), ledger, 0) == 3
+    assert choose_level(TASK, TASK, TrainConfig(), ledger, 0) is None
+    assert choose_level(TASK, TASK, TrainConfig.of(level=3, curriculum=True), ledger, 0) == 3
 
 
 def test_levels_draw_the_same_for_the_same_seed():
     config = TrainConfig.of(curriculum=True, seed=3)
-    first = [choose_level(TASK, config, Ledger(), index) for index in range(20)]
+    first = [choose_level(TASK, TASK, config, Ledger(), index) for index in range(20)]
     random.seed(1)
-    assert first == [choose_level(TASK, config, Ledger(), index) for index in range(20)]
+    assert first == [choose_level(TASK, TASK, config, Ledger(), index) for index in range(20)]
     assert isinstance(TASK.problem("train", 0, level=1), Problem)

@@ -11,7 +11,7 @@ from ..support.groups import DEAD, LIVE, TASK, make_group
 
 
 def test_step_metrics_count_verdicts_dead_groups_and_lengths():
-    metrics = measure_rewards([make_group(LIVE, 0), make_group(DEAD, 1)], TASK.rubric, TrainConfig())
+    metrics = measure_rewards([make_group(LIVE, 0), make_group(DEAD, 1)], TASK, TrainConfig())
     assert (metrics["pass_rate"], metrics["dead_groups"], metrics["truncated"], metrics["extracted"]) == (
         0.25,
         0.5,
