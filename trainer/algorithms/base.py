@@ -184,7 +184,8 @@ class Algorithm:
         settings, loss = self.config.objective.advantages, self.config.objective.loss
         shape, mask_BT = (-1, batch.group_size), batch.mask_BT
         abstained_PG = batch.abstained_B.view(shape)
-        tasks_P = batch.tasks_B.view(shape)[:, 0] if settings.over == "task" else None
+        tasks_B = batch.tasks_B if settings.over == "task" else None
+        tasks_P = None if tasks_B is None else tasks_B.view(shape)[:, 0]
         by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
         # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
         of_rows = replace(settings, normalise_batch=False) if by_token else settings
@@ -212,7 +213,7 @@ class Algorithm:
         assert batch.ref_logprobs_BT is not None
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
         return apply_within(
-            batch.tasks_B if settings.over == "task" else None,
+            tasks_B,
             lambda advantages, kl, mask: spread_over_tokens(advantages, kl, mask, loss.kl_coef, settings),
             advantages_PG.view(-1),
             kl_BT,

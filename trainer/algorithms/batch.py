@@ -21,14 +21,13 @@ class Batch:
     """A step's completions as tensors; row p * G + g is completion g of problem p.
 
     sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
-    tasks_B: the task of each row, as a number.
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
     reference, if any.
     columns_BT: what else is kept of each token, by name: of the algorithm, and `marked` by a loss kind.
     criteria_BK, weights_K: what the rewards are made of (see rollouts.group.Criteria).
     before_logprobs_BT: of the policy before the first update, where that pass was made; its entropies are
-    entropy_BT, in nats.
+    entropy_BT, in nats.  tasks_B: the task of each row, as a number; of one task, where there are none.
 
     >>> import palaestra as pal
     >>> import torch
@@ -48,7 +47,6 @@ class Batch:
     rewards_B: Tensor
     abstained_B: Tensor
     truncated_B: Tensor
-    tasks_B: Tensor
     mask_BT: Tensor
     advantages_BT: Tensor
     ref_logprobs_BT: Tensor | None = None
@@ -57,6 +55,7 @@ class Batch:
     weights_K: Tensor | None = None
     before_logprobs_BT: Tensor | None = None
     entropy_BT: Tensor | None = None
+    tasks_B: Tensor | None = None
 
     @classmethod
     def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
@@ -74,11 +73,11 @@ class Batch:
             torch.tensor([score.reward for score in scores], device=device),
             torch.tensor([score.abstained for score in scores], device=device),
             torch.tensor([completion.finish_reason == "length" for completion in completions], device=device),
-            torch.tensor(number_tasks(groups), device=device),
             sequences.mask_BT,
             torch.zeros(len(completions), width, device=device),
             criteria_BK=criteria.values_BK.to(device),
             weights_K=criteria.weights_K.to(device),
+            tasks_B=torch.tensor(number_tasks(groups), device=device),
         )
 
     def select(self, rows_B: Tensor) -> Batch:
@@ -96,7 +95,6 @@ class Batch:
             self.rewards_B[rows_B],
             self.abstained_B[rows_B],
             self.truncated_B[rows_B],
-            self.tasks_B[rows_B],
             self.mask_BT[rows_B, :width],
             self.advantages_BT[rows_B, :width],
             take(self.ref_logprobs_BT),
@@ -105,6 +103,7 @@ class Batch:
             self.weights_K,
             take(self.before_logprobs_BT),
             take(self.entropy_BT),
+            None if self.tasks_B is None else self.tasks_B[rows_B],
         )
 
     def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:

@@ -43,7 +43,8 @@ def test_each_task_has_its_own_metrics_and_pass_rate(whole):
     assert sum(line.startswith("  gcd@1: ") for line in said) == 3
     facts = json.loads((folder / "facts.json").read_text())
     assert [task["name"] for task in facts["task"]["components"]] == ["addition", "gcd"]
-    prompts = {json.loads(line)["id"].partition("/")[0] for line in (folder / "rollouts.jsonl").open()}
+    rollouts = (folder / "rollouts.jsonl").read_text().splitlines()
+    prompts = {json.loads(line)["id"].partition("/")[0] for line in rollouts}
     assert prompts == {"addition", "gcd"}
 
 
