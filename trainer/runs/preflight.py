@@ -147,8 +147,8 @@ class Preflight:
         silent = [label for label, signal in self.tasks.items() if not signal]
         if silent and self.signal > 0:
             warnings.append(
-                f"No group of {', '.join(silent)} has a signal, so nothing is learned there: take an easier level "
-                "or more SFT."
+                f"No group of {', '.join(silent)} has a signal, so nothing is learned there: take an easier "
+                "level, or more SFT."
             )
         if CERTAIN_SHARE <= self.certain < 1:
             warnings.append(
