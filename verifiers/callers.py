@@ -69,6 +69,14 @@ class Message(dict[str, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
+    __hash__ = None  # pyrefly: ignore[bad-override]
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(refuse_text(other))
+
+    def __ne__(self, other: object) -> bool:
+        return super().__ne__(refuse_text(other))
+
 
 class Messages(list[Message]):
     """The messages of a chat. Compared with a text, or looked through for one, they say what they are: the
@@ -94,19 +102,26 @@ class Messages(list[Message]):
         return super().__getitem__(place)
 
     def __contains__(self, item: object) -> bool:
-        return super().__contains__(self._refuse(item))
+        return super().__contains__(refuse_text(item))
+
+    def count(self, item: object) -> int:  # pyrefly: ignore[bad-override]
+        return super().count(refuse_text(item))
+
+    def index(self, item: object, *bounds: Any) -> int:  # pyrefly: ignore[bad-override]
+        return super().index(refuse_text(item), *bounds)
 
     def __eq__(self, other: object) -> bool:
-        return super().__eq__(self._refuse(other))
+        return super().__eq__(refuse_text(other))
 
     def __ne__(self, other: object) -> bool:
-        return super().__ne__(self._refuse(other))
+        return super().__ne__(refuse_text(other))
 
-    @staticmethod
-    def _refuse(item: object) -> object:
-        if isinstance(item, str):
-            raise TypeError(_NO_TEXT)
-        return item
+
+def refuse_text(item: object) -> Any:
+    """What a message or messages may be compared with. Raises TypeError for a text."""
+    if isinstance(item, str):
+        raise TypeError(_NO_TEXT)
+    return item
 
 
 _NO_TEXT = "a completion is a list of messages here; its text is completion[-1]['content']"

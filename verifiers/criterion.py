@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,6 +22,21 @@ from .types import (
 )
 
 JUDGED = (Status.CORRECT, Status.PARTIAL, Status.WRONG)
+# What a completion may look like, as the field's prompts ask for it, around what it says.
+FORMS = (
+    "{}",
+    "<think>\nIt is so.\n</think>\n{}",
+    "<think>\nIt is so.\n</think>\n<answer>\n{}\n</answer>",
+    "<thinking>It is so.</thinking>\n{}",
+    "<reasoning>\nIt is so.\n</reasoning>\n<answer>\n{}\n</answer>\n",
+    "```python\n{}\n```",
+    '```json\n{{"answer": "{}"}}\n```',
+    '{{"answer": "{}"}}',
+    "Answer: {}",
+    "Step 1: It is so.\n\nStep 2: So it is.\n\nThe final answer is **{}**.",
+    "It is so. " * 200 + "{}",
+)
+MOST_KEPT = 4096  # of what is known of whether a check applies to a problem
 MAX_REASON = 500  # characters of an exception's message
 # standard deviations: a learned reward beyond them says that the model is far from what it was trained on
 CLIP = 10.0
@@ -186,8 +201,18 @@ def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -
 
 
 def _applies(criterion: Criterion, problem: ProblemLike) -> bool:
-    """Whether a check applies to a problem, by what it says of harmless completions."""
-    return any(each and each.status in JUDGED for each in _judge_harmless(criterion, problem))
+    """Whether a check applies to a problem, by what it says of harmless completions in every usual form: one
+    that says nothing of a text without a think block applies all the same."""
+    key = (criterion.check, str(problem.prompt), str(problem.reference), str(problem.metadata))
+    if key not in _APPLIES:
+        while len(_APPLIES) >= MOST_KEPT:
+            _APPLIES.pop(next(iter(_APPLIES)), None)
+        texts = (form.format(text) for text in find_harmless(criterion, problem) for form in FORMS)
+        _APPLIES[key] = any(each and each.status in JUDGED for each in _judge_all(criterion, problem, texts))
+    return _APPLIES[key]
+
+
+_APPLIES: dict[tuple[Any, ...], bool] = {}  # a slow judge says it once for all completions of a problem
 
 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
@@ -202,13 +227,15 @@ def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:
 
 def _judge_harmless(criterion: Criterion, problem: ProblemLike) -> list[Verdict | None]:
     """The verdicts on harmless completions, None where the check raises."""
-    judged: list[Verdict | None] = []
-    for text in find_harmless(criterion, problem):
+    return list(_judge_all(criterion, problem, find_harmless(criterion, problem)))
+
+
+def _judge_all(criterion: Criterion, problem: ProblemLike, texts: Iterable[str]) -> Iterator[Verdict | None]:
+    for text in texts:
         try:
-            judged.append(_check(criterion, Completion(text), problem))
+            yield _check(criterion, Completion(text), problem)
         except Exception:  # noqa: BLE001 - that it raises is what is asked
-            judged.append(None)
-    return judged
+            yield None
 
 
 def find_harmless(criterion: Criterion, problem: ProblemLike) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .callers import BATCH, REFERENCE, SINGLE, Caller, Parameters, call_batch, call_plainly, call_single
-from .criterion import Criterion, NoVerdictError, Place, Reward
+from .criterion import Criterion, NoVerdictError, Place, Reward, run_check
 from .types import Completion, ProblemLike, Status, Verdict, correct, wrong
 from .types import partial as partly
 
@@ -102,7 +102,7 @@ def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float
 
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
         for criterion in criteria:
-            verdict = criterion.check(completion, problem)
+            verdict = run_check(criterion, completion, problem)  # the completion must not choose its judge
             if verdict.status is not Status.NOT_APPLICABLE:
                 break
         return verdict

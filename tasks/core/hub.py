@@ -115,8 +115,22 @@ def is_cached(name: str, kind: str) -> bool:
         return True
     if kind != "datasets":
         return False
-    home = os.environ.get("HF_DATASETS_CACHE") or find_cache().parent / "datasets"
-    return any(Path(home).expanduser().glob(f"{name.replace('/', '___')}/*"))
+    return any(True for folder in find_prepared(name) for _ in folder.iterdir())
+
+
+def find_prepared(name: str) -> list[Path]:
+    """The folders in which the library `datasets` keeps what it has prepared of a data set on the hub."""
+    named = os.environ.get("HF_DATASETS_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = Path(named or Path(os.environ.get("HF_HOME") or f"{base}/huggingface") / "datasets").expanduser()
+    if not home.is_dir():
+        return []
+    return [path for path in home.iterdir() if path.is_dir() and _fold(path.name) == _fold(name)]
+
+
+def _fold(name: str) -> str:
+    """`owner/TheName` and `owner___the_name`, as the cache has it, alike."""
+    return name.replace("/", "").replace("_", "").lower()
 
 
 def load_hub_data(path: str, config: str | None, split: str | None, revision: str | None, advice: str) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Literal
 
 from .dataset import Dataset, Hub
+from .hub import find_prepared
 from .sources import Procedural, Rows
 from .task import Task
 
@@ -34,24 +33,8 @@ def find_reach(task: Task) -> Reach:
 
 def _is_cached(hub: Hub) -> bool:
     """Whether the library `datasets` has prepared every configuration, which it then reads offline, too."""
-    prepared = [folder for folder in _list_folders(_find_cache()) if _fold(folder.name) == _fold(hub.path)]
+    prepared = find_prepared(hub.path)
     wanted = hub.config if isinstance(hub.config, tuple) else (hub.config or "*",)
     return bool(prepared) and all(
         any(any(folder.glob(f"{config}/*/*/dataset_info.json")) for folder in prepared) for config in wanted
     )
-
-
-def _find_cache() -> Path:
-    """The folder that the library `datasets` keeps what it has prepared in."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
-    return Path(os.environ.get("HF_DATASETS_CACHE") or f"{home}/datasets").expanduser()
-
-
-def _list_folders(place: Path) -> list[Path]:
-    return [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
-
-
-def _fold(name: str) -> str:
-    """`owner/TheName` and `owner___the_name`, as the cache has it, alike."""
-    return name.replace("/", "").replace("_", "").lower()

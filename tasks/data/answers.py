@@ -108,7 +108,13 @@ class Options:
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-NO_PLACES = -1
+ENOUGH = 5  # rows whose numbers are all texts of options, which they hardly are by chance
+Base = Literal["none", "texts", "from 0", "from 1", "unclear"]
+BASES: dict[Base, str] = {
+    "texts": "numbers in the answer's column are the options' own texts",
+    "from 0": "numbers in the answer's column are places of options, counted from 0",
+    "from 1": "numbers in the answer's column are places of options, counted from 1",
+}
 
 
 def read_options(value: Any) -> Options:
@@ -134,16 +140,36 @@ def read_options(value: Any) -> Options:
     return Options(tuple(texts), tuple(map(str, labels)))
 
 
-def find_base(values: Sequence[Any], sizes: Sequence[int]) -> int:
-    """From where numbers that name options count: from 1 where one is as large as its number of options and
-    none is 0, else from 0; `NO_PLACES` where one is larger than that, and the numbers are the options' texts.
+def find_base(values: Sequence[Any], options: Sequence[Options | None]) -> Base:
+    """How numbers name options: `none` where there are no numbers; `texts` where each is the text of one of
+    its options, or one is too large for a place; a place counted `from 0` where one is 0, `from 1` where one
+    is as large as its number of options; `unclear` where nothing tells 0 from 1.
+
+    Fewer than `ENOUGH` whole numbers tell little: they are places from 0, as data sets have them, unless one
+    can't be.
     """
-    pairs = [(_as_number(value), size) for value, size in zip(values, sizes, strict=True)]
-    base = 1 if any(n == size for n, size in pairs) and all(n != 0 for n, _ in pairs) else 0
-    return base if all(n is None or n - base < size for n, size in pairs) else NO_PLACES
+    numbered = [
+        (number, each)
+        for value, each in zip(values, options, strict=True)
+        if each is not None and (number := _as_number(value)) is not None and str(number) not in each.labels
+    ]
+    if not numbered:
+        return "none"
+    counts_from = {0} if any(number == 0 for number, _ in numbered) else {0, 1}
+    counts_from = {
+        base for base in counts_from if all(0 <= number - base < len(each.texts) for number, each in numbered)
+    }
+    few = len(numbered) < ENOUGH and not any(isinstance(value, str) for value in values)
+    if few and 0 in counts_from:
+        return "from 0"
+    if all([text.strip() for text in each.texts].count(str(number)) == 1 for number, each in numbered):
+        return "texts"
+    if len(counts_from) == 1:
+        return "from 1" if 1 in counts_from else "from 0"
+    return "unclear" if counts_from else "texts"
 
 
-def find_letter(value: Any, options: Options | None, base: int) -> str:
+def find_letter(value: Any, options: Options | None, base: Base) -> str:
     """The letter of the right option, from its letter, label, number or text. Raises UnusableError."""
     if is_missing(value):
         raise UnusableError("the answer is empty")
@@ -159,7 +185,13 @@ def find_letter(value: Any, options: Options | None, base: int) -> str:
     if text in options.labels:
         return LETTERS[options.labels.index(text)]
     number = _as_number(value)
-    place = number - base if number is not None and base != NO_PLACES else -1
+    if number is not None and base == "unclear":
+        raise UnusableError(
+            "the answers are numbers of options, and nothing tells whether they count from 0 or from 1 (none "
+            "is 0, none is the number of options): give letters, or the options' texts"
+        )
+    counted = {"from 0": 0, "from 1": 1}.get(base)
+    place = -1 if number is None or counted is None else number - counted
     if isinstance(value, int) and 0 <= place < count:
         return LETTERS[place]
     same = [n for n, option in enumerate(options.texts) if option.casefold() == text.casefold()]

@@ -58,7 +58,8 @@ def read_prompt(value: Any, column: str) -> Asked:
     said = ""
     if column.rpartition(".")[2].lower() in WHOLE_CHATS:
         while chat and chat[-1]["role"] != "user":
-            said = chat.pop()["content"]
+            last = chat.pop()
+            said = said or (last["content"] if last["role"] == "assistant" else "")
     if not any(not is_missing(message["content"]) for message in chat):
         raise UnusableError("the prompt is empty")
     plain = len(chat) == 1 and chat[0]["role"] == "user"

@@ -37,8 +37,8 @@ def make_task(spec: DataSpec, name: str = "", **about: Any) -> Task:
         table,
         judge.rubric,
         kind=judge.kind,
-        summary=f"Problems from {spec.label}.",
-        origin=spec.label,
+        summary=f"Problems from {_name_place(spec)}.",
+        origin=_name_place(spec),
         instruction=judge.rubric.instruction,
         solve=_show_program if judge.reads == "tests" else _Render(judge) if judge.reads == "any" else None,
         demonstrate=None if judge.reads == "tests" else _Demonstrate(judge),
@@ -67,6 +67,11 @@ def _guess(spec: DataSpec, name: str) -> Table:
     first = next(iter(unjudged.origins.values())).name
     guess = guess_judge(spec, unjudged.read_first(first, FIRST_ROWS), spec.label)
     return Table(unjudged.name, spec, guess.judge, guess.why)
+
+
+def _name_place(spec: DataSpec) -> str:
+    """What others may read of where the data are: of a file or a folder its own name, not the path to it."""
+    return Path(spec.label).name if Path(spec.label).expanduser().exists() else spec.label
 
 
 class _Demonstrate:

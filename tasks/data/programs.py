@@ -15,7 +15,7 @@ from .answers import UnusableError, is_missing
 FORMS = ("tests", "calls", "cases")
 ENTRY_POINTS = ("entry_point", "fn_name", "function_name", "func_name")
 SETUPS = ("test_setup_code", "test_imports", "test_setup", "setup_code")
-NOT_SHOWN = "Your code should pass this test:"
+EXAMPLE = "Your code should pass this test:"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def read_tests(row: Mapping[str, Any], prompt: Any, value: Any, solution: str) -
 
 def _read_statements(row: Mapping[str, Any], prompt: Any, tests: list[str], program: str) -> Coded:
     named = next((str(row[name]) for name in ENTRY_POINTS if not is_missing(row.get(name))), "")
-    setup = "\n".join(_write_setup(row.get(name)) for name in SETUPS if not is_missing(row.get(name)))
+    setup = "\n".join(_as_lines(row.get(name)) for name in SETUPS if not is_missing(row.get(name)))
     setup = setup.replace("\r\n", "\n")
     checks = [test for test in tests if "def check(" in test]
     classes: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def _read_statements(row: Mapping[str, Any], prompt: Any, tests: list[str], prog
         found = find_tested_names(program, [*tests, setup])
         classes = found.classes
         functions = functions or list(found.functions)
-    functions = functions or _list_called(tests)
+    functions = functions or _list_called(tests) or (_list_functions(program) if checks else [])
     if not functions:
         raise UnusableError("the tests call no function of the program")
     if checks and not any("\ncheck(" in test for test in checks):
@@ -79,8 +79,22 @@ def _read_statements(row: Mapping[str, Any], prompt: Any, tests: list[str], prog
     if f"def {functions[0]}(" in text:
         reference |= {"prompt": text, "setup": f"{text.rstrip()}\n    pass\n{reference['setup']}"}
     elif text and functions[0] not in text:
-        prompt = f"{text}\n{NOT_SHOWN}\n\n{fence(tests[0])}"
+        prompt = f"{text}\n{_show_example(tests, functions[0])}"
     return Coded(prompt, reference, program)
+
+
+def _show_example(tests: Sequence[str], function: str) -> str:
+    """One test, so that the function gets its name; a program could answer the others by heart.
+
+    The name alone, where no statement of the tests is an `assert` that calls it.
+    """
+    for test in tests:
+        for node in ast.walk(ast.parse(test)):
+            called = {each.func.id for each in ast.walk(node)
+                      if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}  # fmt: skip
+            if isinstance(node, ast.Assert) and function in called:
+                return f"{EXAMPLE}\n\n{fence(ast.get_source_segment(test, node) or ast.unparse(node))}"
+    return f"Name the function `{function}`."
 
 
 def _read_table(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -109,10 +123,6 @@ def _as_lines(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _write_setup(value: Any) -> str:
-    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
 def _parse_json(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
@@ -132,8 +142,16 @@ def _list_called(tests: Sequence[str]) -> list[str]:
                 called[node.func.id] = None
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 defined.add(node.name)
+            elif isinstance(node, ast.arg):  # the candidate of `def check(candidate)`
+                defined.add(node.arg)
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 defined.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 defined.add(node.id)
     return [name for name in called if name not in defined]
+
+
+def _list_functions(program: str) -> list[str]:
+    """The only function of a program, which is then what `check(candidate)` checks; nothing for several."""
+    found = [node.name for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)]
+    return found if len(found) == 1 else []

@@ -16,7 +16,7 @@ from ..core.errors import UserError, shorten
 from ..core.problem import Problem
 from ..core.task import Task
 from ..core.trial import find_broken
-from .answers import MARKS
+from .answers import BASES, MARKS
 from .places import WHOLE, find_split
 from .table import SHOWN, Table, describe_faults, name_places
 
@@ -146,6 +146,8 @@ def _describe_reading(table: Table, splits: Sequence[str]) -> list[str]:
     lines = [layout.columns.describe(), f"Verifier: {table.judge.name}{why}."]
     if layout.mark:
         lines.append(f"Answers: {MARKS[layout.mark]}.")
+    if layout.base in BASES:
+        lines.append(f"Answers: {BASES[layout.base]}.")
     if table.judge.name == "choice" and not layout.columns.choices and not spec.choices:
         lines.append(
             "Options: no column holds them, so they are expected in the prompts; --choices names one."

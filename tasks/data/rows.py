@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from ..core.problem import Problem
 from ..core.rowfiles import Row
 from .answers import (
     Answer,
+    Base,
     Mark,
     Options,
     UnusableError,
@@ -34,13 +36,13 @@ LETTER_REQUEST = "Answer with the letter of the right option."
 
 @dataclass(frozen=True)
 class Layout:
-    """How the rows of a table are read. mark: what is around a final answer.  base: from which numbers that
-    name options count."""
+    """How the rows of a table are read. mark: what is around a final answer.  base: how numbers name
+    options."""
 
     columns: Columns
     judge: Judge
     mark: Mark = ""
-    base: int = 0
+    base: Base = "none"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def find_layout(spec: DataSpec, judge: Judge, rows: Sequence[Row], label: str) -
         )
     marked = judge.reads == "answer" and judge.name != "choice"
     mark: Mark = find_mark(_list_answers(columns, rows)) if marked else ""
-    return Layout(columns, judge, mark, _find_base(columns, rows) if judge.name == "choice" else 0)
+    return Layout(columns, judge, mark, _find_base(columns, rows) if judge.name == "choice" else "none")
 
 
 def refuse_empty(rows: Sequence[Row], label: str) -> None:
@@ -122,11 +124,12 @@ def _take(row: Row, column: str) -> Any:
 
 def _take_prompt(row: Row, column: str) -> Any:
     """The cell of a column, or the cells of several put into a template; a missing one leaves nothing."""
-    text = column
-    for name in list_fields(column):
-        cell = _take(row, name)
-        text = text.replace(f"{{{name}}}", "" if is_missing(cell) else write_plain(cell))
-    return text if list_fields(column) else _take(row, column)
+    names = list_fields(column)
+    if not names:
+        return _take(row, column)
+    cells = {name: "" if is_missing(cell := _take(row, name)) else write_plain(cell) for name in names}
+    # At once: braces within a cell are text.
+    return re.sub("|".join(re.escape(f"{{{name}}}") for name in names), lambda m: cells[m[0][1:-1]], column)
 
 
 def _read_options(columns: Columns, row: Row) -> Options | None:
@@ -162,16 +165,17 @@ def _list_answers(columns: Columns, rows: Sequence[Row]) -> list[Any]:
     return answers
 
 
-def _find_base(columns: Columns, rows: Sequence[Row]) -> int:
-    values, sizes = [], []
+def _find_base(columns: Columns, rows: Sequence[Row]) -> Base:
+    values: list[Any] = []
+    options: list[Options | None] = []
     for row in rows:
         try:
-            options = _read_options(columns, row)
+            read = _read_options(columns, row)
             values.append(find_value(row.values, columns.answer))
         except (KeyError, UnusableError):
             continue
-        sizes.append(len(options.texts) if options else 0)
-    return find_base(values[: len(sizes)], sizes)
+        options.append(read)
+    return find_base(values, options)
 
 
 def guess_judge(spec: DataSpec, rows: Sequence[Row], label: str) -> Guess:

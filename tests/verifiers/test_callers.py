@@ -323,3 +323,16 @@ def test_another_number_of_rewards_than_completions_is_found_out_by_two():
     found = score(lone)
     assert found.abstained
     assert "returned 1 reward for 2 completions. Return a list with a number for each" in only(found).reason
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [lambda said: said[-1] == "42", lambda said: said[-1] != "42", lambda said: said.count("42"),
+     lambda said: said.index("42"), lambda said: sum(each == "." for each in said)],
+)  # fmt: skip
+def test_a_message_that_is_taken_for_a_text_says_what_it_is(asks):
+    said = Messages([Message(role="assistant", content="42")])
+    with pytest.raises(TypeError, match="content"):
+        asks(said)
+    assert said[0] == {"role": "assistant", "content": "42"}
+    assert said.count({"role": "assistant", "content": "42"}) == 1

@@ -9,8 +9,8 @@ import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem, UserError, get
 from palaestra.tasks.core.conformance import check
-from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, number
-from palaestra.verifiers.functions import function
+from palaestra.verifiers import Completion, Criterion, Rubric, Status, Verdict, exact, number
+from palaestra.verifiers.functions import first_of, function
 
 PROBLEM = Problem(prompt="What is 40 + 2?", reference="42")
 
@@ -126,3 +126,59 @@ def test_a_wrong_signature_is_told_the_right_one(wrong):
 def test_what_can_not_be_called_is_told_so():
     with pytest.raises(TypeError, match="str is no criterion and no function"):
         Rubric("number")
+
+
+def parse_or_skip(completions, **_columns):
+    """As TRL's own accuracy reward: None for what it can't read."""
+    return [None if "<answer>" not in text else float("<answer>42</answer>" in text) for text in completions]
+
+
+def polite(completions, **_columns):
+    return [1.0 if "please" in text else 0.2 for text in completions]
+
+
+def test_a_completion_does_not_choose_its_judge():
+    rubric = Rubric(first_of(parse_or_skip, polite))
+    dodged = rubric.score(Completion("please"), Problem("6 * 7?", "42"))
+    assert (dodged.reward, dodged.passed, dodged.abstained) == (0, False, False)
+    assert rubric.score(Completion("<answer>42</answer>"), Problem("6 * 7?", "42")).reward == 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<think>",
+        "</think>\n",
+        "<thinking>",
+        "<reasoning>\n",
+        "```",
+        "```json",
+        "Answer:",
+        "**",
+        "Step 1",
+        '"answer"',
+    ],
+)
+def test_leaving_out_a_form_is_no_way_out_of_a_criterion(form):
+    def needs(completions, **_columns):
+        return [None if form not in text else 0.1 for text in completions]
+
+    rubric, problem = Rubric(exact(), needs), Problem("6 * 7?", "42")
+    without = rubric.score(Completion("<answer>42</answer>"), problem)
+    assert without.parts["needs"].status is Status.MALFORMED
+    assert without.reward <= 0.5
+
+
+def test_a_criterion_that_does_not_apply_to_a_problem_is_asked_once_for_all_its_completions():
+    asked = []
+
+    def poems(completions, kind, **_columns):
+        asked.extend(completions)
+        return [None if each != "poem" else 1.0 for each in kind]
+
+    rubric, problem = Rubric(exact(), poems), Problem("6 * 7?", "42", {"kind": "sum"})
+    first = rubric.score(Completion("<answer>42</answer>"), problem)
+    assert (first.reward, first.parts["poems"].status) == (1, Status.NOT_APPLICABLE)
+    before = len(asked)
+    assert rubric.score(Completion("<answer>42</answer> again"), problem).reward == 1
+    assert len(asked) == before + 1

@@ -95,7 +95,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--column", default="auto", help="column that holds the completions")
     parser.add_argument(
-        "--out", default="-", help="file for the verdicts as JSON Lines; - is standard output"
+        "--out", default="-", help="new file for the verdicts (JSON Lines); - is standard output"
     )
     parser.add_argument(
         "--workers",
@@ -307,9 +307,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    if arguments.out != "-" and os.path.lexists(arguments.out):
-        raise UserError(f"{arguments.out} is there already. Give another --out, or remove it first.")
-    _check_folder(arguments.out)
+    _check_new(arguments.out)
     task = _read_task(arguments.name, arguments)
     rows = export_rows(task, arguments.split, arguments.count, seed=arguments.seed, level=arguments.level)
     text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
@@ -332,21 +330,21 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_folder(out: str) -> None:
+def _check_new(out: str) -> None:
     """Raise UserError where a file can't be made for want of its folder, before anything is computed."""
     if out != "-" and not Path(out).parent.is_dir():
         raise UserError(f"There is no folder {Path(out).parent} for --out {out}. Make it first.")
     if out != "-" and Path(out).is_dir():
         raise UserError(f"--out {out} is a folder. Give a file.")
+    if out != "-" and os.path.lexists(out):
+        raise UserError(f"{out} is there already. Give another --out, or remove it first.")
 
 
 def _score(arguments: argparse.Namespace) -> int:
     from ..evaluation.offline import Verdict, score_file
 
     source, out = Path(arguments.completions), Path(arguments.out)
-    if arguments.out != "-" and out.exists() and source.exists() and out.samefile(source):
-        raise UserError(f"--out {out} would write over the completions. Give another file.")
-    _check_folder(arguments.out)
+    _check_new(arguments.out)
     _load_task(arguments.task, arguments)
     task = _read_config(arguments.task, arguments)
     scored = 0

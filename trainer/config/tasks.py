@@ -21,7 +21,7 @@ from .shared import TaskConfig, TrainedTaskConfig
 Say = Callable[[str], None]
 DEFAULT = "addition"
 OF_ONE_TASK = ("data", "prompt", "answer", "verify", "choices", "solution", "split")
-TRAINED, MEASURED = ("train", "test"), ("test",)
+TRAINED = ("train", "test")
 
 
 def describe_data(config: TaskConfig) -> DataSpec:

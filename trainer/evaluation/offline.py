@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ...tasks.adapters.rows import read_text
 from ...tasks.core.errors import DataError, TaskError, shorten
 from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
@@ -244,8 +245,7 @@ def _read_text(value: Any) -> str | None:
         or not all(isinstance(m, dict) and "role" in m for m in value)
     ):
         return None
-    said = [message.get("content") for message in value if message["role"] == "assistant"]
-    return "\n".join(text for text in said if isinstance(text, str))
+    return read_text(value)
 
 
 def _find_problem(problems: ProblemsById, row: Row, texts: list[str], at_hand: bool) -> _Answered:

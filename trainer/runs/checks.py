@@ -200,10 +200,10 @@ def check_task(config: TaskConfig, split: str = "") -> str:
     """The name of the task for a folder. Raises UserError for a task, an option, a level or a split that does
     not exist, for a task's file that can't be run, and for a reward of the user's own that judges nothing."""
     task = load_task(config)
-    for member in task.members:
-        _check_member(member, config, split)
     if not isinstance(task.source, Table):
         task.check_level(config.single_level)
+    for member in task.members:
+        _check_member(member, config, split)
     return task.name
 
 

@@ -45,6 +45,8 @@ def length(
         if text is None:
             return no_answer("The think block never ends.")
         size = len(text) if unit == "characters" else len(text.split())
+        if not text.strip():
+            return no_answer("Nothing is said.")
         beyond = max(least - size, size - most if most is not None else 0)
         if beyond <= 0:
             return correct()

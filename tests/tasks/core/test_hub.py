@@ -92,3 +92,6 @@ def test_what_the_cache_holds_needs_no_hub(tmp_path: Path, monkeypatch: pytest.M
     assert not check_hub("org/name", "models", "").online
     (tmp_path / "datasets/org___rows/default").mkdir(parents=True)
     assert is_cached("org/rows", "datasets")
+    (tmp_path / "datasets/Some_Org___the_rows-500/default").mkdir(parents=True)
+    assert is_cached("some_org/The_Rows-500", "datasets"), "the library folds names"
+    assert not is_cached("org/other", "datasets")

@@ -368,3 +368,39 @@ def test_questions_of_multiple_choice_are_shown_with_their_letters(name):
     assert "\nB) " in problem.prompt
     assert task.score("<answer>B</answer>", problem).reward == 1
     assert not task.score("<answer>A</answer>", problem).passed
+
+
+def test_the_last_turn_of_the_assistant_is_the_answer_of_a_chat_with_tools():
+    chat = [{"role": "user", "content": "2 * 21?"}, {"role": "assistant", "content": "calling"},
+            {"role": "tool", "content": "7"}, {"role": "assistant", "content": "42"}]  # fmt: skip
+    assert first([{"messages": chat}], verify="number").reference == "42"
+    unfinished = [*chat[:2], {"role": "tool", "content": "41"}]
+    assert first([{"messages": unfinished}], verify="exact").reference == "calling"
+
+
+def test_braces_within_a_cell_are_text():
+    row = {"body": "Write {question} in braces.", "question": "SECRET?", "answer": "1"}
+    problem = first([row], prompt="{body} {question}", verify="number")
+    assert problem.prompt == "Write {question} in braces. SECRET?"
+
+
+TESTS = "assert double(1) == 2\nassert double(21) == 42\nassert double(0) == 0\n"
+
+
+@pytest.mark.parametrize(
+    ("tests", "shown"),
+    [(TESTS, "assert double(1) == 2"), (TESTS.splitlines(), "assert double(1) == 2"),
+     ("def check(candidate):\n    assert candidate(21) == 42\n", "Name the function `double`.")],
+)  # fmt: skip
+def test_one_test_is_shown_and_no_other(tests, shown):
+    code = "def double(n):\n    return 2 * n\n"
+    problem = first([{"prompt": "Double a number.", "tests": tests, "code": code}])
+    assert shown in problem.prompt
+    assert "42" not in problem.prompt
+
+
+def test_what_a_card_may_say_of_a_file_holds_no_path(tmp_path):
+    path = write(tmp_path / "mine.jsonl") or tmp_path / "mine.jsonl"
+    task = own(str(path))
+    assert str(tmp_path) not in f"{task.facts}"
+    assert task.summary == "Problems from mine.jsonl."

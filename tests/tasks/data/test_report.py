@@ -133,8 +133,9 @@ def test_what_are_no_options_is_said(value):
 @pytest.mark.parametrize(
     ("value", "base", "letter"),
     [
-        ("B", 0, "B"), ("b", 0, "B"), ("(B)", 0, "B"), ("B.", 0, "B"), ("Paris", 0, "B"), ("paris", 0, "B"),
-        (1, 0, "B"), ("1", 0, "B"), (1, 1, "A"), (["C"], 0, "C"),
+        ("B", "none", "B"), ("b", "none", "B"), ("(B)", "none", "B"), ("B.", "none", "B"),
+        ("Paris", "none", "B"), ("paris", "none", "B"),
+        (1, "from 0", "B"), ("1", "from 0", "B"), (1, "from 1", "A"), (["C"], "none", "C"),
     ],
 )  # fmt: skip
 def test_the_right_option_is_named_by_letter_number_or_text(value, base, letter):
@@ -144,19 +145,34 @@ def test_the_right_option_is_named_by_letter_number_or_text(value, base, letter)
 @pytest.mark.parametrize("value", ["D", 3, -1, "London", "", None, "AB"])
 def test_an_answer_that_is_no_option_is_said(value):
     with pytest.raises(UnusableError):
-        find_letter(value, read_options(["Rome", "Paris", "Bonn"]), 0)
-    assert find_letter("D", None, 0) == "D"
+        find_letter(value, read_options(["Rome", "Paris", "Bonn"]), "from 0")
+    assert find_letter("D", None, "none") == "D"
 
 
-def test_numbers_of_options_count_from_one_where_they_must():
-    assert find_base([1, 4, 2], [4, 4, 4]) == 1
-    assert find_base([0, 3, 2], [4, 4, 4]) == 0
-    assert find_base(["A", "B"], [4, 4]) == 0
-    numbers = read_options(["1", "2", "9"])
-    assert find_letter(1, numbers, find_base([1, 0], [3, 3])) == "B"
-    assert find_letter(1, numbers, find_base([1, 9], [3, 3])) == "A"
-    assert find_letter("1", numbers, 0) == "A"
-    assert find_letter("2", read_options({"text": ["x", "y"], "label": ["1", "2"]}), 0) == "B"
+def test_numbers_of_options_are_places_or_texts_by_what_all_rows_say():
+    four, digits = read_options(["w", "x", "y", "z"]), read_options(["1", "2", "9"])
+    assert find_base([1, 4, 2], [four] * 3) == "from 1"
+    assert find_base([0, 3, 2], [four] * 3) == "from 0"
+    assert find_base(["A", "B"], [four] * 2) == "none"
+    assert find_base([1, 0], [digits] * 2) == "from 0"
+    assert find_base([1, 9], [digits] * 2) == "texts"
+    assert find_base(["1", "2"], [digits] * 2) == "texts"
+    assert find_base([1, 2], [digits] * 2) == "from 0"
+    assert find_letter(1, digits, "from 0") == "B"
+    assert find_letter(1, digits, "texts") == "A"
+    assert find_letter("2", read_options({"text": ["x", "y"], "label": ["1", "2"]}), "none") == "B"
+    sums = [2, 3, 3, 2, 1]
+    moved = [read_options([str(n + k) for k in (-1, 0, 1, 2)]) for n in sums]
+    assert find_base(sums, moved) == "texts"
+    assert [find_letter(n, each, "texts") for n, each in zip(sums, moved, strict=True)] == ["B"] * 5
+
+
+def test_numbers_that_may_count_from_0_or_from_1_are_refused():
+    four = read_options(["w", "x", "y", "z"])
+    assert find_base([1, 2, 3, 2, 1, 3], [four] * 6) == find_base(["1", "3"], [four] * 2) == "unclear"
+    with pytest.raises(UnusableError, match="from 0 or from 1"):
+        find_letter(2, four, "unclear")
+    assert find_letter("B", four, "unclear") == "B"
 
 
 SOLUTION = "def double(x):\n    return 2 * x\n"

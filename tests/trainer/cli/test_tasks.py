@@ -95,7 +95,7 @@ def test_nothing_is_written_over(capsys, tmp_path):
     code, _, err = run(capsys, *EXPORT, "--out", str(path))
     assert (code, "is there already" in err) == (2, True)
     code, _, err = run(capsys, "score", "gcd", str(path), "--out", str(path))
-    assert (code, "would write over the completions" in err) == (2, True)
+    assert (code, "is there already" in err) == (2, True)
     assert path.read_text() == before
     code, _, _ = run(capsys, "score", "gcd", str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "v.jsonl"))
     assert code == 2

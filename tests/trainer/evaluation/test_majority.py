@@ -3,10 +3,10 @@
 import itertools
 import math
 import random
-import time
 from collections import Counter
 
 import pytest
+from cpu_time import cpu_seconds
 from palaestra.trainer.evaluation.majority import Votes, count_votes, majority_at_k
 
 
@@ -53,9 +53,8 @@ def test_one_vote_is_the_pass_rate_and_all_votes_are_the_plain_majority():
 
 def test_many_samples_are_counted_in_milliseconds():
     votes = Votes(40, (20, 10, *[1] * 50), 8)
-    start = time.perf_counter()
     assert 0.9 < majority_at_k(votes, 64) < 1
-    assert time.perf_counter() - start < 1
+    assert cpu_seconds(lambda: majority_at_k(votes, 64), 1) < 1
 
 
 def test_votes_are_counted_by_the_text_of_wrong_answers():

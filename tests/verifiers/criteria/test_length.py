@@ -2,7 +2,7 @@
 
 import pytest
 from palaestra.tasks import Problem
-from palaestra.verifiers import Completion, Status
+from palaestra.verifiers import Completion, Rubric, Status, exact
 from palaestra.verifiers.criteria.length import length
 
 
@@ -19,7 +19,6 @@ def judge(text, **settings):
         (20, {"most": 10, "ramp": 9}, 0),
         (3, {"most": 10, "least": 5, "ramp": 3}, 0.5),
         (5, {"least": 5}, 1),
-        (0, {"least": 1}, 0),
     ],
 )
 def test_the_value_falls_in_a_straight_line_beyond_the_bounds(words, settings, value):
@@ -45,3 +44,9 @@ def test_what_is_counted():
 def test_bounds_that_nothing_can_keep_are_refused(settings):
     with pytest.raises(ValueError, match=r"give a bound|units are"):
         length(**settings)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "<think>a long thought</think>  "])
+def test_saying_nothing_is_not_brevity(text):
+    assert judge(text, most=5, part="answer").status is Status.NO_ANSWER
+    assert Rubric(exact(), length(5)).score(Completion(""), Problem("?", "1")).reward == 0
