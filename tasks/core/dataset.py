@@ -28,6 +28,7 @@ from ..data.spec import DataSpec
 from .errors import DataError
 from .hub import load_hub_data
 from .options import read_keyword_defaults
+from .packaged import find_packaged
 from .problem import Problem
 from .rowfiles import SUFFIXES, Row, read_rows
 from .sources import Rows
@@ -62,6 +63,7 @@ class Dataset:
     options: values of the row function's keyword-only parameters.  data: local folder or file; ""
         for the hub.
     belongs: (row, split) -> whether the row is of that split, where one local file holds all splits.
+    packaged: our split -> (package, file) where another package, if it is installed, brings the rows along.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Dataset:
     options: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
     belongs: Callable[[Mapping[str, Any], str], bool] | None = None
+    packaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -159,7 +162,8 @@ class Dataset:
 
     def _split_rows(self, split: str) -> Iterator[Row]:
         if not self.data:
-            return self._hub_rows(split)
+            file = self.find_packaged(split)
+            return read_rows(file) if file is not None else self._hub_rows(split)
         path = Path(self.data)
         if path.is_file():
             return read_rows(path)
@@ -173,6 +177,10 @@ class Dataset:
                 f"{path} has no file {wanted} for the {split} split of task {self.name}; it has {there}."
             )
         return read_rows(file)
+
+    def find_packaged(self, split: str) -> Path | None:
+        """The split's file in another package; None where it is not installed."""
+        return find_packaged(*self.packaged[split]) if split in self.packaged else None
 
     def _local_file(self, split: str) -> Path | None:
         names = [self.files[split]] if split in self.files else []
@@ -203,6 +211,7 @@ def dataset_task(
     files: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
     belongs: Callable[[Mapping[str, Any], str], bool] | None = None,
+    packaged: Mapping[str, tuple[str, str]] | None = None,
     instruction: str | None = None,
     **about: Any,
 ) -> Callable[[ToProblem], Task]: ...
@@ -232,6 +241,7 @@ def dataset_task(name: str, **given: Any) -> Callable[[ToProblem], Task] | Task:
     files: our split -> file name in a local folder (default: `<split>.jsonl`, `.json`, `.parquet`, ...).
     sizes: rows per split, for listings.
     belongs: (row, split) -> whether a row is of that split, where one local file holds them all.
+    packaged: our split -> (package, file in it), where a package that may be installed brings the rows along.
     instruction: None asks for the form that the rubric reads.
 
     With `data` it needs no function and returns the task, as `palaestra train --data` makes it.
@@ -294,6 +304,7 @@ def _decorate(
     files: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
     belongs: Callable[[Mapping[str, Any], str], bool] | None = None,
+    packaged: Mapping[str, tuple[str, str]] | None = None,
     instruction: str | None = None,
     **about: Any,
 ) -> Callable[[ToProblem], Task]:
@@ -302,7 +313,7 @@ def _decorate(
         about.setdefault("summary", first_paragraph(doc))
         about.setdefault("origin", str(hub) if hub else "local files")
         source = Dataset(name, to_problem, dict(splits), tuple(columns), hub, files or {}, sizes or {})
-        source = replace(source, belongs=belongs)
+        source = replace(source, belongs=belongs, packaged=packaged or {})
         says = rubric.instruction if instruction is None else instruction
         return register(Task(name, source, rubric, instruction=says, **about))
 

@@ -12,7 +12,7 @@ from .task import Task
 Reach = Literal["procedural", "packaged", "cached", "network", "local"]
 MEANINGS: dict[Reach, str] = {
     "procedural": "made on the spot",
-    "packaged": "part of the package",
+    "packaged": "part of this package or of another one",
     "cached": "in the hub's cache on this machine",
     "network": "fetched from the hub at first use",
     "local": "read from data of your own (--data)",
@@ -26,7 +26,11 @@ def find_reach(task: Task) -> Reach:
         return "procedural"
     if isinstance(source, Rows):
         return "packaged"
-    if not isinstance(source, Dataset) or source.data or source.hub is None:
+    if not isinstance(source, Dataset) or source.data:
+        return "local"
+    if all(source.find_packaged(split) for split in source.splits):
+        return "packaged"
+    if source.hub is None:
         return "local"
     return "cached" if _is_cached(source.hub) else "network"
 

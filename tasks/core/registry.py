@@ -21,6 +21,7 @@ from .task import REGISTERED, Task
 
 ENTRY_POINTS = "palaestra.tasks"
 _PACKAGE = "palaestra.tasks"
+PACKAGES = {"reasoning_gym": "palaestra.tasks.packages.reasoning_gym"}  # found by PACKAGE:NAME
 
 
 def names() -> list[str]:
@@ -39,8 +40,19 @@ def get(name: str, options: Mapping[str, Any] | None = None) -> Task:
 
     Raises UnknownTask when there is none, TaskError for an option that the task does not have.
     """
-    task = _from_path(Path(name)) if name.endswith(".py") else _from_name(name)
+    package, colon, rest = name.partition(":")
+    if name.endswith(".py"):
+        task = _from_path(Path(name))
+    elif colon and package in PACKAGES:
+        task = _from_package(package, rest)
+    else:
+        task = _from_name(name)
     return task.with_options(options or {})
+
+
+def _from_package(package: str, name: str) -> Task:
+    """The task that another package makes."""
+    return importlib.import_module(PACKAGES[package]).find(name)
 
 
 def _from_name(name: str) -> Task:

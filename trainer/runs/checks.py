@@ -13,6 +13,7 @@ from pathlib import Path
 from ...tasks.core.errors import UserError
 from ...tasks.core.hub import check_hub
 from ...tasks.core.mixture import names_mixture
+from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
 from ...tasks.core.trial import refuse_broken
 from ...tasks.data.table import Table
@@ -214,7 +215,7 @@ def _check_member(task: Task, config: TaskConfig, split: str) -> None:
     if config.data and "data" in task.source.option_defaults and not Path(config.data).exists():
         raise UserError(f"There is no file or folder {config.data}. Give --data one that is there.")
     hub = getattr(task.source, "hub", None)
-    if hub is not None and not config.data:
+    if hub is not None and not config.data and find_reach(task) != "packaged":
         check_hub(
             hub.path, "datasets", "Connect, set HTTPS_PROXY, or give a local file or folder with --data."
         )
