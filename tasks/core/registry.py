@@ -1,6 +1,7 @@
 """Find a task by its name or by the path of its file.
 
-A name is that of a file in this package or of an installed package's entry point.
+A name is that of a file in this package, beside it or in a subject's folder (`math/`), or of an installed
+package's entry point.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,21 @@ from .task import REGISTERED, Task
 ENTRY_POINTS = "palaestra.tasks"
 _PACKAGE = "palaestra.tasks"
 PACKAGES = {"reasoning_gym": "palaestra.tasks.packages.reasoning_gym"}  # found by PACKAGE:NAME
+_NO_SUBJECTS = (
+    "adapters",
+    "common",
+    "core",
+    "data",
+    "packages",
+)  # folders of machinery; every other one holds tasks
 
 
 def names() -> list[str]:
     """Every task that can be found by name, sorted. Imports all of them."""
-    package = sys.modules[_PACKAGE]
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.ispkg:
-            importlib.import_module(f"{_PACKAGE}.{module.name}")
+    for place in _list_places():
+        for module in pkgutil.iter_modules(importlib.import_module(place).__path__):
+            if not module.ispkg:
+                importlib.import_module(f"{place}.{module.name}")
     for entry in entry_points(group=ENTRY_POINTS):
         entry.load()
     return sorted(REGISTERED)
@@ -55,13 +63,20 @@ def _from_package(package: str, name: str) -> Task:
     return importlib.import_module(PACKAGES[package]).find(name)
 
 
+def _list_places() -> Iterator[str]:
+    """The packages whose modules are tasks: this one, and a folder for each subject."""
+    yield _PACKAGE
+    for module in pkgutil.iter_modules(sys.modules[_PACKAGE].__path__):
+        if module.ispkg and module.name not in _NO_SUBJECTS:
+            yield f"{_PACKAGE}.{module.name}"
+
+
 def _from_name(name: str) -> Task:
-    if (
-        name not in REGISTERED
-        and name.isidentifier()
-        and importlib.util.find_spec(f"{_PACKAGE}.{name}") is not None
-    ):
-        importlib.import_module(f"{_PACKAGE}.{name}")
+    if name not in REGISTERED and name.isidentifier():
+        for place in _list_places():
+            if importlib.util.find_spec(f"{place}.{name}") is not None:
+                importlib.import_module(f"{place}.{name}")
+                break
     if name not in REGISTERED:
         known = names()
         if name not in known:

@@ -1,0 +1,1 @@
+"""Generated tasks of mathematics, one a file, each found by its name."""
