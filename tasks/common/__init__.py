@@ -1,1 +1,1 @@
-"""What generated tasks share: answers that are read, numbers and polynomials that are written, worked solutions."""
+"""What generated tasks share: how answers are read, numbers and polynomials written, solutions worked."""

@@ -1,0 +1,82 @@
+"""Chains of + - * / on integers, with parentheses; every division is exact.
+
+Levels 1 to 4 have 3, 4, 6 and 8 numbers, below 100, 100, 500 and 1,000. There are more than 10^6 expressions
+at each: of three numbers alone, 98^3 times the signs between them.
+"""
+
+import random
+from dataclasses import dataclass
+
+from ...verifiers import Rubric, answer_tag
+from ..common.answers import written_number
+from ..common.worked import show_work
+from ..core.problem import Problem
+from ..core.task import task
+
+NUMBERS = (3, 4, 6, 8)
+LARGEST = (99, 99, 499, 999)
+MOST = 10**6  # the size of any value on the way
+FACTOR = 25  # the largest second factor or divisor, so that numbers stay of a size that is worked out by hand
+ASK = ("What is {}?", "Calculate {}.", "Work out {}.", "Find the value of {}.", "Evaluate {}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """rank: 0 for a sum or difference, 1 for a product or quotient, 2 for a number: what binds closer."""
+
+    value: int
+    text: str
+    rank: int
+    steps: tuple[str, ...] = ()
+
+
+def draw_term(rng: random.Random, count: int, largest: int) -> Term:
+    """An expression of `count` numbers."""
+    if count == 1:
+        number = rng.randint(2, largest)
+        return Term(number, str(number), 2)
+    split = rng.randint(1, count - 1)
+    left = draw_term(rng, split, largest)
+    divisors = [each for each in range(2, FACTOR + 1) if left.value % each == 0]
+    if split == count - 1 and left.value and divisors and rng.random() < 0.5:
+        divisor = rng.choice(divisors)
+        return join("/", left, Term(divisor, str(divisor), 2))
+    if split == count - 1 and rng.random() < 0.4 and abs(left.value) * FACTOR < MOST:
+        factor = rng.randint(2, FACTOR)
+        return join("*", left, Term(factor, str(factor), 2))
+    return join(rng.choice("+-"), left, draw_term(rng, count - split, largest))
+
+
+def join(sign: str, left: Term, right: Term) -> Term:
+    """Two expressions with a sign between them, in parentheses where the order needs them."""
+    rank = 0 if sign in "+-" else 1
+    value = {
+        "+": left.value + right.value,
+        "-": left.value - right.value,
+        "*": left.value * right.value,
+        "/": left.value // right.value if right.value else 0,
+    }[sign]
+    a = f"({left.text})" if left.rank < rank else left.text
+    b = f"({right.text})" if right.rank <= rank and right.rank < 2 else right.text
+    shown = f"({right.value})" if right.value < 0 else str(right.value)
+    step = f"{left.value} {sign} {shown} = {value}"
+    return Term(value, f"{a} {sign} {b}", rank, (*left.steps, *right.steps, step))
+
+
+@task(
+    "arithmetic",
+    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    levels=len(NUMBERS),
+    kind="math",
+    solve=show_work,
+    licence="Apache-2.0",
+)
+def arithmetic(rng: random.Random, level: int) -> Problem:
+    """Chains of + - * / on integers, with parentheses; levels have 3 to 8 numbers, and larger ones."""
+    term = draw_term(rng, NUMBERS[level - 1], LARGEST[level - 1])
+    return Problem(
+        rng.choice(ASK).format(term.text) + " The answer is an integer.",
+        str(term.value),
+        {"steps": term.steps},
+        key=term.text,
+    )
