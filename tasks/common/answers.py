@@ -79,26 +79,29 @@ def strip_words(text: str, before: Sequence[str], after: Sequence[str]) -> str:
     return text
 
 
-def written_number(name: str = "number", weight: float = 1.0) -> Criterion:
-    """The answer is the reference number, exactly, in any form that `read_number` knows.
+def judge_number(reference: Any, answer: str) -> Verdict:
+    """Whether an answer is the reference number, exactly, in any form that `read_number` knows.
 
     The reference is a text, or {"answer": text, "before": names, "after": units} (both optional): what may
     stand around the number as well.
     """
+    said = reference if isinstance(reference, Mapping) else {"answer": reference}
+    expected = read_number(str(said["answer"]))
+    if expected is None:
+        raise ValueError(f"The reference {said['answer']!r} is not a number.")
+    if len(answer) > MAX_CHARS:
+        return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
+    value = read_number(strip_words(answer, said.get("before", ()), said.get("after", ())))
+    if value is None:
+        return no_answer(f"{answer[:80]!r} is not a number.")
+    return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
-    def equal(reference: Any, answer: str) -> Verdict:
-        said = reference if isinstance(reference, Mapping) else {"answer": reference}
-        expected = read_number(str(said["answer"]))
-        if expected is None:
-            raise ValueError(f"The reference {said['answer']!r} is not a number.")
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
-        value = read_number(strip_words(answer, said.get("before", ()), said.get("after", ())))
-        if value is None:
-            return no_answer(f"{answer[:80]!r} is not a number.")
-        return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
-    return answer_criterion(name, equal, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer)
+def written_number(name: str = "number", weight: float = 1.0) -> Criterion:
+    """The answer is the reference number, as `judge_number` has it."""
+    return answer_criterion(
+        name, judge_number, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer
+    )
 
 
 def read_numbers(text: str, letter: str = "x") -> tuple[Fraction, ...] | None:

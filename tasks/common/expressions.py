@@ -101,7 +101,7 @@ class Factors:
 
 
 def list_factors(expr: Expr) -> Factors | None:
-    """The factors of a product as it was written, powers as repeated factors; None beyond MAX_POWER of them."""
+    """The factors of a product as it was written, powers as repeated factors; None beyond MAX_POWER."""
     with NO_FORK:
         from ...verifiers.math.deciding.exact import constant
     from ...verifiers.math.values import Num, Power, Product
@@ -121,3 +121,23 @@ def list_factors(expr: Expr) -> Factors | None:
         if len(bases) > MAX_POWER or len(waiting) > MAX_CHARS:
             return None
     return Factors(number, tuple(bases))
+
+
+def list_factor_numbers(answer: str) -> list[Fraction] | None:
+    """The numbers of a product as it was written, powers as repeated factors; None for anything else."""
+    from ...verifiers.math.values import Num, Power, Product
+
+    expr = read_expression(answer)
+    waiting: list[Expr] = [expr] if expr is not None else []
+    found: list[Fraction] = []
+    while waiting:
+        match waiting.pop():
+            case Product(factors):
+                waiting.extend(factors)
+            case Num(value):
+                found.append(value)
+            case Power(Num(value), Num(exponent)) if _is_count(exponent):
+                found.extend([value] * int(exponent))
+            case _:
+                return None
+    return found or None

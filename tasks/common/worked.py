@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from ..core.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """A question with the number that answers it.
+
+    steps: how that is found, a line each.  key: what it asks, however it is worded.
+    """
+
+    prompt: str
+    value: Fraction | int
+    steps: Sequence[str]
+    key: str
 
 
 def show_answer(reference: Any) -> str:

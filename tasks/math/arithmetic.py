@@ -38,7 +38,7 @@ def draw_term(rng: random.Random, count: int, largest: int) -> Term:
     split = rng.randint(1, count - 1)
     left = draw_term(rng, split, largest)
     divisors = [each for each in range(2, FACTOR + 1) if left.value % each == 0]
-    if split == count - 1 and left.value and divisors and rng.random() < 0.5:
+    if split == count - 1 and left.rank == 0 and left.value and divisors and rng.random() < 0.5:
         divisor = rng.choice(divisors)
         return join("/", left, Term(divisor, str(divisor), 2))
     if split == count - 1 and rng.random() < 0.4 and abs(left.value) * FACTOR < MOST:

@@ -1,6 +1,6 @@
 """`ax + by = c` in integers: any of its solutions is right.
 
-Levels 1 to 3: coefficients to 60, 400 and 3,000. Level 4: coefficients to 200, and both numbers have to be
+Levels 1 to 3: coefficients to 60, 400 and 3,000. Level 4: coefficients to 30,000, and both numbers have to be
 positive, which leaves few solutions. The coefficients share no divisor, and neither divides c, so that no
 solution has a 0. Level 1 has some 10^6 pairs of coefficients with more than 100 totals each.
 """
@@ -15,7 +15,7 @@ from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
-LARGEST = (60, 400, 3_000, 200)
+LARGEST = (60, 400, 3_000, 30_000)
 NAMES = ("x", "y")
 ASK = (
     "Find integers x and y{positive} such that {equation}.",

@@ -1,8 +1,7 @@
 """Multiply out a product of polynomials, and collect its terms.
 
-Level 1: two linear factors, coefficients to 12. Level 2: a linear and a quadratic one. Level 3: a square times a
-linear one, less another product. Level 4: two factors in x and y. Level 1 has more than 10^6 products of 24 * 25
-coefficients each way.
+Level 1: two linear factors, coefficients to 25. Level 2: a linear and a quadratic one. Level 3: two factors
+in x and y. Level 4: a square times a linear one, less another product. Level 1 has 50^4 pairs of factors.
 """
 
 import random
@@ -107,12 +106,12 @@ def draw_product(rng: random.Random, level: int) -> tuple[str, Coefficients, lis
     licence="Apache-2.0",
 )
 def expand(rng: random.Random, level: int) -> Problem:
-    """Multiply out a product of polynomials and collect its terms; at last a square, and two letters."""
-    if level == 4:
+    """Multiply out a product of polynomials and collect its terms; two letters, at last a square."""
+    if level == 3:
         text, terms, steps, answer = expand_two_letters(rng)
     else:
         text, product, steps = draw_product(rng, level)
-        terms, answer = {"x" * power: each for power, each in enumerate(product) if each}, None
+        terms = {"x" * power: each for power, each in enumerate(product) if each}
         answer = write_polynomial(product)
     return Problem(
         rng.choice(ASK).format(text),

@@ -1,9 +1,10 @@
 """Factor a polynomial with integer coefficients completely: any order, any signs, any constant in front.
 
-Level 1: a constant times two linear factors, one of them monic. Level 2: two linear factors with any leading
-coefficients. Level 3: three linear factors. Level 4: two linear factors and a quadratic one that has no
-rational zero. A factor may not have a common divisor left, so `2(x + 2)` is complete and `(2x + 4)` is not.
-Level 1 has some 10^6: 9 constants, leading coefficients to 12, and constants to 60.
+Level 1: a constant times two linear factors, one of them monic. Level 2: two linear factors with any
+leading coefficients. Level 3: three linear factors. Level 4: two linear factors and a quadratic one that
+has no rational zero. A factor may not have a common divisor left, so `2(x + 2)` is complete and `(2x + 4)`
+is not. `operations` counts the products and sums that try every fraction that may be a zero. Level 1 has
+some 10^6: 9 constants, leading coefficients to 12, and constants to 60.
 """
 
 import math
@@ -14,7 +15,7 @@ from typing import Any
 from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.expressions import list_factors, read_expression, read_polynomial
-from ..common.numbers import draw_nonzero
+from ..common.numbers import draw_nonzero, factorise
 from ..common.polynomials import Coefficients, draw_linear, multiply, write_polynomial
 from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
@@ -28,8 +29,8 @@ ASK = (
 
 
 def is_factored(name: str = "factors") -> Criterion:
-    """The answer is a product with the reference's value and as many factors, of integer coefficients without a
-    common divisor. As the reference's are irreducible, so are these."""
+    """The answer is a product with the reference's value and as many factors, of integer coefficients without
+    a common divisor. As the reference's are irreducible, so are these."""
 
     def check(reference: dict[str, Any], answer: str) -> Verdict:
         expr = read_expression(answer)
@@ -73,6 +74,11 @@ def draw_factors(rng: random.Random, level: int) -> tuple[int, list[Coefficients
     return 1, [draw_linear(rng, 4, 12), draw_linear(rng, 3, 9), draw_quadratic(rng)]
 
 
+def count_divisors(number: int) -> int:
+    """How many positive integers divide a number that is not 0."""
+    return math.prod(exponent + 1 for exponent in factorise(abs(number)).values())
+
+
 @task(
     "factor",
     rubric=Rubric(is_factored(), answer_tag(weight=0.1)),
@@ -82,7 +88,7 @@ def draw_factors(rng: random.Random, level: int) -> tuple[int, list[Coefficients
     licence="Apache-2.0",
 )
 def factor(rng: random.Random, level: int) -> Problem:
-    """Factor a polynomial completely over the integers: from two linear factors to four with a quadratic."""
+    """Factor a polynomial completely over the integers: two linear factors, three, two and a quadratic."""
     number, factors = draw_factors(rng, level)
     product: Coefficients = (number,)
     for each in factors:
@@ -99,7 +105,9 @@ def factor(rng: random.Random, level: int) -> Problem:
         for other in factors[index + 1 :]:
             remaining = multiply(remaining, other)
         steps.append(
-            f"zero at {Fraction(-each[0], each[1])}: ({write_polynomial(each)})({write_polynomial(remaining)})"
+            f"zero at {Fraction(-each[0], each[1])}: "
+            f"({write_polynomial(each)})({write_polynomial(remaining)})"
         )
+    tried = 2 * count_divisors(rest[0]) * count_divisors(rest[-1]) * (len(rest) - 1)
     reference = {"coefficients": list(product), "count": len(factors), "answer": answer}
-    return Problem(rng.choice(ASK).format(text), reference, {"steps": steps}, key=text)
+    return Problem(rng.choice(ASK).format(text), reference, {"steps": steps, "operations": tried}, key=text)

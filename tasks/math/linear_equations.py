@@ -85,6 +85,7 @@ def ask_fractions(rng: random.Random, letter: str) -> Problem:
     total = e * m * n
     steps = [
         f"times {m * n}: {n}({first}) + {m}({second}) = {total}",
+        f"{n} * ({a}) + {m} * ({c}) = {slope}, {n} * ({b}) + {m} * ({d}) = {constant}",
         *isolate(slope, constant, 0, total, letter),
     ]
     text = f"({first})/{m} + ({second})/{n} = {e}"

@@ -10,7 +10,7 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import write_decimal
-from ..common.worked import show_work
+from ..common.worked import Posed, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -30,7 +30,7 @@ REVERSED = (
     "A salary {rose} by {p}% to {n} dollars. How many dollars was it before?",
 )
 EXACT = " Give the exact number."
-SHOWN = {"before": ("$", "€"), "after": ("euros", "euro", "dollars", "€", "$", "EUR", "USD")}
+UNITS = ["euros", "euro", "dollars", "€", "$", "EUR", "USD", "kilograms", "kg"]
 
 
 def change(value: Fraction, percent: int, up: bool) -> tuple[Fraction, str]:
@@ -39,8 +39,34 @@ def change(value: Fraction, percent: int, up: bool) -> tuple[Fraction, str]:
     return value * share, f"{write_decimal(value)} * {write_decimal(share)} = {write_decimal(value * share)}"
 
 
-def ask_turns(rng: random.Random, turns: int) -> tuple[str, Fraction, list[str], str]:
-    """Several changes in turn: prompt, answer, steps, key."""
+def ask_once(rng: random.Random, level: int) -> Posed:
+    """A share (level 1), the value after a change (2), or before it (3)."""
+    percent, up, amount = rng.randint(2, 98), rng.random() < 0.5, Fraction(rng.randrange(101, 30_000))
+    rises, rose = ("rises", "rose") if up else ("falls", "fell")
+    said = {"p": str(percent), "n": str(amount), "rises": rises, "rose": rose}
+    if level == 3:
+        after, step = change(amount, percent, up)
+        whole = 100 + percent if up else 100 - percent
+        one = write_decimal(after / whole)
+        said["n"] = write_decimal(after)
+        steps = [
+            f"{said['n']} is {whole}%",
+            f"1% is {said['n']} / {whole} = {one}",
+            f"{one} * 100 = {amount}",
+            f"check: {step}",
+        ]
+        return Posed(rng.choice(REVERSED).format(**said), amount, steps, f"before {percent} {up} {amount}")
+    share, hundredth = amount * percent / 100, write_decimal(amount / 100)
+    steps = [f"{amount} / 100 = {hundredth}", f"{hundredth} * {percent} = {write_decimal(share)}"]
+    if level == 1:
+        return Posed(rng.choice(SHARES).format(**said), share, steps, f"share {percent} {amount}")
+    value, sign = (amount + share, "+") if up else (amount - share, "-")
+    steps.append(f"{amount} {sign} {write_decimal(share)} = {write_decimal(value)}")
+    return Posed(rng.choice(CHANGES).format(**said), value, steps, f"change {percent} {up} {amount}")
+
+
+def ask_turns(rng: random.Random, turns: int) -> Posed:
+    """Several changes in turn."""
     start = Fraction(rng.randrange(1_000, 100_000))
     value, steps, said = start, [], []
     for _ in range(turns):
@@ -54,7 +80,7 @@ def ask_turns(rng: random.Random, turns: int) -> tuple[str, Fraction, list[str],
     )
     asked = {"A share": "What is its price then, in euros?", "A stock": "How many kilograms is it then?"}
     ending = asked.get(opening[:7], "What is it then?")
-    return f"{opening.format(start)} {listed}. {ending}", value, steps, f"turns {start} {listed}"
+    return Posed(f"{opening.format(start)} {listed}. {ending}", value, steps, f"turns {start} {listed}")
 
 
 @task(
@@ -66,33 +92,7 @@ def ask_turns(rng: random.Random, turns: int) -> tuple[str, Fraction, list[str],
     licence="Apache-2.0",
 )
 def percentages(rng: random.Random, level: int) -> Problem:
-    """Percentages in words: a share, a change, the value before a change, three changes in turn."""
-    percent, up = rng.randint(2, 98), rng.random() < 0.5
-    amount = Fraction(rng.randrange(101, 30_000))
-    said = {"p": percent, "n": amount, "rises": "rises" if up else "falls", "rose": "rose" if up else "fell"}
-    if level == 1:
-        value = amount * percent / 100
-        steps = [f"{amount} / 100 = {write_decimal(amount / 100)}"]
-        steps.append(f"{write_decimal(amount / 100)} * {percent} = {write_decimal(value)}")
-        prompt, key = rng.choice(SHARES).format(**said), f"share {percent} {amount}"
-    elif level == 2:
-        difference = amount * percent / 100
-        value = amount + difference if up else amount - difference
-        sign = "+" if up else "-"
-        steps = [f"{amount} / 100 = {write_decimal(amount / 100)}"]
-        steps.append(f"{write_decimal(amount / 100)} * {percent} = {write_decimal(difference)}")
-        steps.append(f"{amount} {sign} {write_decimal(difference)} = {write_decimal(value)}")
-        prompt, key = rng.choice(CHANGES).format(**said), f"change {percent} {up} {amount}"
-    elif level == 3:
-        value = amount
-        after, step = change(value, percent, up)
-        share = 100 + percent if up else 100 - percent
-        steps = [f"{write_decimal(after)} is {share}%", f"1% is {write_decimal(after)} / {share} = "]
-        steps[1] += write_decimal(after / share)
-        steps += [f"{write_decimal(after / share)} * 100 = {write_decimal(value)}", f"check: {step}"]
-        said["n"] = write_decimal(after)
-        prompt, key = rng.choice(REVERSED).format(**said), f"before {percent} {up} {amount}"
-    else:
-        prompt, value, steps, key = ask_turns(rng, 3)
-    unit = {"before": SHOWN["before"], "after": (*SHOWN["after"], "kilograms", "kg")}
-    return Problem(prompt + EXACT, {"answer": write_decimal(value), **unit}, {"steps": steps}, key=key)
+    """Percentages in words: a share, a change, the value before a change, four changes in turn."""
+    posed = ask_turns(rng, 4) if level == 4 else ask_once(rng, level)
+    reference = {"answer": write_decimal(posed.value), "before": ["$", "€"], "after": UNITS}
+    return Problem(posed.prompt + EXACT, reference, {"steps": posed.steps}, key=posed.key)

@@ -62,6 +62,9 @@ def draw_roots(rng: random.Random, level: int) -> tuple[Coefficients, list[str],
         product = multiply(product, each)
     shown = "".join(f"({write_polynomial(each)})" for each in factors)
     steps = [f"{write_polynomial(product)} = 0", f"{shown} = 0"]
+    if level == 4:
+        rest = write_polynomial(multiply(*factors[1:]))
+        steps.insert(1, f"{roots[0]} is a solution: ({write_polynomial(factors[0])})({rest}) = 0")
     return product, [str(root) for root in sorted(roots)], steps
 
 
