@@ -4,7 +4,7 @@ Level 1: a constant times two linear factors, one of them monic. Level 2: two li
 leading coefficients. Level 3: three linear factors. Level 4: two linear factors and a quadratic one that
 has no rational zero. A factor may not have a common divisor left, so `2(x + 2)` is complete and `(2x + 4)`
 is not. `operations` counts the products and sums that try every fraction that may be a zero. Level 1 has
-some 10^6: 9 constants, leading coefficients to 12, and constants to 60.
+some 10^6: 9 constants, leading coefficients to 12, and constants to 80.
 """
 
 import math
@@ -66,11 +66,11 @@ def draw_quadratic(rng: random.Random) -> Coefficients:
 def draw_factors(rng: random.Random, level: int) -> tuple[int, list[Coefficients]]:
     """A constant, and factors that are irreducible."""
     if level == 1:
-        return rng.randint(1, 9), [draw_linear(rng, 1, 60), draw_linear(rng, 12, 60)]
+        return rng.randint(1, 9), [draw_linear(rng, 1, 80), draw_linear(rng, 12, 80)]
     if level == 2:
-        return rng.randint(1, 5), [draw_linear(rng, 15, 30), draw_linear(rng, 15, 30)]
+        return rng.randint(1, 5), [draw_linear(rng, 15, 40), draw_linear(rng, 15, 40)]
     if level == 3:
-        return rng.randint(1, 3), [draw_linear(rng, slope, 12) for slope in (5, 5, 3)]
+        return rng.randint(1, 3), [draw_linear(rng, slope, 20) for slope in (5, 5, 3)]
     return 1, [draw_linear(rng, 4, 12), draw_linear(rng, 3, 9), draw_quadratic(rng)]
 
 

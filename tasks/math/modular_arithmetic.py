@@ -28,13 +28,14 @@ INVERSE = (
 
 def raise_to(base: int, exponent: int, modulus: int) -> tuple[int, list[str]]:
     """A power modulo a number by repeated squaring, and the steps that show it."""
-    value, steps = base % modulus, [f"{base} = {base % modulus}"]
+    value, steps = base % modulus, [f"{base} mod {modulus}: {base % modulus}"]
     for bit in bin(exponent)[3:]:
         squared = value * value
-        steps.append(f"{value}^2 = {squared} = {squared % modulus}")
+        steps.append(f"{value}^2 = {squared}, mod {modulus}: {squared % modulus}")
         value = squared % modulus
         if bit == "1":
-            steps.append(f"{value} * {base % modulus} = {value * base} = {value * base % modulus}")
+            product = value * (base % modulus)
+            steps.append(f"{value} * {base % modulus} = {product}, mod {modulus}: {product % modulus}")
             value = value * base % modulus
     return value, steps
 
@@ -42,7 +43,7 @@ def raise_to(base: int, exponent: int, modulus: int) -> tuple[int, list[str]]:
 def invert(number: int, modulus: int) -> tuple[int, list[str]]:
     """The inverse modulo a prime by Euclid's algorithm, and its divisions with their factors."""
     old, new, s, s_next = modulus, number % modulus, 0, 1
-    steps = [f"{number} = {new}"]
+    steps = [f"{number} mod {modulus}: {new}"]
     while new:
         quotient = old // new
         steps.append(f"{old} - {quotient} * {new} = {old - quotient * new}, factor {s - quotient * s_next}")
@@ -86,6 +87,6 @@ def modular_arithmetic(rng: random.Random, level: int) -> Problem:
         text = f"{a}^{e} * {b}^{f}"
         (left, first), (right, second) = raise_to(a, e, modulus), raise_to(b, f, modulus)
         value = left * right % modulus
-        steps = [*first, *second, f"{left} * {right} = {left * right} = {value}"]
+        steps = [*first, *second, f"{left} * {right} = {left * right}, mod {modulus}: {value}"]
     prompt = rng.choice(ASK).format(text, modulus)
     return Problem(prompt, str(value), {"steps": steps}, key=f"{text} mod {modulus}")

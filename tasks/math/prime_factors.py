@@ -1,8 +1,9 @@
 """Write a number as a product of primes, in any order and with or without powers.
 
-Level 1: five or six primes below 50; there are 50,000 such numbers. Level 2: five primes below 200,
-2 * 10^6. Level 3: three primes below 1,000 and two below 50, 10^8. Level 4: two primes below 10,000 and one
-below 1,000, 10^8. `operations` counts trial divisions: they grow with the second largest prime.
+Level 1: five or six primes below 50; there are 50,000 such numbers, some of them drawn more often than
+others. Level 2: five primes below 200, 2 * 10^6. Level 3: three primes below 1,000 and two below 50, 10^8.
+Level 4: two primes below 10,000 and one below 1,000, 10^8. `operations` counts trial divisions: they grow
+with the second largest prime.
 """
 
 import random

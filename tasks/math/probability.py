@@ -51,7 +51,7 @@ def draw_two(rng: random.Random) -> Posed:
 
 def try_often(rng: random.Random) -> Posed:
     """The binomial distribution, at two values."""
-    below, below_two, trials = rng.randint(5, 60), rng.randint(5, 60), rng.randint(4, 7)
+    below, below_two, trials = rng.randint(20, 99), rng.randint(20, 99), rng.randint(4, 7)
     p, q = Fraction(rng.randint(1, below - 1), below), Fraction(rng.randint(1, below_two - 1), below_two)
     wanted = rng.randint(1, trials - 2)
     once, steps = Fraction(0), []
@@ -78,7 +78,7 @@ def try_often(rng: random.Random) -> Posed:
 
 def draw_many(rng: random.Random) -> Posed:
     """The hypergeometric distribution of three colours."""
-    colours, counts = rng.sample(COLOURS, 3), [rng.randint(4, 30) for _ in range(3)]
+    colours, counts = rng.sample(COLOURS, 3), [rng.randint(4, 70) for _ in range(3)]
     chosen = [rng.randint(1, 3) for _ in range(3)]
     total, drawn = sum(counts), sum(chosen)
     ways = [math.comb(count, each) for count, each in zip(counts, chosen, strict=True)]

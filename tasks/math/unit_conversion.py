@@ -95,6 +95,7 @@ RATES = (  # what is measured, over what
     (FOREIGN_MASS, MASS[1:3], TIME[:3], "uses up"),
     (FOREIGN_VOLUME, VOLUME[::2], TIME[:3], "pumps"),
 )
+PLACES = 14
 ASK = (
     "Convert {n} {old} to {new}.",
     "How many {new} are {n} {old}?",
@@ -103,12 +104,8 @@ ASK = (
 
 
 def write_exact(value: Fraction) -> str:
-    """As a decimal where it has a short one, else as a fraction."""
-    rest = value.denominator
-    for prime in (2, 5):
-        while rest % prime == 0:
-            rest //= prime
-    return write_decimal(value) if rest == 1 and value.denominator < 10**15 else str(value)
+    """As a decimal where it has one of at most PLACES places, else as a fraction."""
+    return write_decimal(value) if 10**PLACES % value.denominator == 0 else str(value)
 
 
 @dataclass(frozen=True, slots=True)

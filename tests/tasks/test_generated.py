@@ -1,7 +1,7 @@
 """What every generated task keeps beyond `palaestra task check`.
 
-Many different problems, no answer that can be guessed or copied out of the prompt, levels that get harder, and
-problems that are made fast.
+Many different problems, no answer that can be guessed or copied out of the prompt, levels that get harder,
+and problems that are made fast.
 """
 
 import json
@@ -28,8 +28,8 @@ NAMES = [
 ]
 LEVELS = [(name, level) for name in NAMES for level in range(1, tasks.get(name).source.levels + 1)]
 DRAWN = 1_000  # of a million problems as likely as each other, this many have 0.5 pairs alike on average
-ALIKE = 5  # pairs: of 10^6, more come about once in 10^5 draws
-FEW = {("prime_factors", 1): 50_000}  # different problems, where there are less than a million
+ALIKE = 4  # more than expected: of 10^6, so many pairs come about once in 6,000 such sets
+FEW = {("prime_factors", 1): 35_000}  # different problems, where there are less than a million
 COMMON = 0.05  # share of the problems that one answer, or one number of the prompt, may be right for
 SCORED = 40
 
@@ -56,7 +56,7 @@ def test_there_are_a_million_different_problems(name, level):
     counts = Counter(problem.key or problem.text for problem in draw(name, level))
     pairs = sum(count * (count - 1) // 2 for count in counts.values())
     expected = DRAWN * DRAWN / 2 / FEW.get((name, level), 10**6)
-    assert pairs <= ALIKE + 2 * expected
+    assert pairs <= ALIKE + expected + 2 * expected**0.5
 
 
 @pytest.mark.parametrize(("name", "level"), LEVELS)
