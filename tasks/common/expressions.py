@@ -5,6 +5,7 @@ The verifier's parser evaluates nothing and keeps sums, products and powers as t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -127,7 +128,7 @@ def list_factor_numbers(answer: str) -> list[Fraction] | None:
     """The numbers of a product as it was written, powers as repeated factors; None for anything else."""
     from ...verifiers.math.values import Num, Power, Product
 
-    expr = read_expression(answer)
+    expr = read_expression(re.sub(r"(?<=\d)\s*[xX]\s*(?=\d)", " * ", answer[: MAX_CHARS + 1]))
     waiting: list[Expr] = [expr] if expr is not None else []
     found: list[Fraction] = []
     while waiting:

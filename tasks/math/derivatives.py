@@ -23,6 +23,7 @@ ASK = (
 )
 # what an answer says that leaves the work to its reader
 _LEFT_TO_DO = re.compile(r"d\s*/\s*d|\\?partial|diff|deriv|lim|int|∫|D_|['′]\s*(?!\s*\(\s*x\s*\)\s*=)")
+_APART = re.compile(r"(?<=[\dx)])(?=sin|cos|tan|ln|log|exp|e\^)")  # `2xcos(x)` is no name
 _NAMED = re.compile(r"^\s*(?:[fy]\s*['′]\s*(?:\(\s*x\s*\))?|d[yf]\s*/\s*dx|\\frac\{d[yf]\}\{dx\})\s*=")
 
 
@@ -32,7 +33,7 @@ def is_derivative(name: str = "derivative") -> Criterion:
     def equal(reference: str, answer: str) -> Verdict:
         if len(answer) > MAX_CHARS:
             return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
-        text = _NAMED.sub("", tidy(answer))
+        text = _APART.sub(" ", _NAMED.sub("", tidy(answer)))
         if _LEFT_TO_DO.search(text):
             return malformed(answer[:80], "It still asks for a derivative.")
         return math_equal(reference, text)

@@ -29,7 +29,8 @@ def is_measure(name: str = "measure") -> Criterion:
             return judge_number(reference, answer)
         if len(answer) > MAX_CHARS:
             return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
-        return math_equal(reference["answer"], strip_words(answer, (), reference["after"]))
+        unit = reference["after"][0]  # with it, a length is no area; left out, it is not asked for
+        return math_equal(f"{reference['answer']} {unit}", strip_words(answer, (), reference["after"]))
 
     return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
 
