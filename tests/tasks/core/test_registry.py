@@ -32,6 +32,16 @@ def test_the_bundled_tasks_are_found():
     assert {"addition", "countdown", "frozen_lake", "gcd", "gsm8k", "sorting"} <= set(tasks.names())
 
 
+def test_tasks_in_the_folder_of_a_subject_are_found_like_any_other():
+    assert {"arithmetic", "factor", "clocks"} <= set(tasks.names())
+    code = "import sys; from palaestra import tasks; tasks.get('clocks');"
+    code += "print('palaestra.tasks.math.clocks' in sys.modules, 'palaestra.tasks.math.dates' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]  # a name brings its own file alone
+    with pytest.raises(UnknownTask, match="no task named 'common'"):
+        tasks.get("common")
+
+
 def test_a_file_is_found_by_its_path_and_works(my_task):
     task = tasks.get(str(my_task))
     problem = task.problem("train", 0)
@@ -43,7 +53,7 @@ def test_a_file_is_found_by_its_path_and_works(my_task):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("countdwn", r"Did you mean countdown\?.*\./my_task\.py"),
+        ("countdwn", r"Did you mean countdown or counting\?.*\./my_task\.py"),
         ("zzzzzz", "Known tasks: addition"),
         ("nowhere.py", "no task file nowhere.py"),
         ("core", "no task named 'core'"),
