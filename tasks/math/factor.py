@@ -57,7 +57,7 @@ def is_factored(name: str = "factors") -> Criterion:
 def draw_quadratic(rng: random.Random) -> Coefficients:
     """A quadratic without a common divisor or a rational zero."""
     while True:
-        c, b, a = draw_nonzero(rng, 12), rng.randint(-9, 9), rng.randint(1, 4)
+        c, b, a = draw_nonzero(rng, 20), rng.randint(-9, 9), rng.randint(1, 4)
         inner = b * b - 4 * a * c
         if math.gcd(a, b, c) == 1 and (inner < 0 or math.isqrt(inner) ** 2 != inner):
             return (c, b, a)
@@ -71,7 +71,7 @@ def draw_factors(rng: random.Random, level: int) -> tuple[int, list[Coefficients
         return rng.randint(1, 5), [draw_linear(rng, 15, 40), draw_linear(rng, 15, 40)]
     if level == 3:
         return rng.randint(1, 3), [draw_linear(rng, slope, 20) for slope in (5, 5, 3)]
-    return 1, [draw_linear(rng, 4, 12), draw_linear(rng, 3, 9), draw_quadratic(rng)]
+    return 1, [draw_linear(rng, 5, 24), draw_linear(rng, 4, 24), draw_quadratic(rng)]
 
 
 def count_divisors(number: int) -> int:

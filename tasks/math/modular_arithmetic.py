@@ -1,7 +1,7 @@
 """Remainders: of sums of products, of powers, and inverses; moduli are primes, so that every remainder is as
 likely.
 
-Level 1: `ab + c`. Level 2: a power to 60. Level 3: an inverse. Level 4: a product of two powers to 10,000.
+Level 1: `ab + c`. Level 2: a power to 24. Level 3: an inverse. Level 4: a product of two powers to 10,000.
 Moduli are primes from 53 to 997, numbers go to 999, and to 10^6 at level 3: more than 10^6 problems at each.
 """
 
@@ -71,7 +71,7 @@ def modular_arithmetic(rng: random.Random, level: int) -> Problem:
         steps = [f"{text} = {total}", f"{total} - {quotient} * {modulus} = {total % modulus}"]
         value = total % modulus
     elif level == 2:
-        exponent = rng.randint(10, 60)
+        exponent = rng.randint(8, 24)
         text = f"{a}^{exponent}"
         value, steps = raise_to(a, exponent, modulus)
     elif level == 3:
