@@ -79,11 +79,13 @@ def strip_words(text: str, before: Sequence[str], after: Sequence[str]) -> str:
     return text
 
 
-def judge_number(reference: Any, answer: str) -> Verdict:
+def judge_number(reference: Any, answer: str, whole: bool = False) -> Verdict:
     """Whether an answer is the reference number, exactly, in any form that `read_number` knows.
 
     The reference is a text, or {"answer": text, "before": names, "after": units} (both optional): what may
     stand around the number as well.
+    whole: whether the number has to be written without a fraction bar, so that `396/11` is no way to say 36;
+        "whole" in the reference counts before it.
     """
     said = reference if isinstance(reference, Mapping) else {"answer": reference}
     expected = read_number(str(said["answer"]))
@@ -91,17 +93,22 @@ def judge_number(reference: Any, answer: str) -> Verdict:
         raise ValueError(f"The reference {said['answer']!r} is not a number.")
     if len(answer) > MAX_CHARS:
         return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
-    value = read_number(strip_words(answer, said.get("before", ()), said.get("after", ())))
+    text = strip_words(answer, said.get("before", ()), said.get("after", ()))
+    value = read_number(text)
     if value is None:
         return no_answer(f"{answer[:80]!r} is not a number.")
+    if said.get("whole", whole) and ("/" in text or "frac" in text):
+        return malformed(answer, "An integer is asked for, and this is still a quotient.")
     return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
 
-def written_number(name: str = "number", weight: float = 1.0) -> Criterion:
+def written_number(name: str = "number", weight: float = 1.0, *, whole: bool = False) -> Criterion:
     """The answer is the reference number, as `judge_number` has it."""
-    return answer_criterion(
-        name, judge_number, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer
-    )
+
+    def judge(reference: Any, answer: str) -> Verdict:
+        return judge_number(reference, answer, whole)
+
+    return answer_criterion(name, judge, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer)
 
 
 def read_numbers(text: str, letter: str = "x") -> tuple[Fraction, ...] | None:

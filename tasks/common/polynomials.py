@@ -33,6 +33,20 @@ def _write_term(size: Fraction | int, power: int, letter: str) -> str:
     return f"{number}{letter}" + (f"^{power}" if power > 1 else "")
 
 
+def order_factors(text: str) -> str:
+    """A product of two parenthesised factors, whichever stands first; any other text as it is.
+
+    >>> order_factors("(x - 1)(x + 2)")
+    '(x + 2)(x - 1)'
+    """
+    first, between, second = text.partition(")(")
+    if not between or ")(" in second or not (first.startswith("(") and second.endswith(")")) or ")" in first:
+        return text
+    if ")" in second[:-1]:
+        return text
+    return f"({')('.join(sorted((first[1:], second[:-1])))})"
+
+
 def multiply(left: Coefficients, right: Coefficients) -> Coefficients:
     product: list[Fraction | int] = [0] * (len(left) + len(right) - 1)
     for i, a in enumerate(left):

@@ -12,7 +12,15 @@ from typing import Any
 from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.expressions import read_expression, read_polynomial
-from ..common.polynomials import Coefficients, derive, draw_polynomial, integrate, multiply, write_polynomial
+from ..common.polynomials import (
+    Coefficients,
+    derive,
+    draw_polynomial,
+    integrate,
+    multiply,
+    order_factors,
+    write_polynomial,
+)
 from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -91,5 +99,5 @@ def antiderivatives(rng: random.Random, level: int) -> Problem:
         rng.choice(ASK).format(text) + FORM,
         {"coefficients": [str(each) for each in polynomial], "answer": f"{write_polynomial(result)} + C"},
         {"steps": steps},
-        key=text,
+        key=order_factors(text),
     )

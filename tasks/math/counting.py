@@ -123,7 +123,7 @@ KINDS = (count_divisible, count_divisible, count_committees, count_ways)
 
 @task(
     "counting",
-    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=3,
     kind="math",
     solve=show_work,

@@ -140,7 +140,7 @@ def ask_between(rng: random.Random, start: dt.date, end: dt.date) -> Problem:
         ahead = following
     return Problem(
         prompt + " Use the Gregorian calendar. Answer with the number of days.",
-        {"answer": str((end - start).days), "after": ["days", "day"]},
+        {"answer": str((end - start).days), "after": ["days", "day"], "whole": True},
         {"steps": steps},
         key=f"between {start} {end}",
     )

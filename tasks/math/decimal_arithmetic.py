@@ -11,7 +11,7 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import write_decimal
-from ..common.worked import show_work
+from ..common.worked import Posed, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -39,29 +39,31 @@ def round_to_hundredths(value: Fraction) -> Fraction | None:
     return None if rest == Fraction(1, 2) else Fraction(low + (rest > Fraction(1, 2)), 100)
 
 
-def draw_chain(rng: random.Random, level: int) -> tuple[str, Fraction, list[str]]:
-    """An expression, its exact value and the steps that lead to it."""
+def draw_chain(rng: random.Random, level: int) -> Posed:
+    """An expression, its exact value and the steps to it; the key forgets the order of its terms."""
     if level == 1:
         a, b, sign = draw_decimal(rng, 2, 4), draw_decimal(rng, rng.choice((1, 2)), 4), rng.choice("+-")
         value, step = show_sum(a, sign, b)
-        return f"{write_decimal(a)} {sign} {write_decimal(b)}", value, [step]
+        ordered = sorted((a, b)) if sign == "+" else (a, b)
+        return Posed(step.partition(" = ")[0], value, [step], f"{ordered[0]} {sign} {ordered[1]}")
     terms, steps = [], []
     for _ in range(1 if level == 2 else 2):
         a, b = draw_decimal(rng, 1, 2 if level == 2 else 3), draw_decimal(rng, rng.choice((1, 2)), 2)
         value, step = show_sum(a, "*", b)
-        terms.append((f"{write_decimal(a)} * {write_decimal(b)}", value))
+        terms.append((step.partition(" = ")[0], value, f"{min(a, b)}*{max(a, b)}"))
         steps.append(step)
     for _ in range(2 if level == 2 else 1):
         single = draw_decimal(rng, 2, 4)
-        terms.append((write_decimal(single), single))
+        terms.append((write_decimal(single), single, str(single)))
     rng.shuffle(terms)
-    text, total = terms[0]
-    for shown, value in terms[1:]:
+    text, total, key = terms[0]
+    parts = [f"+{key}"]
+    for shown, value, key in terms[1:]:
         sign = rng.choice("+-")
-        text = f"{text} {sign} {shown}"
+        text, parts = f"{text} {sign} {shown}", [*parts, f"{sign}{key}"]
         total, step = show_sum(total, sign, value)
         steps.append(step)
-    return text, total, steps
+    return Posed(text, total, steps, " ".join(sorted(parts)))
 
 
 @task(
@@ -75,17 +77,18 @@ def draw_chain(rng: random.Random, level: int) -> tuple[str, Fraction, list[str]
 def decimal_arithmetic(rng: random.Random, level: int) -> Problem:
     """Decimals: a sum, then sums of products, then their quotient rounded to two places."""
     while True:
-        text, value, steps = draw_chain(rng, level)
+        chain = draw_chain(rng, level)
+        text, value, steps, key = chain.prompt, Fraction(chain.value), [*chain.steps], chain.key
         if level < 4:
             rounded, ending = value, EXACT
             break
         divisor = rng.randint(3, 97)
         rounded, ending = round_to_hundredths(value / divisor), ROUNDED
         if rounded is not None:
-            text = f"({text}) / {divisor}"
-            whole, rest = divmod(abs(value) * 100, divisor)
-            steps.append(
-                f"{write_decimal(abs(value) * 100)} / {divisor} = {whole}, rest {write_decimal(rest)}"
-            )
+            text, key = f"({text}) / {divisor}", f"({key}) / {divisor}"
+            scaled = abs(value) * 100
+            whole, rest = divmod(scaled, divisor)
+            steps.append(f"{write_decimal(scaled)} / {divisor} = {whole}, rest {write_decimal(rest)}")
             break
-    return Problem(rng.choice(ASK).format(text) + ending, write_decimal(rounded), {"steps": steps}, key=text)
+    prompt = rng.choice(ASK).format(text) + ending
+    return Problem(prompt, write_decimal(rounded), {"steps": steps, "expression": text}, key=key)

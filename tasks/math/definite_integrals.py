@@ -10,7 +10,14 @@ from fractions import Fraction
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
 from ..common.numbers import enclose
-from ..common.polynomials import draw_polynomial, evaluate_at, integrate, multiply, write_polynomial
+from ..common.polynomials import (
+    draw_polynomial,
+    evaluate_at,
+    integrate,
+    multiply,
+    order_factors,
+    write_polynomial,
+)
 from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -53,4 +60,4 @@ def definite_integrals(rng: random.Random, level: int) -> Problem:
         f"{at_high} - {enclose(at_low)} = {at_high - at_low}",
     ]
     prompt = rng.choice(ASK).format(text, low, high) + FORM
-    return Problem(prompt, str(at_high - at_low), {"steps": steps}, key=f"{text} {low} {high}")
+    return Problem(prompt, str(at_high - at_low), {"steps": steps}, key=f"{order_factors(text)} {low} {high}")

@@ -11,7 +11,7 @@ import re
 from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
 from ...verifiers.types import malformed
 from ..common.answers import MAX_CHARS, tidy
-from ..common.polynomials import add, derive, draw_polynomial, multiply, write_polynomial
+from ..common.polynomials import add, derive, draw_polynomial, multiply, order_factors, write_polynomial
 from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -106,4 +106,4 @@ def derivatives(rng: random.Random, level: int) -> Problem:
         if level == 4:
             more, its, further = derive_mixture(rng)
             text, answer, steps = f"{text} + {more}", f"{answer} + {its}", [*steps, *further]
-    return Problem(rng.choice(ASK).format(text), answer, {"steps": steps}, key=text)
+    return Problem(rng.choice(ASK).format(text), answer, {"steps": steps}, key=order_factors(text))

@@ -81,5 +81,5 @@ def diophantine(rng: random.Random, level: int) -> Problem:
         rng.choice(ASK[:2] if positive else ASK).format(**said) + FORM,
         {"coefficients": [a, b], "total": total, "positive": positive, "answer": f"x = {x}, y = {y}"},
         {"steps": steps},
-        key=f"{equation} {positive}",
+        key=f"{min(a, b)} {max(a, b)} {total} {positive}",
     )

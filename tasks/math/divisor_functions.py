@@ -50,7 +50,7 @@ def count_coprime(number: int) -> tuple[int, str]:
 
 @task(
     "divisor_functions",
-    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=len(LARGEST),
     kind="math",
     solve=show_work,

@@ -11,7 +11,14 @@ from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_ta
 from ...verifiers.types import correct, malformed, wrong
 from ..common.expressions import Monomial, list_terms, read_expression
 from ..common.numbers import draw_nonzero
-from ..common.polynomials import Coefficients, add, draw_polynomial, multiply, write_polynomial
+from ..common.polynomials import (
+    Coefficients,
+    add,
+    draw_polynomial,
+    multiply,
+    order_factors,
+    write_polynomial,
+)
 from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -117,5 +124,5 @@ def expand(rng: random.Random, level: int) -> Problem:
         rng.choice(ASK).format(text),
         {"terms": {letters: str(size) for letters, size in terms.items()}, "answer": answer},
         {"steps": [*steps, answer]},
-        key=text,
+        key=order_factors(text),
     )

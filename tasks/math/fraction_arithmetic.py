@@ -59,13 +59,18 @@ def combine(total: Fraction, sign: str, other: Fraction) -> tuple[Fraction, str]
 def fraction_arithmetic(rng: random.Random, level: int) -> Problem:
     """Fractions added, subtracted, multiplied, divided; levels have more, with larger denominators."""
     total = draw_fraction(rng, LARGEST[level - 1])
-    text, rank, steps = str(total), 2, []
+    text, rank, steps, parts = str(total), 2, [], [f"{total}"]  # parts: what is added, or what is multiplied
     for _ in range(COUNTS[level - 1] - 1):
         other, sign = draw_fraction(rng, LARGEST[level - 1]), rng.choice("+-*/")
         if sign in "*/" and rank == 0:
             text = f"({text})"
+        now = 0 if sign in "+-" else 1
+        if now != rank:
+            parts = [("+" if now == 0 else "*") + f"({' '.join(sorted(parts))})"]
+        parts.append(f"{sign}({other})")
         shown = f"({other})" if sign == "/" else str(other)
-        text, rank = f"{text} {sign} {shown}", 0 if sign in "+-" else 1
+        text, rank = f"{text} {sign} {shown}", now
         total, step = combine(total, sign, other)
         steps.append(step)
-    return Problem(rng.choice(ASK).format(text), str(total), {"steps": steps}, key=text)
+    metadata = {"steps": steps, "expression": text}
+    return Problem(rng.choice(ASK).format(text), str(total), metadata, key=" ".join(sorted(parts)))

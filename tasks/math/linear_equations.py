@@ -96,5 +96,5 @@ def _pose(
     rng: random.Random, level: int, letter: str, equation: str, solution: Fraction, steps: list[str]
 ) -> Problem:
     prompt = rng.choice(ASK).format(equation=equation, letter=letter) + FORM[level - 1]
-    reference = {"answer": str(solution), "before": [letter]}
+    reference = {"answer": str(solution), "before": [letter], "whole": level < 4}
     return Problem(prompt, reference, {"steps": steps}, key=equation.replace(letter, "x"))

@@ -54,7 +54,7 @@ def invert(number: int, modulus: int) -> tuple[int, list[str]]:
 
 @task(
     "modular_arithmetic",
-    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=4,
     kind="math",
     solve=show_work,
@@ -89,4 +89,5 @@ def modular_arithmetic(rng: random.Random, level: int) -> Problem:
         value = left * right % modulus
         steps = [*first, *second, f"{left} * {right} = {left * right}, mod {modulus}: {value}"]
     prompt = rng.choice(ASK).format(text, modulus)
-    return Problem(prompt, str(value), {"steps": steps}, key=f"{text} mod {modulus}")
+    key = " + ".join(" * ".join(sorted(part.split(" * "))) for part in text.split(" + "))  # in whatever order
+    return Problem(prompt, str(value), {"steps": steps}, key=f"{key} mod {modulus}")

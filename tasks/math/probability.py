@@ -1,6 +1,6 @@
 """Probabilities as exact fractions: draws without replacement, Bayes' rule, repeated trials.
 
-Level 1: two draws. Level 2: three to nine draws of three colours. Level 3: Bayes' rule with three sources.
+Level 1: two draws. Level 2: three to nine draws of three colours. Level 3: Bayes' rule with four sources.
 Level 4: so many successes or one more in 4 to 7 trials that may not take place at all. Level 1 has 119^3 /
 6 urns for one question and three times as many for the other; the others have more than 10^6 as well.
 """
@@ -105,23 +105,23 @@ def draw_many(rng: random.Random) -> Posed:
 
 
 def weigh_sources(rng: random.Random) -> Posed:
-    """Bayes' rule over three sources."""
-    made = [rng.randint(2, 60) * 10 for _ in range(3)]
-    rates = [Fraction(rng.randint(1, 19), 100) for _ in range(3)]
-    asked = rng.randrange(3)
+    """Bayes' rule over four sources."""
+    made = [rng.randint(2, 60) * 10 for _ in range(4)]
+    rates = [Fraction(rng.randint(1, 19), 100) for _ in range(4)]
+    asked = rng.randrange(4)
     weights = [count * rate for count, rate in zip(made, rates, strict=True)]
     value = weights[asked] / sum(weights)
-    names = ("A", "B", "C")
+    names = ("A", "B", "C", "D")
     told = "; ".join(
         f"machine {name} made {count}, each faulty with probability {rate}"
         for name, count, rate in zip(names, made, rates, strict=True)
     )
     prompt = rng.choice(
         (
-            "A store holds parts of three machines: {told}. One part is taken at random and is "
+            "A store holds parts of four machines: {told}. One part is taken at random and is "
             "faulty. What is the "
             "probability that machine {name} made it?",
-            "The parts in a box come from three machines: {told}. Somebody takes one at random and "
+            "The parts in a box come from four machines: {told}. Somebody takes one at random and "
             "finds that it is "
             "faulty. How probable is it that it comes from machine {name}?",
         )
@@ -134,7 +134,7 @@ def weigh_sources(rng: random.Random) -> Posed:
         " + ".join(map(str, weights)) + f" = {sum(weights)}",
         f"{weights[asked]} / ({sum(weights)}) = {value}",
     ]
-    others = sorted((made[i], rates[i]) for i in range(3) if i != asked)
+    others = sorted((made[i], rates[i]) for i in range(4) if i != asked)
     return Posed(prompt, value, steps, f"sources {made[asked]} {rates[asked]} {others}")
 
 

@@ -43,7 +43,7 @@ def draw_moduli(rng: random.Random, count: int, largest: int) -> list[int]:
 
 @task(
     "remainders",
-    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=len(LARGEST),
     kind="math",
     solve=show_work,

@@ -110,7 +110,7 @@ KINDS = (ask_arithmetic, ask_quadratic, ask_recurrence, ask_sum)
 
 @task(
     "sequences",
-    rubric=Rubric(written_number(), answer_tag(weight=0.1)),
+    rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=len(KINDS),
     kind="math",
     solve=show_work,

@@ -14,6 +14,8 @@ from itertools import combinations, product
 import pytest
 import sympy
 from palaestra.tasks import get
+from palaestra.tasks.common.polynomials import order_factors
+from palaestra.tasks.math.arithmetic import join, write_number
 from palaestra.tasks.math.dates import read_date
 from palaestra.verifiers.arithmetic import Grammar, evaluate
 
@@ -46,19 +48,24 @@ def read_sympy(text: str):
 
 def test_arithmetic_is_evaluated():
     for problem in draw("arithmetic"):
-        assert evaluate(problem.key, Grammar(max_digits=9)).value == int(problem.reference)
-        assert problem.key in problem.text
+        text = problem.metadata["expression"]
+        assert evaluate(text, Grammar(max_digits=9)).value == int(problem.reference)
+        assert text in problem.text
 
 
 def test_fractions_are_evaluated():
     for problem in draw("fraction_arithmetic"):
-        text = re.sub(r"(?<![/(\d])(\d+/\d+)(?![\d)])", r"(\1)", problem.key)
+        text = re.sub(r"(?<![/(\d])(\d+/\d+)(?![\d)])", r"(\1)", problem.metadata["expression"])
+        assert problem.metadata["expression"] in problem.text
         assert evaluate(text, Grammar(max_digits=9)).value == Fraction(problem.reference), problem.text
 
 
 def test_decimals_are_evaluated_and_rounded():
     for problem in draw("decimal_arithmetic"):
-        scaled = re.sub(r"(\d+)\.(\d+)", lambda m: f"({m[1]}{m[2]}/{10 ** len(m[2])})", problem.key)
+        scaled = re.sub(
+            r"(\d+)\.(\d+)", lambda m: f"({m[1]}{m[2]}/{10 ** len(m[2])})", problem.metadata["expression"]
+        )
+        assert problem.metadata["expression"] in problem.text
         value = evaluate(scaled).value
         if "Round" in problem.text:
             assert abs(value - Fraction(problem.reference)) < Fraction(1, 200)
@@ -275,7 +282,7 @@ def test_probabilities_are_those_of_enumeration():
     for problem in draw("probability", levels=(3,)):
         made = [int(each) for each in re.findall(r"made (\d+)", problem.text)]
         rates = [Fraction(each) for each in re.findall(r"faulty with probability (\d+/\d+)", problem.text)]
-        asked = "ABC".index(re.findall(r"machine ([ABC])(?: made it)?\?", problem.text)[0])
+        asked = "ABCD".index(re.findall(r"machine ([ABCD])(?: made it)?\?", problem.text)[0])
         faulty = [count * rate for count, rate in zip(made, rates, strict=True)]
         assert Fraction(problem.reference) == faulty[asked] / sum(faulty)
     for problem in draw("probability", levels=(4,), count=10):
@@ -412,3 +419,20 @@ def test_the_steps_that_are_shown_are_true(name):
                 assert evaluate(text).value == Fraction(value), step
                 checked += 1
     assert checked > 20 or name == "clocks"
+
+
+def test_the_order_of_what_is_added_or_multiplied_makes_no_new_problem():
+    one, two, three = (write_number(number) for number in (4, 7, 9))
+    same = [
+        join("+", join("+", one, two), three),
+        join("+", three, join("+", two, one)),
+        join("+", two, join("+", one, three)),
+    ]
+    assert len({term.key for term in same}) == 1
+    assert join("-", join("-", one, two), three).key == join("-", one, join("+", three, two)).key
+    assert join("-", one, two).key != join("-", two, one).key
+    assert join("*", join("+", one, two), three).key == join("*", three, join("+", two, one)).key
+    assert join("*", join("+", one, two), three).key != join("+", one, join("*", two, three)).key
+    assert order_factors("(x + 2)(x - 1)") == order_factors("(x - 1)(x + 2)") == "(x + 2)(x - 1)"
+    for text in ("(x + 2)^2(x - 1)", "x + 1", "(x + 1)(x)(x)", "(x + 2)(x - 1) - (x)(x)"):
+        assert order_factors(text) == text

@@ -25,7 +25,11 @@ SPEED = {"answer": "2.5", "after": ["metres per second", "m/s", "metres"]}
 PRICE = {"answer": "12.5", "before": ["$", "€"], "after": ["euros"]}
 UNKNOWN = {"answer": "-7/3", "before": ["x"]}
 
+SUM, WHOLE = "42", {"answer": "36", "before": ["x"], "whole": True}
+
 RIGHT = [
+    ("arithmetic", SUM, ["42", "42.0", "+42", "42.", "$42$"]),
+    ("linear_equations", WHOLE, ["36", "x = 36"]),
     (
         "factor",
         FACTORED,
@@ -150,6 +154,8 @@ RIGHT = [
     ),
 ]
 WRONG = [
+    ("arithmetic", SUM, ["84/2", "40 + 2", "42/1", "6 * 7", r"\\frac{84}{2}", "-42", "43"]),
+    ("linear_equations", WHOLE, ["396/11", "x = 396/11", "11x = 396"]),
     (
         "factor",
         FACTORED,

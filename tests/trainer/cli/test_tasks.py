@@ -106,8 +106,8 @@ def test_show_with_a_model_renders_the_prompt(capsys):
     argv = ("task", "show", "gcd", "--count", "1", "--model", "embedded", "--instruction", "Be <brief>.")
     code, out, _ = run(capsys, *argv)
     assert code == 0
-    assert "gcd/train/0/1/0: 63 tokens, special or added: none" in out
-    assert "101?\nBe <brief>.\n" in out
+    assert "gcd/train/0/1/0: 64 tokens, special or added: none" in out
+    assert "669?\nBe <brief>.\n" in out
     assert "solution:" not in out
 
 
