@@ -23,13 +23,8 @@ from .task import REGISTERED, Task
 ENTRY_POINTS = "palaestra.tasks"
 _PACKAGE = "palaestra.tasks"
 PACKAGES = {"reasoning_gym": "palaestra.tasks.packages.reasoning_gym"}  # found by PACKAGE:NAME
-_NO_SUBJECTS = (
-    "adapters",
-    "common",
-    "core",
-    "data",
-    "packages",
-)  # folders of machinery; every other one holds tasks
+# folders of machinery; every other one holds tasks
+_NO_SUBJECTS = ("adapters", "common", "core", "data", "packages")
 
 
 def names() -> list[str]:
