@@ -19,17 +19,27 @@ from .worked import show_answer
 MAX_CHARS = 400  # of an answer, and with it of all work on it
 _WRAPS = (("\\boxed{", "}"), ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _DRESS = re.compile(r"\\(?:text|mathrm|mathbf|operatorname)\{([^{}]*)\}")
-_SPACES = re.compile(r"\\[,;! ]|\\left(?![a-z])|\\right(?![a-z])|~")
+_SPACES = re.compile(r"\\[,;! ]|\\left(?![a-z])|\\right(?![a-z])|(?<=[^\s=])~(?=\S)")
+_HEDGED = re.compile(
+    r"(?i)~|\?|\.\.|[≈≅]|\\approx|\b(?:about|approx\w*|around|roughly|nearly|almost|maybe|perhaps|probably|not)\b"
+)
 _LATEX_FRACTION = re.compile(r"(?a)([+-]?)\s*(?:(\d+)\s*)?\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _MIXED = re.compile(r"(?a)([+-]?)\s*(\d+)(?:\s+|\s+and\s+)(\d+)\s*/\s*(\d+)")
-_QUOTIENT = re.compile(r"(?a)\(?\s*([+-]?\s*\d+)\s*\)?\s*/\s*\(?\s*(\d+)\s*\)?")
+_QUOTIENT = re.compile(r"(?a)([+-]?\s*\d+|\([+-]?\d+\))\s*/\s*(\d+)")
+_ENCLOSED = re.compile(r"\(([^()]*)\)")
 _BETWEEN = re.compile(r"\s*(?:[,;\n]|\band\b|\bor\b)\s*")
 
 
 def tidy(answer: str) -> str:
-    """An answer without what encloses the whole of it, and with plain signs for minus and space."""
+    """An answer without what encloses the whole of it, and with plain signs for minus and space.
+
+    "" for one that takes itself back: a question, "about 5", "~5", "5...".
+    """
     text = undress(answer[:MAX_CHARS]).translate({0x2212: "-", 0x2013: "-", 0xA0: " ", 0x202F: " "})
-    text = _SPACES.sub(" ", _DRESS.sub(r"\1", text)).strip().removesuffix(".").strip()
+    text = _SPACES.sub(" ", _DRESS.sub(r"\1", text)).strip()
+    if _HEDGED.search(text):
+        return ""
+    text = text.removesuffix(".").strip()
     for start, end in _WRAPS:
         inner = text[len(start) : -len(end)].strip()
         if text.startswith(start) and text.endswith(end) and inner and start not in inner:
@@ -40,6 +50,8 @@ def tidy(answer: str) -> str:
 def read_number(text: str) -> Fraction | None:
     """`-4`, `1,200`, `2.50`, `7/3`, `2 1/3`, `\\frac{7}{3}` as an exact number; None for anything else."""
     text = tidy(text)
+    if enclosed := _ENCLOSED.fullmatch(text):
+        text = enclosed[1].strip()
     plain = parse_rational(re.sub(r"^([+-])\s+", r"\1", text))
     if plain is not None:
         return plain
@@ -50,7 +62,7 @@ def read_number(text: str) -> Fraction | None:
     elif match := _MIXED.fullmatch(text):
         sign, whole, above, below = match[1], int(match[2]), int(match[3]), int(match[4])
     elif match := _QUOTIENT.fullmatch(text):
-        sign, whole, above, below = "", 0, int(match[1].replace(" ", "")), int(match[2])
+        sign, whole, above, below = "", 0, int(match[1].strip("()").replace(" ", "")), int(match[2])
     else:
         return None
     if below == 0:

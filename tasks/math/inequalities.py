@@ -8,10 +8,12 @@ bounds and four signs make 10^7.
 import random
 from fractions import Fraction
 
-from ...verifiers import Rubric, answer_tag, math_answer
+from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
+from ...verifiers.types import malformed
+from ..common.answers import MAX_CHARS, tidy
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import add, draw_linear, multiply, write_polynomial
-from ..common.worked import show_work
+from ..common.worked import show_answer, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -20,6 +22,17 @@ ASK = ("Solve {} for real x.", "Find all real numbers x with {}.", "For which re
 FORM = " Write the solution as inequalities for x, or as intervals."
 
 Drawn = tuple[str, str, list[str]]  # the inequality, its solution, steps
+
+
+def is_solution_set(name: str = "solutions") -> Criterion:
+    """The answer says the reference's set of numbers, as inequalities for x or as intervals."""
+
+    def equal(reference: str, answer: str) -> Verdict:
+        if len(answer) > MAX_CHARS:
+            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
+        return math_equal(reference, tidy(answer))
+
+    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
 
 
 def draw_line(rng: random.Random) -> Drawn:
@@ -111,7 +124,7 @@ DRAW = (draw_line, draw_chain, draw_quadratic, draw_bend)
 
 @task(
     "inequalities",
-    rubric=Rubric(math_answer(sources=("tag", "boxed")), answer_tag(weight=0.1)),
+    rubric=Rubric(is_solution_set(), answer_tag(weight=0.1)),
     levels=len(DRAW),
     kind="math",
     solve=show_work,

@@ -33,7 +33,7 @@ DRAWN = 1_000  # of a million problems as likely as each other, this many have 0
 ALIKE = 4  # more than expected: of 10^6, so many pairs come about once in 6,000 such sets
 FEW = {("prime_factors", 1): 35_000}  # different problems, where there are less than a million
 COMMON = 0.05  # share of the problems that one answer, or one number of the prompt, may be right for
-SCORED = 40
+SCORED = 30
 
 
 @cache
@@ -68,15 +68,15 @@ def test_no_answer_is_worth_guessing(name, level):
     ((answer, count),) = Counter(map(answer_of, problems)).most_common(1)
     assert count / len(problems) <= COMMON, answer
     for guess in ("0", "1", "2", "x", "x = 0, y = 0", "1/2", "0, 1", answer):
-        passed = sum(task.score(f"<answer>{guess}</answer>", problem).passed for problem in problems[:200])
-        assert passed / 200 <= COMMON, guess
+        passed = sum(task.score(f"<answer>{guess}</answer>", problem).passed for problem in problems[:100])
+        assert passed / 100 <= COMMON, guess
 
 
 @pytest.mark.parametrize(("name", "level"), LEVELS)
 def test_no_number_of_the_prompt_is_worth_copying(name, level):
     """By its place from the front or from the back, or as the largest or the smallest."""
     task, right = tasks.get(name), Counter()
-    problems = draw(name, level)[:200]
+    problems = draw(name, level)[:120]
     for problem in problems:
         numbers = re.findall(r"-?\d+(?:[./:]\d+)*", problem.text)
         picks = {

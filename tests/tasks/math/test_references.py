@@ -20,7 +20,7 @@ from palaestra.tasks.math.dates import read_date
 from palaestra.verifiers.arithmetic import Grammar, evaluate
 
 X = sympy.Symbol("x")
-DRAWN = 25
+DRAWN = 15
 
 
 def draw(name: str, levels=None, count: int = DRAWN):

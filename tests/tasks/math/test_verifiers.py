@@ -308,6 +308,28 @@ def test_long_and_deep_answers_are_refused(name, reference):
         assert not get(name).score(f"<answer>{text}</answer>", Problem("?", reference)).passed
 
 
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in RIGHT}))
+def test_an_answer_that_takes_itself_back_is_none(name):
+    """As a question, as a guess, as the beginning of something."""
+    task = get(name)
+    for level in range(1, task.source.levels + 1):
+        problem = task.problem("test", 0, level=level)
+        answer = (
+            task.rubric.correctness.render(problem.reference)
+            .removesuffix("</answer>")
+            .removeprefix("<answer>")
+        )
+        for text in (
+            f"~{answer}",
+            f"about {answer}",
+            f"{answer}?",
+            f"{answer}...",
+            f"not {answer}",
+            f"maybe {answer}",
+        ):
+            assert not task.score(f"<answer>{text}</answer>", problem).passed, text
+
+
 def test_times_and_dates_that_do_not_exist_are_none():
     assert [read_time(text) for text in ("24:00", "00:00", "12:00 AM", "12:30 PM", "24:01")] == [
         0,
