@@ -72,7 +72,7 @@ def draw_integrand(rng: random.Random, level: int) -> tuple[str, Coefficients, l
         one, two = draw_polynomial(rng, 2, 9), draw_polynomial(rng, 2, 9)
         text, polynomial = f"({write_polynomial(one)})({write_polynomial(two)})", multiply(one, two)
         return text, polynomial, [f"{text} = {write_polynomial(polynomial)}"]
-    line, factor, power = draw_polynomial(rng, 1, 9), draw_polynomial(rng, 1, 15), rng.randint(2, 4)
+    line, factor, power = draw_polynomial(rng, 1, 9), draw_polynomial(rng, 1, 20), rng.randint(2, 4)
     polynomial = factor
     for _ in range(power):
         polynomial = multiply(polynomial, line)

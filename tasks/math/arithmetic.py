@@ -1,7 +1,8 @@
 """Chains of + - * / on integers, with parentheses; every division is exact.
 
-Levels 1 to 4 have 3, 4, 6 and 8 numbers, below 100, 100, 500 and 1,000. There are more than 10^6 expressions
-at each: of three numbers alone, 98^3 times the signs between them.
+Levels 1 to 4 have 3, 4, 6 and 8 numbers, below 150, 150, 500 and 1,000. There are more than 10^6
+expressions at each, whatever the order of what is added or multiplied: 5 * 10^5 sums of three numbers, 3 *
+10^6 of other signs.
 """
 
 import random
@@ -14,7 +15,7 @@ from ..core.problem import Problem
 from ..core.task import task
 
 NUMBERS = (3, 4, 6, 8)
-LARGEST = (99, 99, 499, 999)
+LARGEST = (149, 149, 499, 999)
 MOST = 10**6  # the size of any value on the way
 FACTOR = 25  # the largest second factor or divisor, so that numbers stay of a size that is worked out by hand
 ASK = ("What is {}?", "Calculate {}.", "Work out {}.", "Find the value of {}.", "Evaluate {}.")

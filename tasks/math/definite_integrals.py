@@ -1,6 +1,6 @@
 """The integral of a polynomial between two integers, an exact number.
 
-Levels 1 to 3: degrees 1, 2 and 3, with coefficients to 40, 12 and 9 and ends to 12, 6 and 5. Level 4: a
+Levels 1 to 3: degrees 1, 2 and 3, with coefficients to 40, 15 and 9 and ends to 12, 6 and 5. Level 4: a
 product of two quadratics. Level 1 has 80^2 polynomials and 300 pairs of ends, 1.9 * 10^6.
 """
 
@@ -22,7 +22,7 @@ from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
-DEGREES, COEFFICIENTS, ENDS = (1, 2, 3), (40, 12, 9, 5), (12, 6, 5, 4)
+DEGREES, COEFFICIENTS, ENDS = (1, 2, 3), (40, 15, 9, 5), (12, 6, 5, 4)
 ASK = (
     "Compute the integral of {} from x = {} to x = {}.",
     "What is the definite integral of f(x) = {} over the interval from {} to {}?",

@@ -1,7 +1,7 @@
 """Probabilities as exact fractions: draws without replacement, Bayes' rule, repeated trials.
 
 Level 1: two draws. Level 2: three to nine draws of three colours. Level 3: Bayes' rule with four sources.
-Level 4: so many successes or one more in 4 to 7 trials that may not take place at all. Level 1 has 119^3 /
+Level 4: so many successes or one more in 4 to 7 trials that may not take place at all. Level 1 has 149^3 /
 6 urns for one question and three times as many for the other; the others have more than 10^6 as well.
 """
 
@@ -22,7 +22,7 @@ FORM = " Give the exact probability as a fraction."
 
 def draw_two(rng: random.Random) -> Posed:
     """Two draws from an urn of three colours: of one colour, or of two given colours."""
-    colours, counts = rng.sample(COLOURS, 3), [rng.randint(2, 120) for _ in range(3)]
+    colours, counts = rng.sample(COLOURS, 3), [rng.randint(2, 150) for _ in range(3)]
     total = sum(counts)
     listed = f"{counts[0]} {colours[0]}, {counts[1]} {colours[1]} and {counts[2]} {colours[2]}"
     whole = total * (total - 1)
