@@ -1,0 +1,1 @@
+"""Generated tasks about programs and queries, one a file, each found by its name."""

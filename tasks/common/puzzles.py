@@ -1,0 +1,98 @@
+"""What puzzles with many right answers share: one check that says what is wrong, and answers read in bounds.
+
+A puzzle's reference says what has to hold, as plain data. Its check tests whether it holds of an answer,
+so that every right one is accepted, not only the one that the generator knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ...verifiers import Criterion, Verdict, answer_criterion
+from ...verifiers.quotations import undress
+from ...verifiers.regexes import compile_once
+from ...verifiers.types import correct, malformed, wrong
+
+MAX_CHARS = 4_000
+_NUMBER = r"(?a)[-+]?[0-9]{1,18}"
+_SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
+_PAIR = r"(?a)\s*[:=]\s*"
+
+
+class Unreadable(ValueError):
+    """An answer is not in the form that the prompt asks for. The message says which form that is."""
+
+
+def puzzle(
+    name: str, find_fault: Callable[[Any, str], str], *, max_chars: int = MAX_CHARS, bare: bool = True
+) -> Criterion:
+    """The answer tag holds what `find_fault(reference, answer)` finds no fault with.
+
+    find_fault: gives "" for a right answer, else a sentence that says what is wrong; raises Unreadable for a
+        text of another form. Its work is bounded by the reference and by `max_chars`.
+    max_chars: characters of the longest answer that is read, 1 or more.
+    bare: whether quotation marks and fences around the whole answer are taken off.
+    """
+
+    def judge(reference: Any, answer: str) -> Verdict:
+        if len(answer) > max_chars:
+            return malformed(reason=f"The answer is longer than {max_chars:,} characters.")
+        try:
+            fault = find_fault(reference, undress(answer) if bare else answer)
+        except Unreadable as failure:
+            return malformed(answer[:80], str(failure))
+        return wrong(answer[:80], fault) if fault else correct(answer)
+
+    def render(reference: Any) -> str:
+        return f"<answer>{reference['solution']}</answer>"
+
+    return answer_criterion(name, judge, sources=("tag",), render=render)
+
+
+def work_out(steps: Iterable[str], answer: str) -> str:
+    """A completion to imitate: the steps in a think block, then the answer."""
+    return f"<think>{'; '.join(steps)}</think><answer>{answer}</answer>"
+
+
+def split_words(answer: str) -> list[str]:
+    """The words of a list: `A, B, C`, `A B C`, `[A, B, C]`, `A -> B -> C`."""
+    return answer.replace("->", " ").replace("→", " ").translate(_SEPARATORS).split()
+
+
+def read_numbers(answer: str) -> list[int]:
+    """The whole numbers of a list, of 18 digits at most. Raises Unreadable."""
+    words = split_words(answer)
+    if not words or not all(compile_once(_NUMBER).fullmatch(word) for word in words):
+        raise Unreadable("The answer is no list of whole numbers.")
+    return [int(word) for word in words]
+
+
+def read_names(answer: str, names: Iterable[str]) -> list[str]:
+    """A list of some of the names, as they are spelt among `names`, in capitals or not. Raises Unreadable."""
+    spelling = {name.lower(): name for name in names}
+    words = split_words(answer)
+    if not words or not all(word.lower() in spelling for word in words):
+        raise Unreadable(f"The answer is no list of {', '.join(spelling.values())}.")
+    return [spelling[word.lower()] for word in words]
+
+
+def read_values(answer: str, names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`A=1, B=2`: each name once, each with one of the values; in lines, with commas or blanks, also `A: 1`.
+
+    values: what may be written, in small letters -> what it stands for.
+    Raises Unreadable where a name is missing, unknown or said twice.
+    """
+    spelling = {name.lower(): name for name in names}
+    found: dict[str, Any] = {}
+    for word in split_words(compile_once(_PAIR).sub("=", answer)):
+        name, _, value = word.lower().partition("=")
+        if name not in spelling or value not in values:
+            raise Unreadable(f"{word[:40]!r} is none of {', '.join(spelling.values())} with its value.")
+        if spelling[name] in found:
+            raise Unreadable(f"{spelling[name]} has two values.")
+        found[spelling[name]] = values[value]
+    missing = [name for name in spelling.values() if name not in found]
+    if missing:
+        raise Unreadable(f"{missing[0]} has no value.")
+    return found

@@ -1,0 +1,1 @@
+"""Generated tasks about text, one a file, each found by its name."""

@@ -1,0 +1,1 @@
+"""Generated tasks of logic, one a file, each found by its name."""
