@@ -12,8 +12,8 @@ from ..common.puzzles import puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
-NODES = (7, 10, 15, 22)  # by level
-EDGES = (11, 17, 29, 50)
+NODES = (8, 11, 16, 22)  # by level
+EDGES = (13, 20, 32, 50)
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 COLOURS = {"1": "1", "2": "2", "3": "3"}
 
@@ -78,7 +78,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def graph_colouring(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Colour a graph with three colours; 7, 10, 15 and 22 nodes, any right colouring."""
+    """Colour a graph with three colours; 8, 11, 16 and 22 nodes, any right colouring."""
     nodes = NAMES[: NODES[level - 1]]
     while True:
         hidden = {node: str(1 + place % 3) for place, node in enumerate(rng.sample(nodes, len(nodes)))}

@@ -14,7 +14,7 @@ from ..core.task import task
 
 NODES = (5, 7, 9, 12)  # by level, with source and sink
 PIPES = (9, 15, 24, 40)
-MOST = 20
+MOST = 50
 NAMES = "ABCDEFGHIJKL"
 
 

@@ -12,7 +12,7 @@ from ..common.puzzles import Unreadable, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
-SIDES = (3, 5, 7, 10)  # rooms on a side; by level
+SIDES = (4, 6, 8, 11)  # rooms on a side; by level
 GAPS = (1, 2, 4, 8)  # walls taken out
 MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
 Place = tuple[int, int]
@@ -111,7 +111,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def maze(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Find a way through a maze; 3, 5, 7 and 10 rooms a side, any way counts."""
+    """Find a way through a maze; 4, 6, 8 and 11 rooms a side, any way counts."""
     side = SIDES[level - 1]
     while True:
         grid = carve(rng, side, GAPS[level - 1])
