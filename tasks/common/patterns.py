@@ -136,7 +136,9 @@ def draw_pattern(rng: random.Random, parts: int, depth: int) -> Row:
 def _draw_part(rng: random.Random, depth: int) -> Node:
     part: Node
     if depth and rng.random() < 0.45:
-        part = Either(tuple(draw_pattern(rng, rng.randint(1, 2), depth - 1) for _ in range(rng.randint(2, 3))))
+        part = Either(
+            tuple(draw_pattern(rng, rng.randint(1, 2), depth - 1) for _ in range(rng.randint(2, 3)))
+        )
     else:
         part = _draw_letters(rng)
     if rng.random() < 0.5:

@@ -14,7 +14,7 @@ from ..core.problem import Problem
 from ..core.task import task
 
 SENTENCES = (1, 2, 3, 4)  # by level
-RULES = (2, 4, 6, 9)
+RULES = (3, 5, 7, 9)
 WORDS_IN_ONE = (5, 9)
 Text = Sequence[Sequence[str]]  # sentences of words
 Rule = Mapping[str, Any]  # of one kind of RULE_KINDS, with the numbers and words that it needs
@@ -29,7 +29,9 @@ def read_text(answer: str) -> Text:
     if rest.strip() or not words or not all(words):
         raise Unreadable("The answer is no text of sentences that each end with a full stop.")
     if not all(word.isascii() and word.isalpha() for sentence in words for word in sentence):
-        raise Unreadable("Words are made of the letters a to z, with blanks, commas and full stops between them.")
+        raise Unreadable(
+            "Words are made of the letters a to z, with blanks, commas and full stops between them."
+        )
     return words
 
 
@@ -86,7 +88,8 @@ def count_work(problem: Problem) -> int:
     text = read_text(problem.reference["solution"])
     everywhere = sum(map(len, text))
     return sum(
-        len(text[rule["sentence"]]) if "sentence" in rule else everywhere for rule in problem.reference["rules"]
+        len(text[rule["sentence"]]) if "sentence" in rule else everywhere
+        for rule in problem.reference["rules"]
     )
 
 
@@ -121,7 +124,10 @@ def draw_rule(rng: random.Random, text: Text) -> Rule:
 
 def are_apart(rules: Sequence[Rule]) -> bool:
     """Whether none says again what another says of the same sentence or word."""
-    said = [(rule["kind"], rule.get("sentence"), rule.get("word") if rule["kind"] == "uses" else None) for rule in rules]
+    said = [
+        (rule["kind"], rule.get("sentence"), rule.get("word") if rule["kind"] == "uses" else None)
+        for rule in rules
+    ]
     spelt = {rule["sentence"] for rule in rules if rule["kind"] == "initials"}
     told = {rule["sentence"] for rule in rules if rule["kind"] == "words"}
     return len(set(said)) == len(said) and not spelt & told
@@ -136,10 +142,10 @@ def are_apart(rules: Sequence[Rule]) -> bool:
     licence="Apache-2.0",
 )
 def constrained_writing(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Write sentences that keep rules; one sentence and 2 rules up to four sentences and 9 rules."""
+    """Write sentences that keep rules; one sentence and 3 rules up to four sentences and 9 rules."""
     text = draw_text(rng, SENTENCES[level - 1])
     rules: list[Rule] = []
-    while len(rules) < RULES[level - 1] or not any("word" in rule or "letters" in rule for rule in rules):
+    while len(rules) < RULES[level - 1] or sum("word" in rule or "letters" in rule for rule in rules) < 2:
         rule = draw_rule(rng, text)
         if KEEPS[rule["kind"]](text, rule) and are_apart([*rules, rule]):
             rules.append(rule)
@@ -148,8 +154,8 @@ def constrained_writing(rng: random.Random, level: int) -> Iterator[Problem]:
     rules.sort(key=lambda rule: list(KEEPS).index(rule["kind"]))
     count = len(text)
     yield Problem(
-        prompt=f"Write {'one sentence' if count == 1 else f'{count} sentences'} in small letters a to z, each ended by "
-        "a full stop, such that\n"
+        prompt=f"Write {count} {'sentence' if count == 1 else 'sentences'} in small letters a to z, with a full stop "
+        "at the end of each, such that\n"
         + "\n".join(f"- {say(rule)}" for rule in rules)
         + "\nBetween words stand blanks or commas, nothing else. What it says does not matter. "
         "Answer with the text alone.",

@@ -75,6 +75,8 @@ def regex_string(rng: random.Random, level: int) -> Iterator[Problem]:
         prompt=f"Write a string of exactly {len(text)} letters, all from {LETTERS[0]} to {LETTERS[-1]}{wanted}, that "
         f"the regular expression {write(node)} matches as a whole. Answer with the string alone.",
         reference={"pattern": write(node), "length": len(text), "counts": counts, "solution": text},
-        metadata={"pieces": [f"{write(part)} {piece}" for part, piece in zip(node.parts, pieces, strict=True)]},
+        metadata={
+            "pieces": [f"{write(part)} {piece}" for part, piece in zip(node.parts, pieces, strict=True)]
+        },
         key=f"{write(node)} {len(text)} {counts}",
     )

@@ -12,8 +12,8 @@ from ..common.puzzles import puzzle, read_numbers, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
-PARTS = (3, 4, 5, 6)  # by level
-DEPTHS = (0, 1, 1, 2)
+PARTS = (3, 4, 5, 5)  # by level
+DEPTHS = (0, 1, 1, 2)  # groups in groups
 STRINGS = 8
 
 
@@ -52,12 +52,12 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def regex_which(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Which of eight strings does a regular expression match; 3, 4, 5 and 6 parts."""
+    """Which of eight strings does a regular expression match; 3, 4, 5 and 5 parts, groups in groups."""
     while True:
         node = draw_pattern(rng, PARTS[level - 1], DEPTHS[level - 1])
-        drawn = (draw_text(rng, node) for _ in range(2 * STRINGS))
-        texts = [spoil(rng, text) if number % 2 else text for number, text in enumerate(drawn)]
-        texts = list(dict.fromkeys(text for text in texts if 2 <= len(text) <= 24))[:STRINGS]
+        right = [draw_text(rng, node) for _ in range(6)]
+        drawn = [text for pair in ((text, spoil(rng, text)) for text in right) for text in pair]
+        texts = list(dict.fromkeys(text for text in drawn if 2 <= len(text) <= 32))[:STRINGS]
         rng.shuffle(texts)
         numbers = [number for number, text in enumerate(texts, start=1) if matches(node, text)]
         if len(texts) == STRINGS and 2 <= len(numbers) <= STRINGS - 2:

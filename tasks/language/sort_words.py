@@ -35,7 +35,10 @@ def draw_rules(rng: random.Random, count: int) -> list[Rule]:
         Rule("from short to long" if sign > 0 else "from long to short", lambda word: sign * len(word)),
         Rule("by their last letter", lambda word: word[-1]),
         Rule("by their second letter", lambda word: word[1]),
-        Rule("by the number of vowels (a, e, i, o, u), fewest first", lambda word: sum(c in "aeiou" for c in word)),
+        Rule(
+            "by the number of vowels (a, e, i, o, u), fewest first",
+            lambda word: sum(c in "aeiou" for c in word),
+        ),
         Rule(f"those with the letter {letter} first", lambda word: letter not in word),
         Rule("by how many different letters they have, most first", lambda word: -len(set(word))),
     ]
@@ -56,7 +59,9 @@ def find_fault(reference: dict, answer: str) -> str:
         return ""
     if sorted(words) != sorted(reference["sorted"]):
         return "These are not the words."
-    place = next(place for place, pair in enumerate(zip(words, reference["sorted"], strict=True)) if len({*pair}) > 1)
+    place = next(
+        place for place, pair in enumerate(zip(words, reference["sorted"], strict=True)) if len({*pair}) > 1
+    )
     return f"Word {place + 1} is out of order."
 
 

@@ -5,8 +5,10 @@ Each level has more rows and asks for more: one condition, two, products, groups
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ...verifiers import Rubric, answer_tag
+from ...verifiers.regexes import compile_once
 from ..common.puzzles import puzzle, split_words, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
@@ -16,7 +18,8 @@ ROWS = (5, 8, 12, 18)  # by level
 COLOURS = ("red", "blue", "green", "white")
 SHOPS = ("North", "South", "East", "West")
 PRICES, STOCKS = (11, 99), (2, 60)
-Row = dict  # item, colour, shop, price, stock
+THOUSANDS = r"(?<=[0-9]),(?=[0-9]{3})"
+Row = dict[str, Any]  # item, colour, shop, price, stock
 HEADER = "| item | colour | shop | price | stock |\n|---|---|---|---|---|"
 
 
@@ -91,7 +94,7 @@ ASK = (ask_one, ask_two, ask_product, ask_group)
 
 def find_fault(reference: dict, answer: str) -> str:
     """Whether it is the number, with the shop where one is asked for; `1,234` is 1234."""
-    words = split_words(answer.replace(",", "") if answer.count(",") < 3 else answer)
+    words = split_words(compile_once(THOUSANDS).sub("", answer))
     return "" if " ".join(words).lower() == reference["solution"].lower() else "This is not the answer."
 
 
@@ -124,6 +127,9 @@ def table_question(rng: random.Random, level: int) -> Iterator[Problem]:
     yield Problem(
         prompt=f"{write(rows)}\n{question.text}",
         reference={"solution": question.answer},
-        metadata={"steps": steps, "looked_at": min(level, 2) * len(rows) + len(question.rows) * (1 + level // 3)},
+        metadata={
+            "steps": steps,
+            "looked_at": min(level, 2) * len(rows) + len(question.rows) * (1 + level // 3),
+        },
         key=f"{question.text} {sorted(map(str, rows))}",
     )

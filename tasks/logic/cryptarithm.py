@@ -122,9 +122,13 @@ def cryptarithm(rng: random.Random, level: int) -> Iterator[Problem]:
         used = sorted(set("".join(numbers)))
         if len(used) >= hidden:
             break
-    letters = dict(zip(rng.sample(used, hidden), rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", hidden), strict=True))
+    letters = dict(
+        zip(rng.sample(used, hidden), rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", hidden), strict=True)
+    )
     words = ["".join(letters.get(digit, digit) for digit in number) for number in numbers]
-    solution = " ".join(f"{letter}={digit}" for digit, letter in sorted(letters.items(), key=lambda pair: pair[1]))
+    solution = " ".join(
+        f"{letter}={digit}" for digit, letter in sorted(letters.items(), key=lambda pair: pair[1])
+    )
     yield Problem(
         prompt=f"{' + '.join(words[:-1])} = {words[-1]}\n"
         "Each letter stands for one digit, different letters for different digits, none for a digit that is "

@@ -23,12 +23,8 @@ def pack(items: Sequence[Sequence[int]], most: int) -> list[int]:
     """
     best, taken = [0] * (most + 1), []
     for weight, worth in items:
-        better = [
-            room >= weight and best[room - weight] + worth > best[room] for room in range(most + 1)
-        ]
-        best = [
-            best[room - weight] + worth if better[room] else best[room] for room in range(most + 1)
-        ]
+        better = [room >= weight and best[room - weight] + worth > best[room] for room in range(most + 1)]
+        best = [best[room - weight] + worth if better[room] else best[room] for room in range(most + 1)]
         taken.append(better)
     chosen, room = [], most
     for number in range(len(items) - 1, -1, -1):

@@ -16,7 +16,24 @@ from ..core.task import task
 
 PEOPLE = (5, 6, 8, 10)  # by level; 2 ** n assignments
 KINDS = (("is", "same", "or"), ("is", "same", "or"), ("is", "same", "or", "count"), ("same", "or", "count"))
-NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea", "Max", "Nia", "Oto", "Pia")
+NAMES = (
+    "Ada",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gus",
+    "Hal",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Lea",
+    "Max",
+    "Nia",
+    "Oto",
+    "Pia",
+)
 VALUES = {"knight": "knight", "knave": "knave"}
 
 

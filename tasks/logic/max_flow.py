@@ -65,7 +65,12 @@ def count_work(problem: Problem) -> int:
 
 def draw_pipes(rng: random.Random, nodes: str, count: int) -> list[list]:
     """Pipes that never enter the first node nor leave the last, at most one from a node to another."""
-    pairs = [(one, two) for one in nodes[:-1] for two in nodes[1:] if one != two and (one, two) != (nodes[0], nodes[-1])]
+    pairs = [
+        (one, two)
+        for one in nodes[:-1]
+        for two in nodes[1:]
+        if one != two and (one, two) != (nodes[0], nodes[-1])
+    ]
     return [[one, two, rng.randint(1, MOST)] for one, two in rng.sample(pairs, count)]
 
 

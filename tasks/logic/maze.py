@@ -115,7 +115,9 @@ def maze(rng: random.Random, level: int) -> Iterator[Problem]:
     side = SIDES[level - 1]
     while True:
         grid = carve(rng, side, GAPS[level - 1])
-        free = [(row, column) for row, line in enumerate(grid) for column, sign in enumerate(line) if sign == "."]
+        free = [
+            (row, column) for row, line in enumerate(grid) for column, sign in enumerate(line) if sign == "."
+        ]
         start, goal = rng.sample(free, 2)
         grid[start[0]][start[1]], grid[goal[0]][goal[1]] = "S", "G"
         lines = ["".join(line) for line in grid]
@@ -123,8 +125,7 @@ def maze(rng: random.Random, level: int) -> Iterator[Problem]:
         if len(moves) >= 2 * side:
             break
     yield Problem(
-        prompt="\n".join(lines)
-        + "\nGo from S to G through the dots; # is a wall. "
+        prompt="\n".join(lines) + "\nGo from S to G through the dots; # is a wall. "
         "Answer with the moves U, D, L, R (up, down, left, right), one letter for each step, up to G.",
         reference={"grid": lines, "solution": moves},
         key="\n".join(lines),

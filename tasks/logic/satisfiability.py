@@ -42,7 +42,9 @@ class Search:
             self.tried += 1
             left = assume(clauses, literal)
             why = "so" if len(shortest) == 1 else "try"
-            if left is not None and self._solve(left, [*steps, f"{why} {name(abs(literal))}={int(literal > 0)}"]):
+            if left is not None and self._solve(
+                left, [*steps, f"{why} {name(abs(literal))}={int(literal > 0)}"]
+            ):
                 return True
         return False
 
@@ -135,7 +137,9 @@ def satisfiability(rng: random.Random, level: int) -> Iterator[Problem]:
         reference={
             "variables": variables,
             "clauses": clauses,
-            "solution": write_values({name(number): hidden[number - 1] for number in range(1, variables + 1)}),
+            "solution": write_values(
+                {name(number): hidden[number - 1] for number in range(1, variables + 1)}
+            ),
         },
         key=str(sorted(clauses)),
     )

@@ -65,7 +65,10 @@ def find_fault(reference: dict, answer: str) -> str:
 def solve(problem: Problem) -> str:
     """Each node with its distance in the order of Dijkstra, then a way."""
     settled = settle(list_neighbours(problem.reference["edges"]), problem.reference["start"])
-    steps = [f"{node} {distance}{' from ' + before if before else ''}" for node, (distance, before) in settled.items()]
+    steps = [
+        f"{node} {distance}{' from ' + before if before else ''}"
+        for node, (distance, before) in settled.items()
+    ]
     until = next(i for i, node in enumerate(settled) if node == problem.reference["goal"])
     return work_out(steps[: until + 1], problem.reference["solution"])
 

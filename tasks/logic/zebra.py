@@ -51,7 +51,10 @@ class Places:
 def list_places(houses: int) -> Places:
     orders = list(permutations(range(houses)))  # of each thing, its house
     with_thing = [
-        [sum(1 << number for number, order in enumerate(orders) if order[thing] == house) for house in range(houses)]
+        [
+            sum(1 << number for number, order in enumerate(orders) if order[thing] == house)
+            for house in range(houses)
+        ]
         for thing in range(houses)
     ]
     return Places(orders, with_thing)
@@ -233,9 +236,7 @@ def zebra(rng: random.Random, level: int) -> Iterator[Problem]:
     names = [rng.sample(THINGS[kind], houses) for kind in range(kinds)]
     orders = [tuple(rng.sample(range(houses), houses)) for _ in range(kinds)]
     clues = choose_clues(rng, orders)
-    rows = [
-        [names[kind][orders[kind].index(house)] for kind in range(kinds)] for house in range(houses)
-    ]
+    rows = [[names[kind][orders[kind].index(house)] for kind in range(kinds)] for house in range(houses)]
     form = " / ".join([" ".join(("NAME", "ANIMAL", "DRINK")[:kinds])] * houses)
     yield Problem(
         prompt=f"{houses} houses stand in a row, numbered from left to right. Each has one of each: "
