@@ -54,7 +54,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def binary_search(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Which numbers a binary search looks at; lists of 10 to 15 numbers up to 90 to 120, three looks or more."""
+    """Which numbers a binary search looks at; 10 to 15 numbers up to 90 to 120, three looks or more."""
     while True:
         numbers = [rng.randint(1, 20)]
         for _ in range(rng.randint(*LENGTHS[level - 1]) - 1):
@@ -65,9 +65,12 @@ def binary_search(rng: random.Random, level: int) -> Iterator[Problem]:
             break
     yield Problem(
         prompt=f"Numbers, at places counted from 0: {' '.join(map(str, numbers))}\n"
-        f"A binary search for {wanted} begins with low = 0 and high = {len(numbers) - 1}. While low <= high it looks "
-        "at the number at (low + high) // 2: it ends if that is the one, goes on above it (low = middle + 1) if it is "
-        "smaller, else below it (high = middle - 1). Answer with the numbers that it looks at in order, separated by "
+        f"A binary search for {wanted} begins with low = 0 and high = {len(numbers) - 1}. While low <= "
+        "high it looks "
+        "at the number at (low + high) // 2: it ends if that is the one, goes on above it (low = middle + "
+        "1) if it is "
+        "smaller, else below it (high = middle - 1). Answer with the numbers that it looks at in order, "
+        "separated by "
         "blanks.",
         reference={"looked_at": looked_at, "solution": " ".join(map(str, looked_at))},
         metadata={"numbers": numbers, "wanted": wanted},

@@ -71,7 +71,8 @@ def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
     solution = f"f=lambda x:{write_code(steps)}"
     listed = "\n".join(f"{number}. {step.text}" for number, step in enumerate(steps, start=1))
     yield Problem(
-        prompt=f"Write a Python function f of a list of whole numbers that returns the list after these steps:\n"
+        prompt="Write a Python function f of a list of whole numbers that returns the list after these "
+        "steps:\n"
         f"{listed}\nThe whole program may have {len(solution)} characters at most, line ends included.",
         reference={
             **{"entry_point": "f", "limit": len(solution)},

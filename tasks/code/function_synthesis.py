@@ -1,7 +1,7 @@
-"""Find the function behind examples: a chain of steps on a list, out of some that are named; tests are hidden.
+"""Find the function behind examples: a chain of steps on a list, out of some that are named.
 
-Each level has more steps in the chain or to choose from. Every chain of that many steps that fits the examples
-passes the hidden tests: the generator goes through all of them.
+Each level has more steps in the chain or to choose from. The tests are hidden. Every chain of that many steps
+that fits the examples passes them: the generator goes through all of them.
 """
 
 import random
@@ -22,7 +22,7 @@ EXAMPLES, HIDDEN = 4, 8  # lists
 def follow(
     steps: Sequence[Step], length: int, inputs: Sequence[Numbers], outputs: Sequence[Numbers]
 ) -> list[tuple]:
-    """The chains of so many steps that make the outputs of the inputs. The first input rules most of them out."""
+    """The chains of so many steps that make the outputs of the inputs."""
     first, *others = inputs
     level: list[tuple[tuple[Step, ...], Numbers]] = [((), first)]
     for _ in range(length):
@@ -65,8 +65,10 @@ def function_synthesis(rng: random.Random, level: int) -> Iterator[Problem]:
     shown = "\n".join(f"f({i}) == {o}" for i, o in zip(inputs, outputs, strict=True))
     calls = [{"args": [i], "expected": o} for i, o in zip(hidden, expected, strict=True)]
     yield Problem(
-        prompt=f"f takes a list of whole numbers and makes {length} of these steps in some order, one of them perhaps "
-        f"more than once:\n{listed}\nIt is known that\n{shown}\nWrite f in Python; it is tested on other lists.",
+        prompt=f"f takes a list of whole numbers and makes {length} of these steps in some order, one of "
+        "them perhaps "
+        f"more than once:\n{listed}\nIt is known that\n{shown}\nWrite f in Python; it is tested on other "
+        "lists.",
         reference={"entry_point": "f", "calls": calls},
         metadata={
             "solution": f"def f(x):\n    return {write_code(chain)}",

@@ -1,6 +1,6 @@
 """Predict what a short program prints: assignments, branches and loops over whole numbers.
 
-Each level has more statements and nests them deeper. The programs are made and worked out here, not by Python.
+Each level has more statements and nests them deeper. The programs are worked out here, not by Python.
 """
 
 import operator
@@ -155,7 +155,8 @@ def program_output(rng: random.Random, level: int) -> Iterator[Problem]:
     lines = [f"{name} = {value}" for name, value in start.items()]
     source = "\n".join([*lines, *(line for statement in body for line in statement.lines), "print(a, b, c)"])
     yield Problem(
-        prompt=f"{fence(source)}\nWhat does this program print? Answer with the three numbers, separated by blanks.",
+        prompt=f"{fence(source)}\nWhat does this program print? Answer with the three numbers, separated "
+        "by blanks.",
         reference={"numbers": values, "solution": " ".join(map(str, values))},
         metadata={"made": state.made, "source": source},
         key=source,

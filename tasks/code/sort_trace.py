@@ -1,5 +1,5 @@
-"""What a list looks like while it is being sorted: after some rounds of bubble, insertion or selection sort, or
-after a partition of quicksort.
+"""What a list looks like while it is being sorted: after some rounds of bubble, insertion or selection sort,
+or after partitions of quicksort.
 
 Each level has a longer list and more rounds.
 """
@@ -28,7 +28,7 @@ def bubble(numbers: Numbers, number: int) -> Numbers:  # noqa: ARG001  every rou
 
 
 def insert(numbers: Numbers, number: int) -> Numbers:
-    """The number at place `number` (from 0; the first round has 1) goes to its place among those before it."""
+    """The number at place `number` (from 0; 1 in the first round) goes to its place among those before."""
     return [*sorted(numbers[: number + 1]), *numbers[number + 1 :]]
 
 
@@ -47,13 +47,17 @@ def partition(numbers: Numbers, number: int) -> Numbers:  # noqa: ARG001  every 
 
 
 METHODS: dict[str, Callable[[Numbers, int], Numbers]] = {
-    "bubble sort. In a round each two neighbours are compared once, from left to right, and swapped at once where the "
+    "bubble sort. In a round each two neighbours are compared once, from left to right, and swapped at "
+    "once where the "
     "left one is larger": bubble,
-    "insertion sort. Round r moves the number at place r + 1 (the first place is 1) to the left, to its place "
+    "insertion sort. Round r moves the number at place r + 1 (the first place is 1) to the left, to its "
+    "place "
     "among the r numbers before it": insert,
-    "selection sort. Round r looks for the smallest number from place r on (the first place is 1; the leftmost if it "
+    "selection sort. Round r looks for the smallest number from place r on (the first place is 1; the "
+    "leftmost if it "
     "is there twice) and swaps it with the number at place r": select,
-    "a partition. In a round the first number goes to the right of all that are smaller than it; those keep their "
+    "a partition. In a round the first number goes to the right of all that are smaller than it; those "
+    "keep their "
     "order, and so do all that are not smaller, to the right of it": partition,
 }
 
@@ -92,7 +96,8 @@ def sort_trace(rng: random.Random, level: int) -> Iterator[Problem]:
         if lists[-1] not in (lists[0], sorted(lists[0])):
             break
     yield Problem(
-        prompt=f"The list {' '.join(map(str, lists[0]))} goes through {text}.\nWhat is the list after {rounds} "
+        prompt=f"The list {' '.join(map(str, lists[0]))} goes through {text}.\nWhat is the list after "
+        f"{rounds} "
         f"{'round' if rounds == 1 else 'rounds'}? Answer with its numbers, separated by blanks.",
         reference={"numbers": lists[-1], "solution": " ".join(map(str, lists[-1]))},
         metadata={"lists": lists[1:]},

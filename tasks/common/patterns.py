@@ -1,7 +1,7 @@
 """Regular expressions as trees: written out, drawn from, and matched in time that no pattern can blow up.
 
-Python's own engine goes back over a text again and again; matching here keeps the set of positions that a part
-may end at, so that its work is at most parts x repetitions x positions squared.
+Python's own engine goes back over a text again and again; matching here keeps the set of positions that a
+part may end at, as bits, so that its work is at most parts times positions, squared where repeats are nested.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ...verifiers.types import correct, malformed, wrong
 
 MAX_CHARS = 4_000
 _NUMBER = r"(?a)[-+]?[0-9]{1,18}"
-_SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
+_SEPARATORS = str.maketrans(",;()[]{}", "        ")
 _PAIR = r"[ \t]{0,4}[:=][ \t]{0,4}"
 
 

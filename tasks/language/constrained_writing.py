@@ -97,7 +97,7 @@ def draw_text(rng: random.Random, sentences: int) -> list[list[str]]:
     """Sentences without one letter, some of them in alphabetical order."""
     letter = rng.choice("abcdefghiklmnoprstu")
     words = [word for word in WORDS if letter not in word]
-    text = [rng.sample(words, rng.randint(*WORDS_IN_ONE)) for _ in range(sentences)]
+    text: list[list[str]] = [rng.sample(words, rng.randint(*WORDS_IN_ONE)) for _ in range(sentences)]
     return [sorted(sentence) if rng.random() < 0.3 else sentence for sentence in text]
 
 
@@ -154,7 +154,8 @@ def constrained_writing(rng: random.Random, level: int) -> Iterator[Problem]:
     rules.sort(key=lambda rule: list(KEEPS).index(rule["kind"]))
     count = len(text)
     yield Problem(
-        prompt=f"Write {count} {'sentence' if count == 1 else 'sentences'} in small letters a to z, with a full stop "
+        prompt=f"Write {count} {'sentence' if count == 1 else 'sentences'} in small letters a to z, with a "
+        "full stop "
         "at the end of each, such that\n"
         + "\n".join(f"- {say(rule)}" for rule in rules)
         + "\nBetween words stand blanks or commas, nothing else. What it says does not matter. "

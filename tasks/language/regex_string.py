@@ -42,8 +42,8 @@ def solve(problem: Problem) -> str:
 
 
 def count_work(problem: Problem) -> int:
-    """Parts of the pattern that are drawn until a random string that matches is right, `MOST_DRAWS` strings at
-    most."""
+    """Parts of the pattern that are drawn until a random string that matches it has the length and the
+    letters; MOST_DRAWS strings at most."""
     rng, reference = random.Random(0), problem.reference
     node = parse(reference["pattern"])
     draws = 1
@@ -72,7 +72,8 @@ def regex_string(rng: random.Random, level: int) -> Iterator[Problem]:
     counts = {letter: text.count(letter) for letter in counted}
     wanted = "".join(f", exactly {count} of them {letter}" for letter, count in counts.items())
     yield Problem(
-        prompt=f"Write a string of exactly {len(text)} letters, all from {LETTERS[0]} to {LETTERS[-1]}{wanted}, that "
+        prompt=f"Write a string of exactly {len(text)} letters, all from {LETTERS[0]} to "
+        f"{LETTERS[-1]}{wanted}, that "
         f"the regular expression {write(node)} matches as a whole. Answer with the string alone.",
         reference={"pattern": write(node), "length": len(text), "counts": counts, "solution": text},
         metadata={

@@ -64,7 +64,8 @@ def regex_which(rng: random.Random, level: int) -> Iterator[Problem]:
             break
     listed = "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
     yield Problem(
-        prompt=f"Which of these strings does the regular expression {write(node)} match as a whole?\n{listed}\n"
+        prompt=f"Which of these strings does the regular expression {write(node)} match as a "
+        f"whole?\n{listed}\n"
         "Answer with the numbers of all that match, separated by blanks.",
         reference={"numbers": numbers, "solution": " ".join(map(str, numbers))},
         metadata={"pattern": write(node), "texts": texts},

@@ -94,7 +94,8 @@ def sort_words(rng: random.Random, level: int) -> Iterator[Problem]:
         groups.setdefault(str([rule.key(word) for rule in rules]), []).append(word)
     said = "; words alike in that ".join(rule.text for rule in [*rules, last])
     yield Problem(
-        prompt=f"Sort these words {said}:\n{' '.join(words)}\nAnswer with the words in order, separated by blanks.",
+        prompt=f"Sort these words {said}:\n{' '.join(words)}\nAnswer with the words in order, separated by "
+        "blanks.",
         reference={"sorted": in_order, "solution": " ".join(in_order)},
         metadata={"groups": list(map(" ".join, groups.values())), "rules": len(rules) + 1},
         key=f"{said}: {' '.join(sorted(words))}",

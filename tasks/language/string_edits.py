@@ -40,11 +40,13 @@ def draw_edit(rng: random.Random, text: str) -> Edit:
              lambda t: t.translate({ord(letter): other, ord(other): letter})),
         Edit(f"delete letter {place + 1}", lambda t: t[:place] + t[place + 1 :]),
         Edit(f"insert {new} after letter {place + 1}", lambda t: t[: place + 1] + new + t[place + 1 :]),
-        Edit(f"swap letters {min(place, second) + 1} and {max(place, second) + 1}", lambda t: swap(t, place, second)),
+        Edit(f"swap letters {min(place, second) + 1} and {max(place, second) + 1}",
+             lambda t: swap(t, place, second)),
         Edit("double every vowel (a, e, i, o, u)", lambda t: "".join(c * (1 + (c in VOWELS)) for c in t)),
         Edit("shift every letter one forward in the alphabet, z to a",
              lambda t: t.translate(str.maketrans(LETTERS, LETTERS[1:] + LETTERS[0]))),
-        Edit("put its letters at odd positions first, then those at even positions", lambda t: t[::2] + t[1::2]),
+        Edit("put its letters at odd positions first, then those at even positions",
+             lambda t: t[::2] + t[1::2]),
         Edit("sort its letters by the alphabet", lambda t: "".join(sorted(t))),
     ))  # fmt: skip
 
@@ -81,7 +83,8 @@ def count_work(problem: Problem) -> int:
 def string_edits(rng: random.Random, level: int) -> Iterator[Problem]:
     """Apply edits to a text, one after the other; 2, 4, 6 and 9 edits."""
     start = "".join(rng.sample(WORDS, PARTS[level - 1]))
-    texts, edits = [start], []
+    texts: list[str] = [start]
+    edits: list[str] = []
     while len(edits) < EDITS[level - 1]:
         edit = draw_edit(rng, texts[-1])
         text = edit.apply(texts[-1])

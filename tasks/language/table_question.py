@@ -38,7 +38,7 @@ def write(rows: Sequence[Row]) -> str:
 
 
 class Question:
-    """text: with the form of its answer.  rows: those that it is about.  amounts: what is added up of each."""
+    """text: with the form of its answer.  rows: what it is about.  amounts: what is added up of each."""
 
     def __init__(self, text: str, rows: list[Row], amounts: list[int], prefix: str = "") -> None:
         self.text, self.rows, self.amounts = text, rows, amounts
@@ -57,7 +57,8 @@ def ask_two(rng: random.Random, rows: list[Row]) -> Question:
     other = "stock" if column == "price" else "price"
     chosen = [row for row in rows if row["shop"] != shop and row[other] < least]
     text = (
-        f"What is the sum of the column {column} over the rows that are not of shop {shop} and whose {other} is below "
+        f"What is the sum of the column {column} over the rows that are not of shop {shop} and whose "
+        f"{other} is below "
         f"{least}? Answer with the number."
     )
     return Question(text, chosen, [row[column] for row in chosen])
@@ -68,7 +69,8 @@ def ask_product(rng: random.Random, rows: list[Row]) -> Question:
     shop = rng.choice(SHOPS)
     chosen = [row for row in rows if row["colour"] in (first, second) and row["shop"] != shop]
     text = (
-        f"What is price times stock, summed over the rows of colour {first} or {second} that are not of shop {shop}? "
+        f"What is price times stock, summed over the rows of colour {first} or {second} that are not of "
+        f"shop {shop}? "
         "Answer with the number."
     )
     return Question(text, chosen, [row["price"] * row["stock"] for row in chosen])
@@ -83,7 +85,8 @@ def ask_group(rng: random.Random, rows: list[Row]) -> Question:
     if sorted(totals.values())[-1] == sorted(totals.values())[-2]:
         return Question("", [], [])
     text = (
-        f"Leave out the rows of colour {colour}. For which shop is price times stock, summed over its rows, greatest, "
+        f"Leave out the rows of colour {colour}. For which shop is price times stock, summed over its "
+        "rows, greatest, "
         "and how much is it? Answer with the shop and the number, as in North 1234."
     )
     return Question(text, groups[best], [row["price"] * row["stock"] for row in groups[best]], best)

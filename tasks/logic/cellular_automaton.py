@@ -53,14 +53,15 @@ def cellular_automaton(rng: random.Random, level: int) -> Iterator[Problem]:
     while True:
         ones = set(rng.sample(PATTERNS, rng.choice((3, 4, 4, 5))))
         rule = {pattern: str(int(pattern in ones)) for pattern in PATTERNS}
-        rows = ["".join(rng.choice("01") for _ in range(CELLS[level - 1]))]
+        rows: list[str] = ["".join(rng.choice("01") for _ in range(CELLS[level - 1]))]
         for _ in range(STEPS[level - 1]):
             rows.append(step(rule, rows[-1]))
         if len(set(rows)) == len(rows) and 3 <= rows[-1].count("1") <= len(rows[0]) - 3:
             break
     count = STEPS[level - 1]
     yield Problem(
-        prompt="A row of cells, each 0 or 1, whose ends are neighbours. In a step all cells change at once: what "
+        prompt="A row of cells, each 0 or 1, whose ends are neighbours. In a step all cells change at "
+        "once: what "
         "one becomes hangs on its left neighbour, itself and its right neighbour:\n"
         + ", ".join(f"{pattern}>{value}" for pattern, value in rule.items())
         + f"\nThe row is {rows[0]}. What is it after {count} {'step' if count == 1 else 'steps'}? "

@@ -114,7 +114,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def cryptarithm(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Find the digits behind letters in a sum; 4, 5, 7 and 9 letters in numbers of 3 to 5 digits, any solution."""
+    """Find the digits behind letters in a sum; 4, 5, 7 and 9 letters, numbers of 3 to 5 digits."""
     digits, hidden = DIGITS[level - 1], LETTERS[level - 1]
     while True:
         added = [rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(NUMBERS[level - 1])]

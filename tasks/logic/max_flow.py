@@ -6,6 +6,7 @@ Each level adds nodes and pipes. What leaves the source and what enters the sink
 import random
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag, number
 from ..common.puzzles import work_out
@@ -42,7 +43,7 @@ def push(pipes: list[list], start: str, goal: str) -> list[tuple[str, int]]:
         left.setdefault(two, {}).setdefault(one, 0)
     sent = []
     while path := find_path(left, start, goal):
-        edges = list(zip(path, path[1:], strict=False))
+        edges = list(pairwise(path))
         amount = min(left[one][two] for one, two in edges)
         for one, two in edges:
             left[one][two] -= amount

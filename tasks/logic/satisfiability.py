@@ -103,7 +103,7 @@ def count_work(problem: Problem) -> int:
 
 def draw_clauses(rng: random.Random, hidden: list[int], count: int) -> list[Clause]:
     """Different clauses of three literals that hold of the hidden values, each variable in one of them at
-    least. Clauses with two true literals are preferred, so that counting signs does not give the values away."""
+    least. Those with fewer true literals are preferred, or counting signs would give the values away."""
     found: dict[Clause, None] = {}
     while len(found) < count:
         variables = sorted(rng.sample(range(1, len(hidden) + 1), 3))

@@ -39,7 +39,7 @@ def run(jobs: Sequence[Job]) -> str:
 
 
 class Search:
-    """Depth first, the earliest deadline first; a branch ends where an open job would be late if it were next.
+    """Depth first, the earliest deadline first; a branch ends where an open job would be late as the next.
 
     tried: jobs put next.
     """
@@ -119,10 +119,12 @@ def scheduling(rng: random.Random, level: int) -> Iterator[Problem]:
     listed = sorted(jobs, key=lambda job: job.name)
     lines = (f"{job.name} takes {job.takes}, from {job.from_}, by {job.until}" for job in listed)
     yield Problem(
-        prompt="One machine does these jobs one after the other, without a break inside a job. Each takes so many "
+        prompt="One machine does these jobs one after the other, without a break inside a job. Each takes "
+        "so many "
         "minutes, can't start before `from`, and must end by `by` (minutes after the start of the day):\n"
         + "\n".join(lines)
-        + "\nEach job starts as early as it may after the one before it. In which order does every job end in "
+        + "\nEach job starts as early as it may after the one before it. In which order does every job end "
+        "in "
         "time? Answer with the letters of all jobs, separated by blanks.",
         reference={"jobs": [vars(job) for job in listed], "solution": " ".join(job.name for job in jobs)},
         key=str(sorted((job.takes, job.from_, job.until) for job in jobs)),

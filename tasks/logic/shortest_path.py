@@ -6,6 +6,7 @@ Each level adds nodes and edges.
 import heapq
 import random
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag
 from ..common.puzzles import puzzle, read_names, work_out
@@ -55,7 +56,7 @@ def find_fault(reference: dict, answer: str) -> str:
     if (path[0], path[-1]) != (reference["start"], reference["goal"]):
         return f"It leads from {path[0]} to {path[-1]}."
     length = 0
-    for one, two in zip(path, path[1:], strict=False):
+    for one, two in pairwise(path):
         if two not in neighbours[one]:
             return f"There is no edge from {one} to {two}."
         length += neighbours[one][two]
@@ -93,7 +94,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def shortest_path(rng: random.Random, level: int) -> Iterator[Problem]:
-    """A shortest way between two nodes; 6, 9, 13 and 18 nodes, any of the least length, three edges or more."""
+    """A shortest way between two nodes; 6, 9, 13 and 18 nodes, three edges or more."""
     names = NAMES[: NODES[level - 1]]
     pairs = [(one, two) for one in names for two in names if one < two]
     while True:
@@ -106,7 +107,8 @@ def shortest_path(rng: random.Random, level: int) -> Iterator[Problem]:
     yield Problem(
         prompt="Edges of a graph and their lengths, to be walked either way:\n"
         + ", ".join(f"{one}-{two} {length}" for one, two, length in edges)
-        + f"\nWhich way from {start} to {goal} is shortest? Answer with its nodes in order, separated by blanks.",
+        + f"\nWhich way from {start} to {goal} is shortest? Answer with its nodes in order, separated by "
+        "blanks.",
         reference={
             **{"edges": edges, "start": start, "goal": goal, "length": settled[goal][0]},
             "solution": " ".join(path),

@@ -157,7 +157,8 @@ def sudoku(rng: random.Random, level: int) -> Iterator[Problem]:
     ]
     yield Problem(
         prompt=f"Fill in the dots so that each row, each column and each {box} x {box} box holds each digit "
-        f"from 1 to {size} once:\n{write(grid)}\nAnswer with the {size} lines of {size} digits, without blanks.",
+        f"from 1 to {size} once:\n{write(grid)}\nAnswer with the {size} lines of {size} digits, without "
+        "blanks.",
         reference={"grid": grid, "solution": write(full)},
         key=write(grid),
     )

@@ -109,7 +109,8 @@ def truth_table(rng: random.Random, level: int) -> Iterator[Problem]:
     yield Problem(
         prompt=f"Formula: {parts[-1].text[1:-1]}\n"
         f"Give its value, 1 or 0, in each of the {rows} rows of its truth table, from {', '.join(names)} = "
-        f"{' '.join('0' * variables)} to {' '.join('1' * variables)} in the order of counting in binary (`not` binds tightest, xor: one of "
+        f"{' '.join('0' * variables)} to {' '.join('1' * variables)} in the order of counting in binary "
+        "(`not` binds tightest, xor: one of "
         f"the two alone, iff: both alike). Answer with {rows} digits without blanks.",
         reference={"solution": write_bits(parts[-1].table, rows)},
         metadata={"parts": [f"{part.text[1:-1]}: {write_bits(part.table, rows)}" for part in parts]},

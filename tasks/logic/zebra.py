@@ -41,7 +41,7 @@ class Clue:
 
 @dataclass(frozen=True)
 class Places:
-    """The orders of one kind's things in the houses. with_thing: thing -> house -> orders with it there, as bits."""
+    """The orders of one kind's things in the houses. with_thing: thing -> house -> orders, as bits."""
 
     orders: list[tuple[int, ...]]
     with_thing: list[list[int]]
