@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -51,6 +51,7 @@ def count_work(problem: Problem) -> int:
     levels=len(LENGTHS),
     kind="code",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=120),
     licence="Apache-2.0",
 )
 def binary_search(rng: random.Random, level: int) -> Iterator[Problem]:

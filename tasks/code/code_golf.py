@@ -11,6 +11,7 @@ from dataclasses import replace
 from ...verifiers import Completion, Criterion, ProblemLike, Rubric, Verdict, code, extract_code, one_block
 from ...verifiers.types import partial
 from ..common.list_steps import draw_numbers, draw_steps, run, write_code
+from ..common.puzzles import err_by_step
 from ..core.problem import Problem
 from ..core.programs import render_solution
 from ..core.task import task
@@ -44,8 +45,8 @@ def within_limit(name: str = "code") -> Criterion:
 
 
 def count_work(problem: Problem) -> int:
-    """Characters of the generator's own program."""
-    return len(problem.metadata["solution"])
+    """Steps that the program makes."""
+    return problem.metadata["steps"]
 
 
 @task(
@@ -54,6 +55,7 @@ def count_work(problem: Problem) -> int:
     levels=len(STEPS),
     kind="code",
     solve=render_solution,
+    attempt=err_by_step(render_solution, count_work, every=4),
     licence="Apache-2.0",
 )
 def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
@@ -78,6 +80,6 @@ def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
             **{"entry_point": "f", "limit": len(solution)},
             "calls": [{"args": [i], "expected": o} for i, o in zip(tests, expected, strict=True)],
         },
-        metadata={"solution": solution},
+        metadata={"solution": solution, "steps": len(steps)},
         key="; ".join(step.text for step in steps),
     )

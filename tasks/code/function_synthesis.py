@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, code, one_block
 from ..common.list_steps import Numbers, Step, draw_numbers, draw_steps, run, write_code
+from ..common.puzzles import err_by_step
 from ..core.problem import Problem
 from ..core.programs import render_solution
 from ..core.task import task
@@ -42,6 +43,7 @@ def count_work(problem: Problem) -> int:
     levels=len(CHAIN),
     kind="code",
     solve=render_solution,
+    attempt=err_by_step(render_solution, count_work, every=200),
     licence="Apache-2.0",
 )
 def function_synthesis(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
 from ..core.problem import Problem
 from ..core.programs import fence
 from ..core.task import task
@@ -133,6 +133,7 @@ def count_work(problem: Problem) -> int:
     levels=len(STATEMENTS),
     kind="code",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=15),
     licence="Apache-2.0",
 )
 def program_output(rng: random.Random, level: int) -> Iterator[Problem]:

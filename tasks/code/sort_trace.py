@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -83,6 +83,7 @@ def count_work(problem: Problem) -> int:
     levels=len(LENGTHS),
     kind="code",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=40),
     licence="Apache-2.0",
 )
 def sort_trace(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
 from ...verifiers.criteria.sql import sql
+from ..common.puzzles import err_by_step, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -259,6 +260,12 @@ def tell_apart(asked: Asked, scripts: Sequence[str]) -> list[list[list]] | None:
     return rows if sound else None
 
 
+def solve(problem: Problem) -> str:
+    """What has to be found, then the query."""
+    asked = problem.text.partition("these tables:\n")[2].partition("\n")[0]
+    return work_out([asked], problem.reference["solution"])
+
+
 def count_work(problem: Problem) -> int:
     """Words and signs of the query."""
     return len(problem.reference["solution"].replace("(", " ( ").replace(")", " ) ").split())
@@ -269,6 +276,8 @@ def count_work(problem: Problem) -> int:
     rubric=Rubric(sql(), answer_tag(weight=0.1)),
     levels=LEVELS,
     kind="code",
+    solve=solve,
+    attempt=err_by_step(solve, count_work, every=35),
     licence="Apache-2.0",
 )
 def sql_query(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ so that every right one is accepted, not only the one that the generator knows.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...verifiers import Criterion, Verdict, answer_criterion
 from ...verifiers.quotations import undress
 from ...verifiers.regexes import compile_once
 from ...verifiers.types import correct, malformed, wrong
+from ..core.problem import Problem
 
 MAX_CHARS = 4_000
 _NUMBER = r"(?a)[-+]?[0-9]{1,18}"
@@ -53,6 +55,18 @@ def puzzle(
 def work_out(steps: Iterable[str], answer: str) -> str:
     """A completion to imitate: the steps in a think block, then the answer."""
     return f"<think>{'; '.join(steps)}</think><answer>{answer}</answer>"
+
+
+def err_by_step(
+    solve: Callable[[Problem], str], count_work: Callable[[Problem], int], every: float
+) -> Callable[[Problem, random.Random], str]:
+    """A solver that takes as many steps for a problem as `count_work` says, and errs in one of `every`, above
+    1: after an error it gives up. So a problem that is longer to work out is harder."""
+
+    def attempt(problem: Problem, rng: random.Random) -> str:
+        return solve(problem) if rng.random() < (1 - 1 / every) ** count_work(problem) else "I am lost."
+
+    return attempt
 
 
 def split_words(answer: str) -> list[str]:

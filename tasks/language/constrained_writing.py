@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, puzzle, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
 from ..core.task import task
@@ -139,6 +139,7 @@ def are_apart(rules: Sequence[Rule]) -> bool:
     levels=len(RULES),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=60),
     licence="Apache-2.0",
 )
 def constrained_writing(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...verifiers import Rubric, answer_tag
 from ..common.patterns import LETTERS, count_parts, draw_pattern, draw_text, matches, parse, write
-from ..common.puzzles import Unreadable, puzzle, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -58,6 +58,7 @@ def count_work(problem: Problem) -> int:
     levels=len(PARTS),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=1000),
     licence="Apache-2.0",
 )
 def regex_string(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
 from ..common.patterns import LETTERS, count_parts, draw_pattern, draw_text, matches, parse, write
-from ..common.puzzles import puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -49,6 +49,7 @@ def count_work(problem: Problem) -> int:
     levels=len(PARTS),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=2000),
     licence="Apache-2.0",
 )
 def regex_which(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, split_words, work_out
+from ..common.puzzles import err_by_step, puzzle, split_words, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
 from ..core.task import task
@@ -82,6 +82,7 @@ def count_work(problem: Problem) -> int:
     levels=len(COUNTS),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=120),
     licence="Apache-2.0",
 )
 def sort_words(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, work_out
+from ..common.puzzles import err_by_step, puzzle, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
 from ..core.task import task
@@ -78,6 +78,7 @@ def count_work(problem: Problem) -> int:
     levels=len(EDITS),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=70),
     licence="Apache-2.0",
 )
 def string_edits(rng: random.Random, level: int) -> Iterator[Problem]:

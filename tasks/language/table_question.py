@@ -9,7 +9,7 @@ from typing import Any
 
 from ...verifiers import Rubric, answer_tag
 from ...verifiers.regexes import compile_once
-from ..common.puzzles import puzzle, split_words, work_out
+from ..common.puzzles import err_by_step, puzzle, split_words, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
 from ..core.task import task
@@ -117,6 +117,7 @@ def count_work(problem: Problem) -> int:
     levels=len(ROWS),
     kind="language",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=25),
     licence="Apache-2.0",
 )
 def table_question(rng: random.Random, level: int) -> Iterator[Problem]:

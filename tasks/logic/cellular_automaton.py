@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, puzzle, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -46,6 +46,7 @@ def count_work(problem: Problem) -> int:
     levels=len(CELLS),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=60),
     licence="Apache-2.0",
 )
 def cellular_automaton(rng: random.Random, level: int) -> Iterator[Problem]:

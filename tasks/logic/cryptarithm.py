@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -111,6 +111,7 @@ def count_work(problem: Problem) -> int:
     levels=len(LETTERS),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=500),
     licence="Apache-2.0",
 )
 def cryptarithm(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -75,6 +75,7 @@ def count_work(problem: Problem) -> int:
     levels=len(NODES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=15),
     licence="Apache-2.0",
 )
 def graph_colouring(rng: random.Random, level: int) -> Iterator[Problem]:

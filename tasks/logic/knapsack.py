@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -95,6 +95,7 @@ def count_work(problem: Problem) -> int:
     levels=len(ITEMS),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=40),
     licence="Apache-2.0",
 )
 def knapsack(rng: random.Random, level: int) -> Iterator[Problem]:

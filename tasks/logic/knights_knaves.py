@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -111,6 +111,7 @@ def count_work(problem: Problem) -> int:
     levels=len(PEOPLE),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=500),
     licence="Apache-2.0",
 )
 def knights_knaves(rng: random.Random, level: int) -> Iterator[Problem]:

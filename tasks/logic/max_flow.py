@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag, number
-from ..common.puzzles import work_out
+from ..common.puzzles import err_by_step, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -81,6 +81,7 @@ def draw_pipes(rng: random.Random, nodes: str, count: int) -> list[list]:
     levels=len(NODES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=14),
     licence="Apache-2.0",
 )
 def max_flow(rng: random.Random, level: int) -> Iterator[Problem]:

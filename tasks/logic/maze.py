@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, puzzle, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -108,6 +108,7 @@ def count_work(problem: Problem) -> int:
     levels=len(SIDES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=80),
     licence="Apache-2.0",
 )
 def maze(rng: random.Random, level: int) -> Iterator[Problem]:

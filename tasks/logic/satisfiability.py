@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -120,6 +120,7 @@ def draw_clauses(rng: random.Random, hidden: list[int], count: int) -> list[Clau
     levels=len(VARIABLES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=25),
     licence="Apache-2.0",
 )
 def satisfiability(rng: random.Random, level: int) -> Iterator[Problem]:

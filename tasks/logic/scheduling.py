@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -106,6 +106,7 @@ def plant(rng: random.Random, count: int, slack: int) -> list[Job]:
     levels=len(JOBS),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=20),
     licence="Apache-2.0",
 )
 def scheduling(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -91,6 +91,7 @@ def count_work(problem: Problem) -> int:
     levels=len(NODES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=30),
     licence="Apache-2.0",
 )
 def shortest_path(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, puzzle, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -96,6 +96,7 @@ def count_work(problem: Problem) -> int:
     levels=len(VARIABLES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=180),
     licence="Apache-2.0",
 )
 def truth_table(rng: random.Random, level: int) -> Iterator[Problem]:

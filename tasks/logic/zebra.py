@@ -11,7 +11,7 @@ from functools import cache
 from itertools import permutations
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, puzzle, split_words, work_out
+from ..common.puzzles import Unreadable, err_by_step, puzzle, split_words, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -228,6 +228,7 @@ def count_work(problem: Problem) -> int:
     levels=len(SIZES),
     kind="logic",
     solve=solve,
+    attempt=err_by_step(solve, count_work, every=20),
     licence="Apache-2.0",
 )
 def zebra(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -30,7 +30,13 @@ from palaestra.verifiers.criteria.literal import literal
 from palaestra.verifiers.extract import add_lenient, extract
 from palaestra.verifiers.functions import function
 
-PROCEDURAL = ("addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream")
+PROCEDURAL = (
+    "addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream",
+    "knights_knaves", "satisfiability", "truth_table", "zebra", "sudoku", "shortest_path", "graph_colouring",
+    "max_flow", "maze", "scheduling", "knapsack", "cryptarithm", "cellular_automaton",
+    "string_edits", "regex_string", "regex_which", "constrained_writing", "sort_words", "table_question",
+    "program_output", "binary_search", "sort_trace",
+)  # fmt: skip
 MEGABYTE = 1_000_000
 LIMIT_S = 0.25  # of CPU
 
