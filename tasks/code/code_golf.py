@@ -55,7 +55,7 @@ def count_work(problem: Problem) -> int:
     levels=len(STEPS),
     kind="code",
     solve=render_solution,
-    attempt=err_by_step(render_solution, count_work, every=4),
+    attempt=err_by_step(render_solution, count_work, every=6),
     licence="Apache-2.0",
 )
 def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:

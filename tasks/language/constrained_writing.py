@@ -139,7 +139,7 @@ def are_apart(rules: Sequence[Rule]) -> bool:
     levels=len(RULES),
     kind="language",
     solve=solve,
-    attempt=err_by_step(solve, count_work, every=60),
+    attempt=err_by_step(solve, count_work, every=100),
     licence="Apache-2.0",
 )
 def constrained_writing(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ PARTS = (4, 5, 6, 8)  # by level
 DEPTHS = (0, 1, 1, 2)  # groups in groups
 COUNTED = (0, 0, 1, 2)  # letters whose number is given
 LONGEST = 24
-MOST_DRAWS = 2_000  # of the scripted solver
+MOST_DRAWS = 300  # of the scripted solver
 
 
 def has_counts(text: str, reference: Mapping[str, Any]) -> bool:
@@ -58,7 +58,7 @@ def count_work(problem: Problem) -> int:
     levels=len(PARTS),
     kind="language",
     solve=solve,
-    attempt=err_by_step(solve, count_work, every=1000),
+    attempt=err_by_step(solve, count_work, every=300),
     licence="Apache-2.0",
 )
 def regex_string(rng: random.Random, level: int) -> Iterator[Problem]:

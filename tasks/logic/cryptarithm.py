@@ -14,7 +14,7 @@ from ..core.task import task
 
 NUMBERS = (2, 2, 2, 3)  # that are added; by level
 DIGITS = (3, 4, 5, 5)  # of each of them
-LETTERS = (4, 5, 7, 9)
+LETTERS = (3, 5, 6, 8)
 VALUES = {str(digit): digit for digit in range(10)}
 
 
@@ -111,11 +111,11 @@ def count_work(problem: Problem) -> int:
     levels=len(LETTERS),
     kind="logic",
     solve=solve,
-    attempt=err_by_step(solve, count_work, every=500),
+    attempt=err_by_step(solve, count_work, every=300),
     licence="Apache-2.0",
 )
 def cryptarithm(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Find the digits behind letters in a sum; 4, 5, 7 and 9 letters, numbers of 3 to 5 digits."""
+    """Find the digits behind letters in a sum; 3, 5, 6 and 8 letters, numbers of 3 to 5 digits."""
     digits, hidden = DIGITS[level - 1], LETTERS[level - 1]
     while True:
         added = [rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(NUMBERS[level - 1])]

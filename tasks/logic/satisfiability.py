@@ -1,6 +1,6 @@
 """Values for variables that make a formula true, a conjunction of clauses: any that do are right.
 
-Each level adds variables, from 7 to 18, at about the number of clauses where random formulas are hardest
+Each level adds variables, from 7 to 20, at about the number of clauses where random formulas are hardest
 (Mitchell, Selman, Levesque 1992: 4.3 clauses of three literals a variable).
 """
 
@@ -13,7 +13,7 @@ from ..common.puzzles import err_by_step, puzzle, read_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
-VARIABLES = (7, 10, 14, 18)  # by level
+VARIABLES = (7, 11, 15, 20)  # by level
 RATIO = 4.5  # clauses a variable
 VALUES = {"1": 1, "0": 0, "true": 1, "false": 0, "t": 1, "f": 0}
 Clause = tuple[int, ...]  # literals: variable 3 is 3, its negation -3
@@ -120,11 +120,11 @@ def draw_clauses(rng: random.Random, hidden: list[int], count: int) -> list[Clau
     levels=len(VARIABLES),
     kind="logic",
     solve=solve,
-    attempt=err_by_step(solve, count_work, every=25),
+    attempt=err_by_step(solve, count_work, every=20),
     licence="Apache-2.0",
 )
 def satisfiability(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Values that make a formula true; 7, 10, 14 and 18 variables, any solution."""
+    """Values that make a formula true; 7, 11, 15 and 20 variables, any solution."""
     variables = VARIABLES[level - 1]
     while True:
         hidden = [rng.randrange(2) for _ in range(variables)]

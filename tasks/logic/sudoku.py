@@ -143,7 +143,7 @@ def count_work(problem: Problem) -> int:
     levels=len(SIZES),
     kind="logic",
     solve=solve,
-    attempt=err_by_step(solve, count_work, every=25),
+    attempt=err_by_step(solve, count_work, every=15),
     licence="Apache-2.0",
 )
 def sudoku(rng: random.Random, level: int) -> Iterator[Problem]:
