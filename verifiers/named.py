@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .criteria.judge import judge
     from .criteria.learned import learned
     from .criteria.literal import literal
+    from .criteria.sql import sql
 
 __all__ = [
     "answer",
@@ -43,6 +44,7 @@ __all__ = [
     "number",
     "one_block",
     "pattern",
+    "sql",
 ]
 
 _AT_FIRST_USE = {
@@ -51,6 +53,7 @@ _AT_FIRST_USE = {
     "learned": "learned",
     "literal": "literal",
     "one_block": "code",
+    "sql": "sql",
 }  # name -> its module
 
 if not TYPE_CHECKING:

@@ -44,6 +44,13 @@ def sql(
 
     limits: of all databases together; by default 3 s and 256 MiB.
     pool: gives the sandboxes to run in; by default those that the process shares.
+
+    >>> import palaestra as pal
+    >>> base = {"script": "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);", "rows": [[2]]}
+    >>> rubric = pal.Rubric(pal.criteria.sql())
+    >>> problem = pal.Problem("The largest a of t?", {"databases": [base]})
+    >>> rubric.score(pal.Completion("<answer>SELECT MAX(a) FROM t</answer>"), problem).passed
+    True
     """
 
     def sandboxes() -> SandboxPool:
