@@ -13,7 +13,7 @@ from ..core.problem import Problem
 from ..core.task import task
 
 SIDES = (4, 6, 8, 11)  # rooms on a side; by level
-GAPS = (1, 2, 4, 8)  # walls taken out
+GAPS = (2, 3, 5, 8)  # walls taken out
 MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
 Place = tuple[int, int]
 

@@ -15,7 +15,7 @@ from ..common.puzzles import Unreadable, err_by_step, puzzle, split_words, work_
 from ..core.problem import Problem
 from ..core.task import task
 
-SIZES = ((3, 2), (4, 2), (4, 3), (5, 3))  # houses, kinds of things; by level
+SIZES = ((3, 3), (4, 2), (4, 3), (5, 3))  # houses, kinds of things; by level
 THINGS = (
     ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea", "Max", "Nia"),
     ("cat", "dog", "fox", "owl", "hen", "eel", "bat", "ant", "bee", "cow", "elk", "pig", "rat", "yak"),
