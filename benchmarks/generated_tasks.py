@@ -3,46 +3,67 @@
     python benchmarks/generated_tasks.py [--subject math] [--problems 2000]
 
 For each task: how the work grows by level, how often its most frequent answer is right at most, how many
-problems are made in a second at least, and the processor time of a check. Work is the mean of the operations
-of a script that solves the problem where the task counts them (*), else of the characters of the worked
-solution.
+problems are made in a second at least, and the processor time of a check (of programs, the time by the
+clock). Work is the mean of the operations of a script that solves the problem where the task counts them
+(*), as `operations` of a problem or by its `count_work`, else of the characters of the worked solution.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from statistics import mean
 
 from palaestra import tasks
 from palaestra.tasks import Problem, Task
 from palaestra.tasks.core.sources import Procedural
 
+WORKED = 500  # problems of a level whose work is counted
 COLUMNS = ("task", "what", "work by level", "most frequent answer", "problems/s", "check, ms: p50", "p99")
 
 
+def find_counter(task: Task) -> Callable[[Problem], int] | None:
+    """The function by which a task's file counts the operations for a problem."""
+    assert isinstance(task.source, Procedural)
+    return getattr(sys.modules[task.source.generate.__module__], "count_work", None)
+
+
 def measure_work(task: Task, problem: Problem) -> int:
+    count_work = find_counter(task)
+    if count_work is not None:
+        return count_work(problem)
     return problem.metadata.get("operations", len(task.solution(problem)))
+
+
+def generate(task: Task, rng: random.Random, level: int) -> Problem:
+    assert isinstance(task.source, Procedural)
+    drawn = task.source.generate(rng, level)
+    return drawn if isinstance(drawn, Problem) else next(drawn)
 
 
 def describe(task: Task, count: int) -> list[str]:
     """The row of one task."""
     work, shares, rates, seconds = [], [], [], []
+    runs = task.rubric.correctness.start is not None
+    clock = time.perf_counter if runs else time.process_time
     assert isinstance(task.source, Procedural)
     for level in range(1, task.source.levels + 1):
         rng, start = random.Random(f"{task.name} {level}"), time.process_time()
-        problems: list[Problem] = [task.source.generate(rng, level) for _ in range(count)]  # type: ignore[misc]
+        problems = [generate(task, rng, level) for _ in range(count)]
         rates.append(count / (time.process_time() - start))
-        work.append(sum(measure_work(task, each) for each in problems) / count)
-        answers = Counter(task.rubric.correctness.render(each.reference) for each in problems)  # type: ignore[misc]
+        work.append(mean(measure_work(task, each) for each in problems[:WORKED]))
+        answers = Counter(task.solution(each).rpartition("</think>")[2] for each in problems)
         shares.append(answers.most_common(1)[0][1] / count)
-        for each in problems[:200]:
-            solution, start = task.solution(each), time.process_time()
+        for each in problems[: 10 if runs else 200]:
+            solution, start = task.solution(each), clock()
             task.score(solution, each)
-            seconds.append(time.process_time() - start)
+            seconds.append(clock() - start)
     seconds.sort()
-    counted = "operations" in problems[0].metadata
+    counted = find_counter(task) is not None or "operations" in problems[0].metadata
     return [
         f"`{task.name}`",
         task.summary.rstrip("."),

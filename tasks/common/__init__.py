@@ -1,1 +1,1 @@
-"""What generated tasks share: how answers are read and checked, numbers and polynomials written, solutions worked."""
+"""What generated tasks share: how answers are read and judged, numbers, words, patterns."""

@@ -232,7 +232,7 @@ def count_work(problem: Problem) -> int:
     licence="Apache-2.0",
 )
 def zebra(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Who lives where, from clues with one solution; 3 houses with 2 kinds of things up to 5 with 3."""
+    """Who lives where, from clues with one solution; 3 to 5 houses, 2 or 3 kinds of things."""
     houses, kinds = SIZES[level - 1]
     names = [rng.sample(THINGS[kind], houses) for kind in range(kinds)]
     orders = [tuple(rng.sample(range(houses), houses)) for _ in range(kinds)]

@@ -51,7 +51,7 @@ def answer_of(problem) -> str:
 def test_the_families_of_mathematics_are_here():
     assert {"arithmetic", "factor", "remainders", "probability", "dates", "sequences"} <= {*NAMES}
     listed = re.findall(r"(?m)^\| `(\w+)` \| .* \| .* % \|", (ROOT / "docs" / "tasks.md").read_text())
-    assert listed == sorted(name for name in NAMES if ".math." in tasks.get(name).source.generate.__module__)
+    assert [name for name in listed if name in NAMES] == sorted(NAMES)
 
 
 @pytest.mark.parametrize(("name", "level"), LEVELS)
