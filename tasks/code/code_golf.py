@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...verifiers import Completion, Criterion, ProblemLike, Rubric, Verdict, code, extract_code, one_block
-from ...verifiers.types import partial
+from ...verifiers.types import malformed, partial
 from ..common.list_steps import draw_numbers, draw_steps, run, write_code
 from ..common.puzzles import err_by_step
 from ..core.problem import Problem
@@ -23,7 +23,7 @@ TOO_LONG = 0.4  # of the value of a right program that is just over its limit
 
 
 def within_limit(name: str = "code") -> Criterion:
-    """The program passes every test of the reference, and has no more than its `limit` of characters.
+    """The program passes every test of the reference, and has no more than its `limit` of ASCII characters.
 
     White space at its ends does not count. What passes but is longer is worth TOO_LONG * limit / length.
     """
@@ -34,7 +34,10 @@ def within_limit(name: str = "code") -> Criterion:
         limit = problem.reference["limit"]
         if not verdict.correct:
             return verdict
-        length = len((extract_code(completion.text).answer or "").strip())
+        program = (extract_code(completion.text).answer or "").strip()
+        if not program.isascii():  # characters of which each packs several
+            return malformed(verdict.answer, "The program is not in ASCII.")
+        length = len(program)
         if length <= limit:
             return verdict
         return partial(
@@ -75,7 +78,8 @@ def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
     yield Problem(
         prompt="Write a Python function f of a list of whole numbers that returns the list after these "
         "steps:\n"
-        f"{listed}\nThe whole program may have {len(solution)} characters at most, line ends included.",
+        f"{listed}\nThe whole program may have {len(solution)} characters at most, all of them ASCII, line "
+        "ends included.",
         reference={
             **{"entry_point": "f", "limit": len(solution)},
             "calls": [{"args": [i], "expected": o} for i, o in zip(tests, expected, strict=True)],

@@ -26,12 +26,12 @@ class Search:
     tried: assignments of one variable, guessed or forced.  steps: those of the branch that succeeds.
     """
 
-    clauses: Sequence[Clause]
+    clauses: Sequence[Sequence[int]]
     tried: int = 0
     steps: list[str] = field(default_factory=list)
 
     def solve(self) -> bool:
-        return self._solve([*self.clauses], [])
+        return self._solve(list(map(tuple, self.clauses)), [])
 
     def _solve(self, clauses: list[Clause], steps: list[str]) -> bool:
         if not clauses:
@@ -137,7 +137,7 @@ def satisfiability(rng: random.Random, level: int) -> Iterator[Problem]:
         + f"\nAnswer with all {variables} variables, as in a=1 b=0, separated by blanks.",
         reference={
             "variables": variables,
-            "clauses": clauses,
+            "clauses": list(map(list, clauses)),
             "solution": write_values(
                 {name(number): hidden[number - 1] for number in range(1, variables + 1)}
             ),

@@ -1,6 +1,7 @@
 """What holds of every generated task in a subject's folder, at each of its levels."""
 
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -84,6 +85,8 @@ def test_solutions_and_demonstrations_are_right_and_show_their_work(name):
                 assert text.isascii()
                 assert "<think>" in text or name in ("code_golf", "function_synthesis")
             assert problem.text.isascii()
+            assert json.loads(json.dumps(problem.reference)) == problem.reference
+            assert json.loads(json.dumps(problem.metadata)) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

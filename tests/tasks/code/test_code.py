@@ -143,6 +143,8 @@ def test_golf_is_won_within_the_limit_alone():
     late = task.score(f"```python\n{longer}\n```", problem)
     later = task.score(loud, problem)
     wrong = task.score("```python\nf=list\n```", problem)
+    packed = task.score(f"```python\n{solution}#\u00e9\n```", problem)
+    assert packed.parts["code"].status is Status.MALFORMED
     assert (won.passed, won.reward) == (True, 1)
     assert [score.passed for score in (late, later, wrong)] == [False] * 3
     assert later.parts["code"].value < late.parts["code"].value < code_golf.TOO_LONG
