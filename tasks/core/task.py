@@ -27,6 +27,8 @@ class Task:
     solve: a completion that deserves the full reward (default: the rubric's rendering of the reference).
     demonstrate: a completion to imitate in SFT, from a problem and a random generator; it may be imperfect on
         purpose (default: `solve`).
+    attempt: the completion of a scripted solver with a fixed budget, right or wrong: `palaestra task check`
+        holds its pass-rate to fall from each level to the next.
 
     >>> import palaestra as pal
     >>> gcd = pal.tasks.get("gcd")
@@ -49,6 +51,7 @@ class Task:
     shadow: Rubric | None = None
     solve: Callable[[Problem], str] | None = None
     demonstrate: Callable[[Problem, random.Random], str] | None = None
+    attempt: Callable[[Problem, random.Random], str] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
