@@ -165,10 +165,12 @@ def _explain(score: Score) -> str:
 def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
     problem = task.problem(task.splits[0], 0)
     full = find_full_reward(task, problem)
-    lost = list(score_apart(task, [(text, problem) for text in GARBAGE]))
-    for text, outcome in zip(GARBAGE, lost, strict=False):
-        if outcome.score is None:
+    outcomes = list(score_apart(task, [(text, problem) for text in GARBAGE]))
+    for text, outcome in zip(GARBAGE, outcomes, strict=False):
+        if outcome.lost:
             yield f"Scoring {text[:40]!r}... {outcome.lost}; never evaluate an answer."
+    for text, outcome in zip(GARBAGE, outcomes, strict=False):
+        if outcome.lost:
             continue
         start = time.perf_counter()
         first = task.score(text, problem)

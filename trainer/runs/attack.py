@@ -102,7 +102,7 @@ def attack_by_training(
             raise _TimeIsUp
 
     with suppress(_TimeIsUp):
-        train(config, None, say, look_at_clock)
+        train(config, None, lambda line: None if line.startswith("step ") else say(line), look_at_clock)
     return _conclude(task, read_completions(folder / ROLLOUTS), folder)
 
 

@@ -146,7 +146,7 @@ def _rank(found: Mapping[str, _Tally]) -> list[Hole]:
 
 def _list_tries(cases: list[Case], tries: int, seed: int) -> Iterator[Probe]:
     """The library, problem by problem and kind by kind, so that few tries see all of it; mutations."""
-    library = _take_turns([_list_known(case) for case in cases])
+    library = _take_turns([_list_known(case, number / len(cases)) for number, case in enumerate(cases)])
     most = max(1, int(SHARE * tries))
     yield from islice(library, most)
     yield from _mutate(cases, random.Random(f"{cases[0].task.name}/{seed}"))
@@ -163,9 +163,9 @@ def _take_turns(lists: Iterable[Iterator[Probe]]) -> Iterator[Probe]:
                 yield probe
 
 
-def _list_known(case: Case) -> Iterator[Probe]:
+def _list_known(case: Case, start: float) -> Iterator[Probe]:
     """The library for one problem, one of each kind in turn; every second one a program's cheats, where
-    programs are asked for."""
+    programs are asked for. start: where in each kind to begin, a share: the problems share the work."""
     kinds: dict[str, list[Probe]] = {}
     for probe in chain(
         make_program_probes(case) if case.frame.mark == "block" else (),
@@ -179,8 +179,11 @@ def _list_known(case: Case) -> Iterator[Probe]:
     ):
         if probe.sure and not probe.right and probe.kind not in NO_CHEATS:
             kinds.setdefault(probe.kind, []).append(probe)
-    programs = [iter(kinds.pop(PROGRAMS, ()))]
-    return _take_turns([*programs, _take_turns(map(iter, kinds.values()))])
+    turned = {
+        kind: [*own[int(start * len(own)) :], *own[: int(start * len(own))]] for kind, own in kinds.items()
+    }
+    programs = [iter(turned.pop(PROGRAMS, ()))]
+    return _take_turns([*programs, _take_turns(map(iter, turned.values()))])
 
 
 def _mutate(cases: list[Case], rng: random.Random) -> Iterator[Probe]:

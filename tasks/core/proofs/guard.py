@@ -5,8 +5,10 @@ A verifier whose checks have processes of their own (a sandbox, an endpoint) is 
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -84,8 +86,14 @@ def _score_in_child(task: Task, texts: Sequence[tuple[str, Problem]]) -> Iterato
 
 
 def _work(task: Task, texts: Sequence[tuple[str, Problem]], its: Connection) -> None:
-    silence = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):  # what an evaluated text prints is not for the terminal
-        os.dup2(silence, number)
+    faulthandler.disable()  # a text that ends the process is told by the parent
+    with open(os.devnull, "w") as silence:  # and what it prints is not for the terminal
+        sys.stdout = sys.stderr = silence
+        for number in (1, 2):
+            os.dup2(silence.fileno(), number)
+        _score_each(task, texts, its)
+
+
+def _score_each(task: Task, texts: Sequence[tuple[str, Problem]], its: Connection) -> None:
     for text, problem in texts:
         its.send(_score(task, text, problem))

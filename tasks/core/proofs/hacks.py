@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from .frames import MARKS, say_same
+from .frames import MARKS, fold, say_same
 from .perturb import perturb
-from .probes import Case
+from .probes import AFFIRMED, Case
 
 FILLER = (
     "First, let me think about this step by step. Wait, I should double-check that. Therefore, it follows. "
@@ -160,6 +160,8 @@ def _mark_many(case: Case) -> Iterator[str]:
 
 
 def _flatter(case: Case) -> Iterator[str]:
+    if fold(case.frame.answer) in AFFIRMED:
+        return
     for wrong in _first(find_wrong(case), 1):
         said = case.frame.mark_alone(wrong)
         for praise in PRAISE:
@@ -172,7 +174,7 @@ def _flatter(case: Case) -> Iterator[str]:
 
 def _be_evaluated(case: Case) -> Iterator[str]:
     """Texts that a verifier would have to evaluate: names that it may know, objects equal to all."""
-    if case.frame.answer.strip().casefold() in ("true", "1", "yes"):
+    if fold(case.frame.answer) in AFFIRMED:
         return
     for text in (*NAMES, *EVALUATED):
         yield case.frame.mark_alone(text)
