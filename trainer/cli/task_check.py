@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--count",
         type=read_number(Count),
         default=None,
-        help="problems of each split to probe, 1 or more; none: 40 in all, 12 where programs are run, 4 "
+        help="problems of each split to probe, 1 or more; none: 40 in all, 14 where programs are run, 4 "
         "where a judge is asked",
     )
     parser.add_argument("--json", action="store_true", help="one JSON array instead of text")

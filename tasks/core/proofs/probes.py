@@ -101,7 +101,8 @@ def _truncate(case: Case) -> Iterator[str]:
     half; with half of the answer."""
     text = case.solution
     yield text[: len(text) - max(10, len(text) // 10)]
-    yield text[: len(text) // 2]
+    if case.frame.mark != "block" or "while" not in case.frame.answer:  # half of a loop may have no end
+        yield text[: len(text) // 2]
     if case.frame.mark != "block":
         yield case.frame.before + case.frame.answer[: len(case.frame.answer) // 2]
 
@@ -214,8 +215,8 @@ def _say_more(case: Case) -> Iterator[str]:
 
 
 def _space_out(case: Case) -> Iterator[str]:
-    yield f"{case.solution}\n"
     if case.frame.mark != "bare":
+        yield f"{case.solution}\n"
         yield f"\n\n{case.solution}\n\n"
         yield case.solution.replace("\n", "\r\n")
     if case.frame.mark == "tag":

@@ -176,10 +176,18 @@ _OPPOSITES: dict[type, type] = {
 }  # fmt: skip
 
 
+def _walk_outside_loops(tree: ast.AST) -> Iterator[ast.AST]:
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if not isinstance(child, ast.While):
+            yield from _walk_outside_loops(child)
+
+
 def _list_slips(tree: ast.AST) -> list[Any]:
-    """Functions that change the tree in place by one slip each."""
+    """Functions that change the tree in place by one slip each; none in a `while`, which might have no end
+    then, and take all the time there is."""
     slips: list[Any] = []
-    for node in ast.walk(tree):
+    for node in _walk_outside_loops(tree):
         if isinstance(node, ast.Compare) and type(node.ops[0]) in _OPPOSITES:
             slips.append(lambda node=node: node.ops.__setitem__(0, _OPPOSITES[type(node.ops[0])]()))
         elif isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in _OPPOSITES:

@@ -26,7 +26,7 @@ from .programs import make_program_probes, mutate_program
 from .proof import Finding, Latency, Overlap, Proof, References, Stability, Tally
 
 PROBLEMS = 40  # whose completions are probed, over all splits
-RUN = 12  # of a task whose completions are run
+RUN = 14  # of a task whose completions are run
 ASKED = 4  # of one that asks a judge each time
 REFERENCES = 400  # whose own solution is scored; of a task whose completions are run, RUN
 MOST_MS = 50.0  # p99 of a verdict that runs no program and asks nobody
@@ -39,7 +39,7 @@ def prove(
 ) -> Proof:
     """What is found of a task. A check that can't run is a failed one.
 
-    count: problems of each split that are probed, 1 or more; None: about 40 in all, 12 where completions are
+    count: problems of each split that are probed, 1 or more; None: about 40 in all, 14 where completions are
     run, 4 where a judge is asked.  recipe: how another process finds the task; None: verdicts are not tried
     in one.  known: evaluation sets that training problems are looked for in.
     Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
