@@ -44,6 +44,11 @@ def prove(
     in one.  known: evaluation sets that training problems are looked for in.
     Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
     problems alone.
+
+    >>> import palaestra as pal
+    >>> proof = pal.prove(pal.tasks.get("gcd"), 5)
+    >>> proof.ok, proof.false_positives.count, proof.false_positives.total > 300
+    (True, 0, True)
     """
     runs = task.rubric.verifiable and task.rubric.correctness.start is not None
     findings = check(task, count or (ASKED if runs else COUNT))

@@ -27,20 +27,18 @@ def find_data(tasks: Sequence[Task], places: Sequence[str]) -> dict[str, str]:
     for place in places:
         name, equals, path = place.partition("=")
         if equals and name not in names:
-            raise UserError(
-                f"--data {place}: {name} is no task that reads data; they are {', '.join(names)}."
-            )
+            known = ", ".join(names)
+            raise UserError(f"--data {place}: {name} is no task that reads data; they are {known}.")
         if not Path(path if equals else place).exists():
-            raise UserError(
-                f"--data {place}: there is no {path if equals else place}. Give a file or a folder."
-            )
+            there = path if equals else place
+            raise UserError(f"--data {place}: there is no {there}. Give a file or a folder.")
         if equals:
             found[name] = path
             continue
-        for each in names:
-            beside = _find_in(Path(place), each)
-            if beside is not None:
-                found.setdefault(each, str(beside))
+        for task in tasks:
+            beside = _find_in(Path(place), task.name)
+            if task.name in names and task.name not in found and beside and _has_splits(task, beside):
+                found[task.name] = str(beside)
     return found
 
 
@@ -51,6 +49,15 @@ def _find_in(folder: Path, name: str) -> Path | None:
         files = [path for path in sorted(inside.iterdir()) if path.name.endswith(SUFFIXES)]
         return files[0] if len(files) == 1 else inside
     return next((path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()), None)
+
+
+def _has_splits(task: Task, path: Path) -> bool:
+    """Whether every split of the task can be read there."""
+    chosen = task.with_options({"data": str(path)})
+    try:
+        return all(chosen.source.size(split) for split in task.splits)
+    except UserError:
+        return False
 
 
 def prove_all(
@@ -69,6 +76,8 @@ def prove_all(
             yield Proof(task.name, task.kind, 0, (), left_out=f"its data are not here: {task.origin}")
             continue
         try:
-            yield prove(chosen, count, recipe=Recipe(task.name, options), known=known)
-        except UserError as failure:
+            chosen.problem(chosen.splits[0], 0)
+        except UserError as failure:  # the package that holds its data is not installed
             yield Proof(task.name, task.kind, 0, (), left_out=str(failure))
+            continue
+        yield prove(chosen, count, recipe=Recipe(task.name, options), known=known)

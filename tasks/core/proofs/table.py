@@ -80,13 +80,14 @@ def write_table(proofs: Sequence[Proof]) -> list[str]:
 def write_row(proof: Proof) -> list[str]:
     """The cells of a proof's row."""
     if not proof.tallies:
-        why = "nothing verifies it" if not proof.left_out else "data not here"
+        why = "data not here" if proof.left_out else "not probed"
         return [f"`{proof.task}`", why, *["-"] * (len(COLUMNS) - 2)]
     wrong, right, times = proof.false_positives, proof.false_negatives, proof.latency
     within = proof.overlap.held_out
     overlap = "-" if within is None else str(within.exact)
     if within is not None and within.grams is not None:
-        overlap += f", {100 * within.grams / max(1, within.of):.2g} %"
+        overlap += f", {100 * within.grams / max(1, within.of):.3g} %"
+    overlap += "".join(f"; {shared.exact} in {shared.name}" for shared in proof.overlap.known if shared.exact)
     return [
         f"`{proof.task}`",
         str(proof.problems),
@@ -94,7 +95,7 @@ def write_row(proof: Proof) -> list[str]:
         str(wrong),
         f"{right.total:,}",
         str(right),
-        "-" if times is None else f"{times.p50_ms:.2g}, {times.p99_ms:.2g} ms",
+        "-" if times is None else f"{times.p50_ms:.3g}, {times.p99_ms:.3g} ms",
         overlap,
         _write_difficulty(proof),
     ]
