@@ -94,7 +94,8 @@ def prove_one(name: str, arguments: argparse.Namespace, *, quiet: bool = False) 
 def _find_recipe(name: str, arguments: argparse.Namespace) -> Recipe | None:
     """How another process finds the task; None for data of one's own, which have no task by name."""
     own = any(setting.name in arguments for setting in list_data_settings())
-    if own or not (name.endswith(".py") or name in registry.names()):
+    package = name.partition(":")[0]
+    if own or not (name.endswith(".py") or package in registry.PACKAGES or name in registry.names()):
         return None
     return Recipe(name, make_task_options(tuple(arguments.option), arguments.data or ""))
 
