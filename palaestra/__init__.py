@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
     from palaestra.tasks.core.mixture import Component, Mixture
+    from palaestra.tasks.core.proofs.attack import attack
+    from palaestra.tasks.core.proofs.prove import prove
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import (
@@ -100,6 +102,7 @@ __all__ = [
     "__version__",
     "adapters",
     "as_dataset",
+    "attack",
     "compare",
     "criteria",
     "dataset_task",
@@ -109,6 +112,7 @@ __all__ = [
     "fit_reward_model",
     "load_policy",
     "mix",
+    "prove",
     "push",
     "rescore",
     "resume",
@@ -167,6 +171,8 @@ _PLACES = {
     "evaluate": "trainer.api:evaluate",
     "evaluate_all": "trainer.api:evaluate_all",
     "export_rows": "tasks:export_rows",
+    "attack": "tasks.core.proofs.attack:attack",
+    "prove": "tasks.core.proofs.prove:prove",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
     "mix": "tasks:mix",

@@ -13,6 +13,7 @@ from .core.problem import Problem
 from .core.task import task
 
 LEVELS = 4  # 3 to 6 numbers
+TRIES = 60  # of the scripted solver
 GRAMMAR = Grammar(max_chars=200, max_depth=20, max_digits=200, unary=False, plain=True)
 
 
@@ -37,9 +38,16 @@ def reaches_target(name: str = "countdown") -> Criterion:
     def equation(reference: dict, answer: str) -> Verdict:
         return judge(reference["numbers"], reference["target"], answer)
 
-    return answer_criterion(
-        name, equation, sources=("tag",), render=lambda reference: f"<answer>{reference['solution']}</answer>"
-    )
+    def render(reference: dict) -> str:
+        return f"<answer>{reference['solution']}</answer>"
+
+    return answer_criterion(name, equation, sources=("tag",), render=render, rewrite=rewrite)
+
+
+def rewrite(answer: str) -> Iterator[str]:
+    """The same expression with blanks, and in parentheses."""
+    yield answer.replace("+", " + ").replace("*", " * ")
+    yield f"({answer})"
 
 
 def worked(problem: Problem) -> str:
@@ -48,6 +56,20 @@ def worked(problem: Problem) -> str:
         f"<think>{','.join(problem.metadata['steps'])}</think>"
         f"<answer>{problem.reference['solution']}</answer>"
     )
+
+
+def try_at_random(problem: Problem, rng: random.Random) -> str:
+    """The first of `TRIES` random expressions that makes the target; the last of them where none does."""
+    text = ""
+    for _ in range(TRIES):
+        terms = [(number, str(number)) for number in problem.reference["numbers"]]
+        while len(terms) > 1:
+            left, right = (terms.pop(rng.randrange(len(terms))) for _ in range(2))
+            value, text, _step = _combine(rng, left, right)
+            terms.append((value, text))
+        if terms[0][0] == problem.reference["target"]:
+            break
+    return f"<answer>{text[1:-1]}</answer>"
 
 
 def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) -> tuple[int, str, str]:
@@ -65,6 +87,7 @@ def _combine(rng: random.Random, left: tuple[int, str], right: tuple[int, str]) 
     levels=LEVELS,
     kind="math",
     solve=worked,
+    attempt=try_at_random,
     licence="Apache-2.0",
 )
 def countdown(rng: random.Random, level: int, *, largest: int = 20) -> Iterator[Problem]:

@@ -15,14 +15,20 @@ from .core.task import task
 MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
 MAX_CHARS = 1_000
 HOLE_SHARE = 0.3
+FIELDS = 8  # of the scripted solver
 
 
-def find_shortest_path(grid: list[str]) -> str | None:
-    """The moves of one shortest way from S to G by breadth-first search, or None when there is none."""
+def find_shortest_path(grid: list[str], most: int | None = None) -> str | None:
+    """The moves of one shortest way from S to G by breadth-first search, or None when there is none.
+
+    most: fields that are looked round from, after which it gives up; None: all.
+    """
     start = _find_start(grid)
     ways = {start: ""}
     queue = deque([start])
-    while queue:
+    looked = 0
+    while queue and looked != most:
+        looked += 1
         row, column = queue.popleft()
         if grid[row][column] == "G":
             return ways[row, column]
@@ -64,9 +70,16 @@ def reaches_goal(name: str = "frozen_lake") -> Criterion:
     def check(reference: dict, answer: str) -> Verdict:
         return walk(reference["grid"], reference["max_moves"], answer)
 
-    return answer_criterion(
-        name, check, sources=("tag",), render=lambda reference: f"<answer>{reference['moves']}</answer>"
-    )
+    def render(reference: dict) -> str:
+        return f"<answer>{reference['moves']}</answer>"
+
+    return answer_criterion(name, check, sources=("tag",), render=render, rewrite=rewrite)
+
+
+def rewrite(answer: str) -> Iterator[str]:
+    """The same moves apart."""
+    yield " ".join(answer)
+    yield ", ".join(answer)
 
 
 def work_out(problem: Problem) -> str:
@@ -78,6 +91,12 @@ def work_out(problem: Problem) -> str:
         row, column = row + MOVES[move][0], column + MOVES[move][1]
         visited.append(f"{move}{row}{column}")
     return f"<think>{' '.join(visited)}</think><answer>{problem.reference['moves']}</answer>"
+
+
+def look_round(problem: Problem, rng: random.Random) -> str:
+    """A shortest way where it is found from `FIELDS` fields, else any moves."""
+    moves = find_shortest_path(problem.reference["grid"], FIELDS)
+    return f"<answer>{moves or ''.join(rng.choices('UDLR', k=4))}</answer>"
 
 
 def _is_on(grid: list[str], place: tuple[int, int]) -> bool:
@@ -94,6 +113,7 @@ def _find_start(grid: list[str]) -> tuple[int, int]:
     levels=3,
     kind="logic",
     solve=work_out,
+    attempt=look_round,
     licence="Apache-2.0",
 )
 def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:

@@ -12,8 +12,25 @@ from ..verifiers import Rubric, answer_tag, number
 from .core.problem import Problem
 from .core.task import task
 
+STEPS = 6
 
-@task("gcd", rubric=Rubric(number(), answer_tag(weight=0.1)), levels=3, kind="math", licence="Apache-2.0")
+
+def try_euclid(problem: Problem, rng: random.Random) -> str:  # noqa: ARG001 - the signature of an attempt
+    """What Euclid's algorithm has come to after `STEPS` divisions, which the longest numbers need more of."""
+    a, b = map(int, problem.key.split())
+    for _ in range(STEPS):
+        a, b = (b, a % b) if b else (a, b)
+    return f"<answer>{b or a}</answer>"
+
+
+@task(
+    "gcd",
+    rubric=Rubric(number(), answer_tag(weight=0.1)),
+    levels=3,
+    kind="math",
+    licence="Apache-2.0",
+    attempt=try_euclid,
+)
 def gcd(rng: random.Random, level: int) -> Iterator[Problem]:
     """Greatest common divisor of two numbers; three digits at level 1, each level adds one."""
     divisor, largest = rng.randint(2, 3 * 10**level), 10 ** (level + 2)

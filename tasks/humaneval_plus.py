@@ -1,13 +1,14 @@
 """HumanEval with about 80 times as many tests per function (EvalPlus, Liu et al. 2023, arXiv:2305.01210)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..sandbox import MIB, Limits
 from ..verifiers import Rubric, code, one_block
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import render_solution
+from .core.programs import OF_ONE_SHAPE, render_solution
 from .humaneval import from_row
 
 LIMITS = Limits(wall_s=30, cpu_s=30, memory=1024 * MIB, result=16 * MIB)  # up to a thousand calls, some large
@@ -27,4 +28,6 @@ LIMITS = Limits(wall_s=30, cpu_s=30, memory=1024 * MIB, result=16 * MIB)  # up t
     solve=render_solution,
 )
 def humaneval_plus(row: Mapping[str, Any], *, style: str = "chat") -> Problem:
-    return from_row(row, style)
+    problem = from_row(row, style)
+    setup = f"{OF_ONE_SHAPE}\n{problem.reference['setup']}"
+    return replace(problem, reference={**problem.reference, "setup": setup})

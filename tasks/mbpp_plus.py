@@ -7,7 +7,7 @@ from typing import Any
 from ..verifiers import Rubric, code, one_block
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
-from .core.programs import render_solution
+from .core.programs import OF_ONE_SHAPE, render_solution
 from .humaneval_plus import LIMITS
 from .mbpp import from_row
 
@@ -29,4 +29,5 @@ def mbpp_plus(row: Mapping[str, Any], *, shown: int = 1) -> Problem | None:
     problem = from_row(row["prompt"], row, "", shown)
     if problem is None:
         return None
-    return replace(problem, reference={**problem.reference, "tests": [row["test"]]})
+    setup = f"{problem.reference['setup']}\n{OF_ONE_SHAPE}"
+    return replace(problem, reference={**problem.reference, "setup": setup, "tests": [row["test"]]})

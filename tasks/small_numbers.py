@@ -6,6 +6,7 @@ is a second answer, and a question none.
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from ..verifiers import Completion, Criterion, Rubric, Verdict, number
@@ -76,14 +77,30 @@ def ask(kind: str, rng: random.Random, level: int) -> Problem:
     )
 
 
+def guess_without_carrying(problem: Problem, rng: random.Random) -> str:  # noqa: ARG001 - as of an attempt
+    """What somebody says who adds and takes away digit by digit, forgets to carry, and has learned the
+    products of numbers up to ten."""
+    numbers = [int(number) for number in re.findall(r"\d+", problem.text)]
+    kind, a, b = problem.metadata["kind"], numbers[0], numbers[-1] if len(numbers) > 1 else 1
+    if kind == "product":
+        return str(a * b if max(a, b) <= 10 else 10 * a)
+    sign = -1 if kind in ("difference", "left") else 1
+    places = range(max(len(str(a)), len(str(b))))
+    digits = [(a // 10**place % 10 + sign * (b // 10**place % 10)) % 10 for place in places]
+    return str(sum(digit * 10**place for place, digit in enumerate(digits)))
+
+
+_WAVERS = frozenset(("or", "either", "maybe", "not"))
 LAST_NUMBER = number(sources=("last_number",))
 
 
 def check_line(completion: Completion, problem: Problem) -> Verdict:
-    """The last number of a completion that is one line and asks nothing."""
+    """The last number of a completion that is one line, asks nothing and offers no second answer."""
     text = completion.text.strip()
     if "\n" in text or "?" in text:
         return malformed(reason="More than one line, or a question.")
+    if not _WAVERS.isdisjoint(text.lower().replace(",", " ").split()):
+        return malformed(reason="More than one answer.")
     return LAST_NUMBER.check(completion, problem)
 
 
@@ -93,6 +110,7 @@ def check_line(completion: Completion, problem: Problem) -> Verdict:
     levels=len(LIMITS),
     instruction="Say only the number.",
     solve=lambda problem: str(problem.reference),
+    attempt=guess_without_carrying,
     kind="math",
     licence="Apache-2.0",
 )

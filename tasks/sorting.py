@@ -9,6 +9,7 @@ from .core.problem import Problem
 from .core.task import task
 
 MAX_CHARS = 1_000
+PASSES = 2  # of the scripted solver
 
 
 def in_order(name: str = "sorted") -> Criterion:
@@ -29,7 +30,13 @@ def in_order(name: str = "sorted") -> Criterion:
     def render(reference: list[int]) -> str:
         return f"<answer>{' '.join(map(str, reference))}</answer>"
 
-    return answer_criterion(name, equal, sources=("tag",), render=render)
+    return answer_criterion(name, equal, sources=("tag",), render=render, rewrite=rewrite)
+
+
+def rewrite(answer: str) -> Iterator[str]:
+    """The same list with commas."""
+    yield answer.replace(" ", ", ")
+    yield answer.replace(" ", ",")
 
 
 def work_out(problem: Problem) -> str:
@@ -44,12 +51,22 @@ def work_out(problem: Problem) -> str:
     return f"<think>{','.join(states)}</think><answer>{' '.join(map(str, problem.reference))}</answer>"
 
 
+def pass_over(problem: Problem, rng: random.Random) -> str:  # noqa: ARG001 - the signature of an attempt
+    """The list after `PASSES` passes of a bubble sort."""
+    numbers = list(problem.metadata["numbers"])
+    for _ in range(PASSES):
+        for place in range(len(numbers) - 1):
+            numbers[place : place + 2] = sorted(numbers[place : place + 2])
+    return f"<answer>{' '.join(map(str, numbers))}</answer>"
+
+
 @task(
     "sorting",
     rubric=Rubric(in_order(), answer_tag(weight=0.1)),
     levels=3,
     kind="logic",
     solve=work_out,
+    attempt=pass_over,
     licence="Apache-2.0",
 )
 def sorting(rng: random.Random, level: int, *, largest: int = 99) -> Iterator[Problem]:

@@ -20,8 +20,8 @@ NAMES = {
     "LocalEngine", "LossConfig", "LossKind", "Mixture", "Part", "Policy", "Problem", "PromptConfig",
     "PromptFormat", "Request", "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool",
     "Score", "SettingError", "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__",
-    "adapters", "as_dataset", "compare", "criteria", "dataset_task", "evaluate", "evaluate_all",
-    "export_rows", "fit_reward_model", "load_policy", "mix", "push", "rescore", "resume", "sandbox",
+    "adapters", "as_dataset", "attack", "compare", "criteria", "dataset_task", "evaluate", "evaluate_all",
+    "export_rows", "fit_reward_model", "load_policy", "mix", "prove", "push", "rescore", "resume", "sandbox",
     "score", "score_file", "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward",
     "verifiers", "verify", "write_formula",
 }  # fmt: skip

@@ -14,6 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from ..tasks.core.proportion import wilson
+
 DRAWS = 20_000
 """Of the bootstrap. The ends of an interval then repeat to about 1 % of its width under another seed."""
 
@@ -59,25 +61,6 @@ class Difference:
         if not self.problems:
             return "no problem was scored by both runs"
         return f"{100 * self.value:+.1f} points [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
-
-
-def wilson(passed: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson 1927); [0, 1] when `total` is 0. For one sample per problem.
-
-    At 0 of n the upper end is z² / (n + z²) > 0; at n of n the lower end is n / (n + z²) < 1.
-    """
-    if not 0 <= passed <= total:
-        raise ValueError(f"{passed} passed of {total} is not a proportion; give 0 <= passed <= total.")
-    if total == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    rate = passed / total
-    centre = rate + z * z / (2 * total)
-    half = z * math.sqrt(rate * (1 - rate) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    low = 0.0 if passed == 0 else (centre - half) / scale
-    high = 1.0 if passed == total else (centre + half) / scale
-    return low, high
 
 
 def tango(wins: int, losses: int, problems: int, confidence: float = 0.95) -> tuple[float, float]:

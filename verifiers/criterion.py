@@ -82,6 +82,8 @@ class Criterion:
     low: the least number that its verdicts bring into the reward; None where that is not known.
     bounded: whether no number of them is above 1; False for a function of another library.
     place: where the function is written that it was made of, for sentences; None for others.
+    rewrite: other texts of an answer that mean the same and that it promises to read (verifiers/rewrites.py);
+        None where nothing is promised. No check looks at them: `palaestra task check` feeds them to it.
 
     >>> import palaestra as pal
     >>> from palaestra.verifiers.types import correct, wrong
@@ -106,6 +108,7 @@ class Criterion:
     bounded: bool = True
     place: Place | None = None
     form: bool = False
+    rewrite: Callable[[str], Iterable[str]] | None = None
 
     def __post_init__(self) -> None:
         if self.weight < 0:

@@ -16,7 +16,7 @@ _TAG = r"(?i)<(/?)answer>"
 # "the <answer> tag" speaks of the tag
 _TAG_WORD = r"(?i)[ \t]*(?:tag|block|element|marker|section|field)s?\b"
 _HASH = r"(?<!#)####(?!#)[ \t]*([^\n]*)"
-_NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
+_NUMBER = r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
 _BOX = r"\\(?:boxed|fbox)(?![A-Za-z])"
 _UNBRACED = r" +([^\W_])"
 # A box, a run of plain groups or of braces, an escaped character (never the backslash of a box).

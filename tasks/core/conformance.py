@@ -1,21 +1,21 @@
-"""What every task has to keep: `check(task)` runs over it what the project's own tests run over every task.
+"""What a task's problems and its verifier have to keep, whatever a model says: `check(task)`.
 
-A completion that is no answer must earn neither `passed` nor the full reward. The solution twice
-("duplicated") may pass, for it names one answer, but has to earn less than 1. Where functions of other
-libraries know no bounds, the full reward is what the solution earns.
+What the verifier makes of completions of a known kind is proven in `proofs`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from ...verifiers import Completion, Score
 from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
+from .proofs.frames import find_full_reward
+from .proofs.guard import score_apart
+from .proofs.proof import Finding
 from .task import Task
 from .trial import find_broken
 
@@ -51,15 +51,6 @@ GARBAGE = (  # -7/13: a number that is hardly ever the answer
     "<answer>__import__('os').abort()</answer>",
     "\U0001f600" * 50_000,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's outcome. advice: what was wrong and what to do; "" when ok."""
-
-    name: str
-    ok: bool
-    advice: str = ""
 
 
 def check(task: Task, count: int = COUNT) -> list[Finding]:
@@ -166,52 +157,21 @@ def _sample(task: Task, count: int) -> list[Problem]:
     return [problem for split in task.splits for problem in task.problems(split, count)]
 
 
-def _full_reward(task: Task, problem: Problem) -> float:
-    """What a right completion earns: 1, or what the solution does where functions know no bounds."""
-    return 1.0 if task.rubric.bounded else task.score(task.solution(problem), problem).reward
-
-
 def _explain(score: Score) -> str:
     return " ".join(f"{name} {part.status} {part.reason}".strip() for name, part in score.parts.items())
 
 
-def _refuses(spoil: Callable[[Task, Problem, Problem], str | None], *, may_pass: bool = False):
-    def run(task: Task, count: int) -> Iterator[str]:
-        problems = _sample(task, count)
-        for problem, other in zip(problems, [*problems[1:], *problems[:1]], strict=True):
-            text = spoil(task, problem, other)
-            if text is None:
-                continue
-            score = task.score(text, problem)
-            if score.reward >= _full_reward(task, problem) or (score.passed and not may_pass):
-                said = "passes" if score.passed else "has the full reward"
-                yield f"{problem.id}: {text[-120:]!r} {said}; make the rubric stricter."
-
-    return run
-
-
-def _truncate(task: Task, problem: Problem, _other: Problem) -> str:
-    """The solution without its last tenth, at least ten characters: a token budget that ran out."""
-    text = task.solution(problem)
-    return text[: len(text) - max(10, len(text) // 10)]
-
-
-def _hedge(task: Task, problem: Problem, other: Problem) -> str | None:
-    own, foreign = _last_line(task, problem), _last_line(task, other)
-    return f"either {own} or {foreign}" if own != foreign else None
-
-
-def _last_line(task: Task, problem: Problem) -> str:
-    return task.solution(problem).rpartition("</think>")[2].strip().split("\n")[-1]
-
-
 def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
     problem = task.problem(task.splits[0], 0)
-    full = _full_reward(task, problem)
-    for text in GARBAGE:
-        start = time.perf_counter()
-        first = task.score(text, problem)
-        seconds = time.perf_counter() - start
+    full = find_full_reward(task, problem)
+    outcomes = list(score_apart(task, [(text, problem) for text in GARBAGE]))
+    for text, outcome in zip(GARBAGE, outcomes, strict=False):
+        if outcome.lost:
+            yield f"Scoring {text[:40]!r}... {outcome.lost}; never evaluate an answer."
+    for text, outcome in zip(GARBAGE, outcomes, strict=False):
+        if outcome.lost:
+            continue
+        first, seconds = task.score(text, problem), outcome.seconds
         if seconds > MAX_SECONDS:
             yield (
                 f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the "
@@ -259,16 +219,6 @@ CHECKS: dict[str, Callable[[Task, int], Iterator[str]]] = {
     "splits share no problem": check_splits_apart,
     "ids are unique and stable": check_ids,
     "the solution has reward 1 and passes": check_solution,
-    "an empty completion fails": _refuses(lambda _task, _problem, _other: ""),
-    "a truncated solution fails": _refuses(_truncate),
-    "the solution twice has less than reward 1": _refuses(
-        lambda task, problem, _other: "\n".join([task.solution(problem)] * 2), may_pass=True
-    ),
-    "two different answers fail": _refuses(_hedge),
-    "the prompt repeated fails": _refuses(lambda _task, problem, _other: problem.text),
-    "an answer inside an unclosed think block fails": _refuses(
-        lambda task, problem, _other: f"<think>{_last_line(task, problem)}"
-    ),
     "garbage fails within a second": check_garbage,
     "scores are deterministic": check_deterministic,
 }

@@ -20,6 +20,19 @@ def render_solution(problem: Problem) -> str:
     return fence(problem.metadata["solution"])
 
 
+# Set-up of tests that compare by numpy, which finds an empty array close to every number: a function that
+# always returns [] would pass wherever floats are expected.
+OF_ONE_SHAPE = """import numpy, numpy.testing
+def _demand_one_shape(compare):
+    def compare_strictly(actual, desired, *args, **kwargs):
+        assert numpy.shape(actual) == numpy.shape(desired), "the shapes differ"
+        return compare(actual, desired, *args, **kwargs)
+    return compare_strictly
+numpy.allclose = _demand_one_shape(numpy.allclose)
+numpy.testing.assert_allclose = _demand_one_shape(numpy.testing.assert_allclose)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Tested:
     """functions, classes: names that a reference program defines and its tests use, in their order."""

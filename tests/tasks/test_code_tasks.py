@@ -142,4 +142,6 @@ def test_plus_tasks_grade_with_their_own_column_and_numpy(tmp_path):
         )
         assert task.score(right, problem).passed, task.score(right, problem)
         assert not task.score(wrong, problem).passed
+        empty = "```python\ndef tenth(x):\n    return []\n```"  # which numpy finds close to every number
+        assert not task.score(empty, problem).passed
         assert "assert tenth(0) == 0" in problem.text or name == "humaneval_plus"

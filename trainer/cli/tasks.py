@@ -1,4 +1,4 @@
-"""`palaestra tasks`, `palaestra task show|check|export`, `palaestra score`: what needs no weights.
+"""`palaestra tasks`, `palaestra task show|check|card|attack|export`, `palaestra score`: without weights.
 
 Imports torch only for `task show --model`, which renders prompts by a model's tokenizer.
 """
@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ...tasks.core import conformance, registry
+from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.export import PROCEDURAL_PROBLEMS, export_rows
-from ...tasks.core.isolation import isolate
 from ...tasks.core.problem import Problem
 from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
-from ..config.arguments import SentenceParser, read_text
+from ..config.arguments import SentenceParser
 from ..config.parse import name_flag
-from ..config.settings import Count, Natural, SettingError, describe, list_settings
-from ..config.shared import PromptConfig, TaskConfig
-from ..config.tasks import load_task
+from ..config.settings import Count, Natural, list_settings
+from ..config.shared import PromptConfig
 from ..model.source import check_source
 from ..model.template_file import check_template
 from ..terminal import say
-from .data_flags import add_data_flags, list_data_settings, read_data_flags
+from . import task_attack, task_card, task_check
+from .data_flags import list_data_settings
+from .task_flags import add_sandbox, add_task, load_isolated, read_config, read_number, read_task
 from .task_table import select_tasks, write_table
 
 Formatter = argparse.ArgumentDefaultsHelpFormatter
@@ -65,7 +65,6 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
                 formatter_class=Formatter,
                 allow_abbrev=False,
             )
-            _add_task(chosen, "name")
             action.add(chosen)
     return parser
 
@@ -86,8 +85,8 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    _add_task(parser, "task")
-    _add_sandbox(parser)
+    add_task(parser, "task")
+    add_sandbox(parser)
     parser.add_argument(
         "completions",
         help="file of rows with completion (or completions, a list), and id or reference "
@@ -99,7 +98,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=_number(Count),
+        type=read_number(Count),
         default=None,
         help="processes that score, 1 or more; none: one for each processor",
     )
@@ -109,17 +108,21 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 def _add_stream(parser: argparse.ArgumentParser, split: str) -> None:
     parser.add_argument("--split", default=split, help="split to read")
     parser.add_argument(
-        "--seed", type=_number(Natural), default=0, help="seed of the stream of problems, 0 or more"
+        "--seed", type=read_number(Natural), default=0, help="seed of the stream of problems, 0 or more"
     )
     parser.add_argument(
-        "--level", type=_number(Count), default=None, help="one level only, 1 or more; none goes round them"
+        "--level",
+        type=read_number(Count),
+        default=None,
+        help="one level only, 1 or more; none goes round them",
     )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    _add_sandbox(parser)
+    add_task(parser, "name")
+    add_sandbox(parser)
     _add_stream(parser, "train")
-    parser.add_argument("--count", type=_number(Count), default=3, help="number of problems, 1 or more")
+    parser.add_argument("--count", type=read_number(Count), default=3, help="number of problems, 1 or more")
     group = parser.add_argument_group("the prompt as a model reads it")
     group.add_argument(
         "--model",
@@ -137,19 +140,12 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_show)
 
 
-def _add_check(parser: argparse.ArgumentParser) -> None:
-    _add_sandbox(parser)
-    parser.add_argument(
-        "--count", type=_number(Count), default=conformance.COUNT, help="problems per split to check"
-    )
-    parser.set_defaults(run=_check)
-
-
 def _add_export(parser: argparse.ArgumentParser) -> None:
+    add_task(parser, "name")
     _add_stream(parser, "test")
     parser.add_argument(
         "--count",
-        type=_number(Count),
+        type=read_number(Count),
         default=None,
         help=f"number of problems, 1 or more; none takes all of a data set, {PROCEDURAL_PROBLEMS} of a "
         "procedural task",
@@ -170,56 +166,13 @@ ACTIONS = {
     "show": Action(
         "Problems, rubric, a solution and its score; with --model the prompts as it reads them.", _add_show
     ),
-    "check": Action("The checks that every task has to pass.", _add_check),
+    "check": Action(task_check.SUMMARY, task_check.add),
+    "card": Action(task_card.SUMMARY, task_card.add),
+    "attack": Action(task_attack.SUMMARY, task_attack.add),
     "export": Action(
         "Problems as rows of JSON, to sample elsewhere and come back with `palaestra score`.", _add_export
     ),
 }
-
-
-def _number(hint: Any) -> Callable[[str], int]:
-    """What reads a whole number in its range, for argparse."""
-
-    def read(text: str) -> int:
-        try:
-            return read_text(text, hint, "")
-        except SettingError as failure:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {describe(hint)}") from failure
-
-    return read
-
-
-def _add_task(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(
-        name, help="a task's name, the path of its file (./my_task.py), or data of your own (mine.jsonl)"
-    )
-    add_data_flags(parser, split=False)
-    parser.add_argument(
-        "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="option of the task"
-    )
-    parser.add_argument("--data", default=None, metavar="PATH", help="local file or folder; none: the hub")
-
-
-def _add_sandbox(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--allow-weak-sandbox", action="store_true", help="run programs even where isolation is too weak"
-    )
-
-
-def _read_config(name: str, arguments: argparse.Namespace) -> TaskConfig:
-    return read_data_flags(arguments, arguments.data or "", split=False, name=name, option=arguments.option)
-
-
-def _read_task(name: str, arguments: argparse.Namespace) -> Task:
-    return load_task(_read_config(name, arguments))
-
-
-def _load_task(name: str, arguments: argparse.Namespace) -> Task:
-    """The task, its programs isolated."""
-    task = _read_task(name, arguments)
-    # What these commands print on standard output may be read by a program.
-    isolate(task, arguments.allow_weak_sandbox, lambda text: say(text, sys.stderr), "--allow-weak-sandbox")
-    return task
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -257,7 +210,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.model:
         check_source(arguments.model)
         check_template(config)
-    load = _read_task if arguments.model else _load_task  # a prompt runs no program
+    load = read_task if arguments.model else load_isolated  # a prompt runs no program
     task = load(arguments.name, arguments)
     problems = task.problems(arguments.split, arguments.count, arguments.seed, arguments.level)
     shown = _render(task, problems, config, arguments) if arguments.model else map(_solve(task), problems)
@@ -296,19 +249,9 @@ def _solve(task: Task) -> Callable[[Problem], str]:
     return describe_solved
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    findings = conformance.check(_load_task(arguments.name, arguments), arguments.count)
-    for finding in findings:
-        say(
-            f"{'ok    ' if finding.ok else 'FAILED'} "
-            f"{finding.name}{'' if finding.ok else ': ' + finding.advice}"
-        )
-    return 0 if all(finding.ok for finding in findings) else 1
-
-
 def _export(arguments: argparse.Namespace) -> int:
     _check_new(arguments.out)
-    task = _read_task(arguments.name, arguments)
+    task = read_task(arguments.name, arguments)
     rows = export_rows(task, arguments.split, arguments.count, seed=arguments.seed, level=arguments.level)
     text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
     if arguments.out == "-":
@@ -345,8 +288,8 @@ def _score(arguments: argparse.Namespace) -> int:
 
     source, out = Path(arguments.completions), Path(arguments.out)
     _check_new(arguments.out)
-    _load_task(arguments.task, arguments)
-    task = _read_config(arguments.task, arguments)
+    load_isolated(arguments.task, arguments)
+    task = read_config(arguments.task, arguments)
     scored = 0
     file: TextIO | None = None
     with ExitStack() as stack:

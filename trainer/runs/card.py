@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ...tasks.core.markdown import escape, fence
 from ..config.reward_model import RewardModelConfig
 from ..config.settings import Settings, list_settings, merge
 from ..config.sft import SFTConfig
@@ -111,28 +112,23 @@ def _name_tag(summary: RunSummary) -> str:
 
 
 def _write_origin(summary: RunSummary, terms: Terms, task: dict[str, Any]) -> str:
-    base = f"[{terms.base}](https://huggingface.co/{terms.base})" if terms.hub_base else _mark(terms.base)
+    base = f"[{terms.base}](https://huggingface.co/{terms.base})" if terms.hub_base else escape(terms.base)
     made = base if terms.base else "A small model made from nothing"
     how = (
         "as a reward model"
         if summary.command == "reward-model"
-        else f"by {_mark(summary.how + summary.where)}"
+        else f"by {escape(summary.how + summary.where)}"
     )
-    steps = "".join(f" by {_mark(step)}, then" for step in terms.before)
+    steps = "".join(f" by {escape(step)}, then" for step in terms.before)
     lines = [f"{made}, trained{steps} {how}: {summary.progress}."]
     if task.get("summary"):
-        lines.append(f"The task: {_mark(task['summary'])}")
+        lines.append(f"The task: {escape(task['summary'])}")
     packages = summary.facts.get("packages", {})
     versions = ", ".join(
         f"{name} {packages[name]}" for name in ("palaestra", "torch", "transformers") if name in packages
     )
     lines.append(f"Made with {versions or 'palaestra'}.")
     return "\n\n".join(lines)
-
-
-def _mark(text: str) -> str:
-    """A text in Markdown that stays text, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
 def _write_figures(summary: RunSummary) -> str:
@@ -229,17 +225,10 @@ def _write_licences(terms: Terms, task: dict[str, Any]) -> str:
     base = f"the base model: {terms.base_licence}" if terms.base else "no base model: made from nothing"
     lines = [f"- {base}"]
     if task:
-        lines.append(f"- the data of the task {_mark(task['name'])}: {_mark(terms.data_licence)}")
+        lines.append(f"- the data of the task {escape(task['name'])}: {escape(terms.data_licence)}")
     if task.get("citation"):
-        lines.append(f"- cite: {_mark(task['citation'])}")
+        lines.append(f"- cite: {escape(task['citation'])}")
     return "\n".join(lines)
-
-
-def fence(text: str, language: str) -> str:
-    """A block of code, by more backticks than the text has in a row."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    marks = "`" * max(3, longest + 1)
-    return f"{marks}{language}\n{text}\n{marks}"
 
 
 def read_licence(folder: Path) -> str:

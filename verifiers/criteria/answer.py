@@ -3,7 +3,7 @@ what a prompt must say of the form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..criterion import Check, Criterion
@@ -19,14 +19,17 @@ def answer_criterion(
     sources: tuple[Source, ...] = MARKED,
     render: Callable[[Any], str] = lambda reference: f"<answer>{reference}</answer>",
     loosen: Callable[[str], str] = str,
+    rewrite: Callable[[str], Iterable[str]] | None = None,
 ) -> Criterion:
     """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide.
 
     loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
+    rewrite: other texts of an answer that mean the same and are read, for `palaestra task check`.
     """
     check, lenient_check = _extract_then(judge, sources), _extract_then(judge, add_lenient(sources), loosen)
+    hint = HINTS.get(sources[0], "")
     return Criterion(
-        name, check, weight, render=render, instruction=HINTS.get(sources[0], ""), lenient=lenient_check
+        name, check, weight, render=render, instruction=hint, lenient=lenient_check, rewrite=rewrite
     )
 
 

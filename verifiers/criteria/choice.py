@@ -12,6 +12,7 @@ from typing import Any
 from ..criterion import Check, Criterion
 from ..extract import MARKED, Source, add_lenient, after_thinking, extract
 from ..regexes import compile_once
+from ..rewrites import rewrite_choice
 from ..types import Completion, ProblemLike, Verdict, correct, no_answer, wrong
 from .answer import HINTS
 
@@ -66,7 +67,13 @@ def choice(
         raise ValueError(f"options={options!r}: a choice has 2 to 26 options.")
     strict, lenient = _make_check(sources, options, False), _make_check(add_lenient(sources), options, True)
     return Criterion(
-        name, strict, weight, render=_render, instruction=HINTS.get(sources[0], ""), lenient=lenient
+        name,
+        strict,
+        weight,
+        render=_render,
+        instruction=HINTS.get(sources[0], ""),
+        lenient=lenient,
+        rewrite=rewrite_choice,
     )
 
 

@@ -29,6 +29,7 @@ from ..criterion import Criterion
 from ..extract import MAX_CHARS, Extraction, after_thinking
 from ..quotations import MAX_BLOCKS, fenced_blocks
 from ..regexes import compile_once
+from ..rewrites import rewrite_program
 from ..types import Completion, ProblemLike, Verdict, correct, error, malformed, no_answer, partial, wrong
 from .cases import run_cases
 from .python_blocks import programs_of
@@ -168,7 +169,13 @@ def code(
         return judge(outcomes, extraction.answer, partial_credit, weak)
 
     return Criterion(
-        name, check, weight, instruction=HINT, render=lambda source: f"```python\n{source}\n```", start=start
+        name,
+        check,
+        weight,
+        instruction=HINT,
+        render=lambda source: f"```python\n{source}\n```",
+        start=start,
+        rewrite=rewrite_program,
     )
 
 

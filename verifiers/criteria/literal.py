@@ -10,6 +10,7 @@ from ...sandbox import same_value
 from ...sandbox.syntax import parse
 from ..criterion import Criterion
 from ..extract import MARKED, Source
+from ..rewrites import rewrite_literal
 from ..types import Verdict, correct, no_answer, wrong
 from .answer import answer_criterion
 
@@ -63,4 +64,4 @@ def literal(name: str = "literal", weight: float = 1.0, sources: tuple[Source, .
             return no_answer(f"{answer[:80]!r} is not a Python literal. {failure}")
         return correct(answer) if same_value(expected, value) else wrong(answer, f"Not {reference[:80]}.")
 
-    return answer_criterion(name, equal, weight=weight, sources=sources)
+    return answer_criterion(name, equal, weight=weight, sources=sources, rewrite=rewrite_literal)

@@ -10,6 +10,7 @@ from ..criterion import Criterion
 from ..extract import MARKED, Source
 from ..quotations import undress
 from ..regexes import compile_once
+from ..rewrites import rewrite_number, rewrite_text
 from ..types import Verdict, correct, no_answer, wrong
 from .answer import answer_criterion
 
@@ -49,7 +50,9 @@ def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...
             return no_answer(f"{answer[:80]!r} is not a number.")
         return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
-    return answer_criterion(name, equal, weight=weight, sources=sources, loosen=only_number)
+    return answer_criterion(
+        name, equal, weight=weight, sources=sources, loosen=only_number, rewrite=rewrite_number
+    )
 
 
 def only_number(answer: str) -> str:
@@ -65,4 +68,4 @@ def exact(name: str = "exact", weight: float = 1.0, sources: tuple[Source, ...] 
         same = " ".join(answer.split()) == " ".join(str(reference).split())
         return correct(answer) if same else wrong(answer, "Not the reference text.")
 
-    return answer_criterion(name, equal, weight=weight, sources=sources)
+    return answer_criterion(name, equal, weight=weight, sources=sources, rewrite=rewrite_text)

@@ -7,6 +7,7 @@ from typing import Any
 from ..criteria.answer import answer_criterion
 from ..criterion import Criterion
 from ..extract import Source
+from ..rewrites import rewrite_math
 from ..types import Verdict
 from .equal import math_equal
 from .types import Reference
@@ -49,7 +50,8 @@ def math_answer(
             base_optional=base_optional,
         )
 
-    return answer_criterion(name, judge, weight=weight, sources=sources, render=_renderer(sources, accept))
+    render = _renderer(sources, accept)
+    return answer_criterion(name, judge, weight=weight, sources=sources, render=render, rewrite=rewrite_math)
 
 
 def plain(reference: Any) -> Reference:

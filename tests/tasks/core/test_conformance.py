@@ -1,11 +1,11 @@
-"""Every registered task passes `palaestra task check`; and the checks fail on tasks that deserve it."""
+"""The checks fail on tasks that deserve it. That every registered task passes them: proofs/test_prove.py."""
 
 from pathlib import Path
 
 import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
-from palaestra.tasks.core import conformance
+from palaestra.tasks.core.proofs.prove import prove
 from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import REGISTERED, Task, task
 from palaestra.verifiers import Criterion, Rubric, number
@@ -24,11 +24,6 @@ DATA = {
     "cruxeval": SHARED / "cruxeval" / "cruxeval.jsonl",
     **{name: HERE / "fixtures" / name for name in ("math", "svamp", "aqua")},
 }  # local data of a data set task: a line each, or tests/fixtures/<task>.jsonl
-PROGRAMS = 3  # problems per split of a task whose completions are run
-
-
-def count(task):
-    return PROGRAMS if task.rubric.correctness.start is not None else conformance.COUNT
 
 
 def prepared(name):
@@ -39,13 +34,6 @@ def prepared(name):
     if not path.exists():
         pytest.skip(f"the data of {name} are absent: {path}")
     return task.with_options({"data": str(path)})
-
-
-@pytest.mark.parametrize("check", conformance.CHECKS)
-@pytest.mark.parametrize("name", tasks.names())
-def test_conformance(name, check):
-    task = prepared(name)
-    assert next(conformance.CHECKS[check](task, count(task)), "") == ""
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -65,7 +53,7 @@ def test_neighbouring_seeds_share_no_problem_at_all(name):
 
 def failed(generate, rubric, **about):
     task = Task("bad", Procedural("bad", generate), rubric, **about)
-    return {finding.name for finding in conformance.check(task) if not finding.ok}
+    return {finding.name for finding in prove(task).findings if not finding.ok}
 
 
 def wide(rng, level):
@@ -117,6 +105,6 @@ def test_the_full_reward_of_functions_without_bounds_is_what_the_solution_earns(
 
         return doubles
 
-    assert [finding for finding in conformance.check(make(right), 5) if not finding.ok] == []
-    failed = {finding.name for finding in conformance.check(make(named), 5) if not finding.ok}
+    assert [finding for finding in prove(make(right), 5).findings if not finding.ok] == []
+    failed = {finding.name for finding in prove(make(named), 5).findings if not finding.ok}
     assert "two different answers fail" in failed

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from palaestra.tasks.core import conformance
+from palaestra.tasks.core.proofs.prove import prove
 from palaestra.tasks.data.own import make_task
 from palaestra.tasks.data.report import report, try_solutions
 from palaestra.tasks.data.spec import DataSpec
@@ -36,5 +36,5 @@ def test_a_published_set_is_read_whole_and_its_task_passes_the_checks(name):
     assert task.source.judge.name == judged
     assert sum(len(task.source.part(split).problems) for split in task.splits) == count
     assert try_solutions(task, 5) == []
-    failed = [finding for finding in conformance.check(task, 3) if not finding.ok]
+    failed = [finding for finding in prove(task, 3).findings if not finding.ok]
     assert failed == []

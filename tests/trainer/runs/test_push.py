@@ -12,10 +12,11 @@ import pytest
 import yaml
 from huggingface_hub import constants
 from palaestra.tasks.core.errors import UserError
+from palaestra.tasks.core.markdown import fence
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.config.settings import merge
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.runs.card import fence, read_licence
+from palaestra.trainer.runs.card import read_licence
 from palaestra.trainer.runs.push import push
 
 from ..support.fake_hub import NOBODY, FakeHub, serve_hub

@@ -97,14 +97,16 @@ def test_task_check_leaves_learned_criteria_out_and_holds_the_rest_to_everything
 
     from palaestra.tasks import get
     from palaestra.tasks.core import conformance
+    from palaestra.tasks.core.proofs.prove import prove
 
     task = get("gcd")
     assert task.kind
     both = replace(task, rubric=Rubric(*task.rubric.criteria, learned(weight=2.0)))
-    assert [finding for finding in conformance.check(both, 5) if not finding.ok] == []
+    assert [finding for finding in prove(both, 5).findings if not finding.ok] == []
     assert len(conformance.check(both, 5)) == len(conformance.CHECKS)
+    assert prove(both, 5).false_positives.total == prove(task, 5).false_positives.total > 100
     alone = replace(task, rubric=Rubric(learned()), solve=lambda problem: "anything")
-    found = conformance.check(alone, 5)
+    found = prove(alone, 5).findings
     assert {finding.name for finding in found} == {
         name for name, run in conformance.CHECKS.items() if run in conformance.OF_PROBLEMS
     }

@@ -1,0 +1,108 @@
+"""Whether problems that a model is measured on are among those that it is trained on.
+
+Exact: the same words in the same order. By 13-grams: 13 words in a row in common (Brown et al. 2020,
+arXiv:2005.14165, appendix C); a shorter problem counts as one gram.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..dataset import Dataset
+from ..errors import UserError
+from ..problem import Problem
+from ..reach import find_reach
+from ..task import Task
+from .probes import draw
+from .proof import Overlap, Shared
+
+GRAM = 13  # words
+MOST = 20_000  # problems of a split that are looked at
+FEW = 300  # of a generator's stream
+HELD_OUT = ("test", "validation")
+
+
+def list_words(text: str) -> tuple[str, ...]:
+    """The words of a text in small letters, numbers too."""
+    return tuple(re.findall(r"\w+", text.casefold()))
+
+
+def list_grams(words: Sequence[str]) -> Iterator[int]:
+    """A hash of each 13 words in a row, of all of them where they are fewer; none of no words."""
+    if words:
+        for start in range(max(1, len(words) - GRAM + 1)):
+            yield hash(tuple(words[start : start + GRAM]))
+
+
+@dataclass
+class Index:
+    """The texts of a set of problems. name: what a sentence calls it."""
+
+    name: str
+    whole: set[int] = field(default_factory=set)
+    grams: set[int] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, name: str, problems: Iterable[Problem]) -> Index:
+        index = cls(name)
+        for problem in problems:
+            words = list_words(problem.text)
+            index.whole.add(hash(words))
+            index.grams.update(list_grams(words))
+        return index
+
+    def count_shared(self, problems: Sequence[Problem], *, patterned: bool) -> Shared:
+        """patterned: whether the problems' texts are made from a pattern, so that grams say nothing."""
+        texts = [list_words(problem.text) for problem in problems]
+        exact = sum(hash(words) in self.whole for words in texts)
+        if patterned:
+            return Shared(self.name, len(texts), exact)
+        grams = sum(any(gram in self.grams for gram in list_grams(words)) for words in texts)
+        return Shared(self.name, len(texts), exact, grams)
+
+
+class KnownSets:
+    """The evaluation sets among the tasks that are known, each read when it is first asked for.
+
+    tasks: to look among.  data: folders and files for those that are not at hand by themselves, by name.
+    """
+
+    def __init__(self, tasks: Iterable[Task], data: Mapping[str, str] | None = None) -> None:
+        self._indices: dict[str, Index] = {}
+        self.not_here: list[str] = []
+        for task in tasks:
+            if not isinstance(task.source, Dataset):
+                continue
+            split = next((split for split in HELD_OUT if split in task.splits), "")
+            given = task.with_options({"data": data[task.name]}) if data and task.name in data else task
+            if not split:
+                continue
+            if find_reach(given) == "network":
+                self.not_here.append(task.name)
+                continue
+            try:
+                self._indices[task.name] = Index.of(task.name, draw(given, split, MOST))
+            except UserError:
+                self.not_here.append(task.name)
+
+    def __iter__(self) -> Iterator[Index]:
+        return iter(self._indices.values())
+
+
+def measure_overlap(task: Task, known: KnownSets) -> Overlap:
+    """The test split in the train split, and the train split in the known sets but the task's own."""
+    patterned = task.source.size(task.splits[0]) is None
+    count = FEW if patterned else MOST
+    if "train" not in task.splits:
+        return Overlap(not_here=tuple(known.not_here))
+    train = draw(task, "train", count)
+    held_out = next((split for split in HELD_OUT if split in task.splits), None)
+    within = None
+    if held_out is not None:
+        index = Index.of("train", train)
+        within = index.count_shared(draw(task, held_out, count), patterned=patterned)
+    others = [index.count_shared(train, patterned=patterned) for index in known if index.name != task.name]
+    not_here = tuple(name for name in known.not_here if name != task.name)
+    return Overlap(within, tuple(others), not_here)

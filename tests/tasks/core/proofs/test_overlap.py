@@ -1,0 +1,59 @@
+"""Problems that stand in two sets are found, by their words and by 13 of them in a row."""
+
+import json
+
+from palaestra import tasks
+from palaestra.tasks import Problem
+from palaestra.tasks.core.proofs.overlap import Index, KnownSets, list_grams, list_words, measure_overlap
+
+LONG = "a farmer has 12 cows and buys 7 more at the market before noon on the last day of may"
+
+
+def test_words_and_grams():
+    words = list_words("What is 3 + 4?  (Ünit!)")
+    assert words == ("what", "is", "3", "4", "ünit")
+    assert len(list(list_grams(words))) == 1
+    assert len(list(list_grams(list_words(LONG)))) == len(LONG.split()) - 12
+    assert list(list_grams(())) == []
+
+
+def test_exact_and_partial_copies_are_told_apart():
+    index = Index.of("known", [Problem(LONG), Problem("What is 3 + 4?")])
+    problems = [
+        Problem(LONG.upper() + "!"),
+        Problem("Once upon a time " + LONG + " there was rain"),
+        Problem("what is 3 4"),
+        Problem("what is 3 5"),
+        Problem(" ".join(LONG.split()[:12])),
+    ]
+    shared = index.count_shared(problems, patterned=False)
+    assert (shared.of, shared.exact, shared.grams) == (5, 2, 3)
+    assert index.count_shared(problems, patterned=True).grams is None
+
+
+def test_a_training_set_with_problems_of_a_known_set_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "none"))
+    rows = [{"question": f"{LONG}, {n} times over?", "answer": f"#### {n}"} for n in range(20)]
+    (tmp_path / "gsm8k").mkdir()
+    for split, own in (("train", rows[:15]), ("test", rows[15:])):
+        (tmp_path / "gsm8k" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    svamp = [
+        {
+            "Body": rows[index]["question"],
+            "Question": "",
+            "Answer": "1",
+            "Type": "x",
+            "ID": str(index),
+            "Equation": "",
+        }
+        for index in (15, 16)
+    ]
+    (tmp_path / "svamp.jsonl").write_text("".join(json.dumps(row) + "\n" for row in svamp))
+    data = {"gsm8k": str(tmp_path / "gsm8k"), "svamp": str(tmp_path / "svamp.jsonl")}
+    known = KnownSets([tasks.get(name) for name in ("gsm8k", "svamp", "aime24", "gcd")], data)
+    assert [index.name for index in known] == ["gsm8k", "svamp"]
+    assert known.not_here == ["aime24"]
+    found = measure_overlap(tasks.get("gsm8k").with_options({"data": data["gsm8k"]}), known)
+    assert (found.held_out.of, found.held_out.exact, found.held_out.grams) == (5, 0, 5)
+    assert [(shared.name, shared.of, shared.grams) for shared in found.known] == [("svamp", 15, 15)]
+    assert found.not_here == ("aime24",)
