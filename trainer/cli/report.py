@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST_PORT = 65535
 WORD = "report.html"
+ENDINGS = (".html", ".htm")
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +51,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--max-mb {options.max_mb:g}: give 0.5 to 500.")
     if not 0 <= options.port <= LARGEST_PORT:
         raise UserError(f"--port {options.port}: give 0 to {LARGEST_PORT}.")
+    check_out(options.out)
     from ..pages.gather import gather
 
     page = gather(options.folders)
@@ -68,6 +70,16 @@ def main(argv: list[str]) -> int:
         )
     say(f"The report: {out}  ({out.stat().st_size / 1e6:.1f} MB; open it in a browser)")
     return 0
+
+
+def check_out(out: Path | None) -> None:
+    """Raises UserError for what a page must not be written over: a folder, a file of another kind."""
+    if out is None:
+        return
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder. Give the name of a file, as {out / WORD}.")
+    if out.suffix.lower() not in ENDINGS:
+        raise UserError(f"--out {out}: a page ends with .html. Give a name like {out.with_suffix('.html')}.")
 
 
 def serve(page: Page, *, live: bool, port: int) -> int:

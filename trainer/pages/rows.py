@@ -6,12 +6,14 @@ is a few numbers and its place in its file.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ..storage.records import parse_object
+from ..storage.rows import find_fault
 
 NOTHING = -1  # code of a word, or of a value, that a row does not have
 PLACES = 4  # of rewards and their like
@@ -162,20 +164,10 @@ class Table:
 def parse_record(line: bytes) -> dict[str, Any] | None:
     """The record of a completion in a line of rollouts.jsonl or completions.jsonl; None for another line."""
     try:
-        record = json.loads(line)
-        numbers = (record["reward"], record["tokens"], record.get("step", 0), record.get("sample", 0))
-        texts = (record["completion"], record["id"], record["finish_reason"])
-        verdicts = record["verdicts"].values()
-        fine = (
-            all(isinstance(number, (int, float)) for number in numbers)
-            and all(isinstance(text, str) for text in texts)
-            and isinstance(record["passed"], bool)
-            and isinstance(record["abstained"], bool)
-            and all(isinstance(v["value"], (int, float)) and isinstance(v["status"], str) for v in verdicts)
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        record = parse_object(line)
+    except ValueError:
         return None
-    return record if fine else None
+    return None if find_fault(record) else record
 
 
 def list_criteria(table: Table) -> list[str]:

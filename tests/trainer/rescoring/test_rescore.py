@@ -238,7 +238,7 @@ def test_mistakes_are_sentences(run, tmp_path):
         again(run, "maths")
     path = run / "rollouts.jsonl"
     path.write_text('{"step": 1}\n' + path.read_text())
-    with pytest.raises(UserError, match=r"rollouts.jsonl, row 1 is damaged"):
+    with pytest.raises(UserError, match=r"rollouts.jsonl, line 1 is damaged"):
         again(run)
 
 
