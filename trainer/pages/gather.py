@@ -176,9 +176,7 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
     kind = str(facts.get("command", ""))
     if table is not None:
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
-    metrics = [
-        line for line in read_metrics(path) if isinstance(line, dict) and {"kind", "step"} <= line.keys()
-    ]
+    metrics = read_metrics(path)
     series = trace(metrics, config.get("rollouts", {}).get("group_size", 1))
     summary = read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
     return RunData(name, path, kind, config, facts, metrics, series, summary=summary)

@@ -16,12 +16,49 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl; a last line cut by a crash is left out."""
     lines = []
     path = run / "metrics.jsonl"
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for raw in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
+            line = json.loads(raw)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(line, dict) and is_record(line):
+            lines.append(line)
     return lines
+
+
+def is_record(line: Mapping[str, Any]) -> bool:
+    """Whether a line says of which kind and step it is, and holds numbers where there must be some."""
+    kind, step = line.get("kind"), line.get("step")
+    if not isinstance(kind, str) or not _is_count(step):
+        return False
+    if kind == "step":
+        return all(map(_holds_numbers, (value for name, value in line.items() if name != "kind")))
+    results = [line[mode] for mode in ("greedy", "sampled") if line.get(mode) is not None]
+    return all(isinstance(result, Mapping) and _is_result(result) for result in results)
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Numbers, nothing, truth values, or tables of them."""
+    if isinstance(value, Mapping):
+        return all(map(_holds_numbers, value.values()))
+    return value is None or isinstance(value, int | float)
+
+
+def _is_result(result: Mapping[str, Any]) -> bool:
+    """Whether the estimates of an evaluation are whole."""
+    rates = result.get("pass_at", {})
+    if not isinstance(rates, Mapping):
+        return False
+    estimates = [*rates.values(), *([result["reward_interval"]] if "reward_interval" in result else [])]
+    needed = ("value", "low", "high", "problems")
+    return all(
+        isinstance(estimate, Mapping) and all(isinstance(estimate.get(end), int | float) for end in needed)
+        for estimate in estimates
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def draw_text_curve(

@@ -95,7 +95,11 @@ def read_recorded(source: Source) -> Iterator[Recorded]:
             raise complain_of_line(source.path, number, f"its completion is in line {earlier} already")
         try:
             yield _read(values, step, group, sample)
-        except (KeyError, TypeError, ValueError) as failure:  # a verdict's value beyond what its status allows
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as failure:  # a verdict's value beyond what its status allows
             raise complain_of_line(source.path, number, shorten(str(failure), 80)) from failure
 
 

@@ -6,4 +6,5 @@ HELD_OUT = "held_out"  # folder of the evaluations of a run, one a step
 LEDGER = "ledger.json"
 END = "end.json"  # how a run ended
 TRIPPED = "report.json"  # which tripwires stopped it
+INDEX = "query.sqlite"  # tables over the completions, for `palaestra query`
 SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"  # of an evaluation
