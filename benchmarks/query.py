@@ -18,7 +18,7 @@ from palaestra.trainer.storage.query import open_query
 
 PROBLEMS, GROUP = 16, 8
 QUERIES = {
-    "one problem at one step": "select * from rollouts where step = 80 and id = 'made/train/12'",
+    "one problem at one step": "select * from rollouts where step = 80 and id = 'made/train/270'",
     "pass-rate of every step": "select step, avg(passed) from rollouts group by step",
     "a page of the best of a text": "select step, id, reward from rollouts where completion like '%wait%' "
     "order by reward desc limit 50 offset 500",

@@ -6,16 +6,31 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..evaluation.measured import ARMS
 from ..reports.curves import read_metrics
-from ..storage.names import COMPLETIONS, CONFIG, END, FACTS, LEDGER, METRICS, ROLLOUTS, SUMMARY, TRIPPED
+from ..storage.names import (
+    COMPLETIONS,
+    CONFIG,
+    END,
+    FACTS,
+    LEDGER,
+    METRICS,
+    OF_A_RUN,
+    ROLLOUTS,
+    SUMMARY,
+    TRIPPED,
+)  # fmt: skip
 from ..storage.records import read_json
+from ..storage.rows import is_count, is_number
 from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
 from .measures import answer_evaluation, describe_comparison
+from .paired import pair_runs, pair_steps
 from .rows import Table, list_criteria
 from .series import Series, measure_bands, round_digits, trace
 
@@ -76,6 +91,7 @@ class Page:
                     self.table,
                     number,
                     find_difference(self.runs[0], self.runs[number]),
+                    pair_runs(self.runs[0].folder, self.runs[number].folder),
                 )
             )
             for number in range(1, len(self.runs))
@@ -98,6 +114,7 @@ def gather(paths: Sequence[Path]) -> Page:
     """Read the folders. Raises UserError for one that holds no run, evaluation or comparison."""
     if len(paths) == 1 and (record := find_comparison(paths[0])) is not None:
         return gather_comparison(record)
+    paths = [folder for path in paths for folder in list_arms(path)]
     names = name_runs(paths)
     table = Table()
     runs = []
@@ -106,6 +123,18 @@ def gather(paths: Sequence[Path]) -> Page:
     if len({run.kind == "eval" for run in runs}) > 1:
         raise UserError("A page shows runs or evaluations, not both: make two.")
     return Page([finish(run, table, number) for number, run in enumerate(runs)], table)
+
+
+def list_arms(path: Path) -> list[Path]:
+    """The runs in the folder of arms, those that have begun; another folder stands for itself."""
+    if not (path / ARMS).is_file():
+        return [path]
+    begun = [
+        path / arm for arm in read_json(path / ARMS, ("arms",))["arms"] if (path / arm / FACTS).is_file()
+    ]
+    if not begun:
+        raise UserError(f"No arm of {path} has begun yet.")
+    return begun
 
 
 def refresh(page: Page) -> Page:
@@ -167,13 +196,16 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 
 def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData:
     """A run or an evaluation. table: takes in its completions, where one is given."""
-    if not (path / FACTS).is_file() or not (path / CONFIG).is_file():
-        raise UserError(
-            f"{path} holds no run, evaluation or comparison (no {FACTS}). Give the folder that `palaestra "
-            "train`, `sft`, `eval` or `compare` wrote."
-        )
-    facts, config = read_json(path / FACTS), read_json(path / CONFIG)
+    facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
     kind = str(facts.get("command", ""))
+    needed = [FACTS, *([CONFIG] if kind != OF_A_RUN else [])]  # a run's settings are in the run's own folder
+    if missing := [name for name in needed if not (path / name).is_file()]:
+        raise UserError(
+            f"{path} holds no run, evaluation or comparison (no {missing[0]}). Give the folder that "
+            "`palaestra train`, `sft`, `eval` or `compare` wrote."
+        )
+    config = read_config(path / CONFIG) if kind != OF_A_RUN else {}
+    kind = "eval" if kind == OF_A_RUN else kind
     if table is not None:
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
     metrics = read_metrics(path)
@@ -182,15 +214,41 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
     return RunData(name, path, kind, config, facts, metrics, series, summary=summary)
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a run. Raises UserError where a group of them is no table, or `steps` is no number."""
+    config = read_json(path)
+    for name in ("rollouts", "reward", "task", "evaluation"):
+        if not isinstance(config.get(name, {}), dict):
+            raise UserError(f"{path} is damaged: {name!r} is no table. Put the file back from a copy.")
+    if not is_count(config.get("steps", 0)):
+        raise UserError(f"{path} is damaged: 'steps' is no whole number. Put the file back from a copy.")
+    return config
+
+
+def read_ledger(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The visits of each problem of a ledger, and the problems whose reference is suspected."""
+    ledger = read_json(path) if path.is_file() else {}
+    items = ledger.get("problems", {})
+    visits = {name: item.get("visits") for name, item in items.items() if isinstance(item, dict)}
+    if len(visits) < len(items) or not all(map(_are_visits, visits.values())):
+        raise UserError(f"{path} is damaged: a problem has no visits. Put the file back from a copy.")
+    return visits, [str(name) for name in ledger.get("suspects", [])]
+
+
+def _are_visits(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(visit, list) and len(visit) >= 3 and all(map(is_number, visit[:3])) for visit in values
+    )
+
+
 def finish(run: RunData, table: Table, number: int) -> RunData:
     """With what is made of its completions: intervals of the curves, the heat map."""
-    ledger = read_json(run.folder / LEDGER) if (run.folder / LEDGER).is_file() else {}
-    items = {name: item["visits"] for name, item in ledger.get("problems", {}).items()}
+    items, suspects = read_ledger(run.folder / LEDGER)
     items = items or count_visits(table, number)
     most = sorted(items, key=lambda name: -len(items[name]))[:HEAT_ROWS]
     heat = [{"name": name, "visits": items[name]} for name in sorted(most, key=sort_key)]
     series = replace(run.series, bands=measure_bands(run.series, table, number))
-    return replace(run, heat=heat, suspects=ledger.get("suspects", []), series=series)
+    return replace(run, heat=heat, suspects=suspects, series=series)
 
 
 def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
@@ -234,7 +292,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
     if run.kind == "eval":
         answers = answer_evaluation(run.summary)
     elif run.kind == "train":
-        learning = answer_learning(run.evaluations, table, number)
+        learning = answer_learning(run.evaluations, table, number, partial(pair_steps, run.folder))
         end, tripped = (
             read_json(run.folder / name) if (run.folder / name).is_file() else {} for name in (END, TRIPPED)
         )
@@ -255,7 +313,9 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "summary": run.summary,
         "settings": run.config,
         "facts": run.facts,
-        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER",
+        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER"
+        if run.config
+        else "",
         "damaged": [f"{file.path.name}, line {line}" for file in files for line in file.damaged],
     }
 

@@ -40,7 +40,8 @@ create table _problems (number integer primary key, id text, prompt text, refere
     unique (id, prompt, reference));
 create table _rows (row integer primary key, part text, file integer, line integer, step integer,
     sample integer, problem integer, completion text, reasoning text, reward real, passed integer,
-    abstained integer, advantage real, shadow_reward real, tokens integer, prompt_tokens integer, finish_reason text);
+    abstained integer, advantage real, shadow_reward real, tokens integer, prompt_tokens integer,
+    finish_reason text);
 create index _rows_by_step on _rows (part, step, problem);
 create index _rows_by_problem on _rows (part, problem, step);
 create table _verdicts (row integer, criterion text, status text, value real, answer text, reason text,
