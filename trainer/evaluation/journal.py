@@ -49,8 +49,10 @@ class Journal:
             ) from None
         return cls(path, descriptor)
 
-    def read(self, problems: Sequence[Problem], rubric: Rubric) -> None:
+    def read(self, problems: Sequence[Problem], rubric: Rubric, samples: int) -> None:
         """Take in the answers that are there. A last line that was cut off is removed.
+
+        samples: of each problem, as many as there may be.
 
         Raises UserError, with the line's number, for a line that is no completion of these problems.
         """
@@ -65,8 +67,8 @@ class Journal:
                 if wrong := find_fault(values):
                     raise ValueError(wrong)
                 key = places.get(values["id"], -1), values.get("sample", -1)
-                if min(key) < 0:
-                    raise ValueError("it is of no problem of this evaluation, or has no 'sample'")
+                if key[0] < 0 or not 0 <= key[1] < samples:
+                    raise ValueError("it is of no problem and sample of this evaluation")
                 if key in self.answers:
                     raise ValueError("its completion is there already")
                 answer = read_record(values, rubric)

@@ -151,7 +151,8 @@ def read_folder(folder: Path, name: str) -> Measured:
     for number, values in read_scored(path):
         key = values["id"]
         row = make_row(values, len(rows_P.get(key, ())))
-        if (earlier := lines.setdefault((key, row.sample), number)) != number:
+        # What was judged again of a run has steps: one may draw a problem twice.
+        if "step" not in values and (earlier := lines.setdefault((key, row.sample), number)) != number:
             raise complain_of_line(path, number, f"its completion is in line {earlier} already")
         rows_P.setdefault(key, []).append(row)
         questions.setdefault(key, Question(values.get("prompt", ""), values.get("reference")))

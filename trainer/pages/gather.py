@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Any
 
 from ...tasks.core.errors import UserError
 from ..evaluation.measured import ARMS
-from ..reports.curves import read_metrics
+from ..reports.curves import list_damaged_metrics, read_metrics
 from ..storage.names import (
     COMPLETIONS,
     CONFIG,
@@ -26,7 +25,7 @@ from ..storage.names import (
     SUMMARY,
     TRIPPED,
 )  # fmt: skip
-from ..storage.records import read_json
+from ..storage.records import read_json, read_objects
 from ..storage.rows import is_count, is_number
 from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
 from .measures import answer_evaluation, describe_comparison
@@ -157,11 +156,7 @@ def gather_comparison(record: Path) -> Page:
     """The page of a comparison: its record, and the completions of the evaluations that are still there."""
     values = read_json(record, ("sides", "pairs"))
     flips = record.with_name(FLIPS)
-    values["flips"] = (
-        [json.loads(line) for line in flips.read_text(encoding="utf-8").splitlines()]
-        if flips.is_file()
-        else []
-    )
+    values["flips"] = [line.values for line in read_objects(flips)] if flips.is_file() else []
     table, runs = Table(), []
     for side in values["sides"]:
         folder = find_side(record, str(side.get("folder", "")))
@@ -316,7 +311,10 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER"
         if run.config
         else "",
-        "damaged": [f"{file.path.name}, line {line}" for file in files for line in file.damaged],
+        "damaged": [
+            *(f"{file.path.name}, line {line}" for file in files for line in file.damaged),
+            *(f"{METRICS}, line {line}" for line in list_damaged_metrics(run.folder)),
+        ],
     }
 
 

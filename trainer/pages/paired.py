@@ -45,11 +45,11 @@ def _pair(first: Path, first_step: int, second: Path, second_step: int) -> Paire
     if not all(path.is_file() for path in places):
         return Paired()
     try:
-        sides = [_read(path, path.stat().st_mtime_ns) for path in places]
+        was, now = (_read(path, path.stat().st_mtime_ns) for path in places)
     except UserError as failure:
         return Paired(said=f"The held-out completions could not be paired: {failure}")
     try:
-        pair = compare_two(*sides, ks=(1,))
+        pair = compare_two(was, now, ks=(1,))
     except UserError as failure:
         return Paired(said=str(failure), unlike=True)
     found = pair.at(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,24 @@ SMOOTHED = 20  # steps of a running mean
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl; a last line cut by a crash is left out."""
-    lines = []
+    """The lines of a run's metrics.jsonl; a damaged one, and a last one cut by a crash, are left out."""
+    return [line for line in _read_lines(run) if line is not None]
+
+
+def list_damaged_metrics(run: Path) -> list[int]:
+    """Numbers of the lines, from 1, that are left out though they are whole."""
+    return [number for number, line in enumerate(_read_lines(run), 1) if line is None]
+
+
+def _read_lines(run: Path) -> Iterator[dict[str, Any] | None]:
+    """None for a line that is no record."""
     path = run / "metrics.jsonl"
-    for raw in path.read_bytes().split(b"\n") if path.is_file() else ():
+    for raw in path.read_bytes().split(b"\n")[:-1] if path.is_file() else ():
         try:
             line = json.loads(raw)
         except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict) and is_record(line):
-            lines.append(line)
-    return lines
+            line = None
+        yield line if isinstance(line, dict) and is_record(line) else None
 
 
 def is_record(line: Mapping[str, Any]) -> bool:

@@ -78,7 +78,8 @@ def _find_wrong_verdict(verdicts: Any) -> str:
     if not isinstance(verdicts, dict):
         return "its 'verdicts' are no table"
     for name, verdict in verdicts.items():
-        if not isinstance(verdict, dict) or verdict.get("status") not in STATUSES:
+        status = verdict.get("status") if isinstance(verdict, dict) else None
+        if not isinstance(status, str) or status not in STATUSES:
             return f"its verdict {name!r} has no status that a verifier gives"
         if not is_number(verdict.get("value")) or not is_number(verdict.get("seconds", 0)):
             return f"its verdict {name!r} has no finite value"

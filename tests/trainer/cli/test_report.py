@@ -37,6 +37,8 @@ def test_figures(tmp_path, capsys):
         (["report", "nowhere"], "There is no folder nowhere"),
         (["report", "RUN", "--max-mb", "0"], "give 0.5 to 500"),
         (["report", "RUN", "--port", "70000"], "give 0 to 65535"),
+        (["report", "RUN", "--out", "RUN"], "is a folder"),
+        (["report", "RUN", "--out", "RUN/rollouts.jsonl"], "a page ends with .html"),
         (["plot", "RUN", "--measure", "rewad"], "Did you mean reward"),
         (["plot", "RUN", "--over", "weeks"], "give step, tokens, hours"),
         (["plot", "RUN", "--dpi", "1"], "give 30 to 1200"),
@@ -44,5 +46,7 @@ def test_figures(tmp_path, capsys):
 )
 def test_mistakes_are_sentences(tmp_path, capsys, arguments, sentence):
     run = make_run(tmp_path / "run")
-    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 2
+    rows = (run / "rollouts.jsonl").read_bytes()
+    assert main([argument.replace("RUN", str(run)) for argument in arguments]) == 2
     assert sentence in capsys.readouterr().err
+    assert (run / "rollouts.jsonl").read_bytes() == rows

@@ -189,6 +189,19 @@ def test_tokens_are_coloured_by_surprise(browser, tmp_path):
     assert tab.locator("#detail .token").nth(1).get_attribute("title") == "13.5 %, -2 nats"
 
 
+def test_the_prompt_as_the_model_read_it_is_shown_for_the_whole_group(browser, tmp_path):
+    run = make_run(tmp_path / "run", steps=2)
+    rows = [make_row(1, 1, sample, passed=True) for sample in range(3)]
+    rows[0]["rendered_prompt"] = "<|user|>What is 1?<script>window.hacked = 1</script>\nOne line.<|end|>"
+    write_lines(run / "rollouts.jsonl", rows)
+    opened = open_page(browser, write_report(tmp_path, run))
+    opened.tab.locator("#list tbody tr").nth(2).click()
+    opened.tab.locator("#detail .rendered summary").click()
+    assert opened.tab.inner_text("#detail .rendered .text") == rows[0]["rendered_prompt"]
+    assert opened.tab.evaluate("window.hacked") is None
+    assert opened.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_and_both_themes(browser, tmp_path, scheme):
     run = make_run(tmp_path / "run")
