@@ -21,8 +21,8 @@ NAMES = {
     "PromptFormat", "Request", "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool",
     "Score", "SettingError", "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__",
     "adapters", "as_dataset", "compare", "criteria", "dataset_task", "evaluate", "evaluate_all",
-    "export_rows", "fit_reward_model", "load_policy", "mix", "push", "rescore", "resume", "sandbox",
-    "score", "score_file", "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward",
+    "export_rows", "fit_reward_model", "load_policy", "mix", "push", "query", "rescore", "resume",
+    "sandbox", "score", "score_file", "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward",
     "verifiers", "verify", "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST_PORT = 65535
 WORD = "report.html"
+SHOWN_LINES = 5
 ENDINGS = (".html", ".htm")
 
 
@@ -68,8 +69,20 @@ def main(argv: list[str]) -> int:
             f"{left:,} of {len(page.table):,} completions did not fit into {options.max_mb:g} MB; give a "
             "larger --max-mb, or --serve for all."
         )
+    say_damaged(page)
     say(f"The report: {out}  ({out.stat().st_size / 1e6:.1f} MB; open it in a browser)")
     return 0
+
+
+def say_damaged(page: Page) -> None:
+    """Which lines of completions the page leaves out."""
+    for file in page.table.files:
+        if file.damaged:
+            more = ", ..." if len(file.damaged) > SHOWN_LINES else ""
+            say(
+                f"{len(file.damaged):,} line(s) of {file.path} hold no completion, or one that is there "
+                f"already, and are left out: {', '.join(map(str, file.damaged[:SHOWN_LINES]))}{more}."
+            )
 
 
 def check_out(out: Path | None) -> None:

@@ -45,6 +45,9 @@ class RowFile:
     read: int = 0
     lines: int = 0
     damaged: list[int] = field(default_factory=list)
+    seen: set[tuple[str, int]] = field(
+        default_factory=set
+    )  # of an evaluation, whose completions are there once
 
 
 @dataclass
@@ -115,7 +118,7 @@ class Table:
 
     def _add(self, number: int, offset: int, line: bytes) -> bool:
         record = parse_record(line)
-        if record is None:
+        if record is None or not self._is_new(number, record):
             return False
         row = len(self)
         self.file.append(number)
@@ -148,6 +151,15 @@ class Table:
                 column.append(NOTHING if name.startswith("status ") else None)
         return True
 
+    def _is_new(self, number: int, record: Mapping[str, Any]) -> bool:
+        """Whether an evaluation's completion is not there yet; a run may draw a problem twice in a step."""
+        if "step" in record or "sample" not in record:
+            return True
+        key, seen = (record["id"], record["sample"]), self.files[number].seen
+        new = key not in seen
+        seen.add(key)
+        return new
+
     def _code(self, name: str, text: str) -> int:
         return self.words.setdefault(name, Words()).code(text)
 
@@ -159,6 +171,7 @@ class Table:
         for file in self.files:
             file.read, file.lines = 0, 0
             file.damaged.clear()
+            file.seen.clear()
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import pytest
 from palaestra.trainer.cli.main import main
 
-from ..support.run_folders import make_noise, make_run
+from ..support.run_folders import make_evaluated, make_noise, make_run
 
 
 def test_a_report_lies_in_the_run_or_where_it_is_asked(tmp_path, capsys):
@@ -20,6 +20,15 @@ def test_what_does_not_fit_is_said(tmp_path, capsys):
     assert main(["report", str(run), "--max-mb", "0.5"]) == 0
     assert "of 3,200 completions did not fit into 0.5 MB" in capsys.readouterr().out
     assert (run / "report.html").stat().st_size < 500_000
+
+
+def test_lines_that_are_left_out_are_said(tmp_path, capsys):
+    folder = make_evaluated(tmp_path / "eval")
+    path = folder / "completions.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, "[]", lines[0]]) + "\n")
+    assert main(["report", str(folder)]) == 0
+    assert f"2 line(s) of {path} hold no completion, or one that is there already" in capsys.readouterr().out
 
 
 def test_figures(tmp_path, capsys):

@@ -98,6 +98,13 @@ def test_what_only_one_has_scored_is_left_out_and_counted(tmp_path):
     assert (found.value, found.wins, found.losses) == (0.0, 1, 1)
 
 
+def test_an_evaluation_against_itself_says_so(folders):
+    assert compare(folders[0], folders[0]).pairs[0].notes == [
+        "both are the same evaluation, so nothing can differ"
+    ]
+    assert not any("same evaluation" in note for note in compare(*folders).pairs[0].notes)
+
+
 def test_several_are_corrected_together(tmp_path):
     base = {f"t/{n}": [n < 10] for n in range(40)}
     others = [{f"t/{n}": [n < more] for n in range(40)} for more in (17, 18, 11)]
