@@ -78,8 +78,9 @@ def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra:
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
             rendered = {RENDERED: prompts.decode(group.completions_G[0].prompt_ids)}
-            for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                record = make_record(group.problem, completion, score, **extra, **rendered)
+            pairs = zip(group.completions_G, group.scores_G, strict=True)
+            for sample, (completion, score) in enumerate(pairs):
+                record = make_record(group.problem, completion, score, **extra, sample=sample, **rendered)
                 file.write(json.dumps(record, default=str) + "\n")
                 rendered = {}
 

@@ -263,9 +263,9 @@ def collect_late_means(table: Table, run: int) -> dict[tuple[int, int], float]:
         return {}
     last = max((s for r, s in zip(columns["run"], columns["step"], strict=True) if r == run), default=0)
     found: dict[tuple[int, int], list[int]] = {}
-    rows = zip(*(columns[name] for name in ("run", "step", "problem", "abstained", "passed")), strict=True)
-    for of_run, step, problem, abstained, passed in rows:
-        if of_run == run and step > last * (1 - SHARE) and not abstained:
+    names = ("run", "step", "problem", "abstained", "held_out", "passed")
+    for of_run, step, problem, abstained, held_out, passed in zip(*map(columns.get, names), strict=True):
+        if of_run == run and step > last * (1 - SHARE) and not abstained and not held_out:
             found.setdefault((step, problem), []).append(passed)
     return {place: fmean(values) for place, values in found.items()}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
-from ..evaluation.measured import ARMS
+from ..evaluation.measured import ARMS, list_steps, locate_held_out
 from ..reports.curves import list_damaged_metrics, read_metrics
 from ..storage.names import (
     COMPLETIONS,
@@ -140,7 +140,7 @@ def refresh(page: Page) -> Page:
     """The page with what was written since; its table takes in the new rows."""
     page.table.read_new()
     runs = [
-        finish(read_run(run.folder, run.name, None, number), page.table, number)
+        finish(read_run(run.folder, run.name, page.table, number), page.table, number)
         for number, run in enumerate(page.runs)
     ]
     return replace(page, runs=runs)
@@ -203,6 +203,8 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
     kind = "eval" if kind == OF_A_RUN else kind
     if table is not None:
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
+        for step in list_steps(path):
+            table.add_file(locate_held_out(path, step) / COMPLETIONS, number, held_out=True)
     metrics = read_metrics(path)
     series = trace(metrics, config.get("rollouts", {}).get("group_size", 1))
     summary = read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
@@ -252,9 +254,10 @@ def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
         return {}
     columns, names = table.columns, table.words["problem"].texts
     counts: dict[tuple[int, int], list[int]] = {}
-    rows = zip(*(columns[name] for name in ("run", "problem", "step", "passed", "abstained")), strict=True)
-    for of_run, problem, step, passed, abstained in rows:
-        if of_run == run and not abstained:
+    names_of = ("run", "problem", "step", "passed", "abstained", "held_out")
+    rows = zip(*(columns[name] for name in names_of), strict=True)
+    for of_run, problem, step, passed, abstained, held_out in rows:
+        if of_run == run and not abstained and not held_out:
             count = counts.setdefault((problem, step), [0, 0])
             count[0] += passed
             count[1] += 1
@@ -312,7 +315,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         if run.config
         else "",
         "damaged": [
-            *(f"{file.path.name}, line {line}" for file in files for line in file.damaged),
+            *(f"{file.path.relative_to(run.folder)}, line {line}" for file in files for line in file.damaged),
             *(f"{METRICS}, line {line}" for line in list_damaged_metrics(run.folder)),
         ],
     }

@@ -35,13 +35,15 @@ class Words:
 
 @dataclass
 class RowFile:
-    """A JSONL file of completions. run: number of the run that it is of.  read: bytes that were taken in.
+    """A JSONL file of completions. run: number of the run that it is of.  held_out: whether they are of a
+    held-out evaluation of that run: nothing was learned from them.  read: bytes that were taken in.
 
     damaged: numbers of the lines, from 1, that are no records of a completion; they are left out and shown.
     """
 
     path: Path
     run: int
+    held_out: bool = False
     read: int = 0
     lines: int = 0
     damaged: list[int] = field(default_factory=list)
@@ -68,10 +70,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.offset)
 
-    def add_file(self, path: Path, run: int) -> None:
-        """Take in a file of rows; one that is not there yet has none."""
-        self.files.append(RowFile(path, run))
-        self.read_new()
+    def add_file(self, path: Path, run: int, *, held_out: bool = False) -> None:
+        """Take in a file of rows, once; one that is not there yet has none."""
+        if all(file.path != path for file in self.files):
+            self.files.append(RowFile(path, run, held_out))
+            self.read_new()
 
     def read_new(self) -> int:
         """Take in whole lines that the files have beyond what was read; how many rows that were."""
@@ -126,6 +129,7 @@ class Table:
         self.length.append(len(line))
         values = {
             "run": self.files[number].run,
+            "held_out": int(self.files[number].held_out),
             "step": record.get("step", 0),
             "sample": record.get("sample", 0),
             "problem": self._code("problem", str(record["id"])),
@@ -189,7 +193,8 @@ def list_criteria(table: Table) -> list[str]:
 
 
 def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list[float]]]:
-    """Of a run, step -> the values of each of its groups; what abstained or has none is left out."""
+    """Of a run, step -> the values of each of its groups; what abstained or has none is left out, and what is
+    of a held-out evaluation."""
     columns = table.columns
     if column not in columns:
         return {}
@@ -199,10 +204,11 @@ def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list
         columns["step"],
         columns["problem"],
         columns["abstained"],
+        columns["held_out"],
         columns[column],
         strict=True,
     )
-    for of_run, step, problem, abstained, value in rows:
-        if of_run == run and not abstained and value is not None:
+    for of_run, step, problem, abstained, held_out, value in rows:
+        if of_run == run and not abstained and not held_out and value is not None:
             steps.setdefault(step, {}).setdefault(problem, []).append(value)
     return {step: list(groups.values()) for step, groups in steps.items()}

@@ -108,6 +108,30 @@ def test_what_did_it_say_on_a_problem_at_a_step(browser, tmp_path):
     assert "that problem was drawn at step 2, 7, 12" in tab.inner_text("#count")
 
 
+def test_what_it_said_on_a_held_out_problem_at_a_step(browser, tmp_path):
+    run = make_run(tmp_path / "run", steps=4)
+    for step in (0, 4):
+        folder = run / "held_out" / f"step-{step:06d}"
+        folder.mkdir(parents=True)
+        rows = [{**make_row(step, 17, 0, passed=step > 0, text=f"said at {step}"), "id": "made/test/17"}]
+        write_lines(folder / "completions.jsonl", rows)
+    opened = open_page(browser, write_report(tmp_path, run))
+    tab = opened.tab
+    tab.fill("#look-problem", "17")
+    tab.fill("#look-step", "4")
+    tab.click("#lookup button")
+    tab.locator("#detail").filter(has_text="said at 4").wait_for()
+    assert "held out, step 4" in tab.inner_text("#detail h3")
+    set_filter(tab, "problem", "")
+    set_filter(tab, "step", "")
+    set_filter(tab, "set", "held-out")
+    assert count_shown(tab) == "2"
+    set_filter(tab, "set", "training")
+    assert count_shown(tab) == "32"
+    assert "said at 0" in tab.inner_text("#pairs")  # the same problem before and after
+    assert opened.complaints == []
+
+
 def test_hostile_completions_are_text(browser, tmp_path):
     run = make_run(tmp_path / "run", texts=HOSTILE)
     facts = json.loads((run / "facts.json").read_text())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.pages.gather import gather
+from palaestra.trainer.pages.gather import gather, refresh
 from palaestra.trainer.pages.paired import Paired, pair_runs, pair_steps
 
 from ..support.run_folders import make_estimate, make_row, make_run, write, write_lines
@@ -142,3 +142,17 @@ def test_a_line_of_metrics_of_other_types_is_left_out_and_named(run, line):
     [shown] = gather([run]).to_head()["runs"]
     assert shown["damaged"] == ["metrics.jsonl, line 1"]
     assert len(shown["axes"]["step"]) == 20
+
+
+def test_held_out_completions_are_among_the_others_and_in_no_number_of_training(run):
+    page = gather([run])
+    assert len(page.table) == 20 * 8 + 2 * PROBLEMS
+    assert sum(page.table.columns["held_out"]) == 2 * PROBLEMS
+    bare = make_run(run.parent / "bare", learns=False)
+    shown, plain = (gather([folder]).to_head()["runs"][0] for folder in (run, bare))
+    assert shown["bands"] == plain["bands"]
+    assert shown["heat"] == plain["heat"]
+    keep_held_out(run, 40, lambda number: number < 20)
+    later = refresh(page)
+    assert len(later.table) == 20 * 8 + 3 * PROBLEMS
+    assert len(refresh(later).table) == len(later.table)

@@ -135,7 +135,7 @@ async function openRow(row) {
   const first = texts[group.indexOf(row)],
     box = byId("detail");
   const where = [
-    HEAD.kind === "run" ? `step ${column("step")[row]}` : "",
+    HEAD.kind === "run" ? `${column("held_out")[row] ? "held out, " : ""}step ${column("step")[row]}` : "",
     HEAD.runs.length > 1 ? HEAD.runs[column("run")[row]].name : "",
   ]
     .filter(Boolean)
