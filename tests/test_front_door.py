@@ -20,10 +20,10 @@ NAMES = {
     "LocalEngine", "LossConfig", "LossKind", "Mixture", "Part", "Policy", "Problem", "PromptConfig",
     "PromptFormat", "Request", "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool",
     "Score", "SettingError", "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__",
-    "adapters", "as_dataset", "attack", "compare", "criteria", "dataset_task", "evaluate", "evaluate_all",
-    "export_rows", "fit_reward_model", "load_policy", "mix", "prove", "push", "rescore", "resume", "sandbox",
-    "score", "score_file", "sft", "task", "tasks", "train", "train_arms", "trainer", "trl_reward",
-    "verifiers", "verify", "write_formula",
+    "adapters", "as_dataset", "attack", "compare", "criteria", "dataset_task", "evaluate",
+    "evaluate_all", "export_rows", "fit_reward_model", "load_policy", "mix", "prove", "push", "query",
+    "rescore", "resume", "sandbox", "score", "score_file", "sft", "task", "tasks", "train",
+    "train_arms", "trainer", "trl_reward", "verifiers", "verify", "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python

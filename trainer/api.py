@@ -5,7 +5,7 @@ The heavy imports stand in the functions, so that a mistake in the settings is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -302,6 +302,30 @@ def rescore(
     return judge_again(
         Path(_find_folder(source)), rubric, task, out=out, workers=workers, deadline_s=deadline_s, say=say
     )
+
+
+def query(
+    folder: str | PathLike[str], /, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[dict[str, Any]]:
+    """Rows of a run or an evaluation by SQL, as `palaestra query` gives them: `rollouts`, `held_out`,
+    `completions` (of an evaluation), `verdicts`, `metrics`, `problems`.
+
+    sql: one SELECT, in SQLite's words.  parameters: for `?` and `:name` in it. `limit` and `offset` page
+    through what is too long to hold.
+    Raises UserError for a folder without completions, and for what is no SELECT or does not fit the tables.
+
+    >>> import palaestra as pal
+    >>> run = pal.train(
+    ...     task="gcd", out="runs/asked", steps=1, sft_steps=1, prompts_per_step=2, group_size=2, threads=1,
+    ...     max_new_tokens=4, eval_problems=2, preflight_problems=0, force=True, say=lambda _: None,
+    ... )
+    >>> pal.query(run.folder, "select step, count(*) as rows from rollouts group by step")
+    [{'step': 1, 'rows': 4}]
+    """
+    from .storage.query import open_query
+
+    with open_query(Path(folder), sql, parameters) as found:
+        return list(found.to_dicts())
 
 
 def fit_reward_model(

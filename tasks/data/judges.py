@@ -52,31 +52,32 @@ class Judge:
         return shorten(verdict.reason.rpartition("ValueError: ")[2] or "It is not right by itself.", 160)
 
 
-def make_judge(verify: Any) -> Judge:
-    """The judge that a text names, or one of a Rubric, a Criterion or a function.
+def make_judge(verify: Any, flag: str = "--verify") -> Judge:
+    """The judge that a text names, or one of a Rubric, a Criterion or a function. flag: the option that it
+    was given by, for the sentences.
 
     Raises DataError for a name that is not known, and UserError for code of one's own that can't be loaded.
     """
     if not isinstance(verify, str):
-        return _of_own(verify, getattr(verify, "name", "") or getattr(verify, "__name__", "own"))
+        return _of_own(verify, getattr(verify, "name", "") or getattr(verify, "__name__", "own"), flag)
     if verify in NAMES:
         return _NAMED[verify]()
     kind, colon, rest = verify.partition(":")
     if kind == "regex":
         if not rest:
-            raise DataError("--verify regex names no pattern: write --verify 'regex:PATTERN'.")
+            raise DataError(f"{flag} regex names no pattern: write {flag} 'regex:PATTERN'.")
         reads = "answer" if ANSWER in rest else "any"
-        return Judge(verify, Rubric(match_answer(rest), answer_tag(weight=0.1)), reads)
+        return Judge(verify, Rubric(match_answer(rest, flag=flag), answer_tag(weight=0.1)), reads)
     if verify.endswith(".py"):
         found = load_only(
             Path(verify), "reward", _is_reward, "function, Criterion or Rubric that judges a completion"
         )
-        return _of_own(found, verify)
+        return _of_own(found, verify, flag)
     if colon and ("." in kind or "/" in kind or rest.isidentifier()):
-        return _of_own(resolve(verify, "reward"), verify)
+        return _of_own(resolve(verify, "reward"), verify, flag)
     near = difflib.get_close_matches(verify.lower(), NAMES, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}? " if near else ""
-    raise DataError(f"--verify {verify!r} is not known. {hint}It is {LISTED}.")
+    raise DataError(f"{flag} {verify!r} is not known. {hint}It is {LISTED}.")
 
 
 def names_code(verify: Any) -> bool:
@@ -95,7 +96,7 @@ def find_file(verify: Any) -> str:
     return place if place.endswith(".py") else ""
 
 
-def match_answer(pattern: str, name: str = "regex", weight: float = 1.0) -> Criterion:
+def match_answer(pattern: str, name: str = "regex", weight: float = 1.0, flag: str = "--verify") -> Criterion:
     """The final answer matches a pattern as a whole (the `regex` package's syntax; `.` matches newlines).
     {answer} in it stands for the reference, taken literally.
 
@@ -106,7 +107,7 @@ def match_answer(pattern: str, name: str = "regex", weight: float = 1.0) -> Crit
     try:
         regex.compile(pattern.replace(ANSWER, "x"), regex.DOTALL)
     except regex.error as failure:
-        raise DataError(f"--verify regex:{pattern}: no regular expression ({failure}).") from failure
+        raise DataError(f"{flag} regex:{pattern}: no regular expression ({failure}).") from failure
 
     def judge(reference: Any, answer: str) -> Verdict:
         expression = pattern.replace(ANSWER, f"(?:{regex.escape(str(reference).strip())})")
@@ -132,13 +133,13 @@ _NAMED: Mapping[str, Callable[[], Judge]] = {
 }
 
 
-def _of_own(found: Any, name: str) -> Judge:
+def _of_own(found: Any, name: str, flag: str) -> Judge:
     if isinstance(found, Rubric):
         return Judge(name, found, "any")
     try:
         return Judge(name, Rubric(found), "any")
     except (TypeError, ValueError) as failure:
-        raise DataError(f"--verify {name}: {failure}") from failure
+        raise DataError(f"{flag} {name}: {failure}") from failure
 
 
 def _is_reward(value: Any) -> bool:

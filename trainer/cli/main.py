@@ -50,6 +50,9 @@ COMMANDS = {
     "push": Command("push", "give a run's model to others: to the hub, or to a folder, with a card"),
     "compare": Command("compare", "compare evaluations, runs or arms problem by problem, with exact tests"),
     "rescore": Command("rescore", "judge a run's or an evaluation's completions again, by another rubric"),
+    "query": Command(
+        "query", "ask a run's or an evaluation's completions by SQL, or write them as JSONL or CSV"
+    ),
     "report": Command("report", "a run, an evaluation or a comparison as one page to read in a browser"),
     "plot": Command("plot", "the curves of runs as PNG and SVG, for papers"),
     "chat": Command("chat", "type problems, see a model's completions and their verdicts"),

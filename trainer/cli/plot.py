@@ -14,7 +14,7 @@ def main(argv: list[str]) -> int:
     parser = SentenceParser(
         prog="palaestra plot",
         usage="palaestra plot RUN [RUN ...] [options]",
-        description="Draw curves of runs beside each other for a paper, with 95 %% intervals over problems.",
+        description="Draw curves of runs beside each other for a paper, with 95 % intervals over problems.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(

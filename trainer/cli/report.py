@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LARGEST_PORT = 65535
 WORD = "report.html"
+SHOWN_LINES = 5
+ENDINGS = (".html", ".htm")
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +52,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--max-mb {options.max_mb:g}: give 0.5 to 500.")
     if not 0 <= options.port <= LARGEST_PORT:
         raise UserError(f"--port {options.port}: give 0 to {LARGEST_PORT}.")
+    check_out(options.out)
     from ..pages.gather import gather
 
     page = gather(options.folders)
@@ -66,8 +69,30 @@ def main(argv: list[str]) -> int:
             f"{left:,} of {len(page.table):,} completions did not fit into {options.max_mb:g} MB; give a "
             "larger --max-mb, or --serve for all."
         )
+    say_damaged(page)
     say(f"The report: {out}  ({out.stat().st_size / 1e6:.1f} MB; open it in a browser)")
     return 0
+
+
+def say_damaged(page: Page) -> None:
+    """Which lines of completions the page leaves out."""
+    for file in page.table.files:
+        if file.damaged:
+            more = ", ..." if len(file.damaged) > SHOWN_LINES else ""
+            say(
+                f"{len(file.damaged):,} line(s) of {file.path} hold no completion, or one that is there "
+                f"already, and are left out: {', '.join(map(str, file.damaged[:SHOWN_LINES]))}{more}."
+            )
+
+
+def check_out(out: Path | None) -> None:
+    """Raises UserError for what a page must not be written over: a folder, a file of another kind."""
+    if out is None:
+        return
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder. Give the name of a file, as {out / WORD}.")
+    if out.suffix.lower() not in ENDINGS:
+        raise UserError(f"--out {out}: a page ends with .html. Give a name like {out.with_suffix('.html')}.")
 
 
 def serve(page: Page, *, live: bool, port: int) -> int:

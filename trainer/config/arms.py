@@ -15,6 +15,7 @@ from .train import TrainConfig
 
 BASE = "base"
 FILES = (".toml", ".yaml", ".yml", ".json")
+RESERVED = ("start", "comparison")  # folders beside those of the arms
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 SHARED_GROUPS = {"task", "prompt", "evaluation"}
 SHARED = {
@@ -46,11 +47,16 @@ def read_arms(config: TrainConfig) -> list[Arm]:
     asked = _read_file(config.arms) if config.arms.endswith(FILES) else _read_text(config.arms)
     arms = [Arm(BASE, base)]
     for name, values in asked.items():
+        if name.lower() in RESERVED:
+            raise SettingError(f"--arms: {name} is a folder of the arms' own. Name the arm otherwise.")
         if not NAME.fullmatch(name):
             raise SettingError(f"--arms: {name!r} names no folder. Give letters, digits, dots and dashes.")
         if name == BASE:
             raise SettingError(f"--arms: {BASE} is the command's own settings. Name the arm otherwise.")
-        arms.append(Arm(name, _change(base, name, values)))
+        config_of_arm = _change(base, name, values)
+        if twin := next((arm.name for arm in arms if arm.config == config_of_arm), ""):
+            raise SettingError(f"--arms: {name} has the settings of {twin}. Leave one of them out.")
+        arms.append(Arm(name, config_of_arm))
     return arms
 
 
@@ -87,6 +93,8 @@ def _read_text(text: str) -> dict[str, dict[str, Any]]:
             name = name.replace("-", "_")
             if not equals or not name:
                 raise SettingError(f"--arms {part!r}: {pair!r} is no setting=value. {SYNTAX}")
+            if name in values:
+                raise SettingError(f"--arms {part!r}: {name} is given twice. Leave one of them out.")
             values[name] = _read_value(known.get(name), value)
         arm = label if named else "-".join(f"{name}-{pair}" for name, pair in _split(settings))
         arm = re.sub(r"[^A-Za-z0-9._-]+", "-", arm).strip("-")

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import openai
@@ -26,6 +26,7 @@ from .replies import BrokenReply, read_completion, read_self
 
 QUEUED = 64  # requests in a call for each that is in flight: there is a pause at its end only
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+PART = 10  # characters of a key that give it away; shorter ones may be words
 TRANSIENT = {408, 409, 425, 429}
 
 
@@ -91,7 +92,7 @@ class EndpointEngine:
                 if "connect" in type(failure.__cause__).__name__.lower() and attempt:
                     raise self._explain(failure) from failure
                 time.sleep(self.first_delay)
-            except (openai.OpenAIError, ValueError):
+            except (openai.OpenAIError, ValueError, RecursionError):
                 return
 
     def _find_entry(self, timeout: float) -> Any:
@@ -170,6 +171,8 @@ class EndpointEngine:
                 problem: Exception = failure
             except (openai.APIError, BrokenReply, ValueError) as failure:
                 problem = failure  # a lost connection, a time-out, an answer that is none
+            except RecursionError:
+                problem = BrokenReply("the answer is nested too deep")
             attempts += 1
             if attempts > self.config.retries or stop.is_set():
                 raise self._explain(problem, attempts) from problem
@@ -184,8 +187,11 @@ class EndpointEngine:
         reply = create(model=self.model, **named)
         for name, values in self._names_heard.items():
             if isinstance(value := getattr(reply, name, None), str):
-                values.add(value)
-        return read_completion(reply, chat, sampling.stop)
+                values.add(hide_key(value, self._key))
+        found = read_completion(reply, chat, sampling.stop)
+        return replace(
+            found, text=hide_key(found.text, self._key), reasoning=hide_key(found.reasoning, self._key)
+        )
 
     def _write_body(self, request: Request, sample: int, sampling: Sampling) -> dict[str, Any]:
         messages = [dict(message) for message in request.messages]
@@ -223,7 +229,7 @@ class EndpointEngine:
         status = getattr(failure, "status_code", None)
         cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else None
         text = f"{failure} {cause or ''}".strip()
-        text = shorten(text.replace(self._key, "***") if self._key else text, 200)
+        text = shorten(hide_key(text, self._key), 200)
         if status in (401, 403):
             advice = f"Put the key into the environment variable {self.config.key_variable}."
         elif status == 404:
@@ -236,6 +242,21 @@ class EndpointEngine:
             advice = "Start it again, or raise --retries; the same command goes on with what is there."
         again = f" {attempts} times" if attempts > 1 else ""
         return UserError(f"The endpoint {self.config.url} failed{again}: {text}. {advice}")
+
+
+def hide_key(text: str, key: str) -> str:
+    """The text without the key and its parts: a server that masks keys may show some of it.
+
+    >>> hide_key("no such key: sk-***ret-key1234", "sk-secret-key1234")
+    'no such key: sk-******'
+    """
+    parts = {key[start : start + PART] for start in range(len(key) - PART + 1)}
+    if not any(part in text for part in parts):
+        return text
+    for length in range(len(key), PART - 1, -1):
+        for start in range(len(key) - length + 1):
+            text = text.replace(key[start : start + length], "***")
+    return text
 
 
 class Pace:

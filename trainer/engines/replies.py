@@ -28,12 +28,12 @@ def read_completion(reply: Any, chat: bool, stop: Sequence[str]) -> Completion:
     said = choice.get("message") if chat else choice
     if not isinstance(said, Mapping) or choice.get("finish_reason") is None:
         raise BrokenReply("the answer was cut off")
-    text, reasoning = said.get("content" if chat else "text"), _read_reasoning(said)
+    text, reasoning = _join_parts(said.get("content" if chat else "text")), _read_reasoning(said)
     if text is not None and not isinstance(text, str):
         raise BrokenReply("the answer is no text")
     usage = values.get("usage") or {}
     counts = [usage.get(name) if isinstance(usage, Mapping) else 0 for name in _COUNTS]
-    tokens, prompt_tokens = (count if isinstance(count, int) else 0 for count in counts)
+    tokens, prompt_tokens = (max(0, count) if isinstance(count, int) else 0 for count in counts)
     cut = cut_at_stop(text or "", stop)
     ended = "stop" if cut != text and cut else choice["finish_reason"]
     return Completion(
@@ -42,6 +42,15 @@ def read_completion(reply: Any, chat: bool, stop: Sequence[str]) -> Completion:
         usage=Usage(tokens, prompt_tokens),
         reasoning=reasoning,
     )
+
+
+def _join_parts(content: Any) -> Any:
+    """A message's text that some servers give in parts ([{"type": "text", "text": ...}]); else as it is."""
+    if not isinstance(content, list):
+        return content
+    found = (part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text")
+    texts = [text for text in found if isinstance(text, str)]
+    return "".join(texts) if texts else content
 
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> str:
@@ -63,7 +72,8 @@ _COUNTS = ("completion_tokens", "prompt_tokens")
 
 
 def _read_table(reply: Any) -> Mapping[str, Any]:
-    values = reply.to_dict() if hasattr(reply, "to_dict") else reply
+    # Without warnings: a server's types are looked at here.
+    values = reply.to_dict(warnings=False) if hasattr(reply, "to_dict") else reply
     if not isinstance(values, Mapping):
         raise BrokenReply("the answer is no JSON object")
     return values

@@ -98,6 +98,12 @@ def compare_two(
             f"k from 1 to {most}."
         )
     chosen = sorted({1, *ks}) if ks else [k for k in KS if k <= most]
+    if (
+        first.folder is not None
+        and second.folder is not None
+        and first.folder.resolve() == second.folder.resolve()
+    ):
+        notes.append("both are the same evaluation, so nothing can differ")
     notes += [
         f"{each.too_long} prompt(s) of {each.name} did not fit: they have no completion, and are not compared"
         for each in (first, second)

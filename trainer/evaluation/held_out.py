@@ -11,14 +11,12 @@ from typing import Any
 from ...tasks import Problem, Task
 from ..config.settings import Settings, list_settings
 from ..rollouts.rollouts import Prompts
-from ..storage.folders import FACTS
+from ..storage.names import FACTS, OF_A_RUN
 from .evaluate import Evaluation
 from .identity import Identity, gather_task_facts
 from .likeness import SETTINGS, TOLD
 from .measured import ROWS, locate_held_out
 from .records import write_groups
-
-COMMAND = "held-out"
 
 
 def identify(
@@ -60,7 +58,7 @@ def write_held_out(
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     write_groups(new / ROWS, result.groups, prompts, step=step)
-    facts = {"command": COMMAND, "step": step, "identity": identity, **getattr(prompts, "facts", {})}
+    facts = {"command": OF_A_RUN, "step": step, "identity": identity, **getattr(prompts, "facts", {})}
     (new / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
     (new / "summary.json").write_text(json.dumps(result.summarise(), indent=1), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)

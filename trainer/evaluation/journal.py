@@ -19,7 +19,8 @@ from ...tasks import Problem
 from ...tasks.core.errors import UserError, shorten
 from ...verifiers import Rubric
 from ..rollouts.group import Answer
-from ..storage.rows import RENDERED
+from ..storage.records import parse_object
+from ..storage.rows import RENDERED, find_fault, is_number
 from .evaluate import Place
 from .records import make_record, read_record
 
@@ -48,8 +49,10 @@ class Journal:
             ) from None
         return cls(path, descriptor)
 
-    def read(self, problems: Sequence[Problem], rubric: Rubric) -> None:
+    def read(self, problems: Sequence[Problem], rubric: Rubric, samples: int) -> None:
         """Take in the answers that are there. A last line that was cut off is removed.
+
+        samples: of each problem, as many as there may be.
 
         Raises UserError, with the line's number, for a line that is no completion of these problems.
         """
@@ -58,20 +61,25 @@ class Journal:
         if whole < len(text):
             os.truncate(self.descriptor, whole)
         places = {problem.id: place for place, problem in enumerate(problems)}
-        for number, line in enumerate(text[:whole].splitlines(), 1):
+        for number, line in enumerate(text[:whole].split(b"\n")[:-1], 1):
             try:
-                values = json.loads(line)
-                key = places[values["id"]], int(values["sample"])
-                answer = read_record(values, rubric)
-                self.seconds = max(self.seconds, float(values["seconds"]))
+                values = parse_object(line)
+                if wrong := find_fault(values):
+                    raise ValueError(wrong)
+                key = places.get(values["id"], -1), values.get("sample", -1)
+                if key[0] < 0 or not 0 <= key[1] < samples:
+                    raise ValueError("it is of no problem and sample of this evaluation")
                 if key in self.answers:
                     raise ValueError("its completion is there already")
+                answer = read_record(values, rubric)
             except (ValueError, TypeError, KeyError, AttributeError) as failure:
                 raise UserError(
                     f"{self.path}, line {number} is damaged: it is no completion of this evaluation "
-                    f"({shorten(f'{type(failure).__name__}: {failure}', 80)}). Remove that line, then try "
-                    "again: the completion will be sampled anew."
+                    f"({shorten(str(failure), 80)}). Remove that line, then try again: the completion will "
+                    "be sampled anew."
                 ) from failure
+            seconds = values.get("seconds", 0)
+            self.seconds = max(self.seconds, seconds if is_number(seconds) else 0.0)
             self.answers[key] = answer
 
     def write(

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...tasks.core.errors import UserError, shorten
+from ...tasks.core.errors import UserError
 from ...verifiers import Status, Verdict
 from ..storage.folders import FACTS, HELD_OUT
-from ..storage.records import read_json, read_objects
+from ..storage.records import complain_of_line, read_json
+from ..storage.rows import read_scored
 
 ROWS, ARMS = "completions.jsonl", "arms.json"
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
@@ -146,15 +147,13 @@ def read_folder(folder: Path, name: str) -> Measured:
         raise UserError(f"{folder} holds no evaluation: there is no {ROWS}. {hint}")
     rows_P: dict[str, list[Row]] = {}
     questions: dict[str, Question] = {}
-    for values in (line.values for line in read_objects(path)):
-        try:
-            key = str(values["id"])
-            row = make_row(values, len(rows_P.get(key, ())))
-        except (KeyError, TypeError, ValueError, AttributeError) as failure:
-            raise UserError(
-                f"{path} is damaged: a row is no scored completion ({type(failure).__name__}: "
-                f"{shorten(str(failure), 60)}). Remove that row, or evaluate again."
-            ) from failure
+    lines: dict[tuple[str, int], int] = {}
+    for number, values in read_scored(path):
+        key = values["id"]
+        row = make_row(values, len(rows_P.get(key, ())))
+        # What was judged again of a run has steps: one may draw a problem twice.
+        if "step" not in values and (earlier := lines.setdefault((key, row.sample), number)) != number:
+            raise complain_of_line(path, number, f"its completion is in line {earlier} already")
         rows_P.setdefault(key, []).append(row)
         questions.setdefault(key, Question(values.get("prompt", ""), values.get("reference")))
     if not rows_P:
@@ -171,18 +170,16 @@ def read_folder(folder: Path, name: str) -> Measured:
 def make_row(values: Mapping[str, Any], number: int) -> Row:
     """A row of completions.jsonl. number: of its sample, where it does not say so."""
     first = next(iter(values["verdicts"].values()), {})
-    if not isinstance(values["completion"], str):
-        raise TypeError("its completion is no text")
     return Row(
-        int(values.get("sample", number)),
+        values.get("sample", number),
         values["completion"],
         float(values["reward"]),
-        bool(values["passed"]),
-        bool(values["abstained"]),
+        values["passed"],
+        values["abstained"],
         first.get("answer"),
         str(first.get("status", "")),
         str(first.get("reason", "")),
-        int(values.get("prompt_tokens", 0)),
+        values.get("prompt_tokens", 0),
     )
 
 

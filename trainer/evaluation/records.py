@@ -39,13 +39,13 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
 def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
     """The completion and the score of such a line, but for token ids, under the rubric that it was scored by.
 
-    Raises ValueError, TypeError, KeyError or AttributeError for a line that is no record, or whose verdicts
-    do not make up its reward.
+    values: as `storage.rows.find_fault` finds nothing wrong with.
+    Raises ValueError or KeyError for one whose verdicts do not make up its reward.
     """
     completion = Completion(
         values["completion"],
         finish_reason=values["finish_reason"],
-        usage=Usage(int(values["tokens"]), int(values["prompt_tokens"])),
+        usage=Usage(values["tokens"], values.get("prompt_tokens", 0)),
         reasoning=str(values.get("reasoning", "")),
     )
     parts = {name: read_verdict(verdict) for name, verdict in values["verdicts"].items()}
@@ -53,8 +53,6 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
     found = (score.reward, score.passed, score.abstained)
     if found != (values["reward"], values["passed"], values["abstained"]):
         raise ValueError("its verdicts do not make up its reward")
-    if not isinstance(completion.text, str):
-        raise TypeError("its completion is no text")
     return Answer(completion, score)
 
 
@@ -80,8 +78,9 @@ def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra:
     with path.open("a", encoding="utf-8") as file:
         for group in groups:
             rendered = {RENDERED: prompts.decode(group.completions_G[0].prompt_ids)}
-            for completion, score in zip(group.completions_G, group.scores_G, strict=True):
-                record = make_record(group.problem, completion, score, **extra, **rendered)
+            pairs = zip(group.completions_G, group.scores_G, strict=True)
+            for sample, (completion, score) in enumerate(pairs):
+                record = make_record(group.problem, completion, score, **extra, sample=sample, **rendered)
                 file.write(json.dumps(record, default=str) + "\n")
                 rendered = {}
 

@@ -163,7 +163,7 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
     refuse_another(folder, identity, begun)
     folder.mkdir(parents=True, exist_ok=True)
     with Journal.open(folder / COMPLETIONS) as journal:
-        journal.read(problems, task.rubric)
+        journal.read(problems, task.rubric, identity.samples)
         facts = gather_facts(
             COMMAND, folder, list_code(config), list_data(config), **opened.facts, **prepared.layers
         )

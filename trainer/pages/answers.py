@@ -6,18 +6,22 @@ An answer says yes or no only where an interval does: everything else is "can't 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from ..intervals import Estimate, Interval, mean_interval, paired_difference, subtract
+from .paired import Paired
 from .rows import Table, group_by_step
 
 SHARE = 0.2  # of the steps at either end that are compared where nothing else is there
 GAP_GROWTH = 0.1  # of reward over shadow reward, that is shown as a warning
 LENGTH_GROWTH = 3.0
 MISREAD = 0.1  # share of completions without an answer that is shown as a warning
+
+
+UNPAIRED = Paired()
 
 
 @dataclass(frozen=True)
@@ -33,26 +37,41 @@ class Answer:
     details: list[str] = field(default_factory=list)
 
 
-def answer_learning(evaluations: Sequence[Mapping[str, Any]], table: Table, run: int) -> Answer:
-    """Did it learn? By the held-out evaluations, else by the rollouts of the first and the last steps."""
+Pair = Callable[[int, int], Paired]  # of a run's evaluations at two steps
+
+
+def pair_nothing(first: int, last: int) -> Paired:  # noqa: ARG001 - as of a run that kept no completions
+    return UNPAIRED
+
+
+def answer_learning(
+    evaluations: Sequence[Mapping[str, Any]], table: Table, run: int, pair: Pair = pair_nothing
+) -> Answer:
+    """Did it learn? By the held-out evaluations, else by the rollouts of the first and the last steps.
+
+    pair: sets the completions of two evaluations against each other.
+    """
     question = "Did it learn?"
     pairs = [(line["step"], read_headline(line, "sampled")) for line in evaluations]
     known = [(step, estimate) for step, estimate in pairs if estimate is not None]
     details = []
     if len(known) >= 2:
         (first_step, first), (last_step, last) = known[0], known[-1]
-        difference = subtract(last, first)
+        paired = pair(first_step, last_step)
+        exact = choose_paired(paired, evaluations)
+        difference = exact or subtract(last, first)
         best_step, best = max(known, key=lambda pair: pair[1].value)
         details.append(
             f"Held-out {name_headline(evaluations)} on {last.problems} problems, sampled: "
             f"{show(first)} at step {first_step}, {show(last)} at step {last_step}."
         )
+        details += [paired.said] if paired.said else []
         if best_step != last_step and best.value > last.value:
             details.append(f"The best evaluation was at step {best_step}: {show(best)}.")
         greedy = [read_headline(line, "greedy") for line in evaluations]
         if greedy[0] is not None and greedy[-1] is not None:
             details.append(f"Greedy: {show(greedy[0])} at first, {show(greedy[-1])} at last.")
-        what = f"held-out {name_headline(evaluations)}"
+        what = f"{'paired by problem, ' if exact else ''}held-out {name_headline(evaluations)}"
     else:
         ends = compare_ends(group_by_step(table, run, "passed"))
         if ends is None:
@@ -190,18 +209,20 @@ def answer_better(
     table: Table,
     run: int,
     alike: str,
+    held_out: Paired = UNPAIRED,
 ) -> Answer:
     """Is run number `run` better than the first? alike: "" where both were measured on the same problems,
-    else what differs."""
+    else what differs.  held_out: what pairing their last evaluations found."""
     question = f"Is {names[run]} better than {names[0]}?"
-    if alike:
-        return Answer(question, "unsure", f"They can't be compared: {alike}.")
+    if alike or held_out.unlike:
+        return Answer(question, "unsure", f"They can't be compared: {alike or held_out.said.rstrip('.')}.")
     last = [read_headline(lines[-1], "sampled") if lines else None for lines in evaluations]
     details = [
         f"{names[number]}: {show(estimate)} at step {evaluations[number][-1]['step']}."
         for number in (0, run)
         if (estimate := last[number]) is not None
     ]
+    details += [held_out.said] if held_out.said else []
     paired = pair_rollouts(table, 0, run)
     if paired is not None and paired.problems:
         details.append(
@@ -215,7 +236,11 @@ def answer_better(
         difference = Interval(paired.value, paired.low, paired.high, paired.problems)
         what = "training problems in common, paired"
     else:
-        difference, what = subtract(ours, theirs), f"held-out {name_headline(evaluations[run])} at the end"
+        exact = choose_paired(held_out, evaluations[run])
+        difference = exact or subtract(ours, theirs)
+        what = (
+            f"{'paired by problem, ' if exact else ''}held-out {name_headline(evaluations[run])} at the end"
+        )
     verdict = judge(difference)
     words = {"yes": "Yes", "no": "No, worse", "unsure": "Can't tell"}[verdict]
     return Answer(question, verdict, f"{words}: {what} {show_change(difference)}.", details)
@@ -238,9 +263,9 @@ def collect_late_means(table: Table, run: int) -> dict[tuple[int, int], float]:
         return {}
     last = max((s for r, s in zip(columns["run"], columns["step"], strict=True) if r == run), default=0)
     found: dict[tuple[int, int], list[int]] = {}
-    rows = zip(*(columns[name] for name in ("run", "step", "problem", "abstained", "passed")), strict=True)
-    for of_run, step, problem, abstained, passed in rows:
-        if of_run == run and step > last * (1 - SHARE) and not abstained:
+    names = ("run", "step", "problem", "abstained", "held_out", "passed")
+    for of_run, step, problem, abstained, held_out, passed in zip(*map(columns.get, names), strict=True):
+        if of_run == run and step > last * (1 - SHARE) and not abstained and not held_out:
             found.setdefault((step, problem), []).append(passed)
     return {place: fmean(values) for place, values in found.items()}
 
@@ -251,6 +276,11 @@ def read_headline(line: Mapping[str, Any], mode: str) -> Estimate | Interval | N
     if "1" in result.get("pass_at", {}):
         return Estimate(**result["pass_at"]["1"])
     return Interval(**result["reward_interval"]) if "reward_interval" in result else None
+
+
+def choose_paired(paired: Paired, evaluations: Sequence[Mapping[str, Any]]) -> Interval | None:
+    """The difference of what the headline is about."""
+    return paired.difference if name_headline(evaluations) == "pass@1" else paired.reward
 
 
 def name_headline(evaluations: Sequence[Mapping[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..storage.rows import RENDERED
 from .gather import Page
 from .rows import Table, Words
 from .tokens import TokenPlaces
@@ -76,6 +77,8 @@ class Packer:
         for name in SHARED:
             said = record.get(name, "")
             row[name] = shared.code(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))
+        if record.get(RENDERED):  # of the first completion of a group: the prompt of all of them
+            row["rendered"] = shared.code(str(record[RENDERED]))
         row["verdicts"] = {
             name: [
                 None if verdict.get("answer") is None else shared.code(str(verdict["answer"])),

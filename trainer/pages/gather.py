@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
-from ..reports.curves import read_metrics
-from ..storage.names import COMPLETIONS, CONFIG, END, FACTS, LEDGER, METRICS, ROLLOUTS, SUMMARY, TRIPPED
-from ..storage.records import read_json
+from ..evaluation.measured import ARMS, list_steps, locate_held_out
+from ..reports.curves import list_damaged_metrics, read_metrics
+from ..storage.names import (
+    COMPLETIONS,
+    CONFIG,
+    END,
+    FACTS,
+    LEDGER,
+    METRICS,
+    OF_A_RUN,
+    ROLLOUTS,
+    SUMMARY,
+    TRIPPED,
+)  # fmt: skip
+from ..storage.records import read_json, read_objects
+from ..storage.rows import is_count, is_number
 from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
 from .measures import answer_evaluation, describe_comparison
+from .paired import pair_runs, pair_steps
 from .rows import Table, list_criteria
 from .series import Series, measure_bands, round_digits, trace
 
@@ -76,6 +90,7 @@ class Page:
                     self.table,
                     number,
                     find_difference(self.runs[0], self.runs[number]),
+                    pair_runs(self.runs[0].folder, self.runs[number].folder),
                 )
             )
             for number in range(1, len(self.runs))
@@ -98,6 +113,7 @@ def gather(paths: Sequence[Path]) -> Page:
     """Read the folders. Raises UserError for one that holds no run, evaluation or comparison."""
     if len(paths) == 1 and (record := find_comparison(paths[0])) is not None:
         return gather_comparison(record)
+    paths = [folder for path in paths for folder in list_arms(path)]
     names = name_runs(paths)
     table = Table()
     runs = []
@@ -108,11 +124,23 @@ def gather(paths: Sequence[Path]) -> Page:
     return Page([finish(run, table, number) for number, run in enumerate(runs)], table)
 
 
+def list_arms(path: Path) -> list[Path]:
+    """The runs in the folder of arms, those that have begun; another folder stands for itself."""
+    if not (path / ARMS).is_file():
+        return [path]
+    begun = [
+        path / arm for arm in read_json(path / ARMS, ("arms",))["arms"] if (path / arm / FACTS).is_file()
+    ]
+    if not begun:
+        raise UserError(f"No arm of {path} has begun yet.")
+    return begun
+
+
 def refresh(page: Page) -> Page:
     """The page with what was written since; its table takes in the new rows."""
     page.table.read_new()
     runs = [
-        finish(read_run(run.folder, run.name, None, number), page.table, number)
+        finish(read_run(run.folder, run.name, page.table, number), page.table, number)
         for number, run in enumerate(page.runs)
     ]
     return replace(page, runs=runs)
@@ -128,11 +156,7 @@ def gather_comparison(record: Path) -> Page:
     """The page of a comparison: its record, and the completions of the evaluations that are still there."""
     values = read_json(record, ("sides", "pairs"))
     flips = record.with_name(FLIPS)
-    values["flips"] = (
-        [json.loads(line) for line in flips.read_text(encoding="utf-8").splitlines()]
-        if flips.is_file()
-        else []
-    )
+    values["flips"] = [line.values for line in read_objects(flips)] if flips.is_file() else []
     table, runs = Table(), []
     for side in values["sides"]:
         folder = find_side(record, str(side.get("folder", "")))
@@ -167,32 +191,61 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 
 def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData:
     """A run or an evaluation. table: takes in its completions, where one is given."""
-    if not (path / FACTS).is_file() or not (path / CONFIG).is_file():
-        raise UserError(
-            f"{path} holds no run, evaluation or comparison (no {FACTS}). Give the folder that `palaestra "
-            "train`, `sft`, `eval` or `compare` wrote."
-        )
-    facts, config = read_json(path / FACTS), read_json(path / CONFIG)
+    facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
     kind = str(facts.get("command", ""))
+    needed = [FACTS, *([CONFIG] if kind != OF_A_RUN else [])]  # a run's settings are in the run's own folder
+    if missing := [name for name in needed if not (path / name).is_file()]:
+        raise UserError(
+            f"{path} holds no run, evaluation or comparison (no {missing[0]}). Give the folder that "
+            "`palaestra train`, `sft`, `eval` or `compare` wrote."
+        )
+    config = read_config(path / CONFIG) if kind != OF_A_RUN else {}
+    kind = "eval" if kind == OF_A_RUN else kind
     if table is not None:
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
-    metrics = [
-        line for line in read_metrics(path) if isinstance(line, dict) and {"kind", "step"} <= line.keys()
-    ]
+        for step in list_steps(path):
+            table.add_file(locate_held_out(path, step) / COMPLETIONS, number, held_out=True)
+    metrics = read_metrics(path)
     series = trace(metrics, config.get("rollouts", {}).get("group_size", 1))
     summary = read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
     return RunData(name, path, kind, config, facts, metrics, series, summary=summary)
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a run. Raises UserError where a group of them is no table, or `steps` is no number."""
+    config = read_json(path)
+    for name in ("rollouts", "reward", "task", "evaluation"):
+        if not isinstance(config.get(name, {}), dict):
+            raise UserError(f"{path} is damaged: {name!r} is no table. Put the file back from a copy.")
+    if not is_count(config.get("steps", 0)):
+        raise UserError(f"{path} is damaged: 'steps' is no whole number. Put the file back from a copy.")
+    return config
+
+
+def read_ledger(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The visits of each problem of a ledger, and the problems whose reference is suspected."""
+    ledger = read_json(path) if path.is_file() else {}
+    items = ledger.get("problems", {})
+    visits = {name: item.get("visits") for name, item in items.items() if isinstance(item, dict)}
+    if len(visits) < len(items) or not all(map(_are_visits, visits.values())):
+        raise UserError(f"{path} is damaged: a problem has no visits. Put the file back from a copy.")
+    return visits, [str(name) for name in ledger.get("suspects", [])]
+
+
+def _are_visits(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(visit, list) and len(visit) >= 3 and all(map(is_number, visit[:3])) for visit in values
+    )
+
+
 def finish(run: RunData, table: Table, number: int) -> RunData:
     """With what is made of its completions: intervals of the curves, the heat map."""
-    ledger = read_json(run.folder / LEDGER) if (run.folder / LEDGER).is_file() else {}
-    items = {name: item["visits"] for name, item in ledger.get("problems", {}).items()}
+    items, suspects = read_ledger(run.folder / LEDGER)
     items = items or count_visits(table, number)
     most = sorted(items, key=lambda name: -len(items[name]))[:HEAT_ROWS]
     heat = [{"name": name, "visits": items[name]} for name in sorted(most, key=sort_key)]
     series = replace(run.series, bands=measure_bands(run.series, table, number))
-    return replace(run, heat=heat, suspects=ledger.get("suspects", []), series=series)
+    return replace(run, heat=heat, suspects=suspects, series=series)
 
 
 def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
@@ -201,9 +254,10 @@ def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
         return {}
     columns, names = table.columns, table.words["problem"].texts
     counts: dict[tuple[int, int], list[int]] = {}
-    rows = zip(*(columns[name] for name in ("run", "problem", "step", "passed", "abstained")), strict=True)
-    for of_run, problem, step, passed, abstained in rows:
-        if of_run == run and not abstained:
+    names_of = ("run", "problem", "step", "passed", "abstained", "held_out")
+    rows = zip(*(columns[name] for name in names_of), strict=True)
+    for of_run, problem, step, passed, abstained, held_out in rows:
+        if of_run == run and not abstained and not held_out:
             count = counts.setdefault((problem, step), [0, 0])
             count[0] += passed
             count[1] += 1
@@ -236,7 +290,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
     if run.kind == "eval":
         answers = answer_evaluation(run.summary)
     elif run.kind == "train":
-        learning = answer_learning(run.evaluations, table, number)
+        learning = answer_learning(run.evaluations, table, number, partial(pair_steps, run.folder))
         end, tripped = (
             read_json(run.folder / name) if (run.folder / name).is_file() else {} for name in (END, TRIPPED)
         )
@@ -257,8 +311,13 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "summary": run.summary,
         "settings": run.config,
         "facts": run.facts,
-        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER",
-        "damaged": [f"{file.path.name}, line {line}" for file in files for line in file.damaged],
+        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER"
+        if run.config
+        else "",
+        "damaged": [
+            *(f"{file.path.relative_to(run.folder)}, line {line}" for file in files for line in file.damaged),
+            *(f"{METRICS}, line {line}" for line in list_damaged_metrics(run.folder)),
+        ],
     }
 
 

@@ -6,12 +6,14 @@ is a few numbers and its place in its file.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ..storage.records import parse_object
+from ..storage.rows import find_fault
 
 NOTHING = -1  # code of a word, or of a value, that a row does not have
 PLACES = 4  # of rewards and their like
@@ -33,16 +35,21 @@ class Words:
 
 @dataclass
 class RowFile:
-    """A JSONL file of completions. run: number of the run that it is of.  read: bytes that were taken in.
+    """A JSONL file of completions. run: number of the run that it is of.  held_out: whether they are of a
+    held-out evaluation of that run: nothing was learned from them.  read: bytes that were taken in.
 
     damaged: numbers of the lines, from 1, that are no records of a completion; they are left out and shown.
     """
 
     path: Path
     run: int
+    held_out: bool = False
     read: int = 0
     lines: int = 0
     damaged: list[int] = field(default_factory=list)
+    seen: set[tuple[str, int]] = field(
+        default_factory=set
+    )  # of an evaluation, whose completions are there once
 
 
 @dataclass
@@ -63,10 +70,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.offset)
 
-    def add_file(self, path: Path, run: int) -> None:
-        """Take in a file of rows; one that is not there yet has none."""
-        self.files.append(RowFile(path, run))
-        self.read_new()
+    def add_file(self, path: Path, run: int, *, held_out: bool = False) -> None:
+        """Take in a file of rows, once; one that is not there yet has none."""
+        if all(file.path != path for file in self.files):
+            self.files.append(RowFile(path, run, held_out))
+            self.read_new()
 
     def read_new(self) -> int:
         """Take in whole lines that the files have beyond what was read; how many rows that were."""
@@ -113,7 +121,7 @@ class Table:
 
     def _add(self, number: int, offset: int, line: bytes) -> bool:
         record = parse_record(line)
-        if record is None:
+        if record is None or not self._is_new(number, record):
             return False
         row = len(self)
         self.file.append(number)
@@ -121,6 +129,7 @@ class Table:
         self.length.append(len(line))
         values = {
             "run": self.files[number].run,
+            "held_out": int(self.files[number].held_out),
             "step": record.get("step", 0),
             "sample": record.get("sample", 0),
             "problem": self._code("problem", str(record["id"])),
@@ -146,6 +155,15 @@ class Table:
                 column.append(NOTHING if name.startswith("status ") else None)
         return True
 
+    def _is_new(self, number: int, record: Mapping[str, Any]) -> bool:
+        """Whether an evaluation's completion is not there yet; a run may draw a problem twice in a step."""
+        if "step" in record or "sample" not in record:
+            return True
+        key, seen = (record["id"], record["sample"]), self.files[number].seen
+        new = key not in seen
+        seen.add(key)
+        return new
+
     def _code(self, name: str, text: str) -> int:
         return self.words.setdefault(name, Words()).code(text)
 
@@ -157,25 +175,16 @@ class Table:
         for file in self.files:
             file.read, file.lines = 0, 0
             file.damaged.clear()
+            file.seen.clear()
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
     """The record of a completion in a line of rollouts.jsonl or completions.jsonl; None for another line."""
     try:
-        record = json.loads(line)
-        numbers = (record["reward"], record["tokens"], record.get("step", 0), record.get("sample", 0))
-        texts = (record["completion"], record["id"], record["finish_reason"])
-        verdicts = record["verdicts"].values()
-        fine = (
-            all(isinstance(number, (int, float)) for number in numbers)
-            and all(isinstance(text, str) for text in texts)
-            and isinstance(record["passed"], bool)
-            and isinstance(record["abstained"], bool)
-            and all(isinstance(v["value"], (int, float)) and isinstance(v["status"], str) for v in verdicts)
-        )
-    except (ValueError, TypeError, KeyError, AttributeError):
+        record = parse_object(line)
+    except ValueError:
         return None
-    return record if fine else None
+    return None if find_fault(record) else record
 
 
 def list_criteria(table: Table) -> list[str]:
@@ -184,7 +193,8 @@ def list_criteria(table: Table) -> list[str]:
 
 
 def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list[float]]]:
-    """Of a run, step -> the values of each of its groups; what abstained or has none is left out."""
+    """Of a run, step -> the values of each of its groups; what abstained or has none is left out, and what is
+    of a held-out evaluation."""
     columns = table.columns
     if column not in columns:
         return {}
@@ -194,10 +204,11 @@ def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list
         columns["step"],
         columns["problem"],
         columns["abstained"],
+        columns["held_out"],
         columns[column],
         strict=True,
     )
-    for of_run, step, problem, abstained, value in rows:
-        if of_run == run and not abstained and value is not None:
+    for of_run, step, problem, abstained, held_out, value in rows:
+        if of_run == run and not abstained and not held_out and value is not None:
             steps.setdefault(step, {}).setdefault(problem, []).append(value)
     return {step: list(groups.values()) for step, groups in steps.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,59 @@ SMOOTHED = 20  # steps of a running mean
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics.jsonl; a last line cut by a crash is left out."""
-    lines = []
+    """The lines of a run's metrics.jsonl; a damaged one, and a last one cut by a crash, are left out."""
+    return [line for line in _read_lines(run) if line is not None]
+
+
+def list_damaged_metrics(run: Path) -> list[int]:
+    """Numbers of the lines, from 1, that are left out though they are whole."""
+    return [number for number, line in enumerate(_read_lines(run), 1) if line is None]
+
+
+def _read_lines(run: Path) -> Iterator[dict[str, Any] | None]:
+    """None for a line that is no record."""
     path = run / "metrics.jsonl"
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for raw in path.read_bytes().split(b"\n")[:-1] if path.is_file() else ():
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+            line = json.loads(raw)
+        except (ValueError, RecursionError):
+            line = None
+        yield line if isinstance(line, dict) and is_record(line) else None
+
+
+def is_record(line: Mapping[str, Any]) -> bool:
+    """Whether a line says of which kind and step it is, and holds numbers where there must be some."""
+    kind, step = line.get("kind"), line.get("step")
+    if not isinstance(kind, str) or not _is_count(step):
+        return False
+    if kind == "step":
+        return all(map(_holds_numbers, (value for name, value in line.items() if name != "kind")))
+    results = [line[mode] for mode in ("greedy", "sampled") if line.get(mode) is not None]
+    return all(isinstance(result, Mapping) and _is_result(result) for result in results)
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Numbers, nothing, truth values, or tables of them."""
+    if isinstance(value, Mapping):
+        return all(map(_holds_numbers, value.values()))
+    return value is None or isinstance(value, int | float)
+
+
+def _is_result(result: Mapping[str, Any]) -> bool:
+    """Whether the estimates of an evaluation are whole."""
+    rates = result.get("pass_at", {})
+    if not isinstance(rates, Mapping):
+        return False
+    estimates = [*rates.values(), *([result["reward_interval"]] if "reward_interval" in result else [])]
+    needed = ("value", "low", "high", "problems")
+    return all(
+        isinstance(estimate, Mapping) and all(isinstance(estimate.get(end), int | float) for end in needed)
+        for estimate in estimates
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def draw_text_curve(

@@ -41,7 +41,7 @@ class RubricName:
 
     def load(self) -> Rubric:
         """The rubric. Raises UserError where there is none of that name."""
-        rubric = make_judge(self.verify).rubric if self.verify else self.load_task().rubric
+        rubric = make_judge(self.verify, "--rubric").rubric if self.verify else self.load_task().rubric
         return rubric.lenient() if self.lenient else rubric
 
     def to_dict(self) -> dict[str, Any]:

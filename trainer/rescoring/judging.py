@@ -21,6 +21,7 @@ from .worker import make_request
 
 TARGET = "palaestra.trainer.rescoring.worker:verify"
 MEMORY_MB = 4096  # that a worker may add to what it starts with
+TOOK, ENDED = "Verifying took over", "Verifying ended its worker process"
 OPEN = "No finding of the reward model is on record, and none is made offline."
 
 
@@ -119,9 +120,16 @@ def make_score(rubric: Rubric, reply: Reply, learned: Mapping[str, float], deadl
     return rubric.judge(ordered, kept)
 
 
+def count_unfinished(scores: Sequence[Score]) -> int:
+    """Completions whose check took longer than its deadline, or ended its worker process."""
+    return sum(
+        any(part.reason.startswith((TOOK, ENDED)) for part in score.parts.values()) for score in scores
+    )
+
+
 def _explain(reply: Reply, deadline_s: float) -> Verdict:
     if reply.status == "timeout":
-        return timeout(reason=f"Verifying took over {deadline_s:g} s.")
+        return timeout(reason=f"{TOOK} {deadline_s:g} s.")
     if reply.reason.startswith("raised"):  # a check's own exceptions are verdicts by then
         return error(f"The worker process could not verify: {reply.reason}")
-    return malformed(reason=f"Verifying ended its worker process: {reply.reason}")
+    return malformed(reason=f"{ENDED}: {reply.reason}")

@@ -14,7 +14,8 @@ from ..config.evaluation import EvalConfig
 from ..config.settings import merge
 from ..config.train import TrainConfig
 from ..evaluation.measured import FACTS, ROWS, read_verdict
-from ..storage.records import read_json, read_objects
+from ..storage.records import complain_of_line, read_json
+from ..storage.rows import read_scored
 
 ROLLOUTS, CONFIG = "rollouts.jsonl", "config.json"
 
@@ -82,33 +83,36 @@ def read_recorded(source: Source) -> Iterator[Recorded]:
     sizes: dict[tuple[int, str], int] = {}
     size = source.config.rollouts.group_size if isinstance(source.config, TrainConfig) else 0
     groups: dict[tuple[int, str, int], int] = {}
-    for number, line in enumerate(read_objects(source.path), 1):
-        values = line.values
+    seen: dict[tuple[int, int], int] = {}
+    for number, values in read_scored(source.path):
+        step, key = values.get("step", 0), values["id"]
+        place = sizes.get((step, key), 0)
+        sizes[step, key] = place + 1
+        # A step may draw a problem twice: its rows are those of two groups.
+        group = groups.setdefault((step, key, place // size if size else 0), len(groups))
+        sample = values.get("sample", place % size if size else place)
+        if (earlier := seen.setdefault((group, sample), number)) != number:
+            raise complain_of_line(source.path, number, f"its completion is in line {earlier} already")
         try:
-            step, key = int(values.get("step", 0)), str(values["id"])
-            place = sizes.get((step, key), 0)
-            sizes[step, key] = place + 1
-            # A step may draw a problem twice: its rows are those of two groups.
-            group = groups.setdefault((step, key, place // size if size else 0), len(groups))
-            sample = int(values.get("sample", place % size if size else place))
             yield _read(values, step, group, sample)
-        except (KeyError, TypeError, ValueError, AttributeError) as failure:
-            raise UserError(
-                f"{source.path}, row {number} is damaged: it is no scored completion "
-                f"({type(failure).__name__}: {shorten(str(failure), 60)}). Remove that row, then try again."
-            ) from failure
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as failure:  # a verdict's value beyond what its status allows
+            raise complain_of_line(source.path, number, shorten(str(failure), 80)) from failure
 
 
 def _read(values: Mapping[str, Any], step: int, group: int, sample: int) -> Recorded:
     completion = Completion(
-        str(values["completion"]),
+        values["completion"],
         finish_reason=values["finish_reason"],
-        usage=Usage(int(values["tokens"]), int(values.get("prompt_tokens", 0))),
+        usage=Usage(values["tokens"], values.get("prompt_tokens", 0)),
         reasoning=str(values.get("reasoning", "")),
     )
     return Recorded(
-        step, group, sample, str(values["id"]), values.get("prompt", ""), values.get("reference"), completion,
-        float(values["reward"]), bool(values["passed"]), bool(values["abstained"]),
+        step, group, sample, values["id"], values.get("prompt", ""), values.get("reference"), completion,
+        float(values["reward"]), values["passed"], values["abstained"],
         {name: read_verdict(said) for name, said in values["verdicts"].items()},
         dict(values.get("learned", {})),
     )  # fmt: skip

@@ -27,7 +27,7 @@ from ..storage.records import drop_nan, write_text
 from .changes import Changes, find_changes
 from .credit import Credits, credit_steps
 from .judges import RubricName
-from .judging import Problems, judge_anew
+from .judging import Problems, count_unfinished, judge_anew
 from .recorded import Recorded, Source, open_source, read_recorded
 from .report import describe
 
@@ -163,6 +163,12 @@ def list_notes(rubric: Rubric, scores: Sequence[Score], problems: Problems) -> l
         notes.append(
             f"{unscored} completion(s) could not be scored now; they are in no rate and no advantage, as in "
             "a run."
+        )
+    if unfinished := count_unfinished(scores):
+        notes.append(
+            f"{unfinished} completion(s) count as not passed because checking them took longer than the "
+            "deadline, or ended the worker process. Where those are many, the rubric that judges now is at "
+            "fault, and the false positives above say nothing of the earlier one."
         )
     if problems.by_record:
         notes.append(

@@ -3,7 +3,9 @@
 CONFIG, FACTS, METRICS = "config.json", "facts.json", "metrics.jsonl"
 ROLLOUTS = "rollouts.jsonl"  # every completion that a run learned from
 HELD_OUT = "held_out"  # folder of the evaluations of a run, one a step
+OF_A_RUN = "held-out"  # what the facts of such an evaluation name as their command
 LEDGER = "ledger.json"
 END = "end.json"  # how a run ended
 TRIPPED = "report.json"  # which tripwires stopped it
+INDEX = "query.sqlite"  # tables over the completions, for `palaestra query`
 SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"  # of an evaluation

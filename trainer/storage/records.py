@@ -31,7 +31,7 @@ def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     """The table in a JSON file. Raises UserError where it is none, or lacks a key that is needed."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise UserError(f"{path} is damaged: it is no JSON ({failure}). {_ADVICE}") from failure
     missing = [key for key in needed if not isinstance(values, dict) or key not in values]
     if missing or not isinstance(values, dict):
@@ -54,20 +54,37 @@ def read_objects(path: Path) -> Iterator[Line]:
 
     Raises UserError, with the line's number, for another line that is none.
     """
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, text in enumerate(file, 1):
-            if not text.endswith("\n"):
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            if not raw.endswith(b"\n"):
                 return
             try:
-                values = json.loads(text)
-                if not isinstance(values, dict):
-                    raise TypeError("it is no JSON object")
-            except (ValueError, TypeError) as failure:
-                raise UserError(
-                    f"{path}, line {number} is damaged: {shorten(str(failure), 60)}. Remove that line, or "
-                    "put the file back from a copy."
-                ) from failure
-            yield Line(text, values)
+                values = parse_object(raw)
+            except ValueError as failure:
+                raise complain_of_line(path, number, str(failure)) from failure
+            yield Line(raw.decode(), values)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a line. Raises ValueError, with what is wrong in a few words, for another line."""
+    try:
+        values = json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as failure:
+        raise ValueError(f"it is no UTF-8 (byte {failure.start + 1})") from failure
+    except RecursionError as failure:
+        raise ValueError("it is nested too deep") from failure
+    except ValueError as failure:
+        raise ValueError(f"it is no JSON ({shorten(str(failure), 60)})") from failure
+    if not isinstance(values, dict):
+        raise ValueError("it is no JSON object")
+    return values
+
+
+def complain_of_line(path: Path, number: int, wrong: str) -> UserError:
+    """The sentence about a damaged line. number: from 1.  wrong: what is, in a few words."""
+    return UserError(
+        f"{path}, line {number} is damaged: {wrong}. Remove that line, or put the file back from a copy."
+    )
 
 
 def read_lines(path: Path) -> Iterator[Line]:

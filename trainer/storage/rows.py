@@ -5,12 +5,20 @@ A last line that a crash cut is left out. Imports no torch.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .records import read_objects
+from ...verifiers import Status
+from .records import complain_of_line, read_objects
 
 RENDERED = "rendered_prompt"  # the prompt as the model saw it, on one line of each group of completions
+STATUSES = frozenset(map(str, Status))
+TEXTS = ("id", "completion", "finish_reason")
+COUNTS = ("tokens", "prompt_tokens", "step", "sample")
+TRUTHS = ("passed", "abstained")
+MAY_LACK = ("prompt_tokens", "step", "sample")
 
 
 def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]]:
@@ -25,6 +33,71 @@ def read_completions(path: Path, step: int | None = None) -> list[dict[str, Any]
         if _name(row) in rendered:
             row[RENDERED] = rendered[_name(row)]
     return rows if step is None else [row for row in rows if row.get("step") == step]
+
+
+def read_scored(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each line, from 1, and the scored completion in it; a last line that was cut is left out.
+
+    Raises UserError, with the line's number, for a line that is none.
+    """
+    for number, line in enumerate(read_objects(path), 1):
+        if wrong := find_fault(line.values):
+            raise complain_of_line(path, number, wrong)
+        yield number, line.values
+
+
+def find_fault(row: Mapping[str, Any]) -> str:
+    """What keeps a JSON object from being the row of a scored completion, in a few words; "" for nothing.
+
+    Its types, its ranges, the words of its verdicts; not whether the verdicts make up the reward.
+    """
+    for name in (*TEXTS, *COUNTS, *TRUTHS, "reward", "verdicts"):
+        if name not in row and name not in MAY_LACK:
+            return f"it has no {name!r}"
+    for name in TEXTS:
+        if not isinstance(row[name], str):
+            return f"its {name!r} is no text"
+    for name in COUNTS:
+        if not is_count(row.get(name, 0)):
+            return f"its {name!r} is no whole number from 0"
+    for name in TRUTHS:
+        if not isinstance(row[name], bool):
+            return f"its {name!r} is neither true nor false"
+    if not is_number(row["reward"]):
+        return "its 'reward' is no finite number"
+    for name in ("advantage", "shadow_reward"):
+        if row.get(name) is not None and not is_number(row[name]):
+            return f"its {name!r} is no finite number"
+    learned = row.get("learned", {})
+    if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
+        return "its 'learned' holds no finite numbers"
+    return _find_wrong_verdict(row["verdicts"])
+
+
+def _find_wrong_verdict(verdicts: Any) -> str:
+    if not isinstance(verdicts, dict):
+        return "its 'verdicts' are no table"
+    for name, verdict in verdicts.items():
+        status = verdict.get("status") if isinstance(verdict, dict) else None
+        if not isinstance(status, str) or status not in STATUSES:
+            return f"its verdict {name!r} has no status that a verifier gives"
+        if not is_number(verdict.get("value")) or not is_number(verdict.get("seconds", 0)):
+            return f"its verdict {name!r} has no finite value"
+        if not isinstance(verdict.get("answer", ""), str | None) or not isinstance(
+            verdict.get("reason", ""), str
+        ):
+            return f"its verdict {name!r} has an answer or a reason that is no text"
+    return ""
+
+
+def is_number(value: Any) -> bool:
+    """A finite one; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_count(value: Any) -> bool:
+    """A whole number from 0 that a file may hold; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _name(row: dict[str, Any]) -> tuple[Any, Any]:

@@ -153,6 +153,47 @@ def test_a_refusal_is_a_sentence_without_the_key(status: int, says: str, monkeyp
     assert all(headers["authorization"] == "Bearer sk-very-secret" for headers in map(lower, there.headers))
 
 
+@pytest.mark.parametrize("shown", ["sk-very-secret-key", "sk-ve***ry-secret-key"])
+def test_a_key_that_the_server_says_is_on_no_record(shown: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MY_KEY", "sk-very-secret-key")
+
+    def reply(body: dict):
+        return answer(body, f"Is it {shown}? <answer>4</answer>", model=f"for {shown}")
+
+    def refuse(_body: dict):
+        return 401, {"error": {"message": f"Incorrect key: {shown}"}}
+
+    with serve(reply=reply) as there:
+        engine = make_engine(there.url, key_variable="MY_KEY")
+        [[completion]] = engine.sample(make_requests(1), SAMPLING)
+    assert "secret" not in completion.text
+    assert completion.text.endswith("? <answer>4</answer>")
+    assert "secret" not in str(engine.said)
+    with serve(reply=refuse) as there, pytest.raises(UserError) as caught:
+        make_engine(there.url, key_variable="MY_KEY").sample(make_requests(1), SAMPLING)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_short_key_changes_no_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MY_KEY", "EMPTY")
+    with serve(reply=lambda body: answer(body, "The set is EMPTY.")) as there:
+        [[completion]] = make_engine(there.url, key_variable="MY_KEY").sample(make_requests(1), SAMPLING)
+    assert completion.text == "The set is EMPTY."
+
+
+def test_a_text_in_parts_is_read_and_counts_below_0_are_not_known():
+    def reply(body: dict) -> dict:
+        said = answer(body, usage={"completion_tokens": -5, "prompt_tokens": "many"})
+        parts = [{"type": "text", "text": "It is "}, {"type": "text", "text": "4."}]
+        said["choices"][0]["message"]["content"] = parts
+        return said
+
+    with serve(reply=reply) as there:
+        [[completion]] = make_engine(there.url).sample(make_requests(1), SAMPLING)
+    assert completion.text == "It is 4."
+    assert (completion.tokens, completion.prompt_tokens) == (0, 0)
+
+
 def lower(headers: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 

@@ -98,6 +98,13 @@ def test_what_only_one_has_scored_is_left_out_and_counted(tmp_path):
     assert (found.value, found.wins, found.losses) == (0.0, 1, 1)
 
 
+def test_an_evaluation_against_itself_says_so(folders):
+    assert compare(folders[0], folders[0]).pairs[0].notes == [
+        "both are the same evaluation, so nothing can differ"
+    ]
+    assert not any("same evaluation" in note for note in compare(*folders).pairs[0].notes)
+
+
 def test_several_are_corrected_together(tmp_path):
     base = {f"t/{n}": [n < 10] for n in range(40)}
     others = [{f"t/{n}": [n < more] for n in range(40)} for more in (17, 18, 11)]
@@ -188,6 +195,50 @@ def test_a_broken_row_is_named(folders, broken):
     path.write_text("\n".join([lines[0], broken, *lines[1:]]) + "\n")
     with pytest.raises(UserError, match=r"completions\.jsonl.*(line 2|a row)"):
         compare(*folders)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda row: {**row, "reward": float("nan")}, "'reward' is no finite number"),
+        (lambda row: {**row, "reward": float("inf")}, "'reward' is no finite number"),
+        (lambda row: {**row, "passed": "yes"}, "'passed' is neither true nor false"),
+        (lambda row: {**row, "sample": -1}, "'sample' is no whole number"),
+        (lambda row: {**row, "id": 17}, "'id' is no text"),
+        (lambda row: json.loads("[" * 900 + "]" * 900), "no JSON object"),
+    ],
+)
+def test_a_row_of_other_types_is_named(folders, change, says):
+    path = folders[0] / "completions.jsonl"
+    lines = path.read_text().splitlines()
+    lines[4] = json.dumps(change(json.loads(lines[4])))
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UserError, match=f"line 5 is damaged: .*{says}"):
+        compare(*folders)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\0\0\0\n", b'{"id": "\xff\xfe"}\n', b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"\n"]
+)
+def test_a_line_that_no_reader_takes_is_named(folders, raw):
+    path = folders[0] / "completions.jsonl"
+    path.write_bytes(raw + path.read_bytes())
+    with pytest.raises(UserError, match="line 1 is damaged"):
+        compare(*folders)
+
+
+def test_a_row_that_is_there_twice_counts_once_or_not_at_all(folders):
+    path = folders[0] / "completions.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[2]]))
+    with pytest.raises(UserError, match=f"line {len(lines) + 1} is damaged: its completion is in line 3"):
+        compare(*folders)
+
+
+def test_a_mark_of_byte_order_is_no_damage(folders):
+    path = folders[0] / "completions.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert compare(*folders).difference.problems == 40
 
 
 def test_a_last_row_that_was_cut_off_is_left_out(folders):

@@ -283,12 +283,14 @@ def test_two_processes_do_not_write_one_evaluation(warm_model: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda row: row.pop("verdicts"), "KeyError: 'verdicts'"),
-        (lambda row: row.update(id="addition/test/none"), "KeyError"),
+        (lambda row: row.pop("verdicts"), "it has no 'verdicts'"),
+        (lambda row: row.update(id="addition/test/none"), "of no problem and sample"),
+        (lambda row: row.update(sample=1), "of no problem and sample"),
+        (lambda row: row.update(tokens=-4), "its 'tokens' is no whole number from 0"),
         (lambda row: row.update(reward=0.125), "its verdicts do not make up its reward"),
         (lambda row: row.update(sample=0, id="ID"), "its completion is there already"),
     ],
-    ids=["no verdicts", "another problem", "reward", "twice"],
+    ids=["no verdicts", "another problem", "another sample", "tokens", "reward", "twice"],
 )
 def test_a_row_that_was_broken_by_hand_is_named(
     warm_model: Path, tmp_path: Path, damage: Callable[[dict], object], says: str

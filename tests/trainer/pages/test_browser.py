@@ -108,6 +108,30 @@ def test_what_did_it_say_on_a_problem_at_a_step(browser, tmp_path):
     assert "that problem was drawn at step 2, 7, 12" in tab.inner_text("#count")
 
 
+def test_what_it_said_on_a_held_out_problem_at_a_step(browser, tmp_path):
+    run = make_run(tmp_path / "run", steps=4)
+    for step in (0, 4):
+        folder = run / "held_out" / f"step-{step:06d}"
+        folder.mkdir(parents=True)
+        rows = [{**make_row(step, 17, 0, passed=step > 0, text=f"said at {step}"), "id": "made/test/17"}]
+        write_lines(folder / "completions.jsonl", rows)
+    opened = open_page(browser, write_report(tmp_path, run))
+    tab = opened.tab
+    tab.fill("#look-problem", "17")
+    tab.fill("#look-step", "4")
+    tab.click("#lookup button")
+    tab.locator("#detail").filter(has_text="said at 4").wait_for()
+    assert "held out, step 4" in tab.inner_text("#detail h3")
+    set_filter(tab, "problem", "")
+    set_filter(tab, "step", "")
+    set_filter(tab, "set", "held-out")
+    assert count_shown(tab) == "2"
+    set_filter(tab, "set", "training")
+    assert count_shown(tab) == "32"
+    assert "said at 0" in tab.inner_text("#pairs")  # the same problem before and after
+    assert opened.complaints == []
+
+
 def test_hostile_completions_are_text(browser, tmp_path):
     run = make_run(tmp_path / "run", texts=HOSTILE)
     facts = json.loads((run / "facts.json").read_text())
@@ -187,6 +211,19 @@ def test_tokens_are_coloured_by_surprise(browser, tmp_path):
     )
     assert list(map(float, amounts)) == [0.025, 0.5, 0.0]
     assert tab.locator("#detail .token").nth(1).get_attribute("title") == "13.5 %, -2 nats"
+
+
+def test_the_prompt_as_the_model_read_it_is_shown_for_the_whole_group(browser, tmp_path):
+    run = make_run(tmp_path / "run", steps=2)
+    rows = [make_row(1, 1, sample, passed=True) for sample in range(3)]
+    rows[0]["rendered_prompt"] = "<|user|>What is 1?<script>window.hacked = 1</script>\nOne line.<|end|>"
+    write_lines(run / "rollouts.jsonl", rows)
+    opened = open_page(browser, write_report(tmp_path, run))
+    opened.tab.locator("#list tbody tr").nth(2).click()
+    opened.tab.locator("#detail .rendered summary").click()
+    assert opened.tab.inner_text("#detail .rendered .text") == rows[0]["rendered_prompt"]
+    assert opened.tab.evaluate("window.hacked") is None
+    assert opened.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

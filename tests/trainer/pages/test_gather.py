@@ -90,7 +90,10 @@ def test_damage_is_shown_and_harms_nothing_else(tmp_path):
         lines[3] = lines[3][:20]
         (run / name).write_text("\n".join([*lines, "null", ""]))
     [shown] = gather([run]).to_head()["runs"]
-    assert shown["damaged"] == ["rollouts.jsonl, line 4", "rollouts.jsonl, line 161"]
+    assert shown["damaged"] == [
+        "rollouts.jsonl, line 4", "rollouts.jsonl, line 161",
+        "metrics.jsonl, line 4", "metrics.jsonl, line 23",
+    ]  # fmt: skip
     assert len(shown["axes"]["step"]) == 19
 
 

@@ -234,11 +234,11 @@ def test_mistakes_are_sentences(run, tmp_path):
         again(run, "math", task="gcd")
     with pytest.raises(UserError, match="holds no rescored completions"):
         again(run, out=str(run))
-    with pytest.raises(UserError, match="Did you mean math"):
+    with pytest.raises(UserError, match=r"--rubric 'maths' is not known\. Did you mean math"):
         again(run, "maths")
     path = run / "rollouts.jsonl"
     path.write_text('{"step": 1}\n' + path.read_text())
-    with pytest.raises(UserError, match=r"rollouts.jsonl, row 1 is damaged"):
+    with pytest.raises(UserError, match=r"rollouts.jsonl, line 1 is damaged"):
         again(run)
 
 
@@ -248,3 +248,13 @@ def test_cosines_by_hand():
     assert compute_cosine(first, torch.tensor([0.0, 0.0, 1.0])) == 0.0
     assert compute_cosine(first, torch.tensor([1.0, 0.0, 0.0])) == pytest.approx(math.sqrt(0.5))
     assert math.isnan(compute_cosine(first, torch.zeros(3)))
+
+
+def test_a_judge_that_fails_is_told_from_one_that_says_no(run, tmp_path):
+    judge = tmp_path / "judge.py"
+    judge.write_text("import os\n\n\ndef judge(completion, problem):\n    os._exit(3)\n")
+    found = again(run, str(judge))
+    assert found.changes.reward_after == 0.0
+    assert any("16 completion(s) count as not passed because checking them" in note for note in found.notes)
+    judge.write_text("def judge(completion, problem):\n    return 0\n")
+    assert not any("checking them" in note for note in again(run, str(judge)).notes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.storage.rows import read_completions
+from palaestra.trainer.storage.rows import find_fault, read_completions
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -36,3 +36,60 @@ def test_a_last_line_that_was_cut_is_left_out_and_a_damaged_one_is_named(tmp_pat
     with pytest.raises(UserError, match="line 1 is damaged"):
         read_completions(path)
     assert read_completions(tmp_path / "none.jsonl") == []
+
+
+def make(**changes: object) -> dict:
+    row = {
+        "id": "a", "completion": "4", "finish_reason": "stop", "tokens": 3, "reward": 1.0, "passed": True,
+        "abstained": False, "verdicts": {"number": {"status": "correct", "value": 1.0}},
+    }  # fmt: skip
+    return {**row, **changes}
+
+
+def test_a_scored_completion_has_no_fault():
+    assert find_fault(make()) == ""
+    whole = make(
+        step=1, sample=0, prompt_tokens=9, advantage=-0.5, shadow_reward=None, learned={"judge": 0.5}
+    )
+    assert find_fault(whole) == ""
+    judged = {"status": "no_answer", "value": 0.0, "answer": None, "reason": "none", "seconds": 0.1}
+    assert find_fault(make(verdicts={"number": judged})) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"id": 17}, "'id' is no text"),
+        ({"completion": None}, "'completion' is no text"),
+        ({"tokens": "four"}, "'tokens' is no whole number"),
+        ({"tokens": -4}, "'tokens' is no whole number"),
+        ({"tokens": 2**63}, "'tokens' is no whole number"),
+        ({"sample": "0"}, "'sample' is no whole number"),
+        ({"sample": 0.5}, "'sample' is no whole number"),
+        ({"step": True}, "'step' is no whole number"),
+        ({"passed": "yes"}, "'passed' is neither"),
+        ({"abstained": 0}, "'abstained' is neither"),
+        ({"reward": float("nan")}, "'reward' is no finite number"),
+        ({"reward": float("inf")}, "'reward' is no finite number"),
+        ({"reward": True}, "'reward' is no finite number"),
+        ({"advantage": "up"}, "'advantage' is no finite number"),
+        ({"learned": {"judge": "high"}}, "'learned' holds no finite numbers"),
+        ({"verdicts": []}, "'verdicts' are no table"),
+        ({"verdicts": {"number": "correct"}}, "'number' has no status"),
+        ({"verdicts": {"number": {"status": "brilliant", "value": 1.0}}}, "'number' has no status"),
+        ({"verdicts": {"number": {"status": ["correct"], "value": 1.0}}}, "'number' has no status"),
+        ({"verdicts": {"number": {"status": "correct", "value": "1"}}}, "'number' has no finite value"),
+        ({"verdicts": {"number": {"status": "correct", "value": 1.0, "answer": 4}}}, "is no text"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said(changes: dict, says: str):
+    assert says in find_fault(make(**changes))
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "completion", "finish_reason", "tokens", "reward", "passed", "verdicts"]
+)
+def test_what_a_row_lacks_is_said(name: str):
+    row = make()
+    del row[name]
+    assert find_fault(row) == f"it has no {name!r}"

@@ -163,7 +163,27 @@ def give_a_page(handler: Handler) -> None:
     handler.wfile.write(content)
 
 
-FAULTS = (drop, cut_body, cut_json, refuse_for_now, fail, give_no_choices, give_no_message, give_a_page)
+def nest_deep(handler: Handler) -> None:
+    """More brackets than a reader of JSON goes down."""
+    content = b"[" * 100_000 + b"]" * 100_000
+    handler.send_response(200)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+FAULTS = (
+    nest_deep,
+    drop,
+    cut_body,
+    cut_json,
+    refuse_for_now,
+    fail,
+    give_no_choices,
+    give_no_message,
+    give_a_page,
+)
 
 
 class _Listening(ThreadingHTTPServer):

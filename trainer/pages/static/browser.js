@@ -135,7 +135,7 @@ async function openRow(row) {
   const first = texts[group.indexOf(row)],
     box = byId("detail");
   const where = [
-    HEAD.kind === "run" ? `step ${column("step")[row]}` : "",
+    HEAD.kind === "run" ? `${column("held_out")[row] ? "held out, " : ""}step ${column("step")[row]}` : "",
     HEAD.runs.length > 1 ? HEAD.runs[column("run")[row]].name : "",
   ]
     .filter(Boolean)
@@ -161,7 +161,7 @@ async function openRow(row) {
       "dl",
       { class: "facts" },
       make("dt", { text: "prompt" }),
-      make("dd", {}, make("div", { class: "text" }, plain(first.prompt))),
+      make("dd", {}, make("div", { class: "text" }, plain(first.prompt)), ...drawRendered(texts)),
       make("dt", { text: "reference" }),
       make("dd", {}, plain(first.reference)),
     ),
@@ -174,6 +174,20 @@ async function openRow(row) {
   box.hidden = false;
   const chosen = box.querySelector(".completion.chosen");
   if (chosen) chosen.scrollIntoView({ block: "nearest" });
+}
+
+// The prompt with its template and instruction, as the model read it; one completion of a group carries it.
+function drawRendered(texts) {
+  const rendered = texts.map((said) => said.rendered).find(Boolean);
+  if (!rendered) return [];
+  return [
+    make(
+      "details",
+      { class: "rendered" },
+      make("summary", { text: "as the model read it" }),
+      make("div", { class: "text" }, plain(rendered)),
+    ),
+  ];
 }
 
 function closeRow() {

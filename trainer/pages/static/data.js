@@ -44,7 +44,10 @@ async function readRow(row) {
   for (const [name, [answer, reason]] of Object.entries(values.verdicts || {})) {
     verdicts[name] = { answer: said(answer), reason: said(reason) };
   }
-  return { ...values, prompt: said(values.prompt) || "", reference: said(values.reference) || "", verdicts };
+  const prompt = said(values.prompt) || "",
+    reference = said(values.reference) || "",
+    rendered = said(values.rendered) || "";
+  return { ...values, prompt, reference, rendered, verdicts };
 }
 
 function readChunk(number) {

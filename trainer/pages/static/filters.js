@@ -3,6 +3,7 @@
 
 const FIELDS = [
   ["run", "Run", "choice"],
+  ["set", "Of", "choice"],
   ["step", "Step", "text"],
   ["problem", "Problem", "text"],
   ["passed", "Passed", "choice"],
@@ -24,6 +25,11 @@ let ASKED = 0; // number of the newest search: an older answer that comes late i
 
 function choicesOf(name) {
   if (name === "run") return HEAD.runs.map((run, number) => [String(number), run.name]);
+  if (name === "set")
+    return [
+      ["training", "training"],
+      ["held-out", "held-out problems"],
+    ];
   if (name === "passed")
     return [
       ["1", "passed"],
@@ -42,6 +48,7 @@ function choicesOf(name) {
 function needed(name) {
   if (name === "run") return HEAD.runs.length > 1;
   if (name === "step") return HEAD.kind === "run";
+  if (name === "set") return HEAD.kind === "run" && Boolean(column("held_out")) && column("held_out").includes(1);
   if (name === "criterion") return HEAD.criteria.length > 1;
   if (name === "shadow") return Boolean(column("shadow")) && column("shadow").some((value) => value !== null);
   return true;
@@ -166,6 +173,11 @@ function makeTests(filters, texts) {
     const run = Number(filters.run),
       runs = of("run");
     tests.push((row) => runs[row] === run);
+  }
+  if (filters.set !== undefined) {
+    const wanted = filters.set === "held-out" ? 1 : 0,
+      values = of("held_out");
+    tests.push((row) => values[row] === wanted);
   }
   if (filters.step !== undefined) {
     const [first, last] = readSteps(filters.step),

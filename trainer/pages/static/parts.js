@@ -207,7 +207,7 @@ function drawSettings() {
     blocks.push(
       make("h3", {}, plain(run.name)),
       make("p", { class: "dim" }, plain(run.folder)),
-      make("pre", {}, plain(run.repeat)),
+      ...(run.repeat ? [make("pre", {}, plain(run.repeat))] : []),
     );
     for (const [title, values] of [
       ["Settings", run.settings],
