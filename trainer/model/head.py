@@ -97,14 +97,16 @@ class _Score(torch.autograd.Function):
         logprobs, entropy = source.new_empty(2, len(source), dtype=torch.float32)
         steps, all_NV = source.new_empty(states.shape if linear else 0, dtype=states.dtype), None
         for part, kept in _split(drawn):
+            all_NV = None  # of the chunk before: one at a time
             logits = _compute_logits(states[part], cast, bias, kept, drawn.temperature)
             all_NV = logits.log_softmax(-1)
             logprobs[part] = all_NV.gather(-1, drawn.targets_N[part, None])[:, 0]
-            spread = torch.exp(all_NV, out=logits).mul_(all_NV).nan_to_num_()
-            entropy[part] = spread.sum(-1).neg_()
+            entropy[part] = torch.exp(all_NV, out=logits).mul_(all_NV).nan_to_num_().sum(-1).neg_()
             if linear and cast is not None:
                 away = _step_away(torch.exp(all_NV, out=logits), drawn, part, torch.ones_like(logprobs[part]))
                 torch.mm(away.to(cast.dtype), cast, out=steps[part])
+                del away
+            del logits
         if linear:
             ctx.save_for_backward(steps)
         elif learns:
@@ -124,20 +126,10 @@ class _Score(torch.autograd.Function):
         d_source, d_weight = torch.empty_like(states), None
         d_bias = None if bias is None else torch.zeros_like(bias, dtype=torch.float32)
         for part, kept in _split(drawn):
-            all_CV = whole
-            if all_CV is None:
-                logits = _compute_logits(states[part], cast, own_bias, kept, drawn.temperature)
-                all_CV = logits.log_softmax(-1)
-                chances = torch.exp(all_CV, out=logits)
-            else:
-                chances = all_CV.exp()
-            spread = None
-            if drawn.entropy_gradient:  # dH / dlogit = -p (log p + H)
-                spread = (all_CV + entropy[part, None]).mul_(chances).nan_to_num_()
-                spread.mul_(grad_entropy[part, None] / drawn.temperature)
-            d_logits = _step_away(chances, drawn, part, grad[part])
-            if spread is not None:
-                d_logits.sub_(spread)
+            given = (states[part], cast, own_bias, kept, drawn.temperature)
+            all_CV = _compute_logits(*given).log_softmax(-1) if whole is None else whole
+            d_logits = _differentiate(all_CV, drawn, part, grad[part], entropy[part], grad_entropy[part])
+            del all_CV
             if cast is None:
                 d_source[part] = d_logits
                 continue
@@ -148,6 +140,7 @@ class _Score(torch.autograd.Function):
                 torch.mm(d_logits, cast, out=d_source[part])
             if ctx.needs_input_grad[1]:
                 d_weight = _add_product(d_weight, d_logits, states[part])
+            del d_logits
         return (
             d_source.to(source_type) if ctx.needs_input_grad[0] else None,
             None if d_weight is None else d_weight.to(weight.dtype),
@@ -181,6 +174,19 @@ def _compute_logits(
     return logits_CV
 
 
+def _differentiate(
+    all_CV: Tensor, drawn: _Drawn, part: slice, grad_C: Tensor, entropy_C: Tensor, grad_entropy_C: Tensor
+) -> Tensor:
+    """The gradient of the logits of a chunk whose log-probabilities are all_CV."""
+    chances_CV = all_CV.exp()
+    if not drawn.entropy_gradient:
+        return _step_away(chances_CV, drawn, part, grad_C)
+    # dH / dlogit = -p (log p + H)
+    spread_CV = (all_CV + entropy_C[:, None]).mul_(chances_CV).nan_to_num_()
+    spread_CV.mul_(grad_entropy_C[:, None] / drawn.temperature)
+    return _step_away(chances_CV, drawn, part, grad_C).sub_(spread_CV)
+
+
 def _step_away(chances_CV: Tensor, drawn: _Drawn, part: slice, grad_C: Tensor) -> Tensor:
     """The gradient of the logits, in place of the probabilities: grad (1 at the target - p) / temperature."""
     step_CV = chances_CV.mul_(-grad_C[:, None])
@@ -189,8 +195,9 @@ def _step_away(chances_CV: Tensor, drawn: _Drawn, part: slice, grad_C: Tensor) -
 
 
 def _add_product(total: Tensor | None, grad_CV: Tensor, states_CD: Tensor) -> Tensor:
-    """The sum so far and that of a chunk, in float32 for a head of any type."""
-    if total is not None and grad_CV.dtype is torch.float32:
+    """The sum so far and that of a chunk, in float32 or finer for a head of any type."""
+    if total is not None and grad_CV.dtype is total.dtype:
         return torch.addmm(total, grad_CV.t(), states_CD, out=total)
-    product = multiply_transposed(grad_CV, states_CD, torch.float32)
+    kind = torch.promote_types(grad_CV.dtype, torch.float32)
+    product = multiply_transposed(grad_CV, states_CD, kind)
     return product if total is None else total.add_(product)

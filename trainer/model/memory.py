@@ -164,11 +164,10 @@ def update_bytes(
     loss = config.objective.loss  # an adaptive bonus is there in some steps
     copies = _HEAD_WITH_ENTROPY if loss.entropy_coef or loss.entropy_target else _HEAD
     chunk = 4 * weight.shape[0] * min(tokens, count_chunk_tokens(*weight.shape))
-    beside = 0 if policy.dtype is torch.float32 else chunk // 2  # a table in the products' own type
-    if estimate_kept(config.rollouts, weight.shape[0]):
-        beside = max(beside, chunk // 4)  # which logits are left out, of one byte each
-    forward = kept + copies.forward * chunk + beside
-    backward = kept + copies.backward * chunk + beside + (2 * _size(weight) if weight.requires_grad else 0)
+    rounded = 0.0 if policy.dtype is torch.float32 else 2.5  # the products' own type is half a table
+    forward = kept + copies.forward * chunk
+    backward = kept + int(max(copies.backward, rounded) * chunk)
+    backward += 2 * _size(weight) if weight.requires_grad else 0
     # A critic's forward pass follows while all that the policy's keeps is there,
     # and its backward pass comes first.
     values = sum(int(model.passes * passes.plain.peak(tokens)) for model in held)
