@@ -58,6 +58,11 @@ def cast_weight(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return _held.casts[key][1]
 
 
+def find_gradient_type(weight: Tensor) -> torch.dtype:
+    """The type that a weight's gradient is summed in: its own, unless it has been given another."""
+    return getattr(weight, "grad_dtype", None) or weight.dtype
+
+
 def multiply_transposed(grad_NO: Tensor, x_NI: Tensor, dtype: torch.dtype) -> Tensor:
     """grad^T x, the gradient (O, I) of a weight, in `dtype`. On CUDA the sums leave the product in float32
     where the weight has it; elsewhere they are rounded once."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .casts import cast_weight, find_arithmetic, multiply_transposed
+from .casts import cast_weight, find_arithmetic, find_gradient_type, multiply_transposed
 from .kept import OUTSIDE, KeptSets
 
 CHUNK_ELEMENTS = 2**24  # logits of a chunk: 64 MiB in float32
@@ -143,7 +143,7 @@ class _Score(torch.autograd.Function):
             del d_logits
         return (
             d_source.to(source_type) if ctx.needs_input_grad[0] else None,
-            None if d_weight is None else d_weight.to(weight.dtype),
+            None if d_weight is None else d_weight.to(find_gradient_type(weight)),
             d_bias if ctx.needs_input_grad[2] else None,
             None,
         )

@@ -21,7 +21,7 @@ from . import lora
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
 from .head import count_chunk_tokens
-from .kept import estimate_kept, estimate_kept_bytes
+from .kept import estimate_kept_bytes
 from .measure import Passes, measure_passes
 from .policy import Policy
 from .probe import choose_mode

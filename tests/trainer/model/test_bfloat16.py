@@ -11,11 +11,10 @@ from palaestra.trainer.model.dense import packed, projections
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.model.sequences import Sequences
 
-from ..support.counts import load_counts
+from ..support.counts import WeightUses, count_update
 from .test_logprobs import PACKED, compute_loss_and_gradient, make_batch, make_model
 
 torch.set_num_threads(1)  # small matrices
-counts = load_counts()
 MORE = 1.2
 """Times the padded pass's error, in the mean over six draws of the adapters: of one draw either pass may have
 1.6 times the other's, in the mean over these they lie within a tenth."""
@@ -107,7 +106,7 @@ def test_what_an_update_computes(dtype: str, rank: int):
         (prompt, [(7 * place + row) % 90 for place in range(10)]) for prompt in prompts for row in range(4)
     ]
     sequences = Sequences.of([prompt for prompt, _ in rows], [row for _, row in rows])
-    found = counts.count_update(policy, sequences, 150)
+    found = count_update(policy, sequences, 150)
     assert found.tokens == found.distinct < 0.5 * found.padded
     weights = len(list(policy.model.parameters()))
     vectors = sum(weight.ndim < 2 for weight in policy.model.parameters())
@@ -191,11 +190,11 @@ def test_a_frozen_head_makes_no_chunk_twice(monkeypatch: pytest.MonkeyPatch):
     for frozen, expected in ((False, 10), (True, 5)):
         linear = torch.nn.Linear(8, 20).requires_grad_(not frozen)
         source_ND = torch.randn(50, 8, requires_grad=True)
-        with counts.WeightUses(linear) as uses:
+        with WeightUses(linear) as uses:
             head.score_tokens(
                 source_ND, linear, torch.zeros(50).long(), None, 1.0, False
             ).logprobs_N.sum().backward()
-        assert len(uses.forward["weight"]) == expected
+        assert len(uses.rows["weight"]) == expected
 
 
 def test_projections_of_frozen_weights_have_the_gradients_of_autograd():

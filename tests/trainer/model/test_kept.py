@@ -13,7 +13,7 @@ from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.sequences import Sequences
 
-from ..support.counts import load_counts
+from ..support.counts import WeightUses
 from .test_logprobs import (
     PACKED,
     PADDED,
@@ -108,14 +108,14 @@ def test_the_chunked_head_takes_each_token_its_set(models: dict, name: str, monk
 def test_what_rows_share_is_computed_once_for_each_set():
     model, (sequences, sets) = make_model(*PACKED["llama"]), make_truncated_batch()
     assert packed.can_pack(model)
-    with load_counts().WeightUses(model) as uses:
+    with WeightUses(model) as uses:
         compute_logprobs(model, sequences)
     distinct = set()
     for row, of_row in enumerate(sets):
         prompt = int(sequences.prompt_lengths_B[row])
         ids = sequences.ids_BS[row].tolist()
         distinct |= {(*ids[: prompt + place + 1], *map(str, kept)) for place, kept in enumerate(of_row)}
-    assert uses.forward["lm_head.weight"] == [len(distinct)]
+    assert uses.rows["lm_head.weight"] == [len(distinct)]
     assert len(distinct) < int(sequences.lengths_B.sum())
 
 

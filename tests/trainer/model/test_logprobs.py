@@ -21,7 +21,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from ..support.counts import load_counts
+from ..support.counts import WeightUses
 
 torch.set_num_threads(1)  # small matrices
 SHAPE = {
@@ -166,9 +166,9 @@ def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     model, sequences = make_model(*PACKED["llama"]), make_batch()
     monkeypatch.setattr(head, "count_chunk_tokens", lambda *_: 7)
     assert packed.can_pack(model)
-    with load_counts().WeightUses(model) as uses:
+    with WeightUses(model) as uses:
         compute_logprobs(model, sequences).logprobs_BT.sum().backward()
-    sizes = uses.forward["lm_head.weight"]
+    sizes = uses.rows["lm_head.weight"]
     count = sum(sizes) // 2
     assert max(sizes) == 7 < count
     assert sum(sizes) == 2 * count, "each chunk once in the forward pass and once again in the backward pass"

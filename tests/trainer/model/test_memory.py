@@ -247,7 +247,8 @@ def test_the_logits_of_a_large_vocabulary_are_billed(
     size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 16}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
     model = Qwen3ForCausalLM(Qwen3Config(vocab_size=3000, **size, **heads))
-    model.lm_head.weight.requires_grad_(not frozen)
+    for table in (model.lm_head, model.model.embed_tokens):
+        table.weight.requires_grad_(not frozen)
     large = Policy(model, load_tokenizer("embedded"), torch.device("cpu"), dtype, "large")
     monkeypatch.setattr(head, "CHUNK_ELEMENTS", chunk)
     config = TrainConfig.of(loss=LossConfig(entropy_coef=entropy))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..casts import cast_weight, find_arithmetic, multiply_transposed
+from ..casts import cast_weight, find_arithmetic, find_gradient_type, multiply_transposed
 from ..lora import NAME, is_adapted
 from .ops import rms_norm
 
@@ -116,7 +116,10 @@ class _Project(torch.autograd.Function):
             *lows,
             *(one for part in parts for one in (part.weight, part.down_RI, part.up_OR)),
         )
-        ctx.scales, ctx.types = scales, (x.dtype, [None if one is None else one.dtype for one in tensors])
+        ctx.scales, ctx.types = (
+            scales,
+            (x.dtype, [None if one is None else find_gradient_type(one) for one in tensors]),
+        )
         return out
 
     @staticmethod
