@@ -7,6 +7,7 @@ Same model, prompts, group size and lengths.
     python benchmarks/grpo_step.py --model runs/X/model  # real work: the addition task, a model trained on it
     python benchmarks/grpo_step.py --no-trl              # ours alone
     python benchmarks/grpo_step.py --workload smollm2    # a pretrained model: SmolLM2-135M-Instruct
+    LORA_RANK=16 python benchmarks/grpo_step.py --workload smollm2-short --no-trl    # ours by adapters
 
 Every measurement is a process of its own; the sides take turns, `--rounds` times, and medians are compared.
 Times are CPU seconds of the process (another program on the machine changes them little), with one thread.
@@ -63,6 +64,7 @@ WORKLOADS = {
     "10M-short": Workload(8, 8, 64, **M10),
     "10M-long": Workload(4, 16, 256, **M10),
     "smollm2": Workload(4, 8, 64),
+    "smollm2-short": Workload(8, 8, 20),
     "real": Workload(32, 8, 48, equal=False),
 }
 SIDES = ("palaestra", "trl", "trl-ckpt")
@@ -132,8 +134,10 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     from palaestra.trainer.algorithms.base import Learner
     from palaestra.trainer.algorithms.grpo import GRPO
     from palaestra.trainer.algorithms.update import update_policy
+    from palaestra.trainer.config.shared import LoraConfig
     from palaestra.trainer.config.train import TrainConfig
     from palaestra.trainer.engines.local import LocalEngine
+    from palaestra.trainer.model import lora
     from palaestra.trainer.model.machine import keep_freed_memory
     from palaestra.trainer.model.optim import adamw
     from palaestra.trainer.model.policy import Policy
@@ -146,6 +150,8 @@ def run_palaestra(workload: Workload, folder: str, steps: int) -> list[dict]:
     baseline = start_memory()
     keep_freed_memory()  # as `load_policy` does
     policy = Policy(model, tokenizer, torch.device("cpu"), torch.float32, "benchmark")
+    if "LORA_RANK" in os.environ:
+        lora.add_adapters(model, LoraConfig(lora_rank=int(os.environ["LORA_RANK"])), 0)
 
     def check(completion, problem):
         value = reward_of(workload, problem.text, completion.text)
@@ -345,7 +351,7 @@ def main() -> None:
         sides = ["palaestra"]
     names = options.workload or [name for name in WORKLOADS if WORKLOADS[name].layers or options.model]
     for name in names:
-        if name == "smollm2" and not options.model:
+        if name.startswith("smollm2") and not options.model:
             from palaestra.trainer.demos.pretrained.weights import find_weights
 
             weights = find_weights("auto", print)

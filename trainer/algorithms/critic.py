@@ -22,6 +22,7 @@ from ...tasks.core.errors import UserError
 from ..config.shared import LoraConfig, OptimizerConfig
 from ..config.train import TrainConfig
 from ..model import lora
+from ..model.casts import hold_casts
 from ..model.context import count_positions
 from ..model.dense.packed import can_pack, compute_hidden_states
 from ..model.dense.packing import Packing
@@ -64,12 +65,7 @@ class Critic:
         mask_BT = sequences.mask_BT
         rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
         positions_N = sequences.prompt_lengths_B[rows_N] + columns_N
-        parameter = next(self.backbone.parameters())
-        if (
-            self.packs
-            and parameter.dtype is torch.float32
-            and not torch.is_autocast_enabled(parameter.device.type)
-        ):
+        if self.packs:
             packing = Packing.of(sequences)
             whole = SimpleNamespace(model=self.backbone, config=self.backbone.config)
             source_ND = compute_hidden_states(whole, packing).index_select(0, packing.sources_L)
@@ -118,9 +114,9 @@ def make_critic(policy: Policy, config: TrainConfig) -> Critic:
     rates = RATES.multiply(lora.RATE) if learns_by_adapters else RATES
     rate = choose_peak_rate(ppo.critic_learning_rate, rates, policy.parameters)
     optimizer = adamw(module, OptimizerConfig(), policy.parameters)
-    return Critic(
-        head, backbone, module, optimizer, rate, packs=not ppo.critic_model and can_pack(policy.model)
-    )
+    with policy.autocast():  # as the critic is run
+        packs = not ppo.critic_model and can_pack(policy.model)
+    return Critic(head, backbone, module, optimizer, rate, packs)
 
 
 @dataclass(frozen=True)
@@ -239,7 +235,7 @@ def compute_values(
 ) -> Tensor:
     """values_BT without gradient: what the critic expected before the update."""
     values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
-    with policy.autocast():
+    with hold_casts(policy.device), policy.autocast():
         for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):
             part = sequences.select(rows_B)
             part_BT = (

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
+from ..model.casts import hold_casts
 from ..model.dense.packed import can_pack
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens, run_microbatches
@@ -221,7 +222,7 @@ def run_pass(policy: Policy, sequences: Sequences, temperature: float, tokens: i
     width = int(sequences.lengths_B.max())
     logprobs_BT = torch.zeros(len(sequences.ids_BS), width, device=sequences.ids_BS.device)
     entropy_BT = torch.zeros_like(logprobs_BT)
-    with policy.autocast():
+    with hold_casts(policy.device), policy.autocast():
         for rows_B in split_into_microbatches(sequences, tokens, can_pack(policy.model)):
             part = compute_logprobs(policy.model, sequences.select(rows_B), temperature)
             logprobs_BT[rows_B, : part.logprobs_BT.shape[1]] = part.logprobs_BT

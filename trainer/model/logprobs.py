@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .dense.packed import can_pack, compute_hidden_states
 from .dense.packing import Packing
-from .kept import OUTSIDE, KeptSets
+from .head import has_linear_head, score_tokens
+from .kept import KeptSets
 from .sequences import Sequences
 
 _SPLITS_HEAD = "_palaestra_splits_head"
-CHUNK_ELEMENTS = 2**24  # logits held at once: 64 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ def compute_logprobs(
     value_head: nn.Linear | None = None,
     detach_value: bool = False,
 ) -> TokenLogprobs:
-    """One forward pass; the head runs on completion tokens only,
-    in chunks that are recomputed in the backward pass.
+    """One forward pass; the head runs on completion tokens only, in chunks (see `head.score_tokens`).
 
     Equal to log_softmax(logits / temperature) of the full forward pass at those positions; where sampling was
     truncated (`sequences.kept`), with -inf on the logits of what was left out. value_head: hidden
@@ -53,8 +51,8 @@ def compute_logprobs(
     mask_BT = sequences.mask_BT
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
     sources = _gather_sources(model, sequences, rows_N, columns_N)
-    scored = _compute_in_chunks(
-        sources.head, sources.source_ND, sources.targets_N, sources.kept, temperature, entropy_gradient
+    scored = score_tokens(
+        sources.source_ND, sources.head, sources.targets_N, sources.kept, temperature, entropy_gradient
     )
     zeros_BT = scored.logprobs_N.new_zeros(mask_BT.shape)
 
@@ -77,12 +75,12 @@ def compute_logprobs(
 
 @dataclass(frozen=True)
 class _Sources:
-    """What the head is applied to, for N tokens. source_ND: the state before each, or its logits where the
-    head is the identity.  targets_N: their ids.  kept: what each was drawn among.
+    """What the head is applied to, for N tokens. source_ND: the state before each, or its logits where head
+    is None.  targets_N: their ids.  kept: what each was drawn among.
     repeats_L: which of them each completion token is, where some are computed once for several; else None.
     """
 
-    head: nn.Module
+    head: nn.Linear | None
     source_ND: Tensor
     targets_N: Tensor
     kept: KeptSets | None
@@ -96,13 +94,14 @@ def _gather_sources(model: Any, sequences: Sequences, rows_N: Tensor, columns_N:
     if can_pack(model):
         packing = Packing.of(sequences)
         distinct = find_distinct(packing.sources_L, targets_N, kept, model.lm_head.weight.shape[0])
-        source_ND = compute_hidden_states(model, packing).index_select(0, distinct.sources_N)
+        # In float32: gradients come from all tokens that follow the same beginning.
+        source_ND = compute_hidden_states(model, packing).float().index_select(0, distinct.sources_N)
         return _Sources(model.lm_head, source_ND, distinct.targets_N, distinct.kept, distinct.repeats_L)
     if has_plain_head(model):
         hidden_BSD = model.base_model(input_ids=sequences.ids_BS, use_cache=False)[0]
         return _Sources(model.get_output_embeddings(), hidden_BSD[rows_N, positions_N - 1], targets_N, kept)
     logits_BSV = model(input_ids=sequences.ids_BS, use_cache=False).logits
-    return _Sources(nn.Identity(), logits_BSV[rows_N, positions_N - 1], targets_N, kept)
+    return _Sources(None, logits_BSV[rows_N, positions_N - 1], targets_N, kept)
 
 
 @dataclass(frozen=True)
@@ -148,75 +147,21 @@ def has_plain_head(model: Any) -> bool:
         model.eval()
         device = next(model.parameters()).device
         probe = torch.arange(1, 9, device=device)[None] % model.get_output_embeddings().weight.shape[0]
-        with torch.no_grad():
+        # Autocast would keep copies of the weights that have no gradient, for the passes after this one.
+        kind = device.type
+        dtype, on = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
+        with torch.no_grad(), torch.autocast(kind, dtype, enabled=on, cache_enabled=False):
             known = _splits_head(model, probe)
         model.train(training)
         setattr(model, _SPLITS_HEAD, known)
-    return known
+    return known and has_linear_head(model)
 
 
 def _splits_head(model: Any, ids_BS: Tensor) -> bool:
     head, base = model.get_output_embeddings(), model.base_model
-    if head is None or base is model:
+    if head is None or base is model or not has_linear_head(model):
         return False
     hidden = base(input_ids=ids_BS, use_cache=False)[0]
     if hidden.shape[-1] != getattr(head, "in_features", hidden.shape[-1]):  # there is a projection between
         return False
     return torch.equal(head(hidden), model(input_ids=ids_BS, use_cache=False).logits)
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Of each token logprobs_N and entropy_N, in nats."""
-
-    logprobs_N: Tensor
-    entropy_N: Tensor
-
-
-def _compute_in_chunks(
-    head: nn.Module,
-    source_ND: Tensor,
-    targets_N: Tensor,
-    kept: KeptSets | None,
-    temperature: float,
-    entropy_gradient: bool,
-) -> _Scored:
-    vocabulary = head.weight.shape[0] if isinstance(head, nn.Linear) else source_ND.shape[1]
-    chunk = max(1, CHUNK_ELEMENTS // vocabulary)
-    if len(targets_N) <= chunk:
-        return _compute_logprobs_and_entropy(head, source_ND, targets_N, kept, temperature, entropy_gradient)
-    starts = range(0, len(targets_N), chunk)
-    parts = [
-        checkpoint(
-            _compute_logprobs_and_entropy,
-            head,
-            source_ND[i : i + chunk],
-            targets_N[i : i + chunk],
-            kept_N,
-            temperature,
-            entropy_gradient,
-            use_reentrant=False,
-        )
-        for i, kept_N in zip(starts, kept.split(chunk) if kept else [None] * len(starts), strict=True)
-    ]
-    return _Scored(
-        torch.cat([part.logprobs_N for part in parts]), torch.cat([part.entropy_N for part in parts])
-    )
-
-
-def _compute_logprobs_and_entropy(
-    head: nn.Module,
-    source_ND: Tensor,
-    targets_N: Tensor,
-    kept: KeptSets | None,
-    temperature: float,
-    entropy_gradient: bool,
-) -> _Scored:
-    logits_NV = head(source_ND).float() / temperature
-    if kept is not None:
-        logits_NV = logits_NV.masked_fill_(kept.mark_outside(logits_NV.shape[1]), OUTSIDE)
-    all_NV = logits_NV.log_softmax(-1)
-    logprobs_N = all_NV.gather(-1, targets_N[:, None])[:, 0]
-    with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
-        entropy_N = -(all_NV.exp() * all_NV).nan_to_num().sum(-1)
-    return _Scored(logprobs_N, entropy_N)

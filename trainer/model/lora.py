@@ -121,6 +121,11 @@ def is_foldable(module: Any) -> bool:
     )
 
 
+def is_adapted(layer: Any) -> bool:
+    """Whether a linear layer carries an adapter that is on."""
+    return _carries(layer) and not layer.disable_adapters
+
+
 def weigh(layer: Any) -> Tensor:
     """The weight (output, input) of a linear layer, its adapter added where it carries one that is on.
 

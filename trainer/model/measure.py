@@ -14,6 +14,7 @@ import torch
 from transformers import Cache
 
 from ..config.train import TrainConfig
+from .casts import hold_casts
 from .context import count_positions
 from .decoding import DecodingMode, GeneralDecoding, start_decoding
 from .dense.family import find_misfit
@@ -116,10 +117,11 @@ def _measure_update(policy: Policy) -> Profile:
     def run(length: int, meter: LiveBytes) -> int:
         prompts = _ids(model, _ROWS[0], length)
         sequences = Sequences.of([row[:-1] for row in prompts], [row[-1:] for row in prompts], policy.device)
-        with policy.autocast():
-            out = compute_logprobs(model, sequences)
-        meter.mark()
-        out.logprobs_BT.sum().backward()
+        with hold_casts(policy.device):
+            with policy.autocast():
+                out = compute_logprobs(model, sequences)
+            meter.mark()
+            out.logprobs_BT.sum().backward()
         return len(prompts) * length
 
     model.train()

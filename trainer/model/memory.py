@@ -20,8 +20,8 @@ from ..config.train import TrainConfig
 from . import lora
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
-from .kept import estimate_kept, estimate_kept_bytes
-from .logprobs import CHUNK_ELEMENTS
+from .head import count_chunk_tokens
+from .kept import estimate_kept_bytes
 from .measure import Passes, measure_passes
 from .policy import Policy
 from .probe import choose_mode
@@ -45,7 +45,7 @@ class _HeadCopies:
     backward: int
 
 
-_HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(4, 1, 3), _HeadCopies(5, 3, 5)
+_HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(2, 1, 2), _HeadCopies(2, 1, 3)
 _DRAW_COPIES, _NUCLEUS_COPIES = (
     5,
     10,
@@ -163,11 +163,11 @@ def update_bytes(
     weight, kept = policy.model.get_input_embeddings().weight, passes.update.at_mark(tokens)
     loss = config.objective.loss  # an adaptive bonus is there in some steps
     copies = _HEAD_WITH_ENTROPY if loss.entropy_coef or loss.entropy_target else _HEAD
-    chunk = 4 * min(CHUNK_ELEMENTS, tokens * weight.shape[0])
-    if estimate_kept(config.rollouts, weight.shape[0]):
-        kept += chunk // 4  # which logits are left out, of one byte each
+    chunk = 4 * weight.shape[0] * min(tokens, count_chunk_tokens(*weight.shape))
+    rounded = 0.0 if policy.dtype is torch.float32 else 2.5  # the products' own type is half a table
     forward = kept + copies.forward * chunk
-    backward = kept + copies.backward * chunk + (2 * _size(weight) if weight.requires_grad else 0)
+    backward = kept + int(max(copies.backward, rounded) * chunk)
+    backward += 2 * _size(weight) if weight.requires_grad else 0
     # A critic's forward pass follows while all that the policy's keeps is there,
     # and its backward pass comes first.
     values = sum(int(model.passes * passes.plain.peak(tokens)) for model in held)

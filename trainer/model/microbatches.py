@@ -12,6 +12,7 @@ import torch
 from ...tasks.core.errors import RunError
 from ..config.settings import resolve
 from ..config.shared import OptimizerConfig
+from .casts import hold_casts
 from .dense.packed import can_pack
 from .machine import is_out_of_memory
 from .policy import Policy
@@ -38,7 +39,8 @@ def run_microbatches(
         packed = can_pack(policy.model)
 
     def run_all(most: int) -> list[Result]:
-        return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
+        with hold_casts(policy.device):
+            return [run(rows_B) for rows_B in split_into_microbatches(sequences, most, packed)]
 
     return halve_when_out_of_memory(policy.model, tokens, run_all, *others)
 

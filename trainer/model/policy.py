@@ -22,6 +22,8 @@ from .pretrained import explain_failures
 from .source import check_source, must_use_cache
 from .tokens import count_logits
 
+ALIGNMENT = 64  # bytes, of the addresses that torch gives on a CPU
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -119,8 +121,21 @@ def load_policy(
     else:
         loaded = _load_pretrained(source, trust_remote_code)
         tokenizer, model = loaded.tokenizer, loaded.model
+    align_weights(model)
     placed: Any = model
     return Policy(placed.to(chosen), tokenizer, chosen, arithmetic, source)
+
+
+@torch.no_grad()
+def align_weights(model: Any) -> None:
+    """Move the weights that a file's layout has put between the addresses of torch's own.
+
+    Products read them in another order there, and round otherwise: a run that is resumed from a file would
+    leave the one that went on by a last bit.
+    """
+    for weight in model.parameters():
+        if weight.data_ptr() % ALIGNMENT:
+            weight.data = weight.data.clone()
 
 
 def load_policy_of(config: ModelConfig, seed: int = 0, source: str = "") -> Policy:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from palaestra.trainer.config.train import RolloutConfig
-from palaestra.trainer.model import logprobs
+from palaestra.trainer.model import head
 from palaestra.trainer.model.dense import packed
 from palaestra.trainer.model.kept import KeptSets, estimate_kept, join_ranges, list_kept_ids, pack_kept_ids
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.sequences import Sequences
 
+from ..support.counts import WeightUses
 from .test_logprobs import (
     PACKED,
     PADDED,
@@ -98,7 +99,7 @@ def test_logprobs_entropy_and_gradient_are_those_of_the_kept_tokens(models: dict
 def test_the_chunked_head_takes_each_token_its_set(models: dict, name: str, monkeypatch: pytest.MonkeyPatch):
     model, (sequences, _) = make_model(*models[name]), make_truncated_batch()
     whole = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
-    monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", SIZE * 7)
+    monkeypatch.setattr(head, "count_chunk_tokens", lambda *_: 7)
     chunked = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
     assert (whole[1] - chunked[1]).abs().max() <= 2e-6
     assert_same_gradients(chunked[2], whole[2])
@@ -106,16 +107,15 @@ def test_the_chunked_head_takes_each_token_its_set(models: dict, name: str, monk
 
 def test_what_rows_share_is_computed_once_for_each_set():
     model, (sequences, sets) = make_model(*PACKED["llama"]), make_truncated_batch()
-    seen: list[int] = []
     assert packed.can_pack(model)
-    model.lm_head.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
-    compute_logprobs(model, sequences)
+    with WeightUses(model) as uses:
+        compute_logprobs(model, sequences)
     distinct = set()
     for row, of_row in enumerate(sets):
         prompt = int(sequences.prompt_lengths_B[row])
         ids = sequences.ids_BS[row].tolist()
         distinct |= {(*ids[: prompt + place + 1], *map(str, kept)) for place, kept in enumerate(of_row)}
-    assert seen == [len(distinct)]
+    assert uses.rows["lm_head.weight"] == [len(distinct)]
     assert len(distinct) < int(sequences.lengths_B.sum())
 
 
@@ -175,17 +175,23 @@ def test_sets_of_only_some_tokens_are_refused():
 @pytest.mark.parametrize("entropy", [False, True])
 def test_left_out_logits_take_a_byte_each(entropy: bool):
     """What the memory bill adds for the update."""
-    model, (sequences, _) = make_model(*PADDED["gpt2"]), make_truncated_batch()
+    sequences, sets = make_truncated_batch()
     assert sequences.kept is not None
-    held, found = [*model.parameters(), sequences.kept.ids_K, sequences.kept.counts_N], []
+    targets_N, linear = torch.tensor([one[0] for row in sets for one in row]), torch.nn.Linear(2, SIZE)
+    source_ND = torch.randn(len(targets_N), 2, requires_grad=True)
+    held = [source_ND, targets_N, *linear.parameters(), sequences.kept.ids_K, sequences.kept.counts_N]
+    found: list[LiveBytes] = []
     for kept in (None, sequences.kept):
+        drawn = (source_ND, linear, targets_N, kept)
         meter = LiveBytes(torch.device("cpu"), held)
         with meter:
-            out = compute_logprobs(model, replace(sequences, kept=kept), entropy_gradient=entropy)
-        found.append(meter.live)
+            out = head.score_tokens(*drawn, TEMPERATURE, entropy)
+        found.append(meter)
         del out
-    table = SIZE * int(sequences.lengths_B.sum())
-    assert found[1] - found[0] == table
+    table = SIZE * len(targets_N)
+    ids = 16 * len(sequences.kept.ids_K)  # their places, while they are marked
+    assert table <= found[1].peak - found[0].peak <= table + ids, "while the logits are made"
+    assert found[1].live == found[0].live, "and they are not kept"
 
 
 def test_the_estimate_of_what_is_kept():

@@ -3,7 +3,7 @@ the chunked head."""
 
 import pytest
 import torch
-from palaestra.trainer.model import logprobs
+from palaestra.trainer.model import head, logprobs
 from palaestra.trainer.model.dense import packed
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import enable_gradient_checkpointing
@@ -20,6 +20,8 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+
+from ..support.counts import WeightUses
 
 torch.set_num_threads(1)  # small matrices
 SHAPE = {
@@ -95,7 +97,11 @@ def compute_loss_and_gradient(
         loss.backward()
         total += float(loss.detach())
         logprobs_BT[rows_B, :width] = out.logprobs_BT.detach()
-    return total, logprobs_BT, {name: p.grad.clone() for name, p in model.named_parameters()}
+    return (
+        total,
+        logprobs_BT,
+        {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad},
+    )
 
 
 def assert_same_gradients(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -149,7 +155,7 @@ def test_logprobs_and_gradients_are_those_of_one_row_at_a_time(models: dict, nam
 def test_the_chunked_head_is_the_whole_one(models: dict, name: str, monkeypatch: pytest.MonkeyPatch):
     model, sequences = make_model(*models[name]), make_batch()
     whole = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
-    monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", 80 * 7)
+    monkeypatch.setattr(head, "count_chunk_tokens", lambda *_: 7)
     chunked = compute_loss_and_gradient(model, sequences, 10_000, shared=False)
     assert (whole[1] - chunked[1]).abs().max() <= 2e-6
     assert_same_gradients(chunked[2], whole[2])
@@ -158,11 +164,11 @@ def test_the_chunked_head_is_the_whole_one(models: dict, name: str, monkeypatch:
 def test_the_full_logits_are_never_held(monkeypatch: pytest.MonkeyPatch):
     """The largest tensor that the head makes is one chunk."""
     model, sequences = make_model(*PACKED["llama"]), make_batch()
-    monkeypatch.setattr(logprobs, "CHUNK_ELEMENTS", 80 * 7)
-    sizes: list[int] = []
+    monkeypatch.setattr(head, "count_chunk_tokens", lambda *_: 7)
     assert packed.can_pack(model)
-    model.lm_head.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
-    compute_logprobs(model, sequences).logprobs_BT.sum().backward()
+    with WeightUses(model) as uses:
+        compute_logprobs(model, sequences).logprobs_BT.sum().backward()
+    sizes = uses.rows["lm_head.weight"]
     count = sum(sizes) // 2
     assert max(sizes) == 7 < count
     assert sum(sizes) == 2 * count, "each chunk once in the forward pass and once again in the backward pass"
@@ -220,10 +226,14 @@ def test_microbatches_hold_every_row_once_within_the_budget(shared: bool):
 def test_what_packing_does_not_serve_goes_through_the_model():
     model = make_model(*PACKED["qwen3"])
     assert packed.can_pack(model)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.float16):
         assert not packed.can_pack(model)
     handle = model.model.layers[0].register_forward_hook(lambda *_: None)
     assert not packed.can_pack(model)
+    handle.remove()
+    handle = model.lm_head.register_forward_hook(lambda *_: None)
+    assert not packed.can_pack(model)
+    assert not logprobs.has_plain_head(model)
     handle.remove()
     other = make_model(*PACKED["llama"])
     forward = type(other.model.layers[1].mlp).forward

@@ -4,6 +4,7 @@ resumed to the bit."""
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import logprobs, lora, memory
-from palaestra.trainer.model.dense import family, packed
+from palaestra.trainer.model.dense import family, projections
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing, load_policy
@@ -182,7 +183,12 @@ def test_a_fast_path_that_passes_over_them_is_found_out(warm_model: Path, monkey
     """Fresh adapters are nothing, so that a probe which left them at that would find nothing."""
     policy = make_policy_with_adapters(warm_model, moved=False)
     monkeypatch.setattr(family, "weigh", lambda layer: layer.weight + 0 * lora.weigh(layer))
-    monkeypatch.setattr(packed, "weigh", lambda layer: layer.weight + 0 * lora.weigh(layer))
+    monkeypatch.setattr(projections, "is_adapted", lambda _: False)
+    monkeypatch.setattr(
+        projections,
+        "_base",
+        lambda layer: SimpleNamespace(weight=layer.weight + 0 * lora.weigh(layer), bias=layer.bias),
+    )
     assert not can_pack(policy.model)
     assert "differs from the model" in LocalEngine(policy).reason
 

@@ -7,17 +7,20 @@ from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
+from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model import measure, memory
+from palaestra.trainer.model import head, measure, memory
+from palaestra.trainer.model.casts import hold_casts
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.measure import Passes
 from palaestra.trainer.model.memory import HeldModel
 from palaestra.trainer.model.microbatches import choose_microbatch_tokens
 from palaestra.trainer.model.optim import adamw
-from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.policy import Policy, load_policy, load_tokenizer
 from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 MIB = 2**20
 
@@ -224,3 +227,45 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(GRPO, "loss", lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ")))
     with pytest.raises(RuntimeError, match="shapes differ"):
         gradients(policy, example(policy), TrainConfig.of(tokens_per_microbatch=60))
+
+
+@pytest.mark.parametrize("chunk", [2**24, 3000 * 100], ids=["whole", "chunks"])
+@pytest.mark.parametrize(
+    ("dtype", "entropy", "frozen"),
+    [
+        (torch.float32, 0.0, False),
+        (torch.float32, 0.01, False),
+        (torch.bfloat16, 0.01, False),
+        (torch.bfloat16, 0.0, True),
+    ],
+)
+def test_the_logits_of_a_large_vocabulary_are_billed(
+    chunk: int, entropy: float, dtype: torch.dtype, frozen: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Where they are most of an update: 504 tokens of 3000 logits each."""
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 16}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=3000, **size, **heads))
+    for table in (model.lm_head, model.model.embed_tokens):
+        table.weight.requires_grad_(not frozen)
+    large = Policy(model, load_tokenizer("embedded"), torch.device("cpu"), dtype, "large")
+    monkeypatch.setattr(head, "CHUNK_ELEMENTS", chunk)
+    config = TrainConfig.of(loss=LossConfig(entropy_coef=entropy))
+    billed = memory.update_bytes(large, config, [], 512, measure.measure_passes(large, config))
+    sequences = Sequences.of(
+        [[row] for row in range(8)], [[row + place for place in range(63)] for row in range(8)]
+    )
+
+    def update(meter: LiveBytes) -> int:
+        with meter, hold_casts(large.device):
+            with large.autocast():
+                out = compute_logprobs(model, sequences, entropy_gradient=entropy != 0)
+            (out.logprobs_BT.sum() + entropy * out.entropy_BT.sum()).backward()
+        return meter.peak
+
+    update(LiveBytes(large.device))
+    held = [tensor for weight in model.parameters() for tensor in (weight, weight.grad) if tensor is not None]
+    meter = LiveBytes(large.device, held)
+    before = meter.live
+    assert billed == pytest.approx(update(meter) - before, rel=0.12)

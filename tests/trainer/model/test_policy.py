@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.model.embedded import CHARACTERS, TAGS, make_character_tokenizer
-from palaestra.trainer.model.policy import enable_gradient_checkpointing, load_policy
+from palaestra.trainer.model.policy import ALIGNMENT, enable_gradient_checkpointing, load_policy
 from palaestra.trainer.model.prompts import PromptFormat
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ..support.tiny import make_tiny
 
@@ -47,6 +47,19 @@ def test_the_embedded_model_depends_on_its_seed_alone_and_leaves_the_global_gene
     assert torch.equal(left, right)
     assert not torch.equal(left, third)
     assert 380_000 < sum(p.numel() for p in first.parameters()) < 400_000
+
+
+def test_loaded_weights_lie_where_torch_would_put_them(tmp_path: Path):
+    """Else a resumed run rounds otherwise than the one that went on."""
+    made = load_policy("embedded", "cpu", "float32")
+    made.save(tmp_path)
+    raw = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert any(weight.data_ptr() % ALIGNMENT for weight in raw.parameters()), "the file's layout was to show"
+    loaded = load_policy(str(tmp_path), "cpu", "float32").model
+    assert not any(weight.data_ptr() % ALIGNMENT for weight in loaded.parameters())
+    for one, other in zip(made.model.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
 
 
 def test_a_chat_template_is_used_where_there_is_one():

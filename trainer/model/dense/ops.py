@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import kernels
+from . import kernels, tree_attention
 
 if TYPE_CHECKING:
     from .packing import Packing
@@ -56,7 +56,12 @@ def attend(
             (keys, queries // keys, size),
             eps if has_norm else -1.0,
         )
-    return _attend_by_rows(attention, qkv_NO, rope, packing, eps)
+    q_NHE, k_NKE, v_NKE = read_heads(attention, qkv_NO, rope, eps)
+    heads = q_NHE.shape[1], k_NKE.shape[1], size
+    if tree_attention.supports(qkv_NO.device, qkv_NO.dtype, *heads):
+        mask = packing.block_mask
+        return tree_attention.attend_to_ancestors(q_NHE, k_NKE, v_NKE, mask, attention.scaling).flatten(1)
+    return _attend_by_rows(attention, q_NHE, k_NKE, v_NKE, packing)
 
 
 class _Norm(torch.autograd.Function):
@@ -184,10 +189,11 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyrefly: ignore
         packing: Packing = ctx.packing
-        result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:])
         # What stands beyond the end of a row is read by nothing, so its gradient is 0,
-        # and may be added to any token.
-        return result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1)), None
+        # and may be added to any token. A prompt's gradients come from all rows: they are summed in float32.
+        result = grad.new_zeros(len(packing.ids_N), *grad.shape[2:], dtype=torch.float32)
+        result.index_add_(0, packing.index_BS.flatten(), grad.flatten(0, 1).float())
+        return result.to(grad.dtype), None
 
 
 class _Collect(torch.autograd.Function):
@@ -207,6 +213,16 @@ class _Collect(torch.autograd.Function):
         return result, None
 
 
+def read_heads(
+    attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """q_NHE and k_NKE, normed and rotated, and v_NKE of what a layer has projected (see `attend`)."""
+    size = attention.head_dim
+    k_NKE, v_NKE = read_keys_and_values(attention, qkv_NO, rope, eps)
+    q_NHE = qkv_NO[:, : qkv_NO.shape[1] - 2 * k_NKE.shape[1] * size].unflatten(1, (-1, size))
+    return _rotate(q_NHE, getattr(attention, "q_norm", None), rope, eps), k_NKE, v_NKE
+
+
 def read_keys_and_values(
     attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], eps: float
 ) -> tuple[Tensor, Tensor]:
@@ -214,25 +230,27 @@ def read_keys_and_values(
     size = attention.head_dim
     keys = attention.k_proj.weight.shape[0] // size
     k_NKE, v_NKE = qkv_NO[:, -2 * keys * size :].view(len(qkv_NO), 2 * keys, size).split([keys, keys], 1)
-    if hasattr(attention, "q_norm"):
-        k_NKE = rms_norm(k_NKE, eps) * attention.k_norm.weight
-    return _Rope.apply(k_NKE, *(part[:, None] for part in rope)), v_NKE
+    return _rotate(k_NKE, getattr(attention, "k_norm", None), rope, eps), v_NKE
 
 
-def _attend_by_rows(
-    attention: Any, qkv_NO: Tensor, rope: tuple[Tensor, Tensor], packing: Packing, eps: float
-) -> Tensor:
+def _rotate(x_NHE: Tensor, norm: Any, rope: tuple[Tensor, Tensor], eps: float) -> Tensor:
+    """Heads normed where a layer does so, and rotated; in float32, and returned as they came."""
+    kind, x_NHE = x_NHE.dtype, x_NHE.float()
+    if norm is not None:
+        x_NHE = rms_norm(x_NHE, eps) * norm.weight
+    return _Rope.apply(x_NHE, *(part[:, None] for part in rope)).to(kind)
+
+
+def _attend_by_rows(attention: Any, q_NHE: Tensor, k_NKE: Tensor, v_NKE: Tensor, packing: Packing) -> Tensor:
     """The same through torch: queries, keys and values laid out as rows."""
-    k_NKE, v_NKE = read_keys_and_values(attention, qkv_NO, rope, eps)
-    size, keys = attention.head_dim, k_NKE.shape[1]
-    queries = qkv_NO.shape[1] // size - 2 * keys
-    q_NHE = qkv_NO[:, : queries * size].view(len(qkv_NO), queries, size)
-    if hasattr(attention, "q_norm"):
-        q_NHE = rms_norm(q_NHE, eps) * attention.q_norm.weight
-    q_NHE = _Rope.apply(q_NHE, *(part[:, None] for part in rope))
     q_BHSE, k_BKSE, v_BKSE = (_Rows.apply(flat, packing).transpose(1, 2) for flat in (q_NHE, k_NKE, v_NKE))
     attended_BHSE = functional.scaled_dot_product_attention(
-        q_BHSE, k_BKSE, v_BKSE, is_causal=True, scale=attention.scaling, enable_gqa=queries != keys
+        q_BHSE,
+        k_BKSE,
+        v_BKSE,
+        is_causal=True,
+        scale=attention.scaling,
+        enable_gqa=q_NHE.shape[1] != k_NKE.shape[1],
     )
     return _Collect.apply(attended_BHSE.transpose(1, 2), packing.cells_N).flatten(1)
 

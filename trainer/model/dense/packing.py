@@ -5,13 +5,16 @@ Shapes: B rows, S positions, N distinct tokens, L completion tokens of all rows.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
 from ..sequences import Sequences, sort_by_beginning
+from .tree_attention import make_block_mask
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Packing:
     index_BS: place of each position of a row in the list, right-padded with 0.  lengths_B: positions of a
     row.  firsts_B: its first position that no row before has, in the order in which the list was made.
     cells_N: one place of every token in a table of B x S.  sources_L:
-    place of the token that predicts completion token L (row by row).
+    place of the token that predicts completion token L (row by row).  ends_N: for each token, the place after
+    the last that has it in its beginning; these stand together behind it.
     """
 
     ids_N: Tensor
@@ -31,6 +35,12 @@ class Packing:
     firsts_B: Tensor
     cells_N: Tensor
     sources_L: Tensor
+    ends_N: np.ndarray
+
+    @functools.cached_property
+    def block_mask(self) -> BlockMask:
+        """Which tokens attend to which, for FlexAttention; the same for all layers."""
+        return make_block_mask(self.ends_N, self.ids_N.device)
 
     @classmethod
     def of(cls, sequences: Sequences) -> Packing:
@@ -46,6 +56,9 @@ class Packing:
         # it.
         numbers_BS = np.where(new_BS, np.cumsum(new_BS).reshape(new_BS.shape) - 1, -1)
         numbers_BS = np.where(used_BS, np.maximum.accumulate(numbers_BS, 0), 0)
+        ends_N = np.zeros(int(new_BS.sum()), dtype=np.int64)
+        until_BS = np.broadcast_to(np.cumsum(new_BS.sum(1))[:, None], used_BS.shape)
+        np.maximum.at(ends_N, numbers_BS[used_BS], until_BS[used_BS])
         index_BS, cells_BS = np.empty_like(numbers_BS), np.arange(ids_BS.size).reshape(ids_BS.shape)
         index_BS[order_B] = numbers_BS
         firsts_B = np.empty_like(shared_B)
@@ -62,4 +75,5 @@ class Packing:
             torch.from_numpy(firsts_B).to(device),
             cells_N,
             placed_BS[rows_L, before_B[rows_L] + columns_L - 1],
+            ends_N,
         )

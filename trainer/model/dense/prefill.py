@@ -1,8 +1,8 @@
 """The prompts of a call, each once, before the fast path decodes their completions.
 
 Prompts often begin alike (a system message, a few worked examples) and differ in length. Where that is so,
-they go through the packed pass, which computes a common beginning once and no padding; elsewhere through the
-model's own forward pass.
+and in float32, they go through the packed pass, which computes a common beginning once and no padding;
+elsewhere through the model's own forward pass.
 
 Shapes: P prompts, R completions, N packed tokens, K key/value heads, S positions of the longest prompt, E
 head size, V vocabulary.
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..casts import find_arithmetic
 from ..decoding import GeneralDecoding
 from ..sequences import Sequences, sort_by_beginning
 from .ops import read_keys_and_values
@@ -56,7 +57,8 @@ def prefill(
 ) -> Prefill:
     """Run the prompts through the model. samples: completions of each.  packs: False leaves the packed pass
     out in any case."""
-    if packs and is_worth_packing(prompts) and can_pack(model):
+    exact = find_arithmetic(next(model.parameters())) is torch.float32
+    if packs and exact and is_worth_packing(prompts) and can_pack(model):
         sequences = Sequences.of(prompts, [[0]] * len(prompts), next(model.parameters()).device)
         return _prefill_packed(model, Packing.of(sequences), samples)
     start = GeneralDecoding(model, prompts, samples)
