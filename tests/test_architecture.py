@@ -26,6 +26,7 @@ HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "peft"}
 STAGES = [
     grimp.Layer("api", "cli"),
     grimp.Layer("demos"),
+    grimp.Layer("curation"),
     grimp.Layer("runs", "rescoring", "pages"),
     grimp.Layer("algorithms", "evaluation"),
     grimp.Layer("rollouts"),

@@ -43,6 +43,10 @@ def main(argv: list[str]) -> int:
         from .task_new import main as write_new
 
         return write_new(argv[2:])
+    if argv[:2] == ["task", "build"]:
+        from .task_build import main as build
+
+        return build(argv[2:])
     arguments = _make_parser(argv[0]).parse_args(argv[1:])
     return arguments.run(arguments)
 
@@ -56,7 +60,7 @@ def _make_parser(command: str) -> argparse.ArgumentParser:
     elif command == "score":
         _add_score(parser)
     else:
-        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, "new")))
+        actions = parser.add_subparsers(required=True, metavar="|".join((*ACTIONS, "new", "build")))
         for name, action in ACTIONS.items():
             chosen = actions.add_parser(
                 name,

@@ -1,0 +1,1 @@
+"""Training sets made of what a model sampled and a rubric passed."""
