@@ -8,6 +8,7 @@ is made anew. Write-ahead logging lets many read while one takes in. Imports no 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ from .rows import find_fault, is_number
 VERSION = 1  # of the tables below; an index of another one is made anew
 BATCH = 5_000  # rows of an insertion
 TAIL = 4_096  # bytes before the place that was read to, by which a file is known again
-WAIT_S = 600.0  # for another process that takes rows in
+WAIT_S = 60.0  # for another process that reads the index as it is made anew
 PARTS = {"rollouts": ROLLOUTS, "held_out": f"{HELD_OUT}/step-*/{COMPLETIONS}", "completions": COMPLETIONS}
 """By the table that holds them: completions that a run learned from, those of its held-out evaluations, and
 those of an evaluation."""
@@ -85,7 +86,14 @@ def open_index(folder: Path) -> sqlite3.Connection:
             f"{folder} holds no completions and no steps yet. Give the folder that `palaestra train` or "
             "`palaestra eval` wrote."
         )
-    path = str(folder / INDEX) if os.access(folder, os.W_OK) else ":memory:"
+    if not os.access(folder, os.W_OK):
+        return _bring_up_to_date(folder, ":memory:")
+    with (folder / f".{INDEX}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite's own does not hold while a file becomes a database
+        return _open_in_folder(folder, str(folder / INDEX))
+
+
+def _open_in_folder(folder: Path, path: str) -> sqlite3.Connection:
     try:
         return _bring_up_to_date(folder, path)
     except sqlite3.OperationalError as failure:  # a full disk, a lock that is held too long
@@ -253,7 +261,7 @@ def _take_in_metrics(connection: sqlite3.Connection, folder: Path, known: list[A
     """Every number of metrics.jsonl, by its path in the line (`criteria/number/mean`)."""
     path = folder / METRICS
     size = path.stat().st_size if path.is_file() else 0
-    if size == (known[1] if known else 0):
+    if size and size == (known[1] if known else 0):
         return
     number = (known or _begin(connection, METRICS))[0]
     connection.execute("delete from _metrics")

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...tasks.core.errors import UserError, shorten
 from .index import PARTS, open_index
+from .names import INDEX
 
 TABLES = (*PARTS, "verdicts", "metrics", "problems", "damaged")
 READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
@@ -121,6 +122,8 @@ def _explain(connection: sqlite3.Connection, said: str) -> str:
         return "palaestra query only reads: one SELECT over the tables of the run. This statement does more."
     if "one statement" in said:
         return "palaestra query takes one statement at a time. Leave the others out."
+    if "malformed" in said:
+        return f"The index is damaged ({said}). Remove {INDEX} in the folder; it is made anew of the files."
     missing = re.fullmatch(r"no such (table|column): (.+)", said)
     if missing is None:
         return f"The query can't be run: {shorten(said, 200)}."

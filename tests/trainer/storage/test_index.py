@@ -75,6 +75,32 @@ def test_a_file_that_was_cut_or_written_anew_is_read_anew(tmp_path, cut):
     assert ask(run, "select distinct finish_reason from rollouts") == [(said,)]
 
 
+def test_metrics_that_are_gone_are_gone(tmp_path):
+    run = make_run(tmp_path / "run", steps=2)
+    assert ask(run, "select count(*) > 0 from metrics") == [(1,)]
+    (run / "metrics.jsonl").unlink()
+    assert ask(run, "select count(*) from metrics") == [(0,)]
+
+
+def test_many_may_ask_for_the_first_time_at_once(tmp_path):
+    run = make_run(tmp_path / "run", steps=30)
+    code = (
+        "import sys; from pathlib import Path; from palaestra.trainer.storage.index import open_index;"
+        "sys.stdin.readline(); print(open_index(Path(sys.argv[1])).execute("
+        "'select count(*), count(distinct line) from rollouts').fetchone())"
+    )
+    asking = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    for process in asking:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate()[0] for process in asking] == ["(240, 240)\n"] * 4
+
+
 def test_damaged_lines_are_named_and_left_out(tmp_path):
     run = make_run(tmp_path / "run", steps=2)
     path = run / "rollouts.jsonl"
