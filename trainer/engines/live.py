@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,14 +18,9 @@ from ..model.decoding import Decoding
 from ..model.kept import list_kept_ids
 from .base import Sampling
 from .drawing import draw
+from .waiting import Owner
 
-
-@dataclass(frozen=True)
-class Owner:
-    """Whose a completion is: index of the request, number of the sample."""
-
-    request: int
-    sample: int
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -45,10 +41,14 @@ class Ended:
 class LiveRows:
     """Completions and the decoder's rows that they go on from: those that agree so far share one.
 
-    uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn in the first `step` steps.
-    open_R: which have not ended.  row_R: the decoder's row of each.  alone: whether each has a row of its
-    own, in the same order, so that rows need no looking up.  kept_R: of each completion the ids that each of
-    its tokens was drawn among, where that is recorded.
+    Tables have a row for each place of a ring of T steps, T the budget of a completion: step s of all is noted at
+    s % T, and a completion that joined at step b has its first random number at b % T. So a step reads and writes
+    whole rows, whenever its completions began.
+
+    uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn.  step: how many have been.
+    begins_R: the steps at which they joined.  open_R: which have not ended.  row_R: the decoder's row of each.
+    alone: whether each has a row of its own, in the same order, so that rows need no looking up.  kept_R: of each
+    completion the ids that each of its tokens was drawn among, where that is recorded.
     """
 
     def __init__(self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor) -> None:
@@ -57,6 +57,7 @@ class LiveRows:
         self.uniforms_TR = uniforms_TR.to(device)
         self.tokens_TR = torch.zeros(uniforms_TR.shape, dtype=torch.long, device=device)
         self.logprobs_TR = torch.zeros(uniforms_TR.shape, device=device)
+        self.begins_R = [0] * len(self.owners)
         self.open_R = torch.ones(len(self.owners), dtype=torch.bool, device=device)
         self.kept_R: list[list[np.ndarray]] = [[] for _ in self.owners]
         self.row_R = decoding.start_R
@@ -65,14 +66,24 @@ class LiveRows:
     @property
     def last_R(self) -> Tensor:
         """The tokens of the last step."""
-        return self.tokens_TR[self.step - 1]
+        return self.tokens_TR[(self.step - 1) % self.budget]
+
+    @property
+    def budget(self) -> int:
+        """Tokens that a completion may have."""
+        return len(self.tokens_TR)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget of some has ended."""
+        return self.step - min(self.begins_R) == self.budget
 
     def draw_tokens(self, sampling: Sampling) -> None:
         """One more token for every completion."""
-        logits_UV = self.decoding.logits_UV
+        logits_UV, place = self.decoding.logits_UV, self.step % self.budget
         logits_RV = logits_UV if self.alone else logits_UV[self.row_R]
-        drawn = draw(logits_RV, self.uniforms_TR[self.step], sampling)
-        self.tokens_TR[self.step], self.logprobs_TR[self.step] = drawn.tokens_R, drawn.logprobs_R
+        drawn = draw(logits_RV, self.uniforms_TR[place], sampling)
+        self.tokens_TR[place], self.logprobs_TR[place] = drawn.tokens_R, drawn.logprobs_R
         if sampling.record_kept and drawn.kept_RV is not None:
             for kept, ids in zip(self.kept_R, list_kept_ids(drawn.kept_RV), strict=True):
                 kept.append(ids)
@@ -82,16 +93,36 @@ class LiveRows:
         """These have ended, by the tokens of the last step or before. They are drawn for until `advance`."""
         self.open_R &= ~ended_R
 
-    def list_ended(self, everything: bool) -> list[Ended]:
-        """What has ended, in order; `everything`: all, ended or not. `advance` is what drops them."""
-        ended_R = torch.ones_like(self.open_R) if everything else ~self.open_R
-        ended_E = ended_R.nonzero()[:, 0]
-        ids_ET = self.tokens_TR[: self.step, ended_E].T.tolist()
-        logprobs_ET = self.logprobs_TR[: self.step, ended_E].T.tolist()
-        open_E = self.open_R[ended_E].tolist()
-        owners_E = [self.owners[row] for row in ended_E.tolist()]
-        kept_E = [self.kept_R[row] for row in ended_E.tolist()]
-        return [Ended(*parts) for parts in zip(owners_E, ids_ET, logprobs_ET, open_E, kept_E, strict=True)]
+    def list_last(self, count: int) -> list[list[int]]:
+        """Of each completion its last tokens, `count` of them or all that it has."""
+        count = min(count, self.step, self.budget)
+        places = [place % self.budget for place in range(self.step - count, self.step)]
+        return [
+            ids[max(0, count - (self.step - begin)) :]
+            for ids, begin in zip(self.tokens_TR[places].T.tolist(), self.begins_R, strict=True)
+        ]
+
+    def list_ended(self) -> list[Ended]:
+        """What has ended by its own end or by its budget, in order. `advance` is what drops them."""
+        ended_E = self._mark_ended().nonzero()[:, 0]
+        tables = self.tokens_TR[:, ended_E].T.tolist(), self.logprobs_TR[:, ended_E].T.tolist()
+        found = zip(ended_E.tolist(), self.open_R[ended_E].tolist(), *tables, strict=True)
+        return [
+            Ended(self.owners[row], self._unroll(ids, row), self._unroll(logprobs, row), open_, self.kept_R[row])
+            for row, open_, ids, logprobs in found
+        ]
+
+    def find_going(self) -> Tensor:
+        """The completions that have not ended."""
+        return (~self._mark_ended()).nonzero()[:, 0]
+
+    def _mark_ended(self) -> Tensor:
+        spent = [self.step - begin == self.budget for begin in self.begins_R]
+        return ~self.open_R | torch.tensor(spent, device=self.open_R.device) if any(spent) else ~self.open_R
+
+    def _unroll(self, column_T: list[Number], row: int) -> list[Number]:
+        """What a row has of the ring, from its beginning on."""
+        return [column_T[step % self.budget] for step in range(self.begins_R[row], self.step)]
 
     def advance(self, kept_R: Tensor | None = None) -> None:
         """The decoder goes on by the last tokens. kept_R: the completions that go on, in order; None for all.
@@ -115,9 +146,25 @@ class LiveRows:
         if kept_R is not None:
             self._keep(kept_R)
 
+    def join(self, owners: Sequence[Owner], row_J: Tensor, uniforms_TJ: Tensor) -> None:
+        """More completions, which begin with the next step. row_J: the decoder's row of each."""
+        uniforms_TJ = uniforms_TJ.roll(self.step % self.budget, 0).to(self.uniforms_TR.device)
+        self.uniforms_TR = torch.cat([self.uniforms_TR, uniforms_TJ], 1)
+        self.tokens_TR = torch.cat([self.tokens_TR, torch.zeros_like(uniforms_TJ, dtype=torch.long)], 1)
+        new_TJ = torch.zeros_like(uniforms_TJ, dtype=self.logprobs_TR.dtype)
+        self.logprobs_TR = torch.cat([self.logprobs_TR, new_TJ], 1)
+        self.begins_R += [self.step] * len(owners)
+        self.open_R = torch.cat([self.open_R, torch.ones_like(row_J, dtype=torch.bool)])
+        self.kept_R += [[] for _ in owners]
+        self.owners += owners
+        self.row_R = torch.cat([self.row_R, row_J])
+        self.alone = self.alone and len(self.row_R) == len(self.decoding.logits_UV)
+
     def _keep(self, kept_R: Tensor) -> None:
         """Only these completions from now on, in this order; `row_R` is theirs already."""
-        self.owners = [self.owners[row] for row in kept_R.tolist()]
-        self.kept_R = [self.kept_R[row] for row in kept_R.tolist()]
+        rows = kept_R.tolist()
+        self.owners = [self.owners[row] for row in rows]
+        self.kept_R = [self.kept_R[row] for row in rows]
+        self.begins_R = [self.begins_R[row] for row in rows]
         self.uniforms_TR, self.open_R = self.uniforms_TR[:, kept_R], self.open_R[kept_R]
         self.tokens_TR, self.logprobs_TR = self.tokens_TR[:, kept_R], self.logprobs_TR[:, kept_R]

@@ -12,7 +12,7 @@ import contextlib
 import gc
 import itertools
 import sys
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -21,7 +21,9 @@ from torch import Tensor
 
 from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
-from ..model.decoding import Decoding, DecodingMode, start_decoding
+from ..model.captures import CudaRecorder, Recorder
+from ..model.decoding import Decoding, DecodingMode, Extent, start_decoding
+from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.kept import pack_kept_ids
@@ -31,9 +33,11 @@ from ..model.probe import choose_mode
 from ..model.prompts import decode
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
-from .live import Ended, LiveRows, Owner
+from .live import Ended, LiveRows
+from .waiting import Owner, Waiting, plan_rows
 
 ROWS = 256  # decoded at once where nothing else is asked for
+REFILL = 8  # a batch is filled up again once one row in so many is free: a prefill is worth a few decode steps
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
@@ -44,6 +48,8 @@ class LocalEngine:
 
     rows: completions that are decoded at once, 1 or more; None takes 256.
     fast: False takes the general path in any case.
+    record: how decode steps are captured; None: as CUDA graphs on a GPU, elsewhere not. `captures.Tape` captures
+    them on any device, to count and to compare.
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
@@ -54,12 +60,20 @@ class LocalEngine:
     ('fast', 2, 0)
     """
 
-    def __init__(self, policy: Policy, rows: int | None = None, *, fast: bool = True) -> None:
+    def __init__(
+        self, policy: Policy, rows: int | None = None, *, fast: bool = True, record: Recorder | None = None
+    ) -> None:
         if rows is not None and rows < 1:
             raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
         self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
-        self._fast, self._longest = fast, 1
+        self._fast, self._longest, self._together = fast, 1, 0
+        self._record = CudaRecorder() if record is None and policy.device.type == "cuda" else record
         self._look_at_model()
+
+    @property
+    def captures(self) -> int:
+        """Decode steps that have been recorded so far; each is replayed for its shape from then on."""
+        return 0 if self._fixed is None or self._fixed.steps is None else self._fixed.steps.captures
 
     def load(self, policy: Policy, version: int) -> None:
         """Sample from the model of `policy` itself, whatever weights it has at each call."""
@@ -74,10 +88,10 @@ class LocalEngine:
         results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
         self._longest = sampling.max_new_tokens
         self._check_ids(request.ids for request in requests)
+        owners = [Owner(index, place) for index, one in enumerate(requests) for place in range(one.samples)]
         with self._prepare() as weights:
-            waves = plan_waves(requests, self.rows, even=not self._pads)
-            for owner, completion in self._run_waves(
-                waves, lambda wave: self._decode(weights, requests, wave, sampling)
+            for owner, completion in self._run(
+                owners, lambda some: self._decode(weights, requests, some, sampling)
             ):
                 results[owner.request][owner.sample] = completion
                 if finished is not None:
@@ -91,9 +105,8 @@ class LocalEngine:
         self._check_ids(itertools.chain.from_iterable((row.prompt_ids, row.ids) for row in rows))
         results: list[list[float]] = [[] for _ in rows]
         with self._prepare() as weights:
-            waves = plan_rows(rows, self.rows, even=not self._pads)
-            for place, logprobs in self._run_waves(
-                waves, lambda w: self._follow(weights, rows, w, temperature)
+            for place, logprobs in self._run(
+                range(len(rows)), lambda some: self._follow(weights, rows, some, temperature)
             ):
                 results[place] = logprobs
         return results
@@ -104,7 +117,10 @@ class LocalEngine:
 
     def _look_at_model(self) -> None:
         self.end_ids = self.policy.end_ids
-        self.reason = find_refusal(self._model) if self._fast else "the fast path was not asked for"
+        self._fixed = None if self._record is None else FixedSteps(self._record)
+        self.reason = "the fast path was not asked for"
+        if self._fast:
+            self.reason = find_refusal(self._model, self.policy.dtype, self._record)
         self.path = "general" if self.reason else "fast"
         self._mode = choose_mode(self.policy) if self.reason else DecodingMode()
 
@@ -134,9 +150,14 @@ class LocalEngine:
                     # The model was changed since: an adapter, a hook.
                     self.path, self.reason, self._mode = "general", reason, choose_mode(self.policy)
                 # The trainer has changed the weights since the last call, so they are fused anew.
-                yield DenseWeights.of(self._model, self._choose_dtype()) if self.path == "fast" else None
+                yield self._fuse() if self.path == "fast" else None
             finally:
                 self._model.train(training)
+
+    def _fuse(self) -> DenseWeights:
+        if self._fixed is not None:
+            return self._fixed.load(self._model, self._choose_dtype())
+        return DenseWeights.of(self._model, self._choose_dtype())
 
     def _choose_dtype(self) -> torch.dtype:
         """What matrix products are done in: the autocast's type inside of one, else that of the weights."""
@@ -149,38 +170,33 @@ class LocalEngine:
         weights: DenseWeights | None,
         prompts: Sequence[Sequence[int]],
         samples: Sequence[int],
-        limit: int,
+        extent: Extent,
     ) -> Decoding:
-        """Prefill the prompts. samples: completions of each.  limit: tokens that a completion may have."""
+        """Prefill the prompts. samples: completions of each."""
         if weights is None:
             return start_decoding(self._model, self._mode, prompts, samples)
-        capture = weights.embedding_VD.is_cuda
-        return FastDecoding(self._model, weights, prompts, samples, limit, capture=capture)
+        return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed)
 
-    def _run_waves(
-        self, waves: Sequence[list[Item]], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
+    def _run(
+        self, items: Iterable[Item], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
     ) -> Iterator[tuple[Item, Result]]:
-        """What `run` gives for each item of the waves. When memory runs out, what is left of the wave is run
-        again, half as many at a time from then on: the same streams draw the same tokens."""
-        waiting = deque(waves)
-        while waiting:
-            wave, done = waiting.popleft(), []
-            if len(wave) > self.rows:
-                waiting.extendleft([wave[self.rows :], wave[: self.rows]])
-                continue
+        """What `run` gives for the items. When memory runs out, what is left of them is run again, half as many
+        at a time from then on: the same streams draw the same tokens."""
+        left = list(items)
+        while left:
+            done = set()
             try:
-                for item, result in run(wave):
-                    done.append(item)
+                for item, result in run(left):
+                    done.add(item)
                     yield item, result
-                continue
+                return
             except (RuntimeError, MemoryError) as failure:
                 if not is_out_of_memory(failure):
                     raise
                 reason = shorten(str(failure), 120)
             # Outside of the handler: the exception held the frames, and these their tensors.
-            self._retreat(len(wave), reason)
-            given = set(done)
-            waiting.appendleft([item for item in wave if item not in given])
+            self._retreat(self._together, reason)
+            left = [item for item in left if item not in done]
 
     def _retreat(self, rows: int, reason: str) -> None:
         """Half as many rows from now on. Raises UserError where there was one."""
@@ -191,6 +207,8 @@ class LocalEngine:
                 f"--max-new-tokens {max(1, self._longest // 2)}",
             )
         self.rows = rows // 2
+        if self._fixed is not None:
+            self._fixed.drop()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -203,42 +221,61 @@ class LocalEngine:
         self,
         weights: DenseWeights | None,
         requests: Sequence[Request],
-        wave: Sequence[Owner],
+        owners: Sequence[Owner],
         sampling: Sampling,
     ) -> Iterator[tuple[Owner, Completion]]:
-        """Draw the completions of a wave, each given once it is seen to have ended."""
-        limit = sampling.max_new_tokens
-        counts = Counter(owner.request for owner in wave)
-        prompts = [requests[index].ids for index in counts]
-        decoding = self._start(weights, prompts, list(counts.values()), limit)
-        asked = [(requests[owner.request], owner.sample) for owner in wave]
-        streams = [Stream(request.stream, request.first + place) for request, place in asked]
-        live = LiveRows(decoding, wave, draw_uniforms(streams, limit))
+        """Draw completions, each given once it is seen to have ended."""
+        waiting = Waiting(requests, owners, even=not self._pads)
+        while waiting:
+            extent = Extent(min(self.rows, len(waiting)), waiting.longest, sampling.max_new_tokens)
+            first = waiting.take(self.rows, self.rows)
+            decoding = self._start(weights, *_divide(requests, first), extent)
+            live = LiveRows(decoding, first, _draw_uniforms(requests, first, extent.new))
+            for ended in self._decode_batch(live, requests, waiting, sampling):
+                yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
+
+    def _decode_batch(
+        self, live: LiveRows, requests: Sequence[Request], waiting: Waiting, sampling: Sampling
+    ) -> Iterator[Ended]:
+        """Go on until all have ended; where rows become free, what is waiting joins, if the decoder takes it."""
+        decoding, self._together = live.decoding, len(live.owners)
         is_end_V = self._mark_end_tokens(decoding.logits_UV)
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
         while True:
             live.draw_tokens(sampling)
             live.close(is_end_V[live.last_R])
             if sampling.stop:
-                live.close(self._find_stopped(live.tokens_TR[: live.step], sampling.stop))
-            last = live.step == limit
-            kept_R: Tensor | None = None
-            if last or (live.step % every == 0 and not bool(live.open_R.all())):
-                for ended in live.list_ended(everything=last):
-                    yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
-                kept_R = live.open_R.nonzero()[:, 0]
-                if last or not len(kept_R):
-                    return
-            live.advance(kept_R)
+                live.close(self._find_stopped(live, sampling.stop))
+            if not (live.spent or (live.step % every == 0 and not bool(live.open_R.all()))):
+                live.advance()
+                continue
+            yield from live.list_ended()
+            going_R = live.find_going()
+            if not len(going_R):
+                return
+            live.advance(going_R)
+            room = self.rows - len(live.owners)
+            if decoding.admits and REFILL * room >= self.rows and (joining := waiting.take(room, self.rows)):
+                row_J = decoding.admit(*_divide(requests, joining))
+                live.join(joining, row_J, _draw_uniforms(requests, joining, live.budget))
+                self._together = len(live.owners)
 
     def _follow(
+        self, weights: DenseWeights | None, rows: Sequence[Row], places: Sequence[int], temperature: float
+    ) -> Iterator[tuple[int, list[float]]]:
+        """Log-probabilities of the tokens of rows, by their places."""
+        for wave in plan_rows(rows, places, self.rows, even=not self._pads):
+            yield from self._follow_wave(weights, rows, wave, temperature)
+
+    def _follow_wave(
         self, weights: DenseWeights | None, rows: Sequence[Row], wave: Sequence[int], temperature: float
     ) -> Iterator[tuple[int, list[float]]]:
-        """Log-probabilities of the tokens of a wave: rows by their places, longest first, so that the first
-        are those that go on."""
+        """Of a wave, longest first, so that the first rows are those that go on."""
+        self._together = len(wave)
         lengths = [len(rows[place].ids) for place in wave]
         prompts = [rows[place].prompt_ids for place in wave]
-        decoding = self._start(weights, prompts, [1] * len(wave), lengths[0])
+        extent = Extent(len(wave), max(map(len, prompts)), lengths[0])
+        decoding = self._start(weights, prompts, [1] * len(wave), extent)
         device = decoding.logits_UV.device
         padded = [[*rows[place].ids, *[0] * (lengths[0] - len(rows[place].ids))] for place in wave]
         tokens_TR = torch.tensor(padded, device=device).T.contiguous()
@@ -262,13 +299,13 @@ class LocalEngine:
         is_end_V[self.end_ids] = True
         return is_end_V
 
-    def _find_stopped(self, tokens_TR: Tensor, stop: tuple[str, ...]) -> Tensor:
+    def _find_stopped(self, live: LiveRows, stop: tuple[str, ...]) -> Tensor:
         """Whether a stop string is in the last tokens of each row."""
         # A stop string may begin several tokens back. A token may carry only a part of a character, which
         # has 4 bytes at most.
         tail = 4 * max(map(len, stop)) + 4
-        texts = [decode(self.policy.tokenizer, ids) for ids in tokens_TR[-tail:].T.tolist()]
-        return torch.tensor([any(s in text for s in stop) for text in texts], device=tokens_TR.device)
+        texts = [decode(self.policy.tokenizer, ids) for ids in live.list_last(tail)]
+        return torch.tensor([any(s in text for s in stop) for text in texts], device=live.open_R.device)
 
     def _make_completion(self, request: Request, ended: Ended) -> Completion:
         ids, logprobs = ended.ids, ended.logprobs
@@ -281,34 +318,13 @@ class LocalEngine:
         return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
 
 
-def plan_waves(requests: Sequence[Request], rows: int, *, even: bool = False) -> list[list[Owner]]:
-    """What is decoded together, longest prompts first: samples of each request, at most `rows` in all.
-
-    even: only prompts of one length.
-    """
-    waves: list[list[Owner]] = []
-    room, length = 0, 0
-    for index in sorted(range(len(requests)), key=lambda i: -len(requests[i].ids)):
-        first, samples = 0, requests[index].samples
-        if even and len(requests[index].ids) != length:
-            room, length = 0, len(requests[index].ids)
-        while first < samples:
-            if room < min(samples - first, rows):
-                waves.append([])
-                room = rows
-            count = min(room, samples - first)
-            waves[-1] += [Owner(index, number) for number in range(first, first + count)]
-            first, room = first + count, room - count
-    return waves
+def _divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:
+    """The prompts of completions that stand request by request, and how many of them each has."""
+    counts = Counter(owner.request for owner in owners)
+    return [requests[index].ids for index in counts], list(counts.values())
 
 
-def plan_rows(given: Sequence[Row], rows: int, *, even: bool = False) -> list[list[int]]:
-    """Places of rows that are followed together, longest first, at most `rows` in all; those without tokens
-    are left out. even: only prompts of one length."""
-    order = sorted((i for i, row in enumerate(given) if len(row.ids)), key=lambda i: -len(given[i].ids))
-    by_length: dict[int, list[int]] = {}
-    for place in order:
-        by_length.setdefault(len(given[place].prompt_ids) if even else 0, []).append(place)
-    return [
-        places[first : first + rows] for places in by_length.values() for first in range(0, len(places), rows)
-    ]
+def _draw_uniforms(requests: Sequence[Request], owners: Sequence[Owner], budget: int) -> Tensor:
+    """uniforms_TR of completions, by their streams and numbers alone."""
+    asked = [(requests[owner.request], owner.sample) for owner in owners]
+    return draw_uniforms((Stream(request.stream, request.first + place) for request, place in asked), budget)

@@ -22,16 +22,41 @@ from .logprobs import has_plain_head
 COMPACT_BELOW = 0.8  # drop dead rows from the cache once this share of its rows is left
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How large a decoding may become. rows: completions at once.  prompt, new: tokens of the longest prompt,
+    and of a completion."""
+
+    rows: int
+    prompt: int
+    new: int
+
+    @property
+    def positions(self) -> int:
+        return self.prompt + self.new
+
+
 class Decoding(Protocol):
     """Distinct texts that are being decoded, a row each. A row may serve several completions:
     all that agree so far.
 
     logits_UV: of each row's next token.  start_R: the row of each completion's prompt,
-    before the first `advance`.
+    before the first `advance`.  admits: whether `admit` is there to be called.
     """
 
     logits_UV: Tensor
     start_R: Tensor
+
+    @property
+    def admits(self) -> bool: ...
+
+    def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
+        """Prefill prompts whose completions join those that are being decoded; logits_UV goes on with theirs.
+
+        Gives the row of each new completion. Between two calls of `advance`; the rows of now keep their
+        numbers.
+        """
+        ...
 
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         """Go on with row parents_U[u] by tokens_U[u], and compute the logits of the next token.
@@ -114,6 +139,8 @@ def select_rows(cache: Any, rows_U: Tensor) -> None:
 
 class GeneralDecoding:
     """Rows decoded through `model` with a cache. mask_US: None while no row has padding on its left."""
+
+    admits = False
 
     def __init__(
         self,
@@ -203,6 +230,8 @@ class UncachedDecoding:
 
     For models without a cache that can be forked. A step costs as much as a prefill of all that was said.
     """
+
+    admits = False
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> None:
         """samples: completions of each prompt."""

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from ...tasks.core.errors import UserError, shorten
 from . import lora
 from .context import count_positions
-from .decoding import MODES, Decoding, DecodingMode, start_decoding
+from .decoding import MODES, Decoding, DecodingMode, Extent, start_decoding
 from .dense.family import find_misfit
 from .logprobs import compute_logprobs
 from .machine import is_out_of_memory
@@ -46,6 +46,8 @@ _STEPS: tuple[tuple[int, ...] | None, ...] = (
 )  # of each step the texts that go on, by number (beyond the last from the first again); None: all
 _RAGGED, _EVEN = ((19, 6, 2),), ((13, 13), (2, 2))  # tokens of the prompts that are decoded together
 LEAST_POSITIONS = len(_STEPS) + 5  # with fewer there is no room for prompts of several lengths
+_JOINS = {1: (9, 4), 7: (23,)}  # of a step, tokens of the prompts that join after it
+_MOST_ROWS = 16  # texts at once, with those that join
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
 _PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
 _DECODES = "_palaestra_decodes"  # on a model: with adapters or not, arithmetic -> the mode that serves it
@@ -56,7 +58,7 @@ _FAILURES = (
     ImportError,
 )  # fmt: skip
 
-Start = Callable[[Sequence[Sequence[int]], Sequence[int], int], Decoding]  # (prompts, samples, tokens)
+Start = Callable[[Sequence[Sequence[int]], Sequence[int], Extent], Decoding]  # (prompts, samples, extent)
 Text = tuple[int, ...]
 
 
@@ -123,10 +125,17 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
     def pick(number: int) -> int:
         return tokens[number % len(tokens)]
 
-    prompts = [[pick(7 * place + 5 * row + 3) for place in range(size)] for row, size in enumerate(lengths)]
-    decoding = start(prompts, [4] * len(prompts), len(_STEPS))
+    def make_prompts(lengths: Sequence[int], first: int = 0) -> list[list[int]]:
+        return [
+            [pick(7 * place + 5 * row + 3) for place in range(size)] for row, size in enumerate(lengths, first)
+        ]
+
+    joins = {step: _shorten(model, more, len(_STEPS)) for step, more in _JOINS.items()}
+    longest = max(*lengths, *(size for more in joins.values() for size in more))
+    prompts = make_prompts(lengths)
+    decoding = start(prompts, [1] * len(prompts), Extent(_MOST_ROWS, longest, len(_STEPS)))
     texts: list[Text] = [tuple(prompt) for prompt in prompts]
-    rows = list(range(len(texts)))  # of the decoder, of each text
+    rows = decoding.start_R.tolist()  # of the decoder, of each text
     found = dict(zip(texts, decoding.logits_UV.float().clone(), strict=True))
     device = decoding.logits_UV.device
     for step, kept in enumerate(_STEPS):
@@ -141,6 +150,11 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
         rows = list(range(len(texts))) if place_U is None else place_U.tolist()
         logits_UV = decoding.logits_UV.float().clone()  # a decoder may write the next step there
         found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
+        if decoding.admits and step in joins:
+            prompts = make_prompts(joins[step], 10 + step)
+            texts, rows = [*texts, *map(tuple, prompts)], [*rows, *decoding.admit(prompts, [1] * len(prompts)).tolist()]
+            logits_UV = decoding.logits_UV.float().clone()
+            found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from palaestra.trainer.engines.base import Engine, Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.kept import pack_kept_ids
 from palaestra.trainer.model.policy import Policy
 
@@ -19,6 +20,7 @@ from .engine_contract import CHECKS, Candidate
 CANDIDATES = [
     Candidate("local, fast", lambda policy, rows: LocalEngine(policy, rows)),
     Candidate("local, general", lambda policy, rows: LocalEngine(policy, rows, fast=False)),
+    Candidate("local, recorded steps", lambda policy, rows: LocalEngine(policy, rows, record=Tape)),
 ]
 
 
@@ -30,7 +32,7 @@ def test_the_engine_keeps_the_contract(candidate: Candidate, check: Callable[[Ca
 
 def test_the_candidates_are_what_they_say():
     paths = [candidate.make(contract.make_small_policy(), 8).path for candidate in CANDIDATES]
-    assert paths == ["fast", "general"]
+    assert paths == ["fast", "general", "fast"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """The fast path against the general one for every kind of model it serves, and its refusal of every other."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
-from palaestra.trainer.engines import local as local_engine
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.captures import MOST_SHAPES, Tape
+from palaestra.trainer.model.dense import decoder
+from palaestra.trainer.model.dense.buffers import FixedSteps
 from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
 from palaestra.trainer.model.dense.family import find_misfit
 from palaestra.trainer.model.embedded import make_character_tokenizer
@@ -167,43 +170,73 @@ def test_the_probe_finds_what_the_config_does_not_tell():
 
 
 @pytest.mark.parametrize("name", ["qwen2, biases", "qwen3"])
-def test_fixed_shapes_compute_the_same(name: str, monkeypatch: pytest.MonkeyPatch):
-    """What a CUDA graph replays, without the capture: whole caches under a mask, rows that are halved,
-    not cut."""
+def test_recorded_steps_compute_the_same(name: str):
+    """Whole caches under a mask, rows that are halved, not cut, buffers that stay: recorded and replayed."""
     model = make_model(*SERVED[name])
-    sampling, widths, read_by_graph = Sampling(max_new_tokens=210), [], []
-
-    class Fixed(FastDecoding):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options, fixed=True)
-
-        def advance(self, parents_U, tokens_U):
-            place_U = super().advance(parents_U, tokens_U)
-            widths.append((self.width, len(tokens_U)))
-            read = (
-                self.tokens_U,
-                self.positions_U,
-                self.cache.bias_U1S,
-                self.cache.slot,
-                *self.cache.cache_L,
-            )
-            read_by_graph.append((self.width, self.cache.capacity, [tensor.data_ptr() for tensor in read]))
-            return place_U
-
+    sampling = Sampling(max_new_tokens=210)
     plain = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
-    monkeypatch.setattr(local_engine, "FastDecoding", lambda *args, capture: Fixed(*args))
-    fixed = LocalEngine(make_policy(model, TOKENIZER)).sample(make_requests(), sampling)
-    for one, other in zip(itertools.chain(*plain), itertools.chain(*fixed), strict=True):
+    engine = LocalEngine(make_policy(model, TOKENIZER), record=Tape)
+    recorded = engine.sample(make_requests(), sampling)
+    for one, other in zip(itertools.chain(*plain), itertools.chain(*recorded), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
-    assert widths[0] == (36, len([c for group in fixed for c in group if len(c.ids) > 1]))
-    assert {width for width, _ in widths} >= {36, 18}, "rows were to end until the batch is halved"
-    assert all(width >= rows for width, rows in widths)
-    assert len({rows for width, rows in widths if width == 36}) > 3, "rows were to end while the width stays"
-    for one, other in itertools.pairwise(read_by_graph):
-        assert one[:2] != other[:2] or one[2] == other[2], (
-            "a captured graph would go on reading the old place"
-        )
+    assert 3 <= engine.captures <= MOST_SHAPES, "rows were to end until the batch is halved, and the cache to fill"
+
+
+def test_steps_are_captured_once_for_all_calls():
+    """Training steps, evaluations and other weights: what was captured serves until a call is larger."""
+    model = make_model(*SERVED["qwen3"])
+    engine = LocalEngine(make_policy(model, TOKENIZER), rows=16, record=Tape)
+    counts, drawn = [], []
+    for step in range(4):
+        with torch.no_grad():
+            model.model.layers[0].mlp.down_proj.weight.mul_(1.1)
+        for samples in (12, 3):
+            requests = [replace(request, stream=100 * step) for request in make_requests(samples)]
+            drawn += engine.sample(requests, Sampling(max_new_tokens=100))
+        counts.append(engine.captures)
+    assert counts[1] == counts[-1] <= MOST_SHAPES
+    fresh = LocalEngine(make_policy(model, TOKENIZER), rows=16).sample(requests, Sampling(max_new_tokens=100))
+    assert [[c.ids for c in group] for group in fresh] == [[c.ids for c in group] for group in drawn[-3:]]
+
+
+def test_a_recorded_step_that_misses_a_buffer_is_found(monkeypatch: pytest.MonkeyPatch):
+    model = make_model(*SERVED["qwen3"])
+    fit = FixedSteps.fit
+
+    def move(self, model, extent):
+        buffers, cache = fit(self, model, extent)
+        return replace(buffers, out_UV=buffers.out_UV.clone(), tokens_U=buffers.tokens_U.clone()), cache
+
+    monkeypatch.setattr(FixedSteps, "fit", move)
+    assert find_refusal(model, torch.float32) == ""
+    assert "on a probe it differs" in find_refusal(model, torch.float32, Tape)
+
+
+@pytest.mark.parametrize("kernels", [True, False], ids=["kernels", "torch"])
+def test_free_rows_are_taken_by_what_waits(kernels: bool, monkeypatch: pytest.MonkeyPatch):
+    """Completions of very different lengths: fewer steps, the same tokens and log-probabilities."""
+    if not kernels:
+        monkeypatch.setattr(decoder.kernels, "supports", lambda *_: False)
+    model = make_model(*SERVED["llama"])
+    requests = [Request(one.ids, 4, stream) for stream, one in enumerate(make_requests() * 6)]
+    sampling, widths = Sampling(max_new_tokens=200), []
+    expected = LocalEngine(make_policy(model, TOKENIZER), rows=256).sample(requests, sampling)
+    advance = FastDecoding.advance
+    monkeypatch.setattr(
+        FastDecoding, "advance", lambda self, *given: widths.append(len(given[1])) or advance(self, *given)
+    )
+    engine = LocalEngine(make_policy(model, TOKENIZER), rows=16)
+    widths.clear()
+    found = engine.sample(requests, sampling)
+    refilled = len(widths)
+    for one, other in zip(itertools.chain(*expected), itertools.chain(*found), strict=True):
+        assert one.ids == other.ids
+        assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
+    widths.clear()
+    monkeypatch.setattr(FastDecoding, "admits", False)
+    assert engine.sample(requests, sampling) == found or widths
+    assert refilled < 0.75 * len(widths)
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import re
 
 import pytest
 import torch
@@ -239,7 +240,7 @@ def test_when_memory_runs_out_half_as_many_rows_draw_the_same(
     assert len(heard) == 52 == len({told[:2] for told in heard}), "each is handed out once"
     assert all(found[request][sample] is told for request, sample, told in heard)
     assert 1 <= engine.rows < 40
-    assert "Memory ran out while sampling 39 rows" in capsys.readouterr().err
+    assert re.search(r"Memory ran out while sampling 3\d rows", capsys.readouterr().err)
     assert all(engine.compute_logprobs(rows))
 
 

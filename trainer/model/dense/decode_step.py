@@ -1,13 +1,13 @@
 """One token for each row through all layers of the dense family: by torch on any device,
 by compiled kernels on a CPU.
 
-Both read the tokens, positions and weights of a decoding's `Buffers`, write the new keys and values into its
-cache, and leave the logits in its `out_UV`. Shapes are those of `decoder`.
+Both read the tokens, positions and weights of `StepBuffers`, write the new keys and values into a cache, and
+leave the logits in `out_UV`. Shapes are those of `decoder`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,37 +17,19 @@ from . import kernels
 from .family import DenseWeights, Layer, divide_by_rms
 
 if TYPE_CHECKING:
+    from .buffers import StepBuffers
     from .kv_cache import BlockCache, RowCache
 
 
-class Buffers(Protocol):
-    """What one step reads and writes: weights, the rows' tokens and positions,
-    and a buffer for each of its results."""
-
-    weights: DenseWeights
-    fixed: bool
-    width: int
-    tokens_U: Tensor
-    positions_U: Tensor
-    cos_SE: Tensor
-    sin_SE: Tensor
-    hidden_UD: Tensor
-    qkv_UO: Tensor
-    up_U2F: Tensor
-    rotated_NJE: Tensor
-    attended_NJE: Tensor
-    gated_UF: Tensor
-    out_UV: Tensor
-
-
-def run_kernel_step(d: Buffers, cache: BlockCache) -> None:
+def run_kernel_step(d: StepBuffers, cache: BlockCache) -> None:
     """As `run_torch_step`, in float32 on a CPU."""
-    w, rows = d.weights, d.width
+    w, rows = d.weights, len(d.tokens_U)
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
     cos_UE, sin_UE = d.cos_SE[d.positions_U], d.sin_SE[d.positions_U]
     rope_stride = w.head_size if len(cos_UE) > 1 else 0
     shape = (rows, w.key_heads, w.queries, w.head_size, w.eps if w.qk_norm else -1.0)
-    prompts, place = (cache.starts_P, cache.owners_U, cache.prompt), (cache.cache_L[0].shape[2], cache.used)
+    prompts = (cache.starts_P, cache.owners_U, cache.prompt)
+    place = (cache.begins_U, cache.cache_L[0].shape[2], cache.used)
     attended_UH = d.attended_NJE.view(rows, -1)
     for layer, shared, own in zip(w.layers, cache.prompts_L, cache.cache_L, strict=True):
         _normalise(x_UD, d.hidden_UD, w.eps)
@@ -86,18 +68,13 @@ def _project(x_UD: Tensor, weight_DO: Tensor, bias_O: Tensor | None, out_UO: Ten
         torch.addmm(bias_O, x_UD, weight_DO, out=out_UO)
 
 
-def run_torch_step(d: Buffers, cache: RowCache) -> None:
+def run_torch_step(d: StepBuffers, cache: RowCache) -> None:
     """One token through all layers; reads tokens_U, positions_U and slot, writes the cache and out_UV."""
     w = d.weights
     x_UD = functional.embedding(d.tokens_U, w.embedding_VD).float()
     cos_U11E, sin_U11E = d.cos_SE[d.positions_U, None, None], d.sin_SE[d.positions_U, None, None]
     rope = None
-    if d.fixed and cache.bias_U1S is not None:
-        cache.bias_U1S.index_fill_(2, cache.slot, 0.0)
-    bias_N1S = None
-    if cache.bias_U1S is not None:
-        bias_U1S = cache.bias_U1S if d.fixed else cache.bias_U1S[:, :, : cache.used + 1]
-        bias_N1S = bias_U1S.repeat_interleave(w.key_heads, 0) if w.key_heads > 1 else bias_U1S
+    bias_N1S = cache.open_next()
     for layer, (keys_NSE, values_NSE) in zip(w.layers, cache.views_L, strict=True):
         if rope is None or w.qk_norm:
             rope = compute_rope_factors(cos_U11E, sin_U11E, layer)
@@ -108,7 +85,7 @@ def run_torch_step(d: Buffers, cache: RowCache) -> None:
 
 
 def _attend(
-    d: Buffers,
+    d: StepBuffers,
     cache: RowCache,
     x_UD: Tensor,
     layer: Layer,
@@ -123,7 +100,7 @@ def _attend(
     qkv_UKJE = qkv_UO.view(len(qkv_UO), w.key_heads, w.queries + 2, w.head_size)
     rotated_NJE = apply_rope(qkv_UKJE[:, :, :-1], rope, w, d.rotated_NJE)
     value_NE = qkv_UKJE[:, :, -1].reshape(-1, w.head_size)
-    if d.fixed:
+    if cache.fixed:
         keys_NSE.index_copy_(1, cache.slot, rotated_NJE[:, -1:])
         values_NSE.index_copy_(1, cache.slot, value_NE[:, None])
     else:
@@ -151,7 +128,7 @@ def _attend(
     add_product(x_UD, attended_NJE.reshape(len(x_UD), -1), layer.out_HD)
 
 
-def _feed_forward(d: Buffers, x_UD: Tensor, layer: Layer) -> None:
+def _feed_forward(d: StepBuffers, x_UD: Tensor, layer: Layer) -> None:
     torch.mm(divide_by_rms(x_UD, d.weights.eps, out=d.hidden_UD), layer.gate_up_D2F, out=d.up_U2F)
     gate_UF, up_UF = d.up_U2F.chunk(2, 1)
     add_product(x_UD, functional.silu(gate_UF, inplace=True).mul_(up_UF), layer.down_FD)

@@ -1,12 +1,11 @@
 """A decoder written for the dense family: the sampler's fast path.
 
-One token for each row by fused projections over a preallocated key/value cache, whose length grows by
-buckets. The live rows are always the first: forks, and the last live rows, are copied to where a row has
-ended. `prefill` reads the prompts; `find_refusal` holds all of it to the model's own forward pass, on a
-probe, before the path is used at all.
+One token for each row by fused projections over a preallocated key/value cache. The live rows are always the
+first: forks, and the last live rows, are copied to where a row has ended, and what joins comes behind them.
+`prefill` reads the prompts; `find_refusal` holds all of it to the model's own forward pass, on a probe, before
+the path is used at all.
 
-Shapes: R completions, U rows (distinct texts), K key/value heads, J queries of a key head (J1: with the key
-itself), E head size, S cache positions, N = U * K, L layers, D hidden, F inner width, V vocabulary.
+Shapes: R completions, U rows (distinct texts), P prompts, V vocabulary.
 """
 
 from __future__ import annotations
@@ -17,23 +16,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..captures import Recorder
+from ..decoding import Extent
 from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
 from . import kernels
+from .buffers import FixedSteps, StepBuffers
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
 from .kv_cache import BlockCache, RowCache, move_rows
-from .prefill import prefill
+from .prefill import Prefill, prefill
 
-_MEASURED = "_palaestra_fast"  # on a model: with adapters or not, how far the fast path is from it
+_MEASURED = "_palaestra_fast"  # on a model: with adapters or not, arithmetic, captured or not -> what is wrong
 
 
 class FastDecoding:
     """Rows decoded over fused weights.
 
-    fixed: shapes stay the same from step to step (whole cache under a mask, rows halved rather than cut), so
-    that the step can be captured as a CUDA graph. `capture` does that; the same code runs without.
+    fixed: the shapes of a step stay (a row for each completion, whole caches under a mask, rows halved rather
+    than cut), so that it can be recorded, and buffers stay from call to call.
     """
+
+    admits = True
 
     def __init__(
         self,
@@ -41,49 +45,72 @@ class FastDecoding:
         weights: DenseWeights,
         prompts: Sequence[Sequence[int]],
         samples: Sequence[int],
-        limit: int,
+        extent: Extent,
         *,
-        fixed: bool = False,
-        capture: bool = False,
+        fixed: FixedSteps | None = None,
         packs: bool = True,
     ) -> None:
-        """limit: tokens that a completion may have.  packs: whether `prefill` may."""
-        self.weights, self.fixed, self.capture = weights, fixed or capture, capture
-        device = weights.embedding_VD.device
+        """packs: whether `prefill` may."""
+        self.model, self.weights, self.fixed, self._packs = model, weights, fixed, packs
         start = prefill(model, prompts, samples, packs=packs)
-        rows_U, self.start_R = torch.arange(len(prompts), device=device), start.start_R
-        if self.fixed:
-            rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=device)
-        self.rows = self.width = len(rows_U)  # live rows, and rows that are computed
-        self.logits_UV = start.logits_PV[rows_U]
-        self.positions_U = (
-            start.positions_P[rows_U] if start.mask_PS is not None or self.fixed else start.positions_P[:1]
-        )
-        self.cos_SE, self.sin_SE = compute_rope(model, start.width + limit, device)
         self.cache: RowCache | BlockCache
-        if not self.fixed and kernels.supports(device, weights.dtype, weights.head_size):
-            self.cache = BlockCache(start, weights, limit)
+        if fixed is not None:
+            self._all, kept = fixed.fit(model, extent)
+            self.weights = weights = self._all.weights
+            rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=start.start_R.device)
+            self.cache = RowCache(start, weights, rows_U, extent, kept)
         else:
-            self.cache = RowCache(start, weights, rows_U, limit, fixed=self.fixed)
-        self._rebuild()
+            self._all = StepBuffers.allocate(model, weights, extent.rows, extent.positions)
+            device = weights.embedding_VD.device
+            rows_U, self.start_R = torch.arange(len(prompts), device=device), start.start_R
+            if kernels.supports(device, weights.dtype, weights.head_size):
+                self.cache = BlockCache(start, weights, extent)
+            else:
+                self.cache = RowCache(start, weights, rows_U, extent)
+        self.rows = len(rows_U)  # live ones
+        self._even = fixed is None and start.mask_PS is None  # whether all texts have one length
+        positions_U = start.positions_P[rows_U]
+        self.positions_U = positions_U[:1] if self._even else self._all.positions_U[: self.rows]
+        self.positions_U.copy_(positions_U[: len(self.positions_U)])
+        self._resize(self.rows)
+        self.logits_UV = self._set_logits(start, rows_U, 0)
 
-    def _rebuild(self) -> None:
-        """Buffers for the rows that are computed now; after every change of their number."""
-        w, n = self.weights, self.width
-        device, layer = w.embedding_VD.device, w.layers[0]
-        inner = len(layer.down_FD)
+    @torch.inference_mode()
+    def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
+        live, start = self.rows, prefill(self.model, prompts, samples, packs=self._packs)
+        positions_U = self.positions_U[:live].expand(live)
+        if isinstance(self.cache, BlockCache):
+            self.cache.admit(start, live)
+            rows_U, joined_R = torch.arange(len(prompts), device=positions_U.device), start.start_R
+        else:
+            rows_U = torch.arange(len(prompts), device=positions_U.device)
+            joined_R = start.start_R
+            if self.fixed is not None:
+                rows_U, joined_R = start.start_R, torch.arange(len(start.start_R), device=positions_U.device)
+            self.cache.admit(start, rows_U, live, int(positions_U.max()))
+        self.rows, self._even = live + len(rows_U), False
+        lengths_U = torch.cat([positions_U, start.positions_P[rows_U]])
+        self._all.positions_U[: self.rows] = lengths_U
+        self._resize(self.rows)
+        self.logits_UV = self._set_logits(start, rows_U, live)
+        return live + joined_R
 
-        def allocate(*shape: int) -> Tensor:
-            return torch.empty(shape, dtype=w.dtype, device=device)
+    def _set_logits(self, start: Prefill, rows_U: Tensor, live: int) -> Tensor:
+        """logits_UV: those of the prompts behind those of the live rows."""
+        self._all.out_UV[live : self.rows] = start.logits_PV[rows_U]
+        return self._all.out_UV[: self.rows]
 
-        self.hidden_UD = allocate(n, w.embedding_VD.shape[1])
-        self.qkv_UO, self.up_U2F = allocate(n, layer.qkv_DO.shape[1]), allocate(n, 2 * inner)
-        self.rotated_NJE = allocate(n * w.key_heads, w.queries + 1, w.head_size)
-        self.attended_NJE = allocate(n * w.key_heads, w.queries, w.head_size)
-        self.gated_UF = allocate(n, inner)
-        self.out_UV = allocate(n, len(w.head_VD))
-        self.tokens_U = torch.zeros(n, dtype=torch.long, device=device)
-        self.graph: Any = None
+    def _resize(self, width: int) -> None:
+        """Rows that are computed from now on."""
+        if self.fixed is not None:
+            assert isinstance(self.cache, RowCache)
+            width = self.fixed.choose_width(width)
+            self.cache.resize(width, self.fixed.choose_length(self.cache.used + 1))
+        self.width = width
+        if not self._even:
+            self.positions_U = self._all.positions_U[:width]
+        self.buffers = self._all.view_first(width)
+        self.buffers.positions_U = self.positions_U
 
     def _go_on_with(self, parents_U: Tensor) -> Tensor:
         """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap,
@@ -97,90 +124,100 @@ class FastDecoding:
         place_U[~stays_U] = targets = free.nonzero()[:, 0]
         # None of the sources is a target: the first child of a row below `count` stays there.
         sources = parents_U[~stays_U]
-        width = self.width if self.fixed else count
-        while self.fixed and width >= 2 * count and width > 1:
-            width = -(-width // 2)
+        width = count if self.fixed is None else self.fixed.choose_width(count)
         self.cache.move(targets, sources, width)
-        if len(self.positions_U) > 1 or self.fixed:
-            self.positions_U = move_rows(self.positions_U, targets, sources, width)
+        if not self._even:
+            self._all.positions_U[targets] = self._all.positions_U[sources]
         self.rows = count
         if width != self.width:
-            self.width = width
-            self._rebuild()
+            self._resize(count)
         return place_U
 
     @torch.inference_mode()
     def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
         place_U = None if parents_U is None else self._go_on_with(parents_U)
-        if self.cache.make_room():
-            self.graph = None
+        if isinstance(self.cache, BlockCache):
+            self.cache.make_room()
+        else:
+            self.cache.make_room(self.rows, lambda: int(self.positions_U[: self.rows].max()))
+        tokens = self.buffers.tokens_U
         if place_U is None:
-            self.tokens_U[: self.rows] = tokens_U
+            tokens[: self.rows] = tokens_U
         else:
-            self.tokens_U[place_U] = tokens_U
-        if self.capture and self.graph is None:
-            # Eager once: it computes this very step, and warms up what a capture must not meet first.
-            self._run_step()
-            self._settle()
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self._run_step()
-        elif self.graph is not None:
-            self.graph.replay()
-            self._settle()
-        else:
-            self._run_step()
-            self._settle()
-        self.logits_UV = self.out_UV[: self.rows]
+            tokens[place_U] = tokens_U
+        self._run_step()
+        self.positions_U += 1
+        if self.fixed is not None:  # rows that have ended are computed as well, and stay within the tables
+            self.positions_U.clamp_(max=self.fixed.positions - 1)
+        self.cache.settle()
+        self.logits_UV = self.buffers.out_UV[: self.rows]
         return place_U
 
     def _run_step(self) -> None:
-        if isinstance(self.cache, BlockCache):
-            run_kernel_step(self, self.cache)
+        buffers, cache = self.buffers, self.cache
+        if isinstance(cache, BlockCache):
+            run_kernel_step(buffers, cache)
+            return
+        if self.fixed is None:
+            run_torch_step(buffers, cache)
+            return
+        length = self.fixed.choose_length(cache.used + 1)
+        if length != cache.length:
+            cache.resize(self.width, length)
+        if self.fixed.steps is None:
+            run_torch_step(buffers, cache)
         else:
-            run_torch_step(self, self.cache)
-
-    def _settle(self) -> None:
-        self.positions_U += 1
-        self.cache.settle()
+            self.fixed.steps.run((self.width, length), lambda: run_torch_step(buffers, cache))
 
 
-def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """cos_SE and sin_SE of every position, from the model's own rotary embedding."""
-    probe = torch.zeros(1, device=device)
-    cos, sin = model.model.rotary_emb(probe, torch.arange(positions, device=device)[None])
-    return cos[0].float(), sin[0].float()
-
-
-def find_refusal(model: Any) -> str:
+def find_refusal(model: Any, dtype: torch.dtype = torch.float32, record: Recorder | None = None) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and on the probe (ragged prompts, forked and
-    ended rows) it must have the log-probabilities of the model's own forward pass. What can be changed in
-    place (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
+    Its class, config and parameters must be those of the family, and on the probe (ragged prompts, rows that are
+    forked, end and join) it must have the log-probabilities of the model's own forward pass: in float32, where a
+    difference can only be a mistake, and in the arithmetic `dtype` of the run. What can be changed in place
+    (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
+
+    record: how the steps of the run are captured; they are probed captured and uncaptured.
     """
     reason = find_misfit(model)
     if reason:
         return reason
-    adapted, known = has_adapters(model), getattr(model, _MEASURED, {})
-    if adapted not in known:
-        known = {**known, adapted: _measure(model)}
+    key, known = (has_adapters(model), dtype, record is not None), getattr(model, _MEASURED, {})
+    if key not in known:
+        with move_adapters(model):
+            found = [_compare(model, kind, record) for kind in dict.fromkeys((torch.float32, dtype))]
+        known = {**known, key: next(filter(None, found), "")}
         setattr(model, _MEASURED, known)
-    worst = known[adapted]
-    return (
-        "" if worst <= BOUNDS[torch.float32] else f"on a probe it differs from the model by {worst:.2g} nats"
-    )
+    return known[key]
 
 
-def _measure(model: Any) -> float:
-    """How far the fast path is from the model's own forward pass, in nats, with either way to prefill."""
-    with move_adapters(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
-        weights = DenseWeights.of(model, torch.float32)
+def _compare(model: Any, dtype: torch.dtype, record: Recorder | None) -> str:
+    """What is wrong with the path on a probe in some arithmetic, as a clause; "" for nothing."""
+    worst = _measure(model, dtype, record)
+    if worst <= BOUNDS.get(dtype, BOUNDS[torch.bfloat16]):
+        return ""
+    kind = str(dtype).removeprefix("torch.")
+    return f"on a probe it differs from the model by {worst:.2g} nats in {kind}"
 
-        def measure(packs: bool) -> float:
-            def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], tokens: int) -> FastDecoding:
-                return FastDecoding(model, weights, prompts, samples, tokens, packs=packs)
+
+def _measure(model: Any, dtype: torch.dtype, record: Recorder | None) -> float:
+    """How far the fast path is from the model's own forward pass, in nats, with either way to prefill, and of
+    the steps that are captured either way to run them."""
+    with torch.autocast(next(model.parameters()).device.type, dtype, enabled=dtype is not torch.float32):
+        weights = DenseWeights.of(model, dtype)
+
+        def measure(packs: bool, fixed: FixedSteps | None) -> float:
+            if fixed is not None:
+                fixed.load(model, dtype)
+
+            def start(
+                prompts: Sequence[Sequence[int]], samples: Sequence[int], extent: Extent
+            ) -> FastDecoding:
+                return FastDecoding(model, weights, prompts, samples, extent, fixed=fixed, packs=packs)
 
             return measure_decoding(model, start)
 
-        return max(measure(packs) for packs in (True, False))
+        kept = None if record is None else FixedSteps(record)  # the second call replays what the first recorded
+        found = [measure(packs, kept) for packs in (True, False)]
+        return max(found) if record is None else max(*found, measure(False, FixedSteps(None)))

@@ -8,7 +8,7 @@ key head, E head size, L layers, V vocabulary, S positions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -104,6 +104,13 @@ class Layer:
     gate_up_D2F: Tensor
     down_FD: Tensor
 
+    def fill(self, other: Layer) -> None:
+        """The numbers of another layer in the places of this one."""
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine is not None:
+                mine.copy_(theirs)
+
 
 @dataclass(frozen=True)
 class DenseWeights:
@@ -139,6 +146,24 @@ class DenseWeights:
             hasattr(attention, "q_norm"),
             dtype,
         )
+
+    @torch.no_grad()
+    def refill(self, model: Any, dtype: torch.dtype) -> bool:
+        """Fuse the weights that `model` has now into these very tensors, which recorded steps read, a layer at
+        a time; False where that can't be: of another model, or in other places."""
+        layers = model.model.layers
+        own = [(self.embedding_VD, model.model.embed_tokens.weight), (self.norm_D, model.model.norm.weight)]
+        if dtype is model.lm_head.weight.dtype:
+            own.append((self.head_VD, model.lm_head.weight))
+        if dtype is not self.dtype or len(layers) != len(self.layers):
+            return False
+        if any(mine.data_ptr() != theirs.data_ptr() or mine.shape != theirs.shape for mine, theirs in own):
+            return False
+        for mine, layer in zip(self.layers, layers, strict=True):
+            mine.fill(_fuse_layer(layer, model.config, dtype))
+        if self.head_VD.data_ptr() != model.lm_head.weight.data_ptr():
+            self.head_VD.copy_(model.lm_head.weight)
+        return True
 
 
 def _fuse_layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:

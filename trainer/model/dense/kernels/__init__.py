@@ -41,7 +41,7 @@ SIGNATURES = {
     "norm_backward": (_P, _P, _P, _P, _I, _I, c_int),
     "gate_forward": (_P, _P, _I, _I, c_int),
     "gate_backward": (_P, _P, _P, _I, _I, c_int),
-    "decode_attention": (_P, _P, _P, _I, *(_P,) * 5, _I, _P, _P, _I, _I, _P, *(_I,) * 4, _F, c_int),
+    "decode_attention": (_P, _P, _P, _I, *(_P,) * 5, _I, _P, _P, _P, _I, _I, _P, *(_I,) * 4, _F, c_int),
     "attention_forward": (*(_P,) * 8, *(_I,) * 6, _F, *(_P,) * 3, c_int),
     "attention_backward": (*(_P,) * 9, *(_I,) * 6, _F, *(_P,) * 7, c_int),
 }

@@ -40,11 +40,12 @@ static inline void score(const float *asked_JE, num queries, num size, const flo
 
    Blocks of keys are E x W, of values W x E. A prompt's lie one after the other for each key head; its positions starts_P ..
    prompt - 1 count. owners_U: each row's prompt. Blocks that rows have drawn lie by place, then row (`capacity` of them), then
-   key head, so that a pass over rows reads memory in its order: a cache is larger than what is near the core. */
+   key head, so that a pass over rows reads memory in its order: a cache is larger than what is near the core. begins_U: the
+   first place at which a row has drawn; what lies before it is not read. */
 void decode_attention(const float *qkv, const float *cosine, const float *sine, num rope_stride, const float *gain,
                       const float *prompt_keys, const float *prompt_values, const num *starts, const num *owners, num prompt,
-                      float *keys, float *values, num capacity, num used, float *out, num rows, num heads, num queries,
-                      num size, float eps, int threads) {
+                      float *keys, float *values, const num *begins, num capacity, num used, float *out, num rows,
+                      num heads, num queries, num size, float eps, int threads) {
     num prompt_blocks = up(prompt) / W, blocks = used / W + 1, block = W * size, apart = capacity * heads * block;
     step t = {qkv, cosine, sine, gain, rope_stride, heads, queries, size, eps};
     num width = (prompt_blocks + blocks) * W, begin = prompt_blocks * W, per_head = queries * width;
@@ -63,14 +64,16 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
             }
             for (num i = 0; i < blocks; i += 2)
                 for (num n = from; n < to; n++)
-                    score(asked + (n - from) * queries * size, queries, size, keys + n * block + i * apart,
-                          blocks - i < 2 ? blocks - i : 2, apart, scores + (n - from) * per_head + begin + i * W, width);
+                    if ((i + 2) * W > begins[n / heads])
+                        score(asked + (n - from) * queries * size, queries, size, keys + n * block + i * apart,
+                              blocks - i < 2 ? blocks - i : 2, apart, scores + (n - from) * per_head + begin + i * W,
+                              width);
             for (num n = from; n < to; n++) {
                 num start = starts[owners[n / heads]], owner = owners[n / heads] * heads + n % heads;
                 for (num j = 0; j < queries; j++) {
                     float top, *row = scores + (n - from) * per_head + j * width;
                     for (num s = 0; s < start; s++) row[s] = -1e30f;
-                    for (num s = prompt; s < begin; s++) row[s] = -1e30f;
+                    for (num s = prompt; s < begin + begins[n / heads]; s++) row[s] = -1e30f;
                     for (num s = begin + used + 1; s < width; s++) row[s] = -1e30f;
                     float scale = 1 / exponentials(row, width, &top);
                     for (num s = 0; s < width; s += W) *(vec *)(row + s) *= scale;
@@ -79,10 +82,13 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
                         prompt_values + owner * prompt_blocks * block + start * size, size, out + n * queries * size, size, 0);
             }
             for (num i = 0; i < blocks; i++)
-                for (num n = from; n < to; n++)
-                    product(queries, size, used + 1 - i * W < W ? used + 1 - i * W : W,
-                            scores + (n - from) * per_head + begin + i * W, width, 1, values + n * block + i * apart, size,
-                            out + n * queries * size, size, 1);
+                for (num n = from; n < to; n++) {
+                    num last = used + 1 - i * W < W ? used + 1 - i * W : W, ahead = begins[n / heads] - i * W;
+                    num first = ahead > 0 ? ahead : 0;
+                    if (first < last)
+                        product(queries, size, last - first, scores + (n - from) * per_head + begin + i * W + first, width, 1,
+                                values + n * block + i * apart + first * size, size, out + n * queries * size, size, 1);
+                }
         }
         free(asked), free(scores);
     }
