@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache
 
+from .caches import can_join, fit, join, make_cache, select_rows
 from .logprobs import has_plain_head
 
 COMPACT_BELOW = 0.8  # drop dead rows from the cache once this share of its rows is left
@@ -73,15 +73,18 @@ class DecodingMode:
     cache: "configured" is made from the model's config and handed to it; "own" is made by the model, in a
     class of its own (MiniMax); "none" has the whole text go through the model at every step, exact for any
     causal model and slow.  padded: whether texts of different lengths are decoded together. Recurrent layers
-    that do not heed the mask (RecurrentGemma) would read padding.
+    that do not heed the mask (RecurrentGemma) would read padding.  joins: whether a prompt may take the place of
+    a row that has ended, where its cache is one of keys and values.
     """
 
     cache: Literal["configured", "own", "none"] = "configured"
     padded: bool = True
+    joins: bool = False
 
 
-MODES = tuple(
-    DecodingMode(cache, padded) for cache in ("configured", "own", "none") for padded in (True, False)
+MODES = (
+    DecodingMode("configured", joins=True),
+    *(DecodingMode(cache, padded) for cache in ("configured", "own", "none") for padded in (True, False)),
 )
 """All of them, the faster first."""
 
@@ -95,52 +98,11 @@ def start_decoding(
     """
     if mode.cache == "none":
         return UncachedDecoding(model, prompts, samples)
-    return GeneralDecoding(model, prompts, samples, own_cache=mode.cache == "own")
-
-
-class NarrowCache(DynamicCache):
-    """Keys and values in the type that matrix products are done in.
-
-    Under autocast a rotary embedding makes float32 of them, and attention casts them back at each step: the
-    numbers are the same, the cache is half as large.
-    """
-
-    def __init__(self, config: Any, dtype: torch.dtype) -> None:
-        super().__init__(config=config)
-        self.dtype = dtype
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        keys, values = key_states.to(self.dtype), value_states.to(self.dtype)
-        return super().update(keys, values, layer_idx, *args, **kwargs)
-
-
-def make_cache(model: Any) -> DynamicCache:
-    """An empty cache for the arithmetic of now."""
-    kind = next(model.parameters()).device.type
-    if torch.is_autocast_enabled(kind):
-        return NarrowCache(model.config, torch.get_autocast_dtype(kind))
-    return DynamicCache(config=model.config)
-
-
-def select_rows(cache: Any, rows_U: Tensor) -> None:
-    """Keep these rows of a cache, in this order; a row named twice is forked.
-
-    Layers of every kind know how to reorder themselves for beam search, recurrent ones included; a cache
-    whose class keeps more than its layers says itself how its rows are chosen.
-    """
-    if type(cache).batch_select_indices is Cache.batch_select_indices:
-        for layer in cache.layers:
-            layer.reorder_cache(rows_U)
-    else:
-        cache.batch_select_indices(rows_U)
+    return GeneralDecoding(model, prompts, samples, own_cache=mode.cache == "own", joins=mode.joins)
 
 
 class GeneralDecoding:
     """Rows decoded through `model` with a cache. mask_US: None while no row has padding on its left."""
-
-    admits = False
 
     def __init__(
         self,
@@ -149,10 +111,11 @@ class GeneralDecoding:
         samples: Sequence[int],
         *,
         own_cache: bool = False,
+        joins: bool = True,
     ) -> None:
         """One forward pass over the prompts, each once, padded on the left. samples: completions of each.
 
-        own_cache: the model makes its cache itself.
+        own_cache: the model makes its cache itself.  joins: whether prompts may join later.
         """
         self.model, self._known = model, inspect.signature(model.forward).parameters
         self._takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in self._known.values())
@@ -178,6 +141,24 @@ class GeneralDecoding:
             len(prompts), device=device
         )  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
+        self._joins = joins and not own_cache
+
+    @property
+    def admits(self) -> bool:
+        return self._joins and can_join(self.cache)
+
+    def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
+        more, live = GeneralDecoding(self.model, prompts, samples), len(self.rows_U)
+        self._compact()
+        width = max(int(self.positions_U.max()), more.width)
+        masks = [one.positions_U.new_ones(len(one.positions_U), one.width) for one in (self, more)]
+        masks = [mask if one.mask_US is None else one.mask_US for mask, one in zip(masks, (self, more), strict=True)]
+        join(self.cache, more.cache, width)
+        self.mask_US, self.width = torch.cat([fit(mask_US, width, 1) for mask_US in masks]), width
+        self.positions_U = torch.cat([self.positions_U, more.positions_U])
+        self.logits_UV = torch.cat([self.logits_UV, more.logits_UV])
+        self.rows_U = torch.arange(len(self.positions_U), device=self.rows_U.device)
+        return live + more.start_R
 
     def list_layers(self) -> list[Any]:
         """The cache's layers: `keys` and `values`, P x K x S x E."""
@@ -197,7 +178,7 @@ class GeneralDecoding:
             self.mask_US = torch.cat([self.mask_US, self.mask_US.new_ones(len(ids_U), 1)], 1)
             position_ids = self.positions_U[:, None]
         output = self._forward(ids_U[:, None], position_ids)
-        self.positions_U = self.positions_U + 1
+        self.positions_U, self.width = self.positions_U + 1, self.width + 1
         logits_UV = output.logits[:, -1]
         self.logits_UV = logits_UV[self.rows_U] if len(self.rows_U) < len(logits_UV) else logits_UV
         return None if parents_U is None else torch.arange(len(parents_U), device=parents_U.device)
@@ -218,11 +199,15 @@ class GeneralDecoding:
         self.rows_U = self.rows_U[parents_U]
         forked = bool((parents_U[1:] == parents_U[:-1]).any())
         if forked or len(parents_U) <= COMPACT_BELOW * len(self.positions_U):
-            select_rows(self.cache, self.rows_U)
-            self.positions_U = self.positions_U[self.rows_U]
-            if self.mask_US is not None:
-                self.mask_US = self.mask_US[self.rows_U]
-            self.rows_U = torch.arange(len(parents_U), device=parents_U.device)
+            self._compact()
+
+    def _compact(self) -> None:
+        """Leave the dead rows of the cache."""
+        select_rows(self.cache, self.rows_U)
+        self.positions_U = self.positions_U[self.rows_U]
+        if self.mask_US is not None:
+            self.mask_US = self.mask_US[self.rows_U]
+        self.rows_U = torch.arange(len(self.rows_U), device=self.rows_U.device)
 
 
 class UncachedDecoding:

@@ -30,9 +30,9 @@ torch.set_num_threads(1)  # small matrices
 TOKENIZER = make_character_tokenizer()
 PROMPTS = ["What is 17 + 25?", "3", "4 + 3 =", "2 + 3 ="]
 SERVED = {
-    "gpt2": DecodingMode("configured", padded=True),
-    "lfm2": DecodingMode("configured", padded=True),  # a hybrid: its recurrent layers are reordered
-    "mamba": DecodingMode("configured", padded=True),  # its cache has another name
+    "gpt2": DecodingMode("configured", joins=True),
+    "lfm2": DecodingMode("configured", joins=True),  # a hybrid: its recurrent layers are reordered
+    "mamba": DecodingMode("configured", joins=True),  # its cache has another name
     "recurrent_gemma": DecodingMode("none", padded=True),  # its state is in the modules
     "rwkv": DecodingMode("none", padded=True),  # its state is no cache
 }
