@@ -41,14 +41,14 @@ class Ended:
 class LiveRows:
     """Completions and the decoder's rows that they go on from: those that agree so far share one.
 
-    Tables have a row for each place of a ring of T steps, T the budget of a completion: step s of all is noted at
-    s % T, and a completion that joined at step b has its first random number at b % T. So a step reads and writes
-    whole rows, whenever its completions began.
+    Tables have a row for each place of a ring of T steps, T the budget of a completion: step s of all is
+    noted at s % T, and a completion that joined at step b has its first random number at b % T. So a step
+    reads and writes whole rows, whenever its completions began.
 
     uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn.  step: how many have been.
-    begins_R: the steps at which they joined.  open_R: which have not ended.  row_R: the decoder's row of each.
-    alone: whether each has a row of its own, in the same order, so that rows need no looking up.  kept_R: of each
-    completion the ids that each of its tokens was drawn among, where that is recorded.
+    begins_R: the steps at which they joined.  open_R: which have not ended.  row_R: the decoder's row of
+    each. alone: whether each has a row of its own, in the same order, so that rows need no looking up.
+    kept_R: of each completion the ids that each of its tokens was drawn among, where that is recorded.
     """
 
     def __init__(self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor) -> None:
@@ -108,7 +108,9 @@ class LiveRows:
         tables = self.tokens_TR[:, ended_E].T.tolist(), self.logprobs_TR[:, ended_E].T.tolist()
         found = zip(ended_E.tolist(), self.open_R[ended_E].tolist(), *tables, strict=True)
         return [
-            Ended(self.owners[row], self._unroll(ids, row), self._unroll(logprobs, row), open_, self.kept_R[row])
+            Ended(
+                self.owners[row], self._unroll(ids, row), self._unroll(logprobs, row), open_, self.kept_R[row]
+            )
             for row, open_, ids, logprobs in found
         ]
 

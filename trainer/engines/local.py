@@ -22,10 +22,11 @@ from torch import Tensor
 from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
 from ..model.captures import CudaRecorder, Recorder
-from ..model.decoding import Decoding, DecodingMode, Extent, start_decoding
+from ..model.decoding import Decoding, DecodingMode, Extent, find_open, start_decoding
 from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
+from ..model.folding import Folded
 from ..model.kept import pack_kept_ids
 from ..model.machine import is_out_of_memory
 from ..model.policy import Policy
@@ -37,7 +38,7 @@ from .live import Ended, LiveRows
 from .waiting import Owner, Waiting, plan_rows
 
 ROWS = 256  # decoded at once where nothing else is asked for
-REFILL = 8  # a batch is filled up again once one row in so many is free: a prefill is worth a few decode steps
+REFILL = 8  # a batch is filled up again once one row in so many is free; a prefill takes some decode steps
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
@@ -47,9 +48,9 @@ class LocalEngine:
     """An `Engine` that samples from the policy's own model, in the policy's arithmetic, without a copy.
 
     rows: completions that are decoded at once, 1 or more; None takes 256.
-    fast: False takes the general path in any case.
-    record: how decode steps are captured; None: as CUDA graphs on a GPU, elsewhere not. `captures.Tape` captures
-    them on any device, to count and to compare.
+    fast: False takes the general path in any case, with the model's own weights: no copy of them is made.
+    record: how decode steps are captured; None: as CUDA graphs on a GPU, elsewhere not. `captures.Tape`
+    captures them on any device, to count and to compare.
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
@@ -118,6 +119,7 @@ class LocalEngine:
     def _look_at_model(self) -> None:
         self.end_ids = self.policy.end_ids
         self._fixed = None if self._record is None else FixedSteps(self._record)
+        self._folded: Folded | None = None
         self.reason = "the fast path was not asked for"
         if self._fast:
             self.reason = find_refusal(self._model, self.policy.dtype, self._record)
@@ -150,9 +152,26 @@ class LocalEngine:
                     # The model was changed since: an adapter, a hook.
                     self.path, self.reason, self._mode = "general", reason, choose_mode(self.policy)
                 # The trainer has changed the weights since the last call, so they are fused anew.
-                yield self._fuse() if self.path == "fast" else None
+                with self._fold():
+                    yield self._fuse() if self.path == "fast" else None
             finally:
                 self._model.train(training)
+
+    @contextlib.contextmanager
+    def _fold(self) -> Iterator[None]:
+        """On the general path, the model with its weights of now made fast to sample with."""
+        if not self._fast or self._mode.folds == "nothing":
+            yield
+            return
+        folded = self._folded
+        if folded is None:
+            folded = Folded(self._model, self.policy.dtype, adapters=self._mode.folds == "adapters")
+        self._folded = (
+            folded if self._record is not None else None
+        )  # what is recorded reads these very tensors
+        folded.load()
+        with folded.use():
+            yield
 
     def _fuse(self) -> DenseWeights:
         if self._fixed is not None:
@@ -180,8 +199,8 @@ class LocalEngine:
     def _run(
         self, items: Iterable[Item], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
     ) -> Iterator[tuple[Item, Result]]:
-        """What `run` gives for the items. When memory runs out, what is left of them is run again, half as many
-        at a time from then on: the same streams draw the same tokens."""
+        """What `run` gives for the items. When memory runs out, what is left of them is run again, half as
+        many at a time from then on: the same streams draw the same tokens."""
         left = list(items)
         while left:
             done = set()
@@ -237,9 +256,10 @@ class LocalEngine:
     def _decode_batch(
         self, live: LiveRows, requests: Sequence[Request], waiting: Waiting, sampling: Sampling
     ) -> Iterator[Ended]:
-        """Go on until all have ended; where rows become free, what is waiting joins, if the decoder takes it."""
-        decoding, self._together = live.decoding, len(live.owners)
-        is_end_V = self._mark_end_tokens(decoding.logits_UV)
+        """Go on until all have ended; where rows become free, what is waiting joins, if the decoder takes
+        it."""
+        opened, self._together = find_open(live.decoding), len(live.owners)
+        is_end_V = self._mark_end_tokens(live.decoding.logits_UV)
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
         while True:
             live.draw_tokens(sampling)
@@ -255,8 +275,8 @@ class LocalEngine:
                 return
             live.advance(going_R)
             room = self.rows - len(live.owners)
-            if decoding.admits and REFILL * room >= self.rows and (joining := waiting.take(room, self.rows)):
-                row_J = decoding.admit(*_divide(requests, joining))
+            if opened and REFILL * room >= self.rows and (joining := waiting.take(room, self.rows)):
+                row_J = opened.admit(*_divide(requests, joining))
                 live.join(joining, row_J, _draw_uniforms(requests, joining, live.budget))
                 self._together = len(live.owners)
 

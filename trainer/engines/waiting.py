@@ -18,8 +18,8 @@ class Owner:
 
 
 class Waiting:
-    """Completions of requests, those with the longest prompts first; a request's are taken up together, so that
-    its prompt is prefilled once and what they share stays shared.
+    """Completions of requests, those with the longest prompts first; a request's are taken up together, so
+    that its prompt is prefilled once and what they share stays shared.
 
     even: only prompts of one length are decoded together.
     """
@@ -60,7 +60,9 @@ class Waiting:
         return taken
 
 
-def plan_rows(given: Sequence[Row], places: Sequence[int], rows: int, *, even: bool = False) -> list[list[int]]:
+def plan_rows(
+    given: Sequence[Row], places: Sequence[int], rows: int, *, even: bool = False
+) -> list[list[int]]:
     """Places of rows that are followed together, longest first, at most `rows` in all; those without tokens
     are left out. even: only prompts of one length."""
     order = sorted((i for i in places if len(given[i].ids)), key=lambda i: -len(given[i].ids))

@@ -1,8 +1,8 @@
-"""Steps that are recorded once for each shape and replayed from then on: as CUDA graphs, or on a tape that any
-device can keep.
+"""Steps that are recorded once for each shape and replayed from then on: as CUDA graphs, or on a tape that
+any device can keep.
 
-A recorded step reads and writes the addresses that it was recorded with, and does nothing of the Python around
-them. So what it reads must be filled in place, and what it depends on beside that must be in its key.
+A recorded step reads and writes the addresses that it was recorded with, and does nothing of the Python
+around them. So what it reads must be filled in place, and what it depends on beside that must be in its key.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 MOST_SHAPES = 6
-"""Of a decoding that recurs: three numbers of rows by two lengths of the cache. Each costs a capture (some tenths
-of a second) and its launch records, for the whole run."""
+"""Of a decoding that recurs: three numbers of rows by two lengths of the cache. Each costs a capture (some
+tenths of a second) and its launch records, for the whole run."""
 
 
 class Replay(Protocol):
@@ -46,7 +46,8 @@ class CapturedSteps:
         if known is not None:
             known.replay()
             return
-        # Eager first: it computes this very step, and warms up what a capture must not meet for the first time.
+        # Eager first: it computes this very step, and warms up what a capture must not meet for the first
+        # time.
         step()
         self._known[shape] = self._record(step)
         self.captures += 1
@@ -86,11 +87,12 @@ class _Operation:
 
 
 class Tape(TorchDispatchMode):
-    """A `Recorder` for any device: the operations of a step in order, each with the tensors that it was given.
+    """A `Recorder` for any device: the operations of a step in order, each with the tensors that it was
+    given.
 
-    Like a CUDA graph it runs none of the step's Python again and reads the tensors of the recording, so on a CPU
-    it shows what a captured step would compute and which buffers it would miss. As there, recording leaves the
-    step's buffers as they were. Raises RuntimeError for a step that looks at a value on its way.
+    Like a CUDA graph it runs none of the step's Python again and reads the tensors of the recording, so on
+    a CPU it shows what a captured step would compute and which buffers it would miss. As there, recording
+    leaves the step's buffers as they were. Raises RuntimeError for a step that looks at a value on its way.
     """
 
     def __init__(self, step: Step) -> None:

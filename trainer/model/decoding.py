@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -41,11 +41,22 @@ class Decoding(Protocol):
     all that agree so far.
 
     logits_UV: of each row's next token.  start_R: the row of each completion's prompt,
-    before the first `advance`.  admits: whether `admit` is there to be called.
+    before the first `advance`.
     """
 
     logits_UV: Tensor
     start_R: Tensor
+
+    def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
+        """Go on with row parents_U[u] by tokens_U[u], and compute the logits of the next token.
+
+        parents_U: not decreasing; a row named twice is forked, one not named is dropped. None: every row goes
+        on. Gives the row at which each is from now on; None where that has not changed.
+        """
+
+
+class OpenDecoding(Decoding, Protocol):
+    """One that prompts may join on its way, where `admits` says so."""
 
     @property
     def admits(self) -> bool: ...
@@ -58,12 +69,10 @@ class Decoding(Protocol):
         """
         ...
 
-    def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
-        """Go on with row parents_U[u] by tokens_U[u], and compute the logits of the next token.
 
-        parents_U: not decreasing; a row named twice is forked, one not named is dropped. None: every row goes
-        on. Gives the row at which each is from now on; None where that has not changed.
-        """
+def find_open(decoding: Decoding) -> OpenDecoding | None:
+    """The decoding itself where prompts may join it."""
+    return cast(OpenDecoding, decoding) if getattr(decoding, "admits", False) else None
 
 
 @dataclass(frozen=True)
@@ -73,13 +82,16 @@ class DecodingMode:
     cache: "configured" is made from the model's config and handed to it; "own" is made by the model, in a
     class of its own (MiniMax); "none" has the whole text go through the model at every step, exact for any
     causal model and slow.  padded: whether texts of different lengths are decoded together. Recurrent layers
-    that do not heed the mask (RecurrentGemma) would read padding.  joins: whether a prompt may take the place of
-    a row that has ended, where its cache is one of keys and values.
+    that do not heed the mask (RecurrentGemma) would read padding.  joins: whether a prompt may take the
+    place of a row that has ended, where its cache is one of keys and values.  folds: what the copies of
+    weights hold that stand in for the model's own meanwhile (`folding`): "casts" to the type of the
+    products, or "adapters", too; "nothing" where there are none.
     """
 
     cache: Literal["configured", "own", "none"] = "configured"
     padded: bool = True
     joins: bool = False
+    folds: Literal["adapters", "casts", "nothing"] = "nothing"
 
 
 MODES = (
@@ -152,7 +164,10 @@ class GeneralDecoding:
         self._compact()
         width = max(int(self.positions_U.max()), more.width)
         masks = [one.positions_U.new_ones(len(one.positions_U), one.width) for one in (self, more)]
-        masks = [mask if one.mask_US is None else one.mask_US for mask, one in zip(masks, (self, more), strict=True)]
+        masks = [
+            mask if one.mask_US is None else one.mask_US
+            for mask, one in zip(masks, (self, more), strict=True)
+        ]
         join(self.cache, more.cache, width)
         self.mask_US, self.width = torch.cat([fit(mask_US, width, 1) for mask_US in masks]), width
         self.positions_U = torch.cat([self.positions_U, more.positions_U])
@@ -215,8 +230,6 @@ class UncachedDecoding:
 
     For models without a cache that can be forked. A step costs as much as a prefill of all that was said.
     """
-
-    admits = False
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> None:
         """samples: completions of each prompt."""

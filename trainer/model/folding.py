@@ -1,9 +1,9 @@
 """The weights that a model's own forward pass samples with: adapters in them, in the type of its products.
 
 Between two updates the weights stay. So what a forward pass would do to them at every token is done once:
-W + scale B A in place of two products more, and a copy in the products' type in place of a cast. Numbers are those
-of the model's own pass: only weights that autocast casts whole, and nothing else reads, are copied so, which a
-recorded pass tells.
+W + scale B A in place of two products more, and a copy in the products' type in place of a cast. Numbers
+are those of the model's own pass: only weights that autocast casts whole, and nothing else reads, are
+copied so, which a recorded pass tells.
 """
 
 from __future__ import annotations
@@ -46,14 +46,19 @@ class Folded:
     find_folded says which; the others are the model's own.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
-        """dtype: of the products."""
-        self._model, self._dtype, self._folded = model, dtype, dict[str, nn.Parameter]()
+    def __init__(self, model: Any, dtype: torch.dtype, *, adapters: bool) -> None:
+        """dtype: of the products.  adapters: whether they go into the copies; else the model goes on with
+        them beside its weights."""
+        self._model, self._dtype, self._adapters = model, dtype, adapters
+        self._folded: dict[str, nn.Parameter] = {}
 
     @torch.no_grad()
     def load(self) -> None:
         """Fold the weights that the model has now."""
         adapted, cast = _find_adapters(self._model), find_cast_weights(self._model, self._dtype)
+        if not self._adapters:  # what an adapter of a stack is added to is read in the weights' own type
+            cast -= {name for name, layer in adapted.items() if hasattr(layer, "parameter_name")}
+            adapted = {}
         with torch.inference_mode(False), torch.autocast(_find_kind(self._model), enabled=False):
             for name, place in _list_places(self._model).items():
                 if name not in adapted and name not in cast:
@@ -74,7 +79,7 @@ class Folded:
         """The model with the folded weights in place of its own, and without what they hold."""
         places = _list_places(self._model)
         own = {name: places[name].weight for name in self._folded}
-        layers = list(_find_adapters(self._model).values())
+        layers = list(_find_adapters(self._model).values()) if self._adapters else []
         try:
             for name, weight in self._folded.items():
                 places[name].put(weight)
@@ -99,8 +104,8 @@ def count_folded_bytes(model: Any, dtype: torch.dtype) -> int:
 
 
 def find_cast_weights(model: Any, dtype: torch.dtype) -> frozenset[str]:
-    """Names of the weights that autocast casts whole to `dtype` in a forward pass, and that nothing else reads;
-    none where the products are done in the type of the weights. Recorded once a model."""
+    """Names of the weights that autocast casts whole to `dtype` in a forward pass, and that nothing else
+    reads; none where the products are done in the type of the weights. Recorded once a model."""
     known: dict[torch.dtype, frozenset[str]] = getattr(model, _CASTS, {})
     if dtype is torch.float32:
         return frozenset()
@@ -146,11 +151,15 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = kwargs or {}
-        views = any(out.alias_info is not None and not out.alias_info.is_write for out in func._schema.returns)
+        views = any(
+            out.alias_info is not None and not out.alias_info.is_write for out in func._schema.returns
+        )
         if not views:  # a view is watched in turn: it has the same storage
             casts = func is torch.ops.aten._to_copy.default and options.get("dtype") is self._dtype
             for leaf in tree_leaves((args, options)):
-                name = self._names.get(leaf.untyped_storage().data_ptr()) if isinstance(leaf, Tensor) else None
+                name = (
+                    self._names.get(leaf.untyped_storage().data_ptr()) if isinstance(leaf, Tensor) else None
+                )
                 if name is not None:
                     (self.cast if casts else self.read).add(name)
         return func(*args, **options)

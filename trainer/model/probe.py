@@ -9,9 +9,10 @@ Shapes: U rows of the decoder, S positions, V vocabulary.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,8 +21,9 @@ from transformers.utils import logging as transformers_logging
 from ...tasks.core.errors import UserError, shorten
 from . import lora
 from .context import count_positions
-from .decoding import MODES, Decoding, DecodingMode, Extent, start_decoding
+from .decoding import MODES, Decoding, DecodingMode, Extent, find_open, start_decoding
 from .dense.family import find_misfit
+from .folding import Folded
 from .logprobs import compute_logprobs
 from .machine import is_out_of_memory
 from .policy import Policy
@@ -85,19 +87,23 @@ class Setting:
 
 
 @torch.no_grad()
-def measure_decoding(model: Any, start: Start, *, ragged: bool = True) -> float:
+def measure_decoding(model: Any, start: Start, *, ragged: bool = True, folded: Folded | None = None) -> float:
     """How far what is decoded is from the model's own forward pass, in nats.
 
     The mean difference of log-probabilities over what the model would draw, of the worst step of the worst
     text. The model runs in evaluation mode and in the arithmetic of the caller.
+
+    folded: the weights that are decoded with, where they are not the model's own.
     """
     training = model.training
     model.eval()
     try:
-        return max(
-            _compare(model, _follow(model, start, _shorten(model, lengths, len(_STEPS))))
-            for lengths in (_RAGGED if ragged else _EVEN)
-        )
+        worst = 0.0
+        for lengths in _RAGGED if ragged else _EVEN:
+            with contextlib.nullcontext() if folded is None else folded.use():
+                found = _follow(model, start, _shorten(model, lengths, len(_STEPS)))
+            worst = max(worst, _compare(model, found))
+        return worst
     finally:
         model.train(training)
 
@@ -127,7 +133,8 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
 
     def make_prompts(lengths: Sequence[int], first: int = 0) -> list[list[int]]:
         return [
-            [pick(7 * place + 5 * row + 3) for place in range(size)] for row, size in enumerate(lengths, first)
+            [pick(7 * place + 5 * row + 3) for place in range(size)]
+            for row, size in enumerate(lengths, first)
         ]
 
     joins = {step: _shorten(model, more, len(_STEPS)) for step, more in _JOINS.items()}
@@ -150,9 +157,10 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
         rows = list(range(len(texts))) if place_U is None else place_U.tolist()
         logits_UV = decoding.logits_UV.float().clone()  # a decoder may write the next step there
         found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
-        if decoding.admits and step in joins:
+        if step in joins and (opened := find_open(decoding)):
             prompts = make_prompts(joins[step], 10 + step)
-            texts, rows = [*texts, *map(tuple, prompts)], [*rows, *decoding.admit(prompts, [1] * len(prompts)).tolist()]
+            rows += opened.admit(prompts, [1] * len(prompts)).tolist()
+            texts += map(tuple, prompts)
             logits_UV = decoding.logits_UV.float().clone()
             found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
     return found
@@ -195,8 +203,8 @@ def choose_mode(policy: Policy) -> DecodingMode:
         with lora.move_adapters(model):
             with torch.autocast(policy.device.type, enabled=False):
                 mode = next(iter(known.values()), None) or _search_mode(policy)
-            if policy.dtype is not torch.float32:
-                _hold_to_arithmetic(policy, mode)
+            if policy.dtype is not torch.float32 or adapted:
+                mode = _hold_to_arithmetic(policy, replace(mode, folds="nothing"))
         setattr(model, _DECODES, {**found, adapted: {**known, policy.dtype: mode}})
         return mode
     return known[policy.dtype]
@@ -230,27 +238,51 @@ def _search_mode(policy: Policy) -> DecodingMode:
 
 
 def _measure_mode(policy: Policy, mode: DecodingMode) -> float:
-    model = policy.model
+    model, folded = policy.model, None
+    if mode.folds != "nothing":
+        folded = Folded(model, policy.dtype, adapters=mode.folds == "adapters")
+        folded.load()
     return measure_decoding(
-        model, lambda prompts, samples, _: start_decoding(model, mode, prompts, samples), ragged=mode.padded
+        model,
+        lambda prompts, samples, _: start_decoding(model, mode, prompts, samples),
+        ragged=mode.padded,
+        folded=folded,
     )
 
 
-def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> None:
-    """Raise UserError where a mode that is right in float32 is not in the run's arithmetic."""
-    bound, found = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float]()
+def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> DecodingMode:
+    """The mode in the run's arithmetic, with as much in its weights as is right.
 
-    def measure() -> None:
+    Where rounding decides what is computed (which experts a token goes to), a model with adapters in its
+    weights is another than that with adapters beside them.
+
+    Raises UserError where a mode that is right in float32 is not in the run's arithmetic.
+    """
+    bound, found, reason = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float](), ""
+
+    def measure(mode: DecodingMode) -> None:
+        found.clear()
         with policy.autocast():
             found.append(_measure_mode(policy, mode))
 
-    reason = _find_failure(measure)
-    if reason or not found[0] <= bound:
-        raise UserError(
-            f"{policy.source}: in {str(policy.dtype).removeprefix('torch.')} a model of type "
-            f"{name_type(policy)} is not sampled rightly ({reason or f'{found[0]:.2g} nats off'}; the bound "
-            f"is {bound:g} nats). Take --dtype float32."
-        )
+    for folds in _list_foldings(policy):
+        changed = replace(mode, folds=folds)
+        reason = _find_failure(lambda: measure(changed))  # noqa: B023
+        if not reason and found[0] <= bound:
+            return changed
+    raise UserError(
+        f"{policy.source}: in {str(policy.dtype).removeprefix('torch.')} a model of type "
+        f"{name_type(policy)} is not sampled rightly ({reason or f'{found[0]:.2g} nats off'}; the bound "
+        f"is {bound:g} nats). Take --dtype float32."
+    )
+
+
+def _list_foldings(policy: Policy) -> list[Literal["adapters", "casts", "nothing"]]:
+    """What may be tried in turn, most first; in float32 without adapters there is nothing to try."""
+    narrow = policy.dtype is not torch.float32
+    if not lora.has_adapters(policy.model):
+        return ["casts", "nothing"] if narrow else ["nothing"]
+    return ["adapters", "casts", "nothing"] if narrow else ["adapters", "nothing"]
 
 
 def _find_failure(run: Callable[[], object]) -> str:

@@ -180,7 +180,9 @@ def test_recorded_steps_compute_the_same(name: str):
     for one, other in zip(itertools.chain(*plain), itertools.chain(*recorded), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
-    assert 3 <= engine.captures <= MOST_SHAPES, "rows were to end until the batch is halved, and the cache to fill"
+    assert 3 <= engine.captures <= MOST_SHAPES, (
+        "rows were to end until the batch is halved, and the cache to fill"
+    )
 
 
 def test_steps_are_captured_once_for_all_calls():

@@ -1,10 +1,11 @@
 """What a decode step of the dense family reads and writes, allocated once for the most rows.
 
-Fewer rows use the beginning of each buffer. Where steps are captured, all of it stays from call to call, since
-a recorded step goes on reading the same addresses: the fused weights are filled in place, the cache is used again.
+Fewer rows use the beginning of each buffer. Where steps are captured, all of it stays from call to call,
+since a recorded step goes on reading the same addresses: the fused weights are filled in place, the cache
+is used again.
 
-Shapes: R rows at most, U of them that are computed, K key/value heads, J queries of a key head, E head size, S
-positions, D hidden, F inner width, V vocabulary, L layers.
+Shapes: R rows at most, U of them that are computed, K key/value heads, J queries of a key head, E head
+size, S positions, D hidden, F inner width, V vocabulary, L layers.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class FixedSteps:
     """Weights, buffers, cache and recorded steps that stay from call to call, for shapes that stay too.
 
     Rows are computed all, or half, or a quarter of them; attention reads the whole cache or its first half,
-    under a mask. So a run has at most `captures.MOST_SHAPES` shapes, until a call needs more rows or positions.
+    under a mask. So a run has at most `captures.MOST_SHAPES` shapes, until a call needs more rows or
+    positions.
 
     record: None runs the same code without recording.
     """

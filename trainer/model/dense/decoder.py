@@ -2,8 +2,8 @@
 
 One token for each row by fused projections over a preallocated key/value cache. The live rows are always the
 first: forks, and the last live rows, are copied to where a row has ended, and what joins comes behind them.
-`prefill` reads the prompts; `find_refusal` holds all of it to the model's own forward pass, on a probe, before
-the path is used at all.
+`prefill` reads the prompts; `find_refusal` holds all of it to the model's own forward pass, on a probe,
+before the path is used at all.
 
 Shapes: R completions, U rows (distinct texts), P prompts, V vocabulary.
 """
@@ -24,10 +24,12 @@ from . import kernels
 from .buffers import FixedSteps, StepBuffers
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
-from .kv_cache import BlockCache, RowCache, move_rows
+from .kv_cache import BlockCache, RowCache
 from .prefill import Prefill, prefill
 
-_MEASURED = "_palaestra_fast"  # on a model: with adapters or not, arithmetic, captured or not -> what is wrong
+_MEASURED = (
+    "_palaestra_fast"  # on a model: with adapters or not, arithmetic, captured or not -> what is wrong
+)
 
 
 class FastDecoding:
@@ -57,7 +59,10 @@ class FastDecoding:
         if fixed is not None:
             self._all, kept = fixed.fit(model, extent)
             self.weights = weights = self._all.weights
-            rows_U, self.start_R = start.start_R, torch.arange(len(start.start_R), device=start.start_R.device)
+            rows_U, self.start_R = (
+                start.start_R,
+                torch.arange(len(start.start_R), device=start.start_R.device),
+            )
             self.cache = RowCache(start, weights, rows_U, extent, kept)
         else:
             self._all = StepBuffers.allocate(model, weights, extent.rows, extent.positions)
@@ -173,10 +178,10 @@ class FastDecoding:
 def find_refusal(model: Any, dtype: torch.dtype = torch.float32, record: Recorder | None = None) -> str:
     """Why a model can't take the fast path, as a clause; "" when it can.
 
-    Its class, config and parameters must be those of the family, and on the probe (ragged prompts, rows that are
-    forked, end and join) it must have the log-probabilities of the model's own forward pass: in float32, where a
-    difference can only be a mistake, and in the arithmetic `dtype` of the run. What can be changed in place
-    (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
+    Its class, config and parameters must be those of the family, and on the probe (ragged prompts, rows
+    that are forked, end and join) it must have the log-probabilities of the model's own forward pass: in
+    float32, where a difference can only be a mistake, and in the arithmetic `dtype` of the run. What can be
+    changed in place (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
 
     record: how the steps of the run are captured; they are probed captured and uncaptured.
     """
@@ -218,6 +223,8 @@ def _measure(model: Any, dtype: torch.dtype, record: Recorder | None) -> float:
 
             return measure_decoding(model, start)
 
-        kept = None if record is None else FixedSteps(record)  # the second call replays what the first recorded
+        kept = (
+            None if record is None else FixedSteps(record)
+        )  # the second call replays what the first recorded
         found = [measure(packs, kept) for packs in (True, False)]
         return max(found) if record is None else max(*found, measure(False, FixedSteps(None)))

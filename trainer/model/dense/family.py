@@ -149,8 +149,8 @@ class DenseWeights:
 
     @torch.no_grad()
     def refill(self, model: Any, dtype: torch.dtype) -> bool:
-        """Fuse the weights that `model` has now into these very tensors, which recorded steps read, a layer at
-        a time; False where that can't be: of another model, or in other places."""
+        """Fuse the weights that `model` has now into these very tensors, which recorded steps read, a layer
+        at a time; False where that can't be: of another model, or in other places."""
         layers = model.model.layers
         own = [(self.embedding_VD, model.model.embed_tokens.weight), (self.norm_D, model.model.norm.weight)]
         if dtype is model.lm_head.weight.dtype:
@@ -167,6 +167,13 @@ class DenseWeights:
 
 
 def _fuse_layer(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
+    # Products of adapters in the type of the weights: in bfloat16 the sum would round most of an adapter
+    # away.
+    with torch.autocast(layer.mlp.down_proj.weight.device.type, enabled=False):
+        return _put_together(layer, config, dtype)
+
+
+def _put_together(layer: Any, config: Any, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     heads, size = config.num_key_value_heads, attention.head_dim
 

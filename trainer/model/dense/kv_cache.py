@@ -2,7 +2,8 @@
 
 All rows write their next position in the same place, the head, and begin where their own texts began: what
 joins later begins later. So a row that goes on costs nothing when another takes the place of an ended one.
-Both grow by buckets, hold only what has been asked for, and copy a row only where it is forked or fills a gap.
+Both grow by buckets, hold only what has been asked for, and copy a row only where it is forked or fills a
+gap.
 
 Shapes: P prompts, U rows, K key/value heads, S positions, E head size, N = U * K, L layers.
 """
@@ -175,9 +176,7 @@ class RowCache:
 
     def _close_all(self) -> Tensor:
         cache = self.cache_L[0]
-        return torch.full(
-            (cache.shape[1], 1, self.capacity), CLOSED, dtype=cache.dtype, device=cache.device
-        )
+        return torch.full((cache.shape[1], 1, self.capacity), CLOSED, dtype=cache.dtype, device=cache.device)
 
 
 class BlockCache:
