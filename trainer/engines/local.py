@@ -74,7 +74,7 @@ class LocalEngine:
     @property
     def captures(self) -> int:
         """Decode steps that have been recorded so far; each is replayed for its shape from then on."""
-        return 0 if self._fixed is None or self._fixed.steps is None else self._fixed.steps.captures
+        return 0 if self._fixed is None else self._fixed.captures
 
     def load(self, policy: Policy, version: int) -> None:
         """Sample from the model of `policy` itself, whatever weights it has at each call."""

@@ -15,10 +15,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-MOST_SHAPES = 6
-"""Of a decoding that recurs: three numbers of rows by two lengths of the cache. Each costs a capture (some
-tenths of a second) and its launch records, for the whole run."""
-
 
 class Replay(Protocol):
     """A recorded step."""

@@ -7,12 +7,13 @@ import pytest
 import torch
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.captures import MOST_SHAPES, Tape
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.dense import decoder
 from palaestra.trainer.model.dense.buffers import FixedSteps
 from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
 from palaestra.trainer.model.dense.family import find_misfit
 from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.fixed import LENGTHS, WIDTHS
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -180,7 +181,7 @@ def test_recorded_steps_compute_the_same(name: str):
     for one, other in zip(itertools.chain(*plain), itertools.chain(*recorded), strict=True):
         assert one.ids == other.ids
         assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
-    assert 3 <= engine.captures <= MOST_SHAPES, (
+    assert 3 <= engine.captures <= WIDTHS * LENGTHS, (
         "rows were to end until the batch is halved, and the cache to fill"
     )
 
@@ -197,7 +198,7 @@ def test_steps_are_captured_once_for_all_calls():
             requests = [replace(request, stream=100 * step) for request in make_requests(samples)]
             drawn += engine.sample(requests, Sampling(max_new_tokens=100))
         counts.append(engine.captures)
-    assert counts[1] == counts[-1] <= MOST_SHAPES
+    assert counts[1] == counts[-1] <= WIDTHS * LENGTHS
     fresh = LocalEngine(make_policy(model, TOKENIZER), rows=16).sample(requests, Sampling(max_new_tokens=100))
     assert [[c.ids for c in group] for group in fresh] == [[c.ids for c in group] for group in drawn[-3:]]
 

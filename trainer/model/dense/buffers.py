@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..captures import CapturedSteps, Recorder
+from ..captures import Recorder
 from ..decoding import Extent
+from ..fixed import FixedShapes
+from ..row_cache import CLOSED, KeptCache
 from .family import DenseWeights
-
-ROUND_UP = 128  # positions to which a kept cache is rounded up: slightly longer prompts need no other one
-WIDTHS = 3  # of a batch whose steps are captured: all rows, half of them, a quarter
 
 
 @dataclass
@@ -92,42 +91,13 @@ def compute_rope(model: Any, positions: int, device: torch.device) -> tuple[Tens
     return cos[0].float(), sin[0].float()
 
 
-@dataclass(frozen=True)
-class KeptCache:
-    """Keys and values of R rows of S positions. cache_L: 2 x R x K x S x E a layer.  bias_R1S: 0 where a row
-    has something, -inf elsewhere.  slot: the place of the next position, as a recorded step reads it."""
-
-    cache_L: list[Tensor]
-    bias_R1S: Tensor
-    slot: Tensor
-
-    @classmethod
-    def allocate(cls, weights: DenseWeights, rows: int, positions: int) -> KeptCache:
-        w, device = weights, weights.embedding_VD.device
-        shape = (2, rows, w.key_heads, positions, w.head_size)  # zeros: what is masked must be finite
-        return cls(
-            [torch.zeros(shape, dtype=w.dtype, device=device) for _ in w.layers],
-            torch.zeros(rows, 1, positions, dtype=w.dtype, device=device),
-            torch.zeros(1, dtype=torch.long, device=device),
-        )
-
-
-class FixedSteps:
-    """Weights, buffers, cache and recorded steps that stay from call to call, for shapes that stay too.
-
-    Rows are computed all, or half, or a quarter of them; attention reads the whole cache or its first half,
-    under a mask. So a run has at most `captures.MOST_SHAPES` shapes, until a call needs more rows or
-    positions.
-
-    record: None runs the same code without recording.
-    """
+class FixedSteps(FixedShapes):
+    """Weights, buffers, cache and recorded steps that stay from call to call."""
 
     def __init__(self, record: Recorder | None) -> None:
-        self.steps = CapturedSteps(record) if record is not None else None
-        self.rows = self.positions = 0
+        super().__init__(record)
         self._weights: DenseWeights | None = None
-        self._buffers: StepBuffers | None = None
-        self._cache: KeptCache | None = None
+        self._kept: tuple[StepBuffers, KeptCache] | None = None
 
     def load(self, model: Any, dtype: torch.dtype) -> DenseWeights:
         """The weights that `model` has now, at the addresses of before where it is the same model."""
@@ -139,37 +109,18 @@ class FixedSteps:
 
     def fit(self, model: Any, extent: Extent) -> tuple[StepBuffers, KeptCache]:
         """Buffers and an empty cache for `extent`: those of before where they are large enough."""
-        assert self._weights is not None, "load comes first"
-        wide = extent.rows <= self.rows and extent.positions <= self.positions
-        if not wide or self._buffers is None or self._cache is None:
-            self.rows = max(self.rows, extent.rows)
-            self.positions = max(self.positions, -(-extent.positions // ROUND_UP) * ROUND_UP)
-            self._buffers = self._cache = None
-            if self.steps is not None:
-                self.steps.forget()
+        w = self._weights
+        assert w is not None, "load comes first"
+        if self.grow(extent) or self._kept is None:
+            self._kept, shapes = None, [(w.key_heads, w.head_size)] * (2 * len(w.layers))
             with torch.inference_mode(False), torch.no_grad():
-                self._buffers = StepBuffers.allocate(model, self._weights, self.rows, self.positions)
-                self._cache = KeptCache.allocate(self._weights, self.rows, self.positions)
-        self._cache.bias_R1S.fill_(float("-inf"))
-        return self._buffers, self._cache
-
-    def choose_width(self, rows: int) -> int:
-        """Rows to compute for so many live ones: the fewest of the widths that hold them."""
-        width = self.rows
-        for _ in range(WIDTHS - 1):
-            if rows > -(-width // 2):
-                break
-            width = -(-width // 2)
-        return width
-
-    def choose_length(self, used: int) -> int:
-        """Positions to read where the first `used` hold something."""
-        half = -(-self.positions // 2)
-        return half if used <= half else self.positions
+                self._kept = (
+                    StepBuffers.allocate(model, w, self.rows, self.positions),
+                    KeptCache.allocate(shapes, self.rows, self.positions, w.dtype, w.embedding_VD.device),
+                )
+        self._kept[1].bias_R1S.fill_(CLOSED)
+        return self._kept
 
     def drop(self) -> None:
-        """Give the memory of buffers, cache and recorded steps back; the next call makes them anew."""
-        self.rows = self.positions = 0
-        self._buffers = self._cache = None
-        if self.steps is not None:
-            self.steps.forget()
+        super().drop()
+        self._kept = None

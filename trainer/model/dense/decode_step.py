@@ -17,8 +17,9 @@ from . import kernels
 from .family import DenseWeights, Layer, divide_by_rms
 
 if TYPE_CHECKING:
+    from ..row_cache import RowCache
     from .buffers import StepBuffers
-    from .kv_cache import BlockCache, RowCache
+    from .kv_cache import BlockCache
 
 
 def run_kernel_step(d: StepBuffers, cache: BlockCache) -> None:
@@ -75,7 +76,10 @@ def run_torch_step(d: StepBuffers, cache: RowCache) -> None:
     cos_U11E, sin_U11E = d.cos_SE[d.positions_U, None, None], d.sin_SE[d.positions_U, None, None]
     rope = None
     bias_N1S = cache.open_next()
-    for layer, (keys_NSE, values_NSE) in zip(w.layers, cache.views_L, strict=True):
+    if bias_N1S is not None and w.key_heads > 1:
+        bias_N1S = bias_N1S.repeat_interleave(w.key_heads, 0)
+    for layer, tables in zip(w.layers, cache.views_L, strict=True):
+        keys_NSE, values_NSE = (table_UKSE.flatten(0, 1) for table_UKSE in tables)
         if rope is None or w.qk_norm:
             rope = compute_rope_factors(cos_U11E, sin_U11E, layer)
         _attend(d, cache, x_UD, layer, rope, keys_NSE, values_NSE, bias_N1S)

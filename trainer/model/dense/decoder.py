@@ -20,26 +20,22 @@ from ..captures import Recorder
 from ..decoding import Extent
 from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
+from ..row_cache import Prefill, RowCache
+from ..row_decoding import RowDecoding
 from . import kernels
 from .buffers import FixedSteps, StepBuffers
 from .decode_step import run_kernel_step, run_torch_step
 from .family import DenseWeights, find_misfit
-from .kv_cache import BlockCache, RowCache
-from .prefill import Prefill, prefill
+from .kv_cache import BlockCache
+from .prefill import prefill
 
 _MEASURED = (
     "_palaestra_fast"  # on a model: with adapters or not, arithmetic, captured or not -> what is wrong
 )
 
 
-class FastDecoding:
-    """Rows decoded over fused weights.
-
-    fixed: the shapes of a step stay (a row for each completion, whole caches under a mask, rows halved rather
-    than cut), so that it can be recorded, and buffers stay from call to call.
-    """
-
-    admits = True
+class FastDecoding(RowDecoding):
+    """Rows decoded over fused weights."""
 
     def __init__(
         self,
@@ -52,127 +48,36 @@ class FastDecoding:
         fixed: FixedSteps | None = None,
         packs: bool = True,
     ) -> None:
-        """packs: whether `prefill` may."""
-        self.model, self.weights, self.fixed, self._packs = model, weights, fixed, packs
-        start = prefill(model, prompts, samples, packs=packs)
-        self.cache: RowCache | BlockCache
+        """fixed: the weights are its own.  packs: whether `prefill` may."""
+        self.model, self._packs, kept = model, packs, None
+        start = self._read(prompts, samples)
         if fixed is not None:
             self._all, kept = fixed.fit(model, extent)
-            self.weights = weights = self._all.weights
-            rows_U, self.start_R = (
-                start.start_R,
-                torch.arange(len(start.start_R), device=start.start_R.device),
-            )
-            self.cache = RowCache(start, weights, rows_U, extent, kept)
         else:
             self._all = StepBuffers.allocate(model, weights, extent.rows, extent.positions)
-            device = weights.embedding_VD.device
-            rows_U, self.start_R = torch.arange(len(prompts), device=device), start.start_R
-            if kernels.supports(device, weights.dtype, weights.head_size):
-                self.cache = BlockCache(start, weights, extent)
-            else:
-                self.cache = RowCache(start, weights, rows_U, extent)
-        self.rows = len(rows_U)  # live ones
-        self._even = fixed is None and start.mask_PS is None  # whether all texts have one length
-        positions_U = start.positions_P[rows_U]
-        self.positions_U = positions_U[:1] if self._even else self._all.positions_U[: self.rows]
-        self.positions_U.copy_(positions_U[: len(self.positions_U)])
-        self._resize(self.rows)
-        self.logits_UV = self._set_logits(start, rows_U, 0)
+        self.buffers, w = self._all, self._all.weights
 
-    @torch.inference_mode()
-    def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
-        live, start = self.rows, prefill(self.model, prompts, samples, packs=self._packs)
-        positions_U = self.positions_U[:live].expand(live)
-        if isinstance(self.cache, BlockCache):
-            self.cache.admit(start, live)
-            rows_U, joined_R = torch.arange(len(prompts), device=positions_U.device), start.start_R
-        else:
-            rows_U = torch.arange(len(prompts), device=positions_U.device)
-            joined_R = start.start_R
-            if self.fixed is not None:
-                rows_U, joined_R = start.start_R, torch.arange(len(start.start_R), device=positions_U.device)
-            self.cache.admit(start, rows_U, live, int(positions_U.max()))
-        self.rows, self._even = live + len(rows_U), False
-        lengths_U = torch.cat([positions_U, start.positions_P[rows_U]])
-        self._all.positions_U[: self.rows] = lengths_U
-        self._resize(self.rows)
-        self.logits_UV = self._set_logits(start, rows_U, live)
-        return live + joined_R
+        def make_cache(rows_U: Tensor) -> RowCache | BlockCache:
+            if fixed is None and kernels.supports(rows_U.device, w.dtype, w.head_size):
+                return BlockCache(start, w, extent)
+            return RowCache(start, rows_U, extent, w.dtype, kept)
 
-    def _set_logits(self, start: Prefill, rows_U: Tensor, live: int) -> Tensor:
-        """logits_UV: those of the prompts behind those of the live rows."""
-        self._all.out_UV[live : self.rows] = start.logits_PV[rows_U]
-        return self._all.out_UV[: self.rows]
+        super().__init__(start, self._all, make_cache, fixed)
 
-    def _resize(self, width: int) -> None:
-        """Rows that are computed from now on."""
-        if self.fixed is not None:
-            assert isinstance(self.cache, RowCache)
-            width = self.fixed.choose_width(width)
-            self.cache.resize(width, self.fixed.choose_length(self.cache.used + 1))
-        self.width = width
-        if not self._even:
-            self.positions_U = self._all.positions_U[:width]
-        self.buffers = self._all.view_first(width)
+    def _read(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Prefill:
+        return prefill(self.model, prompts, samples, packs=self._packs)
+
+    def _resize(self, rows: int) -> None:
+        super()._resize(rows)
+        self.buffers = self._all.view_first(self.width)
         self.buffers.positions_U = self.positions_U
-
-    def _go_on_with(self, parents_U: Tensor) -> Tensor:
-        """Give each row that goes on a place among the first ones; only forks, and rows that fill a gap,
-        are copied."""
-        count, device = len(parents_U), parents_U.device
-        stays_U = parents_U < count
-        stays_U[1:] &= parents_U[1:] != parents_U[:-1]  # of several, the first
-        free = torch.ones(count, dtype=torch.bool, device=device)
-        free[parents_U[stays_U]] = False
-        place_U = parents_U.clone()
-        place_U[~stays_U] = targets = free.nonzero()[:, 0]
-        # None of the sources is a target: the first child of a row below `count` stays there.
-        sources = parents_U[~stays_U]
-        width = count if self.fixed is None else self.fixed.choose_width(count)
-        self.cache.move(targets, sources, width)
-        if not self._even:
-            self._all.positions_U[targets] = self._all.positions_U[sources]
-        self.rows = count
-        if width != self.width:
-            self._resize(count)
-        return place_U
-
-    @torch.inference_mode()
-    def advance(self, parents_U: Tensor | None, tokens_U: Tensor) -> Tensor | None:
-        place_U = None if parents_U is None else self._go_on_with(parents_U)
-        if isinstance(self.cache, BlockCache):
-            self.cache.make_room()
-        else:
-            self.cache.make_room(self.rows, lambda: int(self.positions_U[: self.rows].max()))
-        tokens = self.buffers.tokens_U
-        if place_U is None:
-            tokens[: self.rows] = tokens_U
-        else:
-            tokens[place_U] = tokens_U
-        self._run_step()
-        self.positions_U += 1
-        if self.fixed is not None:  # rows that have ended are computed as well, and stay within the tables
-            self.positions_U.clamp_(max=self.fixed.positions - 1)
-        self.cache.settle()
-        self.logits_UV = self.buffers.out_UV[: self.rows]
-        return place_U
 
     def _run_step(self) -> None:
         buffers, cache = self.buffers, self.cache
         if isinstance(cache, BlockCache):
             run_kernel_step(buffers, cache)
-            return
-        if self.fixed is None:
-            run_torch_step(buffers, cache)
-            return
-        length = self.fixed.choose_length(cache.used + 1)
-        if length != cache.length:
-            cache.resize(self.width, length)
-        if self.fixed.steps is None:
-            run_torch_step(buffers, cache)
-        else:
-            self.fixed.steps.run((self.width, length), lambda: run_torch_step(buffers, cache))
+        elif isinstance(cache, RowCache):
+            self._run_fixed(lambda: run_torch_step(buffers, cache))
 
 
 def find_refusal(model: Any, dtype: torch.dtype = torch.float32, record: Recorder | None = None) -> str:

@@ -11,7 +11,6 @@ head size, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ..casts import find_arithmetic
 from ..decoding import GeneralDecoding
+from ..row_cache import Prefill, PromptLayer, read_prefill
 from ..sequences import Sequences, sort_by_beginning
 from .ops import read_keys_and_values
 from .packed import can_pack, compute_hidden_states
@@ -28,28 +28,6 @@ from .packing import Packing
 WORTH_PACKING = (
     0.75  # share of the padded table that is left to compute, below which the packed pass is taken
 )
-
-
-@dataclass
-class PromptLayer:
-    """Keys and values of one layer, P x K x S x E; None once a cache has taken them over."""
-
-    keys: Tensor | None
-    values: Tensor | None
-
-
-@dataclass(frozen=True)
-class Prefill:
-    """What is known after the prompts. width: S.  positions_P: lengths of the prompts.  mask_PS: 0 on the
-    padding on their left, None where there is none.  start_R: the prompt of each completion.  logits_PV: of
-    the token after each prompt."""
-
-    width: int
-    positions_P: Tensor
-    mask_PS: Tensor | None
-    start_R: Tensor
-    logits_PV: Tensor
-    layers: list[PromptLayer]
 
 
 def prefill(
@@ -61,12 +39,7 @@ def prefill(
     if packs and exact and is_worth_packing(prompts) and can_pack(model):
         sequences = Sequences.of(prompts, [[0]] * len(prompts), next(model.parameters()).device)
         return _prefill_packed(model, Packing.of(sequences), samples)
-    start = GeneralDecoding(model, prompts, samples)
-    layers = []
-    for layer in start.list_layers():
-        layers.append(PromptLayer(layer.keys, layer.values))
-        layer.keys = layer.values = None
-    return Prefill(start.width, start.positions_U, start.mask_US, start.start_R, start.logits_UV, layers)
+    return read_prefill(GeneralDecoding(model, prompts, samples))
 
 
 def is_worth_packing(prompts: Sequence[Sequence[int]]) -> bool:
