@@ -22,16 +22,18 @@ from torch import Tensor
 from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
 from ..model.captures import CudaRecorder, Recorder
-from ..model.decoding import Decoding, DecodingMode, Extent, find_open, start_decoding
+from ..model.decoding import Decoding, Extent, find_open
 from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
 from ..model.folding import Folded
 from ..model.kept import pack_kept_ids
 from ..model.machine import is_out_of_memory
+from ..model.modes import DecodingMode, start_decoding
 from ..model.policy import Policy
 from ..model.probe import choose_mode
 from ..model.prompts import decode
+from ..model.static_decoding import StaticBuffers
 from .base import Finished, Request, Row, Sampling
 from .drawing import Stream, draw_uniforms
 from .live import Ended, LiveRows
@@ -74,7 +76,7 @@ class LocalEngine:
     @property
     def captures(self) -> int:
         """Decode steps that have been recorded so far; each is replayed for its shape from then on."""
-        return 0 if self._fixed is None else self._fixed.captures
+        return sum(kept.captures for kept in (self._fixed, self._static) if kept is not None)
 
     def load(self, policy: Policy, version: int) -> None:
         """Sample from the model of `policy` itself, whatever weights it has at each call."""
@@ -119,12 +121,13 @@ class LocalEngine:
     def _look_at_model(self) -> None:
         self.end_ids = self.policy.end_ids
         self._fixed = None if self._record is None else FixedSteps(self._record)
+        self._static = None if self._record is None else StaticBuffers(self._record)
         self._folded: Folded | None = None
         self.reason = "the fast path was not asked for"
         if self._fast:
             self.reason = find_refusal(self._model, self.policy.dtype, self._record)
         self.path = "general" if self.reason else "fast"
-        self._mode = choose_mode(self.policy) if self.reason else DecodingMode()
+        self._mode = choose_mode(self.policy, self._record) if self.reason else DecodingMode()
 
     @property
     def _pads(self) -> bool:
@@ -150,7 +153,11 @@ class LocalEngine:
             try:
                 if self.path == "fast" and (reason := find_misfit(self._model)):
                     # The model was changed since: an adapter, a hook.
-                    self.path, self.reason, self._mode = "general", reason, choose_mode(self.policy)
+                    self.path, self.reason, self._mode = (
+                        "general",
+                        reason,
+                        choose_mode(self.policy, self._record),
+                    )
                 # The trainer has changed the weights since the last call, so they are fused anew.
                 with self._fold():
                     yield self._fuse() if self.path == "fast" else None
@@ -193,7 +200,7 @@ class LocalEngine:
     ) -> Decoding:
         """Prefill the prompts. samples: completions of each."""
         if weights is None:
-            return start_decoding(self._model, self._mode, prompts, samples)
+            return start_decoding(self._model, self._mode, prompts, samples, extent, self._static)
         return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed)
 
     def _run(
@@ -226,8 +233,9 @@ class LocalEngine:
                 f"--max-new-tokens {max(1, self._longest // 2)}",
             )
         self.rows = rows // 2
-        if self._fixed is not None:
-            self._fixed.drop()
+        for kept in (self._fixed, self._static):
+            if kept is not None:
+                kept.drop()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -67,19 +67,22 @@ class CudaRecorder:
 
 
 class _Operation:
-    """One operation as it was called. written: its results, where they are tensors of their own; those of
-    operations in place and of views are there already."""
+    """One operation as it was called. written: its results by number, where they are tensors of their own;
+    what it has done in place, and views, are there already."""
 
     def __init__(self, function: Any, arguments: Any, options: Any, result: Any) -> None:
         self.function, self.arguments, self.options = function, arguments, options
-        aliased = any(out.alias_info is not None for out in function._schema.returns)
-        self.written = [] if aliased else _list_tensors(result)
+        given = {tensor.untyped_storage().data_ptr() for tensor in _list_tensors((arguments, options))}
+        self.written = {
+            number: tensor
+            for number, tensor in enumerate(_list_tensors(result))
+            if tensor.untyped_storage().data_ptr() not in given
+        }
 
     def replay(self) -> None:
-        result = self.function(*self.arguments, **self.options)
-        if self.written:
-            for kept, value in zip(self.written, _list_tensors(result), strict=True):
-                kept.copy_(value)
+        results = _list_tensors(self.function(*self.arguments, **self.options))
+        for number, kept in self.written.items():
+            kept.copy_(results[number])
 
 
 class Tape(TorchDispatchMode):

@@ -1,6 +1,6 @@
 """Decoding through a model's own forward pass, for any causal language model: the sampler's general path.
 
-Which of the modes serves a model is found by a probe (`probe.choose_mode`), never by its name.
+Which of the `modes` serves a model is found by a probe (`probe.choose_mode`), never by its name.
 
 Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache, D
 hidden, V vocabulary.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -73,44 +73,6 @@ class OpenDecoding(Decoding, Protocol):
 def find_open(decoding: Decoding) -> OpenDecoding | None:
     """The decoding itself where prompts may join it."""
     return cast(OpenDecoding, decoding) if getattr(decoding, "admits", False) else None
-
-
-@dataclass(frozen=True)
-class DecodingMode:
-    """How a model is decoded.
-
-    cache: "configured" is made from the model's config and handed to it; "own" is made by the model, in a
-    class of its own (MiniMax); "none" has the whole text go through the model at every step, exact for any
-    causal model and slow.  padded: whether texts of different lengths are decoded together. Recurrent layers
-    that do not heed the mask (RecurrentGemma) would read padding.  joins: whether a prompt may take the
-    place of a row that has ended, where its cache is one of keys and values.  folds: what the copies of
-    weights hold that stand in for the model's own meanwhile (`folding`): "casts" to the type of the
-    products, or "adapters", too; "nothing" where there are none.
-    """
-
-    cache: Literal["configured", "own", "none"] = "configured"
-    padded: bool = True
-    joins: bool = False
-    folds: Literal["adapters", "casts", "nothing"] = "nothing"
-
-
-MODES = (
-    DecodingMode("configured", joins=True),
-    *(DecodingMode(cache, padded) for cache in ("configured", "own", "none") for padded in (True, False)),
-)
-"""All of them, the faster first."""
-
-
-def start_decoding(
-    model: Any, mode: DecodingMode, prompts: Sequence[Sequence[int]], samples: Sequence[int]
-) -> Decoding:
-    """Prefill the prompts. samples: completions of each.
-
-    Prompts have one length where the mode is not `padded`.
-    """
-    if mode.cache == "none":
-        return UncachedDecoding(model, prompts, samples)
-    return GeneralDecoding(model, prompts, samples, own_cache=mode.cache == "own", joins=mode.joins)
 
 
 class GeneralDecoding:

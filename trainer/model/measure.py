@@ -16,10 +16,11 @@ from transformers import Cache
 from ..config.train import TrainConfig
 from .casts import hold_casts
 from .context import count_positions
-from .decoding import DecodingMode, GeneralDecoding, start_decoding
+from .decoding import Extent, GeneralDecoding
 from .dense.family import find_misfit
 from .live_bytes import NOTHING, LiveBytes, Profile
 from .logprobs import compute_logprobs
+from .modes import DecodingMode, start_decoding
 from .policy import Policy, enable_gradient_checkpointing
 from .probe import choose_mode
 from .sequences import Sequences
@@ -139,7 +140,7 @@ def _measure_prefill(policy: Policy) -> Profile:
     def run(rows: int, meter: LiveBytes) -> int:
         prompts = _ids(model, rows, length)
         ragged = [row[row is prompts[0] :] for row in prompts] if mode.padded else prompts
-        decoding = start_decoding(model, mode, ragged, [1] * rows)
+        decoding = start_decoding(model, mode, ragged, [1] * rows, Extent(rows, length, 1))
         meter.mark()
         del decoding
         return rows * length

@@ -20,14 +20,17 @@ from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError, shorten
 from . import lora
+from .captures import Recorder
 from .context import count_positions
-from .decoding import MODES, Decoding, DecodingMode, Extent, find_open, start_decoding
+from .decoding import Decoding, Extent, find_open
 from .dense.family import find_misfit
 from .folding import Folded
 from .logprobs import compute_logprobs
 from .machine import is_out_of_memory
+from .modes import MODES, STATIC, DecodingMode, start_decoding
 from .policy import Policy
 from .sequences import Sequences
+from .static_decoding import StaticBuffers
 from .tokens import list_plain_tokens
 
 BOUNDS = {torch.float32: 1e-4, torch.bfloat16: 0.1}
@@ -52,7 +55,8 @@ _JOINS = {1: (9, 4), 7: (23,)}  # of a step, tokens of the prompts that join aft
 _MOST_ROWS = 16  # texts at once, with those that join
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
 _PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
-_DECODES = "_palaestra_decodes"  # on a model: with adapters or not, arithmetic -> the mode that serves it
+_DECODES = "_palaestra_decodes"
+"""On a model: with adapters or not, recorded or not -> arithmetic -> the mode that serves it."""
 _TRAINS = "_palaestra_trains"  # on a model: the `Setting`s in which its update was found right
 # What a model that meets an input or a cache it was not written for has been seen to raise.
 _FAILURES = (
@@ -190,27 +194,29 @@ def _measure_gap(logprobs_V: Tensor, true_V: Tensor) -> float:
     return float((share_V * (logprobs_V - true_V).abs()).masked_fill(share_V == 0, 0.0).sum())
 
 
-def choose_mode(policy: Policy) -> DecodingMode:
+def choose_mode(policy: Policy, record: Recorder | None = None) -> DecodingMode:
     """The fastest mode in which a policy's model decodes what its own forward pass says; tried once a model.
 
     The mode is found in float32, where a difference can only be a mistake, and then held to the arithmetic of
-    the run. Raises UserError for a model that can't be sampled from, with the difference and what to do.
+    the run. record: how steps are captured, where they are; they are then tried captured and uncaptured.
+    Raises UserError for a model that can't be sampled from, with the difference and what to do.
     """
     model, adapted = policy.model, lora.has_adapters(policy.model)
-    found: dict[bool, dict[torch.dtype, DecodingMode]] = getattr(model, _DECODES, {})
-    known = found.get(adapted, {})
+    found: dict[tuple[bool, bool], dict[torch.dtype, DecodingMode]] = getattr(model, _DECODES, {})
+    key = (adapted, record is not None)
+    known = found.get(key, {})
     if policy.dtype not in known:
         with lora.move_adapters(model):
             with torch.autocast(policy.device.type, enabled=False):
-                mode = next(iter(known.values()), None) or _search_mode(policy)
+                mode = next(iter(known.values()), None) or _search_mode(policy, record)
             if policy.dtype is not torch.float32 or adapted:
-                mode = _hold_to_arithmetic(policy, replace(mode, folds="nothing"))
-        setattr(model, _DECODES, {**found, adapted: {**known, policy.dtype: mode}})
+                mode = _hold_to_arithmetic(policy, replace(mode, folds="nothing"), record)
+        setattr(model, _DECODES, {**found, key: {**known, policy.dtype: mode}})
         return mode
     return known[policy.dtype]
 
 
-def _search_mode(policy: Policy) -> DecodingMode:
+def _search_mode(policy: Policy, record: Recorder | None) -> DecodingMode:
     """The first mode that is right in the arithmetic of the weights."""
     check_positions(policy)
     bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
@@ -222,9 +228,9 @@ def _search_mode(policy: Policy) -> DecodingMode:
             f"({reason}). Take a causal language model that reads text and nothing else."
         )
     tried: list[str] = []
-    for mode in MODES:
+    for mode in MODES if record is None else (STATIC, *MODES):
         found: list[float] = []
-        reason = _find_failure(lambda: found.append(_measure_mode(policy, mode)))  # noqa: B023
+        reason = _find_failure(lambda: found.append(_measure_mode(policy, mode, record)))  # noqa: B023
         if not reason and found[0] <= bound:
             return mode
         tried.append(reason or f"{found[0]:.2g} nats off")
@@ -237,20 +243,27 @@ def _search_mode(policy: Policy) -> DecodingMode:
     )
 
 
-def _measure_mode(policy: Policy, mode: DecodingMode) -> float:
+def _measure_mode(policy: Policy, mode: DecodingMode, record: Recorder | None = None) -> float:
+    """Nats, as `measure_decoding` gives them; of steps that are recorded the worst of a call that records
+    them, of one that replays them, and of one that does neither."""
     model, folded = policy.model, None
     if mode.folds != "nothing":
         folded = Folded(model, policy.dtype, adapters=mode.folds == "adapters")
         folded.load()
-    return measure_decoding(
-        model,
-        lambda prompts, samples, _: start_decoding(model, mode, prompts, samples),
-        ragged=mode.padded,
-        folded=folded,
-    )
+
+    def measure(buffers: StaticBuffers | None) -> float:
+        def start(prompts: Sequence[Sequence[int]], samples: Sequence[int], extent: Extent) -> Decoding:
+            return start_decoding(model, mode, prompts, samples, extent, buffers)
+
+        return measure_decoding(model, start, ragged=mode.padded, folded=folded)
+
+    if mode.cache != "static":
+        return measure(None)
+    kept = StaticBuffers(record)
+    return max(measure(kept), measure(kept), measure(StaticBuffers(None)))
 
 
-def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> DecodingMode:
+def _hold_to_arithmetic(policy: Policy, mode: DecodingMode, record: Recorder | None) -> DecodingMode:
     """The mode in the run's arithmetic, with as much in its weights as is right.
 
     Where rounding decides what is computed (which experts a token goes to), a model with adapters in its
@@ -263,7 +276,7 @@ def _hold_to_arithmetic(policy: Policy, mode: DecodingMode) -> DecodingMode:
     def measure(mode: DecodingMode) -> None:
         found.clear()
         with policy.autocast():
-            found.append(_measure_mode(policy, mode))
+            found.append(_measure_mode(policy, mode, record))
 
     for folds in _list_foldings(policy):
         changed = replace(mode, folds=folds)

@@ -10,8 +10,8 @@ from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
-from palaestra.trainer.model.decoding import MODES, DecodingMode, start_decoding
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
+from palaestra.trainer.model.modes import MODES, DecodingMode, start_decoding
 from palaestra.trainer.model.policy import enable_gradient_checkpointing
 from palaestra.trainer.model.probe import (
     LEAST_POSITIONS,
@@ -63,9 +63,7 @@ def test_what_is_sampled_has_the_log_probabilities_of_the_models_own_pass(kind: 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.cache}-{mode.padded}")
 def test_every_mode_serves_a_model_that_keeps_to_the_rules(mode: DecodingMode):
     model = make_tiny("gpt2")
-    worst = measure_decoding(
-        model, lambda prompts, samples, _: start_decoding(model, mode, prompts, samples), ragged=mode.padded
-    )
+    worst = measure_decoding(model, lambda *given: start_decoding(model, mode, *given), ragged=mode.padded)
     assert worst <= 1e-5
 
 
