@@ -102,10 +102,17 @@ class LiveRows:
             for ids, begin in zip(self.tokens_TR[places].T.tolist(), self.begins_R, strict=True)
         ]
 
-    def list_ended(self) -> list[Ended]:
-        """What has ended by its own end or by its budget, in order. `advance` is what drops them."""
-        ended_E = self._mark_ended().nonzero()[:, 0]
-        tables = self.tokens_TR[:, ended_E].T.tolist(), self.logprobs_TR[:, ended_E].T.tolist()
+    def mark_ended(self) -> Tensor:
+        """ended_R: by an end of its own, or by the budget."""
+        if not self.spent:
+            return ~self.open_R
+        spent = [self.step - begin == self.budget for begin in self.begins_R]
+        return ~self.open_R | torch.tensor(spent, device=self.open_R.device)
+
+    def list_ended(self, ended_E: Tensor) -> list[Ended]:
+        """What was drawn for these, in order. `advance` is what drops them."""
+        noted = slice(min(self.step, self.budget))
+        tables = self.tokens_TR[noted, ended_E].T.tolist(), self.logprobs_TR[noted, ended_E].T.tolist()
         found = zip(ended_E.tolist(), self.open_R[ended_E].tolist(), *tables, strict=True)
         return [
             Ended(
@@ -114,17 +121,10 @@ class LiveRows:
             for row, open_, ids, logprobs in found
         ]
 
-    def find_going(self) -> Tensor:
-        """The completions that have not ended."""
-        return (~self._mark_ended()).nonzero()[:, 0]
-
-    def _mark_ended(self) -> Tensor:
-        spent = [self.step - begin == self.budget for begin in self.begins_R]
-        return ~self.open_R | torch.tensor(spent, device=self.open_R.device) if any(spent) else ~self.open_R
-
     def _unroll(self, column_T: list[Number], row: int) -> list[Number]:
         """What a row has of the ring, from its beginning on."""
-        return [column_T[step % self.budget] for step in range(self.begins_R[row], self.step)]
+        first, count = self.begins_R[row] % self.budget, self.step - self.begins_R[row]
+        return (column_T[first:] + column_T[:first])[:count]
 
     def advance(self, kept_R: Tensor | None = None) -> None:
         """The decoder goes on by the last tokens. kept_R: the completions that go on, in order; None for all.

@@ -277,8 +277,9 @@ class LocalEngine:
             if not (live.spent or (live.step % every == 0 and not bool(live.open_R.all()))):
                 live.advance()
                 continue
-            yield from live.list_ended()
-            going_R = live.find_going()
+            ended_R = live.mark_ended()
+            yield from live.list_ended(ended_R.nonzero()[:, 0])
+            going_R = (~ended_R).nonzero()[:, 0]
             if not len(going_R):
                 return
             live.advance(going_R)

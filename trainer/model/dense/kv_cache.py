@@ -64,8 +64,12 @@ class BlockCache:
         """Copy rows; the first `width` are computed from now on."""
         for cache in self.cache_L:
             cache[:, : self._count_blocks(), targets] = cache[:, : self._count_blocks(), sources]
-        self.owners_U = move_rows(self.owners_U, targets, sources, width)
-        self.begins_U = move_rows(self.begins_U, targets, sources, width)
+        rows_2U = torch.stack([self.owners_U, self.begins_U])
+        moving = rows_2U[:, sources]
+        if width != rows_2U.shape[1]:
+            rows_2U = rows_2U[:, torch.arange(width).clamp_(max=rows_2U.shape[1] - 1)]
+        rows_2U[:, targets] = moving
+        self.owners_U, self.begins_U = rows_2U
 
     def resize(self, width: int, length: int) -> None:
         """Only what there is, is computed."""
@@ -130,12 +134,3 @@ def arrange_in_blocks(keys_PKSE: Tensor) -> Tensor:
     """Keys as the kernels read them: blocks of 16 positions, E x 16 each."""
     whole_PKSE = pad_to_blocks(keys_PKSE)
     return whole_PKSE.unflatten(2, (-1, BLOCK)).transpose(-1, -2).contiguous().view(whole_PKSE.shape)
-
-
-def move_rows(state: Tensor, targets: Tensor, sources: Tensor, width: int) -> Tensor:
-    """Per-row state after rows `sources` were copied to `targets`, `width` rows of it."""
-    moving = state[sources]
-    if width != len(state):
-        state = state[torch.arange(width, device=state.device).clamp_(max=len(state) - 1)]
-    state[targets] = moving
-    return state

@@ -48,7 +48,8 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
                       num heads, num queries, num size, float eps, int threads) {
     num prompt_blocks = up(prompt) / W, blocks = used / W + 1, block = W * size, apart = capacity * heads * block;
     step t = {qkv, cosine, sine, gain, rope_stride, heads, queries, size, eps};
-    num width = (prompt_blocks + blocks) * W, begin = prompt_blocks * W, per_head = queries * width;
+    num width = (prompt_blocks + blocks) * W, begin = prompt_blocks * W, per_head = queries * width, late = 0;
+    for (num u = 0; u < rows; u++) late |= begins[u];
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         float *asked = allocate(TOGETHER * heads * queries * size), *scores = allocate(TOGETHER * heads * per_head);
@@ -64,7 +65,7 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
             }
             for (num i = 0; i < blocks; i += 2)
                 for (num n = from; n < to; n++)
-                    if ((i + 2) * W > begins[n / heads])
+                    if (!late || (i + 2) * W > begins[n / heads])
                         score(asked + (n - from) * queries * size, queries, size, keys + n * block + i * apart,
                               blocks - i < 2 ? blocks - i : 2, apart, scores + (n - from) * per_head + begin + i * W,
                               width);
@@ -83,7 +84,8 @@ void decode_attention(const float *qkv, const float *cosine, const float *sine, 
             }
             for (num i = 0; i < blocks; i++)
                 for (num n = from; n < to; n++) {
-                    num last = used + 1 - i * W < W ? used + 1 - i * W : W, ahead = begins[n / heads] - i * W;
+                    num last = used + 1 - i * W < W ? used + 1 - i * W : W;
+                    num ahead = late ? begins[n / heads] - i * W : 0;
                     num first = ahead > 0 ? ahead : 0;
                     if (first < last)
                         product(queries, size, last - first, scores + (n - from) * per_head + begin + i * W + first, width, 1,
