@@ -40,7 +40,9 @@ from .live import Ended, LiveRows
 from .waiting import Owner, Waiting, plan_rows
 
 ROWS = 256  # decoded at once where nothing else is asked for
-REFILL = 8  # a batch is filled up again once one row in so many is free; a prefill takes some decode steps
+REFILL = {"cpu": 2, "cuda": 8}
+"""A batch is filled up again once one row in so many is free. On a CPU, where free rows cost little, later: what it
+saves are the last steps of few rows, and it costs a prefill."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device
@@ -56,6 +58,8 @@ class LocalEngine:
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
+    steps, row_steps: decode steps so far, and completions that went on in them, all together: row_steps /
+    (steps x rows) is how full the batch was.
 
     >>> import palaestra as pal
     >>> engine = pal.LocalEngine(pal.load_policy("embedded"), rows=2)
@@ -70,6 +74,8 @@ class LocalEngine:
             raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
         self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
         self._fast, self._longest, self._together = fast, 1, 0
+        self.steps = self.row_steps = 0
+        self._refill = REFILL.get(policy.device.type, REFILL["cpu"])
         self._record = CudaRecorder() if record is None and policy.device.type == "cuda" else record
         self._look_at_model()
 
@@ -275,19 +281,24 @@ class LocalEngine:
             if sampling.stop:
                 live.close(self._find_stopped(live, sampling.stop))
             if not (live.spent or (live.step % every == 0 and not bool(live.open_R.all()))):
-                live.advance()
+                self._advance(live)
                 continue
             ended_R = live.mark_ended()
             yield from live.list_ended(ended_R.nonzero()[:, 0])
             going_R = (~ended_R).nonzero()[:, 0]
             if not len(going_R):
                 return
-            live.advance(going_R)
+            self._advance(live, going_R)
             room = self.rows - len(live.owners)
-            if opened and REFILL * room >= self.rows and (joining := waiting.take(room, self.rows)):
+            enough = self._refill * room >= self.rows
+            if opened and enough and (joining := waiting.take(room, self.rows)):
                 row_J = opened.admit(*_divide(requests, joining))
                 live.join(joining, row_J, _draw_uniforms(requests, joining, live.budget))
                 self._together = len(live.owners)
+
+    def _advance(self, live: LiveRows, going_R: Tensor | None = None) -> None:
+        live.advance(going_R)
+        self.steps, self.row_steps = self.steps + 1, self.row_steps + len(live.owners)
 
     def _follow(
         self, weights: DenseWeights | None, rows: Sequence[Row], places: Sequence[int], temperature: float

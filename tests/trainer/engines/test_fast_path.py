@@ -223,23 +223,19 @@ def test_free_rows_are_taken_by_what_waits(kernels: bool, monkeypatch: pytest.Mo
         monkeypatch.setattr(decoder.kernels, "supports", lambda *_: False)
     model = make_model(*SERVED["llama"])
     requests = [Request(one.ids, 4, stream) for stream, one in enumerate(make_requests() * 6)]
-    sampling, widths = Sampling(max_new_tokens=200), []
-    expected = LocalEngine(make_policy(model, TOKENIZER), rows=256).sample(requests, sampling)
-    advance = FastDecoding.advance
-    monkeypatch.setattr(
-        FastDecoding, "advance", lambda self, *given: widths.append(len(given[1])) or advance(self, *given)
-    )
-    engine = LocalEngine(make_policy(model, TOKENIZER), rows=16)
-    widths.clear()
-    found = engine.sample(requests, sampling)
-    refilled = len(widths)
-    for one, other in zip(itertools.chain(*expected), itertools.chain(*found), strict=True):
-        assert one.ids == other.ids
-        assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
-    widths.clear()
+    sampling = Sampling(max_new_tokens=200)
+    wide, refilled, waves = (LocalEngine(make_policy(model, TOKENIZER), rows) for rows in (256, 16, 16))
+    wanted, found = wide.sample(requests, sampling), refilled.sample(requests, sampling)
     monkeypatch.setattr(FastDecoding, "admits", False)
-    assert engine.sample(requests, sampling) == found or widths
-    assert refilled < 0.75 * len(widths)
+    apart = waves.sample(requests, sampling)
+    for one, other, third in zip(
+        *(itertools.chain(*groups) for groups in (wanted, found, apart)), strict=True
+    ):
+        assert one.ids == other.ids == third.ids
+        assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
+    assert refilled.row_steps == waves.row_steps == sum(len(c.ids) - 1 for group in wanted for c in group)
+    assert refilled.steps < 0.75 * waves.steps
+    assert refilled.row_steps / (16 * refilled.steps) > 0.5
 
 
 def test_bfloat16_stays_near_the_general_path_and_its_own_update():
