@@ -41,8 +41,8 @@ from .waiting import Owner, Waiting, plan_rows
 
 ROWS = 256  # decoded at once where nothing else is asked for
 REFILL = {"cpu": 2, "cuda": 8}
-"""A batch is filled up again once one row in so many is free. On a CPU, where free rows cost little, later: what it
-saves are the last steps of few rows, and it costs a prefill."""
+"""A batch is filled up again once one row in so many is free. On a CPU, where free rows cost little, later:
+what it saves are the last steps of few rows, and it costs a prefill."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 LOOK_EVERY_CUDA = 8  # steps between two looks for ended rows: each look makes the host wait for the device

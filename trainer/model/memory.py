@@ -20,6 +20,8 @@ from ..config.train import TrainConfig
 from . import lora
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
+from .fixed import ROUND_UP
+from .folding import count_folded_bytes
 from .head import count_chunk_tokens
 from .kept import estimate_kept_bytes
 from .measure import Passes, measure_passes
@@ -147,7 +149,10 @@ def bill(
     gradients = sum(map(_size, learns)) + sum(model.trained for model in held)
     fixed = {"weights": weight_bytes(policy.model), **{model.name: model.weights for model in held}}
     fixed["optimizer"] = 2 * gradients
-    phases = {f"sampling {rows} rows": sampling_bytes(policy, config, rows, passes)}
+    kept = kept_sampling_bytes(policy, config, rows, passes)
+    if kept:
+        fixed["sampler"] = kept
+    phases = {f"sampling {rows} rows": max(0, sampling_bytes(policy, config, rows, passes) - kept)}
     phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
     update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
@@ -195,11 +200,11 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 
     The worst is often the greedy evaluation, where every row has a prompt of its own.
     """
-    model, number = policy.model, torch.finfo(policy.dtype).bits // 8
+    model = policy.model
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
     fast = not find_misfit(model)
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
-    fused = fused_bytes(model, number) if fast else 0
+    fused = _copied_bytes(policy)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
@@ -214,8 +219,29 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
         if uncached:  # the whole texts go through the model at every step
             prefill = passes.prefill.peak(together * (prompt + new))
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
-        worst = max(worst, fused + prefill, fused + passes.prefill.peak(together) + cache + growth + drawing)
+        step = passes.prefill.peak(together)
+        if prompts * samples > rows:  # what waits is prefilled while others hold their caches
+            step = max(step, prefill)
+        worst = max(worst, fused + prefill, fused + step + cache + growth + drawing)
     return worst
+
+
+def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
+    """Bytes that the sampler keeps between its calls, since recorded steps go on reading them: on a GPU its
+    copy of the weights, and a cache for all rows at their full length. Elsewhere 0."""
+    if policy.device.type != "cuda":
+        return 0
+    together = min(rows, most_rows(config))
+    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
+    positions = -(-longest // ROUND_UP) * ROUND_UP
+    return _copied_bytes(policy) + passes.cache.count(together, together * positions)
+
+
+def _copied_bytes(policy: Policy) -> int:
+    """Bytes of the weights that are sampled with, beside the model's own."""
+    if find_misfit(policy.model):
+        return count_folded_bytes(policy.model, policy.dtype)
+    return fused_bytes(policy.model, policy.dtype.itemsize)
 
 
 def fused_bytes(model: Any, width: int) -> int:

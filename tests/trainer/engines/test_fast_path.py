@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from palaestra.trainer.engines import local
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.captures import Tape
@@ -221,6 +222,7 @@ def test_free_rows_are_taken_by_what_waits(kernels: bool, monkeypatch: pytest.Mo
     """Completions of very different lengths: fewer steps, the same tokens and log-probabilities."""
     if not kernels:
         monkeypatch.setattr(decoder.kernels, "supports", lambda *_: False)
+    monkeypatch.setattr(local, "REFILL", {"cpu": 8})  # as soon as on a GPU
     model = make_model(*SERVED["llama"])
     requests = [Request(one.ids, 4, stream) for stream, one in enumerate(make_requests() * 6)]
     sampling = Sampling(max_new_tokens=200)

@@ -1,5 +1,7 @@
 """The memory plan: what it bills, how sizes follow from what is free, the retreat when memory runs out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
@@ -11,6 +13,8 @@ from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import head, measure, memory
 from palaestra.trainer.model.casts import hold_casts
+from palaestra.trainer.model.embedded import make_character_tokenizer
+from palaestra.trainer.model.folding import count_folded_bytes
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.measure import Passes
@@ -21,6 +25,9 @@ from palaestra.trainer.model.policy import Policy, load_policy, load_tokenizer
 from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
 from palaestra.trainer.objective.losses import count_denominators
 from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from ..support.policies import make_policy
+from ..support.tiny import make_tiny
 
 MIB = 2**20
 
@@ -38,6 +45,30 @@ def test_the_bill_knows_every_bonus_of_the_entropy(policy: Policy):
         return memory.update_bytes(policy, config, [], 1000, Passes())
 
     assert bill(entropy_target=0.2) == bill(entropy_coef=0.01) > bill()
+
+
+def test_what_recorded_steps_read_is_held_all_the_time(policy: Policy):
+    """On a GPU the sampler's weights and cache stay while the update runs; sampling as a whole needs no
+    more."""
+    config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28)
+    passes = Passes(cache=measure.measure_cache(policy))
+    here = memory.bill(policy, config, [], 10, 1000, 0, passes)
+    there = memory.bill(replace(policy, device=torch.device("cuda")), config, [], 10, 1000, 0, passes)
+    fused = memory.fused_bytes(policy.model, 4)
+    assert there.fixed["sampler"] == fused + passes.cache.count(10, 10 * 128)
+    assert "sampler" not in here.fixed
+    assert there.total - here.total >= there.fixed["sampler"] - here.phases["sampling 10 rows"]
+    assert 0 <= there.phases["sampling 10 rows"] < here.phases["sampling 10 rows"]
+
+
+def test_the_copies_that_the_general_path_samples_with_are_billed():
+    model = make_tiny("gpt2")
+    config = TrainConfig.of(max_prompt_tokens=20, max_new_tokens=8)
+    narrow = make_policy(model, make_character_tokenizer(), torch.bfloat16)
+    folded = count_folded_bytes(model, torch.bfloat16)
+    assert folded > 0
+    plain = memory.sampling_bytes(replace(narrow, dtype=torch.float32), config, 4, Passes())
+    assert memory.sampling_bytes(narrow, config, 4, Passes()) == plain + folded
 
 
 def test_the_bill_adds_up(policy: Policy):
