@@ -137,7 +137,7 @@ def weigh(layer: Any) -> Tensor:
     if layer.disable_adapters:
         return weight
     a, b, scale = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight, layer.scaling[NAME]
-    return torch.addmm(weight.to(b.dtype), b, a, alpha=scale)
+    return torch.addmm(weight.to(a.dtype), b, a, alpha=scale)
 
 
 @contextlib.contextmanager

@@ -84,8 +84,9 @@ def find_refusal(model: Any, dtype: torch.dtype = torch.float32, record: Recorde
     """Why a model can't take the fast path, as a clause; "" when it can.
 
     Its class, config and parameters must be those of the family, and on the probe (ragged prompts, rows
-    that are forked, end and join) it must have the log-probabilities of the model's own forward pass: in
-    float32, where a difference can only be a mistake, and in the arithmetic `dtype` of the run. What can be
+    that are forked, end and join) it must have the log-probabilities of the model's own forward pass: in the
+    type of its weights (in float32 a difference can only be a mistake), and in the products' type `dtype` of
+    the run. What can be
     changed in place (hooks, modules) is looked at each time; the probe is run once, and again for adapters.
 
     record: how the steps of the run are captured; they are probed captured and uncaptured.
@@ -96,7 +97,8 @@ def find_refusal(model: Any, dtype: torch.dtype = torch.float32, record: Recorde
     key, known = (has_adapters(model), dtype, record is not None), getattr(model, _MEASURED, {})
     if key not in known:
         with move_adapters(model):
-            found = [_compare(model, kind, record) for kind in dict.fromkeys((torch.float32, dtype))]
+            kinds = dict.fromkeys((model.model.embed_tokens.weight.dtype, dtype))
+            found = [_compare(model, kind, record) for kind in kinds]
         known = {**known, key: next(filter(None, found), "")}
         setattr(model, _MEASURED, known)
     return known[key]
