@@ -54,7 +54,8 @@ def _vary_number(answer: str, value: Fraction) -> Iterator[str]:
     others = [value + 1, value - 1, -value, 10 * value, value + Fraction(1, 2), 2 * value, Fraction(0)]
     yield from (_write(each) for each in others if each != value)
     if plain.isdigit():
-        yield plain + plain
+        if value:
+            yield plain + plain
         yield f"{plain}e1" if value else "1e1"
         if len(plain) > 1:
             yield from (text for text in (plain[:-1], plain[1:], plain[::-1]) if Fraction(text) != value)

@@ -130,8 +130,15 @@ def _hedge(case: Case) -> Iterator[str]:
             continue  # of programs the last one counts
         for first, second in ((own, other), (other, own)):
             yield f"either {first.last} or {second.last}"
-            yield own.mark_alone(f"{first.answer} or {second.answer}")
+            if not (_is_set(first.answer) and _is_set(second.answer)):
+                yield own.mark_alone(f"{first.answer} or {second.answer}")
             yield f"{first.last}\n{second.last}" if own.mark == "tag" else f"{first.last} or {second.last}"
+
+
+def _is_set(answer: str) -> bool:
+    """Whether an answer is written as a condition or a set: "or" then joins the two to one, which may be the
+    same as before."""
+    return re.search(r"[<>≤≥∪∈]|\\(?:le|ge|cup|in)\b", answer) is not None
 
 
 def _overlap(left: str, right: str) -> bool:
