@@ -119,7 +119,7 @@ def resume(
     >>> pal.resume("runs/halves", say=said.append).interrupted
     False
     """
-    from .evaluation.measured import ARMS
+    from .storage.names import ARMS
 
     if (Path(run) / ARMS).is_file():
         if settings:

@@ -138,6 +138,11 @@ def bootstrap(
     return max(least, float(low)), min(most, float(high))
 
 
+def list_ks(samples: int, most: int = 128) -> list[int]:
+    """The powers of two up to the number of samples, and to `most`."""
+    return [2**power for power in range(min(samples, most).bit_length())] if samples else []
+
+
 def pass_at_k_of_problem(correct: int, samples: int, k: int) -> float:
     """Unbiased estimate of the chance that at least one of k samples passes: 1 - C(n - c, k) / C(n, k).
 

@@ -8,13 +8,18 @@ from functools import cache
 from pathlib import Path
 
 from .. import sandbox
+from .fingerprint import hash_check
 from .rubric import Rubric
 
 
 def hash_rubric(rubric: Rubric) -> str:
-    """Of a rubric's description and of the code behind its criteria, as 64 hexadecimal digits. The code of a
-    criterion of one's own is its task's: it stands in the hash of that file."""
-    return hashlib.sha256(f"{rubric.describe()}\n{hash_code()}".encode()).hexdigest()
+    """Of a rubric's criteria, their weights and parameters, and of the code behind them, one's own too, as 64
+    hexadecimal digits."""
+    criteria = [
+        f"{criterion.weight} {criterion.learned} {criterion.low} {hash_check(criterion.check)}"
+        for criterion in rubric.criteria
+    ]
+    return hashlib.sha256("\n".join([rubric.describe(), hash_code(), *criteria]).encode()).hexdigest()
 
 
 @cache

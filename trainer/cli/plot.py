@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from ..config.arguments import SentenceParser
+from ..storage.names import PLOT
 from ..terminal import say
 
 
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
     measures = choose_measures(page, options.measure)
     if not measures:
         raise UserError(f"{options.runs[0]} has taken no step yet: there is nothing to draw.")
-    stem = options.out or options.runs[0] / "plot"
+    stem = options.out or options.runs[0] / PLOT
     written = draw_figures(page, measures, stem, Look(options.width, options.dpi, options.over))
     say(f"The figures: {', '.join(map(str, written))}")
     return 0

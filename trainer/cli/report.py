@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from ...tasks.core.errors import UserError
 from ..config.arguments import SentenceParser
+from ..storage.names import REPORT
 from ..terminal import say
 
 if TYPE_CHECKING:
     from ..pages.gather import Page
 
 LARGEST_PORT = 65535
-WORD = "report.html"
 SHOWN_LINES = 5
 ENDINGS = (".html", ".htm")
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="RUN", help="folder of a run, evaluation, comparison"
     )
-    parser.add_argument("--out", type=Path, help=f"the file (default: {WORD} in the first folder)")
+    parser.add_argument("--out", type=Path, help=f"the file (default: {REPORT} in the first folder)")
     parser.add_argument(
         "--max-mb",
         type=float,
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     from ..pages.write import write_page
 
     first = options.folders[0]
-    out = options.out or (first if first.is_dir() else first.parent) / WORD
+    out = options.out or (first if first.is_dir() else first.parent) / REPORT
     packed = write_page(page, out, options.max_mb)
     left = len(page.table) - len(packed.rows)
     if left:
@@ -90,7 +90,7 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     if out.is_dir():
-        raise UserError(f"--out {out} is a folder. Give the name of a file, as {out / WORD}.")
+        raise UserError(f"--out {out} is a folder. Give the name of a file, as {out / REPORT}.")
     if out.suffix.lower() not in ENDINGS:
         raise UserError(f"--out {out}: a page ends with .html. Give a name like {out.with_suffix('.html')}.")
 

@@ -47,8 +47,8 @@ def resume(argv: list[str]) -> int:
     from ..config.arguments import SentenceParser, take_option
     from ..config.parse import read_flags
     from ..config.settings import SettingError
-    from ..evaluation.measured import ARMS
     from ..runs.changeable import change_run, describe_fixed, find_command
+    from ..storage.names import ARMS
     from ..storage.sources import refuse_changes
 
     parser = SentenceParser(

@@ -11,7 +11,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +22,13 @@ from ...tasks.core.seeds import digest
 from ...verifiers import Completion
 from ..config.evaluation import EndpointConfig
 from .base import Finished, Request, Sampling
-from .replies import BrokenReply, read_completion, read_self
+from .replies import BrokenReply, read_completion, read_self, refuses_prompt
 
 QUEUED = 64  # requests in a call for each that is in flight: there is a pause at its end only
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 PART = 10  # characters of a key that give it away; shorter ones may be words
 TRANSIENT = {408, 409, 425, 429}
+FEW_REFUSED, MOST_REFUSED = 5, 0.2  # prompts that a server may refuse: so many, and else a share of all asked
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,17 @@ class EndpointEngine:
         self._names = {"max_tokens": "max_tokens", "seed": "seed"}  # "" for what the server does not take
         self._entry: dict[str, Any] = {}
         self._names_heard: dict[str, set[str]] = {"model": set(), "system_fingerprint": set()}
+        self._asked, self._refused, self._count_lock = 0, 0, threading.Lock()
+        self._refusals: set[str] = set()
 
     @property
     def said(self) -> dict[str, Any]:
-        """What the server has said of itself so far: its entry of the model, the names it answered by."""
+        """What the server has said of itself so far: its entry of the model, the names it answered by, why
+        it refused prompts."""
         return {
             **self._entry,
             **{name: sorted(values) for name, values in self._names_heard.items() if values},
+            **({"refused": sorted(self._refusals)} if self._refusals else {}),
         }
 
     def look(self) -> None:
@@ -107,8 +112,9 @@ class EndpointEngine:
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
     ) -> list[list[Completion]]:
-        """See `Engine.sample`. Raises UserError for a request that is refused, or fails too often; those in
-        flight are waited for first."""
+        """See `Engine.sample`. A prompt that the server refuses for its content or its length has an empty
+        completion. Raises UserError where more than a few are, for a request that is refused otherwise, or
+        that fails too often; those in flight are waited for first."""
         jobs = queue.SimpleQueue[Job]()
         for index, request in enumerate(requests):
             for place in range(request.samples):
@@ -165,6 +171,8 @@ class EndpointEngine:
             except openai.APIStatusError as failure:
                 if self._adapt(failure, names):
                     continue
+                if self._bears_refusal(failure):
+                    return Completion("", finish_reason="stop")
                 if failure.status_code not in TRANSIENT and failure.status_code < 500:
                     raise self._explain(failure) from failure
                 self._pace.pause(read_retry_after(failure))
@@ -188,6 +196,8 @@ class EndpointEngine:
         for name, values in self._names_heard.items():
             if isinstance(value := getattr(reply, name, None), str):
                 values.add(hide_key(value, self._key))
+        with self._count_lock:
+            self._asked += 1
         found = read_completion(reply, chat, sampling.stop)
         return replace(
             found, text=hide_key(found.text, self._key), reasoning=hide_key(found.reasoning, self._key)
@@ -224,12 +234,28 @@ class EndpointEngine:
             return True
         return False
 
+    def _bears_refusal(self, failure: openai.APIStatusError) -> bool:
+        """Whether a prompt was refused, and so few are that the evaluation goes on without them."""
+        said = f"{getattr(failure, 'code', '')} {failure}"
+        if not refuses_prompt(failure.status_code, said):
+            return False
+        with self._count_lock:
+            self._asked, self._refused = self._asked + 1, self._refused + 1
+            few = self._refused <= max(FEW_REFUSED, MOST_REFUSED * self._asked)
+        if few:
+            self._refusals.add(self._quote(failure))
+        return few
+
+    def _quote(self, failure: Exception, cause: object = "") -> str:
+        """What a failure says; the key is not in it."""
+        text = f"{failure} {cause or ''}".strip()
+        return shorten(hide_key(text, self._key), 200)
+
     def _explain(self, failure: Exception, attempts: int = 1) -> UserError:
         """The sentence about a request that failed for good; the key is not in it."""
         status = getattr(failure, "status_code", None)
         cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else None
-        text = f"{failure} {cause or ''}".strip()
-        text = shorten(hide_key(text, self._key), 200)
+        text = self._quote(failure, cause)
         if status in (401, 403):
             advice = f"Put the key into the environment variable {self.config.key_variable}."
         elif status == 404:
@@ -260,24 +286,25 @@ def hide_key(text: str, key: str) -> str:
 
 
 class Pace:
-    """When the next request may begin, for all threads. per_minute: 0 for no limit."""
+    """When the next request may begin, for all threads. per_minute: 0 for no limit.  clock: in seconds."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._interval = 60 / per_minute if per_minute else 0.0
         self._next, self._lock = 0.0, threading.Lock()
 
     def wait(self, stop: threading.Event) -> None:
         """Until this request's turn, or until `stop`."""
         with self._lock:
-            turn = max(time.monotonic(), self._next)
+            turn = max(self._clock(), self._next)
             self._next = turn + self._interval if self._interval else self._next
-        if (seconds := turn - time.monotonic()) > 0:
+        if (seconds := turn - self._clock()) > 0:
             stop.wait(seconds)
 
     def pause(self, seconds: float) -> None:
         """Let nobody begin for so long: the server has asked for it."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + min(seconds, 2 * LONGEST_DELAY_S))
+            self._next = max(self._next, self._clock() + min(seconds, 2 * LONGEST_DELAY_S))
 
 
 def read_retry_after(failure: openai.APIStatusError) -> float:

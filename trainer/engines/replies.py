@@ -11,6 +11,14 @@ from ...verifiers.types import Usage
 OWN_WORDS = ("id", "owned_by", "created", "root", "max_model_len")  # of a model's entry, what goes on record
 
 
+# how servers say, in an error's code or text, that they do not take this prompt
+REFUSALS = (
+    "content_filter", "content management policy", "content policy", "content_policy", "usage policy",
+    "invalid_prompt", "prohibited_content", "context_length_exceeded", "maximum context length",
+    "context size", "prompt is too long", "string_above_max_length",
+)  # fmt: skip
+
+
 class BrokenReply(Exception):
     """An answer that is none: no choices, no message, no reason for its end."""
 
@@ -42,6 +50,11 @@ def read_completion(reply: Any, chat: bool, stop: Sequence[str]) -> Completion:
         usage=Usage(tokens, prompt_tokens),
         reasoning=reasoning,
     )
+
+
+def refuses_prompt(status: int, said: str) -> bool:
+    """Whether a server's error is about one prompt: its content, or its length."""
+    return status in (400, 403, 413, 422) and any(words in said.lower() for words in REFUSALS)
 
 
 def _join_parts(content: Any) -> Any:

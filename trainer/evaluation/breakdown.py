@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...verifiers import Rubric, Score, Status
+from ...verifiers import Rubric, Score
 from ..intervals import Interval, mean_interval
-from ..rollouts.group import Group
+from ..rollouts.group import Group, list_amounts
 from .majority import count_votes, majority_at_k
 
 
@@ -57,8 +57,7 @@ def break_down(groups: Sequence[Group], rubric: Rubric, ks: Sequence[int], too_l
 
 def _measure_criterion(scored_PG: Sequence[Sequence[Score]], name: str) -> Interval:
     """Over the problems that it applies to. A number beyond 0 and 1 widens the bounds to what was seen."""
-    verdicts_PG = [[score.parts[name] for score in scored_G] for scored_G in scored_PG]
-    values_PG = [[v.amount for v in each if v.status is not Status.NOT_APPLICABLE] for each in verdicts_PG]
+    values_PG = [list_amounts(scored_G, name) for scored_G in scored_PG]
     seen = [0.0, 1.0, *(value for values in values_PG for value in values)]
     return mean_interval(values_PG, min(seen), max(seen))
 

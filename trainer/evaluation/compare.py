@@ -13,13 +13,11 @@ from itertools import combinations
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
-from ..intervals import Difference, bootstrap, paired_difference, pass_at_k_of_problem
+from ..intervals import Difference, bootstrap, list_ks, paired_difference, pass_at_k_of_problem
 from .comparison import Comparison, Flip, KEstimate, Pair, Rate, Side
 from .likeness import KINDS, check_alike
 from .measured import FIRST, LAST, Measured, Row, list_steps, rate_problem, read_measured
 from .paired import correct_by_holm, find_reach, flip_signs
-
-KS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 def read_all(sources: Sequence[str]) -> list[Measured]:
@@ -97,7 +95,7 @@ def compare_two(
             f"Give "
             f"k from 1 to {most}."
         )
-    chosen = sorted({1, *ks}) if ks else [k for k in KS if k <= most]
+    chosen = sorted({1, *ks}) if ks else list_ks(most)
     if (
         first.folder is not None
         and second.folder is not None

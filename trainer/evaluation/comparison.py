@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ...tasks.core.errors import UserError
 from ..intervals import Difference
-from ..storage.records import drop_nan, write_text
+from ..storage.records import drop_nan, read_json, write_text
+from ..storage.starts import number_folder
 from .measured import Row
 from .paired import LEVEL, POWER, Reach
 
@@ -19,6 +20,9 @@ SHOWN_FLIPS = 3  # of each direction, in the lines for a person
 RECORD, FLIPS = "comparison.json", "flips.jsonl"
 LONGEST_NAME = 160  # characters of a folder's name
 SHOWN_TEXT = 300  # characters
+
+
+Decision = Literal["better", "worse", "not shown"]
 
 
 @dataclass(frozen=True)
@@ -153,11 +157,17 @@ class Comparison:
 def write_comparison(found: Comparison, out: str = "auto") -> Path:
     """Write comparison.json and flips.jsonl; returns their folder.
 
-    out: the folder; auto takes one in runs/. An earlier comparison there is replaced. Raises UserError for a
-    folder that holds something else.
+    out: the folder, where an earlier comparison is replaced; auto takes one in runs/, which is replaced where
+    it is of the same evaluations. Raises UserError for a folder that holds something else.
     """
-    names = [re.sub(r"[^A-Za-z0-9._+-]+", "-", side.name) for side in found.sides]
-    folder = Path("runs") / f"compare-{'-'.join(names)}"[:LONGEST_NAME] if out == "auto" else Path(out)
+    names = "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", side.name) for side in found.sides)
+
+    def is_of_same(folder: Path) -> bool:
+        record = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+        listed = [(side["name"], side["folder"]) for side in record.get("sides", [])]
+        return listed == [(side.name, side.folder) for side in found.sides]
+
+    folder = number_folder(f"compare-{names}"[:LONGEST_NAME], is_of_same) if out == "auto" else Path(out)
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder. Give another --out.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
@@ -235,14 +245,21 @@ def _write_pairs(pairs: Sequence[Pair]) -> list[str]:
     return lines
 
 
+def decide(value: float, p_value: float) -> Decision:
+    """Whether a difference was shown. p_value: as it counts beside the other pairs."""
+    if p_value < LEVEL:
+        return "better" if value > 0 else "worse"
+    return "not shown"
+
+
 def judge(pair: Pair) -> str:
     """What the difference of pass@1 says, as a phrase."""
     each = pair.at(1)
-    found, p_value = each.difference, each.corrected
+    found, decision = each.difference, decide(each.difference.value, each.corrected)
     if not found.problems:
         return "no problem was scored by both"
-    if p_value < LEVEL:
-        return f"{'better' if found.value > 0 else 'worse'}, {found}"
+    if decision != "not shown":
+        return f"{decision}, {found}"
     more = (
         f"; about {each.reach.problems:,} problems would show a difference of this size"
         if each.reach.problems is not None and each.reach.problems > found.problems

@@ -13,7 +13,7 @@ from ...tasks.core.mixture import Mixture
 from ...verifiers import Completion, Rubric, Score
 from ...verifiers.criterion import CLIP
 from ..engines.base import Sampling
-from ..intervals import Estimate, Interval, mean_interval, pass_at_k
+from ..intervals import Estimate, Interval, list_ks, mean_interval, pass_at_k
 from ..reports.progress import make_progress_bar
 from ..rollouts.group import Answer, Group
 from ..rollouts.rollouts import Ask, Rollouts
@@ -225,11 +225,6 @@ def summarise(
         seconds=seconds,
         groups=groups,
     )
-
-
-def list_ks(samples: int) -> list[int]:
-    """The powers of two up to the number of samples, and to 128."""
-    return [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]
 
 
 def _average(values: Iterable[float]) -> float:

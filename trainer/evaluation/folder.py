@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.settings import list_settings
 from ..storage.names import COMPLETIONS, CONFIG, FACTS, SUMMARY
-from ..storage.records import read_json
+from ..storage.records import read_json, write_json
 from ..storage.sources import SOURCES
 from .hashes import hash_bytes
 from .identity import FREE, Identity
@@ -36,15 +37,35 @@ class Begun:
     facts: dict[str, Any]
 
 
-def choose_folder(config: EvalConfig, task: str, model: str, *, alone: bool = True) -> Path:
-    """--out, or a name in runs/ that tells task, model, what is not the default, and the day.
+def choose_folders(configs: Sequence[EvalConfig], tasks: Sequence[str]) -> list[Path]:
+    """The folder of each evaluation of a command, by the settings and the name of its task.
 
-    alone: False for one of several evaluations, each of which has such a name in --out.
+    That of the only one is --out, or a name in runs/ that tells task, model, what is not the default, and the
+    day; each of several has such a name in --out. Raises UserError where two would share one.
     """
-    out = config.output.out
+    models = name_models([config.model.source for config in configs])
+    names = [
+        name_evaluation(config, task, models[config.model.source])
+        for config, task in zip(configs, tasks, strict=True)
+    ]
+    names = [  # data of one's own may be in files that are called alike
+        f"{name}-{_digest(json.dumps([config.task.name, config.task.data]))}"
+        if names.count(name) > 1
+        else name
+        for config, name in zip(configs, names, strict=True)
+    ]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(f"{twice} is asked for twice. Name each evaluation once, or run two commands.")
+    return [
+        _choose_folder(config.output.out, name, alone=len(configs) == 1)
+        for config, name in zip(configs, names, strict=True)
+    ]
+
+
+def _choose_folder(out: str, name: str, *, alone: bool) -> Path:
     if out == "auto":
-        return Path("runs") / f"{name_evaluation(config, task, model)}-{datetime.date.today()}"
-    return Path(out) if alone else Path(out) / name_evaluation(config, task, model)
+        return Path("runs") / f"{name}-{datetime.date.today()}"
+    return Path(out) if alone else Path(out) / name
 
 
 def name_evaluation(config: EvalConfig, task: str, model: str) -> str:
@@ -72,6 +93,23 @@ def name_model(source: str) -> str:
     if folder.name == "model":
         return run.name
     return f"{run.parent.name}-{folder.name}" if run.name == "checkpoints" else folder.name
+
+
+def name_models(sources: Sequence[str]) -> dict[str, str]:
+    """By their sources the models' names, with as much of what is above as tells those apart that share
+    one."""
+    names = {source: name_model(source) for source in sources}
+    given = list(names.values())
+    paths = {
+        source: Path(source).resolve().parts if Path(source).is_dir() else tuple(source.split("/"))
+        for source in names
+        if given.count(names[source]) > 1
+    }
+    for depth in range(2, 1 + max(map(len, paths.values()), default=0)):
+        longer = {source: "/".join(parts[-depth:]) for source, parts in paths.items()}
+        if len({*longer.values()}) == len(longer):
+            return names | longer
+    return names | {source: source for source in paths}
 
 
 def find_begun(folder: Path) -> Begun | None:
@@ -109,13 +147,6 @@ def refuse_another(folder: Path, now: Identity, before: Begun | None) -> None:
             f"{folder} holds another evaluation: {'; '.join(differences)}. Give another --out, or the "
             f"settings of then ({folder / CONFIG})."
         )
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write a file that is there whole or not at all."""
-    new = path.with_name(f".{path.name}.partial")
-    new.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
-    new.replace(path)
 
 
 def write_start(folder: Path, config: EvalConfig, facts: dict[str, Any]) -> None:

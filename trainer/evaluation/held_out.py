@@ -11,11 +11,11 @@ from typing import Any
 from ...tasks import Problem, Task
 from ..config.settings import Settings, list_settings
 from ..rollouts.rollouts import Prompts
-from ..storage.names import FACTS, OF_A_RUN
+from ..storage.names import COMPLETIONS, FACTS, OF_A_RUN, SUMMARY
 from .evaluate import Evaluation
 from .identity import Identity, gather_task_facts
-from .likeness import SETTINGS, TOLD
-from .measured import ROWS, locate_held_out
+from .likeness import NAMED, SETTINGS, TOLD
+from .measured import locate_held_out
 from .records import write_groups
 
 
@@ -34,7 +34,7 @@ def identify(
     code: what the settings name of the task.  split: of the problems.  samples: of each.  prompts: what the
     model reads.
     """
-    names = {*TOLD, *(setting for listed in SETTINGS.values() for setting in listed)}
+    names = {NAMED, *TOLD, *(setting for listed in SETTINGS.values() for setting in listed)}
     values = {s.name: s.value(config) for s in list_settings(type(config)) if s.name in names}
     values |= {"split": split, "extraction": "strict", "stop": [], "seed": 0}
     values |= {"endpoint": "", "api": "chat"}
@@ -57,10 +57,10 @@ def write_held_out(
     new = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    write_groups(new / ROWS, result.groups, prompts, step=step)
+    write_groups(new / COMPLETIONS, result.groups, prompts, step=step)
     facts = {"command": OF_A_RUN, "step": step, "identity": identity, **getattr(prompts, "facts", {})}
     (new / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
-    (new / "summary.json").write_text(json.dumps(result.summarise(), indent=1), encoding="utf-8")
+    (new / SUMMARY).write_text(json.dumps(result.summarise(), indent=1), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
     return folder

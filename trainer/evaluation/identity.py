@@ -33,7 +33,7 @@ WORDS = {
     "task_source": "the task's code",
     "problems": "the problems, their references or metadata",
     "prompts": "the prompts as the model reads them",
-    "verifiers": "the rubric, or the code of the verifiers",
+    "verifiers": "the rubric, its parameters, or the code of the verifiers",
     "model": "the model (the hash of its files, or its name at the endpoint)",
     "reward_models": "the reward models' files",
     "device": "the device",

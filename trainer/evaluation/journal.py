@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,26 @@ from typing import Self
 
 from ...tasks import Problem
 from ...tasks.core.errors import UserError, shorten
-from ...verifiers import Rubric
+from ...verifiers import Rubric, Score
 from ..rollouts.group import Answer
-from ..storage.records import parse_object
+from ..storage.records import parse_object, read_objects
 from ..storage.rows import RENDERED, find_fault, is_number
 from .evaluate import Place
 from .records import make_record, read_record
+
+
+def _open_locked(path: Path) -> int:
+    """The descriptor of a file for this process alone. Raises UserError where another one has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(
+            f"Another process is writing this evaluation ({path}). Wait until it has ended, or give another "
+            "--out."
+        ) from None
+    return descriptor
 
 
 @dataclass
@@ -38,16 +52,11 @@ class Journal:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Make or open the file, for this process alone. Raises UserError where another one writes it."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise UserError(
-                f"Another process is writing this evaluation ({path}). Wait until it has ended, or give "
-                "another --out."
-            ) from None
-        return cls(path, descriptor)
+        while True:
+            descriptor = _open_locked(path)
+            if path.exists() and os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                return cls(path, descriptor)
+            os.close(descriptor)  # it was replaced in between
 
     def read(self, problems: Sequence[Problem], rubric: Rubric, samples: int) -> None:
         """Take in the answers that are there. A last line that was cut off is removed.
@@ -95,6 +104,26 @@ class Journal:
         rest = memoryview(line.encode())
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
+
+    def replace_scores(self, problems: Sequence[Problem], scores: Mapping[Place, Score]) -> None:
+        """Give completions that are in the file other scores. It has all of them, or is as it was before."""
+        new = self.path.with_name(f".{self.path.name}.partial")
+        new.unlink(missing_ok=True)
+        descriptor = _open_locked(new)
+        places = {problem.id: place for place, problem in enumerate(problems)}
+        with open(descriptor, "w", encoding="utf-8", closefd=False) as file:
+            for line in read_objects(self.path):
+                key = places[line.values["id"]], int(line.values["sample"])
+                if key not in scores:
+                    file.write(line.text)
+                    continue
+                answer = Answer(self.answers[key].completion, scores[key])
+                self.answers[key] = answer
+                record = make_record(problems[key[0]], answer.completion, answer.score)
+                file.write(json.dumps({**line.values, **record}, default=str) + "\n")
+        new.replace(self.path)
+        os.close(self.descriptor)
+        self.descriptor = descriptor
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,8 @@ SETTINGS: dict[Kind, tuple[str, ...]] = {
     "prompts": ("system", "instruction", "chat_template_kwargs"),
     "verifiers": ("extraction",),
 }
+NAMED = "verify"
+"""A setting that names what judges. The same code may be named in two ways, so its hash decides."""
 TOLD = (
     *("temperature", "top_p", "top_k", "min_p", "max_new_tokens", "stop", "seed"),
     "endpoint", "api",
@@ -76,7 +78,11 @@ def list_unlike(first: Measured, second: Measured) -> Iterator[Unlike]:
         yield Unlike("tasks", "the task's code changed between them")
     yield from _compare_prompts(first, second)
     if _differs(first, second, "verifiers"):
-        yield Unlike("verifiers", "the rubric or the verifiers' code changed between them")
+        was, now = (each.identity["settings"].get(NAMED) for each in (first, second))
+        why = f" (--verify is {_show(was)} in one and {_show(now)} in the other)" if was != now else ""
+        yield Unlike(
+            "verifiers", f"the rubric, its parameters or the verifiers' code changed between them{why}"
+        )
     if _differs(first, second, "reward_models"):
         yield Unlike("verifiers", "the reward models are others")
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from ...tasks.core.errors import UserError
 from ...verifiers import Status, Verdict
-from ..storage.folders import FACTS, HELD_OUT
+from ..storage.names import ARMS, COMPLETIONS, FACTS, HELD_OUT, SUMMARY
 from ..storage.records import complain_of_line, read_json
 from ..storage.rows import read_scored
 
-ROWS, ARMS = "completions.jsonl", "arms.json"
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
 FIRST, LAST, BEST = "first", "last", "best"
 
@@ -140,11 +139,11 @@ def rate_problem(rows: Sequence[Row]) -> float | None:
 
 def read_folder(folder: Path, name: str) -> Measured:
     """The evaluation in a folder. Raises UserError where there is none, or a row is damaged."""
-    path = folder / ROWS
+    path = folder / COMPLETIONS
     if not path.is_file():
-        inside = sorted(child.name for child in folder.iterdir() if (child / ROWS).is_file())
+        inside = sorted(child.name for child in folder.iterdir() if (child / COMPLETIONS).is_file())
         hint = f"It holds evaluations: give {folder / inside[0]}, ..." if inside else NO_EVALUATION
-        raise UserError(f"{folder} holds no evaluation: there is no {ROWS}. {hint}")
+        raise UserError(f"{folder} holds no evaluation: there is no {COMPLETIONS}. {hint}")
     rows_P: dict[str, list[Row]] = {}
     questions: dict[str, Question] = {}
     lines: dict[tuple[str, int], int] = {}
@@ -159,7 +158,7 @@ def read_folder(folder: Path, name: str) -> Measured:
     if not rows_P:
         raise UserError(f"{path} holds no completion yet.")
     facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
-    summary = read_json(folder / "summary.json") if (folder / "summary.json").is_file() else {}
+    summary = read_json(folder / SUMMARY) if (folder / SUMMARY).is_file() else {}
     ordered = {key: sorted(rows, key=lambda row: row.sample) for key, rows in rows_P.items()}
     return Measured(
         name, ordered, questions, facts.get("identity", {}), facts, folder,
@@ -187,3 +186,15 @@ def read_verdict(said: Mapping[str, Any]) -> Verdict:
     """A verdict from plain data. Raises ValueError, TypeError or KeyError for what is none."""
     status, value, seconds = Status(said["status"]), float(said["value"]), float(said["seconds"])
     return Verdict(status, value, said["answer"], said["reason"], seconds, said.get("number"))
+
+
+def write_verdict(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain data. By hand: `dataclasses.asdict` copies deeply, and takes ten times as long."""
+    return {
+        "status": verdict.status.value,
+        "value": verdict.value,
+        "answer": verdict.answer,
+        "reason": verdict.reason,
+        "seconds": verdict.seconds,
+        "number": verdict.number,
+    }

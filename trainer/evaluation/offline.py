@@ -22,7 +22,7 @@ from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
-from ..intervals import Estimate, Interval, mean_interval, pass_at_k
+from ..intervals import Estimate, Interval, list_ks, mean_interval, pass_at_k
 from .scoring import Completed, Plain, count_workers, score_in_order
 
 COLUMNS = ("completion", "completions")
@@ -119,7 +119,7 @@ class _Tally:
         correct_P = [sum(score.passed for score in listed) for listed in scored_P]
         samples_P = [len(listed) for listed in scored_P]
         rubric, count, most = self.task.rubric, max(1, len(scores)), max(samples_P, default=0)
-        ks = [k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if k <= max(1, most)]
+        ks = list_ks(max(1, most), 1024)
         # A reward of one's own may lie beyond the bounds that the rubric knows of.
         seen = [rubric.least, rubric.most, *(reward for rewards in rewards_P for reward in rewards)]
         sizes = {split: self.task.source.size(split) for split in self.seen}

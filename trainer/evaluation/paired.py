@@ -21,19 +21,6 @@ MOST_STATES = 200_000  # sums that are counted out
 MOST_PARTS = 5_040  # into which a value of 1 is divided for that: a multiple of every number to 10
 
 
-def mcnemar(wins: int, losses: int) -> float:
-    """The exact two-sided p-value of so many problems won and lost; 1.0 where none is (McNemar 1947).
-
-    >>> mcnemar(6, 0), mcnemar(5, 0)
-    (0.03125, 0.0625)
-    """
-    total, fewer = wins + losses, min(wins, losses)
-    if wins == losses:
-        return 1.0
-    tail = sum(math.comb(total, count) for count in range(fewer + 1))
-    return float(min(Fraction(1), Fraction(2 * tail, 2**total)))
-
-
 def flip_signs(differences_P: Sequence[float], seed: int = 0) -> float:
     """The two-sided p-value of a mean of differences, against "either sign was as likely" (Fisher 1935).
 

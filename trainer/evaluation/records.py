@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks import Problem
-from ...verifiers import Completion, Rubric, Score, Verdict
+from ...verifiers import Completion, Rubric, Score
 from ...verifiers.types import Usage
 from ..rollouts.group import Answer, Group
 from ..rollouts.rollouts import Prompts
 from ..storage.rows import RENDERED
-from .measured import Measured, Question, Row, make_row, read_verdict
+from .measured import Measured, Question, Row, make_row, read_verdict, write_verdict
 
 
 def make_record(problem: Problem, completion: Completion, score: Score, **extra: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
         "passed": score.passed,
         "abstained": score.abstained,
         **({"learned": dict(score.learned)} if score.learned else {}),
-        "verdicts": {name: _make_plain(verdict) for name, verdict in score.parts.items()},
+        "verdicts": {name: write_verdict(verdict) for name, verdict in score.parts.items()},
     }
 
 
@@ -83,15 +83,3 @@ def write_groups(path: Path, groups: Iterable[Group], prompts: Prompts, **extra:
                 record = make_record(group.problem, completion, score, **extra, sample=sample, **rendered)
                 file.write(json.dumps(record, default=str) + "\n")
                 rendered = {}
-
-
-def _make_plain(verdict: Verdict) -> dict[str, Any]:
-    """By hand: `dataclasses.asdict` copies deeply, and takes ten times as long."""
-    return {
-        "status": verdict.status,
-        "value": verdict.value,
-        "answer": verdict.answer,
-        "reason": verdict.reason,
-        "seconds": verdict.seconds,
-        "number": verdict.number,
-    }

@@ -23,19 +23,17 @@ from ..model.policy import Policy
 from ..model.template_file import check_template
 from ..reward_models.scoring import Assignment, assign_models, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
-from ..storage.folders import FACTS, gather_facts
+from ..storage.folders import gather_facts
+from ..storage.names import COMPLETIONS, FACTS, SUMMARY
+from ..storage.records import write_json
 from .baseline import read_baseline
 from .breakdown import break_down
 from .evaluate import Evaluation, evaluate
 from .folder import (
-    COMPLETIONS,
-    SUMMARY,
     Begun,
-    choose_folder,
+    choose_folders,
     find_begun,
-    name_model,
     refuse_another,
-    write_json,
     write_start,
 )
 from .identity import Identity, gather_settings, gather_task_facts
@@ -82,7 +80,9 @@ def evaluate_model(config: EvalConfig, policy: Policy | None = None, say: Say = 
             "`palaestra eval`."
         )
     check(asked[0], in_memory=policy is not None)
-    prepared = prepare(asked[0], say, in_memory=policy is not None)
+    task = load_task(asked[0])
+    [folder] = choose_folders(asked, [task.name])
+    prepared = prepare(asked[0], task, folder, say, in_memory=policy is not None)
     return measure(prepared, Local.of(policy) if policy else load_subject(asked[0]), say)
 
 
@@ -94,7 +94,11 @@ def evaluate_all(config: EvalConfig, say: Say = print) -> Suite:
     asked = list_evaluations(config)
     for each in asked:
         check(each)
-    prepared = [prepare(each, say, alone=len(asked) == 1) for each in asked]
+    tasks = [load_task(each) for each in asked]
+    folders = choose_folders(asked, [task.name for task in tasks])
+    prepared = [
+        prepare(each, task, folder, say) for each, task, folder in zip(asked, tasks, folders, strict=True)
+    ]
     runs: list[EvaluationRun] = []
     for _, of_one_model in groupby(prepared, lambda each: each.config.model.source):
         together = list(of_one_model)
@@ -113,20 +117,18 @@ def check(config: EvalConfig, *, in_memory: bool = False) -> None:
         check_subject(config)
 
 
-def prepare(config: EvalConfig, say: Say, *, alone: bool = True, in_memory: bool = False) -> Prepared:
+def prepare(config: EvalConfig, task: Task, folder: Path, say: Say, *, in_memory: bool = False) -> Prepared:
     """Everything up to the model; nothing is loaded or written.
 
-    alone: the only evaluation of its command.  in_memory: whether the model is there already.
+    task, folder: of this evaluation.  in_memory: whether the model is there already.
     """
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
-    task = load_task(config)
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)
     if not in_memory and not config.endpoint.url:
         budget = config.sampling.max_prompt_tokens
         check_prompts(config.model, task, [config.held_out.split], budget, say, config.prompt)
-    folder = choose_folder(config, task.name, name_model(config.model.source), alone=alone)
     begun = find_begun(folder)
     assigned = assign_models(task, config.compare.reward_model, 0.0)
     count, level = count_problems(task, config), config.task.single_level
@@ -146,8 +148,12 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
 
     Raises UserError where the folder's evaluation was of another model, or its prompts were others.
     """
-    config, folder, begun, problems = prepared.config, prepared.folder, prepared.begun, prepared.problems
-    model = config.model
+    config, folder, problems, model = (
+        prepared.config,
+        prepared.folder,
+        prepared.problems,
+        prepared.config.model,
+    )
     judged = judge(
         prepared.task,
         config.compare.reward_model,
@@ -157,12 +163,14 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
         trust_remote_code=model.trust_remote_code,
     )
     task = judged.task
-    opened = subject.open(config, judged, begun.facts.get("prompt_date", "") if begun else "", say)
+    opened = subject.open(config, judged, _find_date(prepared.begun), say)
     identity = prepared.identity.with_chain("prompts", opened.render(problems, task.instruction))
     identity = identity.with_facts(**opened.identity)
-    refuse_another(folder, identity, begun)
+    refuse_another(folder, identity, prepared.begun)
     folder.mkdir(parents=True, exist_ok=True)
     with Journal.open(folder / COMPLETIONS) as journal:
+        begun = find_begun(folder)  # another process may have begun one here since it was prepared
+        refuse_another(folder, identity, begun)
         journal.read(problems, task.rubric, identity.samples)
         facts = gather_facts(
             COMMAND, folder, list_code(config), list_data(config), **opened.facts, **prepared.layers
@@ -175,6 +183,7 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
             if said := opened.describe():
                 facts["endpoint"] = add_said(begun.facts.get("endpoint", {}) if begun else {}, said)
                 write_json(folder / FACTS, facts)
+                tell_refused(said, say)
         wins = (
             compare_with_baseline(task, opened.scorers, result.groups, prepared.baseline)
             if prepared.baseline
@@ -186,12 +195,23 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
     return run
 
 
+def _find_date(begun: Begun | None) -> str:
+    """The date that the prompts of an evaluation name; "" for one that begins."""
+    return begun.facts.get("prompt_date", "") if begun else ""
+
+
 def add_said(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """What an endpoint said of itself in all parts of an evaluation: of lists, what any part heard."""
     heard = {
         name: sorted({*before.get(name, []), *said}) for name, said in now.items() if isinstance(said, list)
     }
     return {**before, **now, **heard}
+
+
+def tell_refused(said: Mapping[str, Any], say: Say) -> None:
+    """Say why an endpoint refused prompts, where it did."""
+    if said.get("refused"):
+        say(f"The endpoint refused prompts, which count as not passed: {'; '.join(said['refused'])}")
 
 
 def sample_and_score(
@@ -206,6 +226,7 @@ def sample_and_score(
         say(f"{folder} holds {len(journal.answers)} completions of this evaluation: {said}.")
     start, before = time.perf_counter(), journal.seconds
     try:
+        score_unscored(rollouts, problems, journal, say)
         return evaluate(
             rollouts,
             problems,
@@ -232,6 +253,19 @@ def sample_and_score(
         raise
     finally:
         rollouts.close()
+
+
+def score_unscored(rollouts: Rollouts, problems: Sequence[Problem], journal: Journal, say: Say) -> None:
+    """Score again what could not be scored when it was sampled: a judge that was down may be up."""
+    places = [place for place, answer in journal.answers.items() if answer.score.abstained]
+    if not places:
+        return
+    asked = [problems[place] for place, _ in places]
+    scores = rollouts.score_again(asked, [journal.answers[place].completion for place in places])
+    found = {place: score for place, score in zip(places, scores, strict=True) if not score.abstained}
+    say(f"{len(places)} of them could not be scored then: {len(found)} are scored now.")
+    if found:
+        journal.replace_scores(problems, found)
 
 
 def load_task(config: EvalConfig) -> Task:

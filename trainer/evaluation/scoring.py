@@ -23,6 +23,7 @@ from ...verifiers import Score
 from ...verifiers.workers.pool import Pool
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
+from .measured import write_verdict
 
 TEXTS, CHARS = 400, 200_000  # of a batch, at most; a longer text is a batch of its own
 MEMORY_MB = 1 << 15  # address space: a worker may take what this process could
@@ -49,17 +50,7 @@ def write_score(score: Score) -> Plain:
         "passed": score.passed,
         "abstained": score.abstained,
         "extracted": score.extracted,
-        "parts": {
-            name: {
-                "status": part.status.value,
-                "value": part.value,
-                "answer": part.answer,
-                "reason": part.reason,
-                "seconds": part.seconds,
-                "number": part.number,
-            }
-            for name, part in score.parts.items()
-        },
+        "parts": {name: write_verdict(part) for name, part in score.parts.items()},
     }
 
 

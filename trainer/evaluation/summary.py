@@ -10,10 +10,11 @@ from typing import Any
 from ...verifiers.display import write_html
 from ..config.evaluation import EvalConfig
 from ..intervals import Interval
+from ..storage.names import COMPLETIONS
 from ..storage.rows import read_completions
 from .breakdown import Breakdown
 from .evaluate import Evaluation
-from .folder import COMPLETIONS, name_model
+from .folder import name_models
 from .winrate import WinRate
 
 
@@ -81,16 +82,17 @@ class Suite:
     def __str__(self) -> str:
         """A table: a line for each evaluation, with its interval."""
         rows = [("model", "task", "problems", "samples", "result", "extracted", "truncated", "reward")]
-        rows += [_make_row(run) for run in self.runs]
+        models = name_models([run.config.model.source for run in self.runs])
+        rows += [_make_row(run, models[run.config.model.source]) for run in self.runs]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
         return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def _make_row(run: EvaluationRun) -> tuple[str, ...]:
+def _make_row(run: EvaluationRun, model: str) -> tuple[str, ...]:
     result, level = run.result, run.config.task.level
     return (
-        name_model(run.config.model.source),
+        model,
         run.task if level == "all" else f"{run.task}:{level}",
         str(result.problems),
         str(result.samples),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..intervals import Estimate, Interval, mean_interval, paired_difference, subtract
 from .paired import Paired
-from .rows import Table, group_by_step
+from .rows import Table, gather_by_problem, group_by_step
 
 SHARE = 0.2  # of the steps at either end that are compared where nothing else is there
 GAP_GROWTH = 0.1  # of reward over shadow reward, that is shown as a warning
@@ -93,15 +93,19 @@ def answer_ending(
     end: Mapping[str, Any],
     tripped: Mapping[str, Any],
     since_s: float,
+    *,
+    held: bool = False,
 ) -> Answer:
     """Why did it stop? end, tripped: what end.json and report.json hold, {} where they are not there.
 
-    since_s: seconds since the run last wrote.
+    since_s: seconds since the run last wrote.  held: whether a process on this machine is writing it.
     """
     question = "Why did it stop?"
     done = max((line["step"] for line in metrics if line["kind"] == "step"), default=0)
     asked = config.get("steps", 0)
     of_all = f"after {done} of {asked} steps"
+    if held:
+        return Answer(question, "note", f"It has not: {done} of {asked} steps are done.")
     if tripped and tripped.get("step") == done:
         details = [f"{name} was beyond its bound." for name in tripped["tripped"]]
         best = f"The best checkpoint: {tripped['best']}." if tripped.get("best") else ""
@@ -114,6 +118,10 @@ def answer_ending(
         return Answer(question, "yes", f"It came to its end: {done} of {asked} steps.")
     if state == "stopped":
         return Answer(question, "note", f"Somebody stopped it ({reason}) {of_all}; it can be resumed.")
+    if state == "disk":
+        return Answer(
+            question, "no", f"Its disk was full, or refused, {of_all}; it can be resumed.", [reason]
+        )
     if state == "halted":
         return Answer(question, "no", f"A guard halted it {of_all}.", [reason])
     if state == "failed":
@@ -190,14 +198,14 @@ class Ends:
     steps: int
 
 
-def compare_ends(groups: Mapping[int, Sequence[Sequence[float]]]) -> Ends | None:
+def compare_ends(groups: Mapping[int, Mapping[int, Sequence[float]]]) -> Ends | None:
     """Pass-rates of the first and the last fifth of the steps; None for fewer than ten steps."""
     steps = sorted(groups)
     count = int(len(steps) * SHARE)
     if len(steps) < 10:
         return None
     first, last = (
-        mean_interval([group for step in part for group in groups[step]], 0.0, 1.0)
+        mean_interval(list(gather_by_problem(groups, part).values()), 0.0, 1.0)
         for part in (steps[:count], steps[-count:])
     )
     return Ends(first, last, subtract(last, first), count)
@@ -249,25 +257,19 @@ def answer_better(
 def pair_rollouts(table: Table, first: int, second: int) -> Any:
     """The paired difference of pass-rates on problems that both runs drew in the last fifth of their steps;
     None for runs without rows."""
-    means = [collect_late_means(table, run) for run in (first, second)]
+    means = [average_late(table, run) for run in (first, second)]
     shared = sorted(means[0].keys() & means[1].keys())
     if not shared:
         return None
     return paired_difference([means[0][p] for p in shared], [means[1][p] for p in shared])
 
 
-def collect_late_means(table: Table, run: int) -> dict[tuple[int, int], float]:
-    """(step, problem) -> pass-rate over the last fifth of the steps."""
-    columns = table.columns
-    if not columns:
-        return {}
-    last = max((s for r, s in zip(columns["run"], columns["step"], strict=True) if r == run), default=0)
-    found: dict[tuple[int, int], list[int]] = {}
-    names = ("run", "step", "problem", "abstained", "held_out", "passed")
-    for of_run, step, problem, abstained, held_out, passed in zip(*map(columns.get, names), strict=True):
-        if of_run == run and step > last * (1 - SHARE) and not abstained and not held_out:
-            found.setdefault((step, problem), []).append(passed)
-    return {place: fmean(values) for place, values in found.items()}
+def average_late(table: Table, run: int) -> dict[int, float]:
+    """The code of each problem -> its pass-rate over all of its visits in the last fifth of the steps."""
+    groups = group_by_step(table, run, "passed")
+    last = max(groups, default=0)
+    late = gather_by_problem(groups, [step for step in groups if step > last * (1 - SHARE)])
+    return {problem: fmean(values) for problem, values in late.items()}
 
 
 def read_headline(line: Mapping[str, Any], mode: str) -> Estimate | Interval | None:

@@ -11,42 +11,44 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
-from ..evaluation.measured import ARMS, list_steps, locate_held_out
+from ..evaluation.comparison import FLIPS, RECORD
+from ..evaluation.measured import list_steps, locate_held_out
 from ..reports.curves import list_damaged_metrics, read_metrics
 from ..storage.names import (
+    ARMS,
     COMPLETIONS,
     CONFIG,
     END,
     FACTS,
     LEDGER,
     METRICS,
-    OF_A_RUN,
     ROLLOUTS,
     SUMMARY,
     TRIPPED,
-)  # fmt: skip
+)
 from ..storage.records import read_json, read_objects
 from ..storage.rows import is_count, is_number
+from ..storage.starts import is_held
 from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
 from .measures import answer_evaluation, describe_comparison
 from .paired import pair_runs, pair_steps
 from .rows import Table, list_criteria
 from .series import Series, measure_bands, round_digits, trace
 
-COMPARISON, FLIPS = "comparison.json", "flips.jsonl"
+MEASURED_BY = {  # settings that say what held-out problems are, how they are asked and how they are judged
+    "task": ("name", "option", "data", "level", "prompt", "answer", "choices", "verify", "test_share"),
+    "prompt": ("system", "instruction", "template", "chat_template_kwargs"),
+    "evaluation": ("eval_problems",),
+}
 HEAT_ROWS = 400  # problems of the heat map, those that were visited most
-NOT_COMPARED = (
-    "seed",
-    "steps",
-)  # settings in which runs may differ and still have the same held-out problems
 
 
 @dataclass(frozen=True)
 class RunData:
     """A run, or an evaluation, without its completions.
 
-    kind: `train`, `sft`, `reward-model` or `eval`.  heat: of each problem its name and its visits
-    ([step, passed, scored]).  summary: of an evaluation.
+    kind: `train`, `sft`, `reward-model`, or `eval` for whatever holds scored completions.
+    heat: of each problem its name and its visits ([step, passed, scored]).  summary: of an evaluation.
     """
 
     name: str
@@ -59,6 +61,11 @@ class RunData:
     heat: list[dict[str, Any]] = field(default_factory=list, repr=False)
     summary: dict[str, Any] = field(default_factory=dict)
     suspects: list[str] = field(default_factory=list)
+
+    @property
+    def command(self) -> str:
+        """What wrote the folder: of completions `eval`, `held-out` or `rescore`, too."""
+        return str(self.facts.get("command", self.kind))
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -106,6 +113,7 @@ class Page:
             "answers": [*describe_comparison(self.comparison), *crossed],
             "comparison": self.comparison,
             "runs": runs,
+            "generation": self.table.generation,
         }
 
 
@@ -148,8 +156,8 @@ def refresh(page: Page) -> Page:
 
 def find_comparison(path: Path) -> Path | None:
     """The record of a comparison in a folder, or the file itself."""
-    record = path / COMPARISON if path.is_dir() else path
-    return record if record.is_file() and record.name == COMPARISON else None
+    record = path / RECORD if path.is_dir() else path
+    return record if record.is_file() and record.name == RECORD else None
 
 
 def gather_comparison(record: Path) -> Page:
@@ -190,30 +198,41 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 
 
 def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData:
-    """A run or an evaluation. table: takes in its completions, where one is given."""
-    facts = read_json(path / FACTS) if (path / FACTS).is_file() else {}
-    kind = str(facts.get("command", ""))
-    needed = [FACTS, *([CONFIG] if kind != OF_A_RUN else [])]  # a run's settings are in the run's own folder
-    if missing := [name for name in needed if not (path / name).is_file()]:
+    """A run, or completions that were scored: those of an evaluation, of a run's held-out problems, of a
+    judgement anew. table: takes in its completions, where one is given."""
+    facts, config = _read_if_there(path / FACTS), read_config(path / CONFIG)
+    kind = "eval" if (path / COMPLETIONS).is_file() else str(facts.get("command", ""))
+    if not kind or not (kind == "eval" or (path / CONFIG).is_file()):
         raise UserError(
-            f"{path} holds no run, evaluation or comparison (no {missing[0]}). Give the folder that "
-            "`palaestra train`, `sft`, `eval` or `compare` wrote."
+            f"{path} holds no run, evaluation or comparison (no {CONFIG if facts else FACTS}). Give the "
+            "folder that `palaestra train`, `sft`, `eval` or `compare` wrote."
         )
-    config = read_config(path / CONFIG) if kind != OF_A_RUN else {}
-    kind = "eval" if kind == OF_A_RUN else kind
     if table is not None:
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
         for step in list_steps(path):
             table.add_file(locate_held_out(path, step) / COMPLETIONS, number, held_out=True)
     metrics = read_metrics(path)
-    series = trace(metrics, config.get("rollouts", {}).get("group_size", 1))
-    summary = read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
+    series = trace(metrics)
+    summary = _read_if_there(path / SUMMARY)
     return RunData(name, path, kind, config, facts, metrics, series, summary=summary)
 
 
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _read_beside(path: Path) -> dict[str, Any]:
+    """What a page can do without: {} where the file is damaged, too."""
+    try:
+        return _read_if_there(path)
+    except UserError:
+        return {}
+
+
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings of a run. Raises UserError where a group of them is no table, or `steps` is no number."""
-    config = read_json(path)
+    """The settings of a run, {} where it has none. Raises UserError where a group of them is no table, or
+    `steps` is no number."""
+    config = _read_if_there(path)
     for name in ("rollouts", "reward", "task", "evaluation"):
         if not isinstance(config.get(name, {}), dict):
             raise UserError(f"{path} is damaged: {name!r} is no table. Put the file back from a copy.")
@@ -224,12 +243,24 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def read_ledger(path: Path) -> tuple[dict[str, Any], list[str]]:
     """The visits of each problem of a ledger, and the problems whose reference is suspected."""
-    ledger = read_json(path) if path.is_file() else {}
+    ledger = _read_if_there(path)
     items = ledger.get("problems", {})
     visits = {name: item.get("visits") for name, item in items.items() if isinstance(item, dict)}
     if len(visits) < len(items) or not all(map(_are_visits, visits.values())):
         raise UserError(f"{path} is damaged: a problem has no visits. Put the file back from a copy.")
     return visits, [str(name) for name in ledger.get("suspects", [])]
+
+
+def list_damaged_beside(folder: Path) -> list[str]:
+    """The damaged files that a page does without."""
+    readers = {LEDGER: read_ledger, END: _read_if_there, TRIPPED: _read_if_there}
+    damaged = []
+    for name, read in readers.items():
+        try:
+            read(folder / name)
+        except UserError:
+            damaged.append(name)
+    return damaged
 
 
 def _are_visits(values: Any) -> bool:
@@ -240,7 +271,10 @@ def _are_visits(values: Any) -> bool:
 
 def finish(run: RunData, table: Table, number: int) -> RunData:
     """With what is made of its completions: intervals of the curves, the heat map."""
-    items, suspects = read_ledger(run.folder / LEDGER)
+    try:
+        items, suspects = read_ledger(run.folder / LEDGER)
+    except UserError:  # it is named among what is damaged
+        items, suspects = {}, []
     items = items or count_visits(table, number)
     most = sorted(items, key=lambda name: -len(items[name]))[:HEAT_ROWS]
     heat = [{"name": name, "visits": items[name]} for name in sorted(most, key=sort_key)]
@@ -273,8 +307,8 @@ def sort_key(name: str) -> list[tuple[int, str]]:
 
 
 def find_difference(first: RunData, second: RunData) -> str:
-    """In what two runs were measured otherwise; "" where their held-out problems are the same."""
-    for group, keys in (("task", ("name", "option", "data", "level")), ("evaluation", ("eval_problems",))):
+    """In what two runs were measured otherwise, by their settings; "" where these say nothing of it."""
+    for group, keys in MEASURED_BY.items():
         for key in keys:
             one, other = (run.config.get(group, {}).get(key) for run in (first, second))
             if one != other:
@@ -286,20 +320,20 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
     """One run for the page."""
     run, table = page.runs[number], page.table
     control = run.config.get("reward", {}).get("control", "none")
+    end, tripped = (_read_beside(run.folder / name) for name in (END, TRIPPED))
     answers: list[Answer] = []
-    if run.kind == "eval":
+    if run.kind == "eval" and (run.summary or run.command == "eval"):
         answers = answer_evaluation(run.summary)
     elif run.kind == "train":
         learning = answer_learning(run.evaluations, table, number, partial(pair_steps, run.folder))
-        end, tripped = (
-            read_json(run.folder / name) if (run.folder / name).is_file() else {} for name in (END, TRIPPED)
-        )
+        silent_s, held = measure_silence(run.folder), is_held(run.folder)
         answers = [
             learning,
-            answer_ending(run.metrics, run.config, end, tripped, measure_silence(run.folder)),
+            answer_ending(run.metrics, run.config, end, tripped, silent_s, held=held),
             answer_hacking(run.metrics, control, learning, run.suspects),
         ]
     files = [file for file in table.files if file.run == number]
+    repeat = f"palaestra {run.command} --config {run.folder / CONFIG} --out NEW_FOLDER" if run.config else ""
     return {
         "name": run.name,
         "folder": str(run.folder),
@@ -311,12 +345,11 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "summary": run.summary,
         "settings": run.config,
         "facts": run.facts,
-        "repeat": f"palaestra {run.kind} --config {run.folder / CONFIG} --out NEW_FOLDER"
-        if run.config
-        else "",
+        "repeat": repeat,
         "damaged": [
             *(f"{file.path.relative_to(run.folder)}, line {line}" for file in files for line in file.damaged),
             *(f"{METRICS}, line {line}" for line in list_damaged_metrics(run.folder)),
+            *list_damaged_beside(run.folder),
         ],
     }
 

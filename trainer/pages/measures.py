@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ..evaluation.comparison import decide, show_p
 from ..intervals import Estimate, Interval
 from .answers import MISREAD, Answer, show
 
@@ -61,27 +62,33 @@ def _answer_trust(summary: Mapping[str, Any]) -> Answer:
 
 
 def describe_comparison(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An answer for each pair of a comparison's record, by its pass@1."""
-    answers = []
-    for pair in record.get("pairs", []):
-        estimate = pair["estimates"][0]
-        difference = estimate["difference"]
-        points = [100 * difference[end] for end in ("value", "low", "high")]
-        p = estimate.get("corrected", estimate["p_value"])
-        verdict = "yes" if difference["low"] > 0 else "no" if difference["high"] < 0 else "unsure"
-        words = {"yes": "Yes", "no": "No, worse", "unsure": "Can't tell"}[verdict]
-        gained = sum(flip["gained"] for flip in pair["flips"])
-        answer = Answer(
-            f"Is {pair['second']} better than {pair['first']}?",
-            verdict,
-            f"{words}: pass@{estimate['k']} {points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}], "
-            "paired.",
-            [
-                f"p = {p:.3g} ({'exact McNemar' if estimate['mcnemar'] else 'exact, by flipped signs'}).",
-                f"{gained} problems were gained, {len(pair['flips']) - gained} lost, of "
-                f"{difference['problems']}.",
-                *pair.get("notes", []),
-            ],
-        )
-        answers.append(asdict(answer))
-    return answers
+    """An answer for each pair of a comparison's record, by its pass@1, as `palaestra compare` decides it: by
+    p as it counts when all pairs are looked at."""
+    return [asdict(_describe_pair(pair, len(record["pairs"]))) for pair in record.get("pairs", [])]
+
+
+def _describe_pair(pair: Mapping[str, Any], pairs: int) -> Answer:
+    estimate = pair["estimates"][0]
+    difference = estimate["difference"]
+    corrected = estimate.get("corrected", estimate["p_value"])
+    question = f"Is {pair['second']} better than {pair['first']}?"
+    if not difference["problems"]:
+        return Answer(question, "unsure", "Can't tell: no problem was scored by both.")
+    verdict, words = {
+        "better": ("yes", "Yes"), "worse": ("no", "No, worse"), "not shown": ("unsure", "Can't tell"),
+    }[decide(difference["value"], corrected)]  # fmt: skip
+    value, low, high = (100 * difference[end] for end in ("value", "low", "high"))
+    gained = sum(flip["gained"] for flip in pair["flips"])
+    lost = len(pair["flips"]) - gained
+    test = "exact McNemar" if estimate["mcnemar"] else "exact, by flipped signs"
+    several = f"; {show_p(corrected)} as it counts beside the other pairs (Holm)" if pairs > 1 else ""
+    return Answer(
+        question,
+        verdict,
+        f"{words}: pass@{estimate['k']} {value:+.1f} points [{low:+.1f}, {high:+.1f}], paired.",
+        [
+            f"p = {show_p(estimate['p_value'])} ({test}){several}.",
+            f"{gained} problems were gained, {lost} lost, of {difference['problems']}.",
+            *pair.get("notes", []),
+        ],
+    )

@@ -9,8 +9,9 @@ from pathlib import Path
 from ...tasks.core.errors import UserError
 from ..evaluation.compare import compare_two
 from ..evaluation.comparison import show_p
-from ..evaluation.measured import ROWS, Measured, list_steps, locate_held_out, read_folder
+from ..evaluation.measured import Measured, list_steps, locate_held_out, read_folder
 from ..intervals import Interval
+from ..storage.names import COMPLETIONS
 
 KEPT = 32  # evaluations whose rows are held, for a page that is served
 
@@ -41,7 +42,10 @@ def pair_runs(first: Path, second: Path) -> Paired:
 
 
 def _pair(first: Path, first_step: int, second: Path, second_step: int) -> Paired:
-    places = [locate_held_out(first, first_step) / ROWS, locate_held_out(second, second_step) / ROWS]
+    places = [
+        locate_held_out(first, first_step) / COMPLETIONS,
+        locate_held_out(second, second_step) / COMPLETIONS,
+    ]
     if not all(path.is_file() for path in places):
         return Paired()
     try:

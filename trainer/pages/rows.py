@@ -6,17 +6,21 @@ is a few numbers and its place in its file.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from ...verifiers import Status
 from ..storage.records import parse_object
 from ..storage.rows import find_fault
 
 NOTHING = -1  # code of a word, or of a value, that a row does not have
 PLACES = 4  # of rewards and their like
+TAIL = 1 << 16  # bytes before the end of what was read, by which it is known again
 
 
 @dataclass
@@ -38,6 +42,7 @@ class RowFile:
     """A JSONL file of completions. run: number of the run that it is of.  held_out: whether they are of a
     held-out evaluation of that run: nothing was learned from them.  read: bytes that were taken in.
 
+    inode, tail: of the file that they were read from, and the hash of its last bytes among them.
     damaged: numbers of the lines, from 1, that are no records of a completion; they are left out and shown.
     """
 
@@ -46,16 +51,37 @@ class RowFile:
     held_out: bool = False
     read: int = 0
     lines: int = 0
+    inode: int = 0
+    tail: bytes = b""
     damaged: list[int] = field(default_factory=list)
     seen: set[tuple[str, int]] = field(
         default_factory=set
     )  # of an evaluation, whose completions are there once
+
+    def is_changed(self) -> bool:
+        """Whether what was taken in is no longer what stands there: a resume cut the file, and may have
+        written it further than it was, or removed it, or another file has its place."""
+        if not self.read:
+            return False
+        if not self.path.is_file():
+            return True
+        with self.path.open("rb") as stream:
+            inode = os.fstat(stream.fileno()).st_ino
+            return (inode, hash_tail(stream, self.read)) != (self.inode, self.tail)
+
+
+def hash_tail(stream: BinaryIO, end: int) -> bytes:
+    """Of the last bytes of a file before a place."""
+    start = max(0, end - TAIL)
+    stream.seek(start)
+    return hashlib.sha256(stream.read(end - start)).digest()
 
 
 @dataclass
 class Table:
     """files: where the rows are.  file, offset, length: of each row, its place in bytes.
 
+    generation: how often all of it was read anew, and what was made of its rows before is out of date.
     columns: name -> a number for each row; of `problem`, `finish` and `status NAME` (of each criterion) the
     code of a word in `words`, of `value NAME`, `advantage` and `shadow` None where the row has none.
     """
@@ -66,6 +92,7 @@ class Table:
     length: array[int] = field(default_factory=lambda: array("i"))
     columns: dict[str, list[Any]] = field(default_factory=dict)
     words: dict[str, Words] = field(default_factory=dict)
+    generation: int = 0
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -77,10 +104,13 @@ class Table:
             self.read_new()
 
     def read_new(self) -> int:
-        """Take in whole lines that the files have beyond what was read; how many rows that were."""
-        there = [file for file in self.files if file.path.is_file()]
-        if any(file.path.stat().st_size < file.read for file in there):  # cut by a resume
+        """Take in whole lines that the files have beyond what was read; how many rows there are more.
+
+        Where a file is another one than was read, all of them are read anew.
+        """
+        if any(file.is_changed() for file in self.files):
             self._forget()
+        there = [file for file in self.files if file.path.is_file()]
         before = len(self)
         for number, file in enumerate(self.files):
             if file not in there:
@@ -94,6 +124,7 @@ class Table:
                     if not self._add(number, file.read, line):
                         file.damaged.append(file.lines)
                     file.read += len(line)
+                file.inode, file.tail = os.fstat(stream.fileno()).st_ino, hash_tail(stream, file.read)
         return len(self) - before
 
     def read_record(self, row: int) -> dict[str, Any]:
@@ -143,7 +174,7 @@ class Table:
         }
         for name, verdict in record["verdicts"].items():
             values[f"status {name}"] = self._code("status", str(verdict["status"]))
-            values[f"value {name}"] = round(verdict["value"], PLACES)
+            values[f"value {name}"] = _read_amount(verdict)
         for name, value in record.get("learned", {}).items():
             values[f"learned {name}"] = round(value, PLACES)
         for name, value in values.items():
@@ -169,6 +200,7 @@ class Table:
 
     def _forget(self) -> None:
         """Everything: rows of several files lie among each other."""
+        self.generation += 1
         del self.file[:], self.offset[:], self.length[:]
         self.columns.clear()
         self.words.clear()
@@ -187,14 +219,22 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     return None if find_fault(record) else record
 
 
+def _read_amount(verdict: Mapping[str, Any]) -> float | None:
+    """What a verdict brings into the reward; None where its criterion does not apply."""
+    if verdict["status"] == Status.NOT_APPLICABLE:
+        return None
+    number = verdict.get("number")
+    return round(verdict["value"] if number is None else number, PLACES)
+
+
 def list_criteria(table: Table) -> list[str]:
     """Names of the rubrics' criteria; the first is the one that decides `passed`."""
     return [name.removeprefix("value ") for name in table.columns if name.startswith("value ")]
 
 
-def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list[float]]]:
-    """Of a run, step -> the values of each of its groups; what abstained or has none is left out, and what is
-    of a held-out evaluation."""
+def group_by_step(table: Table, run: int, column: str) -> Mapping[int, dict[int, list[float]]]:
+    """Of a run, step -> the code of each of its problems -> the values; what abstained or has none is left
+    out, and what is of a held-out evaluation."""
     columns = table.columns
     if column not in columns:
         return {}
@@ -211,4 +251,16 @@ def group_by_step(table: Table, run: int, column: str) -> Mapping[int, list[list
     for of_run, step, problem, abstained, held_out, value in rows:
         if of_run == run and not abstained and not held_out and value is not None:
             steps.setdefault(step, {}).setdefault(problem, []).append(value)
-    return {step: list(groups.values()) for step, groups in steps.items()}
+    return steps
+
+
+def gather_by_problem(
+    groups: Mapping[int, Mapping[int, Sequence[float]]], steps: Sequence[int]
+) -> dict[int, list[float]]:
+    """What `group_by_step` gives, over some of the steps: the code of each problem -> the values of all of
+    its visits, for a problem that is drawn again is no other problem."""
+    found: dict[int, list[float]] = {}
+    for step in steps:
+        for problem, values in groups[step].items():
+            found.setdefault(problem, []).extend(values)
+    return found

@@ -17,10 +17,12 @@ class TextIndex:
         self._table = table
         self._text = bytearray()
         self._starts = array("q")
+        self._generation = table.generation
 
     def take_in(self) -> None:
         """The table's rows that are not in it yet."""
-        if len(self._table) < len(self._starts):  # it was read anew
+        if self._table.generation != self._generation:  # it was read anew
+            self._generation = self._table.generation
             self._text.clear()
             del self._starts[:]
         rows = range(len(self._starts), len(self._table))

@@ -29,8 +29,9 @@ class Band:
 class Series:
     """Curves over the steps of a run.
 
-    axes: `step`, `tokens` (millions that were sampled up to there) and `hours` (spent on steps and
-    evaluations up to there), each ascending.  lines: name -> the value of each step.  bands: of some of them.
+    axes: `step`, `tokens` (millions that were sampled up to there, those of groups that were thrown away,
+    too) and `hours` (spent on steps and evaluations up to there), each ascending.
+    lines: name -> the value of each step.  bands: of some of them.
     """
 
     axes: dict[str, list[float]]
@@ -38,7 +39,7 @@ class Series:
     bands: dict[str, Band] = field(default_factory=dict)
 
 
-def trace(metrics: Sequence[Mapping[str, Any]], completions_per_group: int) -> Series:
+def trace(metrics: Sequence[Mapping[str, Any]]) -> Series:
     """The curves of the lines of metrics.jsonl, without bands."""
     axes: dict[str, list[float]] = {"step": [], "tokens": [], "hours": []}
     rows: list[dict[str, float]] = []
@@ -49,8 +50,7 @@ def trace(metrics: Sequence[Mapping[str, Any]], completions_per_group: int) -> S
         if line["kind"] != "step":
             continue
         values = flatten({name: value for name, value in line.items() if name not in ("kind", "step")})
-        kept = float(values.get("prompts/kept", 1)) * completions_per_group
-        tokens += values.get("tokens", 0.0) * kept
+        tokens += values.get("tokens_sampled", values.get("tokens", 0.0))  # of a fit, those it learned from
         for axis, value in (("step", line["step"]), ("tokens", tokens / 1e6), ("hours", seconds / 3600)):
             axes[axis].append(round_digits(value, 7) or 0.0)
         rows.append(values)
@@ -72,7 +72,8 @@ def measure_bands(series: Series, table: Table, run: int) -> dict[str, Band]:
         if not groups:
             continue
         means = {
-            step: [math.fsum(values) / len(values) for values in of_step] for step, of_step in groups.items()
+            step: [math.fsum(values) / len(values) for values in of_step.values()]
+            for step, of_step in groups.items()
         }
         least = min(0.0, *(value for of_step in means.values() for value in of_step))
         most = max(1.0, *(value for of_step in means.values() for value in of_step))

@@ -66,12 +66,11 @@ class PageServer(ThreadingHTTPServer):
                 return fill_template(head, None, total=len(table), mode=self.mode)
             if path == "head":
                 if self.live:
-                    before = len(table)
+                    before = len(table), table.generation
                     self._page = refresh(self._page)
                     self._index.take_in()
-                    self._columns = (
-                        self._columns if len(self._page.table) == before else self._write_columns()
-                    )
+                    if (len(table), table.generation) != before:
+                        self._columns = self._write_columns()
                 return {**self._page.to_head(), "rows": describe_rows(None, len(self._page.table), self.mode)}
             if path == "columns":
                 return self._columns

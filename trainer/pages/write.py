@@ -64,7 +64,7 @@ def fill_template(
         blocks += [data_block(f"chunk-{place}", chunk) for place, chunk in enumerate(packed.chunks)]
     connect = "'self'" if mode != "file" else "'none'"
     policy = (
-        f"default-src 'none'; script-src '{hash_source(scripts)}'; style-src '{hash_source(styles)}'; "
+        f"default-src 'none'; script-src '{hash_inline(scripts)}'; style-src '{hash_inline(styles)}'; "
         f"connect-src {connect}; img-src data:; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'"
     )
@@ -91,7 +91,7 @@ def data_block(name: str, text: str) -> str:
     return f'<script type="text/plain" id="{name}">{text}</script>'
 
 
-def hash_source(text: str) -> str:
+def hash_inline(text: str) -> str:
     """As a Content-Security-Policy names a script or a style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 

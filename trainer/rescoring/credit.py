@@ -108,20 +108,27 @@ def list_notes(config: TrainConfig) -> list[str]:
 
 
 def credit_steps(
-    rows_B: Sequence[Recorded], scores_B: Sequence[Score], rubric: Rubric, config: TrainConfig
+    rows_B: Sequence[Recorded],
+    scores_B: Sequence[Score],
+    rubric: Rubric,
+    configs: Mapping[int, TrainConfig],
 ) -> Credits | str:
     """The advantages of every group of a run, by what was recorded and by the new scores.
 
-    rubric: the run's own, which says what the recorded rewards are made of.
+    rubric: the run's own, which says what the recorded rewards are made of.  configs: by the steps the
+    settings under which they were taken, one object where they are the same.
     A step whose groups are not whole is left out, and noted. A sentence instead where the algorithm's
     advantages don't follow from scores.
     """
-    creditor = make_creditor(config)
-    if isinstance(creditor, str):
-        return creditor
-    notes, groups, steps = list_notes(config), [], []
-    size = config.rollouts.group_size
+    creditors = {id(config): make_creditor(config) for config in configs.values()}
+    for creditor in creditors.values():
+        if isinstance(creditor, str):
+            return creditor
+    notes = list(dict.fromkeys(note for config in configs.values() for note in list_notes(config)))
+    groups, steps = list[GroupCredit](), list[StepCredit]()
     for step, places in _split(rows_B).items():
+        creditor, size = creditors[id(configs[step])], configs[step].rollouts.group_size
+        assert not isinstance(creditor, str)
         by_group = _gather([rows_B[place].group for place in places], places)
         if any(len(members) != size for members in by_group.values()):
             notes.append(f"Step {step} is not whole in the record, and is left out.")

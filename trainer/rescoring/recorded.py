@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,40 @@ from ...verifiers.types import Usage
 from ..config.evaluation import EvalConfig
 from ..config.settings import merge
 from ..config.train import TrainConfig
-from ..evaluation.measured import FACTS, ROWS, read_verdict
+from ..evaluation.measured import read_verdict
+from ..storage.folders import find_settings
+from ..storage.names import COMPLETIONS, CONFIG, FACTS, ROLLOUTS
 from ..storage.records import complain_of_line, read_json
 from ..storage.rows import read_scored
-
-ROLLOUTS, CONFIG = "rollouts.jsonl", "config.json"
 
 
 @dataclass(frozen=True)
 class Source:
-    """The folder of a run or of an evaluation. path: of its completions."""
+    """The folder of a run or of an evaluation. path: of its completions.
+
+    config: its settings; those of a run that went on with others as they were at its end.
+    """
 
     folder: Path
     config: TrainConfig | EvalConfig
     facts: Mapping[str, Any]
 
+    def read_configs(self, steps: Iterable[int]) -> dict[int, TrainConfig]:
+        """The settings under which a run took each of these steps, one object where they are the same."""
+        now = read_json(self.folder / CONFIG)
+        parts: dict[str, TrainConfig] = {}
+        found: dict[int, TrainConfig] = {}
+        for step in steps:
+            values = {n: v for n, v in find_settings(self.facts, now, step).items() if n != "stop_after"}
+            key = json.dumps(values, sort_keys=True)
+            if key not in parts:
+                parts[key] = merge(TrainConfig(), values, str(self.folder / CONFIG))
+            found[step] = parts[key]
+        return found
+
     @property
     def path(self) -> Path:
-        return self.folder / (ROLLOUTS if isinstance(self.config, TrainConfig) else ROWS)
+        return self.folder / (ROLLOUTS if isinstance(self.config, TrainConfig) else COMPLETIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +97,19 @@ def open_source(folder: Path) -> Source:
 
 def read_recorded(source: Source) -> Iterator[Recorded]:
     """Every completion in the order of the file. Raises UserError, with the file, for a row that is none."""
-    sizes: dict[tuple[int, str], int] = {}
-    size = source.config.rollouts.group_size if isinstance(source.config, TrainConfig) else 0
-    groups: dict[tuple[int, str, int], int] = {}
-    seen: dict[tuple[int, int], int] = {}
+    last: dict[tuple[int, str], tuple[int, int]] = {}  # group and sample of a problem's last row in a step
+    count = 0
+    seen: dict[tuple[int, str, int], int] = {}  # of an evaluation, which draws a problem once
+    once = isinstance(source.config, EvalConfig)
     for number, values in read_scored(source.path):
         step, key = values.get("step", 0), values["id"]
-        place = sizes.get((step, key), 0)
-        sizes[step, key] = place + 1
-        # A step may draw a problem twice: its rows are those of two groups.
-        group = groups.setdefault((step, key, place // size if size else 0), len(groups))
-        sample = values.get("sample", place % size if size else place)
-        if (earlier := seen.setdefault((group, sample), number)) != number:
+        group, before = last.get((step, key), (count, -1))
+        sample = values.get("sample", before + 1)
+        if once and (earlier := seen.setdefault((step, key, sample), number)) != number:
             raise complain_of_line(source.path, number, f"its completion is in line {earlier} already")
+        if before < 0 or (sample <= before and not once):
+            group, count = count, count + 1  # a step may draw a problem twice: its rows are of two groups
+        last[step, key] = group, sample
         try:
             yield _read(values, step, group, sample)
         except (

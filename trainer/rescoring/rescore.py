@@ -20,10 +20,12 @@ from ...verifiers import Rubric, Score
 from ...verifiers.version import hash_rubric
 from ..config.evaluation import EvalConfig
 from ..config.train import TrainConfig
-from ..evaluation.measured import FACTS, ROWS
+from ..evaluation.measured import write_verdict
 from ..reports.progress import make_progress_bar
 from ..reward_models.scoring import assign_models
-from ..storage.records import drop_nan, write_text
+from ..storage.names import COMPLETIONS, FACTS
+from ..storage.records import drop_nan, read_json, write_json, write_lines
+from ..storage.starts import number_folder
 from .changes import Changes, find_changes
 from .credit import Credits, credit_steps
 from .judges import RubricName
@@ -126,7 +128,8 @@ def rescore(
     label = f"task {own_task.name}" if name == own else str(name)
     credits, notes = None, [*list_notes(new_rubric, scores, problems)]
     if isinstance(opened.config, TrainConfig):
-        found = credit_steps(rows, scores, own_rubric, opened.config)
+        configs = opened.read_configs({row.step for row in rows})
+        found = credit_steps(rows, scores, own_rubric, configs)
         credits, more = (None, [found]) if isinstance(found, str) else (found, list(found.notes))
         notes += more
     result = Rescored(
@@ -179,18 +182,25 @@ def list_notes(rubric: Rubric, scores: Sequence[Score], problems: Problems) -> l
 
 
 def choose_folder(source: Source, judge: str, out: str) -> Path:
-    """Where a judgement goes. Raises UserError for a folder that holds something else, the run's own too."""
+    """Where a judgement goes; in place of an earlier one of the same source. Raises UserError for a folder
+    that holds something else, the run's own too."""
+
+    def is_of_source(folder: Path) -> bool:
+        record = folder / RECORD
+        found = read_json(record).get("source", "") if record.is_file() else ""
+        return bool(found) and Path(found).resolve() == source.folder.resolve()
+
     if out == "auto":
-        name = re.sub(
-            r"[^A-Za-z0-9._+-]+", "-", f"rescore-{source.folder.resolve().name}-{judge or DEFAULT_JUDGE}"
-        )
-        folder = Path("runs") / name[:LONGEST_NAME].strip("-.")
-    else:
-        folder = Path(out)
+        named = f"rescore-{source.folder.resolve().name}-{judge or DEFAULT_JUDGE}"
+        name = re.sub(r"[^A-Za-z0-9._+-]+", "-", named)[:LONGEST_NAME].strip("-.")
+        return number_folder(name, is_of_source)
+    folder = Path(out)
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder. Give another --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
-        raise UserError(f"{folder} is not empty, and holds no rescored completions. Give another --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not is_of_source(folder):
+        raise UserError(
+            f"{folder} is not empty, and holds no judgement of {source.folder}. Give another --out."
+        )
     return folder
 
 
@@ -199,24 +209,20 @@ def write(result: Rescored, source: Source, rubric: Rubric) -> None:
     result.folder.mkdir(parents=True, exist_ok=True)
     credits = result.credits
     advantages = _list_advantages(credits, result.rows_B) if credits else {}
-    rows = [
+    rows = (
         json.dumps({**_make_row(row, score), **advantages.get(place, {})}, default=str)
         for place, (row, score) in enumerate(zip(result.rows_B, result.scores_B, strict=True))
-    ]
+    )
     identity = source.facts.get("identity")
     facts: dict[str, Any] = {**source.facts, "command": "rescore", "rescored": str(source.folder)}
     if identity:
         judged = {**identity["facts"], "verifiers": hash_rubric(rubric)}
         facts["identity"] = {**identity, "facts": judged}
-    groups = [json.dumps(drop_nan(asdict(group))) for group in credits.groups] if credits else []
-    files = {
-        ROWS: "".join(f"{row}\n" for row in rows),
-        FACTS: json.dumps(facts, indent=1, default=str),
-        GROUPS: "".join(f"{group}\n" for group in groups),
-        RECORD: json.dumps(result.to_dict(), indent=1, default=str),
-    }
-    for name, text in files.items():
-        write_text(result.folder / name, text)
+    groups = (json.dumps(drop_nan(asdict(group))) for group in (credits.groups if credits else []))
+    write_lines(result.folder / COMPLETIONS, rows)
+    write_json(result.folder / FACTS, facts)
+    write_lines(result.folder / GROUPS, groups)
+    write_json(result.folder / RECORD, result.to_dict())
 
 
 def _make_row(row: Recorded, score: Score) -> dict[str, Any]:
@@ -227,10 +233,10 @@ def _make_row(row: Recorded, score: Score) -> dict[str, Any]:
         "prompt_tokens": row.completion.prompt_tokens, "finish_reason": row.completion.finish_reason,
         "reward": score.reward, "passed": score.passed, "abstained": score.abstained,
         **({"learned": dict(score.learned)} if score.learned else {}),
-        "verdicts": {name: asdict(verdict) for name, verdict in score.parts.items()},
+        "verdicts": {name: write_verdict(verdict) for name, verdict in score.parts.items()},
         "before": {
             "reward": row.reward, "passed": row.passed, "abstained": row.abstained,
-            "verdicts": {name: asdict(verdict) for name, verdict in row.verdicts.items()},
+            "verdicts": {name: write_verdict(verdict) for name, verdict in row.verdicts.items()},
         },
         "seconds": sum(verdict.seconds for verdict in score.parts.values()),
     }  # fmt: skip

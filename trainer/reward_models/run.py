@@ -98,7 +98,7 @@ def resume_reward_model(
     reward_model.model.requires_grad_(True)
     data = encode_all(reward_model, read_split(config.comparisons, say), config.comparisons, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = reopen(path, config, config.output.log)
+    folder = reopen(path, config, config.output.log, state["step"])
     return _conclude(resume_fit(_make_run(folder, reward_model, data, config), state, say), say)
 
 

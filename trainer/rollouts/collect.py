@@ -22,10 +22,11 @@ LEVEL_FLOOR = 0.1  # weight of a level that is always or never solved; one solve
 @dataclass(frozen=True)
 class Collected:
     """groups: `prompts_per_step` of them.  tried: groups sampled for them;
-    more than kept when some had no signal."""
+    more than kept when some had no signal.  tokens: sampled in all of those."""
 
     groups: Sequence[Group]
     tried: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,20 @@ def collect(
         )
 
     groups = list(sample(problems(wanted)))
-    tried = len(groups)
+    tried, tokens = len(groups), count_tokens(groups)
     for _ in range(objective.resample):
         kept = split(groups)
         if len(kept.live) == wanted:
             break
         fresh = list(sample(problems(wanted - len(kept.live))))
-        tried += len(fresh)
+        tried, tokens = tried + len(fresh), tokens + count_tokens(fresh)
         groups = [*kept.live, *split(fresh).live, *kept.dead][:wanted]
-    return Collected(groups, tried)
+    return Collected(groups, tried, tokens)
+
+
+def count_tokens(groups: Sequence[Group]) -> int:
+    """Of all completions."""
+    return sum(len(completion.ids) for group in groups for completion in group.completions_G)
 
 
 def take_next_problems(

@@ -77,6 +77,13 @@ class Criteria:
         return Criteria(values_BK, torch.cat([self.weights_K, self.weights_K.new_ones(1)]))
 
 
+def list_amounts(scores: Sequence[Score], name: str) -> list[float]:
+    """What a criterion brings into the rewards of these completions: nothing where the completion was not
+    scored, or the criterion does not apply to its problem."""
+    verdicts = (score.parts[name] for score in scores if name in score.parts and not score.abstained)
+    return [verdict.amount for verdict in verdicts if verdict.status is not Status.NOT_APPLICABLE]
+
+
 def list_reasons(groups: Sequence[Group]) -> list[str]:
     """Why completions could not be scored, each reason once, in the order of the alphabet."""
     verdicts = (part for group in groups for score in group.scores_G for part in score.parts.values())

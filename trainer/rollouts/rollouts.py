@@ -131,6 +131,11 @@ class Rollouts(Generic[EngineT]):
                     scored(p, place, *pair)
         return groups
 
+    def score_again(self, problems_B: Sequence[Problem], completions_B: Sequence[Completion]) -> list[Score]:
+        """The scores of completions that are there already."""
+        scores = list(self._pool.map(self.task.score, completions_B, problems_B))
+        return fill(self.task, self.scorers, problems_B, completions_B, scores) if self.scorers else scores
+
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 

@@ -22,22 +22,21 @@ from ..config.train import TrainConfig
 from ..evaluation.compare import compare_two, correct_pairs, summarise
 from ..evaluation.comparison import Comparison, show_p, write_comparison
 from ..evaluation.likeness import KINDS
-from ..evaluation.measured import ARMS, Measured, list_steps, locate_held_out, read_folder
+from ..evaluation.measured import Measured, list_steps, locate_held_out, read_folder
 from ..model.policy import load_policy_of
 from ..model.prompts import PromptFormat
 from ..model.threads import choose_threads
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
-from ..storage.folders import FACTS
 from ..storage.interrupts import Interrupts
+from ..storage.names import ARMS, FACTS, START
 from ..storage.records import read_json, write_text
-from ..storage.starts import find_folder, hold_folder
+from ..storage.starts import begin_folder, hold_folder, holds_work
 from .checks import check_arms
 from .resume import resume
 from .setup import check, hold_to_model, train, warm_up
 from .state import RunResult
 
-START = "start"  # folder of the model that all arms start from
 COMPARISON = "comparison"
 Say = Callable[[str], None]
 
@@ -65,16 +64,15 @@ class ArmsResult:
 def train_arms(config: TrainConfig, say: Say = print) -> ArmsResult:
     """Run the arms that the settings name, in turn. Everything is checked before the first one begins.
 
-    An arm that a guard stops leaves the others be. Raises UserError for settings that make no sense.
+    An arm that a guard stops, or that is refused once another has begun, leaves the others be. Raises
+    UserError for settings that make no sense, and where the first arm is refused: then nothing is left.
     """
     check_arms(config)
     config = make_paths_absolute(config)
     arms = read_arms(config)
     for arm in arms:
         check(arm.config)
-    folder = find_folder(config.output.out, name_arms(config, load_task(config.task).name))
-    folder.mkdir(parents=True, exist_ok=True)
-    with hold_folder(folder):
+    with begin_folder(config.output.out, name_arms(config, load_task(config.task).name), say) as folder:
         record = {"command": "arms", "arms": {arm.name: asdict(arm.config) for arm in arms}}
         write_text(folder / ARMS, json.dumps(record, indent=1))
         return run_arms(folder, arms, say)
@@ -112,7 +110,7 @@ def run_arms(folder: Path, arms: Sequence[Arm], say: Say, *, accept_changes: boo
         try:
             run = run_arm(folder, arm, arms[0], start, say, accept_changes=accept_changes)
         except UserError as failure:
-            if not list_steps(folder / arm.name):  # it never began: the settings are at fault
+            if not holds_work(folder):  # none has begun: the settings are at fault
                 raise UserError(f"Arm {arm.name}: {failure}") from failure
             say(f"[{arm.name}] stopped: {failure}")
             result.failures[arm.name] = str(failure)

@@ -21,7 +21,8 @@ from ..config.sft import SFTConfig
 from ..config.shared import RunConfig
 from ..config.train import TrainConfig
 from ..storage import checkpoint
-from ..storage.folders import CONFIG, RunFolder, open_existing
+from ..storage.folders import RunFolder, open_existing
+from ..storage.names import CONFIG, CURVES, SUMMARY
 
 Say = Callable[[str], None]
 
@@ -161,7 +162,7 @@ def _check_steps(folder: RunFolder, config: RunConfig, changes: Mapping[str, Any
             f"{folder.path} has done {done} steps. --steps counts all of them: give more than {done}."
         )
     written = newest.stat().st_mtime
-    last_files = [folder.path / name for name in ("summary.json", "curves.png")]
+    last_files = [folder.path / name for name in (SUMMARY, CURVES)]
     if any(path.is_file() and path.stat().st_mtime >= written for path in last_files):
         raise UserError(
             f"{folder.path} has done all of its {done} steps; its model is {folder.model}. Give --steps "

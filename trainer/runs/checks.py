@@ -29,7 +29,6 @@ from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
 from ..evaluation.baseline import read_baseline
 from ..evaluation.folder import find_begun
-from ..evaluation.measured import ARMS
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
 from ..model.template_file import check_template
@@ -38,7 +37,8 @@ from ..objective.kinds import find_kind
 from ..reports.loggers import check_loggers
 from ..reward_models.data import read_split
 from ..sft.pairs import read_split as read_pair_split
-from ..storage.starts import check_place, find_folder
+from ..storage.names import ARMS
+from ..storage.starts import check_place, find_folder, holds_work
 
 
 def check_train(config: TrainConfig) -> None:
@@ -84,7 +84,7 @@ def check_mixture(config: TrainConfig) -> None:
 def check_arms(config: TrainConfig) -> None:
     """Raise UserError where any of the arms, or the folder of all, can't be used."""
     out = config.output.out
-    if out != "auto" and (Path(out) / ARMS).is_file():
+    if out != "auto" and (Path(out) / ARMS).is_file() and holds_work(Path(out)):
         raise UserError(
             f"{out} holds arms already: `{shlex.join(['palaestra', 'resume', out])}` goes on with them. Give "
             "another --out for new ones."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from ..config.settings import resolve
 from ..rollouts.group import Group, list_reasons
 from ..storage import checkpoint
 from ..storage.names import TRIPPED
+from ..storage.records import write_json
 from .schedule import make_schedule, suggest_lower_rate
 from .state import Progress, Run
 from .tripwires import TRIPWIRES
@@ -70,7 +70,7 @@ def halt_if_tripped(run: Run, progress: Progress) -> None:
         "best": str(best) if best else None,
     }
     path = run.folder.path / TRIPPED
-    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_json(path, report)
     again = shlex.join(["palaestra", "resume", str(run.folder.path)])
     without = " ".join(f"{TRIPWIRES[name].flag} 0" for name in tripped)
     raise UserError(

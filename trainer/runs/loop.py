@@ -35,7 +35,8 @@ from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
-from ..storage.names import LEDGER, ROLLOUTS
+from ..storage.names import CURVES, LEDGER, ROLLOUTS
+from ..storage.records import write_text
 from .guards import halt_if_broken, halt_if_tripped
 from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update, score_shadow
 from .preflight import Preflight, look_ahead
@@ -129,6 +130,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         **measure_shadow(groups, shadow),
         "learning_rate": learning_rate,
         "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
+        "tokens_sampled": collected.tokens,
         **measure_costs(groups, seconds),
     }
     run.folder.log(metrics)
@@ -200,7 +202,7 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
     checkpoint.save(run.folder.checkpoints, progress.step, run.write_checkpoint_model, state, info)
     checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
     ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
-    (run.folder.path / LEDGER).write_text(json.dumps(ledger), encoding="utf-8")
+    write_text(run.folder.path / LEDGER, json.dumps(ledger))
 
 
 def draw_curves(folder: Path, title: str) -> None:
@@ -209,6 +211,6 @@ def draw_curves(folder: Path, title: str) -> None:
     steps = [line for line in lines if line["kind"] == "step"]
     if steps:
         curves.write_png(
-            folder / "curves.png", steps, [line for line in lines if line["kind"] == "evaluation"], title
+            folder / CURVES, steps, [line for line in lines if line["kind"] == "evaluation"], title
         )
     overoptimisation.write(folder, title)

@@ -6,7 +6,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import mean
+from statistics import fmean, mean, pstdev
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
 from ..objective.losses import summarise_stats
-from ..rollouts.group import Group, has_signal
+from ..rollouts.collect import count_tokens
+from ..rollouts.group import Group, has_signal, list_amounts
 
 
 def measure_rewards(groups: Sequence[Group], task: Task, config: TrainConfig) -> dict[str, Any]:
@@ -73,18 +74,14 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward,
-    and how often it found what."""
-    measured = {}
+    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, over
+    the completions where it does, and how often it found what, over all."""
+    measured: dict[str, Any] = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
-        verdicts = [score.parts[name] for score in scores if name in score.parts]
-        values = torch.tensor([verdict.amount for verdict in verdicts])
-        counts = Counter(str(verdict.status) for verdict in verdicts)
-        measured[name] = {
-            "mean": float(values.mean()),
-            "std": float(values.std(correction=0)),
-            "statuses": dict(counts),
-        }
+        amounts = list_amounts(scores, name)
+        counts = Counter(str(score.parts[name].status) for score in scores if name in score.parts)
+        spread = {"mean": fmean(amounts), "std": pstdev(amounts)} if amounts else {}
+        measured[name] = {**spread, "statuses": dict(counts)}
     return measured
 
 
@@ -112,7 +109,7 @@ def measure_update(result: StepResult) -> dict[str, Any]:
 def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
     """What the step cost: seconds by phase, tokens per second over all of it,
     peak memory in MiB of the GPU or process."""
-    tokens = sum(len(completion.ids) for group in groups for completion in group.completions_G)
+    tokens = count_tokens(groups)
     peak = (
         torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     )

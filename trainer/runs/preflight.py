@@ -203,6 +203,7 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
     if report.list_faults() and not config.guards.force:
         said = [*report.list_faults(), *report.list_causes(), "--force starts all the same."]
         raise UserError(" ".join(said))
+    return report
 
 
 def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: TrainConfig) -> Preflight:

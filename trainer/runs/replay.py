@@ -48,7 +48,7 @@ def replay(run: Path, step: int) -> Replay:
         if (run / REFERENCE).exists():
             shutil.copytree(run / REFERENCE, folder / REFERENCE)
         start = checkpoint.parse_step(before)
-        config = open_existing(folder).read_config(TrainConfig)
+        config = open_existing(folder).read_config(TrainConfig, step)
         config = config.but(stop_after=step - start, eval_every=0, save_every=0)
         resume_training(folder, config, say=lambda _line: None)
         again = read_recorded(folder, step)

@@ -191,7 +191,7 @@ def resume_training(
     if config.objective.loss.entropy_target and "entropy" in state:
         run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
     forget_after(path, progress.step)
-    folder = reopen(path, config, config.output.log)
+    folder = reopen(path, config, config.output.log, progress.step)
     run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     return take_steps(run, progress, say)

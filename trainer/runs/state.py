@@ -20,9 +20,9 @@ from ..rollouts.ledger import Ledger
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..rollouts.stream import Position
 from ..storage.folders import RunFolder
-from ..storage.names import ROLLOUTS
+from ..storage.names import CURVES, ROLLOUTS
 from ..storage.rows import read_completions
-from ..storage.summary import CURVES, describe_run
+from ..storage.summary import describe_run
 from .tripwires import Watch
 
 

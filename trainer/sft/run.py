@@ -102,7 +102,7 @@ def resume_sft(path: Path, config: SFTConfig, say: Callable[[str], None] = print
     task = load_task(config.task)
     data = prepare(prompts, task, hold_to_model(policy, config), config.imitation.max_tokens, say)
     say(f"Going on from {newest}, step {state['step']} of {config.steps}.")
-    folder = reopen(path, config, config.output.log)
+    folder = reopen(path, config, config.output.log, state["step"])
     return _conclude(resume_fit(_make_run(folder, policy, data, config), state, say), config, say)
 
 

@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import shutil
@@ -23,10 +24,11 @@ from ..config.settings import Settings, merge
 from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
 from .names import CONFIG, FACTS, HELD_OUT, METRICS, ROLLOUTS
-from .records import read_json, read_lines, write_text
+from .records import read_json, read_lines, write_json
 from .sources import record_changes, record_data, record_sources
 
 REFERENCE = "reference"  # folder of the model that a run started from
+EARLIER_SETTINGS = "earlier_settings"  # of facts.json: the settings up to a step, where a resume changed them
 WARM_UP = "sft"  # folder of the model of an SFT warm-up that was stopped
 PACKAGES = ("palaestra", "torch", "transformers", "datasets", "sympy", "python-flint", "openai")
 Config = TypeVar("Config", bound=Settings)
@@ -63,9 +65,12 @@ class RunFolder:
         """What was recorded at the start."""
         return read_json(self.path / FACTS, ("command", "sources"))
 
-    def read_config(self, kind: type[Config]) -> Config:
-        """The settings of the run."""
-        return merge(kind(), read_json(self.path / CONFIG), str(self.path / CONFIG))
+    def read_config(self, kind: type[Config], step: int | None = None) -> Config:
+        """The settings of the run; with a step, those under which it was taken."""
+        values = read_json(self.path / CONFIG)
+        if step is not None:
+            values = find_settings(self.read_facts(), values, step)
+        return merge(kind(), values, str(self.path / CONFIG))
 
     def find_newest_checkpoint(self) -> Path:
         """Raises UserError when there is none yet."""
@@ -86,8 +91,8 @@ class RunFolder:
 def open_new(folder: Path, config: Settings, facts: Mapping[str, Any], log: Sequence[str]) -> RunFolder:
     """Record settings and facts of a run that begins, once its loggers are open."""
     loggers = open_loggers(log, folder, asdict(config))
-    write_text(folder / FACTS, json.dumps(facts, indent=1, default=str))
-    write_text(folder / CONFIG, json.dumps(asdict(config), indent=1))
+    write_json(folder / FACTS, facts)
+    write_json(folder / CONFIG, asdict(config))
     return RunFolder(folder, loggers)
 
 
@@ -99,19 +104,33 @@ def open_existing(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def reopen(path: Path, config: Settings, log: Sequence[str]) -> RunFolder:
-    """The folder of a run that goes on, its loggers open, its settings as they are now (but for how this part
-    of it stops), and its code and data as they are now."""
+def reopen(path: Path, config: Settings, log: Sequence[str], step: int) -> RunFolder:
+    """The folder of a run that goes on after a step, its loggers open, its settings as they are now (but for
+    how this part of it stops), and its code and data as they are now. What the settings were until then is
+    among its facts."""
     folder = open_existing(path)
     before = read_json(path / CONFIG)
     now = json.loads(json.dumps({**asdict(config), "stop_after": before.get("stop_after", 0)}))
     loggers = open_loggers(log, path, now)
-    if now != before:
-        write_text(path / CONFIG, json.dumps(now, indent=1))
     facts = folder.read_facts()
-    if changed := record_changes(path, facts):
-        write_text(path / FACTS, json.dumps({**facts, **changed}, indent=1))
+    changed = record_changes(path, facts)
+    known = facts.get(EARLIER_SETTINGS, [])
+    earlier = [part for part in known if part["last_step"] < step]
+    if (until_now := find_settings(facts, before, step)) != now:
+        earlier.append({"last_step": step, "settings": until_now})
+    if earlier != known:
+        changed[EARLIER_SETTINGS] = earlier
+    if changed:
+        write_json(path / FACTS, {**facts, **changed})
+    if now != before:
+        write_json(path / CONFIG, now)
     return replace(folder, loggers=loggers)
+
+
+def find_settings(facts: Mapping[str, Any], now: dict[str, Any], step: int) -> dict[str, Any]:
+    """The settings under which a run took a step. facts, now: what facts.json and config.json hold."""
+    earlier = (part["settings"] for part in facts.get(EARLIER_SETTINGS, []) if step <= part["last_step"])
+    return next(earlier, now)
 
 
 def forget_after(folder: Path, step: int) -> None:
@@ -120,10 +139,22 @@ def forget_after(folder: Path, step: int) -> None:
     for name in (METRICS, ROLLOUTS):
         path = folder / name
         if path.is_file():
-            write_text(path, "".join(line.text for line in read_lines(path) if line.values["step"] <= step))
+            _cut_after(path, step)
     for path in (folder / HELD_OUT).glob(f"{checkpoint.PREFIX}*"):
         if checkpoint.parse_step(path) > step:
             shutil.rmtree(path)
+
+
+def _cut_after(path: Path, step: int) -> None:
+    """Cut a log where its first line beyond a step begins, and a last line that is not whole. No more than a
+    line of it is in memory: a log may be larger than that."""
+    end = 0
+    with path.open("rb") as file:
+        for line, raw in zip(read_lines(path), file, strict=False):
+            if line.values["step"] > step:
+                break
+            end += len(raw)
+    os.truncate(path, end)
 
 
 def gather_facts(

@@ -7,5 +7,7 @@ OF_A_RUN = "held-out"  # what the facts of such an evaluation name as their comm
 LEDGER = "ledger.json"
 END = "end.json"  # how a run ended
 TRIPPED = "report.json"  # which tripwires stopped it
+REPORT, PLOT, CURVES = "report.html", "plot", "curves.png"  # what shows a run; the second without its ending
 INDEX = "query.sqlite"  # tables over the completions, for `palaestra query`
 SUMMARY, COMPLETIONS = "summary.json", "completions.jsonl"  # of an evaluation
+ARMS, START = "arms.json", "start"  # of several arms: their settings, the model that all begin with

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,20 @@ def write_text(path: Path, text: str) -> None:
     new = path.with_name(f".{path.name}.partial")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """The same of many lines, given without their ends, of which one at a time is in memory."""
+    new = path.with_name(f".{path.name}.partial")
+    with new.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(f"{line}\n")
+    new.replace(path)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """The same of plain data; what JSON has no word for is written as its `str`."""
+    write_text(path, json.dumps(values, indent=1, default=str))
 
 
 @dataclass(frozen=True)

@@ -15,26 +15,65 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
 from . import checkpoint
 from .folders import REFERENCE, WARM_UP
-from .names import CONFIG, END, FACTS, HELD_OUT, LEDGER, METRICS, ROLLOUTS, TRIPPED
+from .names import (
+    ARMS,
+    CONFIG,
+    CURVES,
+    END,
+    FACTS,
+    HELD_OUT,
+    INDEX,
+    LEDGER,
+    METRICS,
+    PLOT,
+    REPORT,
+    ROLLOUTS,
+    START,
+    TRIPPED,
+)
 from .records import read_json
 from .sources import SOURCES
 
 LOCK = ".palaestra.lock"
 EARLIER = "earlier-"  # folders of what an earlier start had computed
 COMPUTED = (METRICS, ROLLOUTS, HELD_OUT, WARM_UP)
-NAMED = (LOCK, CONFIG, FACTS, SOURCES, REFERENCE, "checkpoints", LEDGER, END, TRIPPED, *COMPUTED)
+SHOWN = (
+    REPORT,
+    CURVES,
+    f"{PLOT}.png",
+    f"{PLOT}.svg",
+    *(f"{INDEX}{end}" for end in ("", "-journal", "-wal", "-shm")),
+)  # made of it
+NAMED = (
+    LOCK,
+    CONFIG,
+    FACTS,
+    SOURCES,
+    REFERENCE,
+    "checkpoints",
+    LEDGER,
+    END,
+    TRIPPED,
+    ARMS,
+    START,
+    *COMPUTED,
+    *SHOWN,
+)
 WRITTEN = re.compile(  # whatever a start may have written
     "|".join(map(re.escape, NAMED)) + r"|tensorboard|wandb|\.\S+\.partial|\.trial-\w+"
 )
+_held: set[Path] = set()  # folders that this process writes
 INSIDE = {  # and in folders whose names others may use
     "checkpoints": re.compile(r"\.?step-\d+(\.partial)?"),
     HELD_OUT: re.compile(r"\.?step-\d+(\.partial)?"),
     SOURCES: re.compile(r".+-[0-9a-f]{8}\.\w+"),
+    START: re.compile(r"\S+\.(json|safetensors|jinja|txt|model)"),
 }
 
 
@@ -80,9 +119,18 @@ def find_folder(out: str, name: str) -> Path:
     while True:
         path = Path(f"runs/{name}" if number == 1 else f"runs/{name}-{number}")
         check_place(path)
-        if not _describe_use(path) and not _is_held(path):
+        if not _describe_use(path) and not is_held(path):
             return path
         number += 1
+
+
+def number_folder(name: str, is_ours: Callable[[Path], bool]) -> Path:
+    """The first of runs/NAME, runs/NAME-2, ... that is free, or whose contents may be replaced."""
+    for number in count(1):
+        path = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not path.exists() or (path.is_dir() and (not any(path.iterdir()) or is_ours(path))):
+            return path
+    raise AssertionError("numbers do not end")
 
 
 def check_place(path: Path) -> None:
@@ -121,8 +169,9 @@ def _describe_use(path: Path) -> str:
 
 
 def _has_mark(path: Path) -> bool:
-    """Whether a folder is that of a start: it is held, its holder was killed, or it has a run's facts."""
-    if (path / LOCK).is_file():
+    """Whether a folder is that of a start: it is held, its holder was killed, or it has a run's facts, or the
+    settings of arms."""
+    if (path / LOCK).is_file() or (path / ARMS).is_file():
         return True
     try:
         return {"command", "sources"} <= read_json(path / FACTS).keys()
@@ -141,8 +190,10 @@ def _is_foreign(entry: Path) -> bool:
 
 
 def _is_begun(path: Path) -> bool:
-    """Whether a run has come so far that it can be resumed, or to its end."""
-    return (path / "model").exists() or bool(checkpoint.list_checkpoints(path / "checkpoints"))
+    """Whether a run, or one of several arms, has come so far that it can be resumed, or to its end."""
+    if (path / "model").exists() or checkpoint.list_checkpoints(path / "checkpoints"):
+        return True
+    return (path / ARMS).is_file() and any(holds_work(arm) for arm in path.iterdir() if arm.is_dir())
 
 
 def holds_work(path: Path) -> bool:
@@ -165,7 +216,7 @@ def _clear_earlier_start(path: Path, say: Callable[[str], None]) -> None:
         number = 1 + sum(name.startswith(EARLIER) for name in names)
         aside = path / f"{EARLIER}{number}"
         aside.mkdir()
-        for name in (*COMPUTED, CONFIG, FACTS, SOURCES):
+        for name in (*COMPUTED, *SHOWN, CONFIG, FACTS, SOURCES):
             if name in names:
                 (path / name).rename(aside / name)
         said += f" What it had computed is in {aside}."
@@ -192,9 +243,11 @@ def hold_folder(path: Path) -> Iterator[None]:
     Raises UserError where another process has it.
     """
     held = _lock(path)
+    _held.add(path.resolve())
     try:
         yield
     finally:
+        _held.discard(path.resolve())
         if held is not None:
             with suppress(OSError):
                 (path / LOCK).unlink()
@@ -226,12 +279,20 @@ def _lock(path: Path) -> int | None:
     return file
 
 
-def _is_held(path: Path) -> bool:
-    """Whether another process is writing a folder."""
-    if not (path / LOCK).is_file():
+def is_held(path: Path) -> bool:
+    """Whether a process, this one too, is writing a folder. Changes nothing."""
+    if path.resolve() in _held:  # asking the system would let go of it: a lock is its process's
+        return True
+    try:
+        file = os.open(path / LOCK, os.O_RDONLY)
+    except OSError:
         return False
     try:
-        with hold_folder(path):
-            return False
-    except UserError:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(file)
+    return False

@@ -10,10 +10,10 @@ from typing import Any
 
 from ..intervals import Estimate, Interval
 from ..reports.curves import read_metrics
+from .names import CONFIG, CURVES, FACTS, SUMMARY
 from .records import read_json
 
 UNKNOWN = "unknown"
-CURVES = "curves.png"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RunSummary:
     @classmethod
     def of(cls, folder: Path) -> RunSummary:
         """What the folder says. Raises UserError for a file that is damaged."""
-        config, facts = _read(folder / "config.json"), _read(folder / "facts.json")
+        config, facts = _read(folder / CONFIG), _read(folder / FACTS)
         command = facts.get("command", "train")
         lines = read_metrics(folder)
         steps = [line for line in lines if line.get("kind") == "step"]
@@ -167,7 +167,7 @@ def _write_headline(found: Mapping[str, Any]) -> str:
 
 def _list_fit_figures(folder: Path) -> list[Figure]:
     """Of a run of `sft` or `reward-model`: its summary.json, which is written at the end."""
-    told = _read(folder / "summary.json").get("held_out", {})
+    told = _read(folder / SUMMARY).get("held_out", {})
     before, after = told.get("before", {}), told.get("after", {})
     return [
         Figure(name, write_number(value), write_number(after[name]) if name in after else "")

@@ -21,6 +21,7 @@ from ..storage import checkpoint
 from ..storage.atomic import write_folder
 from ..storage.folders import RunFolder, forget_after
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
+from ..storage.names import CURVES, SUMMARY
 from ..storage.records import write_text
 from ..storage.summary import Figure, write_number
 from .loop import Fit, Pace, run_fit
@@ -154,10 +155,10 @@ def _take_steps(
         "steps": done,
         "losses": [line["loss"] for line in lines],
     }
-    write_text(folder.path / "summary.json", json.dumps(summary, indent=1))
+    write_text(folder.path / SUMMARY, json.dumps(summary, indent=1))
     measured = {line["step"]: line["held_out"]["loss"] for line in lines if "held_out" in line}
     held_out = {0: before["loss"], **measured, done: after["loss"]}
-    curves.write_fit_png(folder.path / "curves.png", lines, held_out, run.title)
+    curves.write_fit_png(folder.path / CURVES, lines, held_out, run.title)
     say(f"The curves: {folder.path / 'curves.png'}")
     return FitOutcome(folder.path, folder.model, before, after, done)
 

@@ -1,7 +1,6 @@
 """Completions from a server, against one that misbehaves on purpose."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -263,13 +262,47 @@ def test_a_url_that_is_none_or_holds_a_secret_is_refused(url: str, says: str):
 
 
 def test_requests_keep_the_pace():
-    pace, never = Pace(6000), threading.Event()
-    start = time.monotonic()
+    class Slept(threading.Event):
+        now = 0.0
+
+        def wait(self, timeout=None):
+            self.now += timeout or 0.0
+            return False
+
+    never = Slept()
+    pace, free = (Pace(per_minute, lambda: never.now) for per_minute in (6000, 0))
     for _ in range(11):
         pace.wait(never)
-    assert time.monotonic() - start >= 0.1
-    start = time.monotonic()  # before the pause: what the machine does meanwhile only adds to it
+    assert never.now == pytest.approx(0.1)
+    free.wait(never)
+    assert never.now == pytest.approx(0.1)
     pace.pause(0.05)
-    Pace(0).wait(never)
     pace.wait(never)
-    assert time.monotonic() - start >= 0.05
+    assert never.now == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "The prompt triggered the content management policy.", "code": "content_filter"},
+        {"message": "This model's maximum context length is 4096 tokens.", "code": 400},
+        {"message": "Too long.", "code": "context_length_exceeded"},
+    ],
+)
+def test_a_prompt_that_is_refused_has_an_empty_completion_and_the_others_go_on(error: dict):
+    def reply(body: dict):
+        return (400, {"error": error}) if body["messages"][0]["content"] == "q3" else answer(body)
+
+    with serve(reply=reply) as there:
+        engine = make_engine(there.url, concurrency=1)
+        found = engine.sample(make_requests(9), SAMPLING)
+    assert list_texts(found) == [["" if n == 3 else f"echo q{n}"] for n in range(9)]
+    assert error["message"].rstrip(".") in engine.said["refused"][0]
+
+
+def test_a_server_that_refuses_most_prompts_is_no_server_for_them():
+    error = {"message": "The prompt is too long.", "code": 400}
+    with serve(reply=lambda _body: (400, {"error": error})) as there:
+        with pytest.raises(UserError, match=r"too long.*Change the settings"):
+            make_engine(there.url, concurrency=1).sample(make_requests(50), SAMPLING)
+        assert len(there.bodies) == 6

@@ -13,9 +13,9 @@ from palaestra.trainer.cli.main import main
 from palaestra.trainer.evaluation.compare import compare_measured, read_all
 from palaestra.trainer.evaluation.comparison import show_p
 from palaestra.trainer.evaluation.measured import read_measured
-from palaestra.trainer.evaluation.paired import mcnemar
 from palaestra.trainer.intervals import tango
 
+from ..support.mcnemar import mcnemar
 from ..support.measured import write_evaluation
 
 
@@ -122,7 +122,8 @@ def test_several_are_corrected_together(tmp_path):
         ({"task": "u"}, {}, {}, "tasks", "the tasks are t and u"),
         ({"task_source": "b"}, {}, {}, "tasks", "the task's code changed"),
         ({}, {"split": "train"}, {}, "tasks", 'split is "test" in one and "train" in the other'),
-        ({"verifiers": "w"}, {}, {}, "verifiers", "the rubric or the verifiers' code changed"),
+        ({"verifiers": "w"}, {}, {}, "verifiers", "the verifiers' code changed"),
+        ({"verifiers": "w"}, {"verify": "regex:x"}, {}, "verifiers", '--verify is null in one and "regex:x"'),
         ({}, {"extraction": "lenient"}, {}, "verifiers", "extraction is"),
         ({"reward_models": {"x": "1"}}, {}, {}, "verifiers", "the reward models"),
         ({"prompts": "s"}, {}, {}, "prompts", "another tokenizer, for example"),
@@ -264,6 +265,19 @@ def test_a_run_stands_for_its_evaluations(tmp_path):
     ]  # fmt: skip
     with pytest.raises(UserError, match="evaluated at the steps 0, 5, 10"):
         read_measured(f"{run}@7")
+
+
+def test_comparisons_of_others_of_the_same_names_lie_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [
+        [str(write_evaluation(tmp_path / place / name, {"t/0": [True]})) for name in "ab"]
+        for place in ("one", "two")
+    ]
+    for pair in (*names, names[0]):
+        assert main(["compare", *pair]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["compare-a-b", "compare-a-b-2"]
+    record = json.loads((tmp_path / "runs/compare-a-b-2/comparison.json").read_text())
+    assert [side["folder"] for side in record["sides"]] == names[1]
 
 
 def test_two_of_one_name_are_told_apart(tmp_path):

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.evaluation import EvalConfig
-from palaestra.trainer.evaluation.folder import find_begun, name_evaluation, name_model
+from palaestra.trainer.evaluation.folder import (
+    choose_folders,
+    find_begun,
+    name_evaluation,
+    name_model,
+    name_models,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +56,30 @@ def test_a_model_is_named_by_its_run(tmp_path: Path):
     named = [name_model(str(tmp_path / name)) for name in ("r8/model", "r8/checkpoints/step-000004", "own")]
     assert named == ["r8", "r8-step-000004", "own"]
     assert name_model("Qwen/Qwen2.5-0.5B") == "Qwen2.5-0.5B"
+
+
+def test_models_that_are_called_alike_are_told_apart(tmp_path: Path):
+    runs = [tmp_path / name / "r7/model" for name in "ab"]
+    for run in runs:
+        run.mkdir(parents=True)
+    sources = [*map(str, runs), "org1/x", "org2/x", "org2/y"]
+    assert list(name_models(sources).values()) == ["a/r7/model", "b/r7/model", "org1/x", "org2/x", "y"]
+
+
+def test_every_evaluation_of_a_command_has_a_folder_of_its_own():
+    models = [EvalConfig.of(model=model, out="o") for model in ("org1/x", "org2/x")]
+    assert [folder.name for folder in choose_folders(models, ["gcd", "gcd"])] == [
+        "eval-gcd-org1-x", "eval-gcd-org2-x",
+    ]  # fmt: skip
+    data = [EvalConfig.of(model="x", data=f"{name}/mine.jsonl", out="o") for name in "ab"]
+    first, second = choose_folders(data, ["mine", "mine"])
+    assert first.name.startswith("eval-mine-x-")
+    assert second.name.startswith("eval-mine-x-")
+    assert first != second
+    assert choose_folders(data[:1], ["mine"]) == [Path("o")]
+    alike = [EvalConfig.of(model="x", out="o", threads=threads) for threads in (1, 2)]
+    with pytest.raises(UserError, match=r"eval-gcd-x-\w+ is asked for twice"):
+        choose_folders(alike, ["gcd", "gcd"])
 
 
 def test_a_folder_in_which_nothing_was_done_yet_is_free(tmp_path: Path):

@@ -47,6 +47,43 @@ def test_a_table_of_models_by_tasks_with_each_model_loaded_once(
     assert [text for text in said if "pass@1" in text] == [str(each) for each in suite.runs]
 
 
+def test_two_models_of_one_name_have_an_evaluation_each(warm_model: Path, tmp_path: Path):
+    models = [str(shutil.copytree(warm_model, tmp_path / name / "tiny")) for name in "ab"]
+    with (tmp_path / "b/tiny/model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    asked = EvalConfig.of(
+        task="gcd", model=",".join(models), problems=2, max_new_tokens=4, threads=1, device="cpu",
+        out=tmp_path / "out",
+    )  # fmt: skip
+    suite = evaluate_all(asked, say_nothing)
+    first, second = (json.loads((each.folder / "facts.json").read_text())["identity"] for each in suite.runs)
+    assert first["facts"]["model"] != second["facts"]["model"]
+    assert [len(each.completions()) for each in suite.runs] == [2, 2]
+    assert [line.split()[0] for line in str(suite).splitlines()[1:]] == ["a/tiny", "b/tiny"]
+
+
+def test_an_evaluation_that_another_process_began_in_between_is_not_mixed_with(
+    warm_model: Path, tmp_path: Path
+):
+    asked = EvalConfig.of(
+        task="gcd", model=str(warm_model), problems=2, max_new_tokens=4, threads=1, device="cpu",
+        out=tmp_path / "out",
+    )  # fmt: skip
+    task = tasks.get("gcd")
+    first, second = (
+        run.prepare(each, task, tmp_path / "out", say_nothing)
+        for each in (asked, asked.but(max_new_tokens=5))
+    )
+    subject = Local.load(asked)
+    run.measure(first, subject, say_nothing)
+    with pytest.raises(UserError, match="holds another evaluation: max_new_tokens was 4, now 5"):
+        run.measure(second, subject, say_nothing)
+    assert (tmp_path / "out/completions.jsonl").read_text().count("\n") == 2
+
+
 def test_every_mistake_is_found_before_a_model_is_loaded(
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

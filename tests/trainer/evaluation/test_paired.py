@@ -6,7 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 from palaestra.trainer.evaluation import paired
-from palaestra.trainer.evaluation.paired import correct_by_holm, find_reach, flip_signs, mcnemar
+from palaestra.trainer.evaluation.paired import correct_by_holm, find_reach, flip_signs
+
+from ..support.mcnemar import mcnemar
 
 
 def count_signs(differences: list[float]) -> float:

@@ -1,6 +1,7 @@
 """Where an evaluation is kept: never over another one, and gone on with where it stopped."""
 
 import errno
+import importlib
 import json
 import os
 import shutil
@@ -10,8 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import palaestra as pal
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
@@ -19,6 +22,7 @@ from palaestra.trainer.evaluation import subjects
 from palaestra.trainer.evaluation.journal import Journal
 from palaestra.trainer.evaluation.run import evaluate_model
 from palaestra.trainer.evaluation.summary import EvaluationRun
+from palaestra.verifiers.types import Unavailable, Verdict, correct
 
 from ..support.runs import make_listening_engine, say_nothing
 
@@ -223,6 +227,55 @@ def write_task(folder: Path, instruction: str) -> Path:
     return path
 
 
+def write_judged(folder: Path, value: float) -> Path:
+    """A file with a task, and beside it the module that its reward calls."""
+    (folder / "own_helpers.py").write_text(f"def rate(text):\n    return {value}\n")
+    sys.modules.pop("own_helpers", None)
+    importlib.invalidate_caches()
+    path = folder / "judged.py"
+    path.write_text(
+        "import palaestra as pal\n"
+        "from own_helpers import rate\n"
+        "def reward(completion, problem):\n"
+        "    return rate(completion.text)\n"
+        "@pal.task('judged', rubric=pal.Rubric(reward))\n"
+        "def judged(rng, level):\n"
+        "    n = rng.randrange(1000)\n"
+        "    yield pal.Problem(f'{n}+1=', str(n + 1))\n"
+    )
+    return path
+
+
+def test_a_reward_that_changed_in_a_module_that_it_imports_is_another_evaluation(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(tmp_path)
+    asked = TWO.but(
+        task=write_judged(tmp_path, 0.25), option=(), model=warm_model, problems=2, out=tmp_path / "eval"
+    )
+    assert measure(asked).result.reward == 0.25
+    write_judged(tmp_path, 0.25)
+    assert measure(asked).result.reward == 0.25
+    write_judged(tmp_path, 0.75)
+    with pytest.raises(UserError, match="holds another evaluation: the rubric, its parameters, or the code"):
+        measure(asked)
+
+
+def test_a_reward_in_memory_that_changed_is_another_evaluation(warm_model: Path, tmp_path: Path):
+    asked = TWO.but(task="cells", option=(), model=warm_model, problems=2, out=tmp_path / "eval")
+    rows = [{"question": f"{n}+1?", "answer": n + 1} for n in range(40)]
+    for value in (0.25, 0.25, 0.75):
+        REGISTERED.pop("cells", None)
+        pal.dataset_task("cells", data=rows, verify=lambda completion, problem, value=value: value)
+        if value == 0.25:
+            assert measure(asked).result.reward == 0.25
+            continue
+        with pytest.raises(UserError, match="holds another evaluation: the rubric"):
+            measure(asked)
+    REGISTERED.pop("cells")
+
+
 def touch_weights(model: Path) -> None:
     with (model / "model.safetensors").open("r+b") as file:
         file.seek(-4, os.SEEK_END)
@@ -307,6 +360,48 @@ def test_a_row_that_was_broken_by_hand_is_named(
         measure(asked)
     path.write_text(f"{json.dumps(first)}\n")
     assert read_rows(measure(asked).folder) == whole
+
+
+def test_what_could_not_be_scored_is_scored_again_and_not_sampled_again(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    down = [True]
+
+    def judge(completion: pal.Completion, problem: pal.Problem) -> Verdict:
+        if down[0] and problem.reference % 2:
+            raise Unavailable("The judge is down.")
+        return correct("x")
+
+    rows = [{"question": f"{n}+1?", "answer": n + 1} for n in range(200)]
+    pal.dataset_task("judged", data=rows, verify=pal.Criterion("judge", judge))
+    asked = TWO.but(task="judged", option=(), model=warm_model, problems=8, out=tmp_path / "eval")
+    counts = count_samples(monkeypatch)
+    try:
+        first = measure(asked)
+        assert 0 < first.result.abstained < 1
+        before = [(row["completion"], row["rendered_prompt"]) for row in first.completions()]
+        assert measure(asked).result.abstained == first.result.abstained
+        down[0] = False
+        said: list[str] = []
+        again = evaluate_model(asked, say=said.append)
+        assert (again.result.abstained, again.result.pass_at[1].value) == (0.0, 1.0)
+        assert f"{round(8 * first.result.abstained)} are scored now" in " ".join(said)
+        assert counts == [8]
+        assert [(row["completion"], row["rendered_prompt"]) for row in again.completions()] == before
+        assert not any(row["abstained"] for row in read_rows(again.folder))
+        assert measure(asked).result.pass_at[1].value == 1.0
+    finally:
+        REGISTERED.pop("judged")
+
+
+def test_scores_are_replaced_under_one_lock(tmp_path: Path):
+    path = tmp_path / "completions.jsonl"
+    with Journal.open(path) as journal:
+        journal.replace_scores([], {})
+        with pytest.raises(UserError, match="Another process is writing"):
+            Journal.open(path)
+    with Journal.open(path):
+        pass
 
 
 def test_the_summary_holds_all_that_the_number_depends_on(warm_model: Path, tmp_path: Path):

@@ -1,7 +1,10 @@
 """The questions at the top of a page: yes and no only where an interval says so."""
 
 import json
+import os
+import time
 
+import numpy as np
 import pytest
 from palaestra.trainer.intervals import Interval
 from palaestra.trainer.pages.answers import (
@@ -9,10 +12,14 @@ from palaestra.trainer.pages.answers import (
     answer_ending,
     answer_hacking,
     answer_learning,
+    compare_ends,
     judge,
+    pair_rollouts,
     show_span,
 )
-from palaestra.trainer.pages.rows import Table
+from palaestra.trainer.pages.gather import gather
+from palaestra.trainer.pages.rows import Table, group_by_step
+from palaestra.trainer.storage.starts import hold_folder
 
 from ..support.run_folders import make_evaluation, make_row, make_run, make_step
 
@@ -50,6 +57,11 @@ def test_learning_by_the_rollouts_where_nothing_was_evaluated(tmp_path):
     [
         ({"state": "finished"}, 9e9, "came to its end: 20 of 20"),
         ({"state": "stopped", "reason": "SIGTERM"}, 9e9, "Somebody stopped it (SIGTERM)"),
+        (
+            {"state": "disk", "reason": "x could not be written."},
+            9e9,
+            "Its disk was full, or refused, after 20",
+        ),
         ({"state": "halted", "reason": "Step 3: broken"}, 9e9, "A guard halted it"),
         ({"state": "failed", "reason": "KeyError: 'x'"}, 9e9, "An error ended it"),
         ({}, 9e9, "It came to its end"),
@@ -58,7 +70,7 @@ def test_learning_by_the_rollouts_where_nothing_was_evaluated(tmp_path):
 def test_endings(end, since, said):
     answer = answer_ending(step_lines(), CONFIG, end, {}, since)
     assert said in answer.headline
-    assert end.get("state") not in ("halted", "failed") or answer.details == [end["reason"]]
+    assert end.get("state") not in ("disk", "halted", "failed") or answer.details == [end["reason"]]
 
 
 def test_a_run_without_a_word_of_its_end_goes_on_or_was_killed():
@@ -67,6 +79,22 @@ def test_a_run_without_a_word_of_its_end_goes_on_or_was_killed():
     killed = answer_ending(lines, CONFIG, {}, {}, 7200.0)
     assert "killed" in killed.headline
     assert "2 hours ago" in killed.details[0]
+
+
+def test_a_run_whose_folder_is_held_goes_on_however_long_it_is_silent(tmp_path):
+    run = make_run(tmp_path / "run", steps=12, end="")
+    past = time.time() - 7200
+    os.utime(run / "metrics.jsonl", (past, past))
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "steps": 40}))
+
+    def read_answer():
+        return gather([run]).to_head()["runs"][0]["answers"][1]["headline"]
+
+    assert "killed" in read_answer()
+    with hold_folder(run):
+        assert "It has not: 12 of 40" in read_answer()
+    assert "killed" in read_answer()
 
 
 def test_a_tripwire_is_named():
@@ -105,6 +133,54 @@ def test_better_pairs_the_problems_that_both_drew(tmp_path):
     assert answer_better(["a", "b"], held, table, 1, "").verdict == "yes"
     assert "can't be compared: name is" in answer_better(["a", "b"], held, table, 1, "name is 'x'").headline
     assert answer_better(["a", "b"], [[], []], NONE, 1, "").verdict == "unsure"
+
+
+def make_visits(generator: np.random.Generator, rates: np.ndarray, run: int, steps: range) -> dict[str, list]:
+    """Columns of a run that draws every problem at every step, four completions each."""
+    columns: dict[str, list] = {
+        name: [] for name in ("run", "step", "problem", "abstained", "held_out", "passed")
+    }
+    for step in steps:
+        for problem, rate in enumerate(rates):
+            passed = (generator.random(4) < rate).astype(int).tolist()
+            for name, value in (
+                ("run", run),
+                ("step", step),
+                ("problem", problem),
+                ("abstained", 0),
+                ("held_out", 0),
+            ):
+                columns[name] += [value] * 4
+            columns["passed"] += passed
+    return columns
+
+
+def test_intervals_cover_however_often_a_problem_is_drawn():
+    """Twelve problems, each with an effect of its own whose mean in the population is 0."""
+    generator = np.random.default_rng(0)
+    covered, problems = [0, 0], set()
+    for _ in range(40):
+        before = generator.uniform(0.3, 0.7, 12)
+        after = np.clip(before + generator.normal(0, 0.25, 12), 0, 1)
+        table = Table()
+        late = [
+            make_visits(generator, rates, run, range(81, 101)) for run, rates in enumerate((before, after))
+        ]
+        table.columns = {name: late[0][name] + late[1][name] for name in late[0]}
+        paired = pair_rollouts(table, 0, 1)
+        problems.add(paired.problems)
+        covered[0] += paired.low <= 0 <= paired.high
+        ends = [
+            make_visits(generator, before, 0, range(20)),
+            make_visits(generator, after, 0, range(80, 100)),
+        ]
+        between = make_visits(generator, before[:1], 0, range(20, 80))
+        table.columns = {name: ends[0][name] + between[name] + ends[1][name] for name in between}
+        compared = compare_ends(group_by_step(table, 0, "passed"))
+        problems.add(compared.last.problems)
+        covered[1] += compared.difference.low <= 0 <= compared.difference.high
+    assert problems == {12}
+    assert min(covered) >= 35  # of 40, where 38 are expected; by visits it were half of them
 
 
 def test_an_interval_that_holds_zero_judges_nothing():

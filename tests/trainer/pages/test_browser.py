@@ -276,6 +276,24 @@ def test_a_run_without_steps_opens(browser, tmp_path):
     assert opened.complaints == []
 
 
+def test_the_problems_of_a_very_long_run_are_drawn(browser, tmp_path):
+    """A canvas that is too wide stays blank."""
+    run = make_run(tmp_path / "run")
+    visits = [[step, 4, 4] for step in range(1, 20_001)]
+    ledger = {"suspects": [], "problems": {"made/train/0": {"visits": visits}}}
+    (run / "ledger.json").write_text(json.dumps(ledger))
+    tab = open_page(browser, write_report(tmp_path, run)).tab
+    wait_for_text(tab, "#heat", "each column 10 steps")
+    pixel, width = tab.evaluate(
+        "() => { const c = document.querySelector('canvas.heat');"
+        " return [[...c.getContext('2d').getImageData(c.width - 3, 2, 1, 1).data], c.width]; }"
+    )
+    assert pixel[3] == 255
+    assert width <= 16_000
+    tab.locator("canvas.heat").hover(position={"x": 2, "y": 2})
+    wait_for_text(tab, "#heat", "made/train/0, step 1-10: 40 of 40 passed")
+
+
 def test_a_live_page_follows_the_run(browser, tmp_path):
     run = make_run(tmp_path / "run", steps=12, end="")
     with PageServer(gather([run]), live=True) as server:

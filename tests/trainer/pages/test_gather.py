@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.evaluation.compare import compare_measured
+from palaestra.trainer.evaluation.comparison import judge
+from palaestra.trainer.evaluation.measured import Measured, Question, Row
 from palaestra.trainer.pages.gather import find_difference, gather, name_runs, refresh
+from palaestra.trainer.pages.measures import describe_comparison
 
 from ..support.run_folders import make_comparison, make_evaluated, make_row, make_run
 
@@ -33,6 +37,11 @@ def test_two_runs_are_compared_where_they_can_be(tmp_path):
     assert "name is 'made'" in gather([one, two]).to_head()["answers"][0]["headline"]
     runs = gather([one, two]).runs
     assert find_difference(runs[0], runs[0]) == ""
+    for group, change in (("task", {"verify": "./lenient.py:r"}), ("prompt", {"system": "Be brief."})):
+        changed = {**config, group: {**config.get(group, {}), **change}}
+        (two / "config.json").write_text(json.dumps(changed))
+        [answer] = gather([one, two]).to_head()["answers"]
+        assert (answer["verdict"], *change) == ("unsure", answer["headline"].split(": ")[1].split()[0])
 
 
 def test_an_evaluation_and_a_comparison(tmp_path):
@@ -49,12 +58,44 @@ def test_an_evaluation_and_a_comparison(tmp_path):
         assert said["comparison"]["flips"][0]["second"]["text"] == "it is 3"
 
 
+@pytest.mark.parametrize("wins", [5, 6, 7])
+@pytest.mark.parametrize("others", [1, 8])
+def test_a_page_decides_as_the_terminal_does(wins, others):
+    """Five of twenty won has an interval above 0, and p 0.06; beside seven other pairs six have p 0.25."""
+
+    def make(name, passes):
+        rows = {f"p{i}": [Row(0, "x", float(i < passes), i < passes, False)] for i in range(20)}
+        return Measured(name, rows, {key: Question("q", "1") for key in rows})
+
+    found = compare_measured([make("A", 0), *(make(f"B{n}", wins) for n in range(others))])
+    said = judge(found.pairs[0])
+    headline = describe_comparison(found.to_dict())[0]["headline"]
+    assert headline.startswith("Yes") == said.startswith("better")
+    assert headline.startswith("Can't tell") == said.startswith("no difference was shown")
+
+
 def test_a_comparison_made_elsewhere_finds_its_evaluations(tmp_path):
     make_evaluated(tmp_path / "first")
     record = make_comparison(tmp_path / "both", Path("first"), Path("gone"))
     page = gather([record])
     assert [run.folder for run in page.runs] == [tmp_path / "first"]
     assert page.to_head()["title"] == "first and gone"
+
+
+def test_a_comparison_of_a_runs_held_out_evaluations(tmp_path):
+    """They have facts and completions, and no settings of their own."""
+    sides = [make_evaluated(tmp_path / "run/held_out" / f"step-{step:06d}") for step in (0, 10)]
+    for side in sides:
+        (side / "config.json").unlink()
+        (side / "facts.json").write_text(json.dumps({"command": "held-out", "step": 0}))
+    page = gather([make_comparison(tmp_path / "both", *sides)])
+    assert len(page.table) == 24
+    head = page.to_head()
+    assert [run["repeat"] for run in head["runs"]] == ["", ""]
+    assert "pass@1 is 50.0 %" in head["runs"][0]["answers"][0]["headline"]
+    (sides[1] / "facts.json").write_text(json.dumps({"command": "rescore"}))
+    (sides[1] / "summary.json").unlink()
+    assert gather(sides[1:]).to_head()["runs"][0]["answers"] == []
 
 
 def test_a_comparison_whose_evaluations_are_gone(tmp_path):
@@ -95,6 +136,25 @@ def test_damage_is_shown_and_harms_nothing_else(tmp_path):
         "metrics.jsonl, line 4", "metrics.jsonl, line 23",
     ]  # fmt: skip
     assert len(shown["axes"]["step"]) == 19
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(
+            (name, '{"suspects": [], "problems": {"a": {"vis')
+            for name in ("ledger.json", "end.json", "report.json")
+        ),
+        ("ledger.json", '{"problems": {"a": 3}}'),
+        ("ledger.json", '{"problems": {"a": {"visits": [[1, "x", 2]]}}}'),
+    ],
+)
+def test_a_file_that_a_page_can_do_without_may_be_damaged(tmp_path, name, content):
+    run = make_run(tmp_path / "run")
+    (run / name).write_text(content)
+    [shown] = gather([run]).to_head()["runs"]
+    assert shown["heat"]
+    assert shown["damaged"] == [name]
 
 
 def test_what_is_no_run_is_a_sentence(tmp_path):

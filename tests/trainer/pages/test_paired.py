@@ -115,8 +115,6 @@ def test_a_folder_of_arms_stands_for_its_runs(tmp_path):
     [
         ("config.json", {"rollouts": 3}, "'rollouts' is no table"),
         ("config.json", {"steps": "many"}, "'steps' is no whole number"),
-        ("ledger.json", {"problems": {"a": 3}}, "a problem has no visits"),
-        ("ledger.json", {"problems": {"a": {"visits": [[1, "x", 2]]}}}, "a problem has no visits"),
     ],
 )
 def test_files_of_another_shape_are_sentences(run, name, content, says):

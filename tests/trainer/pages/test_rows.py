@@ -2,9 +2,10 @@
 
 import json
 
+import pytest
 from palaestra.trainer.pages.rows import Table, group_by_step, list_criteria, parse_record
 
-from ..support.run_folders import make_row, make_run
+from ..support.run_folders import make_row, make_run, write_lines
 
 
 def test_columns_are_those_of_the_rows(tmp_path):
@@ -70,6 +71,36 @@ def test_a_file_that_grows_is_gone_on_with_and_half_a_line_waits(tmp_path):
     assert len(table) == 1
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["in place", "another file"])
+def test_a_file_that_was_cut_and_has_grown_beyond_is_read_anew(tmp_path, replaced):
+    path = tmp_path / "rollouts.jsonl"
+    rows = [make_row(1, n, 0, passed=True, text=f"old {n}") for n in range(4)]
+    write_lines(path, rows)
+    table = Table()
+    table.add_file(path, 0)
+    later = [make_row(1, n, 0, passed=True, text=f"a new and longer text {n}") for n in range(2, 8)]
+    if replaced:
+        path.unlink()
+    write_lines(path, [*rows[:2], *later])
+    table.read_new()
+    texts = [table.read_record(row)["completion"] for row in range(len(table))]
+    assert texts == ["old 0", "old 1", *(row["completion"] for row in later)]
+    assert table.files[0].damaged == []
+    assert table.generation == 1
+
+
+def test_a_file_that_a_resume_removed_has_no_rows_any_more(tmp_path):
+    paths = [tmp_path / name for name in ("rollouts.jsonl", "completions.jsonl")]
+    table = Table()
+    for path in paths:
+        write_lines(path, [make_row(1, n, 0, passed=True) for n in range(3)])
+        table.add_file(path, 0)
+    paths[1].unlink()
+    table.read_new()
+    assert len(table) == 3
+    assert len(list(table.read_records(range(3)))) == 3
+
+
 def test_values_of_a_step_are_gathered_by_problem(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [make_row(1, problem, sample, passed=sample == 0) for problem in (1, 2) for sample in (0, 1)]
@@ -77,7 +108,7 @@ def test_values_of_a_step_are_gathered_by_problem(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     table = Table()
     table.add_file(path, 0)
-    assert group_by_step(table, 0, "passed") == {1: [[1, 0], [1]]}
+    assert group_by_step(table, 0, "passed") == {1: {0: [1, 0], 1: [1]}}
     assert group_by_step(table, 1, "passed") == {}
     assert group_by_step(table, 0, "nothing") == {}
 

@@ -34,6 +34,27 @@ def test_no_match_across_two_texts_and_odd_characters(tmp_path):
     assert index.find("\ud800") == [2]
 
 
+def test_a_file_that_was_cut_while_another_grew_is_searched_as_it_is(tmp_path):
+    paths = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
+    texts = [[f"alpha{n}" for n in range(4)], [f"beta{n}" for n in range(4)]]
+    table = Table()
+    for number, path in enumerate(paths):
+        write_lines(path, [make_row(1, 1, 0, passed=True, text=text) for text in texts[number]])
+        table.add_file(path, number)
+    index = TextIndex(table)
+    index.take_in()
+    texts = [texts[0][:2], [*texts[1], "beta4", "beta5", "beta6"]]
+    for path, said in zip(paths, texts, strict=True):
+        write_lines(path, [make_row(1, 1, 0, passed=True, text=text) for text in said])
+    table.read_new()
+    index.take_in()
+    assert len(table) == 9
+    assert table.generation == 1
+    for wanted in ("beta0", "alpha1", "beta6"):
+        assert [table.read_record(row)["completion"] for row in index.find(wanted)] == [wanted]
+    assert index.find("alpha3") == []
+
+
 def test_new_rows_are_found(tmp_path):
     path = tmp_path / "rows.jsonl"
     index = make_index(path, ["one"])

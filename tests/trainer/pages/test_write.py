@@ -4,7 +4,7 @@ import json
 import re
 
 from palaestra.trainer.pages.gather import gather
-from palaestra.trainer.pages.write import SCRIPTS, embed, fill_template, hash_source, read_asset, write_page
+from palaestra.trainer.pages.write import SCRIPTS, embed, fill_template, hash_inline, read_asset, write_page
 
 from ..support.run_folders import make_noise, make_run
 
@@ -22,8 +22,8 @@ def test_the_file_asks_for_nothing_and_holds_its_policy(tmp_path):
     assert "unsafe" not in policy
     [script] = re.findall(r"<script>(.*)</script>\n</body>", text, re.DOTALL)
     [style] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
-    assert f"'{hash_source(script)}'" in policy
-    assert f"'{hash_source(style)}'" in policy
+    assert f"'{hash_inline(script)}'" in policy
+    assert f"'{hash_inline(style)}'" in policy
 
 
 def test_a_hostile_text_anywhere_is_no_markup(tmp_path):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from statistics import stdev
 
 import palaestra as pal
 import pytest
@@ -14,9 +15,11 @@ from palaestra.trainer.config.objective import AdvantageConfig
 from palaestra.trainer.evaluation.measured import read_folder
 from palaestra.trainer.objective.advantages import compute_group_advantages
 from palaestra.trainer.rescoring.credit import compute_cosine
-from palaestra.trainer.rescoring.rescore import rescore
+from palaestra.trainer.rescoring.recorded import open_source
+from palaestra.trainer.rescoring.rescore import choose_folder, rescore
 
 from ..support.recorded import write_run
+from ..support.runs import say_nothing
 
 RIGHT, BARE, WRONG, NONE = "<answer>{}</answer>", "It is {}", "<answer>0</answer>", "no idea"
 STEPS = [
@@ -219,6 +222,25 @@ def test_a_step_that_was_cut_off_is_left_out(run):
     assert "Step 2 is not whole" in found.notes[0]
 
 
+def test_a_run_that_went_on_with_other_settings_is_credited_by_those_of_each_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = write_run(tmp_path / "one", STEPS[:1], **{"advantages.scale": "group"})
+    two = write_run(tmp_path / "two", [[[RIGHT, WRONG]] * 4])
+    rows = (two / "rollouts.jsonl").read_text().replace('"step": 1', '"step": 2')
+    with (one / "rollouts.jsonl").open("a") as file:
+        file.write(rows)
+    facts, before = (json.loads((one / name).read_text()) for name in ("facts.json", "config.json"))
+    facts["earlier_settings"] = [{"last_step": 1, "settings": before}]
+    (one / "facts.json").write_text(json.dumps(facts))
+    (one / "config.json").write_text((two / "config.json").read_text())
+    found = again(one)
+    assert [(step.step, step.groups) for step in found.credits.steps] == [(1, 2), (2, 4)]
+    assert [len(group.before_G) for group in found.credits.groups] == [4, 4, 2, 2, 2, 2]
+    deviations = [stdev(group.before_G) for group in found.credits.groups]
+    assert deviations[0] == pytest.approx(1.0, abs=0.01)  # divided by the group's deviation
+    assert 0.3 < deviations[2] < 0.8  # as rewarded
+
+
 def test_problems_that_the_task_no_longer_has_are_judged_by_their_rows(run):
     path = run / "rollouts.jsonl"
     path.write_text(path.read_text().replace('"id": "gcd/train', '"id": "old/train'))
@@ -227,12 +249,25 @@ def test_problems_that_the_task_no_longer_has_are_judged_by_their_rows(run):
     assert found.changes.equal == 16
 
 
+def test_judgements_of_two_runs_of_one_name_lie_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [write_run(tmp_path / name / "base", STEPS[:1]) for name in ("one", "two")]
+    sources = [open_source(run) for run in runs]
+    folders = [rescore(run, workers=1, say=say_nothing).folder for run in (*runs, runs[0])]
+    assert [str(folder) for folder in folders] == [
+        "runs/rescore-base-now", "runs/rescore-base-now-2", "runs/rescore-base-now",
+    ]  # fmt: skip
+    assert choose_folder(sources[0], "", str(folders[0])) == folders[0]
+    with pytest.raises(UserError, match="holds no judgement of"):
+        choose_folder(sources[1], "", str(folders[0]))
+
+
 def test_mistakes_are_sentences(run, tmp_path):
     with pytest.raises(UserError, match="is no run and no evaluation"):
         again(tmp_path / "none")
     with pytest.raises(UserError, match="not both"):
         again(run, "math", task="gcd")
-    with pytest.raises(UserError, match="holds no rescored completions"):
+    with pytest.raises(UserError, match="holds no judgement of"):
         again(run, out=str(run))
     with pytest.raises(UserError, match=r"--rubric 'maths' is not known\. Did you mean math"):
         again(run, "maths")

@@ -6,7 +6,7 @@ import pytest
 from palaestra.tasks import Problem
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.rollouts.collect import choose_level, collect, take_next_problems
+from palaestra.trainer.rollouts.collect import choose_level, collect, count_tokens, take_next_problems
 from palaestra.trainer.rollouts.group import has_signal
 from palaestra.trainer.rollouts.ledger import Item, Ledger
 from palaestra.trainer.rollouts.stream import Position
@@ -27,6 +27,7 @@ def test_groups_without_a_signal_are_replaced_within_the_bound():
     result = collect(lambda numbers: [make_group(next(source), n) for n in numbers], problems, config)
     assert asked == [3, 2, 1]
     assert (result.tried, len(result.groups)) == (6, 3)
+    assert result.tokens == 2 * count_tokens(result.groups)  # all completions here are of one length
     assert all(has_signal(group, config.objective, 256) for group in result.groups)
 
 

@@ -7,7 +7,9 @@ import pytest
 from palaestra.trainer.evaluation.compare import compare_measured, read_all
 from palaestra.trainer.evaluation.measured import list_steps, read_folder
 from palaestra.trainer.rescoring.rescore import rescore
+from palaestra.trainer.runs import arms as arms_module
 from palaestra.trainer.runs.arms import resume_arms, train_arms
+from palaestra.trainer.storage.starts import find_folder
 
 from ..support.runs import have_same_weights, say_nothing
 
@@ -145,3 +147,39 @@ def test_from_python_one_run_is_not_several(tmp_path):
         pal.train_arms(task="gcd")
     with pytest.raises(pal.UserError, match=r"Arm control-shuffled: .*prompts-per-step"):
         pal.train_arms(CONFIG.but(arms="control=shuffled", prompts_per_step=1, out=str(tmp_path / "x")))
+
+
+def test_arms_of_which_the_first_is_refused_leave_nothing_behind(tmp_path):
+    """Of a fresh model without a warm-up the preflight says that it can't learn."""
+    untaught = CONFIG.but(out=str(tmp_path / "runs"), sft_steps=0, preflight_problems=2)
+    for _ in range(2):
+        with pytest.raises(pal.UserError, match=r"Arm base: .*--force starts all the same"):
+            train_arms(untaught, say_nothing)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_arm_that_is_refused_once_another_has_begun_leaves_the_others_be(tmp_path, monkeypatch):
+    train = arms_module.train
+
+    def refuse(config, **more):
+        if config.output.out.endswith("control-random"):
+            raise pal.UserError("This can't learn.")
+        return train(config, **more)
+
+    monkeypatch.setattr(arms_module, "train", refuse)
+    result = train_arms(CONFIG.but(out=str(tmp_path / "runs")), say_nothing)
+    assert result.failures == {"control-random": "This can't learn."}
+    assert list(result.runs) == ["base", "short"]
+    monkeypatch.setattr(arms_module, "train", train)
+    assert list(resume_arms(tmp_path / "runs", say_nothing).runs) == ["control-random"]
+
+
+def test_arms_that_came_to_nothing_are_started_again(tmp_path):
+    folder = tmp_path / "runs"
+    (folder / "start").mkdir(parents=True)
+    (folder / "start/config.json").write_text("{}")
+    (folder / "arms.json").write_text("{}")
+    assert find_folder(str(folder), "x") == folder
+    (folder / "start/mine.txt.bak").touch()
+    with pytest.raises(pal.UserError, match="is not empty: it holds start"):
+        find_folder(str(folder), "x")

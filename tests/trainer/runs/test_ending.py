@@ -6,6 +6,7 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.runs.ending import record_end
 from palaestra.trainer.runs.state import Progress
+from palaestra.trainer.storage.atomic import DiskError
 from palaestra.trainer.storage.interrupts import Interrupts
 
 
@@ -31,10 +32,12 @@ def test_finished_and_stopped(tmp_path):
     [
         (UserError("Step 2: broken."), ("halted", "Step 2: broken.", 2)),
         (KeyError("x"), ("failed", "KeyError: 'x'", 2)),
-        (KeyboardInterrupt(), ("failed", "KeyboardInterrupt: ", 2)),
+        (KeyboardInterrupt(), ("stopped", "SIGINT, at once", 2)),
+        (DiskError("x could not be written."), ("disk", "x could not be written.", 2)),
+        (OSError(28, "No space left"), ("disk", "[Errno 28] No space left", 2)),
     ],
 )
-def test_a_guard_an_error_and_a_second_interrupt(tmp_path, failure, found):
+def test_a_guard_an_error_a_second_interrupt_and_a_full_disk(tmp_path, failure, found):
     with pytest.raises(type(failure)), record_end(tmp_path, Progress(step=2), 5, Interrupts()):
         raise failure
     assert read_end(tmp_path) == found

@@ -43,6 +43,9 @@ def test_a_run_leaves_metrics_rollouts_curves_and_a_model_that_loads(whole: Path
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
     assert [line["step"] for line in lines if line["kind"] == "evaluation"] == [0, 2, 4]
     assert all(0 <= line["reward"] <= 1 and line["tokens"] > 0 for line in steps)
+    [ahead] = [line for line in lines if line["kind"] == "preflight"]
+    assert sum(ahead["histogram"]) == ahead["problems"] > 0
+    assert 0 < ahead["signal"] <= 1
     rollouts = [json.loads(line) for line in (whole / "rollouts.jsonl").read_text().splitlines()]
     assert len(rollouts) == 4 * 4 * 4
     assert {"completion", "reward", "verdicts", "id"} <= rollouts[0].keys()

@@ -1,6 +1,7 @@
 """What the folder of a run records: settings in one file, facts in the other, the code that was named."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from palaestra.trainer.storage.folders import (
     gather_facts,
     open_existing,
     open_new,
+    reopen,
 )
 from palaestra.trainer.storage.sources import list_changes
 
@@ -90,3 +92,38 @@ def test_held_out_evaluations_after_the_checkpoint_are_forgotten(tmp_path):
         (tmp_path / "held_out" / f"step-{step:06d}").mkdir(parents=True)
     forget_after(tmp_path, 5)
     assert sorted(path.name for path in (tmp_path / "held_out").iterdir()) == ["step-000000", "step-000005"]
+
+
+def test_a_log_is_cut_where_it_stands_whatever_its_size(tmp_path: Path):
+    line = json.dumps({"step": 0, "completion": "é" * 2_000}, ensure_ascii=False)
+    lines = [line.replace('"step": 0', f'"step": {n // 100}') + "\n" for n in range(2_000)]
+    path = tmp_path / "rollouts.jsonl"
+    path.write_text("".join(lines) + '{"step": 20, "compl')
+    tracemalloc.start()
+    forget_after(tmp_path, 19)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 10
+    assert path.read_text() == "".join(lines)
+    forget_after(tmp_path, 7)
+    assert path.read_text() == "".join(lines[:800])
+    forget_after(tmp_path, 7)
+    assert path.read_text() == "".join(lines[:800])
+
+
+def test_the_settings_of_each_step_are_known_though_a_run_went_on_with_others(tmp_path: Path):
+    configs = [TrainConfig.of(group_size=size, out=str(tmp_path / "run")) for size in (4, 2, 8)]
+    (tmp_path / "run").mkdir()
+    open_new(tmp_path / "run", configs[0], {"command": "train", "sources": {}}, ())
+    for config, step in ((configs[0], 1), (configs[1], 3), (configs[1], 4), (configs[2], 6)):
+        folder = reopen(tmp_path / "run", config, (), step)
+
+    def list_sizes(steps):
+        return [folder.read_config(TrainConfig, step).rollouts.group_size for step in steps]
+
+    assert list_sizes((1, 3, 4, 6, 7)) == [4, 4, 2, 2, 8]
+    folder = reopen(tmp_path / "run", configs[2], (), 5)
+    assert list_sizes((1, 3, 4, 5, 6, 7)) == [4, 4, 2, 2, 8, 8]
+    folder = reopen(tmp_path / "run", configs[0], (), 2)  # from an older checkpoint: what came later is gone
+    assert list_sizes((1, 2, 3, 7)) == [4, 4, 4, 4]
+    assert folder.read_config(TrainConfig).rollouts.group_size == 4

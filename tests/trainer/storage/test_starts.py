@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.storage.starts import LOCK, begin_folder, find_folder
+from palaestra.trainer.cli.main import main
+from palaestra.trainer.storage.starts import LOCK, begin_folder, find_folder, hold_folder, is_held
 
 FACTS = json.dumps({"command": "train", "sources": {}})
 HOLD = """
@@ -52,6 +53,32 @@ def held_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         holder.kill()
         holder.communicate()
+
+
+def test_a_start_that_was_looked_at_is_started_again_too(tmp_path: Path):
+    run = tmp_path / "run"
+    write_start(run)
+    (run / "rollouts.jsonl").touch()
+    assert main(["report", str(run)]) == 0
+    assert main(["query", str(run), "select count(*) from completions"]) == 0
+    (run / "plot.svg").touch()
+    with begin_folder(str(run), "x", lambda _line: None):
+        assert list_names(run) == {LOCK}
+
+
+def test_whether_a_folder_is_held_is_known_and_asking_lets_go_of_nothing(tmp_path: Path):
+    run = tmp_path / "run"
+    assert not is_held(run)
+    with held_elsewhere(run):
+        assert is_held(run)
+    assert (run / LOCK).is_file()  # its holder was killed
+    assert not is_held(run)
+    ask = "import sys; from palaestra.trainer.storage.starts import is_held; from pathlib import Path; "
+    ask += "sys.exit(is_held(Path(sys.argv[1])))"
+    with hold_folder(run):
+        assert is_held(run)
+        assert subprocess.run([sys.executable, "-c", ask, str(run)], check=False).returncode == 1
+    assert not is_held(run)
 
 
 def test_a_start_without_a_checkpoint_is_started_again_with_a_sentence(tmp_path: Path):

@@ -26,11 +26,12 @@ def write_run(folder: Path, steps: Sequence[Sequence[Sequence[str]]], **settings
         for texts in groups:
             problem = task.problem("train", index, 0)
             index += 1
-            for text in texts:
+            for sample, text in enumerate(texts):
                 said = text.replace("{}", str(problem.reference))
                 usage = {"ids": tuple(range(len(said))), "prompt_ids": (1, 2)}
                 completion = pal.Completion(said, finish_reason="stop", **usage)
                 score = task.score(completion, problem)
-                lines.append(json.dumps(make_record(problem, completion, score, step=step), default=str))
+                record = make_record(problem, completion, score, step=step, sample=sample)
+                lines.append(json.dumps(record, default=str))
     (folder / "rollouts.jsonl").write_text("".join(f"{line}\n" for line in lines))
     return folder

@@ -47,7 +47,7 @@ def make_step(step: int, rows: list[dict[str, Any]], **more: Any) -> dict[str, A
     return {
         "kind": "step", "step": step, "reward": reward, "pass_rate": reward, "tokens": 21.0,
         "extracted": 1.0, "truncated": 0.0, "abstained": 0.0, "entropy": 0.5, "criteria": criteria,
-        "prompts": {"kept": 2}, "seconds": {"sample": 1.0, "update": 2.0}, **more,
+        "prompts": {"kept": 2}, "tokens_sampled": 168, "seconds": {"sample": 1.0, "update": 2.0}, **more,
     }  # fmt: skip
 
 

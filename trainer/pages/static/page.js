@@ -205,6 +205,7 @@ function listenForKeys() {
 function describeState(head) {
   return JSON.stringify([
     head.rows.total,
+    head.generation,
     head.runs.map((run) => [run.axes.step.length, run.evaluations.length, run.answers]),
   ]);
 }
