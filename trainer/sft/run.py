@@ -22,6 +22,7 @@ from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
+from ..storage.background import Saver, saves_in_background
 from ..storage.folders import (
     RunFolder,
     gather_facts,
@@ -171,10 +172,11 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
         stop_after=config.stop_after,
         eval_every=config.evaluation.eval_every,
         measure=measure,
-        save_model=policy.save,
-        save_final=policy.save,
+        save_model=lambda model, folder: replace(policy, model=model).save(folder),
+        save_final=lambda folder: policy.save(folder, config.output.save_dtype),
         title=f"SFT on {data.name}, seed {config.seed}",
         threads=config.model.threads,
+        saver=Saver(saves_in_background(config.output.background_saving, policy.device)),
     )
 
 

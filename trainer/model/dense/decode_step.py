@@ -43,7 +43,7 @@ class Buffers(Protocol):
 def run_kernel_step(d: Buffers, cache: BlockCache) -> None:
     """As `run_torch_step`, in float32 on a CPU."""
     w, rows = d.weights, d.width
-    x_UD = functional.embedding(d.tokens_U, w.embedding_VD)
+    x_UD = functional.embedding(d.tokens_U, w.embedding_VD).float()
     cos_UE, sin_UE = d.cos_SE[d.positions_U], d.sin_SE[d.positions_U]
     rope_stride = w.head_size if len(cos_UE) > 1 else 0
     shape = (rows, w.key_heads, w.queries, w.head_size, w.eps if w.qk_norm else -1.0)

@@ -166,10 +166,8 @@ def find_refusal(model: Any) -> str:
     if adapted not in known:
         known = {**known, adapted: _measure(model)}
         setattr(model, _MEASURED, known)
-    worst = known[adapted]
-    return (
-        "" if worst <= BOUNDS[torch.float32] else f"on a probe it differs from the model by {worst:.2g} nats"
-    )
+    worst, bound = known[adapted], BOUNDS[model.model.embed_tokens.weight.dtype]
+    return "" if worst <= bound else f"on a probe it differs from the model by {worst:.2g} nats"
 
 
 def _measure(model: Any) -> float:

@@ -120,7 +120,7 @@ class BlockCache:
         self.prompts_L: list[tuple[Tensor, Tensor]] = []
         self.cache_L: list[Tensor] = []
         for layer in start.layers:
-            keys_PKSE, values_PKSE = take(layer)
+            keys_PKSE, values_PKSE = (table.to(weights.dtype) for table in take(layer))
             self.prompts_L.append((arrange_in_blocks(keys_PKSE), pad_to_blocks(values_PKSE)))
             self.cache_L.append(
                 self._allocate(len(start.start_R), weights.key_heads, weights.head_size * BLOCK, 2 * BUCKET)
