@@ -264,13 +264,13 @@ def plan(
     config: TrainConfig,
     held: Sequence[HeldModel] = (),
     available: int | None = None,
-    measured: Passes | None = None,
+    measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
 ) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
     don't. The fast path, and its copy of the weights, is left out where nothing fits beside it.
 
-    Weights are there already, so only the rest must fit into what is free. measured: the model's passes, None
-    to measure them.
+    Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
+    passes hold.
 
     Raises UserError when not even one row of one full-length sequence fits.
     """
@@ -296,7 +296,7 @@ def plan(
     )
     if not fits(of(1, 1)):  # then there is no room to measure in
         raise _too_large(of(rows, tokens), config)
-    passes = measured or measure_passes(policy, config)
+    passes = measure(policy, config)
     while asked == "auto" and tokens > 256 and not fits(of(1, tokens)):
         tokens //= 2
     while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):

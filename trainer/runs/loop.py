@@ -120,11 +120,14 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     )
     sampled = time.perf_counter()
     groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    # Its verifiers run beside the update, which does not read them.
+    seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
+    shadow_scores = score_shadow(groups, run.task, config.reward.shadow_share, seed, beside)
     result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task)
-    shadow = score_shadow(groups, run.task, config.reward.shadow_share, (config.seed, progress.step))
+    shadow = shadow_scores.collect()
     metrics = {
         "kind": "step",
         "step": progress.step,
