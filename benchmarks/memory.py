@@ -24,7 +24,7 @@ from palaestra.trainer.model import lora
 from palaestra.trainer.model.live_bytes import Profile
 from palaestra.trainer.model.measure import CacheProfile, Passes, measure_passes
 from palaestra.trainer.model.memory import Bill, HeldModel, plan, weight_bytes
-from palaestra.trainer.model.policy import Policy, hold_in
+from palaestra.trainer.model.policy import Policy
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen2Config
 
 GIB = 2**30
@@ -88,8 +88,8 @@ ARMS: dict[str, dict[str, object]] = {
     "all weights in bfloat16, moments in 8 bits, gradient checkpointing": SMALL,
     "the same, KL to a reference": {**SMALL, "loss.kl_coef": 0.04},
     "LoRA of rank 64": {"lora_rank": 64},
-    "LoRA of rank 64, weights in bfloat16, gradient checkpointing": {
-        "lora_rank": 64, "weights": "bfloat16", "gradient_checkpointing": True,
+    "LoRA of rank 64, weights in bfloat16, moments in 8 bits, gradient checkpointing": {
+        "lora_rank": 64, **SMALL,
     },
 }  # fmt: skip
 
@@ -98,8 +98,9 @@ def make(config: PretrainedConfig, arm: TrainConfig, device: str) -> Policy:
     """A policy of this shape, with the settings' adapters. device: "cpu", or "cuda" for one whose weights are
     on the meta device and which is billed as on a GPU."""
     with torch.device("meta" if device == "cuda" else "cpu"):
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
-    hold_in(model, getattr(torch, arm.model.weights))
+        model = AutoModelForCausalLM.from_config(
+            config, attn_implementation="sdpa", dtype=getattr(torch, arm.model.weights)
+        )
     if arm.model.lora_rank:
         lora.add_adapters(model, arm.model, 0)
     return Policy(model.eval(), None, torch.device(device), torch.bfloat16, "shape")
@@ -186,11 +187,14 @@ def main() -> None:
     parser.add_argument(
         "--card", type=float, default=0.0, help="GiB that the sizes are to fit; 0: 256 rows, 16384 tokens"
     )
+    parser.add_argument("--arm", default="", help="only what learns so, by its first words")
     options = parser.parse_args()
     print("| model | what learns | held | gradients | beside it, one at a time | at most |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in options.models or SHAPES:
         for arm, settings in ARMS.items():
+            if not arm.startswith(options.arm):
+                continue
             try:
                 cells = describe(weigh(SHAPES[name], settings, options.card))
             except UserError:

@@ -164,7 +164,9 @@ def bill(
     if lora.has_adapters(policy.model):
         phases["saving merged weights"] = fixed["weights"]
         if policy.device.type == "cuda":  # they come together in the main memory, weight by weight
-            phases["saving merged weights"] = 12 * max(weight.numel() for weight in policy.model.parameters())
+            plain = lora.list_plain(policy.model)
+            largest = max(plain[name].numel() for name in lora.find_adapted(policy.model))
+            phases["saving merged weights"] = 12 * largest
     return Bill(fixed, phases, gradients, rows, tokens, available)
 
 

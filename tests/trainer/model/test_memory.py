@@ -1,5 +1,7 @@
 """The memory plan: what it bills, how sizes follow from what is free, the retreat when memory runs out."""
 
+from functools import partial
+
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
@@ -140,6 +142,29 @@ def test_sizes_follow_from_what_is_free(policy: Policy):
     for free in (2, 9):  # before anything is measured, and after
         with pytest.raises(UserError, match=r"does not fit: Memory \(MiB\).*--max-prompt-tokens"):
             memory.plan(policy, config, available=free * MIB)
+
+
+def test_without_room_for_a_fused_copy_the_fast_path_is_left_out(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+):
+    config = TrainConfig.of(max_prompt_tokens=4, max_new_tokens=4, eval_problems=1, preflight_problems=0)
+    config = config.but(eval_samples=1, prompts_per_step=1, group_size=1, moments="8bit")
+    rest = [memory.bill(policy, config.but(fast_path=way), (), 1, 1, 0, Passes()) for way in ("auto", "no")]
+    needs = [bill.total - bill.fixed["weights"] for bill in rest]
+    assert needs[0] > needs[1], "the copy is in the bill"
+
+    def find_sizes(free: float, **settings: str) -> dict:
+        monkeypatch.setattr(memory, "available_memory", lambda _device: int(free / memory.SHARE))
+        monkeypatch.setattr(memory, "plan", partial(plan, measure=lambda *_: Passes()))
+        return memory.fit_sizes(policy, config.but(**settings), (), said.append)
+
+    plan, said = memory.plan, list[str]()
+    assert "fast_path" not in find_sizes(needs[0] + 9)
+    assert find_sizes((needs[0] + needs[1]) / 2)["fast_path"] == "no"
+    assert said[-1].startswith("There is no room for a fused copy")
+    assert "fast_path" not in find_sizes((needs[0] + needs[1]) / 2, fast_path="no"), "it was asked for"
+    with pytest.raises(UserError, match="does not fit"):
+        find_sizes((needs[0] + needs[1]) / 2, fast_path="yes")
 
 
 def test_the_sizes_are_chosen_and_the_bill_is_said(policy: Policy):
