@@ -353,8 +353,9 @@ def train_smollm2(case: Case) -> Figures:
         settings = {
             "task": "addition", "steps": 1 if case.tiny else 12, "prompts_per_step": 2 if case.tiny else 16,
             "group_size": 2 if case.tiny else 8, "max_new_tokens": 8 if case.tiny else 64,
-            "dtype": "bfloat16", "eval_problems": 2 if case.tiny else 64, "eval_samples": 1, "eval_every": 0, "save_every": 0,
-            "device": case.device.type, "force": True, "out": f"{folder}/run", "sft_steps": 1,
+            "dtype": "bfloat16", "eval_problems": 2 if case.tiny else 64, "eval_samples": 1,
+            "eval_every": 0, "save_every": 0, "device": case.device.type, "force": True,
+            "out": f"{folder}/run", "sft_steps": 1,
         }  # fmt: skip
         result = pal.train(model=case.model or "embedded", say=lambda _line: None, **settings)
         first, *_, last = result.evaluations

@@ -211,13 +211,14 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     """
     model, number = policy.model, torch.finfo(policy.dtype).bits // 8
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
-    fast = config.rollouts.fast_path != "no" and not find_misfit(model)
+    dense = not find_misfit(model)
+    fast = dense and config.rollouts.fast_path != "no"
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
     fused = fused_bytes(model, number) if fast else 0
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not fast and choose_mode(policy).cache == "none", 0
+    uncached, worst = not dense and choose_mode(policy).cache == "none", 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
