@@ -74,6 +74,22 @@ def test_the_bill_adds_up(policy: Policy):
     assert "scoring by reward model helpful 7," in str(whole)
 
 
+def test_moments_in_eight_bits_and_a_copy_for_checkpoints_are_in_the_bill(policy: Policy):
+    weights, critic = 4 * policy.parameters, HeldModel("critic", 7 * MIB, trained=3 * MIB)
+
+    def find(**settings: str) -> memory.Bill:
+        return memory.bill(policy, TrainConfig.of(**settings), [critic], 1, 1, 0, Passes())
+
+    learned = weights + 3 * MIB
+    assert find().fixed["optimizer"] == 2 * learned
+    eight = find(moments="8bit", background_saving="yes")
+    assert eight.fixed["optimizer"] == pytest.approx(2 * learned * (1 + 4 / 256) / 4, rel=1e-6)
+    copied = eight.fixed["copy for checkpoints"]
+    assert copied == weights + eight.fixed["optimizer"] + 7 * MIB, "of weights, moments, and the critic's"
+    assert eight.phases["optimizer step"] > eight.gradients == learned
+    assert "copy for checkpoints" not in find().fixed
+
+
 def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
     config = TrainConfig()
     passes = measure.measure_passes(policy, config)

@@ -48,7 +48,6 @@ RUNS = {
     "GRPO, weights in bfloat16, moments in 8 bits": {
         "weights": "bfloat16", "moments": "8bit", "dtype": "bfloat16",
     },
-    "GRPO, moments in 8 bits, checkpoints beside the steps": {"moments": "8bit", "background_saving": "yes"},
     "GRPO, reward model": {"reward_model": "FOLDER", "control": "none"},
 }  # fmt: skip
 
