@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
@@ -24,6 +24,18 @@ from .source import check_source, must_use_cache
 from .tokens import count_logits
 
 ALIGNMENT = 64  # bytes, of the addresses that torch gives on a CPU
+
+
+class Trains(Protocol):
+    """The settings of a command that trains a model."""
+
+    @property
+    def model(self) -> ModelConfig: ...
+
+    def but(self, **settings: Any) -> Self: ...
+
+
+Config = TypeVar("Config", bound=Trains)
 
 
 @dataclass(frozen=True)
@@ -169,6 +181,24 @@ def load_policy_of(config: ModelConfig, seed: int = 0, source: str = "") -> Poli
         weights=config.weights,
         trust_remote_code=config.trust_remote_code,
     )
+
+
+def take_weights(config: Config, policy: Policy | None) -> Config:
+    """The settings of a command that trains, with the type that the weights of a policy in memory are held
+    in: a run that goes on loads them so. policy: None for one that is still to be loaded.
+
+    Raises UserError where the settings ask for bfloat16 and the policy's weights are of another type.
+    """
+    if policy is None:
+        return config
+    held = str(policy.weights).removeprefix("torch.")
+    asked = config.model.weights
+    if asked == "bfloat16" != held:
+        raise UserError(
+            f"The weights of this policy are {held}, and weights=bfloat16 was asked for: load it by "
+            "load_policy(..., weights='bfloat16'), or leave the setting out."
+        )
+    return config.but(weights=held) if held in ("float32", "bfloat16") and held != asked else config
 
 
 def hold_in(model: Any, dtype: torch.dtype) -> None:

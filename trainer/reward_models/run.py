@@ -13,7 +13,7 @@ from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
 from ..model.context import count_positions
-from ..model.policy import Policy, load_policy_of
+from ..model.policy import Policy, load_policy_of, take_weights
 from ..model.probe import check_positions
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -55,7 +55,7 @@ def fit_to_comparisons(
 
     policy: a model in memory to start from, in place of the one that is named.
     """
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     check_loggers(config.output.log)
     if policy is None:
         check_source(config.model.source)

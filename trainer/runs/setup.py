@@ -33,7 +33,7 @@ from ..model.lora_saving import check_merge
 from ..model.measure import measure_forward
 from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
 from ..model.optim import adamw, restore
-from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of
+from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -85,7 +85,7 @@ def train(
     """
     if config.arms:
         raise UserError("This asks for several arms, and `train` makes one run: take `train_arms`.")
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     check(config)
     task = load_task(config.task)
     check_before_loading(config, task, policy)

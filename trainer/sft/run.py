@@ -14,7 +14,7 @@ from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task, name_flags
 from ..model.budget import check_prompts
 from ..model.context import limit_tokens
-from ..model.policy import Policy, load_policy_of
+from ..model.policy import Policy, load_policy_of, take_weights
 from ..model.probe import check_update
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -61,7 +61,7 @@ class Data:
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
     """Fine-tune from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     task = load_task(config.task)
     name = "pairs" if config.imitation.pairs else task.name
     check_loggers(config.output.log)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.sft import SFTConfig
+from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reward_models.model import load_reward_model, make_reward_model
 from palaestra.trainer.runs import state as runs_state
@@ -16,6 +17,7 @@ from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.run import sft
 from palaestra.trainer.storage import checkpoint
+from palaestra.trainer.storage.folders import open_existing
 from safetensors.torch import load_file
 
 from ..support.runs import SMALL, have_same_weights, say_nothing
@@ -146,3 +148,17 @@ def test_what_cannot_change_in_a_run_is_refused(warm_model: Path, tmp_path: Path
     for name, value in (("weights", "bfloat16"), ("moments", "8bit")):
         with pytest.raises(UserError, match=f"--{name} can't change in a run that has begun"):
             resume(tmp_path, {name: value}, say=say_nothing)
+
+
+def test_a_policy_in_memory_keeps_the_type_of_its_weights(warm_model: Path, tmp_path: Path):
+    def load(weights: str):
+        return load_policy(str(warm_model), "cpu", weights=weights)
+
+    config = QUICK.but(out=tmp_path / "run", dtype="auto", stop_after=1)
+    train(config, load("bfloat16"), say=say_nothing)
+    saved = load_file(tmp_path / "run/checkpoints/step-000001/model.safetensors")
+    assert {tensor.dtype for tensor in saved.values()} == {torch.bfloat16}
+    resume(tmp_path / "run", {}, say=say_nothing)
+    assert open_existing(tmp_path / "run").read_config(TrainConfig).model.weights == "bfloat16"
+    with pytest.raises(UserError, match="weights of this policy are float32, and weights=bfloat16"):
+        train(config.but(weights="bfloat16", out=tmp_path / "other"), load("float32"), say=say_nothing)
