@@ -17,7 +17,7 @@ DEVICE = os.environ.get("PALAESTRA_TEST_DEVICE", "cuda" if torch.cuda.is_availab
 QUICK = {
     "task": "addition", "option": ("operands=2", "digits=1"), "steps": 2, "prompts_per_step": 4,
     "group_size": 4, "max_new_tokens": 16, "eval_problems": 4, "eval_samples": 1, "eval_every": 0,
-    "save_every": 1, "sft_steps": 30, "control": "random", "force": True, "preflight_problems": 0,
+    "save_every": 1, "sft_steps": 10, "control": "random", "force": True, "preflight_problems": 0,
     "device": DEVICE or "cpu",
 }  # fmt: skip
 ARMS = {
