@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # What to say before the default build of torch is taken on a machine without a GPU.
 DEFAULT_BUILD := $(if $(filter x86_64,$(shell uname -m)),about 3 GB to download and 6 GB on disk with its CUDA libraries,several hundred MB)
 
-.PHONY: help env demo test test-slow learn-check test-pythons docs lint format clean
+.PHONY: help env demo test test-slow learn-check gpu test-pythons docs lint format clean
 
 help:  ## what each command does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -57,6 +57,9 @@ docs: env  ## the site, in site/; open site/index.html
 
 learn-check: env  ## does it still learn? three small runs against recorded ones, before a release
 	@$(BIN)/python benchmarks/learn_check.py
+
+gpu:  ## all that only a GPU can say, in nine minutes, into benchmarks/gpu.md; GPU_ARGS="--model FOLDER --wheels FOLDER"
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
 lint: env
 	@$(BIN)/ruff format --check . || { echo "Run 'make format', then again."; exit 1; }

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ...tasks.core.errors import UserError
+from ...tasks.core.seeds import digest
 from ..config.shared import LoraConfig, OptimizerConfig
 from ..config.train import TrainConfig
 from ..model import lora
@@ -113,7 +114,8 @@ def make_critic(policy: Policy, config: TrainConfig) -> Critic:
     learns_by_adapters = backbone is not None and config.model.lora_rank
     rates = RATES.multiply(lora.RATE) if learns_by_adapters else RATES
     rate = choose_peak_rate(ppo.critic_learning_rate, rates, policy.parameters)
-    optimizer = adamw(module, OptimizerConfig(), policy.parameters)
+    settings = OptimizerConfig(moments=config.optimizer.moments)
+    optimizer = adamw(module, settings, policy.parameters, digest("critic", config.seed))
     with policy.autocast():  # as the critic is run
         packs = not ppo.critic_model and can_pack(policy.model)
     return Critic(head, backbone, module, optimizer, rate, packs)
@@ -121,7 +123,7 @@ def make_critic(policy: Policy, config: TrainConfig) -> Critic:
 
 @dataclass(frozen=True)
 class CriticBytes:
-    """Bytes of a critic's weights beside the policy's, and of those that learn.
+    """Bytes of a critic's weights beside the policy's, and of the gradients of those that learn.
 
     positions: tokens of a text that it reads; None where it sets no bound beside the policy's.
     """
@@ -139,18 +141,19 @@ def count_critic_bytes(policy: Policy, config: TrainConfig) -> CriticBytes:
         return CriticBytes(head, head)
     if not config.ppo.critic_model:
         own = list(_find_backbone(policy).parameters())
-        learns = [weight for weight in own if weight.requires_grad or not adapted]
-        sizes = [sum(weight.numel() * weight.element_size() for weight in part) for part in (own, learns)]
-        return CriticBytes(sizes[0] + head, sizes[1] + head)
+        size = sum(weight.numel() * weight.element_size() for weight in own)
+        learns = sum(weight.numel() for weight in own if weight.requires_grad or not adapted)
+        return CriticBytes(size + head, 4 * learns + head)
     with torch.device("meta"):
         trusted = config.model.trust_remote_code
         other: Any = AutoModel.from_config(
             _read_config(config.ppo.critic_model, trusted), trust_remote_code=trusted
         )
     head = 4 * int(other.get_input_embeddings().weight.shape[1])
-    weights = 4 * sum(parameter.numel() for parameter in other.parameters())
+    numbers = sum(parameter.numel() for parameter in other.parameters())
+    weights = policy.weights.itemsize * numbers
     if not adapted:
-        return CriticBytes(weights + head, weights + head, count_positions(other))
+        return CriticBytes(weights + head, 4 * numbers + head, count_positions(other))
     targets = find_targets(other, choose_adapters(other, policy, config).lora_targets)
     adapters = 4 * count_adapter_parameters(other, targets, config.model.lora_rank)
     return CriticBytes(weights + adapters + head, adapters + head, count_positions(other))
@@ -209,7 +212,7 @@ def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
         return backbone if config.model.lora_rank else backbone.requires_grad_(True)
     trusted = config.model.trust_remote_code
     with explain_failures(source, "a critic", trusted):
-        backbone: Any = AutoModel.from_pretrained(source, dtype=torch.float32, trust_remote_code=trusted)
+        backbone: Any = AutoModel.from_pretrained(source, dtype=policy.weights, trust_remote_code=trusted)
     if backbone.get_output_embeddings() is not None:
         raise UserError(
             f"The critic {source} loads as {type(backbone).__name__}, which gives logits and no hidden "

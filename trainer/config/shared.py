@@ -119,6 +119,9 @@ class ModelConfig(Settings):
     """Where to run; auto takes a GPU when there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; auto is bfloat16 on a GPU that has it, float32 elsewhere."""
+    weights: Literal["float32", "bfloat16"] = "float32"
+    """Type that the weights are held in. bfloat16 takes half the memory, and needs products in bfloat16;
+    weights that learn are rounded at random, without bias, and their gradients summed in float32."""
     threads: Threads | Auto = "auto"
     """CPU threads; auto takes all. Below 10 M parameters `train` and `sft` time a step with 1 and with all,
     and take the faster."""
@@ -198,6 +201,9 @@ class OptimizerConfig(Settings):
     auto is 0.98 below 10 M parameters, 0.999 above."""
     weight_decay: Amount = 0.0
     """Decoupled weight decay of AdamW on matrices."""
+    moments: Literal["float32", "8bit"] = "float32"
+    """How AdamW's two moments are kept: 8 bytes a weight in float32, 2 in 8bit (blocks of 256 with a scale,
+    rounded at random without bias)."""
     max_grad_norm: Positive = 1.0
     """Norm to which the gradient is clipped."""
     tokens_per_microbatch: Count | Auto = "auto"
@@ -238,5 +244,11 @@ class OutputConfig(FolderConfig):
     """Steps between checkpoints; 0 only when the run stops."""
     keep: Count = 3
     """Newest checkpoints to keep; the best by held-out pass-rate stays beside them."""
+    save_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the weights in the model that is written at the end; auto: as they were trained. Checkpoints
+    always keep them as they are."""
+    background_saving: Literal["auto", "yes", "no"] = "auto"
+    """Whether another thread writes the checkpoints while the steps go on, from a copy in the main memory;
+    auto: where the model is on a GPU (on a CPU the copy takes as much again as weights and moments do)."""
     log: tuple[str, ...] = ()
     """Further loggers: tensorboard, wandb (each an extra to install)."""

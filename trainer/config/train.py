@@ -66,6 +66,9 @@ class RolloutConfig(Settings):
     mixture: Literal["fixed", "progress"] = "fixed"
     """Shares of a mixture's tasks (--task gsm8k:2,countdown@3:1): fixed keeps the weights, progress
     multiplies them by how fast each task's pass-rate moves."""
+    fast_path: Literal["auto", "yes", "no"] = "auto"
+    """Whether models of the dense family are decoded from a fused copy of their weights, which is as large as
+    they are in the run's arithmetic; auto: where it fits beside them."""
     curriculum: bool = False
     """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
     never solved."""

@@ -111,9 +111,16 @@ def evaluate(
             bar.update()
 
         # The same shares whatever is known: a completion then mostly has the same company, and rounding.
+        # The next is sampled while the verifiers of the one before are still at work.
+        finish = None
         for first in range(0, len(fitting), share):
             missing = list_missing(fitting[first : first + share], samples, answers)
-            sample_missing(rollouts, problems, missing, sampling, seed, take)
+            begun = begin_missing(rollouts, problems, missing, sampling, seed, take)
+            if finish is not None:
+                finish()
+            finish = begun
+        if finish is not None:
+            finish()
     groups = [_gather(problems[place], [answers[place, n] for n in range(samples)]) for place in fitting]
     spent = seconds + time.perf_counter() - start
     return summarise(groups, samples, len(problems) - len(fitting), rollouts.task.rubric, spent, ks)
@@ -159,22 +166,24 @@ def list_missing(places: Sequence[int], samples: int, answers: Mapping[Place, An
     return missing
 
 
-def sample_missing(
+def begin_missing(
     rollouts: Rollouts,
     problems: Sequence[Problem],
     missing: Sequence[Missing],
     sampling: Sampling,
     seed: int,
     take: Callable[[int, int, Answer], None],
-) -> None:
-    """Sample and score what is missing. take: gets (place, sample, answer) as soon as an answer is scored."""
+) -> Callable[[], object]:
+    """Sample what is missing; the function that is returned waits for its scores. take: gets (place, sample,
+    answer) as soon as an answer is scored."""
 
     def scored(ask: int, number: int, completion: Completion, score: Score) -> None:
         take(missing[ask].place, missing[ask].first + number, Answer(completion, score))
 
-    if missing:
-        asks = [Ask(problems[each.place], each.samples, each.first) for each in missing]
-        rollouts.sample(asks, sampling, ("evaluation", seed), scored)
+    if not missing:
+        return lambda: None
+    asks = [Ask(problems[each.place], each.samples, each.first) for each in missing]
+    return rollouts.begin(asks, sampling, ("evaluation", seed), scored)
 
 
 def _gather(problem: Problem, answers: Sequence[Answer]) -> Group:

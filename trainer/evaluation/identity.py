@@ -23,7 +23,7 @@ GROWING = ("samples", "problems")
 HASHED = {"task", "data", "model", "reward_model", "prompt_template"}
 """Settings that name something whose content counts, not its name."""
 FREE = {
-    *("out", "k", "baseline", "device", "dtype", "threads", "rows", "allow_weak_sandbox"),
+    *("out", "k", "baseline", "device", "dtype", "weights", "threads", "rows", "allow_weak_sandbox"),
     *("trust_remote_code", "checkpoint"),
     *("concurrency", "requests_per_minute", "retries", "timeout", "key_variable"),
 }

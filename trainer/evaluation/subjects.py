@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
+
 from ...tasks import Problem
 from ...verifiers import Completion
 from ..config.evaluation import EvalConfig
@@ -93,6 +95,8 @@ class Local:
         use_threads(config.model.threads)
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, date, policy.end_ids)
         arithmetic = {"device": policy.device.type, "dtype": str(policy.dtype).removeprefix("torch.")}
+        if policy.weights is not torch.float32:
+            arithmetic["dtype"] += ", weights too"
         return Opened(
             config.but(max_prompt_tokens=budget),
             LocalEngine(policy, None if asked.rows == "auto" else asked.rows),

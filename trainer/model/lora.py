@@ -49,6 +49,10 @@ def add_adapters(model: Any, config: LoraConfig, seed: int) -> None:
                 f"PEFT {peft.__version__} can't put adapters on {type(model).__name__}: "
                 f"{reason}. Choose the weights with --lora-targets."
             ) from failure
+    for module in model.modules():
+        if _carries(module):  # float32, whatever the weights beside them are held in
+            module.lora_A.float()
+            module.lora_B.float()
     missed = targets.weights ^ find_adapted(model).keys()
     if missed:
         raise UserError(
@@ -190,8 +194,13 @@ def merge_adapters(model: Any) -> dict[str, Tensor]:
         name = _strip(long_name)
         if ".lora_" not in name:
             layer = layers.get(name)
-            state[name] = tensor if layer is None else tensor + layer.get_delta_weight(NAME)
+            state[name] = tensor if layer is None else _merge(tensor, layer)
     return state
+
+
+def _merge(weight: Tensor, layer: Any) -> Tensor:
+    """A weight with its adapter in it, in the main memory: on a GPU there may be no room for all of them."""
+    return (weight + layer.get_delta_weight(NAME)).to(weight.dtype).cpu()
 
 
 def collect_trained(module: nn.Module) -> dict[str, Tensor]:

@@ -13,13 +13,20 @@ import torch
 from ...tasks.core.errors import UserError
 
 
-def pick_device(device: str, dtype: str) -> tuple[torch.device, torch.dtype]:
-    """The device and arithmetic that the settings ask for; "auto" takes the best that there is."""
+def pick_device(device: str, dtype: str, weights: str = "float32") -> tuple[torch.device, torch.dtype]:
+    """The device and arithmetic that the settings ask for; "auto" takes the best that there is, and that of
+    the weights where these are bfloat16."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "There is no CUDA device here (`palaestra doctor` shows what there is). Use --device cpu."
         )
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if weights == "bfloat16" and dtype == "float32":
+        raise UserError(
+            "Weights in bfloat16 have their products in bfloat16: leave out --dtype float32, or --weights."
+        )
+    if dtype == "auto" and weights == "bfloat16":
+        dtype = weights
     if dtype == "auto":
         dtype = "bfloat16" if name == "cuda" and torch.cuda.is_bf16_supported() else "float32"
     return torch.device(name), getattr(torch, dtype)

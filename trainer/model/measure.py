@@ -15,6 +15,7 @@ from transformers import Cache
 
 from ..config.train import TrainConfig
 from .casts import hold_casts
+from .compact_adamw import sum_in_float32
 from .context import count_positions
 from .decoding import Extent, GeneralDecoding
 from .dense.family import find_misfit
@@ -81,6 +82,7 @@ def measure_passes(policy: Policy, config: TrainConfig) -> Passes:
     (`eager`), whose bytes grow with the length of a row too: rows of more than some hundred tokens then need
     more than is billed.
     """
+    sum_in_float32(policy.model.parameters())  # as its optimizer will
     with torch.random.fork_rng([policy.device] if policy.device.type == "cuda" else []):
         plain = _measure_update(policy)
         update = plain

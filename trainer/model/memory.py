@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,6 +18,7 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from . import lora
+from .compact_adamw import CHUNK, CHUNK_BYTES, SCALED_BYTES
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
 from .fixed import ROUND_UP
@@ -61,9 +62,10 @@ _COLUMN_BYTES = (
 class HeldModel:
     """A model that a run keeps in memory beside the policy.
 
-    weights: bytes.  trained: bytes of the weights that learn; each brings a gradient and two moments of
-    AdamW. loaded: it is in memory already, as the policy is.  passes: bytes of a token in its forward and
-    backward pass beside the policy's, as a share of these; 0 where the update makes no pass of its own.
+    weights: bytes.  trained: bytes of the gradients of those that learn, 4 for each; each brings two moments
+    of AdamW, too.  loaded: it is in memory already, as the policy is.  passes: bytes of a token in its
+    forward and backward pass beside the policy's, as a share of these; 0 where the update makes no pass of
+    its own.
     scoring: bytes of its largest forward pass over finished completions.  positions: tokens of a prompt and
     its completion that it can read; None where it sets no bound.
     """
@@ -82,7 +84,8 @@ class Bill:
     """Bytes that a run needs.
 
     fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients:
-    bytes of them, a part of the phases that have them.
+    bytes of them, a part of the phases that have them.  fast_path: the setting, "no" where "auto" found no
+    room for it.
     """
 
     fixed: Mapping[str, int]
@@ -91,6 +94,7 @@ class Bill:
     rows: int
     tokens: int
     available: int
+    fast_path: Literal["auto", "yes", "no"] = "auto"
 
     @property
     def total(self) -> int:
@@ -145,10 +149,13 @@ def bill(
     A reference's forward pass and that for the values before an update are no phases of their own: each is
     the first half of what the update does with the same micro-batches.
     """
-    learns = (parameter for parameter in policy.model.parameters() if parameter.requires_grad)
-    gradients = sum(map(_size, learns)) + sum(model.trained for model in held)
+    learns = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
+    gradients = 4 * sum(weight.numel() for weight in learns) + sum(model.trained for model in held)
     fixed = {"weights": weight_bytes(policy.model), **{model.name: model.weights for model in held}}
-    fixed["optimizer"] = 2 * gradients
+    fixed["optimizer"] = int(2 * gradients * (SCALED_BYTES / 4 if config.optimizer.moments == "8bit" else 1))
+    if config.output.background_saving == "yes" and policy.device.type == "cpu":
+        learned = sum(model.weights for model in held if model.trained)
+        fixed["copy for checkpoints"] = fixed["weights"] + fixed["optimizer"] + learned
     kept = kept_sampling_bytes(policy, config, rows, passes)
     if kept:
         fixed["sampler"] = kept
@@ -156,8 +163,15 @@ def bill(
     phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
     update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
+    if config.optimizer.moments == "8bit" or any(weight.dtype is not torch.float32 for weight in learns):
+        largest = max(weight.numel() for weight in learns)
+        phases["optimizer step"] = gradients + CHUNK_BYTES * min(largest, CHUNK) // CHUNK
     if lora.has_adapters(policy.model):
         phases["saving merged weights"] = fixed["weights"]
+        if policy.device.type == "cuda":  # they come together in the main memory, weight by weight
+            plain = lora.list_plain(policy.model)
+            largest = max(plain[name].numel() for name in lora.find_adapted(policy.model))
+            phases["saving merged weights"] = 12 * largest
     return Bill(fixed, phases, gradients, rows, tokens, available)
 
 
@@ -202,13 +216,14 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     """
     model = policy.model
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
-    fast = not find_misfit(model)
+    dense = not find_misfit(model)
+    fast = dense and config.rollouts.fast_path != "no"
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
-    fused = _copied_bytes(policy)
+    fused = _copied_bytes(policy, config)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not fast and choose_mode(policy).cache == "none", 0
+    uncached, worst = not dense and choose_mode(policy).cache == "none", 0
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
@@ -234,11 +249,13 @@ def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: 
     together = min(rows, most_rows(config))
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     positions = -(-longest // ROUND_UP) * ROUND_UP
-    return _copied_bytes(policy) + passes.cache.count(together, together * positions)
+    return _copied_bytes(policy, config) + passes.cache.count(together, together * positions)
 
 
-def _copied_bytes(policy: Policy) -> int:
+def _copied_bytes(policy: Policy, config: TrainConfig) -> int:
     """Bytes of the weights that are sampled with, beside the model's own."""
+    if config.rollouts.fast_path == "no":
+        return 0
     if find_misfit(policy.model):
         return count_folded_bytes(policy.model, policy.dtype)
     return fused_bytes(policy.model, policy.dtype.itemsize)
@@ -252,9 +269,8 @@ def fused_bytes(model: Any, width: int) -> int:
     numbers = (
         sum(weight.numel() for weight in lora.list_plain(inner).values()) + len(inner) * inputs * PADDING
     )
-    return width * (
-        numbers if width == 4 else numbers + model.lm_head.weight.numel()
-    )  # in float32 the head is not copied
+    head = model.lm_head.weight  # which is not copied where it has that type
+    return width * (numbers if head.element_size() == width else numbers + head.numel())
 
 
 def _workloads(config: TrainConfig) -> list[tuple[int, int]]:
@@ -275,13 +291,19 @@ def _size(tensor: torch.Tensor) -> int:
 
 
 def plan(
-    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), available: int | None = None
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel] = (),
+    available: int | None = None,
+    measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
 ) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
-    don't.
+    don't. The fast path, and its copy of the weights, is left out where nothing fits beside it.
 
-    Weights are there already, so only the rest must fit into what is free. Raises UserError when not even one
-    row of one full-length sequence does.
+    Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
+    passes hold.
+
+    Raises UserError when not even one row of one full-length sequence fits.
     """
     free = available_memory(policy.device) if available is None else available
     passes = Passes()
@@ -295,6 +317,9 @@ def plan(
     def of(rows: int, tokens: int) -> Bill:
         return bill(policy, config, held, rows, tokens, free, passes)
 
+    if config.rollouts.fast_path == "auto" and not fits(of(1, 1)):
+        config = config.but(fast_path="no")
+
     asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
     tokens, rows = (
         resolve(asked, MOST_TOKENS.get(kind, UPDATE_TOKENS)),
@@ -302,12 +327,12 @@ def plan(
     )
     if not fits(of(1, 1)):  # then there is no room to measure in
         raise _too_large(of(rows, tokens), config)
-    passes = measure_passes(policy, config)
+    passes = measure(policy, config)
     while asked == "auto" and tokens > 256 and not fits(of(1, tokens)):
         tokens //= 2
     while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):
         rows //= 2
-    found = of(rows, tokens)
+    found = replace(of(rows, tokens), fast_path=config.rollouts.fast_path)
     if not fits(of(1, min(tokens, longest))):
         raise _too_large(found, config)
     return found
@@ -322,9 +347,13 @@ def _too_large(found: Bill, config: TrainConfig) -> UserError:
 
 def fit_sizes(
     policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
-) -> dict[str, int]:
-    """`rows` and `tokens_per_microbatch` by the plan, whose bill is said. They are facts of the run, and take
-    the place of `auto` in its settings while it goes on."""
+) -> dict[str, Any]:
+    """`rows` and `tokens_per_microbatch` by the plan, whose bill is said, and `fast_path` where there is no
+    room for it. They are facts of the run, and take the place of `auto` in its settings while it goes on."""
     found = plan(policy, config, held)
     say(str(found))
-    return {"rows": found.rows, "tokens_per_microbatch": found.tokens}
+    sizes: dict[str, Any] = {"rows": found.rows, "tokens_per_microbatch": found.tokens}
+    if found.fast_path != config.rollouts.fast_path:
+        say("There is no room for a fused copy of the weights: decoding takes the model's own forward pass.")
+        sizes["fast_path"] = found.fast_path
+    return sizes

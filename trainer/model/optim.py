@@ -12,6 +12,7 @@ from torch import nn
 
 from ..config.settings import Auto, resolve
 from ..config.shared import OptimizerConfig
+from .compact_adamw import CompactAdamW, sum_in_float32
 
 SMALL = 10_000_000  # parameters below which a model takes the rates of a small one
 BETA1 = 0.9
@@ -61,19 +62,25 @@ class Schedule:
         return self.peak * (self.final + (1 - self.final) * falling)
 
 
-def adamw(model: nn.Module, config: OptimizerConfig, parameters: int) -> torch.optim.AdamW:
+def adamw(
+    model: nn.Module, config: OptimizerConfig, parameters: int, seed: int = 0
+) -> torch.optim.AdamW | CompactAdamW:
     """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); biases and norms (vectors) are not decayed.
 
-    parameters: of the whole policy, by which an automatic beta2 is chosen.
+    parameters: of the whole policy, by which an automatic beta2 is chosen.  seed: of the rounding, where
+    weights are bfloat16 or moments are kept in 8 bits.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
+    betas = (BETA1, resolve(config.beta2, 0.98 if parameters < SMALL else 0.999))
+    if config.moments == "8bit" or any(parameter.dtype is not torch.float32 for parameter in trained):
+        sum_in_float32(trained)
+        return CompactAdamW(groups, betas, eight_bits=config.moments == "8bit", seed=seed)
     # One kernel for each weight in place of a dozen, and no copy of it: five times as fast on a CPU.
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
-    betas = (BETA1, resolve(config.beta2, 0.98 if parameters < SMALL else 0.999))
     return torch.optim.AdamW(groups, lr=0.0, betas=betas, fused=fused or None)
 
 

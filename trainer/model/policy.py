@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
@@ -18,6 +18,7 @@ from . import lora
 from .dropout import disable_dropout
 from .embedded import make_character_tokenizer, make_small_transformer
 from .machine import keep_freed_memory, pick_device
+from .model_files import save_weights
 from .pretrained import explain_failures
 from .source import check_source, must_use_cache
 from .tokens import count_logits
@@ -25,11 +26,24 @@ from .tokens import count_logits
 ALIGNMENT = 64  # bytes, of the addresses that torch gives on a CPU
 
 
+class Trains(Protocol):
+    """The settings of a command that trains a model."""
+
+    @property
+    def model(self) -> ModelConfig: ...
+
+    def but(self, **settings: Any) -> Self: ...
+
+
+Config = TypeVar("Config", bound=Trains)
+
+
 @dataclass(frozen=True)
 class Policy:
     """A causal language model with its tokenizer.
 
-    Weights are float32; `dtype` is what matrix products are done in. The model's dropout is off from here
+    Weights are float32, or bfloat16 where that was asked for (`weights`); `dtype` is what matrix products are
+    done in. The model's dropout is off from here
     on (`disable_dropout`): what is trained is the policy that was sampled from.
 
     adapted: False runs a model that has LoRA adapters without them, as it was before training.
@@ -53,6 +67,11 @@ class Policy:
     @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def weights(self) -> torch.dtype:
+        """The type that the model's weights are held in; adapters are float32 in any case."""
+        return self.model.get_input_embeddings().weight.dtype
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,31 +101,41 @@ class Policy:
         both.enter_context(arithmetic)
         return both
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, dtype: str = "auto") -> None:
         """Write what `AutoModelForCausalLM.from_pretrained` and `AutoTokenizer.from_pretrained` load.
 
-        Adapters are merged; `lora_saving.save_adapters` writes them alone.
+        Adapters are merged; `lora_saving.save_adapters` writes them alone.  dtype: of the weights that are
+        written, "auto" for that which they are held in.
         """
-        self.model.save_pretrained(
-            folder, state_dict=lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None
-        )
+        merged = lora.merge_adapters(self.model) if lora.has_adapters(self.model) else None
+        save_weights(self.model, folder, dtype, merged)
         self.tokenizer.save_pretrained(folder)
 
 
 def load_policy(
-    source: str, device: str = "auto", dtype: str = "auto", seed: int = 0, *, trust_remote_code: bool = False
+    source: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    seed: int = 0,
+    *,
+    weights: str = "float32",
+    trust_remote_code: bool = False,
 ) -> Policy:
     """The model and tokenizer of a hub id or a folder, or a fresh embedded one.
 
-    trust_remote_code: run the Python code that the model brings along, where it needs some.
-    Raises UserError when there is none, or when it needs its own code and may not run it.
+    weights: the type that they are held in, float32 or bfloat16.  trust_remote_code: run the Python code that
+    the model brings along, where it needs some.
+
+    Raises UserError when there is none, when it needs its own code and may not run it, and for weights in
+    bfloat16 with products in float32.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded", seed=1)
     >>> policy.parameters
     390784
     """
-    chosen, arithmetic = pick_device(device, dtype)
+    chosen, arithmetic = pick_device(device, dtype, weights)
+    held = getattr(torch, weights)
     if chosen.type == "cpu":
         keep_freed_memory()
     transformers_logging.disable_progress_bar()
@@ -118,8 +147,9 @@ def load_policy(
             _check_token_id(tokenizer.pad_token_id),
             seed,
         )
+        hold_in(model, held)
     else:
-        loaded = _load_pretrained(source, trust_remote_code)
+        loaded = _load_pretrained(source, held, trust_remote_code)
         tokenizer, model = loaded.tokenizer, loaded.model
     align_weights(model)
     placed: Any = model
@@ -148,8 +178,35 @@ def load_policy_of(config: ModelConfig, seed: int = 0, source: str = "") -> Poli
         config.device,
         config.dtype,
         seed,
+        weights=config.weights,
         trust_remote_code=config.trust_remote_code,
     )
+
+
+def take_weights(config: Config, policy: Policy | None) -> Config:
+    """The settings of a command that trains, with the type that the weights of a policy in memory are held
+    in: a run that goes on loads them so. policy: None for one that is still to be loaded.
+
+    Raises UserError where the settings ask for bfloat16 and the policy's weights are of another type.
+    """
+    if policy is None:
+        return config
+    held = str(policy.weights).removeprefix("torch.")
+    asked = config.model.weights
+    if asked == "bfloat16" != held:
+        raise UserError(
+            f"The weights of this policy are {held}, and weights=bfloat16 was asked for: load it by "
+            "load_policy(..., weights='bfloat16'), or leave the setting out."
+        )
+    return config.but(weights=held) if held in ("float32", "bfloat16") and held != asked else config
+
+
+def hold_in(model: Any, dtype: torch.dtype) -> None:
+    """Hold the weights of a model in a type. Rotary angles and the like are no weights, and stay as they
+    are."""
+    for parameter in model.parameters():
+        if parameter.dtype is not dtype:
+            parameter.data = parameter.data.to(dtype)
 
 
 def _check_token_id(token: Any) -> int:
@@ -198,12 +255,10 @@ def read_end_ids(source: str) -> list[int]:
     )
 
 
-def _load_pretrained(source: str, trust_remote_code: bool) -> _Pretrained:
+def _load_pretrained(source: str, dtype: torch.dtype, trust_remote_code: bool) -> _Pretrained:
     tokenizer = load_tokenizer(source, trust_remote_code=trust_remote_code)
     with explain_failures(source, "a causal language model", trust_remote_code):
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, trust_remote_code=trust_remote_code)
     size = count_logits(model)
     if not 0 <= tokenizer.eos_token_id < size:
         raise UserError(

@@ -28,7 +28,8 @@ from ...verifiers import Completion
 from ..model.context import count_positions
 from ..model.dropout import disable_dropout
 from ..model.machine import pick_device
-from ..model.policy import Policy
+from ..model.model_files import save_weights
+from ..model.policy import Policy, hold_in
 from ..model.pretrained import explain_failures
 from ..model.prompts import PromptFormat
 from ..model.source import check_reward_model_source, must_use_cache
@@ -126,9 +127,9 @@ class RewardModel:
         """A raw reward in standard deviations above the mean of the answers that the model was fitted on."""
         return (reward - self.statistics.mean) / self.statistics.std
 
-    def save(self, folder: Path) -> None:
-        """Write model, tokenizer and statistics."""
-        self.model.save_pretrained(folder)
+    def save(self, folder: Path, dtype: str = "auto") -> None:
+        """Write model, tokenizer and statistics. dtype: of the weights, "auto" for their own."""
+        save_weights(self.model, folder, dtype)
         self.tokenizer.save_pretrained(folder)
         (folder / STATISTICS).write_text(json.dumps(asdict(self.statistics), indent=1), encoding="utf-8")
 
@@ -199,23 +200,29 @@ def make_reward_model(
     model.base_model.load_state_dict(policy.model.base_model.state_dict())
     head = getattr(model, "score", None) or model.classifier
     torch.nn.init.zeros_(head.weight)
+    hold_in(model, policy.weights)
     model.to(policy.device)
     prompts = prompts or PromptFormat.of(policy.tokenizer)
     return RewardModel(model, prompts, policy.device, policy.dtype, policy.source)
 
 
 def load_reward_model(
-    source: str, device: str = "auto", dtype: str = "auto", *, trust_remote_code: bool = False
+    source: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    weights: str = "float32",
+    trust_remote_code: bool = False,
 ) -> RewardModel:
     """The reward model in a folder or of a hub id, frozen.
 
-    One without `reward_model.json` is taken as normalised.  trust_remote_code: run the Python code that it
-    brings along.
+    One without `reward_model.json` is taken as normalised.  weights: the type that they are held in.
+    trust_remote_code: run the Python code that it brings along.
 
     Raises UserError when there is none, when it needs its own code and may not run it, or when it gives more
     than one number.
     """
-    chosen, arithmetic = pick_device(device, dtype)
+    chosen, arithmetic = pick_device(device, dtype, weights)
     check_reward_model_source(source)
     folder = Path(source)
     if must_use_cache(source):
@@ -230,7 +237,7 @@ def load_reward_model(
                 f"`palaestra reward-model --model {source} --data COMPARISONS`."
             )
         model: Any = AutoModelForSequenceClassification.from_pretrained(
-            source, dtype=torch.float32, trust_remote_code=trust_remote_code
+            source, dtype=getattr(torch, weights), trust_remote_code=trust_remote_code
         )
     if model.config.num_labels != 1:
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
@@ -12,7 +13,7 @@ from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.reward_model import ComparisonConfig, RewardModelConfig
 from ..config.settings import resolve
 from ..model.context import count_positions
-from ..model.policy import Policy, load_policy_of
+from ..model.policy import Policy, load_policy_of, take_weights
 from ..model.probe import check_positions
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -20,6 +21,7 @@ from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
+from ..storage.background import Saver, saves_in_background
 from ..storage.folders import (
     RunFolder,
     gather_facts,
@@ -53,7 +55,7 @@ def fit_to_comparisons(
 
     policy: a model in memory to start from, in place of the one that is named.
     """
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     check_loggers(config.output.log)
     if policy is None:
         check_source(config.model.source)
@@ -91,7 +93,11 @@ def resume_reward_model(
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
     reward_model = load_reward_model(
-        str(newest), config.model.device, config.model.dtype, trust_remote_code=config.model.trust_remote_code
+        str(newest),
+        config.model.device,
+        config.model.dtype,
+        weights=config.model.weights,
+        trust_remote_code=config.model.trust_remote_code,
     )
     prompts = PromptFormat.of_run(reward_model.tokenizer, config.prompt, folder.read_facts(), say)
     reward_model = replace(reward_model, prompts=prompts)
@@ -143,11 +149,11 @@ def _make_run(
     def measure_held_out() -> Numbers:
         return measure(reward_model, data.held_out, tokens).summarise()
 
-    def save(target: Path) -> None:
-        reward_model.save(target)
+    def save(model: Any, target: Path) -> None:
+        replace(reward_model, model=model).save(target)
 
     def save_with_statistics(target: Path) -> None:
-        freeze(reward_model, data.train, tokens).save(target)
+        freeze(reward_model, data.train, tokens).save(target, config.output.save_dtype)
 
     return FitRun(
         folder=folder,
@@ -162,6 +168,7 @@ def _make_run(
         save_final=save_with_statistics,
         title=f"reward model, seed {config.seed}",
         threads=config.model.threads,
+        saver=Saver(saves_in_background(config.output.background_saving, reward_model.device)),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ...sandbox import default_workers
 from ...tasks import Problem, Task
@@ -54,6 +55,7 @@ class Prompts(Protocol):
 
 
 EngineT = TypeVar("EngineT", bound=Sampler)
+Result = TypeVar("Result")
 
 
 class Rollouts(Generic[EngineT]):
@@ -78,6 +80,7 @@ class Rollouts(Generic[EngineT]):
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
         threads = default_workers() if workers is None else workers
+        self._open: list[_Told] = []  # sampled, and not yet finished
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
 
     def fits(self, problem: Problem) -> bool:
@@ -103,19 +106,55 @@ class Rollouts(Generic[EngineT]):
         models score, that is once all completions are there. When sampling ends early (Ctrl-C, a full disk),
         those that are scored by then are still told.
         """
+        return self.begin(asked, sampling, seed, scored)()
+
+    def begin(
+        self, asked: Sequence[Ask], sampling: Sampling, seed: object, scored: Scored | None = None
+    ) -> Callable[[], list[Group]]:
+        """`sample` in two parts: the completions now, their scores when the function that is returned is
+        called. Between the two, others may be sampled while the verifiers of these are at work; `scored` is
+        told of these then, too."""
         requests = [self._make_request(ask, digest("rollout", seed, ask.problem.id)) for ask in asked]
         told = _Told(None if self.scorers else scored)
+        self._open.append(told)
 
         def submit(request: int, place: int, completion: Completion) -> None:
             future = self._pool.submit(self.task.score, completion, asked[request].problem)
-            told.add(_Drawn(request, place, completion, future))
+            told.pending.append(_Drawn(request, place, completion, future))
+            for each in self._open:
+                each.tell_ended()
 
-        try:
+        with self._close_on_failure():
             completions = self.engine.sample(requests, sampling, submit)
-            told.wait()
-        finally:
-            told.tell_ended()
-        scores = [told.scores[p, g] for p, ask in enumerate(asked) for g in range(ask.samples)]
+
+        def finish() -> list[Group]:
+            with self._close_on_failure():
+                told.wait()
+            self._open.remove(told)
+            return self._gather(asked, completions, told.scores, scored)
+
+        return finish
+
+    @contextlib.contextmanager
+    def _close_on_failure(self) -> Iterator[None]:
+        """Where sampling ends early, what is scored by then is told of, and nothing is open any more."""
+        try:
+            yield
+        except BaseException:
+            left, self._open = self._open, []
+            for each in left:
+                each.tell_ended()
+            raise
+
+    def _gather(
+        self,
+        asked: Sequence[Ask],
+        completions: Sequence[Sequence[Completion]],
+        found: Mapping[tuple[int, int], Score],
+        scored: Scored | None,
+    ) -> list[Group]:
+        """The groups of finished completions, scored by reward models, too, where there are any."""
+        scores = [found[p, g] for p, ask in enumerate(asked) for g in range(ask.samples)]
         if self.scorers:
             problems_B = [ask.problem for ask in asked for _ in range(ask.samples)]
             completions_B = [completion for group in completions for completion in group]
@@ -135,6 +174,10 @@ class Rollouts(Generic[EngineT]):
         """The scores of completions that are there already."""
         scores = list(self._pool.map(self.task.score, completions_B, problems_B))
         return fill(self.task, self.scorers, problems_B, completions_B, scores) if self.scorers else scores
+
+    def run_beside(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+        """Call a function in a thread of the verifiers."""
+        return self._pool.submit(function, *arguments)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -168,10 +211,6 @@ class _Told:
     scored: Scored | None
     pending: list[_Drawn] = field(default_factory=list)
     scores: dict[tuple[int, int], Score] = field(default_factory=dict)
-
-    def add(self, drawn: _Drawn) -> None:
-        self.pending.append(drawn)
-        self.tell_ended()
 
     def wait(self) -> None:
         """Until all are scored and told."""

@@ -40,6 +40,8 @@ SHARED = {
     **dict.fromkeys(("answer", "verify", "solution"), REWARD),
     **dict.fromkeys(("system", "instruction", "prompt_template", "chat_template_kwargs"), PROMPTS),
     "model": WEIGHTS,
+    "weights": "its checkpoints hold weights of the other type",
+    "moments": "its checkpoints hold moments of the other kind",
     "out": PLACE,
 }
 TRAIN = {

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     ) as bar:
         while progress.step < config.steps and not stop.requested:
             metrics = take_step(run, progress, schedule.at(progress.step))
+            run.saver.check()
             bar.set_postfix(summarise(metrics), refresh=False)
             bar.update()
             last = progress.step == config.steps
@@ -74,13 +76,15 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
                 halt_if_tripped(run, progress)
     if stop.requested:
         save(run, progress, evaluations)
+        run.saver.wait()
         say(
             f"Stopped by {stop.requested} at step {progress.step}; go on with: "
             f"{shlex.join(['palaestra', 'resume', str(run.folder.path)])}"
         )
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
-    write_folder(run.folder.model, run.learner.policy.save)
+    run.saver.wait()
+    write_folder(run.folder.model, run.write_model)
     if run.base:
         write_folder(run.folder.path / ADAPTER, run.write_adapters)
     draw_curves(run.folder.path, f"{run.task.name}, seed {config.seed}")
@@ -117,11 +121,14 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     )
     sampled = time.perf_counter()
     groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    # Its verifiers run beside the update, which does not read them.
+    seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
+    shadow_scores = score_shadow(groups, run.task, config.reward.shadow_share, seed, beside)
     result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task)
-    shadow = score_shadow(groups, run.task, config.reward.shadow_share, (config.seed, progress.step))
+    shadow = shadow_scores.collect()
     metrics = {
         "kind": "step",
         "step": progress.step,
@@ -185,24 +192,33 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
 
 def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> None:
     """Write a checkpoint, and drop older ones beyond `keep` but for the best."""
-    learner = run.learner
-    state = {
-        "optimizer": learner.optimizer.state_dict(),
-        "progress": progress.to_dict(),
-        "torch_rng": torch.get_rng_state(),
-        "threads": torch.get_num_threads(),
-        "algorithm": learner.algorithm.state(),
-        "adapters": lora.collect_trained(learner.policy.model) if run.config.model.lora_rank else None,
-        "entropy": asdict(learner.algorithm.entropy),
-    }
+    learner, saver, step, best = run.learner, run.saver, progress.step, progress.best_step
+    model = saver.take_model(learner.policy.model)
+    state = saver.take_state(
+        {
+            "optimizer": learner.optimizer.state_dict(),
+            "progress": progress.to_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "threads": torch.get_num_threads(),
+            "algorithm": learner.algorithm.state(),
+            "adapters": lora.collect_trained(learner.policy.model) if run.config.model.lora_rank else None,
+            "entropy": asdict(learner.algorithm.entropy),
+        }
+    )
     info = {
         "pass_rate": evaluations[-1].sampled.headline.value if evaluations else None,
         "task": run.task.name,
     }
-    checkpoint.save(run.folder.checkpoints, progress.step, run.write_checkpoint_model, state, info)
-    checkpoint.prune(run.folder.checkpoints, run.config.output.keep, progress.best_step)
-    ledger = {"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()}
-    write_text(run.folder.path / LEDGER, json.dumps(ledger))
+    ledger = json.dumps({"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()})
+
+    def write() -> None:
+        folder, write_model = run.folder.checkpoints, partial(run.write_checkpoint_model, model)
+        checkpoint.save(folder, step, write_model, state, info, saver.wanted)
+        if saver.wanted():
+            checkpoint.prune(folder, run.config.output.keep, best)
+            write_text(run.folder.path / LEDGER, ledger)
+
+    saver.run(f"The checkpoint of step {step}", write)
 
 
 def draw_curves(folder: Path, title: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from statistics import fmean, mean, pstdev
 from typing import Any
 
@@ -21,6 +23,15 @@ from ..config.train import TrainConfig
 from ..objective.losses import summarise_stats
 from ..rollouts.collect import count_tokens
 from ..rollouts.group import Group, has_signal, list_amounts
+
+Beside = Callable[..., Future[Score]]  # (function, its arguments) -> what it will give
+
+
+def run_at_once(function: Callable[..., Score], *arguments: Any) -> Future[Score]:
+    """Call a function now."""
+    done: Future[Score] = Future()
+    done.set_result(function(*arguments))
+    return done
 
 
 def measure_rewards(groups: Sequence[Group], task: Task, config: TrainConfig) -> dict[str, Any]:
@@ -116,13 +127,28 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
 
 
-def score_shadow(groups: Sequence[Group], task: Task, share: float, seed: object) -> dict[int, float]:
-    """A stricter rubric's rewards of a share of the rollouts, by their place among all of the step.
+@dataclass(frozen=True)
+class Shadow:
+    """A stricter rubric's rewards of a share of a step's rollouts, by their place among all of the step, or
+    the scores that they come from, while these are still made."""
 
-    The task's own shadow rubric where it has one; else the strictest reading of its rubric: every criterion
-    correct. What could not be scored has none.
-    """
-    rewards: dict[int, float] = {}
+    known: Mapping[int, float]
+    coming: Mapping[int, Future[Score]]
+
+    def collect(self) -> dict[int, float]:
+        """The rewards, once all are there. What could not be scored has none."""
+        strict = {place: score.result() for place, score in self.coming.items()}
+        return {**self.known, **{place: s.reward for place, s in strict.items() if not s.abstained}}
+
+
+def score_shadow(
+    groups: Sequence[Group], task: Task, share: float, seed: object, beside: Beside = run_at_once
+) -> Shadow:
+    """Have a stricter rubric score a share of the rollouts: the task's own shadow rubric where it has one;
+    else the strictest reading of its rubric, every criterion correct. beside: calls a function, at once or
+    beside what follows."""
+    known: dict[int, float] = {}
+    coming: dict[int, Future[Score]] = {}
     place = -1
     for group in groups:
         for sample, (completion, score) in enumerate(zip(group.completions_G, group.scores_G, strict=True)):
@@ -132,12 +158,10 @@ def score_shadow(groups: Sequence[Group], task: Task, share: float, seed: object
                 continue
             shadow = task.find_member(group.problem.id).shadow
             if shadow is None:
-                rewards[place] = float(all(verdict.correct for verdict in score.parts.values()))
-                continue
-            strict = shadow.score(completion, group.problem)
-            if not strict.abstained:
-                rewards[place] = strict.reward
-    return rewards
+                known[place] = float(all(verdict.correct for verdict in score.parts.values()))
+            else:
+                coming[place] = beside(shadow.score, completion, group.problem)
+    return Shadow(known, coming)
 
 
 def measure_shadow(groups: Sequence[Group], shadow: Mapping[int, float]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from ..model.lora_saving import check_merge
 from ..model.measure import measure_forward
 from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
 from ..model.optim import adamw, restore
-from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of
+from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -49,6 +49,7 @@ from ..rollouts.rollouts import Rollouts
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
+from ..storage.background import Saver, saves_in_background
 from ..storage.folders import (
     REFERENCE,
     WARM_UP,
@@ -84,7 +85,7 @@ def train(
     """
     if config.arms:
         raise UserError("This asks for several arms, and `train` makes one run: take `train_arms`.")
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     check(config)
     task = load_task(config.task)
     check_before_loading(config, task, policy)
@@ -116,7 +117,7 @@ def train(
         beside = list_models_beside(policy, limited, judged)
         limited = hold_to_readers(policy, limited, beside, say)
         sizes = fit_sizes(policy, limited, beside, say)
-        optimizer = adamw(policy.model, config.optimizer, policy.parameters)
+        optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
         run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, optimizer, judged)
         ahead = begin(run, say)
         # Whatever may refuse the run has been asked: from here on it is written down.
@@ -177,7 +178,7 @@ def resume_training(
     task = load_task(config.task)
     isolate(task, config.task.allow_weak_sandbox, say)
     torch.set_num_threads(resolve(config.model.threads, state["threads"]))
-    optimizer = adamw(policy.model, config.optimizer, policy.parameters)
+    optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
     restore(optimizer, state["optimizer"])
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
@@ -204,7 +205,11 @@ def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
     """
     if "sizes" not in facts:
         raise UserError("An earlier version began this run: its facts.json has no sizes. Start it again.")
-    chosen = {"rows": config.rollouts.rows, "tokens_per_microbatch": config.optimizer.tokens_per_microbatch}
+    chosen = {
+        "rows": config.rollouts.rows,
+        "tokens_per_microbatch": config.optimizer.tokens_per_microbatch,
+        "fast_path": config.rollouts.fast_path,
+    }
     return config.but(**{name: size for name, size in facts["sizes"].items() if chosen.get(name) == "auto"})
 
 
@@ -215,6 +220,7 @@ def take_steps(run: Run, progress: Progress, say: Say) -> RunResult:
             tell_how_to_go_on(run.folder),
             Interrupts() as stop,
             record_end(run.folder.path, progress, run.config.steps, stop),
+            run.saver,
         ):
             return run_steps(run, progress, stop, say)
     finally:
@@ -390,7 +396,7 @@ def prepare(
     )  # as it is from here on, with adapters and checkpointing; what was tried is not again
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
-    engine = LocalEngine(policy, config.rollouts.rows)
+    engine = LocalEngine(policy, config.rollouts.rows, fast=config.rollouts.fast_path != "no")
     rollouts = Rollouts(
         engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
     )
@@ -402,4 +408,5 @@ def prepare(
     models = [text.rpartition("=")[2] for text in config.reward.reward_model]
     identity = identify(config, task, code, held_out, split, samples, read, models)
     learner = Learner(policy, optimizer, algorithm, reference)
-    return Run(config, folder, learner, task, rollouts, held_out, identity=identity)
+    saver = Saver(saves_in_background(config.output.background_saving, policy.device))
+    return Run(config, folder, learner, task, rollouts, held_out, identity=identity, saver=saver)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..rollouts.stream import Position
+from ..storage.background import Saver
 from ..storage.folders import RunFolder
 from ..storage.names import CURVES, ROLLOUTS
 from ..storage.rows import read_completions
@@ -113,7 +114,7 @@ class Run:
 
     base: the hub id or folder of the model that adapters were added to, "" for a run without adapters.
     identity: what its evaluations are of (see `evaluation.held_out`).  evaluated: called with the step after
-    each of them.
+    each of them.  saver: writes the checkpoints.
     """
 
     config: TrainConfig
@@ -125,12 +126,17 @@ class Run:
     base: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict, repr=False)
     evaluated: Callable[[int], None] = lambda _step: None
+    saver: Saver = field(default_factory=lambda: Saver(background=False), repr=False)
 
-    def write_checkpoint_model(self, folder: Path) -> None:
-        """The model as it is now, and its adapters alone beside it."""
-        self.learner.policy.save(folder)
+    def write_checkpoint_model(self, model: Any, folder: Path) -> None:
+        """The policy's model, or a copy of it, and its adapters alone beside it."""
+        replace(self.learner.policy, model=model).save(folder)
         if self.base:
-            self.write_adapters(folder / ADAPTER)
+            save_adapters(model, folder / ADAPTER, self.base)
+
+    def write_model(self, folder: Path) -> None:
+        """The model as it is now, in the type of weights that the settings ask for."""
+        self.learner.policy.save(folder, self.config.output.save_dtype)
 
     def write_adapters(self, folder: Path) -> None:
         """The adapters as they are now, for PEFT."""

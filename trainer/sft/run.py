@@ -14,7 +14,7 @@ from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task, name_flags
 from ..model.budget import check_prompts
 from ..model.context import limit_tokens
-from ..model.policy import Policy, load_policy_of
+from ..model.policy import Policy, load_policy_of, take_weights
 from ..model.probe import check_update
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
@@ -22,6 +22,7 @@ from ..model.template_file import check_template
 from ..model.threads import choose_threads
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
+from ..storage.background import Saver, saves_in_background
 from ..storage.folders import (
     RunFolder,
     gather_facts,
@@ -60,7 +61,7 @@ class Data:
 def sft(config: SFTConfig, policy: Policy | None = None, say: Callable[[str], None] = print) -> FitOutcome:
     """Fine-tune from the beginning. policy: a model in memory to start from,
     in place of the one that is named."""
-    config = make_paths_absolute(config)
+    config = take_weights(make_paths_absolute(config), policy)
     task = load_task(config.task)
     name = "pairs" if config.imitation.pairs else task.name
     check_loggers(config.output.log)
@@ -171,10 +172,11 @@ def _make_run(folder: RunFolder, policy: Policy, data: Data, config: SFTConfig) 
         stop_after=config.stop_after,
         eval_every=config.evaluation.eval_every,
         measure=measure,
-        save_model=policy.save,
-        save_final=policy.save,
+        save_model=lambda model, folder: replace(policy, model=model).save(folder),
+        save_final=lambda folder: policy.save(folder, config.output.save_dtype),
         title=f"SFT on {data.name}, seed {config.seed}",
         threads=config.model.threads,
+        saver=Saver(saves_in_background(config.output.background_saving, policy.device)),
     )
 
 

@@ -20,9 +20,11 @@ class DiskError(UserError):
     """Something could not be written, since the disk is full or refuses."""
 
 
-def write_folder(target: Path, write: Callable[[Path], None]) -> None:
+def write_folder(
+    target: Path, write: Callable[[Path], None], wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Make the folder `target` by `write(temporary)`; it appears complete or not at all.
-    An older one is replaced.
+    An older one is replaced. wanted: asked once all is written; where it says no, nothing appears.
 
     Raises DiskError when the disk is full or refuses; the temporary folder is removed then.
     """
@@ -35,6 +37,9 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         for path in sorted(temporary.rglob("*")):
             _sync(path)
         _sync(temporary)
+        if not wanted():
+            shutil.rmtree(temporary)
+            return
         if target.exists():
             shutil.rmtree(target)
         temporary.rename(target)

@@ -21,10 +21,15 @@ PREFIX = "step-"
 
 
 def save(
-    folder: Path, step: int, write_model: Callable[[Path], None], state: dict[str, Any], info: dict[str, Any]
+    folder: Path,
+    step: int,
+    write_model: Callable[[Path], None],
+    state: dict[str, Any],
+    info: dict[str, Any],
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Path:
     """Write the checkpoint of `step` into `folder`. state: tensors and numbers.  info: JSON,
-    readable by a person."""
+    readable by a person.  wanted: as of `write_folder`."""
     import torch  # here, so that folders can be looked at without it
 
     target = locate(folder, step)
@@ -34,7 +39,7 @@ def save(
         torch.save(state, temporary / STATE)
         (temporary / INFO).write_text(json.dumps({"step": step, **info}, indent=1), encoding="utf-8")
 
-    write_folder(target, write)
+    write_folder(target, write, wanted)
     return target
 
 

@@ -39,9 +39,9 @@ class Fit:
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
-    def make_optimizer(self, config: OptimizerConfig) -> torch.optim.Optimizer:
+    def make_optimizer(self, config: OptimizerConfig, seed: int) -> torch.optim.Optimizer:
         """A fresh optimizer."""
-        return adamw(self.module, config, self.parameters)
+        return adamw(self.module, config, self.parameters, seed)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run_fit(
     """Train the module in place, from step `begin` on. optimizer: where an earlier run stopped; default:
     a fresh one."""
     schedule = Schedule.of(config, fit.rates, fit.parameters, pace.steps)
-    optimizer = optimizer or fit.make_optimizer(config)
+    optimizer = optimizer or fit.make_optimizer(config, pace.seed)
     fit.module.train()
     losses: list[float] = []
     start = time.perf_counter()

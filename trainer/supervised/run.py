@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..reports import curves
 from ..reports.progress import is_due
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
+from ..storage.background import Saver
 from ..storage.folders import RunFolder, forget_after
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
 from ..storage.names import CURVES, SUMMARY
@@ -33,7 +35,7 @@ Numbers = Mapping[str, Any]
 class FitRun:
     """measure: the numbers on held-out examples.
 
-    save_model: writes what `from_pretrained` loads, for a checkpoint.
+    save_model: writes a model, or a copy of it, as `from_pretrained` loads it, for a checkpoint.
     save_final: the same for the model at the end.  title: of its curves.  threads: as the settings have them;
     auto takes those of the start when the run goes on.
     """
@@ -46,10 +48,11 @@ class FitRun:
     stop_after: int
     eval_every: int
     measure: Callable[[], Numbers]
-    save_model: Callable[[Path], None]
+    save_model: Callable[[Any, Path], None]
     save_final: Callable[[Path], None]
     title: str
     threads: int | Auto = "auto"
+    saver: Saver = field(default_factory=lambda: Saver(background=False))
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def resume_fit(run: FitRun, state: Mapping[str, Any], say: Callable[[str], None]
     The model holds its weights already.
     """
     torch.set_num_threads(resolve(run.threads, state["threads"]))
-    optimizer = run.fit.make_optimizer(run.optimizer)
+    optimizer = run.fit.make_optimizer(run.optimizer, run.pace.seed)
     restore(optimizer, state["optimizer"])
     forget_after(run.folder.path, state["step"])
     with tell_how_to_go_on(run.folder):
@@ -131,13 +134,21 @@ def _take_steps(
             if is_due(step, run.eval_every) and not last:
                 line["held_out"] = run.measure()
             folder.log(line)
+            run.saver.check()
             if last or is_due(step, run.output.save_every) or stop.requested:
                 _save(run, step, before, optimizer, loss)
 
         try:
-            result = run_fit(
-                run.fit, pace, run.optimizer, stop, begin=begin, optimizer=optimizer, after_step=after_step
-            )
+            with run.saver:
+                result = run_fit(
+                    run.fit,
+                    pace,
+                    run.optimizer,
+                    stop,
+                    begin=begin,
+                    optimizer=optimizer,
+                    after_step=after_step,
+                )
         finally:
             folder.close()
     done = begin + len(result.losses)
@@ -164,11 +175,21 @@ def _take_steps(
 
 
 def _save(run: FitRun, step: int, before: Numbers, optimizer: torch.optim.Optimizer, loss: float) -> None:
-    state = {
-        "step": step,
-        "before": dict(before),
-        "optimizer": optimizer.state_dict(),
-        "threads": torch.get_num_threads(),
-    }
-    checkpoint.save(run.folder.checkpoints, step, run.save_model, state, {"loss": loss})
-    checkpoint.prune(run.folder.checkpoints, run.output.keep, -1)
+    saver = run.saver
+    model = saver.take_model(run.fit.module)
+    state = saver.take_state(
+        {
+            "step": step,
+            "before": dict(before),
+            "optimizer": optimizer.state_dict(),
+            "threads": torch.get_num_threads(),
+        }
+    )
+
+    def write() -> None:
+        folder, write_model = run.folder.checkpoints, partial(run.save_model, model)
+        checkpoint.save(folder, step, write_model, state, {"loss": loss}, saver.wanted)
+        if saver.wanted():
+            checkpoint.prune(folder, run.output.keep, -1)
+
+    saver.run(f"The checkpoint of step {step}", write)

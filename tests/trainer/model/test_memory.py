@@ -1,6 +1,7 @@
 """The memory plan: what it bills, how sizes follow from what is free, the retreat when memory runs out."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -103,6 +104,22 @@ def test_the_bill_adds_up(policy: Policy):
     assert "scoring by reward model helpful 7," in str(whole)
 
 
+def test_moments_in_eight_bits_and_a_copy_for_checkpoints_are_in_the_bill(policy: Policy):
+    weights, critic = 4 * policy.parameters, HeldModel("critic", 7 * MIB, trained=3 * MIB)
+
+    def find(**settings: str) -> memory.Bill:
+        return memory.bill(policy, TrainConfig.of(**settings), [critic], 1, 1, 0, Passes())
+
+    learned = weights + 3 * MIB
+    assert find().fixed["optimizer"] == 2 * learned
+    eight = find(moments="8bit", background_saving="yes")
+    assert eight.fixed["optimizer"] == pytest.approx(2 * learned * (1 + 4 / 256) / 4, rel=1e-6)
+    copied = eight.fixed["copy for checkpoints"]
+    assert copied == weights + eight.fixed["optimizer"] + 7 * MIB, "of weights, moments, and the critic's"
+    assert eight.phases["optimizer step"] > eight.gradients == learned
+    assert "copy for checkpoints" not in find().fixed
+
+
 def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
     config = TrainConfig()
     passes = measure.measure_passes(policy, config)
@@ -171,6 +188,30 @@ def test_sizes_follow_from_what_is_free(policy: Policy):
     for free in (2, 9):  # before anything is measured, and after
         with pytest.raises(UserError, match=r"does not fit: Memory \(MiB\).*--max-prompt-tokens"):
             memory.plan(policy, config, available=free * MIB)
+
+
+def test_without_room_for_a_fused_copy_the_fast_path_is_left_out(monkeypatch: pytest.MonkeyPatch):
+    policy = load_policy("embedded", "cpu", "float32")
+    policy.model.requires_grad_(False)
+    policy.model.model.norm.weight.requires_grad_(True)  # so that sampling needs the most
+    config = TrainConfig.of(max_prompt_tokens=4, max_new_tokens=4, eval_problems=1, preflight_problems=0)
+    config = config.but(eval_samples=1, prompts_per_step=1, group_size=1, moments="8bit")
+    rest = [memory.bill(policy, config.but(fast_path=way), (), 1, 1, 0, Passes()) for way in ("auto", "no")]
+    needs = [bill.total - bill.fixed["weights"] for bill in rest]
+    assert needs[0] > needs[1], "the copy is in the bill"
+
+    def find_sizes(free: float, **settings: str) -> dict:
+        monkeypatch.setattr(memory, "available_memory", lambda _device: int(free / memory.SHARE))
+        monkeypatch.setattr(memory, "plan", partial(plan, measure=lambda *_: Passes()))
+        return memory.fit_sizes(policy, config.but(**settings), (), said.append)
+
+    plan, said = memory.plan, list[str]()
+    assert "fast_path" not in find_sizes(needs[0] + 9)
+    assert find_sizes((needs[0] + needs[1]) / 2)["fast_path"] == "no"
+    assert said[-1].startswith("There is no room for a fused copy")
+    assert "fast_path" not in find_sizes((needs[0] + needs[1]) / 2, fast_path="no"), "it was asked for"
+    with pytest.raises(UserError, match="does not fit"):
+        find_sizes((needs[0] + needs[1]) / 2, fast_path="yes")
 
 
 def test_the_sizes_are_chosen_and_the_bill_is_said(policy: Policy):

@@ -22,7 +22,7 @@ from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import memory
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.memory import Bill
-from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.policy import Policy, hold_in, load_policy
 from palaestra.trainer.reward_models.model import RewardModel, make_reward_model
 from palaestra.trainer.runs import loop, setup
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -44,6 +44,9 @@ RUNS = {
     "PPO, critic of its own": {"algorithm": "ppo", "ppo.critic": "separate", "ppo.kl.kl_coef": 0.05},
     "PPO, critic of its own, LoRA of rank 8": {
         "algorithm": "ppo", "ppo.critic": "separate", "ppo.kl.kl_coef": 0.05, "lora_rank": 8,
+    },
+    "GRPO, weights in bfloat16, moments in 8 bits": {
+        "weights": "bfloat16", "moments": "8bit", "dtype": "bfloat16",
     },
     "GRPO, reward model": {"reward_model": "FOLDER", "control": "none"},
 }  # fmt: skip
@@ -68,8 +71,9 @@ def model_of(parameters_like: Policy) -> Policy:
 
 
 def measure_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Measured:
-    policy = model_of(load_policy("embedded", "cpu", "float32"))
     settings = {**COMMON, **RUNS[name], "out": str(folder / "run")}
+    policy = model_of(load_policy("embedded", "cpu", settings["dtype"]))
+    hold_in(policy.model, getattr(torch, settings.get("weights", "float32")))
     if settings.get("reward_model"):
         fresh = make_reward_model(policy)
         torch.nn.init.normal_(fresh.model.score.weight)  # else all rewards are 0, and nothing is learned

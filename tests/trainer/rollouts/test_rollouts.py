@@ -103,3 +103,39 @@ def test_what_was_scored_before_an_end_is_told():
     with pytest.raises(KeyboardInterrupt):
         rollouts.sample([Ask(PROBLEMS[0], 3)], None, 0, lambda *each: told.append(each[:2]))
     assert told == [(0, 0)]
+
+
+def test_the_next_are_sampled_while_the_verifiers_are_at_work():
+    """The verifier of the first goes on only once the second is being sampled."""
+    sampled, told = threading.Event(), list[str]()
+
+    def check(completion, problem):
+        return sampled.wait(600)
+
+    engine = Scripted()
+    rollouts = make_rollouts(engine, tasks.Task("slow", GCD.source, Rubric(check)))
+    finish = rollouts.begin([Ask(PROBLEMS[0], 2)], None, 0, lambda ask, place, c, score: told.append(c.text))
+    assert told == []
+    engine.after = sampled.set
+    second = rollouts.begin([Ask(PROBLEMS[1], 1)], None, 0)
+    assert [score.passed for score in finish()[0].scores_G] == [True, True]
+    assert told == ["0", "1"]
+    assert second()[0].scores_G[0].passed
+
+
+def test_what_was_begun_before_a_failure_is_told_of_and_closed():
+    told: list[str] = []
+    engine = Scripted()
+    rollouts = make_rollouts(engine)
+    score_at_once(rollouts)
+    rollouts.begin([Ask(PROBLEMS[0], 1)], None, 0, lambda ask, place, c, score: told.append(c.text))
+
+    def fail() -> None:
+        raise OSError("disk")
+
+    engine.after = fail
+    with pytest.raises(OSError, match="disk"):
+        rollouts.begin([Ask(PROBLEMS[1], 1)], None, 0)
+    assert told == ["0"]
+    engine.after = lambda: None
+    assert len(rollouts.sample([Ask(PROBLEMS[0], 1)], None, 0)) == 1

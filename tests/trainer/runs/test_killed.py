@@ -73,13 +73,18 @@ def run(*arguments: str, step: int = 1, seconds: float = NEVER) -> subprocess.Co
     )
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "background"),
+    [(3, "no"), (3, "yes"), *(pytest.param(30, way, marks=pytest.mark.slow) for way in ("no", "yes"))],
+)
 def test_a_run_killed_at_random_moments_always_resumes_and_ends_in_the_same_weights(
-    warm_model: Path, tmp_path: Path, kills: int
+    warm_model: Path, tmp_path: Path, kills: int, background: str
 ):
-    """At seeded moments of the steps and of the saving: a checkpoint is written at every step."""
+    """At seeded moments of the steps and of the saving: a checkpoint is written at every step, by the run
+    itself or beside it."""
     rng, steps, whole, out = random.Random(kills), 4 * kills + 4, tmp_path / "whole", tmp_path / "run"
-    start = ["train", "--model", str(warm_model), *SMALL, "--steps", str(steps), "--out"]
+    start = ["train", "--model", str(warm_model), *SMALL, "--steps", str(steps)]
+    start += ["--background-saving", background, "--out"]
     done = run(*start, str(whole))
     assert done.returncode == 0, done.stdout
     taken = re.search(r"(\S+) s from checkpoint 1 on", done.stdout)

@@ -1,5 +1,7 @@
 """The numbers of a step: verdicts, dead groups, lengths, the shadow rubric."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -30,10 +32,24 @@ def test_the_shadow_rubric_sees_what_the_reward_is_fooled_by():
     lenient = Rubric(exact(), answer_tag(weight=0.0))
     task = replace(TASK, rubric=lenient)
     fooled = make_group(["RIGHT and more", "RIGHT and more"], task=task)
-    seen = measure_shadow([fooled], score_shadow([fooled], task, 1.0, 0))["shadow"]
+    seen = measure_shadow([fooled], score_shadow([fooled], task, 1.0, 0).collect())["shadow"]
     assert seen == {"reward": 1.0, "shadow_reward": 0.0, "gap": 1.0, "completions": 2}
     own = replace(task, shadow=Rubric(number()))
-    assert measure_shadow([fooled], score_shadow([fooled], own, 1.0, 0))["shadow"]["gap"] == 0.0
-    assert measure_shadow([fooled], score_shadow([fooled], task, 0.0, 0)) == {}
+    assert measure_shadow([fooled], score_shadow([fooled], own, 1.0, 0).collect())["shadow"]["gap"] == 0.0
+    assert measure_shadow([fooled], score_shadow([fooled], task, 0.0, 0).collect()) == {}
     many = [make_group(["RIGHT"] * 10, index, task=task) for index in range(40)]
-    assert 60 < len(score_shadow(many, task, 0.25, 0)) < 140
+    assert 60 < len(score_shadow(many, task, 0.25, 0).collect()) < 140
+
+
+def test_the_shadow_rubric_is_asked_beside_what_follows():
+    going = threading.Event()
+
+    def check(completion, problem):
+        return going.wait(600)
+
+    task = replace(TASK, shadow=Rubric(check))
+    group = make_group(["RIGHT", "RIGHT and more"], task=task)
+    with ThreadPoolExecutor(2) as pool:
+        shadow = score_shadow([group], task, 1.0, 0, pool.submit)
+        going.set()  # in place of an update: it is reached while both verifiers still wait
+        assert shadow.collect() == {0: 1.0, 1: 1.0}

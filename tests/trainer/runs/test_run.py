@@ -73,8 +73,8 @@ def test_an_engine_with_weights_of_its_own_is_loaded_before_every_use(
     versions = []
 
     class Copying(LocalEngine):
-        def __init__(self, policy, rows):
-            super().__init__(self.copy_policy(policy), rows)
+        def __init__(self, policy, rows, **settings):
+            super().__init__(self.copy_policy(policy), rows, **settings)
             for parameter in self.policy.model.parameters():
                 parameter.data.fill_(torch.nan)
 
