@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import importlib.util
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import torch
 from palaestra.trainer.model.casts import hold_casts
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import Policy
 from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "counts.py"
 
-@dataclass
-class WeightUses(TorchDispatchMode):
-    """While it is entered, counts what is done with a model's weights, in this thread.
 
-    casts: by name, how often a weight is copied into another type.  rows: by name, the rows of each product
-    x W^T, one number a product.
-    """
+def load_counts() -> Any:
+    """benchmarks/counts.py as a module."""
+    specification = importlib.util.spec_from_file_location("counts_of_updates", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
 
-    model: Any
-    casts: Counter[str] = field(default_factory=Counter)
-    rows: dict[str, list[int]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        super().__init__()
-        self._names = {weight.data_ptr(): name for name, weight in self.model.named_parameters()}
-        self._kept: list[Tensor] = []  # casts: their addresses must not be given again
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result, packet = func(*args, **(kwargs or {})), func._overloadpacket
-        if packet is torch.ops.aten._to_copy and (name := self._names.get(args[0].data_ptr())):
-            self.casts[name] += 1
-            self._names[result.data_ptr()] = name
-            self._kept.append(result)
-        if packet in (torch.ops.aten.mm, torch.ops.aten.addmm):
-            weight = args[-1]
-            name = self._names.get(weight.data_ptr())
-            if name and weight.stride(0) == 1:  # transposed: the model has (output, input)
-                self.rows.setdefault(name, []).append(result.shape[0])
-        return result
+WeightUses = load_counts().WeightUses
 
 
 @dataclass(frozen=True)
