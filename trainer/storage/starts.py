@@ -48,6 +48,7 @@ SHOWN = (
     CURVES,
     f"{PLOT}.png",
     f"{PLOT}.svg",
+    f".{INDEX}.lock",
     *(f"{INDEX}{end}" for end in ("", "-journal", "-wal", "-shm")),
 )  # made of it
 NAMED = (
