@@ -44,7 +44,7 @@ def within_limit(name: str = "code") -> Criterion:
             TOO_LONG * limit / length, verdict.answer, f"{length} characters are more than {limit}."
         )
 
-    return replace(tests, check=check)
+    return replace(tests, check=check, rewrite=None)
 
 
 def count_work(problem: Problem) -> int:

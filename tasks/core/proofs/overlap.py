@@ -36,11 +36,16 @@ def list_grams(words: Sequence[str]) -> Iterator[int]:
             yield hash(tuple(words[start : start + GRAM]))
 
 
+def _squeeze(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 @dataclass
 class Index:
     """The texts of a set of problems. name: what a sentence calls it."""
 
     name: str
+    texts: set[str] = field(default_factory=set)
     whole: set[int] = field(default_factory=set)
     grams: set[int] = field(default_factory=set)
 
@@ -49,16 +54,19 @@ class Index:
         index = cls(name)
         for problem in problems:
             words = list_words(problem.text)
+            index.texts.add(_squeeze(problem.text))
             index.whole.add(hash(words))
             index.grams.update(list_grams(words))
         return index
 
     def count_shared(self, problems: Sequence[Problem], *, patterned: bool) -> Shared:
-        """patterned: whether the problems' texts are made from a pattern, so that grams say nothing."""
+        """patterned: whether the problems' texts are made from a pattern: grams say nothing there, and signs
+        may be all that differs (the walls of a maze)."""
+        if patterned:
+            exact = sum(_squeeze(problem.text) in self.texts for problem in problems)
+            return Shared(self.name, len(problems), exact)
         texts = [list_words(problem.text) for problem in problems]
         exact = sum(hash(words) in self.whole for words in texts)
-        if patterned:
-            return Shared(self.name, len(texts), exact)
         grams = sum(any(gram in self.grams for gram in list_grams(words)) for words in texts)
         return Shared(self.name, len(texts), exact, grams)
 

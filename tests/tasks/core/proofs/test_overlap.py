@@ -28,7 +28,9 @@ def test_exact_and_partial_copies_are_told_apart():
     ]
     shared = index.count_shared(problems, patterned=False)
     assert (shared.of, shared.exact, shared.grams) == (5, 2, 3)
-    assert index.count_shared(problems, patterned=True).grams is None
+    made = [Problem("  what is 3 + 4?"), Problem("What is 3 - 4?")]  # the same words, another sign
+    found = index.count_shared(made, patterned=True)
+    assert (found.of, found.exact, found.grams) == (2, 1, None)
 
 
 def test_a_training_set_with_problems_of_a_known_set_is_found(tmp_path, monkeypatch):
