@@ -10,9 +10,9 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "counts.py"
 SAMPLING = {
     # arithmetic, rank of adapters, fast path -> most operations and casts of weights a step, casts a call
-    ("float32", 0, True): (53, 0, 0),
-    ("bfloat16", 0, True): (170, 0, 16),
-    ("bfloat16", 8, True): (170, 0, 58),
+    ("float32", 0, True): (51, 0, 0),
+    ("bfloat16", 0, True): (174, 0, 16),
+    ("bfloat16", 8, True): (174, 0, 44),
     ("bfloat16", 0, False): (249, 0, 15),
     ("bfloat16", 8, False): (422, 15, 28),
 }
@@ -54,7 +54,7 @@ def test_a_decode_step_calls_and_casts_no_more(counts, dtype: str, rank: int, fa
     assert found.casts <= most[1]
     assert found.loaded <= most[2]
     assert found.operations > 30, "the steps are seen"
-    assert found.captures is None or found.captures <= 6
+    assert found.captures == (1 if fast else None), "kept from call to call"
 
 
 @pytest.mark.parametrize(("dtype", "rank"), UPDATE)
