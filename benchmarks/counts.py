@@ -10,7 +10,6 @@ on them.
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +23,7 @@ from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import lora
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.memory import Bill, plan
 from palaestra.trainer.model.optim import adamw
@@ -97,7 +97,7 @@ def make_policy(
 @dataclass(frozen=True)
 class SamplingCounts:
     """Of one decode step of 8 rows: operations, casts of weights, flops.  loaded: casts of weights at each
-    call of the sampler.  captures: of decode steps in two calls, None where none are recorded on a CPU."""
+    call of the sampler.  captures: of decode steps in two calls, None on the general path."""
 
     operations: float
     casts: float
@@ -136,13 +136,9 @@ def count_sampling(policy: Policy, fast: bool = True) -> SamplingCounts:
     )
 
 
-def _count_captures(policy: Policy, requests: list[pal.Request]) -> int | None:
+def _count_captures(policy: Policy, requests: list[pal.Request]) -> int:
     """By an engine that records its steps on a tape, as a GPU would capture them."""
-    if "record" not in inspect.signature(pal.LocalEngine).parameters:
-        return None
-    from palaestra.trainer.model.captures import Tape
-
-    engine: Any = pal.LocalEngine(policy, 8, **{"record": Tape})
+    engine = pal.LocalEngine(policy, 8, record=Tape)
     before = engine.captures
     for _ in range(2):
         engine.sample(requests, pal.Sampling(max_new_tokens=STEPS[1]))

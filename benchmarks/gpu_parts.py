@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import inspect
 import json
 import os
 import shutil
@@ -31,6 +30,7 @@ from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory, optim
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing, hold_in
 from palaestra.trainer.model.sequences import Sequences
@@ -143,8 +143,7 @@ def list_limits(case: Case) -> Figures:
 
 def make_engine(policy: Policy, rows: int, record: Any = None) -> pal.LocalEngine:
     """An engine whose completions never end early. record: what records its steps in place of the device."""
-    settings = {"record": record} if record is not None else {}
-    engine = pal.LocalEngine(policy, rows, **settings)
+    engine = pal.LocalEngine(policy, rows, record=record)
     engine.end_ids = []
     return engine
 
@@ -158,11 +157,6 @@ def make_requests(prompts: int, group: int, length: int = 64) -> list[pal.Reques
 
 def check_capture(case: Case) -> Figures:
     """Captured steps draw what steps that are not captured draw."""
-    if "record" not in inspect.signature(pal.LocalEngine).parameters:
-        yield Line("left out", "This sampler can't be told how its steps are captured.")
-        return
-    from palaestra.trainer.model.captures import Tape
-
     policy, tokens = make_policy(case, "0.5B"), 12 if case.tiny else 96
     requests, sampling = make_requests(4, 4), pal.Sampling(max_new_tokens=tokens)
     found = [
