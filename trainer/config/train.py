@@ -69,6 +69,9 @@ class RolloutConfig(Settings):
     fast_path: Literal["auto", "yes", "no"] = "auto"
     """Whether models of the dense family are decoded from a fused copy of their weights, which is as large as
     they are in the run's arithmetic; auto: where it fits beside them."""
+    keep_sampler: Literal["auto", "yes", "no"] = "auto"
+    """On a GPU, whether the sampler keeps its copy of the weights, its cache and its captured steps during an
+    update; no frees them, and captures anew each time. auto: unless freeing them allows 4 times the rows."""
     curriculum: bool = False
     """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
     never solved."""

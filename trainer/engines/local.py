@@ -53,6 +53,7 @@ class LocalEngine:
 
     rows: completions that are decoded at once, 1 or more; None takes 256.
     fast: False takes the general path in any case, with the model's own weights: no copy of them is made.
+    keeps: whether captured steps, and what they read, stay between calls.
     record: how decode steps are captured; None: as CUDA graphs on a GPU, elsewhere not. `captures.Tape`
     captures them on any device, to count and to compare.
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
@@ -68,12 +69,19 @@ class LocalEngine:
     """
 
     def __init__(
-        self, policy: Policy, rows: int | None = None, *, fast: bool = True, record: Recorder | None = None
+        self,
+        policy: Policy,
+        rows: int | None = None,
+        *,
+        fast: bool = True,
+        record: Recorder | None = None,
+        keeps: bool = True,
     ) -> None:
         if rows is not None and rows < 1:
             raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
         self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
-        self._fast, self._longest, self._together = fast, 1, 0
+        self._fast, self._longest, self._together, self._keeps = fast, 1, 0, keeps
+        self._freed_captures = 0
         self.steps = self.row_steps = 0
         self._refill = REFILL.get(policy.device.type, REFILL["cpu"])
         self._record = CudaRecorder() if record is None and policy.device.type == "cuda" else record
@@ -82,7 +90,8 @@ class LocalEngine:
     @property
     def captures(self) -> int:
         """Decode steps that have been recorded so far; each is replayed for its shape from then on."""
-        return sum(kept.captures for kept in (self._fixed, self._static) if kept is not None)
+        kept = sum(kept.captures for kept in (self._fixed, self._static) if kept is not None)
+        return kept + self._freed_captures
 
     def load(self, policy: Policy, version: int) -> None:
         """Sample from the model of `policy` itself, whatever weights it has at each call."""
@@ -105,6 +114,8 @@ class LocalEngine:
                 results[owner.request][owner.sample] = completion
                 if finished is not None:
                     finished(owner.request, owner.sample, completion)
+        if not self._keeps:
+            self._free()
         return [[completion for completion in group if completion is not None] for group in results]
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
@@ -124,11 +135,17 @@ class LocalEngine:
     def _model(self) -> Any:
         return self.policy.model
 
-    def _look_at_model(self) -> None:
-        self.end_ids = self.policy.end_ids
+    def _free(self) -> None:
+        """Let go of what captured steps read: the copy of the weights, the cache, the steps themselves."""
+        self._freed_captures = self.captures
         self._fixed = None if self._record is None else FixedSteps(self._record)
         self._static = None if self._record is None else StaticBuffers(self._record)
         self._folded: Folded | None = None
+
+    def _look_at_model(self) -> None:
+        self.end_ids = self.policy.end_ids
+        self._fixed = self._static = None
+        self._free()
         self.reason = "the fast path was not asked for"
         if self._fast:
             self.reason = find_refusal(self._model, self.policy.dtype, self._record)

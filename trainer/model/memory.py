@@ -49,6 +49,7 @@ class _HeadCopies:
 
 
 _HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(2, 1, 2), _HeadCopies(2, 1, 3)
+MORE_ROWS = 4  # times the rows, for which what the sampler keeps is freed before each update
 _DRAW_COPIES, _NUCLEUS_COPIES = (
     5,
     10,
@@ -84,8 +85,8 @@ class Bill:
     """Bytes that a run needs.
 
     fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients:
-    bytes of them, a part of the phases that have them.  fast_path: the setting, "no" where "auto" found no
-    room for it.
+    bytes of them, a part of the phases that have them.  fast_path, keep_sampler: the settings, "no"
+    where "auto" found no room.
     """
 
     fixed: Mapping[str, int]
@@ -95,6 +96,7 @@ class Bill:
     tokens: int
     available: int
     fast_path: Literal["auto", "yes", "no"] = "auto"
+    keep_sampler: Literal["auto", "yes", "no"] = "auto"
 
     @property
     def total(self) -> int:
@@ -244,7 +246,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
     """Bytes that the sampler keeps between its calls, since recorded steps go on reading them: on a GPU its
     copy of the weights, and a cache for all rows at their full length. Elsewhere 0."""
-    if policy.device.type != "cuda":
+    if policy.device.type != "cuda" or config.rollouts.keep_sampler == "no":
         return 0
     together = min(rows, most_rows(config))
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
@@ -298,7 +300,8 @@ def plan(
     measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
 ) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
-    don't. The fast path, and its copy of the weights, is left out where nothing fits beside it.
+    don't. The fast path, and its copy of the weights, is left out where nothing fits beside it; what the
+    sampler keeps during an update is freed where that allows `MORE_ROWS` times the rows.
 
     Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
     passes hold.
@@ -306,6 +309,29 @@ def plan(
     Raises UserError when not even one row of one full-length sequence fits.
     """
     free = available_memory(policy.device) if available is None else available
+    if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
+        return _plan(policy, config, held, free, measure)
+    known: list[Passes] = []
+
+    def measure_once(policy: Policy, config: TrainConfig) -> Passes:
+        known[:] = known or [measure(policy, config)]
+        return known[0]
+
+    freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once)
+    try:
+        kept = _plan(policy, config, held, free, measure_once)
+    except UserError:  # it fits without what is kept
+        return freed
+    return freed if freed.rows >= MORE_ROWS * kept.rows else kept
+
+
+def _plan(
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel],
+    free: int,
+    measure: Callable[[Policy, TrainConfig], Passes],
+) -> Bill:
     passes = Passes()
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     kind = policy.device.type
@@ -332,7 +358,8 @@ def plan(
         tokens //= 2
     while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):
         rows //= 2
-    found = replace(of(rows, tokens), fast_path=config.rollouts.fast_path)
+    chosen = {"fast_path": config.rollouts.fast_path, "keep_sampler": config.rollouts.keep_sampler}
+    found = replace(of(rows, tokens), **chosen)
     if not fits(of(1, min(tokens, longest))):
         raise _too_large(found, config)
     return found
@@ -356,4 +383,7 @@ def fit_sizes(
     if found.fast_path != config.rollouts.fast_path:
         say("There is no room for a fused copy of the weights: decoding takes the model's own forward pass.")
         sizes["fast_path"] = found.fast_path
+    if found.keep_sampler != config.rollouts.keep_sampler:
+        say("The sampler's copy, cache and captured steps are freed before each update: they need the room.")
+        sizes["keep_sampler"] = found.keep_sampler
     return sizes

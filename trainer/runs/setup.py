@@ -209,6 +209,7 @@ def take_sizes(config: TrainConfig, facts: Mapping[str, Any]) -> TrainConfig:
         "rows": config.rollouts.rows,
         "tokens_per_microbatch": config.optimizer.tokens_per_microbatch,
         "fast_path": config.rollouts.fast_path,
+        "keep_sampler": config.rollouts.keep_sampler,
     }
     return config.but(**{name: size for name, size in facts["sizes"].items() if chosen.get(name) == "auto"})
 
@@ -396,7 +397,12 @@ def prepare(
     )  # as it is from here on, with adapters and checkpointing; what was tried is not again
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
-    engine = LocalEngine(policy, config.rollouts.rows, fast=config.rollouts.fast_path != "no")
+    engine = LocalEngine(
+        policy,
+        config.rollouts.rows,
+        fast=config.rollouts.fast_path != "no",
+        keeps=config.rollouts.keep_sampler != "no",
+    )
     rollouts = Rollouts(
         engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
     )

@@ -204,6 +204,19 @@ def test_steps_are_captured_once_for_all_calls():
     assert [[c.ids for c in group] for group in fresh] == [[c.ids for c in group] for group in drawn[-3:]]
 
 
+@pytest.mark.parametrize("served", [True, False])
+def test_an_engine_that_keeps_nothing_draws_the_same(served: bool):
+    policy = make_policy(make_model(*SERVED["qwen3"]), TOKENIZER)
+    keeping, freeing = (
+        LocalEngine(policy, rows=16, fast=served, record=Tape, keeps=keeps) for keeps in (True, False)
+    )
+    for step in range(2):
+        requests = [replace(request, stream=100 * step) for request in make_requests(3)]
+        kept, freed = (each.sample(requests, Sampling(max_new_tokens=20)) for each in (keeping, freeing))
+        assert [[c.ids for c in group] for group in kept] == [[c.ids for c in group] for group in freed]
+    assert freeing.captures == 2 * keeping.captures
+
+
 def test_a_recorded_step_that_misses_a_buffer_is_found(monkeypatch: pytest.MonkeyPatch):
     model = make_model(*SERVED["qwen3"])
     fit = FixedSteps.fit

@@ -341,3 +341,27 @@ def test_the_logits_of_a_large_vocabulary_are_billed(
     meter = LiveBytes(large.device, held)
     before = meter.live
     assert billed == pytest.approx(update(meter) - before, rel=0.12)
+
+
+def test_what_the_sampler_keeps_is_freed_where_that_allows_many_more_rows(monkeypatch: pytest.MonkeyPatch):
+    policy = replace(load_policy("embedded", "cpu", "float32"), device=torch.device("cuda"))
+    config = TrainConfig.of(max_prompt_tokens=512, max_new_tokens=512, tokens_per_microbatch=512)
+    passes = Passes(cache=measure.measure_cache(replace(policy, device=torch.device("cpu"))))
+
+    def choose(free: float, **settings: str) -> memory.Bill:
+        return memory.plan(policy, config.but(**settings), (), int(free / memory.SHARE), lambda *_: passes)
+
+    assert choose(1e12).keep_sampler == "auto"
+    assert choose(1e12, keep_sampler="no").keep_sampler == "no"
+
+    def keep_a_gibibyte_a_row(_policy: Policy, config: TrainConfig, rows: int, _passes: Passes) -> int:
+        return 0 if config.rollouts.keep_sampler == "no" else rows * 2**30
+
+    monkeypatch.setattr(memory, "kept_sampling_bytes", keep_a_gibibyte_a_row)
+    assert choose(2**34, keep_sampler="yes").rows == 8
+    found = choose(2**34)
+    assert (found.keep_sampler, found.rows > 4) == ("no", True)
+    monkeypatch.setattr(memory, "plan", partial(memory.plan, available=2**34, measure=lambda *_: passes))
+    said: list[str] = []
+    assert memory.fit_sizes(policy, config, (), said.append)["keep_sampler"] == "no"
+    assert "freed before each update" in said[-1]
