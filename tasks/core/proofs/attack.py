@@ -101,8 +101,8 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
     ...     return problem.reference in completion.text
     >>> task = pal.dataset_task("sums", data=[{"question": f"{n} + {n}?", "answer": str(2 * n)}
     ...                                       for n in range(20)], verify=pal.Rubric(contains))
-    >>> [hole.how for hole in pal.attack(task, 200).holes][:1]
-    ['the right answer as a part of a wrong one']
+    >>> "the right answer as a part of a wrong one" in {hole.how for hole in pal.attack(task, 400).holes}
+    True
     """
     if not task.rubric.verifiable:
         raise UserError(
