@@ -13,8 +13,13 @@ MATH = ("deepmath", "big_math", "numina_math", "openr1_math", "dapo_math_full")
 CHOICE = ("mmlu_pro", "gpqa", "ai2_arc", "ai2_arc_easy", "zebra_logic")
 
 
+def find(name):
+    folder = FIXTURES / name
+    return folder if folder.is_dir() else FIXTURES / f"{name}.jsonl"
+
+
 def read(name):
-    task = tasks.get(name, {"data": str(FIXTURES / f"{name}.jsonl")})
+    task = tasks.get(name, {"data": str(find(name))})
     return task, task.problems(task.splits[-1])
 
 
@@ -31,7 +36,8 @@ def test_solutions_pass_and_those_of_other_problems_do_not(name):
 
 @pytest.mark.parametrize("name", MATH + CHOICE)
 def test_a_missing_column_is_a_sentence(name, tmp_path):
-    row = json.loads((FIXTURES / f"{name}.jsonl").read_text().splitlines()[0])
+    file = find(name) / "test.jsonl" if find(name).is_dir() else find(name)
+    row = json.loads(file.read_text().splitlines()[0])
     task = tasks.get(name)
     for column in task.source.columns:
         file = tmp_path / f"{column}.jsonl"
