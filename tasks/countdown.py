@@ -33,13 +33,16 @@ def judge(numbers: list[int], target: int, answer: str) -> Verdict:
 
 
 def reaches_target(name: str = "countdown") -> Criterion:
-    """The answer is an expression over the given numbers, each used exactly once, that makes the target."""
+    """The answer is an expression over the given numbers, each used exactly once, that makes the target.
+
+    The reference has `numbers`, `target` and, where one is known, a `solution`.
+    """
 
     def equation(reference: dict, answer: str) -> Verdict:
         return judge(reference["numbers"], reference["target"], answer)
 
     def render(reference: dict) -> str:
-        return f"<answer>{reference['solution']}</answer>"
+        return f"<answer>{reference.get('solution', '0')}</answer>"
 
     return answer_criterion(name, equation, sources=("tag",), render=render, rewrite=rewrite)
 

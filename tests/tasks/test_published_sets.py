@@ -69,3 +69,16 @@ def test_gpqa_draws_the_order_by_the_question_alone():
 def test_numina_leaves_out_what_has_no_answer_to_check():
     asked = [problem.prompt for problem in read("numina_math")[1]]
     assert not {"Prove it.", "Which? A) 1 B) 2", "Odd."} & set(asked)
+
+
+def test_countdown_finds_solutions_through_fractions_too_and_wants_each_number_once():
+    task, problems = read("countdown_3to4")
+    assert len(problems) == 5
+    assert all(task.score(task.solution(problem), problem).reward == 1.0 for problem in problems)
+    hard = next(problem for problem in problems if problem.reference["target"] == 24)
+    assert task.score("<answer>8 / (3 - 8 / 3)</answer>", hard).passed
+    assert not task.score("<answer>8 * 3</answer>", hard).passed
+    assert not task.score(task.solution(problems[0]), problems[1]).passed
+    hopeless = tasks.Problem("", {"numbers": [1, 1, 1], "target": 99})
+    with pytest.raises(tasks.TaskError, match="can't make 99"):
+        task.solution(hopeless)
