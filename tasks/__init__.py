@@ -1,7 +1,7 @@
 """Tasks: problems with a rubric.
 
 Every module beside this one, and in the folder of a subject (`logic`), is a task, found by its name; `core`
-is the machinery, `common` what generated tasks share, `adapters` brings tasks into other tools.
+is the machinery, `common` what tasks share, `adapters` brings tasks into other tools.
 """
 
 from .core.dataset import Hub, dataset_task

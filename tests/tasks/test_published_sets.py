@@ -23,7 +23,7 @@ def read(name):
     return task, task.problems(task.splits[-1])
 
 
-@pytest.mark.parametrize("name", MATH + CHOICE)
+@pytest.mark.parametrize("name", MATH + CHOICE + ("bbh",))
 def test_solutions_pass_and_those_of_other_problems_do_not(name):
     task, problems = read(name)
     assert len(problems) == 5
@@ -34,7 +34,7 @@ def test_solutions_pass_and_those_of_other_problems_do_not(name):
         assert not any(task.score(task.solution(other), problem).passed for other in others)
 
 
-@pytest.mark.parametrize("name", MATH + CHOICE)
+@pytest.mark.parametrize("name", MATH + CHOICE + ("bbh",))
 def test_a_missing_column_is_a_sentence(name, tmp_path):
     file = find(name) / "test.jsonl" if find(name).is_dir() else find(name)
     row = json.loads(file.read_text().splitlines()[0])
@@ -82,3 +82,12 @@ def test_countdown_finds_solutions_through_fractions_too_and_wants_each_number_o
     hopeless = tasks.Problem("", {"numbers": [1, 1, 1], "target": 99})
     with pytest.raises(tasks.TaskError, match="can't make 99"):
         task.solution(hopeless)
+
+
+def test_bbh_reads_letters_with_and_without_parentheses():
+    task, problems = read("bbh")
+    right = {"(A)": "a", "False": "false", "apple fig pear": "Apple  fig pear", "7": "7", "} ] )": "} ] )"}
+    for problem in problems:
+        said = right[problem.reference]
+        assert task.score(f"<answer>{said}</answer>", problem).passed
+        assert not task.score(f"<answer>{said} {said}</answer>", problem).passed
