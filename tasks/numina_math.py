@@ -21,7 +21,7 @@ UNUSABLE = ("", "proof", "notfound")
     ),
     sizes={"train": 896_215},
     licence="Apache-2.0",
-    citation="Li et al. 2024, NuminaMath, https://huggingface.co/AI-MO/NuminaMath-1.5",
+    citation="Li et al. 2024, NuminaMath, https://huggingface.co/datasets/AI-MO/NuminaMath-1.5",
     kind="math",
 )
 def numina_math(row: Mapping[str, Any]) -> Problem | None:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-_WRITTEN_OUT = re.compile(r"(?a)[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?")
+_WRITTEN_OUT = r"(?a)[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?"
 
 
 def _read_value(answer: str) -> Fraction | None:
     try:
-        return Fraction(answer.replace(",", "")) if _WRITTEN_OUT.fullmatch(answer) else None
+        return Fraction(answer.replace(",", "")) if re.fullmatch(_WRITTEN_OUT, answer) else None
     except ZeroDivisionError:
         return None
 

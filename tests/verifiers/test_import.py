@@ -28,6 +28,7 @@ FRONT = {
     "palaestra.verifiers.quotations",
     "palaestra.verifiers.regexes",
     "palaestra.verifiers.retraction",
+    "palaestra.verifiers.rewrites",
     "palaestra.verifiers.rubric",
     "palaestra.verifiers.types",
 }

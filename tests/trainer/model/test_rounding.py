@@ -3,7 +3,7 @@
 import pytest
 import torch
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.dense import decoder
+from palaestra.trainer.model.dense import buffers
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.rounding import bound_rounding
@@ -31,13 +31,13 @@ def test_a_model_whose_log_probabilities_are_large_is_served():
 def test_a_fast_path_that_turns_drawn_tokens_by_one_place_too_many_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    turn = decoder.compute_rope
+    turn = buffers.compute_rope
 
     def turn_more(model, positions, device):
         cos_SE, sin_SE = turn(model, positions + 1, device)
         return cos_SE[1:], sin_SE[1:]
 
-    monkeypatch.setattr(decoder, "compute_rope", turn_more)
+    monkeypatch.setattr(buffers, "compute_rope", turn_more)
     engine = LocalEngine(make_loud_policy())
     assert engine.path == "general"
     assert "nats" in engine.reason

@@ -9,7 +9,7 @@ from palaestra.tasks.core.proportion import Proportion
 from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import REGISTERED, Task, register
 from palaestra.trainer.runs import attack
-from palaestra.verifiers import Rubric
+from palaestra.verifiers import Rubric, exact
 
 from ..support.runs import say_nothing
 
@@ -62,9 +62,18 @@ def test_only_what_exceeds_any_one_answer_is_a_cheat(leaky, tmp_path):
         attack._conclude(leaky, [], tmp_path)
 
 
+def ask_for_ones(rng, level):
+    number = rng.randrange(100, 10**6)
+    return Problem(f"{number}?", "1" if number % 5 < 3 else str(number))
+
+
 def test_what_one_answer_earns_is_high_where_answers_repeat():
-    gcd = attack.measure_honest(tasks.get("gcd"))
-    assert 0.4 < gcd.count / gcd.total < 0.8  # two numbers in three have no common divisor
+    rubric = Rubric(exact())
+    task = Task(
+        "ones", Procedural("ones", ask_for_ones), rubric, solve=lambda p: f"<answer>{p.reference}</answer>"
+    )
+    found = attack.measure_honest(task)
+    assert 0.4 < found.count / found.total < 0.8
 
 
 def test_the_training_ends_by_the_clock_and_is_read(leaky, monkeypatch):
