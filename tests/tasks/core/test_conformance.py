@@ -22,7 +22,7 @@ DATA = {
     "mbpp": SHARED / "mbpp" / "mbpp.jsonl",
     "mbpp_sanitized": SHARED / "mbpp" / "sanitized-mbpp.json",
     "cruxeval": SHARED / "cruxeval" / "cruxeval.jsonl",
-    **{name: HERE / "fixtures" / name for name in ("math", "svamp", "aqua")},
+    **{name: HERE / "fixtures" / name for name in ("math", "svamp", "aqua", "apps", "taco", "code_contests")},
 }  # local data of a data set task: a line each, or tests/fixtures/<task>.jsonl
 
 
