@@ -24,7 +24,17 @@ DATA = {
     "cruxeval": SHARED / "cruxeval" / "cruxeval.jsonl",
     **{
         name: HERE / "fixtures" / name
-        for name in ("math", "svamp", "aqua", "ai2_arc", "ai2_arc_easy", "mmlu_pro")
+        for name in (
+            "math",
+            "svamp",
+            "aqua",
+            "ai2_arc",
+            "ai2_arc_easy",
+            "mmlu_pro",
+            "apps",
+            "taco",
+            "code_contests",
+        )
     },
 }  # local data of a data set task: a line each, or tests/fixtures/<task>.jsonl
 
