@@ -19,6 +19,7 @@ from .core.problem import Problem
     splits={"train": "train", "validation": "validation", "test": "test"},
     columns=("question", "choices", "answerKey"),
     sizes={"train": 1_119, "validation": 299, "test": 1_172},
+    kind="knowledge",
     licence="CC-BY-SA-4.0",
     citation="Clark et al. 2018, AI2 Reasoning Challenge, arXiv:1803.05457",
 )

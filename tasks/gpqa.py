@@ -22,6 +22,7 @@ WRONG = tuple(f"Incorrect Answer {number}" for number in (1, 2, 3))
     splits={"test": "train"},
     columns=("Question", "Correct Answer", *WRONG),
     sizes={"test": 198},
+    kind="knowledge",
     licence="CC-BY-4.0",
     citation="Rein et al. 2023, GPQA, arXiv:2311.12022",
 )

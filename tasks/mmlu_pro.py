@@ -17,6 +17,7 @@ from .core.problem import Problem
     splits={"validation": "validation", "test": "test"},
     columns=("question", "options", "answer", "category"),
     sizes={"validation": 70, "test": 12_032},
+    kind="knowledge",
     licence="MIT",
     citation="Wang et al. 2024, MMLU-Pro, arXiv:2406.01574",
 )

@@ -15,7 +15,7 @@ from .options import check_options
 from .problem import Problem
 from .sources import Generate, Procedural, Source
 
-Kind = Literal["math", "code", "logic", "language", "preference", "unknown"]
+Kind = Literal["math", "code", "logic", "language", "knowledge", "preference", "unknown"]
 
 
 @dataclass(frozen=True)
