@@ -1,4 +1,5 @@
-"""The parts of `gpu.py`: what each measures, and against what. Each is a function that gives figures.
+"""The parts of `gpu.py` by their names: those that measure the sampler and the update stand here, what they
+share in `gpu_case.py`, whole programs in `gpu_programs.py`. Each is a function that gives figures.
 
 python benchmarks/gpu_parts.py PART FILE [--device cpu --tiny]
 """
@@ -6,16 +7,11 @@ python benchmarks/gpu_parts.py PART FILE [--device cpu --tiny]
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import palaestra as pal
 import torch
-from gpu import ROOT, Line
+from gpu import Line
+from gpu_case import SHAPES, Case, Figures, find_peaks, list_limits, make_policy
+from gpu_programs import run_demo, run_tests, run_trl, train_smollm2
 from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
@@ -32,113 +30,11 @@ from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import memory, optim
 from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.live_bytes import LiveBytes
-from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing, hold_in
+from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.objective.losses import count_denominators
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config
 
 GIB = 2**30
-PEAKS = {
-    # words in a card's name -> (bytes a second of its memory, dense bfloat16 operations a second), as sold
-    "H200": (4.8e12, 989e12),
-    "H100 PCIe": (2.0e12, 756e12),
-    "H100": (3.35e12, 989e12),
-    "A100": (1.94e12, 312e12),
-    "L40S": (0.864e12, 362e12),
-    "RTX 4090": (1.008e12, 165e12),
-}
-Figures = Iterator[Line]
-
-
-@dataclass(frozen=True)
-class Case:
-    """device: that is measured.  tiny: reduced, to see that it runs.  model: folder of SmolLM2, or ""."""
-
-    device: torch.device
-    tiny: bool
-    model: str
-
-    def wait(self) -> None:
-        """Until the device has done what it was given."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def time(self, run: Callable[[], object]) -> float:
-        """Seconds of one run."""
-        self.wait()
-        began = time.perf_counter()
-        run()
-        self.wait()
-        return time.perf_counter() - began
-
-
-SHAPES = {"0.5B": (896, 4864, 24, 14, 2), "1.5B": (1536, 8960, 28, 12, 2)}  # of Qwen2.5
-TINY = {"0.5B": (64, 176, 2, 4, 2), "1.5B": (64, 192, 3, 4, 2)}
-
-
-def make_tokenizer(size: int) -> PreTrainedTokenizerFast:
-    """Every character of prompts, and words up to `size`: what is said does not matter here."""
-    characters = ["<pad>", "<eos>", "<unk>", "\n", *map(chr, range(32, 127))]
-    words = {
-        word: place
-        for place, word in enumerate([*characters, *(f"w{n}" for n in range(size - len(characters)))])
-    }
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
-    )
-
-
-def make_policy(case: Case, name: str, weights: torch.dtype = torch.bfloat16) -> Policy:
-    """A model of a shape of Qwen2.5 with random weights, in bfloat16."""
-    hidden, inner, layers, heads, kv_heads = (TINY if case.tiny else SHAPES)[name]
-    config = Qwen2Config(
-        vocab_size=512 if case.tiny else 151_936, hidden_size=hidden, intermediate_size=inner,
-        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads,
-        tie_word_embeddings=True, max_position_embeddings=32768, eos_token_id=1, pad_token_id=0,
-        bos_token_id=None,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    with torch.device(case.device):
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
-    hold_in(model, weights)
-    return Policy(model.eval(), make_tokenizer(config.vocab_size), case.device, torch.bfloat16, name)
-
-
-def find_peaks(case: Case) -> tuple[float, float]:
-    """Bytes and bfloat16 operations a second, as sold; measured here where the card is not known."""
-    name = torch.cuda.get_device_name(case.device) if case.device.type == "cuda" else ""
-    for words, peaks in PEAKS.items():
-        if all(word in name for word in words.split()):
-            return peaks
-    return measure_bandwidth(case), measure_products(case)
-
-
-def measure_bandwidth(case: Case) -> float:
-    """Bytes a second of a copy, read and written."""
-    source = torch.empty((1 << 22) if case.tiny else 1 << 30, dtype=torch.uint8, device=case.device)
-    target = torch.empty_like(source)
-    case.time(lambda: target.copy_(source))
-    times = [case.time(lambda: target.copy_(source)) for _ in range(10)]
-    return 2 * source.numel() / min(times)
-
-
-def measure_products(case: Case) -> float:
-    """Operations a second of a product of two square matrices in bfloat16."""
-    size = 256 if case.tiny else 8192
-    left, right = torch.randn(2, size, size, device=case.device, dtype=torch.bfloat16)
-    case.time(lambda: left @ right)
-    return 2 * size**3 / min(case.time(lambda: left @ right) for _ in range(10))
-
-
-def list_limits(case: Case) -> Figures:
-    """What the card gives to the operations that everything else is made of."""
-    yield Line("copy of 1 GiB", f"{measure_bandwidth(case) / 1e12:.3f} TB/s")
-    yield Line("product of 8192 x 8192 in bfloat16", f"{measure_products(case) / 1e12:.1f} TFLOP/s")
-    bandwidth, operations = find_peaks(case)
-    yield Line("taken as limits", f"{bandwidth / 1e12:.2f} TB/s, {operations / 1e12:.0f} TFLOP/s")
 
 
 def make_engine(policy: Policy, rows: int, record: Any = None) -> pal.LocalEngine:
@@ -308,126 +204,6 @@ def measure_step(case: Case) -> Figures:
         "within 15 %",
         None if case.tiny else close,
     )
-
-
-def run_command(command: list[str], **environment: str) -> str:
-    """What a command says. Raises RuntimeError with its last words where it fails."""
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, check=False
-    )
-    if done.returncode:
-        raise RuntimeError((done.stdout + done.stderr)[-1500:])
-    return done.stdout
-
-
-def run_tests(case: Case) -> Figures:
-    """The tests that need a card; on a CPU the same tests, which run anywhere."""
-    device = {"PALAESTRA_TEST_DEVICE": case.device.type}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        "gpu",
-        "-p",
-        "no:cacheprovider",
-        "tests/test_gpu.py",
-    ]
-    said = run_command(command, **device)
-    yield Line("tests that need a card", said.strip().splitlines()[-1], "all pass", "failed" not in said)
-
-
-def train_smollm2(case: Case) -> Figures:
-    """SmolLM2-135M-Instruct on sums, in bfloat16, all weights."""
-    if not case.model and not case.tiny:
-        yield Line("left out", "No --model FOLDER was given.")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {
-            "task": "addition", "steps": 1 if case.tiny else 12, "prompts_per_step": 2 if case.tiny else 16,
-            "group_size": 2 if case.tiny else 8, "max_new_tokens": 8 if case.tiny else 64,
-            "dtype": "bfloat16", "eval_problems": 2 if case.tiny else 64, "eval_samples": 1,
-            "eval_every": 0, "save_every": 0, "device": case.device.type, "force": True,
-            "out": f"{folder}/run", "sft_steps": 1,
-        }  # fmt: skip
-        result = pal.train(model=case.model or "embedded", say=lambda _line: None, **settings)
-        first, *_, last = result.evaluations
-        step = result.metrics()[-1]
-    yield Line("held-out pass@1", f"{first.sampled.headline} before, {last.sampled.headline} after")
-    yield Line("a step", f"{sum(step['seconds'].values()):.2f} s, {step['tokens_per_second']:,.0f} tokens/s")
-
-
-def run_demo(case: Case) -> Figures:
-    """`make demo`: a real model learns from a program that checks it."""
-    if not case.model and not case.tiny:
-        yield Line("left out", "No --model FOLDER was given.")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "palaestra.trainer.cli.main", "demo"]
-        if case.tiny:
-            command += [
-                "ice_cream",
-                "--sft-steps",
-                "2",
-                "--reward-model-steps",
-                "1",
-                "--steps",
-                "1",
-                "--threads",
-                "1",
-            ]
-        else:
-            command += ["pretrained", "--model", case.model]
-        began = time.perf_counter()
-        said = run_command([*command, "--out", f"{folder}/demo"])
-        seconds = time.perf_counter() - began
-    yield Line("all of it", f"{seconds:.0f} s")
-    yield Line("its last words", said.strip().splitlines()[-1][:200].replace("|", "/"))
-
-
-def run_trl(case: Case) -> Figures:
-    """TRL's GRPOTrainer on the work of `step`: the same shape, 32 x 8 completions of 512 tokens, with vLLM in
-    the same process where that is installed."""
-    if importlib.util.find_spec("trl") is None:
-        yield Line("left out", "TRL is not installed.")
-        return
-    from datasets import Dataset
-    from transformers import TrainerCallback
-    from trl import GRPOConfig, GRPOTrainer
-
-    prompts, group, tokens, steps = (2, 2, 8, 2) if case.tiny else (32, 8, 512, 3)
-    policy, vllm = make_policy(case, "0.5B", torch.float32), importlib.util.find_spec("vllm") is not None
-    times: list[float] = []
-
-    class Clock(TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            case.wait()
-            times.append(-time.perf_counter())
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            case.wait()
-            times[-1] += time.perf_counter()
-
-    folder = tempfile.mkdtemp()
-    policy.save(Path(folder))
-    config = GRPOConfig(
-        output_dir=f"{folder}/out", use_cpu=case.device.type == "cpu", bf16=case.device.type == "cuda",
-        per_device_train_batch_size=min(32, prompts * group),
-        gradient_accumulation_steps=max(1, prompts * group // 32), num_generations=group,
-        max_completion_length=tokens, max_steps=steps, learning_rate=1e-6, logging_steps=10**6, report_to=[],
-        save_strategy="no", disable_tqdm=True, gradient_checkpointing=True, seed=0,
-        **({"use_vllm": True, "vllm_mode": "colocate"} if vllm else {}),
-    )  # fmt: skip
-    data = Dataset.from_list([{"prompt": "Add the two numbers: 12 + 34 ="}] * (prompts * steps))
-    trainer = GRPOTrainer(
-        model=folder, args=config, train_dataset=data, processing_class=policy.tokenizer, callbacks=[Clock()],
-        reward_funcs=lambda completions, **_: [float(hash(text) % 2) for text in completions],
-    )  # fmt: skip
-    trainer.train()
-    shutil.rmtree(folder, ignore_errors=True)
-    engine = "vLLM in the same process" if vllm else "its own generate"
-    yield Line(f"TRL's step with {engine}", f"{min(times[1:] or times):.2f} s", "ours no slower")
 
 
 PARTS: dict[str, Callable[[Case], Figures]] = {

@@ -12,6 +12,7 @@ Shapes: B rows (completions), T completion tokens, N completion tokens of all ro
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -88,7 +89,7 @@ class StepResult:
     extra: Mapping[str, float | None] = field(default_factory=dict)
 
 
-class Algorithm:
+class Algorithm(ABC):
     """How scored completions are credited, and what loss follows.
 
     `credit` must be written; the rest has defaults. The defaults are those of a policy gradient without
@@ -160,13 +161,13 @@ class Algorithm:
         """Whether the policy learns in step `step`, counted from 0."""
         return True
 
+    @abstractmethod
     def credit(self, batch: Batch) -> Batch:
         """The batch with `advantages_BT`, and whatever else the loss reads in `columns_BT`.
 
         Its rewards are shaped and its mask is final: tokens outside of it are neither trained nor counted.
         `take_off_kl` gives the rewards as the settings of the KL penalty want them.
         """
-        raise NotImplementedError
 
     def take_off_kl(self, batch: Batch) -> Tensor:
         """rewards_B, less the KL penalty of each completion where the settings take it from the reward."""

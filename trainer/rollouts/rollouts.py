@@ -138,13 +138,15 @@ class Rollouts(Generic[EngineT]):
     @contextlib.contextmanager
     def _close_on_failure(self) -> Iterator[None]:
         """Where sampling ends early, what is scored by then is told of, and nothing is open any more."""
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(self._close_open)
             yield
-        except BaseException:
-            left, self._open = self._open, []
-            for each in left:
-                each.tell_ended()
-            raise
+            failed.pop_all()
+
+    def _close_open(self) -> None:
+        left, self._open = self._open, []
+        for each in left:
+            each.tell_ended()
 
     def _gather(
         self,

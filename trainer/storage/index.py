@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,9 @@ def _open_in_folder(folder: Path, path: str) -> sqlite3.Connection:
 
 
 def _bring_up_to_date(folder: Path, path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
-    try:
+    with ExitStack() as failed:
+        made = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+        connection = failed.enter_context(closing(made))
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = off")  # what a power cut takes is made anew
         connection.execute("begin immediate")
@@ -114,9 +116,7 @@ def _bring_up_to_date(folder: Path, path: str) -> sqlite3.Connection:
             _clear(connection)
         _take_in(connection, folder)
         connection.execute("commit")
-    except BaseException:
-        connection.close()
-        raise
+        failed.pop_all()
     return connection
 
 

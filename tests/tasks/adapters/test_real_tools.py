@@ -193,7 +193,7 @@ class Answers(LM):
         return [next((a for q, a in answers.items() if q in r.arguments[0]), "none") for r in requests]
 
     def loglikelihood(self, requests, disable_tqdm=False):
-        raise NotImplementedError
+        raise AssertionError("A task whose answers are generated asks for no likelihood.")
 
     loglikelihood_rolling = loglikelihood
 

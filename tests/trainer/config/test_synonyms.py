@@ -38,7 +38,7 @@ def test_python_and_files_are_led_in_the_same_way():
 def test_a_table_in_memory_is_told_to_be_saved():
     class Table:
         def to_json(self):
-            raise NotImplementedError
+            raise AssertionError("It is to be saved first, not read.")
 
     with pytest.raises(SettingError, match=r"Save the Table .* and give the file's path"):
         TrainConfig.of(data=Table())

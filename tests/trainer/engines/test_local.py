@@ -171,8 +171,8 @@ def make_reciter(tokenizer, ids: list[int]):
             parameter.mul_(0.0 if parameter.ndim > 1 else 1.0)
         model.model.embed_tokens.weight.copy_(codes)
         head.weight.zero_()
-        for now, following in itertools.pairwise(ids):
-            head.weight[following] += codes[now]
+        for current, following in itertools.pairwise(ids):
+            head.weight[following] += codes[current]
     model.config.tie_word_embeddings = False
     model.lm_head = head
     return model.eval()

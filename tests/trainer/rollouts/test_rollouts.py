@@ -119,7 +119,7 @@ def test_the_next_are_sampled_while_the_verifiers_are_at_work():
     engine.after = sampled.set
     second = rollouts.begin([Ask(PROBLEMS[1], 1)], None, 0)
     assert [score.passed for score in finish()[0].scores_G] == [True, True]
-    assert told == ["0", "1"]
+    assert sorted(told) == ["0", "1"], "in whatever order two threads end"
     assert second()[0].scores_G[0].passed
 
 
