@@ -12,6 +12,13 @@ from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
 
 
+def from_row(row: Mapping[str, Any]) -> Problem:
+    """A question with its options under the labels that the row gives them."""
+    texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
+    metadata = {"choices": {"text": texts, "label": labels}}
+    return Problem(list_options(row["question"], texts, labels), row["answerKey"].strip(), metadata)
+
+
 @dataset_task(
     "ai2_arc",
     rubric=Rubric(choice(), answer_tag(weight=0.1)),
@@ -24,6 +31,4 @@ from .core.problem import Problem
     citation="Clark et al. 2018, AI2 Reasoning Challenge, arXiv:1803.05457",
 )
 def ai2_arc(row: Mapping[str, Any]) -> Problem:
-    texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
-    metadata = {"choices": {"text": texts, "label": labels}}
-    return Problem(list_options(row["question"], texts, labels), row["answerKey"].strip(), metadata)
+    return from_row(row)

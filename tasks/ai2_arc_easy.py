@@ -7,7 +7,7 @@ from typing import Any
 
 from ..verifiers import Rubric, answer_tag
 from ..verifiers.criteria.choice import choice
-from .common.options import list_options
+from .ai2_arc import from_row
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
 
@@ -24,6 +24,4 @@ from .core.problem import Problem
     citation="Clark et al. 2018, AI2 Reasoning Challenge, arXiv:1803.05457",
 )
 def ai2_arc_easy(row: Mapping[str, Any]) -> Problem:
-    texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
-    metadata = {"choices": {"text": texts, "label": labels}}
-    return Problem(list_options(row["question"], texts, labels), row["answerKey"].strip(), metadata)
+    return from_row(row)

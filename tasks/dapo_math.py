@@ -9,6 +9,11 @@ from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
 
 
+def from_row(row: Mapping[str, Any]) -> Problem:
+    """A problem whose answer is a whole number."""
+    return Problem(prompt=row["prompt"].strip(), reference=str(row["solution"]).strip())
+
+
 @dataset_task(
     "dapo_math",
     rubric=Rubric(math_answer(sources=("boxed", "tag")), answer_box(weight=0.1)),
@@ -23,4 +28,4 @@ from .core.problem import Problem
     kind="math",
 )
 def dapo_math(row: Mapping[str, Any]) -> Problem:
-    return Problem(prompt=row["prompt"].strip(), reference=str(row["solution"]).strip())
+    return from_row(row)

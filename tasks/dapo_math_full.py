@@ -8,6 +8,7 @@ from typing import Any
 from ..verifiers import Rubric, answer_box, math_answer
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
+from .dapo_math import from_row
 
 
 @dataset_task(
@@ -22,4 +23,4 @@ from .core.problem import Problem
     kind="math",
 )
 def dapo_math_full(row: Mapping[str, Any]) -> Problem:
-    return Problem(prompt=row["prompt"].strip(), reference=str(row["solution"]).strip())
+    return from_row(row)

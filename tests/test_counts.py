@@ -1,11 +1,9 @@
 """What a decode step and an update are made of: bounds that an improvement lowers, and nothing may exceed."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from scripts import load_script
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "counts.py"
 SAMPLING = {
@@ -30,15 +28,8 @@ BYTES_A_WEIGHT = {  # held beside activations: weights, gradients, moments
 
 
 @pytest.fixture(scope="module")
-def counts() -> Any:
-    specification = importlib.util.spec_from_file_location("counts", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["counts"] = module
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["counts"]
+def counts():
+    return load_script("benchmarks/counts.py")
 
 
 def skip_without_peft(rank: int) -> None:

@@ -1,7 +1,6 @@
 """The examples run as they stand: small where they train, and an algorithm of one's own to the bit."""
 
 import ast
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +12,7 @@ from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.runs.replay import replay
+from scripts import load_script
 from transformers import AutoModelForCausalLM
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -34,12 +34,7 @@ OWN = pal.TrainConfig.of(
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(f"examples/{name}.py")
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

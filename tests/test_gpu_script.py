@@ -1,7 +1,6 @@
 """The script for a card, on a CPU in a reduced form: every part runs, and none costs another."""
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -10,31 +9,20 @@ from typing import Any
 
 import pytest
 import torch
+from scripts import load_script
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 
 
-def load(name: str) -> Any:
-    specification = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def gpu() -> Iterator[Any]:
-    yield load("gpu")
-    sys.modules.pop("gpu", None)
+def gpu() -> Any:
+    return load_script("benchmarks/gpu.py")
 
 
 @pytest.fixture(scope="module")
 def parts(gpu) -> Iterator[Any]:
     before = list(sys.path)
-    yield load("gpu_parts")
-    sys.modules.pop("gpu_parts", None)
+    yield load_script("benchmarks/gpu_parts.py")
     sys.path[:] = before
 
 

@@ -1,23 +1,18 @@
 """The check that training still learns, itself checked: it fails on a crippled learning rate."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "learn_check.py"
 
 
 @pytest.fixture(scope="module")
 def check():
-    specification = importlib.util.spec_from_file_location("learn_check", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["learn_check"] = module
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["learn_check"]
+    return load_script("benchmarks/learn_check.py")
 
 
 def test_what_was_recorded_passes_its_own_check(check):

@@ -1,11 +1,10 @@
 """The bill of a model by its shape alone: what few layers say of many."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 from palaestra.trainer.model.measure import measure_passes
+from scripts import load_script
 from transformers import Qwen2Config
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "memory.py"
@@ -13,12 +12,7 @@ SCRIPT = Path(__file__).parent.parent / "benchmarks" / "memory.py"
 
 @pytest.fixture(scope="module")
 def bills():
-    specification = importlib.util.spec_from_file_location("benchmark_memory", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["benchmark_memory"] = module
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules["benchmark_memory"]
+    return load_script("benchmarks/memory.py")
 
 
 def make_config(vocabulary: int = 512) -> Qwen2Config:

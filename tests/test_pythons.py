@@ -1,19 +1,13 @@
 """`make test-pythons`: which Pythons are found, what is said of those that are not, what fails."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
-ROOT = Path(__file__).parent.parent
-SPEC = importlib.util.spec_from_file_location("ci_pythons", ROOT / ".ci" / "pythons.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-pythons = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = pythons  # where dataclasses look for their module
-SPEC.loader.exec_module(pythons)
+pythons = load_script(".ci/pythons.py")
 
 
 def make_python(place: Path, version: str, code: int = 0) -> Path:

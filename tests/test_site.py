@@ -1,6 +1,5 @@
 """The site: its pages are those of docs/, the API is whole, and it builds without a warning."""
 
-import importlib.util
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from typing import Any
 import palaestra
 import pytest
 import yaml
+from scripts import load_script
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -72,11 +72,7 @@ def test_the_api_has_every_public_name():
 
 def test_docstrings_become_markdown():
     pytest.importorskip("griffe")
-    spec = importlib.util.spec_from_file_location("site_docstrings", DOCS / "docstrings.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("docs/docstrings.py")
     docstring = (
         "Add.\n\na: one.\nb, c: others,\n    on two lines.\n\n>>> add(1)  # doctest: +ELLIPSIS\n1\n\nEnd."
     )

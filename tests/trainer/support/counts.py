@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from palaestra.trainer.model.casts import hold_casts
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import Policy
 from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
+from scripts import load_script
 from torch.utils.flop_counter import FlopCounterMode
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "counts.py"
-
-
-def load_counts() -> Any:
-    """benchmarks/counts.py as a module."""
-    specification = importlib.util.spec_from_file_location("counts_of_updates", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-WeightUses = load_counts().WeightUses
+WeightUses = load_script("benchmarks/counts.py").WeightUses
 
 
 @dataclass(frozen=True)
