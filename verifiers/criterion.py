@@ -206,16 +206,21 @@ def _check(criterion: Criterion, completion: Completion, problem: ProblemLike) -
 def _applies(criterion: Criterion, problem: ProblemLike) -> bool:
     """Whether a check applies to a problem, by what it says of harmless completions in every usual form: one
     that says nothing of a text without a think block applies all the same."""
-    key = (criterion.check, str(problem.prompt), str(problem.reference), str(problem.metadata))
-    if key not in _APPLIES:
-        while len(_APPLIES) >= MOST_KEPT:
-            _APPLIES.pop(next(iter(_APPLIES)), None)
+    from hashlib import sha256  # few criteria ever say that they do not apply
+
+    said = f"{problem.prompt}\0{problem.reference}\0{problem.metadata}"
+    key = (criterion.check, sha256(said.encode(errors="surrogatepass")).digest())
+    applies = _APPLIES.get(key)
+    if applies is None:
         texts = (form.format(text) for text in find_harmless(criterion, problem) for form in FORMS)
-        _APPLIES[key] = any(each and each.status in JUDGED for each in _judge_all(criterion, problem, texts))
-    return _APPLIES[key]
+        applies = any(each and each.status in JUDGED for each in _judge_all(criterion, problem, texts))
+        if len(_APPLIES) >= MOST_KEPT:
+            _APPLIES.clear()
+        _APPLIES[key] = applies
+    return applies
 
 
-_APPLIES: dict[tuple[Any, ...], bool] = {}  # a slow judge says it once for all completions of a problem
+_APPLIES: dict[tuple[Check, bytes], bool] = {}  # a slow judge says it once for all completions of a problem
 
 
 def _fails_on_harmless(criterion: Criterion, problem: ProblemLike) -> bool:

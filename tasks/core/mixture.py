@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
-from ...verifiers import Completion, Rubric, Score
+from ...verifiers import Completion, Criterion, Rubric, Score, Verdict
 from ...verifiers.types import ProblemLike
 from . import registry
 from .errors import TaskError
@@ -175,11 +175,25 @@ class MixedRubric(Rubric):
     def start(self) -> dict[str, Any]:
         return {key: fact for rubric in self.rubrics.values() for key, fact in rubric.start().items()}
 
+    @property
+    def correctness(self) -> Criterion:
+        raise TypeError("Each task of a mixture has its own correctness: ask rubric.of(problem.id).")
+
     def of(self, problem_id: str) -> Rubric:
-        return self.rubrics[problem_id.partition("/")[0]]
+        """Raises TaskError where the mixture has no task of that problem."""
+        name = problem_id.partition("/")[0]
+        if name not in self.rubrics:
+            raise TaskError(
+                f"The mixture of {', '.join(self.rubrics)} has no task of problem {problem_id!r}: take "
+                "one of its own problems."
+            )
+        return self.rubrics[name]
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
         return self.of(getattr(problem, "id", "")).score(completion, problem)
+
+    def judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:  # noqa: ARG002
+        raise TypeError("Each task of a mixture weighs its own verdicts: ask rubric.of(problem.id).")
 
     def lenient(self) -> MixedRubric:
         return MixedRubric({name: rubric.lenient() for name, rubric in self.rubrics.items()})
@@ -222,9 +236,9 @@ class Mixture(Task):
 
     def find_member(self, problem_id: str) -> Task:
         name = problem_id.partition("/")[0]
-        for component in self.components:
-            if component.task.name == name:
-                return component.task
+        for member in self.members:
+            if member.name == name:
+                return member
         raise TaskError(f"The mixture {self.name} has no task of problem {problem_id!r}.")
 
     def find_label(self, problem: Problem) -> str:
@@ -272,7 +286,7 @@ def mix(tasks: Mapping[str, float] | Sequence[Component]) -> Mixture:
     _check(components)
     labels = [component.label for component in components]
     kinds = {component.task.kind for component in components}
-    kind: Kind = kinds.pop() if len(kinds) == 1 else get_args(Kind)[-1]
+    kind: Kind = kinds.pop() if len(kinds) == 1 else "unknown"
     said = ", ".join(f"{component.label} {component.weight:g}" for component in components)
     rubrics = {component.task.name: component.task.rubric for component in components}
     return Mixture(

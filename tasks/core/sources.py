@@ -139,7 +139,7 @@ class Rows:
         return problems
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)  # the data sets of a mixture take turns
 def _permute(name: str, seed: int, epoch: int, size: int) -> tuple[int, ...]:
     order = list(range(size))
     random.Random(digest(name, "epoch", seed, epoch)).shuffle(order)

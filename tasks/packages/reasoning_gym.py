@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import os
 import random
 from collections.abc import Mapping
@@ -83,17 +84,17 @@ def find(name: str) -> Task:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(sorted(known))}."
         raise UnknownTask(f"reasoning-gym has no generator {name!r}. {hint}")
-    made = known[name]
+    made, rubric = known[name], Rubric(scored_by_its_package(), answer_tag(weight=0.1))
     return Task(
         f"{PACKAGE}:{name}",
         Procedural(f"{PACKAGE}:{name}", _make_generator(name, made.options)),
-        Rubric(scored_by_its_package(), answer_tag(weight=0.1)),
+        rubric,
         kind=_find_kind(made.module),
         summary=f"reasoning-gym's {name}: {made.summary}",
         origin=f"procedural, by reasoning-gym {entries.read_version()}",
         licence="Apache-2.0",
         citation="Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760",
-        instruction="Give your final answer as <answer>...</answer>.",
+        instruction=rubric.instruction,
     )
 
 
@@ -132,8 +133,6 @@ def _make_generator(name: str, options: Mapping[str, Any]):
 
 def _write(answer: Any) -> str | None:
     """An answer as a completion writes it."""
-    import json
-
     return answer if isinstance(answer, str) or answer is None else json.dumps(answer)
 
 

@@ -49,7 +49,7 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
         reasoning=str(values.get("reasoning", "")),
     )
     parts = {name: read_verdict(verdict) for name, verdict in values["verdicts"].items()}
-    score = rubric.judge(parts, values.get("learned", {}))
+    score = rubric.of(values["id"]).judge(parts, values.get("learned", {}))
     found = (score.reward, score.passed, score.abstained)
     if found != (values["reward"], values["passed"], values["abstained"]):
         raise ValueError("its verdicts do not make up its reward")

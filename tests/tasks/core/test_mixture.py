@@ -8,7 +8,7 @@ import pytest
 from palaestra.tasks import Problem, TaskError, UnknownTask, get, mix, score
 from palaestra.tasks.core.lookup import ProblemsById
 from palaestra.tasks.core.mixture import Component, names_mixture, read_names
-from palaestra.verifiers import Rubric, learned, number
+from palaestra.verifiers import Completion, Rubric, learned, number
 
 
 def test_names_levels_and_weights_are_read():
@@ -112,3 +112,16 @@ def test_what_can_t_be_mixed_is_refused():
     judged = replace(get("gcd"), rubric=Rubric(number(), learned()))
     with pytest.raises(TaskError, match="reward model"):
         mix([Component(judged), Component(get("sorting"))])
+
+
+def test_the_rubric_of_a_mixture_judges_by_the_problem_s_task_or_not_at_all():
+    both = mix({"gcd": 1, "countdown": 1})
+    problem = both.problem("test", 0)
+    score = both.score(both.solution(problem), problem)
+    assert both.rubric.of(problem.id).judge(score.parts, {}).reward == score.reward
+    with pytest.raises(TypeError, match="rubric.of"):
+        both.rubric.judge(score.parts, {})
+    with pytest.raises(TypeError, match="rubric.of"):
+        _ = both.rubric.correctness
+    with pytest.raises(TaskError, match="has no task of problem ''"):
+        both.rubric.score(Completion("1"), Problem("no id"))
