@@ -119,9 +119,9 @@ def test_the_rubric_of_a_mixture_judges_by_the_problem_s_task_or_not_at_all():
     problem = both.problem("test", 0)
     score = both.score(both.solution(problem), problem)
     assert both.rubric.of(problem.id).judge(score.parts, {}).reward == score.reward
-    with pytest.raises(TypeError, match="rubric.of"):
+    with pytest.raises(TypeError, match=r"rubric\.of"):
         both.rubric.judge(score.parts, {})
-    with pytest.raises(TypeError, match="rubric.of"):
+    with pytest.raises(TypeError, match=r"rubric\.of"):
         _ = both.rubric.correctness
     with pytest.raises(TaskError, match="has no task of problem ''"):
         both.rubric.score(Completion("1"), Problem("no id"))
