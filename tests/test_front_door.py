@@ -10,8 +10,6 @@ from pathlib import Path
 import palaestra
 import pytest
 import torch
-from palaestra.tasks.core import registry
-from palaestra.tasks.core.task import REGISTERED
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "palaestra" / "__init__.py"
@@ -29,14 +27,7 @@ ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
 CPU_S = 0.05  # beyond the start of Python
 
 
-@pytest.fixture(autouse=True)
-def forget_tasks():
-    """The tasks made here are none of the other tests'."""
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield
-    REGISTERED.clear()
-    REGISTERED.update(before)
+pytestmark = pytest.mark.usefixtures("forget_tasks")
 
 
 def run_fresh(code: str) -> str:

@@ -60,7 +60,7 @@ def test_whatever_a_function_reaches_is_in_its_hash(old: str, new: str):
     assert hash_check(run_code(OWN)) != hash_check(run_code(OWN.replace(old, new)))
 
 
-def test_neither_comments_nor_another_function_nor_the_place_change_it(tmp_path: Path):
+def test_neither_comments_nor_another_function_nor_the_place_change_it():
     other = OWN.replace("# looks at the end", "# another word\n") + "\n    def unused(): return 7\n"
     assert hash_check(run_code(OWN)) == hash_check(run_code(other))
 

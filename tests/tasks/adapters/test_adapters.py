@@ -9,8 +9,6 @@ import pytest
 from palaestra.tasks import Problem, TaskError, UserError, get, task
 from palaestra.tasks.adapters import as_dataset, inspect_scorer, lm_eval_task, trl_reward, verifiers_rubric
 from palaestra.tasks.adapters.rows import RowScorer, import_tool, read_text
-from palaestra.tasks.core import registry
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.verifiers import Completion, Criterion, Rubric, number
 from palaestra.verifiers.criteria.choice import choice
 from palaestra.verifiers.types import Unavailable, correct
@@ -18,14 +16,7 @@ from palaestra.verifiers.types import Unavailable, correct
 RIGHT, WRONG = "<answer>6</answer>", "<answer>5</answer>"
 
 
-@pytest.fixture(autouse=True)
-def forget_tasks():
-    """The tasks made here are none of the other tests'."""
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield
-    REGISTERED.clear()
-    REGISTERED.update(before)
+pytestmark = pytest.mark.usefixtures("forget_tasks")
 
 
 def fail_to_reach(completion: Completion, problem: Problem):

@@ -6,6 +6,7 @@ import io
 import re
 
 import pytest
+from generated import draw, passes
 from palaestra import tasks
 from palaestra.sandbox import Limits, SandboxPool
 from palaestra.tasks.code import code_golf, function_synthesis, sql_query
@@ -14,14 +15,6 @@ from palaestra.verifiers import Completion, Rubric, Status
 from palaestra.verifiers.criteria.sql import sql
 
 LEVELS = (1, 2, 3, 4)
-
-
-def draw(name, index, level=1):
-    return tasks.get(name).problem("train", index, level=level)
-
-
-def passes(name, problem, answer):
-    return tasks.get(name).score(f"<answer>{answer}</answer>", problem).passed
 
 
 @pytest.mark.parametrize("level", LEVELS)

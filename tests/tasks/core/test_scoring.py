@@ -4,21 +4,12 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks import Problem, TaskError, get, score
-from palaestra.tasks.core import registry
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.verifiers import Completion
 
 SIX = Problem("What is the greatest common divisor of 12 and 18?", "6")
 
 
-@pytest.fixture(autouse=True)
-def forget_tasks():
-    """The tasks made here are none of the other tests'."""
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield
-    REGISTERED.clear()
-    REGISTERED.update(before)
+pytestmark = pytest.mark.usefixtures("forget_tasks")
 
 
 def test_a_task_goes_by_its_name_its_path_or_itself(tmp_path: Path):

@@ -10,7 +10,6 @@ import pytest
 from palaestra.tasks import DataError, UserError, dataset_task
 from palaestra.tasks.core import registry
 from palaestra.tasks.core.proofs.prove import prove
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.tasks.data.own import make_task, open_task
 from palaestra.tasks.data.spec import DataSpec
 from palaestra.verifiers import Rubric, answer_tag, number
@@ -299,16 +298,7 @@ def test_a_file_is_read_anew_only_when_it_changed(tmp_path):
     assert open_task(spec) is not before
 
 
-@pytest.fixture
-def forget():
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield
-    REGISTERED.clear()
-    REGISTERED.update(before)
-
-
-def test_a_task_file_says_the_same_and_finds_its_data_beside_itself(tmp_path, forget, monkeypatch):
+def test_a_task_file_says_the_same_and_finds_its_data_beside_itself(tmp_path, forget_tasks, monkeypatch):
     (tmp_path / "there").mkdir()
     write(tmp_path / "there" / "mine.jsonl")
     (tmp_path / "there" / "mine.py").write_text(
@@ -326,7 +316,7 @@ def test_a_task_file_says_the_same_and_finds_its_data_beside_itself(tmp_path, fo
     assert len(registry.get("there/mine.py", {"data": str(other), "test_share": "1"}).problems("test")) == 5
 
 
-def test_dataset_task_from_python(forget):
+def test_dataset_task_from_python(forget_tasks):
     task = dataset_task("halves", data=ROWS, verify=Rubric(number(), answer_tag(weight=0.1)), kind="math")
     assert registry.get("halves") is task
     with pytest.raises(DataError, match="unexpected keyword argument 'lisence'"):

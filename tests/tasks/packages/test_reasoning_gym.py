@@ -2,11 +2,9 @@
 nothing of the model's."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from fresh import run_under_seed
 from palaestra.tasks import TaskError, UnknownTask, get, mix
 from palaestra.verifiers import Completion, Status
 
@@ -120,14 +118,7 @@ print(json.dumps(found))
 
 @pytest.mark.slow
 def test_every_problem_is_the_same_in_any_process_and_every_answer_passes():
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", REPEAT], env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True, text=True, check=True,
-        )
-        for seed in ("1", "2")
-    ]  # fmt: skip
-    one, other = (json.loads(run.stdout.splitlines()[-1]) for run in runs)
+    one, other = (json.loads(run_under_seed(REPEAT, seed).splitlines()[-1]) for seed in (1, 2))
     assert one == other
     failed = []
     for name in names():

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from palaestra.tasks.core import registry
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.cli.main import main
 
 ROWS = [{"question": f"{n} + 1 = ", "answer": str(n + 1)} for n in range(200)]
@@ -20,15 +18,11 @@ QUICK = [
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, forget_tasks):
     """A folder with a file of one's own, and the tasks as they were."""
     monkeypatch.chdir(tmp_path)
     write("mine.jsonl", ROWS)
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield tmp_path
-    REGISTERED.clear()
-    REGISTERED.update(before)
+    return tmp_path
 
 
 def write(name: str, rows: list) -> None:

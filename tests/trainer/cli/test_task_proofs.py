@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from palaestra.tasks import names
 from palaestra.tasks.core.proofs.table import BEGIN, END
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.cli.main import main
 
 LEAKY = '''"""A reward with a hole."""
@@ -23,14 +21,10 @@ def leaky(rng, level):
 
 
 @pytest.fixture
-def leaky(tmp_path):
-    names()
-    before = dict(REGISTERED)
+def leaky(tmp_path, forget_tasks):
     path = tmp_path / "leaky.py"
     path.write_text(LEAKY)
-    yield str(path)
-    REGISTERED.clear()
-    REGISTERED.update(before)
+    return str(path)
 
 
 def run(capsys, *argv):

@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from palaestra.tasks.core import registry
 from palaestra.tasks.core.errors import UserError
-from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.paths import list_code, make_paths_absolute
 from palaestra.trainer.config.shared import PromptConfig
@@ -21,17 +19,12 @@ REWARD = "def my_reward(completion, problem):\n    return 1.0\n"
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, forget_tasks):
     monkeypatch.chdir(tmp_path)
     rows = [{"question": f"{n}?", "other": f"{n}!", "answer": str(n)} for n in range(80)]
     Path("mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     Path("own.py").write_text(OWN)
     Path("reward.py").write_text(REWARD)
-    registry.names()  # what is in the package is imported once, and must stay
-    before = dict(REGISTERED)
-    yield
-    REGISTERED.clear()
-    REGISTERED.update(before)
 
 
 def settings(**said):

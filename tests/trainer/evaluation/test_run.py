@@ -251,6 +251,8 @@ def test_a_reward_that_changed_in_a_module_that_it_imports_is_another_evaluation
 ):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "own_helpers", None)  # as it was, afterwards: not there
+    monkeypatch.delitem(sys.modules, "own_helpers")
     asked = TWO.but(
         task=write_judged(tmp_path, 0.25), option=(), model=warm_model, problems=2, out=tmp_path / "eval"
     )
@@ -262,6 +264,7 @@ def test_a_reward_that_changed_in_a_module_that_it_imports_is_another_evaluation
         measure(asked)
 
 
+@pytest.mark.usefixtures("forget_tasks")
 def test_a_reward_in_memory_that_changed_is_another_evaluation(warm_model: Path, tmp_path: Path):
     asked = TWO.but(task="cells", option=(), model=warm_model, problems=2, out=tmp_path / "eval")
     rows = [{"question": f"{n}+1?", "answer": n + 1} for n in range(40)]
@@ -273,7 +276,6 @@ def test_a_reward_in_memory_that_changed_is_another_evaluation(warm_model: Path,
             continue
         with pytest.raises(UserError, match="holds another evaluation: the rubric"):
             measure(asked)
-    REGISTERED.pop("cells")
 
 
 def touch_weights(model: Path) -> None:

@@ -107,16 +107,21 @@ def test_what_was_scored_before_an_end_is_told():
 
 def test_the_next_are_sampled_while_the_verifiers_are_at_work():
     """The verifier of the first goes on only once the second is being sampled."""
-    sampled, told = threading.Event(), list[str]()
+    at_work, sampled, told = threading.Event(), threading.Event(), list[str]()
 
     def check(completion, problem):
+        at_work.set()
         return sampled.wait(600)
+
+    def go_on():
+        assert at_work.wait(600)
+        sampled.set()
 
     engine = Scripted()
     rollouts = make_rollouts(engine, tasks.Task("slow", GCD.source, Rubric(check)))
     finish = rollouts.begin([Ask(PROBLEMS[0], 2)], None, 0, lambda ask, place, c, score: told.append(c.text))
     assert told == []
-    engine.after = sampled.set
+    engine.after = go_on
     second = rollouts.begin([Ask(PROBLEMS[1], 1)], None, 0)
     assert [score.passed for score in finish()[0].scores_G] == [True, True]
     assert sorted(told) == ["0", "1"], "in whatever order two threads end"

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from palaestra import TrainConfig, tasks
+from palaestra import TrainConfig
 from palaestra.tasks import Problem, UserError
 from palaestra.tasks.core.proportion import Proportion
 from palaestra.tasks.core.sources import Procedural
-from palaestra.tasks.core.task import REGISTERED, Task, register
+from palaestra.tasks.core.task import Task, register
 from palaestra.trainer.runs import attack
 from palaestra.verifiers import Rubric, exact
 
@@ -24,16 +24,12 @@ def ask(rng, level):
 
 
 @pytest.fixture
-def leaky(monkeypatch, tmp_path):
+def leaky(monkeypatch, tmp_path, forget_tasks):
     monkeypatch.chdir(tmp_path)
-    tasks.names()
-    before = dict(REGISTERED)
     source = Procedural("leaky", ask)
-    yield register(
+    return register(
         Task("leaky", source, Rubric(contains), solve=lambda problem: f"<answer>{problem.reference}</answer>")
     )
-    REGISTERED.clear()
-    REGISTERED.update(before)
 
 
 def make_rows(paid_before, paid_after, steps=8, each=100):
@@ -80,11 +76,11 @@ def test_the_training_ends_by_the_clock_and_is_read(leaky, monkeypatch):
     monkeypatch.setattr(
         attack, "SETTINGS",
         {**attack.SETTINGS, "sft_steps": 2, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 6,
-         "threads": 1},
+         "threads": 1, "steps": 200},
     )  # fmt: skip
     config = TrainConfig.of(task="leaky", seed=1)
     found = attack.attack_by_training(config, 0.001, say_nothing)
-    assert found.steps >= 2
+    assert 2 <= found.steps < 200
     assert str(found.folder) == "runs/attack-leaky"
     assert found.after.total >= 16
     again = attack.attack_by_training(config, 0.001, say_nothing)

@@ -42,14 +42,17 @@ def test_the_shadow_rubric_sees_what_the_reward_is_fooled_by():
 
 
 def test_the_shadow_rubric_is_asked_beside_what_follows():
-    going = threading.Event()
+    asked, going = threading.Semaphore(0), threading.Event()
 
     def check(completion, problem):
+        asked.release()
         return going.wait(600)
 
     task = replace(TASK, shadow=Rubric(check))
     group = make_group(["RIGHT", "RIGHT and more"], task=task)
     with ThreadPoolExecutor(2) as pool:
         shadow = score_shadow([group], task, 1.0, 0, pool.submit)
-        going.set()  # in place of an update: it is reached while both verifiers still wait
+        assert asked.acquire(timeout=600)  # in place of an update: it is reached while both verifiers wait
+        assert asked.acquire(timeout=600)
+        going.set()
         assert shadow.collect() == {0: 1.0, 1: 1.0}

@@ -18,13 +18,24 @@ def make(right, ordered=False):
 
 @pytest.fixture(scope="module")
 def pool():
-    with SandboxPool(1, Limits(wall_s=2)) as pool:
+    with SandboxPool(1, Limits(wall_s=60)) as pool:
         yield pool
 
 
 @pytest.fixture
 def status(pool):
-    rubric = Rubric(sql(pool=lambda: pool, limits=Limits(wall_s=1.5, cpu_s=1)))
+    """What becomes of an answer, on a busy machine, too."""
+    return make_judge(pool, Limits(wall_s=60, cpu_s=30))
+
+
+@pytest.fixture
+def status_soon(pool):
+    """The same where a query that never ends is ended soon."""
+    return make_judge(pool, Limits(wall_s=1.5, cpu_s=1))
+
+
+def make_judge(pool, limits):
+    rubric = Rubric(sql(pool=lambda: pool, limits=limits))
 
     def judge(problem, answer):
         score = rubric.score(Completion(f"<answer>{answer}</answer>"), problem)
@@ -96,8 +107,8 @@ def test_the_order_counts_where_it_is_asked_for(status):
         "EXPLAIN SELECT 1",
     ],
 )
-def test_hostile_queries_are_wrong_and_never_abstain(status, query):
-    assert status(make("SELECT a, b FROM t WHERE a > 1"), query) is Status.WRONG
+def test_hostile_queries_are_wrong_and_never_abstain(status_soon, query):
+    assert status_soon(make("SELECT a, b FROM t WHERE a > 1"), query) is Status.WRONG
 
 
 def test_a_long_query_is_refused_before_anything_is_run():

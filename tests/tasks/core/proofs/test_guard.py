@@ -20,13 +20,13 @@ def fragile(completion, problem):
 
 
 def test_what_is_lost_is_said_and_the_rest_scored(monkeypatch, capfd):
-    monkeypatch.setattr(guard, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(guard, "DEADLINE_S", 5.0)
     task = plant(fragile)
     problem = task.problem("train", 0)
     texts = ["right", "end", "wrong", "hang", "right", "leave", "right"]
     outcomes = list(guard.score_apart(task, [(text, problem) for text in texts]))
     assert [outcome.score.passed if outcome.score else outcome.lost for outcome in outcomes] == [
-        True, "ended the process that scored it", False, "took over 1 s", True,
+        True, "ended the process that scored it", False, "took over 5 s", True,
         "ended the process that scored it", True,
     ]  # fmt: skip
     assert capfd.readouterr().out == ""

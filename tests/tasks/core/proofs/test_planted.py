@@ -43,13 +43,13 @@ HOW = {
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_hole_is_found(name, monkeypatch):
-    monkeypatch.setattr(guard, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(guard, "DEADLINE_S", 20.0 if name == "exit code" else 2.0)  # it starts interpreters
     found = attack(PLANTED[name], 40 if name == "exit code" else 1_500)
     holes = {hole.how: hole for hole in found.holes}
     assert HOW[name] in holes, [*holes]
     hole = holes[HOW[name]]
     assert 0 < hole.earned.count <= hole.earned.total
-    assert hole.examples[0].text is not None
+    assert hole.examples[0].reward > 0
     lines = "\n".join(found.write_lines())
     assert f"{hole.how}: {hole.earned.count} of {hole.earned.total}" in lines
     assert found.as_dict()["holes"]

@@ -7,8 +7,6 @@ from palaestra import tasks
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.proofs.suite import find_data, prove_all
 
-ROW = {"question": "How many are 2 and 3?", "answer": "2 + 3 = 5\n#### 5"}
-
 
 @pytest.fixture
 def chosen(monkeypatch, tmp_path):

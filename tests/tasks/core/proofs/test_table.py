@@ -37,8 +37,11 @@ def test_the_page_has_a_row_for_every_task():
     assert sorted(read_rows()) == tasks.names()
 
 
+GENERATED = [name for name in tasks.names() if isinstance(tasks.get(name).source, Procedural)]
+
+
 @pytest.mark.parametrize(
-    "name", [name for name in tasks.names() if isinstance(tasks.get(name).source, Procedural)][:8]
+    "name", [*GENERATED[:8], *(pytest.param(name, marks=pytest.mark.slow) for name in GENERATED[8:])]
 )
 def test_the_rows_are_what_the_command_prints(name):
     """But for the times, and for what other tests hold of the rest."""
