@@ -35,14 +35,21 @@ def read_expression(answer: str) -> Expr | None:
 
 
 def read_polynomial(expr: Expr, letter: str, constants: tuple[str, ...] = ()) -> Coefficients | None:
-    """The coefficients of a polynomial, the constant first; None where the expression is none.
+    """The coefficients of a polynomial, the constant first, the last one not 0 but in the zero polynomial.
+
+    None where the expression is no polynomial.
 
     constants: letters that are read as 0, as those of a constant of integration.
     """
     with NO_FORK:
         from ...verifiers.math.deciding.polynomials import polynomial
     found = polynomial(expr, letter, dict.fromkeys(constants, Fraction(0)))
-    return None if found is None else tuple(Fraction(int(c.p), int(c.q)) for c in found.coeffs())
+    if found is None:
+        return None
+    coefficients = [Fraction(int(c.p), int(c.q)) for c in found.coeffs()]
+    while len(coefficients) > 1 and not coefficients[-1]:  # of x^2 - x^2, or of 0x
+        coefficients.pop()
+    return tuple(coefficients) or (Fraction(0),)
 
 
 def list_terms(expr: Expr) -> dict[Monomial, Fraction] | None:

@@ -42,6 +42,8 @@ def is_factored(name: str = "factors") -> Criterion:
             each = read_polynomial(base, "x")
             if each is None or len(product) + len(each) > 12:
                 return malformed(answer[:80], "A factor is no polynomial in x.")
+            if len(each) == 1:  # x^0 or x - x + 1, which would count as one of the factors
+                return wrong(answer, f"A factor that is always {each[0]} is left among them.")
             if any(Fraction(c).denominator != 1 for c in each) or math.gcd(*(int(c) for c in each)) != 1:
                 return wrong(answer, f"{write_polynomial(each)} has a fraction or a common divisor in it.")
             product = multiply(product, each)

@@ -46,6 +46,14 @@ def test_factors_are_listed_as_they_were_written():
 
 
 @pytest.mark.parametrize(
+    ("text", "coefficients"),
+    [("x^0", (1,)), ("x - x + 1", (1,)), ("0x^2 + x", (0, 1)), ("0x", (0,)), ("x-x", (0,))],
+)
+def test_a_polynomial_has_the_degree_that_it_is_worth(text, coefficients):
+    assert read_polynomial(read_expression(text), "x") == coefficients
+
+
+@pytest.mark.parametrize(
     ("text", "numbers"),
     [
         ("2^3 * 5", [2, 2, 2, 5]),

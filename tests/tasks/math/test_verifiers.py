@@ -175,6 +175,20 @@ WRONG = [
     ),
     (
         "factor",
+        FACTORED,
+        [
+            f"4(x^2 - 2x - 3)*{one}"
+            for one in ("x^0", "(x-x+1)", "(0x+1)", "(x^2-x^2+1)", "(x^0)^1", "x^(1-1)")
+        ],
+    ),
+    ("factor", FACTORED, ["-4(x^2 - 2x - 3)(x-x-1)", "2(x^2 - 2x - 3)(x-x+2)", "4(x^2-2x-3)(1^x)"]),
+    (
+        "factor",
+        QUARTIC,
+        ["(x^4+x^2-2)*x^0*x^0", "(x^4+x^2-2)(x-x+1)^2", "(x^2-1)(x^2+2)(0x+1)", "(x^4+x^2-2)(0x^3+1)(0x+1)"],
+    ),
+    (
+        "factor",
         QUARTIC,
         ["(x^2-1)(x^2+2)", "(x-1)(x^3+x^2+2x+2)", "(x-1)(x+1)(x^2+2)(x^0)" if False else "(x-1)(x+1)(x^2+1)"],
     ),
@@ -191,11 +205,28 @@ WRONG = [
             "x^2-x-6+y",
         ],
     ),
+    (
+        "expand",
+        EXPANDED,
+        [
+            "(x+2)(x-3)*x^0",
+            "(x+2)(x-3)*1",
+            "((x+2)(x-3))^1",
+            "(x+2)(x-3)+0",
+            "(x+2)(x-3)+0x^2",
+            "(x+2)(x-3)(0x+1)",
+        ],
+    ),
     ("expand", BOTH, ["2x^2 + 3x*y*1 - 1 + y", "x(2x + 3y) - 1", "2x^2 + 3xy"]),
     (
         "antiderivatives",
         ANTI,
         ["3x^2 + 5", "x^3 + 5", "x^3 + 5x + Cx", "x^3 + 5x + y", "C", "\\int 3x^2 + 5 dx", "x^3 + 5x + C^2"],
+    ),
+    (
+        "antiderivatives",
+        ANTI,
+        ["(3x^2 + 5)*x^0", "\\int_0^x (3t^2 + 5) dt", "(3x^2 + 5)*C^0", "3x^2 + 5 + 0x^3 + C"],
     ),
     ("antiderivatives", ANTI, ["x^3 + 5x + C*x^9", "C*(x^3+5x)", "x^3 + 5x + 1/x", "integral of 3x^2+5"]),
     (
@@ -211,6 +242,7 @@ WRONG = [
             "derivative of sin(x^2)",
         ],
     ),
+    ("derivatives", "3x^2 + 5", ["(x^3 + 5x)*x^0", "x^3 + 5x + 0x", "(x^3 + 5x)^1'", "(x^3 + 5x)(x-x+1)"]),
     (
         "inequalities",
         "x <= 1 or x > 3",
