@@ -5,6 +5,7 @@ Amounts go to 20,000 and beyond, so that each level has more than 10^6 problems.
 """
 
 import random
+from dataclasses import dataclass
 from fractions import Fraction
 
 from ...verifiers import Rubric, answer_tag
@@ -14,23 +15,61 @@ from ..common.worked import Posed, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """before, after: what may stand on that side of a number of it."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """text: with gaps for the numbers.  unit: in which it asks for its answer."""
+
+    text: str
+    unit: Unit = Unit()
+
+
+EUROS = Unit(("€",), ("euros", "euro", "€", "EUR"))
+DOLLARS = Unit(("$",), ("dollars", "dollar", "$", "USD"))
+KILOGRAMS = Unit((), ("kilograms", "kilogram", "kg"))
 SHARES = (
-    "What is {p}% of {n}?",
-    "A club has {n} euros and spends {p}% of that. How many euros does it spend?",
-    "{p}% of a sum of {n} dollars is paid in cash. How many dollars is that?",
+    Story("What is {p}% of {n}?"),
+    Story("A club has {n} euros and spends {p}% of that. How many euros does it spend?", EUROS),
+    Story("{p}% of a sum of {n} dollars is paid in cash. How many dollars is that?", DOLLARS),
 )
 CHANGES = (
-    "A price of {n} euros {rises} by {p}%. What is the new price in euros?",
-    "Something costs {n} dollars, and its price {rises} by {p}%. How many dollars does it cost now?",
-    "A number is {n}. It {rises} by {p}%. What is it then?",
+    Story("A price of {n} euros {rises} by {p}%. What is the new price in euros?", EUROS),
+    Story(
+        "Something costs {n} dollars, and its price {rises} by {p}%. How many dollars does it cost now?",
+        DOLLARS,
+    ),
+    Story("A number is {n}. It {rises} by {p}%. What is it then?"),
 )
 REVERSED = (
-    "After its price {rose} by {p}%, an article costs {n} euros. How many euros did it cost before?",
-    "A quantity {rose} by {p}% and is {n} now. What was it before?",
-    "A salary {rose} by {p}% to {n} dollars. How many dollars was it before?",
+    Story(
+        "After its price {rose} by {p}%, an article costs {n} euros. How many euros did it cost before?",
+        EUROS,
+    ),
+    Story("A quantity {rose} by {p}% and is {n} now. What was it before?"),
+    Story("A salary {rose} by {p}% to {n} dollars. How many dollars was it before?", DOLLARS),
+)
+TURNS = (
+    Story("A share costs {n} euros. Its price {listed}. What is its price then, in euros?", EUROS),
+    Story("A stock of {n} kilograms {listed}. How many kilograms is it then?", KILOGRAMS),
+    Story("A number is {n}. It {listed}. What is it then?"),
 )
 EXACT = " Give the exact number."
-UNITS = ["euros", "euro", "dollars", "€", "$", "EUR", "USD", "kilograms", "kg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A question, and the unit of its answer."""
+
+    posed: Posed
+    unit: Unit
 
 
 def change(value: Fraction, percent: int, up: bool) -> tuple[Fraction, str]:
@@ -39,7 +78,20 @@ def change(value: Fraction, percent: int, up: bool) -> tuple[Fraction, str]:
     return value * share, f"{write_decimal(value)} * {write_decimal(share)} = {write_decimal(value * share)}"
 
 
-def ask_once(rng: random.Random, level: int) -> Posed:
+def tell(
+    rng: random.Random,
+    stories: tuple[Story, ...],
+    said: dict[str, str],
+    value: Fraction,
+    steps: list[str],
+    key: str,
+) -> Told:
+    """One of the stories, with what it says in its gaps."""
+    story = rng.choice(stories)
+    return Told(Posed(story.text.format(**said), value, steps, key), story.unit)
+
+
+def ask_once(rng: random.Random, level: int) -> Told:
     """A share (level 1), the value after a change (2), or before it (3)."""
     percent, up, amount = rng.randint(2, 98), rng.random() < 0.5, Fraction(rng.randrange(101, 30_000))
     rises, rose = ("rises", "rose") if up else ("falls", "fell")
@@ -55,17 +107,17 @@ def ask_once(rng: random.Random, level: int) -> Posed:
             f"{one} * 100 = {amount}",
             f"check: {step}",
         ]
-        return Posed(rng.choice(REVERSED).format(**said), amount, steps, f"before {percent} {up} {amount}")
+        return tell(rng, REVERSED, said, amount, steps, f"before {percent} {up} {amount}")
     share, hundredth = amount * percent / 100, write_decimal(amount / 100)
     steps = [f"{amount} / 100 = {hundredth}", f"{hundredth} * {percent} = {write_decimal(share)}"]
     if level == 1:
-        return Posed(rng.choice(SHARES).format(**said), share, steps, f"share {percent} {amount}")
+        return tell(rng, SHARES, said, share, steps, f"share {percent} {amount}")
     value, sign = (amount + share, "+") if up else (amount - share, "-")
     steps.append(f"{amount} {sign} {write_decimal(share)} = {write_decimal(value)}")
-    return Posed(rng.choice(CHANGES).format(**said), value, steps, f"change {percent} {up} {amount}")
+    return tell(rng, CHANGES, said, value, steps, f"change {percent} {up} {amount}")
 
 
-def ask_turns(rng: random.Random, turns: int) -> Posed:
+def ask_turns(rng: random.Random, turns: int) -> Told:
     """Several changes in turn."""
     start = Fraction(rng.randrange(1_000, 100_000))
     value, steps, said = start, [], []
@@ -75,12 +127,7 @@ def ask_turns(rng: random.Random, turns: int) -> Posed:
         steps.append(step)
         said.append(f"{'rises' if up else 'falls'} by {percent}%")
     listed = ", then ".join(said)
-    opening = rng.choice(
-        ("A share costs {} euros. Its price", "A stock of {} kilograms", "A number is {}. It")
-    )
-    asked = {"A share": "What is its price then, in euros?", "A stock": "How many kilograms is it then?"}
-    ending = asked.get(opening[:7], "What is it then?")
-    return Posed(f"{opening.format(start)} {listed}. {ending}", value, steps, f"turns {start} {listed}")
+    return tell(rng, TURNS, {"n": str(start), "listed": listed}, value, steps, f"turns {start} {listed}")
 
 
 @task(
@@ -93,6 +140,11 @@ def ask_turns(rng: random.Random, turns: int) -> Posed:
 )
 def percentages(rng: random.Random, level: int) -> Problem:
     """Percentages in words: a share, a change, the value before a change, four changes in turn."""
-    posed = ask_turns(rng, 4) if level == 4 else ask_once(rng, level)
-    reference = {"answer": write_decimal(posed.value), "before": ["$", "€"], "after": UNITS}
+    told = ask_turns(rng, 4) if level == 4 else ask_once(rng, level)
+    posed, unit = told.posed, told.unit
+    reference = {
+        "answer": write_decimal(posed.value),
+        "before": list(unit.before),
+        "after": list(unit.after),
+    }
     return Problem(posed.prompt + EXACT, reference, {"steps": posed.steps}, key=posed.key)

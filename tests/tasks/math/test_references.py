@@ -101,6 +101,24 @@ def test_percentages_follow_from_the_words():
         assert value == Fraction(answer_of(problem)), problem.text
 
 
+def test_percentages_take_the_unit_of_their_story_and_no_other():
+    task = get("percentages")
+    written = {
+        "euros": ("{} euros", "€{}", "{} EUR"),
+        "dollars": ("{} dollars", "${}", "{} USD"),
+        "kilograms": ("{} kg", "{} kilograms"),
+    }
+    asked = set()
+    for problem in draw("percentages"):
+        for unit, forms in written.items():
+            expected = unit in problem.text
+            asked |= {unit} if expected else set()
+            for form in forms:
+                score = task.score(f"<answer>{form.format(answer_of(problem))}</answer>", problem)
+                assert score.passed == expected, (problem.text, form)
+    assert asked == {*written}
+
+
 def test_equations_are_solved():
     for problem in draw("linear_equations"):
         left, right = map(read_sympy, problem.key.split("="))
