@@ -7,11 +7,12 @@ answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from ...verifiers import Criterion, Verdict, answer_criterion, parse_rational
+from ...verifiers.extract import Source
 from ...verifiers.quotations import undress
 from ...verifiers.types import correct, malformed, no_answer, wrong
 from .worked import show_answer
@@ -91,8 +92,29 @@ def strip_words(text: str, before: Sequence[str], after: Sequence[str]) -> str:
     return text
 
 
+def bounded(
+    name: str,
+    judge: Callable[[Any, str], Verdict],
+    rewrite: Callable[[str], Iterable[str]] | None = None,
+    *,
+    sources: tuple[Source, ...] = ("tag", "boxed"),
+) -> Criterion:
+    """An answer of at most MAX_CHARS characters, which `judge(reference, answer)` decides on.
+
+    rewrite: other texts of an answer that mean the same and are read, for `palaestra task check`.
+    """
+
+    def check(reference: Any, answer: str) -> Verdict:
+        if len(answer) > MAX_CHARS:
+            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
+        return judge(reference, answer)
+
+    return answer_criterion(name, check, sources=sources, render=show_answer, rewrite=rewrite)
+
+
 def judge_number(reference: Any, answer: str, whole: bool = False) -> Verdict:
-    """Whether an answer is the reference number, exactly, in any form that `read_number` knows.
+    """Whether an answer of at most MAX_CHARS characters is the reference number, exactly, in any form that
+    `read_number` knows.
 
     The reference is a text, or {"answer": text, "before": names, "after": units} (both optional): what may
     stand around the number as well.
@@ -103,8 +125,6 @@ def judge_number(reference: Any, answer: str, whole: bool = False) -> Verdict:
     expected = read_number(str(said["answer"]))
     if expected is None:
         raise ValueError(f"The reference {said['answer']!r} is not a number.")
-    if len(answer) > MAX_CHARS:
-        return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
     text = strip_words(answer, said.get("before", ()), said.get("after", ()))
     value = read_number(text)
     if value is None:
@@ -114,13 +134,13 @@ def judge_number(reference: Any, answer: str, whole: bool = False) -> Verdict:
     return correct(answer) if value == expected else wrong(answer, f"{value} is not {expected}.")
 
 
-def written_number(name: str = "number", weight: float = 1.0, *, whole: bool = False) -> Criterion:
+def written_number(name: str = "number", *, whole: bool = False) -> Criterion:
     """The answer is the reference number, as `judge_number` has it."""
 
     def judge(reference: Any, answer: str) -> Verdict:
         return judge_number(reference, answer, whole)
 
-    return answer_criterion(name, judge, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer)
+    return bounded(name, judge, sources=("tag", "boxed", "hash"))
 
 
 def read_numbers(text: str, letter: str = "x") -> tuple[Fraction, ...] | None:
@@ -159,6 +179,11 @@ def read_assignments(text: str, names: Sequence[str]) -> dict[str, Fraction] | N
             return None
         found[name.strip()] = value
     return found
+
+
+def reverse_list(answer: str) -> Iterator[str]:
+    """What is separated by commas, from back to front: for lists whose order is free."""
+    yield ", ".join(reversed(answer.split(", ")))
 
 
 def _unbrace(text: str) -> str:

@@ -9,8 +9,9 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
+from ..common.answers import bounded
 from ..common.expressions import read_expression, read_polynomial
 from ..common.polynomials import (
     Coefficients,
@@ -21,7 +22,7 @@ from ..common.polynomials import (
     order_factors,
     write_polynomial,
 )
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -45,7 +46,7 @@ def is_antiderivative(name: str = "antiderivative") -> Criterion:
         expected = tuple(Fraction(each) for each in reference["coefficients"])
         return correct(answer) if derive(found) == expected else wrong(answer, "Its derivative is another.")
 
-    return answer_criterion(name, check, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, check)
 
 
 def _adds_at_most(expr: Any) -> bool:

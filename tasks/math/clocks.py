@@ -7,11 +7,12 @@ stop, over three zones. No clock is changed on the way. Level 1 has 1,440 times 
 
 import random
 import re
+from collections.abc import Iterator
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, tidy
-from ..common.worked import Posed, show_answer, show_work
+from ..common.answers import bounded, tidy
+from ..common.worked import Posed, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -41,13 +42,19 @@ def is_time(name: str = "time") -> Criterion:
     """The answer is the reference's time of day."""
 
     def equal(reference: dict, answer: str) -> Verdict:
-        value = read_time(answer) if len(answer) <= MAX_CHARS else None
+        value = read_time(answer)
         if value is None:
             return malformed(answer[:80], "Not a time of day.")
         same = value == read_time(reference["answer"])
         return correct(answer) if same else wrong(answer, f"Not {reference['answer']}.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal, rewrite_time)
+
+
+def rewrite_time(answer: str) -> Iterator[str]:
+    """The same time with another sign in it, or with its unit."""
+    yield answer.replace(":", ".")
+    yield f"{answer} h"
 
 
 def write_time(minutes: int) -> str:

@@ -9,10 +9,10 @@ import datetime as dt
 import random
 import re
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, judge_number, tidy
-from ..common.worked import show_answer, show_work
+from ..common.answers import bounded, judge_number, tidy
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -57,12 +57,12 @@ def is_date(name: str = "date") -> Criterion:
     def equal(reference: dict, answer: str) -> Verdict:
         if "after" in reference:
             return judge_number(reference, answer)
-        value = read_date(answer) if len(answer) <= MAX_CHARS else None
+        value = read_date(answer)
         if value is None:
             return malformed(answer[:80], "Not a date.")
         return correct(answer) if value.isoformat() == reference["answer"] else wrong(answer, "Another date.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal)
 
 
 def say(rng: random.Random, day: dt.date) -> str:

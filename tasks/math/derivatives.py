@@ -8,11 +8,11 @@ function times a polynomial. Level 4: sums of products and quotients with exp, s
 import random
 import re
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
 from ...verifiers.types import malformed
-from ..common.answers import MAX_CHARS, tidy
+from ..common.answers import bounded, tidy
 from ..common.polynomials import add, derive, draw_polynomial, multiply, order_factors, write_polynomial
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -31,14 +31,12 @@ def is_derivative(name: str = "derivative") -> Criterion:
     """The answer has the reference's value everywhere."""
 
     def equal(reference: str, answer: str) -> Verdict:
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         text = _APART.sub(" ", _NAMED.sub("", tidy(answer)))
         if _LEFT_TO_DO.search(text):
             return malformed(answer[:80], "It still asks for a derivative.")
         return math_equal(reference, text)
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal)
 
 
 def derive_power(rng: random.Random) -> tuple[str, str, list[str]]:

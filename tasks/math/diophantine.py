@@ -8,10 +8,10 @@ solution has a 0. Level 1 has some 10^6 pairs of coefficients with more than 100
 import math
 import random
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, read_assignments
-from ..common.worked import show_answer, show_work
+from ..common.answers import bounded, read_assignments, reverse_list
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -29,7 +29,7 @@ def satisfies(name: str = "solution") -> Criterion:
     """The answer is a pair of integers that satisfies the equation, positive where the problem says so."""
 
     def check(reference: dict, answer: str) -> Verdict:
-        values = read_assignments(answer, NAMES) if len(answer) <= MAX_CHARS else None
+        values = read_assignments(answer, NAMES)
         if values is None or any(value.denominator != 1 for value in values.values()):
             return malformed(answer[:80], "Not an integer for x and one for y.")
         a, b = reference["coefficients"]
@@ -38,7 +38,7 @@ def satisfies(name: str = "solution") -> Criterion:
         total = a * values["x"] + b * values["y"]
         return correct(answer) if total == reference["total"] else wrong(answer, f"The sum is {total}.")
 
-    return answer_criterion(name, check, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, check, reverse_list)
 
 
 def divide_in_turn(a: int, b: int) -> tuple[int, int, list[str]]:

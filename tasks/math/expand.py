@@ -7,8 +7,9 @@ in x and y. Level 4: a square times a linear one, less another product. Level 1 
 import random
 from fractions import Fraction
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
+from ..common.answers import bounded
 from ..common.expressions import Monomial, list_terms, read_expression
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import (
@@ -19,7 +20,7 @@ from ..common.polynomials import (
     order_factors,
     write_polynomial,
 )
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -44,7 +45,7 @@ def is_expanded(name: str = "polynomial") -> Criterion:
         found = {monomial: size for monomial, size in terms.items() if size}
         return correct(answer) if found == expected else wrong(answer, "Another polynomial.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal)
 
 
 def _read_monomial(text: str) -> Monomial:

@@ -12,12 +12,13 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
+from ..common.answers import bounded
 from ..common.expressions import list_factors, read_expression, read_polynomial
 from ..common.numbers import draw_nonzero, factorise
 from ..common.polynomials import Coefficients, draw_linear, multiply, write_polynomial
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -53,7 +54,7 @@ def is_factored(name: str = "factors") -> Criterion:
             return wrong(answer, f"{reference['count']} factors, as often as they are there, are possible.")
         return correct(answer)
 
-    return answer_criterion(name, check, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, check)
 
 
 def draw_quadratic(rng: random.Random) -> Coefficients:

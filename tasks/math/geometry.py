@@ -10,10 +10,9 @@ import random
 from collections.abc import Callable
 from fractions import Fraction
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
-from ...verifiers.types import malformed
-from ..common.answers import MAX_CHARS, judge_number, strip_words
-from ..common.worked import Posed, show_answer, show_work
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
+from ..common.answers import bounded, judge_number, strip_words
+from ..common.worked import Posed, show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -27,12 +26,10 @@ def is_measure(name: str = "measure") -> Criterion:
     def equal(reference: dict, answer: str) -> Verdict:
         if not reference["pi"]:
             return judge_number(reference, answer)
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         unit = reference["after"][0]  # with it, a length is no area; left out, it is not asked for
         return math_equal(f"{reference['answer']} {unit}", strip_words(answer, (), reference["after"]))
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal)
 
 
 def list_units(unit: str, power: int) -> list[str]:

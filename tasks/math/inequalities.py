@@ -8,12 +8,11 @@ bounds and four signs make 10^7.
 import random
 from fractions import Fraction
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
-from ...verifiers.types import malformed
-from ..common.answers import MAX_CHARS, tidy
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
+from ..common.answers import bounded, tidy
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import add, draw_linear, multiply, write_polynomial
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -28,11 +27,9 @@ def is_solution_set(name: str = "solutions") -> Criterion:
     """The answer says the reference's set of numbers, as inequalities for x or as intervals."""
 
     def equal(reference: str, answer: str) -> Verdict:
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         return math_equal(reference, tidy(answer))
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal)
 
 
 def draw_line(rng: random.Random) -> Drawn:

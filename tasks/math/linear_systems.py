@@ -8,11 +8,11 @@ places, 41^2 solutions, and two orders of the equations, which make no new probl
 import random
 from fractions import Fraction
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, read_assignments
+from ..common.answers import bounded, read_assignments, reverse_list
 from ..common.numbers import draw_nonzero
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -26,7 +26,7 @@ def solves_system(name: str = "solution") -> Criterion:
     """The answer gives each unknown its value: `x = 3, y = -1`, in any order, or `(3, -1)`."""
 
     def equal(reference: dict, answer: str) -> Verdict:
-        values = read_assignments(answer, reference["names"]) if len(answer) <= MAX_CHARS else None
+        values = read_assignments(answer, reference["names"])
         if values is None:
             return malformed(answer[:80], f"Not one number for each of {', '.join(reference['names'])}.")
         for row in reference["rows"]:
@@ -35,7 +35,7 @@ def solves_system(name: str = "solution") -> Criterion:
                 return wrong(answer, f"Equation {write_row(row, reference['names'])} does not hold.")
         return correct(answer)
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal, reverse_list)
 
 
 def write_row(row: list[int] | list[Fraction], names: tuple[str, ...] | list[str]) -> str:

@@ -6,11 +6,12 @@ beyond 9 are the letters a to z, in either case. Numbers go to 10^6 at level 1, 
 
 import random
 import string
+from collections.abc import Iterator
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, tidy
-from ..common.worked import show_answer, show_work
+from ..common.answers import bounded, tidy
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -43,13 +44,19 @@ def is_numeral(name: str = "numeral") -> Criterion:
     """The answer is the reference's number in the reference's base."""
 
     def equal(reference: dict, answer: str) -> Verdict:
-        value = read_in(reference["base"], answer) if len(answer) <= MAX_CHARS else None
+        value = read_in(reference["base"], answer)
         if value is None:
             return malformed(answer[:80], f"Not a numeral in base {reference['base']}.")
         same = value == int(reference["answer"], reference["base"])
         return correct(answer) if same else wrong(answer, "Another number.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal, rewrite_numeral)
+
+
+def rewrite_numeral(answer: str) -> Iterator[str]:
+    """The same numeral in capitals, and with a zero before it."""
+    yield answer.upper()
+    yield f"0{answer}"
 
 
 def divide_down(base: int, number: int) -> list[str]:

@@ -10,12 +10,12 @@ import random
 from fractions import Fraction
 from typing import Any
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag, math_equal
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag, math_equal
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, read_numbers, tidy
+from ..common.answers import bounded, read_numbers, reverse_list, tidy
 from ..common.numbers import draw_nonzero
 from ..common.polynomials import Coefficients, add, draw_linear, multiply, write_polynomial
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -32,8 +32,6 @@ def finds_all(name: str = "solutions") -> Criterion:
     """The answer lists every solution and nothing else; one that is listed twice counts once."""
 
     def equal(reference: dict[str, Any], answer: str) -> Verdict:
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         if reference["irrational"]:
             return math_equal(tuple(reference["solutions"]), tidy(answer))
         values = read_numbers(answer)
@@ -42,7 +40,7 @@ def finds_all(name: str = "solutions") -> Criterion:
         expected = {Fraction(each) for each in reference["solutions"]}
         return correct(answer) if set(values) == expected else wrong(answer, "Not the solutions.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal, reverse_list)
 
 
 def draw_roots(rng: random.Random, level: int) -> tuple[Coefficients, list[str], list[str]]:

@@ -7,15 +7,16 @@ with the second largest prime.
 """
 
 import random
+from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import MAX_CHARS, read_numbers
+from ..common.answers import bounded, read_numbers
 from ..common.expressions import list_factor_numbers
 from ..common.numbers import factorise, list_primes, write_powers
-from ..common.worked import show_answer, show_work
+from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -34,8 +35,6 @@ def names_primes(name: str = "primes") -> Criterion:
     """The answer is a product of powers of primes with the reference's value, or a list of all of them."""
 
     def equal(reference: dict, answer: str) -> Verdict:
-        if len(answer) > MAX_CHARS:
-            return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         listed = read_numbers(answer.replace("[", "(").replace("]", ")")) if "," in answer else None
         found = list_factor_numbers(answer) if listed is None else listed
         if found is None:
@@ -45,7 +44,13 @@ def names_primes(name: str = "primes") -> Criterion:
             return correct(answer)
         return wrong(answer, "Not the primes of the number, each as often as it is in it.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return bounded(name, equal, rewrite_product)
+
+
+def rewrite_product(answer: str) -> Iterator[str]:
+    """The same product with another sign, and from back to front."""
+    yield answer.replace("*", r"\cdot")
+    yield " * ".join(reversed(answer.split(" * ")))
 
 
 @task(

@@ -459,3 +459,17 @@ def test_the_order_of_what_is_added_or_multiplied_makes_no_new_problem():
     assert order_factors("(x + 2)(x - 1)") == order_factors("(x - 1)(x + 2)") == "(x + 2)(x - 1)"
     for text in ("(x + 2)^2(x - 1)", "x + 1", "(x + 1)(x)(x)", "(x + 2)(x - 1) - (x)(x)"):
         assert order_factors(text) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clocks", "number_bases", "prime_factors", "linear_systems", "diophantine", "polynomial_equations"],
+)
+def test_a_reference_that_is_written_otherwise_passes(name):
+    task = get(name)
+    rewrite = task.rubric.correctness.rewrite
+    for problem in draw(name):
+        others = [text for text in rewrite(answer_of(problem)) if text != answer_of(problem)]
+        assert others
+        for text in others:
+            assert task.score(f"<answer>{text}</answer>", problem).passed, text
