@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from .numbers import draw_nonzero
 
 Coefficients = tuple[Fraction | int, ...]
+
+
+def join_terms(terms: Mapping[str, Fraction | int]) -> str:
+    """A sum of numbers times powers, in the order of the mapping; "0" where all the numbers are.
+
+    terms: what each number stands before, "" for a constant.
+
+    >>> join_terms({"x^2": 3, "xy": -1, "y": 0, "": 4})
+    '3x^2 - xy + 4'
+    """
+    text = ""
+    for power, coefficient in terms.items():
+        if coefficient:
+            sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
+            text += f"{sign}{_write_size(abs(coefficient), power)}{power}"
+    return text or "0"
+
+
+def _write_size(size: Fraction | int, power: str) -> str:
+    if not power:
+        return str(size)
+    return "" if size == 1 else str(size) if Fraction(size).denominator == 1 else f"({size})"
 
 
 def write_polynomial(coefficients: Sequence[Fraction | int], letter: str = "x") -> str:
@@ -17,20 +39,8 @@ def write_polynomial(coefficients: Sequence[Fraction | int], letter: str = "x") 
     >>> write_polynomial((0, -1, 3))
     '3x^2 - x'
     """
-    text = ""
-    for power in range(len(coefficients) - 1, -1, -1):
-        coefficient = coefficients[power]
-        if coefficient:
-            sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
-            text += sign + _write_term(abs(coefficient), power, letter)
-    return text or "0"
-
-
-def _write_term(size: Fraction | int, power: int, letter: str) -> str:
-    if power == 0:
-        return str(size)
-    number = "" if size == 1 else str(size) if Fraction(size).denominator == 1 else f"({size})"
-    return f"{number}{letter}" + (f"^{power}" if power > 1 else "")
+    powers = ("", letter, *(f"{letter}^{power}" for power in range(2, len(coefficients))))
+    return join_terms(dict(reversed([*zip(powers, coefficients, strict=False)])))
 
 
 def order_factors(text: str) -> str:

@@ -16,6 +16,7 @@ from ..common.polynomials import (
     Coefficients,
     add,
     draw_polynomial,
+    join_terms,
     multiply,
     order_factors,
     write_polynomial,
@@ -78,12 +79,9 @@ def expand_two_letters(rng: random.Random) -> tuple[str, dict[str, int], list[st
 
 def _write_terms(terms: dict[str, int]) -> str:
     """`3x^2 - xy + 4` of {"xx": 3, "xy": -1, "": 4}."""
-    text = ""
-    for letters, size in terms.items():
-        sign = ("-" if size < 0 else "") if not text else " - " if size < 0 else " + "
-        shown = letters.replace("xx", "x^2").replace("yy", "y^2")
-        text += sign + ("" if abs(size) == 1 and shown else str(abs(size))) + shown
-    return text or "0"
+    return join_terms(
+        {letters.replace("xx", "x^2").replace("yy", "y^2"): size for letters, size in terms.items()}
+    )
 
 
 def draw_product(rng: random.Random, level: int) -> tuple[str, Coefficients, list[str]]:

@@ -12,6 +12,7 @@ from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
 from ..common.answers import bounded, read_assignments, reverse_list
 from ..common.numbers import draw_nonzero
+from ..common.polynomials import join_terms
 from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -40,14 +41,7 @@ def solves_system(name: str = "solution") -> Criterion:
 
 def write_row(row: list[int] | list[Fraction], names: tuple[str, ...] | list[str]) -> str:
     """`2x - y = 7`."""
-    text = ""
-    for coefficient, name in zip(row, names, strict=False):
-        if coefficient:
-            sign = ("-" if coefficient < 0 else "") if not text else " - " if coefficient < 0 else " + "
-            size = abs(coefficient)
-            number = "" if size == 1 else str(size) if Fraction(size).denominator == 1 else f"({size})"
-            text += f"{sign}{number}{name}"
-    return f"{text or 0} = {row[-1]}"
+    return f"{join_terms(dict(zip(names, row, strict=False)))} = {row[-1]}"
 
 
 def eliminate(rows: list[list[int]], names: tuple[str, ...]) -> list[str] | None:

@@ -11,6 +11,7 @@ from palaestra.tasks.common.polynomials import (
     draw_polynomial,
     evaluate_at,
     integrate,
+    join_terms,
     multiply,
     write_polynomial,
 )
@@ -30,6 +31,12 @@ from palaestra.tasks.common.polynomials import (
 )
 def test_polynomials_are_written_as_people_write_them(coefficients, text):
     assert write_polynomial(coefficients) == text
+
+
+def test_terms_of_several_letters_are_joined_by_their_signs():
+    assert join_terms({"x": -2, "y": Fraction(1, 3), "z": 0, "w": -1}) == "-2x + (1/3)y - w"
+    assert join_terms({"xy": 1, "": -1}) == "xy - 1"
+    assert join_terms({"x": 0}) == join_terms({}) == "0"
 
 
 def test_arithmetic_agrees_at_points():
