@@ -27,73 +27,58 @@ class Unit:
     known: str = ""
 
 
-def _unit(name: str, short: str, size: str, known: str = "") -> Unit:
-    return Unit(name, short, Fraction(size), known)
-
-
-LENGTH = (
-    _unit("millimetres", "mm", "1/1000"),
-    _unit("centimetres", "cm", "1/100"),
-    _unit("metres", "m", "1"),
-    _unit("kilometres", "km", "1000"),
-)
-MASS = (
-    _unit("milligrams", "mg", "1/1000"),
-    _unit("grams", "g", "1"),
-    _unit("kilograms", "kg", "1000"),
-    _unit("tonnes", "t", "1000000", "1 tonne is 1000 kilograms"),
-)
-VOLUME = (
-    _unit("millilitres", "ml", "1/1000"),
-    _unit("centilitres", "cl", "1/100"),
-    _unit("litres", "l", "1"),
-)
-TIME = (
-    _unit("seconds", "s", "1"),
-    _unit("minutes", "min", "60"),
-    _unit("hours", "h", "3600"),
-    _unit("days", "d", "86400", "1 day is 24 hours"),
-)
-SPEED = (
-    _unit("metres per second", "m/s", "1"),
-    _unit("kilometres per hour", "km/h", "5/18"),
-    _unit("metres per minute", "m/min", "1/60"),
-)
-AREA = (
-    _unit("square millimetres", "mm^2", "1/1000000"),
-    _unit("square centimetres", "cm^2", "1/10000"),
-    _unit("square metres", "m^2", "1"),
-    _unit("hectares", "ha", "10000", "1 hectare is 10000 square metres"),
-    _unit("square kilometres", "km^2", "1000000"),
-)
-SPACE = (
-    _unit("cubic centimetres", "cm^3", "1/1000"),
-    _unit("litres", "l", "1", "1 litre is 1 cubic decimetre"),
-    _unit("cubic metres", "m^3", "1000"),
-)
-FOREIGN_LENGTH = (
-    _unit("inches", "in", "0.0254", "1 inch is 2.54 centimetres"),
-    _unit("feet", "ft", "0.3048", "1 foot is 0.3048 metres"),
-    _unit("yards", "yd", "0.9144", "1 yard is 0.9144 metres"),
-    _unit("miles", "mi", "1609.344", "1 mile is 1.609344 kilometres"),
-)
-FOREIGN_MASS = (
-    _unit("pounds", "lb", "453.59237", "1 pound is 0.45359237 kilograms"),
-    _unit("ounces", "oz", "28.349523125", "1 ounce is 28.349523125 grams"),
-)
-FOREIGN_VOLUME = (
-    _unit("US gallons", "gal", "3.785411784", "1 US gallon is 3.785411784 litres"),
-    _unit("US pints", "pt", "0.473176473", "1 US pint is 0.473176473 litres"),
-)
+_TABLE = """
+length | millimetres | mm | 1/1000
+length | centimetres | cm | 1/100
+length | metres | m | 1
+length | kilometres | km | 1000
+mass | milligrams | mg | 1/1000
+mass | grams | g | 1
+mass | kilograms | kg | 1000
+mass | tonnes | t | 1000000 | 1 tonne is 1000 kilograms
+volume | millilitres | ml | 1/1000
+volume | centilitres | cl | 1/100
+volume | litres | l | 1
+time | seconds | s | 1
+time | minutes | min | 60
+time | hours | h | 3600
+time | days | d | 86400 | 1 day is 24 hours
+speed | metres per second | m/s | 1
+speed | kilometres per hour | km/h | 5/18
+speed | metres per minute | m/min | 1/60
+area | square millimetres | mm^2 | 1/1000000
+area | square centimetres | cm^2 | 1/10000
+area | square metres | m^2 | 1
+area | hectares | ha | 10000 | 1 hectare is 10000 square metres
+area | square kilometres | km^2 | 1000000
+space | cubic centimetres | cm^3 | 1/1000
+space | litres | l | 1 | 1 litre is 1 cubic decimetre
+space | cubic metres | m^3 | 1000
+foreign length | inches | in | 0.0254 | 1 inch is 2.54 centimetres
+foreign length | feet | ft | 0.3048 | 1 foot is 0.3048 metres
+foreign length | yards | yd | 0.9144 | 1 yard is 0.9144 metres
+foreign length | miles | mi | 1609.344 | 1 mile is 1.609344 kilometres
+foreign mass | pounds | lb | 453.59237 | 1 pound is 0.45359237 kilograms
+foreign mass | ounces | oz | 28.349523125 | 1 ounce is 28.349523125 grams
+foreign volume | US gallons | gal | 3.785411784 | 1 US gallon is 3.785411784 litres
+foreign volume | US pints | pt | 0.473176473 | 1 US pint is 0.473176473 litres
+"""  # kind | name | sign | size | what a prompt has to say about it
+_ROWS = [line.split(" | ") for line in _TABLE.strip().splitlines()]
+UNITS = {
+    kind: tuple(
+        Unit(name, short, Fraction(size), *known) for of, name, short, size, *known in _ROWS if of == kind
+    )
+    for kind in dict.fromkeys(row[0] for row in _ROWS)
+}
 PAIRS = {  # by level: units to convert from, and to
-    1: ((LENGTH, LENGTH), (MASS, MASS), (VOLUME, VOLUME), (TIME, TIME)),
-    2: ((SPEED, SPEED), (AREA, AREA), (SPACE, SPACE)),
-    3: ((FOREIGN_LENGTH, LENGTH), (FOREIGN_MASS, MASS), (FOREIGN_VOLUME, VOLUME)),
+    1: (("length", "length"), ("mass", "mass"), ("volume", "volume"), ("time", "time")),
+    2: (("speed", "speed"), ("area", "area"), ("space", "space")),
+    3: (("foreign length", "length"), ("foreign mass", "mass"), ("foreign volume", "volume")),
 }
 RATES = (  # what is measured, over what
-    (FOREIGN_LENGTH, LENGTH[2:], TIME[:3], "moves"),
-    (FOREIGN_MASS, MASS[1:3], TIME[:3], "uses up"),
-    (FOREIGN_VOLUME, VOLUME[::2], TIME[:3], "pumps"),
+    (UNITS["foreign length"], UNITS["length"][2:], UNITS["time"][:3], "moves"),
+    (UNITS["foreign mass"], UNITS["mass"][1:3], UNITS["time"][:3], "uses up"),
+    (UNITS["foreign volume"], UNITS["volume"][::2], UNITS["time"][:3], "pumps"),
 )
 PLACES = 14
 ASK = (
@@ -141,7 +126,7 @@ def ask_rate(rng: random.Random, amount: Fraction) -> Conversion:
 
 def convert(rng: random.Random, amount: Fraction, level: int) -> Conversion:
     """A quantity in another unit of its kind."""
-    given, wanted = rng.choice(PAIRS[level])
+    given, wanted = (UNITS[kind] for kind in rng.choice(PAIRS[level]))
     old, new = rng.choice(given), rng.choice(wanted)
     while old is new:
         new = rng.choice(wanted)
