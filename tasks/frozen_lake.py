@@ -4,15 +4,14 @@ Each level makes the lake larger.
 """
 
 import random
-from collections import deque
 from collections.abc import Iterator
 
 from ..verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ..verifiers.types import correct, malformed, wrong
+from .common.grids import find_misstep, find_way, read_moves, trace
 from .core.problem import Problem
 from .core.task import task
 
-MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
 MAX_CHARS = 1_000
 HOLE_SHARE = 0.3
 FIELDS = 8  # of the scripted solver
@@ -23,21 +22,7 @@ def find_shortest_path(grid: list[str], most: int | None = None) -> str | None:
 
     most: fields that are looked round from, after which it gives up; None: all.
     """
-    start = _find_start(grid)
-    ways = {start: ""}
-    queue = deque([start])
-    looked = 0
-    while queue and looked != most:
-        looked += 1
-        row, column = queue.popleft()
-        if grid[row][column] == "G":
-            return ways[row, column]
-        for move, (down, right) in MOVES.items():
-            place = (row + down, column + right)
-            if place not in ways and _is_on(grid, place) and grid[place[0]][place[1]] != "H":
-                ways[place] = ways[row, column] + move
-                queue.append(place)
-    return None
+    return find_way(grid, "H", most).moves
 
 
 def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
@@ -48,20 +33,13 @@ def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
     """
     if len(answer) > MAX_CHARS:
         return malformed(reason=f"The moves take more than {MAX_CHARS} characters.")
-    moves = "".join(answer.replace(",", " ").split())
-    if not moves or not set(moves) <= set(MOVES):
+    moves = read_moves(answer)
+    if not moves:
         return malformed(answer, "Moves are the letters U, D, L and R.")
     if len(moves) > max_moves:
         return wrong(answer, f"{len(moves)} moves are more than the {max_moves} allowed.")
-    row, column = _find_start(grid)
-    for count, move in enumerate(moves, start=1):
-        place = (row + MOVES[move][0], column + MOVES[move][1])
-        row, column = place if _is_on(grid, place) else (row, column)
-        if grid[row][column] == "H":
-            return wrong(answer, f"Move {count} falls into a hole.")
-        if grid[row][column] == "G":
-            return correct(answer) if count == len(moves) else wrong(answer, "Moves follow after the goal.")
-    return wrong(answer, "The moves end before the goal.")
+    fault = find_misstep(grid, moves, "H", "falls into a hole")
+    return wrong(answer, fault) if fault else correct(answer)
 
 
 def reaches_goal(name: str = "frozen_lake") -> Criterion:
@@ -84,27 +62,16 @@ def rewrite(answer: str) -> Iterator[str]:
 
 def work_out(problem: Problem) -> str:
     """Row and column after each move in a think block, then the moves."""
-    grid: list[str] = problem.reference["grid"]
-    row, column = _find_start(grid)
-    visited = [f"{row}{column}"]
-    for move in problem.reference["moves"]:
-        row, column = row + MOVES[move][0], column + MOVES[move][1]
-        visited.append(f"{move}{row}{column}")
-    return f"<think>{' '.join(visited)}</think><answer>{problem.reference['moves']}</answer>"
+    moves: str = problem.reference["moves"]
+    start, *visited = (f"{row}{column}" for row, column in trace(problem.reference["grid"], moves))
+    steps = [start, *(move + place for move, place in zip(moves, visited, strict=True))]
+    return f"<think>{' '.join(steps)}</think><answer>{moves}</answer>"
 
 
 def look_round(problem: Problem, rng: random.Random) -> str:
     """A shortest way where it is found from `FIELDS` fields, else any moves."""
     moves = find_shortest_path(problem.reference["grid"], FIELDS)
     return f"<answer>{moves or ''.join(rng.choices('UDLR', k=4))}</answer>"
-
-
-def _is_on(grid: list[str], place: tuple[int, int]) -> bool:
-    return 0 <= place[0] < len(grid) and 0 <= place[1] < len(grid[0])
-
-
-def _find_start(grid: list[str]) -> tuple[int, int]:
-    return next((row, line.index("S")) for row, line in enumerate(grid) if "S" in line)
 
 
 @task(

@@ -4,18 +4,16 @@ Each level makes the maze larger. Two places are joined by several ways, for som
 """
 
 import random
-from collections import deque
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
+from ..common.grids import MOVES, find_misstep, find_way, read_moves, trace
 from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
 SIDES = (4, 6, 8, 11)  # rooms on a side; by level
 GAPS = (2, 3, 5, 8)  # walls taken out
-MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
-Place = tuple[int, int]
 
 
 def carve(rng: random.Random, side: int, gaps: int) -> list[list[str]]:
@@ -50,56 +48,25 @@ def carve(rng: random.Random, side: int, gaps: int) -> list[list[str]]:
     return grid
 
 
-def find_place(grid: list[str], sign: str) -> Place:
-    return next((row, line.index(sign)) for row, line in enumerate(grid) if sign in line)
-
-
-def search(grid: list[str]) -> tuple[str, int]:
-    """The moves of a shortest way from S to G, and how many places breadth-first search looks at."""
-    start = find_place(grid, "S")
-    ways = {start: ""}
-    queue = deque([start])
-    while queue:
-        row, column = queue.popleft()
-        if grid[row][column] == "G":
-            return ways[row, column], len(ways)
-        for move, (down, right) in MOVES.items():
-            place = (row + down, column + right)
-            if place not in ways and grid[place[0]][place[1]] != "#":
-                ways[place] = ways[row, column] + move
-                queue.append(place)
-    return "", len(ways)
-
-
 def find_fault(reference: dict, answer: str) -> str:
     """Whether the moves lead from S to G, through no wall, and end there."""
-    grid: list[str] = reference["grid"]
-    moves = "".join(answer.replace(",", " ").split()).upper()
-    if not moves or not set(moves) <= set(MOVES):
+    moves = read_moves(answer.upper())
+    if not moves:
         raise Unreadable("Moves are the letters U, D, L and R.")
-    row, column = find_place(grid, "S")
-    for count, move in enumerate(moves, start=1):
-        row, column = row + MOVES[move][0], column + MOVES[move][1]
-        if grid[row][column] == "#":
-            return f"Move {count} runs into a wall."
-        if grid[row][column] == "G":
-            return "" if count == len(moves) else "Moves follow after the goal."
-    return "The moves end before the goal."
+    return find_misstep(reference["grid"], moves, "#", "runs into a wall")
 
 
 def solve(problem: Problem) -> str:
     """Row and column after each move, then the moves."""
-    row, column = find_place(problem.reference["grid"], "S")
-    visited = [f"{row},{column}"]
-    for move in problem.reference["solution"]:
-        row, column = row + MOVES[move][0], column + MOVES[move][1]
-        visited.append(f"{move} {row},{column}")
-    return work_out(visited, problem.reference["solution"])
+    moves: str = problem.reference["solution"]
+    start, *visited = (f"{row},{column}" for row, column in trace(problem.reference["grid"], moves))
+    steps = [start, *(f"{move} {place}" for move, place in zip(moves, visited, strict=True))]
+    return work_out(steps, moves)
 
 
 def count_work(problem: Problem) -> int:
     """Places that a breadth-first search looks at until it finds the goal."""
-    return search(problem.reference["grid"])[1]
+    return find_way(problem.reference["grid"], "#").seen
 
 
 @task(
@@ -122,8 +89,8 @@ def maze(rng: random.Random, level: int) -> Iterator[Problem]:
         start, goal = rng.sample(free, 2)
         grid[start[0]][start[1]], grid[goal[0]][goal[1]] = "S", "G"
         lines = ["".join(line) for line in grid]
-        moves, _ = search(lines)
-        if len(moves) >= 2 * side:
+        moves = find_way(lines, "#").moves
+        if moves is not None and len(moves) >= 2 * side:
             break
     yield Problem(
         prompt="\n".join(lines) + "\nGo from S to G through the dots; # is a wall. "

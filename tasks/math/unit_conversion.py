@@ -27,6 +27,7 @@ class Unit:
     known: str = ""
 
 
+# kind | name | sign | size in the kind's base unit | what a prompt has to say about it, if anything
 _TABLE = """
 length | millimetres | mm | 1/1000
 length | centimetres | cm | 1/100
@@ -62,7 +63,7 @@ foreign mass | pounds | lb | 453.59237 | 1 pound is 0.45359237 kilograms
 foreign mass | ounces | oz | 28.349523125 | 1 ounce is 28.349523125 grams
 foreign volume | US gallons | gal | 3.785411784 | 1 US gallon is 3.785411784 litres
 foreign volume | US pints | pt | 0.473176473 | 1 US pint is 0.473176473 litres
-"""  # kind | name | sign | size | what a prompt has to say about it
+"""
 _ROWS = [line.split(" | ") for line in _TABLE.strip().splitlines()]
 UNITS = {
     kind: tuple(
