@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ...verifiers import Completion, Criterion, ProblemLike, Rubric, Verdict, code, extract_code, one_block
 from ...verifiers.types import malformed, partial
-from ..common.list_steps import draw_numbers, draw_steps, run, write_code
+from ..common.list_steps import draw_steps, draw_tests, run, write_calls, write_code
 from ..common.puzzles import err_by_step
 from ..core.problem import Problem
 from ..core.programs import render_solution
@@ -67,7 +67,7 @@ def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
         steps = draw_steps(rng, STEPS[level - 1], LARGEST)
         if sum(step.numbered for step in steps) < 2:
             continue  # so that there are many problems
-        tests = [draw_numbers(rng, rng.randint(5, 12), 2 * LARGEST) for _ in range(TESTS - 1)] + [[]]
+        tests = draw_tests(rng, TESTS, 5, 12, 2 * LARGEST)
         expected = [run(steps, numbers) for numbers in tests]
         # Every step matters, or a program without it would do.
         shorter = ([*steps[:place], *steps[place + 1 :]] for place in range(len(steps)))
@@ -82,7 +82,7 @@ def code_golf(rng: random.Random, level: int) -> Iterator[Problem]:
         "ends included.",
         reference={
             **{"entry_point": "f", "limit": len(solution)},
-            "calls": [{"args": [i], "expected": o} for i, o in zip(tests, expected, strict=True)],
+            "calls": write_calls(tests, expected),
         },
         metadata={"solution": solution, "steps": len(steps)},
         key="; ".join(step.text for step in steps),

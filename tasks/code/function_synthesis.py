@@ -8,7 +8,16 @@ import random
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, code, one_block
-from ..common.list_steps import Numbers, Step, draw_numbers, draw_steps, run, write_code
+from ..common.list_steps import (
+    Numbers,
+    Step,
+    draw_numbers,
+    draw_steps,
+    draw_tests,
+    run,
+    write_calls,
+    write_code,
+)
 from ..common.puzzles import err_by_step
 from ..core.problem import Problem
 from ..core.programs import render_solution
@@ -56,7 +65,7 @@ def function_synthesis(rng: random.Random, level: int) -> Iterator[Problem]:
         outputs = [run(chain, numbers) for numbers in inputs]
         if not all(2 <= len(output) <= 16 for output in outputs) or len({*map(str, outputs)}) < EXAMPLES:
             continue
-        hidden = [draw_numbers(rng, rng.randint(0, 9), 2 * LARGEST) for _ in range(HIDDEN - 1)] + [[]]
+        hidden = draw_tests(rng, HIDDEN, 0, 9, 2 * LARGEST)
         expected = [run(chain, numbers) for numbers in hidden]
         fitting = follow(steps, length, inputs, outputs)
         if follow(steps, length - 1, inputs, outputs):
@@ -65,13 +74,12 @@ def function_synthesis(rng: random.Random, level: int) -> Iterator[Problem]:
             break
     listed = "\n".join(f"- {step.text}" for step in sorted(steps, key=lambda step: step.text))
     shown = "\n".join(f"f({i}) == {o}" for i, o in zip(inputs, outputs, strict=True))
-    calls = [{"args": [i], "expected": o} for i, o in zip(hidden, expected, strict=True)]
     yield Problem(
         prompt=f"f takes a list of whole numbers and makes {length} of these steps in some order, one of "
         "them perhaps "
         f"more than once:\n{listed}\nIt is known that\n{shown}\nWrite f in Python; it is tested on other "
         "lists.",
-        reference={"entry_point": "f", "calls": calls},
+        reference={"entry_point": "f", "calls": write_calls(hidden, expected)},
         metadata={
             "solution": f"def f(x):\n    return {write_code(chain)}",
             **{"chain": length, "choice": len(steps)},

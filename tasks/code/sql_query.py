@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from ...verifiers import Rubric, answer_tag
 from ...verifiers.criteria.sql import sql
 from ..common.puzzles import err_by_step, work_out
+from ..common.words import FIRST_NAMES
 from ..core.problem import Problem
 from ..core.task import task
 
 LEVELS = 4
 HIDDEN = 3  # databases
-NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea")
+NAMES = FIRST_NAMES[:12]
 CITIES = ("Oslo", "Rome", "Lima", "Bern", "Cairo")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Numbers = list[int]
 
@@ -99,3 +100,13 @@ def draw_numbers(rng: random.Random, count: int, largest: int) -> Numbers:
     """Numbers around 0, some of them twice."""
     numbers = [rng.randint(-largest // 2, largest) for _ in range(count)]
     return [rng.choice(numbers) if rng.random() < 0.2 else number for number in numbers]
+
+
+def draw_tests(rng: random.Random, count: int, fewest: int, most: int, largest: int) -> list[Numbers]:
+    """Lists to test a program on, of `fewest` to `most` numbers each; the last of them is empty."""
+    return [*(draw_numbers(rng, rng.randint(fewest, most), largest) for _ in range(count - 1)), []]
+
+
+def write_calls(inputs: Sequence[Numbers], outputs: Sequence[Numbers]) -> list[dict[str, Any]]:
+    """What a function of one list has to return, as the reference of a program's tests has it."""
+    return [{"args": [i], "expected": o} for i, o in zip(inputs, outputs, strict=True)]

@@ -82,6 +82,14 @@ def read_numbers(answer: str) -> list[int]:
     return [int(word) for word in words]
 
 
+def read_bits(answer: str) -> str:
+    """A row of the digits 0 and 1, apart or not. Raises Unreadable."""
+    bits = "".join(answer.replace(",", " ").split())
+    if not bits or not set(bits) <= {"0", "1"}:
+        raise Unreadable("The answer is no row of 0 and 1.")
+    return bits
+
+
 def read_names(answer: str, names: Iterable[str]) -> list[str]:
     """A list of some of the names, as they are spelt among `names`, in capitals or not. Raises Unreadable."""
     spelling = {name.lower(): name for name in names}

@@ -1,4 +1,4 @@
-"""Common English words, for tasks about text: small letters, no word twice."""
+"""Common English words, for tasks about text: small letters, no word twice; and first names of people."""
 
 _TEXT = """
 able acid acorn actor adult agent alarm album alert amber anchor angle ankle apple apron arrow artist
@@ -25,3 +25,7 @@ velvet village violin visitor volcano wagon walnut water weasel wheat whistle wi
 wizard wolf wool yard yarn zebra zipper
 """
 WORDS = tuple(_TEXT.split())
+FIRST_NAMES = (
+    "Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hal",
+    "Ida", "Jon", "Kim", "Lea", "Max", "Nia", "Oto", "Pia",
+)  # fmt: skip

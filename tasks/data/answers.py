@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -107,7 +108,7 @@ class Options:
         return "\n".join(f"{letter}) {text}" for letter, text in zip(LETTERS, self.texts, strict=False))
 
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = string.ascii_uppercase
 ENOUGH = 5  # rows whose numbers are all texts of options, which they hardly are by chance
 Base = Literal["none", "texts", "from 0", "from 1", "unclear"]
 BASES: dict[Base, str] = {

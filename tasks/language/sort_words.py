@@ -4,6 +4,7 @@ Each level has more words and more rules.
 """
 
 import random
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from ..core.task import task
 
 COUNTS = (6, 8, 11, 15)  # words; by level
 RULES = (1, 2, 2, 3)  # before the last one, the alphabet
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+ALPHABET = string.ascii_lowercase
 
 
 @dataclass(frozen=True)

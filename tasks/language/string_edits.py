@@ -4,6 +4,7 @@ Each level has more edits and a longer text.
 """
 
 import random
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from ..core.task import task
 PARTS = (2, 2, 2, 3)  # words joined into the text; by level
 EDITS = (2, 4, 6, 9)
 VOWELS = "aeiou"
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = string.ascii_lowercase
 
 
 @dataclass(frozen=True)

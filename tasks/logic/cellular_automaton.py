@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
+from ..common.puzzles import err_by_step, puzzle, read_bits, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -23,9 +23,7 @@ def step(rule: dict[str, str], row: str) -> str:
 
 
 def find_fault(reference: dict, answer: str) -> str:
-    cells = "".join(answer.split())
-    if not cells or not set(cells) <= {"0", "1"}:
-        raise Unreadable("The answer is no row of 0 and 1.")
+    cells = read_bits(answer)
     return "" if cells == reference["solution"] else f"The cells are not {cells[:64]}."
 
 

@@ -4,6 +4,7 @@ Each level hides more digits behind letters and has longer numbers.
 """
 
 import random
+import string
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
@@ -123,9 +124,7 @@ def cryptarithm(rng: random.Random, level: int) -> Iterator[Problem]:
         used = sorted(set("".join(numbers)))
         if len(used) >= hidden:
             break
-    letters = dict(
-        zip(rng.sample(used, hidden), rng.sample("ABCDEFGHIJKLMNOPQRSTUVWXYZ", hidden), strict=True)
-    )
+    letters = dict(zip(rng.sample(used, hidden), rng.sample(string.ascii_uppercase, hidden), strict=True))
     words = ["".join(letters.get(digit, digit) for digit in number) for number in numbers]
     solution = " ".join(
         f"{letter}={digit}" for digit, letter in sorted(letters.items(), key=lambda pair: pair[1])

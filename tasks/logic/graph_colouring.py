@@ -5,6 +5,7 @@ Kanefsky, Taylor 1991: about 4.6 edges a node and its other end).
 """
 
 import random
+import string
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
@@ -14,7 +15,7 @@ from ..core.task import task
 
 NODES = (8, 11, 16, 22)  # by level
 EDGES = (13, 20, 32, 50)
-NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NAMES = string.ascii_uppercase
 COLOURS = {"1": "1", "2": "2", "3": "3"}
 
 

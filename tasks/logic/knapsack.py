@@ -4,6 +4,7 @@ Each level adds items. Taking what is worth most a kilogram first never gives th
 """
 
 import random
+import string
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, answer_tag
@@ -12,7 +13,7 @@ from ..core.problem import Problem
 from ..core.task import task
 
 ITEMS = (7, 10, 14, 19)  # by level
-NAMES = "ABCDEFGHIJKLMNOPQRS"
+NAMES = string.ascii_uppercase[:19]
 HEAVIEST, WORTH = 30, (10, 60)
 
 

@@ -11,29 +11,12 @@ from functools import cache
 
 from ...verifiers import Rubric, answer_tag
 from ..common.puzzles import err_by_step, puzzle, read_values, work_out
+from ..common.words import FIRST_NAMES
 from ..core.problem import Problem
 from ..core.task import task
 
 PEOPLE = (5, 6, 8, 10)  # by level; 2 ** n assignments
 KINDS = (("is", "same", "or"), ("is", "same", "or"), ("is", "same", "or", "count"), ("same", "or", "count"))
-NAMES = (
-    "Ada",
-    "Ben",
-    "Cleo",
-    "Dan",
-    "Eva",
-    "Finn",
-    "Gus",
-    "Hal",
-    "Ida",
-    "Jon",
-    "Kim",
-    "Lea",
-    "Max",
-    "Nia",
-    "Oto",
-    "Pia",
-)
 VALUES = {"knight": "knight", "knave": "knave"}
 
 
@@ -118,7 +101,7 @@ def knights_knaves(rng: random.Random, level: int) -> Iterator[Problem]:
     """Who is a knight and who a knave, from what they say; 5, 6, 8 and 10 people, one solution."""
     people = PEOPLE[level - 1]
     everything = (1 << (1 << people)) - 1
-    names = rng.sample(NAMES, people)
+    names = rng.sample(FIRST_NAMES, people)
     while True:
         claims = [make_claim(rng, rng.choice(KINDS[level - 1]), who, names) for who in range(people)]
         left, counts = everything, []

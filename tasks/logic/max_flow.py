@@ -4,6 +4,7 @@ Each level adds nodes and pipes. What leaves the source and what enters the sink
 """
 
 import random
+import string
 from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
@@ -16,7 +17,7 @@ from ..core.task import task
 NODES = (5, 7, 9, 12)  # by level, with source and sink
 PIPES = (9, 15, 24, 40)
 MOST = 50
-NAMES = "ABCDEFGHIJKL"
+NAMES = string.ascii_uppercase[:12]
 
 
 def find_path(left: dict[str, dict[str, int]], start: str, goal: str) -> list[str]:

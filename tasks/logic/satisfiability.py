@@ -5,6 +5,7 @@ Each level adds variables, from 7 to 20, at about the number of clauses where ra
 """
 
 import random
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -64,7 +65,7 @@ def assume(clauses: list[Clause], literal: int) -> list[Clause] | None:
 
 
 def name(variable: int) -> str:
-    return "abcdefghijklmnopqrstuvwxyz"[variable - 1]
+    return string.ascii_lowercase[variable - 1]
 
 
 def write(clause: Clause) -> str:

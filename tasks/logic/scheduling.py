@@ -4,6 +4,7 @@ Each level adds jobs. From level 2 neither the order of the deadlines nor that o
 """
 
 import random
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from ..core.task import task
 JOBS = (6, 8, 11, 15)  # by level
 SLACK = (4, 9, 13, 17)  # most minutes that a job could start earlier, and end later, than in the hidden order
 LONGEST = 9
-NAMES = "ABCDEFGHIJKLMNO"
+NAMES = string.ascii_uppercase[:15]
 
 
 @dataclass(frozen=True)

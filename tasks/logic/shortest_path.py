@@ -5,6 +5,7 @@ Each level adds nodes and edges.
 
 import heapq
 import random
+import string
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from ..core.task import task
 NODES = (6, 9, 13, 18)  # by level
 EDGES = (9, 15, 24, 38)
 LONGEST = 20
-NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NAMES = string.ascii_uppercase
 Edges = list[list]  # [node, node, length]
 
 

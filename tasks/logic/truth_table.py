@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
+from ..common.puzzles import err_by_step, puzzle, read_bits, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -42,9 +42,7 @@ def make_names(variables: int) -> list[Formula]:
 
 
 def find_fault(reference: dict, answer: str) -> str:
-    bits = "".join(answer.replace(",", " ").split())
-    if not bits or not set(bits) <= {"0", "1"}:
-        raise Unreadable("The answer is no row of bits.")
+    bits = read_bits(answer)
     return "" if bits == reference["solution"] else f"The values are not {bits[:64]}."
 
 

@@ -12,12 +12,13 @@ from itertools import permutations
 
 from ...verifiers import Rubric, answer_tag
 from ..common.puzzles import Unreadable, err_by_step, puzzle, split_words, work_out
+from ..common.words import FIRST_NAMES
 from ..core.problem import Problem
 from ..core.task import task
 
 SIZES = ((3, 3), (4, 2), (4, 3), (5, 3))  # houses, kinds of things; by level
 THINGS = (
-    ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea", "Max", "Nia"),
+    FIRST_NAMES[:14],
     ("cat", "dog", "fox", "owl", "hen", "eel", "bat", "ant", "bee", "cow", "elk", "pig", "rat", "yak"),
     ("tea", "milk", "cocoa", "juice", "water", "cider", "mead", "kefir", "lassi", "soda", "cola", "ale"),
 )

@@ -8,6 +8,7 @@ from palaestra.tasks.common.puzzles import (
     Unreadable,
     err_by_step,
     puzzle,
+    read_bits,
     read_names,
     read_numbers,
     read_values,
@@ -49,6 +50,13 @@ def test_lists_are_read_in_several_forms():
             read_numbers(text)
     with pytest.raises(Unreadable, match="no list of A, B"):
         read_names("A D", "AB")
+
+
+def test_rows_of_bits_are_read_apart_or_not():
+    assert read_bits("0110") == read_bits("0, 1, 1, 0") == read_bits("01\n10") == "0110"
+    for text in ("", "012", "0x1", "-1", "٠١", "0;1"):
+        with pytest.raises(Unreadable):
+            read_bits(text)
 
 
 def test_values_are_read_once_for_each_name():
