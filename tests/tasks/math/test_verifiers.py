@@ -136,7 +136,7 @@ RIGHT = [
     (
         "geometry",
         FLAT,
-        ["27/2", "13.5", "13.5 cm^2", "13 1/2", r"13.5 \text{ cm}^2" if False else "13.5 square centimetres"],
+        ["27/2", "13.5", "13.5 cm^2", "13 1/2", r"13.5 \text{ cm}^2", "13.5 square centimetres"],
     ),
     ("unit_conversion", SPEED, ["2.5", "5/2", "2.5 m/s", "2.50 metres per second", "2 1/2"]),
     ("percentages", PRICE, ["12.5", "$12.50", "12.50 euros", "€12.50", "25/2"]),
@@ -148,7 +148,7 @@ RIGHT = [
             "x = -7/3",
             "x=-7/3",
             r"-\frac{7}{3}",
-            r"x = -\dfrac73" if False else r"x = -\dfrac{7}{3}",
+            r"x = -\dfrac{7}{3}",
             "-2 1/3",
         ],
     ),
@@ -190,7 +190,7 @@ WRONG = [
     (
         "factor",
         QUARTIC,
-        ["(x^2-1)(x^2+2)", "(x-1)(x^3+x^2+2x+2)", "(x-1)(x+1)(x^2+2)(x^0)" if False else "(x-1)(x+1)(x^2+1)"],
+        ["(x^2-1)(x^2+2)", "(x-1)(x^3+x^2+2x+2)", "(x-1)(x+1)(x^2+2)(x^0)", "(x-1)(x+1)(x^2+1)"],
     ),
     (
         "expand",
