@@ -162,7 +162,9 @@ def bill(
     if kept:
         fixed["sampler"] = kept
     phases = {f"sampling {rows} rows": max(0, sampling_bytes(policy, config, rows, passes) - kept)}
-    phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
+    # Freed before an update, it is still there while reward models score what was sampled.
+    beside = kept_sampling_bytes(policy, config.but(keep_sampler="yes"), rows, passes) - kept
+    phases |= {f"scoring by {model.name}": model.scoring + beside for model in held if model.scoring}
     update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
     if config.optimizer.moments == "8bit" or any(weight.dtype is not torch.float32 for weight in learns):

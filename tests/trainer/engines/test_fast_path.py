@@ -205,16 +205,29 @@ def test_steps_are_captured_once_for_all_calls():
 
 
 @pytest.mark.parametrize("served", [True, False])
-def test_an_engine_that_keeps_nothing_draws_the_same(served: bool):
+def test_an_engine_that_frees_before_an_update_draws_the_same(served: bool):
+    """It captures anew after the update, and not for each of the calls between two of them."""
     policy = make_policy(make_model(*SERVED["qwen3"]), TOKENIZER)
-    keeping, freeing = (
-        LocalEngine(policy, rows=16, fast=served, record=Tape, keeps=keeps) for keeps in (True, False)
-    )
-    for step in range(2):
-        requests = [replace(request, stream=100 * step) for request in make_requests(3)]
-        kept, freed = (each.sample(requests, Sampling(max_new_tokens=20)) for each in (keeping, freeing))
-        assert [[c.ids for c in group] for group in kept] == [[c.ids for c in group] for group in freed]
-    assert freeing.captures == 2 * keeping.captures
+    keeping, freeing = (LocalEngine(policy, rows=16, fast=served, record=Tape) for _ in range(2))
+    for step in range(3):
+        for call in range(2):
+            requests = [replace(request, stream=100 * step + 10 * call) for request in make_requests(3)]
+            kept, freed = (each.sample(requests, Sampling(max_new_tokens=20)) for each in (keeping, freeing))
+            assert [[c.ids for c in group] for group in kept] == [[c.ids for c in group] for group in freed]
+        freeing.free()
+        with torch.no_grad():
+            policy.model.model.layers[0].mlp.down_proj.weight.mul_(1.1)
+    assert freeing.captures == 3 * keeping.captures > 0
+
+
+def test_what_was_captured_is_counted_though_another_policy_is_loaded():
+    engine = LocalEngine(make_policy(make_model(*SERVED["qwen3"]), TOKENIZER), rows=16, record=Tape)
+    engine.sample(make_requests(3), Sampling(max_new_tokens=20))
+    captures = engine.captures
+    engine.load(make_policy(make_model(*SERVED["qwen3"], seed=1), TOKENIZER), 1)
+    assert engine.captures == captures > 0
+    engine.sample(make_requests(3), Sampling(max_new_tokens=20))
+    assert engine.captures > captures
 
 
 def test_a_recorded_step_that_misses_a_buffer_is_found(monkeypatch: pytest.MonkeyPatch):

@@ -358,6 +358,10 @@ def test_what_the_sampler_keeps_is_freed_where_that_allows_many_more_rows(monkey
         return 0 if config.rollouts.keep_sampler == "no" else rows * 2**30
 
     monkeypatch.setattr(memory, "kept_sampling_bytes", keep_a_gibibyte_a_row)
+    judge = [HeldModel("reward model", 0, scoring=MIB)]
+    for keeps, scoring in (("yes", MIB), ("no", MIB + 2**31)):  # freed after the reward model has scored
+        asked = config.but(keep_sampler=keeps)
+        assert memory.bill(policy, asked, judge, 2, 1, 0, passes).phases["scoring by reward model"] == scoring
     assert choose(2**34, keep_sampler="yes").rows == 8
     found = choose(2**34)
     assert (found.keep_sampler, found.rows > 4) == ("no", True)
