@@ -216,7 +216,8 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded
     together.
 
-    The worst is often the greedy evaluation, where every row has a prompt of its own.
+    The worst is often the greedy evaluation, where every row has a prompt of its own. The probe of the fast
+    path fuses a copy in the type of the weights, too, which may be wider than that of the run.
     """
     model = policy.model
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
@@ -224,10 +225,13 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     fast = dense and config.rollouts.fast_path != "no"
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
     fused = _copied_bytes(policy, config)
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    embeddings = model.get_input_embeddings().weight
+    vocabulary = embeddings.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
     uncached, worst = not dense and choose_mode(policy).cache == "none", 0
+    if fast:
+        worst = fused_bytes(model, max(policy.dtype.itemsize, embeddings.element_size()))
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))

@@ -1,6 +1,7 @@
 """The fast path against the general one for every kind of model it serves, and its refusal of every other."""
 
 import itertools
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.dense import decoder
 from palaestra.trainer.model.dense.buffers import FixedSteps
 from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
-from palaestra.trainer.model.dense.family import find_misfit
+from palaestra.trainer.model.dense.family import DenseWeights, find_misfit
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.fixed import LENGTHS, WIDTHS
 from transformers import (
@@ -228,6 +229,23 @@ def test_what_was_captured_is_counted_though_another_policy_is_loaded():
     assert engine.captures == captures > 0
     engine.sample(make_requests(3), Sampling(max_new_tokens=20))
     assert engine.captures > captures
+
+
+@pytest.mark.parametrize("record", [None, Tape])
+def test_the_probe_has_one_fused_copy_at_a_time(record, monkeypatch: pytest.MonkeyPatch):
+    alive, most = weakref.WeakSet[torch.Tensor](), []
+    fuse = DenseWeights.of
+
+    def count(model, dtype):
+        weights = fuse(model, dtype)
+        alive.add(weights.layers[0].qkv_DO)
+        most.append(len(alive))
+        return weights
+
+    monkeypatch.setattr(DenseWeights, "of", count)
+    assert find_refusal(make_model(*SERVED["qwen3"]), torch.bfloat16, record) == ""
+    assert len(most) == 4, "in both arithmetics, of two ways each"
+    assert set(most) == {1}
 
 
 def test_a_recorded_step_that_misses_a_buffer_is_found(monkeypatch: pytest.MonkeyPatch):

@@ -120,6 +120,15 @@ def test_moments_in_eight_bits_and_a_copy_for_checkpoints_are_in_the_bill(policy
     assert "copy for checkpoints" not in find().fixed
 
 
+def test_the_probe_s_copy_in_the_type_of_the_weights_is_in_the_bill(policy: Policy):
+    """In bfloat16 it is the largest that a small batch of short texts needs."""
+    narrow = replace(policy, dtype=torch.bfloat16)
+    config = TrainConfig.of(max_prompt_tokens=64, max_new_tokens=8)
+    fused = memory.fused_bytes(policy.model, 4)
+    assert memory.sampling_bytes(narrow, config, 1, Passes()) == fused
+    assert memory.sampling_bytes(narrow, config.but(fast_path="no"), 1, Passes()) < fused
+
+
 def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
     config = TrainConfig()
     passes = measure.measure_passes(policy, config)
