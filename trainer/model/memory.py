@@ -18,6 +18,7 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from . import lora
+from .captures import CudaRecorder
 from .compact_adamw import CHUNK, CHUNK_BYTES, SCALED_BYTES
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
@@ -26,6 +27,7 @@ from .folding import count_folded_bytes
 from .head import count_chunk_tokens
 from .kept import estimate_kept_bytes
 from .measure import Passes, measure_passes
+from .modes import DecodingMode
 from .policy import Policy
 from .probe import choose_mode
 from .sequences import UPDATE_TOKENS
@@ -229,7 +231,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     vocabulary = embeddings.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not dense and choose_mode(policy).cache == "none", 0
+    uncached, worst = not dense and _find_mode(policy).cache == "none", 0
     if fast:
         worst = fused_bytes(model, max(policy.dtype.itemsize, embeddings.element_size()))
     for prompts, samples in _workloads(config):
@@ -251,9 +253,12 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 
 def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
     """Bytes that the sampler keeps between its calls, since recorded steps go on reading them: on a GPU its
-    copy of the weights, and a cache for all rows at their full length. Elsewhere 0."""
+    copy of the weights, and a cache for all rows at their full length where steps are recorded at all.
+    Elsewhere 0."""
     if policy.device.type != "cuda" or config.rollouts.keep_sampler == "no":
         return 0
+    if find_misfit(policy.model) and _find_mode(policy).cache != "static":
+        return _copied_bytes(policy, config)
     together = min(rows, most_rows(config))
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     positions = -(-longest // ROUND_UP) * ROUND_UP
@@ -264,9 +269,17 @@ def _copied_bytes(policy: Policy, config: TrainConfig) -> int:
     """Bytes of the weights that are sampled with, beside the model's own."""
     if config.rollouts.fast_path == "no":
         return 0
-    if find_misfit(policy.model):
-        return count_folded_bytes(policy.model, policy.dtype)
-    return fused_bytes(policy.model, policy.dtype.itemsize)
+    if not find_misfit(policy.model):
+        return fused_bytes(policy.model, policy.dtype.itemsize)
+    folds = _find_mode(policy).folds
+    if folds == "nothing":
+        return 0
+    return count_folded_bytes(policy.model, policy.dtype, adapters=folds == "adapters")
+
+
+def _find_mode(policy: Policy) -> DecodingMode:
+    """How the local engine will decode a model that is not of the dense family."""
+    return choose_mode(policy, CudaRecorder() if policy.device.type == "cuda" else None)
 
 
 def fused_bytes(model: Any, width: int) -> int:
