@@ -71,7 +71,8 @@ class RolloutConfig(Settings):
     they are in the run's arithmetic; auto: where it fits beside them."""
     keep_sampler: Literal["auto", "yes", "no"] = "auto"
     """On a GPU, whether the sampler keeps its copy of the weights, its cache and its captured steps during an
-    update; no frees them, and captures anew each time. auto: unless freeing them allows 4 times the rows."""
+    update; no frees them before it, and captures anew after it. auto: unless that allows 4 times the
+    rows."""
     curriculum: bool = False
     """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
     never solved."""

@@ -179,3 +179,8 @@ class Engine(Sampler, Protocol):
         Raises ValueError for a temperature that is not above 0.
         """
         ...
+
+    def free(self) -> None:
+        """Let go of what is kept from call to call beside the weights. The next call makes it anew, and draws
+        the same."""
+        ...

@@ -22,6 +22,7 @@ from torch import Tensor
 from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
 from ..model.captures import CudaRecorder, Recorder
+from ..model.casts import find_arithmetic
 from ..model.decoding import Decoding, Extent, find_open
 from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
@@ -53,9 +54,8 @@ class LocalEngine:
 
     rows: completions that are decoded at once, 1 or more; None takes 256.
     fast: False takes the general path in any case, with the model's own weights: no copy of them is made.
-    keeps: whether captured steps, and what they read, stay between calls.
     record: how decode steps are captured; None: as CUDA graphs on a GPU, elsewhere not. `captures.Tape`
-    captures them on any device, to count and to compare.
+    captures them on any device, to count and to compare. They stay, with what they read, until `free`.
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
@@ -75,12 +75,14 @@ class LocalEngine:
         *,
         fast: bool = True,
         record: Recorder | None = None,
-        keeps: bool = True,
     ) -> None:
         if rows is not None and rows < 1:
             raise ValueError(f"An engine with rows={rows}: give 1 or more, or None for {ROWS}.")
         self.policy, self.version, self.rows = policy, 0, ROWS if rows is None else rows
-        self._fast, self._longest, self._together, self._keeps = fast, 1, 0, keeps
+        self._fast, self._longest, self._together = fast, 1, 0
+        self._fixed: FixedSteps | None = None
+        self._static: StaticBuffers | None = None
+        self._folded: Folded | None = None
         self._freed_captures = 0
         self.steps = self.row_steps = 0
         self._refill = REFILL.get(policy.device.type, REFILL["cpu"])
@@ -114,8 +116,6 @@ class LocalEngine:
                 results[owner.request][owner.sample] = completion
                 if finished is not None:
                     finished(owner.request, owner.sample, completion)
-        if not self._keeps:
-            self._free()
         return [[completion for completion in group if completion is not None] for group in results]
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
@@ -131,21 +131,20 @@ class LocalEngine:
                 results[place] = logprobs
         return results
 
+    def free(self) -> None:
+        """See `Engine.free`: of captured steps, and what they read: the copy of the weights, the cache."""
+        self._freed_captures = self.captures
+        self._fixed = None if self._record is None else FixedSteps(self._record)
+        self._static = None if self._record is None else StaticBuffers(self._record)
+        self._folded = None
+
     @property
     def _model(self) -> Any:
         return self.policy.model
 
-    def _free(self) -> None:
-        """Let go of what captured steps read: the copy of the weights, the cache, the steps themselves."""
-        self._freed_captures = self.captures
-        self._fixed = None if self._record is None else FixedSteps(self._record)
-        self._static = None if self._record is None else StaticBuffers(self._record)
-        self._folded: Folded | None = None
-
     def _look_at_model(self) -> None:
         self.end_ids = self.policy.end_ids
-        self._fixed = self._static = None
-        self._free()
+        self.free()
         self.reason = "the fast path was not asked for"
         if self._fast:
             self.reason = find_refusal(self._model, self.policy.dtype, self._record)
@@ -204,15 +203,10 @@ class LocalEngine:
             yield
 
     def _fuse(self) -> DenseWeights:
+        dtype = find_arithmetic(next(self._model.parameters()))
         if self._fixed is not None:
-            return self._fixed.load(self._model, self._choose_dtype())
-        return DenseWeights.of(self._model, self._choose_dtype())
-
-    def _choose_dtype(self) -> torch.dtype:
-        """What matrix products are done in: the autocast's type inside of one, else that of the weights."""
-        kind = next(self._model.parameters())
-        autocast = torch.is_autocast_enabled(kind.device.type)
-        return torch.get_autocast_dtype(kind.device.type) if autocast else kind.dtype
+            return self._fixed.load(self._model, dtype)
+        return DenseWeights.of(self._model, dtype)
 
     def _start(
         self,

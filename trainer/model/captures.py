@@ -7,6 +7,7 @@ around them. So what it reads must be filled in place, and what it depends on be
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
@@ -54,15 +55,21 @@ class CapturedSteps:
 
 
 class CudaRecorder:
-    """Records CUDA graphs, whose intermediate results share one pool of memory: none outlives its step."""
+    """Records CUDA graphs whose intermediate results share one pool of memory: none outlives its step.
+
+    A pool ends with the last of its graphs, and torch refuses a capture into one that has ended. So a graph
+    is recorded into the pool of one that is still alive, and into a new pool where none is.
+    """
 
     def __init__(self) -> None:
-        self._pool = torch.cuda.graph_pool_handle()
+        self._alive = weakref.WeakSet[torch.cuda.CUDAGraph]()
 
     def __call__(self, step: Step) -> Replay:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        graph, other = torch.cuda.CUDAGraph(), next(iter(self._alive), None)
+        pool = torch.cuda.graph_pool_handle() if other is None else other.pool()
+        with torch.cuda.graph(graph, pool=pool):
             step()
+        self._alive.add(graph)
         return graph
 
 

@@ -29,6 +29,14 @@ def find_arithmetic(weight: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
+def keep_no_casts(device: torch.device) -> torch.autocast:
+    """A context with the arithmetic of here and now, in which autocast keeps none of its copies of weights:
+    they would stay until its outermost context ends, which a recorded step outlives."""
+    kind = device.type
+    dtype, on = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, dtype, enabled=on, cache_enabled=False)
+
+
 @contextlib.contextmanager
 def hold_casts(device: torch.device) -> Iterator[None]:
     """Weights that stay as they are inside are cast once, by `cast_weight` and by autocast alike.

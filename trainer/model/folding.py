@@ -9,7 +9,7 @@ copied so, which a recorded pass tells.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,8 @@ class Folded:
     @torch.no_grad()
     def load(self) -> None:
         """Fold the weights that the model has now."""
-        adapted, cast = _find_adapters(self._model), find_cast_weights(self._model, self._dtype)
-        if not self._adapters:  # what an adapter of a stack is added to is read in the weights' own type
-            cast -= {name for name, layer in adapted.items() if hasattr(layer, "parameter_name")}
-            adapted = {}
+        copied = _find_copied(self._model, self._dtype, adapters=self._adapters)
+        adapted, cast = copied.adapted, copied.cast
         with torch.inference_mode(False), torch.autocast(_find_kind(self._model), enabled=False):
             for name, place in _list_places(self._model).items():
                 if name not in adapted and name not in cast:
@@ -93,14 +91,31 @@ class Folded:
                 layer._disable_adapters = False
 
 
-def count_folded_bytes(model: Any, dtype: torch.dtype) -> int:
+def count_folded_bytes(model: Any, dtype: torch.dtype, *, adapters: bool) -> int:
     """Bytes of the copies that `Folded` makes of a model's weights."""
-    adapted, cast = _find_adapters(model), find_cast_weights(model, dtype)
+    found = _find_copied(model, dtype, adapters=adapters)
     return sum(
-        place.weight.numel() * (dtype.itemsize if name in cast else place.weight.element_size())
+        place.weight.numel() * (dtype.itemsize if name in found.cast else place.weight.element_size())
         for name, place in _list_places(model).items()
-        if name in adapted or name in cast
+        if name in found.adapted or name in found.cast
     )
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """Names of the weights that are copied. adapted: with adapters in them, of which layer.  cast: to the
+    type of the products."""
+
+    adapted: Mapping[str, Any]
+    cast: frozenset[str]
+
+
+def _find_copied(model: Any, dtype: torch.dtype, *, adapters: bool) -> _Copied:
+    adapted, cast = _find_adapters(model), find_cast_weights(model, dtype)
+    if adapters:
+        return _Copied(adapted, cast)
+    # What an adapter of a stack is added to is read in the weights' own type.
+    return _Copied({}, cast - {name for name, layer in adapted.items() if hasattr(layer, "parameter_name")})
 
 
 def find_cast_weights(model: Any, dtype: torch.dtype) -> frozenset[str]:

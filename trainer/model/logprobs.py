@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .casts import keep_no_casts
 from .dense.packed import can_pack, compute_hidden_states
 from .dense.packing import Packing
 from .head import has_linear_head, score_tokens
@@ -147,10 +148,8 @@ def has_plain_head(model: Any) -> bool:
         model.eval()
         device = next(model.parameters()).device
         probe = torch.arange(1, 9, device=device)[None] % model.get_output_embeddings().weight.shape[0]
-        # Autocast would keep copies of the weights that have no gradient, for the passes after this one.
-        kind = device.type
-        dtype, on = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
-        with torch.no_grad(), torch.autocast(kind, dtype, enabled=on, cache_enabled=False):
+        # Copies of the weights that have no gradient would stay for the passes after this one.
+        with torch.no_grad(), keep_no_casts(device):
             known = _splits_head(model, probe)
         model.train(training)
         setattr(model, _SPLITS_HEAD, known)

@@ -18,6 +18,7 @@ from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
 from . import lora
+from .captures import CudaRecorder
 from .compact_adamw import CHUNK, CHUNK_BYTES, SCALED_BYTES
 from .dense import kernels
 from .dense.family import PADDING, find_misfit
@@ -26,6 +27,7 @@ from .folding import count_folded_bytes
 from .head import count_chunk_tokens
 from .kept import estimate_kept_bytes
 from .measure import Passes, measure_passes
+from .modes import DecodingMode
 from .policy import Policy
 from .probe import choose_mode
 from .sequences import UPDATE_TOKENS
@@ -162,7 +164,9 @@ def bill(
     if kept:
         fixed["sampler"] = kept
     phases = {f"sampling {rows} rows": max(0, sampling_bytes(policy, config, rows, passes) - kept)}
-    phases |= {f"scoring by {model.name}": model.scoring for model in held if model.scoring}
+    # Freed before an update, it is still there while reward models score what was sampled.
+    beside = kept_sampling_bytes(policy, config.but(keep_sampler="yes"), rows, passes) - kept
+    phases |= {f"scoring by {model.name}": model.scoring + beside for model in held if model.scoring}
     update = gradients + update_bytes(policy, config, held, tokens, passes) + batch_bytes(policy, config)
     phases[f"update of {tokens} tokens"] = update
     if config.optimizer.moments == "8bit" or any(weight.dtype is not torch.float32 for weight in learns):
@@ -214,7 +218,8 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded
     together.
 
-    The worst is often the greedy evaluation, where every row has a prompt of its own.
+    The worst is often the greedy evaluation, where every row has a prompt of its own. The probe of the fast
+    path fuses a copy in the type of the weights, too, which may be wider than that of the run.
     """
     model = policy.model
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
@@ -222,10 +227,13 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     fast = dense and config.rollouts.fast_path != "no"
     shares = fast and kernels.supports(policy.device, policy.dtype, model.model.layers[0].self_attn.head_dim)
     fused = _copied_bytes(policy, config)
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    embeddings = model.get_input_embeddings().weight
+    vocabulary = embeddings.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not dense and choose_mode(policy).cache == "none", 0
+    uncached, worst = not dense and _find_mode(policy).cache == "none", 0
+    if fast:
+        worst = fused_bytes(model, max(policy.dtype.itemsize, embeddings.element_size()))
     for prompts, samples in _workloads(config):
         together = min(rows, prompts * samples)  # prompts is 0 where there is no preflight
         begun = max(1, min(prompts, together // samples))
@@ -245,9 +253,12 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 
 def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
     """Bytes that the sampler keeps between its calls, since recorded steps go on reading them: on a GPU its
-    copy of the weights, and a cache for all rows at their full length. Elsewhere 0."""
+    copy of the weights, and a cache for all rows at their full length where steps are recorded at all.
+    Elsewhere 0."""
     if policy.device.type != "cuda" or config.rollouts.keep_sampler == "no":
         return 0
+    if find_misfit(policy.model) and _find_mode(policy).cache != "static":
+        return _copied_bytes(policy, config)
     together = min(rows, most_rows(config))
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     positions = -(-longest // ROUND_UP) * ROUND_UP
@@ -258,9 +269,17 @@ def _copied_bytes(policy: Policy, config: TrainConfig) -> int:
     """Bytes of the weights that are sampled with, beside the model's own."""
     if config.rollouts.fast_path == "no":
         return 0
-    if find_misfit(policy.model):
-        return count_folded_bytes(policy.model, policy.dtype)
-    return fused_bytes(policy.model, policy.dtype.itemsize)
+    if not find_misfit(policy.model):
+        return fused_bytes(policy.model, policy.dtype.itemsize)
+    folds = _find_mode(policy).folds
+    if folds == "nothing":
+        return 0
+    return count_folded_bytes(policy.model, policy.dtype, adapters=folds == "adapters")
+
+
+def _find_mode(policy: Policy) -> DecodingMode:
+    """How the local engine will decode a model that is not of the dense family."""
+    return choose_mode(policy, CudaRecorder() if policy.device.type == "cuda" else None)
 
 
 def fused_bytes(model: Any, width: int) -> int:

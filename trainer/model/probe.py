@@ -10,7 +10,7 @@ Shapes: U rows of the decoder, S positions, V vocabulary.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -198,25 +198,41 @@ def choose_mode(policy: Policy, record: Recorder | None = None) -> DecodingMode:
     """The fastest mode in which a policy's model decodes what its own forward pass says; tried once a model.
 
     The mode is found in float32, where a difference can only be a mistake, and then held to the arithmetic of
-    the run. record: how steps are captured, where they are; they are then tried captured and uncaptured.
+    the run. record: how steps are captured, where they are: then the static mode comes first, tried
+    captured and uncaptured.
     Raises UserError for a model that can't be sampled from, with the difference and what to do.
     """
-    model, adapted = policy.model, lora.has_adapters(policy.model)
-    found: dict[tuple[bool, bool], dict[torch.dtype, DecodingMode]] = getattr(model, _DECODES, {})
-    key = (adapted, record is not None)
-    known = found.get(key, {})
+    key = (lora.has_adapters(policy.model), record is not None)
+    known: dict[torch.dtype, DecodingMode] = getattr(policy.model, _DECODES, {}).get(key, {})
     if policy.dtype not in known:
-        with lora.move_adapters(model):
-            with torch.autocast(policy.device.type, enabled=False):
-                mode = next(iter(known.values()), None) or _search_mode(policy, record)
-            if policy.dtype is not torch.float32 or adapted:
-                mode = _hold_to_arithmetic(policy, replace(mode, folds="nothing"), record)
-        setattr(model, _DECODES, {**found, key: {**known, policy.dtype: mode}})
+        try:
+            mode = _find_mode(policy, MODES if record is None else (STATIC,), record, known)
+        except UserError:
+            if record is None:
+                raise
+            mode = choose_mode(policy)
+        found = getattr(policy.model, _DECODES, {})
+        setattr(policy.model, _DECODES, {**found, key: {**known, policy.dtype: mode}})
         return mode
     return known[policy.dtype]
 
 
-def _search_mode(policy: Policy, record: Recorder | None) -> DecodingMode:
+def _find_mode(
+    policy: Policy,
+    modes: Sequence[DecodingMode],
+    record: Recorder | None,
+    known: Mapping[torch.dtype, DecodingMode],
+) -> DecodingMode:
+    """The first of the modes that is right. known: what was found in other arithmetics."""
+    with lora.move_adapters(policy.model):
+        with torch.autocast(policy.device.type, enabled=False):
+            mode = next(iter(known.values()), None) or _search_mode(policy, modes, record)
+        if policy.dtype is not torch.float32 or lora.has_adapters(policy.model):
+            mode = _hold_to_arithmetic(policy, replace(mode, folds="nothing"), record)
+    return mode
+
+
+def _search_mode(policy: Policy, modes: Sequence[DecodingMode], record: Recorder | None) -> DecodingMode:
     """The first mode that is right in the arithmetic of the weights."""
     check_positions(policy)
     bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
@@ -228,7 +244,7 @@ def _search_mode(policy: Policy, record: Recorder | None) -> DecodingMode:
             f"({reason}). Take a causal language model that reads text and nothing else."
         )
     tried: list[str] = []
-    for mode in MODES if record is None else (STATIC, *MODES):
+    for mode in modes:
         found: list[float] = []
         reason = _find_failure(lambda: found.append(_measure_mode(policy, mode, record)))  # noqa: B023
         if not reason and found[0] <= bound:

@@ -19,6 +19,7 @@ from transformers import Cache
 from transformers.cache_utils import StaticLayer
 
 from .captures import Recorder
+from .casts import keep_no_casts
 from .decoding import Extent, GeneralDecoding
 from .fixed import FixedShapes
 from .row_cache import CLOSED, KeptCache, Prefill, RowCache, list_shapes, read_prefill
@@ -97,7 +98,6 @@ class StaticDecoding(RowDecoding):
     ) -> None:
         """Raises ValueError for a model whose attention or cache this can't stand in for."""
         self.model, self._windows = model, _find_windows(model)
-        self._takes = inspect.signature(model.forward).parameters
         start, self._all = self._read(prompts, samples), buffers
         kept = buffers.fit(start, extent)
 
@@ -117,9 +117,7 @@ class StaticDecoding(RowDecoding):
             bias_U1S = cache.open_next()
             assert bias_U1S is not None
             layers: list[Any] = [_Layer(*tables, cache.slot) for tables in cache.views_L]
-            kind = bias_U1S.device.type
-            # What autocast keeps of a cast ends with its context, and a recorded step goes on.
-            with torch.autocast(kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind), False):
+            with keep_no_casts(bias_U1S.device):  # a recorded step would go on reading them
                 output = self.model(
                     input_ids=state.tokens_U[:width, None],
                     position_ids=state.positions_U[:width, None],

@@ -119,6 +119,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         ),
         config,
     )
+    run.make_room()
     sampled = time.perf_counter()
     groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
     # Its verifiers run beside the update, which does not read them.
@@ -167,6 +168,7 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     run.rollouts.engine.load(run.learner.policy, progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
+    run.make_room()  # for a checkpoint, too
     results = {
         "greedy": greedy.summarise(),
         "sampled": sampled.summarise(),

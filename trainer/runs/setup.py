@@ -397,12 +397,7 @@ def prepare(
     )  # as it is from here on, with adapters and checkpointing; what was tried is not again
     if config.rollouts.rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
-    engine = LocalEngine(
-        policy,
-        config.rollouts.rows,
-        fast=config.rollouts.fast_path != "no",
-        keeps=config.rollouts.keep_sampler != "no",
-    )
+    engine = LocalEngine(policy, config.rollouts.rows, fast=config.rollouts.fast_path != "no")
     rollouts = Rollouts(
         engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
     )

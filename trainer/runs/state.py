@@ -149,6 +149,11 @@ class Run:
         sampling = make_sampling(rollouts, record_kept=True)
         return self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
 
+    def make_room(self) -> None:
+        """For an update: what the sampler keeps between its calls is freed, where the settings say so."""
+        if self.config.rollouts.keep_sampler == "no":
+            self.rollouts.engine.free()
+
     def close(self) -> None:
         self.rollouts.close()
         self.folder.close()

@@ -203,11 +203,13 @@ def check_results_follow_the_requests(candidate: Candidate) -> None:
 
 
 def check_seeds(candidate: Candidate) -> None:
-    """A stream draws the same, whatever else is in the batch and however it is cut; another draws others."""
+    """A stream draws the same, whatever else is in the batch, however it is cut, and whatever was freed
+    before; another draws others."""
     policy, sampling, requests = make_small_policy(), Sampling(max_new_tokens=60), make_requests(6)
     engine = candidate.load_engine(policy)
     together = list_ids(engine.sample(requests, sampling))
     assert together == list_ids(engine.sample(requests, sampling))
+    engine.free()
     assert together == [list_ids(engine.sample([request], sampling))[0] for request in requests]
     for rows in (7, 4):
         assert together == list_ids(candidate.load_engine(policy, rows).sample(requests, sampling))

@@ -121,6 +121,17 @@ class SeedsAllAlike(Changes):
         return replace(request, stream=0)
 
 
+class ForgetsWhatItFrees(Changes):
+    freed = 0
+
+    def free(self):
+        super().free()
+        self.freed += 1
+
+    def change_request(self, place, request):
+        return replace(request, stream=request.stream + self.freed)
+
+
 class DoesNotStop(Changes):
     def change_sampling(self, sampling):
         return replace(sampling, stop=())
@@ -235,6 +246,7 @@ WRONG: list[tuple[Callable[..., Engine], Callable[[Candidate], None]]] = [
     (TellsAnother, contract.check_finished),
     (SeedsByPlace, contract.check_seeds),
     (SeedsAllAlike, contract.check_seeds),
+    (ForgetsWhatItFrees, contract.check_seeds),
     (DoesNotStop, contract.check_stop_strings),
     (GoesOverTheBudget, contract.check_end_tokens_and_the_budget),
     (IgnoresTheTemperature, contract.check_logprobs_of_samples),

@@ -1,6 +1,7 @@
 """The fast path against the general one for every kind of model it serves, and its refusal of every other."""
 
 import itertools
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.dense import decoder
 from palaestra.trainer.model.dense.buffers import FixedSteps
 from palaestra.trainer.model.dense.decoder import FastDecoding, find_refusal
-from palaestra.trainer.model.dense.family import find_misfit
+from palaestra.trainer.model.dense.family import DenseWeights, find_misfit
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.fixed import LENGTHS, WIDTHS
 from transformers import (
@@ -205,16 +206,46 @@ def test_steps_are_captured_once_for_all_calls():
 
 
 @pytest.mark.parametrize("served", [True, False])
-def test_an_engine_that_keeps_nothing_draws_the_same(served: bool):
+def test_an_engine_that_frees_before_an_update_draws_the_same(served: bool):
+    """It captures anew after the update, and not for each of the calls between two of them."""
     policy = make_policy(make_model(*SERVED["qwen3"]), TOKENIZER)
-    keeping, freeing = (
-        LocalEngine(policy, rows=16, fast=served, record=Tape, keeps=keeps) for keeps in (True, False)
-    )
-    for step in range(2):
-        requests = [replace(request, stream=100 * step) for request in make_requests(3)]
-        kept, freed = (each.sample(requests, Sampling(max_new_tokens=20)) for each in (keeping, freeing))
-        assert [[c.ids for c in group] for group in kept] == [[c.ids for c in group] for group in freed]
-    assert freeing.captures == 2 * keeping.captures
+    keeping, freeing = (LocalEngine(policy, rows=16, fast=served, record=Tape) for _ in range(2))
+    for step in range(3):
+        for call in range(2):
+            requests = [replace(request, stream=100 * step + 10 * call) for request in make_requests(3)]
+            kept, freed = (each.sample(requests, Sampling(max_new_tokens=20)) for each in (keeping, freeing))
+            assert [[c.ids for c in group] for group in kept] == [[c.ids for c in group] for group in freed]
+        freeing.free()
+        with torch.no_grad():
+            policy.model.model.layers[0].mlp.down_proj.weight.mul_(1.1)
+    assert freeing.captures == 3 * keeping.captures > 0
+
+
+def test_what_was_captured_is_counted_though_another_policy_is_loaded():
+    engine = LocalEngine(make_policy(make_model(*SERVED["qwen3"]), TOKENIZER), rows=16, record=Tape)
+    engine.sample(make_requests(3), Sampling(max_new_tokens=20))
+    captures = engine.captures
+    engine.load(make_policy(make_model(*SERVED["qwen3"], seed=1), TOKENIZER), 1)
+    assert engine.captures == captures > 0
+    engine.sample(make_requests(3), Sampling(max_new_tokens=20))
+    assert engine.captures > captures
+
+
+@pytest.mark.parametrize("record", [None, Tape])
+def test_the_probe_has_one_fused_copy_at_a_time(record, monkeypatch: pytest.MonkeyPatch):
+    alive, most = weakref.WeakSet[torch.Tensor](), []
+    fuse = DenseWeights.of
+
+    def count(model, dtype):
+        weights = fuse(model, dtype)
+        alive.add(weights.layers[0].qkv_DO)
+        most.append(len(alive))
+        return weights
+
+    monkeypatch.setattr(DenseWeights, "of", count)
+    assert find_refusal(make_model(*SERVED["qwen3"]), torch.bfloat16, record) == ""
+    assert len(most) == 4, "in both arithmetics, of two ways each"
+    assert set(most) == {1}
 
 
 def test_a_recorded_step_that_misses_a_buffer_is_found(monkeypatch: pytest.MonkeyPatch):

@@ -1,8 +1,12 @@
 """Recorded steps: what a tape replays is what a CUDA graph would, and each shape is recorded once."""
 
+import contextlib
+import itertools
+import weakref
+
 import pytest
 import torch
-from palaestra.trainer.model.captures import CapturedSteps, Tape
+from palaestra.trainer.model.captures import CapturedSteps, CudaRecorder, Tape
 
 X, Y = torch.zeros(3), torch.zeros(3)
 
@@ -75,3 +79,35 @@ def test_each_shape_is_recorded_once_until_its_buffers_are_gone():
     steps.run("a", step)
     assert steps.captures == 3
     assert Y.tolist() == [6.0] * 3
+
+
+def test_cuda_graphs_share_a_pool_for_as_long_as_one_of_them_lives(monkeypatch: pytest.MonkeyPatch):
+    """As torch has it: a pool ends with the last graph in it, and nothing is captured into it again."""
+    members: dict[int, weakref.WeakSet] = {}
+
+    class Graph:
+        def pool(self) -> int:
+            return next(handle for handle, graphs in members.items() if self in graphs)
+
+        def replay(self) -> None:
+            run_step()
+
+    @contextlib.contextmanager
+    def capture(graph: Graph, pool: int):
+        assert pool not in members or len(members[pool]), "the pool has ended"
+        yield
+        members.setdefault(pool, weakref.WeakSet()).add(graph)
+
+    numbers = itertools.count()
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: next(numbers))
+    steps = CapturedSteps(CudaRecorder())
+    for shape in ("a", "b", "c"):
+        steps.run(shape, run_step)
+    assert list(members) == [0]
+    steps.forget()
+    for shape in ("a", "b"):
+        steps.run(shape, run_step)
+    assert list(members) == [0, 1]
+    assert steps.captures == 5

@@ -13,6 +13,7 @@ from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import head, measure, memory
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.casts import hold_casts
 from palaestra.trainer.model.embedded import make_character_tokenizer
 from palaestra.trainer.model.folding import count_folded_bytes
@@ -21,6 +22,7 @@ from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.measure import Passes
 from palaestra.trainer.model.memory import HeldModel
 from palaestra.trainer.model.microbatches import choose_microbatch_tokens
+from palaestra.trainer.model.modes import STATIC, DecodingMode
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy, load_tokenizer
 from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
@@ -66,10 +68,29 @@ def test_the_copies_that_the_general_path_samples_with_are_billed():
     model = make_tiny("gpt2")
     config = TrainConfig.of(max_prompt_tokens=20, max_new_tokens=8)
     narrow = make_policy(model, make_character_tokenizer(), torch.bfloat16)
-    folded = count_folded_bytes(model, torch.bfloat16)
+    folded = count_folded_bytes(model, torch.bfloat16, adapters=False)
     assert folded > 0
     plain = memory.sampling_bytes(replace(narrow, dtype=torch.float32), config, 4, Passes())
     assert memory.sampling_bytes(narrow, config, 4, Passes()) == plain + folded
+
+
+def test_what_the_general_path_keeps_is_billed_by_its_mode(monkeypatch: pytest.MonkeyPatch):
+    """On a GPU: copies where it folds, and a cache where it records its steps over one that stays."""
+    model = make_tiny("gpt2")
+    config = TrainConfig.of(max_prompt_tokens=20, max_new_tokens=8)
+    narrow = make_policy(model, make_character_tokenizer(), torch.bfloat16)
+    passes, there = Passes(cache=measure.measure_cache(narrow)), replace(narrow, device=torch.device("cuda"))
+    folded = count_folded_bytes(model, torch.bfloat16, adapters=False)
+    cache = passes.cache.count(4, 4 * 128)
+    monkeypatch.setattr(memory, "CudaRecorder", lambda: Tape)
+    for mode, wanted in (
+        (replace(STATIC, folds="casts"), folded + cache),
+        (STATIC, cache),
+        (DecodingMode("configured", folds="casts"), folded),
+        (DecodingMode("none"), 0),
+    ):
+        monkeypatch.setattr(memory, "choose_mode", lambda _policy, record, mode=mode: record and mode)
+        assert memory.kept_sampling_bytes(there, config, 4, passes) == wanted
 
 
 def test_the_bill_adds_up(policy: Policy):
@@ -118,6 +139,15 @@ def test_moments_in_eight_bits_and_a_copy_for_checkpoints_are_in_the_bill(policy
     assert copied == weights + eight.fixed["optimizer"] + 7 * MIB, "of weights, moments, and the critic's"
     assert eight.phases["optimizer step"] > eight.gradients == learned
     assert "copy for checkpoints" not in find().fixed
+
+
+def test_the_probe_s_copy_in_the_type_of_the_weights_is_in_the_bill(policy: Policy):
+    """In bfloat16 it is the largest that a small batch of short texts needs."""
+    narrow = replace(policy, dtype=torch.bfloat16)
+    config = TrainConfig.of(max_prompt_tokens=64, max_new_tokens=8)
+    fused = memory.fused_bytes(policy.model, 4)
+    assert memory.sampling_bytes(narrow, config, 1, Passes()) == fused
+    assert memory.sampling_bytes(narrow, config.but(fast_path="no"), 1, Passes()) < fused
 
 
 def test_a_critic_is_billed_beside_what_the_policy_keeps(policy: Policy):
@@ -358,6 +388,10 @@ def test_what_the_sampler_keeps_is_freed_where_that_allows_many_more_rows(monkey
         return 0 if config.rollouts.keep_sampler == "no" else rows * 2**30
 
     monkeypatch.setattr(memory, "kept_sampling_bytes", keep_a_gibibyte_a_row)
+    judge = [HeldModel("reward model", 0, scoring=MIB)]
+    for keeps, scoring in (("yes", MIB), ("no", MIB + 2**31)):  # freed after the reward model has scored
+        asked = config.but(keep_sampler=keeps)
+        assert memory.bill(policy, asked, judge, 2, 1, 0, passes).phases["scoring by reward model"] == scoring
     assert choose(2**34, keep_sampler="yes").rows == 8
     found = choose(2**34)
     assert (found.keep_sampler, found.rows > 4) == ("no", True)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model import probe
 from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.decoding import Extent
 from palaestra.trainer.model.embedded import make_character_tokenizer
@@ -72,6 +73,23 @@ def test_a_step_that_can_t_be_captured_is_not():
     model = make_tiny("gpt2")
     model.__class__ = Looking
     assert choose_mode(make_policy(model, TOKENIZER), Tape) == DecodingMode("configured", joins=True)
+
+
+def test_what_is_known_of_a_model_without_recording_is_not_tried_again(monkeypatch: pytest.MonkeyPatch):
+    model, tried = make_tiny("gpt2"), []
+    model.__class__ = Looking
+    policy, measure = make_policy(model, TOKENIZER), probe._measure_mode
+
+    def note(policy, mode, record=None):
+        tried.append(mode)
+        return measure(policy, mode, record)
+
+    monkeypatch.setattr(probe, "_measure_mode", note)
+    plain = choose_mode(policy)
+    assert tried == [plain]
+    for _ in range(2):
+        assert choose_mode(policy, Tape) == plain
+    assert tried == [plain, STATIC]
 
 
 def test_under_autocast_the_cache_is_in_the_type_of_the_products():

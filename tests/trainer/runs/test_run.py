@@ -2,6 +2,7 @@
 and how they stop."""
 
 import copy
+import itertools
 import json
 import os
 import shutil
@@ -15,10 +16,11 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.algorithms.update import update_policy
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reports.curves import read_metrics
-from palaestra.trainer.runs import setup
+from palaestra.trainer.runs import loop, setup
 from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
@@ -98,6 +100,38 @@ def test_an_engine_with_weights_of_its_own_is_loaded_before_every_use(
     ]
     assert versions == sorted(versions)
     assert set(versions) == {0, 1, 2, 3, 4}, "the version is the number of steps done"
+
+
+@pytest.mark.parametrize("keeps", ["auto", "no"])
+def test_what_the_sampler_keeps_is_freed_before_an_update_where_that_is_asked_for(
+    whole: Path, warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps: str
+):
+    """And after an evaluation, before a checkpoint; not between two shares of either."""
+    calls: list[str] = []
+
+    class Told(LocalEngine):
+        def sample(self, *given):
+            calls.append("sample")
+            return super().sample(*given)
+
+        def free(self):
+            calls.append("free")
+            super().free()
+
+    def update(*given):
+        calls.append("update")
+        return update_policy(*given)
+
+    monkeypatch.setattr(setup, "LocalEngine", Told)
+    monkeypatch.setattr(loop, "update_policy", update)
+    settings = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), keep_sampler=keeps)
+    train(settings, say=say_nothing)
+    assert have_same_weights(whole / "model", tmp_path / "run" / "model")
+    assert calls.pop(0) == "free", "as the engine is made"
+    found = [name for name, _ in itertools.groupby(calls)]
+    evaluated, updated = ["sample", "free"], ["sample", "free", "update"]
+    wanted = [*evaluated, *updated * 2, *evaluated, *updated * 2, *evaluated]
+    assert found == (wanted if keeps == "no" else ["sample", "update"] * 4 + ["sample"])
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
