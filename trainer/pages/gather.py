@@ -127,6 +127,7 @@ def gather(paths: Sequence[Path]) -> Page:
     runs = []
     for number, (path, name) in enumerate(zip(paths, names, strict=True)):
         runs.append(read_run(path, name, table, number))
+    table.read_new()
     if len({run.kind == "eval" for run in runs}) > 1:
         raise UserError("A page shows runs or evaluations, not both: make two.")
     return Page([finish(run, table, number) for number, run in enumerate(runs)], table)
@@ -146,12 +147,9 @@ def list_arms(path: Path) -> list[Path]:
 
 def refresh(page: Page) -> Page:
     """The page with what was written since; its table takes in the new rows."""
+    runs = [read_run(run.folder, run.name, page.table, number) for number, run in enumerate(page.runs)]
     page.table.read_new()
-    runs = [
-        finish(read_run(run.folder, run.name, page.table, number), page.table, number)
-        for number, run in enumerate(page.runs)
-    ]
-    return replace(page, runs=runs)
+    return replace(page, runs=[finish(run, page.table, number) for number, run in enumerate(runs)])
 
 
 def find_comparison(path: Path) -> Path | None:
@@ -170,6 +168,7 @@ def gather_comparison(record: Path) -> Page:
         folder = find_side(record, str(side.get("folder", "")))
         if folder is not None:
             runs.append(read_run(folder, side["name"], table, len(runs)))
+    table.read_new()
     return Page(runs, table, values)
 
 
