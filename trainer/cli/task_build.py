@@ -18,8 +18,9 @@ def main(argv: list[str]) -> int:
     parser = _make_parser()
     arguments, rest = parser.parse_known_args(argv)
     out = Path(arguments.out)
-    from ..curation.build import Choice, build
+    from ..curation.build import Choice, build, check_out
 
+    check_out(out)
     low, _, high = arguments.pass_rate.partition(":")
     try:
         choice = Choice(
@@ -44,10 +45,9 @@ def _sample(task: str, rest: list[str], out: Path, seed: int) -> Path:
     """The folder of an evaluation of the task's train split, begun or gone on with."""
     from ..config.evaluation import EvalConfig
     from ..config.parse import parse
+    from ..curation.build import check_split
     from ..runs.checks import check_eval
 
-    if out.exists():
-        raise UserError(f"{out} is there already. Give another --out, or remove it first.")
     folder = out.with_name(f"{out.stem}-samples")
     defaults = ["--task", task, "--split", SPLIT, "--samples", str(SAMPLES), "--temperature", "1"]
     named = {text.partition("=")[0] for text in rest}
@@ -56,6 +56,7 @@ def _sample(task: str, rest: list[str], out: Path, seed: int) -> Path:
     config = parse(
         EvalConfig, [*defaults, *rest, "--out", str(folder), "--seed", str(seed)], "palaestra task build"
     )
+    check_split(config, f"{task} would be sampled for completions of")
     check_eval(config)
     from ..evaluation.run import evaluate_model
 
@@ -86,7 +87,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--against", default="", metavar="TASK,...",
-        help="tasks whose test split is kept out: problems that share 13 words in a row (default: none)",
+        help="tasks whose test split is kept out: problems that share 13 words in a row with one, or that "
+        "are the same where a generator makes them (default: none)",
     )  # fmt: skip
     parser.add_argument(
         "--unfinished", action="store_true", help="keep completions that were cut at the length limit, too"

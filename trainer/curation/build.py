@@ -3,7 +3,8 @@ written.
 
 Kept are completions that passed (Yuan et al. 2023, arXiv:2308.01825: the different ones of each problem),
 of problems that are neither too easy nor too hard, each text once, and none that shares 13 words in a row
-with a problem that models are measured on. Imports no torch."""
+with a problem that models are measured on; of problems that a generator makes from a pattern, none that is
+the same. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from typing import Any
 
 from ...tasks.core.chats import add_instruction
 from ...tasks.core.errors import UserError
-from ...tasks.core.proofs.overlap import Index, list_grams, list_words
+from ...tasks.core.proofs.overlap import HELD_OUT, Index, squeeze
 from ...tasks.core.seeds import digest
 from ...tasks.core.task import Task
 from ..config.evaluation import EvalConfig
@@ -29,6 +30,7 @@ from ..rescoring.judging import Problems
 from ..rescoring.recorded import Recorded, Source, open_source, read_recorded
 from ..storage.records import write_text
 
+GENERATED = 1_000  # problems of a stream without an end that a set is kept apart from
 COLUMNS = (
     "prompt",
     "completion",
@@ -110,6 +112,24 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A split that models are measured on. patterned: whether its texts are made from a pattern, so that
+    problems which are others share most of their words."""
+
+    index: Index
+    patterned: bool
+
+    @classmethod
+    def of(cls, task: Task, split: str) -> Measured:
+        size = task.source.size(split)
+        problems = task.problems(split, size or GENERATED)
+        return cls(Index.of(f"{task.name}'s {split} split", problems), size is None)
+
+    def shares(self, text: str) -> bool:
+        return self.index.shares(text, patterned=self.patterned)
+
+
+@dataclass(frozen=True)
 class Built:
     """path: of the set.  counts: of the filters.  against: what it was decontaminated against."""
 
@@ -124,11 +144,29 @@ class Built:
             f"{c.kept} completions of {c.kept_problems} problems in {self.path}, of {c.completions} of "
             f"{c.problems}.",
             f"Left out problems: {c.without_a_pass} without one that passed, {c.outside_the_pass_rate} "
-            f"outside of the pass-rate, {c.contaminated} that share 13 words with {measured}, "
+            f"outside of the pass-rate, {c.contaminated} that are known from {measured}, "
             f"{c.same_prompt} whose prompt was there already, {c.chats} that are chats of several messages.",
             f"Left out completions: {c.same_text} with a text that was there already.",
         ]
         return "\n".join(lines)
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError for a file that no set can be written to."""
+    if out.suffix != ".parquet":
+        raise UserError(f"--out {out}: a set is written as Parquet; call it {out.with_suffix('.parquet')}.")
+    if out.exists():
+        raise UserError(f"{out} is there already. Give another --out, or remove it first.")
+
+
+def check_split(config: EvalConfig, holds: str) -> None:
+    """Raise UserError for an evaluation of a split that models are measured on. holds: its subject and
+    verb."""
+    if config.held_out.split != "train":
+        raise UserError(
+            f"{holds} the {config.held_out.split} split: a model that is trained on them can't be measured "
+            "on it. Sample the train split: --split train."
+        )
 
 
 def build(sources: Sequence[Path], out: Path, choice: Choice, against: Sequence[Task] = ()) -> Built:
@@ -137,19 +175,12 @@ def build(sources: Sequence[Path], out: Path, choice: Choice, against: Sequence[
     sources: folders of runs or evaluations.  against: tasks whose test split is kept out of it. Raises
     UserError where there is nothing to keep, the file is there already, or a source was sampled on a test
     split that the set is meant to be measured on."""
-    if out.suffix != ".parquet":
-        raise UserError(f"--out {out}: a set is written as Parquet; call it {out.with_suffix('.parquet')}.")
-    if out.exists():
-        raise UserError(f"{out} is there already. Give another --out, or remove it first.")
+    check_out(out)
     opened = [open_source(source) for source in sources]
     for source in opened:
-        if isinstance(source.config, EvalConfig) and source.config.held_out.split != "train":
-            raise UserError(
-                f"{source.folder} holds completions of the {source.config.held_out.split} split: a model "
-                "that is trained on them can't be measured on it. Sample the train split: --split train."
-            )
-    held_out = [Index.of(f"{task.name}'s {split} split", task.problems(split, _size(task, split)))
-                for task in against for split in _list_held_out(task)]  # fmt: skip
+        if isinstance(source.config, EvalConfig):
+            check_split(source.config, f"{source.folder} holds completions of")
+    held_out = [Measured.of(task, split) for task in against for split in HELD_OUT if split in task.splits]
     counts, rows = Counts(), list[dict[str, Any]]()
     prompts, texts = set[int](), set[int]()
     for source in opened:
@@ -157,17 +188,9 @@ def build(sources: Sequence[Path], out: Path, choice: Choice, against: Sequence[
     if not rows:
         raise UserError(f"Nothing is left to keep: {_explain(counts)} Sample more, or widen --pass-rate.")
     made = [_describe(source) for source in opened]
-    built = Built(out, counts, [index.name for index in held_out], made)
+    built = Built(out, counts, [split.index.name for split in held_out], made)
     _write(built, rows, choice)
     return built
-
-
-def _list_held_out(task: Task) -> list[str]:
-    return [split for split in ("test", "validation") if split in task.splits]
-
-
-def _size(task: Task, split: str) -> int | None:
-    return task.source.size(split) or 1_000
 
 
 def _explain(counts: Counts) -> str:
@@ -178,7 +201,7 @@ def _explain(counts: Counts) -> str:
 def _keep(
     source: Source,
     choice: Choice,
-    held_out: Sequence[Index],
+    held_out: Sequence[Measured],
     counts: Counts,
     prompts: set[int],
     texts: set[int],
@@ -195,17 +218,18 @@ def _keep(
             counts.without_a_pass += 1
             continue
         rate = sum(row.passed for row in scored) / len(scored)
-        words = list_words(rows[0].prompt)
+        asked_for = rows[0].prompt
+        same = hash(squeeze(asked_for))
         if not choice.low <= rate <= choice.high:
             counts.outside_the_pass_rate += 1
-        elif any(_shares(words, index) for index in held_out):
+        elif any(split.shares(asked_for) for split in held_out):
             counts.contaminated += 1
-        elif hash(words) in prompts:
+        elif same in prompts:
             counts.same_prompt += 1
         elif (prompt := asked.write(rows[0])) is None:
             counts.chats += 1
         else:
-            prompts.add(hash(words))
+            prompts.add(same)
             kept = list(_choose(problem, passed, choice, counts, texts))
             counts.kept_problems += bool(kept)
             counts.kept += len(kept)
@@ -221,10 +245,6 @@ def _group(rows: Iterable[Recorded]) -> dict[str, list[Recorded]]:
 
 def _ended(row: Recorded, choice: Choice) -> bool:
     return not choice.finished or row.completion.finish_reason == "stop"
-
-
-def _shares(words: Sequence[str], index: Index) -> bool:
-    return hash(tuple(words)) in index.whole or any(gram in index.grams for gram in list_grams(words))
 
 
 def _choose(

@@ -12,7 +12,7 @@ from ...tasks.core.errors import UserError
 from ...verifiers import Status, Verdict
 from ..storage.names import ARMS, COMPLETIONS, FACTS, HELD_OUT, SUMMARY
 from ..storage.records import complain_of_line, read_json
-from ..storage.rows import read_scored
+from ..storage.rows import Once, read_scored
 
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
 FIRST, LAST, BEST = "first", "last", "best"
@@ -146,13 +146,12 @@ def read_folder(folder: Path, name: str) -> Measured:
         raise UserError(f"{folder} holds no evaluation: there is no {COMPLETIONS}. {hint}")
     rows_P: dict[str, list[Row]] = {}
     questions: dict[str, Question] = {}
-    lines: dict[tuple[str, int], int] = {}
+    once = Once()
     for number, values in read_scored(path):
         key = values["id"]
         row = make_row(values, len(rows_P.get(key, ())))
-        # What was judged again of a run has steps: one may draw a problem twice.
-        if "step" not in values and (earlier := lines.setdefault((key, row.sample), number)) != number:
-            raise complain_of_line(path, number, f"its completion is in line {earlier} already")
+        if wrong := once.find_repeat(key, values, number):
+            raise complain_of_line(path, number, wrong)
         rows_P.setdefault(key, []).append(row)
         questions.setdefault(key, Question(values.get("prompt", ""), values.get("reference")))
     if not rows_P:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...tasks.core.errors import UserError
 from ..evaluation.comparison import FLIPS, RECORD
 from ..evaluation.measured import list_steps, locate_held_out
-from ..reports.curves import list_damaged_metrics, read_metrics
+from ..reports.curves import look_at_metrics
 from ..storage.names import (
     ARMS,
     COMPLETIONS,
@@ -40,7 +40,42 @@ MEASURED_BY = {  # settings that say what held-out problems are, how they are as
     "prompt": ("system", "instruction", "template", "chat_template_kwargs"),
     "evaluation": ("eval_problems",),
 }
+Found = TypeVar("Found")
 HEAT_ROWS = 400  # problems of the heat map, those that were visited most
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """visits: of each problem, as [step, passed, scored].  suspects: problems whose reference may be wrong."""
+
+    visits: Mapping[str, Any] = field(default_factory=dict)
+    suspects: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a page can do without. end, tripped: how the run ended, and what stopped it; {} where it is not
+    said.  damaged: names of the files that are."""
+
+    ledger: Ledger
+    end: Mapping[str, Any]
+    tripped: Mapping[str, Any]
+    damaged: Sequence[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Beside:
+        damaged: list[str] = []
+
+        def attempt(name: str, read: Callable[[Path], Found], without: Found) -> Found:
+            try:
+                return read(folder / name)
+            except UserError:
+                damaged.append(name)
+                return without
+
+        ledger = attempt(LEDGER, read_ledger, Ledger())
+        end, tripped = (attempt(name, _read_if_there, {}) for name in (END, TRIPPED))
+        return cls(ledger, end, tripped, damaged)
 
 
 @dataclass(frozen=True)
@@ -48,7 +83,8 @@ class RunData:
     """A run, or an evaluation, without its completions.
 
     kind: `train`, `sft`, `reward-model`, or `eval` for whatever holds scored completions.
-    heat: of each problem its name and its visits ([step, passed, scored]).  summary: of an evaluation.
+    beside: what its small files say.  heat: of each problem its name and its visits ([step, passed, scored]).
+    summary: of an evaluation.  damaged: lines of its metrics and files that the page does without.
     """
 
     name: str
@@ -58,9 +94,10 @@ class RunData:
     facts: dict[str, Any]
     metrics: list[dict[str, Any]] = field(repr=False)
     series: Series = field(repr=False)
+    beside: Beside = field(repr=False)
     heat: list[dict[str, Any]] = field(default_factory=list, repr=False)
     summary: dict[str, Any] = field(default_factory=dict)
-    suspects: list[str] = field(default_factory=list)
+    damaged: Sequence[str] = ()
 
     @property
     def command(self) -> str:
@@ -127,6 +164,7 @@ def gather(paths: Sequence[Path]) -> Page:
     runs = []
     for number, (path, name) in enumerate(zip(paths, names, strict=True)):
         runs.append(read_run(path, name, table, number))
+    table.read_new()
     if len({run.kind == "eval" for run in runs}) > 1:
         raise UserError("A page shows runs or evaluations, not both: make two.")
     return Page([finish(run, table, number) for number, run in enumerate(runs)], table)
@@ -146,12 +184,9 @@ def list_arms(path: Path) -> list[Path]:
 
 def refresh(page: Page) -> Page:
     """The page with what was written since; its table takes in the new rows."""
+    runs = [read_run(run.folder, run.name, page.table, number) for number, run in enumerate(page.runs)]
     page.table.read_new()
-    runs = [
-        finish(read_run(run.folder, run.name, page.table, number), page.table, number)
-        for number, run in enumerate(page.runs)
-    ]
-    return replace(page, runs=runs)
+    return replace(page, runs=[finish(run, page.table, number) for number, run in enumerate(runs)])
 
 
 def find_comparison(path: Path) -> Path | None:
@@ -170,6 +205,7 @@ def gather_comparison(record: Path) -> Page:
         folder = find_side(record, str(side.get("folder", "")))
         if folder is not None:
             runs.append(read_run(folder, side["name"], table, len(runs)))
+    table.read_new()
     return Page(runs, table, values)
 
 
@@ -211,22 +247,14 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
         for step in list_steps(path):
             table.add_file(locate_held_out(path, step) / COMPLETIONS, number, held_out=True)
-    metrics = read_metrics(path)
-    series = trace(metrics)
-    summary = _read_if_there(path / SUMMARY)
-    return RunData(name, path, kind, config, facts, metrics, series, summary=summary)
+    metrics, beside, summary = look_at_metrics(path), Beside.read(path), _read_if_there(path / SUMMARY)
+    damaged = [*(f"{METRICS}, line {line}" for line in metrics.damaged), *beside.damaged]
+    return RunData(name, path, kind, config, facts, metrics.lines, trace(metrics.lines), beside,
+                   summary=summary, damaged=damaged)  # fmt: skip
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
-
-
-def _read_beside(path: Path) -> dict[str, Any]:
-    """What a page can do without: {} where the file is damaged, too."""
-    try:
-        return _read_if_there(path)
-    except UserError:
-        return {}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -241,26 +269,14 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def read_ledger(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The visits of each problem of a ledger, and the problems whose reference is suspected."""
+def read_ledger(path: Path) -> Ledger:
+    """The ledger in a file. Raises UserError where it is damaged."""
     ledger = _read_if_there(path)
     items = ledger.get("problems", {})
     visits = {name: item.get("visits") for name, item in items.items() if isinstance(item, dict)}
     if len(visits) < len(items) or not all(map(_are_visits, visits.values())):
         raise UserError(f"{path} is damaged: a problem has no visits. Put the file back from a copy.")
-    return visits, [str(name) for name in ledger.get("suspects", [])]
-
-
-def list_damaged_beside(folder: Path) -> list[str]:
-    """The damaged files that a page does without."""
-    readers = {LEDGER: read_ledger, END: _read_if_there, TRIPPED: _read_if_there}
-    damaged = []
-    for name, read in readers.items():
-        try:
-            read(folder / name)
-        except UserError:
-            damaged.append(name)
-    return damaged
+    return Ledger(visits, [str(name) for name in ledger.get("suspects", [])])
 
 
 def _are_visits(values: Any) -> bool:
@@ -271,15 +287,11 @@ def _are_visits(values: Any) -> bool:
 
 def finish(run: RunData, table: Table, number: int) -> RunData:
     """With what is made of its completions: intervals of the curves, the heat map."""
-    try:
-        items, suspects = read_ledger(run.folder / LEDGER)
-    except UserError:  # it is named among what is damaged
-        items, suspects = {}, []
-    items = items or count_visits(table, number)
+    items = run.beside.ledger.visits or count_visits(table, number)
     most = sorted(items, key=lambda name: -len(items[name]))[:HEAT_ROWS]
     heat = [{"name": name, "visits": items[name]} for name in sorted(most, key=sort_key)]
     series = replace(run.series, bands=measure_bands(run.series, table, number))
-    return replace(run, heat=heat, suspects=suspects, series=series)
+    return replace(run, heat=heat, series=series)
 
 
 def count_visits(table: Table, run: int) -> dict[str, list[list[int]]]:
@@ -320,7 +332,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
     """One run for the page."""
     run, table = page.runs[number], page.table
     control = run.config.get("reward", {}).get("control", "none")
-    end, tripped = (_read_beside(run.folder / name) for name in (END, TRIPPED))
+    beside = run.beside
     answers: list[Answer] = []
     if run.kind == "eval" and (run.summary or run.command == "eval"):
         answers = answer_evaluation(run.summary)
@@ -329,8 +341,8 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         silent_s, held = measure_silence(run.folder), is_held(run.folder)
         answers = [
             learning,
-            answer_ending(run.metrics, run.config, end, tripped, silent_s, held=held),
-            answer_hacking(run.metrics, control, learning, run.suspects),
+            answer_ending(run.metrics, run.config, beside.end, beside.tripped, silent_s, held=held),
+            answer_hacking(run.metrics, control, learning, beside.ledger.suspects),
         ]
     files = [file for file in table.files if file.run == number]
     repeat = f"palaestra {run.command} --config {run.folder / CONFIG} --out NEW_FOLDER" if run.config else ""
@@ -348,8 +360,7 @@ def _describe(page: Page, number: int) -> dict[str, Any]:
         "repeat": repeat,
         "damaged": [
             *(f"{file.path.relative_to(run.folder)}, line {line}" for file in files for line in file.damaged),
-            *(f"{METRICS}, line {line}" for line in list_damaged_metrics(run.folder)),
-            *list_damaged_beside(run.folder),
+            *run.damaged,
         ],
     }
 

@@ -17,6 +17,14 @@ KEPT = 32  # evaluations whose rows are held, for a page that is served
 
 
 @dataclass(frozen=True)
+class Written:
+    """A file, and when it was written, in nanoseconds: one that is written anew is read anew."""
+
+    path: Path
+    time: int
+
+
+@dataclass(frozen=True)
 class Paired:
     """What pairing found. difference: of pass@1, None where it can't be told.  reward: of mean rewards.
 
@@ -48,8 +56,13 @@ def _pair(first: Path, first_step: int, second: Path, second_step: int) -> Paire
     ]
     if not all(path.is_file() for path in places):
         return Paired()
+    return _set_against(*(Written(path, path.stat().st_mtime_ns) for path in places))
+
+
+@lru_cache(KEPT)  # a live page asks again for the same two
+def _set_against(first: Written, second: Written) -> Paired:
     try:
-        was, now = (_read(path, path.stat().st_mtime_ns) for path in places)
+        was, now = _read(first), _read(second)
     except UserError as failure:
         return Paired(said=f"The held-out completions could not be paired: {failure}")
     try:
@@ -69,6 +82,5 @@ def _pair(first: Path, first_step: int, second: Path, second_step: int) -> Paire
 
 
 @lru_cache(KEPT)
-def _read(path: Path, _written: int) -> Measured:
-    """_written: when the file was, so that one that was written anew is read anew."""
-    return read_folder(path.parent, f"{path.parents[2].name}, {path.parent.name}")
+def _read(rows: Written) -> Measured:
+    return read_folder(rows.path.parent, f"{rows.path.parents[2].name}, {rows.path.parent.name}")

@@ -6,7 +6,6 @@ is a few numbers and its place in its file.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...verifiers import Status
-from ..storage.records import parse_object
-from ..storage.rows import find_fault
+from ..storage.records import hash_tail, parse_object
+from ..storage.rows import Once, find_fault
 
 NOTHING = -1  # code of a word, or of a value, that a row does not have
 PLACES = 4  # of rewards and their like
-TAIL = 1 << 16  # bytes before the end of what was read, by which it is known again
 
 
 @dataclass
@@ -37,12 +35,26 @@ class Words:
         return self.codes[text]
 
 
+@dataclass(frozen=True)
+class Stand:
+    """How a file stands: which one it is, its bytes, and when it was last written, in nanoseconds."""
+
+    inode: int
+    size: int
+    written: int
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> Stand:
+        found = os.fstat(stream.fileno())
+        return cls(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 @dataclass
 class RowFile:
     """A JSONL file of completions. run: number of the run that it is of.  held_out: whether they are of a
     held-out evaluation of that run: nothing was learned from them.  read: bytes that were taken in.
 
-    inode, tail: of the file that they were read from, and the hash of its last bytes among them.
+    seen_as, tail: the file as it stood when they were read, and the hash of its last bytes among them.
     damaged: numbers of the lines, from 1, that are no records of a completion; they are left out and shown.
     """
 
@@ -51,12 +63,10 @@ class RowFile:
     held_out: bool = False
     read: int = 0
     lines: int = 0
-    inode: int = 0
-    tail: bytes = b""
+    seen_as: Stand | None = None
+    tail: str = ""
     damaged: list[int] = field(default_factory=list)
-    seen: set[tuple[str, int]] = field(
-        default_factory=set
-    )  # of an evaluation, whose completions are there once
+    once: Once = field(default_factory=Once)
 
     def is_changed(self) -> bool:
         """Whether what was taken in is no longer what stands there: a resume cut the file, and may have
@@ -66,15 +76,11 @@ class RowFile:
         if not self.path.is_file():
             return True
         with self.path.open("rb") as stream:
-            inode = os.fstat(stream.fileno()).st_ino
-            return (inode, hash_tail(stream, self.read)) != (self.inode, self.tail)
-
-
-def hash_tail(stream: BinaryIO, end: int) -> bytes:
-    """Of the last bytes of a file before a place."""
-    start = max(0, end - TAIL)
-    stream.seek(start)
-    return hashlib.sha256(stream.read(end - start)).digest()
+            now = Stand.of(stream)
+            if now == self.seen_as:
+                return False
+            another = self.seen_as is None or now.inode != self.seen_as.inode
+            return another or hash_tail(stream, self.read) != self.tail
 
 
 @dataclass
@@ -93,15 +99,16 @@ class Table:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     words: dict[str, Words] = field(default_factory=dict)
     generation: int = 0
+    _paths: set[Path] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.offset)
 
     def add_file(self, path: Path, run: int, *, held_out: bool = False) -> None:
-        """Take in a file of rows, once; one that is not there yet has none."""
-        if all(file.path != path for file in self.files):
+        """Know of a file of rows, once, for `read_new`; one that is not there yet has none."""
+        if path not in self._paths:
+            self._paths.add(path)
             self.files.append(RowFile(path, run, held_out))
-            self.read_new()
 
     def read_new(self) -> int:
         """Take in whole lines that the files have beyond what was read; how many rows there are more.
@@ -110,12 +117,14 @@ class Table:
         """
         if any(file.is_changed() for file in self.files):
             self._forget()
-        there = [file for file in self.files if file.path.is_file()]
         before = len(self)
         for number, file in enumerate(self.files):
-            if file not in there:
+            if not file.path.is_file():
                 continue
             with file.path.open("rb") as stream:
+                stand = Stand.of(stream)  # before what is written while it is read
+                if stand == file.seen_as:
+                    continue
                 stream.seek(file.read)
                 for line in stream:
                     if not line.endswith(b"\n"):
@@ -124,7 +133,7 @@ class Table:
                     if not self._add(number, file.read, line):
                         file.damaged.append(file.lines)
                     file.read += len(line)
-                file.inode, file.tail = os.fstat(stream.fileno()).st_ino, hash_tail(stream, file.read)
+                file.seen_as, file.tail = stand, hash_tail(stream, file.read)
         return len(self) - before
 
     def read_record(self, row: int) -> dict[str, Any]:
@@ -152,7 +161,9 @@ class Table:
 
     def _add(self, number: int, offset: int, line: bytes) -> bool:
         record = parse_record(line)
-        if record is None or not self._is_new(number, record):
+        if record is None or self.files[number].once.find_repeat(
+            record["id"], record, self.files[number].lines
+        ):
             return False
         row = len(self)
         self.file.append(number)
@@ -186,15 +197,6 @@ class Table:
                 column.append(NOTHING if name.startswith("status ") else None)
         return True
 
-    def _is_new(self, number: int, record: Mapping[str, Any]) -> bool:
-        """Whether an evaluation's completion is not there yet; a run may draw a problem twice in a step."""
-        if "step" in record or "sample" not in record:
-            return True
-        key, seen = (record["id"], record["sample"]), self.files[number].seen
-        new = key not in seen
-        seen.add(key)
-        return new
-
     def _code(self, name: str, text: str) -> int:
         return self.words.setdefault(name, Words()).code(text)
 
@@ -205,9 +207,9 @@ class Table:
         self.columns.clear()
         self.words.clear()
         for file in self.files:
-            file.read, file.lines = 0, 0
+            file.read, file.lines, file.seen_as = 0, 0, None
             file.damaged.clear()
-            file.seen.clear()
+            file.once.lines.clear()
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:

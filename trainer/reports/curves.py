@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,32 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 SMOOTHED = 20  # steps of a running mean
 
 
+@dataclass(frozen=True)
+class Metrics:
+    """lines: of a run's metrics.jsonl.  damaged: numbers, from 1, of whole lines that are no records."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+
+
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl; a damaged one, and a last one cut by a crash, are left out."""
-    return [line for line in _read_lines(run) if line is not None]
+    return look_at_metrics(run).lines
 
 
-def list_damaged_metrics(run: Path) -> list[int]:
-    """Numbers of the lines, from 1, that are left out though they are whole."""
-    return [number for number, line in enumerate(_read_lines(run), 1) if line is None]
-
-
-def _read_lines(run: Path) -> Iterator[dict[str, Any] | None]:
-    """None for a line that is no record."""
-    path = run / "metrics.jsonl"
-    for raw in path.read_bytes().split(b"\n")[:-1] if path.is_file() else ():
+def look_at_metrics(run: Path) -> Metrics:
+    """As `read_metrics`, with which lines are damaged."""
+    path, found = run / "metrics.jsonl", Metrics()
+    for number, raw in enumerate(path.read_bytes().split(b"\n")[:-1] if path.is_file() else (), 1):
         try:
             line = json.loads(raw)
         except (ValueError, RecursionError):
             line = None
-        yield line if isinstance(line, dict) and is_record(line) else None
+        if isinstance(line, dict) and is_record(line):
+            found.lines.append(line)
+        else:
+            found.damaged.append(number)
+    return found
 
 
 def is_record(line: Mapping[str, Any]) -> bool:

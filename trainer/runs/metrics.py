@@ -38,7 +38,7 @@ def measure_rewards(groups: Sequence[Group], task: Task, config: TrainConfig) ->
     """What the rollouts of a step say: rewards, verdicts, lengths; shares in [0, 1], lengths in tokens.
 
     There is no pass-rate under a rubric that verifies nothing. Of a mixture there is the same of each task in
-    the step, under `tasks`.
+    the step, by its own rubric, under `tasks`.
     """
     measured = _measure_rewards(groups, task.rubric, config)
     if isinstance(task, Mixture):
@@ -46,8 +46,9 @@ def measure_rewards(groups: Sequence[Group], task: Task, config: TrainConfig) ->
         for group in groups:
             by_task.setdefault(task.find_label(group.problem), []).append(group)
         measured["tasks"] = {
-            label: {"groups": len(found), **_measure_rewards(found, task.rubric, config)}
+            label: {"groups": len(found), **_measure_rewards(found, member.rubric, config)}
             for label, found in sorted(by_task.items())
+            for member in (task.find_member(found[0].problem.id),)
         }
     return measured
 

@@ -9,7 +9,6 @@ is made anew. Write-ahead logging lets many read while one takes in. Imports no 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import sqlite3
@@ -22,12 +21,11 @@ from typing import Any
 from ...tasks.core.errors import UserError
 from ..reports.curves import read_metrics
 from .names import COMPLETIONS, HELD_OUT, INDEX, METRICS, ROLLOUTS
-from .records import parse_object
-from .rows import find_fault, is_number
+from .records import hash_tail, parse_object
+from .rows import Once, find_fault, is_number
 
-VERSION = 1  # of the tables below; an index of another one is made anew
+VERSION = 2  # of the tables below; an index of another one is made anew
 BATCH = 5_000  # rows of an insertion
-TAIL = 4_096  # bytes before the place that was read to, by which a file is known again
 WAIT_S = 60.0  # for another process that reads the index as it is made anew
 PARTS = {"rollouts": ROLLOUTS, "held_out": f"{HELD_OUT}/step-*/{COMPLETIONS}", "completions": COMPLETIONS}
 """By the table that holds them: completions that a run learned from, those of its held-out evaluations, and
@@ -148,7 +146,7 @@ def _take_in(connection: sqlite3.Connection, folder: Path) -> None:
     there = {str(path.relative_to(folder)): (part, path) for part, path in _list_files(folder)}
     for name, (number, read, _, tail) in list(known.items()):
         gone = name != METRICS and name not in there
-        if gone or _hash_tail(folder / name, read) != tail:
+        if gone or _hash_file(folder / name, read) != tail:
             _forget(connection, number)
             del known[name]
     for name, (part, path) in there.items():
@@ -171,13 +169,12 @@ def _forget(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("delete from _files where number = ?", (number,))
 
 
-def _hash_tail(path: Path, read: int) -> str:
-    """Of the bytes before a place; "" where the file ends before it."""
-    if not path.is_file() or path.stat().st_size < read:
-        return "none"
+def _hash_file(path: Path, read: int) -> str:
+    """As `hash_tail`; "" where there is no file."""
+    if not path.is_file():
+        return ""
     with path.open("rb") as stream:
-        stream.seek(max(0, read - TAIL))
-        return hashlib.sha256(stream.read(min(read, TAIL))).hexdigest()
+        return hash_tail(stream, read)
 
 
 def _take_in_rows(
@@ -185,7 +182,7 @@ def _take_in_rows(
 ) -> None:
     row = (connection.execute("select max(row) from _rows").fetchone()[0] or 0) + 1
     problems: dict[tuple[str, str, str], int] = {}
-    taken = Taken()
+    taken, once = Taken(), _list_samples(connection, part, path, number, read)
     with path.open("rb") as stream:
         stream.seek(read)
         for raw in stream:
@@ -197,7 +194,7 @@ def _take_in_rows(
                 wrong = find_fault(record)
             except ValueError as failure:
                 record, wrong = {}, str(failure)
-            if wrong:
+            if wrong := wrong or once.find_repeat(_write(record["id"]), record, lines):
                 taken.damaged.append((number, lines, wrong))
                 continue
             problem = _find_problem(connection, record, problems)
@@ -209,8 +206,20 @@ def _take_in_rows(
     _insert(connection, taken)
     connection.execute(
         "update _files set bytes = ?, lines = ?, tail = ? where number = ?",
-        (read, lines, _hash_tail(path, read), number),
+        (read, lines, _hash_file(path, read), number),
     )
+
+
+def _list_samples(connection: sqlite3.Connection, part: str, path: Path, number: int, read: int) -> Once:
+    """The completions that were taken in of a file that has grown; a run's, which may repeat, are none."""
+    if part != "completions" or not 0 < read < path.stat().st_size:
+        return Once()
+    found = connection.execute(
+        "select id, sample, line from _rows join _problems on number = problem "
+        "where file = ? and step is null and sample is not null",
+        (number,),
+    )
+    return Once({(problem, sample): line for problem, sample, line in found})
 
 
 def _find_problem(
@@ -271,7 +280,7 @@ def _take_in_metrics(connection: sqlite3.Connection, folder: Path, known: list[A
             [(line["step"], line["kind"], name, value) for name, value in flatten(line) if name != "step"],
         )
     connection.execute(
-        "update _files set bytes = ?, tail = ? where number = ?", (size, _hash_tail(path, size), number)
+        "update _files set bytes = ?, tail = ? where number = ?", (size, _hash_file(path, size), number)
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...tasks.core.errors import UserError, shorten
+
+TAIL = 1 << 16  # bytes before the end of what was read, by which it is known again
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,6 +95,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it is no JSON object")
     return values
+
+
+def hash_tail(stream: BinaryIO, end: int) -> str:
+    """Of the last bytes of a file before a place, by which what was read up to there is known again."""
+    start = max(0, end - TAIL)
+    stream.seek(start)
+    return hashlib.sha256(stream.read(end - start)).hexdigest()
 
 
 def complain_of_line(path: Path, number: int, wrong: str) -> UserError:

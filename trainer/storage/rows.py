@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ def find_fault(row: Mapping[str, Any]) -> str:
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
         return "its 'learned' holds no finite numbers"
     return _find_wrong_verdict(row["verdicts"])
+
+
+@dataclass(frozen=True)
+class Once:
+    """An evaluation's file, whose completions are there once each; those of a run have a step, and it may
+    draw a problem twice in one. lines: of each completion that was seen, by its problem's id and its sample.
+    """
+
+    lines: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def find_repeat(self, problem: str, row: Mapping[str, Any], line: int) -> str:
+        """What is wrong with a row whose completion is in an earlier line, in a few words; "" for nothing."""
+        if "step" in row or "sample" not in row:
+            return ""
+        earlier = self.lines.setdefault((problem, row["sample"]), line)
+        return f"its completion is in line {earlier} already" if earlier != line else ""
 
 
 def _find_wrong_verdict(verdicts: Any) -> str:

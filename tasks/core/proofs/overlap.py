@@ -36,7 +36,8 @@ def list_grams(words: Sequence[str]) -> Iterator[int]:
             yield hash(tuple(words[start : start + GRAM]))
 
 
-def _squeeze(text: str) -> str:
+def squeeze(text: str) -> str:
+    """A text in small letters, with one space for each stretch of white space; its signs stay."""
     return " ".join(text.casefold().split())
 
 
@@ -54,21 +55,29 @@ class Index:
         index = cls(name)
         for problem in problems:
             words = list_words(problem.text)
-            index.texts.add(_squeeze(problem.text))
+            index.texts.add(squeeze(problem.text))
             index.whole.add(hash(words))
             index.grams.update(list_grams(words))
         return index
 
     def count_shared(self, problems: Sequence[Problem], *, patterned: bool) -> Shared:
-        """patterned: whether the problems' texts are made from a pattern: grams say nothing there, and signs
+        """How many problems are among these, and how many share 13 words in a row with one of them.
+
+        patterned: whether the problems' texts are made from a pattern: grams say nothing there, and signs
         may be all that differs (the walls of a maze)."""
+        texts = [problem.text for problem in problems]
         if patterned:
-            exact = sum(_squeeze(problem.text) in self.texts for problem in problems)
-            return Shared(self.name, len(problems), exact)
-        texts = [list_words(problem.text) for problem in problems]
-        exact = sum(hash(words) in self.whole for words in texts)
-        grams = sum(any(gram in self.grams for gram in list_grams(words)) for words in texts)
-        return Shared(self.name, len(texts), exact, grams)
+            return Shared(self.name, len(texts), sum(squeeze(text) in self.texts for text in texts))
+        exact = sum(hash(list_words(text)) in self.whole for text in texts)
+        return Shared(self.name, len(texts), exact, sum(self.shares(text, patterned=False) for text in texts))
+
+    def shares(self, text: str, *, patterned: bool) -> bool:
+        """Whether a text is one of these or, where they are made from no pattern, has 13 words in a row of
+        one."""
+        if patterned:
+            return squeeze(text) in self.texts
+        words = list_words(text)
+        return hash(words) in self.whole or any(gram in self.grams for gram in list_grams(words))
 
 
 class KnownSets:

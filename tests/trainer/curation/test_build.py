@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from palaestra.tasks import Problem, UserError, get
 from palaestra.tasks.core.sources import Rows
+from palaestra.trainer.cli import task_build
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.curation.build import Choice, build
 from palaestra.trainer.sft.pairs import read_pairs
@@ -92,6 +93,32 @@ def test_problems_that_are_too_easy_or_known_to_a_test_are_left_out(tmp_path):
     assert {row["id"] for row in read(built.path)} == {"gcd/train/0"}
     assert (built.counts.outside_the_pass_rate, built.counts.contaminated) == (1, 1)
     assert "farm's test split" in str(built)
+
+
+def test_problems_of_a_generator_are_the_same_only_where_their_signs_are_too(tmp_path):
+    task = get("gcd")
+    known = task.problems("test", 1)[0].text
+    other = next(p.text for p in task.problems("train", 50) if p.text != known)
+    said = {
+        "gcd/train/0": (known, [("1", True)]),
+        "gcd/train/1": (other, [("2", True)]),
+        "gcd/train/2": ("#.. S.# of the maze", [("3", True)]),
+        "gcd/train/3": (".#. S.. of the maze", [("4", True)]),
+    }
+    built = build([write(tmp_path / "samples", said)], tmp_path / "set.parquet", Choice(), [task])
+    assert [row["completion"] for row in read(built.path)] == ["2", "3", "4"]
+    assert (built.counts.contaminated, built.counts.same_prompt) == (1, 0)
+
+
+def test_what_no_set_can_be_made_of_is_said_before_a_model_is_sampled(tmp_path):
+    asked = ["gcd", "--model", str(tmp_path / "no-model"), "--out"]
+    with pytest.raises(UserError, match="call it"):
+        task_build.main([*asked, str(tmp_path / "set.jsonl")])
+    (tmp_path / "there.parquet").touch()
+    with pytest.raises(UserError, match="is there already"):
+        task_build.main([*asked, str(tmp_path / "there.parquet")])
+    with pytest.raises(UserError, match="the test split: a model that is trained on them"):
+        task_build.main([*asked, str(tmp_path / "set.parquet"), "--split", "test"])
 
 
 def test_the_same_seed_keeps_the_same_and_cut_ones_are_kept_when_asked(tmp_path):

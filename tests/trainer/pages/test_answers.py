@@ -47,6 +47,7 @@ def test_learning_by_the_held_out_problems(values, verdict):
 def test_learning_by_the_rollouts_where_nothing_was_evaluated(tmp_path):
     table = Table()
     table.add_file(make_run(tmp_path / "run", steps=60) / "rollouts.jsonl", 0)
+    table.read_new()
     answer = answer_learning([], table, 0)
     assert answer.verdict == "yes"
     assert "pass-rate in training" in answer.headline
@@ -126,6 +127,7 @@ def test_better_pairs_the_problems_that_both_drew(tmp_path):
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             path.write_text("".join(json.dumps({**row, "passed": False}) + "\n" for row in rows))
         table.add_file(path, number)
+        table.read_new()
     answer = answer_better(["a", "b"], [[], []], table, 1, "")
     assert answer.verdict == "no"
     assert "paired" in answer.headline

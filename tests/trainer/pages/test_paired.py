@@ -4,6 +4,7 @@ import json
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.evaluation.compare import compare_two
 from palaestra.trainer.pages.gather import gather, refresh
 from palaestra.trainer.pages.paired import Paired, pair_runs, pair_steps
 
@@ -88,6 +89,19 @@ def test_what_is_written_anew_is_read_anew(run):
     folder.rmdir()
     keep_held_out(run, 20, lambda number: number < 12)
     assert pair_steps(run, 0, 20).difference.value == pytest.approx(0.1)
+
+
+def test_what_was_set_against_each_other_is_not_compared_again(run, monkeypatch):
+    compared = []
+
+    def compare_and_count(*measured, **more):
+        compared.append(measured)
+        return compare_two(*measured, **more)
+
+    monkeypatch.setattr("palaestra.trainer.pages.paired.compare_two", compare_and_count)
+    first = gather([run])
+    assert first.to_head()["runs"] == refresh(first).to_head()["runs"]
+    assert len(compared) == 1
 
 
 def test_a_held_out_evaluation_is_a_page_of_its_own(run):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from palaestra.trainer.pages.rows import Table, group_by_step, list_criteria, parse_record
+from palaestra.trainer.storage.records import hash_tail
 
 from ..support.run_folders import make_row, make_run, write_lines
 
@@ -12,6 +13,7 @@ def test_columns_are_those_of_the_rows(tmp_path):
     run = make_run(tmp_path / "run", steps=3)
     table = Table()
     table.add_file(run / "rollouts.jsonl", 0)
+    table.read_new()
     rows = [json.loads(line) for line in (run / "rollouts.jsonl").read_text().splitlines()]
     assert len(table) == len(rows) == 24
     assert table.columns["step"] == [row["step"] for row in rows]
@@ -35,6 +37,7 @@ def test_a_damaged_line_is_left_out_and_named(tmp_path):
     path.write_text("\n".join(lines) + "\n")
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     assert len(table) == 13
     assert table.files[0].damaged == [5, 7, 10]
 
@@ -48,6 +51,7 @@ def test_rows_that_lack_a_criterion_have_no_value(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in (early, late, early)))
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     assert table.columns["value length"] == [None, 0.5, None]
     assert table.columns["status length"][0] == table.columns["status length"][2] == -1
     assert table.columns["advantage"] == [None, 0.5, None]
@@ -58,6 +62,7 @@ def test_a_file_that_grows_is_gone_on_with_and_half_a_line_waits(tmp_path):
     path = tmp_path / "rollouts.jsonl"
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     assert len(table) == 0
     line = json.dumps(make_row(1, 2, 0, passed=True))
     path.write_text(line + "\n" + line[:30])
@@ -71,6 +76,29 @@ def test_a_file_that_grows_is_gone_on_with_and_half_a_line_waits(tmp_path):
     assert len(table) == 1
 
 
+def test_a_file_that_stands_as_it_stood_is_not_read_again(tmp_path, monkeypatch):
+    table = Table()
+    for number in range(5):
+        write_lines(tmp_path / f"{number}.jsonl", [make_row(1, number, 0, passed=True)])
+        table.add_file(tmp_path / f"{number}.jsonl", 0)
+        table.add_file(tmp_path / f"{number}.jsonl", 0)
+    read = []
+
+    def hash_and_count(stream, end):
+        read.append(stream.name)
+        return hash_tail(stream, end)
+
+    monkeypatch.setattr("palaestra.trainer.pages.rows.hash_tail", hash_and_count)
+    assert table.read_new() == 5
+    assert len(read) == 5
+    assert table.read_new() == 0
+    assert len(read) == 5
+    with (tmp_path / "3.jsonl").open("a") as file:
+        file.write(json.dumps(make_row(2, 3, 0, passed=True)) + "\n")
+    assert table.read_new() == 1
+    assert {*read[5:]} == {str(tmp_path / "3.jsonl")}
+
+
 @pytest.mark.parametrize("replaced", [False, True], ids=["in place", "another file"])
 def test_a_file_that_was_cut_and_has_grown_beyond_is_read_anew(tmp_path, replaced):
     path = tmp_path / "rollouts.jsonl"
@@ -78,6 +106,7 @@ def test_a_file_that_was_cut_and_has_grown_beyond_is_read_anew(tmp_path, replace
     write_lines(path, rows)
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     later = [make_row(1, n, 0, passed=True, text=f"a new and longer text {n}") for n in range(2, 8)]
     if replaced:
         path.unlink()
@@ -95,6 +124,7 @@ def test_a_file_that_a_resume_removed_has_no_rows_any_more(tmp_path):
     for path in paths:
         write_lines(path, [make_row(1, n, 0, passed=True) for n in range(3)])
         table.add_file(path, 0)
+        table.read_new()
     paths[1].unlink()
     table.read_new()
     assert len(table) == 3
@@ -108,6 +138,7 @@ def test_values_of_a_step_are_gathered_by_problem(tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     assert group_by_step(table, 0, "passed") == {1: {0: [1, 0], 1: [1]}}
     assert group_by_step(table, 1, "passed") == {}
     assert group_by_step(table, 0, "nothing") == {}

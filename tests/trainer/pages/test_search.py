@@ -12,6 +12,7 @@ def make_index(path, texts):
     write_lines(path, [make_row(1, 1, 0, passed=True, text=text) for text in texts])
     table = Table()
     table.add_file(path, 0)
+    table.read_new()
     index = TextIndex(table)
     index.take_in()
     return index
@@ -41,6 +42,7 @@ def test_a_file_that_was_cut_while_another_grew_is_searched_as_it_is(tmp_path):
     for number, path in enumerate(paths):
         write_lines(path, [make_row(1, 1, 0, passed=True, text=text) for text in texts[number]])
         table.add_file(path, number)
+        table.read_new()
     index = TextIndex(table)
     index.take_in()
     texts = [texts[0][:2], [*texts[1], "beta4", "beta5", "beta6"]]

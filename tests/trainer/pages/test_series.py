@@ -29,6 +29,7 @@ def test_bands_hold_their_curve_and_are_no_point_where_all_agree(tmp_path):
     run = make_run(tmp_path / "run", steps=6)
     table = Table()
     table.add_file(run / "rollouts.jsonl", 0)
+    table.read_new()
     series = trace([make_step(step, [make_row(step, 1, 0, passed=True)]) for step in range(1, 7)])
     bands = measure_bands(series, table, 0)
     assert bands.keys() == {"reward", "pass_rate", "criteria/number/mean", "criteria/answer_tag/mean"}
@@ -65,6 +66,7 @@ def test_a_curve_and_its_band_are_of_what_enters_the_reward(tmp_path):
     write_lines(tmp_path / "rollouts.jsonl", [json.loads(json.dumps(row, default=str)) for row in rows])
     table = Table()
     table.add_file(tmp_path / "rollouts.jsonl", 0)
+    table.read_new()
     assert table.columns["value rose"].count(None) == 8
     bands = measure_bands(Series({"step": [1.0], "tokens": [0.0], "hours": [0.0]}, lines), table, 0)
     for name in lines:

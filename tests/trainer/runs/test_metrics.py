@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from palaestra.tasks import get
+from palaestra.tasks.core.mixture import Component, MixedRubric, mix
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.metrics import measure_rewards, measure_shadow, score_shadow
-from palaestra.verifiers import Rubric, answer_tag, exact, number
+from palaestra.verifiers import Rubric, answer_tag, exact, learned, number
 
 from ..support.groups import DEAD, LIVE, TASK, make_group
 
@@ -26,6 +28,20 @@ def test_step_metrics_count_verdicts_dead_groups_and_lengths():
         "statuses": {"correct": 1, "no_answer": 3},
     }
     assert metrics["tokens"] == 2.0
+
+
+def test_each_task_of_a_mixture_is_measured_by_its_own_rubric():
+    sorting = get("sorting")
+    groups = [make_group(LIVE, 0), make_group(LIVE, 0, task=sorting)]
+    judged = replace(sorting, rubric=Rubric(learned()))
+    rubric = MixedRubric({task.name: task.rubric for task in (TASK, judged)})
+    both = replace(
+        mix({"gcd": 1, "sorting": 1}), components=(Component(TASK), Component(judged)), rubric=rubric
+    )
+    metrics = measure_rewards(groups, both, TrainConfig())
+    assert "pass_rate" not in metrics
+    assert metrics["tasks"]["gcd"]["pass_rate"] == 0.5
+    assert "pass_rate" not in metrics["tasks"]["sorting"]
 
 
 def test_the_shadow_rubric_sees_what_the_reward_is_fooled_by():

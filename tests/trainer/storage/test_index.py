@@ -114,6 +114,21 @@ def test_damaged_lines_are_named_and_left_out(tmp_path):
     assert ask(run, "select count(*) from rollouts") == [(13,)]
 
 
+def test_a_completion_of_an_evaluation_that_is_there_already_is_named_and_left_out(tmp_path):
+    folder = make_evaluated(tmp_path / "eval")
+    path = folder / "completions.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[2]]))
+    expected = [("completions.jsonl", 13, "its completion is in line 3 already")]
+    assert ask(folder, "select file, line, wrong from damaged") == expected
+    with path.open("a") as file:
+        file.write(lines[0])
+    assert ask(folder, "select line, wrong from damaged where line = 14") == [
+        (14, "its completion is in line 1 already")
+    ]
+    assert ask(folder, "select count(*) from completions") == [(12,)]
+
+
 def test_texts_that_no_database_holds_are_written_by_their_numbers(tmp_path):
     run = make_run(tmp_path / "run", steps=1, texts=("half \ud800 pair", "nul \x00 and <script>"))
     found = ask(run, "select completion from rollouts order by row limit 2")
