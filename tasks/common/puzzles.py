@@ -1,4 +1,4 @@
-"""What puzzles with many right answers share: one check that says what is wrong, and answers read in bounds.
+"""What puzzles share: one check that says what is wrong, and answers read in bounds.
 
 A puzzle's reference says what has to hold, as plain data. Its check tests whether it holds of an answer,
 so that every right one is accepted, not only the one that the generator knows.
@@ -27,7 +27,12 @@ class Unreadable(ValueError):
 
 
 def puzzle(
-    name: str, find_fault: Callable[[Any, str], str], *, max_chars: int = MAX_CHARS, bare: bool = True
+    name: str,
+    find_fault: Callable[[Any, str], str],
+    *,
+    max_chars: int = MAX_CHARS,
+    bare: bool = True,
+    several: bool = False,
 ) -> Criterion:
     """The answer tag holds what `find_fault(reference, answer)` finds no fault with.
 
@@ -35,6 +40,7 @@ def puzzle(
         text of another form. Its work is bounded by the reference and by `max_chars`.
     max_chars: characters of the longest answer that is read, 1 or more.
     bare: whether quotation marks and fences around the whole answer are taken off.
+    several: whether a problem may have several right answers.
     """
 
     def judge(reference: Any, answer: str) -> Verdict:
@@ -49,7 +55,7 @@ def puzzle(
     def render(reference: Any) -> str:
         return f"<answer>{reference['solution']}</answer>"
 
-    return answer_criterion(name, judge, sources=("tag",), render=render)
+    return answer_criterion(name, judge, sources=("tag",), render=render, several=several)
 
 
 def work_out(steps: Iterable[str], answer: str) -> str:

@@ -107,7 +107,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "cryptarithm",
-    rubric=Rubric(puzzle("digits", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("digits", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(LETTERS),
     kind="logic",
     solve=solve,

@@ -71,7 +71,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "graph_colouring",
-    rubric=Rubric(puzzle("colouring", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("colouring", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(NODES),
     kind="logic",
     solve=solve,

@@ -91,7 +91,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "knapsack",
-    rubric=Rubric(puzzle("best", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("best", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(ITEMS),
     kind="logic",
     solve=solve,

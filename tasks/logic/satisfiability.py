@@ -116,7 +116,7 @@ def draw_clauses(rng: random.Random, hidden: list[int], count: int) -> list[Clau
 
 @task(
     "satisfiability",
-    rubric=Rubric(puzzle("satisfies", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("satisfies", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(VARIABLES),
     kind="logic",
     solve=solve,

@@ -102,7 +102,7 @@ def plant(rng: random.Random, count: int, slack: int) -> list[Job]:
 
 @task(
     "scheduling",
-    rubric=Rubric(puzzle("schedule", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("schedule", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(JOBS),
     kind="logic",
     solve=solve,

@@ -87,7 +87,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "shortest_path",
-    rubric=Rubric(puzzle("path", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("path", find_fault, several=True), answer_tag(weight=0.1)),
     levels=len(NODES),
     kind="logic",
     solve=solve,

@@ -45,7 +45,7 @@ def is_antiderivative(name: str = "antiderivative") -> Criterion:
         expected = tuple(Fraction(each) for each in reference["coefficients"])
         return correct(answer) if derive(found) == expected else wrong(answer, "Its derivative is another.")
 
-    return answer_criterion(name, check, sources=("tag", "boxed"), render=show_answer)
+    return answer_criterion(name, check, sources=("tag", "boxed"), render=show_answer, several=True)
 
 
 def _adds_at_most(expr: Any) -> bool:

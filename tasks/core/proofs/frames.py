@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -87,10 +86,10 @@ def find_full_reward(task: Task, problem: Problem) -> float:
     return 1.0 if task.rubric.bounded else task.score(find_solution(task, problem), problem).reward
 
 
-def has_one_answer(problem: Problem) -> bool:
-    """Whether the reference is the one right answer, however it is written. A mapping may describe what
-    several answers fulfil (a way through a maze, a program)."""
-    return not isinstance(problem.reference, Mapping)
+def has_one_answer(task: Task) -> bool:
+    """Whether each problem has one right answer, however it is written: what its verifier says of itself. A
+    way through a maze, or a program, is one of several."""
+    return not task.rubric.correctness.several
 
 
 def fold(answer: str) -> str:

@@ -159,7 +159,9 @@ def test_several_right_answers_do_not_excuse_taking_any():
         return correct() if re.fullmatch(r"<answer>\d+</answer>", completion.text) else wrong()
 
     rubric = Rubric(
-        Criterion("own", check, render=lambda reference: f"<answer>{reference['solution']}</answer>")
+        Criterion(
+            "own", check, render=lambda reference: f"<answer>{reference['solution']}</answer>", several=True
+        )
     )
     found = failed(make(rubric, generate))
     assert "Make the rubric stricter" in found["another problem's solution fails"]
