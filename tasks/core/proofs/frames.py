@@ -9,7 +9,7 @@ from typing import Any
 
 from ....verifiers.marks import find_boxes
 from ....verifiers.types import Verdict
-from ..errors import TaskError
+from ..errors import TaskError, UserError
 from ..problem import Problem
 from ..task import Task
 
@@ -84,6 +84,16 @@ def find_solution(task: Task, problem: Problem) -> str:
 def find_full_reward(task: Task, problem: Problem) -> float:
     """What a right completion earns: 1, or what the solution does where functions know no bounds."""
     return 1.0 if task.rubric.bounded else task.score(find_solution(task, problem), problem).reward
+
+
+def require_one(task: Task, command: str) -> None:
+    """Raise UserError for a mixture: what is proven is of one verifier. command: of `task`."""
+    if task.members[0] is not task:
+        each = "; ".join(f"palaestra task {command} {member.name}" for member in task.members)
+        raise UserError(
+            f"{task.name} is a mixture, in which each task has a verifier of its own. Take them one by one: "
+            f"{each}."
+        )
 
 
 def has_one_answer(task: Task) -> bool:
