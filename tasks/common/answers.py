@@ -7,12 +7,13 @@ answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from ...verifiers import Criterion, Verdict, answer_criterion, parse_rational
 from ...verifiers.quotations import undress
+from ...verifiers.rewrites import rewrite_number
 from ...verifiers.types import correct, malformed, no_answer, wrong
 from .worked import show_answer
 
@@ -120,7 +121,25 @@ def written_number(name: str = "number", weight: float = 1.0, *, whole: bool = F
     def judge(reference: Any, answer: str) -> Verdict:
         return judge_number(reference, answer, whole)
 
-    return answer_criterion(name, judge, weight=weight, sources=("tag", "boxed", "hash"), render=show_answer)
+    return answer_criterion(
+        name,
+        judge,
+        weight=weight,
+        sources=("tag", "boxed", "hash"),
+        render=show_answer,
+        rewrite=rewrite_written,
+    )
+
+
+def rewrite_written(answer: str) -> Iterator[str]:
+    """A number with another sign, zeros, separators; in bold, between dollars. An integer is no quotient: where
+    one is asked for, that is still to be divided."""
+    value = parse_rational(answer)
+    if value is None:
+        return
+    yield from (text for text in rewrite_number(answer) if value.denominator > 1 or "/" not in text)
+    yield f"**{answer}**"
+    yield f"${answer}$"
 
 
 def read_numbers(text: str, letter: str = "x") -> tuple[Fraction, ...] | None:

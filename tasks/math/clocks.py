@@ -7,6 +7,7 @@ stop, over three zones. No clock is changed on the way. Level 1 has 1,440 times 
 
 import random
 import re
+from collections.abc import Iterator
 
 from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ...verifiers.types import correct, malformed, wrong
@@ -37,6 +38,16 @@ def read_time(text: str) -> int | None:
     return hours % 24 * 60 + minutes
 
 
+def rewrite_time(answer: str) -> Iterator[str]:
+    """`7:05 PM` and `19:05 h` for `19:05`."""
+    minutes = read_time(answer)
+    if minutes is None:
+        return
+    hours, rest = divmod(minutes, 60)
+    yield f"{hours % 12 or 12}:{rest:02} {'AM' if hours < 12 else 'PM'}"
+    yield f"{hours:02}:{rest:02} h"
+
+
 def is_time(name: str = "time") -> Criterion:
     """The answer is the reference's time of day."""
 
@@ -47,7 +58,7 @@ def is_time(name: str = "time") -> Criterion:
         same = value == read_time(reference["answer"])
         return correct(answer) if same else wrong(answer, f"Not {reference['answer']}.")
 
-    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer)
+    return answer_criterion(name, equal, sources=("tag", "boxed"), render=show_answer, rewrite=rewrite_time)
 
 
 def write_time(minutes: int) -> str:
