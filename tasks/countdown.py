@@ -44,7 +44,7 @@ def reaches_target(name: str = "countdown") -> Criterion:
     def render(reference: dict) -> str:
         return f"<answer>{reference.get('solution', '0')}</answer>"
 
-    return answer_criterion(name, equation, sources=("tag",), render=render, rewrite=rewrite)
+    return answer_criterion(name, equation, sources=("tag",), render=render, rewrite=rewrite, several=True)
 
 
 def rewrite(answer: str) -> Iterator[str]:

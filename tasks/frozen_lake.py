@@ -51,7 +51,7 @@ def reaches_goal(name: str = "frozen_lake") -> Criterion:
     def render(reference: dict) -> str:
         return f"<answer>{reference['moves']}</answer>"
 
-    return answer_criterion(name, check, sources=("tag",), render=render, rewrite=rewrite)
+    return answer_criterion(name, check, sources=("tag",), render=render, rewrite=rewrite, several=True)
 
 
 def rewrite(answer: str) -> Iterator[str]:

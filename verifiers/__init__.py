@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from .criteria.answer import answer_criterion
 from .criteria.format import answer_box, answer_tag, pattern
-from .criteria.number import exact, number, parse_rational
+from .criteria.number import exact, number
 from .criterion import Criterion
 from .extract import extract, last_boxed
 from .math import math_answer, math_equal
+from .rationals import parse_rational
 from .rubric import Rubric
 from .types import Completion, ProblemLike, Score, Status, Verdict
 

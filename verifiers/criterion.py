@@ -75,6 +75,8 @@ class Criterion:
     start: called before the first completion of a run; gives facts for the run's record ({"sandbox_layers":
         [...]}), and raises an error with a sentence where the criterion can't work on this machine.
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
+    several: whether a problem may have several right answers, of which the reference is one or says what they
+        fulfil. Where it has one, however it is written, `palaestra task check` knows that another is wrong.
     form: whether it reads the form of a completion alone, whatever the answer: a reward that differs by such
         criteria only is no sign that a run can learn to be right.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
@@ -109,6 +111,7 @@ class Criterion:
     place: Place | None = None
     form: bool = False
     rewrite: Callable[[str], Iterable[str]] | None = None
+    several: bool = False
 
     def __post_init__(self) -> None:
         if self.weight < 0:

@@ -46,6 +46,7 @@ def function(
     *,
     gate: bool = False,
     low: float | None = None,
+    several: bool = False,
     **given: Any,
 ) -> Criterion:
     """A function as a criterion, in one of three signatures (see docs/rewards.md).
@@ -54,6 +55,7 @@ def function(
     low: the least number that a function of TRL's or verifiers' form returns, 0 or below. It is what a
         completion gets that makes the function raise, or that fails a gate; a lower number is an error.
         None: not known; then no gate can stand beside it.
+    several: whether a problem may have several right answers, for `palaestra task check`.
     given: further arguments for the function, by name (`parser=my_parser`).
     Raises TypeError for what can't be called in one of the forms.
 
@@ -79,7 +81,9 @@ def function(
 
     least = 0.0 if caller.bounded else low
     place = _find_place(reward)
-    return Criterion(label, check, weight, gate, low=least, bounded=caller.bounded, place=place)
+    return Criterion(
+        label, check, weight, gate, low=least, bounded=caller.bounded, place=place, several=several
+    )
 
 
 def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float = 1.0) -> Criterion:
@@ -109,7 +113,9 @@ def first_of(*rewards: Criterion | Reward, name: str = "first_of", weight: float
 
     lows = [criterion.low for criterion in criteria]
     low = None if None in lows else min(low for low in lows if low is not None)
-    return Criterion(name, check, weight, low=low, bounded=all(c.bounded for c in criteria))
+    several = any(c.several for c in criteria)
+    bounded = all(c.bounded for c in criteria)
+    return Criterion(name, check, weight, low=low, bounded=bounded, several=several)
 
 
 def _name(reward: Any) -> str:

@@ -7,23 +7,14 @@ Each function takes an answer as it stands in its mark and yields others. None i
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
-from fractions import Fraction
 
-_WRITTEN_OUT = r"(?a)[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?"
-
-
-def _read_value(answer: str) -> Fraction | None:
-    try:
-        return Fraction(answer.replace(",", "")) if re.fullmatch(_WRITTEN_OUT, answer) else None
-    except ZeroDivisionError:
-        return None
+from .rationals import parse_rational
 
 
 def rewrite_number(answer: str) -> Iterator[str]:
     """Signs, zeros, separators of thousands, equal fractions and decimals, quotes around the whole."""
-    value = _read_value(answer)
+    value = parse_rational(answer)
     if value is None:
         return
     if value > 0 and not answer.startswith("+"):
@@ -46,7 +37,7 @@ def rewrite_math(answer: str) -> Iterator[str]:
     yield f"\\({answer}\\)"
     if "\\frac" in answer:
         yield answer.replace("\\frac", "\\dfrac")
-    value = _read_value(answer)
+    value = parse_rational(answer)
     if value is None:
         return
     if value.denominator == 1:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -47,7 +47,9 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "binary_search",
-    rubric=Rubric(puzzle("looked_at", find_fault, max_chars=400), answer_tag(weight=0.1)),
+    rubric=Rubric(
+        puzzle("looked_at", find_fault, max_chars=400, rewrite=rewrite_list), answer_tag(weight=0.1)
+    ),
     levels=len(LENGTHS),
     kind="code",
     solve=solve,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.programs import fence
 from ..core.task import task
@@ -129,7 +129,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "program_output",
-    rubric=Rubric(puzzle("output", find_fault, max_chars=200), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("output", find_fault, max_chars=200, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(STATEMENTS),
     kind="code",
     solve=solve,

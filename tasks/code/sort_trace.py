@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -79,7 +79,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "sort_trace",
-    rubric=Rubric(puzzle("list", find_fault, max_chars=400), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("list", find_fault, max_chars=400, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(LENGTHS),
     kind="code",
     solve=solve,

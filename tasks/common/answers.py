@@ -14,6 +14,7 @@ from typing import Any
 from ...verifiers import Criterion, Verdict, answer_criterion, parse_rational
 from ...verifiers.extract import Source
 from ...verifiers.quotations import undress
+from ...verifiers.rewrites import rewrite_number
 from ...verifiers.types import correct, malformed, no_answer, wrong
 from .worked import show_answer
 
@@ -24,7 +25,9 @@ _SPACES = re.compile(r"\\[,;! ]|\\left(?![a-z])|\\right(?![a-z])|(?<=[^\s=])~(?=
 _HEDGED = re.compile(
     r"(?i)~|\?|\.\.|[≈≅]|\\approx|\b(?:about|approx\w*|around|roughly|nearly|almost|maybe|perhaps|probably|not)\b"
 )
-_LATEX_FRACTION = re.compile(r"(?a)([+-]?)\s*(?:(\d+)\s*)?\\[dt]?frac\s*\{\s*(-?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_LATEX_FRACTION = re.compile(
+    r"(?a)([+-]?)\s*(?:(\d+)\s*)?\\[dt]?frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))"
+)
 _MIXED = re.compile(r"(?a)([+-]?)\s*(\d+)(?:\s+|\s+and\s+)(\d+)\s*/\s*(\d+)")
 _QUOTIENT = re.compile(r"(?a)([+-]?\s*\d+|\([+-]?\d+\))\s*/\s*(\d+)")
 _ENCLOSED = re.compile(r"\(([^()]*)\)")
@@ -57,7 +60,8 @@ def read_number(text: str) -> Fraction | None:
     if plain is not None:
         return plain
     if match := _LATEX_FRACTION.fullmatch(text):
-        sign, whole, above, below = match[1], int(match[2] or 0), int(match[3]), int(match[4])
+        sign, whole = match[1], int(match[2] or 0)
+        above, below = int(match[3] or match[4]), int(match[5] or match[6])
         if below == 0 or (whole and above < 0):
             return None
     elif match := _MIXED.fullmatch(text):
@@ -98,10 +102,12 @@ def bounded(
     rewrite: Callable[[str], Iterable[str]] | None = None,
     *,
     sources: tuple[Source, ...] = ("tag", "boxed"),
+    several: bool = False,
 ) -> Criterion:
     """An answer of at most MAX_CHARS characters, which `judge(reference, answer)` decides on.
 
     rewrite: other texts of an answer that mean the same and are read, for `palaestra task check`.
+    several: whether a problem may have several right answers.
     """
 
     def check(reference: Any, answer: str) -> Verdict:
@@ -109,7 +115,9 @@ def bounded(
             return malformed(reason=f"The answer is longer than {MAX_CHARS} characters.")
         return judge(reference, answer)
 
-    return answer_criterion(name, check, sources=sources, render=show_answer, rewrite=rewrite)
+    return answer_criterion(
+        name, check, sources=sources, render=show_answer, rewrite=rewrite, several=several
+    )
 
 
 def judge_number(reference: Any, answer: str, whole: bool = False) -> Verdict:
@@ -140,7 +148,20 @@ def written_number(name: str = "number", *, whole: bool = False) -> Criterion:
     def judge(reference: Any, answer: str) -> Verdict:
         return judge_number(reference, answer, whole)
 
-    return bounded(name, judge, sources=("tag", "boxed", "hash"))
+    return bounded(name, judge, rewrite_written, sources=("tag", "boxed", "hash"))
+
+
+def rewrite_written(answer: str) -> Iterator[str]:
+    """A number with another sign, zeros, separators; in bold, between dollars.
+
+    An integer is not written as a quotient: where one is asked for, that is still to be divided.
+    """
+    value = parse_rational(answer)
+    if value is None:
+        return
+    yield from (text for text in rewrite_number(answer) if value.denominator > 1 or "/" not in text)
+    yield f"**{answer}**"
+    yield f"${answer}$"
 
 
 def read_numbers(text: str, letter: str = "x") -> tuple[Fraction, ...] | None:

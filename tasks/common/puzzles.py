@@ -1,4 +1,4 @@
-"""What puzzles with many right answers share: one check that says what is wrong, and answers read in bounds.
+"""What puzzles share: one check that says what is wrong, and answers read in bounds.
 
 A puzzle's reference says what has to hold, as plain data. Its check tests whether it holds of an answer,
 so that every right one is accepted, not only the one that the generator knows.
@@ -7,7 +7,7 @@ so that every right one is accepted, not only the one that the generator knows.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...verifiers import Criterion, Verdict, answer_criterion
@@ -27,7 +27,13 @@ class Unreadable(ValueError):
 
 
 def puzzle(
-    name: str, find_fault: Callable[[Any, str], str], *, max_chars: int = MAX_CHARS, bare: bool = True
+    name: str,
+    find_fault: Callable[[Any, str], str],
+    *,
+    max_chars: int = MAX_CHARS,
+    bare: bool = True,
+    several: bool = False,
+    rewrite: Callable[[str], Iterable[str]] | None = None,
 ) -> Criterion:
     """The answer tag holds what `find_fault(reference, answer)` finds no fault with.
 
@@ -35,6 +41,9 @@ def puzzle(
         text of another form. Its work is bounded by the reference and by `max_chars`.
     max_chars: characters of the longest answer that is read, 1 or more.
     bare: whether quotation marks and fences around the whole answer are taken off.
+    several: whether a problem may have several right answers.
+    rewrite: other texts of an answer that `find_fault` reads, for `palaestra task check`; where quotation
+        marks are taken off, those with them are added.
     """
 
     def judge(reference: Any, answer: str) -> Verdict:
@@ -49,7 +58,32 @@ def puzzle(
     def render(reference: Any) -> str:
         return f"<answer>{reference['solution']}</answer>"
 
-    return answer_criterion(name, judge, sources=("tag",), render=render)
+    def write_otherwise(answer: str) -> Iterator[str]:
+        yield from rewrite(answer) if rewrite is not None else ()
+        if bare:
+            yield f'"{answer}"'
+            yield f"`{answer}`"
+
+    return answer_criterion(
+        name, judge, sources=("tag",), render=render, several=several, rewrite=write_otherwise
+    )
+
+
+def rewrite_list(answer: str) -> Iterator[str]:
+    """The words of a list with commas between them, in brackets, with arrows."""
+    words = answer.split()
+    yield f"[{', '.join(words)}]"
+    if len(words) > 1:
+        yield ", ".join(words)
+        yield "\n".join(words)
+        yield " -> ".join(words)
+
+
+def rewrite_values(answer: str) -> Iterator[str]:
+    """`A=1 B=2` with commas, in lines, with colons."""
+    yield ", ".join(answer.split())
+    yield "\n".join(answer.split())
+    yield answer.replace("=", ": ")
 
 
 def work_out(steps: Iterable[str], answer: str) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from ...verifiers import Completion, Score
+from ...verifiers import Score
 from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
 from .proofs.frames import find_full_reward
-from .proofs.guard import score_apart
+from .proofs.guard import Outcome, score_apart
 from .proofs.proof import Finding
 from .task import Task
 from .trial import find_broken
@@ -162,42 +162,40 @@ def _explain(score: Score) -> str:
 
 
 def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
+    """Each text is scored twice, both times in a process apart: a verifier may hang, or end its process."""
     problem = task.problem(task.splits[0], 0)
     full = find_full_reward(task, problem)
-    outcomes = list(score_apart(task, [(text, problem) for text in GARBAGE]))
-    for text, outcome in zip(GARBAGE, outcomes, strict=False):
+    outcomes = score_apart(task, [(text, problem) for text in GARBAGE], each_check=True)
+    tried = list(zip(GARBAGE, outcomes, strict=False))
+    for text, outcome in tried:
         if outcome.lost:
             yield f"Scoring {text[:40]!r}... {outcome.lost}; never evaluate an answer."
-    for text, outcome in zip(GARBAGE, outcomes, strict=False):
-        if outcome.lost:
-            continue
-        first, seconds = task.score(text, problem), outcome.seconds
-        if seconds > MAX_SECONDS:
-            yield (
-                f"Scoring {text[:40]!r}... took {seconds:.1f} s; bound the verifier's work by the "
-                "answer's length."
-            )
-        broken = [f"{name}: {part.reason}" for name, part in first.parts.items() if part.status == "error"]
-        broken += _find_raising(task, text, problem)
-        if broken:
-            yield (
-                f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on "
-                "any text."
-            )
-        if first.passed or first.reward >= full:
-            yield f"{text[:40]!r}... has reward {first.reward:g}; make the rubric stricter."
-        second = task.score(text, problem)
-        if (first.reward, first.passed) != (second.reward, second.passed):
-            yield f"Scoring {text[:40]!r}... twice gives two scores; a verifier must be deterministic."
+    kept = [(text, outcome) for text, outcome in tried if outcome.score is not None]
+    again = score_apart(task, [(text, problem) for text, _ in kept])
+    for (text, outcome), second in zip(kept, again, strict=False):
+        yield from _judge_garbage(text, outcome, second, full)
 
 
-def _find_raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
-    """The checks that raise. A rubric counts that against the completion, which hides the bug."""
-    for criterion in task.rubric.criteria:
-        try:
-            criterion.check(Completion(text), problem)
-        except Exception as failure:  # noqa: BLE001  somebody else's check: whatever it raises is the finding
-            yield f"{criterion.name}: {type(failure).__name__}: {failure}"
+def _judge_garbage(text: str, outcome: Outcome, again: Outcome, full: float) -> Iterator[str]:
+    score = outcome.score
+    assert score is not None
+    if outcome.seconds > MAX_SECONDS:
+        yield (
+            f"Scoring {text[:40]!r}... took {outcome.seconds:.1f} s; bound the verifier's work by the "
+            "answer's length."
+        )
+    broken = [f"{name}: {part.reason}" for name, part in score.parts.items() if part.status == "error"]
+    broken += outcome.raised
+    if broken:
+        yield (
+            f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on "
+            "any text."
+        )
+    if score.passed or score.reward >= full:
+        yield f"{text[:40]!r}... has reward {score.reward:g}; make the rubric stricter."
+    second = again.score
+    if second is None or (score.reward, score.passed) != (second.reward, second.passed):
+        yield f"Scoring {text[:40]!r}... twice gives two scores; a verifier must be deterministic."
 
 
 def check_deterministic(task: Task, count: int) -> Iterator[str]:

@@ -27,7 +27,8 @@ class Task:
     solve: a completion that deserves the full reward (default: the rubric's rendering of the reference).
     demonstrate: a completion to imitate in SFT, from a problem and a random generator; it may be imperfect on
         purpose (default: `solve`).
-    attempt: the completion of a scripted solver with a fixed budget, right or wrong: `palaestra task check`
+    attempt: the completion of a scripted solver, right or wrong, with a fixed budget of steps or a chance
+        to err in each (common/puzzles.py, `err_by_step`): `palaestra task check`
         holds its pass-rate to fall from each level to the next.
 
     >>> import palaestra as pal

@@ -117,7 +117,7 @@ def match_answer(pattern: str, name: str = "regex", weight: float = 1.0, flag: s
             return malformed(answer, f"Matching the pattern took over {TIMEOUT_S:g} s.")
         return correct(answer) if matched else wrong(answer, "The answer does not match the pattern.")
 
-    return answer_criterion(name, judge, weight=weight)
+    return answer_criterion(name, judge, weight=weight, several=ANSWER not in pattern)
 
 
 def _on_answers(criterion: Callable[..., Criterion], name: str, kind: Kind) -> Judge:

@@ -135,7 +135,7 @@ def are_apart(rules: Sequence[Rule]) -> bool:
 
 @task(
     "constrained_writing",
-    rubric=Rubric(puzzle("rules", find_fault, max_chars=3_000), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("rules", find_fault, max_chars=3_000, several=True), answer_tag(weight=0.1)),
     levels=len(RULES),
     kind="language",
     solve=solve,

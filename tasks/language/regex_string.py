@@ -54,7 +54,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "regex_string",
-    rubric=Rubric(puzzle("matches", find_fault, max_chars=200), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("matches", find_fault, max_chars=200, several=True), answer_tag(weight=0.1)),
     levels=len(PARTS),
     kind="language",
     solve=solve,

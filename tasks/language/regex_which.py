@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
 from ..common.patterns import LETTERS, count_parts, draw_pattern, draw_text, matches, parse, write
-from ..common.puzzles import err_by_step, puzzle, read_numbers, work_out
+from ..common.puzzles import err_by_step, puzzle, read_numbers, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -45,7 +45,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "regex_which",
-    rubric=Rubric(puzzle("which", find_fault, max_chars=400), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("which", find_fault, max_chars=400, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(PARTS),
     kind="language",
     solve=solve,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, split_words, work_out
+from ..common.puzzles import err_by_step, puzzle, rewrite_list, split_words, work_out
 from ..common.words import WORDS
 from ..core.problem import Problem
 from ..core.task import task
@@ -79,7 +79,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "sort_words",
-    rubric=Rubric(puzzle("order", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("order", find_fault, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(COUNTS),
     kind="language",
     solve=solve,

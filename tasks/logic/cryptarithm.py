@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, rewrite_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -108,7 +108,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "cryptarithm",
-    rubric=Rubric(puzzle("digits", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("digits", find_fault, several=True, rewrite=rewrite_values), answer_tag(weight=0.1)),
     levels=len(LETTERS),
     kind="logic",
     solve=solve,

@@ -9,7 +9,7 @@ import string
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, rewrite_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -72,7 +72,9 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "graph_colouring",
-    rubric=Rubric(puzzle("colouring", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(
+        puzzle("colouring", find_fault, several=True, rewrite=rewrite_values), answer_tag(weight=0.1)
+    ),
     levels=len(NODES),
     kind="logic",
     solve=solve,

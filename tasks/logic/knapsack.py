@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterator, Sequence
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -92,7 +92,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "knapsack",
-    rubric=Rubric(puzzle("best", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("best", find_fault, several=True, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(ITEMS),
     kind="logic",
     solve=solve,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, rewrite_values, work_out
 from ..common.words import FIRST_NAMES
 from ..core.problem import Problem
 from ..core.task import task
@@ -90,7 +90,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "knights_knaves",
-    rubric=Rubric(puzzle("kinds", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("kinds", find_fault, rewrite=rewrite_values), answer_tag(weight=0.1)),
     levels=len(PEOPLE),
     kind="logic",
     solve=solve,

@@ -71,7 +71,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "maze",
-    rubric=Rubric(puzzle("way", find_fault, max_chars=2_000), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("way", find_fault, max_chars=2_000, several=True), answer_tag(weight=0.1)),
     levels=len(SIDES),
     kind="logic",
     solve=solve,

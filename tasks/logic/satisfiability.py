@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_values, work_out
+from ..common.puzzles import err_by_step, puzzle, read_values, rewrite_values, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -117,7 +117,9 @@ def draw_clauses(rng: random.Random, hidden: list[int], count: int) -> list[Clau
 
 @task(
     "satisfiability",
-    rubric=Rubric(puzzle("satisfies", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(
+        puzzle("satisfies", find_fault, several=True, rewrite=rewrite_values), answer_tag(weight=0.1)
+    ),
     levels=len(VARIABLES),
     kind="logic",
     solve=solve,

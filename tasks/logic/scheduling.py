@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -103,7 +103,7 @@ def plant(rng: random.Random, count: int, slack: int) -> list[Job]:
 
 @task(
     "scheduling",
-    rubric=Rubric(puzzle("schedule", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("schedule", find_fault, several=True, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(JOBS),
     kind="logic",
     solve=solve,

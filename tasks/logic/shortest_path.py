@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from ...verifiers import Rubric, answer_tag
-from ..common.puzzles import err_by_step, puzzle, read_names, work_out
+from ..common.puzzles import err_by_step, puzzle, read_names, rewrite_list, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
@@ -88,7 +88,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "shortest_path",
-    rubric=Rubric(puzzle("path", find_fault), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("path", find_fault, several=True, rewrite=rewrite_list), answer_tag(weight=0.1)),
     levels=len(NODES),
     kind="logic",
     solve=solve,

@@ -139,7 +139,7 @@ def count_work(problem: Problem) -> int:
 
 @task(
     "sudoku",
-    rubric=Rubric(puzzle("grid", find_fault, max_chars=400), answer_tag(weight=0.1)),
+    rubric=Rubric(puzzle("grid", find_fault, max_chars=400, several=True), answer_tag(weight=0.1)),
     levels=len(SIZES),
     kind="logic",
     solve=solve,

@@ -46,7 +46,7 @@ def is_antiderivative(name: str = "antiderivative") -> Criterion:
         expected = tuple(Fraction(each) for each in reference["coefficients"])
         return correct(answer) if derive(found) == expected else wrong(answer, "Its derivative is another.")
 
-    return bounded(name, check)
+    return bounded(name, check, several=True)
 
 
 def _adds_at_most(expr: Any) -> bool:

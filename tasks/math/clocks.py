@@ -38,6 +38,16 @@ def read_time(text: str) -> int | None:
     return hours % 24 * 60 + minutes
 
 
+def rewrite_time(answer: str) -> Iterator[str]:
+    """`7:05 PM` and `19:05 h` for `19:05`."""
+    minutes = read_time(answer)
+    if minutes is None:
+        return
+    hours, rest = divmod(minutes, 60)
+    yield f"{hours % 12 or 12}:{rest:02} {'AM' if hours < 12 else 'PM'}"
+    yield f"{hours:02}:{rest:02} h"
+
+
 def is_time(name: str = "time") -> Criterion:
     """The answer is the reference's time of day."""
 
@@ -49,12 +59,6 @@ def is_time(name: str = "time") -> Criterion:
         return correct(answer) if same else wrong(answer, f"Not {reference['answer']}.")
 
     return bounded(name, equal, rewrite_time)
-
-
-def rewrite_time(answer: str) -> Iterator[str]:
-    """The same time with another sign in it, or with its unit."""
-    yield answer.replace(":", ".")
-    yield f"{answer} h"
 
 
 def write_time(minutes: int) -> str:

@@ -8,10 +8,11 @@ Level 4: the date so many working days (Monday to Friday) later. 280,000 days to
 import datetime as dt
 import random
 import re
+from collections.abc import Iterator
 
 from ...verifiers import Criterion, Rubric, Verdict, answer_tag
 from ...verifiers.types import correct, malformed, wrong
-from ..common.answers import bounded, judge_number, tidy
+from ..common.answers import bounded, judge_number, rewrite_written, tidy
 from ..common.worked import show_work
 from ..core.problem import Problem
 from ..core.task import task
@@ -51,6 +52,18 @@ def _month_of(name: str) -> int:
     return next(index for index, month in enumerate(MONTHS, 1) if month.lower().startswith(name[:3].lower()))
 
 
+def rewrite_date(answer: str) -> Iterator[str]:
+    """`5 March 2024`, `March 5, 2024`, with the weekday; a number of days as a number is written."""
+    date = read_date(answer)
+    if date is None:
+        yield from rewrite_written(answer)
+        return
+    month = MONTHS[date.month - 1]
+    yield f"{date.day} {month} {date.year}"
+    yield f"{month} {date.day}, {date.year}"
+    yield f"{DAYS[date.weekday()]}, {date.day} {month[:3]} {date.year}"
+
+
 def is_date(name: str = "date") -> Criterion:
     """The answer is the reference's date, or its number of days."""
 
@@ -62,7 +75,7 @@ def is_date(name: str = "date") -> Criterion:
             return malformed(answer[:80], "Not a date.")
         return correct(answer) if value.isoformat() == reference["answer"] else wrong(answer, "Another date.")
 
-    return bounded(name, equal)
+    return bounded(name, equal, rewrite_date)
 
 
 def say(rng: random.Random, day: dt.date) -> str:

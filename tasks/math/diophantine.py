@@ -38,7 +38,7 @@ def satisfies(name: str = "solution") -> Criterion:
         total = a * values["x"] + b * values["y"]
         return correct(answer) if total == reference["total"] else wrong(answer, f"The sum is {total}.")
 
-    return bounded(name, check, reverse_list)
+    return bounded(name, check, reverse_list, several=True)
 
 
 def divide_in_turn(a: int, b: int) -> tuple[int, int, list[str]]:

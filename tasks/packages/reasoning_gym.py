@@ -147,7 +147,7 @@ def scored_by_its_package(name: str = "answer") -> Criterion:
         asked = {key: reference[key] for key in ("generator", "options", "seed")}
         return read_reply(POOL.call({**asked, "answer": answer}, DEADLINE_S), answer)
 
-    return answer_criterion(name, judge, sources=("tag",), render=_render)
+    return answer_criterion(name, judge, sources=("tag",), render=_render, several=True)
 
 
 def _render(reference: Mapping[str, Any]) -> str:

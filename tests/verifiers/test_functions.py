@@ -182,3 +182,12 @@ def test_a_criterion_that_does_not_apply_to_a_problem_is_asked_once_for_all_its_
     before = len(asked)
     assert rubric.score(Completion("<answer>42</answer> again"), problem).reward == 1
     assert len(asked) == before + 1
+
+
+def test_a_function_says_whether_several_answers_may_be_right():
+    def any_way(_completion, _problem):
+        return True
+
+    one, several = function(any_way), function(any_way, "several", several=True)
+    assert (one.several, several.several) == (False, True)
+    assert (first_of(one, several).several, first_of(one).several) == (True, False)

@@ -26,6 +26,7 @@ FRONT = {
     "palaestra.verifiers.math.equal",
     "palaestra.verifiers.math.types",
     "palaestra.verifiers.quotations",
+    "palaestra.verifiers.rationals",
     "palaestra.verifiers.regexes",
     "palaestra.verifiers.retraction",
     "palaestra.verifiers.rewrites",

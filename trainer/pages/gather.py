@@ -46,7 +46,8 @@ HEAT_ROWS = 400  # problems of the heat map, those that were visited most
 
 @dataclass(frozen=True)
 class Ledger:
-    """visits: of each problem, as [step, passed, scored].  suspects: problems whose reference may be wrong."""
+    """visits: of each problem, as [step, passed, scored].
+    suspects: problems whose reference may be wrong."""
 
     visits: Mapping[str, Any] = field(default_factory=dict)
     suspects: Sequence[str] = ()

@@ -20,16 +20,25 @@ def answer_criterion(
     render: Callable[[Any], str] = lambda reference: f"<answer>{reference}</answer>",
     loosen: Callable[[str], str] = str,
     rewrite: Callable[[str], Iterable[str]] | None = None,
+    several: bool = False,
 ) -> Criterion:
     """A criterion that extracts the final answer by `sources` and lets `judge(reference, answer)` decide.
 
     loosen: what a lenient evaluation makes of the extracted answer before it is judged; nothing by default.
     rewrite: other texts of an answer that mean the same and are read, for `palaestra task check`.
+    several: whether a problem may have several right answers.
     """
     check, lenient_check = _extract_then(judge, sources), _extract_then(judge, add_lenient(sources), loosen)
     hint = HINTS.get(sources[0], "")
     return Criterion(
-        name, check, weight, render=render, instruction=hint, lenient=lenient_check, rewrite=rewrite
+        name,
+        check,
+        weight,
+        render=render,
+        instruction=hint,
+        lenient=lenient_check,
+        rewrite=rewrite,
+        several=several,
     )
 
 

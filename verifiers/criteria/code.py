@@ -176,6 +176,7 @@ def code(
         render=lambda source: f"```python\n{source}\n```",
         start=start,
         rewrite=rewrite_program,
+        several=True,
     )
 
 

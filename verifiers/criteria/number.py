@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import islice
 from typing import Any
 
 from ..criterion import Criterion
 from ..extract import MARKED, Source
 from ..quotations import undress
+from ..rationals import parse_rational
 from ..regexes import compile_once
 from ..rewrites import rewrite_number, rewrite_text
 from ..types import Verdict, correct, no_answer, wrong
 from .answer import answer_criterion
 
-MAX_DIGITS = 1_000
 _SOME_NUMBER = r"(?a)[-+]?\d[\d,]*(?<!,)(?:\.\d+)?(?:/\d+)?"
-_RATIONAL = r"(?a)([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(?:\.(\d+))?(?:/(\d+))?"
-
-
-def parse_rational(text: str) -> Fraction | None:
-    """`42`, `-1,000`, `2.50`, `7/3` as an exact number; None for anything
-    else. Bounded by MAX_DIGITS characters."""
-    text = text.strip()
-    if len(text) > MAX_DIGITS:
-        return None
-    match = compile_once(_RATIONAL).fullmatch(text)
-    if match is None or (match[2] is None and match[3] is None) or (match[3] and match[4]):
-        return None
-    numerator = Fraction(f"{(match[2] or '0').replace(',', '')}.{match[3] or '0'}")
-    denominator = int(match[4] or 1)
-    if denominator == 0:
-        return None
-    value = numerator / denominator
-    return -value if match[1] == "-" else value
 
 
 def number(name: str = "number", weight: float = 1.0, sources: tuple[Source, ...] = MARKED) -> Criterion:

@@ -85,7 +85,7 @@ def sql(
     def render(reference: Mapping[str, Any]) -> str:
         return f"<answer>{reference['solution']}</answer>"
 
-    return Criterion(name, check, weight, instruction=TAG_HINT, render=render, start=start)
+    return Criterion(name, check, weight, instruction=TAG_HINT, render=render, start=start, several=True)
 
 
 @cache

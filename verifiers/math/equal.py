@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from numbers import Number
 
-from ..criteria.number import parse_rational
 from ..forks import NO_FORK
+from ..rationals import parse_rational
 from ..types import Verdict, correct, wrong
 from .types import CACHED_CHARS, Explanation, Judgement, Reference, Tolerance
 

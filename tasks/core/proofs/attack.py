@@ -16,7 +16,7 @@ from ..conformance import GARBAGE
 from ..errors import UserError
 from ..proportion import Proportion
 from ..task import Task
-from .frames import MARKS, find_full_reward
+from .frames import MARKS, find_full_reward, require_one
 from .guard import score_apart
 from .hacks import FILLER, HACKS, PRAISE, STYLE, find_wrong
 from .probes import Case, Probe, draw, make_cases, make_probes
@@ -94,7 +94,7 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
 
     tries: completions to score, 1 or more.  seed: of the mutations.  least: share, above 0 and at most 1, of
     a right completion's reward that counts as paid; what passes always does.
-    Raises UserError for a task that nothing verifies.
+    Raises UserError for a task that nothing verifies, and for a mixture.
 
     >>> import palaestra as pal
     >>> def contains(completion, problem):
@@ -104,6 +104,7 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
     >>> "the right answer as a part of a wrong one" in {hole.how for hole in pal.attack(task, 400).holes}
     True
     """
+    require_one(task, "attack")
     if not task.rubric.verifiable:
         raise UserError(
             f"Nothing verifies task {task.name}: its reward is a model's. There is no right answer to miss."

@@ -12,7 +12,7 @@ from ..problem import Problem
 from ..reach import MEANINGS, find_reach
 from ..sources import Procedural
 from ..task import Task
-from .frames import find_solution
+from .frames import find_solution, require_one
 from .probes import draw
 from .proof import Proof
 from .table import write_figures
@@ -32,7 +32,8 @@ class Example:
 
 
 def pick_examples(task: Task) -> list[Example]:
-    """The first problem of each level, or the first few."""
+    """The first problem of each level, or the first few. Raises UserError for a mixture."""
+    require_one(task, "card")
     split = task.splits[0]
     levels = task.source.levels if isinstance(task.source, Procedural) else 1
     if levels > 1:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ....verifiers.marks import find_boxes
 from ....verifiers.types import Verdict
-from ..errors import TaskError
+from ..errors import TaskError, UserError
 from ..problem import Problem
 from ..task import Task
 
@@ -87,10 +86,20 @@ def find_full_reward(task: Task, problem: Problem) -> float:
     return 1.0 if task.rubric.bounded else task.score(find_solution(task, problem), problem).reward
 
 
-def has_one_answer(problem: Problem) -> bool:
-    """Whether the reference is the one right answer, however it is written. A mapping may describe what
-    several answers fulfil (a way through a maze, a program)."""
-    return not isinstance(problem.reference, Mapping)
+def require_one(task: Task, command: str) -> None:
+    """Raise UserError for a mixture: what is proven is of one verifier. command: of `task`."""
+    if task.members[0] is not task:
+        each = "; ".join(f"palaestra task {command} {member.name}" for member in task.members)
+        raise UserError(
+            f"{task.name} is a mixture, in which each task has a verifier of its own. Take them one by one: "
+            f"{each}."
+        )
+
+
+def has_one_answer(task: Task) -> bool:
+    """Whether each problem has one right answer, however it is written: what its verifier says of itself. A
+    way through a maze, or a program, is one of several."""
+    return not task.rubric.correctness.several
 
 
 def fold(answer: str) -> str:

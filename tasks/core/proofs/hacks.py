@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from .frames import MARKS, fold, say_same
+from .frames import MARKS, fold, has_one_answer, say_same
 from .perturb import perturb
 from .probes import AFFIRMED, Case
 
@@ -56,7 +56,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 def find_wrong(case: Case) -> Iterator[str]:
     """Answers that are wrong for certain, those that look most like the right one first."""
     own = case.frame.answer
-    if isinstance(case.problem.reference, Mapping):
+    if case.frame.mark == "block" or not has_one_answer(case.task):
         yield "I could not find one"
         return
     near = [text for text in perturb(own) if not say_same(text, own)]
@@ -106,7 +106,7 @@ def _mention_right(case: Case) -> Iterator[str]:
 def _extend_right(case: Case) -> Iterator[str]:
     """The right answer as a part of a wrong one."""
     own = case.frame.answer
-    if not own or case.frame.mark == "block" or isinstance(case.problem.reference, Mapping):
+    if not own or case.frame.mark == "block" or not has_one_answer(case.task):
         return
     parts = list(_extend_number(own, bare=case.frame.mark == "bare"))
     if not own.replace(".", "", 1).isdigit():
@@ -132,12 +132,7 @@ def _mark_many(case: Case) -> Iterator[str]:
     """Many answers, each marked; the right one first, in the middle, or last but offered as one of many."""
     own = case.frame.answer
     others = [wrong for wrong in _first(find_wrong(case), 12) if wrong not in own and own not in wrong]
-    if (
-        not own
-        or case.frame.mark == "block"
-        or len(others) < 2
-        or isinstance(case.problem.reference, Mapping)
-    ):
+    if not own or case.frame.mark == "block" or len(others) < 2 or not has_one_answer(case.task):
         return
     half = len(others) // 2
     orders = {"first": [own, *others], "middle": [*others[:half], own, *others[half:]]}

@@ -1,4 +1,5 @@
-"""Whether levels are harder, by what a scripted solver with a fixed budget still manages."""
+"""Whether levels are harder, by how much of them a task's scripted solver manages: one with a fixed budget
+of steps, or a model of errors that counts the steps of a right solution and errs in one of so many."""
 
 from __future__ import annotations
 
@@ -31,16 +32,19 @@ def _measure(task: Task, level: int, tries: int) -> Level:
 
 
 def find_easier(levels: tuple[Level, ...]) -> str:
-    """A sentence where a level is no harder than the one before it, beyond what chance explains; ""."""
+    """A sentence where, beyond what chance explains, a level is easier than the one before it; or where the
+    last is not harder than the first, though the solver manages some of that; "" else."""
     for before, after in pairwise(levels):
-        if after.solved.interval[0] >= before.solved.interval[0] and not _at_end(before.solved):
-            return (
-                f"Level {after.level} is no harder than level {before.level}: the scripted solver passes "
-                f"{after.solved} against {before.solved}. Make it harder, or leave it out."
-            )
+        if after.solved.interval[0] > before.solved.interval[1]:
+            return _say(f"Level {after.level} is easier than level {before.level}", before, after)
+    first, last = levels[0], levels[-1]
+    if first.solved.count and last.solved.interval[1] >= first.solved.interval[0]:
+        return _say(f"Level {last.level} is no harder than level {first.level}", first, last)
     return ""
 
 
-def _at_end(rate: Proportion) -> bool:
-    """Whether the solver manages nothing any more, so that harder can't be seen."""
-    return rate.count == 0
+def _say(what: str, before: Level, after: Level) -> str:
+    return (
+        f"{what}: the scripted solver passes {after.solved} against {before.solved}. Make it harder, or "
+        "leave it out."
+    )

@@ -81,45 +81,59 @@ class Index:
 
 
 class KnownSets:
-    """The evaluation sets among the tasks that are known, each read when it is first asked for.
+    """The evaluation sets among the tasks that are known, each read when it is first asked for, and once.
 
     tasks: to look among.  data: folders and files for those that are not at hand by themselves, by name.
     """
 
     def __init__(self, tasks: Iterable[Task], data: Mapping[str, str] | None = None) -> None:
-        self._indices: dict[str, Index] = {}
-        self.not_here: list[str] = []
-        for task in tasks:
-            if not isinstance(task.source, Dataset):
-                continue
-            split = next((split for split in HELD_OUT if split in task.splits), "")
-            given = task.with_options({"data": data[task.name]}) if data and task.name in data else task
-            if not split:
-                continue
-            if find_reach(given) == "network":
-                self.not_here.append(task.name)
-                continue
-            try:
-                self._indices[task.name] = Index.of(task.name, draw(given, split, MOST))
-            except UserError:
-                self.not_here.append(task.name)
+        self._data = dict(data or {})
+        self._tasks = {
+            task.name: task
+            for task in tasks
+            if isinstance(task.source, Dataset) and _find_held_out(task) is not None
+        }
+        self._indices: dict[str, Index | None] = {}
 
-    def __iter__(self) -> Iterator[Index]:
-        return iter(self._indices.values())
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._tasks)
+
+    def read(self, name: str) -> Index | None:
+        """The texts of a set; None where its data are not at hand. Raises KeyError for none of `names`."""
+        if name not in self._indices:
+            self._indices[name] = self._read(self._tasks[name])
+        return self._indices[name]
+
+    def _read(self, task: Task) -> Index | None:
+        given = task.with_options({"data": self._data[task.name]}) if task.name in self._data else task
+        split = _find_held_out(task)
+        if split is None or find_reach(given) == "network":
+            return None
+        try:
+            return Index.of(task.name, draw(given, split, MOST))
+        except UserError:
+            return None
+
+
+def _find_held_out(task: Task) -> str | None:
+    return next((split for split in HELD_OUT if split in task.splits), None)
 
 
 def measure_overlap(task: Task, known: KnownSets) -> Overlap:
-    """The test split in the train split, and the train split in the known sets but the task's own."""
+    """The test split in the train split, and the train split in the known sets but the task's own; nothing,
+    without a look at those, for a task that has no train split."""
+    if "train" not in task.splits:
+        return Overlap()
     patterned = task.source.size(task.splits[0]) is None
     count = FEW if patterned else MOST
-    if "train" not in task.splits:
-        return Overlap(not_here=tuple(known.not_here))
     train = draw(task, "train", count)
-    held_out = next((split for split in HELD_OUT if split in task.splits), None)
+    held_out = _find_held_out(task)
     within = None
     if held_out is not None:
         index = Index.of("train", train)
         within = index.count_shared(draw(task, held_out, count), patterned=patterned)
-    others = [index.count_shared(train, patterned=patterned) for index in known if index.name != task.name]
-    not_here = tuple(name for name in known.not_here if name != task.name)
+    sets = {name: known.read(name) for name in known.names if name != task.name}
+    others = [index.count_shared(train, patterned=patterned) for index in sets.values() if index is not None]
+    not_here = tuple(name for name, index in sets.items() if index is None)
     return Overlap(within, tuple(others), not_here)

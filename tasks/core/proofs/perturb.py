@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
+from ....verifiers import parse_rational
+
 LETTERS = "ABCDE"
+MAX_CHARS = 100  # of a number that is changed as one
 MAX_DIGITS = 6  # digits of an expression that are changed, one at a time
-_WRITTEN_OUT = re.compile(r"(?a)[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?")
 _SEPARATORS = re.compile(r"(, *| +)")
 
 
@@ -27,7 +29,7 @@ def perturb(answer: str) -> Iterator[str]:
 
 
 def _vary(answer: str) -> Iterator[str]:
-    value = _read_number(answer)
+    value = parse_rational(answer) if len(answer) <= MAX_CHARS else None
     if value is not None:
         yield from _vary_number(answer, value)
     elif len(answer) == 1 and answer.isalpha():
@@ -37,16 +39,6 @@ def _vary(answer: str) -> Iterator[str]:
         yield from _vary_items(answer)
     elif answer:
         yield from _vary_words(answer)
-
-
-def _read_number(answer: str) -> Fraction | None:
-    """The value of a number that is written out."""
-    if len(answer) > 100 or not _WRITTEN_OUT.fullmatch(answer):
-        return None
-    try:
-        return Fraction(answer.replace(",", ""))
-    except ZeroDivisionError:
-        return None
 
 
 def _vary_number(answer: str, value: Fraction) -> Iterator[str]:

@@ -247,7 +247,7 @@ RIGHT: dict[str, Callable[[Case], Iterator[str]]] = {
 
 def make_probes(case: Case) -> Iterator[Probe]:
     """Every probe of a case, of all kinds."""
-    several = not has_one_answer(case.problem) and case.frame.mark != "block"
+    several = not has_one_answer(case.task) and case.frame.mark != "block"
     for kind, make in WRONG.items():
         for text in dict.fromkeys(make(case)):
             if kind not in CHANCES or not _says_right(case, text):

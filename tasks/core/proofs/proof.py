@@ -71,7 +71,8 @@ class Shared:
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """held_out: the test split's problems in the train split; None where there are not two.
-    known: the train split's problems in known evaluation sets.  not_here: sets whose data are not at hand."""
+    known: the train split's problems in known evaluation sets.  not_here: sets whose data are not at hand.
+    Both are empty for a task without a train split."""
 
     held_out: Shared | None = None
     known: tuple[Shared, ...] = ()

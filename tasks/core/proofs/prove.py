@@ -16,7 +16,7 @@ from ..problem import Problem
 from ..programs import fence
 from ..proportion import Proportion
 from ..task import Task
-from .frames import find_full_reward, find_solution
+from .frames import find_full_reward, find_solution, require_one
 from .fresh import PROBES, PROGRAMS, Recipe, judge_anew, pick_probes, write_verdict
 from .guard import Outcome, score_apart
 from .levels import find_easier, measure_levels
@@ -43,13 +43,14 @@ def prove(
     run, 4 where a judge is asked.  recipe: how another process finds the task; None: verdicts are not tried
     in one.  known: evaluation sets that training problems are looked for in.
     Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
-    problems alone.
+    problems alone. Raises UserError for a mixture.
 
     >>> import palaestra as pal
     >>> proof = pal.prove(pal.tasks.get("gcd"), 5)
     >>> proof.ok, proof.false_positives.count, proof.false_positives.total > 300
     (True, 0, True)
     """
+    require_one(task, "check")
     runs = task.rubric.verifiable and task.rubric.correctness.start is not None
     findings = check(task, count or (ASKED if runs else COUNT))
     if not task.rubric.verifiable:
@@ -83,7 +84,7 @@ def _prove(
     sound = [probe for probe in probes if id(probe) in verdicts]
     chosen = pick_probes(sound, PROGRAMS if programs else ASKED if runs else PROBES)
     stability = judge_anew(task, chosen, [verdicts[id(probe)] for probe in chosen], recipe)
-    references = _try_references(task, math.ceil((each if runs else REFERENCES) / len(task.splits)))
+    references = _try_references(task, each if runs else math.ceil(REFERENCES / len(task.splits)))
     overlap = measure_overlap(task, known)
     levels = measure_levels(task)
     proof = Proof(
@@ -154,12 +155,12 @@ def _time(seconds: list[float]) -> Latency:
     )
 
 
-def _try_references(task: Task, count: int) -> References:
-    """Score each problem's own solution."""
+def _try_references(task: Task, each: int) -> References:
+    """Score each problem's own solution. each: problems of a split."""
     unusable: dict[str, str] = {}
     looked_at = 0
     for split in task.splits:
-        for problem in draw(task, split, count):
+        for problem in draw(task, split, each):
             looked_at += 1
             score = task.score(find_solution(task, problem), problem)
             if not score.passed:
@@ -193,7 +194,11 @@ def _conclude(proof: Proof, *, runs: bool) -> Iterator[Finding]:
     yield _conclude_overlap(proof.overlap)
     if proof.levels:
         advice = find_easier(proof.levels)
-        yield Finding("each level is harder", not advice, advice)
+        yield Finding(
+            "no level is easier than the one before, and the last is harder than the first",
+            not advice,
+            advice,
+        )
     if proof.latency is not None and not runs:
         slow = proof.latency.p99_ms > MOST_MS
         said = f"It takes {proof.latency.p99_ms:.0f} ms. Bound the verifier's work." if slow else ""

@@ -1,15 +1,18 @@
 """The checks fail on tasks that deserve it. That every registered task passes them: proofs/test_prove.py."""
 
+import os
+import random
 from pathlib import Path
 
 import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
+from palaestra.tasks.core.conformance import GARBAGE, check_garbage
 from palaestra.tasks.core.proofs.prove import prove
 from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import REGISTERED, Task, task
 from palaestra.verifiers import Criterion, Rubric, number
-from palaestra.verifiers.types import correct
+from palaestra.verifiers.types import correct, partial, wrong
 
 HERE = Path(__file__).parents[2]
 SHARED = HERE / ".." / ".." / "shared" / "data"
@@ -121,3 +124,25 @@ def test_the_full_reward_of_functions_without_bounds_is_what_the_solution_earns(
     assert [finding for finding in prove(make(right), 5).findings if not finding.ok] == []
     failed = {finding.name for finding in prove(make(named), 5).findings if not finding.ok}
     assert "two different answers fail" in failed
+
+
+def test_garbage_is_scored_in_a_process_apart_alone():
+    here, solution = os.getpid(), "<answer>right</answer>"
+
+    def check(completion, problem):
+        if completion.text != solution and os.getpid() == here:
+            raise AssertionError("scored in the process of the command")
+        return correct() if completion.text == solution else wrong()
+
+    task = Task("apart", Procedural("apart", wide), Rubric(Criterion("own", check)), solve=lambda _: solution)
+    assert list(check_garbage(task, 1)) == []
+
+
+def test_garbage_whose_verdict_varies_is_found():
+    def check(completion, problem):
+        return correct() if completion.text == "right" else partial(random.SystemRandom().random() / 2)
+
+    task = Task("drawn", Procedural("drawn", wide), Rubric(Criterion("own", check)), solve=lambda _: "right")
+    found = list(check_garbage(task, 1))
+    assert len(found) == len(GARBAGE)
+    assert all("twice gives two scores" in advice for advice in found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from ...criteria.number import MAX_DIGITS
+from ...rationals import MAX_DIGITS
 from ..values import Unreadable
 
 MAX_TOKENS = 1_000

@@ -37,3 +37,16 @@ def test_it_gives_up_where_too_much_is_lost():
     problem = task.problem("train", 0)
     outcomes = list(guard.score_apart(task, [("end", problem)] * 10))
     assert len(outcomes) == guard.MOST_LOST
+
+
+def test_what_each_check_raises_is_told_where_it_is_asked():
+    def trip(completion, problem):
+        if completion.text == "trip":
+            raise ValueError("over a stone")
+        return completion.text == "right"
+
+    task = plant(trip)
+    texts = [(text, task.problem("train", 0)) for text in ("right", "trip")]
+    told = [outcome.raised for outcome in guard.score_apart(task, texts, each_check=True)]
+    assert told == [(), ("trip: ValueError: over a stone",)]
+    assert [outcome.raised for outcome in guard.score_apart(task, texts)] == [(), ()]

@@ -4,7 +4,9 @@ import json
 
 from palaestra import tasks
 from palaestra.tasks import Problem
+from palaestra.tasks.core.proofs import overlap
 from palaestra.tasks.core.proofs.overlap import Index, KnownSets, list_grams, list_words, measure_overlap
+from palaestra.tasks.core.proofs.proof import Overlap
 
 LONG = "a farmer has 12 cows and buys 7 more at the market before noon on the last day of may"
 
@@ -53,9 +55,22 @@ def test_a_training_set_with_problems_of_a_known_set_is_found(tmp_path, monkeypa
     (tmp_path / "svamp.jsonl").write_text("".join(json.dumps(row) + "\n" for row in svamp))
     data = {"gsm8k": str(tmp_path / "gsm8k"), "svamp": str(tmp_path / "svamp.jsonl")}
     known = KnownSets([tasks.get(name) for name in ("gsm8k", "svamp", "aime24", "gcd")], data)
-    assert [index.name for index in known] == ["gsm8k", "svamp"]
-    assert known.not_here == ["aime24"]
+    assert known.names == ("gsm8k", "svamp", "aime24")
+    assert [known.read(name) is None for name in known.names] == [False, False, True]
+    assert known.read("svamp") is known.read("svamp")
     found = measure_overlap(tasks.get("gsm8k").with_options({"data": data["gsm8k"]}), known)
     assert (found.held_out.of, found.held_out.exact, found.held_out.grams) == (5, 0, 5)
     assert [(shared.name, shared.of, shared.grams) for shared in found.known] == [("svamp", 15, 15)]
     assert found.not_here == ("aime24",)
+
+
+def test_a_set_is_read_when_it_is_asked_for_and_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(overlap, "draw", lambda task, split, count: read.append(task.name) or [])
+    monkeypatch.setattr(overlap, "find_reach", lambda task: "here")
+    known = KnownSets([tasks.get("svamp"), tasks.get("gsm8k"), tasks.get("gcd")])
+    assert measure_overlap(tasks.get("aime24"), known) == Overlap()  # nothing is trained on there
+    assert read == []
+    for _ in range(2):
+        measure_overlap(tasks.get("sorting"), known)
+    assert read == ["sorting", "sorting", "svamp", "gsm8k", "sorting", "sorting"]

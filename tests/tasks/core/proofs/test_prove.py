@@ -7,6 +7,10 @@ from dataclasses import replace
 import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
+from palaestra.tasks.core.errors import UserError
+from palaestra.tasks.core.proofs.attack import attack
+from palaestra.tasks.core.proofs.card import pick_examples
+from palaestra.tasks.core.proofs.frames import has_one_answer
 from palaestra.tasks.core.proofs.fresh import Recipe
 from palaestra.tasks.core.proofs.prove import MOST_MS, prove
 from palaestra.tasks.core.sources import Procedural, Rows
@@ -42,6 +46,7 @@ def check_proof(name: str, task: tasks.Task, count: int | None, enough: int) -> 
     assert [finding for finding in proof.findings if not finding.ok and finding.name != TIMED] == []
     assert proof.false_positives.count == 0
     assert proof.false_negatives.count == 0
+    assert proof.undecided == 0 or not has_one_answer(task)
     assert proof.false_positives.total >= (enough if proof.problems >= HAVE_ENOUGH else 100)
     assert proof.stability.ways == ("threads", "processes", "hash seeds")
     assert proof.references.unusable == {}
@@ -159,7 +164,9 @@ def test_several_right_answers_do_not_excuse_taking_any():
         return correct() if re.fullmatch(r"<answer>\d+</answer>", completion.text) else wrong()
 
     rubric = Rubric(
-        Criterion("own", check, render=lambda reference: f"<answer>{reference['solution']}</answer>")
+        Criterion(
+            "own", check, render=lambda reference: f"<answer>{reference['solution']}</answer>", several=True
+        )
     )
     found = failed(make(rubric, generate))
     assert "Make the rubric stricter" in found["another problem's solution fails"]
@@ -187,3 +194,18 @@ def test_known_wrong_and_right_programs_are_run():
 def test_whatever_a_task_raises_is_a_finding():
     found = failed(make(judge_by(lambda said, wanted: said == wanted), solve=lambda problem: 1 / 0))
     assert "ZeroDivisionError" in found["the probes can be made"]
+
+
+@pytest.mark.parametrize("look", [prove, attack, pick_examples])
+def test_of_a_mixture_each_task_is_taken_by_itself(look):
+    both = tasks.mix({"gcd": 1, "sorting": 1})
+    with pytest.raises(UserError, match=r"is a mixture.* task \w+ gcd; palaestra task \w+ sorting"):
+        look(both)
+    with pytest.raises(UserError, match=r"is a mixture.* task \w+ gcd\."):
+        look(tasks.mix({"gcd@1": 1, "gcd@3": 1}))
+
+
+def test_as_many_references_of_each_split_are_tried_as_are_probed_where_verdicts_are_dear():
+    dear = replace(number(), start=dict)
+    proof = prove(make(Rubric(dear)), 3)
+    assert proof.references.looked_at == 3 * 2
