@@ -18,8 +18,8 @@ _LAST = 32  # ids of a prompt that hold its last line
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What stands around a reply, and how an answer before it ends.
+class Seam:
+    """What stands around a reply in one role, and how an answer before it ends.
 
     text: around the reply.  end_id: the end token of the answer.  ending: how many of the first ids of
     `text.before` end the answer, the end token last; 1 or more.
@@ -34,7 +34,7 @@ class Turn:
 class Seams:
     """The tokens between two turns, by the role of the reply (`palaestra.prove_seams` makes them).
 
-    tokenizer: of the model.  turns: by role, "user" and "tool".  named: the same after a prompt that is a
+    tokenizer: of the model.  roles: by role, "user" and "tool".  named: the same after a prompt that is a
     transcript with named turns; empty with a chat template.  controls: texts that the tokenizer reads as
     control tokens.  variant: the append-only variant of the template, in Jinja; "" where the template itself
     is append-only, or there is none.
@@ -50,8 +50,8 @@ class Seams:
     """
 
     tokenizer: PreTrainedTokenizerBase
-    turns: Mapping[str, Turn]
-    named: Mapping[str, Turn]
+    roles: Mapping[str, Seam]
+    named: Mapping[str, Seam]
     controls: tuple[str, ...]
     variant: str = ""
 
@@ -64,13 +64,13 @@ class Seams:
         prompt: token ids of the problem's prompt, which matter where there is no chat template: replies after
         a transcript with named turns are named. Raises UserError for another role; no reply raises anything.
         """
-        turn = self._find_turn(role, prompt)
-        ids = self._encode(turn.text, reply)
-        return ids[turn.ending :] if ended else ids
+        seam = self._find_seam(role, prompt)
+        ids = self._encode(seam.text, reply)
+        return ids[seam.ending :] if ended else ids
 
     def has_ended(self, ids: Sequence[int], role: str = "user", prompt: Sequence[int] = ()) -> bool:
         """Whether the ids of an answer end as the template ends one before a reply in this role."""
-        return bool(len(ids)) and ids[-1] == self._find_turn(role, prompt).end_id
+        return bool(len(ids)) and ids[-1] == self._find_seam(role, prompt).end_id
 
     def encode_safely(self, text: TurnText, reply: str) -> list[int] | None:
         """Ids of what is between two answers, the control tokens in it those of the template alone; None
@@ -93,13 +93,13 @@ class Seams:
         begun, said, rest = (self._encode_apart([part]) for part in (text.before, reply, text.after))
         return [*begun, *(token for token in said if token not in self._control_ids), *rest]
 
-    def _find_turn(self, role: str, prompt: Sequence[int]) -> Turn:
-        turns = self.named if self.named and self._is_transcript(prompt) else self.turns
-        if role not in turns:
+    def _find_seam(self, role: str, prompt: Sequence[int]) -> Seam:
+        roles = self.named if self.named and self._is_transcript(prompt) else self.roles
+        if role not in roles:
             raise UserError(
-                f"A reply is in role {' or '.join(turns)}, not {role!r}. Mend the episode's `role`."
+                f"A reply is in role {' or '.join(roles)}, not {role!r}. Mend the episode's `role`."
             )
-        return turns[role]
+        return roles[role]
 
     def _is_transcript(self, prompt: Sequence[int]) -> bool:
         return decode(self.tokenizer, prompt[-_LAST:]).endswith(f"\n\n{NAMES['assistant']}:")

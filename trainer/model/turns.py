@@ -22,7 +22,7 @@ from ...tasks.core.errors import UserError
 from .append_only import write_append_only
 from .conversations import NAMES
 from .prompts import PromptFormat
-from .seams import Seams, Turn
+from .seams import Seam, Seams
 from .template_file import find_variables
 from .templates import ChatTemplate, choose_template
 from .turn_texts import (
@@ -73,12 +73,12 @@ def prove_seams(prompts: PromptFormat) -> Seams:
     else:
         texts = own
     _check_last_end(prompts, prompts.template.find_turn_end(), own["user"])
-    turns = {role: _end_turn(prompts, text) for role, text in texts.items()}
-    seams = Seams(prompts.tokenizer, turns, {}, _list_controls(prompts, prompts.template.text))
+    roles = {role: _end_turn(prompts, text) for role, text in texts.items()}
+    seams = Seams(prompts.tokenizer, roles, {}, _list_controls(prompts, prompts.template.text))
     begins = [
         write_chat(prompts.template, start, "user") for _, start in list_starts(prompts.template, "user")
     ]
-    _prove_tokens(seams, turns.values(), begins)
+    _prove_tokens(seams, roles.values(), begins)
     return replace(seams, variant=_prove_variant(prompts, templates, own, texts))
 
 
@@ -105,13 +105,13 @@ def _mark_tool(user: TurnText) -> TurnText:
     return TurnText(user.before + TOOL_MARKS[0], TOOL_MARKS[1] + user.after)
 
 
-def _end_turn(prompts: PromptFormat, text: TurnText) -> Turn:
+def _end_turn(prompts: PromptFormat, text: TurnText) -> Seam:
     """The turn with its end token: of the model, behind nothing but control tokens. Raises UserError."""
     ids = prompts.tokenizer(text.before, add_special_tokens=False).input_ids
     added = prompts.tokenizer.added_tokens_decoder
     for place, token in enumerate(ids):
         if token in prompts.end_ids:
-            return Turn(text, token, place + 1)
+            return Seam(text, token, place + 1)
         if token not in added:
             break
     ends = ", ".join(repr(prompts.decode([token])) for token in prompts.end_ids)
@@ -143,26 +143,26 @@ def _list_controls(prompts: PromptFormat, template: str) -> tuple[str, ...]:
     return tuple(sorted((text for text in texts if len(text) > 1), key=lambda text: (-len(text), text)))
 
 
-def _prove_tokens(seams: Seams, turns: Collection[Turn], begins: Sequence[str]) -> None:
+def _prove_tokens(seams: Seams, roles: Collection[Seam], begins: Sequence[str]) -> None:
     """Raise UserError where tokens join at a boundary, or a reply makes control tokens."""
 
     def encode(text: str) -> list[int]:
         return list(seams.tokenizer(text, add_special_tokens=False).input_ids)
 
-    for turn in turns:
+    for seam in roles:
         for begin in begins:
             for reply in REPLIES:
-                ids = seams.encode_safely(turn.text, reply)
+                ids = seams.encode_safely(seam.text, reply)
                 joined = [*encode(begin + SAID), *(ids or [])]
-                if joined != encode(begin + SAID + turn.text.write(reply)) and not any(
+                if joined != encode(begin + SAID + seam.text.write(reply)) and not any(
                     control in reply for control in seams.controls
                 ):
                     raise UserError(
-                        f"The tokenizer reads {turn.text.write(reply)!r} otherwise where it stands behind an "
+                        f"The tokenizer reads {seam.text.write(reply)!r} otherwise where it stands behind an "
                         "answer than alone: turns can't be put together from tokens. Take another tokenizer, "
                         "or a task of a single turn."
                     )
-        if seams.encode_safely(turn.text, "".join(seams.controls) + " ".join(seams.controls)) is None:
+        if seams.encode_safely(seam.text, "".join(seams.controls) + " ".join(seams.controls)) is None:
             raise UserError(
                 "The tokenizer makes control tokens of a reply that only spells them: a world's text could "
                 "end its own turn. Take another tokenizer, or a task of a single turn."
@@ -210,11 +210,11 @@ def _prove_plain(prompts: PromptFormat) -> Seams:
     the turns of a transcript are."""
     tokenizer = prompts.tokenizer
     end = str(tokenizer.eos_token)
-    turns = {role: _end_turn(prompts, TurnText(f"{end}\n", "\n")) for role in ("user", "tool")}
+    roles = {role: _end_turn(prompts, TurnText(f"{end}\n", "\n")) for role in ("user", "tool")}
     answer = f"\n\n{NAMES['assistant']}:"
     named = {
-        role: _end_turn(prompts, TurnText(f"{end}\n\n{NAMES.get(role, role)}: ", answer)) for role in turns
+        role: _end_turn(prompts, TurnText(f"{end}\n\n{NAMES.get(role, role)}: ", answer)) for role in roles
     }
-    seams = Seams(tokenizer, turns, named, _list_controls(prompts, ""))
-    _prove_tokens(seams, [*turns.values(), *named.values()], [f"{SAID}\n"])
+    seams = Seams(tokenizer, roles, named, _list_controls(prompts, ""))
+    _prove_tokens(seams, [*roles.values(), *named.values()], [f"{SAID}\n"])
     return seams

@@ -77,9 +77,9 @@ def describe(path: Path) -> str:
     assert bool(told) == bool(seams.variant)
     deed = told[0].partition(". ")[0].removeprefix("The chat template ") if told else ""
     kept = f"by its variant: it {deed}" if told else "as it is"
-    end = decode(prompts.tokenizer, [seams.turns["user"].end_id])
+    end = decode(prompts.tokenizer, [seams.roles["user"].end_id])
     tool = "its own" if has_tool_role(path) else "the user's"
-    manners = [seams.turns[role].text.manner for role in ("user", "tool")]
+    manners = [seams.roles[role].text.manner for role in ("user", "tool")]
     return escape(f"| {path.stem} | {kept} | `{end}` | {manners[0]} | {tool}, {manners[1]} |")
 
 
@@ -141,7 +141,7 @@ def test_a_reply_that_spells_marks_makes_none():
 def test_options_of_a_template_count():
     for name in ("qwen3", "qwen3_6", "glm4moe"):
         seams = prove_real(TEMPLATES / f"{name}.jinja", thinks=False)
-        assert "</think>" in seams.turns["user"].text.after
+        assert "</think>" in seams.roles["user"].text.after
         assert seams.variant, "what begins an answer is gone in later turns"
     assert "27 Nov 2026" in read_real(TEMPLATES / "llama3_2.jinja")[0].render(Problem("Hi."))
 
