@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
+    from palaestra.tasks.core.episode import Episode, EpisodeLimits, play
     from palaestra.tasks.core.mixture import Component, Mixture
     from palaestra.tasks.core.proofs.attack import attack
     from palaestra.tasks.core.proofs.prove import prove
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from palaestra.trainer.model.prompts import PromptFormat
     from palaestra.trainer.objective.formula import write_formula
     from palaestra.trainer.objective.kind import Inputs, LossKind, Terms
-    from palaestra.verifiers import Completion, Criterion, Rubric, Score, Verdict
+    from palaestra.verifiers import Completion, Criterion, Rubric, Score, Turn, Verdict
     from palaestra.verifiers import math_equal as verify
     from palaestra.verifiers import named as criteria
 
@@ -76,6 +77,8 @@ __all__ = [
     "Component",
     "Criterion",
     "Engine",
+    "Episode",
+    "EpisodeLimits",
     "EvalConfig",
     "Inputs",
     "LocalEngine",
@@ -98,6 +101,7 @@ __all__ = [
     "Task",
     "Terms",
     "TrainConfig",
+    "Turn",
     "UserError",
     "Verdict",
     "__version__",
@@ -113,6 +117,7 @@ __all__ = [
     "fit_reward_model",
     "load_policy",
     "mix",
+    "play",
     "prove",
     "push",
     "query",
@@ -141,6 +146,8 @@ _PLACES = {
     "Component": "tasks.core.mixture:Component",
     "Criterion": "verifiers:Criterion",
     "Engine": "trainer.engines.base:Engine",
+    "Episode": "tasks.core.episode:Episode",
+    "EpisodeLimits": "tasks.core.episode:EpisodeLimits",
     "EvalConfig": "trainer.config.evaluation:EvalConfig",
     "Inputs": "trainer.objective.kind:Inputs",
     "LocalEngine": "trainer.engines.local:LocalEngine",
@@ -163,6 +170,7 @@ _PLACES = {
     "Task": "tasks:Task",
     "Terms": "trainer.objective.kind:Terms",
     "TrainConfig": "trainer.config.train:TrainConfig",
+    "Turn": "verifiers:Turn",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
     "adapters": "tasks.adapters",
@@ -174,6 +182,7 @@ _PLACES = {
     "evaluate_all": "trainer.api:evaluate_all",
     "export_rows": "tasks:export_rows",
     "attack": "tasks.core.proofs.attack:attack",
+    "play": "tasks.core.episode:play",
     "prove": "tasks.core.proofs.prove:prove",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
