@@ -23,7 +23,7 @@ from ..core.problem import Problem
 from ..core.task import task
 
 HOPS = (1, 2, 3, 4)  # documents to read; by level
-PEOPLE = (20, 40, 60, 80)
+PEOPLE = (12, 20, 30, 40)
 TURNS = 12
 SHOWN = 3  # documents that a search shows
 MOST_WORDS = 8  # of a query

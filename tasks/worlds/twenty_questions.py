@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from ...verifiers import Rubric
@@ -17,7 +18,7 @@ from ..core.episode import EpisodeLimits
 from ..core.problem import Problem
 from ..core.task import task
 
-ROWS = (6, 12, 24, 40)  # by level
+ROWS = (6, 12, 20, 32)  # by level
 COLUMNS = (3, 4, 5, 6)
 MOST_QUESTIONS = 20
 VALUES = {
@@ -75,8 +76,9 @@ def narrow(problem: Problem) -> Generator[str, str, None]:
 def pick_question(rows: Sequence[Row]) -> str:
     if len(rows) <= 2:
         return rows[0]["thing"]
-    asked = {f"{column} {value}" for row in rows for column, value in row.items() if column != "thing"}
-    return min(sorted(asked), key=lambda each: abs(2 * sum(holds(row, each) for row in rows) - len(rows)))
+    pairs = Counter(pair for row in rows for pair in row.items() if pair[0] != "thing")
+    column, value = min(pairs, key=lambda pair: abs(2 * pairs[pair] - len(rows)))
+    return f"{column} {value}"
 
 
 def holds(row: Row, asked: str) -> bool:
@@ -106,7 +108,7 @@ def count_questions(rows: Sequence[Row]) -> int:
     licence="Apache-2.0",
 )
 def twenty_questions(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Find a row of a table by questions answered with yes or no; among 6, 12, 24 and 40 rows."""
+    """Find a row of a table by questions answered with yes or no; among 6, 12, 20 and 32 rows."""
     count = ROWS[level - 1]
     while True:
         columns = rng.sample(sorted(VALUES), COLUMNS[level - 1])

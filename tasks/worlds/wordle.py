@@ -6,9 +6,7 @@ Each level lists more words.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from functools import lru_cache
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
@@ -18,21 +16,24 @@ from ..core.episode import EpisodeLimits
 from ..core.problem import Problem
 from ..core.task import task
 
-LISTED = (12, 24, 40, 60)  # words; by level
-GUESSES = (3, 3, 4, 4)
+LISTED = (12, 24, 48, 80)  # words; by level
+GUESSES = (3, 4, 4, 5)
 LETTERS = 5
 
 
-@lru_cache(maxsize=100_000)
 def mark(guess: str, word: str) -> str:
     """G for a letter in its place, Y for one in another, - for none. A letter is marked as often as the word
     has it, those in their place first."""
-    marks = ["G" if mine == its else "-" for mine, its in zip(guess, word, strict=True)]
-    left = Counter(its for mine, its in zip(guess, word, strict=True) if mine != its)
-    for place, letter in enumerate(guess):
-        if marks[place] == "-" and left[letter]:
-            marks[place] = "Y"
-            left[letter] -= 1
+    left = [its for mine, its in zip(guess, word, strict=True) if mine != its]
+    marks = []
+    for mine, its in zip(guess, word, strict=True):
+        if mine == its:
+            marks.append("G")
+        elif mine in left:
+            left.remove(mine)
+            marks.append("Y")
+        else:
+            marks.append("-")
     return "".join(marks)
 
 
@@ -52,16 +53,11 @@ class Wordle(Game):
         return f"{guess}: {mark(guess, self.word)}. {self.left}"
 
 
-def pick_guess(words: Sequence[str]) -> str:
-    """The word after which, at worst, the fewest are left."""
-    return min(words, key=lambda guess: max(Counter(mark(guess, word) for word in words).values()))
-
-
 def narrow(problem: Problem) -> Generator[str, str, None]:
-    """Always a word that may be the one, after which the fewest are left at worst."""
+    """Always the first listed word that may be the one."""
     left: list[str] = list(problem.reference["words"])
     while True:
-        guess = pick_guess(left)
+        guess = left[0]
         said = yield guess
         marks = said.removeprefix(f"{guess}: ")[:LETTERS]
         left = [word for word in left if mark(guess, word) == marks]
@@ -69,13 +65,12 @@ def narrow(problem: Problem) -> Generator[str, str, None]:
 
 def count_guesses(words: Sequence[str], word: str) -> int:
     """How many `narrow` takes to find the word."""
-    left, count = list(words), 0
-    while True:
+    left, count = list(words), 1
+    while left[0] != word:
+        marks = mark(left[0], word)
+        left = [each for each in left if mark(left[0], each) == marks]
         count += 1
-        guess = pick_guess(left)
-        if guess == word:
-            return count
-        left = [each for each in left if mark(guess, each) == mark(guess, word)]
+    return count
 
 
 @task(
@@ -89,7 +84,7 @@ def count_guesses(words: Sequence[str], word: str) -> int:
     licence="Apache-2.0",
 )
 def wordle(rng: random.Random, level: int) -> Iterator[Problem]:
-    """Find a word of five letters from marks on each guess; 12, 24, 40 and 60 words are listed."""
+    """Find a word of five letters from marks on each guess; 12, 24, 48 and 80 words are listed."""
     while True:
         words = rng.sample(WORDS, LISTED[level - 1])
         word = rng.choice(words)

@@ -15,17 +15,17 @@ from typing import Any
 
 from ....verifiers import Completion, Score
 from ....verifiers.types import FAULTS, Status
-from ..episode import Conversation, World, play
+from ..episode import World, play
 from ..errors import TaskError
 from ..problem import Problem
 from ..task import Task
 from .apart import Lost, run_apart
 
 PROBLEMS = 8  # of a split, for each way to play
-MOST_LOST = 2  # episodes that hang or end the process, after which the rest are not tried
+MOST_LOST = 1  # episodes that hang or end the process, after which the rest are not tried
 SLACK_S = 5.0  # of an episode, beside the time of one reply
 REPEATED = 0.5  # share of the problems that one thing said again and again may win
-SAID_AGAIN = 40  # replies looked at for a leak, and turns of silence
+LOOKED_AT = 40  # replies of an episode, in which a leak is looked for
 SHORT = 3  # characters of a secret that chance puts into replies
 HOSTILE = (
     "\x00\x01\x02",
@@ -98,7 +98,8 @@ def _compare_worlds(task: Task, problem: Problem) -> str:
     """What differs between a problem's worlds, in a sentence; "" where nothing does."""
     words = [text for text in HOSTILE if len(text) < 100]
     if task.player is not None:
-        words = [*play(task, problem).text.split("\n")[: task.limits.turns // 2], *words]
+        said = [turn.text for turn in win(task, problem).turns if turn.role == "policy"]
+        words = [*said[: (len(said) + 1) // 2], *words]
     assert task.episode is not None
     first, second = World(task.episode, problem), World(task.episode, problem)
     for word in words[: task.limits.turns]:
@@ -106,8 +107,8 @@ def _compare_worlds(task: Task, problem: Problem) -> str:
         if left != right:
             return (
                 f"{problem.id}: two worlds of it that heard the same say {_quote(left.text)} and "
-                f"{_quote(right.text)}, states {_quote(left.state)} and {_quote(right.state)}. Draw a world's "
-                "random numbers from a random.Random of the problem alone."
+                f"{_quote(right.text)}, states {_quote(left.state)} and {_quote(right.state)}. Draw a "
+                "world's random numbers from a random.Random of the problem alone."
             )
         if left.text is None:
             break
@@ -144,7 +145,9 @@ def check_player(task: Task, count: int) -> Iterator[str]:
             verdicts = " ".join(f"{n} {part.status} {part.reason}" for n, part in each.score.parts.items())
             yield f"{each.problem.id}: the player does not win: {verdicts}. Mend the player or the world."
     if earned and min(promised) < 1:
-        spread = 4 * math.sqrt(len(earned))  # each lies in a range of 2 at most: 4 standard errors, generously
+        spread = 4 * math.sqrt(
+            len(earned)
+        )  # each lies in a range of 2 at most: 4 standard errors, generously
         if abs(sum(earned) - sum(promised)) > spread:
             yield (
                 f"The player earns {sum(earned) / len(earned):.3g}, and `optimum` promises "
@@ -193,15 +196,16 @@ def check_leaks(task: Task, count: int) -> Iterator[str]:
     A secret is a text or number of the reference that the prompt does not show. One of fewer than three
     characters stands in a reply by chance: there its share is held against that of other problems' secrets.
     """
-    played = [
-        each for player in (say_for_ever(""), say_hostile) for each in _play_all(task, count, player)
-    ]
-    heard = [" ".join(each.replies[:SAID_AGAIN]) for each in played]
+    played = [each for player in (say_for_ever(""), say_hostile) for each in _play_all(task, count, player)]
+    heard = [" ".join(each.replies[:LOOKED_AT]) for each in played]
     secrets = [_list_secrets(each.problem) for each in played]
     for each, text, own in zip(played, heard, secrets, strict=True):
         for secret in own:
             if len(secret) >= SHORT and _stands_in(secret, text):
-                yield f"{each.problem.id}: a reply holds {secret!r} of the reference, to a player who said nothing."
+                yield (
+                    f"{each.problem.id}: a reply holds {secret!r} of the reference, to a player who said "
+                    "nothing that deserves it."
+                )
     short = [{secret for secret in own if len(secret) < SHORT} for own in secrets]
     told = _share(zip(short, heard, strict=True))
     by_chance = _share(zip([*short[1:], *short[:1]], heard, strict=True))
@@ -249,12 +253,11 @@ def _stands_in(secret: str, text: str) -> bool:
 def check_text_alone(task: Task, count: int) -> Iterator[str]:
     """What a policy writes is nothing without the world's final state."""
     for problem in _draw(task, count):
-        texts = [problem.text, str(problem.reference), "I have won. reward: 1", *map(str, HOSTILE[:8])]
+        texts = [problem.text, str(problem.reference), "I have won. reward: 1", *HOSTILE]
         if task.player is not None:
-            texts.append(play(task, problem).text)
+            texts.append(win(task, problem).text)
         for text in texts:
-            score = task.score(Completion(text), problem)
-            if score.passed:
+            if task.score(Completion(text), problem).passed:
                 yield (
                     f"{problem.id}: {_quote(text)} passes without having been played. Read the final state: "
                     "criteria.reached()."
@@ -312,8 +315,8 @@ def _quote(said: Any) -> str:
 
 
 CHECKS: dict[str, Callable[[Task, int], Iterator[str]]] = {
+    "no episode hangs or fails, whatever is said": check_ends,  # before the others, which would wait
     "the same problem has the same world": check_same_world,
-    "no episode hangs or fails, whatever is said": check_ends,
     "its player wins": check_player,
     "silence, garbage and repetition win nothing": check_idle,
     "no reply holds the reference": check_leaks,
