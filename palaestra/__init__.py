@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
+    from palaestra.trainer.model.seams import Seams
+    from palaestra.trainer.model.turns import prove_seams
     from palaestra.trainer.objective.formula import write_formula
     from palaestra.trainer.objective.kind import Inputs, LossKind, Terms
     from palaestra.verifiers import Completion, Criterion, Rubric, Score, Turn, Verdict
@@ -97,6 +99,7 @@ __all__ = [
     "Sampling",
     "SandboxPool",
     "Score",
+    "Seams",
     "SettingError",
     "Task",
     "Terms",
@@ -119,6 +122,7 @@ __all__ = [
     "mix",
     "play",
     "prove",
+    "prove_seams",
     "push",
     "query",
     "rescore",
@@ -166,6 +170,7 @@ _PLACES = {
     "Sampling": "trainer.engines.base:Sampling",
     "SandboxPool": "sandbox:SandboxPool",
     "Score": "verifiers:Score",
+    "Seams": "trainer.model.seams:Seams",
     "SettingError": "trainer.config.settings:SettingError",
     "Task": "tasks:Task",
     "Terms": "trainer.objective.kind:Terms",
@@ -184,6 +189,7 @@ _PLACES = {
     "attack": "tasks.core.proofs.attack:attack",
     "play": "tasks.core.episode:play",
     "prove": "tasks.core.proofs.prove:prove",
+    "prove_seams": "trainer.model.turns:prove_seams",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
     "mix": "tasks:mix",
