@@ -214,6 +214,11 @@ class Completion:
         return sum(self.sampled) if self.sampled else len(self.ids)
 
     @property
+    def truncated(self) -> bool:
+        """Whether a limit of tokens cut it."""
+        return self.finish_reason in ("length", "tokens")
+
+    @property
     def prompt_tokens(self) -> int:
         """How many tokens the model read."""
         return len(self.prompt_ids) if self.usage is None else self.usage.prompt_tokens

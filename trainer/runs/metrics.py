@@ -58,7 +58,7 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
     completions = [completion for group in groups for completion in group.completions_G]
     scored = [score for score in scores if not score.abstained] or scores
     rewards = torch.tensor([score.reward for score in scored])
-    lengths = torch.tensor([float(len(completion.ids)) for completion in completions])
+    lengths = torch.tensor([float(completion.tokens) for completion in completions])
     ended = torch.tensor([completion.finish_reason == "stop" for completion in completions])
     dead = [not has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups]
     return {
@@ -81,7 +81,7 @@ def measure_kl(batch: Batch) -> dict[str, float]:
     nothing without a reference."""
     if batch.ref_logprobs_BT is None:
         return {}
-    kl_BT = torch.where(batch.sequences.mask_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
+    kl_BT = torch.where(batch.own_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
     return {"kl_per_completion": float(kl_BT.sum(1).mean())}
 
 
