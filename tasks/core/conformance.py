@@ -14,7 +14,7 @@ from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
 from .proofs.episodes import CHECKS as OF_EPISODES
-from .proofs.episodes import check_ends
+from .proofs.episodes import check_ends, check_text_alone
 from .proofs.frames import find_full_reward
 from .proofs.guard import Outcome, score_apart
 from .proofs.proof import Finding
@@ -83,6 +83,8 @@ def _pick_checks(task: Task) -> dict[str, Callable[[Task, int], Iterator[str]]]:
         return {name: run for name, run in CHECKS.items() if run in OF_PROBLEMS}
     if task.episode is None:
         return CHECKS
+    if task.judges_texts:
+        return {**{name: run for name, run in OF_EPISODES.items() if run is not check_text_alone}, **CHECKS}
     of_texts = (check_solution, check_deterministic)  # of a text that solves a problem alone
     return {
         **OF_EPISODES,

@@ -79,6 +79,11 @@ class Task:
         object.__setattr__(self, "episode", partial(ToolEpisode, tools=tools))
 
     @property
+    def judges_texts(self) -> bool:
+        """Whether a text alone can be right: a task of a single turn, and one whose tools only help."""
+        return self.episode is None or bool(self.tools)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What it is and whose its data are, for the record of a run."""
         return {

@@ -105,7 +105,7 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
     True
     """
     require_one(task, "attack")
-    if task.episode is not None:
+    if not task.judges_texts:
         raise UserError(
             f"The problems of {task.name} are episodes, in which a text by itself is worth nothing: "
             f"`palaestra task check {task.name}` plays them with silence, garbage and repetition."

@@ -56,7 +56,7 @@ def prove(
     findings = check(task, count or (ASKED if runs else COUNT))
     if not task.rubric.verifiable:
         return Proof(task.name, task.kind, 0, tuple(findings))
-    if task.episode is not None:
+    if not task.judges_texts:
         return _prove_episodes(task, findings, count, known or KnownSets(()))
     if task.rubric.learned:
         task = replace(task, rubric=task.rubric.without_learned())
