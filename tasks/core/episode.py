@@ -18,6 +18,7 @@ from .errors import TaskError
 from .problem import Problem
 
 HARMLESS = ("0", "Yes.", "<answer>0</answer>")  # what no world should fail at
+ROLES = ("user", "tool")  # in which a world may speak
 TRIES = 3  # of a reply that the infrastructure failed to give
 CUT = "\n[The rest is left out: {} more characters.]"
 Fault = Literal["", "timeout", "raised", "unavailable"]  # see verifiers.types.FAULTS
@@ -208,6 +209,8 @@ def read_reply(episode: Episode, said: str) -> Reply:
     if text is not None and not isinstance(text, str):
         raise TaskError(f"{name}.reply returned {type(text).__name__}; give a text, or None at the end.")
     state, role = getattr(episode, "state", None), getattr(episode, "role", "user")
+    if role not in ROLES:
+        raise TaskError(f"The role of {name} is {role!r}; it speaks as {' or '.join(ROLES)}.")
     try:
         state = json.loads(json.dumps(state))
     except (TypeError, ValueError) as failure:

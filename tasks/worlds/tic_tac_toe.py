@@ -58,10 +58,10 @@ def count_moves(board: str) -> int | None:
 
 @cache
 def list_starts(moves: int) -> tuple[str, ...]:
-    """The boards with as many X as O from which X wins by so many moves and no fewer."""
+    """The boards with as many X as O, three at most, from which X wins by so many moves and no fewer."""
     found: set[str] = set()
     boards = {"." * 9}
-    for _ in range(4):
+    for _ in range(3):  # three squares are free, or more
         boards = {
             put(put(board, mine, "X"), its, "O")
             for board in boards
@@ -153,6 +153,6 @@ def tic_tac_toe(rng: random.Random, level: int) -> Iterator[Problem]:
     turns = len(list_free(board)) // 2 + 1
     yield Problem(
         prompt=f"{draw_board(board, names)}\nYou play X, I play O, and it is your move. Each turn name a "
-        f"free square by its letter. Three in a line win. You have {turns} turns.",
+        f"free square by its letter. Three in a line win. Turns: {turns}.",
         reference={"board": board, "names": names, "order": rng.sample(range(9), 9), "turns": turns},
     )

@@ -41,6 +41,8 @@ def reached(
             return no_answer("There is no final state: the task's world was not asked.")
         try:
             value = goal(state) if callable(goal) else state[goal]
+            if not isinstance(value, bool | int | float):
+                raise TypeError(f"the goal is of type {type(value).__name__}, no number")
             number = float(value)
         except Exception as failure:  # noqa: BLE001  the state is the world's: whatever fails, it is not the policy's
             return error(f"The world's last state has no goal to read: {type(failure).__name__}: {failure}")

@@ -6,11 +6,11 @@ Each level makes the lake larger.
 import random
 from collections.abc import Iterator
 
-from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
-from ...verifiers.types import correct, malformed, wrong
-from ..common.grids import find_misstep, find_way, read_moves, trace
-from ..core.problem import Problem
-from ..core.task import task
+from ..verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
+from ..verifiers.types import correct, malformed, wrong
+from .common.grids import find_misstep, find_way, read_moves, trace
+from .core.problem import Problem
+from .core.task import task
 
 MAX_CHARS = 1_000
 HOLE_SHARE = 0.3
