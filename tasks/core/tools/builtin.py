@@ -1,4 +1,9 @@
-"""Tools that come with the package: exact arithmetic, and programs in the sandbox."""
+"""Tools that come with the package, `palaestra.tools`: exact arithmetic, and programs in the sandbox.
+
+>>> import palaestra as pal
+>>> pal.tools.calculator("2 * (30 - 9)"), pal.tools.calculator("1/3 + 1/4"), pal.tools.calculator("1/0")
+('42', '7/12', 'Error: The expression divides by zero.')
+"""
 
 from __future__ import annotations
 
