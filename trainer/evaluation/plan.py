@@ -15,7 +15,7 @@ from ..config.suites import list_tasks, split_names
 from ..model.source import check_source
 from ..storage import checkpoint
 from ..storage.folders import FACTS, RunFolder
-from ..storage.records import read_json
+from ..storage.records import read_json, read_json_if_there
 
 
 def list_evaluations(config: EvalConfig, in_memory: str = "") -> list[EvalConfig]:
@@ -47,8 +47,7 @@ def find_models(source: str, which: str) -> list[str]:
     which: last (the model at its end, or the newest checkpoint), best (the checkpoint of the best held-out
     pass-rate) or all (every checkpoint, in the order of their steps).
     """
-    facts = Path(source) / FACTS
-    recorded = read_json(facts) if facts.is_file() else {}
+    recorded = read_json_if_there(Path(source) / FACTS)
     if recorded.get("command", "eval") == "eval":
         return [source]
     run = RunFolder(Path(source))
