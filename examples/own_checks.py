@@ -77,8 +77,8 @@ def email(rng: random.Random, level: int) -> pal.Problem:  # noqa: ARG001 - one 
     name, date = rng.choice(NAMES), f"{rng.randrange(1, 29)} {rng.choice(MONTHS)}"
     prompt = (
         f"Write an email of 15 to 80 words, signed Katherine, that asks {name} whether {date} suits for a "
-        f"meeting about {rng.choice(TOPICS)}: a greeting by name in a line of its own, one question, no other "
-        "date, no exclamation mark."
+        f"meeting about {rng.choice(TOPICS)}: a greeting by name in a line of its own, one question, no "
+        "other date, no exclamation mark."
     )
     return pal.Problem(prompt, reference=date, metadata={"name": name})
 
