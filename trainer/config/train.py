@@ -88,6 +88,10 @@ class RewardConfig(Settings):
     reward_model_share: Share = 1.0
     """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's
     verifiers only measure, at 0 the reward model only measures."""
+    criterion_weight: tuple[str, ...] = ()
+    """How a criterion's weight changes during the run, NAME=FROM:TO:UNTIL: multiplied by FROM at first and by
+    TO (each 0 or more) after UNTIL steps (answer_tag=1:0.1:200), or once its own pass-rate over the last 10
+    steps is UNTIL % (answer_tag=1:0.1:95%). `passed` and evaluations stay as they are."""
     control: Literal["none", "random", "format", "shuffled"] = "none"
     """A control arm: random rewards, the rewards of form alone, or references of other problems."""
     shadow_share: Share = 0.25

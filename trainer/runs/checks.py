@@ -39,6 +39,7 @@ from ..reward_models.data import read_split
 from ..sft.pairs import read_split as read_pair_split
 from ..storage.names import ARMS
 from ..storage.starts import check_place, find_folder, holds_work
+from .weights import check_ramps, read_ramps
 
 
 def check_train(config: TrainConfig) -> None:
@@ -49,6 +50,8 @@ def check_train(config: TrainConfig) -> None:
     check_template(config.prompt)
     name = check_task(config.task)
     check_mixture(config)
+    if not config.reward.reward_model:  # with one, its criteria are known when it is found
+        check_ramps(read_ramps(config.reward.criterion_weight), load_task(config.task))
     for text in config.reward.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     for source in filter(None, (config.model.source, config.ppo.critic_model)):

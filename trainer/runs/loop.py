@@ -44,6 +44,7 @@ from .preflight import Preflight, look_ahead
 from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
 from .state import Evaluations, Progress, Run, RunResult
+from .weights import find_factors, read_ramps, weigh_groups, weigh_task
 
 Metrics = dict[str, Any]
 
@@ -112,8 +113,10 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     """
     config = run.config
     start = time.perf_counter()
+    ramps = read_ramps(config.reward.criterion_weight)
+    factors = find_factors(ramps, progress.step, progress.rates)
     collected = collect(
-        lambda problems: run.sample(problems, progress.step),
+        lambda problems: weigh_groups(run.sample(problems, progress.step), run.task, factors),
         lambda count: take_next_problems(
             count, run.task, config, progress.position, progress.ledger, run.rollouts.fits
         ),
@@ -121,7 +124,8 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     )
     run.make_room()
     sampled = time.perf_counter()
-    groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    task = weigh_task(run.task, factors)
+    groups = apply_control(collected.groups, task, config.reward.control, config.seed, progress.step)
     # Its verifiers run beside the update, which does not read them.
     seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
     shadow_scores = score_shadow(groups, run.task, config.reward.shadow_share, seed, beside)
@@ -129,6 +133,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task)
+    progress.rates.add(groups, ramps)
     shadow = shadow_scores.collect()
     metrics = {
         "kind": "step",

@@ -86,14 +86,17 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, over
-    the completions where it does, and how often it found what, over all."""
+    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, and its
+    mean share of the reward's weights, over the completions where it does, and how often it found what, over
+    all."""
     measured: dict[str, Any] = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         amounts = list_amounts(scores, name)
         counts = Counter(str(score.parts[name].status) for score in scores if name in score.parts)
         spread = {"mean": fmean(amounts), "std": pstdev(amounts)} if amounts else {}
-        measured[name] = {**spread, "statuses": dict(counts)}
+        weights = [score.weights[name] for score in scores if name in score.weights]
+        share = {"weight": fmean(weights)} if weights else {}
+        measured[name] = {**spread, **share, "statuses": dict(counts)}
     return measured
 
 

@@ -66,6 +66,7 @@ from .checks import check_lora
 from .ending import record_end
 from .loop import begin, run_steps
 from .state import Progress, Run, RunResult
+from .weights import check_ramps, read_ramps
 
 COMMAND = "train"
 Say = Callable[[str], None]
@@ -281,7 +282,8 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     if policy is None:
         check_source(config.model.source)
     check_template(config.prompt)
-    assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    judged = assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    check_ramps(read_ramps(config.reward.criterion_weight), judged.task)
     task.check_level(config.task.single_level)
 
 

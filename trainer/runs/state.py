@@ -25,6 +25,7 @@ from ..storage.names import CURVES, ROLLOUTS
 from ..storage.rows import read_completions
 from ..storage.summary import describe_run
 from .tripwires import Watch
+from .weights import Rates
 
 
 @dataclass
@@ -32,13 +33,14 @@ class Progress:
     """Where a run stands: everything that changes from step to step but for the weights and the optimizer.
 
     step: steps done.  position: in the train stream.  ledger: what is known of each problem.
-    watch: of the tripwires.
+    watch: of the tripwires.  rates: of the criteria whose weights follow them.
     """
 
     step: int = 0
     position: Position = field(default_factory=Position)
     ledger: Ledger = field(default_factory=Ledger)
     watch: Watch = field(default_factory=Watch)
+    rates: Rates = field(default_factory=Rates)
     best_pass_rate: float = -1.0
     best_step: int = -1
 
@@ -52,7 +54,8 @@ class Progress:
             Ledger.of(plain["ledger"]),
             Watch(**plain["watch"]),
         )
-        return cls(plain["step"], position, ledger, watch, plain["best_pass_rate"], plain["best_step"])
+        rates = Rates(**plain.get("rates", {}))
+        return cls(plain["step"], position, ledger, watch, rates, plain["best_pass_rate"], plain["best_step"])
 
 
 @dataclass(frozen=True)
