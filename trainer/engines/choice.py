@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...tasks.core.errors import UserError
 from ..config.engine import EngineConfig
-from ..model.machine import find_cache_folder
+from ..model.cache_folder import find_cache_folder
 from ..model.policy import Policy
 from .base import Engine
 from .local import LocalEngine
@@ -40,17 +39,9 @@ class Extent:
     fast: bool = True
 
 
-def check_engine(config: EngineConfig) -> None:
-    """Raise UserError for an engine that can't be started here, before anything is computed."""
-    if config.kind == "vllm" and not config.url:
-        find_python(config.python, find_cache_folder())
-    if config.kind == "local":
-        given = {"--engine-url": config.url, "--engine-python": config.python}
-        given |= {"--engine-folder": config.folder, "--engine-flag": config.flags}
-        if unread := next((flag for flag, value in given.items() if value), None):
-            raise UserError(
-                f"{unread} would have no effect: the local engine does not read it. Add --engine vllm."
-            )
+def describe_engine(engine: Engine) -> dict[str, Any]:
+    """What of an engine goes on a run's record."""
+    return {"engine": engine.facts} if isinstance(engine, VLLMEngine) else {}
 
 
 def make_engine(policy: Policy, config: EngineConfig, extent: Extent, log: Path, say: Say) -> Engine:

@@ -3,9 +3,9 @@
 Three questions, each answered by the trainer's own pass too: the log-probabilities of a fixed text; those of
 the beginning of a completion of the last step; and, from an engine with weights of its own, a few tokens that
 it draws after both prompts, by the very path that samples (a server may keep what it computed of a prompt
-under the old weights, and use it only there). Beyond the bound the run stops, with the names of the parameters that differ where the engine has
-checksums by name. An engine that answers to the last bit as it did before a load, while the trainer's answer
-has moved, has not loaded.
+under the old weights, and use it only there). Beyond the bound the run stops, with the names of the
+parameters that differ where the engine has checksums by name. An engine that answers to the last bit as it
+did before a load, while the trainer's answer has moved, has not loaded.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ TEXT = (
 PROMPT_TOKENS = 40  # more than a block of a server's cache: it keeps whole blocks only
 FIXED_TOKENS, LAST_TOKENS, DRAWN_TOKENS = 8, 8, 2
 STREAM = 17
+LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats that stops a run
 STALE_SHARE = 0.1  # of the bound: how far the trainer must have moved for an unmoved engine to be a stale one
 MOST_NAMES = 6  # in a sentence
 

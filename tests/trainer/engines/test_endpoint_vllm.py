@@ -1,5 +1,4 @@
-"""Evaluations through a real server, vLLM on this machine's CPU, beside those of the local engine.
-"""
+"""Evaluations through a real server, vLLM on this machine's CPU, beside those of the local engine."""
 
 import contextlib
 import json

@@ -66,6 +66,12 @@ class VLLMEngine:
         self._loaded: Policy | None = None
         self.pushes = 0
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the server says that it is, for a record."""
+        found = self._wire.get("/version")
+        return {"vllm": str(found.get("version"))} if isinstance(found, Mapping) else {}
+
     def join(self, policy: Policy, rows: int) -> VLLMEngine:
         """Another engine on the same server, which has nothing loaded; whoever loads last has the server."""
         return VLLMEngine(policy, self._wire, self._folder, rows, self._model)

@@ -124,7 +124,7 @@ def hash_weight(name: str, state: Mapping[str, Tensor], dtype: torch.dtype) -> s
     whole = torch.cat([part.detach().to(dtype).cpu() for part in parts if part is not None])
     if name.endswith(VOCABULARY) and (missing := -len(whole) % PADDED_TO):
         whole = torch.cat([whole, whole.new_zeros(missing, *whole.shape[1:])])
-    return hashlib.sha256(whole.contiguous().view(-1).view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(whole.contiguous().view(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def _name_parts(name: str) -> Iterator[str]:

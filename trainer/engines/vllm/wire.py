@@ -5,6 +5,7 @@ Imports no torch.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,8 @@ from ....tasks.core.errors import RunError, shorten
 SOCKET_SCHEME = "unix:"
 KEY_VARIABLE = "VLLM_API_KEY"
 MOST_BYTES = 2**28  # of an answer
-TRIES = 3  # of a question whose connection broke: a server closes those that were idle for some seconds
+TRIES = 3  # of a question whose connection broke: asking again draws the same
+IDLE_S = 2.0  # for which a connection is kept; servers close theirs after 5
 CHUNK = 2**16
 
 
@@ -29,8 +32,16 @@ class EngineError(RunError):
     whoever called."""
 
 
+@dataclass(frozen=True)
+class _Idle:
+    """A connection that waits for its next question, and since when, in seconds."""
+
+    connection: http.client.HTTPConnection
+    since: float
+
+
 class Wire:
-    """Connections to one server, one for each thread that asks; a thread's is kept from question to question.
+    """Connections to one server, as many as questions are asked at once.
 
     address: http://HOST:PORT, https://HOST:PORT or unix:FILE.  timeout: seconds that one answer may take.
     explain: what the server's process says of its end, "" while it lives.
@@ -38,8 +49,8 @@ class Wire:
 
     def __init__(self, address: str, timeout: float, explain: Callable[[], str] = lambda: "") -> None:
         self.address, self.timeout, self._explain = address, timeout, explain
-        self._own = threading.local()
-        self._open: set[http.client.HTTPConnection] = set()
+        self._idle: list[_Idle] = []
+        self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
 
     def get(self, path: str, timeout: float | None = None) -> Any:
@@ -53,57 +64,67 @@ class Wire:
     def hang_up(self) -> None:
         """End all connections: questions that wait for an answer fail, and the server gives up their work."""
         with self._lock:
-            opened, self._open = list(self._open), set()
-        for connection in opened:
+            busy, idle, self._idle = list(self._busy), self._idle, []
+        for each in idle:
+            each.connection.close()
+        for connection in busy:
             if connection.sock is not None:
-                try:
+                with contextlib.suppress(OSError):  # it was closed by the other side
                     connection.sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue  # it was closed by the other side
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None) -> Any:
         limit = self.timeout if timeout is None else timeout
         end = time.monotonic() + limit
         sent = None if body is None else json.dumps(body).encode()
         for attempt in range(1, TRIES + 1):
-            connection = self._connect(limit)
+            connection = self._take(limit, fresh=attempt > 1)
+            kept = False
             try:
                 connection.request(method, path, sent, self._write_headers())
                 reply = connection.getresponse()
                 text = _read(reply, end)
-                if reply.will_close:
-                    self._drop(connection)
+                kept = not reply.will_close
                 return self._read_answer(path, reply.status, text)
             except TimeoutError as failure:
-                self._drop(connection)
                 raise EngineError(
                     f"The engine's server at {self.address} has not answered {path} within {limit:g} s. "
                     f"{self._tell_process()}Start it again and resume, or raise --engine-timeout."
                 ) from failure
             except (http.client.HTTPException, OSError) as failure:
-                self._drop(connection)
                 refused = isinstance(failure, (ConnectionRefusedError, FileNotFoundError))
                 if refused or attempt == TRIES or self._explain() or time.monotonic() > end:
                     raise self._explain_loss(path, failure) from failure
+            finally:
+                self._give(connection, kept)
         raise AssertionError("the last try returns or raises")
 
-    def _connect(self, limit: float) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
+    def _take(self, limit: float, *, fresh: bool) -> http.client.HTTPConnection:
+        """A connection that waits, else a new one. fresh: a new one in any case."""
+        connection = None
+        with self._lock:
+            old = time.monotonic() - IDLE_S
+            stale = [each for each in self._idle if each.since < old]
+            self._idle = [each for each in self._idle if each.since >= old]
+            if self._idle and not fresh:
+                connection = self._idle.pop().connection
+        for each in stale:
+            each.connection.close()
         if connection is None:
             connection = _open_connection(self.address, limit)
-            self._own.connection = connection
-        connection.timeout = limit
-        if connection.sock is not None:
+        elif connection.sock is not None:
             connection.sock.settimeout(limit)
         with self._lock:
-            self._open.add(connection)
+            self._busy.add(connection)
         return connection
 
-    def _drop(self, connection: http.client.HTTPConnection) -> None:
-        connection.close()
-        self._own.connection = None
+    def _give(self, connection: http.client.HTTPConnection, kept: bool) -> None:
+        """Back, to wait for the next question where it is `kept`, else closed."""
         with self._lock:
-            self._open.discard(connection)
+            self._busy.discard(connection)
+            if kept:
+                self._idle.append(_Idle(connection, time.monotonic()))
+        if not kept:
+            connection.close()
 
     def _write_headers(self) -> dict[str, str]:
         key = os.environ.get(KEY_VARIABLE, "")
