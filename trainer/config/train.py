@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from .engine import EngineConfig
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Name, Natural, Positive, Settings, Share, TopP
@@ -175,8 +176,8 @@ class GuardConfig(Settings):
     max_abstained: Share = 0.25
     """Share of a step's completions that may be unscorable before the run stops."""
     max_logprob_difference: Positive | Auto = "auto"
-    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run; auto: 1e-3 in
-    float32, 0.1 in bfloat16."""
+    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run, in a step and
+    in the proof after each load of the engine's weights; auto: 1e-3 in float32, 0.1 in bfloat16."""
     preflight_problems: Natural = 32
     """Problems sampled before the first step to see whether the run can learn; 0 skips it."""
     force: bool = False
@@ -217,6 +218,7 @@ class TrainConfig(RunConfig):
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)

@@ -68,6 +68,8 @@ class LocalEngine:
     ('fast', 2, 0)
     """
 
+    in_place = True
+
     def __init__(
         self,
         policy: Policy,
@@ -137,6 +139,9 @@ class LocalEngine:
         self._fixed = None if self._record is None else FixedSteps(self._record)
         self._static = None if self._record is None else StaticBuffers(self._record)
         self._folded = None
+
+    def close(self) -> None:
+        """See `Engine.close`: nothing was started for it."""
 
     @property
     def _model(self) -> Any:
@@ -366,7 +371,9 @@ class LocalEngine:
         text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
         kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
+        return Completion(
+            text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept, version=self.version
+        )
 
 
 def _divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:

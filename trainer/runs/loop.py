@@ -39,7 +39,14 @@ from ..storage.interrupts import Interrupts
 from ..storage.names import CURVES, LEDGER, ROLLOUTS
 from ..storage.records import write_text
 from .guards import halt_if_broken, halt_if_tripped
-from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update, score_shadow
+from .metrics import (
+    measure_costs,
+    measure_rewards,
+    measure_shadow,
+    measure_sync,
+    measure_update,
+    score_shadow,
+)
 from .preflight import Preflight, look_ahead
 from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
@@ -145,6 +152,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
         "tokens_sampled": collected.tokens,
         **measure_costs(groups, seconds),
+        **measure_sync(run.sync.report),
     }
     run.folder.log(metrics)
     advantages_B = average_advantages(result.batch)
@@ -170,7 +178,7 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     """
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
-    run.rollouts.engine.load(run.learner.policy, progress.step)
+    run.load(progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
     run.make_room()  # for a checkpoint, too

@@ -20,6 +20,7 @@ from ...verifiers import Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
+from ..engines.sync import SyncReport
 from ..objective.losses import summarise_stats
 from ..rollouts.collect import count_tokens
 from ..rollouts.group import Group, has_signal, list_amounts
@@ -129,6 +130,21 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
         torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     )
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
+
+
+def measure_sync(report: SyncReport | None) -> dict[str, Any]:
+    """How far the engine was from the trainer after its last load (nats per token), and the seconds that the
+    load and its proof took; {} where nothing was loaded."""
+    if report is None:
+        return {}
+    return {
+        "sync": {
+            "difference_mean": report.difference,
+            "difference_max": report.worst,
+            "load_seconds": report.load_seconds,
+            "proof_seconds": report.seconds,
+        }
+    }
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
         return None
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
-    run.rollouts.engine.load(run.learner.policy, 0)
+    run.load(0)
     report = run_preflight(run.rollouts, problems, config)
     say("\n".join([*report.write_lines(), *report.list_warnings()]))
     if report.list_faults() and not config.guards.force:
