@@ -157,6 +157,7 @@ class Completion:
     usage: how many tokens there are, where the ids are not known: read from a file, or from an endpoint.
     kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
     None: the whole vocabulary.
+    version: of the weights that it was drawn from: what the engine's last `load` was given.
 
     >>> import palaestra as pal
     >>> pal.Completion("<answer>42</answer>").finish_reason
@@ -171,6 +172,7 @@ class Completion:
     kept: KeptTokens | None = field(default=None, repr=False, hash=False)
     usage: Usage | None = None
     reasoning: str = ""
+    version: int = 0
 
     @property
     def tokens(self) -> int:

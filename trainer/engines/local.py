@@ -366,7 +366,9 @@ class LocalEngine:
         text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
         kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
+        return Completion(
+            text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept, version=self.version
+        )
 
 
 def _divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:
