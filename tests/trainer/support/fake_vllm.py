@@ -138,7 +138,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         reply = self.server.respond(self.path, body)
         reply = self.server.change.get(self.path, lambda same: same)(reply)
-        self.send(200, b"" if reply is None else json.dumps(reply).encode())
+        with contextlib.suppress(OSError):  # whoever asked may have hung up
+            self.send(200, b"" if reply is None else json.dumps(reply).encode())
 
     do_GET = do_POST
 

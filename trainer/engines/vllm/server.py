@@ -22,6 +22,7 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 LOG = "vllm.log"
 END_S = 30.0  # for the launcher, which gives the server some of it
 LOOK_S = 0.2
+LOSS_S = 2.0  # until the launcher has ended after its server
 QUESTION_S = 10.0  # whether it is healthy
 ENVIRONMENT = {
     "VLLM_SERVER_DEV_MODE": "1",  # the routes for weights and caches
@@ -62,7 +63,7 @@ class Server:
 
     def __init__(self, process: subprocess.Popen[bytes], launch: Launch, timeout: float) -> None:
         self._process, self._launch = process, launch
-        self.wire = Wire(f"{SOCKET_SCHEME}{launch.socket}", timeout, self.explain_end)
+        self.wire = Wire(f"{SOCKET_SCHEME}{launch.socket}", timeout, self._explain_loss)
 
     @classmethod
     def start(cls, launch: Launch, timeout: float, say: Callable[[str], None] = lambda _line: None) -> Server:
@@ -88,10 +89,11 @@ class Server:
         return server
 
     def _wait_until_healthy(self, timeout: float) -> None:
-        end = time.monotonic() + timeout
+        end, wire = time.monotonic() + timeout, Wire(self.wire.address, QUESTION_S)
         while True:
             with contextlib.suppress(EngineError):
-                self.wire.get("/health", QUESTION_S)
+                wire.get("/health")
+                wire.hang_up()
                 return
             if said := self.explain_end():
                 raise EngineError(f"{said} Its log, {self._launch.log}, tells more.")
@@ -101,6 +103,12 @@ class Server:
                     "--engine-timeout where it only needs longer."
                 )
             time.sleep(LOOK_S)
+
+    def _explain_loss(self) -> str:
+        """`explain_end`, of a server whose connection was lost: it may be just about to end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(LOSS_S)
+        return self.explain_end()
 
     def explain_end(self) -> str:
         """That the process has ended, with the last that it said of an error; "" while it lives."""

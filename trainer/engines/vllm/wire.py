@@ -51,7 +51,7 @@ class Wire:
         self.address, self.timeout, self._explain = address, timeout, explain
         self._idle: list[_Idle] = []
         self._busy: set[http.client.HTTPConnection] = set()
-        self._lock = threading.Lock()
+        self._lock, self._hung_up = threading.Lock(), 0
 
     def get(self, path: str, timeout: float | None = None) -> Any:
         """What the server answers, as JSON; None for an empty answer. Raises EngineError."""
@@ -65,6 +65,7 @@ class Wire:
         """End all connections: questions that wait for an answer fail, and the server gives up their work."""
         with self._lock:
             busy, idle, self._idle = list(self._busy), self._idle, []
+            self._hung_up += 1
         for each in idle:
             each.connection.close()
         for connection in busy:
@@ -74,7 +75,7 @@ class Wire:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None) -> Any:
         limit = self.timeout if timeout is None else timeout
-        end = time.monotonic() + limit
+        end, before = time.monotonic() + limit, self._hung_up
         sent = None if body is None else json.dumps(body).encode()
         for attempt in range(1, TRIES + 1):
             connection = self._take(limit, fresh=attempt > 1)
@@ -92,7 +93,8 @@ class Wire:
                 ) from failure
             except (http.client.HTTPException, OSError) as failure:
                 refused = isinstance(failure, (ConnectionRefusedError, FileNotFoundError))
-                if refused or attempt == TRIES or self._explain() or time.monotonic() > end:
+                unwanted = self._hung_up != before
+                if refused or unwanted or attempt == TRIES or self._explain() or time.monotonic() > end:
                     raise self._explain_loss(path, failure) from failure
             finally:
                 self._give(connection, kept)
