@@ -154,7 +154,8 @@ class Run:
         rollouts, seed = self.config.rollouts, (self.config.seed, step)
         sampling = make_sampling(rollouts, record_kept=True)
         groups = self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
-        self.sync.keep(groups[0].completions_G[0])
+        if groups:
+            self.sync.keep(groups[0].completions_G[0])
         return groups
 
     def load(self, step: int) -> None:
