@@ -58,6 +58,7 @@ COMMANDS = {
     "plot": Command("plot", "the curves of runs as PNG and SVG, for papers"),
     "chat": Command("chat", "type problems, see a model's completions and their verdicts"),
     "verify": Command("verify", "verify one answer"),
+    "engine": Command("engine", "install vllm: the environment that --engine vllm runs in"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }
 SHARED_MODULES = {

@@ -44,8 +44,9 @@ def train_a_little(policy: Policy) -> None:
 def start(engine: VLLMEngine, policy: Policy) -> SyncProof:
     """A proof after a first step, with a completion of it."""
     proof = SyncProof(BOUND)
-    first = proof.load(engine, policy, 0)
-    assert first.difference < 1e-5
+    proof.load(engine, policy, 0)
+    assert proof.report is not None
+    assert proof.report.difference < 1e-5
     [(completion,)] = engine.sample([Request(range(10, 60), 1, 0)], Sampling(max_new_tokens=12))
     proof.keep(completion)
     train_a_little(policy)
@@ -77,7 +78,9 @@ def test_other_weights_stop_the_run_and_are_named(served: Served, name: str):
     with pytest.raises(RunError, match=f"(?s)load of version 1, engine and trainer disagree.*{words}"):
         proof.load(engine, policy, 1)
     server.change_weights = dict
-    assert proof.load(engine, policy, 2).difference < 1e-5
+    proof.load(engine, policy, 2)
+    assert proof.report is not None
+    assert proof.report.version == 2
 
 
 def test_a_cache_of_prompts_that_is_kept_stops_the_run(served: Served):
@@ -95,7 +98,7 @@ def test_adapters_that_are_not_merged_stop_the_run(served: Served, monkeypatch: 
         for name, parameter in policy.model.named_parameters():
             if ".lora_B" in name:
                 parameter.add_(0.1)
-    assert SyncProof(BOUND).load(engine, policy, 1).difference < 1e-5
+    SyncProof(BOUND).load(engine, policy, 1)
     written = weights_module.save_weights
 
     def write_without(model, folder, dtype, state):
@@ -133,18 +136,25 @@ def test_a_local_engine_on_a_copy_of_the_weights_is_noticed():
     policy = make_small_policy()
     stale = LocalEngine(replace(policy, model=copy.deepcopy(policy.model)), 2)
     stale.load = lambda _policy, version: setattr(stale, "version", version)  # type: ignore[method-assign]
-    proof = SyncProof(BOUND)
-    assert proof.load(stale, policy, 0).difference < 1e-5
+    seconds = iter([0.0, 1.0, 3.0, 50.0, 60.0, 100.0, 102.0])
+    proof = SyncProof(BOUND, clock=lambda: next(seconds))
+    proof.load(stale, policy, 0)
+    assert proof.report is not None
+    assert (proof.report.load_seconds, proof.report.seconds) == (1.0, 2.0)
     train_a_little(policy)
+    proof.load(stale, policy, 1)
+    assert proof.report is None, "59 seconds after a proof of 2 it is too soon: that is more than 2 %"
     with pytest.raises(RunError, match="disagree"):
-        proof.load(stale, policy, 1)
+        proof.load(stale, policy, 2)
 
 
 def test_what_was_loaded_and_proven_is_not_again(served: Served):
     server, engine, policy = served
     proof = SyncProof(BOUND)
-    report = proof.load(engine, policy, 3)
-    asked = len(server.asked)
-    assert proof.load(engine, policy, 3) is report
+    proof.load(engine, policy, 3)
+    asked, report = len(server.asked), proof.report
+    assert report is not None
+    proof.load(engine, policy, 3)
+    assert proof.report is report
     assert len(server.asked) == asked
     assert (engine.pushes, engine.version, report.version) == (1, 3, 3)
