@@ -40,7 +40,11 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
         self.answer: dict[str, Answer] = {}
         self.asked: list[str] = []
         self.cache: dict[tuple[int, ...], torch.Tensor] = {}
-        self.lock = threading.Lock()
+        self.lock, self.connections = threading.Lock(), 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     @torch.no_grad()
     def compute_logits(self, ids: list[int], cached: bool = False) -> torch.Tensor:

@@ -200,6 +200,7 @@ def _read(reply: http.client.HTTPResponse, end: float) -> bytes:
             raise http.client.HTTPException(f"an answer of more than {MOST_BYTES >> 20} MiB")
     if reply.length:
         raise http.client.IncompleteRead(b"", reply.length)
+    reply.close()  # `read1` leaves it open at its end, and its connection can't be asked again
     return b"".join(parts)
 
 

@@ -208,3 +208,9 @@ def test_each_completion_knows_the_version_of_its_weights(served, policy: Policy
     engine.load(policy, 7)
     [(completion,)] = engine.sample(make_requests(1)[:1], Sampling(max_new_tokens=2))
     assert completion.version == 7
+
+
+def test_a_connection_is_kept_from_question_to_question(served):
+    server, engine = served
+    assert [engine.facts for _ in range(3)] == [{"vllm": "0.0"}] * 3
+    assert (server.connections, server.asked) == (1, ["/version"] * 3)
