@@ -13,6 +13,7 @@ from palaestra.tasks.kodcode import read_tests
 from palaestra.tasks.livecodebench import unpack_text
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+ROWS = Path(__file__).parent / "rows"  # of sets without solutions
 SETS = {"apps": 4, "taco": 4, "code_contests": 3, "livecodebench": 4}
 RIGHT = [
     "n = int(input())\nprint(sum(x for x in map(int, input().split()) if x % 2 == 0))",
@@ -28,10 +29,13 @@ WRONG = [
 ]
 
 
+def find(name):
+    places = (FIXTURES / name, FIXTURES / f"{name}.jsonl", ROWS / f"{name}.jsonl")
+    return next(place for place in places if place.exists())
+
+
 def load(name, path=None):
-    folder = FIXTURES / name
-    found = path or (folder if folder.is_dir() else FIXTURES / f"{name}.jsonl")
-    task = tasks.get(name, {"data": str(found)})
+    task = tasks.get(name, {"data": str(path or find(name))})
     splits = task.splits if path is None else task.splits[:1]
     found = [sorted(task.problems(split), key=lambda problem: problem.id) for split in splits]
     return task, [problem for problems in found for problem in problems]
@@ -61,8 +65,8 @@ def test_programs_known_to_be_wrong_are_kept_in_python_alone():
 
 
 def write(folder, name, **changed):
-    source = FIXTURES / name / "train.jsonl"
-    source = source if source.is_file() else FIXTURES / f"{name}.jsonl"
+    source = find(name)
+    source = source / "train.jsonl" if source.is_dir() else source
     row = json.loads(source.read_text().splitlines()[0])
     path = folder / f"{name}.jsonl"
     path.write_text(json.dumps({**row, **changed}) + "\n")

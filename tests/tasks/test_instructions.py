@@ -11,7 +11,7 @@ from palaestra.tasks.common.languages import WORDS, find_language, is_in
 
 from ..support.cpu_time import cpu_seconds
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+ROWS = Path(__file__).parent / "rows"  # of sets without solutions
 # instruction, its arguments, a text that follows it, one that does not
 IFEVAL = [
     ("keywords:existence", {"keywords": ["tide", "quay"]},
@@ -114,7 +114,7 @@ def test_every_instruction_is_tried():
 
 
 def load(name, path=None):
-    task = tasks.get(name, {"data": str(path or FIXTURES / f"{name}.jsonl")})
+    task = tasks.get(name, {"data": str(path or ROWS / f"{name}.jsonl")})
     return task, task.problems("test")
 
 
