@@ -43,9 +43,15 @@ class Joining:
         self.ready: list[Owner] = []
         self.waiting: Waiting = Waiting(requests, ())
         self._owners: list[Owner] = []
+        self._begun = sum(request.samples for request in requests)
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.waiting)
+
+    @property
+    def most(self) -> int:
+        """Completions that may be decoded at once: what joins takes the place of what it goes on from."""
+        return len(self) if self.more is None else self._begun
 
     @property
     def longest(self) -> int:

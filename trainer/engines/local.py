@@ -292,7 +292,7 @@ class LocalEngine:
         new = max(limit_tokens(request, sampling) for request in requests)
         later = sampling.max_new_tokens if joining.more is not None else 0  # by which a text grows by turns
         while joining.wait():
-            extent = Extent(min(self.rows, len(joining)), joining.longest + later, new)
+            extent = Extent(min(self.rows, joining.most), joining.longest + later, new)
             resumed, start = joining.resume(self.rows), None
             if resumed.owners:
                 start = read_on(self._model, resumed.pasts, resumed.ids)

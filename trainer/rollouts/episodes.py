@@ -279,8 +279,3 @@ def _join(kept: Sequence[KeptTokens]) -> KeptTokens:
         ids.extend(each.ids)
         counts.extend(each.counts)
     return KeptTokens(ids, counts)
-
-
-def has_episodes(task: Task) -> bool:
-    """Whether any of a task's problems has a world that answers."""
-    return any(member.episode is not None for member in task.members)

@@ -22,7 +22,7 @@ from ..model.prompts import PromptFormat
 from ..model.turns import prove_seams
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
-from .episodes import Episodes, has_episodes
+from .episodes import Episodes
 from .group import Group
 
 Scored = Callable[[int, int, Completion, Score], None]  # (index of the ask, place in its samples, ...)
@@ -211,7 +211,7 @@ class Rollouts(Generic[EngineT]):
 def _open_episodes(prompts: Prompts, task: Task, worlds: Worlds | None) -> Episodes | None:
     """What draws a task's episodes; None where its problems have a single turn. Raises UserError where the
     tokens between two turns can't be proven."""
-    if not has_episodes(task):
+    if not task.has_episodes:
         return None
     return Episodes(task, prove_seams(prompts) if isinstance(prompts, PromptFormat) else None, worlds)
 
