@@ -3,6 +3,7 @@ that are kept for them meanwhile."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..model.row_cache import Past
 from .base import More, Owner, Request, Sampling
+from .drawing import Stream, draw_uniforms
 from .live import LiveRows
 from .waiting import Waiting
 
@@ -112,3 +114,15 @@ class Joining:
     def go_on(self, decoding: Any, resumed: Resumed) -> Tensor:
         """They join a decoding that can go on from what it kept. Gives the row of each."""
         return decoding.go_on(resumed.pasts, resumed.ids)
+
+
+def divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:
+    """The prompts of completions that stand request by request, and how many of them each has."""
+    counts = Counter(owner.request for owner in owners)
+    return [requests[index].ids for index in counts], list(counts.values())
+
+
+def draw_uniforms_of(requests: Sequence[Request], owners: Sequence[Owner], budget: int) -> Tensor:
+    """uniforms_TR of completions, by their streams and numbers alone."""
+    asked = [(requests[owner.request], owner.sample) for owner in owners]
+    return draw_uniforms((Stream(request.stream, request.first + place) for request, place in asked), budget)

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -38,8 +37,8 @@ from ..model.prompts import decode
 from ..model.row_cache import Prefill
 from ..model.static_decoding import StaticBuffers
 from .base import Finished, More, Owner, Request, Row, Sampling
-from .drawing import Stream, draw_uniforms
-from .joining import Joining, limit_tokens
+from .following import follow
+from .joining import Joining, divide, draw_uniforms_of, limit_tokens
 from .live import Ended, LiveRows
 from .waiting import Waiting, plan_rows
 
@@ -298,9 +297,9 @@ class LocalEngine:
                 start = read_on(self._model, resumed.pasts, resumed.ids)
                 self.prefilled += sum(map(len, resumed.ids))
             first = resumed.owners or waiting.take(self.rows, self.rows)
-            decoding = self._start(weights, *_divide(requests, first), extent, start)
+            decoding = self._start(weights, *divide(requests, first), extent, start)
             limits = [limit_tokens(requests[owner.request], sampling) for owner in first]
-            live = LiveRows(decoding, first, _draw_uniforms(requests, first, extent.new), limits)
+            live = LiveRows(decoding, first, draw_uniforms_of(requests, first, extent.new), limits)
             for ended in self._decode_batch(live, joining, sampling):
                 yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
 
@@ -341,7 +340,7 @@ class LocalEngine:
             self.prefilled += sum(map(len, resumed.ids))
             self._join(live, requests, resumed.owners, joining.go_on(opened, resumed), sampling)
         if joined := joining.waiting.take(room - len(resumed.owners), self.rows):
-            prompts, samples = _divide(requests, joined)
+            prompts, samples = divide(requests, joined)
             self.prefilled += sum(map(len, prompts))
             self._join(live, requests, joined, opened.admit(prompts, samples), sampling)
 
@@ -354,7 +353,7 @@ class LocalEngine:
         sampling: Sampling,
     ) -> None:
         limits = [limit_tokens(requests[owner.request], sampling) for owner in owners]
-        live.join(owners, row_J, _draw_uniforms(requests, owners, live.budget), limits)
+        live.join(owners, row_J, draw_uniforms_of(requests, owners, live.budget), limits)
         self._together = len(live.owners)
 
     def _advance(self, live: LiveRows, going_R: Tensor | None = None) -> None:
@@ -377,22 +376,8 @@ class LocalEngine:
         prompts = [rows[place].prompt_ids for place in wave]
         extent = Extent(len(wave), max(map(len, prompts)), lengths[0])
         decoding = self._start(weights, prompts, [1] * len(wave), extent)
-        device = decoding.logits_UV.device
-        padded = [[*rows[place].ids, *[0] * (lengths[0] - len(rows[place].ids))] for place in wave]
-        tokens_TR = torch.tensor(padded, device=device).T.contiguous()
-        logprobs_TR = torch.zeros(tokens_TR.shape, device=device)
-        live = len(wave)
-        for step, tokens_R in enumerate(tokens_TR):
-            logits_RV = decoding.logits_UV.float() / temperature
-            chosen_R = logits_RV.gather(-1, tokens_R[:live, None])[:, 0]
-            logprobs_TR[step, :live] = chosen_R - logits_RV.logsumexp(-1)
-            going = sum(length > step + 1 for length in lengths[:live])
-            if going:
-                kept_U = None if going == live else torch.arange(going, device=device)
-                decoding.advance(kept_U, tokens_R[:going])
-            live = going
-        for row, (place, length) in enumerate(zip(wave, lengths, strict=True)):
-            yield place, logprobs_TR[:length, row].tolist()
+        found = follow(decoding, [rows[place].ids for place in wave], temperature)
+        yield from zip(wave, found, strict=True)
 
     def _mark_end_tokens(self, logits_UV: Tensor) -> Tensor:
         """is_end_V: whether a token ends a completion."""
@@ -420,15 +405,3 @@ class LocalEngine:
     def _cut(self, ids: Sequence[int]) -> int:
         """How many ids there are up to the first end token."""
         return next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))
-
-
-def _divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:
-    """The prompts of completions that stand request by request, and how many of them each has."""
-    counts = Counter(owner.request for owner in owners)
-    return [requests[index].ids for index in counts], list(counts.values())
-
-
-def _draw_uniforms(requests: Sequence[Request], owners: Sequence[Owner], budget: int) -> Tensor:
-    """uniforms_TR of completions, by their streams and numbers alone."""
-    asked = [(requests[owner.request], owner.sample) for owner in owners]
-    return draw_uniforms((Stream(request.stream, request.first + place) for request, place in asked), budget)
