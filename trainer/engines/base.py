@@ -109,10 +109,17 @@ class More(Protocol):
 
     They are numbered behind those of the call, in the order in which they are taken. An engine that serves
     this has `takes_more = True`, and `sample(requests, sampling, finished, more)`; others are asked again.
+    When it takes them must hang on counts, never on the time: a run is repeated to the bit.
     """
 
-    def take(self, wait: bool) -> Sequence[Request]:
-        """The requests that are there now. wait: until there is one; then none says that none will come."""
+    @property
+    def pending(self) -> int:
+        """How many may come of what has ended so far."""
+        ...
+
+    def take(self) -> Sequence[Request]:
+        """Those that follow on all that has ended so far; waits for them. Fewer than `pending` where nothing
+        follows."""
         ...
 
     def is_over(self, request: int, place: int) -> bool:

@@ -68,14 +68,15 @@ class Joining:
 
     def wait(self) -> bool:
         """Whether something is left to decode: until it is known."""
-        self.take(wait=not len(self))
+        while not len(self) and self.more is not None and self.more.pending:
+            self.take()
         return len(self) > 0
 
-    def take(self, wait: bool) -> None:
-        """Let those join that are there now. wait: until there is one, or none will come."""
+    def take(self) -> None:
+        """Let those join that follow on what has ended; waits for them."""
         if self.more is None:
             return
-        for request in self.more.take(wait):
+        for request in self.more.take():
             owner = Owner(len(self.requests), 0)
             self.requests.append(request)
             self._owners.append(owner)
@@ -89,7 +90,10 @@ class Joining:
 
     def is_worth(self, live: int, free: bool) -> bool:
         """Whether a forward pass for those that wait is worth while now. free: whether enough rows are."""
-        return len(self) > 0 and free and (self.more is None or WORTH * len(self) >= live)
+        if self.more is None:
+            return len(self) > 0 and free
+        come = len(self) + self.more.pending
+        return come > 0 and free and WORTH * come >= live
 
     def keep(self, live: LiveRows, rows: Sequence[int], counts: Sequence[int]) -> None:
         """Keep the caches of completions that have ended, where something may follow and the decoder can.

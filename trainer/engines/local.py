@@ -331,10 +331,10 @@ class LocalEngine:
     def _fill_up(self, live: LiveRows, joining: Joining, sampling: Sampling) -> None:
         """What waits joins where rows are free, if the decoder takes it."""
         opened, requests = find_open(live.decoding), joining.requests
-        joining.take(wait=False)
         room = self.rows - len(live.owners)
         if not opened or not joining.is_worth(len(live.owners), self._refill * room >= self.rows):
             return
+        joining.take()
         resumed = joining.resume(room)
         if resumed.owners:
             self.prefilled += sum(map(len, resumed.ids))

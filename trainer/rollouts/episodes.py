@@ -1,16 +1,15 @@
 """Episodes drawn from an engine: turns of the policy, and between them what the world answers.
 
-While one row waits for its world, others are decoded: an engine that takes more requests on its way is
-handed each next turn as soon as it is there; any other is asked again, with all that is ready. A turn is
-asked for by the token ids so far, which are never made of text again.
+While rows wait for their worlds, others are decoded: an engine that takes more requests on its way takes the
+next turns together, once enough rows have ended; any other is asked again. A turn is asked for by the token
+ids so far, which are never made of text again.
 """
 
 from __future__ import annotations
 
 import itertools
-import queue
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -161,22 +160,34 @@ class Episodes:
             asked = table.start()
             while asked:
                 engine.sample(asked, sampling, partial(table.hear_round, table.begin_round(len(asked))))
-                asked = table.take(wait=True)
+                asked = table.take()
         return table.gather()
 
-    def ask(self, rollout: Rollout, tell: Callable[[Future[Reply]], None]) -> None:
-        """Have the world of an episode answer; `tell` is called from another thread."""
+    def ask(self, rollout: Rollout) -> Future[Reply]:
+        """Have the world of an episode answer, beside whatever else goes on."""
         factory, talk = rollout.task.episode, rollout.talk
         assert factory is not None
-        answer = self._threads.submit(
+        return self._threads.submit(
             self.worlds.answer, factory, rollout.problem, talk.limits, rollout.key, talk.said
         )
-        answer.add_done_callback(tell)
 
     def close(self) -> None:
         """End the worlds."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.worlds.close()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a world is asked for."""
+
+    rollout: Rollout
+    reply: Future[Reply]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Of the episode among all."""
+        return self.rollout.request, self.rollout.place
 
 
 class _Table:
@@ -192,8 +203,7 @@ class _Table:
     ) -> None:
         self.episodes, self.finished = episodes, finished
         self.ended: dict[tuple[int, int], Completion] = {}
-        self.waiting = 0  # worlds that have not answered yet
-        self.replies = queue.SimpleQueue[tuple[Rollout, Future[Reply]]]()
+        self.answers = list[_Answer]()
         # What was asked for, by the number of the request: the rollouts of its samples.
         self.asked: list[list[Rollout]] = []
         self.requests = list[Request]()
@@ -236,25 +246,26 @@ class _Table:
         if rollout.talk.finish_reason:
             self._end(rollout, rollout.complete())
             return
-        self.waiting += 1
-        self.episodes.ask(rollout, lambda answer: self.replies.put((rollout, answer)))
+        self.answers.append(_Answer(rollout, self.episodes.ask(rollout)))
 
-    def take(self, wait: bool) -> list[Request]:
-        """The turns that can be drawn now. wait: until there is one, or every episode has ended."""
-        ready = list[Request]()
-        while self.waiting and not (ready and self.replies.empty()):
-            try:
-                rollout, answer = self.replies.get(block=wait and not ready)
-            except queue.Empty:
-                break
-            self.waiting -= 1
-            request = rollout.hear(answer.result(), self.episodes.seams)
+    @property
+    def pending(self) -> int:
+        """Episodes whose worlds are answering, or have answered."""
+        return len(self.answers)
+
+    def take(self) -> list[Request]:
+        """The next turns of all of these; waits for their worlds. In an order that hangs on no clock."""
+        answers, self.answers = sorted(self.answers, key=lambda one: one.place), []
+        requests = list[Request]()
+        for answer in answers:
+            rollout = answer.rollout
+            request = rollout.hear(answer.reply.result(), self.episodes.seams)
             if request is None:
                 self._end(rollout, rollout.complete())
             else:
                 self.asked.append([rollout])
-                ready.append(request)
-        return ready
+                requests.append(request)
+        return requests
 
     def is_over(self, request: int, place: int) -> bool:
         """Whether nothing will follow what was drawn for a request."""
