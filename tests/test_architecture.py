@@ -27,7 +27,7 @@ STAGES = [
     grimp.Layer("api", "cli"),
     grimp.Layer("demos"),
     grimp.Layer("curation"),
-    grimp.Layer("runs", "rescoring", "pages"),
+    grimp.Layer("runs", "rescoring", "pages", "planning"),
     grimp.Layer("algorithms", "evaluation"),
     grimp.Layer("rollouts"),
     grimp.Layer("reward_models", "sft"),

@@ -189,6 +189,7 @@ class Completion:
     turns: of an episode, in order, beginning with the policy's; () for a single turn.
     state: the last `state` of the episode, as JSON has it; None where it has none.
     fault: a sentence, why the world gave no reply.
+    version: of the weights that it was drawn from: what the engine's last `load` was given.
 
     >>> import palaestra as pal
     >>> pal.Completion("<answer>42</answer>").finish_reason
@@ -207,6 +208,7 @@ class Completion:
     turns: tuple[Turn, ...] = ()
     state: Any = field(default=None, hash=False)
     fault: str = ""
+    version: int = 0
 
     @property
     def tokens(self) -> int:

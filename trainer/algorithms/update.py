@@ -88,7 +88,7 @@ def mark_minibatch(policy: Policy, minibatch: Batch, config: TrainConfig, moved:
     if "draws" not in minibatch.columns_BT:
         return minibatch
     loss, before_BT = config.objective.loss, minibatch.sampled_logprobs_BT
-    if loss.correction != "none" and minibatch.before_logprobs_BT is not None:
+    if loss.corrects and minibatch.before_logprobs_BT is not None:
         before_BT = minibatch.before_logprobs_BT
     now_BT = before_BT
     if moved:
@@ -207,7 +207,7 @@ def add_first_pass(batch: Batch, policy: Policy, config: TrainConfig) -> Batch:
     A single update is that pass itself.
     """
     loss = config.objective.loss
-    corrects = loss.correction != "none" and config.objective.updates > 1
+    corrects = loss.corrects and config.objective.updates > 1
     if not corrects and not loss.entropy_target:
         return batch
     tokens = choose_microbatch_tokens(config.optimizer)

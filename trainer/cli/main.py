@@ -42,6 +42,7 @@ COMMANDS = {
     "sft": Command("sft", "fine-tune a model on a task's demonstrations"),
     "reward-model": Command("reward_model", "fit a reward model to comparisons of answers"),
     "train": Command("train", "train a model on a task by reinforcement learning"),
+    "plan": Command("plan", "memory, operations and seconds of a run on given cards, before there is one"),
     "resume": Command("train", "go on with a run from its newest checkpoint"),
     "replay": Command("train", "re-create a step of a run and say whether it matches"),
     "eval": Command(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from .engine import EngineConfig
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Name, Natural, Positive, Settings, Share, TopP
@@ -88,6 +89,10 @@ class RewardConfig(Settings):
     reward_model_share: Share = 1.0
     """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's
     verifiers only measure, at 0 the reward model only measures."""
+    criterion_weight: tuple[str, ...] = ()
+    """How a criterion's weight changes during the run, NAME=FROM:TO:UNTIL: multiplied by FROM at first and by
+    TO (each 0 or more) after UNTIL steps (answer_tag=1:0.1:200), or once its own pass-rate over the last 10
+    steps is UNTIL % (answer_tag=1:0.1:95%). `passed` and evaluations stay as they are."""
     control: Literal["none", "random", "format", "shuffled"] = "none"
     """A control arm: random rewards, the rewards of form alone, or references of other problems."""
     shadow_share: Share = 0.25
@@ -171,8 +176,8 @@ class GuardConfig(Settings):
     max_abstained: Share = 0.25
     """Share of a step's completions that may be unscorable before the run stops."""
     max_logprob_difference: Positive | Auto = "auto"
-    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run; auto: 1e-3 in
-    float32, 0.1 in bfloat16."""
+    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run, in a step and
+    in the proof after each load of the engine's weights; auto: 1e-3 in float32, 0.1 in bfloat16."""
     preflight_problems: Natural = 32
     """Problems sampled before the first step to see whether the run can learn; 0 skips it."""
     force: bool = False
@@ -213,6 +218,7 @@ class TrainConfig(RunConfig):
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)

@@ -163,6 +163,11 @@ class Engine(Sampler, Protocol):
         """Of the weights that are sampled from: what the last `load` was given, 0 before the first."""
         ...
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it reads the policy's own weights at each call, and so has nothing of older ones."""
+        ...
+
     def load(self, policy: Policy, version: int) -> None:
         """From now on sample from the weights that `policy` has now, as `version` (in a run, the step).
 
@@ -218,4 +223,8 @@ class Engine(Sampler, Protocol):
     def free(self) -> None:
         """Let go of what is kept from call to call beside the weights. The next call makes it anew, and draws
         the same."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for it, such as a server. It is not asked again."""
         ...

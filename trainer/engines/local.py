@@ -72,6 +72,7 @@ class LocalEngine:
     """
 
     takes_more = True
+    in_place = True
 
     def __init__(
         self,
@@ -154,6 +155,9 @@ class LocalEngine:
         self._fixed = None if self._record is None else FixedSteps(self._record)
         self._static = None if self._record is None else StaticBuffers(self._record)
         self._folded = None
+
+    def close(self) -> None:
+        """See `Engine.close`: nothing was started for it."""
 
     @property
     def _model(self) -> Any:
@@ -400,7 +404,9 @@ class LocalEngine:
         text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
         kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
+        return Completion(
+            text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept, version=self.version
+        )
 
     def _cut(self, ids: Sequence[int]) -> int:
         """How many ids there are up to the first end token."""

@@ -122,6 +122,7 @@ class Rollout:
             kept=_join(self.kept) if self.kept else None,
             sampled=() if all(self.sampled) else tuple(self.sampled),
             usage=usage,
+            version=first.version,
             reasoning="\n".join(turn.reasoning for turn in self.turns if turn.reasoning),
         )
 

@@ -27,28 +27,33 @@ from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..engines.checks import check_engine
 from ..evaluation.baseline import read_baseline
 from ..evaluation.folder import find_begun
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
 from ..model.template_file import check_template
-from ..objective.agreement import check_agreement, check_ppo, check_truncation
+from ..objective.agreement import check_agreement, check_ppo, check_truncation, settle_correction
 from ..objective.kinds import find_kind
 from ..reports.loggers import check_loggers
 from ..reward_models.data import read_split
 from ..sft.pairs import read_split as read_pair_split
 from ..storage.names import ARMS
 from ..storage.starts import check_place, find_folder, holds_work
+from .weights import check_ramps, read_ramps
 
 
 def check_train(config: TrainConfig) -> None:
     """Raise UserError for settings of `train` that make no sense, or name what is not there."""
-    check_objective(config)
+    check_objective(settle_correction(config))
+    check_engine(config.engine)
     check_loggers(config.output.log)
     check_lora(config.model)
     check_template(config.prompt)
     name = check_task(config.task)
     check_mixture(config)
+    if not config.reward.reward_model:  # with one, its criteria are known when it is found
+        check_ramps(read_ramps(config.reward.criterion_weight), load_task(config.task))
     for text in config.reward.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     for source in filter(None, (config.model.source, config.ppo.critic_model)):

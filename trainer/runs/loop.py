@@ -39,11 +39,19 @@ from ..storage.interrupts import Interrupts
 from ..storage.names import CURVES, LEDGER, ROLLOUTS
 from ..storage.records import write_text
 from .guards import halt_if_broken, halt_if_tripped
-from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update, score_shadow
+from .metrics import (
+    measure_costs,
+    measure_rewards,
+    measure_shadow,
+    measure_sync,
+    measure_update,
+    score_shadow,
+)
 from .preflight import Preflight, look_ahead
 from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
 from .state import Evaluations, Progress, Run, RunResult
+from .weights import find_factors, read_ramps, weigh_groups, weigh_task
 
 Metrics = dict[str, Any]
 
@@ -112,8 +120,10 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     """
     config = run.config
     start = time.perf_counter()
+    ramps = read_ramps(config.reward.criterion_weight)
+    factors = find_factors(ramps, progress.step, progress.rates)
     collected = collect(
-        lambda problems: run.sample(problems, progress.step),
+        lambda problems: weigh_groups(run.sample(problems, progress.step), run.task, factors),
         lambda count: take_next_problems(
             count, run.task, config, progress.position, progress.ledger, run.rollouts.fits
         ),
@@ -121,7 +131,8 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     )
     run.make_room()
     sampled = time.perf_counter()
-    groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    task = weigh_task(run.task, factors)
+    groups = apply_control(collected.groups, task, config.reward.control, config.seed, progress.step)
     # Its verifiers run beside the update, which does not read them.
     seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
     shadow_scores = score_shadow(groups, run.task, config.reward.shadow_share, seed, beside)
@@ -129,6 +140,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task)
+    progress.rates.add(groups, ramps)
     shadow = shadow_scores.collect()
     metrics = {
         "kind": "step",
@@ -140,6 +152,7 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
         "tokens_sampled": collected.tokens,
         **measure_costs(groups, seconds),
+        **measure_sync(run.sync.report),
     }
     run.folder.log(metrics)
     advantages_B = average_advantages(result.batch)
@@ -165,7 +178,7 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     """
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
-    run.rollouts.engine.load(run.learner.policy, progress.step)
+    run.load(progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
     run.make_room()  # for a checkpoint, too

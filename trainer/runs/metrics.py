@@ -20,6 +20,7 @@ from ...verifiers import Completion, Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
+from ..engines.sync import SyncReport
 from ..objective.losses import summarise_stats
 from ..rollouts.collect import count_tokens
 from ..rollouts.group import Group, has_signal, list_amounts
@@ -105,14 +106,17 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, over
-    the completions where it does, and how often it found what, over all."""
+    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, and its
+    mean share of the reward's weights, over the completions where it does, and how often it found what, over
+    all."""
     measured: dict[str, Any] = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         amounts = list_amounts(scores, name)
         counts = Counter(str(score.parts[name].status) for score in scores if name in score.parts)
         spread = {"mean": fmean(amounts), "std": pstdev(amounts)} if amounts else {}
-        measured[name] = {**spread, "statuses": dict(counts)}
+        weights = [score.weights[name] for score in scores if name in score.weights]
+        share = {"weight": fmean(weights)} if weights else {}
+        measured[name] = {**spread, **share, "statuses": dict(counts)}
     return measured
 
 
@@ -145,6 +149,21 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
         torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     )
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
+
+
+def measure_sync(report: SyncReport | None) -> dict[str, Any]:
+    """How far the engine was from the trainer after its last load (nats per token), and the seconds that the
+    load and its proof took; {} where nothing was loaded."""
+    if report is None:
+        return {}
+    return {
+        "sync": {
+            "difference_mean": report.difference,
+            "difference_max": report.worst,
+            "load_seconds": report.load_seconds,
+            "proof_seconds": report.seconds,
+        }
+    }
 
 
 @dataclass(frozen=True)

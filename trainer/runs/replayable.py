@@ -12,7 +12,7 @@ from ..storage.folders import ROLLOUTS, open_existing
 from ..storage.records import read_lines
 from ..storage.sources import list_changes
 
-TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
+TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib", "sync")
 
 
 def find_start(run: Path, step: int) -> Path:

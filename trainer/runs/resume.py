@@ -13,7 +13,8 @@ from ..storage.sources import refuse_changes
 from ..storage.starts import hold_folder
 from ..supervised.run import FitOutcome
 from .changeable import change_run
-from .setup import check_reference, resume_training
+from .reference import check_reference
+from .setup import resume_training
 from .state import RunResult
 
 Outcome = RunResult | FitOutcome

@@ -6,8 +6,8 @@ algorithm's state and `Progress` are all that a resumed run needs.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from ..config.settings import resolve
 from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
-from ..engines.local import LocalEngine
+from ..engines.checks import check_engine
+from ..engines.choice import Extent, describe_engine, make_engine
+from ..engines.sync import SyncProof
 from ..evaluation.held_out import identify
 from ..model import lora
 from ..model.budget import check_prompts
@@ -39,7 +41,7 @@ from ..model.prompts import PromptFormat
 from ..model.source import check_source
 from ..model.template_file import check_template
 from ..model.threads import choose_threads
-from ..objective.agreement import check_truncation
+from ..objective.agreement import check_truncation, settle_correction
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
@@ -61,11 +63,15 @@ from ..storage.folders import (
     reopen,
 )
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
+from ..storage.names import ENGINE
 from ..storage.starts import begin_folder
 from .checks import check_lora
 from .ending import record_end
+from .guards import find_bound
 from .loop import begin, run_steps
+from .reference import find_base, keeps_reference, make_reference
 from .state import Progress, Run, RunResult
+from .weights import check_ramps, read_ramps
 
 COMMAND = "train"
 Say = Callable[[str], None]
@@ -85,7 +91,7 @@ def train(
     """
     if config.arms:
         raise UserError("This asks for several arms, and `train` makes one run: take `train_arms`.")
-    config = take_weights(make_paths_absolute(config), policy)
+    config = settle_correction(take_weights(make_paths_absolute(config), policy))
     check(config)
     task = load_task(config.task)
     check_before_loading(config, task, policy)
@@ -118,11 +124,14 @@ def train(
         limited = hold_to_readers(policy, limited, beside, say)
         sizes = fit_sizes(policy, limited, beside, say)
         optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
-        run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, optimizer, judged)
-        ahead = begin(run, say)
+        run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, optimizer, judged, say)
+        with ExitStack() as refused:
+            refused.callback(run.close)
+            ahead = begin(run, say)
+            refused.pop_all()
         # Whatever may refuse the run has been asked: from here on it is written down.
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
-        found |= {"policy": policy.facts, "task": task.facts}
+        found |= {"policy": policy.facts, "task": task.facts, **describe_engine(run.rollouts.engine)}
         if config.model.lora_rank:
             found["base"] = base
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
@@ -161,7 +170,7 @@ def resume_training(
     config: its settings from now on.  evaluated: as of `train`.
     """
     folder = open_existing(path)
-    config = take_sizes(config, folder.read_facts())
+    config = settle_correction(take_sizes(config, folder.read_facts()))
     check(config)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
@@ -187,12 +196,15 @@ def resume_training(
     # What may refuse comes before what is written: a refused resume leaves the run as it was.
     limited = hold_to_model(policy, config, say)
     limited = hold_to_readers(policy, limited, list_models_beside(policy, limited, judged), say)
-    run = prepare(limited, folder, policy, prompts, optimizer, judged)
-    run.learner.algorithm.load(state["algorithm"])
-    if config.objective.loss.entropy_target and "entropy" in state:
-        run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
-    forget_after(path, progress.step)
-    folder = reopen(path, config, config.output.log, progress.step)
+    run = prepare(limited, folder, policy, prompts, optimizer, judged, say)
+    with ExitStack() as refused:
+        refused.callback(run.close)
+        run.learner.algorithm.load(state["algorithm"])
+        if config.objective.loss.entropy_target and "entropy" in state:
+            run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
+        forget_after(path, progress.step)
+        folder = reopen(path, config, config.output.log, progress.step)
+        refused.pop_all()
     run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     return take_steps(run, progress, say)
@@ -269,6 +281,7 @@ def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
     check_truncation(config.rollouts)
+    check_engine(config.engine)
     probe_loss(config.objective.loss)
     check_loggers(config.output.log)
     if config.ppo.critic_model:
@@ -281,7 +294,8 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     if policy is None:
         check_source(config.model.source)
     check_template(config.prompt)
-    assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    judged = assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    check_ramps(read_ramps(config.reward.criterion_weight), judged.task)
     task.check_level(config.task.single_level)
 
 
@@ -313,23 +327,6 @@ def hold_to_readers(
     )
 
 
-def keeps_reference(config: TrainConfig) -> bool:
-    """Whether the first policy is kept.
-
-    Beside a reward model it shows how far the policy has gone to please it.
-    """
-    return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
-
-
-def check_reference(before: TrainConfig, config: TrainConfig) -> None:
-    """Raise UserError where a run would go on with a reference that it did not keep from its start."""
-    if keeps_reference(config) and not (keeps_reference(before) or config.model.lora_rank):
-        raise UserError(
-            "A KL penalty needs the model that the run began with, which this run did not keep: start a new "
-            "run with it."
-        )
-
-
 def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:
     """The models that the run will hold beside the policy."""
     held = list(find_algorithm(config.algorithm).held_models(policy, config))
@@ -351,34 +348,6 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
     return held
 
 
-def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
-    """The policy as it was at the start.
-
-    Without its adapters where it has any, else a frozen copy, of the model in the folder `kept` where that is
-    there.
-    """
-    if config.model.lora_rank:
-        return replace(policy, adapted=False)
-    if not kept.exists():
-        reference = replace(policy, model=copy.deepcopy(policy.model))
-    else:
-        reference = load_policy_of(config.model, source=str(kept))
-    reference.model.eval().requires_grad_(False)
-    return reference
-
-
-def find_base(config: TrainConfig, folder: RunFolder) -> str:
-    """Where others find the model that the adapters of a run belong to; "" for a run without adapters.
-
-    That is the source by its name, where it has the very weights that the run began with, else the kept
-    reference.
-    """
-    if not config.model.lora_rank:
-        return ""
-    base = folder.read_facts().get("base", REFERENCE)
-    return str((folder.path / REFERENCE).resolve()) if base == REFERENCE else base
-
-
 def prepare(
     config: TrainConfig,
     folder: RunFolder,
@@ -386,8 +355,9 @@ def prepare(
     prompts: PromptFormat,
     optimizer: torch.optim.Optimizer,
     judged: Judged,
+    say: Say,
 ) -> Run:
-    """Everything that the steps need. Writes nothing."""
+    """Everything that the steps need. Writes nothing but what an engine's server says."""
     algorithm = find_algorithm(config.algorithm)(policy, config)
     reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
     if config.model.gradient_checkpointing:
@@ -395,12 +365,9 @@ def prepare(
     check_update(
         policy
     )  # as it is from here on, with adapters and checkpointing; what was tried is not again
-    if config.rollouts.rows == "auto":
+    rows = config.rollouts.rows
+    if rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
-    engine = LocalEngine(policy, config.rollouts.rows, fast=config.rollouts.fast_path != "no")
-    rollouts = Rollouts(
-        engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
-    )
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
@@ -409,5 +376,12 @@ def prepare(
     models = [text.rpartition("=")[2] for text in config.reward.reward_model]
     identity = identify(config, task, code, held_out, split, samples, read, models)
     learner = Learner(policy, optimizer, algorithm, reference)
+    asked = config.rollouts
+    extent = Extent(rows, asked.max_prompt_tokens + asked.max_new_tokens, fast=asked.fast_path != "no")
+    # The last of all: a server that was started for it is ended with the run.
+    engine = make_engine(policy, config.engine, extent, folder.path / ENGINE, say)
+    scorers = judged.make_scorers(prompts)
+    rollouts = Rollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
+    sync = SyncProof(find_bound(config.guards, policy))
     saver = Saver(saves_in_background(config.output.background_saving, policy.device))
-    return Run(config, folder, learner, task, rollouts, held_out, identity=identity, saver=saver)
+    return Run(config, folder, learner, task, rollouts, held_out, sync, identity=identity, saver=saver)

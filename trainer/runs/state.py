@@ -12,6 +12,7 @@ from ...tasks import Problem, Task
 from ...verifiers.display import write_html
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
+from ..engines.sync import SyncProof
 from ..evaluation.evaluate import Evaluation
 from ..model.lora_saving import ADAPTER, save_adapters
 from ..reports.curves import read_metrics
@@ -25,6 +26,7 @@ from ..storage.names import CURVES, ROLLOUTS
 from ..storage.rows import read_completions
 from ..storage.summary import describe_run
 from .tripwires import Watch
+from .weights import Rates
 
 
 @dataclass
@@ -32,13 +34,14 @@ class Progress:
     """Where a run stands: everything that changes from step to step but for the weights and the optimizer.
 
     step: steps done.  position: in the train stream.  ledger: what is known of each problem.
-    watch: of the tripwires.
+    watch: of the tripwires.  rates: of the criteria whose weights follow them.
     """
 
     step: int = 0
     position: Position = field(default_factory=Position)
     ledger: Ledger = field(default_factory=Ledger)
     watch: Watch = field(default_factory=Watch)
+    rates: Rates = field(default_factory=Rates)
     best_pass_rate: float = -1.0
     best_step: int = -1
 
@@ -52,7 +55,8 @@ class Progress:
             Ledger.of(plain["ledger"]),
             Watch(**plain["watch"]),
         )
-        return cls(plain["step"], position, ledger, watch, plain["best_pass_rate"], plain["best_step"])
+        rates = Rates(**plain.get("rates", {}))
+        return cls(plain["step"], position, ledger, watch, rates, plain["best_pass_rate"], plain["best_step"])
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class RunResult:
 class Run:
     """What stays the same during a run.
 
+    sync: proves what the engine was given.
     base: the hub id or folder of the model that adapters were added to, "" for a run without adapters.
     identity: what its evaluations are of (see `evaluation.held_out`).  evaluated: called with the step after
     each of them.  saver: writes the checkpoints.
@@ -123,6 +128,7 @@ class Run:
     task: Task
     rollouts: Rollouts
     held_out: list[Problem]
+    sync: SyncProof
     base: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict, repr=False)
     evaluated: Callable[[int], None] = lambda _step: None
@@ -144,10 +150,19 @@ class Run:
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
-        self.rollouts.engine.load(self.learner.policy, step)
+        self.load(step)
         rollouts, seed = self.config.rollouts, (self.config.seed, step)
         sampling = make_sampling(rollouts, record_kept=True)
-        return self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
+        groups = self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
+        self.sync.keep(groups[0].completions_G[0])
+        return groups
+
+    def load(self, step: int) -> None:
+        """Give the engine the policy's weights of now, as those of a step, and prove that it has them.
+
+        Raises RunError where it has not.
+        """
+        self.sync.load(self.rollouts.engine, self.learner.policy, step)
 
     def make_room(self) -> None:
         """For an update: what the sampler keeps between its calls is freed, where the settings say so."""
@@ -156,4 +171,5 @@ class Run:
 
     def close(self) -> None:
         self.rollouts.close()
+        self.rollouts.engine.close()
         self.folder.close()
