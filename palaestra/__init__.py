@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from palaestra.tasks.adapters.datasets import as_dataset
     from palaestra.tasks.adapters.trl import trl_reward
+    from palaestra.tasks.core.episode import Episode, EpisodeLimits, play
     from palaestra.tasks.core.mixture import Component, Mixture
     from palaestra.tasks.core.proofs.attack import attack
     from palaestra.tasks.core.proofs.prove import prove
@@ -61,9 +62,11 @@ if TYPE_CHECKING:
     from palaestra.trainer.evaluation.offline import score_file
     from palaestra.trainer.model.policy import Policy, load_policy
     from palaestra.trainer.model.prompts import PromptFormat
+    from palaestra.trainer.model.seams import Seams
+    from palaestra.trainer.model.turns import prove_seams
     from palaestra.trainer.objective.formula import write_formula
     from palaestra.trainer.objective.kind import Inputs, LossKind, Terms
-    from palaestra.verifiers import Completion, Criterion, Rubric, Score, Verdict
+    from palaestra.verifiers import Completion, Criterion, Rubric, Score, Turn, Verdict
     from palaestra.verifiers import math_equal as verify
     from palaestra.verifiers import named as criteria
 
@@ -76,6 +79,8 @@ __all__ = [
     "Component",
     "Criterion",
     "Engine",
+    "Episode",
+    "EpisodeLimits",
     "EvalConfig",
     "Inputs",
     "LocalEngine",
@@ -94,10 +99,12 @@ __all__ = [
     "Sampling",
     "SandboxPool",
     "Score",
+    "Seams",
     "SettingError",
     "Task",
     "Terms",
     "TrainConfig",
+    "Turn",
     "UserError",
     "Verdict",
     "__version__",
@@ -113,7 +120,9 @@ __all__ = [
     "fit_reward_model",
     "load_policy",
     "mix",
+    "play",
     "prove",
+    "prove_seams",
     "push",
     "query",
     "rescore",
@@ -141,6 +150,8 @@ _PLACES = {
     "Component": "tasks.core.mixture:Component",
     "Criterion": "verifiers:Criterion",
     "Engine": "trainer.engines.base:Engine",
+    "Episode": "tasks.core.episode:Episode",
+    "EpisodeLimits": "tasks.core.episode:EpisodeLimits",
     "EvalConfig": "trainer.config.evaluation:EvalConfig",
     "Inputs": "trainer.objective.kind:Inputs",
     "LocalEngine": "trainer.engines.local:LocalEngine",
@@ -159,10 +170,12 @@ _PLACES = {
     "Sampling": "trainer.engines.base:Sampling",
     "SandboxPool": "sandbox:SandboxPool",
     "Score": "verifiers:Score",
+    "Seams": "trainer.model.seams:Seams",
     "SettingError": "trainer.config.settings:SettingError",
     "Task": "tasks:Task",
     "Terms": "trainer.objective.kind:Terms",
     "TrainConfig": "trainer.config.train:TrainConfig",
+    "Turn": "verifiers:Turn",
     "UserError": "tasks:UserError",
     "Verdict": "verifiers:Verdict",
     "adapters": "tasks.adapters",
@@ -174,7 +187,9 @@ _PLACES = {
     "evaluate_all": "trainer.api:evaluate_all",
     "export_rows": "tasks:export_rows",
     "attack": "tasks.core.proofs.attack:attack",
+    "play": "tasks.core.episode:play",
     "prove": "tasks.core.proofs.prove:prove",
+    "prove_seams": "trainer.model.turns:prove_seams",
     "fit_reward_model": "trainer.api:fit_reward_model",
     "load_policy": "trainer.model.policy:load_policy",
     "mix": "tasks:mix",

@@ -14,12 +14,15 @@ import torch
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "palaestra" / "__init__.py"
 NAMES = {
-    "Algorithm", "Batch", "Completion", "Component", "Criterion", "Engine", "EvalConfig", "Inputs",
+    "Algorithm", "Batch", "Completion", "Component", "Criterion", "Engine", "Episode",
+    "EpisodeLimits", "EvalConfig", "Inputs",
     "LocalEngine", "LossConfig", "LossKind", "Mixture", "Part", "Policy", "Problem", "PromptConfig",
     "PromptFormat", "Request", "RewardModelConfig", "Rubric", "SFTConfig", "Sampling", "SandboxPool",
-    "Score", "SettingError", "Task", "Terms", "TrainConfig", "UserError", "Verdict", "__version__",
+    "Score", "Seams", "SettingError", "Task", "Terms", "TrainConfig", "Turn", "UserError", "Verdict",
+    "__version__",
     "adapters", "as_dataset", "attack", "compare", "criteria", "dataset_task", "evaluate",
-    "evaluate_all", "export_rows", "fit_reward_model", "load_policy", "mix", "prove", "push", "query",
+    "evaluate_all", "export_rows", "fit_reward_model", "load_policy", "mix", "play",
+    "prove", "prove_seams", "push", "query",
     "rescore", "resume", "sandbox", "score", "score_file", "sft", "task", "tasks", "train",
     "train_arms", "trainer", "trl_reward", "verifiers", "verify", "write_formula",
 }  # fmt: skip

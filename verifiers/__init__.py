@@ -11,7 +11,7 @@ from .extract import extract, last_boxed
 from .math import math_answer, math_equal
 from .rationals import parse_rational
 from .rubric import Rubric
-from .types import Completion, ProblemLike, Score, Status, Verdict
+from .types import Completion, ProblemLike, Score, Status, Turn, Verdict
 
 if TYPE_CHECKING:
     from .criteria.code import code, extract_code, one_block
@@ -37,6 +37,7 @@ __all__ = [
     "Rubric",
     "Score",
     "Status",
+    "Turn",
     "Verdict",
     "answer_box",
     "answer_criterion",

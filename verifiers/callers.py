@@ -226,7 +226,7 @@ def call_single(function: Callable[..., Any], parameters: Parameters) -> Call:
             "info": info if isinstance(info, Mapping) else dict(problem.metadata),
         }
         turns = [{"prompt": prompt, "completion": said}]
-        cut = completion.finish_reason == "length"
+        cut = completion.truncated
         state = {**columns, **words, "trajectory": turns, "turn": 1, "is_truncated": cut}
         offered = {**columns, **words, "state": state, "parser": AnswerParser()}
         returned = _finish(function(**parameters.choose(offered)))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from .combined import Combined
 from .types import (
+    FAULTS,
     Completion,
     Misreturned,
     ProblemLike,
@@ -153,8 +154,11 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     Otherwise this completion brought the exception about: `malformed`. `Unavailable` is always `error`.
     A check that returns no verdict is judged in the same way, and what stands for it is a `Misreturned`.
     So is one that says `not_applicable`: where it applies to a harmless completion this one is `malformed`.
+    A completion whose episode's world failed is not read at all: see `types.FAULTS`.
     """
     start = time.perf_counter()
+    if completion.finish_reason in FAULTS:
+        return judge_fault(criterion, completion)
     try:
         verdict = _check(criterion, completion, problem)
         if verdict.status is Status.NOT_APPLICABLE and _applies(criterion, problem):
@@ -167,6 +171,14 @@ def run_check(criterion: Criterion, completion: Completion, problem: ProblemLike
     except Exception as failure:  # noqa: BLE001 - a check may raise anything; what it means is found out, and a long run goes on
         verdict = _blame(_tell(criterion, failure), criterion, problem)
     return replace(verdict, seconds=time.perf_counter() - start)
+
+
+def judge_fault(criterion: Criterion, completion: Completion) -> Verdict:
+    """Of a completion whose episode's world gave no reply: nothing is worth anything that the policy's words
+    made fail, and what failed in any case abstains."""
+    status = FAULTS[completion.finish_reason]
+    number = criterion.low if status is not Status.ERROR and criterion.low else None
+    return Verdict(status, 0.0, None, completion.fault or "The world gave no reply.", number=number)
 
 
 def _tell(criterion: Criterion, failure: Exception) -> str:

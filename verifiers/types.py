@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 class Status(StrEnum):
@@ -147,16 +147,48 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What one of the two said in an episode.
+
+    role: "policy", what the model wrote, or "world", what it was answered.
+    voice: in which role of a chat the world spoke, "user" or "tool".
+
+    >>> import palaestra as pal
+    >>> pal.Turn("world", "Too high.")
+    Turn(role='world', text='Too high.', voice='user')
+    """
+
+    role: Literal["policy", "world"]
+    text: str
+    voice: str = "user"
+
+
+# How an episode ends where its world gave no reply, and what each criterion then finds of the completion:
+# only what the infrastructure did abstains.
+FAULTS = {"unavailable": Status.ERROR, "raised": Status.MALFORMED, "timeout": Status.TIMEOUT}
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a model wrote for one prompt.
 
+    text: all that the model wrote; of an episode its turns, one to a line, without what the world answered.
+
     prompt_ids, ids: token ids; `ids` ends with the end-of-sequence token when `finish_reason` is "stop".
-    logprobs: natural-log probability of each of `ids` under the distribution it was drawn from.
-    finish_reason: "stop" (an end token or a stop string) or "length" (the token budget ran out).
+    logprobs: natural-log probability of each of `ids` under the distribution it was drawn from; 0 for one
+    that was not drawn.
+    finish_reason: "stop" (an end token, a stop string, or the end of the episode) or "length" (the token
+    budget of the completion, or of a turn, ran out). Of an episode also "turns" and "tokens" (its limits of
+    them), and where its world gave no reply "timeout" (it took too long), "raised" (the policy's words made
+    it fail) or "unavailable" (it failed in any case).
     reasoning: what an endpoint gave apart from the text; it is not judged.
     usage: how many tokens there are, where the ids are not known: read from a file, or from an endpoint.
     kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
     None: the whole vocabulary.
+    sampled: which of `ids` the model drew, where others stand between them; () for all.
+    turns: of an episode, in order, beginning with the policy's; () for a single turn.
+    state: the last `state` of the episode, as JSON has it; None where it has none.
+    fault: a sentence, why the world gave no reply.
     version: of the weights that it was drawn from: what the engine's last `load` was given.
 
     >>> import palaestra as pal
@@ -172,12 +204,23 @@ class Completion:
     kept: KeptTokens | None = field(default=None, repr=False, hash=False)
     usage: Usage | None = None
     reasoning: str = ""
+    sampled: Sequence[bool] = ()
+    turns: tuple[Turn, ...] = ()
+    state: Any = field(default=None, hash=False)
+    fault: str = ""
     version: int = 0
 
     @property
     def tokens(self) -> int:
-        """How many tokens the model wrote, an end token included."""
-        return len(self.ids) if self.usage is None else self.usage.tokens
+        """How many tokens the model wrote, an end token included; none of those that the world answered."""
+        if self.usage is not None:
+            return self.usage.tokens
+        return sum(self.sampled) if self.sampled else len(self.ids)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a limit of tokens cut it."""
+        return self.finish_reason in ("length", "tokens")
 
     @property
     def prompt_tokens(self) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
 from ...verifiers.display import quote, write_html_fields
+from .episode import EpisodeLimits, Factory, Player
 from .errors import TaskError
 from .options import check_options
 from .problem import Problem
@@ -30,6 +31,9 @@ class Task:
     attempt: the completion of a scripted solver, right or wrong, with a fixed budget of steps or a chance
         to err in each (common/puzzles.py, `err_by_step`): `palaestra task check`
         holds its pass-rate to fall from each level to the next.
+    episode: of a problem the world that answers what the policy says (core/episode.py); None: a single turn.
+    player: of a problem a scripted player that wins its episode; what stands for `solve` there.
+    limits: of an episode.
 
     >>> import palaestra as pal
     >>> gcd = pal.tasks.get("gcd")
@@ -53,6 +57,9 @@ class Task:
     solve: Callable[[Problem], str] | None = None
     demonstrate: Callable[[Problem, random.Random], str] | None = None
     attempt: Callable[[Problem, random.Random], str] | None = None
+    episode: Factory | None = None
+    player: Player | None = None
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -74,6 +81,11 @@ class Task:
     def find_label(self, problem: Problem) -> str:  # noqa: ARG002
         """What the task of a problem is called beside the others of a mixture."""
         return self.name
+
+    @property
+    def has_episodes(self) -> bool:
+        """Whether any of its problems has a world that answers."""
+        return any(member.episode is not None for member in self.members)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -175,8 +187,8 @@ def task(
     """Make a task from `generate(rng, level, *, option=default, ...)`, which returns or yields one `Problem`.
 
     The function's docstring becomes the task's summary (the module's, when it has none). `about` are
-    further fields of `Task` (kind, solve, demonstrate, ...). instruction: None asks for the form that
-    the rubric reads.
+    further fields of `Task` (kind, solve, demonstrate, episode, ...). instruction: None asks for the form
+    that the rubric reads.
 
     >>> import palaestra as pal
     >>> @pal.task("halves", rubric=pal.Rubric(pal.criteria.number(), pal.criteria.answer_tag(weight=0.1)))

@@ -176,7 +176,7 @@ class Algorithm(ABC):
             return batch.rewards_B
         assert batch.ref_logprobs_BT is not None
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-        return subtract_kl(batch.rewards_B, kl_BT, batch.sequences.mask_BT, loss.kl_coef)
+        return subtract_kl(batch.rewards_B, kl_BT, batch.own_BT, loss.kl_coef)
 
     def compute_advantages(self, batch: Batch) -> Tensor:
         """advantages_BT by the settings `--advantages`, for an algorithm that compares the completions of a

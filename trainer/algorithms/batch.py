@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.seeds import digest
+from ...verifiers import Completion
 from ..model.sequences import Sequences
 from ..rollouts.group import Criteria, Group
 
@@ -22,6 +23,8 @@ class Batch:
 
     sampled_logprobs_BT: as recorded while sampling.  rewards_B, abstained_B: of the rubric.
     truncated_B: cut at the length limit.  mask_BT: True on completion tokens that count in the loss.
+    drawn_BT: True on those that the policy drew: all of a single turn, not what an episode's world answered;
+    None for all.
     advantages_BT: credit of each token, 0 until `credit` has set it.  ref_logprobs_BT: of the frozen
     reference, if any.
     columns_BT: what else is kept of each token, by name: of the algorithm, and `marked` by a loss kind.
@@ -56,6 +59,12 @@ class Batch:
     before_logprobs_BT: Tensor | None = None
     entropy_BT: Tensor | None = None
     tasks_B: Tensor | None = None
+    drawn_BT: Tensor | None = None
+
+    @property
+    def own_BT(self) -> Tensor:
+        """True on the tokens that the policy drew, whether they count or not."""
+        return self.sequences.mask_BT if self.drawn_BT is None else self.drawn_BT
 
     @classmethod
     def of(cls, groups: Sequence[Group], device: torch.device) -> Batch:
@@ -66,18 +75,20 @@ class Batch:
         width = int(sequences.lengths_B.max())
         criteria = Criteria.of(scores)
         sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]
+        drawn_BT = mark_drawn(completions, sequences.mask_BT)
         return cls(
             sequences,
             len(groups[0].completions_G),
             torch.tensor(sampled, device=device),
             torch.tensor([score.reward for score in scores], device=device),
             torch.tensor([score.abstained for score in scores], device=device),
-            torch.tensor([completion.finish_reason == "length" for completion in completions], device=device),
-            sequences.mask_BT,
+            torch.tensor([completion.truncated for completion in completions], device=device),
+            sequences.mask_BT if drawn_BT is None else drawn_BT,
             torch.zeros(len(completions), width, device=device),
             criteria_BK=criteria.values_BK.to(device),
             weights_K=criteria.weights_K.to(device),
             tasks_B=torch.tensor(number_tasks(groups), device=device),
+            drawn_BT=drawn_BT,
         )
 
     def select(self, rows_B: Tensor) -> Batch:
@@ -104,6 +115,7 @@ class Batch:
             take(self.before_logprobs_BT),
             take(self.entropy_BT),
             None if self.tasks_B is None else self.tasks_B[rows_B],
+            take(self.drawn_BT),
         )
 
     def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:
@@ -119,6 +131,27 @@ class Batch:
         for rows_B in order_B.tensor_split(count):
             if len(rows_B):
                 yield self.select(rows_B)
+
+
+def mark_drawn(completions: Sequence[Completion], mask_BT: Tensor) -> Tensor | None:
+    """drawn_BT of completions: which of their tokens the policy drew; None where it drew all.
+
+    mask_BT: True on their tokens.  Raises ValueError where one says it of another number of tokens than it
+    has.
+    """
+    if not any(completion.sampled for completion in completions):
+        return None
+    drawn_BT = mask_BT.clone()
+    for row, completion in enumerate(completions):
+        if completion.sampled:
+            if len(completion.sampled) != len(completion.ids):
+                raise ValueError(
+                    f"A completion of {len(completion.ids)} tokens says of {len(completion.sampled)} whether "
+                    "they were drawn."
+                )
+            drawn_T = torch.tensor(completion.sampled, dtype=torch.bool, device=mask_BT.device)
+            drawn_BT[row, : len(drawn_T)] = drawn_T
+    return drawn_BT
 
 
 def number_tasks(groups: Sequence[Group]) -> list[int]:

@@ -179,7 +179,7 @@ def shape_batch(batch: Batch, config: TrainConfig) -> Batch:
         batch.rewards_B,
         batch.abstained_B,
         batch.truncated_B,
-        batch.sequences.lengths_B,
+        batch.own_BT.sum(1),
         config.objective,
         config.rollouts.max_new_tokens,
     )

@@ -43,7 +43,7 @@ def break_down(groups: Sequence[Group], rubric: Rubric, ks: Sequence[int], too_l
         criterion.name: _measure_criterion(scored_PG, criterion.name) for criterion in rubric.criteria
     }
     completions = [completion for group in groups for completion in group.completions_G]
-    cut_PG = [[float(c.finish_reason == "length") for c in group.completions_G] for group in groups]
+    cut_PG = [[float(c.truncated) for c in group.completions_G] for group in groups]
     return Breakdown(
         {k: majority for k in ks if k > 1 and (majority := _measure_majority(scored_PG, k, too_long))},
         criteria,

@@ -225,7 +225,7 @@ def summarise(
         reward_interval=mean_interval(rewards_PG, least, most),
         learned=learned,
         extracted=_average(score.extracted for score in scores),
-        truncated=_average(completion.finish_reason == "length" for completion in completions),
+        truncated=_average(completion.truncated for completion in completions),
         abstained=_average(score.abstained for score in scores),
         tokens=_average(completion.tokens for completion in completions),
         problems=len(groups) + too_long,

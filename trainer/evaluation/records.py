@@ -9,10 +9,9 @@ from typing import Any
 
 from ...tasks import Problem
 from ...verifiers import Completion, Rubric, Score
-from ...verifiers.types import Usage
 from ..rollouts.group import Answer, Group
 from ..rollouts.rollouts import Prompts
-from ..storage.rows import RENDERED
+from ..storage.rows import RENDERED, read_completion, write_episode
 from .measured import Measured, Question, Row, make_row, read_verdict, write_verdict
 
 
@@ -28,6 +27,7 @@ def make_record(problem: Problem, completion: Completion, score: Score, **extra:
         "tokens": completion.tokens,
         "prompt_tokens": completion.prompt_tokens,
         "finish_reason": completion.finish_reason,
+        **write_episode(completion),
         "reward": score.reward,
         "passed": score.passed,
         "abstained": score.abstained,
@@ -42,18 +42,12 @@ def read_record(values: Mapping[str, Any], rubric: Rubric) -> Answer:
     values: as `storage.rows.find_fault` finds nothing wrong with.
     Raises ValueError or KeyError for one whose verdicts do not make up its reward.
     """
-    completion = Completion(
-        values["completion"],
-        finish_reason=values["finish_reason"],
-        usage=Usage(values["tokens"], values.get("prompt_tokens", 0)),
-        reasoning=str(values.get("reasoning", "")),
-    )
     parts = {name: read_verdict(verdict) for name, verdict in values["verdicts"].items()}
     score = rubric.of(values["id"]).judge(parts, values.get("learned", {}))
     found = (score.reward, score.passed, score.abstained)
     if found != (values["reward"], values["passed"], values["abstained"]):
         raise ValueError("its verdicts do not make up its reward")
-    return Answer(completion, score)
+    return Answer(read_completion(values), score)
 
 
 def measure_groups(name: str, groups: Sequence[Group], *, verifiable: bool = True) -> Measured:

@@ -98,7 +98,8 @@ def judge_anew(
 
 
 def _key(problem: str, completion: Completion) -> tuple[Any, ...]:
-    return problem, completion.text, completion.finish_reason, completion.tokens, completion.reasoning
+    said = completion.text, completion.turns, completion.fault, completion.reasoning
+    return problem, *said, completion.finish_reason, completion.tokens, _plain(completion.state)
 
 
 def make_score(rubric: Rubric, reply: Reply, learned: Mapping[str, float], deadline_s: float) -> Score:

@@ -10,7 +10,6 @@ from typing import Any
 
 from ...tasks.core.errors import UserError, shorten
 from ...verifiers import Completion, Verdict
-from ...verifiers.types import Usage
 from ..config.evaluation import EvalConfig
 from ..config.settings import merge
 from ..config.train import TrainConfig
@@ -18,7 +17,7 @@ from ..evaluation.measured import read_verdict
 from ..storage.folders import find_settings
 from ..storage.names import COMPLETIONS, CONFIG, FACTS, ROLLOUTS
 from ..storage.records import complain_of_line, read_json
-from ..storage.rows import read_scored
+from ..storage.rows import read_completion, read_scored
 
 
 @dataclass(frozen=True)
@@ -121,14 +120,9 @@ def read_recorded(source: Source) -> Iterator[Recorded]:
 
 
 def _read(values: Mapping[str, Any], step: int, group: int, sample: int) -> Recorded:
-    completion = Completion(
-        values["completion"],
-        finish_reason=values["finish_reason"],
-        usage=Usage(values["tokens"], values.get("prompt_tokens", 0)),
-        reasoning=str(values.get("reasoning", "")),
-    )
     return Recorded(
-        step, group, sample, values["id"], values.get("prompt", ""), values.get("reference"), completion,
+        step, group, sample, values["id"], values.get("prompt", ""), values.get("reference"),
+        read_completion(values),
         float(values["reward"]), values["passed"], values["abstained"],
         {name: read_verdict(said) for name, said in values["verdicts"].items()},
         dict(values.get("learned", {})),

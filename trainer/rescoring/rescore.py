@@ -24,6 +24,7 @@ from ..reports.progress import make_progress_bar
 from ..reward_models.scoring import assign_models
 from ..storage.names import COMPLETIONS, FACTS
 from ..storage.records import drop_nan, read_json_if_there, write_json, write_lines
+from ..storage.rows import write_episode
 from ..storage.starts import number_folder
 from .changes import Changes, find_changes
 from .credit import Credits, credit_steps
@@ -226,6 +227,7 @@ def _make_row(row: Recorded, score: Score) -> dict[str, Any]:
         "step": row.step, "sample": row.sample, "id": row.problem, "prompt": row.prompt,
         "reference": row.reference, "completion": row.completion.text, "tokens": row.completion.tokens,
         "prompt_tokens": row.completion.prompt_tokens, "finish_reason": row.completion.finish_reason,
+        **write_episode(row.completion),
         "reward": score.reward, "passed": score.passed, "abstained": score.abstained,
         **({"learned": dict(score.learned)} if score.learned else {}),
         "verdicts": {name: write_verdict(verdict) for name, verdict in score.parts.items()},

@@ -71,7 +71,7 @@ def collect(
 
 def count_tokens(groups: Sequence[Group]) -> int:
     """Of all completions."""
-    return sum(len(completion.ids) for group in groups for completion in group.completions_G)
+    return sum(completion.tokens for group in groups for completion in group.completions_G)
 
 
 def take_next_problems(

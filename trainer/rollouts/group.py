@@ -102,8 +102,8 @@ def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) ->
     shaped = shape_rewards(
         torch.tensor([score.reward for score in scores]),
         abstained_G,
-        torch.tensor([completion.finish_reason == "length" for completion in completions]),
-        torch.tensor([len(completion.ids) for completion in completions]),
+        torch.tensor([completion.truncated for completion in completions]),
+        torch.tensor([completion.tokens for completion in completions]),
         objective,
         max_new_tokens,
     )

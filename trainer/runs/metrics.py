@@ -16,7 +16,7 @@ import torch
 from ...tasks import Task
 from ...tasks.core.mixture import Mixture
 from ...tasks.core.seeds import digest
-from ...verifiers import Rubric, Score
+from ...verifiers import Completion, Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
@@ -59,7 +59,7 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
     completions = [completion for group in groups for completion in group.completions_G]
     scored = [score for score in scores if not score.abstained] or scores
     rewards = torch.tensor([score.reward for score in scored])
-    lengths = torch.tensor([float(len(completion.ids)) for completion in completions])
+    lengths = torch.tensor([float(completion.tokens) for completion in completions])
     ended = torch.tensor([completion.finish_reason == "stop" for completion in completions])
     dead = [not has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups]
     return {
@@ -72,8 +72,27 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
         "extracted": sum(score.extracted for score in scores) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
+        **measure_episodes(completions),
         "criteria": measure_criteria(scores),
         **{f"learned/{name}": value for name, value in average_learned(scored).items()},
+    }
+
+
+def measure_episodes(completions: Sequence[Completion]) -> dict[str, Any]:
+    """Of episodes: turns of the policy, tokens of the world, each a mean, and how many ended in which way,
+    those whose world gave no reply by the kind of failure. {} where none has turns."""
+    played = [completion for completion in completions if completion.turns]
+    if not played:
+        return {}
+    turns = [sum(turn.role == "policy" for turn in completion.turns) for completion in played]
+    foreign = [len(completion.ids) - completion.tokens for completion in played]
+    ends = Counter(completion.finish_reason for completion in played)
+    return {
+        "episodes": {
+            "turns": fmean(turns),
+            "world_tokens": fmean(foreign),
+            "ended": dict(sorted(ends.items())),
+        }
     }
 
 
@@ -82,7 +101,7 @@ def measure_kl(batch: Batch) -> dict[str, float]:
     nothing without a reference."""
     if batch.ref_logprobs_BT is None:
         return {}
-    kl_BT = torch.where(batch.sequences.mask_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
+    kl_BT = torch.where(batch.own_BT, batch.sampled_logprobs_BT - batch.ref_logprobs_BT, 0.0)
     return {"kl_per_completion": float(kl_BT.sum(1).mean())}
 
 

@@ -248,7 +248,7 @@ def summarise(
     scores = [score for group in groups for score in group.scores_G]
     completions = [completion for group in groups for completion in group.completions_G]
     count = max(1, len(scores))
-    tokens = sum(len(completion.ids) for completion in completions)
+    tokens = sum(completion.tokens for completion in completions)
     passed = Counter(sum(score.passed for score in group.scores_G) for group in groups)
     signal = sum(has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups)
     return Preflight(

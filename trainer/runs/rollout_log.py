@@ -5,6 +5,7 @@ Shapes: B rows (completions of the step), G completions in a group.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,13 @@ def average_advantages(batch: Batch) -> list[float]:
     counts_B = batch.mask_BT.sum(1).clamp(min=1)
     means_B = (batch.advantages_BT * batch.mask_BT).sum(1) / counts_B
     return means_B.tolist()
+
+
+def count_by_turn(sampled: Sequence[bool]) -> list[int]:
+    """How many tokens the policy drew first, how many the world answered, and so on in turn."""
+    kinds = itertools.groupby(sampled)
+    counts = [(kind, sum(1 for _ in tokens)) for kind, tokens in kinds]
+    return [*([] if counts[0][0] else [0]), *(count for _, count in counts)]
 
 
 def write_rollouts(
@@ -56,6 +64,8 @@ def write_rollouts(
             )
             rendered = {}
             record["token_ids"] = list(completion.ids)
+            if completion.sampled:
+                record["tokens_by_turn"] = count_by_turn(completion.sampled)
             record["logprobs_x100"] = (
                 np.rint(HUNDREDTHS * np.asarray(completion.logprobs)).astype(int).tolist()
             )

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...verifiers import Status
+from ...verifiers import Completion, Status, Turn
+from ...verifiers.types import Usage
 from .records import complain_of_line, read_objects
 
 RENDERED = "rendered_prompt"  # the prompt as the model saw it, on one line of each group of completions
@@ -69,6 +70,8 @@ def find_fault(row: Mapping[str, Any]) -> str:
     for name in ("advantage", "shadow_reward"):
         if row.get(name) is not None and not is_number(row[name]):
             return f"its {name!r} is no finite number"
+    if wrong := _find_wrong_turn(row.get("turns", [])):
+        return wrong
     learned = row.get("learned", {})
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
         return "its 'learned' holds no finite numbers"
@@ -89,6 +92,45 @@ class Once:
             return ""
         earlier = self.lines.setdefault((problem, row["sample"]), line)
         return f"its completion is in line {earlier} already" if earlier != line else ""
+
+
+def _find_wrong_turn(turns: Any) -> str:
+    if not isinstance(turns, list):
+        return "its 'turns' are no list"
+    for turn in turns:
+        role, text = (turn.get(name) if isinstance(turn, dict) else None for name in ("role", "text"))
+        if role not in ("policy", "world") or not isinstance(text, str):
+            return "its 'turns' hold what is no turn of the policy or of the world"
+    return ""
+
+
+def write_episode(completion: Completion) -> dict[str, Any]:
+    """What a row holds of an episode, by name: its turns, where it stood at its end, why its world gave no
+    reply. {} for a single turn."""
+    turns = [
+        {"role": turn.role, "text": turn.text, **({"voice": turn.voice} if turn.voice != "user" else {})}
+        for turn in completion.turns
+    ]
+    return {
+        **({"turns": turns} if turns else {}),
+        **({"state": completion.state} if completion.state is not None else {}),
+        **({"fault": completion.fault} if completion.fault else {}),
+    }
+
+
+def read_completion(row: Mapping[str, Any]) -> Completion:
+    """The completion of a row, but for token ids; `find_fault` finds nothing wrong with the row."""
+    return Completion(
+        row["completion"],
+        finish_reason=row["finish_reason"],
+        usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
+        reasoning=str(row.get("reasoning", "")),
+        turns=tuple(
+            Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
+        ),
+        state=row.get("state"),
+        fault=str(row.get("fault", "")),
+    )
 
 
 def _find_wrong_verdict(verdicts: Any) -> str:

@@ -1,18 +1,14 @@
 """Prompts by the chat templates of real models, which lie beside the checkout; skipped where they don't."""
 
-import re
-from pathlib import Path
-
 import pytest
 from palaestra.tasks import Problem
 from palaestra.trainer.config.shared import PromptConfig
 from palaestra.trainer.model.prompts import PromptFormat, decode
-from transformers import PreTrainedTokenizerFast
 
+from ..support.real_templates import TEMPLATES, list_templates, make_real_tokenizer
 from ..support.runs import say_nothing
-from ..support.tokenizers import BOS, make_byte_tokenizer
+from ..support.tokenizers import BOS
 
-TEMPLATES = Path(__file__).parents[3] / ".." / "shared" / "data" / "chat_templates"
 pytestmark = pytest.mark.skipif(not TEMPLATES.is_dir(), reason="the chat templates of real models are absent")
 CHATS = {
     "single": [{"role": "user", "content": "What is 2+3?"}],
@@ -25,17 +21,6 @@ CHATS = {
     ],
     "begun": [{"role": "user", "content": "What is 2+3?"}, {"role": "assistant", "content": "The answer is"}],
 }
-
-
-def list_templates() -> list[Path]:
-    return sorted(TEMPLATES.glob("*.jinja"))
-
-
-def make_real_tokenizer(path: Path) -> PreTrainedTokenizerFast:
-    """A tokenizer with the template of a real model, whose marks are special tokens."""
-    text = path.read_text()
-    marks = re.findall(r"<[|｜][^'\"{}<>\s]+[|｜]>|<(?:start|end)_of_\w+>|</?think>|\[gMASK\]|<sop>", text)
-    return make_byte_tokenizer(text, special=marks, adds_bos=True, adds_eos=True)
 
 
 @pytest.mark.parametrize("name", CHATS)

@@ -1,11 +1,14 @@
 """The rows of a run's files for who looks at them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.storage.rows import find_fault, read_completions
+from palaestra.trainer.storage.rows import find_fault, read_completion, read_completions, write_episode
+from palaestra.verifiers import Completion, Turn
+from palaestra.verifiers.types import Usage
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -93,3 +96,15 @@ def test_what_a_row_lacks_is_said(name: str):
     row = make()
     del row[name]
     assert find_fault(row) == f"it has no {name!r}"
+
+
+def test_an_episode_is_read_as_it_was_written():
+    turns = (Turn("policy", "5"), Turn("world", "higher"), Turn("policy", "7"))
+    said = Completion("5\n7", finish_reason="timeout", turns=turns, state={"tries": 2}, fault="It took 9 s.")
+    row = {**write_episode(said), "completion": "5\n7", "finish_reason": "timeout", "tokens": 4}
+    assert read_completion(json.loads(json.dumps(row))) == replace(said, usage=Usage(4, 0))
+    assert write_episode(Completion("5")) == {}
+    whole = {**row, "id": "a", "passed": False, "abstained": False, "reward": 0.0, "verdicts": {}}
+    assert find_fault(whole) == ""
+    assert "no turn" in find_fault({**whole, "turns": [{"role": "user", "text": "5"}]})
+    assert "no list" in find_fault({**whole, "turns": "5"})

@@ -1,0 +1,278 @@
+"""Episodes: the world answers back.
+
+An episode is an object with one method, `reply`; a task makes one of each problem. Where it stands, what may
+be said and how much is kept by a `Conversation`, the same for a scripted player and for a model that is
+sampled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ...verifiers import Completion, Turn
+from ...verifiers.types import Unavailable
+from .errors import TaskError
+from .problem import Problem
+
+HARMLESS = ("0", "Yes.", "<answer>0</answer>")  # what no world should fail at
+ROLES = ("user", "tool")  # in which a world may speak
+TRIES = 3  # of a reply that the infrastructure failed to give
+CUT = "\n[The rest is left out: {} more characters.]"
+Fault = Literal["", "timeout", "raised", "unavailable"]  # see verifiers.types.FAULTS
+
+
+class Episode(Protocol):
+    """The world of one rollout: what it answers hangs on the problem and on what was said, and on nothing
+    else, so that it can be played again. Random numbers come from the problem (its id or key).
+
+    Two attributes may stand beside `reply`. `state`: plain data, where it stands; the rubric reads the last
+    one. `role`: in which role it speaks, "user" where there is none, or "tool".
+
+    >>> import palaestra as pal
+    >>> class Guess:
+    ...     def __init__(self, problem):
+    ...         self.secret, self.state = problem.reference, "open"
+    ...     def reply(self, said):
+    ...         if said == self.secret:
+    ...             self.state = "found"
+    ...             return None
+    ...         return "higher" if int(said) < int(self.secret) else "lower"
+    >>> Guess(pal.Problem("Which number?", "7")).reply("3")
+    'higher'
+    """
+
+    def reply(self, said: str) -> str | None:
+        """What the world answers; None ends the episode."""
+        ...
+
+
+Factory = Callable[[Problem], Episode]
+# A scripted player: it yields what it says and is sent what the world replies.
+Player = Callable[[Problem], Generator[str, str, None]]
+
+
+@dataclass(frozen=True)
+class EpisodeLimits:
+    """Where an episode ends that its world does not end. Raises ValueError for a limit below 1, or no time.
+
+    turns: of the policy (finish_reason "turns").  tokens_per_turn: drawn for one, None: as many as the run
+    allows a completion; a turn that is cut ends the episode ("length").  tokens: of policy and world
+    together, None: `turns` times those of a turn ("tokens").  reply_seconds: for one reply ("timeout").
+    observation_chars: of a reply that the policy reads; a longer one is cut, and says so.
+
+    >>> import palaestra as pal
+    >>> pal.EpisodeLimits(turns=4).reply_seconds
+    10.0
+    """
+
+    turns: int = 10
+    tokens_per_turn: int | None = None
+    tokens: int | None = None
+    reply_seconds: float = 10.0
+    observation_chars: int = 4000
+
+    def __post_init__(self) -> None:
+        counts = (self.turns, self.tokens_per_turn, self.tokens, self.observation_chars)
+        if any(count is not None and count < 1 for count in counts) or not self.reply_seconds > 0:
+            raise ValueError(f"The limits of an episode are 1 or more, and its seconds above 0, not {self}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a world did at something that was said.
+
+    text: its answer, None where the episode ended.  state: where it stands now, as JSON has it.  role: in
+    which it speaks.  fault: why there is no answer, with a sentence in `reason`; "" where there is one.
+    """
+
+    text: str | None = None
+    state: Any = None
+    role: str = "user"
+    fault: Fault = ""
+    reason: str = ""
+
+
+@dataclass
+class Conversation:
+    """The turns of an episode so far. finish_reason: "" while it goes on."""
+
+    limits: EpisodeLimits = field(default_factory=EpisodeLimits)
+    turns: list[Turn] = field(default_factory=list)
+    state: Any = None
+    finish_reason: str = ""
+    fault: str = ""
+
+    @property
+    def said(self) -> list[str]:
+        """The policy's turns."""
+        return [turn.text for turn in self.turns if turn.role == "policy"]
+
+    @property
+    def text(self) -> str:
+        """All that the policy said, a turn to a line: never a word of the world's."""
+        return "\n".join(self.said)
+
+    def say(self, text: str) -> None:
+        """The policy's next turn."""
+        self.turns.append(Turn("policy", text))
+
+    def hear(self, reply: Reply) -> str | None:
+        """The world's reply to it: what the policy reads of it; None where the episode has ended."""
+        if reply.fault:
+            self.finish_reason, self.fault = reply.fault, reply.reason
+            return None
+        self.state = reply.state
+        if reply.text is None:
+            self.finish_reason = "stop"
+            return None
+        shown, limit = reply.text, self.limits.observation_chars
+        if len(shown) > limit:
+            shown = shown[:limit] + CUT.format(len(shown) - limit)
+        self.turns.append(Turn("world", shown, reply.role))
+        if len(self.said) >= self.limits.turns:
+            self.finish_reason = "turns"
+            return None
+        return shown
+
+    def complete(self) -> Completion:
+        """What was said, as the rubric reads it."""
+        return Completion(
+            self.text,
+            finish_reason=self.finish_reason or "stop",
+            turns=tuple(self.turns),
+            state=self.state,
+            fault=self.fault,
+        )
+
+
+class World:
+    """The episode of one rollout, in this process, with all that it has heard: what fails is made anew."""
+
+    def __init__(self, factory: Factory, problem: Problem) -> None:
+        self.factory, self.problem, self.said = factory, problem, list[str]()
+        self._episode: Episode | None = None
+
+    def answer(self, said: str) -> Reply:
+        """The reply to what is said next. Raises nothing but what ends a process.
+
+        A world that fails is made anew and hears all of it again. One that fails twice at the same words,
+        and not at harmless ones in their place, was made to fail by them ("raised"); one that fails in any
+        case is at fault itself ("unavailable"), and so is one that is not there, after some tries.
+        """
+        self.said.append(said)
+        failure: Exception | None = None
+        for _ in range(TRIES):
+            found = self._try(said)
+            if isinstance(found, Reply):
+                return found
+            repeated = failure is not None and not isinstance(found, Unavailable)
+            failure = found
+            if repeated:
+                break
+        broken = isinstance(failure, Unavailable) or self._fails_on_harmless()
+        return Reply(fault="unavailable" if broken else "raised", reason=_tell(failure))
+
+    def _try(self, said: str) -> Reply | Exception:
+        episode, self._episode = self._episode, None
+        try:
+            if episode is None:
+                episode = replay(self.factory, self.problem, self.said[:-1])
+            reply = read_reply(episode, said)
+        except Exception as failure:  # noqa: BLE001 - `answer` finds out what it means
+            return failure
+        self._episode = episode
+        return reply
+
+    def _fails_on_harmless(self) -> bool:
+        """Whether the world fails whatever is said in this place."""
+        found = [self._try(text) for text in HARMLESS]
+        self._episode = None
+        return not any(isinstance(each, Reply) for each in found)
+
+
+def replay(factory: Factory, problem: Problem, said: Sequence[str]) -> Episode:
+    """An episode that has heard what was said so far."""
+    episode = factory(problem)
+    for text in said:
+        episode.reply(text)
+    return episode
+
+
+def read_reply(episode: Episode, said: str) -> Reply:
+    """What the episode answers, and where it stands then. Raises TaskError where that is no plain data, and
+    whatever the episode raises."""
+    text = episode.reply(said)
+    name = type(episode).__name__
+    if text is not None and not isinstance(text, str):
+        raise TaskError(f"{name}.reply returned {type(text).__name__}; give a text, or None at the end.")
+    state, role = getattr(episode, "state", None), getattr(episode, "role", "user")
+    if role not in ROLES:
+        raise TaskError(f"The role of {name} is {role!r}; it speaks as {' or '.join(ROLES)}.")
+    try:
+        state = json.loads(json.dumps(state))
+    except (TypeError, ValueError) as failure:
+        raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
+    return Reply(text, state, role)
+
+
+def play(task: HasEpisodes, problem: Problem, player: Player | None = None) -> Completion:
+    """What becomes of a problem's episode with a scripted player, in this process and without an engine: the
+    limits are the task's, but for those of tokens and of time. A player who stops ends the episode.
+
+    player: None takes the task's own. Raises TaskError where the task has no episode, or no player.
+
+    >>> import palaestra as pal
+    >>> class Echo:
+    ...     def __init__(self, problem): pass
+    ...     def reply(self, said): return None if said == "bye" else said.upper()
+    >>> @pal.task("echoes", rubric=pal.Rubric(pal.criteria.number()), episode=Echo)
+    ... def echoes(rng, level):
+    ...     yield pal.Problem(f"Say bye {rng.randrange(9999)}.", "1")
+    >>> def player(problem):
+    ...     heard = yield "hello"
+    ...     yield "bye" if heard == "HELLO" else "?"
+    >>> completion = pal.play(echoes, echoes.problem("test", 0), player)
+    >>> [turn.text for turn in completion.turns], completion.text, completion.finish_reason
+    (['hello', 'HELLO', 'bye'], 'hello\\nbye', 'stop')
+    """
+    member = task.find_member(problem.id)
+    player = player or member.player
+    if member.episode is None:
+        raise TaskError(f"Task {member.name} has no episode: its problems have a single turn.")
+    if player is None:
+        raise TaskError(f"Task {member.name} has no player of its own; give it one with `player=`.")
+    talk, world = Conversation(member.limits), World(member.episode, problem)
+    script, heard = player(problem), None
+    while not talk.finish_reason:
+        try:
+            talk.say(next(script) if heard is None else script.send(heard))
+        except StopIteration:
+            break
+        heard = talk.hear(world.answer(talk.said[-1]))
+    script.close()
+    return talk.complete()
+
+
+class HasEpisodes(Protocol):
+    """What `play` reads of a task."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def episode(self) -> Factory | None: ...
+    @property
+    def player(self) -> Player | None: ...
+    @property
+    def limits(self) -> EpisodeLimits: ...
+    def find_member(self, problem_id: str, /) -> HasEpisodes: ...
+
+
+def _tell(failure: Exception | None) -> str:
+    try:
+        said = str(failure)[:500]
+    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
+        said = ""
+    return f"The world raised {type(failure).__name__}: {said}"

@@ -1,0 +1,130 @@
+"""Episodes played in this process: turns, limits, and whose fault it is that a world gives no reply."""
+
+import pytest
+from palaestra.tasks import Problem, TaskError
+from palaestra.tasks.core.episode import EpisodeLimits, World, play
+from palaestra.tasks.core.sources import Procedural
+from palaestra.tasks.core.task import Task
+from palaestra.verifiers import Rubric, Turn, number
+from palaestra.verifiers.types import Status, Unavailable
+
+PROBLEM = Problem("Which number?", "7", id="guess/test/0")
+
+
+class Guess:
+    """Says higher or lower; words that are no number make it fail."""
+
+    def __init__(self, problem):
+        self.secret, self.state = int(problem.reference), {"tries": 0}
+
+    def reply(self, said):
+        if said == "7":
+            self.state["tries"] += 1
+            return None
+        if said == "long":
+            return "x" * 50
+        wanted = "higher" if int("".join(filter(str.isdigit, said))) < self.secret else "lower"
+        self.state["tries"] += 1
+        return wanted
+
+
+def make_task(episode, **limits):
+    def generate(rng, level):
+        yield PROBLEM
+
+    return Task(
+        "guess",
+        Procedural("guess", generate, 1),
+        Rubric(number()),
+        episode=episode,
+        limits=EpisodeLimits(**limits),
+    )
+
+
+def say(*texts):
+    def player(problem):
+        for text in texts:
+            heard = yield text
+            assert isinstance(heard, str)
+
+    return player
+
+
+def test_what_was_said_is_read_turn_by_turn():
+    completion = play(make_task(Guess), PROBLEM, say("3", "9", "7", "never said"))
+    assert completion.turns == (
+        Turn("policy", "3"), Turn("world", "higher"), Turn("policy", "9"), Turn("world", "lower"),
+        Turn("policy", "7"),
+    )  # fmt: skip
+    assert (completion.text, completion.state, completion.finish_reason) == ("3\n9\n7", {"tries": 3}, "stop")
+
+
+def test_limits_end_an_episode_and_cut_what_is_read():
+    task = make_task(Guess, turns=2, observation_chars=20)
+    completion = play(task, PROBLEM, say("long", "3", "7"))
+    assert (completion.finish_reason, completion.state) == ("turns", {"tries": 1})
+    assert completion.turns[1].text.startswith("x" * 20 + "\n[The rest is left out: 30 more")
+    with pytest.raises(ValueError, match="1 or more"):
+        EpisodeLimits(turns=0)
+
+
+def test_words_that_make_the_world_fail_count_against_them():
+    task = make_task(Guess)
+    completion = play(task, PROBLEM, say("3", "banana"))
+    assert completion.finish_reason == "raised"
+    score = task.score(completion, PROBLEM)
+    assert (score.reward, score.abstained) == (0.0, False)
+    assert score.parts["number"].status is Status.MALFORMED
+    assert "ValueError" in score.parts["number"].reason
+
+
+class Broken(Guess):
+    def reply(self, said):
+        raise KeyError("no table")
+
+
+class Away(Guess):
+    def reply(self, said):
+        raise Unavailable("the service is down")
+
+
+class Late(Guess):
+    calls = 0
+
+    def reply(self, said):
+        type(self).calls += 1
+        if type(self).calls == 2:
+            raise Unavailable("once")
+        return super().reply(said)
+
+
+@pytest.mark.parametrize("world", [Broken, Away])
+def test_a_world_that_fails_in_any_case_abstains(world):
+    task = make_task(world)
+    completion = play(task, PROBLEM, say("3"))
+    assert completion.finish_reason == "unavailable"
+    assert task.score(completion, PROBLEM).abstained
+
+
+def test_what_fails_once_is_made_anew_and_hears_all_again():
+    world = World(Late, PROBLEM)
+    assert [world.answer(text).text for text in ("3", "9")] == ["higher", "lower"]
+    assert world.answer("7").state == {"tries": 3}
+
+
+def test_a_state_that_is_no_plain_data_is_the_worlds_fault():
+    class Opaque(Guess):
+        def reply(self, said):
+            self.state = {1, 2}
+            return "so"
+
+    reply = World(Opaque, PROBLEM).answer("3")
+    assert reply.fault == "unavailable"
+    assert "no plain data" in reply.reason
+
+
+def test_a_task_without_episode_or_player_says_so():
+    with pytest.raises(TaskError, match="no episode"):
+        play(make_task(None), PROBLEM, say("3"))
+    with pytest.raises(TaskError, match="no player"):
+        play(make_task(Guess), PROBLEM)
