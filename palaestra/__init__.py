@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from palaestra.tasks.core.mixture import Component, Mixture
     from palaestra.tasks.core.proofs.attack import attack
     from palaestra.tasks.core.proofs.prove import prove
+    from palaestra.tasks.core.tools import builtin as tools
     from palaestra.trainer.algorithms.base import Algorithm, Part
     from palaestra.trainer.algorithms.batch import Batch
     from palaestra.trainer.api import (
@@ -133,6 +134,7 @@ __all__ = [
     "sft",
     "task",
     "tasks",
+    "tools",
     "train",
     "train_arms",
     "trainer",
@@ -182,6 +184,7 @@ _PLACES = {
     "as_dataset": "tasks.adapters.datasets:as_dataset",
     "compare": "trainer.api:compare",
     "criteria": "verifiers.named",
+    "tools": "tasks.core.tools.builtin",
     "dataset_task": "tasks:dataset_task",
     "evaluate": "trainer.api:evaluate",
     "evaluate_all": "trainer.api:evaluate_all",

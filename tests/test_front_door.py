@@ -23,7 +23,7 @@ NAMES = {
     "adapters", "as_dataset", "attack", "compare", "criteria", "dataset_task", "evaluate",
     "evaluate_all", "export_rows", "fit_reward_model", "load_policy", "mix", "play",
     "prove", "prove_seams", "push", "query",
-    "rescore", "resume", "sandbox", "score", "score_file", "sft", "task", "tasks", "train",
+    "rescore", "resume", "sandbox", "score", "score_file", "sft", "task", "tasks", "tools", "train",
     "train_arms", "trainer", "trl_reward", "verifiers", "verify", "write_formula",
 }  # fmt: skip
 ROOMS = {"sandbox", "tasks", "trainer", "verifiers"}
@@ -77,6 +77,7 @@ def test_a_name_is_itself_whatever_was_imported_before():
     [
         "task",
         "criteria",
+        "tools",
         "verify",
         "score",
         "score_file",

@@ -17,6 +17,7 @@ from .criteria.choice import choice
 from .criteria.format import answer_box, answer_tag, pattern
 from .criteria.length import length
 from .criteria.number import exact, number
+from .criteria.reached import reached
 from .functions import first_of, function
 from .math import math_answer as math
 
@@ -46,6 +47,7 @@ __all__ = [
     "number",
     "one_block",
     "pattern",
+    "reached",
     "sql",
 ]
 

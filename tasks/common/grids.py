@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
@@ -18,12 +18,12 @@ class Way:
     seen: int
 
 
-def find_place(grid: list[str], sign: str) -> Place:
+def find_place(grid: Sequence[str], sign: str) -> Place:
     """The first place with this sign."""
     return next((row, line.index(sign)) for row, line in enumerate(grid) if sign in line)
 
 
-def find_way(grid: list[str], blocked: str, most: int | None = None) -> Way:
+def find_way(grid: Sequence[str], blocked: str, most: int | None = None) -> Way:
     """A shortest way from S to G by breadth-first search that enters no place with the sign `blocked`.
 
     most: places that are looked round from, after which it gives up; None: all.
@@ -51,17 +51,22 @@ def read_moves(answer: str) -> str:
     return moves if set(moves) <= set(MOVES) else ""
 
 
-def trace(grid: list[str], moves: str) -> Iterator[Place]:
+def trace(grid: Sequence[str], moves: str) -> Iterator[Place]:
     """Where one is at S and after each move. A move against the edge stays where it is."""
     place = find_place(grid, "S")
     yield place
     for move in moves:
-        ahead = _step(place, move)
-        place = ahead if _is_on(grid, ahead) else place
+        place = move_from(grid, place, move)
         yield place
 
 
-def find_misstep(grid: list[str], moves: str, blocked: str, event: str) -> str:
+def move_from(grid: Sequence[str], place: Place, move: str) -> Place:
+    """Where a move leads. One against the edge stays where it is."""
+    ahead = _step(place, move)
+    return ahead if _is_on(grid, ahead) else place
+
+
+def find_misstep(grid: Sequence[str], moves: str, blocked: str, event: str) -> str:
     """What is wrong with moves that should lead from S to G and end there; "" for nothing.
 
     blocked: the sign of places that may not be entered.  event: what a move that enters one does.
@@ -79,5 +84,5 @@ def _step(place: Place, move: str) -> Place:
     return place[0] + MOVES[move][0], place[1] + MOVES[move][1]
 
 
-def _is_on(grid: list[str], place: Place) -> bool:
+def _is_on(grid: Sequence[str], place: Place) -> bool:
     return 0 <= place[0] < len(grid) and 0 <= place[1] < len(grid[0])

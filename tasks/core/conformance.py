@@ -13,6 +13,8 @@ from ...verifiers import Score
 from ...verifiers.types import Misreturned
 from .errors import UserError
 from .problem import Problem
+from .proofs.episodes import CHECKS as OF_EPISODES
+from .proofs.episodes import check_ends, check_text_alone
 from .proofs.frames import find_full_reward
 from .proofs.guard import Outcome, score_apart
 from .proofs.proof import Finding
@@ -62,18 +64,33 @@ def check(task: Task, count: int = COUNT) -> list[Finding]:
     """
     if task.rubric.learned and task.rubric.verifiable:
         task = replace(task, rubric=task.rubric.without_learned())
-    findings = []
-    for name, run in CHECKS.items():
-        if not task.rubric.verifiable and run not in OF_PROBLEMS:
-            continue
+    findings: list[Finding] = []
+    for name, run in _pick_checks(task).items():
         try:
             advice = next(run(task, count), "")
         except UserError as failure:
             advice = str(failure)
         except Exception as failure:  # noqa: BLE001  the task's own code: whatever it raises is the finding
             advice = f"{type(failure).__name__}: {failure}"
+        if advice and run is check_ends:
+            return [Finding(name, False, f"{advice} The other checks have to wait for that.")]
         findings.append(Finding(name, not advice, advice))
     return findings
+
+
+def _pick_checks(task: Task) -> dict[str, Callable[[Task, int], Iterator[str]]]:
+    """The checks that a task is held to, by their names."""
+    if not task.rubric.verifiable:
+        return {name: run for name, run in CHECKS.items() if run in OF_PROBLEMS}
+    if task.episode is None:
+        return CHECKS
+    if task.judges_texts:
+        return {**{name: run for name, run in OF_EPISODES.items() if run is not check_text_alone}, **CHECKS}
+    of_texts = (check_solution, check_deterministic)  # of a text that solves a problem alone
+    return {
+        **OF_EPISODES,
+        **{name: run for name, run in CHECKS.items() if run not in of_texts},
+    }
 
 
 def _draw(task: Task, split: str, count: int, seed: int = 0) -> list[Problem]:

@@ -22,6 +22,8 @@ class Problem:
     reference: the expected answer as plain data; the policy never sees it.
     metadata: plain data for logs, curricula and verifiers (a worked solution under "solution").
     id: stable over runs and machines, as `gsm8k/test/17`; its task fills it in.
+    tools: that the policy may call, each as the JSON schema that chat templates take; a task's `tools=`
+        fills them in.
     key: what makes two problems the same (sorted operands, say), by which splits are kept apart.
         Default: the prompt.
 
@@ -36,6 +38,7 @@ class Problem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
     key: str = ""
+    tools: Sequence[Mapping[str, Any]] = ()
 
     @property
     def text(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from ...verifiers import Completion, Rubric, Score
@@ -15,6 +16,8 @@ from .errors import TaskError
 from .options import check_options
 from .problem import Problem
 from .sources import Generate, Procedural, Source
+from .tools.episode import ToolEpisode
+from .tools.schema import Tool, make_tools
 
 Kind = Literal["math", "code", "logic", "language", "knowledge", "preference", "unknown"]
 
@@ -34,6 +37,8 @@ class Task:
     episode: of a problem the world that answers what the policy says (core/episode.py); None: a single turn.
     player: of a problem a scripted player that wins its episode; what stands for `solve` there.
     limits: of an episode.
+    tools: typed functions that the policy may call (core/tools/), in place of an `episode`, which ends with
+        the first message that calls none.
 
     >>> import palaestra as pal
     >>> gcd = pal.tasks.get("gcd")
@@ -60,6 +65,23 @@ class Task:
     episode: Factory | None = None
     player: Player | None = None
     limits: EpisodeLimits = field(default_factory=EpisodeLimits)
+    tools: Sequence[Callable[..., Any] | Tool] = ()
+
+    def __post_init__(self) -> None:
+        """Raises TaskError for a function that is no tool, and for tools beside an episode."""
+        if not self.tools:
+            return
+        answers = isinstance(self.episode, partial) and self.episode.func is ToolEpisode
+        if self.episode is not None and not answers:
+            raise TaskError(f"Task {self.name} has an episode and tools: let the episode answer the calls.")
+        tools = make_tools(self.tools)
+        object.__setattr__(self, "tools", tools)
+        object.__setattr__(self, "episode", partial(ToolEpisode, tools=tools))
+
+    @property
+    def judges_texts(self) -> bool:
+        """Whether a text alone can be right: a task of a single turn, and one whose tools only help."""
+        return self.episode is None or bool(self.tools)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -92,7 +114,12 @@ class Task:
         return self.source.splits
 
     def problem(self, split: str, index: int, seed: int = 0, level: int | None = None) -> Problem:
-        return self.source.at(split, index, seed, level)
+        problem = self.source.at(split, index, seed, level)
+        return (
+            replace(problem, tools=[tool.schema for tool in make_tools(self.tools)])
+            if self.tools
+            else problem
+        )
 
     def problems(
         self, split: str, count: int | None = None, seed: int = 0, level: int | None = None
@@ -187,8 +214,8 @@ def task(
     """Make a task from `generate(rng, level, *, option=default, ...)`, which returns or yields one `Problem`.
 
     The function's docstring becomes the task's summary (the module's, when it has none). `about` are
-    further fields of `Task` (kind, solve, demonstrate, episode, ...). instruction: None asks for the form
-    that the rubric reads.
+    further fields of `Task` (kind, solve, demonstrate, episode, tools, ...). instruction: None asks for the
+    form that the rubric reads.
 
     >>> import palaestra as pal
     >>> @pal.task("halves", rubric=pal.Rubric(pal.criteria.number(), pal.criteria.answer_tag(weight=0.1)))

@@ -7,11 +7,15 @@ would otherwise be found out by a run's first step, when a model is loaded and a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from ...verifiers.criterion import Criterion, Place, find_harmless, is_own, run_check
 from ...verifiers.types import Completion, Status
+from .episode import play
 from .errors import UserError, shorten
 from .problem import Problem
+from .proofs.apart import Lost, run_apart
+from .proofs.episodes import say_for_ever
 from .sources import Procedural
 from .task import Task
 
@@ -57,15 +61,18 @@ def find_broken(task: Task) -> str:
     if not own:
         return ""
     problems = _spread(task)
-    found = (_try(each, problems, each is task.rubric.correctness) for each in own)
+    found = (_try(task, each, problems, each is task.rubric.correctness) for each in own)
     return next((fault for fault in found if fault), "")
 
 
-def _try(criterion: Criterion, problems: Sequence[Problem], decides: bool) -> str:
+def _try(task: Task, criterion: Criterion, problems: Sequence[Problem], decides: bool) -> str:
     """What is wrong with one criterion. decides: whether nothing passes without it."""
     failed: list[str] = []
     for problem in problems:
-        verdict = run_check(criterion, Completion(find_harmless(criterion, problem)[0]), problem)
+        completion = _write_harmless(task, criterion, problem)
+        if completion is None:
+            return ""
+        verdict = run_check(criterion, completion, problem)
         if verdict.status is Status.ERROR:
             failed.append(verdict.reason)
         elif verdict.status is not Status.NOT_APPLICABLE:
@@ -80,6 +87,16 @@ def _try(criterion: Criterion, problems: Sequence[Problem], decides: bool) -> st
         f"{criterion.label} says None to all of {len(problems)} problems that were tried, so that nothing "
         "would pass. Return a number, or put a criterion that always applies before it."
     )
+
+
+def _write_harmless(task: Task, criterion: Criterion, problem: Problem) -> Completion | None:
+    """What no criterion should fail at: for an episode one in which nothing is said, played in a process
+    apart; None where its world hangs."""
+    if task.episode is None:
+        return Completion(find_harmless(criterion, problem)[0])
+    silent = partial(play, task, problem, say_for_ever(""))
+    found = next(run_apart([silent], task.limits.reply_seconds, 1))
+    return None if isinstance(found, Lost) else found
 
 
 def _spread(task: Task) -> list[Problem]:

@@ -5,7 +5,7 @@ import re
 import pytest
 from palaestra.tasks import Problem, get
 from palaestra.tasks.countdown import judge
-from palaestra.tasks.frozen_lake import find_shortest_path, walk
+from palaestra.tasks.frozen_lake_plan import find_shortest_path, walk
 from palaestra.verifiers import Status
 
 
@@ -91,7 +91,7 @@ def test_sorting_reads_lists_and_refuses_everything_else():
         assert not get("sorting").score(f"<answer>{text}</answer>", problem).passed
 
 
-@pytest.mark.parametrize("name", ["countdown", "sorting", "frozen_lake", "gcd", "small_numbers"])
+@pytest.mark.parametrize("name", ["countdown", "sorting", "frozen_lake_plan", "gcd", "small_numbers"])
 def test_every_level_has_many_problems_in_short_ascii(name):
     task = get(name)
     for level in range(1, task.source.levels + 1):

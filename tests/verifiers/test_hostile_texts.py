@@ -31,9 +31,9 @@ from palaestra.verifiers.extract import add_lenient, extract
 from palaestra.verifiers.functions import function
 
 PROCEDURAL = (
-    "addition", "countdown", "frozen_lake", "gcd", "sorting", "ice_cream",
+    "addition", "countdown", "frozen_lake_plan", "gcd", "sorting", "ice_cream",
     "knights_knaves", "satisfiability", "truth_table", "zebra", "sudoku", "shortest_path", "graph_colouring",
-    "max_flow", "maze", "scheduling", "knapsack", "cryptarithm", "cellular_automaton",
+    "max_flow", "maze_plan", "scheduling", "knapsack", "cryptarithm", "cellular_automaton",
     "string_edits", "regex_string", "regex_which", "constrained_writing", "sort_words", "table_question",
     "program_output", "binary_search", "sort_trace",
 )  # fmt: skip

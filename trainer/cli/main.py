@@ -31,8 +31,8 @@ COMMANDS = {
     "tasks": Command("tasks", "list the tasks"),
     "task": Command(
         "tasks",
-        "show NAME: problems, rubric; check NAME: prove it; card NAME: its page; attack NAME: cheats; "
-        "export NAME: problems as rows; new NAME: a file",
+        "show NAME: problems, rubric; play NAME: in the model's place; check NAME: prove it; card NAME: its "
+        "page; attack NAME: cheats; export NAME: problems as rows; new NAME: a file",
     ),
     "data": Command("data", "check FILE: data of your own, how they are read and what is wrong with them"),
     "score": Command("tasks", "score completions from a file with a task's rubric"),

@@ -1,4 +1,4 @@
-"""`palaestra tasks`, `palaestra task show|check|card|attack|export`, `palaestra score`: without weights.
+"""`palaestra tasks`, `palaestra task show|play|check|card|attack|export`, `palaestra score`: without weights.
 
 Imports torch only for `task show --model`, which renders prompts by a model's tokenizer.
 """
@@ -20,6 +20,7 @@ from ...tasks.core import registry
 from ...tasks.core.errors import UserError
 from ...tasks.core.export import PROCEDURAL_PROBLEMS, export_rows
 from ...tasks.core.problem import Problem
+from ...tasks.core.proofs.episodes import win, write_talk
 from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
 from ..config.arguments import SentenceParser
@@ -29,7 +30,7 @@ from ..config.shared import PromptConfig
 from ..model.source import check_source
 from ..model.template_file import check_template
 from ..terminal import say
-from . import task_attack, task_card, task_check
+from . import task_attack, task_card, task_check, task_play
 from .data_flags import list_data_settings
 from .task_flags import add_sandbox, add_task, load_isolated, read_config, read_number, read_task
 from .task_table import select_tasks, write_table
@@ -170,6 +171,7 @@ ACTIONS = {
     "show": Action(
         "Problems, rubric, a solution and its score; with --model the prompts as it reads them.", _add_show
     ),
+    "play": Action(task_play.SUMMARY, task_play.add),
     "check": Action(task_check.SUMMARY, task_check.add),
     "card": Action(task_card.SUMMARY, task_card.add),
     "attack": Action(task_attack.SUMMARY, task_attack.add),
@@ -243,12 +245,19 @@ def _solve(task: Task) -> Callable[[Problem], str]:
     """What describes a problem with a solution and its score."""
 
     def describe_solved(problem: Problem) -> str:
-        solution = task.solution(problem)
-        score = task.score(solution, problem)
-        return (
-            f"{problem.id}\n{problem.text}\nreference: {problem.reference}\n"
-            f"solution: {solution}\nreward {score.reward:g}, {score.outcome}"
-        )
+        shown = f"{problem.id}\n{problem.text}\nreference: {problem.reference}\n"
+        member = task.find_member(problem.id)
+        if member.episode is None:
+            solution = task.solution(problem)
+            score = task.score(solution, problem)
+            return f"{shown}solution: {solution}\nreward {score.reward:g}, {score.outcome}"
+        if member.player is None:
+            return (
+                f"{shown}solution: none, for the task has no player; palaestra task play {task.name} is yours"
+            )
+        played = win(member, problem)
+        score = task.score(played, problem)
+        return f"{shown}{write_talk(played)}\nreward {score.reward:g}, {score.outcome}"
 
     return describe_solved
 

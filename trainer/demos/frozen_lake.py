@@ -41,7 +41,7 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
     """Run the demo; returns the exit code."""
     began = time.perf_counter()
     folder = clear_folder(config.out)
-    task = registry.get("frozen_lake")
+    task = registry.get("frozen_lake_plan")
     policy = load_policy("embedded", seed=config.seed)
     threads = choose_threads(policy, config.threads)
     print(
@@ -76,7 +76,7 @@ def run_frozen_lake(config: FrozenLakeConfig) -> int:
 def make_train_config(config: FrozenLakeConfig, algorithm: str, folder: Path) -> TrainConfig:
     """The same rollouts for both: what differs is where the credit of a token comes from."""
     shared = TrainConfig.of(
-        task="frozen_lake",
+        task="frozen_lake_plan",
         level=LEVEL,
         out=str(folder / algorithm),
         seed=config.seed,

@@ -12,18 +12,26 @@ from typing import Any
 
 from ...tasks import Problem
 from ...tasks.core.chats import Message, add_instruction, read_messages
+from ...tasks.core.tools.telling import write_tools
 from ..config.shared import PromptConfig
 
 NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}  # in transcripts without a template
 
 
-def converse(problem: Problem, config: PromptConfig) -> list[Message]:
-    """The problem's messages, the system's as the settings have it. Raises DataError for what is no chat."""
+def converse(problem: Problem, config: PromptConfig, *, tells_tools: bool = True) -> list[Message]:
+    """The problem's messages, the system's as the settings have it, with what tools there are.
+
+    tells_tools: False where the chat template does it. Raises DataError for what is no chat.
+    """
     messages = read_messages(problem.prompt, problem.name)
-    if not config.system:
-        return messages
     own = messages[1:] if messages[0]["role"] == "system" else messages
-    return [{"role": "system", "content": config.system}, *own]
+    said = [config.system or (messages[0]["content"] if len(own) < len(messages) else "")]
+    if problem.tools and tells_tools:
+        said.append(write_tools(problem.tools))
+    system = "\n\n".join(filter(None, said))
+    if len(own) < len(messages) and not config.system:
+        return [{**messages[0], "content": system}, *own]
+    return [{"role": "system", "content": system}, *own] if system else own
 
 
 def write_plain(problem: Problem, config: PromptConfig, instruction: str) -> str:

@@ -175,12 +175,15 @@ class PromptFormat:
         """The prompt as text, special tokens of the template included. Raises as `encode` does."""
         if self.template is None:
             return write_plain(problem, self.config, instruction)
-        return self._apply_template(self.template, self.converse(problem, instruction), problem.name)
+        template = self.template.tell(problem.tools)
+        return self._apply_template(template, self.converse(problem, instruction), problem.name)
 
     def converse(self, problem: Problem, instruction: str = "") -> list[Message]:
-        """The problem as the messages that a chat template renders."""
+        """The problem as the messages that a chat template renders, which may tell of the tools itself."""
         said = self.config.choose_instruction(instruction)
-        return add_instruction(converse(problem, self.config), said, "\n\n", problem.name)
+        tells_tools = self.template is None or not self.template.knows_tools
+        messages = converse(problem, self.config, tells_tools=tells_tools)
+        return add_instruction(messages, said, "\n\n", problem.name)
 
     def _encode_text(self, text: str, where: str) -> list[int]:
         """Token ids of a text, nothing put around it. Says once that the tokenizer can't write one."""

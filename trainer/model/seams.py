@@ -75,7 +75,7 @@ class Seams:
     def encode_safely(self, text: TurnText, reply: str) -> list[int] | None:
         """Ids of what is between two answers, the control tokens in it those of the template alone; None
         where the tokenizer makes control tokens of a reply even letter by letter."""
-        said = MANNERS[text.manner](reply)
+        said = MANNERS[text.manner](_mend(reply))
         wanted = self._list_controls(self._encode_apart([text.before, text.after]))
         for cut in (self._cut_controls, list):
             pieces = cut(said) or [""]
@@ -90,7 +90,7 @@ class Seams:
         ids = self.encode_safely(text, reply)
         if ids is not None:
             return ids
-        begun, said, rest = (self._encode_apart([part]) for part in (text.before, reply, text.after))
+        begun, said, rest = (self._encode_apart([part]) for part in (text.before, _mend(reply), text.after))
         return [*begun, *(token for token in said if token not in self._control_ids), *rest]
 
     def _find_seam(self, role: str, prompt: Sequence[int]) -> Seam:
@@ -131,3 +131,8 @@ class Seams:
 
     def _list_controls(self, ids: Sequence[int]) -> list[int]:
         return [token for token in ids if token in self._control_ids]
+
+
+def _mend(text: str) -> str:
+    """A text without lone surrogates, which no tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

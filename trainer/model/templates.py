@@ -12,6 +12,7 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
@@ -39,6 +40,7 @@ class ChatTemplate:
 
     text: the template itself, in Jinja.  variables: what it reads beside the chat.  takes_parts: it
     reads contents as lists of parts, not as texts.  missing: what `find_missing` has found, by roles.
+    told: what `tell` has made, by the tools.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -46,6 +48,7 @@ class ChatTemplate:
     variables: Mapping[str, Any]
     takes_parts: bool = False
     missing: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+    told: dict[str, ChatTemplate] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -64,7 +67,7 @@ class ChatTemplate:
         if "strftime_now" in find_variables(text, where):
             text = f"{_define_day(date)}\n{text}"
         texts = cls(tokenizer, text, variables)
-        parts = replace(texts, takes_parts=True, missing={})
+        parts = replace(texts, takes_parts=True, missing={}, told={})
         return parts if parts._shows_probe() and not texts._shows_probe() else texts
 
     def write(self, messages: Sequence[Message], *, ends: bool = False) -> str:
@@ -116,6 +119,32 @@ class ChatTemplate:
         except TEMPLATE_FAILURES:
             return ""
         return end if found else ""
+
+    @cached_property
+    def knows_tools(self) -> bool:
+        """Whether the template itself tells the model what tools there are."""
+        if "tools" not in find_variables(self.text):
+            return False
+        probe = {
+            "name": _make_probe(0),
+            "description": "",
+            "parameters": {"type": "object", "properties": {}},
+        }
+        variables = {**self.variables, "tools": [{"type": "function", "function": probe}]}
+        try:
+            text = replace(self, variables=variables).write([{"role": "user", "content": _make_probe(1)}])
+        except TEMPLATE_FAILURES:
+            return False
+        return _make_probe(0) in text.casefold()
+
+    def tell(self, tools: Sequence[Mapping[str, Any]]) -> ChatTemplate:
+        """This template where it tells the model of these tools; itself where there are none, or it can't."""
+        if not tools or not self.knows_tools:
+            return self
+        key = json.dumps(tools, sort_keys=True)
+        if key not in self.told:
+            self.told[key] = replace(self, variables={**self.variables, "tools": tools}, missing={}, told={})
+        return self.told[key]
 
     def _shows_probe(self) -> bool:
         """Whether the template writes the text itself, not the notation of a list."""

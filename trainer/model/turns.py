@@ -23,7 +23,6 @@ from .append_only import write_append_only
 from .conversations import NAMES
 from .prompts import PromptFormat
 from .seams import Seam, Seams
-from .template_file import find_variables
 from .templates import ChatTemplate, choose_template
 from .turn_texts import (
     REMEDY,
@@ -95,9 +94,8 @@ def _read_own(templates: Sequence[ChatTemplate], role: str) -> TurnText:
 
 def _tell_tools(template: ChatTemplate) -> list[ChatTemplate]:
     """The template where it is told of a tool; none for one that knows no tools."""
-    if "tools" not in find_variables(template.text):
-        return []
-    return [replace(template, variables={**template.variables, "tools": [TOOL]}, missing={})]
+    told = template.tell([TOOL])
+    return [] if told is template else [told]
 
 
 def _mark_tool(user: TurnText) -> TurnText:
@@ -186,7 +184,7 @@ def _prove_variant(
         return ""
     end = templates[0].find_turn_end()
     for template in templates:
-        variant = replace(template, text=write_append_only(template.text, texts, end), missing={})
+        variant = replace(template, text=write_append_only(template.text, texts, end), missing={}, told={})
         for where, start in list_starts(template, "user"):
             if all(message["role"] != "assistant" for message in start) and write_chat(
                 variant, start, "user"

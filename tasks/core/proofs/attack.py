@@ -94,7 +94,7 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
 
     tries: completions to score, 1 or more.  seed: of the mutations.  least: share, above 0 and at most 1, of
     a right completion's reward that counts as paid; what passes always does.
-    Raises UserError for a task that nothing verifies, and for a mixture.
+    Raises UserError for a task that nothing verifies, one of episodes, and a mixture.
 
     >>> import palaestra as pal
     >>> def contains(completion, problem):
@@ -105,6 +105,11 @@ def attack(task: Task, tries: int = TRIES, *, seed: int = 0, least: float = LEAS
     True
     """
     require_one(task, "attack")
+    if not task.judges_texts:
+        raise UserError(
+            f"The problems of {task.name} are episodes, in which a text by itself is worth nothing: "
+            f"`palaestra task check {task.name}` plays them with silence, garbage and repetition."
+        )
     if not task.rubric.verifiable:
         raise UserError(
             f"Nothing verifies task {task.name}: its reward is a model's. There is no right answer to miss."

@@ -5,19 +5,15 @@ A verifier whose checks have processes of their own (a sandbox, an endpoint) is 
 
 from __future__ import annotations
 
-import faulthandler
-import multiprocessing
-import os
-import sys
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from functools import partial
 
 from ....verifiers import Completion, Score
 from ..problem import Problem
 from ..task import Task
+from .apart import Lost, run_apart
 
 DEADLINE_S = 20.0  # of one verdict; none that keeps to its bounds comes near
 SLOW_S = 0.05  # a verdict that took longer is asked for twice, and the less counts: the machine may be busy
@@ -47,12 +43,11 @@ def score_apart(
     if task.rubric.correctness.start is not None:
         yield from (_score(task, text, problem, each_check, again=False) for text, problem in texts)
         return
-    done = lost = 0
-    while done < len(texts) and lost < MOST_LOST:
-        for outcome in _score_in_child(task, texts[done:], each_check):
-            done += 1
-            lost += bool(outcome.lost)
-            yield outcome
+    jobs = [partial(_score, task, text, problem, each_check) for text, problem in texts]
+    for outcome in run_apart(jobs, DEADLINE_S, MOST_LOST):
+        if isinstance(outcome, Lost):
+            outcome = Outcome(None, outcome.seconds, outcome.tell("scored"))
+        yield outcome
 
 
 def _score(task: Task, text: str, problem: Problem, each_check: bool, *, again: bool = True) -> Outcome:
@@ -73,40 +68,3 @@ def _find_raising(task: Task, text: str, problem: Problem) -> Iterator[str]:
             criterion.check(Completion(text), problem)
         except Exception as failure:  # noqa: BLE001  somebody else's check: whatever it raises is the finding
             yield f"{criterion.name}: {type(failure).__name__}: {failure}"
-
-
-def _score_in_child(task: Task, texts: Sequence[tuple[str, Problem]], each_check: bool) -> Iterator[Outcome]:
-    """Outcomes up to the end, or to the first text that is lost."""
-    fork = multiprocessing.get_context(
-        "fork"
-    )  # a task may hold functions that no other start could carry over
-    ours, its = fork.Pipe(duplex=False)
-    child = fork.Process(target=_work, args=(task, texts, each_check, its), daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads here, which the child does not need
-        child.start()
-    its.close()
-    try:
-        for _ in texts:
-            if not ours.poll(DEADLINE_S):
-                yield Outcome(None, DEADLINE_S, f"took over {DEADLINE_S:.0f} s")
-                return
-            try:
-                yield ours.recv()
-            except EOFError:
-                yield Outcome(None, 0.0, "ended the process that scored it")
-                return
-    finally:
-        child.kill()
-        child.join()
-        ours.close()
-
-
-def _work(task: Task, texts: Sequence[tuple[str, Problem]], each_check: bool, its: Connection) -> None:
-    faulthandler.disable()  # a text that ends the process is told by the parent
-    with open(os.devnull, "w") as silence:  # and what it prints is not for the terminal
-        sys.stdout = sys.stderr = silence
-        for number in (1, 2):
-            os.dup2(silence.fileno(), number)
-        for text, problem in texts:
-            its.send(_score(task, text, problem, each_check))

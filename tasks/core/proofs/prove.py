@@ -18,6 +18,7 @@ from ..programs import fence
 from ..proportion import Proportion
 from ..remembered import remember
 from ..task import Task
+from .episodes import PROBLEMS as PROBLEMS_PLAYED
 from .frames import find_full_reward, find_solution, require_one
 from .fresh import PROBES, PROGRAMS, Elsewhere, Recipe, judge_anew, pick_probes, write_verdict
 from .guard import Outcome, score_apart
@@ -64,6 +65,8 @@ def prove(
     findings = check(task, count or (ASKED if runs else COUNT))
     if not task.rubric.verifiable:
         return Proof(task.name, task.kind, 0, tuple(findings))
+    if not task.judges_texts:
+        return _prove_episodes(task, findings, count, known or KnownSets(()))
     if task.rubric.learned:
         task = replace(task, rubric=task.rubric.without_learned())
     try:
@@ -108,6 +111,13 @@ def _prove(
         _try_mutants(task, cases) if programs else None,
     )  # fmt: skip
     return replace(proof, findings=(*findings, *_conclude(proof, runs=runs)))
+
+
+def _prove_episodes(task: Task, findings: list[Finding], count: int | None, known: KnownSets) -> Proof:
+    """What was found of a world by playing. No probe is a text alone: none is worth anything."""
+    overlap = measure_overlap(task, known)
+    problems = min(count or COUNT, PROBLEMS_PLAYED) * len(task.splits)
+    return Proof(task.name, task.kind, problems, (*findings, _conclude_overlap(overlap)), overlap=overlap)
 
 
 def _list_probes(case: Case, programs: bool) -> Iterator[Probe]:

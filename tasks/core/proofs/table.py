@@ -80,7 +80,8 @@ def write_table(proofs: Sequence[Proof]) -> list[str]:
 def write_row(proof: Proof) -> list[str]:
     """The cells of a proof's row."""
     if not proof.tallies:
-        why = "data not here" if proof.left_out else "not probed"
+        played = f"{proof.problems}, played" if proof.problems else "not probed"
+        why = "data not here" if proof.left_out else played
         return [f"`{proof.task}`", why, *["-"] * (len(COLUMNS) - 2)]
     wrong, right, times = proof.false_positives, proof.false_negatives, proof.latency
     within = proof.overlap.held_out

@@ -10,7 +10,7 @@ from palaestra.tasks.logic import (
     graph_colouring,
     knapsack,
     max_flow,
-    maze,
+    maze_plan,
     satisfiability,
     scheduling,
     shortest_path,
@@ -262,17 +262,17 @@ def test_flows_are_the_least_cut(level):
 
 @pytest.mark.parametrize("level", [1, 4])
 def test_mazes_accept_detours_and_no_walk_through_walls(level):
-    problem = draw("maze", 2, level)
+    problem = draw("maze_plan", 2, level)
     moves = problem.reference["solution"]
     back = {"U": "D", "D": "U", "L": "R", "R": "L"}
-    assert passes("maze", problem, moves[0] + back[moves[0]] + moves)
-    assert passes("maze", problem, " ".join(moves).lower())
-    assert not passes("maze", problem, moves[:-1])
-    assert not passes("maze", problem, moves + moves[-1])
-    assert not passes("maze", problem, "U" * 40)
-    assert "wall" in maze.find_fault(problem.reference, "UUUUUUUUUUUUUUUUUUUUUUUUU")
-    with pytest.raises(maze.Unreadable):
-        maze.find_fault(problem.reference, "up, left")
+    assert passes("maze_plan", problem, moves[0] + back[moves[0]] + moves)
+    assert passes("maze_plan", problem, " ".join(moves).lower())
+    assert not passes("maze_plan", problem, moves[:-1])
+    assert not passes("maze_plan", problem, moves + moves[-1])
+    assert not passes("maze_plan", problem, "U" * 40)
+    assert "wall" in maze_plan.find_fault(problem.reference, "UUUUUUUUUUUUUUUUUUUUUUUUU")
+    with pytest.raises(maze_plan.Unreadable):
+        maze_plan.find_fault(problem.reference, "up, left")
 
 
 @pytest.mark.parametrize("index", SEVERAL)

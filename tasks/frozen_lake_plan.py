@@ -42,7 +42,7 @@ def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
     return wrong(answer, fault) if fault else correct(answer)
 
 
-def reaches_goal(name: str = "frozen_lake") -> Criterion:
+def reaches_goal(name: str = "frozen_lake_plan") -> Criterion:
     """The answer is a list of moves that crosses the lake."""
 
     def check(reference: dict, answer: str) -> Verdict:
@@ -75,7 +75,7 @@ def look_round(problem: Problem, rng: random.Random) -> str:
 
 
 @task(
-    "frozen_lake",
+    "frozen_lake_plan",
     rubric=Rubric(reaches_goal(), answer_tag(weight=0.1)),
     levels=3,
     kind="logic",
@@ -83,7 +83,7 @@ def look_round(problem: Problem, rng: random.Random) -> str:
     attempt=look_round,
     licence="Apache-2.0",
 )
-def frozen_lake(rng: random.Random, level: int) -> Iterator[Problem]:
+def frozen_lake_plan(rng: random.Random, level: int) -> Iterator[Problem]:
     """Walk from S to G over F, round the holes H; 4 x 4 fields at level 1, one more a side per level."""
     size = level + 3
     while True:

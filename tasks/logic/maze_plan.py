@@ -7,45 +7,14 @@ import random
 from collections.abc import Iterator
 
 from ...verifiers import Rubric, answer_tag
-from ..common.grids import MOVES, find_misstep, find_way, read_moves, trace
+from ..common.grids import find_misstep, find_way, read_moves, trace
+from ..common.mazes import carve
 from ..common.puzzles import Unreadable, err_by_step, puzzle, work_out
 from ..core.problem import Problem
 from ..core.task import task
 
 SIDES = (4, 6, 8, 11)  # rooms on a side; by level
 GAPS = (2, 3, 5, 8)  # walls taken out
-
-
-def carve(rng: random.Random, side: int, gaps: int) -> list[list[str]]:
-    """A grid of 2 * side + 1 characters a side: rooms at odd places, joined by a random walk into a tree."""
-    size = 2 * side + 1
-    grid = [["#"] * size for _ in range(size)]
-    stack = [(1, 1)]
-    grid[1][1] = "."
-    while stack:
-        row, column = stack[-1]
-        ways = [
-            (down, right)
-            for down, right in MOVES.values()
-            if 0 < row + 2 * down < size
-            and 0 < column + 2 * right < size
-            and grid[row + 2 * down][column + 2 * right] == "#"
-        ]
-        if not ways:
-            stack.pop()
-            continue
-        down, right = rng.choice(ways)
-        grid[row + down][column + right] = grid[row + 2 * down][column + 2 * right] = "."
-        stack.append((row + 2 * down, column + 2 * right))
-    walls = [
-        (row, column)
-        for row in range(1, size - 1)
-        for column in range(1, size - 1)
-        if grid[row][column] == "#" and row % 2 != column % 2
-    ]
-    for row, column in rng.sample(walls, min(gaps, len(walls))):
-        grid[row][column] = "."
-    return grid
 
 
 def find_fault(reference: dict, answer: str) -> str:
@@ -70,7 +39,7 @@ def count_work(problem: Problem) -> int:
 
 
 @task(
-    "maze",
+    "maze_plan",
     rubric=Rubric(puzzle("way", find_fault, max_chars=2_000, several=True), answer_tag(weight=0.1)),
     levels=len(SIDES),
     kind="logic",
@@ -78,7 +47,7 @@ def count_work(problem: Problem) -> int:
     attempt=err_by_step(solve, count_work, every=80),
     licence="Apache-2.0",
 )
-def maze(rng: random.Random, level: int) -> Iterator[Problem]:
+def maze_plan(rng: random.Random, level: int) -> Iterator[Problem]:
     """Find a way through a maze; 4, 6, 8 and 11 rooms a side, any way counts."""
     side = SIDES[level - 1]
     while True:

@@ -1,0 +1,86 @@
+"""The episode of a task with tools: calls are run and answered, a message without one is the last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ....verifiers.types import Unavailable
+from ..errors import shorten
+from ..problem import Problem
+from .calls import ToolCall, find_calls
+from .schema import Tool
+
+KEPT_CHARS = 2_000  # of a result in the state; the policy reads it up to the limit of observations
+
+
+class ToolEpisode:
+    """What a policy's calls are answered, in role "tool".
+
+    state: {"calls": [...]}, each with its name, its arguments, its result as a text, and `ok`, whether it ran
+    to its end: what a criterion may ask about. Nothing that the policy writes gets into it but by a call.
+
+    A call that can't be read, of a tool that is not there, with arguments that don't fit, or that raises, is
+    answered with what is wrong. A tool that hangs is ended by the limit of a reply.
+
+    >>> import palaestra as pal
+    >>> from palaestra.tasks.core.tools.builtin import calculator
+    >>> episode = ToolEpisode(pal.Problem("6 * 7?"), tools=[Tool.of(calculator)])
+    >>> episode.reply('<tool_call>{"name": "calculator", "arguments": {"expression": "6 * 7"}}</tool_call>')
+    '42'
+    >>> episode.reply("<answer>42</answer>") is None, episode.state["calls"][0]["result"]
+    (True, '42')
+    """
+
+    role = "tool"
+
+    def __init__(self, problem: Problem, tools: Sequence[Tool]) -> None:  # noqa: ARG002 - as of a factory
+        self.tools = {tool.name: tool for tool in tools}
+        self.state: dict[str, list[dict[str, Any]]] = {"calls": []}
+
+    def reply(self, said: str) -> str | None:
+        """The results of the calls in it, one to a line where there are several; None without a call.
+
+        Raises Unavailable where a tool is not there, whatever the call.
+        """
+        calls = find_calls(said, self.tools)
+        if not calls:
+            return None
+        results = [self._run(call) for call in calls]
+        return results[0] if len(results) == 1 else "\n".join(
+            f"{call.name}: {result}" if call.name else result
+            for call, result in zip(calls, results, strict=True)
+        )  # fmt: skip
+
+    def _run(self, call: ToolCall) -> str:
+        ok, result = False, f"Error: {call.fault}"
+        if not call.fault:
+            try:
+                result, ok = _write(self.tools[call.name].function(**call.arguments)), True
+            except Unavailable:
+                raise
+            except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a call provokes is its answer
+                result = f"Error: {_tell(failure)}"
+        kept = {"name": call.name, "arguments": dict(call.arguments), "result": result[:KEPT_CHARS], "ok": ok}
+        self.state["calls"].append(kept)
+        return result
+
+
+def _write(value: Any) -> str:
+    """What a tool returned, as the policy reads it: a text as it is, other data as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def _tell(failure: BaseException) -> str:
+    try:
+        said = str(failure)
+    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
+        said = ""
+    name = type(failure).__name__
+    return shorten(f"{name}: {said}" if said else f"{name}.")

@@ -1,0 +1,1 @@
+"""Tasks in which the world answers: one file each, found by its name."""
