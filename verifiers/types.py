@@ -151,14 +151,16 @@ class Turn:
     """What one of the two said in an episode.
 
     role: "policy", what the model wrote, or "world", what it was answered.
+    voice: in which role of a chat the world spoke, "user" or "tool".
 
     >>> import palaestra as pal
     >>> pal.Turn("world", "Too high.")
-    Turn(role='world', text='Too high.')
+    Turn(role='world', text='Too high.', voice='user')
     """
 
     role: Literal["policy", "world"]
     text: str
+    voice: str = "user"
 
 
 # How an episode ends where its world gave no reply, and what each criterion then finds of the completion:

@@ -206,6 +206,8 @@ class EndpointEngine:
     def _write_body(self, request: Request, sample: int, sampling: Sampling) -> dict[str, Any]:
         messages = [dict(message) for message in request.messages]
         chat = self.config.api == "chat"
+        if not chat and len(messages) > 1:
+            raise UserError("An endpoint that completes texts can't hold a conversation; take --api chat.")
         extra = {
             **({"top_k": sampling.top_k} if sampling.top_k else {}),
             **({"min_p": sampling.min_p} if sampling.min_p else {}),
@@ -213,7 +215,7 @@ class EndpointEngine:
         }
         return {
             **({"messages": messages} if chat else {"prompt": messages[0]["content"]}),
-            "max_tokens": sampling.max_new_tokens,
+            "max_tokens": request.budget or sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "seed": digest(request.stream, sample) % 2**31,
             **({"top_p": sampling.top_p} if sampling.top_p < 1 else {}),

@@ -16,7 +16,7 @@ import torch
 from ...tasks import Task
 from ...tasks.core.mixture import Mixture
 from ...tasks.core.seeds import digest
-from ...verifiers import Rubric, Score
+from ...verifiers import Completion, Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
@@ -71,8 +71,27 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
         "extracted": sum(score.extracted for score in scores) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
+        **measure_episodes(completions),
         "criteria": measure_criteria(scores),
         **{f"learned/{name}": value for name, value in average_learned(scored).items()},
+    }
+
+
+def measure_episodes(completions: Sequence[Completion]) -> dict[str, Any]:
+    """Of episodes: turns of the policy, tokens of the world, each a mean, and how many ended in which way,
+    those whose world gave no reply by the kind of failure. {} where none has turns."""
+    played = [completion for completion in completions if completion.turns]
+    if not played:
+        return {}
+    turns = [sum(turn.role == "policy" for turn in completion.turns) for completion in played]
+    foreign = [len(completion.ids) - completion.tokens for completion in played]
+    ends = Counter(completion.finish_reason for completion in played)
+    return {
+        "episodes": {
+            "turns": fmean(turns),
+            "world_tokens": fmean(foreign),
+            "ended": dict(sorted(ends.items())),
+        }
     }
 
 
