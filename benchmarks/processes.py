@@ -1,6 +1,6 @@
 """A step of GRPO in one process on one core beside two processes on two cores, and what a killed rank costs.
 
-python benchmarks/processes.py [--processes N] [--steps N] [--model ID]
+python benchmarks/processes.py [--processes N] [--steps N] [--prompts N] [--model ID]
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ WARM_STEPS = 2  # that are not counted
 def write_flags(options: argparse.Namespace, out: Path, processes: int) -> list[str]:
     """The settings of a run: equal work for any number of processes."""
     flags = {
-        "--task": "gcd", "--model": options.model, "--steps": options.steps + WARM_STEPS, "--sft-steps": 300,
-        "--prompts-per-step": 32, "--group-size": 8, "--max-new-tokens": 48, "--eval-problems": 8,
-        "--eval-every": 0, "--save-every": 0, "--preflight-problems": 0, "--threads": 1, "--log": None,
+        "--task": "gcd", "--model": options.model, "--steps": options.steps + WARM_STEPS, "--sft-steps": 150,
+        "--prompts-per-step": options.prompts, "--group-size": 8, "--max-new-tokens": 48, "--eval-problems": 8,
+        "--eval-every": 0, "--save-every": 0, "--preflight-problems": 0, "--threads": 1,
         "--watch.extracted-min": 0, "--shadow-share": 0, "--loss.kl-coef": 0.01, "--processes": processes,
         "--out": out,
     }  # fmt: skip
-    return [part for name, value in flags.items() if value is not None for part in (name, str(value))]
+    return [part for name, value in flags.items() for part in (name, str(value))]
 
 
 def start(options: argparse.Namespace, out: Path, processes: int) -> subprocess.Popen:
@@ -89,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2, help="processes beside one (default: 2)")
     parser.add_argument("--steps", type=int, default=10, help="steps that are counted (default: 10)")
+    parser.add_argument("--prompts", type=int, default=128, help="problems of a step (default: 128)")
     parser.add_argument("--model", default="embedded", help="model (default: embedded)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
