@@ -23,7 +23,8 @@ def write_flags(options: argparse.Namespace, out: Path, processes: int) -> list[
     """The settings of a run: equal work for any number of processes."""
     flags = {
         "--task": "gcd", "--model": options.model, "--steps": options.steps + WARM_STEPS, "--sft-steps": 150,
-        "--prompts-per-step": options.prompts, "--group-size": 8, "--max-new-tokens": 48, "--eval-problems": 8,
+        "--prompts-per-step": options.prompts,
+        "--group-size": 8, "--max-new-tokens": 48, "--eval-problems": 8,
         "--eval-every": 0, "--save-every": 0, "--preflight-problems": 0, "--threads": 1,
         "--watch.extracted-min": 0, "--shadow-share": 0, "--loss.kl-coef": 0.01, "--processes": processes,
         "--out": out,

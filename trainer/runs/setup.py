@@ -170,12 +170,13 @@ def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
     """
     lora.add_adapters(policy.model, config.model, config.seed)
     say(lora.describe_adapters(policy.model))
-    check_merge(
-        policy.model,
-        lambda folder: write_folder(folder, policy.save),
-        place,
-        trust_remote_code=config.model.trust_remote_code,
-    )
+    if find_world().writes:  # transformers saves in one process of several only
+        check_merge(
+            policy.model,
+            lambda folder: write_folder(folder, policy.save),
+            place,
+            trust_remote_code=config.model.trust_remote_code,
+        )
     check_update(policy)
 
 
