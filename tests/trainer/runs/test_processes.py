@@ -144,7 +144,7 @@ def test_a_sleeping_verifier_and_a_full_disk_end_the_run(tmp_path: Path):
     reward.write_text(
         "import os, time\n"
         "def reward(completion, reference):\n"
-        "    if os.environ.get('SLEEPY') == 'yes' and os.environ.get('RANK') == '1':\n"
+        "    if os.environ.get('RANK') == '1' and os.path.exists(os.environ.get('SLEEPY', '')):\n"
         "        time.sleep(1000)\n"
         "    return len(completion) % 2\n"
     )
@@ -162,9 +162,8 @@ def test_a_sleeping_verifier_and_a_full_disk_end_the_run(tmp_path: Path):
     ]
     flags += ["--max-new-tokens", "8", "--watch.extracted-min", "0", "--force", "--test-share", "0.2"]
     folder = tmp_path / "sleepy"
-    said = run(
-        ["train", *flags, "--out", str(folder), "--deadline.verify", "3"], log, 3, SLEEPY="yes"
-    )  # fmt: skip
+    asleep_from = str(folder / "checkpoints" / "step-000000")
+    said = run(["train", *flags, "--out", str(folder), "--deadline.verify", "3"], log, 3, SLEEPY=asleep_from)
     assert "is in phase verify since" in said
     assert "rank 0 in phase gather waits for it" in said
     assert (
