@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 from tqdm import tqdm
 
 from ..algorithms.update import update_policy
@@ -38,7 +39,7 @@ from ..rollouts.collect import collect, take_next_problems
 from ..rollouts.control_arms import apply_control
 from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
-from ..storage.atomic import write_folder
+from ..storage.atomic import DiskError, write_folder
 from ..storage.interrupts import Interrupts
 from ..storage.names import CURVES, LEDGER, ROLLOUTS
 from ..storage.records import write_text
@@ -283,7 +284,13 @@ def save_shards(run: Run) -> None:
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
         find_world().gather(None)
-        save_moments(run.learner.policy.model, run.learner.optimizer, place)
+        try:
+            save_moments(run.learner.policy.model, run.learner.optimizer, place)
+        except CheckpointException as failure:  # in all processes, whichever of them could not write
+            ranks = ", ".join(f"rank {rank}" for rank in sorted(failure.failures))
+            raise DiskError(
+                f"{place} could not be written by {ranks}: the disk is full, or refuses."
+            ) from None
 
 
 def draw_curves(folder: Path, title: str) -> None:

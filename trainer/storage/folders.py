@@ -190,7 +190,7 @@ def _find_version(package: str) -> str | None:
 
 def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         output = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False
