@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ...tasks.core.errors import UserError
+from ..distributed.ranks import refuse_ranks
 from ..terminal import say, survive_odd_characters
 
 
@@ -65,6 +66,7 @@ SHARED_MODULES = {
     "tasks",
     "train",
 }  # serve several commands and take the command's name as their first argument
+SHARED_RANKS = {"train", "resume"}  # run in several processes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -114,6 +116,8 @@ def dispatch(arguments: list[str]) -> int:
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Commands: {', '.join(COMMANDS)}."
         raise UserError(f"There is no command {name!r}. {hint}")
     command = COMMANDS[name]
+    if name not in SHARED_RANKS:
+        refuse_ranks(name)
     try:
         module = importlib.import_module(f".{command.module}", __package__)
     except ModuleNotFoundError as failure:

@@ -186,6 +186,44 @@ class GuardConfig(Settings):
 
 
 @dataclass(frozen=True)
+class DeadlineConfig(Settings):
+    """How long a phase of one process may last while others wait for it, in seconds.
+
+    Past it the run of several processes ends: with a sentence, the stacks of all, and exit code 3.
+    """
+
+    prefixed: ClassVar[bool] = True
+
+    start: Positive = 3600.0
+    """Seconds for all that comes before the first step: models loaded, a warm-up's step."""
+    sample: Positive = 3600.0
+    """Seconds to sample a batch of completions."""
+    verify: Positive = 1800.0
+    """Seconds to wait for the verifiers once a batch is sampled."""
+    gather: Positive = 600.0
+    """Seconds for the processes to tell each other what they have."""
+    update: Positive = 3600.0
+    """Seconds between two sums over the processes in an update."""
+    save: Positive = 3600.0
+    """Seconds to write a checkpoint or the model."""
+    sync: Positive = 600.0
+    """Seconds to give the sampler the weights."""
+
+
+@dataclass(frozen=True)
+class RanksConfig(Settings):
+    """Several processes for one run."""
+
+    processes: Count = 1
+    """Processes of the run on this machine, each with its share of the problems and of the gradient; on a
+    GPU machine one for each card. Over several machines start them by torchrun, which takes its place."""
+    shard: Literal["none", "fsdp"] = "none"
+    """Whether each process holds the whole policy, or with fsdp its share of weights, gradients and moments
+    by decoder block (FSDP2), beside one whole copy of the weights to sample with."""
+    deadline: DeadlineConfig = field(default_factory=DeadlineConfig)
+
+
+@dataclass(frozen=True)
 class TrainConfig(RunConfig):
     """Train a language model on the reward of a task, by GRPO, PPO or an algorithm of your own.
 
@@ -226,3 +264,4 @@ class TrainConfig(RunConfig):
     evaluation: PassRateConfig = field(default_factory=PassRateConfig)
     guards: GuardConfig = field(default_factory=GuardConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    ranks: RanksConfig = field(default_factory=RanksConfig)

@@ -89,6 +89,11 @@ class Rollouts(Generic[EngineT]):
         self._open: list[_Told] = []  # sampled, and not yet finished
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
 
+    @property
+    def rows(self) -> int:
+        """Completions that are decoded at once."""
+        return self.engine.rows
+
     def fits(self, problem: Problem) -> bool:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
         return len(self._encode(problem)) <= self.max_prompt_tokens

@@ -33,8 +33,9 @@ from ..storage.records import read_json, write_json
 from ..storage.starts import begin_folder, hold_folder, holds_work
 from .checks import check_arms
 from .resume import resume
-from .setup import check, hold_to_model, train, warm_up
+from .setup import check, hold_to_model, train
 from .state import RunResult
+from .warm_up import warm_up
 
 COMPARISON = "comparison"
 Say = Callable[[str], None]

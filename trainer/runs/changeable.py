@@ -48,6 +48,7 @@ TRAIN = {
     **SHARED,
     "arms": "arms begin together",
     "sft_steps": "the warm-up is over",
+    "shard": "its checkpoints hold the optimizer in another form",
     "algorithm": "its checkpoints hold the state of another",
     "preset": "it changes many settings at once: change those that you mean",
     **dict.fromkeys(("ppo.critic", "ppo.critic_model", "lora_rank", "lora_alpha", "lora_targets"), WEIGHTS),

@@ -27,6 +27,7 @@ from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..distributed.ranks import speaks
 from ..engines.checks import check_engine
 from ..evaluation.baseline import read_baseline
 from ..evaluation.folder import find_begun
@@ -49,6 +50,7 @@ def check_train(config: TrainConfig) -> None:
     check_engine(config.engine)
     check_loggers(config.output.log)
     check_lora(config.model)
+    check_ranks(config)
     check_template(config.prompt)
     name = check_task(config.task)
     check_mixture(config)
@@ -60,7 +62,27 @@ def check_train(config: TrainConfig) -> None:
         check_source(source)
     if not config.model.source:
         check_source("")
-    find_folder(config.output.out, f"{name}-{config.seed}")
+    if speaks():  # another may have begun to write the folder
+        find_folder(config.output.out, f"{name}-{config.seed}")
+
+
+def check_ranks(config: TrainConfig) -> None:
+    """Raise UserError for what several processes, or a policy in shards, can't do."""
+    ranks, apart = config.ranks, "don't go together"
+    if ranks.processes > 1 and config.engine.kind != "local":
+        raise UserError(
+            f"--processes {ranks.processes} and --engine {config.engine.kind} {apart}: each process samples "
+            "its problems from its own weights, and a server has one set of them. Leave out one of the two."
+        )
+    for flag, found, given in (
+        ("--weights bfloat16", config.model.weights, "bfloat16"),
+        ("--moments 8bit", config.optimizer.moments, "8bit"),
+    ):
+        if ranks.shard == "fsdp" and found == given:
+            raise UserError(
+                f"--shard fsdp and {flag} {apart}: rounding at random and moments in blocks are of whole "
+                "weights. Leave out one of the two."
+            )
 
 
 def check_mixture(config: TrainConfig) -> None:

@@ -14,6 +14,7 @@ from ...verifiers import Completion, Rubric
 from ...verifiers.display import escape_controls
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..objective.formula import write_truncation
 from ..rollouts.group import Group, has_signal, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
@@ -199,7 +200,8 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
     run.load(0)
-    report = run_preflight(run.rollouts, problems, config)
+    # Its times are of one process; what they promise is to be said by all alike.
+    report = find_world().agree(run_preflight(run.rollouts, problems, config))
     say("\n".join([*report.write_lines(), *report.list_warnings()]))
     if report.list_faults() and not config.guards.force:
         said = [*report.list_faults(), *report.list_causes(), "--force starts all the same."]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
 from ..reports import curves
 from ..storage import checkpoint
 from ..storage.folders import ROLLOUTS, open_existing
@@ -34,6 +35,12 @@ def find_start(run: Path, step: int) -> Path:
             else "it has taken no step"
         )
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl; {has}.")
+    processes = open_existing(run).read_config(TrainConfig, step).ranks.processes
+    if processes > 1:
+        raise UserError(
+            f"{run} took step {step} in {processes} processes, whose sums round otherwise than those of one: "
+            "a step is re-created in one process, so only steps of one can be."
+        )
     if changes := list_changes(run, facts):
         shown = "\n".join(change.shown for change in changes)
         raise UserError(

@@ -12,9 +12,11 @@ from ...tasks import Problem, Task
 from ...verifiers.display import write_html
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..engines.sync import SyncProof
 from ..evaluation.evaluate import Evaluation
 from ..model.lora_saving import ADAPTER, save_adapters
+from ..model.policy import Policy
 from ..reports.curves import read_metrics
 from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
@@ -140,13 +142,13 @@ class Run:
         if self.base:
             save_adapters(model, folder / ADAPTER, self.base)
 
-    def write_model(self, folder: Path) -> None:
+    def write_model(self, policy: Policy, folder: Path) -> None:
         """The model as it is now, in the type of weights that the settings ask for."""
-        self.learner.policy.save(folder, self.config.output.save_dtype)
+        policy.save(folder, self.config.output.save_dtype)
 
-    def write_adapters(self, folder: Path) -> None:
+    def write_adapters(self, policy: Policy, folder: Path) -> None:
         """The adapters as they are now, for PEFT."""
-        save_adapters(self.learner.policy.model, folder, self.base)
+        save_adapters(policy.model, folder, self.base)
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
@@ -163,7 +165,8 @@ class Run:
 
         Raises RunError where it has not.
         """
-        self.sync.load(self.rollouts.engine, self.learner.policy, step)
+        with find_world().phase("sync"):
+            self.sync.load(self.rollouts.engine, self.learner.take_whole(), step)
 
     def make_room(self) -> None:
         """For an update: what the sampler keeps between its calls is freed, where the settings say so."""

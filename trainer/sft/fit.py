@@ -15,12 +15,14 @@ from ...tasks.core.seeds import digest
 from ...verifiers import Turn
 from ..config.settings import resolve
 from ..config.sft import SFTConfig
+from ..distributed.world import find_world
 from ..model.logprobs import compute_logprobs
 from ..model.optim import Rates
 from ..model.policy import Policy
 from ..model.prompts import PromptFormat
 from ..model.seams import Seams
 from ..model.sequences import Sequences, split_into_microbatches
+from ..model.shares import sum_gradients, take_rows
 from ..model.turns import prove_seams
 from ..storage.interrupts import Interrupts
 from ..supervised.loop import FIT_TOKENS, Fit, FitResult, Pace, run_fit
@@ -85,16 +87,18 @@ def draw_training_problems(task: Task, count: int, seed: int, level: int | None)
 
 def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> Fit:
     """The fit of a policy to demonstrations: the mean negative log-likelihood per completion token,
-    over the whole step."""
+    over the whole step, whose examples are divided over the processes of the run."""
 
     def add_gradient(chosen: Sequence[int]) -> float:
         shown = [data[index] for index in chosen]
         sequences = _make_sequences(policy, shown)
-        mask_BT = _mark_own(sequences, shown)
-        return sum(
-            _backpropagate(policy, sequences, mask_BT, rows_B)
-            for rows_B in split_into_microbatches(sequences, tokens_per_microbatch)
+        mask_BT, mine_B = _mark_own(sequences, shown), take_rows(sequences)
+        loss = sum(
+            _backpropagate(policy, sequences, mask_BT, mine_B[places_B])
+            for places_B in split_into_microbatches(sequences.select(mine_B), tokens_per_microbatch)
         )
+        sum_gradients([policy.model])
+        return float(find_world().sum(torch.tensor(loss)))
 
     return Fit("SFT", policy.model, len(data), add_gradient, RATES)
 

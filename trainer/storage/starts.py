@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
+from ..distributed.ranks import STACKS
 from . import checkpoint
 from .folders import REFERENCE, WARM_UP
 from .names import (
@@ -64,6 +65,7 @@ NAMED = (
     TRIPPED,
     ARMS,
     START,
+    STACKS,
     *COMPUTED,
     *SHOWN,
 )
