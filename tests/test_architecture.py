@@ -27,7 +27,7 @@ STAGES = [
     grimp.Layer("api", "cli"),
     grimp.Layer("demos"),
     grimp.Layer("curation"),
-    grimp.Layer("runs", "rescoring", "pages"),
+    grimp.Layer("runs", "rescoring", "pages", "planning"),
     grimp.Layer("algorithms", "evaluation"),
     grimp.Layer("rollouts"),
     grimp.Layer("reward_models", "sft"),
@@ -35,6 +35,7 @@ STAGES = [
     grimp.Layer("storage"),
     grimp.Layer("reports"),
     grimp.Layer("model"),
+    grimp.Layer("distributed"),
     grimp.Layer("objective", "config", independent=False),  # an objective's settings are read by both
     grimp.Layer("intervals", "terminal"),
 ]
@@ -165,7 +166,11 @@ def test_an_import_that_goes_up_is_found(graph, importer, imported):
 
 
 def test_the_front_door_only_hands_names_on():
-    assert {path.name for path in (ROOT / FRONT).glob("*.*")} == {"__init__.py", "py.typed"}
+    assert {path.name for path in (ROOT / FRONT).glob("*.*")} == {
+        "__init__.py",
+        "__main__.py",
+        "py.typed",
+    }
     assert bodies((ROOT / FRONT / "__init__.py").read_text()) == set()
     assert bodies("def train(): ...\nsay = lambda line: None\nclass Config: ...") == {
         "train",

@@ -92,7 +92,9 @@ def test_each_example_says_how_to_run_it(path: Path):
     assert all(any(f"examples/{path.name}" in word for word in command) for command in commands)
 
 
-@pytest.mark.parametrize("name", ["own_algorithm", "own_loss", "own_task", "own_reward"])
+@pytest.mark.parametrize(
+    "name", ["own_algorithm", "own_checks", "own_episode", "own_loss", "own_task", "own_reward"]
+)
 def test_what_is_copied_imports_the_front_door_alone(name: str):
     tree = ast.parse((EXAMPLES / f"{name}.py").read_text())
     sources = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -105,6 +107,28 @@ def test_the_task_passes_the_checks_and_is_trained_on():
     assert main(["task", "show", path]) == 0
     run = pal.train(steps=1, sft_steps=1, group_size=2, force=True, say=quiet, **{**SMALL, "task": path})
     assert len(run.metrics()) == 1
+
+
+def test_the_episode_is_played_imitated_trained_on_and_judged_again(tmp_path: Path):
+    path = str(EXAMPLES / "own_episode.py")
+    task = pal.tasks.get(path)
+    problem = task.problem("test", 0)
+    assert task.score(pal.play(task, problem), problem).passed
+    start = pal.sft(task=path, steps=4, demonstrations=32, eval_problems=2, threads=1, out="sft", say=quiet)
+    settings = {**SMALL, "task": path, "model": str(start.model), "max_new_tokens": 80}
+    run = pal.train(steps=1, group_size=2, force=True, out="run", say=quiet, **settings)
+    assert sum(run.metrics()[0]["episodes"]["ended"].values()) == 16
+    again = pal.rescore("run", out="again", say=quiet)
+    assert again.changes.completions == again.changes.equal == 16
+
+
+def test_each_check_of_a_list_is_told(capsys: pytest.CaptureFixture[str]):
+    load("own_checks").main()
+    said = capsys.readouterr().out.partition("good: reward 1.00, passed")[2]
+    assert "loud: reward 0.86, not passed" in said
+    assert said.count("  no  ") == 4  # one of the loud email, three of the lazy one
+    assert main(["task", "show", str(EXAMPLES / "own_checks.py")]) == 0
+    assert "needs greets and names the date" in capsys.readouterr().out
 
 
 def test_the_reward_teaches(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .combined import Combined
 from .types import (
     FAULTS,
     Completion,
@@ -87,6 +88,8 @@ class Criterion:
     place: where the function is written that it was made of, for sentences; None for others.
     rewrite: other texts of an answer that mean the same and that it promises to read (verifiers/rewrites.py);
         None where nothing is promised. No check looks at them: `palaestra task check` feeds them to it.
+    combined: how its verdict is made of those of other criteria of the same rubric, which then calls `check`
+        for none of them again; None for a criterion that judges by itself.
 
     >>> import palaestra as pal
     >>> from palaestra.verifiers.types import correct, wrong
@@ -113,6 +116,7 @@ class Criterion:
     form: bool = False
     rewrite: Callable[[str], Iterable[str]] | None = None
     several: bool = False
+    combined: Combined | None = None
 
     def __post_init__(self) -> None:
         if self.weight < 0:

@@ -22,6 +22,7 @@ from .functions import first_of, function
 from .math import math_answer as math
 
 if TYPE_CHECKING:
+    from .criteria.checklist import checklist
     from .criteria.code import code, one_block
     from .criteria.judge import judge
     from .criteria.learned import learned
@@ -32,6 +33,7 @@ __all__ = [
     "answer",
     "answer_box",
     "answer_tag",
+    "checklist",
     "choice",
     "code",
     "exact",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "checklist": "checklist",
     "code": "code",
     "judge": "judge",
     "learned": "learned",

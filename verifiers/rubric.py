@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .criterion import Criterion, Reward, run_check
 from .types import Completion, ProblemLike, Score, Status, Verdict, error
+
+Given = Criterion | Reward | Sequence[Criterion | Reward]
 
 
 class Rubric:
@@ -16,7 +18,7 @@ class Rubric:
 
     A plain function `reward(completion, problem)` that returns a bool,
     a number from 0 to 1 or a Verdict is a criterion too, and so is one in TRL's form or that of `verifiers`
-    (functions.py).
+    (functions.py). A list of either may stand for one: `Rubric(checklist({...}))`.
 
     reward = sum(weight * value) / sum(weight) over the criteria that are no gates; when a gate is not correct
     it is `least`, the lowest reward that the rubric can give (0 without a linear learned criterion).
@@ -37,16 +39,17 @@ class Rubric:
     (0.5, False, True)
     """
 
-    def __init__(self, correctness: Criterion | Reward | None = None, *others: Criterion | Reward) -> None:
+    def __init__(self, correctness: Given | None = None, *others: Given) -> None:
         if correctness is None:
             raise ValueError(
                 "A rubric has no criterion; give one that decides `passed`: Rubric(number()) or "
                 "Rubric(my_reward)."
             )
-        self.criteria = tuple(map(_as_criterion, (correctness, *others)))
+        self.criteria = tuple(each for given in (correctness, *others) for each in _as_criteria(given))
         names = [criterion.name for criterion in self.criteria]
         if len(set(names)) != len(names):
             raise ValueError(f"Two criteria of a rubric share a name: {names}. Rename one with `name=`.")
+        self._check_combined()
         if self.correctness.gate:
             raise ValueError(
                 f"The correctness criterion {self.correctness.name!r} can't be a gate: it decides `passed`."
@@ -62,6 +65,20 @@ class Rubric:
             raise ValueError(
                 f"The weights of the rubric {names} sum to 0; give one criterion a positive weight."
             )
+
+    def _check_combined(self) -> None:
+        names = {criterion.name for criterion in self.criteria}
+        for criterion in self.criteria:
+            missing = (
+                [name for name in criterion.combined.weights if name not in names]
+                if criterion.combined
+                else []
+            )
+            if missing:
+                raise ValueError(
+                    f"{criterion.name!r} judges by {missing[0]!r}, which is no criterion of this rubric. "
+                    "Give it the whole list: Rubric(checklist({...}))."
+                )
 
     @property
     def correctness(self) -> Criterion:
@@ -114,9 +131,22 @@ class Rubric:
         )
 
     def score(self, completion: Completion, problem: ProblemLike) -> Score:
-        return self.judge(
-            {criterion.name: run_check(criterion, completion, problem) for criterion in self.criteria}, {}
-        )
+        return self.judge(self.verify(completion, problem), {})
+
+    def verify(self, completion: Completion, problem: ProblemLike) -> dict[str, Verdict]:
+        """The verdict of each criterion, by its name, in the rubric's order: what `judge` weighs."""
+        found = {c.name: run_check(c, completion, problem) for c in self.criteria if c.combined is None}
+        return {
+            c.name: c.combined.make_verdict(found) if c.combined is not None else found[c.name]
+            for c in self.criteria
+        }
+
+    def weigh(self, factors: Mapping[str, float]) -> Rubric:
+        """This rubric with weights multiplied, by the criteria's names; what decides `passed` stays.
+
+        Raises ValueError where no weight is left."""
+        first, *rest = (replace(c, weight=c.weight * factors.get(c.name, 1.0)) for c in self.criteria)
+        return Rubric(first, *rest)
 
     def fill(self, score: Score, rewards: Mapping[str, float]) -> Score:
         """The score with the normalised rewards of reward models put in
@@ -215,16 +245,19 @@ class Rubric:
             share = "gate" if criterion.gate else f"{criterion.weight / self._total_weight:.3g} of the reward"
             decides = ", decides `passed`" if criterion is self.correctness and self.verifiable else ""
             decides += ", learned" if criterion.learned is not None else ""
+            decides += f", needs {' and '.join(criterion.combined.weights)}" if criterion.combined else ""
             lines.append(f"{criterion.name}: {share}{decides}")
         return "\n".join(lines)
 
 
-def _as_criterion(reward: Criterion | Reward) -> Criterion:
-    if isinstance(reward, Criterion):
-        return reward
+def _as_criteria(given: Given) -> Sequence[Criterion]:
+    if isinstance(given, Criterion):
+        return (given,)
+    if isinstance(given, Sequence):
+        return [each for one in given for each in _as_criteria(one)]
     from .functions import function  # few rubrics have one
 
-    return function(reward)
+    return (function(given),)
 
 
 def _least(criterion: Criterion) -> float:

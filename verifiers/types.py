@@ -151,14 +151,16 @@ class Turn:
     """What one of the two said in an episode.
 
     role: "policy", what the model wrote, or "world", what it was answered.
+    voice: in which role of a chat the world spoke, "user" or "tool".
 
     >>> import palaestra as pal
     >>> pal.Turn("world", "Too high.")
-    Turn(role='world', text='Too high.')
+    Turn(role='world', text='Too high.', voice='user')
     """
 
     role: Literal["policy", "world"]
     text: str
+    voice: str = "user"
 
 
 # How an episode ends where its world gave no reply, and what each criterion then finds of the completion:
@@ -187,6 +189,7 @@ class Completion:
     turns: of an episode, in order, beginning with the policy's; () for a single turn.
     state: the last `state` of the episode, as JSON has it; None where it has none.
     fault: a sentence, why the world gave no reply.
+    version: of the weights that it was drawn from: what the engine's last `load` was given.
 
     >>> import palaestra as pal
     >>> pal.Completion("<answer>42</answer>").finish_reason
@@ -205,6 +208,7 @@ class Completion:
     turns: tuple[Turn, ...] = ()
     state: Any = field(default=None, hash=False)
     fault: str = ""
+    version: int = 0
 
     @property
     def tokens(self) -> int:

@@ -18,6 +18,7 @@ from .proofs.episodes import check_ends, check_text_alone
 from .proofs.frames import find_full_reward
 from .proofs.guard import Outcome, score_apart
 from .proofs.proof import Finding
+from .remembered import forget
 from .task import Task
 from .trial import find_broken
 
@@ -109,6 +110,7 @@ def check_reward(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
 
 
 def check_same_seed(task: Task, count: int) -> Iterator[str]:
+    task = forget(task)
     for split in task.splits:
         if _draw(task, split, count) != _draw(task, split, count):
             yield (

@@ -131,7 +131,7 @@ class Conversation:
         shown, limit = reply.text, self.limits.observation_chars
         if len(shown) > limit:
             shown = shown[:limit] + CUT.format(len(shown) - limit)
-        self.turns.append(Turn("world", shown))
+        self.turns.append(Turn("world", shown, reply.role))
         if len(self.said) >= self.limits.turns:
             self.finish_reason = "turns"
             return None

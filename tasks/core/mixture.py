@@ -195,6 +195,9 @@ class MixedRubric(Rubric):
     def judge(self, parts: Mapping[str, Verdict], learned: Mapping[str, float]) -> Score:  # noqa: ARG002
         raise TypeError("Each task of a mixture weighs its own verdicts: ask rubric.of(problem.id).")
 
+    def weigh(self, factors: Mapping[str, float]) -> MixedRubric:
+        return MixedRubric({name: rubric.weigh(factors) for name, rubric in self.rubrics.items()})
+
     def lenient(self) -> MixedRubric:
         return MixedRubric({name: rubric.lenient() for name, rubric in self.rubrics.items()})
 

@@ -22,7 +22,8 @@ from .task import REGISTERED, Task
 
 ENTRY_POINTS = "palaestra.tasks"
 _PACKAGE = "palaestra.tasks"
-PACKAGES = {"reasoning_gym": "palaestra.tasks.packages.reasoning_gym"}  # found by PACKAGE:NAME
+# found by PACKAGE:NAME
+PACKAGES = {name: f"palaestra.tasks.packages.{name}" for name in ("reasoning_gym", "gymnasium", "textarena")}
 # folders of machinery; every other one holds tasks
 _NO_SUBJECTS = ("adapters", "common", "core", "data", "packages")
 

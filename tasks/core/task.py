@@ -105,6 +105,11 @@ class Task:
         return self.name
 
     @property
+    def has_episodes(self) -> bool:
+        """Whether any of its problems has a world that answers."""
+        return any(member.episode is not None for member in self.members)
+
+    @property
     def splits(self) -> tuple[str, ...]:
         return self.source.splits
 

@@ -14,6 +14,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -66,28 +68,55 @@ def score(request: Mapping[str, Any]) -> float:
 def disarmed() -> Iterator[None]:
     """Readers that run nothing in the place of those that would, in every module of the package and in
     sympy. The package's own questions are made without: they are its own text."""
-    plain_parse, plain_sympify = sympy_parser.parse_expr, sympy.sympify
-    readers = {plain_parse: hold(plain_parse), plain_sympify: refuse_text(plain_sympify)}
-    modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] == "reasoning_gym" and isinstance(module, ModuleType)
-    ]
-    changed: list[tuple[ModuleType, str, Any]] = []
-    for module in (*modules, sympy, sympy_parser):
-        for name, plain in list(vars(module).items()):
-            if plain is plain_parse or plain is plain_sympify:
-                changed.append((module, name, plain))
-                setattr(module, name, readers[plain])
-    for module in modules:
+    places = find_places(len(sys.modules))
+    for place in places.readers:
+        setattr(place.module, place.name, place.held)
+    for module in places.modules:
         vars(module)["eval"] = evaluate  # a module's own name goes before the builtin
     try:
         yield
     finally:
-        for module, name, plain in changed:
-            setattr(module, name, plain)
-        for module in modules:
+        for place in places.readers:
+            setattr(place.module, place.name, place.plain)
+        for module in places.modules:
             del vars(module)["eval"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A name of a module that stands for one of sympy's readers. plain: that.  held: what takes its place."""
+
+    module: ModuleType
+    name: str
+    plain: Callable[..., Any]
+    held: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Places:
+    """modules: of the package.  readers: in them and in sympy."""
+
+    modules: tuple[ModuleType, ...]
+    readers: tuple[Reader, ...]
+
+
+@lru_cache(maxsize=1)  # looking at every name of every module takes ten times as long as most scorers do
+def find_places(loaded: int) -> Places:  # noqa: ARG001
+    """Where text may be evaluated. loaded: how many modules there are, by which a new one is noticed."""
+    plain_parse, plain_sympify = sympy_parser.parse_expr, sympy.sympify
+    modules = tuple(
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "reasoning_gym" and isinstance(module, ModuleType)
+    )
+    held = {plain_parse: hold(plain_parse), plain_sympify: refuse_text(plain_sympify)}
+    readers = tuple(
+        Reader(module, name, plain, held[plain])
+        for module in (*modules, sympy, sympy_parser)
+        for name, plain in vars(module).items()
+        if plain is plain_parse or plain is plain_sympify
+    )
+    return Places(modules, readers)
 
 
 _OPERATORS: dict[type, Callable[..., Any]] = {

@@ -9,7 +9,7 @@ from palaestra import tasks
 from palaestra.tasks import DataError
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
-MATH = ("deepmath", "big_math", "numina_math", "openr1_math", "dapo_math_full")
+MATH = ("deepmath", "big_math", "numina_math", "openr1_math", "dapo_math_full", "skywork_math")
 CHOICE = ("mmlu_pro", "gpqa", "ai2_arc", "ai2_arc_easy", "zebra_logic")
 
 

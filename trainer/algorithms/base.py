@@ -25,6 +25,7 @@ from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
 from ..model.policy import Policy
+from ..model.sharded import WholeCopy
 from ..objective import entropy_control
 from ..objective.advantages import (
     apply_within,
@@ -284,13 +285,19 @@ class Algorithm(ABC):
 class Learner:
     """What an update changes, and what it is measured against.
 
-    That is the policy as it was at the start, where one is needed.
+    That is the policy as it was at the start, where one is needed. whole: beside a policy in shards.
     """
 
     policy: Policy
     optimizer: torch.optim.Optimizer
     algorithm: Algorithm
     reference: Policy | None = None
+    whole: WholeCopy | None = None
+
+    def take_whole(self) -> Policy:
+        """The policy with whole weights, for the sampler and for checkpoints: itself, where it is not in
+        shards. Called by all processes together."""
+        return self.policy if self.whole is None else self.whole.refresh()
 
 
 def batch_loss(

@@ -22,6 +22,7 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.seeds import digest
 from ..config.shared import LoraConfig, OptimizerConfig
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..model import lora
 from ..model.casts import hold_casts
 from ..model.context import count_positions
@@ -34,6 +35,8 @@ from ..model.optim import Rates, adamw, choose_peak_rate
 from ..model.policy import Policy
 from ..model.pretrained import explain_failures
 from ..model.sequences import Sequences, split_into_microbatches
+from ..model.sharded import count_missing, reshard, take_first
+from ..model.shares import take_rows
 
 RATES = Rates(small=1e-3, large=1e-5)
 
@@ -236,18 +239,26 @@ def _make_backbone(policy: Policy, config: TrainConfig) -> Any:
 def compute_values(
     policy: Policy, critic: Critic, sequences: Sequences, tokens_per_microbatch: int
 ) -> Tensor:
-    """values_BT without gradient: what the critic expected before the update."""
+    """values_BT without gradient: what the critic expected before the update.
+
+    Each process of the run takes its share of the rows.
+    """
     values_BT = torch.zeros(sequences.mask_BT.shape, device=sequences.ids_BS.device)
+    mine_B = take_rows(sequences)
+    mine = sequences.select(mine_B)
     with hold_casts(policy.device), policy.autocast():
-        for rows_B in split_into_microbatches(sequences, tokens_per_microbatch):
-            part = sequences.select(rows_B)
+        for places_B in split_into_microbatches(mine, tokens_per_microbatch):
+            part, rows_B = mine.select(places_B), mine_B[places_B]
             part_BT = (
                 critic.compute_values(part)
                 if not critic.shared
                 else _compute_shared_values(policy, critic, part)
             )
             values_BT[rows_B, : part_BT.shape[1]] = part_BT
-    return values_BT
+        for _ in range(count_missing(policy, sequences, tokens_per_microbatch) if critic.shared else 0):
+            _compute_shared_values(policy, critic, take_first(sequences))
+        reshard(policy.model)
+    return find_world().sum(values_BT, "update")  # 0 but in one process
 
 
 def _compute_shared_values(policy: Policy, critic: Critic, sequences: Sequences) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...tasks.core.seeds import digest
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..model.casts import hold_casts
 from ..model.dense.packed import can_pack
 from ..model.logprobs import TokenLogprobs, compute_logprobs
@@ -24,6 +25,8 @@ from ..model.optim import update
 from ..model.policy import Policy
 from ..model.probe import check_update
 from ..model.sequences import Sequences, split_into_microbatches
+from ..model.sharded import count_missing, reshard, take_first
+from ..model.shares import gather_tensors, sum_gradients, take_rows
 from ..objective.covariance import draw_by_position
 from ..objective.kinds import find_kind
 from ..objective.losses import Denominators, combine, count_denominators, mark_tokens
@@ -52,7 +55,8 @@ def update_policy(
 ) -> StepResult:
     """Credit the scored completions and update the weights of the policy and of what the algorithm trains
     beside it."""
-    check_update(learner.policy)
+    if learner.whole is None:  # in shards it was tried before
+        check_update(learner.policy)
     batch = shape_batch(Batch.of(groups, learner.policy.device), config)
     batch = add_reference_logprobs(batch, learner.reference, config)
     batch = learner.algorithm.credit(batch)
@@ -88,7 +92,7 @@ def mark_minibatch(policy: Policy, minibatch: Batch, config: TrainConfig, moved:
     if "draws" not in minibatch.columns_BT:
         return minibatch
     loss, before_BT = config.objective.loss, minibatch.sampled_logprobs_BT
-    if loss.correction != "none" and minibatch.before_logprobs_BT is not None:
+    if loss.corrects and minibatch.before_logprobs_BT is not None:
         before_BT = minibatch.before_logprobs_BT
     now_BT = before_BT
     if moved:
@@ -110,7 +114,7 @@ def take_optimizer_step(
     if not len(rows_B):
         return OptimizerStep()
     tokens = choose_microbatch_tokens(config.optimizer)
-    parts = add_gradient(learner, minibatch.select(rows_B), denominators, tokens, step)
+    parts = add_shared_gradient(learner, minibatch.select(rows_B), denominators, tokens, step)
     if algorithm.stops(parts):  # nothing is learned from the minibatch that shows it
         for used in (learner.optimizer, *(trained.optimizer for trained in algorithm.trained)):
             used.zero_grad(set_to_none=True)
@@ -152,6 +156,21 @@ def finish_update(
             **algorithm.finish(batch, parts),
         },
     )
+
+
+def add_shared_gradient(
+    learner: Learner, batch: Batch, denominators: Denominators, tokens: int, step: int
+) -> list[Part]:
+    """`add_gradient` of a batch whose rows are divided over the processes of the run: each has the gradient
+    of all of them, and the parts of all."""
+    rows_B = take_rows(batch.sequences)
+    parts = add_gradient(learner, batch.select(rows_B), denominators, tokens, step) if len(rows_B) else []
+    nothing = batch.select(torch.zeros(1, dtype=torch.long, device=rows_B.device))
+    nothing = replace(nothing, mask_BT=torch.zeros_like(nothing.mask_BT))
+    for _ in range(count_missing(learner.policy, batch.sequences, tokens)):
+        add_gradient(learner, nothing, denominators, tokens, step)
+    sum_gradients([learner.policy.model, *(trained.module for trained in learner.algorithm.trained)])
+    return gather_tensors(parts)
 
 
 def add_gradient(
@@ -207,7 +226,7 @@ def add_first_pass(batch: Batch, policy: Policy, config: TrainConfig) -> Batch:
     A single update is that pass itself.
     """
     loss = config.objective.loss
-    corrects = loss.correction != "none" and config.objective.updates > 1
+    corrects = loss.corrects and config.objective.updates > 1
     if not corrects and not loss.entropy_target:
         return batch
     tokens = choose_microbatch_tokens(config.optimizer)
@@ -218,13 +237,21 @@ def add_first_pass(batch: Batch, policy: Policy, config: TrainConfig) -> Batch:
 @torch.no_grad()
 def run_pass(policy: Policy, sequences: Sequences, temperature: float, tokens: int) -> TokenLogprobs:
     """Log-probabilities and entropies of the completions under a policy, without gradient, in micro-batches
-    of at most `tokens` tokens."""
+    of at most `tokens` tokens. Each process of the run takes its share of the rows."""
     width = int(sequences.lengths_B.max())
     logprobs_BT = torch.zeros(len(sequences.ids_BS), width, device=sequences.ids_BS.device)
     entropy_BT = torch.zeros_like(logprobs_BT)
+    mine_B = take_rows(sequences)
+    mine = sequences.select(mine_B)
     with hold_casts(policy.device), policy.autocast():
-        for rows_B in split_into_microbatches(sequences, tokens, can_pack(policy.model)):
-            part = compute_logprobs(policy.model, sequences.select(rows_B), temperature)
+        for places_B in split_into_microbatches(mine, tokens, can_pack(policy.model)):
+            part = compute_logprobs(policy.model, mine.select(places_B), temperature)
+            rows_B = mine_B[places_B]
             logprobs_BT[rows_B, : part.logprobs_BT.shape[1]] = part.logprobs_BT
             entropy_BT[rows_B, : part.entropy_BT.shape[1]] = part.entropy_BT
+        for _ in range(count_missing(policy, sequences, tokens)):
+            compute_logprobs(policy.model, take_first(sequences), temperature)
+        reshard(policy.model)
+    for found_BT in (logprobs_BT, entropy_BT):
+        find_world().sum(found_BT, "update")  # 0 but in one process
     return TokenLogprobs(logprobs_BT, entropy_BT)

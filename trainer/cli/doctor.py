@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ...sandbox import layers
 from ..config.arguments import SentenceParser
+from ..engines.vllm.install import COMMAND, READY, VERSION, find_environment
+from ..model.cache_folder import find_cache_folder
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,15 @@ def list_software() -> list[Finding]:
     ):
         if importlib.util.find_spec(package) is None:
             findings.append(Finding(package, f"not installed (optional: pip install 'palaestra[{extra}]')"))
-    return findings
+    return [*findings, find_engine()]
+
+
+def find_engine() -> Finding:
+    """Whether there is an environment for `--engine vllm`."""
+    folder = find_environment(find_cache_folder())
+    if (folder / READY).is_file():
+        return Finding("vllm", f"{VERSION} in {folder}")
+    return Finding("vllm", f"not installed (optional: {COMMAND})")
 
 
 def list_hardware() -> list[Finding]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from ...tasks.core.errors import UserError
+from ..distributed.ranks import refuse_ranks
 from ..terminal import say, survive_odd_characters
 
 
@@ -42,6 +43,7 @@ COMMANDS = {
     "sft": Command("sft", "fine-tune a model on a task's demonstrations"),
     "reward-model": Command("reward_model", "fit a reward model to comparisons of answers"),
     "train": Command("train", "train a model on a task by reinforcement learning"),
+    "plan": Command("plan", "memory, operations and seconds of a run on given cards, before there is one"),
     "resume": Command("train", "go on with a run from its newest checkpoint"),
     "replay": Command("train", "re-create a step of a run and say whether it matches"),
     "eval": Command(
@@ -57,12 +59,14 @@ COMMANDS = {
     "plot": Command("plot", "the curves of runs as PNG and SVG, for papers"),
     "chat": Command("chat", "type problems, see a model's completions and their verdicts"),
     "verify": Command("verify", "verify one answer"),
+    "engine": Command("engine", "install vllm: the environment that --engine vllm runs in"),
     "doctor": Command("doctor", "what this machine has and what is missing"),
 }
 SHARED_MODULES = {
     "tasks",
     "train",
 }  # serve several commands and take the command's name as their first argument
+SHARED_RANKS = {"train", "resume"}  # run in several processes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -112,6 +116,8 @@ def dispatch(arguments: list[str]) -> int:
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Commands: {', '.join(COMMANDS)}."
         raise UserError(f"There is no command {name!r}. {hint}")
     command = COMMANDS[name]
+    if name not in SHARED_RANKS:
+        refuse_ranks(name)
     try:
         module = importlib.import_module(f".{command.module}", __package__)
     except ModuleNotFoundError as failure:

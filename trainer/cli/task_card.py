@@ -11,7 +11,7 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.proofs.card import describe_task, pick_examples, write_card
 from ..config.settings import Count
 from ..terminal import say
-from .task_check import prove_one
+from .task_check import prove_loaded
 from .task_flags import add_sandbox, add_task, load_isolated, read_number
 
 SUMMARY = "The task's card, in Markdown or JSON: what it is, examples, what is proven, licence and citation."
@@ -38,8 +38,8 @@ def write(arguments: argparse.Namespace) -> int:
         raise UserError(f"{out} is there already. Give another --out, or remove it first.")
     if arguments.out != "-" and not out.parent.is_dir():
         raise UserError(f"There is no folder {out.parent} for --out {out}. Make it first.")
-    proof = prove_one(arguments.name, arguments, quiet=True)
     task = load_isolated(arguments.name, arguments)
+    proof = prove_loaded(task, arguments.name, arguments)
     examples = pick_examples(task)
     if arguments.json:
         text = json.dumps(describe_task(task, proof, examples), indent=2, default=str) + "\n"

@@ -76,19 +76,23 @@ def check(arguments: argparse.Namespace) -> int:
     return 0 if all(proof.ok for proof in proofs) else 1
 
 
-def prove_one(name: str, arguments: argparse.Namespace, *, quiet: bool = False) -> Proof:
+def prove_one(name: str, arguments: argparse.Namespace) -> Proof:
     """The proof of the task that a command line names; said line by line where it is not for a program."""
     if isinstance(arguments.data, list):
         if len(arguments.data) > 1:
             raise UserError("--data is given more than once, for one task. Give one file or folder.")
         arguments.data = arguments.data[0] if arguments.data else None
-    task = load_isolated(name, arguments)
-    known = KnownSets([registry.get(each) for each in registry.names()])
-    proof = prove(task, arguments.count, recipe=_find_recipe(name, arguments), known=known)
-    if not (quiet or arguments.json):
+    proof = prove_loaded(load_isolated(name, arguments), name, arguments)
+    if not arguments.json:
         for line in write_findings(proof):
             say(line)
     return proof
+
+
+def prove_loaded(task: Task, name: str, arguments: argparse.Namespace) -> Proof:
+    """The proof of a task that is there already; name: as the command line has it."""
+    known = KnownSets([registry.get(each) for each in registry.names()])
+    return prove(task, arguments.count, recipe=_find_recipe(name, arguments), known=known)
 
 
 def _find_recipe(name: str, arguments: argparse.Namespace) -> Recipe | None:

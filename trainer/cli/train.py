@@ -20,13 +20,20 @@ def main(argv: list[str]) -> int:
 def train(argv: list[str]) -> int:
     """Parse and check the settings (nothing heavy is imported until they are right), then train."""
     from ..config.parse import parse
+    from ..config.settings import SettingError
     from ..config.train import TrainConfig
+    from ..distributed.ranks import find_place, launch
     from ..runs.checks import check_train
 
     config = parse(TrainConfig, argv, "palaestra train")
+    place = find_place()
     if config.arms:
+        if place is not None or config.ranks.processes > 1:
+            raise SettingError("--arms runs one after the other in one process: leave out --processes.")
         return train_arms(config)
     check_train(config)
+    if place is None and config.ranks.processes > 1:
+        return launch(["train", *argv], config.ranks.processes)
     from ..runs.setup import train as run
 
     return finish(run(config))
@@ -47,6 +54,8 @@ def resume(argv: list[str]) -> int:
     from ..config.arguments import SentenceParser, take_option
     from ..config.parse import read_flags
     from ..config.settings import SettingError
+    from ..config.train import TrainConfig
+    from ..distributed.ranks import find_place, launch, refuse_ranks
     from ..runs.changeable import change_run, describe_fixed, find_command
     from ..storage.names import ARMS
     from ..storage.sources import refuse_changes
@@ -75,6 +84,10 @@ def resume(argv: list[str]) -> int:
     changes = read_flags(find_command(options.run).kind, flags, "palaestra resume")
     found = change_run(options.run, changes, say=lambda _line: None)
     refuse_changes(options.run, found.folder.read_facts(), changed == "ok", say=lambda _line: None)
+    if not isinstance(found.config, TrainConfig):
+        refuse_ranks(f"resume {options.run}")
+    elif find_place() is None and found.config.ranks.processes > 1:
+        return launch(["resume", *argv], found.config.ranks.processes)
     from ..runs.resume import resume as go_on
     from ..runs.state import RunResult
 
@@ -124,9 +137,11 @@ def replay(argv: list[str]) -> int:
 
 
 def finish(result: RunResult | ArmsResult) -> int:
+    from ..distributed.ranks import speaks
     from ..terminal import say
 
     if result.interrupted:
         return 130
-    say(str(result))
+    if speaks():
+        say(str(result))
     return 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from .engine import EngineConfig
 from .settings import Amount, Auto, Count, Flag, Name, Natural, Positive, SettingError, Settings, Share, TopP
 from .shared import CommandConfig, FolderConfig, ModelConfig, PromptConfig, ScoredTaskConfig
 
@@ -154,6 +155,7 @@ class EvalConfig(CommandConfig):
     prompt: PromptConfig = field(default_factory=PromptConfig)
     held_out: ProblemConfig = field(default_factory=ProblemConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     subject: SubjectConfig = field(default_factory=SubjectConfig)
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     estimate: EstimateConfig = field(default_factory=EstimateConfig)

@@ -131,6 +131,7 @@ class LossConfig(Settings):
     """How far a step moves the weight of the bonus, in reward per nat: up while the entropy is below its
     target, else down."""
     correction: Literal[
+        "auto",
         "none",
         "token_truncate",
         "token_mask",
@@ -138,13 +139,19 @@ class LossConfig(Settings):
         "sequence_mask",
         "geometric_truncate",
         "geometric_mask",
-    ] = "none"
+    ] = "auto"
     """Importance weights against a sampler whose probabilities are not the trainer's: of each token, or the
-    product or geometric mean over its completion; truncated at the bounds (TIS) or 0 beyond them (MIS)."""
+    product or geometric mean over its completion; truncated at the bounds (TIS) or 0 beyond them (MIS). auto:
+    none for the local engine, token_truncate for others (--engine)."""
     correction_cap: Annotated[float, Range(1)] = 3.0
     """Largest importance weight of the correction, as a ratio; TRL takes 3, verl 2."""
     correction_floor: Share = 0.0
     """Smallest importance weight of the correction, as a ratio; 0: none."""
+
+    @property
+    def corrects(self) -> bool:
+        """Whether there is a correction; what auto stands for is chosen before a run begins."""
+        return self.correction not in ("auto", "none")
 
 
 @dataclass(frozen=True)

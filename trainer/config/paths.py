@@ -14,7 +14,7 @@ from .settings import Settings, change, list_settings
 
 OBJECTS = {"task", "algorithm", "loss.kind", "verify"}  # FILE.py, FILE.py:name, mine.jsonl, or no path
 DATA = {"data", "pairs", "eval_data"}  # a file or folder, or a name on the hub
-FILES = DATA | {"model", "ppo.critic_model", "prompt_template", "baseline"}
+FILES = DATA | {"model", "ppo.critic_model", "prompt_template", "baseline", "engine_folder", "engine_python"}
 NAMED_FILES = {"reward_model"}  # the same, also as name=FOLDER
 OPTIONS = "option"  # name=value of a task, whose value may be a path
 Config = TypeVar("Config", bound=Settings)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from .engine import EngineConfig
 from .objective import KLControlConfig, ValueConfig
 from .presets import ObjectiveConfig
 from .settings import Amount, Auto, Count, Name, Natural, Positive, Settings, Share, TopP
@@ -88,6 +89,10 @@ class RewardConfig(Settings):
     reward_model_share: Share = 1.0
     """For a task without a learned criterion: share of the reward model in the reward. At 1 the task's
     verifiers only measure, at 0 the reward model only measures."""
+    criterion_weight: tuple[str, ...] = ()
+    """How a criterion's weight changes during the run, NAME=FROM:TO:UNTIL: multiplied by FROM at first and by
+    TO (each 0 or more) after UNTIL steps (answer_tag=1:0.1:200), or once its own pass-rate over the last 10
+    steps is UNTIL % (answer_tag=1:0.1:95%). `passed` and evaluations stay as they are."""
     control: Literal["none", "random", "format", "shuffled"] = "none"
     """A control arm: random rewards, the rewards of form alone, or references of other problems."""
     shadow_share: Share = 0.25
@@ -171,13 +176,51 @@ class GuardConfig(Settings):
     max_abstained: Share = 0.25
     """Share of a step's completions that may be unscorable before the run stops."""
     max_logprob_difference: Positive | Auto = "auto"
-    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run; auto: 1e-3 in
-    float32, 0.1 in bfloat16."""
+    """Mean difference of sampler's and update's log-probabilities (nats) that stops the run, in a step and
+    in the proof after each load of the engine's weights; auto: 1e-3 in float32, 0.1 in bfloat16."""
     preflight_problems: Natural = 32
     """Problems sampled before the first step to see whether the run can learn; 0 skips it."""
     force: bool = False
     """Start although the preflight says that nothing can be learned."""
     watch: WatchConfig = field(default_factory=WatchConfig)
+
+
+@dataclass(frozen=True)
+class DeadlineConfig(Settings):
+    """How long a phase of one process may last while others wait for it, in seconds.
+
+    Past it the run of several processes ends: with a sentence, the stacks of all, and exit code 3.
+    """
+
+    prefixed: ClassVar[bool] = True
+
+    start: Positive = 3600.0
+    """Seconds for all that comes before the first step: models loaded, a warm-up's step."""
+    sample: Positive = 3600.0
+    """Seconds to sample a batch of completions."""
+    verify: Positive = 1800.0
+    """Seconds to wait for the verifiers once a batch is sampled."""
+    gather: Positive = 600.0
+    """Seconds for the processes to tell each other what they have."""
+    update: Positive = 3600.0
+    """Seconds between two sums over the processes in an update."""
+    save: Positive = 3600.0
+    """Seconds to write a checkpoint or the model."""
+    sync: Positive = 600.0
+    """Seconds to give the sampler the weights."""
+
+
+@dataclass(frozen=True)
+class RanksConfig(Settings):
+    """Several processes for one run."""
+
+    processes: Count = 1
+    """Processes of the run on this machine, each with its share of the problems and of the gradient; on a
+    GPU machine one for each card. Over several machines start them by torchrun, which takes its place."""
+    shard: Literal["none", "fsdp"] = "none"
+    """Whether each process holds the whole policy, or with fsdp its share of weights, gradients and moments
+    by decoder block (FSDP2), beside one whole copy of the weights to sample with."""
+    deadline: DeadlineConfig = field(default_factory=DeadlineConfig)
 
 
 @dataclass(frozen=True)
@@ -213,6 +256,7 @@ class TrainConfig(RunConfig):
     model: TrainedModelConfig = field(default_factory=TrainedModelConfig)
     prompt: PromptConfig = field(default_factory=PromptConfig)
     rollouts: RolloutConfig = field(default_factory=RolloutConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
@@ -220,3 +264,4 @@ class TrainConfig(RunConfig):
     evaluation: PassRateConfig = field(default_factory=PassRateConfig)
     guards: GuardConfig = field(default_factory=GuardConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    ranks: RanksConfig = field(default_factory=RanksConfig)

@@ -28,7 +28,7 @@ from ..model.conversations import converse, write_plain
 from ..rescoring.judges import RubricName
 from ..rescoring.judging import Problems
 from ..rescoring.recorded import Recorded, Source, open_source, read_recorded
-from ..storage.records import write_text
+from ..storage.records import write_json
 
 GENERATED = 1_000  # problems of a stream without an end that a set is kept apart from
 COLUMNS = (
@@ -302,4 +302,4 @@ def _write(built: Built, rows: Sequence[dict[str, Any]], choice: Choice) -> None
     partial = built.path.with_name(f".{built.path.name}.partial")
     pq.write_table(table, partial)
     partial.replace(built.path)
-    write_text(built.path.with_suffix(".json"), json.dumps(record, indent=1, default=str))
+    write_json(built.path.with_suffix(".json"), record)

@@ -11,14 +11,24 @@ from ..model.policy import Policy
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Whose a completion is: index of the request, number of the sample."""
+
+    request: int
+    sample: int
+
+
+@dataclass(frozen=True)
 class Request:
     """One prompt to complete `samples` times.
 
     ids: token ids of the prompt, at least one.  stream: seed of its random numbers, in [0, 2**64); the same
     stream gives the same draws.  first: number of the first sample, 0 or more; a request for the samples 3
     and 4 draws what a request for five would have drawn there.  messages: the prompt as a chat, for an engine
-    that has a tokenizer of its own; `ids` may be empty then.  Raises ValueError for a prompt without tokens
-    or messages, less than one sample, or a stream or a first sample out of range.
+    that has a tokenizer of its own; `ids` may be empty then.  budget: tokens after which a completion of it
+    is cut, at most those of the sampling, which None takes.  after: of a request that joins a call on its
+    way (`More`), the completion whose prompt and ids its own begin with.  Raises ValueError for a prompt
+    without tokens or messages, less than one sample, or a stream or a first sample out of range.
 
     >>> import palaestra as pal
     >>> pal.Request(ids=[4, 7], samples=8, stream=0).samples
@@ -30,6 +40,8 @@ class Request:
     stream: int
     first: int = 0
     messages: Sequence[Mapping[str, Any]] = ()
+    budget: int | None = None
+    after: Owner | None = None
 
     def __post_init__(self) -> None:
         said = len(self.ids) or len(self.messages)
@@ -92,6 +104,29 @@ class Sampling:
         return self.temperature > 0 and chosen
 
 
+class More(Protocol):
+    """Where requests come from that join a call of `sample` on its way (the next turns of episodes).
+
+    They are numbered behind those of the call, in the order in which they are taken. An engine that serves
+    this has `takes_more = True`, and `sample(requests, sampling, finished, more)`; others are asked again.
+    When it takes them must hang on counts, never on the time: a run is repeated to the bit.
+    """
+
+    @property
+    def pending(self) -> int:
+        """How many may come of what has ended so far."""
+        ...
+
+    def take(self) -> Sequence[Request]:
+        """Those that follow on all that has ended so far; waits for them. Fewer than `pending` where nothing
+        follows."""
+        ...
+
+    def is_over(self, request: int, place: int) -> bool:
+        """Whether nothing will follow a completion, so that what is kept of it may go."""
+        ...
+
+
 class Sampler(Protocol):
     """What an evaluation asks of an engine: completions, from whatever model it has."""
 
@@ -126,6 +161,11 @@ class Engine(Sampler, Protocol):
     @property
     def version(self) -> int:
         """Of the weights that are sampled from: what the last `load` was given, 0 before the first."""
+        ...
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it reads the policy's own weights at each call, and so has nothing of older ones."""
         ...
 
     def load(self, policy: Policy, version: int) -> None:
@@ -183,4 +223,8 @@ class Engine(Sampler, Protocol):
     def free(self) -> None:
         """Let go of what is kept from call to call beside the weights. The next call makes it anew, and draws
         the same."""
+        ...
+
+    def close(self) -> None:
+        """End what was started for it, such as a server. It is not asked again."""
         ...

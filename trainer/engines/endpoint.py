@@ -7,7 +7,6 @@ and at random. Whatever has arrived when one request finally fails is handed ove
 from __future__ import annotations
 
 import os
-import queue
 import random
 import threading
 import time
@@ -22,6 +21,7 @@ from ...tasks.core.seeds import digest
 from ...verifiers import Completion
 from ..config.evaluation import EndpointConfig
 from .base import Finished, Request, Sampling
+from .in_flight import ask_each
 from .replies import BrokenReply, read_completion, read_self, refuses_prompt
 
 QUEUED = 64  # requests in a call for each that is in flight: there is a pause at its end only
@@ -115,50 +115,20 @@ class EndpointEngine:
         """See `Engine.sample`. A prompt that the server refuses for its content or its length has an empty
         completion. Raises UserError where more than a few are, for a request that is refused otherwise, or
         that fails too often; those in flight are waited for first."""
-        jobs = queue.SimpleQueue[Job]()
-        for index, request in enumerate(requests):
-            for place in range(request.samples):
-                jobs.put(Job(index, place, self._write_body(request, request.first + place, sampling)))
+        jobs = [
+            Job(index, place, self._write_body(request, request.first + place, sampling))
+            for index, request in enumerate(requests)
+            for place in range(request.samples)
+        ]
         results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
-        stop, answers = threading.Event(), queue.SimpleQueue[tuple[Job, Completion | Exception] | None]()
-        workers = min(self.config.concurrency, jobs.qsize())
-        for _ in range(workers):
-            threading.Thread(target=self._work, args=(jobs, answers, stop, sampling), daemon=True).start()
-        failure: Exception | None = None
-        try:
-            while workers:
-                answer = answers.get()
-                if answer is None:
-                    workers -= 1
-                    continue
-                job, found = answer
-                if isinstance(found, Exception):
-                    failure = failure or found
-                    continue
-                results[job.request][job.place] = found
-                if finished is not None:
-                    finished(job.request, job.place, found)
-        finally:
-            stop.set()
-        if failure is not None:
-            raise failure
-        return [[completion for completion in group if completion is not None] for group in results]
 
-    def _work(self, jobs: Any, answers: Any, stop: threading.Event, sampling: Sampling) -> None:
-        """Ask for completions until none is left, or one has failed."""
-        try:
-            while not stop.is_set():
-                try:
-                    job = jobs.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    answers.put((job, self._ask(job, sampling, stop)))
-                except Exception as failure:  # noqa: BLE001 - raised again by the thread that called `sample`
-                    stop.set()
-                    answers.put((job, failure))
-        finally:
-            answers.put(None)
+        def hear(job: Job, completion: Completion) -> None:
+            results[job.request][job.place] = completion
+            if finished is not None:
+                finished(job.request, job.place, completion)
+
+        ask_each(jobs, lambda job, stop: self._ask(job, sampling, stop), hear, self.config.concurrency)
+        return [[completion for completion in group if completion is not None] for group in results]
 
     def _ask(self, job: Job, sampling: Sampling, stop: threading.Event) -> Completion:
         """One completion, asked for again where that may help."""
@@ -206,6 +176,8 @@ class EndpointEngine:
     def _write_body(self, request: Request, sample: int, sampling: Sampling) -> dict[str, Any]:
         messages = [dict(message) for message in request.messages]
         chat = self.config.api == "chat"
+        if not chat and len(messages) > 1:
+            raise UserError("An endpoint that completes texts can't hold a conversation; take --api chat.")
         extra = {
             **({"top_k": sampling.top_k} if sampling.top_k else {}),
             **({"min_p": sampling.min_p} if sampling.min_p else {}),
@@ -213,7 +185,7 @@ class EndpointEngine:
         }
         return {
             **({"messages": messages} if chat else {"prompt": messages[0]["content"]}),
-            "max_tokens": sampling.max_new_tokens,
+            "max_tokens": request.budget or sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "seed": digest(request.stream, sample) % 2**31,
             **({"top_p": sampling.top_p} if sampling.top_p < 1 else {}),

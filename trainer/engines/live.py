@@ -16,9 +16,8 @@ from torch import Tensor
 
 from ..model.decoding import Decoding
 from ..model.kept import list_kept_ids
-from .base import Sampling
+from .base import Owner, Sampling
 from .drawing import draw
-from .waiting import Owner
 
 Number = TypeVar("Number", int, float)
 
@@ -41,23 +40,28 @@ class Ended:
 class LiveRows:
     """Completions and the decoder's rows that they go on from: those that agree so far share one.
 
-    Tables have a row for each place of a ring of T steps, T the budget of a completion: step s of all is
-    noted at s % T, and a completion that joined at step b has its first random number at b % T. So a step
+    Tables have a row for each place of a ring of T steps, T the largest budget of a completion: step s of all
+    is noted at s % T, and a completion that joined at step b has its first random number at b % T. So a step
     reads and writes whole rows, whenever its completions began.
 
     uniforms_TR: their random numbers.  tokens_TR, logprobs_TR: what was drawn.  step: how many have been.
-    begins_R: the steps at which they joined.  open_R: which have not ended.  row_R: the decoder's row of
-    each. alone: whether each has a row of its own, in the same order, so that rows need no looking up.
+    begins_R, ends_R: the steps at which they joined, and at which their budgets end.  open_R: which have not
+    ended.  row_R: the decoder's row of each.  alone: whether each has a row of its own, in the same order, so
+    that rows need no looking up.
     kept_R: of each completion the ids that each of its tokens was drawn among, where that is recorded.
     """
 
-    def __init__(self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor) -> None:
+    def __init__(
+        self, decoding: Decoding, owners: Sequence[Owner], uniforms_TR: Tensor, budgets: Sequence[int] = ()
+    ) -> None:
+        """budgets: tokens that each may have; none: T of them."""
         device = decoding.logits_UV.device
         self.decoding, self.owners, self.step = decoding, list(owners), 0
         self.uniforms_TR = uniforms_TR.to(device)
         self.tokens_TR = torch.zeros(uniforms_TR.shape, dtype=torch.long, device=device)
         self.logprobs_TR = torch.zeros(uniforms_TR.shape, device=device)
         self.begins_R = [0] * len(self.owners)
+        self.ends_R = list(budgets) or [self.budget] * len(self.owners)
         self.open_R = torch.ones(len(self.owners), dtype=torch.bool, device=device)
         self.kept_R: list[list[np.ndarray]] = [[] for _ in self.owners]
         self.row_R = decoding.start_R
@@ -70,13 +74,13 @@ class LiveRows:
 
     @property
     def budget(self) -> int:
-        """Tokens that a completion may have."""
+        """Tokens that a completion may have at most."""
         return len(self.tokens_TR)
 
     @property
     def spent(self) -> bool:
         """Whether the budget of some has ended."""
-        return self.step - min(self.begins_R) == self.budget
+        return self.step == min(self.ends_R)
 
     def draw_tokens(self, sampling: Sampling) -> None:
         """One more token for every completion."""
@@ -106,7 +110,7 @@ class LiveRows:
         """ended_R: by an end of its own, or by the budget."""
         if not self.spent:
             return ~self.open_R
-        spent = [self.step - begin == self.budget for begin in self.begins_R]
+        spent = [self.step == end for end in self.ends_R]
         return ~self.open_R | torch.tensor(spent, device=self.open_R.device)
 
     def list_ended(self, ended_E: Tensor) -> list[Ended]:
@@ -148,7 +152,9 @@ class LiveRows:
         if kept_R is not None:
             self._keep(kept_R)
 
-    def join(self, owners: Sequence[Owner], row_J: Tensor, uniforms_TJ: Tensor) -> None:
+    def join(
+        self, owners: Sequence[Owner], row_J: Tensor, uniforms_TJ: Tensor, budgets: Sequence[int] = ()
+    ) -> None:
         """More completions, which begin with the next step. row_J: the decoder's row of each."""
         uniforms_TJ = uniforms_TJ.roll(self.step % self.budget, 0).to(self.uniforms_TR.device)
         self.uniforms_TR = torch.cat([self.uniforms_TR, uniforms_TJ], 1)
@@ -156,6 +162,8 @@ class LiveRows:
         new_TJ = torch.zeros_like(uniforms_TJ, dtype=self.logprobs_TR.dtype)
         self.logprobs_TR = torch.cat([self.logprobs_TR, new_TJ], 1)
         self.begins_R += [self.step] * len(owners)
+        budgets = budgets or [self.budget] * len(owners)
+        self.ends_R += [self.step + budget for budget in budgets]
         self.open_R = torch.cat([self.open_R, torch.ones_like(row_J, dtype=torch.bool)])
         self.kept_R += [[] for _ in owners]
         self.owners += owners
@@ -168,5 +176,6 @@ class LiveRows:
         self.owners = [self.owners[row] for row in rows]
         self.kept_R = [self.kept_R[row] for row in rows]
         self.begins_R = [self.begins_R[row] for row in rows]
+        self.ends_R = [self.ends_R[row] for row in rows]
         self.uniforms_TR, self.open_R = self.uniforms_TR[:, kept_R], self.open_R[kept_R]
         self.tokens_TR, self.logprobs_TR = self.tokens_TR[:, kept_R], self.logprobs_TR[:, kept_R]

@@ -12,7 +12,6 @@ import contextlib
 import gc
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
 from ..model.captures import CudaRecorder, Recorder
 from ..model.casts import find_arithmetic
+from ..model.continuing import read_on
 from ..model.decoding import Decoding, Extent, find_open
 from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
@@ -34,11 +34,13 @@ from ..model.modes import DecodingMode, start_decoding
 from ..model.policy import Policy
 from ..model.probe import choose_mode
 from ..model.prompts import decode
+from ..model.row_cache import Prefill
 from ..model.static_decoding import StaticBuffers
-from .base import Finished, Request, Row, Sampling
-from .drawing import Stream, draw_uniforms
+from .base import Finished, More, Owner, Request, Row, Sampling
+from .following import follow
+from .joining import Joining, divide, draw_uniforms_of, limit_tokens
 from .live import Ended, LiveRows
-from .waiting import Owner, Waiting, plan_rows
+from .waiting import Waiting, plan_rows
 
 ROWS = 256  # decoded at once where nothing else is asked for
 REFILL = {"cpu": 2, "cuda": 8}
@@ -59,6 +61,7 @@ class LocalEngine:
     path: "fast" (a decoder written for the dense family) or "general" (the model's own forward).  reason: why
     not "fast".
     end_ids: the tokens that end a completion.
+    prefilled: tokens of prompts, and of what was said between turns, that were read so far.
     steps, row_steps: decode steps so far, and completions that went on in them, all together: row_steps /
     (steps x rows) is how full the batch was.
 
@@ -67,6 +70,9 @@ class LocalEngine:
     >>> engine.path, engine.rows, engine.version
     ('fast', 2, 0)
     """
+
+    takes_more = True
+    in_place = True
 
     def __init__(
         self,
@@ -84,7 +90,7 @@ class LocalEngine:
         self._static: StaticBuffers | None = None
         self._folded: Folded | None = None
         self._freed_captures = 0
-        self.steps = self.row_steps = 0
+        self.steps = self.row_steps = self.prefilled = 0
         self._refill = REFILL.get(policy.device.type, REFILL["cpu"])
         self._record = CudaRecorder() if record is None and policy.device.type == "cuda" else record
         self._look_at_model()
@@ -102,21 +108,33 @@ class LocalEngine:
             self._look_at_model()
 
     def sample(
-        self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        finished: Finished | None = None,
+        more: More | None = None,
     ) -> list[list[Completion]]:
-        """See `Engine.sample`. Requests of like length are decoded together, `rows` completions at a time."""
-        results: list[list[Completion | None]] = [[None] * request.samples for request in requests]
+        """See `Engine.sample`. Requests of like length are decoded together, `rows` completions at a time.
+
+        more: where further requests come from meanwhile. A row that waits for its own keeps its cache, where
+        the decoder can hand it out; elsewhere its whole text is prefilled again.
+        """
+        results: dict[Owner, Completion] = {}
         self._longest = sampling.max_new_tokens
         self._check_ids(request.ids for request in requests)
         owners = [Owner(index, place) for index, one in enumerate(requests) for place in range(one.samples)]
+        joining = Joining(list(requests), more)
         with self._prepare() as weights:
             for owner, completion in self._run(
-                owners, lambda some: self._decode(weights, requests, some, sampling)
+                owners, lambda some: self._decode(weights, joining, some, sampling)
             ):
-                results[owner.request][owner.sample] = completion
+                results[owner] = completion
                 if finished is not None:
                     finished(owner.request, owner.sample, completion)
-        return [[completion for completion in group if completion is not None] for group in results]
+        return [
+            [results[Owner(index, place)] for place in range(request.samples)]
+            for index, request in enumerate(joining.requests)
+        ]
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """See `Engine.compute_logprobs`. The tokens go through the decoder step by step, as drawn ones do."""
@@ -137,6 +155,9 @@ class LocalEngine:
         self._fixed = None if self._record is None else FixedSteps(self._record)
         self._static = None if self._record is None else StaticBuffers(self._record)
         self._folded = None
+
+    def close(self) -> None:
+        """See `Engine.close`: nothing was started for it."""
 
     @property
     def _model(self) -> Any:
@@ -214,11 +235,14 @@ class LocalEngine:
         prompts: Sequence[Sequence[int]],
         samples: Sequence[int],
         extent: Extent,
+        start: Prefill | None = None,
     ) -> Decoding:
-        """Prefill the prompts. samples: completions of each."""
+        """Prefill the prompts. samples: completions of each.  start: what was read already."""
+        if start is None:
+            self.prefilled += sum(map(len, prompts))
         if weights is None:
             return start_decoding(self._model, self._mode, prompts, samples, extent, self._static)
-        return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed)
+        return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed, start=start)
 
     def _run(
         self, items: Iterable[Item], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
@@ -262,28 +286,31 @@ class LocalEngine:
         )
 
     def _decode(
-        self,
-        weights: DenseWeights | None,
-        requests: Sequence[Request],
-        owners: Sequence[Owner],
-        sampling: Sampling,
+        self, weights: DenseWeights | None, joining: Joining, owners: list[Owner], sampling: Sampling
     ) -> Iterator[tuple[Owner, Completion]]:
-        """Draw completions, each given once it is seen to have ended."""
+        """Draw completions, each given once it is seen to have ended. owners: those that join are added."""
+        requests = joining.requests
         waiting = Waiting(requests, owners, even=not self._pads)
-        while waiting:
-            extent = Extent(min(self.rows, len(waiting)), waiting.longest, sampling.max_new_tokens)
-            first = waiting.take(self.rows, self.rows)
-            decoding = self._start(weights, *_divide(requests, first), extent)
-            live = LiveRows(decoding, first, _draw_uniforms(requests, first, extent.new))
-            for ended in self._decode_batch(live, requests, waiting, sampling):
+        joining.begin(owners, waiting)
+        new = max(limit_tokens(request, sampling) for request in requests)
+        later = sampling.max_new_tokens if joining.more is not None else 0  # by which a text grows by turns
+        while joining.wait():
+            extent = Extent(min(self.rows, joining.most), joining.longest + later, new)
+            resumed, start = joining.resume(self.rows), None
+            if resumed.owners:
+                start = read_on(self._model, resumed.pasts, resumed.ids)
+                self.prefilled += sum(map(len, resumed.ids))
+            first = resumed.owners or waiting.take(self.rows, self.rows)
+            decoding = self._start(weights, *divide(requests, first), extent, start)
+            limits = [limit_tokens(requests[owner.request], sampling) for owner in first]
+            live = LiveRows(decoding, first, draw_uniforms_of(requests, first, extent.new), limits)
+            for ended in self._decode_batch(live, joining, sampling):
                 yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
 
-    def _decode_batch(
-        self, live: LiveRows, requests: Sequence[Request], waiting: Waiting, sampling: Sampling
-    ) -> Iterator[Ended]:
+    def _decode_batch(self, live: LiveRows, joining: Joining, sampling: Sampling) -> Iterator[Ended]:
         """Go on until all have ended; where rows become free, what is waiting joins, if the decoder takes
         it."""
-        opened, self._together = find_open(live.decoding), len(live.owners)
+        self._together = len(live.owners)
         is_end_V = self._mark_end_tokens(live.decoding.logits_UV)
         every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
         while True:
@@ -291,21 +318,47 @@ class LocalEngine:
             live.close(is_end_V[live.last_R])
             if sampling.stop:
                 live.close(self._find_stopped(live, sampling.stop))
-            if not (live.spent or (live.step % every == 0 and not bool(live.open_R.all()))):
-                self._advance(live)
-                continue
-            ended_R = live.mark_ended()
-            yield from live.list_ended(ended_R.nonzero()[:, 0])
-            going_R = (~ended_R).nonzero()[:, 0]
-            if not len(going_R):
-                return
+            going_R = None
+            if live.spent or (live.step % every == 0 and not bool(live.open_R.all())):
+                ended_R = live.mark_ended()
+                ended_E = ended_R.nonzero()[:, 0]
+                ended = live.list_ended(ended_E)
+                joining.keep(live, ended_E.tolist(), [self._cut(one.ids) for one in ended])
+                yield from ended
+                going_R = (~ended_R).nonzero()[:, 0]
+                if not len(going_R):
+                    return
             self._advance(live, going_R)
-            room = self.rows - len(live.owners)
-            enough = self._refill * room >= self.rows
-            if opened and enough and (joining := waiting.take(room, self.rows)):
-                row_J = opened.admit(*_divide(requests, joining))
-                live.join(joining, row_J, _draw_uniforms(requests, joining, live.budget))
-                self._together = len(live.owners)
+            if going_R is not None or (joining.more is not None and live.step % every == 0):
+                self._fill_up(live, joining, sampling)
+
+    def _fill_up(self, live: LiveRows, joining: Joining, sampling: Sampling) -> None:
+        """What waits joins where rows are free, if the decoder takes it."""
+        opened, requests = find_open(live.decoding), joining.requests
+        room = self.rows - len(live.owners)
+        if not opened or not joining.is_worth(len(live.owners), self._refill * room >= self.rows):
+            return
+        joining.take()
+        resumed = joining.resume(room)
+        if resumed.owners:
+            self.prefilled += sum(map(len, resumed.ids))
+            self._join(live, requests, resumed.owners, joining.go_on(opened, resumed), sampling)
+        if joined := joining.waiting.take(room - len(resumed.owners), self.rows):
+            prompts, samples = divide(requests, joined)
+            self.prefilled += sum(map(len, prompts))
+            self._join(live, requests, joined, opened.admit(prompts, samples), sampling)
+
+    def _join(
+        self,
+        live: LiveRows,
+        requests: Sequence[Request],
+        owners: Sequence[Owner],
+        row_J: Tensor,
+        sampling: Sampling,
+    ) -> None:
+        limits = [limit_tokens(requests[owner.request], sampling) for owner in owners]
+        live.join(owners, row_J, draw_uniforms_of(requests, owners, live.budget), limits)
+        self._together = len(live.owners)
 
     def _advance(self, live: LiveRows, going_R: Tensor | None = None) -> None:
         live.advance(going_R)
@@ -327,22 +380,8 @@ class LocalEngine:
         prompts = [rows[place].prompt_ids for place in wave]
         extent = Extent(len(wave), max(map(len, prompts)), lengths[0])
         decoding = self._start(weights, prompts, [1] * len(wave), extent)
-        device = decoding.logits_UV.device
-        padded = [[*rows[place].ids, *[0] * (lengths[0] - len(rows[place].ids))] for place in wave]
-        tokens_TR = torch.tensor(padded, device=device).T.contiguous()
-        logprobs_TR = torch.zeros(tokens_TR.shape, device=device)
-        live = len(wave)
-        for step, tokens_R in enumerate(tokens_TR):
-            logits_RV = decoding.logits_UV.float() / temperature
-            chosen_R = logits_RV.gather(-1, tokens_R[:live, None])[:, 0]
-            logprobs_TR[step, :live] = chosen_R - logits_RV.logsumexp(-1)
-            going = sum(length > step + 1 for length in lengths[:live])
-            if going:
-                kept_U = None if going == live else torch.arange(going, device=device)
-                decoding.advance(kept_U, tokens_R[:going])
-            live = going
-        for row, (place, length) in enumerate(zip(wave, lengths, strict=True)):
-            yield place, logprobs_TR[:length, row].tolist()
+        found = follow(decoding, [rows[place].ids for place in wave], temperature)
+        yield from zip(wave, found, strict=True)
 
     def _mark_end_tokens(self, logits_UV: Tensor) -> Tensor:
         """is_end_V: whether a token ends a completion."""
@@ -359,23 +398,16 @@ class LocalEngine:
         return torch.tensor([any(s in text for s in stop) for text in texts], device=live.open_R.device)
 
     def _make_completion(self, request: Request, ended: Ended) -> Completion:
-        ids, logprobs = ended.ids, ended.logprobs
-        length = next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))
-        ids, logprobs = ids[:length], logprobs[:length]
+        length = self._cut(ended.ids)
+        ids, logprobs = ended.ids[:length], ended.logprobs[:length]
         shown = ids[:-1] if ids[-1] in self.end_ids else ids
         text = decode(self.policy.tokenizer, shown)
         reason = "length" if ended.open else "stop"
         kept = pack_kept_ids(ended.kept[:length]) if ended.kept else None
-        return Completion(text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept)
+        return Completion(
+            text, tuple(request.ids), tuple(ids), tuple(logprobs), reason, kept, version=self.version
+        )
 
-
-def _divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:
-    """The prompts of completions that stand request by request, and how many of them each has."""
-    counts = Counter(owner.request for owner in owners)
-    return [requests[index].ids for index in counts], list(counts.values())
-
-
-def _draw_uniforms(requests: Sequence[Request], owners: Sequence[Owner], budget: int) -> Tensor:
-    """uniforms_TR of completions, by their streams and numbers alone."""
-    asked = [(requests[owner.request], owner.sample) for owner in owners]
-    return draw_uniforms((Stream(request.stream, request.first + place) for request, place in asked), budget)
+    def _cut(self, ids: Sequence[int]) -> int:
+        """How many ids there are up to the first end token."""
+        return next((place + 1 for place, token in enumerate(ids) if token in self.end_ids), len(ids))

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
-from .base import Request, Row
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Whose a completion is: index of the request, number of the sample."""
-
-    request: int
-    sample: int
+from .base import Owner, Request, Row
 
 
 class Waiting:
@@ -37,7 +28,16 @@ class Waiting:
     @property
     def longest(self) -> int:
         """Tokens of the longest prompt that waits."""
-        return self._lengths[self._groups[-1][0].request]
+        return max(self._lengths[group[0].request] for group in self._groups)
+
+    def add(self, request: Request) -> None:
+        """One request more, of one sample, which is taken up next."""
+        self._groups.append([Owner(len(self._lengths), 0)])
+        self.skip(request)
+
+    def skip(self, request: Request) -> None:
+        """One request more, which is taken up elsewhere."""
+        self._lengths.append(len(request.ids))
 
     def take(self, room: int, rows: int) -> list[Owner]:
         """What goes on in `room` of `rows` places: whole requests in order, cut only where one is larger than

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any, Literal
 
 from ...tasks.core.errors import UserError
 from ..intervals import Difference
-from ..storage.records import drop_nan, read_json, write_text
+from ..storage.records import drop_nan, read_json_if_there, write_json, write_lines
 from ..storage.starts import number_folder
 from .measured import Row
 from .paired import LEVEL, POWER, Reach
 
 SHOWN_FLIPS = 3  # of each direction, in the lines for a person
 RECORD, FLIPS = "comparison.json", "flips.jsonl"
-LONGEST_NAME = 160  # characters of a folder's name
 SHOWN_TEXT = 300  # characters
 
 
@@ -160,22 +158,21 @@ def write_comparison(found: Comparison, out: str = "auto") -> Path:
     out: the folder, where an earlier comparison is replaced; auto takes one in runs/, which is replaced where
     it is of the same evaluations. Raises UserError for a folder that holds something else.
     """
-    names = "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", side.name) for side in found.sides)
+    names = "-".join(side.name for side in found.sides)
 
     def is_of_same(folder: Path) -> bool:
-        record = read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+        record = read_json_if_there(folder / RECORD)
         listed = [(side["name"], side["folder"]) for side in record.get("sides", [])]
         return listed == [(side.name, side.folder) for side in found.sides]
 
-    folder = number_folder(f"compare-{names}"[:LONGEST_NAME], is_of_same) if out == "auto" else Path(out)
+    folder = number_folder(f"compare-{names}", is_of_same) if out == "auto" else Path(out)
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder. Give another --out.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).is_file():
         raise UserError(f"{folder} is not empty, and holds no comparison. Give another --out.")
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(flip, default=str) + "\n" for flip in found.list_flips()]
-    write_text(folder / FLIPS, "".join(lines))
-    write_text(folder / RECORD, json.dumps(found.to_dict(), indent=1, default=str))
+    write_lines(folder / FLIPS, (json.dumps(flip, default=str) for flip in found.list_flips()))
+    write_json(folder / RECORD, found.to_dict())
     return folder
 
 

@@ -97,7 +97,7 @@ def evaluate(
     start = time.perf_counter()
     answers = dict(known or {})
     fitting = [place for place, problem in enumerate(problems) if rollouts.fits(problem)]
-    share = max(1, rollouts.engine.rows // samples)
+    share = max(1, rollouts.rows // samples)
     total = len(fitting) * samples
     there = total - sum(missing.samples for missing in list_missing(fitting, samples, answers))
     with make_progress_bar(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +14,13 @@ from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.settings import list_settings
 from ..storage.names import COMPLETIONS, CONFIG, FACTS, SUMMARY
-from ..storage.records import read_json, write_json
+from ..storage.records import read_json_if_there, write_json
 from ..storage.sources import SOURCES
+from ..storage.starts import LONGEST_NAME, clean_name
 from .hashes import hash_bytes
 from .identity import FREE, Identity
 
-LONGEST_VALUE, LONGEST_NAME = 24, 160  # characters in a folder's name; a hash stands for the rest
+LONGEST_VALUE = 24  # characters of a setting in a folder's name; a hash stands for a longer one
 UNNAMED = FREE | {"task", "model"}
 SHORT = {
     "split": "{}", "samples": "{}samples", "problems": "{}problems", "extraction": "{}", "temperature": "t{}",
@@ -78,9 +78,10 @@ def name_evaluation(config: EvalConfig, task: str, model: str) -> str:
     ]
     if task in changed:  # data of one's own, after which the task is called
         changed.remove(task)
-    name = "-".join(map(_clean, ["eval", task, model, *changed]))
+    name = "-".join(map(clean_name, ["eval", task, model, *changed]))
     if len(name) > LONGEST_NAME:
-        name = f"{name[:LONGEST_NAME]}-{_digest(name)}"
+        digest = _digest(name)
+        name = f"{name[: LONGEST_NAME - len(digest) - 1]}-{digest}"
     return name
 
 
@@ -118,7 +119,7 @@ def find_begun(folder: Path) -> Begun | None:
         raise UserError(f"{folder} is a file, not a folder. Give another --out.")
     if not folder.exists() or _holds_nothing(folder):
         return None
-    facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
+    facts = read_json_if_there(folder / FACTS)
     if facts.get("command") != "eval" or "identity" not in facts:
         raise UserError(f"{folder} is not empty and holds no evaluation to go on with. Give another --out.")
     try:
@@ -165,13 +166,9 @@ def _write_value(name: str, value: Any) -> str:
     if name in ("data", "reward_model", "prompt_template"):
         parts = tuple(Path(part).stem for part in parts)
     if name == "endpoint":
-        parts = (_clean(urlsplit(value).netloc),)
+        parts = (clean_name(urlsplit(value).netloc),)
     text = "-".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
-    return text if len(text) <= LONGEST_VALUE and _clean(text) == text else _digest(text)
-
-
-def _clean(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.") or "-"
+    return text if len(text) <= LONGEST_VALUE and clean_name(text) == text else _digest(text)
 
 
 def _digest(text: str) -> str:

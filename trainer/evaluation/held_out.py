@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ from typing import Any
 from ...tasks import Problem, Task
 from ..config.settings import Settings, list_settings
 from ..rollouts.rollouts import Prompts
+from ..storage.atomic import write_folder
 from ..storage.names import COMPLETIONS, FACTS, OF_A_RUN, SUMMARY
+from ..storage.records import write_json
 from .evaluate import Evaluation
 from .identity import Identity, gather_task_facts
 from .likeness import NAMED, SETTINGS, TOLD
@@ -51,16 +52,15 @@ def write_held_out(
 ) -> Path:
     """Write the completions of an evaluation at a step, with what they are of; returns their folder.
 
-    It is there whole or not at all; that of an earlier try goes.
+    It is there whole or not at all; that of an earlier try goes. Raises DiskError where it can't be written.
     """
     folder = locate_held_out(run, step)
-    new = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    write_groups(new / COMPLETIONS, result.groups, prompts, step=step)
     facts = {"command": OF_A_RUN, "step": step, "identity": identity, **getattr(prompts, "facts", {})}
-    (new / FACTS).write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
-    (new / SUMMARY).write_text(json.dumps(result.summarise(), indent=1), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    new.rename(folder)
+
+    def write(new: Path) -> None:
+        write_groups(new / COMPLETIONS, result.groups, prompts, step=step)
+        write_json(new / FACTS, facts)
+        write_json(new / SUMMARY, result.summarise())
+
+    write_folder(folder, write)
     return folder

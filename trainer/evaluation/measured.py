@@ -11,7 +11,7 @@ from typing import Any
 from ...tasks.core.errors import UserError
 from ...verifiers import Status, Verdict
 from ..storage.names import ARMS, COMPLETIONS, FACTS, HELD_OUT, SUMMARY
-from ..storage.records import complain_of_line, read_json
+from ..storage.records import complain_of_line, read_json, read_json_if_there
 from ..storage.rows import Once, read_scored
 
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
@@ -95,9 +95,8 @@ def read_measured(source: str) -> list[Measured]:
 
 def list_steps(run: Path) -> list[int]:
     """The steps at which a run was evaluated on held-out problems, ascending."""
-    folders = (run / HELD_OUT).glob("step-*") if (run / HELD_OUT).is_dir() else ()
-    found = [match for path in folders if (match := re.fullmatch(r"step-(\d+)", path.name))]
-    return sorted(int(match[1]) for match in found)
+    found = (re.fullmatch(r"step-(\d+)", path.name) for path in (run / HELD_OUT).glob("step-*"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def locate_held_out(run: Path, step: int) -> Path:
@@ -156,8 +155,7 @@ def read_folder(folder: Path, name: str) -> Measured:
         questions.setdefault(key, Question(values.get("prompt", ""), values.get("reference")))
     if not rows_P:
         raise UserError(f"{path} holds no completion yet.")
-    facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
-    summary = read_json(folder / SUMMARY) if (folder / SUMMARY).is_file() else {}
+    facts, summary = read_json_if_there(folder / FACTS), read_json_if_there(folder / SUMMARY)
     ordered = {key: sorted(rows, key=lambda row: row.sample) for key, rows in rows_P.items()}
     return Measured(
         name, ordered, questions, facts.get("identity", {}), facts, folder,

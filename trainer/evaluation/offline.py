@@ -6,8 +6,9 @@ Imports no torch. Suffix: P problems.
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,7 @@ from ...tasks.core.problem import Problem
 from ...tasks.core.reach import find_reach
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
+from ...verifiers import Status
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
 from ..intervals import Estimate, Interval, list_ks, mean_interval, pass_at_k
@@ -39,8 +41,9 @@ class FileScores:
 
     pass_at: k -> estimate of pass@k with its 95 % interval, for k = 1, 2, 4, ... up to the most completions
     of a problem; empty for a task that nothing can verify.  reward: mean over problems.  extracted,
-    abstained: shares of the completions.  by_reference: rows that were judged by the reference that they
-    bring.  missing: of a data set, its split -> problems of it that have no row.
+    abstained: shares of the completions.  criteria: of a rubric with several, each one's mean amount over
+    problems, which of a check that says yes or no is its pass-rate.  by_reference: rows that were judged by
+    the reference that they bring.  missing: of a data set, its split -> problems of it that have no row.
     """
 
     task: str
@@ -51,6 +54,7 @@ class FileScores:
     reward: Interval
     extracted: float
     abstained: float
+    criteria: Mapping[str, Interval] = field(default_factory=dict)
     by_reference: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
 
@@ -67,6 +71,8 @@ class FileScores:
             lines.append(f"  pass@{k:<3} {estimate}   (95 % interval{few})")
         extracted = f"answer extracted {self.extracted:.1%}, " if self.pass_at else ""
         lines.append(f"  {extracted}unscorable {self.abstained:.1%}, mean reward {self.reward}")
+        if self.criteria:
+            lines.append(f"  criteria: {', '.join(f'{name} {mean}' for name, mean in self.criteria.items())}")
         for split, count in self.missing.items():
             lines.append(f"  {count} problem(s) of the {split} split have no completion and are in no rate")
         if self.by_reference:
@@ -100,6 +106,7 @@ class _Tally:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.scores_P: dict[str, list[_Counted]] = {}
+        self.amounts: dict[str, dict[str, array[float]]] = {}  # criterion -> problem -> what it found
         self.by_reference = 0
         self.seen: Counter[str] = Counter()  # problems of each split
 
@@ -110,6 +117,11 @@ class _Tally:
             self.seen[answered.problem.id.split("/")[1]] += 1
         scores = self.scores_P.setdefault(key, [])
         scores.append(_Counted(score["reward"], score["passed"], score["abstained"], score["extracted"]))
+        if len(score["parts"]) > 1 and not score["abstained"]:
+            for name, part in score["parts"].items():
+                if part["status"] != Status.NOT_APPLICABLE:
+                    found = self.amounts.setdefault(name, {}).setdefault(key, array("d"))
+                    found.append(part["value"] if part["number"] is None else part["number"])
         return len(scores) - 1
 
     def summarise(self) -> FileScores:
@@ -132,9 +144,16 @@ class _Tally:
             reward=mean_interval(rewards_P, min(seen), max(seen)),
             extracted=sum(score.extracted for score in scores) / count,
             abstained=sum(score.abstained for score in scores) / count,
+            criteria={name: _average(values_P.values()) for name, values_P in self.amounts.items()},
             by_reference=self.by_reference,
             missing={s: size - self.seen[s] for s, size in sizes.items() if size and size > self.seen[s]},
         )
+
+
+def _average(values_P: Collection[Sequence[float]]) -> Interval:
+    """The mean over problems of what a criterion found; numbers beyond 0 and 1 widen the bounds."""
+    seen = [0.0, 1.0, *(value for values in values_P for value in values)]
+    return mean_interval([list(values) for values in values_P], min(seen), max(seen))
 
 
 def score_file(

@@ -12,10 +12,11 @@ from pathlib import Path
 from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.suites import list_tasks, split_names
+from ..engines.checks import check_engine
 from ..model.source import check_source
 from ..storage import checkpoint
 from ..storage.folders import FACTS, RunFolder
-from ..storage.records import read_json
+from ..storage.records import read_json, read_json_if_there
 
 
 def list_evaluations(config: EvalConfig, in_memory: str = "") -> list[EvalConfig]:
@@ -47,8 +48,7 @@ def find_models(source: str, which: str) -> list[str]:
     which: last (the model at its end, or the newest checkpoint), best (the checkpoint of the best held-out
     pass-rate) or all (every checkpoint, in the order of their steps).
     """
-    facts = Path(source) / FACTS
-    recorded = read_json(facts) if facts.is_file() else {}
+    recorded = read_json_if_there(Path(source) / FACTS)
     if recorded.get("command", "eval") == "eval":
         return [source]
     run = RunFolder(Path(source))
@@ -79,9 +79,14 @@ def _read_pass_rates(checkpoints: Sequence[Path]) -> dict[Path, float]:
 
 def check_subject(config: EvalConfig) -> None:
     """Raise UserError where no model is named, a folder holds none, or an endpoint can't be asked."""
+    check_engine(config.engine)
     if not config.endpoint.url:
         check_source(config.model.source)
         return
+    if config.engine.kind != "local":
+        raise UserError(
+            "--endpoint is asked as it is, and --engine runs a model here: leave out one of them."
+        )
     if not config.model.source:
         raise UserError("Say which model: --model and its name at the --endpoint.")
     if importlib.util.find_spec("openai") is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from ..model.template_file import check_template
 from ..reward_models.scoring import Assignment, assign_models, judge
 from ..rollouts.rollouts import Rollouts, make_sampling
 from ..storage.folders import gather_facts
-from ..storage.names import COMPLETIONS, FACTS, SUMMARY
+from ..storage.names import COMPLETIONS, ENGINE, FACTS, SUMMARY
 from ..storage.records import write_json
 from .baseline import read_baseline
 from .breakdown import break_down
@@ -163,35 +164,37 @@ def measure(prepared: Prepared, subject: Subject, say: Say) -> EvaluationRun:
         trust_remote_code=model.trust_remote_code,
     )
     task = judged.task
-    opened = subject.open(config, judged, _find_date(prepared.begun), say)
-    identity = prepared.identity.with_chain("prompts", opened.render(problems, task.instruction))
-    identity = identity.with_facts(**opened.identity)
-    refuse_another(folder, identity, prepared.begun)
-    folder.mkdir(parents=True, exist_ok=True)
-    with Journal.open(folder / COMPLETIONS) as journal:
-        begun = find_begun(folder)  # another process may have begun one here since it was prepared
-        refuse_another(folder, identity, begun)
-        journal.read(problems, task.rubric, identity.samples)
-        facts = gather_facts(
-            COMMAND, folder, list_code(config), list_data(config), **opened.facts, **prepared.layers
-        )
-        facts["identity"] = identity.to_dict()
-        write_start(folder, config, facts)
-        try:
-            result = sample_and_score(opened, task, problems, journal, say)
-        finally:
-            if said := opened.describe():
-                facts["endpoint"] = add_said(begun.facts.get("endpoint", {}) if begun else {}, said)
-                write_json(folder / FACTS, facts)
-                tell_refused(said, say)
-        wins = (
-            compare_with_baseline(task, opened.scorers, result.groups, prepared.baseline)
-            if prepared.baseline
-            else {}
-        )
-        breakdown = break_down(result.groups, task.rubric, list(result.pass_at), result.too_long)
-        run = EvaluationRun(result, breakdown, folder, opened.config, wins, task.name)
-        write_json(folder / SUMMARY, run.summarise(facts))
+    opened = subject.open(config, judged, _find_date(prepared.begun), say, folder / ENGINE)
+    with contextlib.ExitStack() as stack:
+        stack.callback(opened.close)
+        identity = prepared.identity.with_chain("prompts", opened.render(problems, task.instruction))
+        identity = identity.with_facts(**opened.identity)
+        refuse_another(folder, identity, prepared.begun)
+        folder.mkdir(parents=True, exist_ok=True)
+        with Journal.open(folder / COMPLETIONS) as journal:
+            begun = find_begun(folder)  # another process may have begun one here since it was prepared
+            refuse_another(folder, identity, begun)
+            journal.read(problems, task.rubric, identity.samples)
+            facts = gather_facts(
+                COMMAND, folder, list_code(config), list_data(config), **opened.facts, **prepared.layers
+            )
+            facts["identity"] = identity.to_dict()
+            write_start(folder, config, facts)
+            try:
+                result = sample_and_score(opened, task, problems, journal, say)
+            finally:
+                if said := opened.describe():
+                    facts["endpoint"] = add_said(begun.facts.get("endpoint", {}) if begun else {}, said)
+                    write_json(folder / FACTS, facts)
+                    tell_refused(said, say)
+            wins = (
+                compare_with_baseline(task, opened.scorers, result.groups, prepared.baseline)
+                if prepared.baseline
+                else {}
+            )
+            breakdown = break_down(result.groups, task.rubric, list(result.pass_at), result.too_long)
+            run = EvaluationRun(result, breakdown, folder, opened.config, wins, task.name)
+            write_json(folder / SUMMARY, run.summarise(facts))
     return run
 
 

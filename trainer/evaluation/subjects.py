@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +14,8 @@ from ...tasks import Problem
 from ...verifiers import Completion
 from ..config.evaluation import EvalConfig
 from ..engines.base import Sampler
-from ..engines.local import LocalEngine
+from ..engines.choice import Extent, describe_engine, make_engine
+from ..engines.sync import LOGPROB_BOUNDS, SyncProof
 from ..model.context import limit_prompts
 from ..model.conversations import Conversations
 from ..model.policy import Policy, load_policy_of
@@ -33,7 +36,7 @@ class Opened:
 
     config: the settings, held to what it can do.  scorers: reward models that read the same prompts.
     facts: what it is, for the record.  identity: what of it must not change, by the keys of `identity.WORDS`.
-    describe: what an endpoint has said of itself by now.
+    describe: what an endpoint has said of itself by now.  close: ends what was started for it.
     """
 
     config: EvalConfig
@@ -43,6 +46,7 @@ class Opened:
     facts: Mapping[str, Any]
     identity: Mapping[str, Any]
     describe: Callable[[], dict[str, Any]] = dict
+    close: Callable[[], None] = lambda: None
 
     def render(self, problems: Iterable[Problem], instruction: str) -> Iterator[list[Any]]:
         """The prompts as the subject reads them: token ids, or messages."""
@@ -59,8 +63,9 @@ class Opened:
 class Subject(Protocol):
     """A model to evaluate."""
 
-    def open(self, config: EvalConfig, judged: Judged, date: str, say: Say) -> Opened:
+    def open(self, config: EvalConfig, judged: Judged, date: str, say: Say, log: Path = Path()) -> Opened:
         """Ready for a task. judged: with the reward models that score.  date: of the prompts; "" for today's.
+        log: folder for what an engine's server says.
 
         Raises UserError for a model that can't be served rightly.
         """
@@ -85,7 +90,7 @@ class Local:
     def of(cls, policy: Policy) -> Local:
         return cls(policy, hash_weights(policy))
 
-    def open(self, config: EvalConfig, judged: Judged, date: str, say: Say) -> Opened:
+    def open(self, config: EvalConfig, judged: Judged, date: str, say: Say, log: Path = Path()) -> Opened:
         """See `Subject`. Says how it is sampled from where that is not as usual."""
         policy, asked = self.policy, config.sampling
         if note := describe_decoding(policy):
@@ -97,13 +102,22 @@ class Local:
         arithmetic = {"device": policy.device.type, "dtype": str(policy.dtype).removeprefix("torch.")}
         if policy.weights is not torch.float32:
             arithmetic["dtype"] += ", weights too"
+        if config.engine.kind != "local":
+            arithmetic["dtype"] += f", by {config.engine.kind}"
+        extent = Extent(None if asked.rows == "auto" else asked.rows, budget + asked.max_new_tokens)
+        engine = make_engine(policy, config.engine, extent, log, say)
+        with ExitStack() as refused:
+            refused.callback(engine.close)
+            SyncProof(LOGPROB_BOUNDS[policy.dtype]).load(engine, policy, 0)
+            refused.pop_all()
         return Opened(
             config.but(max_prompt_tokens=budget),
-            LocalEngine(policy, None if asked.rows == "auto" else asked.rows),
+            engine,
             prompts,
             judged.make_scorers(prompts),
-            {**prompts.facts, **arithmetic},
+            {**prompts.facts, **arithmetic, **describe_engine(engine)},
             {"model": self.model_hash, **arithmetic},
+            close=engine.close,
         )
 
 
@@ -113,7 +127,14 @@ class Remote:
 
     name: str
 
-    def open(self, config: EvalConfig, judged: Judged, date: str, say: Say) -> Opened:  # noqa: ARG002
+    def open(
+        self,
+        config: EvalConfig,
+        judged: Judged,  # noqa: ARG002
+        date: str,  # noqa: ARG002
+        say: Say,  # noqa: ARG002
+        log: Path = Path(),  # noqa: ARG002
+    ) -> Opened:
         """See `Subject`. Raises UserError where nothing listens there, too."""
         from ..engines.endpoint import EndpointEngine
 

@@ -20,6 +20,7 @@ from .kept import KeptSets
 from .sequences import Sequences
 
 _SPLITS_HEAD = "_palaestra_splits_head"
+SHARDED_PASS = "_palaestra_sharded_pass"  # on a model in shards: what runs inside of its forward pass
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,23 @@ def compute_logprobs(
     entropy_gradient: bool = False,
     value_head: nn.Linear | None = None,
     detach_value: bool = False,
+    inside: bool = False,
 ) -> TokenLogprobs:
     """One forward pass; the head runs on completion tokens only, in chunks (see `head.score_tokens`).
 
     Equal to log_softmax(logits / temperature) of the full forward pass at those positions; where sampling was
     truncated (`sequences.kept`), with -inf on the logits of what was left out. value_head: hidden
     state to value, in float32; only for models whose head `has_plain_head`;
-    detach_value keeps its gradient out of the model.
+    detach_value keeps its gradient out of the model. inside: of a model in shards (`sharded`), where its
+    weights are whole.
     """
+    if not inside and hasattr(model, SHARDED_PASS):
+        options = {
+            "entropy_gradient": entropy_gradient,
+            "value_head": value_head,
+            "detach_value": detach_value,
+        }
+        return TokenLogprobs(*getattr(model, SHARDED_PASS)(sequences, temperature, options))
     mask_BT = sequences.mask_BT
     rows_N, columns_N = mask_BT.nonzero(as_tuple=True)
     sources = _gather_sources(model, sequences, rows_N, columns_N)

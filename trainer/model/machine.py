@@ -1,12 +1,8 @@
-"""What this machine computes on, what it does with freed memory, and where it keeps what was made once."""
+"""What this machine computes on, and what it does with freed memory."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import stat
-import tempfile
-from pathlib import Path
 
 import torch
 
@@ -58,22 +54,3 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_THRESHOLD, 32 << 20)) and bool(
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     )  # the most it takes
-
-
-def find_cache_folder() -> Path:
-    """A folder that only this user can write to, for code and weights are loaded from it: in the user's
-    cache, else a temporary one.
-
-    Raises OSError where there is none.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for folder in (Path(home) / "palaestra", Path(tempfile.gettempdir()) / f"palaestra-{os.getuid()}"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            status = folder.lstat()
-        except OSError:
-            continue
-        alone = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
-        if alone and os.access(folder, os.W_OK):
-            return folder
-    raise OSError(f"neither {home}/palaestra nor a temporary folder is this user's alone to write to")

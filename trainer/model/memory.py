@@ -17,6 +17,7 @@ import torch
 from ...tasks.core.errors import UserError
 from ..config.settings import resolve
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from . import lora
 from .captures import CudaRecorder
 from .compact_adamw import CHUNK, CHUNK_BYTES, SCALED_BYTES
@@ -328,6 +329,8 @@ def plan(
     Raises UserError when not even one row of one full-length sequence fits.
     """
     free = available_memory(policy.device) if available is None else available
+    if policy.device.type == "cpu":  # which the processes of this machine share
+        free //= find_world().local_size
     if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
         return _plan(policy, config, held, free, measure)
     known: list[Passes] = []

@@ -14,6 +14,7 @@ from ..config.settings import resolve
 from ..config.shared import OptimizerConfig
 from .casts import hold_casts
 from .dense.packed import can_pack
+from .logprobs import SHARDED_PASS
 from .machine import is_out_of_memory
 from .policy import Policy
 from .sequences import UPDATE_TOKENS, Sequences, split_into_microbatches
@@ -60,11 +61,11 @@ def halve_when_out_of_memory(
     except (RuntimeError, MemoryError) as failure:
         if not is_out_of_memory(failure):
             raise
-        if halved is not None:
+        if halved is not None or hasattr(model, SHARDED_PASS):  # other processes have begun theirs
             raise RunError(
-                f"Memory ran out in the update, with micro-batches of {halved} tokens, halved once already: "
-                "make them smaller, or lower --max-new-tokens.",
-                f"--tokens-per-microbatch {max(1, halved // 2)}",
+                f"Memory ran out in the update, with micro-batches of {halved or tokens} tokens"
+                f"{', halved once already' if halved else ''}: make them smaller, or lower --max-new-tokens.",
+                f"--tokens-per-microbatch {max(1, (halved or tokens) // 2)}",
             ) from failure
         reason = str(failure).split("\n")[0]
     # Outside of the handler: the exception held the frames, and these their tensors.

@@ -92,6 +92,11 @@ def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
         group.update(own)
 
 
+def _make_whole(norm: Any) -> Any:
+    """The norm over all processes, where weights are in shards."""
+    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+
 def update(
     model: nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, max_grad_norm: float
 ) -> float:
@@ -101,7 +106,7 @@ def update(
     A gradient that is not finite changes nothing (the norm returned says so):
     one bad batch must not destroy the weights.
     """
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
+    norm = float(_make_whole(nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)))
     if math.isfinite(norm):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate

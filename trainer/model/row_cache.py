@@ -46,6 +46,15 @@ class Prefill:
     layers: list[PromptLayer]
 
 
+@dataclass(frozen=True)
+class Past:
+    """What is kept of a row that waits. length: positions of its text.  tables: K x S x E, the keys of a
+    layer and then its values."""
+
+    length: int
+    tables: list[Tensor]
+
+
 def take(layer: PromptLayer) -> tuple[Tensor, Tensor]:
     """Keys and values of the prompts, P x K x S x E, which nobody else needs any more."""
     keys, values = layer.keys, layer.values
@@ -168,6 +177,11 @@ class RowCache:
                 if seen_PS is None
                 else torch.where(seen_PS[rows_U].bool(), 0.0, CLOSED).to(self.bias_R1S.dtype)
             )
+
+    def copy_row(self, row: int, positions: int, length: int) -> Past:
+        """The first `length` positions of a row whose text has `positions` of them."""
+        text = slice(self.used - positions, self.used - positions + length)
+        return Past(length, [table[row, :, text].clone() for table in self.tables])
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .captures import Step
 from .fixed import FixedShapes
+from .row_cache import Past as KeptRow
 from .row_cache import Prefill
 
 
@@ -26,6 +27,10 @@ class Past(Protocol):
     def admit(self, start: Prefill, rows_U: Tensor, live: int, longest: int) -> None:
         """More rows behind the first `live`, whose longest text has `longest` positions. rows_U: their
         prompts."""
+
+    def copy_row(self, row: int, positions: int, length: int) -> KeptRow:
+        """The first `length` positions of a row whose text has `positions` of them."""
+        ...
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""
@@ -94,7 +99,11 @@ class RowDecoding(ABC):
 
     @torch.inference_mode()
     def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
-        live, start = self.rows, self._read(prompts, samples)
+        return self._join(self._read(prompts, samples))
+
+    def _join(self, start: Prefill) -> Tensor:
+        """Rows more that go on from what has been read. Gives the row of each new completion."""
+        live = self.rows
         rows_U, row_R = self._divide(start)
         positions_U = self.positions_U[:live].expand(live)
         self.cache.admit(start, rows_U, live, int(positions_U.max()))

@@ -19,6 +19,14 @@ from .kinds import find_kind
 PPO_READS = frozenset({"ppo"})
 
 
+def settle_correction(config: TrainConfig) -> TrainConfig:
+    """The settings with the correction of the sampler that auto stands for: that of each token, truncated,
+    for an engine with arithmetic of its own, and none for the local one."""
+    if config.objective.loss.correction != "auto" or not config.engine.corrects:
+        return config
+    return config.but(**{"loss.correction": "token_truncate"})
+
+
 def check_agreement(config: TrainConfig, name: str, compares: bool, reads: Set[str]) -> None:
     """Raise UserError for settings that an algorithm does not read, or that contradict each other.
 

@@ -159,7 +159,7 @@ def _check_kl(loss: LossConfig, advantages: AdvantageConfig) -> None:
 
 def _check_correction(loss: LossConfig) -> None:
     for name in ("correction_cap", "correction_floor"):
-        if loss.correction == "none" and getattr(loss, name) != _DEFAULTS[name]:
+        if not loss.corrects and getattr(loss, name) != _DEFAULTS[name]:
             raise ValueError(
                 f"{name}={getattr(loss, name)} would have no effect: correction is 'none'. Choose one, such "
                 "as token_truncate, or leave it out."

@@ -29,7 +29,7 @@ def write_formula(loss: LossConfig, advantages: AdvantageConfig | str) -> str:
         f"KL           {_write_kl(loss)}",
     ]
     lines.append(f"entropy      {_write_entropy(loss)}")
-    if loss.correction == "none":
+    if not loss.corrects:
         return "\n".join(lines)
     # The ratio of the KL stays one to the sampler.
     corrected = [

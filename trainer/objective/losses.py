@@ -120,11 +120,11 @@ def compute_policy_loss(
     keep_BT = mask_BT > 0
     sampled_BT = _clean(sampled_logprobs_BT, keep_BT).detach()
     before_BT = logprobs_BT.detach() if before_logprobs_BT is None else before_logprobs_BT
-    before_BT = _clean(before_BT, keep_BT).detach() if config.correction != "none" else sampled_BT
+    before_BT = _clean(before_BT, keep_BT).detach() if config.corrects else sampled_BT
     inputs = make_inputs(logprobs_BT, before_BT, advantages_BT, keep_BT, marked_BT)
     terms = find_kind(config.kind).terms(inputs, config)
     loss_BT, correction = terms.loss_BT, None
-    if config.correction != "none":
+    if config.corrects:
         correction = correct_sampler(before_BT, sampled_BT, keep_BT, config)
         loss_BT = loss_BT * correction.weight_BT
     reference_BT = None if ref_logprobs_BT is None else _clean(ref_logprobs_BT, keep_BT).detach()

@@ -26,7 +26,7 @@ from ..storage.names import (
     SUMMARY,
     TRIPPED,
 )
-from ..storage.records import read_json, read_objects
+from ..storage.records import read_json, read_json_if_there, read_objects
 from ..storage.rows import is_count, is_number
 from ..storage.starts import is_held
 from .answers import Answer, answer_better, answer_ending, answer_hacking, answer_learning
@@ -75,7 +75,7 @@ class Beside:
                 return without
 
         ledger = attempt(LEDGER, read_ledger, Ledger())
-        end, tripped = (attempt(name, _read_if_there, {}) for name in (END, TRIPPED))
+        end, tripped = (attempt(name, read_json_if_there, {}) for name in (END, TRIPPED))
         return cls(ledger, end, tripped, damaged)
 
 
@@ -237,7 +237,7 @@ def name_runs(paths: Sequence[Path]) -> list[str]:
 def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData:
     """A run, or completions that were scored: those of an evaluation, of a run's held-out problems, of a
     judgement anew. table: takes in its completions, where one is given."""
-    facts, config = _read_if_there(path / FACTS), read_config(path / CONFIG)
+    facts, config = read_json_if_there(path / FACTS), read_config(path / CONFIG)
     kind = "eval" if (path / COMPLETIONS).is_file() else str(facts.get("command", ""))
     if not kind or not (kind == "eval" or (path / CONFIG).is_file()):
         raise UserError(
@@ -248,20 +248,16 @@ def read_run(path: Path, name: str, table: Table | None, number: int) -> RunData
         table.add_file(path / (COMPLETIONS if kind == "eval" else ROLLOUTS), number)
         for step in list_steps(path):
             table.add_file(locate_held_out(path, step) / COMPLETIONS, number, held_out=True)
-    metrics, beside, summary = look_at_metrics(path), Beside.read(path), _read_if_there(path / SUMMARY)
+    metrics, beside, summary = look_at_metrics(path), Beside.read(path), read_json_if_there(path / SUMMARY)
     damaged = [*(f"{METRICS}, line {line}" for line in metrics.damaged), *beside.damaged]
     return RunData(name, path, kind, config, facts, metrics.lines, trace(metrics.lines), beside,
                    summary=summary, damaged=damaged)  # fmt: skip
 
 
-def _read_if_there(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
-
-
 def read_config(path: Path) -> dict[str, Any]:
     """The settings of a run, {} where it has none. Raises UserError where a group of them is no table, or
     `steps` is no number."""
-    config = _read_if_there(path)
+    config = read_json_if_there(path)
     for name in ("rollouts", "reward", "task", "evaluation"):
         if not isinstance(config.get(name, {}), dict):
             raise UserError(f"{path} is damaged: {name!r} is no table. Put the file back from a copy.")
@@ -272,7 +268,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def read_ledger(path: Path) -> Ledger:
     """The ledger in a file. Raises UserError where it is damaged."""
-    ledger = _read_if_there(path)
+    ledger = read_json_if_there(path)
     items = ledger.get("problems", {})
     visits = {name: item.get("visits") for name, item in items.items() if isinstance(item, dict)}
     if len(visits) < len(items) or not all(map(_are_visits, visits.values())):

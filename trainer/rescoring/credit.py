@@ -98,6 +98,11 @@ def list_notes(config: TrainConfig) -> list[str]:
             "reference's "
             "log-probabilities are not on record."
         )
+    if config.reward.criterion_weight:
+        notes.append(
+            "The run changed the weights of its rubric from step to step: before is what it was paid by, "
+            "after is by the rubric's own weights."
+        )
     if config.reward.control != "none":
         notes.append(
             f"The run trained on a control's rewards ({config.reward.control}): before is what it trained "

@@ -6,7 +6,6 @@ Nothing is written into the run or the evaluation.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from ..evaluation.measured import write_verdict
 from ..reports.progress import make_progress_bar
 from ..reward_models.scoring import assign_models
 from ..storage.names import COMPLETIONS, FACTS
-from ..storage.records import drop_nan, read_json, write_json, write_lines
+from ..storage.records import drop_nan, read_json_if_there, write_json, write_lines
 from ..storage.rows import write_episode
 from ..storage.starts import number_folder
 from .changes import Changes, find_changes
@@ -35,7 +34,6 @@ from .recorded import Recorded, Source, open_source, read_recorded
 from .report import describe
 
 RECORD, GROUPS = "rescore.json", "groups.jsonl"
-LONGEST_NAME = 160
 DEFAULT_JUDGE = "now"  # in a folder's name: the task's present rubric
 DEADLINE_S = 60.0
 Say = Callable[[str], None]
@@ -187,14 +185,11 @@ def choose_folder(source: Source, judge: str, out: str) -> Path:
     that holds something else, the run's own too."""
 
     def is_of_source(folder: Path) -> bool:
-        record = folder / RECORD
-        found = read_json(record).get("source", "") if record.is_file() else ""
+        found = read_json_if_there(folder / RECORD).get("source", "")
         return bool(found) and Path(found).resolve() == source.folder.resolve()
 
     if out == "auto":
-        named = f"rescore-{source.folder.resolve().name}-{judge or DEFAULT_JUDGE}"
-        name = re.sub(r"[^A-Za-z0-9._+-]+", "-", named)[:LONGEST_NAME].strip("-.")
-        return number_folder(name, is_of_source)
+        return number_folder(f"rescore-{source.folder.resolve().name}-{judge or DEFAULT_JUDGE}", is_of_source)
     folder = Path(out)
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder. Give another --out.")

@@ -15,7 +15,6 @@ from typing import Any
 
 from ...tasks import Problem
 from ...verifiers import Completion, Rubric
-from ...verifiers.criterion import run_check
 from .judges import RubricName
 
 
@@ -28,11 +27,10 @@ def make_request(name: RubricName, problem: Problem, completion: Completion) -> 
 def verify(request: dict[str, str]) -> dict[str, Any]:
     """The verdict of each criterion that is no learned one, as plain data, by its name."""
     problem, completion = pickle.loads(base64.b64decode(request["asked"]))
-    return {
-        criterion.name: asdict(run_check(criterion, completion, problem))
-        for criterion in _load(request["rubric"]).of(problem.id).criteria
-        if criterion.learned is None
-    }
+    rubric = _load(request["rubric"]).of(problem.id)
+    learned = {criterion.name for criterion in rubric.learned}
+    verdicts = rubric.verify(completion, problem)
+    return {name: asdict(verdict) for name, verdict in verdicts.items() if name not in learned}
 
 
 @cache

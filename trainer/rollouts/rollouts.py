@@ -13,12 +13,16 @@ from ...sandbox import default_workers
 from ...tasks import Problem, Task
 from ...tasks.core.chats import Message
 from ...tasks.core.seeds import digest
+from ...tasks.core.worlds import Worlds
 from ...verifiers import Completion, Score
 from ..config.evaluation import SamplingConfig
 from ..config.train import RolloutConfig
 from ..engines.base import Request, Sampler, Sampling
+from ..model.prompts import PromptFormat
+from ..model.turns import prove_seams
 from ..reward_models.model import Scorer
 from ..reward_models.scoring import fill
+from .episodes import Episodes
 from .group import Group
 
 Scored = Callable[[int, int, Completion, Score], None]  # (index of the ask, place in its samples, ...)
@@ -64,7 +68,7 @@ class Rollouts(Generic[EngineT]):
     prompts: how the engine's model reads a problem.  workers: completions verified at once; None takes as
     many as the sandbox has.
     scorers: reward models that fill in the learned criteria of the task's rubric (criterion's name ->
-    scorer).
+    scorer).  worlds: where episodes answer; None makes processes of their own.
     """
 
     def __init__(
@@ -75,13 +79,20 @@ class Rollouts(Generic[EngineT]):
         max_prompt_tokens: int,
         workers: int | None = None,
         scorers: Mapping[str, Scorer] | None = None,
+        worlds: Worlds | None = None,
     ) -> None:
         self.engine, self.prompts = engine, prompts
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
+        self._episodes = _open_episodes(prompts, task, worlds)
         threads = default_workers() if workers is None else workers
         self._open: list[_Told] = []  # sampled, and not yet finished
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
+
+    @property
+    def rows(self) -> int:
+        """Completions that are decoded at once."""
+        return self.engine.rows
 
     def fits(self, problem: Problem) -> bool:
         """Whether the prompt is within the budget. Prompts are refused and counted, never cut."""
@@ -125,7 +136,11 @@ class Rollouts(Generic[EngineT]):
                 each.tell_ended()
 
         with self._close_on_failure():
-            completions = self.engine.sample(requests, sampling, submit)
+            if self._episodes is None:
+                completions = self.engine.sample(requests, sampling, submit)
+            else:
+                problems = [ask.problem for ask in asked]
+                completions = self._episodes.sample(self.engine, requests, problems, sampling, submit)
 
         def finish() -> list[Group]:
             with self._close_on_failure():
@@ -183,6 +198,8 @@ class Rollouts(Generic[EngineT]):
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+        if self._episodes is not None:
+            self._episodes.close()
 
     def _make_request(self, ask: Ask, stream: int) -> Request:
         ids = self._encode(ask.problem)
@@ -194,6 +211,14 @@ class Rollouts(Generic[EngineT]):
 
     def _instruct(self, problem: Problem) -> str:
         return self.task.find_member(problem.id).instruction
+
+
+def _open_episodes(prompts: Prompts, task: Task, worlds: Worlds | None) -> Episodes | None:
+    """What draws a task's episodes; None where its problems have a single turn. Raises UserError where the
+    tokens between two turns can't be proven."""
+    if not task.has_episodes:
+        return None
+    return Episodes(task, prove_seams(prompts) if isinstance(prompts, PromptFormat) else None, worlds)
 
 
 @dataclass(frozen=True)

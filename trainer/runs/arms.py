@@ -7,7 +7,6 @@ The folder of all holds arms.json, the folder of each arm's run, and the compari
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,12 +29,13 @@ from ..storage import checkpoint
 from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from ..storage.names import ARMS, FACTS, START
-from ..storage.records import read_json, write_text
+from ..storage.records import read_json, write_json
 from ..storage.starts import begin_folder, hold_folder, holds_work
 from .checks import check_arms
 from .resume import resume
-from .setup import check, hold_to_model, train, warm_up
+from .setup import check, hold_to_model, train
 from .state import RunResult
+from .warm_up import warm_up
 
 COMPARISON = "comparison"
 Say = Callable[[str], None]
@@ -74,7 +74,7 @@ def train_arms(config: TrainConfig, say: Say = print) -> ArmsResult:
         check(arm.config)
     with begin_folder(config.output.out, name_arms(config, load_task(config.task).name), say) as folder:
         record = {"command": "arms", "arms": {arm.name: asdict(arm.config) for arm in arms}}
-        write_text(folder / ARMS, json.dumps(record, indent=1))
+        write_json(folder / ARMS, record)
         return run_arms(folder, arms, say)
 
 

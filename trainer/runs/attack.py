@@ -25,6 +25,7 @@ from ..config.tasks import load_task
 from ..config.train import TrainConfig
 from ..storage.names import ROLLOUTS
 from ..storage.rows import read_completions
+from ..storage.starts import number_folder
 from .setup import train
 
 ANSWERS, PROBLEMS = (
@@ -89,7 +90,7 @@ def attack_by_training(
     Raises UserError where the time was too short for a step.
     """
     task = load_task(config.task)
-    folder = _find_folder(task.name)
+    folder = number_folder(f"attack-{task.name}", lambda _: False)
     config = config.but(**SETTINGS, out=str(folder))
     started = False
     deadline = 0.0
@@ -104,13 +105,6 @@ def attack_by_training(
     with suppress(_TimeIsUp):
         train(config, None, lambda line: None if line.startswith("step ") else say(line), look_at_clock)
     return _conclude(task, read_completions(folder / ROLLOUTS), folder)
-
-
-def _find_folder(name: str) -> Path:
-    number = 1
-    while (folder := Path(f"runs/attack-{name}{f'-{number}' if number > 1 else ''}")).exists():
-        number += 1
-    return folder
 
 
 def _conclude(task: Task, rows: list[dict[str, Any]], folder: Path) -> TrainedAttack:

@@ -48,10 +48,11 @@ TRAIN = {
     **SHARED,
     "arms": "arms begin together",
     "sft_steps": "the warm-up is over",
+    "shard": "its checkpoints hold the optimizer in another form",
     "algorithm": "its checkpoints hold the state of another",
     "preset": "it changes many settings at once: change those that you mean",
     **dict.fromkeys(("ppo.critic", "ppo.critic_model", "lora_rank", "lora_alpha", "lora_targets"), WEIGHTS),
-    **dict.fromkeys(("reward_model", "reward_model_share", "control"), REWARD),
+    **dict.fromkeys(("reward_model", "reward_model_share", "control", "criterion_weight"), REWARD),
     "allow_weak_sandbox": "programs are run on the terms of its start",
 }
 SFT = {

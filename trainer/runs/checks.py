@@ -27,35 +27,62 @@ from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
+from ..distributed.ranks import speaks
+from ..engines.checks import check_engine
 from ..evaluation.baseline import read_baseline
 from ..evaluation.folder import find_begun
 from ..evaluation.plan import check_subject
 from ..model.source import check_reward_model_source, check_source
 from ..model.template_file import check_template
-from ..objective.agreement import check_agreement, check_ppo, check_truncation
+from ..objective.agreement import check_agreement, check_ppo, check_truncation, settle_correction
 from ..objective.kinds import find_kind
 from ..reports.loggers import check_loggers
 from ..reward_models.data import read_split
 from ..sft.pairs import read_split as read_pair_split
 from ..storage.names import ARMS
 from ..storage.starts import check_place, find_folder, holds_work
+from .weights import check_ramps, read_ramps
 
 
 def check_train(config: TrainConfig) -> None:
     """Raise UserError for settings of `train` that make no sense, or name what is not there."""
-    check_objective(config)
+    check_objective(settle_correction(config))
+    check_engine(config.engine)
     check_loggers(config.output.log)
     check_lora(config.model)
+    check_ranks(config)
     check_template(config.prompt)
     name = check_task(config.task)
     check_mixture(config)
+    if not config.reward.reward_model:  # with one, its criteria are known when it is found
+        check_ramps(read_ramps(config.reward.criterion_weight), load_task(config.task))
     for text in config.reward.reward_model:
         check_reward_model_source(text.partition("=")[2] or text)
     for source in filter(None, (config.model.source, config.ppo.critic_model)):
         check_source(source)
     if not config.model.source:
         check_source("")
-    find_folder(config.output.out, f"{name}-{config.seed}")
+    if speaks():  # another may have begun to write the folder
+        find_folder(config.output.out, f"{name}-{config.seed}")
+
+
+def check_ranks(config: TrainConfig) -> None:
+    """Raise UserError for what several processes, or a policy in shards, can't do."""
+    ranks, apart = config.ranks, "don't go together"
+    if ranks.processes > 1 and config.engine.kind != "local":
+        raise UserError(
+            f"--processes {ranks.processes} and --engine {config.engine.kind} {apart}: each process samples "
+            "its problems from its own weights, and a server has one set of them. Leave out one of the two."
+        )
+    for flag, found, given in (
+        ("--weights bfloat16", config.model.weights, "bfloat16"),
+        ("--moments 8bit", config.optimizer.moments, "8bit"),
+    ):
+        if ranks.shard == "fsdp" and found == given:
+            raise UserError(
+                f"--shard fsdp and {flag} {apart}: rounding at random and moments in blocks are of whole "
+                "weights. Leave out one of the two."
+            )
 
 
 def check_mixture(config: TrainConfig) -> None:

@@ -13,6 +13,9 @@ import torch
 from ...tasks.core.errors import RunError, UserError
 from ..algorithms.base import StepResult
 from ..config.settings import resolve
+from ..config.train import GuardConfig
+from ..engines.sync import LOGPROB_BOUNDS
+from ..model.policy import Policy
 from ..rollouts.group import Group, list_reasons
 from ..storage import checkpoint
 from ..storage.names import TRIPPED
@@ -21,7 +24,10 @@ from .schedule import make_schedule, suggest_lower_rate
 from .state import Progress, Run
 from .tripwires import TRIPWIRES
 
-LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats
+
+def find_bound(guards: GuardConfig, policy: Policy) -> float:
+    """Mean difference of an engine's log-probabilities from the trainer's that stops a run, in nats."""
+    return resolve(guards.max_logprob_difference, LOGPROB_BOUNDS[policy.dtype])
 
 
 def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metrics: Mapping[str, Any]) -> None:
@@ -35,7 +41,7 @@ def halt_if_broken(run: Run, groups: Sequence[Group], result: StepResult, metric
             "and resume; or let the run go on with so many.",
             f"--max-abstained {min(1.0, math.ceil(20 * abstained) / 20):g}",
         )
-    bound = resolve(guards.max_logprob_difference, LOGPROB_BOUNDS[run.learner.policy.dtype])
+    bound = find_bound(guards, run.learner.policy)
     difference = metrics["logprob_difference_mean"]
     exact = run.learner.policy.dtype is torch.float32
     if difference is not None and not difference <= bound:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
 from tqdm import tqdm
 
 from ..algorithms.update import update_policy
 from ..config.presets import describe_origin
+from ..distributed.world import find_world
 from ..evaluation.evaluate import evaluate, split_by_task
 from ..evaluation.held_out import write_held_out
 from ..model import lora
 from ..model.lora_saving import ADAPTER
+from ..model.sharded import save_moments
+from ..model.shares import check_replicas
 from ..objective.checks import warn_of_idle_ratio
 from ..objective.formula import write_truncation
 from ..reports import curves, overoptimisation
@@ -34,18 +39,27 @@ from ..rollouts.collect import collect, take_next_problems
 from ..rollouts.control_arms import apply_control
 from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
-from ..storage.atomic import write_folder
+from ..storage.atomic import DiskError, write_folder
 from ..storage.interrupts import Interrupts
 from ..storage.names import CURVES, LEDGER, ROLLOUTS
 from ..storage.records import write_text
 from .guards import halt_if_broken, halt_if_tripped
-from .metrics import measure_costs, measure_rewards, measure_shadow, measure_update, score_shadow
+from .metrics import (
+    measure_costs,
+    measure_rewards,
+    measure_shadow,
+    measure_sync,
+    measure_update,
+    score_shadow,
+)
 from .preflight import Preflight, look_ahead
 from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
 from .state import Evaluations, Progress, Run, RunResult
+from .weights import find_factors, read_ramps, weigh_groups, weigh_task
 
 Metrics = dict[str, Any]
+STAGED = ".moments.partial"  # in the folder of checkpoints, while the processes write their shards
 
 
 def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str], None]) -> RunResult:
@@ -53,13 +67,17 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     config, evaluations = run.config, list[Evaluations]()
     schedule = make_schedule(run)
     stop_at = progress.step + config.stop_after if config.stop_after else config.steps
-    if progress.step == 0 and not stop.requested:
+    if progress.step == 0 and not stop.agree():
         evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
     with progress_bar(
-        total=config.steps, initial=progress.step, desc=type(run.learner.algorithm).__name__, unit="step"
+        total=config.steps,
+        initial=progress.step,
+        desc=type(run.learner.algorithm).__name__,
+        unit="step",
+        disable=not run.folder.writes,
     ) as bar:
-        while progress.step < config.steps and not stop.requested:
+        while progress.step < config.steps and not stop.agree():
             metrics = take_step(run, progress, schedule.at(progress.step))
             run.saver.check()
             bar.set_postfix(summarise(metrics), refresh=False)
@@ -74,7 +92,7 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
             if progress.watch.list_tripped(config.guards.watch):
                 save(run, progress, evaluations)
                 halt_if_tripped(run, progress)
-    if stop.requested:
+    if stop.agree():
         save(run, progress, evaluations)
         run.saver.wait()
         say(
@@ -83,12 +101,21 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
         )
         stopped = checkpoint.locate(run.folder.checkpoints, progress.step)
         return RunResult(run.folder.path, stopped, evaluations, interrupted=True)
-    run.saver.wait()
-    write_folder(run.folder.model, run.write_model)
-    if run.base:
-        write_folder(run.folder.path / ADAPTER, run.write_adapters)
-    draw_curves(run.folder.path, f"{run.task.name}, seed {config.seed}")
+    with find_world().phase("save"):
+        write_end(run)
     return RunResult(run.folder.path, run.folder.model, evaluations)
+
+
+def write_end(run: Run) -> None:
+    """The trained model, and the curves of the run."""
+    run.saver.wait()
+    policy = run.learner.take_whole()
+    if not run.folder.writes:
+        return
+    write_folder(run.folder.model, partial(run.write_model, policy))
+    if run.base:
+        write_folder(run.folder.path / ADAPTER, partial(run.write_adapters, policy))
+    draw_curves(run.folder.path, f"{run.task.name}, seed {run.config.seed}")
 
 
 def begin(run: Run, say: Callable[[str], None]) -> Preflight | None:
@@ -110,10 +137,12 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
 
     Raises UserError when the run is broken.
     """
-    config = run.config
+    config, world = run.config, find_world()
     start = time.perf_counter()
+    ramps = read_ramps(config.reward.criterion_weight)
+    factors = find_factors(ramps, progress.step, progress.rates)
     collected = collect(
-        lambda problems: run.sample(problems, progress.step),
+        lambda problems: weigh_groups(run.sample(problems, progress.step), run.task, factors),
         lambda count: take_next_problems(
             count, run.task, config, progress.position, progress.ledger, run.rollouts.fits
         ),
@@ -121,14 +150,18 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
     )
     run.make_room()
     sampled = time.perf_counter()
-    groups = apply_control(collected.groups, run.task, config.reward.control, config.seed, progress.step)
+    task = weigh_task(run.task, factors)
+    groups = apply_control(collected.groups, task, config.reward.control, config.seed, progress.step)
     # Its verifiers run beside the update, which does not read them.
     seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
-    shadow_scores = score_shadow(groups, run.task, config.reward.shadow_share, seed, beside)
-    result = update_policy(run.learner, groups, config, progress.step, learning_rate)
+    shadow_share = config.reward.shadow_share if world.writes else 0.0
+    shadow_scores = score_shadow(groups, run.task, shadow_share, seed, beside)
+    with world.phase("update"):
+        result = update_policy(run.learner, groups, config, progress.step, learning_rate)
     seconds = {"sample": sampled - start, "update": time.perf_counter() - sampled}
     progress.step += 1
     progress.ledger.add(progress.step, groups, run.task)
+    progress.rates.add(groups, ramps)
     shadow = shadow_scores.collect()
     metrics = {
         "kind": "step",
@@ -140,14 +173,18 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
         "tokens_sampled": collected.tokens,
         **measure_costs(groups, seconds),
+        **measure_sync(run.sync.report),
     }
-    run.folder.log(metrics)
-    advantages_B = average_advantages(result.batch)
-    path, prompts = run.folder.path / ROLLOUTS, run.rollouts.prompts
-    write_rollouts(path, groups, prompts, progress.step, advantages_B, shadow)
+    metrics = world.agree(metrics)  # what stops a run is read from them: times, and the shadow's, differ
+    if run.folder.writes:
+        run.folder.log(metrics)
+        advantages_B = average_advantages(result.batch)
+        path, prompts = run.folder.path / ROLLOUTS, run.rollouts.prompts
+        write_rollouts(path, groups, prompts, progress.step, advantages_B, shadow)
     halt_if_broken(run, groups, result, metrics)
     for warning in progress.watch.look(metrics, config.guards.watch):
-        tqdm.write(f"Warning, {warning}", file=sys.stderr)
+        if run.folder.writes:
+            tqdm.write(f"Warning, {warning}", file=sys.stderr)
     return metrics
 
 
@@ -165,7 +202,7 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     """
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
-    run.rollouts.engine.load(run.learner.policy, progress.step)
+    run.load(progress.step)
     greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
     sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
     run.make_room()  # for a checkpoint, too
@@ -178,7 +215,8 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     if by_task:
         results["tasks"] = {label: part.summarise() for label, part in by_task.items()}
     run.folder.log({"kind": "evaluation", "step": progress.step, **results})
-    write_held_out(run.folder.path, progress.step, sampled, run.rollouts.prompts, run.identity)
+    if run.folder.writes:
+        write_held_out(run.folder.path, progress.step, sampled, run.rollouts.prompts, run.identity)
     evaluations = Evaluations(progress.step, greedy, sampled)
     with tqdm.external_write_mode():  # the progress bar makes room for the line
         say(str(evaluations))
@@ -193,17 +231,24 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
 
 
 def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> None:
-    """Write a checkpoint, and drop older ones beyond `keep` but for the best."""
+    """Write a checkpoint, and drop older ones beyond `keep` but for the best. Of several processes, whose
+    weights are held together first, one writes."""
     learner, saver, step, best = run.learner, run.saver, progress.step, progress.best_step
-    model = saver.take_model(learner.policy.model)
+    check_replicas([learner.policy.model, *(trained.module for trained in learner.algorithm.trained)])
+    whole, shards = learner.take_whole(), run.config.ranks.shard == "fsdp"
+    if shards:
+        save_shards(run)
+    if not run.folder.writes:
+        return
+    model = saver.take_model(whole.model)
     state = saver.take_state(
         {
-            "optimizer": learner.optimizer.state_dict(),
+            "optimizer": None if shards else learner.optimizer.state_dict(),
             "progress": progress.to_dict(),
             "torch_rng": torch.get_rng_state(),
             "threads": torch.get_num_threads(),
             "algorithm": learner.algorithm.state(),
-            "adapters": lora.collect_trained(learner.policy.model) if run.config.model.lora_rank else None,
+            "adapters": lora.collect_trained(whole.model) if run.config.model.lora_rank else None,
             "entropy": asdict(learner.algorithm.entropy),
         }
     )
@@ -214,13 +259,38 @@ def save(run: Run, progress: Progress, evaluations: Sequence[Evaluations]) -> No
     ledger = json.dumps({"suspects": progress.ledger.list_suspects(), "problems": progress.ledger.to_dict()})
 
     def write() -> None:
-        folder, write_model = run.folder.checkpoints, partial(run.write_checkpoint_model, model)
+        folder = run.folder.checkpoints
+
+        def write_model(place: Path) -> None:
+            run.write_checkpoint_model(model, place)
+            if shards:
+                (folder / STAGED).rename(place / checkpoint.MOMENTS)
+
         checkpoint.save(folder, step, write_model, state, info, saver.wanted)
         if saver.wanted():
             checkpoint.prune(folder, run.config.output.keep, best)
             write_text(run.folder.path / LEDGER, ledger)
 
-    saver.run(f"The checkpoint of step {step}", write)
+    with find_world().phase("save"):
+        saver.run(f"The checkpoint of step {step}", write)
+
+
+def save_shards(run: Run) -> None:
+    """Every process's share of the optimizer's state, where the checkpoint takes it up."""
+    place = run.folder.checkpoints / STAGED
+    run.saver.wait()  # it may still take up the one before
+    with find_world().phase("save"):
+        if run.folder.writes:
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+        find_world().gather(None)
+        try:
+            save_moments(run.learner.policy.model, run.learner.optimizer, place)
+        except CheckpointException as failure:  # in all processes, whichever of them could not write
+            ranks = ", ".join(f"rank {rank}" for rank in sorted(failure.failures))
+            raise DiskError(
+                f"{place} could not be written by {ranks}: the disk is full, or refuses."
+            ) from None
 
 
 def draw_curves(folder: Path, title: str) -> None:

@@ -16,10 +16,11 @@ import torch
 from ...tasks import Task
 from ...tasks.core.mixture import Mixture
 from ...tasks.core.seeds import digest
-from ...verifiers import Rubric, Score
+from ...verifiers import Completion, Rubric, Score
 from ..algorithms.base import StepResult
 from ..algorithms.batch import Batch
 from ..config.train import TrainConfig
+from ..engines.sync import SyncReport
 from ..objective.losses import summarise_stats
 from ..rollouts.collect import count_tokens
 from ..rollouts.group import Group, has_signal, list_amounts
@@ -71,8 +72,27 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
         "extracted": sum(score.extracted for score in scores) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
+        **measure_episodes(completions),
         "criteria": measure_criteria(scores),
         **{f"learned/{name}": value for name, value in average_learned(scored).items()},
+    }
+
+
+def measure_episodes(completions: Sequence[Completion]) -> dict[str, Any]:
+    """Of episodes: turns of the policy, tokens of the world, each a mean, and how many ended in which way,
+    those whose world gave no reply by the kind of failure. {} where none has turns."""
+    played = [completion for completion in completions if completion.turns]
+    if not played:
+        return {}
+    turns = [sum(turn.role == "policy" for turn in completion.turns) for completion in played]
+    foreign = [len(completion.ids) - completion.tokens for completion in played]
+    ends = Counter(completion.finish_reason for completion in played)
+    return {
+        "episodes": {
+            "turns": fmean(turns),
+            "world_tokens": fmean(foreign),
+            "ended": dict(sorted(ends.items())),
+        }
     }
 
 
@@ -86,14 +106,17 @@ def measure_kl(batch: Batch) -> dict[str, float]:
 
 
 def measure_criteria(scores: Sequence[Score]) -> dict[str, Any]:
-    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, over
-    the completions where it does, and how often it found what, over all."""
+    """Of each criterion of the rubric: mean and standard deviation of what it brings into the reward, and its
+    mean share of the reward's weights, over the completions where it does, and how often it found what, over
+    all."""
     measured: dict[str, Any] = {}
     for name in dict.fromkeys(name for score in scores for name in score.parts):
         amounts = list_amounts(scores, name)
         counts = Counter(str(score.parts[name].status) for score in scores if name in score.parts)
         spread = {"mean": fmean(amounts), "std": pstdev(amounts)} if amounts else {}
-        measured[name] = {**spread, "statuses": dict(counts)}
+        weights = [score.weights[name] for score in scores if name in score.weights]
+        share = {"weight": fmean(weights)} if weights else {}
+        measured[name] = {**spread, **share, "statuses": dict(counts)}
     return measured
 
 
@@ -126,6 +149,21 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
         torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else read_resident_peak_mib()
     )
     return {"seconds": seconds, "tokens_per_second": tokens / sum(seconds.values()), "peak_memory_mib": peak}
+
+
+def measure_sync(report: SyncReport | None) -> dict[str, Any]:
+    """How far the engine was from the trainer after its last load (nats per token), and the seconds that the
+    load and its proof took; {} where nothing was loaded."""
+    if report is None:
+        return {}
+    return {
+        "sync": {
+            "difference_mean": report.difference,
+            "difference_max": report.worst,
+            "load_seconds": report.load_seconds,
+            "proof_seconds": report.seconds,
+        }
+    }
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from ...verifiers import Completion, Rubric
 from ...verifiers.display import escape_controls
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..objective.formula import write_truncation
 from ..rollouts.group import Group, has_signal, list_reasons
 from ..rollouts.rollouts import Rollouts, make_sampling
 from .state import Run
+from .weights import Rates, find_factors, read_ramps, weigh_groups
 
 PREFLIGHT_SAMPLES = 4
 EXAMPLE_ENDS = (240, 80)  # characters of a completion that are shown, from its beginning and its end
@@ -197,8 +199,9 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
         return None
     level = config.task.single_level
     problems = [run.task.problem("train", index, config.seed, level) for index in range(count)]
-    run.rollouts.engine.load(run.learner.policy, 0)
-    report = run_preflight(run.rollouts, problems, config)
+    run.load(0)
+    # Its times are of one process; what they promise is to be said by all alike.
+    report = find_world().agree(run_preflight(run.rollouts, problems, config))
     say("\n".join([*report.write_lines(), *report.list_warnings()]))
     if report.list_faults() and not config.guards.force:
         said = [*report.list_faults(), *report.list_causes(), "--force starts all the same."]
@@ -213,8 +216,10 @@ def run_preflight(rollouts: Rollouts, problems: Sequence[Problem], config: Train
     sampling = make_sampling(config.rollouts)
     fitting = [problem for problem in problems if rollouts.fits(problem)]
     start = time.perf_counter()
-    groups = rollouts.sample_groups(fitting, group_size, sampling, "preflight") if fitting else []
+    sampled = rollouts.sample_groups(fitting, group_size, sampling, "preflight") if fitting else []
     seconds = time.perf_counter() - start
+    factors = find_factors(read_ramps(config.reward.criterion_weight), 0, Rates())
+    groups = weigh_groups(sampled, rollouts.task, factors)
     report = summarise(groups, len(problems) - len(fitting), group_size, seconds, config)
     rubric = rollouts.task.rubric
     return replace(
@@ -278,7 +283,9 @@ def differs_by_form_alone(groups: Sequence[Group], rubric: Rubric) -> bool:
         for criterion in rubric.criteria
         if len({score.parts[criterion.name].amount for score in scores if criterion.name in score.parts}) > 1
     ]
-    return bool(moving) and all(criterion.form for criterion in moving)
+    # Where every criterion is on form, form is the task.
+    judged_by_more = any(not criterion.form for criterion in rubric.criteria)
+    return bool(moving) and judged_by_more and all(criterion.form for criterion in moving)
 
 
 def trim(text: str) -> str:

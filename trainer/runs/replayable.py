@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
 from ..reports import curves
 from ..storage import checkpoint
 from ..storage.folders import ROLLOUTS, open_existing
 from ..storage.records import read_lines
 from ..storage.sources import list_changes
 
-TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib")
+TIMINGS = ("seconds", "tokens_per_second", "peak_memory_mib", "sync")
 
 
 def find_start(run: Path, step: int) -> Path:
@@ -34,6 +35,12 @@ def find_start(run: Path, step: int) -> Path:
             else "it has taken no step"
         )
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl; {has}.")
+    processes = open_existing(run).read_config(TrainConfig, step).ranks.processes
+    if processes > 1:
+        raise UserError(
+            f"{run} took step {step} in {processes} processes, whose sums round otherwise than those of one: "
+            "a step is re-created in one process, so only steps of one can be."
+        )
     if changes := list_changes(run, facts):
         shown = "\n".join(change.shown for change in changes)
         raise UserError(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ..config.train import TrainConfig
+from ..distributed.ranks import speaks
 from ..reward_models.run import resume_reward_model
 from ..sft.run import resume_sft
 from ..storage.sources import refuse_changes
 from ..storage.starts import hold_folder
 from ..supervised.run import FitOutcome
 from .changeable import change_run
-from .setup import check_reference, resume_training
+from .reference import check_reference
+from .setup import resume_training
 from .state import RunResult
 
 Outcome = RunResult | FitOutcome
@@ -41,10 +44,11 @@ def resume(
     Raises UserError when `path` is no run, for a setting that can't change in a run that has begun, for steps
     that are done already, and for code or data that have changed.
     """
+    say = say if speaks() else (lambda _line: None)
     changed = change_run(path, changes, say)
     if isinstance(changed.config, TrainConfig) and isinstance(changed.before, TrainConfig):
         check_reference(changed.before, changed.config)
-    with hold_folder(path):
+    with hold_folder(path) if speaks() else nullcontext():
         refuse_changes(path, changed.folder.read_facts(), accept_changes, say)
         told = {"evaluated": evaluated} if evaluated is not None else {}
         return GO_ON[changed.command.name](path, changed.config, say, **told)

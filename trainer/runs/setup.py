@@ -6,8 +6,8 @@ algorithm's state and `Progress` are all that a resumed run needs.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,51 +21,62 @@ from ..algorithms.base import Learner
 from ..algorithms.named import find_algorithm
 from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.settings import resolve
-from ..config.sft import SFTConfig
 from ..config.tasks import TRAINED, check_data, load_task
 from ..config.train import TrainConfig
-from ..engines.local import LocalEngine
+from ..distributed.world import World, find_world, join
+from ..engines.checks import check_engine
+from ..engines.choice import Extent, describe_engine, make_engine
+from ..engines.sync import SyncProof
 from ..evaluation.held_out import identify
 from ..model import lora
 from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.lora_saving import check_merge
-from ..model.measure import measure_forward
-from ..model.memory import HeldModel, fit_sizes, most_rows, weight_bytes
+from ..model.memory import HeldModel, fit_sizes
 from ..model.optim import adamw, restore
 from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
 from ..model.probe import check_update, describe_decoding
 from ..model.prompts import PromptFormat
+from ..model.sharded import load_moments, shard
+from ..model.shares import copy_weights
 from ..model.source import check_source
 from ..model.template_file import check_template
-from ..model.threads import choose_threads
-from ..objective.agreement import check_truncation
+from ..model.threads import choose_threads, use_threads
+from ..objective.agreement import check_truncation, settle_correction
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss
 from ..reports.loggers import check_loggers
-from ..reward_models.model import TOKENS_PER_PASS
-from ..reward_models.scoring import Judged, assign_models, judge
-from ..rollouts.rollouts import Rollouts
-from ..sft.fit import draw_training_problems, encode_demonstrations, fit
+from ..reward_models.scoring import Judged, assign_models
+from ..rollouts.shared import SharedRollouts
 from ..storage import checkpoint
 from ..storage.atomic import write_folder
 from ..storage.background import Saver, saves_in_background
 from ..storage.folders import (
     REFERENCE,
-    WARM_UP,
     RunFolder,
-    forget_after,
     gather_facts,
     open_existing,
-    open_new,
-    reopen,
 )
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
-from ..storage.starts import begin_folder
-from .checks import check_lora
+from ..storage.names import ENGINE
+from .beside import judge_task, list_models_beside
+from .checks import check_lora, check_ranks
 from .ending import record_end
+from .guards import find_bound
 from .loop import begin, run_steps
+from .places import (
+    begin_shared_folder,
+    check_processes,
+    choose_say,
+    open_shared,
+    reopen_shared,
+    take_least,
+    watch_over,
+)
+from .reference import find_base, keeps_reference, make_reference
 from .state import Progress, Run, RunResult
+from .warm_up import save_warm_up, warm_up
+from .weights import check_ramps, read_ramps
 
 COMMAND = "train"
 Say = Callable[[str], None]
@@ -85,7 +96,17 @@ def train(
     """
     if config.arms:
         raise UserError("This asks for several arms, and `train` makes one run: take `train_arms`.")
-    config = take_weights(make_paths_absolute(config), policy)
+    check_processes(config)
+    with join(config.ranks.deadline) as world:
+        config = config.but(processes=world.size)
+        return _train(config, policy, world, choose_say(world, say), evaluated)
+
+
+def _train(
+    config: TrainConfig, policy: Policy | None, world: World, say: Say, evaluated: Evaluated
+) -> RunResult:
+    """`train`, as one of the processes of `world`."""
+    config = settle_correction(take_weights(make_paths_absolute(config), policy))
     check(config)
     task = load_task(config.task)
     check_before_loading(config, task, policy)
@@ -95,20 +116,20 @@ def train(
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     fresh = policy is None and config.model.source == "embedded"
     base = REFERENCE if fresh or policy is not None else config.model.source
-    with begin_folder(config.output.out, f"{task.name}-{config.seed}", say) as path:
+    with begin_shared_folder(world, config.output.out, f"{task.name}-{config.seed}", say) as path:
         if policy is None:
             policy = load_policy_of(config.model, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
         limited = hold_to_model(policy, config, say)
-        threads = choose_threads(policy, config.model.threads)
+        threads = use_threads(world.agree(choose_threads(policy, config.model.threads)))
         with Interrupts() as stop:
             say(f"{threads} CPU thread(s)")
             prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)
             if fresh:
                 warm_up(policy, prompts, task, limited, stop)
-        if stop.requested and fresh:
-            return save_warm_up(policy, config, path, stop.requested, say)
+        if stop.agree() and fresh:
+            return save_warm_up(policy, config, path, stop.requested or "", COMMAND, say)
         if stop.requested:
             raise KeyboardInterrupt
         if config.model.lora_rank:
@@ -116,21 +137,26 @@ def train(
         judged = judge_task(task, config)
         beside = list_models_beside(policy, limited, judged)
         limited = hold_to_readers(policy, limited, beside, say)
-        sizes = fit_sizes(policy, limited, beside, say)
-        optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
-        run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, optimizer, judged)
-        ahead = begin(run, say)
+        sizes = take_least(world, fit_sizes(policy, limited, beside, say))
+        run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, judged, say)
+        with ExitStack() as refused:
+            refused.callback(run.close)
+            ahead = begin(run, say)
+            refused.pop_all()
         # Whatever may refuse the run has been asked: from here on it is written down.
         found = {"device": str(policy.device), "threads": threads, "sizes": sizes, **layers, **prompts.facts}
-        found |= {"policy": policy.facts, "task": task.facts}
+        found |= {"policy": policy.facts, "task": task.facts, **describe_engine(run.rollouts.engine)}
         if config.model.lora_rank:
             found["base"] = base
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
-        folder = open_new(path, config, facts, config.output.log)
+        folder = open_shared(world, path, config, facts, config.output.log)
         if ahead is not None:
             folder.log({"kind": "preflight", "step": 0, **asdict(ahead)})
         if config.model.lora_rank or keeps_reference(config):
-            write_folder(path / REFERENCE, policy.save)
+            begun = run.learner.take_whole()
+            if world.writes:
+                write_folder(path / REFERENCE, begun.save)
+        world.gather(None)  # what all read is written
         run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
         return take_steps(run, Progress(), say)
 
@@ -144,12 +170,13 @@ def adapt(policy: Policy, config: TrainConfig, place: Path, say: Say) -> None:
     """
     lora.add_adapters(policy.model, config.model, config.seed)
     say(lora.describe_adapters(policy.model))
-    check_merge(
-        policy.model,
-        lambda folder: write_folder(folder, policy.save),
-        place,
-        trust_remote_code=config.model.trust_remote_code,
-    )
+    if find_world().writes:  # transformers saves in one process of several only
+        check_merge(
+            policy.model,
+            lambda folder: write_folder(folder, policy.save),
+            place,
+            trust_remote_code=config.model.trust_remote_code,
+        )
     check_update(policy)
 
 
@@ -160,8 +187,17 @@ def resume_training(
 
     config: its settings from now on.  evaluated: as of `train`.
     """
+    with join(config.ranks.deadline) as world:
+        watch_over(world, path)
+        return _resume(path, config, world, choose_say(world, say), evaluated)
+
+
+def _resume(path: Path, config: TrainConfig, world: World, say: Say, evaluated: Evaluated) -> RunResult:
+    """`resume_training`, as one of the processes of `world`."""
     folder = open_existing(path)
-    config = take_sizes(config, folder.read_facts())
+    # Another number of processes has other threads each, unless they are set.
+    same = folder.read_config(TrainConfig).ranks.processes == world.size
+    config = settle_correction(take_sizes(config, folder.read_facts())).but(processes=world.size)
     check(config)
     newest = folder.find_newest_checkpoint()
     state = checkpoint.load_state(newest)
@@ -177,9 +213,7 @@ def resume_training(
         lora.load_trained(policy.model, state["adapters"])
     task = load_task(config.task)
     isolate(task, config.task.allow_weak_sandbox, say)
-    torch.set_num_threads(resolve(config.model.threads, state["threads"]))
-    optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
-    restore(optimizer, state["optimizer"])
+    use_threads(resolve(config.model.threads, state["threads"]) if same else config.model.threads)
     torch.set_rng_state(state["torch_rng"])
     progress = Progress.of(state["progress"])
     progress.watch.forgive(config.guards.watch)
@@ -187,12 +221,18 @@ def resume_training(
     # What may refuse comes before what is written: a refused resume leaves the run as it was.
     limited = hold_to_model(policy, config, say)
     limited = hold_to_readers(policy, limited, list_models_beside(policy, limited, judged), say)
-    run = prepare(limited, folder, policy, prompts, optimizer, judged)
-    run.learner.algorithm.load(state["algorithm"])
-    if config.objective.loss.entropy_target and "entropy" in state:
-        run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
-    forget_after(path, progress.step)
-    folder = reopen(path, config, config.output.log, progress.step)
+    run = prepare(limited, folder, policy, prompts, judged, say)
+    with ExitStack() as refused:
+        refused.callback(run.close)
+        if config.ranks.shard == "fsdp":
+            load_moments(run.learner.policy.model, run.learner.optimizer, newest / checkpoint.MOMENTS)
+        else:
+            restore(run.learner.optimizer, state["optimizer"])
+        run.learner.algorithm.load(state["algorithm"])
+        if config.objective.loss.entropy_target and "entropy" in state:
+            run.learner.algorithm.entropy = EntropyControlState(**state["entropy"])
+        folder = reopen_shared(world, path, config, progress.step)
+        refused.pop_all()
     run = replace(run, folder=folder, base=find_base(config, folder), evaluated=evaluated)
     say(f"Going on from {newest}, step {progress.step} of {config.steps}.")
     return take_steps(run, progress, say)
@@ -220,7 +260,9 @@ def take_steps(run: Run, progress: Progress, say: Say) -> RunResult:
         with (
             tell_how_to_go_on(run.folder),
             Interrupts() as stop,
-            record_end(run.folder.path, progress, run.config.steps, stop),
+            record_end(run.folder.path, progress, run.config.steps, stop)
+            if run.folder.writes
+            else nullcontext(),
             run.saver,
         ):
             return run_steps(run, progress, stop, say)
@@ -228,52 +270,17 @@ def take_steps(run: Run, progress: Progress, say: Say) -> RunResult:
         run.close()
 
 
-def judge_task(task: Task, config: TrainConfig) -> Judged:
-    """The task with the reward models that its learned criteria need."""
-    reward, model = config.reward, config.model
-    return judge(
-        task,
-        reward.reward_model,
-        reward.reward_model_share,
-        model.device,
-        model.dtype,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConfig, stop: Interrupts) -> None:
-    """SFT of a fresh model on the task's demonstrations: reinforcement needs a pass-rate that is not zero."""
-    if not config.sft_steps:
-        return
-    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
-    settings = SFTConfig.of(seed=config.seed, steps=config.sft_steps, max_tokens=longest)
-    problems = draw_training_problems(
-        task, settings.imitation.demonstrations, config.seed, config.task.single_level
-    )
-    demonstrations = encode_demonstrations(prompts, task, problems, config.seed, longest)
-    fit(policy, task, demonstrations, settings, stop)
-
-
-def save_warm_up(policy: Policy, config: TrainConfig, path: Path, stopped: str, say: Say) -> RunResult:
-    """Keep the model of a warm-up that was stopped, and what it was made by."""
-    open_new(path, config, gather_facts(COMMAND, path, list_code(config), list_data(config)), ())
-    write_folder(path / WARM_UP, policy.save)
-    say(
-        f"Stopped by {stopped} during the SFT warm-up; the model so far is in {path / WARM_UP}. The same "
-        "command starts the run again, and puts that model aside."
-    )
-    return RunResult(path, path / WARM_UP, interrupted=True)
-
-
 def check(config: TrainConfig) -> None:
     """Raise UserError for settings that make no sense together, before anything is computed."""
     find_algorithm(config.algorithm).check(config)
     check_truncation(config.rollouts)
+    check_engine(config.engine)
     probe_loss(config.objective.loss)
     check_loggers(config.output.log)
     if config.ppo.critic_model:
         check_source(config.ppo.critic_model)
     check_lora(config.model)
+    check_ranks(config)
 
 
 def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None) -> None:
@@ -281,7 +288,8 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     if policy is None:
         check_source(config.model.source)
     check_template(config.prompt)
-    assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    judged = assign_models(task, config.reward.reward_model, config.reward.reward_model_share)
+    check_ramps(read_ramps(config.reward.criterion_weight), judged.task)
     task.check_level(config.task.single_level)
 
 
@@ -313,94 +321,27 @@ def hold_to_readers(
     )
 
 
-def keeps_reference(config: TrainConfig) -> bool:
-    """Whether the first policy is kept.
-
-    Beside a reward model it shows how far the policy has gone to please it.
-    """
-    return find_algorithm(config.algorithm).needs_reference(config) or bool(config.reward.reward_model)
-
-
-def check_reference(before: TrainConfig, config: TrainConfig) -> None:
-    """Raise UserError where a run would go on with a reference that it did not keep from its start."""
-    if keeps_reference(config) and not (keeps_reference(before) or config.model.lora_rank):
-        raise UserError(
-            "A KL penalty needs the model that the run began with, which this run did not keep: start a new "
-            "run with it."
-        )
-
-
-def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> list[HeldModel]:
-    """The models that the run will hold beside the policy."""
-    held = list(find_algorithm(config.algorithm).held_models(policy, config))
-    if keeps_reference(config) and not config.model.lora_rank:  # with adapters it is the policy without them
-        held.append(HeldModel("reference", weight_bytes(policy.model)))
-    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
-    for name, model in judged.models.items():
-        tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
-        scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))
-        held.append(
-            HeldModel(
-                f"reward model {name}",
-                weight_bytes(model.model),
-                loaded=True,
-                scoring=scoring,
-                positions=model.positions,
-            )
-        )
-    return held
-
-
-def make_reference(policy: Policy, config: TrainConfig, kept: Path) -> Policy:
-    """The policy as it was at the start.
-
-    Without its adapters where it has any, else a frozen copy, of the model in the folder `kept` where that is
-    there.
-    """
-    if config.model.lora_rank:
-        return replace(policy, adapted=False)
-    if not kept.exists():
-        reference = replace(policy, model=copy.deepcopy(policy.model))
-    else:
-        reference = load_policy_of(config.model, source=str(kept))
-    reference.model.eval().requires_grad_(False)
-    return reference
-
-
-def find_base(config: TrainConfig, folder: RunFolder) -> str:
-    """Where others find the model that the adapters of a run belong to; "" for a run without adapters.
-
-    That is the source by its name, where it has the very weights that the run began with, else the kept
-    reference.
-    """
-    if not config.model.lora_rank:
-        return ""
-    base = folder.read_facts().get("base", REFERENCE)
-    return str((folder.path / REFERENCE).resolve()) if base == REFERENCE else base
-
-
 def prepare(
     config: TrainConfig,
     folder: RunFolder,
     policy: Policy,
     prompts: PromptFormat,
-    optimizer: torch.optim.Optimizer,
     judged: Judged,
+    say: Say,
 ) -> Run:
-    """Everything that the steps need. Writes nothing."""
+    """Everything that the steps need. Writes nothing but what an engine's server says."""
+    copy_weights([policy.model])
     algorithm = find_algorithm(config.algorithm)(policy, config)
+    copy_weights([trained.module for trained in algorithm.trained])
     reference = make_reference(policy, config, folder.path / REFERENCE) if keeps_reference(config) else None
     if config.model.gradient_checkpointing:
         enable_gradient_checkpointing(policy.model)
     check_update(
         policy
     )  # as it is from here on, with adapters and checkpointing; what was tried is not again
-    if config.rollouts.rows == "auto":
+    rows = config.rollouts.rows
+    if rows == "auto":
         raise UserError("The rows of a run are chosen before it is prepared.")
-    engine = LocalEngine(policy, config.rollouts.rows, fast=config.rollouts.fast_path != "no")
-    rollouts = Rollouts(
-        engine, prompts, judged.task, config.rollouts.max_prompt_tokens, scorers=judged.make_scorers(prompts)
-    )
     task = judged.task
     split = "test" if "test" in task.splits else task.splits[-1]
     held_out = task.problems(split, config.evaluation.eval_problems, level=config.task.single_level)
@@ -408,6 +349,18 @@ def prepare(
     samples, code = config.evaluation.eval_samples, list_code(config.task)
     models = [text.rpartition("=")[2] for text in config.reward.reward_model]
     identity = identify(config, task, code, held_out, split, samples, read, models)
-    learner = Learner(policy, optimizer, algorithm, reference)
+    whole = shard(policy) if config.ranks.shard == "fsdp" and find_world().size > 1 else None
+    # After the shards, which it is of.
+    optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
+    learner = Learner(policy, optimizer, algorithm, reference, whole)
+    asked = config.rollouts
+    extent = Extent(rows, asked.max_prompt_tokens + asked.max_new_tokens, fast=asked.fast_path != "no")
+    # The last of all: a server that was started for it is ended with the run.
+    engine = make_engine(
+        policy if whole is None else whole.policy, config.engine, extent, folder.path / ENGINE, say
+    )
+    scorers = judged.make_scorers(prompts)
+    rollouts = SharedRollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
+    sync = SyncProof(find_bound(config.guards, policy))
     saver = Saver(saves_in_background(config.output.background_saving, policy.device))
-    return Run(config, folder, learner, task, rollouts, held_out, identity=identity, saver=saver)
+    return Run(config, folder, learner, task, rollouts, held_out, sync, identity=identity, saver=saver)

@@ -12,8 +12,11 @@ from ...tasks import Problem, Task
 from ...verifiers.display import write_html
 from ..algorithms.base import Learner
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
+from ..engines.sync import SyncProof
 from ..evaluation.evaluate import Evaluation
 from ..model.lora_saving import ADAPTER, save_adapters
+from ..model.policy import Policy
 from ..reports.curves import read_metrics
 from ..rollouts.group import Group
 from ..rollouts.ledger import Ledger
@@ -25,6 +28,7 @@ from ..storage.names import CURVES, ROLLOUTS
 from ..storage.rows import read_completions
 from ..storage.summary import describe_run
 from .tripwires import Watch
+from .weights import Rates
 
 
 @dataclass
@@ -32,13 +36,14 @@ class Progress:
     """Where a run stands: everything that changes from step to step but for the weights and the optimizer.
 
     step: steps done.  position: in the train stream.  ledger: what is known of each problem.
-    watch: of the tripwires.
+    watch: of the tripwires.  rates: of the criteria whose weights follow them.
     """
 
     step: int = 0
     position: Position = field(default_factory=Position)
     ledger: Ledger = field(default_factory=Ledger)
     watch: Watch = field(default_factory=Watch)
+    rates: Rates = field(default_factory=Rates)
     best_pass_rate: float = -1.0
     best_step: int = -1
 
@@ -52,7 +57,8 @@ class Progress:
             Ledger.of(plain["ledger"]),
             Watch(**plain["watch"]),
         )
-        return cls(plain["step"], position, ledger, watch, plain["best_pass_rate"], plain["best_step"])
+        rates = Rates(**plain.get("rates", {}))
+        return cls(plain["step"], position, ledger, watch, rates, plain["best_pass_rate"], plain["best_step"])
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class RunResult:
 class Run:
     """What stays the same during a run.
 
+    sync: proves what the engine was given.
     base: the hub id or folder of the model that adapters were added to, "" for a run without adapters.
     identity: what its evaluations are of (see `evaluation.held_out`).  evaluated: called with the step after
     each of them.  saver: writes the checkpoints.
@@ -123,6 +130,7 @@ class Run:
     task: Task
     rollouts: Rollouts
     held_out: list[Problem]
+    sync: SyncProof
     base: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict, repr=False)
     evaluated: Callable[[int], None] = lambda _step: None
@@ -134,20 +142,31 @@ class Run:
         if self.base:
             save_adapters(model, folder / ADAPTER, self.base)
 
-    def write_model(self, folder: Path) -> None:
+    def write_model(self, policy: Policy, folder: Path) -> None:
         """The model as it is now, in the type of weights that the settings ask for."""
-        self.learner.policy.save(folder, self.config.output.save_dtype)
+        policy.save(folder, self.config.output.save_dtype)
 
-    def write_adapters(self, folder: Path) -> None:
+    def write_adapters(self, policy: Policy, folder: Path) -> None:
         """The adapters as they are now, for PEFT."""
-        save_adapters(self.learner.policy.model, folder, self.base)
+        save_adapters(policy.model, folder, self.base)
 
     def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
         """Scored completions of the problems, as step `step` draws them from the policy's weights of now."""
-        self.rollouts.engine.load(self.learner.policy, step)
+        self.load(step)
         rollouts, seed = self.config.rollouts, (self.config.seed, step)
         sampling = make_sampling(rollouts, record_kept=True)
-        return self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
+        groups = self.rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
+        if groups:
+            self.sync.keep(groups[0].completions_G[0])
+        return groups
+
+    def load(self, step: int) -> None:
+        """Give the engine the policy's weights of now, as those of a step, and prove that it has them.
+
+        Raises RunError where it has not.
+        """
+        with find_world().phase("sync"):
+            self.sync.load(self.rollouts.engine, self.learner.take_whole(), step)
 
     def make_room(self) -> None:
         """For an update: what the sampler keeps between its calls is freed, where the settings say so."""
@@ -156,4 +175,5 @@ class Run:
 
     def close(self) -> None:
         self.rollouts.close()
+        self.rollouts.engine.close()
         self.folder.close()

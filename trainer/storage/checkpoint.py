@@ -17,6 +17,7 @@ from .atomic import write_folder
 
 STATE = "trainer_state.pt"
 INFO = "trainer_info.json"
+MOMENTS = "optimizer"  # folder of the optimizer's state in shards, by torch's DCP
 PREFIX = "step-"
 
 

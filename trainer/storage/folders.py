@@ -36,10 +36,12 @@ Config = TypeVar("Config", bound=Settings)
 
 @dataclass(frozen=True)
 class RunFolder:
-    """path: the folder.  loggers: where metrics go beside metrics.jsonl."""
+    """path: the folder.  loggers: where metrics go beside metrics.jsonl.  writes: False for a process of the
+    run that leaves all writing to another."""
 
     path: Path
     loggers: Sequence[Logger] = ()
+    writes: bool = True
 
     @property
     def checkpoints(self) -> Path:
@@ -53,6 +55,8 @@ class RunFolder:
     def log(self, line: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl. Its `kind` and `step` say what it is about;
         numbers go to the loggers, too."""
+        if not self.writes:
+            return
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         values = flatten(
@@ -186,7 +190,7 @@ def _find_version(package: str) -> str | None:
 
 def _find_git_revision() -> str | None:
     """Of the checkout that this code is run from; None where it is installed or git is missing."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         output = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False

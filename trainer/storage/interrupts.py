@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 from ...tasks.core.errors import RunError, UserError
+from ..distributed.world import find_world
 from . import checkpoint
 from .atomic import DiskError
 from .folders import RunFolder
@@ -39,6 +40,13 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def agree(self) -> str | None:
+        """What any process of the run was asked to stop by; asked by all at the same place of a step, so that
+        they stop after the same one."""
+        asked = find_world().gather(self.requested)
+        self.requested = next((each for each in asked if each), None)
+        return self.requested
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested is not None:
             raise KeyboardInterrupt
@@ -57,21 +65,22 @@ def tell_how_to_go_on(run: RunFolder) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Interrupted. {_write_command(run)}") from None
+        raise KeyboardInterrupt(f"Interrupted. {write_command(run)}") from None
     except RunError as failure:
-        raise UserError(f"{failure} {_write_command(run, failure.flags)}") from failure
+        raise UserError(f"{failure} {write_command(run, failure.flags)}") from failure
     except DiskError as failure:
-        raise UserError(f"{failure} Free some disk. {_write_command(run)}") from failure
+        raise UserError(f"{failure} Free some disk. {write_command(run)}") from failure
     except OSError as failure:
         where = (
             f"{failure.filename} could not be written" if failure.filename else "A file could not be written"
         )
         raise UserError(
-            f"{where}: {failure.strerror or failure}. Free some disk, or see to it. {_write_command(run)}"
+            f"{where}: {failure.strerror or failure}. Free some disk, or see to it. {write_command(run)}"
         ) from failure
 
 
-def _write_command(run: RunFolder, flags: str = "") -> str:
+def write_command(run: RunFolder, flags: str = "") -> str:
+    """How a run goes on, as a sentence. flags: options that it needs for that."""
     kept = checkpoint.list_checkpoints(run.checkpoints)
     if not kept:
         other = f", with {flags}" if flags else ""

@@ -57,6 +57,11 @@ def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
     return values
 
 
+def read_json_if_there(path: Path) -> dict[str, Any]:
+    """The same; an empty one where there is no such file."""
+    return read_json(path) if path.is_file() else {}
+
+
 def drop_nan(values: Any) -> Any:
     """Plain data with None in the place of numbers that JSON does not have: nan and the infinite ones."""
     if isinstance(values, float):

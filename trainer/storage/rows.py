@@ -107,7 +107,10 @@ def _find_wrong_turn(turns: Any) -> str:
 def write_episode(completion: Completion) -> dict[str, Any]:
     """What a row holds of an episode, by name: its turns, where it stood at its end, why its world gave no
     reply. {} for a single turn."""
-    turns = [{"role": turn.role, "text": turn.text} for turn in completion.turns]
+    turns = [
+        {"role": turn.role, "text": turn.text, **({"voice": turn.voice} if turn.voice != "user" else {})}
+        for turn in completion.turns
+    ]
     return {
         **({"turns": turns} if turns else {}),
         **({"state": completion.state} if completion.state is not None else {}),
@@ -122,7 +125,9 @@ def read_completion(row: Mapping[str, Any]) -> Completion:
         finish_reason=row["finish_reason"],
         usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
         reasoning=str(row.get("reasoning", "")),
-        turns=tuple(Turn(turn["role"], turn["text"]) for turn in row.get("turns", ())),
+        turns=tuple(
+            Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
+        ),
         state=row.get("state"),
         fault=str(row.get("fault", "")),
     )

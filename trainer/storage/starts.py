@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from ...tasks.core.errors import UserError
+from ..distributed.ranks import STACKS
 from . import checkpoint
 from .folders import REFERENCE, WARM_UP
 from .names import (
@@ -41,6 +42,7 @@ from .records import read_json
 from .sources import SOURCES
 
 LOCK = ".palaestra.lock"
+LONGEST_NAME = 160  # characters of a folder's name
 EARLIER = "earlier-"  # folders of what an earlier start had computed
 COMPUTED = (METRICS, ROLLOUTS, HELD_OUT, WARM_UP)
 SHOWN = (
@@ -63,6 +65,7 @@ NAMED = (
     TRIPPED,
     ARMS,
     START,
+    STACKS,
     *COMPUTED,
     *SHOWN,
 )
@@ -125,8 +128,17 @@ def find_folder(out: str, name: str) -> Path:
         number += 1
 
 
+def clean_name(text: str) -> str:
+    """A text as the name of a folder, of at most LONGEST_NAME characters."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text)[:LONGEST_NAME].strip("-.") or "-"
+
+
 def number_folder(name: str, is_ours: Callable[[Path], bool]) -> Path:
-    """The first of runs/NAME, runs/NAME-2, ... that is free, or whose contents may be replaced."""
+    """The first of runs/NAME, runs/NAME-2, ... that is free, or whose contents may be replaced.
+
+    name: any text; `clean_name` makes NAME of it.
+    """
+    name = clean_name(name)
     for number in count(1):
         path = Path("runs") / (name if number == 1 else f"{name}-{number}")
         if not path.exists() or (path.is_dir() and (not any(path.iterdir()) or is_ours(path))):

@@ -11,7 +11,7 @@ from typing import Any
 from ..intervals import Estimate, Interval
 from ..reports.curves import read_metrics
 from .names import CONFIG, CURVES, FACTS, SUMMARY
-from .records import read_json
+from .records import read_json_if_there
 
 UNKNOWN = "unknown"
 
@@ -52,7 +52,7 @@ class RunSummary:
     @classmethod
     def of(cls, folder: Path) -> RunSummary:
         """What the folder says. Raises UserError for a file that is damaged."""
-        config, facts = _read(folder / CONFIG), _read(folder / FACTS)
+        config, facts = read_json_if_there(folder / CONFIG), read_json_if_there(folder / FACTS)
         command = facts.get("command", "train")
         lines = read_metrics(folder)
         steps = [line for line in lines if line.get("kind") == "step"]
@@ -126,10 +126,6 @@ def write_seconds(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds < 3600 else f"{seconds / 3600:.1f} hours"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
-
-
 def _name_method(command: str, config: Mapping[str, Any]) -> str:
     if command != "train":
         return {"sft": "SFT", "reward-model": "reward model"}.get(command, command)
@@ -167,7 +163,7 @@ def _write_headline(found: Mapping[str, Any]) -> str:
 
 def _list_fit_figures(folder: Path) -> list[Figure]:
     """Of a run of `sft` or `reward-model`: its summary.json, which is written at the end."""
-    told = _read(folder / SUMMARY).get("held_out", {})
+    told = read_json_if_there(folder / SUMMARY).get("held_out", {})
     before, after = told.get("before", {}), told.get("after", {})
     return [
         Figure(name, write_number(value), write_number(after[name]) if name in after else "")

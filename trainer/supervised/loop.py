@@ -14,6 +14,7 @@ from torch import nn
 
 from ...tasks.core.seeds import digest
 from ..config.shared import OptimizerConfig
+from ..distributed.world import find_world
 from ..model.optim import Rates, Schedule, adamw, update
 from ..reports.progress import make_progress_bar
 from ..storage.interrupts import Interrupts
@@ -82,7 +83,9 @@ def run_fit(
     fit.module.train()
     losses: list[float] = []
     start = time.perf_counter()
-    bar = make_progress_bar(total=pace.steps, initial=begin, desc=fit.name, unit="step")
+    bar = make_progress_bar(
+        total=pace.steps, initial=begin, desc=fit.name, unit="step", disable=not find_world().writes
+    )
     for step in range(begin, pace.steps):
         losses.append(fit.add_gradient(choose_batch(fit.size, pace.batch_size, step, pace.seed)))
         update(fit.module, optimizer, schedule.at(step), config.max_grad_norm)
@@ -92,7 +95,7 @@ def run_fit(
         if after_step is not None:
             after_step(step + 1, losses[-1], optimizer)
             fit.module.train()
-        if stop is not None and stop.requested:
+        if stop is not None and stop.agree():
             break
     bar.close()
     return FitResult(losses, time.perf_counter() - start, begin + len(losses) < pace.steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from ..storage.background import Saver
 from ..storage.folders import RunFolder, forget_after
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
 from ..storage.names import CURVES, SUMMARY
-from ..storage.records import write_text
+from ..storage.records import write_json
 from ..storage.summary import Figure, write_number
 from .loop import Fit, Pace, run_fit
 
@@ -166,7 +165,7 @@ def _take_steps(
         "steps": done,
         "losses": [line["loss"] for line in lines],
     }
-    write_text(folder.path / SUMMARY, json.dumps(summary, indent=1))
+    write_json(folder.path / SUMMARY, summary)
     measured = {line["step"]: line["held_out"]["loss"] for line in lines if "held_out" in line}
     held_out = {0: before["loss"], **measured, done: after["loss"]}
     curves.write_fit_png(folder.path / CURVES, lines, held_out, run.title)

@@ -51,7 +51,10 @@ def math_answer(
         )
 
     render = _renderer(sources, accept)
-    return answer_criterion(name, judge, weight=weight, sources=sources, render=render, rewrite=rewrite_math)
+    slack = bool(tolerance or absolute or significant_figures)
+    return answer_criterion(
+        name, judge, weight=weight, sources=sources, render=render, rewrite=rewrite_math, several=slack
+    )
 
 
 def plain(reference: Any) -> Reference:

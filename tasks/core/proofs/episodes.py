@@ -117,15 +117,21 @@ def _compare_worlds(task: Task, problem: Problem) -> str:
 
 def check_ends(task: Task, count: int) -> Iterator[str]:
     """No episode hangs, ends its process, or fails at what is said."""
-    for player in (say_hostile, say_back, say_for_ever("")):
-        for each in _play_all(task, count, player):
-            if each.lost:
-                yield f"{each.problem.id}: an episode {each.lost}. Bound each reply, whatever is said."
-            elif each.completion is not None and each.completion.finish_reason in FAULTS:
-                yield (
-                    f"{each.problem.id}: the world gave no reply to {_quote(each.completion.text[-80:])}: "
-                    f"{each.completion.fault} Answer any text, or end the episode."
-                )
+    problems = _draw(task, count)
+    players = [*map(say_for_ever, HOSTILE), *[say_hostile, say_back, say_for_ever("")] * 2]
+    jobs = [
+        partial(_play, task, problems[place % len(problems)], player) for place, player in enumerate(players)
+    ]
+    for place, found in enumerate(_run(task, jobs)):
+        problem = problems[place % len(problems)]
+        each = Played(problem, lost=found.tell("played")) if isinstance(found, Lost) else found
+        if each.lost:
+            yield f"{each.problem.id}: an episode {each.lost}. Bound each reply, whatever is said."
+        elif each.completion is not None and each.completion.finish_reason in FAULTS:
+            yield (
+                f"{each.problem.id}: the world gave no reply to {_quote(each.completion.text[-80:])}: "
+                f"{each.completion.fault} Answer any text, or end the episode."
+            )
 
 
 def check_player(task: Task, count: int) -> Iterator[str]:

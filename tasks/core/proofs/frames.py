@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -100,6 +101,12 @@ def has_one_answer(task: Task) -> bool:
     """Whether each problem has one right answer, however it is written: what its verifier says of itself. A
     way through a maze, or a program, is one of several."""
     return not task.rubric.correctness.several
+
+
+def allows_slack(task: Task, reference: Any) -> bool:
+    """Whether a number near the right one may be right, too: within a tolerance, or as another answer."""
+    slack = isinstance(reference, Mapping) and (reference.get("tolerance") or reference.get("absolute"))
+    return bool(slack) or not has_one_answer(task)
 
 
 def fold(answer: str) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from .frames import MARKS, fold, has_one_answer, say_same
-from .perturb import perturb
-from .probes import AFFIRMED, Case
+from .probes import AFFIRMED, Case, list_slips
 
 FILLER = (
     "First, let me think about this step by step. Wait, I should double-check that. Therefore, it follows. "
@@ -59,7 +58,7 @@ def find_wrong(case: Case) -> Iterator[str]:
     if case.frame.mark == "block" or not has_one_answer(case.task):
         yield "I could not find one"
         return
-    near = [text for text in perturb(own) if not say_same(text, own)]
+    near = [text for text in list_slips(case) if not say_same(text, own)]
     far = [other.answer for other in case.others if other.answer and not say_same(other.answer, own)]
     yield from dict.fromkeys([*far[:1], *near[:2], *far[1:], *near[2:]] or [f"not {own}"])
 

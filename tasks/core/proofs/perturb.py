@@ -15,23 +15,25 @@ MAX_DIGITS = 6  # digits of an expression that are changed, one at a time
 _SEPARATORS = re.compile(r"(, *| +)")
 
 
-def perturb(answer: str) -> Iterator[str]:
+def perturb(answer: str, *, coarse: bool = False) -> Iterator[str]:
     """Texts that don't mean what the answer means, as an editor's slip would make them.
 
     A number moves by one, changes its sign, its size, a digit; a letter becomes another; of an expression or
     a list one digit changes, an item goes or comes; a word loses or doubles a letter.
+
+    coarse: a number changes its sign and its size alone, by more than any tolerance of a reference covers.
     """
     seen = {answer}
-    for text in _vary(answer.strip()):
+    for text in _vary(answer.strip(), coarse):
         if text not in seen:
             seen.add(text)
             yield text
 
 
-def _vary(answer: str) -> Iterator[str]:
+def _vary(answer: str, coarse: bool) -> Iterator[str]:
     value = parse_rational(answer) if len(answer) <= MAX_CHARS else None
     if value is not None:
-        yield from _vary_number(answer, value)
+        yield from _vary_size(value) if coarse else _vary_number(answer, value)
     elif len(answer) == 1 and answer.isalpha():
         yield from (letter for letter in LETTERS if letter != answer.upper())
     elif any(character.isdigit() for character in answer):
@@ -53,6 +55,10 @@ def _vary_number(answer: str, value: Fraction) -> Iterator[str]:
             yield from (text for text in (plain[:-1], plain[1:], plain[::-1]) if Fraction(text) != value)
             if plain[0] != "0":
                 yield f"{plain[0]}x{plain[1:]}"
+
+
+def _vary_size(value: Fraction) -> Iterator[str]:
+    yield from (_write(each) for each in (-value, 10 * value, 2 * value) if each != value)
 
 
 def _write(value: Fraction) -> str:

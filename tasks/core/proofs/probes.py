@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..problem import Problem
 from ..task import Task
-from .frames import Frame, find_frame, find_solution, fold, has_one_answer, say_same
+from .frames import Frame, allows_slack, find_frame, find_solution, fold, has_one_answer, say_same
 from .perturb import perturb
 
 FOREIGN = 3  # other problems whose solutions a problem is shown
@@ -183,7 +183,12 @@ def _name_all(case: Case) -> Iterator[str]:
 
 def _perturb(case: Case) -> Iterator[str]:
     if case.frame.mark != "block":
-        yield from map(case.frame.put, perturb(case.frame.answer))
+        yield from map(case.frame.put, list_slips(case))
+
+
+def list_slips(case: Case) -> Iterator[str]:
+    """Answers that are near the right one, and too far from it to be within a tolerance."""
+    return perturb(case.frame.answer, coarse=allows_slack(case.task, case.problem.reference))
 
 
 def _repeat(case: Case) -> Iterator[str]:

@@ -6,6 +6,7 @@ Where functions of other libraries know no bounds, the full reward is what the s
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +16,11 @@ from ..errors import UserError
 from ..problem import Problem
 from ..programs import fence
 from ..proportion import Proportion
+from ..remembered import remember
 from ..task import Task
 from .episodes import PROBLEMS as PROBLEMS_PLAYED
 from .frames import find_full_reward, find_solution, require_one
-from .fresh import PROBES, PROGRAMS, Recipe, judge_anew, pick_probes, write_verdict
+from .fresh import PROBES, PROGRAMS, Elsewhere, Recipe, judge_anew, pick_probes, write_verdict
 from .guard import Outcome, score_apart
 from .levels import find_easier, measure_levels
 from .overlap import KnownSets, measure_overlap
@@ -36,13 +38,19 @@ SHOWN = 140  # characters of a completion in a sentence
 
 
 def prove(
-    task: Task, count: int | None = None, *, recipe: Recipe | None = None, known: KnownSets | None = None
+    task: Task,
+    count: int | None = None,
+    *,
+    recipe: Recipe | None = None,
+    known: KnownSets | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Proof:
     """What is found of a task. A check that can't run is a failed one.
 
     count: problems of each split that are probed, 1 or more; None: about 40 in all, 14 where completions are
     run, 4 where a judge is asked.  recipe: how another process finds the task; None: verdicts are not tried
-    in one.  known: evaluation sets that training problems are looked for in.
+    in one.  known: evaluation sets that training problems are looked for in.  elsewhere: processes that judge
+    several tasks, one after the other; None: such are begun for this one.
     Learned criteria are left out, for no reward model is here. A task that nothing verifies is held to its
     problems alone. Raises UserError for a mixture.
 
@@ -52,6 +60,7 @@ def prove(
     (True, 0, True)
     """
     require_one(task, "check")
+    task = remember(task)
     runs = task.rubric.verifiable and task.rubric.correctness.start is not None
     findings = check(task, count or (ASKED if runs else COUNT))
     if not task.rubric.verifiable:
@@ -61,7 +70,9 @@ def prove(
     if task.rubric.learned:
         task = replace(task, rubric=task.rubric.without_learned())
     try:
-        return _prove(task, findings, count, recipe, known or KnownSets(()))
+        with contextlib.ExitStack() as stack:
+            judges = elsewhere or stack.enter_context(Elsewhere())
+            return _prove(task, findings, count, recipe, known or KnownSets(()), judges)
     except UserError as failure:
         said = str(failure)
     except Exception as failure:  # noqa: BLE001  the task's own code: whatever it raises is the finding
@@ -70,7 +81,12 @@ def prove(
 
 
 def _prove(
-    task: Task, findings: list[Finding], count: int | None, recipe: Recipe | None, known: KnownSets
+    task: Task,
+    findings: list[Finding],
+    count: int | None,
+    recipe: Recipe | None,
+    known: KnownSets,
+    elsewhere: Elsewhere,
 ) -> Proof:
     runs = task.rubric.correctness.start is not None
     first = task.problem(task.splits[0], 0)
@@ -86,7 +102,7 @@ def _prove(
     verdicts = {id(each.probe): write_verdict(each.outcome.score) for each in judged if each.outcome.score}
     sound = [probe for probe in probes if id(probe) in verdicts]
     chosen = pick_probes(sound, PROGRAMS if programs else ASKED if runs else PROBES)
-    stability = judge_anew(task, chosen, [verdicts[id(probe)] for probe in chosen], recipe)
+    stability = judge_anew(task, chosen, [verdicts[id(probe)] for probe in chosen], recipe, elsewhere)
     references = _try_references(task, each if runs else math.ceil(REFERENCES / len(task.splits)))
     overlap = measure_overlap(task, known)
     levels = measure_levels(task)

@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..reach import find_reach
 from ..rowfiles import SUFFIXES
 from ..task import Task
-from .fresh import Recipe
+from .fresh import Elsewhere, Recipe
 from .overlap import KnownSets
 from .proof import Proof
 from .prove import prove
@@ -69,15 +69,16 @@ def prove_all(
     """
     data = data or {}
     known = KnownSets(tasks, data)
-    for task in tasks:
-        options = {"data": data[task.name]} if task.name in data else {}
-        chosen = task.with_options(options)
-        if find_reach(chosen) == "network":
-            yield Proof(task.name, task.kind, 0, (), left_out=f"its data are not here: {task.origin}")
-            continue
-        try:
-            chosen.problem(chosen.splits[0], 0)
-        except UserError as failure:  # the package that holds its data is not installed
-            yield Proof(task.name, task.kind, 0, (), left_out=str(failure))
-            continue
-        yield prove(chosen, count, recipe=Recipe(task.name, options), known=known)
+    with Elsewhere() as elsewhere:
+        for task in tasks:
+            options = {"data": data[task.name]} if task.name in data else {}
+            chosen = task.with_options(options)
+            if find_reach(chosen) == "network":
+                yield Proof(task.name, task.kind, 0, (), left_out=f"its data are not here: {task.origin}")
+                continue
+            try:
+                chosen.problem(chosen.splits[0], 0)
+            except UserError as failure:  # the package that holds its data is not installed
+                yield Proof(task.name, task.kind, 0, (), left_out=str(failure))
+                continue
+            yield prove(chosen, count, recipe=Recipe(task.name, options), known=known, elsewhere=elsewhere)

@@ -2,6 +2,8 @@
 nothing of the model's."""
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 from fresh import run_under_seed
@@ -9,6 +11,7 @@ from palaestra.tasks import TaskError, UnknownTask, get, mix
 from palaestra.verifiers import Completion, Status
 
 pytest.importorskip("reasoning_gym")
+from palaestra.tasks.packages import reasoning_gym_scoring as scoring
 from palaestra.tasks.packages.reasoning_gym import LEFT_OUT, names
 
 FEW = (
@@ -78,6 +81,22 @@ def test_a_scorer_that_evaluates_answers_evaluates_none_of_the_model_s(name, tmp
         assert not score.abstained
     assert not path.exists()
     assert task.score(task.solution(problem), problem).passed
+
+
+def test_a_module_that_is_imported_later_evaluates_nothing_either(monkeypatch):
+    from sympy.parsing import sympy_parser
+
+    with scoring.disarmed():
+        pass
+    later = ModuleType("reasoning_gym.imported_later")
+    vars(later)["read"] = sympy_parser.parse_expr
+    monkeypatch.setitem(sys.modules, later.__name__, later)
+    with scoring.disarmed():
+        assert vars(later)["eval"] is scoring.evaluate
+        with pytest.raises(ValueError, match="no plain expression"):
+            vars(later)["read"]("__import__('os')")
+    assert vars(later)["read"] is sympy_parser.parse_expr
+    assert "eval" not in vars(later)
 
 
 def test_an_answer_that_makes_its_scorer_work_too_long_has_timed_out(monkeypatch):

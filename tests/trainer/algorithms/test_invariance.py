@@ -2,7 +2,7 @@
 ordered or spread over processes."""
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,22 +11,29 @@ from palaestra.tasks import Problem
 from palaestra.trainer.algorithms.base import Learner
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
+from palaestra.trainer.algorithms.ppo import PPO
 from palaestra.trainer.algorithms.update import (
     add_first_pass,
     add_gradient,
+    add_shared_gradient,
     draw_minibatches,
     mark_minibatch,
     run_pass,
 )
 from palaestra.trainer.config.objective import LossConfig
+from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.distributed.ranks import Place, find_port
+from palaestra.trainer.distributed.world import join
+from palaestra.trainer.model.lora import add_adapters
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
+from palaestra.trainer.model.sharded import gather_whole, shard
+from palaestra.trainer.model.shares import check_replicas
 from palaestra.trainer.objective.kinds import KINDS, find_kind
-from palaestra.trainer.objective.losses import count_denominators
+from palaestra.trainer.objective.losses import Denominators, count_denominators
 from palaestra.trainer.rollouts.group import Group
 from palaestra.verifiers import Completion, Score
-from torch import distributed
 
 CORRECTIONS = ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
 CORRECTIONS = [*CORRECTIONS, "geometric_truncate", "geometric_mask"]
@@ -185,30 +192,72 @@ def test_the_first_pass_is_made_where_something_reads_it():
     assert GRPO(policy, plain).observe(found) == {}
 
 
-def run_process(rank: int, world: int, kind: str, folder: str) -> None:
-    """One process's rows; denominators and gradients are summed over the processes."""
+@dataclass(frozen=True)
+class Case:
+    """One gradient. critic: of PPO, None for GRPO."""
+
+    kind: str
+    critic: str | None = None
+    lora: int = 0
+
+    def prepare(self) -> tuple[Learner, Batch, Denominators]:
+        settings = make_config(self.kind)
+        if self.critic is not None:
+            settings = settings.but(algorithm="ppo", **{"ppo.critic": self.critic, "loss.kl_coef": 0.0})
+        batch, policy = make_batch(make_config(self.kind)), make_policy()
+        if self.lora:
+            add_adapters(policy.model, LoraConfig(lora_rank=self.lora), 3)
+            for name, weight in policy.model.named_parameters():
+                if ".lora_" in name:
+                    weight.data = weight.data.double() + 0.01
+        algorithm = (GRPO if self.critic is None else PPO)(policy, settings)
+        if self.critic is not None:
+            if algorithm.critic.backbone is not None:
+                algorithm.critic.backbone.double()
+            torch.nn.init.normal_(algorithm.critic.head.weight, generator=torch.Generator().manual_seed(1))
+            columns_BT = {"values": batch.advantages_BT, "returns": batch.sampled_logprobs_BT}
+            batch = replace(batch, columns_BT=columns_BT)
+        policy.model.train()
+        learner = Learner(policy, adamw(policy.model, settings.optimizer, policy.parameters), algorithm)
+        return learner, batch, count_denominators(batch.mask_BT, settings.rollouts.max_new_tokens)
+
+    def flatten(self, learner: Learner) -> torch.Tensor:
+        """The gradient by the names of the weights; those in shards put together."""
+        modules = [learner.policy.model, *(trained.module for trained in learner.algorithm.trained)]
+        named = [pair for module in modules for pair in sorted(module.named_parameters())]
+        return torch.cat([gather_whole(w.grad).flatten() for _, w in named if w.requires_grad])
+
+
+def check_in_processes(rank: int, size: int, port: int, cases: list[Case], alone: list[torch.Tensor]) -> None:
+    """In each process: the gradient of every case, of whole weights and of weights in shards, is that of one
+    process."""
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
-    settings = make_config(kind)
-    whole = make_batch(settings)
-    mine = whole.select(torch.arange(rank, len(whole.rewards_B), world))
-    counted = count_denominators(mine.mask_BT, settings.rollouts.max_new_tokens)
-    sums = torch.tensor([counted.sequences, counted.tokens], dtype=torch.float64)
-    distributed.all_reduce(sums)
-    made = make_learner(settings)
-    add_gradient(made, mine, replace(counted, sequences=float(sums[0]), tokens=float(sums[1])), 2048)
-    total = flatten_gradient(made.policy.model)
-    distributed.all_reduce(total)
-    if rank == 0:
-        torch.save(total, Path(folder) / "gradient.pt")
-    distributed.destroy_process_group()
+    with join(place=Place(rank, size, rank, size, "127.0.0.1", port)):
+        for case, expected in zip(cases, alone, strict=True):
+            for sharded in (False, True):
+                learner, batch, denominators = case.prepare()
+                if sharded:
+                    shard(learner.policy)
+                parts = add_shared_gradient(learner, batch, denominators, 40, 0)
+                assert sum(int(part.stats.tokens) for part in parts) == int(batch.mask_BT.sum()), case
+                # The critic's head is float32, whatever the backbone.
+                gap = float((case.flatten(learner) - expected).norm() / expected.norm())
+                assert gap < (1e-9 if case.critic is None else 1e-5), (case, sharded, gap)
+        check_replicas([learner.policy.model])
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: find_kind(kind).name)
-def test_two_processes_give_the_gradient_of_one(kind: str, tmp_path: Path):
+CASES = [*map(Case, EVERY), Case("dapo", "shared"), Case("dapo", "separate"), Case("grpo", lora=4)]
+
+
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_give_the_gradient_of_one(size: int):
+    """Of every loss kind, PPO and adapters, with whole weights in each process and with weights in shards."""
+    alone = []
+    for case in CASES:
+        learner, batch, denominators = case.prepare()
+        add_gradient(learner, batch, denominators, 2048)
+        alone.append(case.flatten(learner))
+        assert alone[-1].abs().max() > 1e-6
     torch.multiprocessing.start_processes(
-        run_process, (2, kind, str(tmp_path)), nprocs=2, start_method="fork"
-    )
-    torch.testing.assert_close(
-        torch.load(tmp_path / "gradient.pt"), compute_gradient(kind, 100_000), rtol=1e-5, atol=1e-12
+        check_in_processes, (size, find_port(), CASES, alone), nprocs=size, start_method="fork"
     )

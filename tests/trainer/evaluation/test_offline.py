@@ -171,8 +171,16 @@ def test_the_lines_for_a_person(write: Write):
         "gcd: 1 completions of 1 problems, 1 passed",
         "  pass@1   100.0 % [20.7, 100.0]   (95 % interval)",
         f"  answer extracted 100.0%, unscorable 0.0%, mean reward {scores.reward}",
+        f"  criteria: number {scores.criteria['number']}, answer_tag {scores.criteria['answer_tag']}",
     ]
     assert scores.reward.value == 1 > scores.reward.low
+
+
+def test_each_criterion_has_its_mean_over_problems(write: Write):
+    tagged = RIGHT[IDS[0]].replace("<answer>", "\\boxed{").replace("</answer>", "}")
+    rows = [{"id": IDS[0], "completions": [RIGHT[IDS[0]], tagged]}, {"id": IDS[1], "completion": "no"}]
+    scores = score_file(GCD, write(*rows))
+    assert {name: mean.value for name, mean in scores.criteria.items()} == {"number": 0.5, "answer_tag": 0.25}
 
 
 def test_no_torch_is_needed(write: Write):

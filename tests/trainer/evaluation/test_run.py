@@ -16,9 +16,9 @@ import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.tasks.core.task import REGISTERED
 from palaestra.trainer.config.evaluation import EvalConfig
+from palaestra.trainer.engines import choice
 from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.evaluation import subjects
 from palaestra.trainer.evaluation.journal import Journal
 from palaestra.trainer.evaluation.run import evaluate_model
 from palaestra.trainer.evaluation.summary import EvaluationRun
@@ -63,7 +63,7 @@ def count_samples(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             counts.append(sum(request.samples for request in requests))
             return super().sample(requests, sampling, finished)
 
-    monkeypatch.setattr(subjects, "LocalEngine", Counting)
+    monkeypatch.setattr(choice, "LocalEngine", Counting)
     return counts
 
 
@@ -141,7 +141,7 @@ def test_an_evaluation_is_drawn_as_its_settings_say(
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[Sampling] = []
-    monkeypatch.setattr(subjects, "LocalEngine", make_listening_engine(asked))
+    monkeypatch.setattr(choice, "LocalEngine", make_listening_engine(asked))
     settings = {"temperature": 0.7, "top_k": 9, "top_p": 0.9, "min_p": 0.05, "stop": ("x",)}
     measure(TWO, model=warm_model, out=tmp_path / "new", **settings)
     assert asked == [Sampling(**settings, max_new_tokens=4)]

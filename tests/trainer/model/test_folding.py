@@ -11,7 +11,6 @@ from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
-from palaestra.trainer.model.counting import count_operations
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.folding import Folded, count_folded_bytes, find_cast_weights
 from palaestra.trainer.model.logprobs import compute_logprobs
@@ -19,6 +18,7 @@ from palaestra.trainer.model.probe import choose_mode
 from palaestra.trainer.model.sequences import Sequences
 
 from ..support.architectures import make_model
+from ..support.counts import WeightUses
 from ..support.policies import make_policy
 
 torch.set_num_threads(1)  # small matrices
@@ -43,11 +43,11 @@ def count_a_step(engine: LocalEngine) -> Counter[str]:
     engine.end_ids = []
     counts = []
     for tokens in (8, 18):
-        with count_operations(engine.policy.model) as counted:
+        with WeightUses(engine.policy.model) as counted:
             engine.sample(REQUESTS, Sampling(max_new_tokens=tokens))
         counts.append(counted)
-    more = Counter({"all": counts[1].total - counts[0].total, "casts": counts[1].weight_casts})
-    more["casts"] -= counts[0].weight_casts
+    short, long = ({"all": uses.operations.total(), "casts": sum(uses.casts.values())} for uses in counts)
+    more = {name: long[name] - short[name] for name in short}
     return Counter({name: count // 10 for name, count in more.items()})
 
 

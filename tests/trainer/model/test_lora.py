@@ -23,8 +23,10 @@ from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.reports.curves import read_metrics
 from palaestra.trainer.reward_models.scoring import Judged
+from palaestra.trainer.runs.beside import list_models_beside
+from palaestra.trainer.runs.reference import make_reference
 from palaestra.trainer.runs.resume import resume
-from palaestra.trainer.runs.setup import list_models_beside, make_reference, train
+from palaestra.trainer.runs.setup import train
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from ..support.runs import SMALL, say_nothing

@@ -25,6 +25,7 @@ def test_step_metrics_count_verdicts_dead_groups_and_lengths():
     assert metrics["criteria"]["number"] == {
         "mean": 0.25,
         "std": pytest.approx(0.433, abs=1e-3),
+        "weight": pytest.approx(1 / 1.1),
         "statuses": {"correct": 1, "no_answer": 3},
     }
     assert metrics["tokens"] == 2.0

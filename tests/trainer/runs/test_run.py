@@ -17,10 +17,11 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.update import update_policy
+from palaestra.trainer.engines import choice
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.policy import load_policy
 from palaestra.trainer.reports.curves import read_metrics
-from palaestra.trainer.runs import loop, setup
+from palaestra.trainer.runs import loop
 from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
@@ -87,7 +88,7 @@ def test_an_engine_with_weights_of_its_own_is_loaded_before_every_use(
             versions.append(version)
             super().load(self.copy_policy(policy), version)
 
-    monkeypatch.setattr(setup, "LocalEngine", Copying)
+    monkeypatch.setattr(choice, "LocalEngine", Copying)
     train(SMALL.but(model=str(warm_model), out=str(tmp_path / "copying")), say=say_nothing)
     assert have_same_weights(whole / "model", tmp_path / "copying" / "model")
     lines, expected = (
@@ -122,7 +123,7 @@ def test_what_the_sampler_keeps_is_freed_before_an_update_where_that_is_asked_fo
         calls.append("update")
         return update_policy(*given)
 
-    monkeypatch.setattr(setup, "LocalEngine", Told)
+    monkeypatch.setattr(choice, "LocalEngine", Told)
     monkeypatch.setattr(loop, "update_policy", update)
     settings = SMALL.but(model=str(warm_model), out=str(tmp_path / "run"), keep_sampler=keeps)
     train(settings, say=say_nothing)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines import choice
 from palaestra.trainer.engines.base import Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.reports.curves import read_metrics
-from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
@@ -47,7 +47,7 @@ class ForgetsWhatWasKept(LocalEngine):
 def test_a_run_stops_where_an_engine_does_not_record_what_was_kept(
     warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(setup, "LocalEngine", ForgetsWhatWasKept)
+    monkeypatch.setattr(choice, "LocalEngine", ForgetsWhatWasKept)
     with pytest.raises(UserError, match="differ"):
         train(TRUNCATED.but(model=str(warm_model), out=str(tmp_path / "run"), top_k=2), say=say_nothing)
 
@@ -57,7 +57,7 @@ def test_only_what_is_trained_on_is_recorded(
 ):
     """Preflight and evaluations keep many completions, and need no sets."""
     asked: list[Sampling] = []
-    monkeypatch.setattr(setup, "LocalEngine", make_listening_engine(asked))
+    monkeypatch.setattr(choice, "LocalEngine", make_listening_engine(asked))
     train(TRUNCATED.but(model=str(warm_model), out=str(tmp_path / "run"), steps=2), say=say_nothing)
     assert {(one.top_k, one.top_p, one.min_p) for one in asked} == {(20, 0.95, 0.01)}
     assert [one.record_kept for one in asked].count(True) == 2

@@ -1,12 +1,16 @@
 """SFT: loss on completion tokens only, one denominator, seeded epochs."""
 
+import pytest
 import torch
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.model.logprobs import compute_logprobs
 from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.model.sequences import Sequences, split_into_microbatches
-from palaestra.trainer.sft.fit import Demonstration, compute_mean_loss, fit
+from palaestra.trainer.model.turns import prove_seams
+from palaestra.trainer.sft.fit import Demonstration, compute_mean_loss, encode_turns, fit
 from palaestra.trainer.supervised.loop import choose_batch
+from palaestra.verifiers import Turn
 
 DATA = [
     Demonstration([5, 6, 7], [8, 9, 1]),
@@ -64,3 +68,29 @@ def test_microbatches_hold_every_row_once_within_the_budget():
     for part in parts:
         chosen = sequences.select(part)
         assert len(part) == 1 or chosen.ids_BS.numel() <= 14
+
+
+def test_what_a_world_says_in_a_demonstration_is_context():
+    """Its tokens have no loss: behind the last one to imitate they change nothing, before the first they are
+    a longer prompt."""
+    policy = load_policy("embedded", "cpu", "float32", seed=3)
+    behind = [
+        Demonstration(d.prompt, [*d.completion, 4, 4], [True] * len(d.completion) + [False] * 2) for d in DATA
+    ]
+    before = [
+        Demonstration(d.prompt, [4, 4, *d.completion], [False] * 2 + [True] * len(d.completion)) for d in DATA
+    ]
+    longer = [Demonstration([*d.prompt, 4, 4], d.completion) for d in DATA]
+    losses = [compute_mean_loss(policy, data, 1000) for data in (behind, DATA, before, longer)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[2] == pytest.approx(losses[3], rel=1e-5)
+    assert abs(losses[0] - losses[2]) > 1e-3
+
+
+def test_turns_have_the_tokens_between_them_that_sampling_has():
+    prompts = PromptFormat.of(load_policy("embedded", "cpu", "float32").tokenizer)
+    turns = [Turn("policy", "5"), Turn("world", "higher"), Turn("policy", "7"), Turn("world", "so")]
+    shown = encode_turns(prompts, prove_seams(prompts), [5, 6], turns)
+    assert prompts.decode(shown.completion) == "5<eos>\nhigher\n7<eos>"
+    own = [token for token, drawn in zip(shown.completion, shown.drawn, strict=True) if drawn]
+    assert prompts.decode(own) == "5<eos>7<eos>"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ....tasks.core.errors import shorten
-from ...model.machine import find_cache_folder
+from ...model.cache_folder import find_cache_folder
 from ...storage.atomic import write_folder
 
 NAME = "SmolLM2-135M-Instruct"

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from ..captures import Recorder
+from ..continuing import read_on
 from ..decoding import Extent
 from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
-from ..row_cache import Prefill, RowCache
+from ..row_cache import Past, Prefill, RowCache
 from ..row_decoding import RowDecoding
 from . import kernels
 from .buffers import FixedSteps, StepBuffers
@@ -47,10 +48,12 @@ class FastDecoding(RowDecoding):
         *,
         fixed: FixedSteps | None = None,
         packs: bool = True,
+        start: Prefill | None = None,
     ) -> None:
-        """fixed: the weights are its own.  packs: whether `prefill` may."""
+        """fixed: the weights are its own.  packs: whether `prefill` may.  start: what has been read of the
+        prompts already."""
         self.model, self._packs, kept = model, packs, None
-        start = self._read(prompts, samples)
+        start = self._read(prompts, samples) if start is None else start
         if fixed is not None:
             self._all, kept = fixed.fit(model, extent)
         else:
@@ -66,6 +69,17 @@ class FastDecoding(RowDecoding):
 
     def _read(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Prefill:
         return prefill(self.model, prompts, samples, packs=self._packs)
+
+    @torch.inference_mode()
+    def keep(self, row: int, length: int) -> Past:
+        """What the first `length` positions of a row hold, to go on from later."""
+        positions = int(self.positions_U[: self.rows].expand(self.rows)[row])
+        return self.cache.copy_row(row, positions, length)
+
+    @torch.inference_mode()
+    def go_on(self, pasts: Sequence[Past], ids: Sequence[Sequence[int]]) -> Tensor:
+        """Rows that were kept join again, each after tokens more. Gives the row of each."""
+        return self._join(read_on(self.model, pasts, ids))
 
     def _resize(self, rows: int) -> None:
         super()._resize(rows)

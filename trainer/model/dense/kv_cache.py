@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..decoding import Extent
-from ..row_cache import BUCKET, GROWTH, Prefill, take
+from ..row_cache import BUCKET, GROWTH, Past, Prefill, take
 from .family import DenseWeights
 
 BLOCK = 16  # positions in a block of the kernels
@@ -59,6 +59,24 @@ class BlockCache:
         self.starts_P = width - torch.cat([lengths_P, start.positions_P])
         self.owners_U = torch.cat([owners_U, len(kept_P) + rows_U])
         self.begins_U = torch.cat([self.begins_U[:live], torch.full_like(rows_U, self.used)])
+
+    def copy_row(self, row: int, positions: int, length: int) -> Past:  # noqa: ARG002
+        """The first `length` positions of a row's text."""
+        prompt, begin = int(self.owners_U[row]), int(self.begins_U[row])
+        start = int(self.starts_P[prompt])
+        tables = []
+        for (keys, values), cache in zip(self.prompts_L, self.cache_L, strict=True):
+            one = slice(prompt, prompt + 1)
+            before = [table[0, :, start:] for table in _lay_in_rows(keys[one], values[one], self.prompt)]
+            drawn = cache[:, : self._count_blocks(), row].transpose(1, 2)  # 2 x K x blocks x 16 E
+            size = drawn.shape[3] // BLOCK
+            own = [
+                drawn[0].unflatten(-1, (size, BLOCK)).transpose(2, 3),
+                drawn[1].unflatten(-1, (BLOCK, size)),
+            ]
+            for old, new in zip(before, own, strict=True):
+                tables.append(torch.cat([old, new.flatten(1, 2)[:, begin : self.used]], 1)[:, :length])
+        return Past(length, tables)
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 from palaestra import tasks
+from palaestra.tasks import Problem
+from palaestra.tasks.core.proofs.frames import find_frame
 from palaestra.tasks.core.proofs.perturb import perturb
-from palaestra.tasks.core.proofs.probes import RIGHT, WRONG, draw, make_cases, make_probes
+from palaestra.tasks.core.proofs.probes import RIGHT, WRONG, Case, draw, list_slips, make_cases, make_probes
+from palaestra.verifiers import Rubric, math_answer
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,16 @@ def test_a_form_that_happens_to_be_the_answer_is_no_probe():
     }
     assert "<answer>[]</answer>" not in texts
     assert "<answer>{}</answer>" in texts
+
+
+def test_a_slip_is_no_answer_within_a_tolerance():
+    """With 4 per cent to either side, 101 is as right as 100."""
+    gcd = tasks.get("gcd")
+    loose = replace(gcd, rubric=Rubric(math_answer(tolerance=0.04)))
+    exact = replace(gcd, rubric=Rubric(math_answer()))
+    problem, frame = Problem("?", "100"), find_frame("<answer>100</answer>")
+    own = Problem("?", {"answer": "100", "tolerance": 0.04})
+    coarse = ["-100", "1000", "200"]
+    assert list(list_slips(Case(loose, problem, "", frame, ()))) == coarse
+    assert list(list_slips(Case(exact, own, "", frame, ()))) == coarse
+    assert "101" in list(list_slips(Case(exact, problem, "", frame, ())))

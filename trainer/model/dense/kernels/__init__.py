@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...machine import find_cache_folder
+from ...cache_folder import find_cache_folder
 
 SOURCES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
 LIMIT_S = 60  # for the compiler

@@ -1,0 +1,160 @@
+"""The proof of a load notices each way in which an engine may sample from other weights."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from palaestra.tasks.core.errors import RunError
+from palaestra.trainer.config.shared import LoraConfig
+from palaestra.trainer.engines.base import Request, Sampling
+from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.engines.sync import SyncProof
+from palaestra.trainer.engines.vllm import weights as weights_module
+from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.model import lora
+from palaestra.trainer.model.policy import Policy
+
+from ..support.fake_vllm import FakeVLLM, serve
+from .engine_contract import make_small_policy
+
+BOUND = 1e-3
+LAYER = "model.layers.1.self_attn.o_proj.weight"
+Served = tuple[FakeVLLM, VLLMEngine, Policy]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    policy = make_small_policy()
+    with serve(tmp_path, policy.model) as (server, wire):
+        yield server, VLLMEngine(policy, wire, tmp_path / "weights", rows=4), policy
+
+
+@torch.no_grad()
+def train_a_little(policy: Policy) -> None:
+    """As an update would, and enough to be seen beyond the bound."""
+    torch.manual_seed(1)
+    for parameter in policy.model.parameters():
+        parameter.add_(0.02 * torch.randn_like(parameter))
+
+
+def start(engine: VLLMEngine, policy: Policy) -> SyncProof:
+    """A proof after a first step, with a completion of it."""
+    proof = SyncProof(BOUND)
+    proof.load(engine, policy, 0)
+    assert proof.report is not None
+    assert proof.report.difference < 1e-5
+    [(completion,)] = engine.sample([Request(range(10, 60), 1, 0)], Sampling(max_new_tokens=12))
+    proof.keep(completion)
+    train_a_little(policy)
+    return proof
+
+
+def leave_out(name: str) -> Callable[[dict], dict]:
+    return lambda state: {key: value for key, value in state.items() if key != name}
+
+
+def transpose(name: str) -> Callable[[dict], dict]:
+    return lambda state: {**state, name: state[name].T.contiguous()}
+
+
+MUTATIONS: dict[str, tuple[Callable[[dict], dict | None], str]] = {
+    "a layer left out": (leave_out(LAYER), f"these differ: {LAYER}"),
+    "a layer transposed": (transpose(LAYER), f"these differ: {LAYER}"),
+    "a norm left out": (leave_out("model.norm.weight"), "these differ: model.norm.weight"),
+    "the load skipped": (lambda _: None, "these differ: model.embed_tokens.weight, .* more"),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_other_weights_stop_the_run_and_are_named(served: Served, name: str):
+    server, engine, policy = served
+    change, words = MUTATIONS[name]
+    proof = start(engine, policy)
+    server.change_weights = change
+    with pytest.raises(RunError, match=f"(?s)load of version 1, engine and trainer disagree.*{words}"):
+        proof.load(engine, policy, 1)
+    server.change_weights = dict
+    proof.load(engine, policy, 2)
+    assert proof.report is not None
+    assert proof.report.version == 2
+
+
+def test_a_cache_of_prompts_that_is_kept_stops_the_run(served: Served):
+    server, engine, policy = served
+    server.keeps_cache = True
+    proof = start(engine, policy)
+    with pytest.raises(RunError, match="something that it keeps beside them"):
+        proof.load(engine, policy, 1)
+
+
+def test_adapters_that_are_not_merged_stop_the_run(served: Served, monkeypatch: pytest.MonkeyPatch):
+    _, engine, policy = served
+    lora.add_adapters(policy.model, LoraConfig(lora_rank=4), 0)
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if ".lora_B" in name:
+                parameter.add_(0.1)
+    SyncProof(BOUND).load(engine, policy, 1)
+    written = weights_module.save_weights
+
+    def write_without(model, folder, dtype, state):
+        plain = {name: tensor.data for name, tensor in lora.list_plain(model).items()}
+        assert state is not None
+        written(model, folder, dtype, {name: plain.get(name, tensor) for name, tensor in state.items()})
+
+    monkeypatch.setattr(weights_module, "save_weights", write_without)
+    with pytest.raises(RunError, match=r"(?s)disagree.*these differ: .*_proj\.weight"):
+        SyncProof(BOUND).load(engine, policy, 2)
+
+
+def test_a_load_without_effect_is_noticed_before_it_is_beyond_the_bound(served: Served):
+    server, engine, policy = served
+    proof = SyncProof(BOUND)
+    proof.load(engine, policy, 0)
+    server.change_weights = lambda _: None
+    with torch.no_grad():
+        policy.model.model.norm.weight.mul_(1 + 2e-4)
+    with pytest.raises(RunError, match="had no effect: the engine answers to the last bit as before"):
+        proof.load(engine, policy, 1)
+
+
+def test_an_answer_that_is_no_number_stops_the_run():
+    class Broken(LocalEngine):
+        def compute_logprobs(self, rows, temperature=1.0):
+            return [[math.nan] * len(row.ids) for row in rows]
+
+    policy = make_small_policy()
+    with pytest.raises(RunError, match=r"(?s)is not finite.*no checksums"):
+        SyncProof(BOUND).load(Broken(policy, 2), policy, 1)
+
+
+def test_a_local_engine_on_a_copy_of_the_weights_is_noticed():
+    policy = make_small_policy()
+    stale = LocalEngine(replace(policy, model=copy.deepcopy(policy.model)), 2)
+    stale.load = lambda _policy, version: setattr(stale, "version", version)  # type: ignore[method-assign]
+    seconds = iter([0.0, 1.0, 3.0, 50.0, 60.0, 100.0, 102.0])
+    proof = SyncProof(BOUND, clock=lambda: next(seconds))
+    proof.load(stale, policy, 0)
+    assert proof.report is not None
+    assert (proof.report.load_seconds, proof.report.seconds) == (1.0, 2.0)
+    train_a_little(policy)
+    proof.load(stale, policy, 1)
+    assert proof.report is None, "59 seconds after a proof of 2 it is too soon: that is more than 2 %"
+    with pytest.raises(RunError, match="disagree"):
+        proof.load(stale, policy, 2)
+
+
+def test_what_was_loaded_and_proven_is_not_again(served: Served):
+    server, engine, policy = served
+    proof = SyncProof(BOUND)
+    proof.load(engine, policy, 3)
+    asked, report = len(server.asked), proof.report
+    assert report is not None
+    proof.load(engine, policy, 3)
+    assert proof.report is report
+    assert len(server.asked) == asked
+    assert (engine.pushes, engine.version, report.version) == (1, 3, 3)

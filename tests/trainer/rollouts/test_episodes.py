@@ -1,0 +1,177 @@
+"""Episodes drawn from the local engine: their tokens, limits, random numbers, and what sampling costs."""
+
+import dataclasses
+
+import pytest
+import torch
+from palaestra.tasks import Problem
+from palaestra.tasks.core.episode import EpisodeLimits, World
+from palaestra.tasks.core.sources import Procedural
+from palaestra.tasks.core.task import Task
+from palaestra.trainer.engines.base import Row, Sampling
+from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
+from palaestra.trainer.model.prompts import PromptFormat
+from palaestra.trainer.rollouts.rollouts import Rollouts
+from palaestra.verifiers import Rubric
+
+from ..support.policies import make_policy
+
+SAMPLING = Sampling(max_new_tokens=120)
+
+
+class Chat:
+    """Says how long what it heard was; two turns long, but for the problem of one turn."""
+
+    def __init__(self, problem):
+        self.left, self.state = problem.metadata.get("turns", 3), []
+
+    def reply(self, said):
+        self.state.append(len(said))
+        self.left -= 1
+        return f"{len(said)} letters. Go on" if self.left else None
+
+
+class Inside:
+    """Worlds in this process, where a test needs no other one."""
+
+    workers = 2
+
+    def __init__(self):
+        self.worlds = {}
+
+    def answer(self, factory, problem, limits, key, said):
+        world = self.worlds.setdefault(key, World(factory, problem))
+        return world.answer(said[-1])
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def policy():
+    """Of random weights, with so many end tokens that a turn has some ten tokens."""
+    tokenizer = make_character_tokenizer()
+    model = make_small_transformer(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, 0)
+    model.generation_config.eos_token_id = tokenizer("abcdefgh").input_ids
+    return make_policy(model.eval(), tokenizer, torch.float32)
+
+
+def make_problems(count, **metadata):
+    return [
+        Problem(f"{n} + {n + 1} = ?" + " and" * n, "3", metadata, id=f"talk/train/{n}") for n in range(count)
+    ]
+
+
+def make_task(episode=Chat, **limits):
+    def generate(rng, level):
+        yield Problem("1 + 2 = ?", "3")
+
+    def is_long(completion, problem):
+        return len(completion.text) > 3
+
+    source = Procedural("talk", generate, 1)
+    return Task("talk", source, Rubric(is_long), episode=episode, limits=EpisodeLimits(**limits))
+
+
+def sample(policy, task, problems, samples=4, rounds=False, sampling=SAMPLING, seed=0, rows=None):
+    engine = LocalEngine(policy, rows)
+    engine.takes_more = not rounds
+    prompts = PromptFormat.of(policy.tokenizer, end_ids=policy.end_ids)
+    rollouts = Rollouts(engine, prompts, task, 200, workers=2, worlds=Inside())
+    try:
+        return rollouts.sample_groups(problems, samples, sampling, seed), engine
+    finally:
+        rollouts.close()
+
+
+def list_completions(groups):
+    return [completion for group in groups for completion in group.completions_G]
+
+
+@pytest.mark.parametrize("rounds", [False, True])
+def test_the_tokens_of_an_episode_are_those_of_its_turns(policy, rounds):
+    groups, engine = sample(policy, make_task(tokens_per_turn=30), make_problems(3), rounds=rounds)
+    completions = list_completions(groups)
+    assert max(len(completion.turns) for completion in completions) > 2
+    seams = PromptFormat.of(policy.tokenizer)
+    for completion in completions:
+        assert len(completion.ids) == len(completion.logprobs) == len(completion.sampled or completion.ids)
+        said = [turn.text for turn in completion.turns if turn.role == "policy"]
+        assert completion.text == "\n".join(said)
+        state = completion.state or []
+        assert state == [len(text) for text in said][: len(state)]
+        shown = seams.decode(completion.ids)
+        assert all(turn.text in shown for turn in completion.turns)
+    # What was recorded while sampling is what the model gives to these tokens in their context.
+    rows = [Row(completion.prompt_ids, completion.ids) for completion in completions]
+    for completion, found in zip(completions, engine.compute_logprobs(rows), strict=True):
+        drawn = torch.tensor(completion.sampled or [True] * len(completion.ids))
+        gap = (torch.tensor(found) - torch.tensor(completion.logprobs)).abs()
+        assert gap[drawn].max() < 1e-5
+        assert not torch.tensor(completion.logprobs)[~drawn].any()
+
+
+def test_a_silent_world_is_the_single_turn_to_the_bit(policy):
+    problems = make_problems(3, turns=1)
+    episodes, _ = sample(policy, make_task(), problems)
+    single, _ = sample(policy, make_task(episode=None), problems)
+    for one, other in zip(list_completions(episodes), list_completions(single), strict=True):
+        assert dataclasses.replace(one, turns=(), state=None) == other
+
+
+def test_random_numbers_hang_on_seed_problem_sample_and_turn_alone(policy):
+    task, problems = make_task(tokens_per_turn=30), make_problems(3)
+    groups, _ = sample(policy, task, problems)
+    again, _ = sample(policy, task, problems[1:2], rows=2, rounds=True)
+    other, _ = sample(policy, task, problems[1:2], seed=1)
+    assert [c.ids for c in list_completions(again)] == [c.ids for c in groups[1].completions_G]
+    assert [c.ids for c in list_completions(other)] != [c.ids for c in groups[1].completions_G]
+
+
+def test_sampling_computes_little_more_than_it_draws(policy):
+    """The cache goes on: what a turn adds is read once."""
+    task = make_task(turns=6)
+    groups, engine = sample(policy, task, make_problems(4, turns=6), 8, sampling=Sampling(max_new_tokens=400))
+    completions = list_completions(groups)
+    prompts = sum(len(group.completions_G[0].prompt_ids) for group in groups)
+    needed = prompts + sum(len(completion.ids) for completion in completions)
+    computed = engine.prefilled + engine.row_steps
+    assert sum(len(completion.turns) for completion in completions) > 3 * len(completions)
+    assert computed <= 1.2 * needed, (computed, needed)
+
+
+@pytest.mark.parametrize(
+    ("limits", "sampling", "reason"),
+    [
+        ({"turns": 2, "tokens_per_turn": 4}, SAMPLING, "length"),
+        ({"turns": 2}, Sampling(max_new_tokens=900), "turns"),
+        ({"tokens": 12}, SAMPLING, "tokens"),
+    ],
+)
+def test_each_limit_has_its_own_reason(policy, limits, sampling, reason):
+    groups, _ = sample(policy, make_task(**limits), make_problems(2, turns=9), 8, sampling=sampling)
+    completions = list_completions(groups)
+    assert reason in {completion.finish_reason for completion in completions}
+    tokens = min(limits.get("tokens", 1 << 30), sampling.max_new_tokens)
+    assert all(len(completion.ids) <= tokens for completion in completions)
+    said = [sum(turn.role == "policy" for turn in completion.turns) for completion in completions]
+    assert max(said) <= limits.get("turns", 10)
+
+
+class Stumbling(Chat):
+    def reply(self, said):
+        if len(said) % 2:
+            raise ValueError("odd")
+        return super().reply(said)
+
+
+def test_words_that_make_the_world_fail_are_verdicts_and_sampling_goes_on(policy):
+    groups, _ = sample(
+        policy, make_task(Stumbling), make_problems(3), 8, sampling=Sampling(max_new_tokens=200)
+    )
+    pairs = [pair for g in groups for pair in zip(g.completions_G, g.scores_G, strict=True)]
+    failed = [score for completion, score in pairs if completion.finish_reason == "raised"]
+    assert failed
+    assert all(score.reward == 0 and not score.abstained for score in failed)
+    assert len(failed) < len(pairs)

@@ -1,0 +1,21 @@
+"""Whether the engine that the settings ask for can be had here. Imports no torch."""
+
+from __future__ import annotations
+
+from ...tasks.core.errors import UserError
+from ..config.engine import EngineConfig
+from ..model.cache_folder import find_cache_folder
+from .vllm.install import find_python
+
+
+def check_engine(config: EngineConfig) -> None:
+    """Raise UserError for an engine that can't be started here, before anything is computed."""
+    if config.kind == "vllm" and not config.url:
+        find_python(config.python, find_cache_folder())
+    if config.kind == "local":
+        given = {"--engine-url": config.url, "--engine-python": config.python}
+        given |= {"--engine-folder": config.folder, "--engine-flag": config.flags}
+        if unread := next((flag for flag, value in given.items() if value), None):
+            raise UserError(
+                f"{unread} would have no effect: the local engine does not read it. Add --engine vllm."
+            )

@@ -1,0 +1,51 @@
+"""Rollouts of a run in several processes: each samples and verifies its share of the problems, and all have
+the groups of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..distributed.world import find_world
+from ..engines.base import Sampling
+from .group import Group
+from .rollouts import Ask, EngineT, Rollouts, Scored
+
+
+class SharedRollouts(Rollouts[EngineT]):
+    """As `Rollouts`, called by every process for the same problems. In a run of one process it is the same.
+
+    A completion depends on the seed, its problem and its number alone, so it is the one that a single process
+    would draw. A problem is one process's with all of its samples.
+    """
+
+    @property
+    def rows(self) -> int:
+        """Completions that are decoded at once, in all processes together."""
+        return super().rows * find_world().size
+
+    def begin(
+        self, asked: Sequence[Ask], sampling: Sampling, seed: object, scored: Scored | None = None
+    ) -> Callable[[], list[Group]]:
+        world = find_world()
+        if world.size == 1:
+            return super().begin(asked, sampling, seed, scored)
+        mine = world.take(asked)
+        with world.phase("sample"):
+            finish_mine = super().begin(mine, sampling, seed) if mine else list
+
+        def finish() -> list[Group]:
+            with world.phase("verify"):
+                groups = finish_mine()
+            # The problems are known everywhere; what was drawn and scored is not.
+            found = world.gather([(group.completions_G, group.scores_G) for group in groups])
+            shared = [
+                Group(ask.problem, completions_G, scores_G)
+                for ask, (completions_G, scores_G) in zip(asked, world.merge(found), strict=True)
+            ]
+            if scored is not None:
+                for number, group in enumerate(shared):
+                    for place, pair in enumerate(zip(group.completions_G, group.scores_G, strict=True)):
+                        scored(number, place, *pair)
+            return shared
+
+        return finish
