@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
+from ..config.train import TrainConfig
 from ..reports import curves
 from ..storage import checkpoint
 from ..storage.folders import ROLLOUTS, open_existing
@@ -34,6 +35,13 @@ def find_start(run: Path, step: int) -> Path:
             else "it has taken no step"
         )
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl; {has}.")
+    if ahead := open_existing(run).read_config(TrainConfig, step).rollouts.staleness:
+        raise UserError(
+            f"{run} took step {step} with --staleness {ahead}: its completions were drawn ahead, by "
+            f"weights that "
+            f"no checkpoint holds. {ROLLOUTS} has them, with the version of the weights of each; what can be "
+            "re-created are steps of --staleness 0."
+        )
     if changes := list_changes(run, facts):
         shown = "\n".join(change.shown for change in changes)
         raise UserError(

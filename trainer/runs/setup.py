@@ -70,6 +70,7 @@ from .ending import record_end
 from .guards import find_bound
 from .loop import begin, run_steps
 from .reference import find_base, keeps_reference, make_reference
+from .source import take_turns
 from .state import Progress, Run, RunResult
 from .weights import check_ramps, read_ramps
 
@@ -380,7 +381,7 @@ def prepare(
     extent = Extent(rows, asked.max_prompt_tokens + asked.max_new_tokens, fast=asked.fast_path != "no")
     # The last of all: a server that was started for it is ended with the run.
     engine = make_engine(policy, config.engine, extent, folder.path / ENGINE, say)
-    scorers = judged.make_scorers(prompts)
+    scorers = take_turns(judged.make_scorers(prompts))
     rollouts = Rollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
     sync = SyncProof(find_bound(config.guards, policy))
     saver = Saver(saves_in_background(config.output.background_saving, policy.device))
