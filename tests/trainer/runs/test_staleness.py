@@ -109,15 +109,16 @@ def test_what_fails_while_sampling_is_told_and_the_checkpoint_is_there(
 
 
 COMMAND = """
-import signal, sys, threading, time
+import signal, sys
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.storage import checkpoint
 
-seconds, saved = float(sys.argv[1]), checkpoint.save
+seconds, saved, begun = float(sys.argv[1]), checkpoint.save, []
 
 def save(folder, step, *rest):
     saved(folder, step, *rest)
-    if seconds and step >= int(sys.argv[2]):
+    if seconds and step >= int(sys.argv[2]) and not begun:
+        begun.append(step)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 checkpoint.save = save
@@ -142,13 +143,13 @@ def test_a_run_killed_at_random_moments_uses_the_problems_of_one_that_never_stop
     flags = ["--option", "operands=2", "--option", "digits=1", "--prompts-per-step", "4", "--group-size", "4"]
     flags += ["--max-new-tokens", "24", "--eval-problems", "4", "--eval-samples", "1", "--eval-every", "0"]
     flags += ["--save-every", "1", "--keep", "1", "--threads", "1", "--preflight-problems", "0"]
-    flags += ["--staleness", str(staleness), "--steps", "24", "--model", str(warm_model), "--out"]
+    flags += ["--staleness", str(staleness), "--steps", "40", "--model", str(warm_model), "--out"]
     done = run(0.0, 0, "train", *flags, str(tmp_path / "whole"))
     assert done.returncode == 0, done.stdout
     rng, out, kills = random.Random(staleness), tmp_path / "run", 6
     for kill in range(kills):
         command = ["train", *flags] if kill == 0 else ["resume"]
-        killed = run(rng.uniform(0.001, 0.4), 3 * kill + 1, *command, str(out))
+        killed = run(rng.uniform(0.001, 0.3), 4 * kill + 1, *command, str(out))
         assert killed.returncode == -signal.SIGPROF, killed.stdout
     done = run(0.0, 0, "resume", str(out))
     assert done.returncode == 0, done.stdout
