@@ -74,6 +74,10 @@ class RolloutConfig(Settings):
     """On a GPU, whether the sampler keeps its copy of the weights, its cache and its captured steps during an
     update; no frees them before it, and captures anew after it. auto: unless that allows 4 times the
     rows."""
+    staleness: Natural = 0
+    """Updates that sampling may be ahead of, at most. 0: a step's completions are drawn by the policy that it
+    updates, and the run can be repeated to the bit. Above, they are drawn beside the updates, by a copy of
+    the weights, and the loss corrects for it; what was drawn by which weights is recorded."""
     curriculum: bool = False
     """Prefer problems (of a dataset) or levels (of a procedural task) that are neither always nor
     never solved."""

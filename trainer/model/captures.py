@@ -67,7 +67,8 @@ class CudaRecorder:
     def __call__(self, step: Step) -> Replay:
         graph, other = torch.cuda.CUDAGraph(), next(iter(self._alive), None)
         pool = torch.cuda.graph_pool_handle() if other is None else other.pool()
-        with torch.cuda.graph(graph, pool=pool):
+        # Another thread may be at work on the device (sampling ahead): what it does is no part of the step.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             step()
         self._alive.add(graph)
         return graph

@@ -134,6 +134,12 @@ def available_memory(device: torch.device) -> int:
     return max(0, free)
 
 
+def count_sampler_copies(staleness: int) -> int:
+    """Copies of the weights that sampling ahead of the updates needs: one to sample from, and where it may be
+    more than a step ahead one of the newest."""
+    return min(staleness, 2)
+
+
 def weight_bytes(model: Any) -> int:
     """Bytes of the weights of a model."""
     return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
@@ -164,6 +170,9 @@ def bill(
     kept = kept_sampling_bytes(policy, config, rows, passes)
     if kept:
         fixed["sampler"] = kept
+    if copies := count_sampler_copies(config.rollouts.staleness):
+        fixed["weights to sample from"] = copies * fixed["weights"]
+        fixed["sampling beside the update"] = sampling_bytes(policy, config, rows, passes)
     phases = {f"sampling {rows} rows": max(0, sampling_bytes(policy, config, rows, passes) - kept)}
     # Freed before an update, it is still there while reward models score what was sampled.
     beside = kept_sampling_bytes(policy, config.but(keep_sampler="yes"), rows, passes) - kept

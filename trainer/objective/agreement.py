@@ -21,8 +21,9 @@ PPO_READS = frozenset({"ppo"})
 
 def settle_correction(config: TrainConfig) -> TrainConfig:
     """The settings with the correction of the sampler that auto stands for: that of each token, truncated,
-    for an engine with arithmetic of its own, and none for the local one."""
-    if config.objective.loss.correction != "auto" or not config.engine.corrects:
+    for an engine with arithmetic of its own and where sampling may run ahead, and else none."""
+    differs = config.engine.corrects or config.rollouts.staleness
+    if config.objective.loss.correction != "auto" or not differs:
         return config
     return config.but(**{"loss.correction": "token_truncate"})
 

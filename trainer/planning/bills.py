@@ -93,6 +93,8 @@ def _bill_card(
     if config.objective.loss.kl_coef and not config.model.lora_rank:
         held.append(HeldModel("reference", weight_bytes(policy.model)))
     part = config.but(prompts_per_step=per_card, eval_problems=per_card, eval_samples=1)
+    if taken.engine == "vllm":  # a server has weights of its own
+        part = part.but(staleness=0)
     available = int(card.memory - (CONTEXT if policy.device.type == "cuda" else 0))
     one = bill(policy, part, held, rows, tokens, available, passes)
     fixed, phases = dict(one.fixed), dict(one.phases)

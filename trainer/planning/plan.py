@@ -115,6 +115,7 @@ def plan_run(config: PlanConfig) -> Plan:
         optimizer=count_optimizer_bytes(policy, config) / rates.bandwidth,
         exchange=count_exchanged_bytes(policy, config, work, trainer.tokens) / rates.link,
         sync=count_synced_bytes(shape, config) / rates.link,
+        ahead=bool(taken.sampler_gpus and config.rollouts.staleness),
     )
     return Plan(
         shape, card, config, trainer, sampler, work, decoding, count_sampling(shape, work), update,

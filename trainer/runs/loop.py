@@ -35,7 +35,7 @@ from ..objective.formula import write_truncation
 from ..reports import curves, overoptimisation
 from ..reports.progress import is_due
 from ..reports.progress import make_progress_bar as progress_bar
-from ..rollouts.collect import collect, take_next_problems
+from ..rollouts.ahead import Known, Source
 from ..rollouts.control_arms import apply_control
 from ..rollouts.rollouts import make_sampling
 from ..storage import checkpoint
@@ -48,6 +48,7 @@ from .metrics import (
     measure_costs,
     measure_rewards,
     measure_shadow,
+    measure_staleness,
     measure_sync,
     measure_update,
     score_shadow,
@@ -55,6 +56,7 @@ from .metrics import (
 from .preflight import Preflight, look_ahead
 from .rollout_log import average_advantages, write_rollouts
 from .schedule import make_schedule
+from .source import open_source
 from .state import Evaluations, Progress, Run, RunResult
 from .weights import find_factors, read_ramps, weigh_groups, weigh_task
 
@@ -66,19 +68,20 @@ def run_steps(run: Run, progress: Progress, stop: Interrupts, say: Callable[[str
     """The loop itself, from `progress` to the last step."""
     config, evaluations = run.config, list[Evaluations]()
     schedule = make_schedule(run)
-    stop_at = progress.step + config.stop_after if config.stop_after else config.steps
+    stop_at = min(config.steps, progress.step + config.stop_after) if config.stop_after else config.steps
     if progress.step == 0 and not stop.agree():
         evaluations.append(measure(run, progress, say))
         save(run, progress, evaluations)
-    with progress_bar(
+    bar_of_steps = progress_bar(
         total=config.steps,
         initial=progress.step,
         desc=type(run.learner.algorithm).__name__,
         unit="step",
         disable=not run.folder.writes,
-    ) as bar:
+    )
+    with open_source(run, stop_at) as source, bar_of_steps as bar:
         while progress.step < config.steps and not stop.agree():
-            metrics = take_step(run, progress, schedule.at(progress.step))
+            metrics = take_step(run, progress, source, schedule.at(progress.step))
             run.saver.check()
             bar.set_postfix(summarise(metrics), refresh=False)
             bar.update()
@@ -132,26 +135,24 @@ def begin(run: Run, say: Callable[[str], None]) -> Preflight | None:
     return look_ahead(run, say)
 
 
-def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
-    """Sample, verify, credit, update; log the step and return its metrics.
+def take_step(run: Run, progress: Progress, source: Source, learning_rate: float) -> Metrics:
+    """Sample, verify, credit, update; log the step and return its metrics. source: of its groups.
 
     Raises UserError when the run is broken.
     """
     config, world = run.config, find_world()
     start = time.perf_counter()
-    ramps = read_ramps(config.reward.criterion_weight)
-    factors = find_factors(ramps, progress.step, progress.rates)
-    collected = collect(
-        lambda problems: weigh_groups(run.sample(problems, progress.step), run.task, factors),
-        lambda count: take_next_problems(
-            count, run.task, config, progress.position, progress.ledger, run.rollouts.fits
-        ),
-        config,
-    )
+    known = Known(progress.ledger, progress.rates.passed)
+    drawn = source.take(progress.step, progress.position, known)
+    collected, progress.position = drawn.collected, drawn.position
     run.make_room()
     sampled = time.perf_counter()
+    # Sampled ahead, they were weighed by what was known then.
+    ramps = read_ramps(config.reward.criterion_weight)
+    factors = find_factors(ramps, progress.step, progress.rates)
     task = weigh_task(run.task, factors)
-    groups = apply_control(collected.groups, task, config.reward.control, config.seed, progress.step)
+    groups = weigh_groups(collected.groups, run.task, factors)
+    groups = apply_control(groups, task, config.reward.control, config.seed, progress.step)
     # Its verifiers run beside the update, which does not read them.
     seed, beside = (config.seed, progress.step + 1), run.rollouts.run_beside
     shadow_share = config.reward.shadow_share if world.writes else 0.0
@@ -172,15 +173,17 @@ def take_step(run: Run, progress: Progress, learning_rate: float) -> Metrics:
         "learning_rate": learning_rate,
         "prompts": {"tried": collected.tried, "kept": len(groups), **progress.position.summarise()},
         "tokens_sampled": collected.tokens,
+        **measure_staleness(groups, config, progress.step - 1),
         **measure_costs(groups, seconds),
-        **measure_sync(run.sync.report),
+        **({} if config.rollouts.staleness else measure_sync(run.sync.report)),
     }
     metrics = world.agree(metrics)  # what stops a run is read from them: times, and the shadow's, differ
     if run.folder.writes:
         run.folder.log(metrics)
         advantages_B = average_advantages(result.batch)
         path, prompts = run.folder.path / ROLLOUTS, run.rollouts.prompts
-        write_rollouts(path, groups, prompts, progress.step, advantages_B, shadow)
+        versions = bool(config.rollouts.staleness)
+        write_rollouts(path, groups, prompts, progress.step, advantages_B, shadow, versions=versions)
     halt_if_broken(run, groups, result, metrics)
     for warning in progress.watch.look(metrics, config.guards.watch):
         if run.folder.writes:

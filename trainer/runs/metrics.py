@@ -141,6 +141,15 @@ def measure_update(result: StepResult) -> dict[str, Any]:
     }
 
 
+def measure_staleness(groups: Sequence[Group], config: TrainConfig, updates: int) -> dict[str, Any]:
+    """How many updates the weights that drew the completions were behind, mean and most; nothing where
+    sampling never runs ahead. updates: done when this step's began."""
+    if not config.rollouts.staleness:
+        return {}
+    lags = [updates - completion.version for group in groups for completion in group.completions_G]
+    return {"staleness": {"mean": mean(lags), "max": max(lags)}}
+
+
 def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[str, Any]:
     """What the step cost: seconds by phase, tokens per second over all of it,
     peak memory in MiB of the GPU or process."""

@@ -35,11 +35,17 @@ def find_start(run: Path, step: int) -> Path:
             else "it has taken no step"
         )
         raise UserError(f"{run} has no record of step {step} in metrics.jsonl; {has}.")
-    processes = open_existing(run).read_config(TrainConfig, step).ranks.processes
-    if processes > 1:
+    config = open_existing(run).read_config(TrainConfig, step)
+    if config.ranks.processes > 1:
         raise UserError(
-            f"{run} took step {step} in {processes} processes, whose sums round otherwise than those of one: "
-            "a step is re-created in one process, so only steps of one can be."
+            f"{run} took step {step} in {config.ranks.processes} processes, whose sums round otherwise than "
+            "those of one: a step is re-created in one process, so only steps of one can be."
+        )
+    if config.rollouts.staleness:
+        raise UserError(
+            f"{run} took step {step} with --staleness {config.rollouts.staleness}: its completions were "
+            f"drawn ahead, by weights that no checkpoint holds. {ROLLOUTS} has them, with the version of the "
+            "weights of each; what can be re-created are steps of --staleness 0."
         )
     if changes := list_changes(run, facts):
         shown = "\n".join(change.shown for change in changes)

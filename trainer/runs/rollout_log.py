@@ -44,12 +44,15 @@ def write_rollouts(
     step: int,
     advantages_B: Sequence[float],
     shadow: Mapping[int, float],
+    *,
+    versions: bool = False,
 ) -> None:
     """Append a step's completions.
 
     prompts: how the model read the problems. The first line of a group has its prompt as the model saw it
     (`rendered_prompt`), which is that of the lines that follow it: prompts may be long, and groups large.
-    shadow: rewards by a stricter rubric, by the row that they are of.
+    shadow: rewards by a stricter rubric, by the row that they are of.  versions: note by how many updates'
+    weights each completion was drawn.
     """
     lines: list[str] = []
     for group in groups:
@@ -59,6 +62,8 @@ def write_rollouts(
             credit: dict[str, Any] = {"advantage": round(advantages_B[row], ADVANTAGE_PLACES)}
             if row in shadow:
                 credit["shadow_reward"] = shadow[row]
+            if versions:
+                credit["version"] = completion.version
             record = make_record(
                 group.problem, completion, score, step=step, sample=sample, **credit, **rendered
             )

@@ -74,6 +74,7 @@ from .places import (
     watch_over,
 )
 from .reference import find_base, keeps_reference, make_reference
+from .source import take_turns
 from .state import Progress, Run, RunResult
 from .warm_up import save_warm_up, warm_up
 from .weights import check_ramps, read_ramps
@@ -359,7 +360,7 @@ def prepare(
     engine = make_engine(
         policy if whole is None else whole.policy, config.engine, extent, folder.path / ENGINE, say
     )
-    scorers = judged.make_scorers(prompts)
+    scorers = take_turns(judged.make_scorers(prompts))
     rollouts = SharedRollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
     sync = SyncProof(find_bound(config.guards, policy))
     saver = Saver(saves_in_background(config.output.background_saving, policy.device))

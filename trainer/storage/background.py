@@ -26,13 +26,14 @@ def copy_to_host(value: Any) -> Any:
 
 
 class Twin:
-    """A module with the same structure in the main memory, whose weights are as they were at `refresh`."""
+    """A module with the same structure, in the main memory or on another device, whose weights are as they
+    were at `refresh`."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, device: str | torch.device = "cpu") -> None:
         self._tensors = [*module.parameters(), *module.buffers()]
         memo: dict[int, Any] = {}
         for tensor in self._tensors:
-            copied = tensor.detach().to("cpu", copy=True)
+            copied = tensor.detach().to(device, copy=True)
             parameter = isinstance(tensor, nn.Parameter)
             memo[id(tensor)] = nn.Parameter(copied, requires_grad=False) if parameter else copied
         self._copies = [memo[id(tensor)] for tensor in self._tensors]

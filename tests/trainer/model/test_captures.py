@@ -93,7 +93,8 @@ def test_cuda_graphs_share_a_pool_for_as_long_as_one_of_them_lives(monkeypatch: 
             run_step()
 
     @contextlib.contextmanager
-    def capture(graph: Graph, pool: int):
+    def capture(graph: Graph, pool: int, capture_error_mode):
+        assert capture_error_mode == "thread_local"  # other threads may be at work beside it
         assert pool not in members or len(members[pool]), "the pool has ended"
         yield
         members.setdefault(pool, weakref.WeakSet()).add(graph)

@@ -58,10 +58,11 @@ def test_sharding_splits_weights_gradients_and_moments():
     assert split.seconds.exchange > whole.seconds.exchange
 
 
-def test_a_server_of_its_own_samples_for_all_trainers():
-    plan = make_plan(engine="vllm", sampler_gpus=1)
+def test_a_server_of_its_own_samples_beside_the_update_where_it_may_run_ahead():
+    plan = make_plan(engine="vllm", sampler_gpus=1, staleness=1)
     assert plan.sampler is not None
-    assert plan.seconds.sync > 0
+    assert plan.seconds.ahead
+    assert plan.seconds.total == max(plan.seconds.sampling, plan.seconds.training) + plan.seconds.sync
     assert not any(name.startswith("sampling") for name in plan.trainer.phases)
 
 
@@ -99,6 +100,7 @@ def test_what_does_not_fit_is_said_with_what_makes_it_smaller(monkeypatch, capsy
 
 
 def test_the_plan_is_written_part_by_part():
-    said = write_plan(make_plan(engine="vllm", sampler_gpus=1))
+    said = write_plan(make_plan(engine="vllm", sampler_gpus=1, staleness=1))
     assert "1 more for vLLM" in said
+    assert "sampling beside the update" in said
     assert "A card that samples (GiB): weights 0.25" in said

@@ -1,0 +1,230 @@
+"""Where the steps of a run get their groups: in the step itself, or from a sampler with weights of its own
+that runs ahead of the updates.
+
+Shapes: B rows, T completion tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ...tasks import Problem
+from ...tasks.core.errors import RunError, UserError
+from ...verifiers import Completion
+from ..algorithms.update import run_pass
+from ..config.settings import resolve
+from ..engines.base import Finished, Request, Row, Sampling
+from ..engines.local import LocalEngine
+from ..model.memory import count_sampler_copies
+from ..model.microbatches import choose_microbatch_tokens
+from ..model.sequences import Sequences
+from ..reward_models.model import Scorer
+from ..rollouts.ahead import Ahead, Collect, InStep, Known, Source
+from ..rollouts.collect import Collected, collect, take_next_problems
+from ..rollouts.group import Group
+from ..rollouts.rollouts import Rollouts, make_sampling
+from ..rollouts.stream import Position
+from ..storage.background import Twin
+from .guards import find_bound
+from .state import Run
+from .weights import Rates, find_factors, read_ramps, weigh_groups
+
+PROVEN = 32  # tokens of a completion that show whether the sampler has the weights that were staged
+
+
+def open_source(run: Run, until: int) -> Source:
+    """Where the steps of a run get their groups. until: the step before which sampling ends.
+
+    Raises UserError for an engine that can't sample ahead.
+    """
+    config = run.config
+    if not config.rollouts.staleness:
+
+        def sample(problems: Sequence[Problem], step: int) -> list[Group]:
+            return run.sample(problems, step)
+
+        return InStep(_make_collect(run, sample, run.rollouts.fits))
+    if not isinstance(run.rollouts.engine, LocalEngine):
+        raise UserError(
+            f"--staleness {config.rollouts.staleness} is of the local engine, which is given weights of its "
+            "own to sample from: leave it out with another engine."
+        )
+    weights = SamplerWeights(run)
+    reads = config.rollouts.curriculum or config.rollouts.mixture == "progress"
+    collect_ahead = _make_collect(run, weights.sample, weights.fits)
+    return Ahead(collect_ahead, weights, config.rollouts.staleness, until, reads_ledger=reads)
+
+
+def _make_collect(
+    run: Run,
+    sample: Callable[[Sequence[Problem], int], list[Group]],
+    fits: Callable[[Problem], bool],
+) -> Collect:
+    config, ramps = run.config, read_ramps(run.config.reward.criterion_weight)
+
+    def collect_step(step: int, position: Position, known: Known) -> Collected:
+        factors = find_factors(ramps, step, Rates(dict(known.passed)))
+        return collect(
+            lambda problems: weigh_groups(sample(problems, step), run.task, factors),
+            lambda count: take_next_problems(count, run.task, config, position, known.ledger, fits),
+            config,
+        )
+
+    return collect_step
+
+
+def take_turns(scorers: Mapping[str, Scorer]) -> dict[str, Scorer]:
+    """The same scorers, of which one is at work at a time, whichever threads ask."""
+    lock = threading.Lock()
+
+    def guard(scorer: Scorer) -> Scorer:
+        def score(*arguments: Any) -> Any:
+            with lock:
+                return scorer(*arguments)
+
+        return score
+
+    return {name: guard(scorer) for name, scorer in scorers.items()}
+
+
+class Stopped(Exception):
+    """Sampling was ended from outside."""
+
+
+class _StoppableEngine:
+    """An engine whose `sample` raises `Stopped` at the next completion that ends once `stopped` is set."""
+
+    def __init__(self, engine: LocalEngine, stopped: threading.Event) -> None:
+        self._engine, self._stopped = engine, stopped
+
+    @property
+    def rows(self) -> int:
+        return self._engine.rows
+
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
+        def tell(request: int, place: int, completion: Completion) -> None:
+            if self._stopped.is_set():
+                raise Stopped
+            if finished is not None:
+                finished(request, place, completion)
+
+        return self._engine.sample(requests, sampling, tell)
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """A completion's beginning and its log-probabilities (nats) under the policy that was staged, by the
+    trainer's own pass."""
+
+    row: Row
+    logprobs: Sequence[float]
+
+
+class SamplerWeights:
+    """A copy of the policy on its device, and the engine and the verifiers' threads that sample from it.
+
+    On a GPU the engine works on a stream of its own. On a CPU it shares the cores with the update.
+    With a staleness of 2 or more there is a second copy, so that the newest weights can be kept while older
+    ones are sampled from.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run, policy = run, run.learner.policy
+        self._lock, self._stopped = threading.Lock(), threading.Event()
+        self._twin = Twin(policy.model, policy.device)
+        copies = count_sampler_copies(run.config.rollouts.staleness)
+        self._staged = Twin(policy.model, policy.device) if copies > 1 else self._twin
+        # Tokenizers are changed while they are used: each thread has its own.
+        prompts = copy.deepcopy(run.rollouts.prompts)
+        tokenizer = copy.deepcopy(policy.tokenizer)
+        self._policy = replace(policy, model=self._twin.module, tokenizer=tokenizer)
+        used, rows = run.rollouts, run.config.rollouts.rows
+        self._engine = LocalEngine(
+            self._policy, resolve(rows, used.engine.rows), fast=run.config.rollouts.fast_path != "no"
+        )
+        self._rollouts = Rollouts(
+            _StoppableEngine(self._engine, self._stopped), prompts, run.task, used.max_prompt_tokens,
+            scorers=used.scorers,
+        )  # fmt: skip
+        cuda = policy.device.type == "cuda"
+        self._stream = torch.cuda.Stream(policy.device) if cuda else None
+        self._version = 0
+        self._proof: _Proof | None = None
+        self._last: Completion | None = None
+
+    def stage(self, version: int) -> None:
+        """See `Weights.stage`."""
+        with self._lock:
+            self._staged.refresh()
+            self._version, self._proof = version, self._make_proof()
+            if self._stream is not None:
+                torch.cuda.current_stream().synchronize()
+
+    def load(self) -> None:
+        """See `Weights.load`. Raises RunError where the sampler has other weights than those staged."""
+        with torch.cuda.stream(self._stream):
+            with self._lock:
+                version, proof = self._version, self._proof
+                if self._staged is not self._twin:
+                    for mine, staged in zip(
+                        self._twin.module.state_dict().values(),
+                        self._staged.module.state_dict().values(),
+                        strict=True,
+                    ):
+                        mine.copy_(staged)
+            self._engine.load(self._policy, version)
+            if proof is not None:
+                self._check(proof, version)
+
+    def fits(self, problem: Problem) -> bool:
+        """As `Rollouts.fits`, for the thread that samples."""
+        return self._rollouts.fits(problem)
+
+    def sample(self, problems: Sequence[Problem], step: int) -> list[Group]:
+        """Scored completions of the problems, as `Run.sample` draws them, from what was loaded last."""
+        rollouts, seed = self._run.config.rollouts, (self._run.config.seed, step)
+        sampling = make_sampling(rollouts, record_kept=True)
+        with torch.cuda.stream(self._stream):
+            groups = self._rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
+        self._last = groups[0].completions_G[0]
+        return groups
+
+    def stop(self) -> None:
+        """See `Weights.stop`."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """See `Weights.close`."""
+        self._rollouts.close()
+
+    def _make_proof(self) -> _Proof | None:
+        last = self._last
+        if last is None:
+            return None
+        config, policy = self._run.config, self._run.learner.policy
+        row = Row(last.prompt_ids, last.ids[:PROVEN])
+        sequences = Sequences.of([list(row.prompt_ids)], [list(row.ids)], policy.device)
+        tokens = choose_microbatch_tokens(config.optimizer)
+        out = run_pass(policy, sequences, config.rollouts.temperature, tokens)
+        return _Proof(row, out.logprobs_BT[0].tolist())
+
+    def _check(self, proof: _Proof, version: int) -> None:
+        [found] = self._engine.compute_logprobs([proof.row], self._run.config.rollouts.temperature)
+        pairs = zip(found, proof.logprobs, strict=True)
+        difference = sum(abs(one - other) for one, other in pairs) / len(found)
+        bound = find_bound(self._run.config.guards, self._run.learner.policy)
+        if not difference <= bound:
+            raise RunError(
+                f"The sampler's copy of the weights of {version} updates gives a completion other "
+                f"log-probabilities than the trainer, by {difference:.2g} nats per token in the mean (the "
+                f"bound is {bound:.2g}), so what it draws can't be trusted. Sample in step with the updates.",
+                "--staleness 0",
+            )
