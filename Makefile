@@ -41,7 +41,7 @@ demo: env  ## GRPO makes a real pretrained model answer small sums; pass-rates b
 	@$(BIN)/palaestra demo
 
 test: env lint  ## format, lint, types and the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: env  ## the tests that take minutes
 	@$(PIP) --editable '.[docs]'
