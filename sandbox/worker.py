@@ -189,7 +189,7 @@ class Worker:
         if kept is not None:
             self._tester = None
         if kept is not None and kept.limits.prepared != limits.prepared:
-            self._end(kept)
+            self._end(kept.child)
             kept = None
         # The kernel's limit of processor time counts all suites together.
         # The driver's clock ends each of them.
@@ -200,14 +200,19 @@ class Worker:
             if reused and tester.sound and tester.runs < MAX_SUITES:
                 self._tester = tester
             else:
-                self._end(tester)
+                self._end(tester.child)
         finally:
             if self._tester is not tester:
                 tester.child.close()
 
-    def _end(self, tester: Tester) -> None:
-        self.reap(tester.child)
-        tester.child.close()
+    def _end(self, *children: Child) -> None:
+        """Reap and close children that nobody else holds: closed they are in any case."""
+        try:
+            for child in children:
+                self.reap(child)
+        finally:
+            for child in children:
+                child.close()
 
     def reap(self, child: Child) -> Usage:
         """Kill a child and everything in it, and say what it used. Raises Broken."""
@@ -230,9 +235,7 @@ class Worker:
         for spare in self._spare:
             (keep if spare[0].prepared == limits.prepared else others).append(spare)
         self._spare = keep
-        for _, child in others:
-            self.reap(child)
-            child.close()
+        self._end(*(child for _, child in others))
 
     def _read_spawned(self) -> None:
         while self._asked:

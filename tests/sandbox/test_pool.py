@@ -105,14 +105,17 @@ def test_a_killed_parent_leaves_no_process():
         time.sleep(0.02)
 
 
-def test_a_zygote_that_is_killed_is_replaced():
+@pytest.mark.parametrize("limits", [None, Limits(memory=256 * 2**20)], ids=["the same limits", "others"])
+def test_a_zygote_that_is_killed_is_replaced_and_leaves_no_descriptor(limits):
+    before, mine = set(os.listdir("/proc/self/fd")), descendants(os.getpid())
     with SandboxPool(1) as pool:
         assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
-        for pid in descendants(os.getpid()):
+        for pid in descendants(os.getpid()) - mine:
             with contextlib.suppress(OSError):
                 if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     os.kill(pid, signal.SIGKILL)
-        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)]).passed
+        assert pool.run_tests(DOUBLE, "f", [Call((1,), expected=2)], limits).passed
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_sandbox_that_nobody_needed_for_a_while_is_used_as_it_is(monkeypatch):
