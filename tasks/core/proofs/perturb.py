@@ -12,6 +12,9 @@ from ....verifiers import parse_rational
 LETTERS = "ABCDE"
 MAX_CHARS = 100  # of a number that is changed as one
 MAX_DIGITS = 6  # digits of an expression that are changed, one at a time
+_SCIENTIFIC = re.compile(r"(?a)[+-]?\d+(?:\.\d+)?[eE][+-]?\d{1,3}")
+_DIGIT = re.compile(r"(?a)\d")
+_LEADING = re.compile(r"(?a)(?<![\d.,])\d")  # a decimal's later digits may be within a tolerance
 _SEPARATORS = re.compile(r"(, *| +)")
 
 
@@ -21,7 +24,8 @@ def perturb(answer: str, *, coarse: bool = False) -> Iterator[str]:
     A number moves by one, changes its sign, its size, a digit; a letter becomes another; of an expression or
     a list one digit changes, an item goes or comes; a word loses or doubles a letter.
 
-    coarse: a number changes its sign and its size alone, by more than any tolerance of a reference covers.
+    coarse: by more than any tolerance of a reference covers: a number changes its sign and its size alone,
+        and of other texts the first digits of numbers change.
     """
     seen = {answer}
     for text in _vary(answer.strip(), coarse):
@@ -31,13 +35,13 @@ def perturb(answer: str, *, coarse: bool = False) -> Iterator[str]:
 
 
 def _vary(answer: str, coarse: bool) -> Iterator[str]:
-    value = parse_rational(answer) if len(answer) <= MAX_CHARS else None
+    value = _read_number(answer)
     if value is not None:
         yield from _vary_size(value) if coarse else _vary_number(answer, value)
     elif len(answer) == 1 and answer.isalpha():
         yield from (letter for letter in LETTERS if letter != answer.upper())
     elif any(character.isdigit() for character in answer):
-        yield from _vary_digits(answer)
+        yield from _vary_digits(answer, coarse)
         yield from _vary_items(answer)
     elif answer:
         yield from _vary_words(answer)
@@ -68,8 +72,14 @@ def _write(value: Fraction) -> str:
     return str(float(value)) if value.denominator in (2, 4, 5, 10, 20, 100) else str(value)
 
 
-def _vary_digits(answer: str) -> Iterator[str]:
-    places = [place for place, character in enumerate(answer) if character in "0123456789"]
+def _read_number(answer: str) -> Fraction | None:
+    if len(answer) > MAX_CHARS:
+        return None
+    return Fraction(answer) if _SCIENTIFIC.fullmatch(answer) else parse_rational(answer)
+
+
+def _vary_digits(answer: str, coarse: bool) -> Iterator[str]:
+    places = [found.start() for found in (_LEADING if coarse else _DIGIT).finditer(answer)]
     step = max(1, len(places) // MAX_DIGITS)
     for place in places[::step][:MAX_DIGITS]:
         yield f"{answer[:place]}{(int(answer[place]) + 1) % 10}{answer[place + 1 :]}"

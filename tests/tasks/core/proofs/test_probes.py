@@ -87,3 +87,5 @@ def test_a_slip_is_no_answer_within_a_tolerance():
     assert list(list_slips(Case(loose, problem, "", frame, ()))) == coarse
     assert list(list_slips(Case(exact, own, "", frame, ()))) == coarse
     assert "101" in list(list_slips(Case(exact, problem, "", frame, ())))
+    assert list(perturb("2.5e-05", coarse=True)) == ["-1/40000", "1/4000", "1/20000"]
+    assert list(perturb("[3.14, 27.5]", coarse=True))[:2] == ["[4.14, 27.5]", "[3.14, 37.5]"]
