@@ -145,7 +145,7 @@ def compute_reference(batch, config, limit):
     ):
         p, x, weight = np.array(p), np.array(x), 1.0
         to_sampler = np.exp(x)
-        if config.correction != "none":
+        if config.corrects:
             sampled, x = p - x, p - np.array(before)
             bounds = (config.correction_cap, config.correction_floor)
             weight = reference.sampler_weights(before, sampled, config.correction, *bounds)
@@ -290,7 +290,7 @@ def test_losses_and_statistics_of_parts_add_up(config):
     for name in {field.name for field in fields(together)} - unknown:
         assert float(getattr(together, name)) == pytest.approx(float(getattr(whole.stats, name)), rel=1e-12)
     ratio = np.exp(np.concatenate(batch["log_ratio"]))
-    if config.correction != "none":
+    if config.corrects:
         assert summarise_stats(together)["logprob_diff_max"] == pytest.approx(np.abs(np.log(ratio)).max())
         moved = [np.array(p) - b for p, b in zip(batch["logprobs"], batch["before"], strict=True)]
         ratio = np.exp(np.concatenate(moved))
@@ -305,7 +305,7 @@ def list_unknown(config):
     """The statistics that a run with these settings does not have."""
     corrected = {"sampler_weight_sum", "sampler_weight_max", "sampler_cut_sum"}
     none = set() if find_kind(config.kind).mark else {"marked_sum"}
-    return none if config.correction != "none" else none | corrected
+    return none if config.corrects else none | corrected
 
 
 def test_clip_counts():
