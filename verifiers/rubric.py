@@ -253,7 +253,7 @@ class Rubric:
 def _as_criteria(given: Given) -> Sequence[Criterion]:
     if isinstance(given, Criterion):
         return (given,)
-    if isinstance(given, Sequence):
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         return [each for one in given for each in _as_criteria(one)]
     from .functions import function  # few rubrics have one
 

@@ -13,6 +13,7 @@ from palaestra import verifiers
 FRONT = {
     "palaestra",
     "palaestra.verifiers",
+    "palaestra.verifiers.combined",
     "palaestra.verifiers.criteria",
     "palaestra.verifiers.criteria.answer",
     "palaestra.verifiers.criteria.format",

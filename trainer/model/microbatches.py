@@ -63,8 +63,9 @@ def halve_when_out_of_memory(
             raise
         if halved is not None or hasattr(model, SHARDED_PASS):  # other processes have begun theirs
             raise RunError(
-                f"Memory ran out in the update, with micro-batches of {halved or tokens} tokens"
-                f"{', halved once already' if halved else ''}: make them smaller, or lower --max-new-tokens.",
+                f"Memory ran out in the update, with micro-batches of {halved or tokens} tokens, "
+                f"{'halved once already' if halved else 'which processes can not halve alone'}: make them "
+                "smaller, or lower --max-new-tokens.",
                 f"--tokens-per-microbatch {max(1, (halved or tokens) // 2)}",
             ) from failure
         reason = str(failure).split("\n")[0]

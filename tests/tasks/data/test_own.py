@@ -327,7 +327,12 @@ def test_dataset_task_from_python(forget_tasks):
         dataset_task("halves", data=ROWS, verify="math", test_share=0)
 
 
-UNDECLARED = {"countdown_3to4", "zebra_logic"}  # their authors name no licence that is known to us
+UNDECLARED = {
+    "countdown_3to4",
+    "livecodebench",
+    "skywork_math",
+    "zebra_logic",
+}  # their authors name no licence that is known to us
 
 
 def test_kind_and_licence_are_unknown_until_they_are_said():

@@ -60,6 +60,7 @@ def test_a_curve_and_its_band_are_of_what_enters_the_reward(tmp_path):
         scores.append(rubric.score(completion, problem))
         rows.append(make_record(problem, completion, scores[-1], step=1, sample=0))
     measured = measure_criteria(scores)
+    assert math.isclose(measured["rose"].pop("weight"), 1 / 3)
     assert measured["rose"] == {"mean": 0.0, "std": 0.0, "statuses": {"not_applicable": 8, "wrong": 4}}
     assert "mean" not in measure_criteria(scores[1:3])["rose"]
     lines = {f"criteria/{name}/mean": [found["mean"]] for name, found in measured.items()}

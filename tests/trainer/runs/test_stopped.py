@@ -13,7 +13,7 @@ import torch
 from palaestra.tasks.core.errors import RunError, UserError
 from palaestra.trainer.cli.main import main as palaestra
 from palaestra.trainer.config.sft import SFTConfig
-from palaestra.trainer.runs import loop, setup
+from palaestra.trainer.runs import loop, warm_up
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.run import sft
@@ -182,7 +182,7 @@ def test_a_warm_up_that_was_stopped_is_put_aside_by_the_next_start(
         stop.requested = "SIGINT"
 
     with monkeypatch.context() as patch:
-        patch.setattr(setup, "fit", stop_at_once)
+        patch.setattr(warm_up, "fit", stop_at_once)
         stopped = train(QUICK.but(out=out), say=said.append)
     assert stopped.interrupted
     assert said[-1].endswith("The same command starts the run again, and puts that model aside.")
