@@ -27,6 +27,7 @@ from palaestra.trainer.cli.data_flags import NAMES as FLAGS
 from palaestra.trainer.cli.main import COMMANDS, main
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.parse import name_flag, parse
+from palaestra.trainer.config.plan import PlanConfig
 from palaestra.trainer.config.reward_model import RewardModelConfig
 from palaestra.trainer.config.settings import list_settings
 from palaestra.trainer.config.sft import SFTConfig
@@ -205,12 +206,14 @@ def test_every_setting_in_a_page_written_as_a_flag_is_one():
     """`--flag` between backticks, anywhere: some command has it."""
     source = "".join(path.read_text() for path in (ROOT / "trainer" / "cli").glob("*.py"))
     source += "".join(path.read_text() for path in (ROOT / "trainer" / "demos").rglob("*.py"))
-    known = {name_flag(setting) for kind in CONFIGS.values() for setting in list_settings(kind)}
+    known = {
+        name_flag(setting) for kind in (*CONFIGS.values(), PlanConfig) for setting in list_settings(kind)
+    }
     for page in PAGES:
         for flag in re.findall(r"`(--[a-z][a-z0-9.-]*[a-z0-9])", page.read_text()):
             name = flag.removeprefix("--").removeprefix("no-")
             assert (
-                flag in known | {"--help-all", "--user"}  # the last of systemd-run
+                flag in known | {"--help-all", "--user", "--signal"}  # the last of systemd-run and sbatch
                 or f"--{name}" in known
                 or f'"{flag}"' in source
                 or f"{name.replace('-', '_')}:" in source
