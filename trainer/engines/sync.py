@@ -156,7 +156,7 @@ class SyncProof:
         if not self._answer or found != self._answer:
             return
         pairs = zip(expected, self._expected, strict=True)
-        moved = sum(abs(now - before) for now, before in pairs) / len(expected)
+        moved = sum(abs(new - old) for new, old in pairs) / len(expected)
         if moved > STALE_SHARE * self.bound:
             raise RunError(
                 f"The load of version {version} had no effect: the engine answers to the last bit as before "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,11 +192,10 @@ class VLLMEngine:
                     f"The engine's server at {self._wire.address} answered what it was not asked: {failure}."
                 ) from failure
 
-        try:
+        with ExitStack() as failed:
+            failed.callback(self._wire.hang_up)  # the others are not wanted any more
             ask_each(jobs, ask, hear, self.rows)
-        except BaseException:
-            self._wire.hang_up()  # the others are not wanted any more
-            raise
+            failed.pop_all()
         self._check_label()
 
     def _check_label(self) -> None:

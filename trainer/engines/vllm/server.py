@@ -81,11 +81,10 @@ class Server:
                 cwd=launch.folder, start_new_session=True,
             )  # fmt: skip
         server = cls(process, launch, timeout)
-        try:
+        with contextlib.ExitStack() as failed:
+            failed.callback(server.stop)
             server._wait_until_healthy(timeout)
-        except BaseException:
-            server.stop()
-            raise
+            failed.pop_all()
         return server
 
     def _wait_until_healthy(self, timeout: float) -> None:
