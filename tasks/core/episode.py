@@ -20,6 +20,7 @@ from .problem import Problem
 HARMLESS = ("0", "Yes.", "<answer>0</answer>")  # what no world should fail at
 ROLES = ("user", "tool")  # in which a world may speak
 TRIES = 3  # of a reply that the infrastructure failed to give
+MOST_NESTED = 100  # lists and objects in each other, in a state: far from where JSON's readers give up
 CUT = "\n[The rest is left out: {} more characters.]"
 Fault = Literal["", "timeout", "raised", "unavailable"]  # see verifiers.types.FAULTS
 
@@ -156,7 +157,8 @@ class World:
         self._episode: Episode | None = None
 
     def answer(self, said: str) -> Reply:
-        """The reply to what is said next. Raises nothing but what ends a process.
+        """The reply to what is said next. Raises nothing but what ends a process, MemoryError with it: there
+        a new process helps, since a worker's worlds share its memory.
 
         A world that fails is made anew and hears all of it again. One that fails twice at the same words,
         and not at harmless ones in their place, was made to fail by them ("raised"); one that fails in any
@@ -181,6 +183,8 @@ class World:
             if episode is None:
                 episode = replay(self.factory, self.problem, self.said[:-1])
             reply = read_reply(episode, said)
+        except MemoryError:
+            raise
         except Exception as failure:  # noqa: BLE001 - `answer` finds out what it means
             return failure
         self._episode = episode
@@ -215,7 +219,28 @@ def read_reply(episode: Episode, said: str) -> Reply:
         state = json.loads(json.dumps(state))
     except (TypeError, ValueError) as failure:
         raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
+    if is_nested_deeper(state, MOST_NESTED):
+        raise TaskError(f"The state of {name} is nested more than {MOST_NESTED} deep.")
     return Reply(text, state, role)
+
+
+def is_nested_deeper(data: Any, most: int) -> bool:
+    """Whether more than `most` lists and objects of plain data are in each other.
+
+    >>> is_nested_deeper([[1], {"a": 2}], 2), is_nested_deeper([[1], {"a": [2]}], 2)
+    (False, True)
+    """
+    level = [data]
+    for _ in range(most + 1):
+        within = [each.values() if isinstance(each, dict) else each for each in level if _holds(each)]
+        if not within:
+            return False
+        level = [part for parts in within for part in parts]
+    return True
+
+
+def _holds(data: Any) -> bool:
+    return isinstance(data, (dict, list))
 
 
 def play(task: HasEpisodes, problem: Problem, player: Player | None = None) -> Completion:

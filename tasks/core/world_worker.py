@@ -22,7 +22,7 @@ from .errors import TaskError
 from .modules import load_module
 from .problem import Problem
 
-MOST_KEPT = 1024  # worlds of one worker; the one that was asked for longest ago is made anew when needed
+MOST_KEPT = 1024  # open worlds of one worker; the one asked for longest ago is made anew when needed
 TARGET = f"{__name__}:answer"
 _worlds: OrderedDict[str, World] = OrderedDict()
 
@@ -67,10 +67,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if world is None or world.said != said[:-1]:
         world = World(factory, problem)
         world.said = list(said[:-1])
-    _worlds[key] = world
-    if len(_worlds) > MOST_KEPT:
-        _worlds.popitem(last=False)
-    return asdict(world.answer(said[-1]))
+    reply = world.answer(said[-1])
+    if reply.text is not None:
+        _worlds[key] = world
+        if len(_worlds) > MOST_KEPT:
+            _worlds.popitem(last=False)
+    return asdict(reply)
 
 
 @cache

@@ -57,10 +57,12 @@ class _Place:
         except PoolError as failure:
             return _Failure("unavailable", str(failure))
         if got.status == "ok":
-            self.keys[key] = None
-            if len(self.keys) > MOST_KEPT:
-                self.keys.popitem(last=False)
-            return Reply(**got.value)
+            reply = Reply(**got.value)
+            if reply.text is not None:
+                self.keys[key] = None
+                if len(self.keys) > MOST_KEPT:
+                    self.keys.popitem(last=False)
+            return reply
         if got.reason.startswith("raised"):
             return _Failure("unavailable", f"The world's process could not answer: {got.reason}")
         self.loaded.clear()

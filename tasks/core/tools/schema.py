@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..episode import MOST_NESTED, is_nested_deeper
 from ..errors import TaskError, shorten
 
 Schema = Mapping[str, Any]
+DEEPEST = MOST_NESTED // 2  # lists and objects in each other, in a call: an episode's state holds it
 _KINDS = {str: "string", int: "integer", float: "number", bool: "boolean", list: "array", dict: "object"}
 _WORDS = {
     **{"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false"},
@@ -210,6 +212,9 @@ def parse_json(text: str) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        data = json.loads(text, parse_constant=refuse)
     except RecursionError as failure:
         raise ValueError("it is nested too deeply") from failure
+    if is_nested_deeper(data, DEEPEST):
+        raise ValueError("it is nested too deeply")
+    return data

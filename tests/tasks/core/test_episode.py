@@ -1,5 +1,7 @@
 """Episodes played in this process: turns, limits, and whose fault it is that a world gives no reply."""
 
+import json
+
 import pytest
 from palaestra.tasks import Problem, TaskError
 from palaestra.tasks.core.episode import EpisodeLimits, World, play
@@ -121,6 +123,21 @@ def test_a_state_that_is_no_plain_data_is_the_worlds_fault():
     reply = World(Opaque, PROBLEM).answer("3")
     assert reply.fault == "unavailable"
     assert "no plain data" in reply.reason
+
+
+def test_a_state_that_words_nest_too_deep_counts_against_them():
+    """What no record could hold is no way out of a verdict."""
+
+    class Nesting(Guess):
+        def reply(self, said):
+            self.state = json.loads(said)
+            return "so"
+
+    world = World(Nesting, PROBLEM)
+    assert world.answer("[" * 100 + "]" * 100).text == "so"
+    reply = world.answer("[" * 600 + "]" * 600)
+    assert reply.fault == "raised"
+    assert "nested more than 100 deep" in reply.reason
 
 
 def test_a_task_without_episode_or_player_says_so():

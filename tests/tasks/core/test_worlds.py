@@ -70,6 +70,22 @@ def test_a_world_that_hangs_whatever_is_said_abstains(worlds):
     assert worlds.answer(make_world(hangs=True), PROBLEM, BRISK, "key", ["a"]).fault == "unavailable"
 
 
+def test_worlds_that_fill_their_process_cost_no_episode_a_reply():
+    """Twelve open episodes of 300 MiB each, in a process that may add 2 GiB."""
+
+    class Heavy:
+        def __init__(self, problem):
+            self.ballast = bytearray(300 << 20)  # of the address space alone: nothing is written
+
+        def reply(self, said):
+            return f"{len(self.ballast) >> 20} MiB"
+
+    with Worlds(workers=1) as worlds:
+        replies = [worlds.answer(Heavy, PROBLEM, PATIENT, str(key), ["a"]) for key in range(12)]
+        later = worlds.answer(Heavy, PROBLEM, PATIENT, "0", ["a", "b"])
+    assert {reply.text for reply in (*replies, later)} == {"300 MiB"}
+
+
 def test_replies_run_at_once(worlds):
     """Two that wait for each other's file."""
 

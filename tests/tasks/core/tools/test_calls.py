@@ -75,6 +75,7 @@ def test_other_texts_call_nothing(said):
         ('<tool_call>{"name": "add", "arguments": {"a": NaN}}</tool_call>', "NaN is no number"),
         (f'<tool_call>{{"name": "add", "arguments": {{"a": {"9" * 5000}}}}}</tool_call>', "no JSON"),
         (f'<tool_call>{{"a": {"[" * 9000}</tool_call>', "no JSON"),
+        (f'<tool_call>{{"a": {"[" * 600}{"]" * 600}}}</tool_call>', "nested too deeply"),
         (f'<tool_call>{{"name": "{"x" * 30_000}"}}</tool_call>', "at most 20000 characters"),
         ("<tool_call>[1]</tool_call>", "an object with name and arguments"),
         ('<tool_call>{"name": 3}</tool_call>', "an object with name and arguments"),
