@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ...tasks.core.seeds import digest
-from ...verifiers import Completion
 from ..model.sequences import Sequences
 from ..rollouts.group import Criteria, Group
 
@@ -75,7 +74,7 @@ class Batch:
         width = int(sequences.lengths_B.max())
         criteria = Criteria.of(scores)
         sampled = [[*c.logprobs, *[0.0] * (width - len(c.logprobs))] for c in completions]
-        drawn_BT = mark_drawn(completions, sequences.mask_BT)
+        drawn_BT = sequences.mark_drawn([completion.sampled for completion in completions])
         return cls(
             sequences,
             len(groups[0].completions_G),
@@ -83,7 +82,7 @@ class Batch:
             torch.tensor([score.reward for score in scores], device=device),
             torch.tensor([score.abstained for score in scores], device=device),
             torch.tensor([completion.truncated for completion in completions], device=device),
-            sequences.mask_BT if drawn_BT is None else drawn_BT,
+            drawn_BT,
             torch.zeros(len(completions), width, device=device),
             criteria_BK=criteria.values_BK.to(device),
             weights_K=criteria.weights_K.to(device),
@@ -131,27 +130,6 @@ class Batch:
         for rows_B in order_B.tensor_split(count):
             if len(rows_B):
                 yield self.select(rows_B)
-
-
-def mark_drawn(completions: Sequence[Completion], mask_BT: Tensor) -> Tensor | None:
-    """drawn_BT of completions: which of their tokens the policy drew; None where it drew all.
-
-    mask_BT: True on their tokens.  Raises ValueError where one says it of another number of tokens than it
-    has.
-    """
-    if not any(completion.sampled for completion in completions):
-        return None
-    drawn_BT = mask_BT.clone()
-    for row, completion in enumerate(completions):
-        if completion.sampled:
-            if len(completion.sampled) != len(completion.ids):
-                raise ValueError(
-                    f"A completion of {len(completion.ids)} tokens says of {len(completion.sampled)} whether "
-                    "they were drawn."
-                )
-            drawn_T = torch.tensor(completion.sampled, dtype=torch.bool, device=mask_BT.device)
-            drawn_BT[row, : len(drawn_T)] = drawn_T
-    return drawn_BT
 
 
 def number_tasks(groups: Sequence[Group]) -> list[int]:

@@ -66,6 +66,23 @@ class Sequences:
         width = int(self.lengths_B.max()) if len(self.lengths_B) else 0
         return torch.arange(width, device=self.lengths_B.device) < self.lengths_B[:, None]
 
+    def mark_drawn(self, drawn: Sequence[Sequence[bool]]) -> Tensor:
+        """drawn_BT: True on the completion tokens that a model drew, or is to imitate.
+
+        drawn: of each row, which of its completion tokens these are; () for all. Raises ValueError where a
+        row says it of another number of tokens than it has.
+        """
+        drawn_BT = self.mask_BT
+        marked = {row: marks for row, marks in enumerate(drawn) if len(marks)}
+        lengths = self.lengths_B.tolist() if marked else []
+        for row, marks in marked.items():
+            if len(marks) != (length := lengths[row]):
+                raise ValueError(
+                    f"A completion of {length} tokens says of {len(marks)} whether they were drawn."
+                )
+            drawn_BT[row, :length] = torch.tensor(marks, dtype=torch.bool, device=drawn_BT.device)
+        return drawn_BT
+
     def select(self, rows_B: Tensor) -> Sequences:
         """Some of the rows, without the columns that none of them uses."""
         prompts_B, lengths_B = self.prompt_lengths_B[rows_B], self.lengths_B[rows_B]

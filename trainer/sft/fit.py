@@ -92,7 +92,7 @@ def imitate(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch
     def add_gradient(chosen: Sequence[int]) -> float:
         shown = [data[index] for index in chosen]
         sequences = _make_sequences(policy, shown)
-        mask_BT, mine_B = _mark_own(sequences, shown), take_rows(sequences)
+        mask_BT, mine_B = sequences.mark_drawn([one.drawn for one in shown]), take_rows(sequences)
         loss = sum(
             _backpropagate(policy, sequences, mask_BT, mine_B[places_B])
             for places_B in split_into_microbatches(sequences.select(mine_B), tokens_per_microbatch)
@@ -128,7 +128,7 @@ def make_pace(config: SFTConfig) -> Pace:
 def compute_mean_loss(policy: Policy, data: Sequence[Demonstration], tokens_per_microbatch: int) -> float:
     """Mean negative log-likelihood per completion token, in nats."""
     sequences = _make_sequences(policy, data)
-    mask_BT = _mark_own(sequences, data)
+    mask_BT = sequences.mark_drawn([one.drawn for one in data])
     policy.model.eval()
     with policy.autocast():
         total = sum(
@@ -144,15 +144,6 @@ def compute_mean_loss(policy: Policy, data: Sequence[Demonstration], tokens_per_
 
 def _make_sequences(policy: Policy, data: Sequence[Demonstration]) -> Sequences:
     return Sequences.of([d.prompt for d in data], [d.completion for d in data], policy.device)
-
-
-def _mark_own(sequences: Sequences, data: Sequence[Demonstration]) -> torch.Tensor:
-    """mask_BT: True on the tokens to imitate."""
-    mask_BT = sequences.mask_BT
-    for row, shown in enumerate(data):
-        if len(shown.drawn):
-            mask_BT[row, : len(shown.drawn)] = torch.tensor(shown.drawn, device=mask_BT.device)
-    return mask_BT
 
 
 def _sum_own(logprobs_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
