@@ -19,7 +19,7 @@ from ...tasks.core.errors import RunError, UserError
 from ...verifiers import Completion
 from ..algorithms.update import run_pass
 from ..config.settings import resolve
-from ..engines.base import Finished, Request, Row, Sampling
+from ..engines.base import Finished, More, Request, Row, Sampling
 from ..engines.local import LocalEngine
 from ..model.memory import count_sampler_copies
 from ..model.microbatches import choose_microbatch_tokens
@@ -100,6 +100,8 @@ class Stopped(Exception):
 class _StoppableEngine:
     """An engine whose `sample` raises `Stopped` at the next completion that ends once `stopped` is set."""
 
+    takes_more = True
+
     def __init__(self, engine: LocalEngine, stopped: threading.Event) -> None:
         self._engine, self._stopped = engine, stopped
 
@@ -108,7 +110,11 @@ class _StoppableEngine:
         return self._engine.rows
 
     def sample(
-        self, requests: Sequence[Request], sampling: Sampling, finished: Finished | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        finished: Finished | None = None,
+        more: More | None = None,
     ) -> list[list[Completion]]:
         def tell(request: int, place: int, completion: Completion) -> None:
             if self._stopped.is_set():
@@ -116,7 +122,7 @@ class _StoppableEngine:
             if finished is not None:
                 finished(request, place, completion)
 
-        return self._engine.sample(requests, sampling, tell)
+        return self._engine.sample(requests, sampling, tell, more)
 
 
 @dataclass(frozen=True)
