@@ -1,4 +1,4 @@
-"""Whole runs on a task with episodes: repeated and gone on with to the bit, ahead of the updates, measured."""
+"""Whole runs on a task with episodes: repeated to the bit, gone on with, ahead of the updates, measured."""
 
 import json
 from pathlib import Path
