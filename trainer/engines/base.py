@@ -104,6 +104,11 @@ class Sampling:
         return self.temperature > 0 and chosen
 
 
+def limit_tokens(request: Request, sampling: Sampling) -> int:
+    """The most tokens that a completion may have."""
+    return min(request.budget or sampling.max_new_tokens, sampling.max_new_tokens)
+
+
 class More(Protocol):
     """Where requests come from that join a call of `sample` on its way (the next turns of episodes).
 
@@ -191,8 +196,8 @@ class Engine(Sampler, Protocol):
 
         Ends: a completion ends with the first end token (of the tokenizer or of the model's generation
         config; it is the last of `ids` and not in `text`), with the token that completes a string of
-        `sampling.stop` (it stays in `text`; finish_reason "stop" for both), or after `max_new_tokens` tokens
-        (finish_reason "length").
+        `sampling.stop` (it stays in `text`; finish_reason "stop" for both), or after `max_new_tokens` tokens,
+        or its request's `budget` where that is less (finish_reason "length").
 
         logprobs: of each of `ids`, the end token's too, the natural-log probability under the distribution
         that it was drawn from: after temperature, top-k, top-p and min-p; for temperature 0 that of the

@@ -20,7 +20,7 @@ from ...tasks.core.errors import UserError, shorten
 from ...tasks.core.seeds import digest
 from ...verifiers import Completion
 from ..config.evaluation import EndpointConfig
-from .base import Finished, Request, Sampling
+from .base import Finished, Request, Sampling, limit_tokens
 from .in_flight import ask_each
 from .replies import BrokenReply, read_completion, read_self, refuses_prompt
 
@@ -185,7 +185,7 @@ class EndpointEngine:
         }
         return {
             **({"messages": messages} if chat else {"prompt": messages[0]["content"]}),
-            "max_tokens": request.budget or sampling.max_new_tokens,
+            "max_tokens": limit_tokens(request, sampling),
             "temperature": sampling.temperature,
             "seed": digest(request.stream, sample) % 2**31,
             **({"top_p": sampling.top_p} if sampling.top_p < 1 else {}),

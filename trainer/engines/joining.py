@@ -11,17 +11,12 @@ from typing import Any
 from torch import Tensor
 
 from ..model.row_cache import Past
-from .base import More, Owner, Request, Sampling
+from .base import More, Owner, Request
 from .drawing import Stream, draw_uniforms
 from .live import LiveRows
 from .waiting import Waiting
 
 WORTH = 4  # one row that joins for so many that are decoded makes a forward pass of its own worth while
-
-
-def limit_tokens(request: Request, sampling: Sampling) -> int:
-    """The most tokens that a completion may have."""
-    return min(request.budget or sampling.max_new_tokens, sampling.max_new_tokens)
 
 
 @dataclass(frozen=True)

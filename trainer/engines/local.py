@@ -36,9 +36,9 @@ from ..model.probe import choose_mode
 from ..model.prompts import decode
 from ..model.row_cache import Prefill
 from ..model.static_decoding import StaticBuffers
-from .base import Finished, More, Owner, Request, Row, Sampling
+from .base import Finished, More, Owner, Request, Row, Sampling, limit_tokens
 from .following import follow
-from .joining import Joining, divide, draw_uniforms_of, limit_tokens
+from .joining import Joining, divide, draw_uniforms_of
 from .live import Ended, LiveRows
 from .waiting import Waiting, plan_rows
 

@@ -223,7 +223,6 @@ class _Table:
             ]
             self.asked.append(rollouts)
             self.requests.append(replace(request, budget=per_turn))
-        self._base = 0
 
     def start(self) -> list[Request]:
         """The first turns."""

@@ -60,7 +60,7 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
     scored = [score for score in scores if not score.abstained] or scores
     rewards = torch.tensor([score.reward for score in scored])
     lengths = torch.tensor([float(completion.tokens) for completion in completions])
-    ended = torch.tensor([completion.finish_reason == "stop" for completion in completions])
+    ended = torch.tensor([not completion.truncated for completion in completions])
     dead = [not has_signal(group, config.objective, config.rollouts.max_new_tokens) for group in groups]
     return {
         "reward": float(rewards.mean()),

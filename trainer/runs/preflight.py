@@ -258,7 +258,7 @@ def summarise(
         group_size=group_size,
         refused=refused,
         extracted=sum(score.extracted for score in scores) / count,
-        ended=sum(completion.finish_reason == "stop" for completion in completions) / count,
+        ended=sum(not completion.truncated for completion in completions) / count,
         abstained=sum(score.abstained for score in scores) / count,
         pass_rate=sum(score.passed for score in scores) / count,
         any_passed=1 - passed[0] / max(1, len(groups)),

@@ -244,6 +244,21 @@ def check_end_tokens_and_the_budget(candidate: Candidate) -> None:
     assert reasons == {"stop", "length"}
 
 
+def check_the_budget_of_a_request(candidate: Candidate) -> None:
+    """It cuts the completions of its request alone, and draws what would have been drawn; it is no way over
+    the budget of all."""
+    engine, sampling = candidate.load_engine(make_small_policy()), Sampling(max_new_tokens=30)
+    plain, asked = engine.sample(make_requests(8), sampling), make_requests(8)
+    asked[1], asked[2] = replace(asked[1], budget=5), replace(asked[2], budget=90)
+    limits = [30, 5, 30, 30]
+    for limit, before, after in zip(limits, plain, engine.sample(asked, sampling), strict=True):
+        for one, other in zip(before, after, strict=True):
+            assert other.ids == one.ids[:limit]
+            cut = len(one.ids) > limit
+            assert other.finish_reason == ("length" if cut else one.finish_reason)
+    assert any(len(completion.ids) > 5 for completion in plain[1]), "some were to be cut"
+
+
 def check_stop_strings(candidate: Candidate) -> None:
     """A stop string ends a completion at the token that completes it, and stays in its text."""
     engine = candidate.load_engine(make_small_policy())
@@ -359,6 +374,7 @@ CHECKS = [
     check_results_follow_the_requests,
     check_seeds,
     check_end_tokens_and_the_budget,
+    check_the_budget_of_a_request,
     check_stop_strings,
     check_finished,
     check_load_and_version,

@@ -142,6 +142,11 @@ class GoesOverTheBudget(Changes):
         return replace(sampling, max_new_tokens=sampling.max_new_tokens + 1)
 
 
+class ForgetsTheBudgetOfARequest(Changes):
+    def change_request(self, place, request):
+        return replace(request, budget=None)
+
+
 class IgnoresTheTemperature(Changes):
     def change_sampling(self, sampling):
         return replace(sampling, temperature=1.0)
@@ -249,6 +254,7 @@ WRONG: list[tuple[Callable[..., Engine], Callable[[Candidate], None]]] = [
     (ForgetsWhatItFrees, contract.check_seeds),
     (DoesNotStop, contract.check_stop_strings),
     (GoesOverTheBudget, contract.check_end_tokens_and_the_budget),
+    (ForgetsTheBudgetOfARequest, contract.check_the_budget_of_a_request),
     (IgnoresTheTemperature, contract.check_logprobs_of_samples),
     (IgnoresTheTemperature, contract.check_greedy),
     (AlwaysSaysStop, contract.check_end_tokens_and_the_budget),

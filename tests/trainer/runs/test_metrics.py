@@ -31,6 +31,13 @@ def test_step_metrics_count_verdicts_dead_groups_and_lengths():
     assert metrics["tokens"] == 2.0
 
 
+def test_what_a_limit_of_tokens_cut_is_truncated_and_an_episode_of_many_turns_is_not():
+    groups = [make_group(LIVE, index, finish) for index, finish in enumerate(["length", "tokens", "turns"])]
+    groups.append(make_group(LIVE, 3))
+    metrics = measure_rewards(groups, TASK, TrainConfig())
+    assert (metrics["truncated"], metrics["tokens_ended"]) == (0.5, 2.0)
+
+
 def test_each_task_of_a_mixture_is_measured_by_its_own_rubric():
     sorting = get("sorting")
     groups = [make_group(LIVE, 0), make_group(LIVE, 0, task=sorting)]

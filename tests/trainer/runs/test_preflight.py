@@ -30,6 +30,15 @@ def test_the_preflight_refuses_what_cannot_learn(groups: list, finish: str, says
     assert any(says in fault for fault in summarise(made, 0, 2, 1.0, TrainConfig()).list_faults())
 
 
+def test_episodes_that_end_by_their_turns_were_not_cut():
+    ended, cut = (
+        summarise([make_group(LIVE, index, finish) for index in range(2)], 0, 2, 1.0, TrainConfig())
+        for finish in ("turns", "tokens")
+    )
+    assert (ended.ended, ended.list_faults()) == (1.0, [])
+    assert "cut at the length limit" in cut.list_faults()[0]
+
+
 def test_why_nothing_could_be_scored_is_said():
     broken = Score(
         0.0, False, {"mine": error("mine returned 7."), "other": wrong(reason="no")}, abstained=True

@@ -16,7 +16,7 @@ from ....verifiers import Completion
 from ...model.policy import Policy
 from ...model.prompts import decode
 from ...model.tokens import count_logits
-from ..base import Finished, Request, Row, Sampling
+from ..base import Finished, Request, Row, Sampling, limit_tokens
 from ..in_flight import ask_each
 from ..replies import BrokenReply
 from .kept import find_kept
@@ -110,8 +110,9 @@ class VLLMEngine:
         truncated = sampling.record_kept and sampling.truncates(vocabulary)
 
         def read(job: _Job, reply: Any) -> Completion:
-            prompt_ids = requests[job.request].ids
-            drawn = read_drawn(reply, prompt_ids, sampling.max_new_tokens, vocabulary)
+            request = requests[job.request]
+            prompt_ids = request.ids
+            drawn = read_drawn(reply, prompt_ids, limit_tokens(request, sampling), vocabulary)
             ends = drawn.ids[-1] in end_ids
             text = decode(self.policy.tokenizer, drawn.ids[:-1] if ends else drawn.ids)
             if drawn.ended and not ends and not any(stop in text for stop in sampling.stop):
@@ -231,7 +232,7 @@ class VLLMEngine:
     ) -> dict[str, Any]:
         return {
             **self._write_prompt(request.ids),
-            "max_tokens": sampling.max_new_tokens,
+            "max_tokens": limit_tokens(request, sampling),
             "temperature": sampling.temperature,
             "seed": digest(request.stream, sample) % 2**63,
             "top_k": sampling.top_k or -1,

@@ -38,7 +38,11 @@ def sample(engine: VLLMEngine) -> None:
 
 @pytest.mark.parametrize(
     "check",
-    [contract.check_results_follow_the_requests, contract.check_greedy],
+    [
+        contract.check_results_follow_the_requests,
+        contract.check_greedy,
+        contract.check_the_budget_of_a_request,
+    ],
     ids=lambda check: check.__name__,
 )
 def test_on_a_server_that_works_the_contract_is_kept(tmp_path: Path, check: Callable[[Candidate], None]):
