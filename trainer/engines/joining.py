@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..model.row_cache import Past
+from ..model.row_cache import KeptRow
 from .base import More, Owner, Request
 from .drawing import Stream, draw_uniforms
 from .live import LiveRows
@@ -24,7 +24,7 @@ class Resumed:
     """Texts that go on. pasts: what was kept of each.  ids: what follows."""
 
     owners: list[Owner] = field(default_factory=list)
-    pasts: list[Past] = field(default_factory=list)
+    pasts: list[KeptRow] = field(default_factory=list)
     ids: list[Sequence[int]] = field(default_factory=list)
 
 
@@ -36,7 +36,7 @@ class Joining:
 
     def __init__(self, requests: list[Request], more: More | None) -> None:
         self.requests, self.more = requests, more
-        self.kept: dict[Owner, Past] = {}
+        self.kept: dict[Owner, KeptRow] = {}
         self.ready: list[Owner] = []
         self.waiting: Waiting = Waiting(requests, ())
         self._owners: list[Owner] = []

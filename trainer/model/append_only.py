@@ -9,6 +9,7 @@ renders a conversation as a model read it while it was trained on episodes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from .turn_texts import TurnText
@@ -56,8 +57,9 @@ def write_append_only(template: str, turns: Mapping[str, TurnText], end: str) ->
         role: {"before": turn.before, "after": turn.after, "manner": turn.manner}
         for role, turn in turns.items()
     }
-    filled = _VARIANT.replace("END -}}", f"{_quote(end)} -}}}}").replace("TURNS", _quote(told))
-    return filled.replace("TEMPLATE", template.removesuffix("\n"))
+    parts = {"TEMPLATE": template.removesuffix("\n"), "TURNS": _quote(told), "END": _quote(end)}
+    # At once: what is filled in may hold these words itself.
+    return re.sub(rf"\b(?:{'|'.join(parts)})\b", lambda found: parts[found[0]], _VARIANT)
 
 
 def _quote(value: object) -> str:

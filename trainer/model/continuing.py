@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from .caches import fit, make_cache
-from .row_cache import Past, Prefill, PromptLayer
+from .row_cache import KeptRow, Prefill, PromptLayer
 
 
 @torch.no_grad()
-def read_on(model: Any, pasts: Sequence[Past], ids: Sequence[Sequence[int]]) -> Prefill:
+def read_on(model: Any, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Prefill:
     """One forward pass over what is new of each text, one token at least, padded on the left.
 
     pasts: of models whose layers keep the keys and values of all positions.

@@ -47,7 +47,7 @@ class Prefill:
 
 
 @dataclass(frozen=True)
-class Past:
+class KeptRow:
     """What is kept of a row that waits. length: positions of its text.  tables: K x S x E, the keys of a
     layer and then its values."""
 
@@ -178,10 +178,10 @@ class RowCache:
                 else torch.where(seen_PS[rows_U].bool(), 0.0, CLOSED).to(self.bias_R1S.dtype)
             )
 
-    def copy_row(self, row: int, positions: int, length: int) -> Past:
+    def copy_row(self, row: int, positions: int, length: int) -> KeptRow:
         """The first `length` positions of a row whose text has `positions` of them."""
         text = slice(self.used - positions, self.used - positions + length)
-        return Past(length, [table[row, :, text].clone() for table in self.tables])
+        return KeptRow(length, [table[row, :, text].clone() for table in self.tables])
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from .captures import Step
 from .fixed import FixedShapes
-from .row_cache import Past as KeptRow
-from .row_cache import Prefill
+from .row_cache import KeptRow, Prefill
 
 
 class Past(Protocol):

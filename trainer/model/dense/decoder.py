@@ -21,7 +21,7 @@ from ..continuing import read_on
 from ..decoding import Extent
 from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
-from ..row_cache import Past, Prefill, RowCache
+from ..row_cache import KeptRow, Prefill, RowCache
 from ..row_decoding import RowDecoding
 from . import kernels
 from .buffers import FixedSteps, StepBuffers
@@ -71,13 +71,13 @@ class FastDecoding(RowDecoding):
         return prefill(self.model, prompts, samples, packs=self._packs)
 
     @torch.inference_mode()
-    def keep(self, row: int, length: int) -> Past:
+    def keep(self, row: int, length: int) -> KeptRow:
         """What the first `length` positions of a row hold, to go on from later."""
         positions = int(self.positions_U[: self.rows].expand(self.rows)[row])
         return self.cache.copy_row(row, positions, length)
 
     @torch.inference_mode()
-    def go_on(self, pasts: Sequence[Past], ids: Sequence[Sequence[int]]) -> Tensor:
+    def go_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Tensor:
         """Rows that were kept join again, each after tokens more. Gives the row of each."""
         return self._join(read_on(self.model, pasts, ids))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..decoding import Extent
-from ..row_cache import BUCKET, GROWTH, Past, Prefill, take
+from ..row_cache import BUCKET, GROWTH, KeptRow, Prefill, take
 from .family import DenseWeights
 
 BLOCK = 16  # positions in a block of the kernels
@@ -60,7 +60,7 @@ class BlockCache:
         self.owners_U = torch.cat([owners_U, len(kept_P) + rows_U])
         self.begins_U = torch.cat([self.begins_U[:live], torch.full_like(rows_U, self.used)])
 
-    def copy_row(self, row: int, positions: int, length: int) -> Past:  # noqa: ARG002
+    def copy_row(self, row: int, positions: int, length: int) -> KeptRow:  # noqa: ARG002
         """The first `length` positions of a row's text."""
         prompt, begin = int(self.owners_U[row]), int(self.begins_U[row])
         start = int(self.starts_P[prompt])
@@ -76,7 +76,7 @@ class BlockCache:
             ]
             for old, new in zip(before, own, strict=True):
                 tables.append(torch.cat([old, new.flatten(1, 2)[:, begin : self.used]], 1)[:, :length])
-        return Past(length, tables)
+        return KeptRow(length, tables)
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""
