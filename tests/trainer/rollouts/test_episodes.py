@@ -129,6 +129,27 @@ def test_random_numbers_hang_on_seed_problem_sample_and_turn_alone(policy):
     assert [c.ids for c in list_completions(other)] != [c.ids for c in groups[1].completions_G]
 
 
+@pytest.mark.parametrize("step", [3, 20, 40])
+def test_when_memory_runs_out_on_the_way_the_episodes_are_the_same(policy, step, monkeypatch):
+    """What was kept is gone then, and what had joined is read again, half as many rows at a time."""
+    task, problems, advance = make_task(tokens_per_turn=30), make_problems(3), LocalEngine._advance
+    wanted, _ = sample(policy, task, problems)
+    steps = 0
+
+    def run_out_once(self, *given):
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            raise MemoryError
+        return advance(self, *given)
+
+    monkeypatch.setattr(LocalEngine, "_advance", run_out_once)
+    found, engine = sample(policy, task, problems)
+    assert engine.rows < 256
+    ids = [[completion.ids for completion in list_completions(groups)] for groups in (wanted, found)]
+    assert ids[0] == ids[1]
+
+
 def test_sampling_computes_little_more_than_it_draws(policy):
     """The cache goes on: what a turn adds is read once."""
     task = make_task(turns=6)

@@ -61,6 +61,9 @@ def test_a_run_is_repeated_and_gone_on_with_to_the_bit(model: str, whole: Path, 
     rows = read_rows(whole / "rollouts.jsonl")
     assert len({row["reward"] for row in rows}) > 1
     assert max(len(row["turns"]) for row in rows) > 4
+    counts = [row.get("tokens_by_turn", [row["tokens"]]) for row in rows]
+    assert [sum(each) for each in counts] == [len(row["token_ids"]) for row in rows]
+    assert [sum(each[::2]) for each in counts] == [row["tokens"] for row in rows]
     again, parts = begin(model, tmp_path / "again"), begin(model, tmp_path / "parts", stop_after=2)
     resume(parts, {}, say_nothing)
     for other in (again, parts):
