@@ -124,6 +124,11 @@ def prepare(config: EvalConfig, task: Task, folder: Path, say: Say, *, in_memory
     task, folder: of this evaluation.  in_memory: whether the model is there already.
     """
     baseline = read_baseline(config.compare.baseline) if config.compare.baseline else {}
+    if task.has_episodes and config.endpoint.url and config.endpoint.api == "completions":
+        raise UserError(
+            f"{task.name} has episodes, and an endpoint that completes texts can't hold a conversation: take "
+            "--api chat."
+        )
     layers = isolate(task, config.task.allow_weak_sandbox, say)
     task.check_level(config.task.single_level)
     check_data(task, [config.held_out.split], say)

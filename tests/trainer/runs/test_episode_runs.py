@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from palaestra.tasks import get
+from palaestra.tasks import UserError, get
 from palaestra.trainer.config.evaluation import EvalConfig
 from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.evaluation.run import evaluate_model
@@ -15,6 +15,7 @@ from palaestra.trainer.runs.setup import train
 from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrations, fit
 
 from ..support.runs import SMALL, have_same_weights, say_nothing
+from ..support.server import answer, serve
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "own_episode.py"
 SETTINGS = {
@@ -82,6 +83,33 @@ def test_sampling_one_step_ahead_draws_what_its_weights_draw(model: str, whole: 
         for each in (rows, read_rows(whole / "rollouts.jsonl"))
     ]
     assert drawn[0] == drawn[1]
+
+
+def test_an_endpoint_hears_the_world_in_its_messages(tmp_path: Path):
+    """It halves, by nothing but what it is sent; its tokens are counted by what it says of them."""
+
+    def halve(body: dict) -> dict:
+        first, *rest = body["messages"]
+        low, high = 1, int(first["content"].partition(" to ")[2].partition(".")[0])
+        for said, heard in zip(rest[::2], rest[1::2], strict=True):
+            assert (said["role"], heard["role"]) == ("assistant", "user")
+            guess = int(said["content"])
+            low, high = (guess + 1, high) if heard["content"] == "higher" else (low, guess - 1)
+        return answer(body, str((low + high) // 2))
+
+    with serve(reply=halve) as server:
+        settings = {"task": str(EXAMPLE), "problems": 6, "max_new_tokens": 80, "out": str(tmp_path / "out")}
+        config = EvalConfig.of(endpoint=server.url, model="halving", **settings)
+        with pytest.raises(UserError, match=r"own_guess has episodes.* take --api chat"):
+            evaluate_model(config.but(api="completions"), say=say_nothing)
+        assert not server.bodies
+        evaluate_model(config, say=say_nothing)
+    rows = read_rows(tmp_path / "out" / "completions.jsonl")
+    assert all(row["passed"] for row in rows)
+    assert max(len(row["turns"]) for row in rows) > 4
+    said = [sum(turn["role"] == "policy" for turn in row["turns"]) for row in rows]
+    assert [row["tokens"] for row in rows] == [7 * turns for turns in said]
+    assert {body["max_tokens"] for body in server.bodies} == {8}
 
 
 def test_an_evaluation_that_was_cut_goes_on_with_the_same_episodes(whole: Path, tmp_path: Path):
