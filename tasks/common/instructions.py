@@ -22,9 +22,12 @@ from .languages import find_language, is_in
 
 Follows = Callable[[str, Mapping[str, Any]], bool]
 WORD = re.compile(r"\w+")
+SAYING = re.compile(r"[^\W_]")  # a letter or a digit
 # A sentence ends at a full stop, a question mark or an exclamation mark before white space; a full stop after
 # a single letter or one of the abbreviations ends none.
-SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
+SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s|$)")  # begun once a run, so that it is linear
+INSIDE = r"[^\S\n]*+[^\s*][^\n*]*+"  # no way to match it but one, so that it is linear
+HIGHLIGHT = re.compile(rf"\*\*{INSIDE}\*\*|\*{INSIDE}\*")
 ABBREVIATIONS = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "inc", "jr", "sr"}
 ANSWERS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
@@ -96,7 +99,7 @@ def count_bullets(text: str) -> int:
 
 def count_highlights(text: str) -> int:
     """Texts between one or two stars on a line, not empty."""
-    return sum(1 for _ in re.finditer(r"\*\*[^\n*]*[^\s*][^\n*]*\*\*|\*[^\n*]*[^\s*][^\n*]*\*", text))
+    return sum(1 for _ in HIGHLIGHT.finditer(text))
 
 
 def _has_sections(text: str, given: Mapping[str, Any]) -> bool:
@@ -198,7 +201,8 @@ def make_rubric(checks: Mapping[str, Follows]) -> Rubric:
     """`passed` where every instruction of a problem is followed (prompt-level, strict); the reward is the
     share of them that are (instruction-level), each with its own pass-rate.
 
-    A problem's reference maps the instructions to their arguments. What follows a think block counts.
+    A problem's reference maps the instructions to their arguments. What follows a think block counts. A text
+    without a letter or digit follows nothing: each of no words has what is asked of each word.
     """
     return Rubric(
         checklist({name: _make_check(name, follows) for name, follows in checks.items()}, "instructions")
@@ -210,7 +214,7 @@ def _make_check(name: str, follows: Follows) -> Criterion:
         if name not in problem.reference:
             return Verdict(Status.NOT_APPLICABLE, 0.0, None, "The prompt does not ask for it.")
         text = after_thinking(completion.text)
-        if text is None or not text.strip():
+        if text is None or not SAYING.search(text):
             return no_answer("There is no text to judge.")
         followed = follows(text, problem.reference[name])
         return correct() if followed else wrong(reason=f"{name} is not followed.")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import palaestra as pal
 import pytest
 from palaestra import tasks
 from palaestra.tasks import DataError, TaskError
@@ -174,6 +175,20 @@ def test_sentences_end_where_a_person_would_end_them():
     ]
 
 
+def test_highlights_are_on_one_line_and_not_empty():
+    texts = ("**a** *b*", "* *b*", "**a*", "** **", "*a\nb*", "*  b *")
+    assert [instructions.count_highlights(text) for text in texts] == [2, 1, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["!", "...", "_ _"])
+def test_a_text_without_words_follows_nothing(text):
+    for checks, cases in SETS.values():
+        for instruction, given, *_ in cases:
+            problem = pal.Problem("Write.", {instruction: given})
+            score = instructions.make_rubric(checks).score(pal.Completion(text), problem)
+            assert not score.reward, instruction
+
+
 def test_languages_are_told_apart():
     for language, words in WORDS.items():
         assert find_language(" ".join(words.split()[3:12])) == language
@@ -188,10 +203,11 @@ def test_languages_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "unit", ["[", "*", "**", "<<", "a.", "\n", "- ", "((", '"', '{"a":', "p. s", "word ", "1,"]
+    "unit",
+    ["[", "*", "**", "<<", "a.", "\n", "- ", "((", '"', '{"a":', "p. s", "word ", "1,", ".", '?"', "a"],
 )
 def test_no_text_makes_a_check_slow(unit):
-    text = unit * (100_000 // len(unit))
+    text = f"**{unit * (100_000 // len(unit))}x"
     for checks, cases in SETS.values():
         for instruction, given, *_ in cases:
             assert cpu_seconds(lambda: checks[instruction](text, given), enough=1) < 1, instruction  # noqa: B023
