@@ -8,21 +8,12 @@ from collections.abc import Iterator
 
 from ..verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_tag
 from ..verifiers.types import correct, malformed, wrong
-from .common.grids import find_misstep, find_way, read_moves, trace
+from .common.grids import draw_lake, find_misstep, find_way, read_moves, trace
 from .core.problem import Problem
 from .core.task import task
 
 MAX_CHARS = 1_000
-HOLE_SHARE = 0.3
 FIELDS = 8  # of the scripted solver
-
-
-def find_shortest_path(grid: list[str], most: int | None = None) -> str | None:
-    """The moves of one shortest way from S to G by breadth-first search, or None when there is none.
-
-    most: fields that are looked round from, after which it gives up; None: all.
-    """
-    return find_way(grid, "H", most).moves
 
 
 def walk(grid: list[str], max_moves: int, answer: str) -> Verdict:
@@ -70,7 +61,7 @@ def work_out(problem: Problem) -> str:
 
 def look_round(problem: Problem, rng: random.Random) -> str:
     """A shortest way where it is found from `FIELDS` fields, else any moves."""
-    moves = find_shortest_path(problem.reference["grid"], FIELDS)
+    moves = find_way(problem.reference["grid"], "H", FIELDS).moves
     return f"<answer>{moves or ''.join(rng.choices('UDLR', k=4))}</answer>"
 
 
@@ -85,19 +76,11 @@ def look_round(problem: Problem, rng: random.Random) -> str:
 )
 def frozen_lake_plan(rng: random.Random, level: int) -> Iterator[Problem]:
     """Walk from S to G over F, round the holes H; 4 x 4 fields at level 1, one more a side per level."""
-    size = level + 3
-    while True:
-        fields = ["H" if rng.random() < HOLE_SHARE else "F" for _ in range(size * size)]
-        start, goal = rng.sample(range(size * size), 2)
-        fields[start], fields[goal] = "S", "G"
-        grid = ["".join(fields[row * size : (row + 1) * size]) for row in range(size)]
-        moves = find_shortest_path(grid)
-        if moves is not None and len(moves) >= size - 1:
-            break
-    max_moves = 2 * len(moves)
+    lake = draw_lake(rng, level + 3)
+    max_moves = 2 * len(lake.moves)
     yield Problem(
-        prompt="\n".join(grid)
+        prompt="\n".join(lake.grid)
         + f"\nGo from S to G in at most {max_moves} moves (U, D, L, R). F is ice, H is a hole.",
-        reference={"grid": grid, "moves": moves, "max_moves": max_moves},
-        key="/".join(grid),
+        reference={"grid": lake.grid, "moves": lake.moves, "max_moves": max_moves},
+        key="/".join(lake.grid),
     )

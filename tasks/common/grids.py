@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MOVES = {"U": (-1, 0), "D": (1, 0), "L": (0, -1), "R": (0, 1)}
 Place = tuple[int, int]  # row and column
+HOLE_SHARE = 0.3  # of a lake's fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,26 @@ class Way:
 
     moves: str | None
     seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """grid: F is ice, H a hole.  moves: a shortest way from S to G."""
+
+    grid: list[str]
+    moves: str
+
+
+def draw_lake(rng: random.Random, size: int) -> Lake:
+    """A frozen lake of `size` fields a side, whose shortest way takes `size` - 1 moves or more."""
+    while True:
+        fields = ["H" if rng.random() < HOLE_SHARE else "F" for _ in range(size * size)]
+        start, goal = rng.sample(range(size * size), 2)
+        fields[start], fields[goal] = "S", "G"
+        grid = ["".join(fields[row * size : (row + 1) * size]) for row in range(size)]
+        moves = find_way(grid, "H").moves
+        if moves is not None and len(moves) >= size - 1:
+            return Lake(grid, moves)
 
 
 def find_place(grid: Sequence[str], sign: str) -> Place:

@@ -29,6 +29,11 @@ def show_answer(reference: Any) -> str:
     return f"<answer>{text}</answer>"
 
 
+def show_answer_alone(problem: Problem) -> str:
+    """The known answer in its tag: all that is judged of a completion that found it with a tool."""
+    return show_answer(problem.reference)
+
+
 def show_work(problem: Problem) -> str:
     """The problem's `steps`, a line each, in a think block; then the answer."""
     return "<think>" + "\n".join(problem.metadata["steps"]) + "</think>" + show_answer(problem.reference)

@@ -4,17 +4,18 @@ The numbers are too large to be worked out in the head; the tool is exact. The a
 whoever writes the right number has it. Level 1 has some 10^8 problems.
 """
 
-import json
 import random
 from collections.abc import Generator
 
 from ...verifiers import Rubric, answer_tag
 from ...verifiers.arithmetic import evaluate
 from ..common.answers import written_number
+from ..common.worked import show_answer_alone
 from ..core.episode import EpisodeLimits
 from ..core.problem import Problem
 from ..core.task import task
 from ..core.tools.builtin import calculator as calculate
+from ..core.tools.telling import write_call
 
 DIGITS = (4, 6, 9, 12)  # of each number; by level
 NUMBERS = (2, 3, 4, 5)
@@ -23,14 +24,8 @@ ASK = ("What is {}?", "Calculate {}.", "Work out {}.", "Find the value of {}.")
 
 def play(problem: Problem) -> Generator[str, str, None]:
     """One call with the whole expression, then its result."""
-    arguments = {"expression": problem.metadata["expression"]}
-    value = yield f"<tool_call>{json.dumps({'name': 'calculator', 'arguments': arguments})}</tool_call>"
+    value = yield write_call("calculator", {"expression": problem.metadata["expression"]})
     yield f"<answer>{value}</answer>"
-
-
-def solve(problem: Problem) -> str:
-    """The answer alone: of what a completion says nothing but that is judged."""
-    return f"<answer>{problem.reference}</answer>"
 
 
 @task(
@@ -38,7 +33,7 @@ def solve(problem: Problem) -> str:
     rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=len(DIGITS),
     kind="math",
-    solve=solve,
+    solve=show_answer_alone,
     player=play,
     tools=[calculate],
     limits=EpisodeLimits(turns=4, observation_chars=500),

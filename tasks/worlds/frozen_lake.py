@@ -13,14 +13,13 @@ from functools import lru_cache
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
 from ..common.games import Game, read_action
-from ..common.grids import MOVES, Place, find_place, find_way, move_from
+from ..common.grids import MOVES, Place, draw_lake, find_place, move_from
 from ..core.episode import EpisodeLimits
 from ..core.errors import TaskError
 from ..core.problem import Problem
 from ..core.task import task
 
 SIDES = (4, 5, 6, 8)  # fields on a side; by level
-HOLE_SHARE = 0.3
 STEPS = 32  # on slippery ice, for a lake of 4 x 4; in proportion to its fields
 SIDEWAYS = {"U": "LR", "D": "LR", "L": "UD", "R": "UD"}
 WORDS = {"UP": "U", "DOWN": "D", "LEFT": "L", "RIGHT": "R"}
@@ -124,13 +123,9 @@ def frozen_lake(
         raise TaskError(f"A hole's reward is {hole:g}; give -1 to 0: -o hole=-1.")
     size = SIDES[level - 1]
     while True:
-        fields = ["H" if rng.random() < HOLE_SHARE else "F" for _ in range(size * size)]
-        start, goal = rng.sample(range(size * size), 2)
-        fields[start], fields[goal] = "S", "G"
-        grid = tuple("".join(fields[row * size : (row + 1) * size]) for row in range(size))
-        moves = find_way(grid, "H").moves
-        # a way with a bend: no letter said again and again comes to the goal
-        if moves is not None and len(moves) >= size - 1 and len(set(moves)) > 1:
+        lake = draw_lake(rng, size)
+        grid, moves = tuple(lake.grid), lake.moves
+        if len(set(moves)) > 1:  # a bend: no letter said again and again comes to the goal
             break
     steps = STEPS * size * size // 16 if slippery else 2 * len(moves)
     reference = {"grid": list(grid), "moves": moves, "steps": steps, "seed": rng.getrandbits(32)}

@@ -5,17 +5,18 @@ The counts are worked out here, apart from the program that the player runs. Eac
 has more than 10^6 problems.
 """
 
-import json
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from ...verifiers import Rubric, answer_tag
 from ..common.answers import written_number
+from ..common.worked import show_answer_alone
 from ..core.episode import EpisodeLimits
 from ..core.problem import Problem
 from ..core.task import task
 from ..core.tools.builtin import python
+from ..core.tools.telling import write_call
 
 SPAN = (1_000, 2_000, 3_000, 6_000)  # how many numbers are looked at; by level
 PROPERTIES = (1, 2, 2, 3)
@@ -85,14 +86,8 @@ def list_program(problem: Problem) -> str:
 
 def play(problem: Problem) -> Generator[str, str, None]:
     """One program, then what it printed."""
-    call = {"name": "python", "arguments": {"code": list_program(problem)}}
-    printed = yield f"<tool_call>{json.dumps(call)}</tool_call>"
+    printed = yield write_call("python", {"code": list_program(problem)})
     yield f"<answer>{printed}</answer>"
-
-
-def solve(problem: Problem) -> str:
-    """The answer alone: of what a completion says nothing but that is judged."""
-    return f"<answer>{problem.reference}</answer>"
 
 
 @task(
@@ -100,7 +95,7 @@ def solve(problem: Problem) -> str:
     rubric=Rubric(written_number(whole=True), answer_tag(weight=0.1)),
     levels=len(SPAN),
     kind="code",
-    solve=solve,
+    solve=show_answer_alone,
     player=play,
     tools=[python],
     limits=EpisodeLimits(turns=4, observation_chars=2_000),

@@ -6,6 +6,7 @@ first that does not how it ended; never what was put in or expected.
 
 from __future__ import annotations
 
+import builtins
 import random
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -81,7 +82,7 @@ def _name_error(reason: str) -> str:
 
 
 ERRORS = frozenset(
-    name for name, kind in vars(__import__("builtins")).items()
+    name for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, Exception)
 )  # fmt: skip
 

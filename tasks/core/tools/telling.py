@@ -29,7 +29,7 @@ def write_tools(schemas: Sequence[Mapping[str, Any]]) -> str:
     for schema in schemas:
         lines += _describe(schema["function"])
     lines.append(f"Call {'one' if several else 'it'} like this, and end your message there:")
-    lines.append(f"<tool_call>{_write_sample(schemas[0]['function'])}</tool_call>")
+    lines.append(_write_sample(schemas[0]["function"]))
     lines.append("You are sent what it returns. A message without a call is your last one.")
     return "\n".join(lines)
 
@@ -50,4 +50,9 @@ def _write_sample(function: Mapping[str, Any]) -> str:
         name: SAMPLES.get(parameters["properties"][name].get("type"), "...")
         for name in parameters["required"]
     }
-    return json.dumps({"name": function["name"], "arguments": shown})
+    return write_call(function["name"], shown)
+
+
+def write_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call of a tool, in the form that `write_tools` asks for."""
+    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
