@@ -165,9 +165,9 @@ def add_shared_gradient(
     of all of them, and the parts of all."""
     rows_B = take_rows(batch.sequences)
     parts = add_gradient(learner, batch.select(rows_B), denominators, tokens, step) if len(rows_B) else []
-    nothing = batch.select(torch.zeros(1, dtype=torch.long, device=rows_B.device))
-    nothing = replace(nothing, mask_BT=torch.zeros_like(nothing.mask_BT))
     for _ in range(count_missing(learner.policy, batch.sequences, tokens)):
+        nothing = batch.select(rows_B.new_zeros(1))
+        nothing = replace(nothing, mask_BT=torch.zeros_like(nothing.mask_BT))
         add_gradient(learner, nothing, denominators, tokens, step)
     sum_gradients([learner.policy.model, *(trained.module for trained in learner.algorithm.trained)])
     return gather_tensors(parts)

@@ -41,6 +41,12 @@ MOST_SHARE = 0.02  # of the time, that proofs of an engine which has nothing to 
 MOST_NAMES = 6  # in a sentence
 
 
+REMEDY = (
+    "Nothing was learned from it: start the engine anew and resume; if it stays so, take --engine local, "
+    "or --dtype float32."
+)
+
+
 class NamesDifferences(Protocol):
     """What an engine with checksums says of its parameters: names of those that differ, how many were
     compared, and how many could not be."""
@@ -79,7 +85,7 @@ class SyncReport:
 class SyncProof:
     """Loads weights into an engine, and proves it each time.
 
-    bound: of the mean difference, in nats per token.  clock: in seconds.
+    bound: of the mean difference, in nats per token.  remedy: what a refusal ends with.  clock: in seconds.
     report: of the last load; None where it was not proven.
 
     >>> import palaestra as pal
@@ -90,14 +96,16 @@ class SyncProof:
     (True, 8)
     """
 
-    def __init__(self, bound: float, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.bound, self._clock = bound, clock
+    def __init__(
+        self, bound: float, remedy: str = REMEDY, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.bound, self._remedy, self._clock = bound, remedy, clock
         self.report: SyncReport | None = None
         self._policy: Policy | None = None
         self._version, self._next = 0, -math.inf
         self._last: Completion | None = None
-        self._answer: list[float] = []
-        self._expected: list[float] = []
+        self._answer: Sequence[float] = []
+        self._expected: Sequence[float] = []
 
     def keep(self, completion: Completion) -> None:
         """Ask about this completion, too, from the next load on."""
@@ -121,10 +129,31 @@ class SyncProof:
             self._next = loaded + seconds / MOST_SHARE
         self._policy, self._version = policy, version
 
+    def list_rows(self, policy: Policy) -> list[Row]:
+        """The fixed text, and the beginning of the completion that was kept last."""
+        fixed, last = _make_fixed_row(policy), self._last
+        return [fixed] if last is None else [fixed, Row(last.prompt_ids, last.ids[:LAST_TOKENS])]
+
     def _prove(self, engine: Engine, policy: Policy, version: int, load_seconds: float) -> SyncReport:
         """Raises RunError where the engine does not sample from the policy's weights."""
         rows, found = self._ask(engine, policy)
-        expected = _compute_expected(policy, rows)
+        report = self.compare(engine, policy, version, found, compute_expected(policy, rows))
+        return replace(report, load_seconds=load_seconds)
+
+    def compare(
+        self,
+        engine: Engine,
+        policy: Policy,
+        version: int,
+        found: Sequence[Sequence[float]],
+        expected: Sequence[Sequence[float]],
+    ) -> SyncReport:
+        """What the engine (`found`) and the trainer's own pass (`expected`) say of the tokens of some rows,
+        the fixed row first. policy: whose parameters a refusal compares.
+
+        Raises RunError where they are apart, or the engine's answer is that of before while the trainer's is
+        not.
+        """
         gaps = [abs(one - other) for ours, theirs in zip(expected, found, strict=True)
                 for one, other in zip(ours, theirs, strict=True)]  # fmt: skip
         difference = sum(gaps) / len(gaps)
@@ -132,25 +161,21 @@ class SyncProof:
             raise RunError(self._refuse(engine, policy, version, difference))
         self._check_moved(found[0], expected[0], version)
         self._answer, self._expected = found[0], expected[0]
-        return SyncReport(version, difference, max(gaps), len(gaps), load_seconds, 0.0)
+        return SyncReport(version, difference, max(gaps), len(gaps), 0.0, 0.0)
 
     def _ask(self, engine: Engine, policy: Policy) -> tuple[list[Row], list[list[float]]]:
         """Rows, and what the engine says of their tokens."""
-        fixed, last = _make_fixed_row(policy), self._last
-        rows, prompts = [fixed], [fixed.prompt_ids]
-        if last is not None:
-            rows.append(Row(last.prompt_ids, last.ids[:LAST_TOKENS]))
-            prompts.append(last.prompt_ids)
+        rows = self.list_rows(policy)
         found = engine.compute_logprobs(rows)
         if engine.in_place:
             return rows, found
-        requests = [Request(ids, 1, STREAM) for ids in prompts]
+        requests = [Request(row.prompt_ids, 1, STREAM) for row in rows]
         for (drawn,) in engine.sample(requests, Sampling(max_new_tokens=DRAWN_TOKENS)):
             rows.append(Row(drawn.prompt_ids, drawn.ids))
             found.append(list(drawn.logprobs))
         return rows, found
 
-    def _check_moved(self, found: list[float], expected: list[float], version: int) -> None:
+    def _check_moved(self, found: Sequence[float], expected: Sequence[float], version: int) -> None:
         """Raise RunError where the trainer's answer about the fixed text has moved, and the engine's has not
         by a bit."""
         if not self._answer or found != self._answer:
@@ -160,7 +185,7 @@ class SyncProof:
         if moved > STALE_SHARE * self.bound:
             raise RunError(
                 f"The load of version {version} had no effect: the engine answers to the last bit as before "
-                f"it, and the trainer's own answer has moved by {moved:.2g} nats per token. {_REMEDY}"
+                f"it, and the trainer's own answer has moved by {moved:.2g} nats per token. {self._remedy}"
             )
 
     def _refuse(self, engine: Engine, policy: Policy, version: int, difference: float) -> str:
@@ -171,14 +196,8 @@ class SyncProof:
         )
         return (
             f"After the load of version {version}, engine and trainer disagree {what}, so the engine does "
-            f"not sample from the weights that are trained. {_name_differences(engine, policy)}{_REMEDY}"
+            f"not sample from the weights that are trained. {_name_differences(engine, policy)}{self._remedy}"
         )
-
-
-_REMEDY = (
-    "Nothing was learned from it: start the engine anew and resume; if it stays so, take --engine local, "
-    "or --dtype float32."
-)
 
 
 def _name_differences(engine: Engine, policy: Policy) -> str:
@@ -206,7 +225,7 @@ def _make_fixed_row(policy: Policy) -> Row:
 
 
 @torch.no_grad()
-def _compute_expected(policy: Policy, rows: Sequence[Row]) -> list[list[float]]:
+def compute_expected(policy: Policy, rows: Sequence[Row]) -> list[list[float]]:
     """The trainer's own log-probabilities of the rows' tokens, by the pass that its update takes."""
     sequences = Sequences.of([row.prompt_ids for row in rows], [row.ids for row in rows], policy.device)
     with policy.autocast():

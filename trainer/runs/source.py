@@ -15,15 +15,13 @@ from typing import Any
 import torch
 
 from ...tasks import Problem
-from ...tasks.core.errors import RunError, UserError
+from ...tasks.core.errors import UserError
 from ...verifiers import Completion
-from ..algorithms.update import run_pass
 from ..config.settings import resolve
 from ..engines.base import Finished, More, Request, Row, Sampling
 from ..engines.local import LocalEngine
+from ..engines.sync import SyncProof, compute_expected
 from ..model.memory import count_sampler_copies
-from ..model.microbatches import choose_microbatch_tokens
-from ..model.sequences import Sequences
 from ..reward_models.model import Scorer
 from ..rollouts.ahead import Ahead, Collect, InStep, Known, Source
 from ..rollouts.collect import Collected, collect, take_next_problems
@@ -35,7 +33,7 @@ from .guards import find_bound
 from .state import Run
 from .weights import Rates, find_factors, read_ramps, weigh_groups
 
-PROVEN = 32  # tokens of a completion that show whether the sampler has the weights that were staged
+REMEDY = "Nothing was learned from it: sample in step with the updates (--staleness 0)."
 
 
 def open_source(run: Run, until: int) -> Source:
@@ -126,12 +124,13 @@ class _StoppableEngine:
 
 
 @dataclass(frozen=True)
-class _Proof:
-    """A completion's beginning and its log-probabilities (nats) under the policy that was staged, by the
-    trainer's own pass."""
+class _Staged:
+    """Weights that were staged. expected: of some rows the log-probabilities (nats) of their tokens under
+    them, by the trainer's own pass."""
 
-    row: Row
-    logprobs: Sequence[float]
+    version: int
+    rows: Sequence[Row]
+    expected: Sequence[Sequence[float]]
 
 
 class SamplerWeights:
@@ -162,15 +161,16 @@ class SamplerWeights:
         )  # fmt: skip
         cuda = policy.device.type == "cuda"
         self._stream = torch.cuda.Stream(policy.device) if cuda else None
-        self._version = 0
-        self._proof: _Proof | None = None
-        self._last: Completion | None = None
+        self._sync = SyncProof(find_bound(run.config.guards, policy), REMEDY)
+        self._known = _Staged(0, (), ())
 
     def stage(self, version: int) -> None:
         """See `Weights.stage`."""
         with self._lock:
             self._staged.refresh()
-            self._version, self._proof = version, self._make_proof()
+            policy = self._run.learner.policy
+            rows = self._sync.list_rows(policy)
+            self._known = _Staged(version, rows, compute_expected(policy, rows))
             if self._stream is not None:
                 torch.cuda.current_stream().synchronize()
 
@@ -178,7 +178,7 @@ class SamplerWeights:
         """See `Weights.load`. Raises RunError where the sampler has other weights than those staged."""
         with torch.cuda.stream(self._stream):
             with self._lock:
-                version, proof = self._version, self._proof
+                known = self._known
                 if self._staged is not self._twin:
                     for mine, staged in zip(
                         self._twin.module.state_dict().values(),
@@ -186,9 +186,9 @@ class SamplerWeights:
                         strict=True,
                     ):
                         mine.copy_(staged)
-            self._engine.load(self._policy, version)
-            if proof is not None:
-                self._check(proof, version)
+            self._engine.load(self._policy, known.version)
+            found = self._engine.compute_logprobs(known.rows)
+            self._sync.compare(self._engine, self._policy, known.version, found, known.expected)
 
     def fits(self, problem: Problem) -> bool:
         """As `Rollouts.fits`, for the thread that samples."""
@@ -200,7 +200,7 @@ class SamplerWeights:
         sampling = make_sampling(rollouts, record_kept=True)
         with torch.cuda.stream(self._stream):
             groups = self._rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
-        self._last = groups[0].completions_G[0]
+        self._sync.keep(groups[0].completions_G[0])
         return groups
 
     def stop(self) -> None:
@@ -210,27 +210,3 @@ class SamplerWeights:
     def close(self) -> None:
         """See `Weights.close`."""
         self._rollouts.close()
-
-    def _make_proof(self) -> _Proof | None:
-        last = self._last
-        if last is None:
-            return None
-        config, policy = self._run.config, self._run.learner.policy
-        row = Row(last.prompt_ids, last.ids[:PROVEN])
-        sequences = Sequences.of([list(row.prompt_ids)], [list(row.ids)], policy.device)
-        tokens = choose_microbatch_tokens(config.optimizer)
-        out = run_pass(policy, sequences, config.rollouts.temperature, tokens)
-        return _Proof(row, out.logprobs_BT[0].tolist())
-
-    def _check(self, proof: _Proof, version: int) -> None:
-        [found] = self._engine.compute_logprobs([proof.row], self._run.config.rollouts.temperature)
-        pairs = zip(found, proof.logprobs, strict=True)
-        difference = sum(abs(one - other) for one, other in pairs) / len(found)
-        bound = find_bound(self._run.config.guards, self._run.learner.policy)
-        if not difference <= bound:
-            raise RunError(
-                f"The sampler's copy of the weights of {version} updates gives a completion other "
-                f"log-probabilities than the trainer, by {difference:.2g} nats per token in the mean (the "
-                f"bound is {bound:.2g}), so what it draws can't be trusted. Sample in step with the updates.",
-                "--staleness 0",
-            )
