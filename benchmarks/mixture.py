@@ -21,7 +21,7 @@ import palaestra as pal
 
 # Short prompts and answers: a model of 0.39 M parameters reads a sign at a time.
 TASKS = (
-    "small_numbers", "addition", "gcd@1", "sorting@1", "countdown@1", "frozen_lake@1", "regex_string@1",
+    "small_numbers", "addition", "gcd@1", "sorting@1", "countdown@1", "frozen_lake_plan@1", "regex_string@1",
     "clocks@1",
 )  # fmt: skip
 OPTIONS = ("addition.operands=2", "addition.digits=2")
