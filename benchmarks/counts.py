@@ -24,8 +24,9 @@ from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.captures import Tape
+from palaestra.trainer.model.fit import plan
 from palaestra.trainer.model.logprobs import compute_logprobs
-from palaestra.trainer.model.memory import Bill, plan
+from palaestra.trainer.model.memory import Bill
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.model.sequences import Sequences

@@ -27,9 +27,10 @@ from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.grpo import GRPO
 from palaestra.trainer.algorithms.update import add_gradient
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model import memory, optim
+from palaestra.trainer.model import fit, optim
 from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.live_bytes import LiveBytes
+from palaestra.trainer.model.memory import Bill
 from palaestra.trainer.model.policy import Policy, enable_gradient_checkpointing
 from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.objective.losses import count_denominators
@@ -169,16 +170,16 @@ TINY_STEP = {"prompts_per_step": 2, "group_size": 2, "max_new_tokens": 8, "eval_
 def measure_step(case: Case) -> Figures:
     """A whole GRPO step of the 0.5B shape, second by second, and the most memory it held beside its bill."""
     policy = make_policy(case, "0.5B")
-    plan, bills = memory.plan, list[memory.Bill]()
+    plan, bills = fit.plan, list[Bill]()
 
-    def planned(*arguments: Any, **settings: Any) -> memory.Bill:
+    def planned(*arguments: Any, **settings: Any) -> Bill:
         bills.append(plan(*arguments, **settings))
         if case.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(case.device)
         meter.peak = meter.live
         return bills[-1]
 
-    memory.plan = planned
+    fit.plan = planned
     meter = LiveBytes(case.device, [*policy.model.parameters(), *policy.model.buffers()])
     with tempfile.TemporaryDirectory() as folder:
         settings = {**STEP, **(TINY_STEP if case.tiny else {}), "out": f"{folder}/run"}

@@ -15,7 +15,8 @@ from dataclasses import replace
 
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model.memory import Bill, HeldModel, plan, weight_bytes
+from palaestra.trainer.model.fit import plan
+from palaestra.trainer.model.memory import Bill, HeldModel, weight_bytes
 from palaestra.trainer.planning.passes import Learns, foretell, make_policy
 from palaestra.trainer.planning.shapes import Shape, find_shape
 

@@ -38,10 +38,11 @@ class HardwareConfig(Settings):
     """Cards that train, each with its share of the step's problems."""
     shard: Literal["none", "fsdp"] = "none"
     """What several cards hold: none, each the whole model; fsdp, each its share of weights, gradients and
-    moments, which are gathered layer by layer."""
+    moments, gathered layer by layer, beside one whole copy of the weights to sample with."""
     engine: Literal["local", "vllm"] = "local"
-    """What samples: the trainer's own sampler, or vLLM on the same cards (asleep during an update) or on
-    cards of its own."""
+    """What samples: the trainer's own sampler, or vLLM on the same cards or on cards of its own."""
+    engine_memory: Part = 0.4
+    """vllm on the cards that train: share of their memory that the server takes, in (0, 1]."""
     sampler_gpus: Natural = 0
     """Cards of vLLM's own; 0: it shares those that train."""
     mean_tokens: Count | Auto = "auto"
@@ -85,5 +86,6 @@ class PlanConfig(Settings):
             lora_rank=self.model.lora_rank, lora_alpha=self.model.lora_alpha, weights=self.model.weights,
             lora_targets=self.model.lora_targets, dtype=dtype,
             gradient_checkpointing=self.model.gradient_checkpointing, preflight_problems=0,
+            processes=self.hardware.gpus, shard=self.hardware.shard, engine=self.hardware.engine,
         )  # fmt: skip
         return base.but(rollouts=self.rollouts, objective=self.objective, optimizer=self.optimizer)

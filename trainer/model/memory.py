@@ -1,5 +1,4 @@
-"""The memory of a run: the bill before it starts, sizes chosen to fit, and one retreat when it does not fit
-after all.
+"""The memory of a run: the bill before it starts (`fit.py` chooses sizes by it).
 
 All amounts are bytes; the printed bill is in MiB.
 """
@@ -7,17 +6,14 @@ All amounts are bytes; the printed bill is in MiB.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from ...tasks.core.errors import UserError
-from ..config.settings import resolve
 from ..config.train import TrainConfig
-from ..distributed.world import find_world
 from . import lora
 from .captures import CudaRecorder
 from .compact_adamw import CHUNK, CHUNK_BYTES, SCALED_BYTES
@@ -27,18 +23,10 @@ from .fixed import ROUND_UP
 from .folding import count_folded_bytes
 from .head import count_chunk_tokens
 from .kept import estimate_kept_bytes
-from .measure import Passes, measure_passes
+from .measure import Passes
 from .modes import DecodingMode
 from .policy import Policy
 from .probe import choose_mode
-from .sequences import UPDATE_TOKENS
-
-MOST_TOKENS = {
-    "cpu": UPDATE_TOKENS,
-    "cuda": 32768,
-}  # in a micro-batch; on a CPU larger ones are no faster, only larger
-MOST_ROWS = {"cpu": 256, "cuda": 1024}
-SHARE = 0.8  # of the free memory that a plan may use
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,6 @@ class _HeadCopies:
 
 
 _HEAD, _HEAD_WITH_ENTROPY = _HeadCopies(2, 1, 2), _HeadCopies(2, 1, 3)
-MORE_ROWS = 4  # times the rows, for which what the sampler keeps is freed before each update
 _DRAW_COPIES, _NUCLEUS_COPIES = (
     5,
     10,
@@ -173,7 +160,11 @@ def bill(
     if copies := count_sampler_copies(config.rollouts.staleness):
         fixed["weights to sample from"] = copies * fixed["weights"]
         fixed["sampling beside the update"] = sampling_bytes(policy, config, rows, passes)
-    phases = {f"sampling {rows} rows": max(0, sampling_bytes(policy, config, rows, passes) - kept)}
+    phases = {
+        f"sampling {min(rows, most_rows(config))} rows": max(
+            0, sampling_bytes(policy, config, rows, passes) - kept
+        )
+    }
     # Freed before an update, it is still there while reward models score what was sampled.
     beside = kept_sampling_bytes(policy, config.but(keep_sampler="yes"), rows, passes) - kept
     phases |= {f"scoring by {model.name}": model.scoring + beside for model in held if model.scoring}
@@ -319,102 +310,3 @@ def most_rows(config: TrainConfig) -> int:
 
 def _size(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
-
-
-def plan(
-    policy: Policy,
-    config: TrainConfig,
-    held: Sequence[HeldModel] = (),
-    available: int | None = None,
-    measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
-) -> Bill:
-    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
-    don't. The fast path, and its copy of the weights, is left out where nothing fits beside it; what the
-    sampler keeps during an update is freed where that allows `MORE_ROWS` times the rows.
-
-    Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
-    passes hold.
-
-    Raises UserError when not even one row of one full-length sequence fits.
-    """
-    free = available_memory(policy.device) if available is None else available
-    if policy.device.type == "cpu":  # which the processes of this machine share
-        free //= find_world().local_size
-    if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
-        return _plan(policy, config, held, free, measure)
-    known: list[Passes] = []
-
-    def measure_once(policy: Policy, config: TrainConfig) -> Passes:
-        known[:] = known or [measure(policy, config)]
-        return known[0]
-
-    freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once)
-    try:
-        kept = _plan(policy, config, held, free, measure_once)
-    except UserError:  # it fits without what is kept
-        return freed
-    return freed if freed.rows >= MORE_ROWS * kept.rows else kept
-
-
-def _plan(
-    policy: Policy,
-    config: TrainConfig,
-    held: Sequence[HeldModel],
-    free: int,
-    measure: Callable[[Policy, TrainConfig], Passes],
-) -> Bill:
-    passes = Passes()
-    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
-    kind = policy.device.type
-    loaded = weight_bytes(policy.model) + sum(model.weights for model in held if model.loaded)
-
-    def fits(found: Bill) -> bool:
-        return found.total - loaded <= SHARE * free
-
-    def of(rows: int, tokens: int) -> Bill:
-        return bill(policy, config, held, rows, tokens, free, passes)
-
-    if config.rollouts.fast_path == "auto" and not fits(of(1, 1)):
-        config = config.but(fast_path="no")
-
-    asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
-    tokens, rows = (
-        resolve(asked, MOST_TOKENS.get(kind, UPDATE_TOKENS)),
-        resolve(rows_asked, MOST_ROWS.get(kind, 256)),
-    )
-    if not fits(of(1, 1)):  # then there is no room to measure in
-        raise _too_large(of(rows, tokens), config)
-    passes = measure(policy, config)
-    while asked == "auto" and tokens > 256 and not fits(of(1, tokens)):
-        tokens //= 2
-    while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):
-        rows //= 2
-    chosen = {"fast_path": config.rollouts.fast_path, "keep_sampler": config.rollouts.keep_sampler}
-    found = replace(of(rows, tokens), **chosen)
-    if not fits(of(1, min(tokens, longest))):
-        raise _too_large(found, config)
-    return found
-
-
-def _too_large(found: Bill, config: TrainConfig) -> UserError:
-    return UserError(
-        f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens "
-        f"({config.rollouts.max_prompt_tokens}) and --max-new-tokens ({config.rollouts.max_new_tokens})."
-    )
-
-
-def fit_sizes(
-    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
-) -> dict[str, Any]:
-    """`rows` and `tokens_per_microbatch` by the plan, whose bill is said, and `fast_path` where there is no
-    room for it. They are facts of the run, and take the place of `auto` in its settings while it goes on."""
-    found = plan(policy, config, held)
-    say(str(found))
-    sizes: dict[str, Any] = {"rows": found.rows, "tokens_per_microbatch": found.tokens}
-    if found.fast_path != config.rollouts.fast_path:
-        say("There is no room for a fused copy of the weights: decoding takes the model's own forward pass.")
-        sizes["fast_path"] = found.fast_path
-    if found.keep_sampler != config.rollouts.keep_sampler:
-        say("The sampler's copy, cache and captured steps are freed before each update: they need the room.")
-        sizes["keep_sampler"] = found.keep_sampler
-    return sizes

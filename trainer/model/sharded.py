@@ -12,7 +12,7 @@ Shapes: B rows.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MethodType
@@ -25,6 +25,7 @@ from ...tasks.core.errors import UserError
 from ..distributed.world import find_world
 from .dense.packed import can_pack
 from .logprobs import SHARDED_PASS, compute_logprobs, has_plain_head
+from .memory import Bill, weight_bytes
 from .policy import Policy
 from .rounding import bound_rounding
 from .sequences import Sequences, split_into_microbatches
@@ -86,6 +87,39 @@ def shard(policy: Policy) -> WholeCopy:
     _check(policy, whole.policy)
     model.train(training)
     return whole
+
+
+def bill_shard(whole: Bill, policy: Policy, shards: int) -> Bill:
+    """The bill of one process of so many, from that of a process with whole weights.
+
+    The policy's weights, gradients and moments are divided; a critic, a reference and what samples are not.
+    Beside them is the whole copy, and while the policy is cut, all of it once more. A pass puts two blocks
+    together at a time (one that is used, one that is fetched), and all that is outside of blocks.
+    """
+    blocks = [list(block.parameters()) for block in find_blocks(policy.model)]
+    inside = {id(weight) for block in blocks for weight in block}
+    outside = [weight for weight in policy.model.parameters() if id(weight) not in inside]
+    largest = max(blocks, key=_count_bytes)
+    together = 2 * _count_bytes(largest) + _count_bytes(outside)
+    together += 4 * sum(weight.numel() for weight in [*largest, *outside] if weight.requires_grad)
+    gradients = 4 * sum(weight.numel() for weight in policy.model.parameters() if weight.requires_grad)
+    weights, spared = weight_bytes(policy.model), gradients - -(-gradients // shards)
+    moments = whole.fixed["optimizer"]
+    moments -= moments * spared // max(1, whole.gradients)
+    fixed = {**whole.fixed, "weights": -(-weights // shards), "optimizer": moments}
+    fixed["whole copy to sample from"] = weights
+    phases = dict(whole.phases)
+    for name, size in whole.phases.items():
+        if name.startswith("update"):
+            phases[name] = size - spared + together
+        elif name == "optimizer step":
+            phases[name] = size - spared
+    phases["cutting the policy"] = max(0, weights - moments)
+    return replace(whole, fixed=fixed, phases=phases, gradients=whole.gradients - spared)
+
+
+def _count_bytes(weights: Sequence[Tensor]) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 def find_blocks(model: Any) -> list[nn.Module]:

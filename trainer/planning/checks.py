@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...tasks.core.errors import UserError
 from ..config.plan import PlanConfig
+from ..config.together import check_ranks
 from .cards import HERE, check_card
 from .shapes import find_shape
 
@@ -31,6 +32,14 @@ def check_plan(config: PlanConfig) -> None:
     if taken.gpus > config.rollouts.prompts_per_step:
         raise UserError(
             f"--gpus {taken.gpus} and --prompts-per-step {config.rollouts.prompts_per_step}: some cards "
-            f"would "
-            "have no problem in a step. Raise --prompts-per-step."
+            "would have no problem in a step. Raise --prompts-per-step."
         )
+
+
+def find_refusal(config: PlanConfig) -> str:
+    """Why `palaestra train` would not begin the run that is planned, in its words; "" where it would."""
+    try:
+        check_ranks(config.as_training())
+    except UserError as refusal:
+        return str(refusal)
+    return ""

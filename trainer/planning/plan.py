@@ -11,7 +11,7 @@ from ..config.settings import resolve
 from ..model.policy import Policy
 from .bills import CardBill, bill_server, bill_trainer
 from .cards import CARDS, GIB, HERE, Card
-from .checks import check_plan
+from .checks import check_plan, find_refusal
 from .costs import (
     DecodeCost,
     Rates,
@@ -29,10 +29,9 @@ from .shapes import Shape, find_shape
 DAY_S = 86400
 CHECKED = (
     "Memory is the trainer's own bill, which is held to measured bytes on a CPU; operations are held to "
-    "torch's "
-    "counter. Planned seconds, at the default shares, were 1.2 to 1.9 times those of measured steps on one "
-    "core "
-    "of a CPU (docs/scale.md). Nothing of it was checked on a GPU, on several cards or against vLLM."
+    "torch's counter. Planned seconds, at the default shares, were 1.2 to 1.9 times those of measured steps "
+    "on one core of a CPU (docs/scale.md). Nothing of it was checked on a GPU, on several cards or against "
+    "vLLM."
 )
 
 
@@ -80,9 +79,10 @@ class Plan:
             "operations": {"sampling": self.sampling, "update": self.update},
             "decoding": asdict(self.decoding),
             "bytes_decoded": self.moved,
-            "seconds": {**asdict(self.seconds), "step": self.seconds.total},
-            "tokens_per_day": self.tokens_per_day,
+            "seconds": {**asdict(self.seconds), "step": self.seconds.total} if self.fits else None,
+            "tokens_per_day": self.tokens_per_day if self.fits else None,
             "checked": self.checked,
+            "refused": find_refusal(self.config),
         }
 
 
@@ -101,9 +101,8 @@ def plan_run(config: PlanConfig) -> Plan:
     trainer = bill_trainer(policy, training, taken, card, shape, foretell(shape, Learns.of(training)))
     sampler = bill_server(shape, training, card, taken.sampler_gpus) if taken.sampler_gpus else None
     work = describe_work(config)
-    samplers = max(1, (taken.sampler_gpus or taken.gpus) // (sampler.replica if sampler else 1))
-    share = _share(work, samplers)
     one = sampler or trainer
+    share = _share(work, max(1, (taken.sampler_gpus or taken.gpus) // one.replica))
     decoding = count_decoding(shape, share, one.rows, card.number_bytes, one.replica)
     rates = Rates.of(card, taken)
     update = count_update(shape, work)
@@ -160,7 +159,7 @@ def count_optimizer_bytes(policy: Policy, config: PlanConfig) -> float:
 def count_exchanged_bytes(policy: Policy, config: PlanConfig, work: Work, tokens: int) -> float:
     """Bytes that a card sends in a step. none: the sum of gradients in a ring, twice their bytes. fsdp: of
     each micro-batch the weights are gathered for its forward and its backward pass, and gradients scattered;
-    once more for the sampler, where that is the trainer's own."""
+    those that learn once more for the whole copy."""
     taken = config.hardware
     if taken.gpus == 1:
         return 0.0
@@ -170,7 +169,7 @@ def count_exchanged_bytes(policy: Policy, config: PlanConfig, work: Work, tokens
     weights = policy.weights.itemsize * policy.parameters
     parts = work.passes * math.ceil(work.distinct / taken.gpus / max(1, tokens))
     parts = max(parts, config.objective.updates)
-    return ring * (parts * (2 * weights + 4 * learned) + (weights if taken.engine == "local" else 0))
+    return ring * (parts * (2 * weights + 4 * learned) + policy.weights.itemsize * learned)
 
 
 def count_synced_bytes(shape: Shape, config: PlanConfig) -> float:
@@ -183,41 +182,45 @@ def count_synced_bytes(shape: Shape, config: PlanConfig) -> float:
 
 def write_plan(plan: Plan) -> str:
     """The plan for a reader."""
-    taken, card, work, seconds = plan.config.hardware, plan.card, plan.work, plan.seconds
+    taken, card, work = plan.config.hardware, plan.card, plan.work
     cards = f"{taken.gpus} x {card.name}" + (
         f" and {taken.sampler_gpus} more for vLLM" if taken.sampler_gpus else ""
     )
     lines = [
         f"{plan.shape.name}: {plan.shape.parameters:,} parameters; {cards}, {card.source}: "
         f"{card.memory / GIB:.1f} GiB, {card.bandwidth / 1e9:,.0f} GB/s, {card.peak / 1e12:,.1f} TFLOP/s, "
-        f"links "
-        f"{card.link / 1e9:,.0f} GB/s.",
-        f"Taken of that: {taken.bandwidth_share:.0%} of the bandwidth when decoding, "
-        f"{taken.peak_share:.0%} of "
-        f"the arithmetic in prefill and update, {taken.link_share:.0%} of the links.",
+        f"links {card.link / 1e9:,.0f} GB/s.",
+        f"Taken of that: {taken.bandwidth_share:.0%} of the bandwidth when decoding, {taken.peak_share:.0%} "
+        f"of the arithmetic in prefill and update, {taken.link_share:.0%} of the links.",
         f"A step: {work.problems} x {work.group} completions, {work.prompt} + {work.completion} tokens: "
         f"{work.sampled:,} sampled, {work.distinct:,} distinct in the update.",
         "",
         *_write_memory("A card that trains", plan.trainer),
         *(_write_memory("A card that samples", plan.sampler) if plan.sampler else []),
         "",
-        f"Operations a step: sampling {plan.sampling / 1e12:,.4g} TFLOP, update {plan.update / 1e12:,.4g} "
-        f"TFLOP.",
-        f"Decoding, on each sampler: {plan.decoding.steps:,} steps of {plan.decoding.live:,.0f} rows in "
-        f"the mean, "
-        f"{plan.decoding.bytes / 1e9:,.3g} GB and {plan.decoding.operations / 1e12:,.3g} TFLOP each, on "
-        f"each card.",
+        *(_write_speed(plan) if plan.fits else [_advise(plan)]),
+        "",
+        plan.checked,
+    ]
+    if refusal := find_refusal(plan.config):
+        lines.insert(3, f"`palaestra train` does not run this yet: {refusal}")
+    return "\n".join(lines)
+
+
+def _write_speed(plan: Plan) -> list[str]:
+    seconds = plan.seconds
+    return [
+        f"Operations a step: sampling {plan.sampling / 1e12:,.4g} TFLOP, "
+        f"update {plan.update / 1e12:,.4g} TFLOP.",
+        f"Decoding, on each sampler: {plan.decoding.steps:,} steps of {plan.decoding.live:,.0f} rows in the "
+        f"mean, {plan.decoding.bytes / 1e9:,.3g} GB and {plan.decoding.operations / 1e12:,.3g} TFLOP each, "
+        "on each card.",
         "Seconds a step: "
         + ", ".join(f"{name} {value:,.3g}" for name, value in _list_phases(seconds))
         + f"; in all {seconds.total:,.3g}"
         + (", sampling beside the update." if seconds.ahead else "."),
         f"Tokens a day: {plan.tokens_per_day:,.3g} sampled and learned from.",
-        "",
-        plan.checked,
     ]
-    if not plan.fits:
-        lines.insert(5, _advise(plan))
-    return "\n".join(lines)
 
 
 def _list_phases(seconds: Seconds) -> list[tuple[str, float]]:
@@ -229,32 +232,32 @@ def _write_memory(who: str, found: CardBill) -> list[str]:
     def listed(parts: Any) -> str:
         return ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts.items() if size)
 
-    sizes = f"{found.rows:,} rows at once" + (
-        f", {found.tokens:,} tokens in a micro-batch" if found.tokens else ""
-    )
-    if found.replica > 1:
-        sizes += f", weights over {found.replica} cards"
+    sizes = [
+        *([f"{found.rows:,} rows at once"] if found.rows else []),
+        *([f"{found.tokens:,} tokens in a micro-batch"] if found.tokens else []),
+        *([f"vLLM's weights over {found.replica} cards"] if found.replica > 1 else []),
+    ]
     beside = f"; beside it, one at a time: {listed(found.phases)}" if found.phases else ""
     return [
         f"{who} (GiB): {listed(found.held)}{beside}; at most {found.total / GIB:.1f} of "
-        f"{found.available / GIB:.1f}. {sizes[:1].upper()}{sizes[1:]}."
+        f"{found.available / GIB:.1f}. Sizes: {', '.join(sizes)}."
     ]
 
 
 def _advise(plan: Plan) -> str:
     """What may help where it does not fit."""
     config, taken = plan.config, plan.config.hardware
-    tips = []
+    tips, sharded = [], taken.shard == "fsdp"
     if not config.model.gradient_checkpointing:
         tips.append("--gradient-checkpointing")
-    if config.model.weights == "float32":
+    if config.model.weights == "float32" and not sharded:  # nor do the next and shards go together
         tips.append("--weights bfloat16")
-    if config.optimizer.moments == "float32":
+    if config.optimizer.moments == "float32" and not sharded:
         tips.append("--moments 8bit")
     if not config.model.lora_rank:
         tips.append("--lora-rank 64")
-    if taken.gpu != HERE and taken.shard == "none":
-        tips.append(f"--shard fsdp with --gpus {max(2, taken.gpus)}")
-    elif taken.gpu != HERE:
+    if taken.gpu != HERE and sharded:
         tips.append(f"--gpus {2 * taken.gpus}")
+    elif taken.gpu != HERE:
+        tips.append(f"--shard fsdp with --gpus {max(2, taken.gpus)} (weights and moments in float32)")
     return f"IT DOES NOT FIT. What makes it smaller: {', '.join(tips)}."

@@ -32,8 +32,6 @@ def list_models_beside(policy: Policy, config: TrainConfig, judged: Judged) -> l
     if keeps_reference(config) and not config.model.lora_rank:  # with adapters it is the policy without them
         held.append(HeldModel("reference", weight_bytes(policy.model)))
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
-    if config.ranks.shard == "fsdp":
-        held.append(HeldModel("whole copy for the sampler", weight_bytes(policy.model)))
     for name, model in judged.models.items():
         tokens = min(TOKENS_PER_PASS, most_rows(config) * longest)
         scoring = measure_forward(model.model, model.device, model.forward).peak(max(longest, tokens))

@@ -26,6 +26,7 @@ from ..config.sft import SFTConfig
 from ..config.shared import LoraConfig, TaskConfig
 from ..config.suites import check_settings
 from ..config.tasks import TRAINED, check_data, load_task
+from ..config.together import check_ranks
 from ..config.train import TrainConfig
 from ..distributed.ranks import speaks
 from ..engines.checks import check_engine
@@ -64,35 +65,6 @@ def check_train(config: TrainConfig) -> None:
         check_source("")
     if speaks():  # another may have begun to write the folder
         find_folder(config.output.out, f"{name}-{config.seed}")
-
-
-def check_ranks(config: TrainConfig) -> None:
-    """Raise UserError for what several processes, sampling ahead, or a policy in shards can't do."""
-    ranks, ahead, apart = config.ranks, config.rollouts.staleness, "don't go together"
-    if ranks.processes > 1 and config.engine.kind != "local":
-        raise UserError(
-            f"--processes {ranks.processes} and --engine {config.engine.kind} {apart}: each process samples "
-            "its problems from its own weights, and a server has one set of them. Leave out one of the two."
-        )
-    if ranks.processes > 1 and ahead:
-        raise UserError(
-            f"--processes {ranks.processes} and --staleness {ahead} {apart}: the processes exchange what "
-            "they sampled between two updates, and not beside one. Leave out one of the two."
-        )
-    if config.engine.kind != "local" and ahead:
-        raise UserError(
-            f"--engine {config.engine.kind} and --staleness {ahead} {apart}: the local engine alone is given "
-            "weights of its own to sample from. Leave out one of the two."
-        )
-    for flag, found, given in (
-        ("--weights bfloat16", config.model.weights, "bfloat16"),
-        ("--moments 8bit", config.optimizer.moments, "8bit"),
-    ):
-        if ranks.shard == "fsdp" and found == given:
-            raise UserError(
-                f"--shard fsdp and {flag} {apart}: rounding at random and moments in blocks are of whole "
-                "weights. Leave out one of the two."
-            )
 
 
 def check_mixture(config: TrainConfig) -> None:

@@ -22,6 +22,7 @@ from ..algorithms.named import find_algorithm
 from ..config.paths import list_code, list_data, make_paths_absolute
 from ..config.settings import resolve
 from ..config.tasks import TRAINED, check_data, load_task
+from ..config.together import check_ranks
 from ..config.train import TrainConfig
 from ..distributed.world import World, find_world, join
 from ..engines.checks import check_engine
@@ -31,8 +32,9 @@ from ..evaluation.held_out import identify
 from ..model import lora
 from ..model.budget import check_prompts
 from ..model.context import limit_prompts
+from ..model.fit import fit_sizes
 from ..model.lora_saving import check_merge
-from ..model.memory import HeldModel, fit_sizes
+from ..model.memory import HeldModel
 from ..model.optim import adamw, restore
 from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
 from ..model.probe import check_update, describe_decoding
@@ -60,7 +62,7 @@ from ..storage.folders import (
 from ..storage.interrupts import Interrupts, tell_how_to_go_on
 from ..storage.names import ENGINE
 from .beside import judge_task, list_models_beside
-from .checks import check_lora, check_ranks
+from .checks import check_lora
 from .ending import record_end
 from .guards import find_bound
 from .loop import begin, run_steps

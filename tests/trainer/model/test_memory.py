@@ -1,7 +1,6 @@
-"""The memory plan: what it bills, how sizes follow from what is free, the retreat when memory runs out."""
+"""The bill of memory, and the retreat when it runs out."""
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -25,7 +24,7 @@ from palaestra.trainer.model.microbatches import choose_microbatch_tokens
 from palaestra.trainer.model.modes import STATIC, DecodingMode
 from palaestra.trainer.model.optim import adamw
 from palaestra.trainer.model.policy import Policy, load_policy, load_tokenizer
-from palaestra.trainer.model.sequences import UPDATE_TOKENS, Sequences
+from palaestra.trainer.model.sequences import Sequences
 from palaestra.trainer.objective.losses import count_denominators
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -205,54 +204,6 @@ def test_live_bytes_count_a_storage_once_and_as_long_as_anything_holds_it():
         )
 
 
-def test_sizes_follow_from_what_is_free(policy: Policy):
-    config = TrainConfig.of(max_prompt_tokens=200, max_new_tokens=56)
-    roomy = memory.plan(policy, config, available=16384 * MIB)
-    assert (roomy.rows, roomy.tokens) == (256, UPDATE_TOKENS)
-    tight = memory.plan(policy, config, available=30 * MIB)
-    assert tight.rows < 256
-    assert tight.tokens < UPDATE_TOKENS
-    assert tight.total - tight.fixed["weights"] <= memory.SHARE * 30 * MIB
-    asked = memory.plan(policy, config.but(rows=99, tokens_per_microbatch=12345), available=16384 * MIB)
-    assert (asked.rows, asked.tokens) == (99, 12345), "what the user set stays"
-    for free in (2, 9):  # before anything is measured, and after
-        with pytest.raises(UserError, match=r"does not fit: Memory \(MiB\).*--max-prompt-tokens"):
-            memory.plan(policy, config, available=free * MIB)
-
-
-def test_without_room_for_a_fused_copy_the_fast_path_is_left_out(monkeypatch: pytest.MonkeyPatch):
-    policy = load_policy("embedded", "cpu", "float32")
-    policy.model.requires_grad_(False)
-    policy.model.model.norm.weight.requires_grad_(True)  # so that sampling needs the most
-    config = TrainConfig.of(max_prompt_tokens=4, max_new_tokens=4, eval_problems=1, preflight_problems=0)
-    config = config.but(eval_samples=1, prompts_per_step=1, group_size=1, moments="8bit")
-    rest = [memory.bill(policy, config.but(fast_path=way), (), 1, 1, 0, Passes()) for way in ("auto", "no")]
-    needs = [bill.total - bill.fixed["weights"] for bill in rest]
-    assert needs[0] > needs[1], "the copy is in the bill"
-
-    def find_sizes(free: float, **settings: str) -> dict:
-        monkeypatch.setattr(memory, "available_memory", lambda _device: int(free / memory.SHARE))
-        monkeypatch.setattr(memory, "plan", partial(plan, measure=lambda *_: Passes()))
-        return memory.fit_sizes(policy, config.but(**settings), (), said.append)
-
-    plan, said = memory.plan, list[str]()
-    assert "fast_path" not in find_sizes(needs[0] + 9)
-    assert find_sizes((needs[0] + needs[1]) / 2)["fast_path"] == "no"
-    assert said[-1].startswith("There is no room for a fused copy")
-    assert "fast_path" not in find_sizes((needs[0] + needs[1]) / 2, fast_path="no"), "it was asked for"
-    with pytest.raises(UserError, match="does not fit"):
-        find_sizes((needs[0] + needs[1]) / 2, fast_path="yes")
-
-
-def test_the_sizes_are_chosen_and_the_bill_is_said(policy: Policy):
-    said: list[str] = []
-    sizes = memory.fit_sizes(policy, TrainConfig(), (), said.append)
-    assert sizes.keys() == {"rows", "tokens_per_microbatch"}
-    assert min(sizes.values()) > 0
-    assert said[0].startswith("Memory (MiB): weights")
-    assert memory.available_memory(torch.device("cpu")) > 0
-
-
 def example(policy: Policy) -> Batch:
     prompts = [[5, 6, 7]] * 4 + [[8, 9]] * 4
     completions = [[10 + (row * place) % 60 for place in range(3 + row)] for row in range(8)]
@@ -371,31 +322,3 @@ def test_the_logits_of_a_large_vocabulary_are_billed(
     meter = LiveBytes(large.device, held)
     before = meter.live
     assert billed == pytest.approx(update(meter) - before, rel=0.12)
-
-
-def test_what_the_sampler_keeps_is_freed_where_that_allows_many_more_rows(monkeypatch: pytest.MonkeyPatch):
-    policy = replace(load_policy("embedded", "cpu", "float32"), device=torch.device("cuda"))
-    config = TrainConfig.of(max_prompt_tokens=512, max_new_tokens=512, tokens_per_microbatch=512)
-    passes = Passes(cache=measure.measure_cache(replace(policy, device=torch.device("cpu"))))
-
-    def choose(free: float, **settings: str) -> memory.Bill:
-        return memory.plan(policy, config.but(**settings), (), int(free / memory.SHARE), lambda *_: passes)
-
-    assert choose(1e12).keep_sampler == "auto"
-    assert choose(1e12, keep_sampler="no").keep_sampler == "no"
-
-    def keep_a_gibibyte_a_row(_policy: Policy, config: TrainConfig, rows: int, _passes: Passes) -> int:
-        return 0 if config.rollouts.keep_sampler == "no" else rows * 2**30
-
-    monkeypatch.setattr(memory, "kept_sampling_bytes", keep_a_gibibyte_a_row)
-    judge = [HeldModel("reward model", 0, scoring=MIB)]
-    for keeps, scoring in (("yes", MIB), ("no", MIB + 2**31)):  # freed after the reward model has scored
-        asked = config.but(keep_sampler=keeps)
-        assert memory.bill(policy, asked, judge, 2, 1, 0, passes).phases["scoring by reward model"] == scoring
-    assert choose(2**34, keep_sampler="yes").rows == 8
-    found = choose(2**34)
-    assert (found.keep_sampler, found.rows > 4) == ("no", True)
-    monkeypatch.setattr(memory, "plan", partial(memory.plan, available=2**34, measure=lambda *_: passes))
-    said: list[str] = []
-    assert memory.fit_sizes(policy, config, (), said.append)["keep_sampler"] == "no"
-    assert "freed before each update" in said[-1]

@@ -19,7 +19,7 @@ import pytest
 import torch
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model import memory
+from palaestra.trainer.model import fit
 from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.memory import Bill
 from palaestra.trainer.model.policy import Policy, hold_in, load_policy
@@ -98,13 +98,13 @@ def measure_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mea
 
         monkeypatch.setattr(owner, function, wrapped)
 
-    def planned(*args) -> Bill:
-        found.bill = plan(*args)
+    def planned(*args, **settings) -> Bill:
+        found.bill = plan(*args, **settings)
         meter.peak = meter.live
         return found.bill
 
-    plan = memory.plan
-    monkeypatch.setattr(memory, "plan", planned)
+    plan = fit.plan
+    monkeypatch.setattr(fit, "plan", planned)
     wrap(LocalEngine, "sample", "sampling")
     wrap(RewardModel, "predict_rewards", "scoring")
     wrap(loop, "update_policy", "update")

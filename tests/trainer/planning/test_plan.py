@@ -1,16 +1,20 @@
 """A plan as a whole: parts of memory, what sharding splits, what the command prints."""
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.config.plan import PlanConfig
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.model import fit
 from palaestra.trainer.model.measure import measure_passes
+from palaestra.trainer.model.memory import weight_bytes
 from palaestra.trainer.planning import passes
-from palaestra.trainer.planning.bills import bill_server
+from palaestra.trainer.planning.bills import CONTEXT, bill_server
 from palaestra.trainer.planning.cards import CARDS, GIB
+from palaestra.trainer.planning.passes import Learns
 from palaestra.trainer.planning.plan import Plan, plan_run, write_plan
 from palaestra.trainer.planning.shapes import Shape, find_shape
 
@@ -48,12 +52,52 @@ def test_one_card_holds_what_the_trainers_bill_says():
     assert plan.moved == plan.decoding.steps * plan.decoding.bytes
 
 
+def test_one_card_has_the_sizes_that_the_trainer_would_choose(monkeypatch):
+    """Few rows beside what the sampler keeps, or many where that is freed; both open sizes made smaller."""
+    shape = find_shape("smollm2-135m")
+    for memory in (4.0, 4.5, 12):
+        card = replace(CARDS["l4"], memory=memory * GIB)
+        monkeypatch.setitem(CARDS, "l4", card)
+        planned = PlanConfig.of(model=shape.name, gpu="l4", prompts_per_step=64, group_size=16)
+        found, config = plan_run(planned), planned.as_training()
+        config = config.but(eval_problems=64, eval_samples=1)
+        policy = passes.make_policy(shape, config, "cuda")
+        free = int(card.memory - CONTEXT) - weight_bytes(policy.model)
+        bill = fit.plan(policy, config, (), free, lambda *_, c=config: passes.foretell(shape, Learns.of(c)))
+        assert (found.trainer.rows, found.trainer.tokens) == (bill.rows, bill.tokens)
+        assert (found.trainer.held, found.trainer.phases) == (bill.fixed, bill.phases)
+        assert found.fits
+
+
+def test_what_the_trainer_refuses_is_planned_and_said():
+    for settings, words in (
+        ({"gpus": 2, "engine": "vllm"}, "--processes 2 and --engine vllm don't go together"),
+        (
+            {"gpus": 2, "shard": "fsdp", "moments": "8bit"},
+            "--shard fsdp and --moments 8bit don't go together",
+        ),
+    ):
+        plan = make_plan(**settings)
+        assert words in plan.to_dict()["refused"]
+        assert f"`palaestra train` does not run this yet: {words}"[:60] in write_plan(plan)
+    assert make_plan().to_dict()["refused"] == ""
+
+
+def test_a_server_on_the_same_card_takes_the_share_that_it_is_given():
+    plan = make_plan(engine="vllm", engine_memory=0.25)
+    assert plan.trainer.held["vLLM's server"] == int(0.25 * CARDS["h100"].memory)
+    assert plan.trainer.rows == 256
+    assert not any(name.startswith("sampling") for name in plan.trainer.phases)
+    assert plan.fits
+
+
 def test_sharding_splits_weights_gradients_and_moments():
     whole, split = make_plan(gpus=2), make_plan(gpus=2, shard="fsdp")
     parameters = find_shape("smollm2-135m").parameters
     assert split.trainer.held["weights"] == whole.trainer.held["weights"] / 2
     assert split.trainer.held["optimizer"] == whole.trainer.held["optimizer"] / 2
-    assert split.trainer.total < whole.trainer.total
+    assert split.trainer.held["whole copy to sample from"] == whole.trainer.held["weights"]
+    assert split.trainer.phases.keys() - whole.trainer.phases.keys() == {"cutting the policy"}
     assert whole.seconds.exchange * 450e9 * 0.6 == pytest.approx(4 * parameters)  # 2 x 1/2 x 4 bytes
     assert split.seconds.exchange > whole.seconds.exchange
 
@@ -72,7 +116,7 @@ def test_a_servers_weights_are_spread_until_they_leave_room():
     assert found.replica == 4  # 131 GiB in bfloat16: 33 a card
     assert found.held["weights"] == 2 * shape.parameters // 4
     assert found.total <= 0.9 * CARDS["h100"].memory
-    with pytest.raises(Exception, match=r"131 GiB in bfloat16, and 1 card\(s\)"):
+    with pytest.raises(Exception, match=r"131 GiB in bfloat16, and 90% of 1 card\(s\)"):
         bill_server(shape, config, CARDS["h100"], 1)
 
 
@@ -95,6 +139,7 @@ def test_what_does_not_fit_is_said_with_what_makes_it_smaller(monkeypatch, capsy
     assert main(["plan", *flags]) == 1
     said = capsys.readouterr().out
     assert "IT DOES NOT FIT. What makes it smaller: --gradient-checkpointing, --weights bfloat16" in said
+    assert "Seconds" not in said
     assert main(["plan", "--model", "Qwen/Qwen2.5-7"]) == 2
     assert "no model of the table" in capsys.readouterr().err
 

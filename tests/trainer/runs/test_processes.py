@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.config.together import check_ranks
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.distributed.world import ALONE
-from palaestra.trainer.runs.checks import check_ranks
 from palaestra.trainer.runs.places import check_processes, take_least
 from safetensors.torch import load_file
 

@@ -26,7 +26,7 @@ from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.embedded import make_character_tokenizer
-from palaestra.trainer.model.memory import fit_sizes
+from palaestra.trainer.model.fit import fit_sizes
 from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.rollouts.group import Group
 from palaestra.trainer.runs.setup import adapt, hold_to_model

@@ -1,0 +1,132 @@
+"""Sizes of a run that fit: rows in the sampler and tokens in a micro-batch, by the bill (`memory.py`).
+
+All amounts are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ...tasks.core.errors import UserError
+from ..config.settings import resolve
+from ..config.train import TrainConfig
+from ..distributed.world import find_world
+from .measure import Passes, measure_passes
+from .memory import Bill, HeldModel, available_memory, bill, weight_bytes
+from .policy import Policy
+from .sequences import UPDATE_TOKENS
+from .sharded import bill_shard
+
+MOST_TOKENS = {
+    "cpu": UPDATE_TOKENS,
+    "cuda": 32768,
+}  # in a micro-batch; on a CPU larger ones are no faster, only larger
+LEAST_TOKENS = 256  # in a micro-batch of a size that is chosen
+MOST_ROWS = {"cpu": 256, "cuda": 1024}
+MORE_ROWS = 4  # times the rows, for which what the sampler keeps is freed before each update
+SHARE = 0.8  # of the free memory that a plan may use
+
+
+def plan(
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel] = (),
+    available: int | None = None,
+    measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
+    shards: int = 1,
+) -> Bill:
+    """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
+    don't. The fast path, and its copy of the weights, is left out where nothing fits beside it; what the
+    sampler keeps during an update is freed where that allows `MORE_ROWS` times the rows.
+
+    Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
+    passes hold.  shards: processes that will hold a share each of the policy, which is whole as yet.
+
+    Raises UserError when not even one row of one full-length sequence fits.
+    """
+    free = available_memory(policy.device) if available is None else available
+    if policy.device.type == "cpu":  # which the processes of this machine share
+        free //= find_world().local_size
+    if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
+        return _plan(policy, config, held, free, measure, shards)
+    known: list[Passes] = []
+
+    def measure_once(policy: Policy, config: TrainConfig) -> Passes:
+        known[:] = known or [measure(policy, config)]
+        return known[0]
+
+    freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once, shards)
+    try:
+        kept = _plan(policy, config, held, free, measure_once, shards)
+    except UserError:  # it fits without what is kept
+        return freed
+    return freed if freed.rows >= MORE_ROWS * kept.rows else kept
+
+
+def _plan(
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel],
+    free: int,
+    measure: Callable[[Policy, TrainConfig], Passes],
+    shards: int,
+) -> Bill:
+    passes = Passes()
+    longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
+    kind = policy.device.type
+    loaded = weight_bytes(policy.model) + sum(model.weights for model in held if model.loaded)
+
+    def fits(found: Bill) -> bool:
+        return found.total - loaded <= SHARE * free
+
+    def of(rows: int, tokens: int) -> Bill:
+        found = bill(policy, config, held, rows, tokens, free, passes)
+        return bill_shard(found, policy, shards) if shards > 1 else found
+
+    if config.rollouts.fast_path == "auto" and not fits(of(1, 1)):
+        config = config.but(fast_path="no")
+
+    asked, rows_asked = config.optimizer.tokens_per_microbatch, config.rollouts.rows
+    tokens, rows = (
+        resolve(asked, MOST_TOKENS.get(kind, UPDATE_TOKENS)),
+        resolve(rows_asked, MOST_ROWS.get(kind, 256)),
+    )
+    if not fits(of(1, 1)):  # then there is no room to measure in
+        raise _too_large(of(rows, tokens), config)
+    passes = measure(policy, config)
+    while asked == "auto" and tokens > LEAST_TOKENS and not fits(of(1, tokens)):
+        tokens //= 2
+    while rows_asked == "auto" and rows > 1 and not fits(of(rows, tokens)):
+        rows //= 2
+    chosen = {"fast_path": config.rollouts.fast_path, "keep_sampler": config.rollouts.keep_sampler}
+    found = replace(of(rows, tokens), **chosen)
+    if not fits(of(1, min(tokens, longest))):
+        raise _too_large(found, config)
+    return found
+
+
+def _too_large(found: Bill, config: TrainConfig) -> UserError:
+    return UserError(
+        f"This model does not fit: {found} Take a smaller model, or lower --max-prompt-tokens "
+        f"({config.rollouts.max_prompt_tokens}) and --max-new-tokens ({config.rollouts.max_new_tokens})."
+    )
+
+
+def fit_sizes(
+    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """`rows` and `tokens_per_microbatch` by the plan, whose bill is said, and `fast_path` where there is no
+    room for it. They are facts of the run, and take the place of `auto` in its settings while it goes on."""
+    shards = find_world().size if config.ranks.shard == "fsdp" else 1
+    found = plan(policy, config, held, shards=shards)
+    say(str(found))
+    sizes: dict[str, Any] = {"rows": found.rows, "tokens_per_microbatch": found.tokens}
+    if found.fast_path != config.rollouts.fast_path:
+        say("There is no room for a fused copy of the weights: decoding takes the model's own forward pass.")
+        sizes["fast_path"] = found.fast_path
+    if found.keep_sampler != config.rollouts.keep_sampler:
+        say("The sampler's copy, cache and captured steps are freed before each update: they need the room.")
+        sizes["keep_sampler"] = found.keep_sampler
+    return sizes
