@@ -39,13 +39,16 @@ class Place:
 
 
 def find_place(variables: Mapping[str, str] = os.environ) -> Place | None:
-    """Where this process stands, None where it is alone. Raises UserError where the variables are not whole.
+    """Where this process stands, None where it is alone.
+
+    Raises UserError where the variables are not whole, or are no numbers.
 
     >>> given = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
     >>> find_place(given).rank, find_place({}), find_place({"WORLD_SIZE": "1"})
     (1, None, None)
     """
-    if int(variables.get("WORLD_SIZE", "1") or "1") <= 1:
+    size = _read_number(variables, "WORLD_SIZE", 1)
+    if size <= 1:
         return None
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not variables.get(name)]
     if missing:
@@ -53,10 +56,20 @@ def find_place(variables: Mapping[str, str] = os.environ) -> Place | None:
             f"WORLD_SIZE is {variables['WORLD_SIZE']}, and not set: {', '.join(missing)}. Start the ranks by "
             "torchrun, or on one machine by --processes N. Unset WORLD_SIZE for a run in one process."
         )
-    rank, size = int(variables["RANK"]), int(variables["WORLD_SIZE"])
-    local_rank = int(variables.get("LOCAL_RANK", rank))
-    local_size = int(variables.get("LOCAL_WORLD_SIZE", size))
-    return Place(rank, size, local_rank, local_size, variables["MASTER_ADDR"], int(variables["MASTER_PORT"]))
+    rank, port = _read_number(variables, "RANK"), _read_number(variables, "MASTER_PORT")
+    local_rank = _read_number(variables, "LOCAL_RANK", rank)
+    local_size = _read_number(variables, "LOCAL_WORLD_SIZE", size)
+    return Place(rank, size, local_rank, local_size, variables["MASTER_ADDR"], port)
+
+
+def _read_number(variables: Mapping[str, str], name: str, default: int = 0) -> int:
+    text = variables.get(name) or str(default)
+    if not text.isdecimal():
+        raise UserError(
+            f"The environment has {name}={text}, which is no whole number from 0: start the ranks by "
+            "torchrun, which sets it, or unset it for a run in one process."
+        )
+    return int(text)
 
 
 def speaks() -> bool:

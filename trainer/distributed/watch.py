@@ -229,7 +229,7 @@ class Watch:
     def judge(self) -> Fault | None:
         """Whether the run can't go on, as things stand now."""
         now = self.clock()
-        for known in self.seen.values():
+        for known in list(self.seen.values()):  # the other thread may hear of a rank for the first time
             if known.seat.state == "runs" and known.seat.is_gone():
                 known.gone_since = known.gone_since or now
             if known.seat.state == "failed":
@@ -262,6 +262,8 @@ class Watch:
         seats = {self.place.rank: (self._own, self._since)}
         seats |= {rank: (known.seat, known.since) for rank, known in list(self.seen.items())}
         running = {rank: both for rank, both in seats.items() if both[0].state == "runs"}
+        if not running:  # this rank has ended meanwhile, after all others
+            return None
         least = min(seat.count for seat, _since in running.values())
         behind = [(seat, since) for seat, since in running.values() if seat.count == least]
         # Who came there first has waited for the others of them until now: that was their phase before.
@@ -289,7 +291,7 @@ class Watch:
 
     def _end(self, fault: Fault) -> None:
         """Tell the others, leave the stacks, say why, and end this process."""
-        others = {rank: known for rank, known in self.seen.items() if known.seat.state == "runs"}
+        others = {rank: known for rank, known in list(self.seen.items()) if known.seat.state == "runs"}
         if fault.ranks:  # found here, not told by another rank
             threading.Thread(target=self._pass_on, args=(fault.sentence,), daemon=True).start()
         self._dump(others, signals=bool(fault.ranks))

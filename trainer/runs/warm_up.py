@@ -9,6 +9,7 @@ from ...tasks import Task
 from ..config.paths import list_code, list_data
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
+from ..distributed.world import find_world
 from ..model.policy import Policy
 from ..model.prompts import PromptFormat
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
@@ -34,9 +35,11 @@ def warm_up(policy: Policy, prompts: PromptFormat, task: Task, config: TrainConf
 def save_warm_up(
     policy: Policy, config: TrainConfig, path: Path, stopped: str, command: str, say: Callable[[str], None]
 ) -> RunResult:
-    """Keep the model of a warm-up that was stopped, and what it was made by."""
-    open_new(path, config, gather_facts(command, path, list_code(config), list_data(config)), ())
-    write_folder(path / WARM_UP, policy.save)
+    """Keep the model of a warm-up that was stopped, and what it was made by. Of several processes, which have
+    the same model, one writes."""
+    if find_world().writes:
+        open_new(path, config, gather_facts(command, path, list_code(config), list_data(config)), ())
+        write_folder(path / WARM_UP, policy.save)
     say(
         f"Stopped by {stopped} during the SFT warm-up; the model so far is in {path / WARM_UP}. The same "
         "command starts the run again, and puts that model aside."

@@ -18,6 +18,9 @@ def test_the_place_is_what_torchrun_says():
     assert find_place(local) == Place(3, 4, 1, 2, "node0", 29500)
     with pytest.raises(UserError, match="not set: MASTER_PORT"):
         find_place({name: value for name, value in WHOLE.items() if name != "MASTER_PORT"})
+    for wrong in ({"WORLD_SIZE": "four"}, {"RANK": "-1"}, {"LOCAL_RANK": "1.5"}, {"MASTER_PORT": "tcp"}):
+        with pytest.raises(UserError, match=f"{next(iter(wrong))}=.*no whole number"):
+            find_place({**WHOLE, **wrong})
 
 
 def test_commands_of_one_process_refuse_several(monkeypatch, capsys):

@@ -100,6 +100,27 @@ def test_a_process_that_is_no_more_is_found(more: dict, says: str | None):
     assert not Seat(0, host, os.getpid()).is_gone()
 
 
+def test_a_rank_that_is_heard_of_while_the_others_are_looked_at(monkeypatch: pytest.MonkeyPatch):
+    watch = make_watch()
+    hear(watch, 1)
+
+    def is_gone(_seat: Seat) -> bool:
+        hear(watch, 2)
+        return False
+
+    monkeypatch.setattr(Seat, "is_gone", is_gone)
+    assert watch.judge() is None
+    assert {*watch.seen} == {1, 2}
+
+
+def test_nothing_is_late_once_all_have_ended():
+    watch = make_watch(size=2)
+    hear(watch, 1, state="done")
+    watch._own = replace(watch._own, state="done")
+    watch.clock.now += 1e6
+    assert watch.judge() is None
+
+
 def test_a_silent_rank_is_lost_only_once_a_collective_has_failed():
     watch = make_watch(size=2)
     hear(watch, 1, phase="update")

@@ -14,8 +14,11 @@ import torch
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.config.together import check_ranks
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.distributed.world import ALONE
+from palaestra.trainer.distributed.world import ALONE, World
+from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.runs import warm_up
 from palaestra.trainer.runs.places import check_processes, take_least
+from palaestra.trainer.storage.folders import WARM_UP
 from safetensors.torch import load_file
 
 SETTINGS = {
@@ -180,6 +183,16 @@ def test_a_sleeping_verifier_and_a_full_disk_end_the_run(tmp_path: Path):
     )
     said = run(["train", *flags, "--out", str(folder), "--shard", "fsdp"], log, 2, PYTHONPATH=str(tmp_path))
     assert "could not be written by rank 1: the disk is full" in said
+
+
+def test_a_warm_up_that_was_stopped_is_kept_by_one_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    config, policy = TrainConfig.of(task="gcd", processes=2), load_policy("embedded")
+    for rank in (1, 0):
+        monkeypatch.setattr(warm_up, "find_world", lambda rank=rank: World(rank, 2))
+        found = warm_up.save_warm_up(policy, config, tmp_path, "SIGINT", "train", print)
+        assert found.interrupted
+        assert any(tmp_path.iterdir()) == (rank == 0)
+    assert (tmp_path / WARM_UP / "config.json").is_file()
 
 
 def test_what_does_not_go_together_is_refused(monkeypatch: pytest.MonkeyPatch):
