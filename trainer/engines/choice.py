@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ def _join_server(policy: Policy, config: EngineConfig, rows: int, longest: int) 
             f"may have {longest}, with one to spare: start it with --max-model-len {longest + 1}, or lower "
             "--max-prompt-tokens and --max-new-tokens."
         )
-    folder = Path(config.folder) if config.folder else make_folder(policy)
-    return VLLMEngine(policy, wire, folder / "weights", rows, str(entry["id"]))
+    name = str(entry["id"])
+    if config.folder:
+        return VLLMEngine(policy, wire, Path(config.folder) / "weights", rows, name)
+    folder = make_folder(policy)
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)
+    return VLLMEngine(policy, wire, folder / "weights", rows, name, remove)
 
 
 def _start_server(
@@ -90,7 +95,7 @@ def _start_server(
         launch = Launch(python, weights, folder, log / LOG, flags)
         server = Server.start(launch, config.timeout, say)
         failed.pop_all()
-    return VLLMEngine(policy, server.wire, weights, rows, server=server)
+    return VLLMEngine(policy, server.wire, weights, rows, end=server.stop)
 
 
 def write_flags(policy: Policy, config: EngineConfig, rows: int, longest: int) -> list[str]:

@@ -356,14 +356,16 @@ def prepare(
     # After the shards, which it is of.
     optimizer = adamw(policy.model, config.optimizer, policy.parameters, config.seed)
     learner = Learner(policy, optimizer, algorithm, reference, whole)
-    asked = config.rollouts
+    sync = SyncProof(find_bound(config.guards, policy))
+    saver = Saver(saves_in_background(config.output.background_saving, policy.device))
+    asked, scorers = config.rollouts, take_turns(judged.make_scorers(prompts))
     extent = Extent(rows, asked.max_prompt_tokens + asked.max_new_tokens, fast=asked.fast_path != "no")
-    # The last of all: a server that was started for it is ended with the run.
+    # The last of all: a server that was started for it is ended with the run, or with what refuses it.
     engine = make_engine(
         policy if whole is None else whole.policy, config.engine, extent, folder.path / ENGINE, say
     )
-    scorers = take_turns(judged.make_scorers(prompts))
-    rollouts = SharedRollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
-    sync = SyncProof(find_bound(config.guards, policy))
-    saver = Saver(saves_in_background(config.output.background_saving, policy.device))
+    with ExitStack() as refused:
+        refused.callback(engine.close)
+        rollouts = SharedRollouts(engine, prompts, task, asked.max_prompt_tokens, scorers=scorers)
+        refused.pop_all()
     return Run(config, folder, learner, task, rollouts, held_out, sync, identity=identity, saver=saver)

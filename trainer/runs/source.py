@@ -186,6 +186,8 @@ class SamplerWeights:
                         strict=True,
                     ):
                         mine.copy_(staged)
+                    if self._stream is not None:  # the next `stage` writes what is read here
+                        self._stream.synchronize()
             self._engine.load(self._policy, known.version)
             found = self._engine.compute_logprobs(known.rows)
             self._sync.compare(self._engine, self._policy, known.version, found, known.expected)

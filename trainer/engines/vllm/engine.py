@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..in_flight import ask_each
 from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
-from .server import NAME, Server
+from .server import NAME
 from .weights import Difference, compare, push, read_label, write_weights
 from .wire import EngineError, Wire
 
@@ -44,7 +44,7 @@ class VLLMEngine:
     policy: whose tokenizer and weights.  wire: to the server, which serves the policy's model.
     folder: for the weights, which the server reads; another machine's must see it by the same path.
     rows: completions asked for at once.  model: by which name the server knows it.
-    server: ended with the engine, where it is ours.
+    end: called as the engine is closed: ends what was started or made for it.
 
     A sample's seed on the server is made of its stream and number alone. Where the server rounds otherwise in
     another batch, a draw that stands at a boundary may fall to its other side.
@@ -59,10 +59,10 @@ class VLLMEngine:
         folder: Path,
         rows: int = 256,
         model: str = NAME,
-        server: Server | None = None,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
         self.policy, self.version, self.rows = policy, 0, rows
-        self._wire, self._folder, self._model, self._server = wire, folder, model, server
+        self._wire, self._folder, self._model, self._end = wire, folder, model, end
         self._run = uuid.uuid4().hex  # so that nobody's version 3 is taken for ours
         self._loaded: Policy | None = None
         self.pushes = 0
@@ -171,10 +171,9 @@ class VLLMEngine:
         """See `Engine.free`: the server keeps its memory, which is its own."""
 
     def close(self) -> None:
-        """End the server, where it is ours."""
+        """End the server where it is ours, and remove the folder of the weights where it was made for it."""
         self._wire.hang_up()
-        if self._server is not None:
-            self._server.stop()
+        self._end()
 
     def _ask_all(self, jobs: Sequence[_Job], read: Any, hear: Any) -> None:
         """Ask for each job while the server has the weights that it was given. Raises EngineError."""

@@ -79,7 +79,7 @@ def _read_choice(reply: Any, prompt_ids: Sequence[int]) -> Mapping[str, Any]:
     read = choices[0].get("prompt_token_ids")
     if read is None:
         raise BrokenReply("the answer has no token ids: take a vLLM that knows return_token_ids")
-    if list(read) != list(prompt_ids):
+    if not isinstance(read, list) or read != list(prompt_ids):
         raise BrokenReply("the server has read another prompt than the one that was sent")
     return choices[0]
 

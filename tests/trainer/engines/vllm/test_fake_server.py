@@ -91,6 +91,7 @@ WRONG_REPLIES: dict[str, tuple[Callable[[dict], object], str]] = {
     "a probability": (with_logprobs(lambda found: [0.7, *found[1:]]), "0.7 is no log-probability"),
     "impossible": (with_logprobs(lambda found: [-9999.0, *found[1:]]), "-9999 is no log-probability"),
     "another prompt": (change_choice(prompt_token_ids=[1, 2]), "another prompt"),
+    "a number for a prompt": (change_choice(prompt_token_ids=7), "another prompt"),
     "no prompt": (change_choice(prompt_token_ids=None), "return_token_ids"),
     "no end": (change_choice(finish_reason=None), "ended by None"),
     "aborted": (change_choice(finish_reason="abort"), "ended by 'abort'"),
