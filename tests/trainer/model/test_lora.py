@@ -15,7 +15,7 @@ from palaestra.trainer.config.objective import LossConfig
 from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model import logprobs, lora, memory
+from palaestra.trainer.model import fit, logprobs, lora
 from palaestra.trainer.model.dense import family, projections
 from palaestra.trainer.model.dense.packed import can_pack
 from palaestra.trainer.model.logprobs import compute_logprobs
@@ -83,7 +83,7 @@ def test_the_reference_is_the_model_without_them_and_no_second_one(warm_model: P
         lora.collect_trained(policy.model).keys()
         == lora.collect_trained(make_policy_with_adapters(warm_model).model).keys()
     )
-    plan = memory.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
+    plan = fit.plan(policy, SETTINGS.but(tokens_per_microbatch=256, rows=8))
     assert list_models_beside(policy, SETTINGS, Judged(get("addition"))) == []
     assert plan.fixed.keys() == {"weights", "optimizer"}
     assert plan.fixed["optimizer"] < plan.fixed["weights"]
