@@ -101,6 +101,8 @@ def _find_wrong_turn(turns: Any) -> str:
         role, text = (turn.get(name) if isinstance(turn, dict) else None for name in ("role", "text"))
         if role not in ("policy", "world") or not isinstance(text, str):
             return "its 'turns' hold what is no turn of the policy or of the world"
+        if not is_number(turn.get("reward", 0)):
+            return "its 'turns' hold a reward that is no finite number"
     return ""
 
 
@@ -108,7 +110,11 @@ def write_episode(completion: Completion) -> dict[str, Any]:
     """What a row holds of an episode, by name: its turns, where it stood at its end, why its world gave no
     reply. {} for a single turn."""
     turns = [
-        {"role": turn.role, "text": turn.text, **({"voice": turn.voice} if turn.voice != "user" else {})}
+        {
+            **{"role": turn.role, "text": turn.text},
+            **({"voice": turn.voice} if turn.voice != "user" else {}),
+            **({"reward": turn.reward} if turn.reward is not None else {}),
+        }
         for turn in completion.turns
     ]
     return {
@@ -126,7 +132,8 @@ def read_completion(row: Mapping[str, Any]) -> Completion:
         usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
         reasoning=str(row.get("reasoning", "")),
         turns=tuple(
-            Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
+            Turn(turn["role"], turn["text"], str(turn.get("voice", "user")), turn.get("reward"))
+            for turn in row.get("turns", ())
         ),
         state=row.get("state"),
         fault=str(row.get("fault", "")),
@@ -146,6 +153,9 @@ def _find_wrong_verdict(verdicts: Any) -> str:
             verdict.get("reason", ""), str
         ):
             return f"its verdict {name!r} has an answer or a reason that is no text"
+        by_turn = verdict.get("by_turn", [])
+        if not isinstance(by_turn, list) or not all(map(is_number, by_turn)):
+            return f"its verdict {name!r} says of turns what is no list of finite numbers"
     return ""
 
 
