@@ -237,8 +237,8 @@ def read_reward(episode: Episode) -> float | None:
         return None
     if not isinstance(reward, int | float) or not abs(reward) <= MOST_REWARD:  # nan, too
         raise TaskError(
-            f"The reward of {type(episode).__name__} is {reward!r:.40}; give what the turn earned as a number "
-            f"of at most {MOST_REWARD:g} in size, or None."
+            f"The reward of {type(episode).__name__} is {reward!r:.40}; give None or what the turn earned, a "
+            f"number of at most {MOST_REWARD:g} in size."
         )
     return float(reward)
 

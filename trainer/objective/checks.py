@@ -96,6 +96,31 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
         raise ValueError(
             f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'."
         )
+    _check_turns(advantages)
+
+
+def _check_turns(advantages: AdvantageConfig) -> None:
+    turns = advantages.turns
+    if turns == "whole" and advantages.turn_gamma != 1:
+        raise ValueError(
+            f"turn_gamma={advantages.turn_gamma:g} would have no effect: turns='whole' gives each turn the "
+            "advantage of the whole. Use turns='returns', 'mt_grpo' or 'gigpo', or leave it at 1."
+        )
+    if turns != "gigpo" and advantages.turn_weight != 1:
+        raise ValueError(
+            f"turn_weight={advantages.turn_weight:g} would have no effect: turns='gigpo' alone reads it. "
+            "Leave it at 1."
+        )
+    if turns in ("mt_grpo", "gigpo") and advantages.baseline == "none":
+        raise ValueError(
+            f"turns={turns!r} compares turns with each other, and baseline='none' compares nothing. Use "
+            "turns='returns', or baseline='mean' or 'leave_one_out'."
+        )
+    if turns != "whole" and advantages.aggregation == "normalise_then_sum":
+        raise ValueError(
+            f"aggregation='normalise_then_sum' compares each criterion of whole completions by itself, and "
+            f"turns={turns!r} compares turns. Use sum_then_normalise."
+        )
 
 
 def _check_loss(loss: LossConfig, kind: LossKind) -> None:

@@ -1,4 +1,4 @@
-"""The criterion of turns: what each earned adds up, within its bounds, and nothing is won or escaped beyond."""
+"""The criterion of turns: what each earned adds up within bounds; beyond them nothing is won or escaped."""
 
 import math
 import random
