@@ -22,7 +22,7 @@ class Turns:
     counts_B: how many each has, 1 or more.  earned_BK: what of the reward each earned by itself, but for the
     last, to which the rest of the reward belongs: 0 there and beyond. In float64, so that what is equal on
     paper is equal once rounded.  heard_BK: which words of the world each answers, as a number that no two
-    groups share; any beyond the last.
+    groups share.
     """
 
     counts_B: Tensor

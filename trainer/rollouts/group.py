@@ -94,7 +94,8 @@ def gather_turns(groups: Sequence[Group], device: torch.device | str = "cpu") ->
     most = max(counts)
     if most == 1:
         return None
-    earned, heard = np.zeros((len(counts), most)), np.zeros((len(counts), most), dtype=np.int64)
+    earned = np.zeros((len(counts), most))
+    heard = -1 - np.arange(earned.size).reshape(earned.shape)  # nothing known: like no other
     numbers: dict[tuple[int, str | None], int] = {}
     scores = [score for group in groups for score in group.scores_G]
     for row, (completion, score, count) in enumerate(zip(completions, scores, counts, strict=True)):
