@@ -172,8 +172,8 @@ def check_idle(task: Task, count: int) -> Iterator[str]:
                 )
             elif each.score is not None and (earned := math.fsum(each.score.by_turn)) > 0:
                 yield (
-                    f"{each.problem.id}: turns of {name.lower()} earn {earned:g} of the reward. Pay a turn for "
-                    "how much nearer it comes to the end."
+                    f"{each.problem.id}: turns of {name.lower()} earn {earned:g} of the reward. Pay a turn "
+                    "for how much nearer it comes to the end."
                 )
     yield from _check_repetition(task, count)
 

@@ -138,6 +138,8 @@ BY_TURN = [
     ("grpo", {"advantages.turns": "returns", "advantages.turn_gamma": 0.5}),
     ("grpo", {"advantages.turns": "mt_grpo", "advantages.turn_gamma": 0.5}),
     ("grpo", {"advantages.turns": "gigpo", "advantages.turn_gamma": 0.5, "advantages.turn_weight": 3.0}),
+    ("grpo", {"advantages.turns": "returns", "advantages.normalise_batch": True, "loss.kl_in": "tokens"}),
+    ("grpo", {"advantages.turns": "gigpo", "loss.kl_in": "reward"}),
     ("ppo", {"ppo.turn_rewards": True, "ppo.turn_gamma": 0.5, "ppo.turn_lam": 0.5}),
 ]
 
@@ -146,11 +148,12 @@ BY_TURN = [
 def test_single_turns_are_credited_as_ever_to_the_bit(policy, name, settings):
     """Beside a group of episodes, too."""
     single, talk = [draw(ids) for ids in DRAWN], [split(draw(ids), 1, (3, 3)) for ids in DRAWN]
-    plain, gradient, _ = compute_gradient(policy, name, [make_group(single)])
+    others = {flag: value for flag, value in settings.items() if "turn" not in flag}
+    plain, gradient, _ = compute_gradient(policy, name, [make_group(single)], **others)
     found, same, _ = compute_gradient(policy, name, [make_group(single)], **settings)
     assert torch.equal(plain.advantages_BT, found.advantages_BT)
     assert torch.equal(gradient, same)
-    if name == "grpo":  # PPO whitens over the batch
+    if name == "grpo" and "advantages.normalise_batch" not in settings:  # PPO whitens over the batch
         both, _, _ = compute_gradient(policy, name, [make_group(single), make_group(talk)], **settings)
         assert torch.equal(both.advantages_BT[:4, : plain.advantages_BT.shape[1]], plain.advantages_BT)
 
