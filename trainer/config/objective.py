@@ -63,9 +63,10 @@ class AdvantageConfig(Settings):
     the rest (Zeng et al. 2025). gigpo: that of the whole, and of its reward to come among the group's turns
     that answer the same words of the world (Feng et al. 2025)."""
     turn_gamma: Share = 1.0
-    """returns, mt_grpo and gigpo: discount per turn of what is still to come; 0.95 in GiGPO's paper."""
+    """returns, mt_grpo and gigpo: discount per turn of what is still to come, 0 to 1; 0.95 in GiGPO's
+    paper."""
     turn_weight: Amount = 1.0
-    """gigpo: weight of a turn's own advantage beside that of the whole."""
+    """gigpo: weight of a turn's own advantage beside that of the whole, 0 or more."""
 
     @property
     def needs_group(self) -> bool:

@@ -35,6 +35,11 @@ def check(
             "from the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind "
             "with a ratio (dapo, cispo)."
         )
+    if kind.per_sequence and advantages.turns != "whole":
+        raise ValueError(
+            f"turns={advantages.turns!r} gives each turn an advantage of its own, and {kind.name} is one "
+            "number per sequence. Use another kind, such as dapo, or turns='whole'."
+        )
     kind.check(loss, advantages)
 
 

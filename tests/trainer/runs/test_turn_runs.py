@@ -146,6 +146,7 @@ REFUSED = [
         },
         "compares each criterion of whole completions",
     ),
+    ({"preset": "gmpo", "advantages.turns": "returns"}, "gmpo is one number per sequence"),
     ({"algorithm": "ppo", "advantages.turns": "returns"}, "does not compare the completions of a prompt"),
     ({"ppo.turn_rewards": True}, "--algorithm ppo would"),
     ({"task": "gcd", "advantages.turns": "returns"}, "the problems of gcd have single turns"),
