@@ -88,6 +88,7 @@ class Criterion:
     place: where the function is written that it was made of, for sentences; None for others.
     rewrite: other texts of an answer that mean the same and that it promises to read (verifiers/rewrites.py);
         None where nothing is promised. No check looks at them: `palaestra task check` feeds them to it.
+    by_turn: whether its verdicts say what each turn of an episode earned (`Verdict.by_turn`).
     combined: how its verdict is made of those of other criteria of the same rubric, which then calls `check`
         for none of them again; None for a criterion that judges by itself.
 
@@ -117,6 +118,7 @@ class Criterion:
     rewrite: Callable[[str], Iterable[str]] | None = None
     several: bool = False
     combined: Combined | None = None
+    by_turn: bool = False
 
     def __post_init__(self) -> None:
         if self.weight < 0:

@@ -18,6 +18,7 @@ from .criteria.format import answer_box, answer_tag, pattern
 from .criteria.length import length
 from .criteria.number import exact, number
 from .criteria.reached import reached
+from .criteria.turn_rewards import turn_rewards
 from .functions import first_of, function
 from .math import math_answer as math
 
@@ -49,6 +50,7 @@ __all__ = [
     "pattern",
     "reached",
     "sql",
+    "turn_rewards",
 ]
 
 _AT_FIRST_USE = {

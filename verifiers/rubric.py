@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from .criterion import Criterion, Reward, run_check
@@ -182,9 +183,11 @@ class Rubric:
         passed = parts[name].correct
         weights = {c.name: c.weight / total_weight for c in weighed}
         gates = [c.name for c in self.criteria if c.gate and c.name not in silent]
+        by_turn: tuple[float, ...] = ()
         if not all(parts[gate].correct for gate in gates):
             values = {c.name: _least(c) for c in weighed}
         else:
+            by_turn = _add_turns({c.name: parts[c.name] for c in weighed if c.by_turn}, weights)
             values = {
                 c.name: c.learned.value(learned[c.name]) if c.learned else parts[c.name].amount
                 for c in weighed
@@ -192,7 +195,7 @@ class Rubric:
         total = 0.0
         for c in weighed:
             total += c.weight * values[c.name]
-        return Score(total / total_weight, passed, parts, False, learned, name, values, weights)
+        return Score(total / total_weight, passed, parts, False, learned, name, values, weights, by_turn)
 
     def without_learned(self) -> Rubric:
         """The criteria that are verified. Raises ValueError when there is none."""
@@ -258,6 +261,12 @@ def _as_criteria(given: Given) -> Sequence[Criterion]:
     from .functions import function  # few rubrics have one
 
     return (function(given),)
+
+
+def _add_turns(parts: Mapping[str, Verdict], weights: Mapping[str, float]) -> tuple[float, ...]:
+    """What each turn brings into the reward, by the verdicts of the criteria that judge turns."""
+    shares = [[weights[name] * each for each in verdict.by_turn] for name, verdict in parts.items()]
+    return tuple(sum(turn) for turn in zip_longest(*shares, fillvalue=0.0))
 
 
 def _least(criterion: Criterion) -> float:

@@ -40,6 +40,7 @@ class Verdict:
     seconds: wall-clock time that the check took.
     number: what enters the reward where that is not `value`: a number beyond 0 and 1, which a function of
         another library gave. None: `value`.
+    by_turn: what of it each turn of the policy brought in; () from a criterion that judges the whole.
 
     >>> import palaestra as pal
     >>> verdict = pal.verify(r"\\frac{1}{3}", "0.33")
@@ -53,6 +54,7 @@ class Verdict:
     reason: str = ""
     seconds: float = 0.0
     number: float | None = None
+    by_turn: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         low, high = _VALUE_RANGE.get(self.status, (0.0, 0.0))
@@ -152,15 +154,19 @@ class Turn:
 
     role: "policy", what the model wrote, or "world", what it was answered.
     voice: in which role of a chat the world spoke, "user" or "tool".
+    reward: what the world says that this turn of the policy earned; None where it says nothing. It is paid
+        by a criterion that reads it alone (`criteria.turn_rewards`).
 
     >>> import palaestra as pal
-    >>> pal.Turn("world", "Too high.")
-    Turn(role='world', text='Too high.', voice='user')
+    >>> turn = pal.Turn("world", "Too high.")
+    >>> turn.role, turn.voice, turn.reward
+    ('world', 'user', None)
     """
 
     role: Literal["policy", "world"]
     text: str
     voice: str = "user"
+    reward: float | None = None
 
 
 # How an episode ends where its world gave no reply, and what each criterion then finds of the completion:
@@ -276,6 +282,8 @@ class Score:
         weight times value is the reward. Where a gate failed, each value is the lowest that there is. A
         criterion that does not apply to the problem is in neither. Both are empty where it abstained or no
         rubric scored.
+    by_turn: what of the reward each turn of an episode earned by itself, in order; the rest is of the whole.
+        () where no criterion judges turns, and where a gate failed.
 
     >>> import palaestra as pal
     >>> score = pal.score("gcd", "<answer>6</answer> I think", pal.Problem("gcd of 12 and 18?", "6"))
@@ -293,6 +301,7 @@ class Score:
     criterion: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    by_turn: tuple[float, ...] = ()
 
     @property
     def correctness(self) -> Verdict | None:

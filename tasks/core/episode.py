@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from ...verifiers import Completion, Turn
+from ...verifiers.criteria.turn_rewards import MOST_REWARD
 from ...verifiers.types import Unavailable
 from .errors import TaskError
 from .problem import Problem
@@ -29,8 +30,9 @@ class Episode(Protocol):
     """The world of one rollout: what it answers hangs on the problem and on what was said, and on nothing
     else, so that it can be played again. Random numbers come from the problem (its id or key).
 
-    Two attributes may stand beside `reply`. `state`: plain data, where it stands; the rubric reads the last
-    one. `role`: in which role it speaks, "user" where there is none, or "tool".
+    Three attributes may stand beside `reply`, each read after it. `state`: plain data, where it stands; the
+    rubric reads the last one. `role`: in which role it speaks, "user" where there is none, or "tool".
+    `reward`: what the turn that it answered earned, a number; a rubric pays it by `criteria.turn_rewards`.
 
     >>> import palaestra as pal
     >>> class Guess:
@@ -87,6 +89,7 @@ class Reply:
 
     text: its answer, None where the episode ended.  state: where it stands now, as JSON has it.  role: in
     which it speaks.  fault: why there is no answer, with a sentence in `reason`; "" where there is one.
+    reward: what the turn earned that it answers, None where it says nothing of that.
     """
 
     text: str | None = None
@@ -94,6 +97,7 @@ class Reply:
     role: str = "user"
     fault: Fault = ""
     reason: str = ""
+    reward: float | None = None
 
 
 @dataclass
@@ -126,6 +130,8 @@ class Conversation:
             self.finish_reason, self.fault = reply.fault, reply.reason
             return None
         self.state = reply.state
+        if reply.reward is not None:
+            self.turns[-1] = replace(self.turns[-1], reward=reply.reward)
         if reply.text is None:
             self.finish_reason = "stop"
             return None
@@ -221,7 +227,20 @@ def read_reply(episode: Episode, said: str) -> Reply:
         raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
     if is_nested_deeper(state, MOST_NESTED):
         raise TaskError(f"The state of {name} is nested more than {MOST_NESTED} deep.")
-    return Reply(text, state, role)
+    return Reply(text, state, role, reward=read_reward(episode))
+
+
+def read_reward(episode: Episode) -> float | None:
+    """What the last turn earned. Raises TaskError where that is no number, or none that can be added up."""
+    reward = getattr(episode, "reward", None)
+    if reward is None:
+        return None
+    if not isinstance(reward, int | float) or not abs(reward) <= MOST_REWARD:  # nan, too
+        raise TaskError(
+            f"The reward of {type(episode).__name__} is {reward!r:.40}; give None or what the turn earned, a "
+            f"number of at most {MOST_REWARD:g} in size."
+        )
+    return float(reward)
 
 
 def is_nested_deeper(data: Any, most: int) -> bool:

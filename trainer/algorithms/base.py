@@ -37,6 +37,7 @@ from ..objective.agreement import check_agreement
 from ..objective.formula import write_formula
 from ..objective.kl import kl_per_token, subtract_kl
 from ..objective.losses import Denominators, LossStats, PolicyLoss, compute_policy_loss
+from ..objective.turns import compute_turn_advantages, spread_over_turns
 from .batch import Batch
 
 
@@ -186,12 +187,18 @@ class Algorithm(ABC):
         settings, loss = self.config.objective.advantages, self.config.objective.loss
         shape, mask_BT = (-1, batch.group_size), batch.mask_BT
         abstained_PG = batch.abstained_B.view(shape)
+        turns = batch.turns if settings.turns != "whole" else None
         tasks_B = batch.tasks_B if settings.over == "task" else None
         tasks_P = None if tasks_B is None else tasks_B.view(shape)[:, 0]
         by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
         # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
         of_rows = replace(settings, normalise_batch=False) if by_token else settings
-        if settings.aggregation == "normalise_then_sum":
+        if turns is not None:
+            advantages_BK = compute_turn_advantages(
+                turns, self.take_off_kl(batch), batch.abstained_B, batch.group_size, of_rows, tasks_B
+            )
+            advantages_BT = spread_over_turns(advantages_BK, batch.own_BT)
+        elif settings.aggregation == "normalise_then_sum":
             assert batch.criteria_BK is not None
             weights_K = batch.weights_K
             assert weights_K is not None
@@ -202,6 +209,7 @@ class Algorithm(ABC):
                 values_PGK,
                 abstained_PG,
             )
+            advantages_BT = advantages_PG.view(-1, 1)
         else:
             rewards_PG = self.take_off_kl(batch).view(shape)
             advantages_PG = apply_within(
@@ -210,14 +218,15 @@ class Algorithm(ABC):
                 rewards_PG,
                 abstained_PG,
             )
+            advantages_BT = advantages_PG.view(-1, 1)
         if not by_token:
-            return advantages_PG.view(-1, 1) * mask_BT
+            return advantages_BT * mask_BT
         assert batch.ref_logprobs_BT is not None
         kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
         return apply_within(
             tasks_B,
             lambda advantages, kl, mask: spread_over_tokens(advantages, kl, mask, loss.kl_coef, settings),
-            advantages_PG.view(-1),
+            advantages_BT,
             kl_BT,
             mask_BT,
         )

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ...tasks.core.seeds import digest
 from ..model.sequences import Sequences
-from ..rollouts.group import Criteria, Group
+from ..objective.turns import Turns
+from ..rollouts.group import Criteria, Group, gather_turns
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Batch:
     criteria_BK, weights_K: what the rewards are made of (see rollouts.group.Criteria).
     before_logprobs_BT: of the policy before the first update, where that pass was made; its entropies are
     entropy_BT, in nats.  tasks_B: the task of each row, as a number; of one task, where there are none.
+    turns: of episodes; None where every completion is a single turn.
 
     >>> import palaestra as pal
     >>> import torch
@@ -59,6 +61,7 @@ class Batch:
     entropy_BT: Tensor | None = None
     tasks_B: Tensor | None = None
     drawn_BT: Tensor | None = None
+    turns: Turns | None = None
 
     @property
     def own_BT(self) -> Tensor:
@@ -88,6 +91,7 @@ class Batch:
             weights_K=criteria.weights_K.to(device),
             tasks_B=torch.tensor(number_tasks(groups), device=device),
             drawn_BT=drawn_BT,
+            turns=gather_turns(groups, device),
         )
 
     def select(self, rows_B: Tensor) -> Batch:
@@ -115,6 +119,7 @@ class Batch:
             take(self.entropy_BT),
             None if self.tasks_B is None else self.tasks_B[rows_B],
             take(self.drawn_BT),
+            None if self.turns is None else self.turns.select(rows_B),
         )
 
     def split_minibatches(self, count: int, seed: object) -> Iterator[Batch]:

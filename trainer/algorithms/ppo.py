@@ -23,17 +23,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..config.train import TrainConfig
+from ..config.settings import resolve
+from ..config.train import PPOConfig, TrainConfig
 from ..model.logprobs import compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens
 from ..model.policy import Policy
 from ..objective import kl_control
 from ..objective.agreement import PPO_READS, check_ppo
 from ..objective.formula import write_formula
-from ..objective.gae import gae, whiten
+from ..objective.gae import AcrossTurns, gae, whiten
 from ..objective.kl import kl_per_token, place_rewards
 from ..objective.losses import Denominators, combine, count_denominators
 from ..objective.shaping import subtract_missing_eos_penalty
+from ..objective.turns import mark_turn_ends, place_turn_rewards
 from ..objective.value_loss import ValueStats, compute_explained_variance, compute_value_loss
 from .base import Algorithm, HeldModel, Part, Trained, batch_loss, sampler_difference
 from .batch import Batch
@@ -69,12 +71,15 @@ class PPO(Algorithm):
             "huber": "Huber",
         }
         value = kinds[p.value.kind]
+        reward = "[t is last] R"
+        if p.turn_rewards:
+            reward = "[t ends a turn] what the turn earned + [t is last] the rest of R"
         return "\n".join(
             [
-                f"reward of token t: [t is last] R - beta (log p - log reference), beta = {coefficient}",
+                f"reward of token t: {reward} - beta (log p - log reference), beta = {coefficient}",
                 (
-                    f"advantage: GAE with gamma = {p.gamma:g}, lambda = "
-                    f"{p.lam:g}{', whitened over the batch' if p.whiten else ''}"
+                    f"advantage: GAE with gamma = {p.gamma:g}, lambda = {p.lam:g}{_write_turns(p)}"
+                    f"{', whitened over the batch' if p.whiten else ''}"
                 ),
                 # The KL is that of the reward, above.
                 *(line for line in write_formula(loss, "A").splitlines()[1:] if not line.startswith("KL")),
@@ -108,17 +113,28 @@ class PPO(Algorithm):
     def credit(self, batch: Batch) -> Batch:
         """Rewards per token, values, and from them advantages and returns of every token that counts.
 
-        The reward of a completion stands at its last token; -coefficient *
-        (log policy - log reference) at every token.
+        The reward of a completion stands at its last token, or what its turns earned at theirs; -coefficient
+        * (log policy - log reference) at every token.
         """
         settings, mask_BT = self.config.ppo, batch.mask_BT
         rewards_B = subtract_missing_eos_penalty(
             batch.rewards_B, ~batch.truncated_B, settings.missing_eos_penalty
         )
-        rewards_BT = place_rewards(rewards_B, estimate_kl_to_reference(batch), mask_BT, self.kl.kl_coef)
+        turns = batch.turns if settings.turn_rewards else None
+        rest_B = rewards_B if turns is None else turns.find_rest(rewards_B)
+        rewards_BT = place_rewards(rest_B, estimate_kl_to_reference(batch), mask_BT, self.kl.kl_coef)
+        if turns is not None:
+            rewards_BT = rewards_BT + place_turn_rewards(turns, batch.own_BT).to(rewards_BT.dtype)
         tokens = choose_microbatch_tokens(self.config.optimizer)
         values_BT = compute_values(self.policy, self.critic, batch.sequences, tokens)
-        result = gae(rewards_BT, values_BT, mask_BT, settings.gamma, settings.lam)
+        across = None
+        if batch.turns is not None and (settings.turn_gamma, settings.turn_lam) != ("auto", "auto"):
+            across = AcrossTurns(
+                mark_turn_ends(batch.own_BT),
+                resolve(settings.turn_gamma, settings.gamma),
+                resolve(settings.turn_lam, settings.lam),
+            )
+        result = gae(rewards_BT, values_BT, mask_BT, settings.gamma, settings.lam, across)
         advantages_BT = whiten(result.advantages_BT, mask_BT) if settings.whiten else result.advantages_BT
         columns_BT = {"values": values_BT, "returns": result.returns_BT}
         return replace(batch, advantages_BT=advantages_BT, columns_BT=columns_BT)
@@ -184,6 +200,13 @@ class PPO(Algorithm):
     def load(self, state: Mapping[str, Any]) -> None:
         self.critic.load(state["critic"])
         self.kl = kl_control.KLControlState(state["kl_coef"])
+
+
+def _write_turns(ppo: PPOConfig) -> str:
+    if (ppo.turn_gamma, ppo.turn_lam) == ("auto", "auto"):
+        return ""
+    gamma, lam = resolve(ppo.turn_gamma, ppo.gamma), resolve(ppo.turn_lam, ppo.lam)
+    return f" (from a turn to the next {gamma:g} and {lam:g})"
 
 
 def estimate_kl_to_reference(batch: Batch) -> Tensor:

@@ -67,7 +67,10 @@ def _converse(task: Task, problem: Problem, talk: Conversation) -> str:
             talk.say(said)
             if world is None:
                 return ""
-            heard = talk.hear(world.answer(said))
+            reply = world.answer(said)
+            heard = talk.hear(reply)
+            if reply.reward is not None:
+                say(f"(Earned {reply.reward:g}.)")
             if heard is not None:
                 say(heard)
     except EOFError:

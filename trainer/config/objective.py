@@ -57,6 +57,16 @@ class AdvantageConfig(Settings):
     1 for the unbiased variance."""
     epsilon: Amount = 1e-4
     """Added to a standard deviation before dividing by it; in the unit of the reward."""
+    turns: Literal["whole", "returns", "mt_grpo", "gigpo"] = "whole"
+    """Credit in episodes. whole: each turn has the advantage of the whole. returns: each turn has that of its
+    reward to come among the group's turns of its number. mt_grpo: those of the turn rewards to come and of
+    the rest (Zeng et al. 2025). gigpo: that of the whole, and of its reward to come among the group's turns
+    that answer the same words of the world (Feng et al. 2025)."""
+    turn_gamma: Share = 1.0
+    """returns, mt_grpo and gigpo: discount per turn of what is still to come, 0 to 1; 0.95 in GiGPO's
+    paper."""
+    turn_weight: Amount = 1.0
+    """gigpo: weight of a turn's own advantage beside that of the whole, 0 or more."""
 
     @property
     def needs_group(self) -> bool:

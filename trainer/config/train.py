@@ -124,6 +124,14 @@ class PPOConfig(Settings):
     """Discount per token."""
     lam: Share = 0.95
     """GAE's lambda: 1 credits with the whole return, 0 with one step and the next value."""
+    turn_rewards: bool = False
+    """Place what the rubric pays for a turn of an episode at the turn's last token, the rest at the
+    completion's (MT-PPO); else all of it stands at the completion's."""
+    turn_gamma: Share | Auto = "auto"
+    """Discount from a turn's last token to the first of the next turn, 0 to 1, in the place of gamma; 0.99 in
+    Verlog (dual discounting, Chen et al. 2025); auto: gamma."""
+    turn_lam: Share | Auto = "auto"
+    """GAE's lambda there, 0 to 1; 0.95 in Verlog, with 1 for gamma and lam; auto: lam."""
     whiten: bool = True
     """Scale the batch's advantages to mean 0 and variance 1."""
     value: ValueConfig = field(default_factory=ValueConfig)

@@ -182,7 +182,8 @@ def make_row(values: Mapping[str, Any], number: int) -> Row:
 def read_verdict(said: Mapping[str, Any]) -> Verdict:
     """A verdict from plain data. Raises ValueError, TypeError or KeyError for what is none."""
     status, value, seconds = Status(said["status"]), float(said["value"]), float(said["seconds"])
-    return Verdict(status, value, said["answer"], said["reason"], seconds, said.get("number"))
+    by_turn = tuple(map(float, said.get("by_turn", ())))
+    return Verdict(status, value, said["answer"], said["reason"], seconds, said.get("number"), by_turn)
 
 
 def write_verdict(verdict: Verdict) -> dict[str, Any]:
@@ -194,4 +195,5 @@ def write_verdict(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "seconds": verdict.seconds,
         "number": verdict.number,
+        **({"by_turn": list(verdict.by_turn)} if verdict.by_turn else {}),
     }

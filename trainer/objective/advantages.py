@@ -72,7 +72,7 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
         std = _compute_std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
         advantages_PG = _divide(advantages_PG, std + config.epsilon)
     if config.normalise_batch:
-        advantages_PG = _normalise(advantages_PG, scored_PG, config)
+        advantages_PG = normalise_over_batch(advantages_PG, scored_PG, config)
     return torch.where(scored_PG, advantages_PG, 0.0)
 
 
@@ -101,11 +101,11 @@ def compute_criteria_advantages(
     scored_PG = ~abstained_PG & ((~abstained_PG).sum(1, keepdim=True) >= (2 if config.needs_group else 1))
     # Terms that cancel leave the rounding of their sum, a few units in the last place of each.
     rounding = 4 * values_PGK.shape[-1] * torch.finfo(sizes_PG.dtype).eps * sizes_PG.max()
-    return torch.where(scored_PG, _normalise(advantages_PG, scored_PG, config, rounding), 0.0)
+    return torch.where(scored_PG, normalise_over_batch(advantages_PG, scored_PG, config, rounding), 0.0)
 
 
 def spread_over_tokens(
-    advantages_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float, config: AdvantageConfig
+    advantages_BT: Tensor, kl_BT: Tensor, mask_BT: Tensor, beta: float, config: AdvantageConfig
 ) -> Tensor:
     """Advantages of tokens where each is charged for its KL to the reference; shape B x T, 0 where masked.
 
@@ -113,22 +113,23 @@ def spread_over_tokens(
     of token t and of all that follow it in the completion (no discount); with normalise_batch then less their
     mean and divided by their standard deviation, over all tokens of the batch.
 
-    advantages_B: of completions, not normalised over the batch. kl_BT: of the policy that sampled, in nats.
+    advantages_BT: of completions (B x 1), or of each token's turn; not normalised over the batch.
+    kl_BT: of the policy that sampled, in nats.
     The batch is the tensor: with several processes, gather all of it first.
     """
     keep_BT = mask_BT > 0
     charged_BT = torch.where(keep_BT, beta * kl_BT, 0.0)
     to_come_BT = charged_BT.flip(1).cumsum(1).flip(1)
-    advantages_BT = torch.where(keep_BT, advantages_B[:, None] - to_come_BT, 0.0)
+    advantages_BT = torch.where(keep_BT, advantages_BT - to_come_BT, 0.0)
     if config.normalise_batch:
-        advantages_BT = _normalise(advantages_BT, keep_BT, config)
+        advantages_BT = normalise_over_batch(advantages_BT, keep_BT, config)
     return torch.where(keep_BT, advantages_BT, 0.0)
 
 
-def _normalise(
+def normalise_over_batch(
     values_XY: Tensor, counted_XY: Tensor, config: AdvantageConfig, rounding: Tensor | float = 0.0
 ) -> Tensor:
-    """Values less the mean of the counted ones, divided by their standard deviation.
+    """Values less the mean of the counted ones, divided by their standard deviation. The batch is the tensor.
 
     0 where the counted ones are equal, up to `rounding` in their unit: else that of their mean would become a
     signal.

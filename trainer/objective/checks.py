@@ -35,6 +35,11 @@ def check(
             "from the second on its gradient is that of another policy. Use updates_per_batch=1, or a kind "
             "with a ratio (dapo, cispo)."
         )
+    if kind.per_sequence and advantages.turns != "whole":
+        raise ValueError(
+            f"turns={advantages.turns!r} gives each turn an advantage of its own, and {kind.name} is one "
+            "number per sequence. Use another kind, such as dapo, or turns='whole'."
+        )
     kind.check(loss, advantages)
 
 
@@ -95,6 +100,31 @@ def _check_advantages(advantages: AdvantageConfig, group_size: int) -> None:
     if advantages.normalise_batch and advantages.scale != "none" and not apart:
         raise ValueError(
             f"normalise_batch divides a second time after scale={advantages.scale!r}; use scale='none'."
+        )
+    _check_turns(advantages)
+
+
+def _check_turns(advantages: AdvantageConfig) -> None:
+    turns = advantages.turns
+    if turns == "whole" and advantages.turn_gamma != 1:
+        raise ValueError(
+            f"turn_gamma={advantages.turn_gamma:g} would have no effect: turns='whole' gives each turn the "
+            "advantage of the whole. Use turns='returns', 'mt_grpo' or 'gigpo', or leave it at 1."
+        )
+    if turns != "gigpo" and advantages.turn_weight != 1:
+        raise ValueError(
+            f"turn_weight={advantages.turn_weight:g} would have no effect: turns='gigpo' alone reads it. "
+            "Leave it at 1."
+        )
+    if turns in ("mt_grpo", "gigpo") and advantages.baseline == "none":
+        raise ValueError(
+            f"turns={turns!r} compares turns with each other, and baseline='none' compares nothing. Use "
+            "turns='returns', or baseline='mean' or 'leave_one_out'."
+        )
+    if turns != "whole" and advantages.aggregation == "normalise_then_sum":
+        raise ValueError(
+            f"aggregation='normalise_then_sum' compares each criterion of whole completions by itself, and "
+            f"turns={turns!r} compares turns. Use sum_then_normalise."
         )
 
 

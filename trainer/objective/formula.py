@@ -72,7 +72,7 @@ _AVERAGES: dict[Aggregate, str] = {
 def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     taken_off = loss.kl_coef > 0 and loss.kl_in == "reward"
     by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
-    reward = "R" if taken_off else "r"
+    reward = "G" if advantages.turns == "returns" else "R" if taken_off else "r"
     baseline = {
         "mean": f"{reward} - mean({reward} of the group)",
         "leave_one_out": f"{reward} - mean({reward} of the others in the group)",
@@ -87,6 +87,7 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     if advantages.aggregation == "normalise_then_sum":
         text = text.replace("A = ", "A = sum over the rubric's criteria of weight * ", 1)
         reward = "r: the value of the criterion, a penalty for length being one of weight 1"
+    text += _write_turns(advantages, "R" if taken_off else "r")
     if by_token:
         text = text.replace("A = ", "A_t = ", 1)
         text += f" - {loss.kl_coef:g} * sum of the KL of token t and of all that follow it"
@@ -100,6 +101,19 @@ def _write_advantage(loss: LossConfig, advantages: AdvantageConfig) -> str:
     if taken_off:
         text += f"; R = r - {loss.kl_coef:g} * KL of the completion"
     return f"{text}; {reward}; abstained completions leave every mean and get A = 0"
+
+
+def _write_turns(advantages: AdvantageConfig, reward: str) -> str:
+    discounted = f"discounted by {advantages.turn_gamma:g} per turn"
+    return {
+        "whole": "",
+        "returns": f"; G: what of {reward} the turn of the token and those after it earned, {discounted}, "
+        "among the group's turns of its number",
+        "mt_grpo": "; of a turn: the sum of A of what it and each later turn but the last earned, among the "
+        f"group's turns of its number, and of A of the rest of {reward}, {discounted}",
+        "gigpo": f"; of a turn: A + {advantages.turn_weight:g} * A of what of {reward} it and those after it "
+        f"earned, {discounted}, among the group's turns that answer the same words",
+    }[advantages.turns]
 
 
 def _name_scale(advantages: AdvantageConfig) -> str:

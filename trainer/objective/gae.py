@@ -10,6 +10,23 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class AcrossTurns:
+    """What holds in the place of gamma and lam from a token that ends a turn to the next turn's first.
+
+    ends_BT: True at such tokens.  gamma and lam in [0, 1].
+    """
+
+    ends_BT: Tensor
+    gamma: float
+    lam: float
+
+    def choose(self, column: int, there: float, elsewhere: float, like: Tensor) -> Tensor:
+        """Of each row, the one number at an end and the other elsewhere, in the type of `like`."""
+        ends_B = self.ends_BT[:, column]
+        return torch.where(ends_B, torch.full_like(like, there), torch.full_like(like, elsewhere))
+
+
+@dataclass(frozen=True)
 class Credit:
     """advantages_BT, and returns_BT = advantages + values, the target of the critic;
     both 0 where masked."""
@@ -19,7 +36,12 @@ class Credit:
 
 
 def gae(
-    rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0, lam: float = 0.95
+    rewards_BT: Tensor,
+    values_BT: Tensor,
+    mask_BT: Tensor,
+    gamma: float = 1.0,
+    lam: float = 0.95,
+    across: AcrossTurns | None = None,
 ) -> Credit:
     """Advantages of each token (Schulman et al. 2016, arXiv:1506.02438, equation 16),
     in the unit of the reward.
@@ -29,9 +51,12 @@ def gae(
     rewards_BT: as `kl.place_rewards` gives them. values_BT: the value of the state in which token t is
     chosen, without gradient. After the last counted token the value is 0: a completion is an episode, cut off
     or not. Masked positions (padding, a tool's output) take no time and may hold anything.
-    gamma and lam in [0, 1], per counted token.
+    gamma and lam in [0, 1], per counted token. across: other ones between the turns of an episode ("dual
+    discounting GAE" of Chen et al. 2025, "Context-lite Multi-turn Reinforcement Learning for LLM Agents").
     """
-    for name, number in (("gamma", gamma), ("lam", lam)):
+    turn_gamma, turn_lam = (gamma, lam) if across is None else (across.gamma, across.lam)
+    named = (("gamma", gamma), ("lam", lam), ("turn_gamma", turn_gamma), ("turn_lam", turn_lam))
+    for name, number in named:
         if not 0 <= number <= 1:
             raise ValueError(f"{name}={number} must lie in [0, 1].")
     keep_BT = mask_BT > 0
@@ -40,10 +65,15 @@ def gae(
     advantage_B = torch.zeros_like(values_BT[:, 0])
     next_value_B = torch.zeros_like(values_BT[:, 0])
     columns = []
+    step: float | Tensor = gamma
+    decay: float | Tensor = gamma * lam
     for column in range(keep_BT.shape[1] - 1, -1, -1):
         counts_B = keep_BT[:, column]
-        delta_B = rewards_BT[:, column] + gamma * next_value_B - values_BT[:, column]
-        advantage_B = torch.where(counts_B, delta_B + gamma * lam * advantage_B, advantage_B)
+        if across is not None:
+            step = across.choose(column, turn_gamma, gamma, next_value_B)
+            decay = across.choose(column, turn_gamma * turn_lam, gamma * lam, next_value_B)
+        delta_B = rewards_BT[:, column] + step * next_value_B - values_BT[:, column]
+        advantage_B = torch.where(counts_B, delta_B + decay * advantage_B, advantage_B)
         next_value_B = torch.where(counts_B, values_BT[:, column], next_value_B)
         columns.append(advantage_B)
     advantages_BT = torch.where(keep_BT, torch.stack(columns[::-1], dim=1), 0.0)

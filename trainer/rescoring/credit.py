@@ -175,22 +175,29 @@ def recall(row: Recorded, rubric: Rubric) -> Score:
 
 def credit(rows_B: Sequence[Recorded], scores_B: Sequence[Score], creditor: Algorithm) -> Tensor:
     """The advantages of a step's completions, in the order of the rows, which are those of whole groups one
-    after the other; 0 for one that is not in the loss."""
+    after the other; the mean over its tokens where its turns have their own, 0 for one that is not in the
+    loss."""
     config = creditor.config
     size = config.rollouts.group_size
-    completions = [_stand_in(row.completion) for row in rows_B]
+    completions = [_stand_in(row) for row in rows_B]
     groups = [
         Group(Problem(""), completions[first : first + size], scores_B[first : first + size])
         for first in range(0, len(rows_B), size)
     ]
     batch = creditor.credit(shape_batch(Batch.of(groups, torch.device("cpu")), config))
-    return batch.advantages_BT[:, 0]
+    if batch.turns is None or config.objective.advantages.turns == "whole":
+        return batch.advantages_BT[:, 0]
+    return (batch.advantages_BT * batch.mask_BT).sum(1) / batch.mask_BT.sum(1).clamp(min=1)
 
 
-def _stand_in(completion: Completion) -> Completion:
-    """One of the same length: advantages read how long a completion is, never which tokens it has."""
-    tokens = max(1, completion.tokens)
-    return replace(completion, prompt_ids=(0,), ids=(0,) * tokens, logprobs=(0.0,) * tokens, usage=None)
+def _stand_in(row: Recorded) -> Completion:
+    """One of the same length: advantages read how long a completion is, and which of its tokens are of which
+    turn, never which tokens these are."""
+    counts = enumerate(row.tokens_by_turn)
+    sampled = tuple(place % 2 == 0 for place, count in counts for _ in range(count))
+    tokens = len(sampled) or max(1, row.completion.tokens)
+    found = {"prompt_ids": (0,), "ids": (0,) * tokens, "logprobs": (0.0,) * tokens, "sampled": sampled}
+    return replace(row.completion, **found, usage=None)
 
 
 def compare_group(row: Recorded, before_G: Tensor, after_G: Tensor) -> GroupCredit:

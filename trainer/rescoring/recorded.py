@@ -54,7 +54,8 @@ class Recorded:
     """A completion with what was found of it then.
 
     step: of a run, 0 in an evaluation.  group: a number that the completions of one problem in one step
-    share. learned: normalised rewards of reward models, by their criterion.
+    share. learned: normalised rewards of reward models, by their criterion.  tokens_by_turn: of an episode of
+    a run, how many the policy drew first, how many the world answered, and so on in turn.
     """
 
     step: int
@@ -69,6 +70,7 @@ class Recorded:
     abstained: bool
     verdicts: Mapping[str, Verdict]
     learned: Mapping[str, float]
+    tokens_by_turn: tuple[int, ...] = ()
 
 
 def open_source(folder: Path) -> Source:
@@ -125,5 +127,5 @@ def _read(values: Mapping[str, Any], step: int, group: int, sample: int) -> Reco
         read_completion(values),
         float(values["reward"]), values["passed"], values["abstained"],
         {name: read_verdict(said) for name, said in values["verdicts"].items()},
-        dict(values.get("learned", {})),
+        dict(values.get("learned", {})), tuple(values.get("tokens_by_turn", ())),
     )  # fmt: skip

@@ -57,7 +57,7 @@ def apply_control(groups: Sequence[Group], task: Task, control: Control, seed: i
 
 def _rescore(group: Group, rewards: Sequence[float]) -> Group:
     scores = [
-        replace(score, reward=reward, values={"control": reward}, weights={"control": 1.0})
+        replace(score, reward=reward, values={"control": reward}, weights={"control": 1.0}, by_turn=())
         for score, reward in zip(group.scores_G, rewards, strict=True)
     ]
     return replace(group, scores_G=tuple(scores))

@@ -6,8 +6,9 @@ Shapes: B completions, K criteria of the rubric.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from ...verifiers import Completion, Score, Status
 from ...verifiers.display import quote, write_html_table
 from ..config.presets import ObjectiveConfig
 from ..objective.shaping import Shaped, shape_rewards
+from ..objective.turns import Turns, compute_turn_advantages
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,38 @@ class Criteria:
         return Criteria(values_BK, torch.cat([self.weights_K, self.weights_K.new_ones(1)]))
 
 
+def count_turns(completion: Completion) -> int:
+    """Stretches of tokens that the policy drew; 1 for a single turn."""
+    if not len(completion.sampled):
+        return 1
+    drawn = np.asarray(completion.sampled, dtype=bool)
+    return max(1, int(drawn[0]) + int(np.count_nonzero(drawn[1:] & ~drawn[:-1])))
+
+
+def gather_turns(groups: Sequence[Group], device: torch.device | str = "cpu") -> Turns | None:
+    """The turns of the completions of groups of one size, row p * G + g; None where each is a single one."""
+    completions = [completion for group in groups for completion in group.completions_G]
+    counts = [count_turns(completion) for completion in completions]
+    most = max(counts)
+    if most == 1:
+        return None
+    earned = np.zeros((len(counts), most))
+    heard = -1 - np.arange(earned.size).reshape(earned.shape)  # nothing known: like no other
+    numbers: dict[tuple[int, str | None], int] = {}
+    scores = [score for group in groups for score in group.scores_G]
+    for row, (completion, score, count) in enumerate(zip(completions, scores, counts, strict=True)):
+        rewards = score.by_turn[: count - 1]
+        earned[row, : len(rewards)] = rewards
+        words = [None, *(turn.text for turn in completion.turns if turn.role == "world")][:count]
+        group = row // len(groups[0].completions_G)
+        heard[row, : len(words)] = [numbers.setdefault((group, said), len(numbers)) for said in words]
+    return Turns(
+        torch.tensor(counts, device=device),
+        torch.tensor(earned, device=device),
+        torch.tensor(heard, device=device),
+    )
+
+
 def list_amounts(scores: Sequence[Score], name: str) -> list[float]:
     """What a criterion brings into the rewards of these completions: nothing where the completion was not
     scored, or the criterion does not apply to its problem."""
@@ -95,7 +129,8 @@ def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) ->
     as the advantages see them.
 
     That is in the update's own float32, with the penalty for length, without those that could not be scored,
-    and with one at least that counts in the loss.
+    and with one at least that counts in the loss. Where turns have advantages of their own, one of them is
+    not 0.
     """
     completions, scores = group.completions_G, group.scores_G
     abstained_G = torch.tensor([score.abstained for score in scores])
@@ -107,6 +142,11 @@ def has_signal(group: Group, objective: ObjectiveConfig, max_new_tokens: int) ->
         objective,
         max_new_tokens,
     )
+    turns = gather_turns([group]) if objective.advantages.turns != "whole" else None
+    if turns is not None:
+        settings = replace(objective.advantages, normalise_batch=False)
+        advantages_BK = compute_turn_advantages(turns, shaped.rewards_B, abstained_G, len(scores), settings)
+        return bool(shaped.counts_B.any() and advantages_BK.any())
     compared_BK = shaped.rewards_B[:, None]
     if objective.advantages.aggregation == "normalise_then_sum":
         compared_BK = Criteria.of(scores).add_penalty(shaped).values_BK

@@ -55,6 +55,7 @@ def check_train(config: TrainConfig) -> None:
     check_template(config.prompt)
     name = check_task(config.task)
     check_mixture(config)
+    check_turns(config)
     if not config.reward.reward_model:  # with one, its criteria are known when it is found
         check_ramps(read_ramps(config.reward.criterion_weight), load_task(config.task))
     for text in config.reward.reward_model:
@@ -87,6 +88,35 @@ def check_mixture(config: TrainConfig) -> None:
         raise UserError(
             "--advantages.aggregation normalise_then_sum needs one rubric, and each task of a mixture has "
             "its own: take sum_then_normalise."
+        )
+
+
+def check_turns(config: TrainConfig) -> None:
+    """Raise UserError for settings of turns where the task has single ones, or where nothing is paid by
+    turn."""
+    advantages, ppo, plain = config.objective.advantages, config.ppo, TrainConfig()
+    chosen = {
+        f"--advantages.turns {advantages.turns}": advantages.turns != plain.objective.advantages.turns,
+        "--ppo.turn-rewards": ppo.turn_rewards,
+        f"--ppo.turn-gamma {ppo.turn_gamma}": ppo.turn_gamma != "auto",
+        f"--ppo.turn-lam {ppo.turn_lam}": ppo.turn_lam != "auto",
+    }
+    flag = next((flag for flag, is_chosen in chosen.items() if is_chosen), "")
+    if not flag:
+        return
+    task = load_task(config.task)
+    if not task.has_episodes:
+        raise UserError(f"{flag} would have no effect: the problems of {task.name} have single turns.")
+    pays = any(
+        criterion.by_turn
+        for member in task.members
+        if member.episode is not None
+        for criterion in member.rubric.criteria
+    )
+    if not pays and (ppo.turn_rewards or (advantages.turns == "mt_grpo" and advantages.turn_gamma == 1)):
+        raise UserError(
+            f"{flag} would have no effect: no criterion of {task.name} judges turn by turn. Have its rubric "
+            "pay what turns earn (criteria.turn_rewards), or leave it out."
         )
 
 

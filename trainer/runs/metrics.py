@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import zip_longest
 from statistics import fmean, mean, pstdev
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..objective.losses import summarise_stats
 from ..rollouts.collect import count_tokens
 from ..rollouts.group import Group, has_signal, list_amounts
 
+MOST_TURNS = 20  # whose rewards a step's metrics tell apart
 Beside = Callable[..., Future[Score]]  # (function, its arguments) -> what it will give
 
 
@@ -72,15 +74,17 @@ def _measure_rewards(groups: Sequence[Group], rubric: Rubric, config: TrainConfi
         "tokens_ended": float(lengths[ended].mean()) if ended.any() else None,
         "extracted": sum(score.extracted for score in scores) / len(scores),
         "truncated": 1 - float(ended.float().mean()),
-        **measure_episodes(completions),
+        **measure_episodes(completions, scores),
         "criteria": measure_criteria(scores),
         **{f"learned/{name}": value for name, value in average_learned(scored).items()},
     }
 
 
-def measure_episodes(completions: Sequence[Completion]) -> dict[str, Any]:
+def measure_episodes(completions: Sequence[Completion], scores: Sequence[Score]) -> dict[str, Any]:
     """Of episodes: turns of the policy, tokens of the world, each a mean, and how many ended in which way,
-    those whose world gave no reply by the kind of failure. {} where none has turns."""
+    those whose world gave no reply by the kind of failure; and where turns are paid, what of the reward the
+    first, the second, ... earned by itself, each the mean over the scored episodes that have it. {} where
+    none has turns."""
     played = [completion for completion in completions if completion.turns]
     if not played:
         return {}
@@ -92,8 +96,16 @@ def measure_episodes(completions: Sequence[Completion]) -> dict[str, Any]:
             "turns": fmean(turns),
             "world_tokens": fmean(foreign),
             "ended": dict(sorted(ends.items())),
+            **measure_turn_rewards(scores),
         }
     }
+
+
+def measure_turn_rewards(scores: Sequence[Score]) -> dict[str, Any]:
+    """What turns earned, by their number from 1, up to MOST_TURNS; {} where none is paid."""
+    turns = list(zip_longest(*(score.by_turn for score in scores)))[:MOST_TURNS]
+    means = {str(number): fmean(r for r in earned if r is not None) for number, earned in enumerate(turns, 1)}
+    return {"turn_rewards": means} if means else {}
 
 
 def measure_kl(batch: Batch) -> dict[str, float]:

@@ -70,7 +70,7 @@ def find_fault(row: Mapping[str, Any]) -> str:
     for name in ("advantage", "shadow_reward"):
         if row.get(name) is not None and not is_number(row[name]):
             return f"its {name!r} is no finite number"
-    if wrong := _find_wrong_turn(row.get("turns", [])):
+    if wrong := _find_wrong_turn(row.get("turns", []), row.get("tokens_by_turn", [])):
         return wrong
     learned = row.get("learned", {})
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
@@ -94,13 +94,17 @@ class Once:
         return f"its completion is in line {earlier} already" if earlier != line else ""
 
 
-def _find_wrong_turn(turns: Any) -> str:
+def _find_wrong_turn(turns: Any, counts: Any) -> str:
+    if not isinstance(counts, list) or not all(map(is_count, counts)):
+        return "its 'tokens_by_turn' is no list of whole numbers from 0"
     if not isinstance(turns, list):
         return "its 'turns' are no list"
     for turn in turns:
         role, text = (turn.get(name) if isinstance(turn, dict) else None for name in ("role", "text"))
         if role not in ("policy", "world") or not isinstance(text, str):
             return "its 'turns' hold what is no turn of the policy or of the world"
+        if not is_number(turn.get("reward", 0)):
+            return "its 'turns' hold a reward that is no finite number"
     return ""
 
 
@@ -108,7 +112,11 @@ def write_episode(completion: Completion) -> dict[str, Any]:
     """What a row holds of an episode, by name: its turns, where it stood at its end, why its world gave no
     reply. {} for a single turn."""
     turns = [
-        {"role": turn.role, "text": turn.text, **({"voice": turn.voice} if turn.voice != "user" else {})}
+        {
+            **{"role": turn.role, "text": turn.text},
+            **({"voice": turn.voice} if turn.voice != "user" else {}),
+            **({"reward": turn.reward} if turn.reward is not None else {}),
+        }
         for turn in completion.turns
     ]
     return {
@@ -126,7 +134,8 @@ def read_completion(row: Mapping[str, Any]) -> Completion:
         usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
         reasoning=str(row.get("reasoning", "")),
         turns=tuple(
-            Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
+            Turn(turn["role"], turn["text"], str(turn.get("voice", "user")), turn.get("reward"))
+            for turn in row.get("turns", ())
         ),
         state=row.get("state"),
         fault=str(row.get("fault", "")),
@@ -146,6 +155,9 @@ def _find_wrong_verdict(verdicts: Any) -> str:
             verdict.get("reason", ""), str
         ):
             return f"its verdict {name!r} has an answer or a reason that is no text"
+        by_turn = verdict.get("by_turn", [])
+        if not isinstance(by_turn, list) or not all(map(is_number, by_turn)):
+            return f"its verdict {name!r} says of turns what is no list of finite numbers"
     return ""
 
 

@@ -170,6 +170,11 @@ def check_idle(task: Task, count: int) -> Iterator[str]:
                     f"{each.problem.id}: {name.lower()} has reward {each.score.reward:g}, "
                     f"{each.score.outcome}. Pay for the end that was reached alone."
                 )
+            elif each.score is not None and (earned := math.fsum(each.score.by_turn)) > 0:
+                yield (
+                    f"{each.problem.id}: turns of {name.lower()} earn {earned:g} of the reward. Pay a turn "
+                    "for how much nearer it comes to the end."
+                )
     yield from _check_repetition(task, count)
 
 

@@ -140,6 +140,35 @@ def test_a_state_that_words_nest_too_deep_counts_against_them():
     assert "nested more than 100 deep" in reply.reason
 
 
+class Paid:
+    """Says what each turn earned: whatever its words are, as Python."""
+
+    def __init__(self, _problem):
+        self.reward = None
+
+    def reply(self, said):
+        self.reward = {"nan": float("nan"), "text": "1", "huge": 1e300, "none": None, "yes": True}.get(
+            said, 0.25
+        )
+        return None if said == "end" else "on"
+
+
+def test_what_turns_earn_stands_beside_what_was_said():
+    completion = play(make_task(Paid), PROBLEM, say("a", "none", "yes", "end"))
+    said = [turn for turn in completion.turns if turn.role == "policy"]
+    assert [turn.reward for turn in said] == [0.25, None, 1.0, 0.25]
+    assert all(turn.reward is None for turn in completion.turns if turn.role == "world")
+    assert type(said[2].reward) is float
+
+
+@pytest.mark.parametrize("words", ["nan", "text", "huge"])
+def test_a_reward_that_is_no_number_counts_against_the_words_that_make_it(words):
+    completion = play(make_task(Paid), PROBLEM, say("a", words, "b"))
+    assert completion.finish_reason == "raised"
+    assert "The reward of Paid is" in completion.fault
+    assert [turn.reward for turn in completion.turns] == [0.25, None, None]
+
+
 def test_a_task_without_episode_or_player_says_so():
     with pytest.raises(TaskError, match="no episode"):
         play(make_task(None), PROBLEM, say("3"))

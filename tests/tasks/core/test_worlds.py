@@ -32,6 +32,7 @@ def make_world(hangs: bool = False):
             if said == "swell":
                 self.ballast = [0] * (1 << 30)
             self.state.append([said, os.getpid()])
+            self.reward = len(self.state) / 4
             return f"{len(self.state)}: {said}"
 
     return Counting
@@ -52,6 +53,7 @@ def test_an_episode_stays_in_its_process_and_hears_all_again_in_another(worlds):
     os.kill(pids[0], 9)
     third = worlds.answer(world, PROBLEM, PATIENT, "one", [*said, "c"])
     assert third.text == "3: c"
+    assert [reply.reward for reply in (first, second, third)] == [0.25, 0.5, 0.75]
     assert [text for text, _ in third.state] == ["a", "b", "c"]
     assert pids[0] not in [pid for _, pid in third.state]
 

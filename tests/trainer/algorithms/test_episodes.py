@@ -53,9 +53,11 @@ def split(completion: Completion, first: int, foreign: tuple[int, ...]) -> Compl
     )
 
 
-def compute_gradient(policy: Policy, name: str, groups: list[Group]) -> tuple[Batch, torch.Tensor, list]:
+def compute_gradient(
+    policy: Policy, name: str, groups: list[Group], **settings
+) -> tuple[Batch, torch.Tensor, list]:
     """As an update does, without the step; the reference is the policy itself."""
-    config = TrainConfig.of(algorithm=name, max_new_tokens=20, **SETTINGS[name])
+    config = TrainConfig.of(algorithm=name, max_new_tokens=20, **(SETTINGS[name] | settings))
     algorithm = find_algorithm(name)(policy, config)
     policy.model.zero_grad(set_to_none=True)
     batch = shape_batch(Batch.of(groups, policy.device), config)
@@ -130,3 +132,79 @@ def test_lengths_and_limits_count_what_was_drawn(policy):
 def test_marks_of_another_length_are_refused(policy):
     with pytest.raises(ValueError, match="of 4 tokens says of 2"):
         Batch.of([make_group([replace(draw(DRAWN[0]), sampled=(True, False))])], policy.device)
+
+
+BY_TURN = [
+    ("grpo", {"advantages.turns": "returns", "advantages.turn_gamma": 0.5}),
+    ("grpo", {"advantages.turns": "mt_grpo", "advantages.turn_gamma": 0.5}),
+    ("grpo", {"advantages.turns": "gigpo", "advantages.turn_gamma": 0.5, "advantages.turn_weight": 3.0}),
+    ("grpo", {"advantages.turns": "returns", "advantages.normalise_batch": True, "loss.kl_in": "tokens"}),
+    ("grpo", {"advantages.turns": "gigpo", "loss.kl_in": "reward"}),
+    ("ppo", {"ppo.turn_rewards": True, "ppo.turn_gamma": 0.5, "ppo.turn_lam": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), BY_TURN, ids=str)
+def test_single_turns_are_credited_as_ever_to_the_bit(policy, name, settings):
+    """Beside a group of episodes, too."""
+    single, talk = [draw(ids) for ids in DRAWN], [split(draw(ids), 1, (3, 3)) for ids in DRAWN]
+    others = {flag: value for flag, value in settings.items() if "turn" not in flag}
+    plain, gradient, _ = compute_gradient(policy, name, [make_group(single)], **others)
+    found, same, _ = compute_gradient(policy, name, [make_group(single)], **settings)
+    assert torch.equal(plain.advantages_BT, found.advantages_BT)
+    assert torch.equal(gradient, same)
+    if name == "grpo" and "advantages.normalise_batch" not in settings:  # PPO whitens over the batch
+        both, _, _ = compute_gradient(policy, name, [make_group(single), make_group(talk)], **settings)
+        assert torch.equal(both.advantages_BT[:4, : plain.advantages_BT.shape[1]], plain.advantages_BT)
+
+
+def pay(group: Group, *rewards: tuple[float, ...]) -> Group:
+    """The group with what turns earned by themselves."""
+    pairs = zip(group.scores_G, rewards, strict=True)
+    return replace(group, scores_G=tuple(replace(score, by_turn=by_turn) for score, by_turn in pairs))
+
+
+def test_each_token_has_the_advantage_of_its_turn(policy):
+    """Rewards 0, 1, 0, 1, of which the first turn earned 0.5, 0.5, 0, 0.25; one completion was not scored."""
+    group = make_group([split(draw(ids), 1, (3, 3)) for ids in DRAWN])
+    group = pay(group, (0.5, 9.0), (0.5, 0.0), (0.0, 0.0), (0.25, 0.0))
+    scores = list(group.scores_G)
+    scores[2] = replace(scores[2], abstained=True)
+    settings = {"advantages.turns": "mt_grpo", "advantages.baseline": "mean"}
+    batch, gradient, _ = compute_gradient(policy, "grpo", [replace(group, scores_G=scores)], **settings)
+    first = [0.5 - 1.25 / 3, 0.5 - 1.25 / 3, 0.0, 0.25 - 1.25 / 3]
+    rest = [-0.5, 0.5, 0.75]
+    mean = sum(rest) / 3
+    for row, (own, other) in enumerate(zip(first, [rest[0], rest[1], mean, rest[2]], strict=True)):
+        later = other - mean if row != 2 else 0.0
+        said = [own + later, 0.0, 0.0, *[later] * (len(DRAWN[row]) - 1)]
+        said += [0.0] * (batch.advantages_BT.shape[1] - len(said))
+        assert batch.advantages_BT[row].tolist() == pytest.approx(said, abs=1e-6)
+    assert gradient.abs().sum() > 0
+
+
+def test_turn_rewards_of_ppo_stand_at_the_ends_of_turns(policy):
+    """With a critic of zeros and no whitening the return of a token is what is still to come."""
+    group = make_group([split(draw(ids), 1, (3, 3)) for ids in DRAWN])
+    group = pay(group, *[(0.5, 0.0)] * 4)
+    settings = {"ppo.lam": 1.0, "ppo.turn_rewards": True, "ppo.turn_gamma": 0.5, "ppo.whiten": False}
+    settings["ppo.kl.kl_coef"] = 0.0
+    batch, _, _ = compute_gradient(policy, "ppo", [group], **settings)
+    assert not batch.columns_BT["values"].any()
+    for row, ids in enumerate(DRAWN):
+        rest = row % 2 - 0.5
+        said = [0.5 + 0.5 * rest, 0.0, 0.0, *[rest] * (len(ids) - 1)]
+        said += [0.0] * (batch.mask_BT.shape[1] - len(said))
+        assert batch.columns_BT["returns"][row].tolist() == pytest.approx(said, abs=1e-6)
+
+
+def test_parts_of_a_batch_keep_their_turns(policy):
+    group = pay(make_group([split(draw(ids), 1, (3, 3)) for ids in DRAWN]), *[(0.5, 0.0)] * 4)
+    batch = Batch.of([group], policy.device)
+    assert batch.turns is not None
+    assert batch.turns.counts_B.tolist() == [2] * 4
+    part = batch.select(torch.tensor([3, 0]))
+    assert part.turns is not None
+    assert part.turns.earned_BK.tolist() == [[0.5, 0.0]] * 2
+    assert part.turns.divide(part.rewards_B).tolist() == [[0.5, 0.5], [0.5, -0.5]]
+    assert Batch.of([make_group([draw(ids) for ids in DRAWN])], policy.device).turns is None

@@ -75,3 +75,11 @@ def test_a_place_beyond_a_data_set_is_a_sentence(capsys):
     data = str(Path(__file__).parents[2] / "fixtures" / "aime24.jsonl")
     assert main(["task", "play", "aime24", "--data", data, "--index", "5000", "--split", "test"]) == 2
     assert "--index 0 to" in capsys.readouterr().err
+
+
+def test_what_a_turn_earns_is_shown(hands, tmp_path):
+    example = Path(__file__).parents[3] / "examples" / "own_episode.py"
+    paying = example.read_text().replace("guess = said.strip()", "guess, self.reward = said.strip(), 0.25")
+    (tmp_path / "paying.py").write_text(paying)
+    _, shown = hands("no number", name=str(tmp_path / "paying.py"), flags=())
+    assert "(Earned 0.25.)\nSay a number." in shown

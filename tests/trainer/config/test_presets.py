@@ -80,6 +80,10 @@ def test_formulas_tell_all_settings_apart():
         assert write_formula(LossConfig(), replace(scaled, **{name: value})) != write_formula(
             LossConfig(), scaled
         )
+    stepwise = [replace(MEAN, turns=turns) for turns in ("whole", "returns", "mt_grpo", "gigpo")]
+    stepwise += [replace(each, turn_gamma=0.5) for each in stepwise[1:]]
+    stepwise.append(replace(stepwise[-1], turn_weight=2.0))
+    assert len({write_formula(LossConfig(), each) for each in stepwise}) == len(stepwise)
     penalised = LossConfig(kl_coef=0.1, kl_estimator="k2")
     corrected = LossConfig(correction="token_mask")
     for base, name, value in [

@@ -156,7 +156,7 @@ def test_tokens_are_charged_for_the_kl_to_come_as_the_reference_charges_them(ddo
     width, mask = 7, torch.tensor([[t < len(row) for t in range(7)] for row in kl])
     kl_BT = to_double([[*row, *[NAN] * (width - len(row))] for row in kl])
     config = AdvantageConfig(baseline="none", normalise_batch=normalise, ddof=ddof, epsilon=0.02)
-    ours = spread_over_tokens(to_double(rewards), kl_BT, mask, 0.3, config)
+    ours = spread_over_tokens(to_double(rewards)[:, None], kl_BT, mask, 0.3, config)
     expected = [reference.rewards_to_come(r, row, 0.3) for r, row in zip(rewards, kl, strict=True)]
     expected = reference.normalise_tokens(expected, ddof, 0.02) if normalise else expected
     for row, tokens in zip(ours, expected, strict=True):
@@ -173,7 +173,7 @@ def test_equal_rewards_are_no_signal_over_the_batch(epsilon):
     rewards = torch.full((3, 4), 0.1).masked_fill(abstained, NAN)
     assert compute_group_advantages(rewards, abstained, config).tolist() == [[0.0] * 4] * 3
     mask = torch.ones(4, 3)
-    tokens = spread_over_tokens(torch.full((4,), 0.1), torch.zeros(4, 3), mask, 0.1, config)
+    tokens = spread_over_tokens(torch.full((4, 1), 0.1), torch.zeros(4, 3), mask, 0.1, config)
     assert tokens.tolist() == [[0.0] * 3] * 4
     assert (
         compute_group_advantages(rewards, torch.ones(3, 4, dtype=torch.bool), config).tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from palaestra.trainer.config.objective import LossConfig
-from palaestra.trainer.objective.gae import gae, whiten
+from palaestra.trainer.objective.gae import AcrossTurns, gae, whiten
 from palaestra.trainer.objective.kl import kl_per_token, place_rewards
 from palaestra.trainer.objective.losses import compute_policy_loss, count_denominators
 
@@ -45,6 +45,36 @@ def test_gae_agrees_with_the_reference_wherever_the_tokens_stand(gamma, lam):
 def test_gae_refuses_a_discount_outside_its_range():
     with pytest.raises(ValueError, match=r"gamma=1\.1"):
         gae(to_double([[0]]), to_double([[0]]), torch.ones(1, 1), gamma=1.1)
+    ends = torch.zeros(1, 1, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"turn_lam=-1"):
+        gae(to_double([[0]]), to_double([[0]]), torch.ones(1, 1), across=AcrossTurns(ends, 1.0, -1))
+
+
+def test_golden_gae_of_two_turns():
+    """By hand, a world's token between them: within a turn gamma and lambda are 1, across 0.9 and 0.5."""
+    rewards, values = to_double([[0, 0.25, NAN, 0.75]]), to_double([[0.5, 0.4, NAN, 0.2]])
+    mask = torch.tensor([[True, True, False, True]])
+    ends = torch.tensor([[False, True, False, False]])
+    credit = gae(rewards, values, mask, 1.0, 1.0, AcrossTurns(ends, 0.9, 0.5))
+    last = 0.75 - 0.2
+    end = 0.25 + 0.9 * 0.2 - 0.4 + 0.9 * 0.5 * last
+    assert credit.advantages_BT[0].tolist() == pytest.approx([0.4 - 0.5 + end, end, 0, last], abs=1e-15)
+    assert credit.advantages_BT[0, 0] == pytest.approx(0.1775)
+    return_ = [0.5 + 0.1775, 0.4 + end, 0, 0.75]
+    assert credit.returns_BT[0].tolist() == pytest.approx(return_, abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_same_numbers_across_turns_change_no_bit(dtype):
+    generator = torch.Generator().manual_seed(0)
+    rewards, values = torch.rand(2, 5, 9, generator=generator, dtype=dtype)
+    mask = torch.rand(5, 9, generator=generator) < 0.7
+    plain = gae(rewards, values, mask, 0.99, 0.95)
+    same = gae(rewards, values, mask, 0.99, 0.95, AcrossTurns(mask, 0.99, 0.95))
+    never = gae(rewards, values, mask, 0.99, 0.95, AcrossTurns(torch.zeros_like(mask), 0.5, 0.5))
+    assert torch.equal(plain.advantages_BT, same.advantages_BT)
+    assert torch.equal(plain.advantages_BT, never.advantages_BT)
+    assert plain.advantages_BT.dtype == same.advantages_BT.dtype == dtype
 
 
 def test_whitening_counts_tokens_only():

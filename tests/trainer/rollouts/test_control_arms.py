@@ -36,3 +36,11 @@ def test_control_arms_change_rewards_and_never_pass_rates():
     assert max(shuffled) < 1, "a right answer must not be right for another problem's reference"
     with pytest.raises(UserError, match="no criterion on form"):
         apply_control(groups, replace(task, rubric=Rubric(number())), "format", 0, 0)
+
+
+def test_what_turns_earned_of_the_true_reward_is_no_part_of_a_control():
+    group = make_group(["RIGHT", "no"])
+    group = replace(group, scores_G=[replace(score, by_turn=(0.5, 0.5)) for score in group.scores_G])
+    for control in ("random", "shuffled"):
+        changed = apply_control([group, make_group(["RIGHT", "no"], 1)], tasks.get("gcd"), control, 0, 0)
+        assert all(score.by_turn == () for score in changed[0].scores_G)

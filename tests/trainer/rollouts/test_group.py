@@ -2,14 +2,19 @@
 
 from dataclasses import replace
 
+import palaestra as pal
+import pytest
 import torch
+from palaestra.tasks import Problem
+from palaestra.tasks.core.episode import Conversation, World
 from palaestra.trainer.algorithms.batch import Batch
 from palaestra.trainer.algorithms.update import shape_batch
 from palaestra.trainer.config.objective import AdvantageConfig
 from palaestra.trainer.config.presets import ObjectiveConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.rollouts.group import Criteria, has_signal
-from palaestra.verifiers import Score
+from palaestra.trainer.objective.turns import compute_returns, compute_turn_advantages
+from palaestra.trainer.rollouts.group import Criteria, Group, count_turns, gather_turns, has_signal
+from palaestra.verifiers import Completion, Rubric, Score
 
 from ..support.groups import LIVE, SOLVED, make_group
 
@@ -94,3 +99,83 @@ def test_a_penalty_for_length_is_a_criterion_of_its_own_where_each_is_compared()
     shaped = shape_batch(Batch.of([sampled], torch.device("cpu")), config)
     assert shaped.criteria_BK.tolist() == [[1.0, 0.0], [1.0, -0.75]]
     assert shaped.weights_K.tolist() == [1.0, 1.0]
+
+
+class Chain:
+    """Four places in a row; each step to the right earns a quarter, and the last is the end."""
+
+    def __init__(self, _problem):
+        self.state, self.reward = {"reward": 0.0}, 0.0
+
+    def reply(self, said):
+        self.reward = 0.25 if said == "right" else 0.0
+        self.state["reward"] += self.reward
+        return None if self.state["reward"] == 1 else f"You are at {self.state['reward']}."
+
+
+def walk(*words):
+    """An episode as a run draws it: a token for each turn and two for each reply."""
+    talk, world = Conversation(), World(Chain, Problem("Walk."))
+    for word in words:
+        talk.say(word)
+        talk.hear(world.answer(word))
+    sampled = [True, *[False, False, True] * (len(words) - 1)]
+    ids = range(len(sampled))
+    return replace(talk.complete(), ids=tuple(ids), logprobs=(0.0,) * len(ids), sampled=tuple(sampled))
+
+
+WALKS = [walk(*["right"] * 4), walk("right", "left", "right"), walk("left", "right", "right"), walk("left")]
+RUBRICS = {"end": Rubric(pal.criteria.reached()), "turns": Rubric(pal.criteria.turn_rewards())}
+
+
+def make_walks(rubric, walks=WALKS):
+    return Group(Problem("Walk."), walks, [rubric.score(each, Problem("Walk.")) for each in walks])
+
+
+def test_what_is_paid_at_the_end_and_by_turn_is_one_return():
+    """A chain whose steps are paid as they are taken, and the same sum at its end."""
+    made = {name: make_walks(rubric) for name, rubric in RUBRICS.items()}
+    rewards = {name: [score.reward for score in group.scores_G] for name, group in made.items()}
+    assert rewards["end"] == rewards["turns"] == [1, 0.5, 0.5, 0]
+    assert made["end"].scores_G[0].by_turn == ()
+    parts = {name: gather_turns([group]).divide(torch.tensor(rewards[name])) for name, group in made.items()}
+    assert parts["end"].tolist() == [[0, 0, 0, 1], [0, 0, 0.5, 0], [0, 0, 0.5, 0], [0] * 4]
+    assert parts["turns"].tolist() == [[0.25] * 4, [0.25, 0, 0.25, 0], [0, 0.25, 0.25, 0], [0] * 4]
+    assert torch.equal(*(compute_returns(each, 1.0)[:, 0] for each in parts.values()))
+    none = torch.zeros(4, dtype=torch.bool)
+    whole = torch.tensor(rewards["end"]) - 0.5
+    for name, group in made.items():
+        turns = gather_turns([group])
+        found = compute_turn_advantages(
+            turns, torch.tensor(rewards[name]), none, 4, AdvantageConfig(turns="returns")
+        )
+        assert torch.equal(found[:, 0], whole)
+
+
+def test_turns_are_told_by_what_was_drawn_and_by_the_words_that_they_answer():
+    assert [count_turns(each) for each in WALKS] == [4, 3, 3, 1]
+    turns = gather_turns([make_walks(RUBRICS["turns"]), make_walks(RUBRICS["turns"])])
+    first, second = turns.heard_BK[:4], turns.heard_BK[4:]
+    assert not set(first.flatten().tolist()) & set(second.flatten().tolist())
+    assert len({int(row[0]) for row in first}) == 1
+    assert first[0, 1] == first[1, 1] == first[1, 2] == first[2, 2]
+    assert first[2, 1] != first[0, 1]
+    assert gather_turns([make_walks(RUBRICS["turns"], WALKS[3:] * 2)]) is None
+    cut = Completion("a\nb", sampled=(True, True), ids=(1, 2), logprobs=(0.0, 0.0))
+    assert count_turns(cut) == 1, "no word of the world stands between them"
+
+
+@pytest.mark.parametrize(
+    ("walks", "turns", "gamma", "expected"),
+    [
+        (WALKS[1:3], "whole", 1.0, False),
+        (WALKS[1:3], "returns", 1.0, True),  # 0.25 each, by other turns
+        (WALKS[1:3], "mt_grpo", 1.0, True),
+        ([WALKS[1]] * 2, "returns", 0.5, False),
+        ([WALKS[3]] * 2, "gigpo", 0.5, False),
+        ([WALKS[0], WALKS[3]], "gigpo", 0.5, True),
+    ],
+)
+def test_a_signal_may_be_in_turns_alone(walks, turns, gamma, expected):
+    objective = ObjectiveConfig(advantages=AdvantageConfig(turns=turns, turn_gamma=gamma))
+    assert has_signal(make_walks(RUBRICS["turns"], walks), objective, 10) is expected

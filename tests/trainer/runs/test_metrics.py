@@ -9,7 +9,7 @@ from palaestra.tasks import get
 from palaestra.tasks.core.mixture import Component, MixedRubric, mix
 from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.runs.metrics import measure_rewards, measure_shadow, score_shadow
-from palaestra.verifiers import Rubric, answer_tag, exact, learned, number
+from palaestra.verifiers import Rubric, Turn, answer_tag, exact, learned, number
 
 from ..support.groups import DEAD, LIVE, TASK, make_group
 
@@ -36,6 +36,21 @@ def test_what_a_limit_of_tokens_cut_is_truncated_and_an_episode_of_many_turns_is
     groups.append(make_group(LIVE, 3))
     metrics = measure_rewards(groups, TASK, TrainConfig())
     assert (metrics["truncated"], metrics["tokens_ended"]) == (0.5, 2.0)
+
+
+def test_what_turns_earn_is_averaged_by_their_number_over_the_episodes_that_have_it():
+    group = make_group(["RIGHT", "no", "no"])
+    turns = (Turn("policy", "a"), Turn("world", "b"), Turn("policy", "c"))
+    played = [replace(completion, turns=turns) for completion in group.completions_G]
+    earned = [(0.5, 0.25), (0.0,), ()]
+    scores = [replace(s, by_turn=each) for s, each in zip(group.scores_G, earned, strict=True)]
+    scores[2] = replace(scores[2], abstained=True)
+    paid = replace(group, completions_G=played, scores_G=scores)
+    metrics = measure_rewards([paid], TASK, TrainConfig())
+    assert metrics["episodes"]["turn_rewards"] == {"1": 0.25, "2": 0.25}
+    unpaid = replace(paid, scores_G=group.scores_G)
+    assert "turn_rewards" not in measure_rewards([unpaid], TASK, TrainConfig())["episodes"]
+    assert "episodes" not in measure_rewards([group], TASK, TrainConfig())
 
 
 def test_each_task_of_a_mixture_is_measured_by_its_own_rubric():

@@ -83,6 +83,15 @@ def test_a_scored_completion_has_no_fault():
         ({"verdicts": {"number": {"status": ["correct"], "value": 1.0}}}, "'number' has no status"),
         ({"verdicts": {"number": {"status": "correct", "value": "1"}}}, "'number' has no finite value"),
         ({"verdicts": {"number": {"status": "correct", "value": 1.0, "answer": 4}}}, "is no text"),
+        (
+            {"verdicts": {"t": {"status": "correct", "value": 1.0, "by_turn": 1.0}}},
+            "no list of finite numbers",
+        ),
+        ({"verdicts": {"t": {"status": "correct", "value": 1.0, "by_turn": ["1"]}}}, "no list of finite"),
+        ({"turns": [{"role": "policy", "text": "5", "reward": float("nan")}]}, "a reward that is no finite"),
+        ({"turns": [{"role": "policy", "text": "5", "reward": None}]}, "a reward that is no finite"),
+        ({"tokens_by_turn": [3, -1]}, "'tokens_by_turn' is no list"),
+        ({"tokens_by_turn": 3}, "'tokens_by_turn' is no list"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_said(changes: dict, says: str):
@@ -99,7 +108,7 @@ def test_what_a_row_lacks_is_said(name: str):
 
 
 def test_an_episode_is_read_as_it_was_written():
-    turns = (Turn("policy", "5"), Turn("world", "higher"), Turn("policy", "7"))
+    turns = (Turn("policy", "5", reward=-0.5), Turn("world", "higher", "tool"), Turn("policy", "7"))
     said = Completion("5\n7", finish_reason="timeout", turns=turns, state={"tries": 2}, fault="It took 9 s.")
     row = {**write_episode(said), "completion": "5\n7", "finish_reason": "timeout", "tokens": 4}
     assert read_completion(json.loads(json.dumps(row))) == replace(said, usage=Usage(4, 0))

@@ -152,6 +152,15 @@ def test_one_thing_that_wins_everywhere_is_found():
     assert "again and again" in found[IDLE]
 
 
+def test_turns_that_pay_whatever_is_said_are_found():
+    class Cheers(Guess):
+        reward = 0.1
+
+    paid = Rubric(criteria.reached(), criteria.turn_rewards())
+    assert "turns of silence earn 0.25 of the reward" in failed(make(Cheers, rubric=paid))[IDLE]
+    assert failed(make(Cheers)) == {}, "no criterion pays them"
+
+
 def test_a_rubric_that_reads_what_is_written_is_found():
     def says_it(completion, problem):
         return problem.reference in completion.text
