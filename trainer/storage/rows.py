@@ -118,6 +118,13 @@ def write_episode(completion: Completion) -> dict[str, Any]:
     }
 
 
+def read_turns(row: Mapping[str, Any]) -> tuple[Turn, ...]:
+    """The turns of a row; () for a single one."""
+    return tuple(
+        Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
+    )
+
+
 def read_completion(row: Mapping[str, Any]) -> Completion:
     """The completion of a row, but for token ids; `find_fault` finds nothing wrong with the row."""
     return Completion(
@@ -125,9 +132,7 @@ def read_completion(row: Mapping[str, Any]) -> Completion:
         finish_reason=row["finish_reason"],
         usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
         reasoning=str(row.get("reasoning", "")),
-        turns=tuple(
-            Turn(turn["role"], turn["text"], str(turn.get("voice", "user"))) for turn in row.get("turns", ())
-        ),
+        turns=read_turns(row),
         state=row.get("state"),
         fault=str(row.get("fault", "")),
     )
