@@ -70,7 +70,7 @@ def find_fault(row: Mapping[str, Any]) -> str:
     for name in ("advantage", "shadow_reward"):
         if row.get(name) is not None and not is_number(row[name]):
             return f"its {name!r} is no finite number"
-    if wrong := _find_wrong_turn(row.get("turns", [])):
+    if wrong := find_wrong_turn(row.get("turns", [])):
         return wrong
     learned = row.get("learned", {})
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
@@ -94,7 +94,8 @@ class Once:
         return f"its completion is in line {earlier} already" if earlier != line else ""
 
 
-def _find_wrong_turn(turns: Any) -> str:
+def find_wrong_turn(turns: Any) -> str:
+    """What keeps a value from being the turns of an episode, in a few words; "" for nothing."""
     if not isinstance(turns, list):
         return "its 'turns' are no list"
     for turn in turns:
