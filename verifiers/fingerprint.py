@@ -10,6 +10,7 @@ other objects (a client, a model) no more is known than their type.
 
 from __future__ import annotations
 
+import ast
 import dis
 import hashlib
 import importlib
@@ -18,14 +19,15 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial, partialmethod
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 HOUSE = __name__.partition(".")[0]
 # that change no verdict: where a judge is served, and how long it is waited for
+_ELSEWHERE = (f"{HOUSE}.verifiers.", f"{HOUSE}.sandbox.")
 UNTOLD = (f"{__package__}.endpoint.Endpoint",)
 PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
 # The first hash of a function counts as long as it lives: what it keeps between calls is not what it is.
@@ -133,15 +135,18 @@ class _Walk:
             yield from self._list_of_function(value)
         elif isinstance(value, type):
             for base in value.__mro__:
-                if _find_owner(base.__module__) == "own":
+                whose = _find_owner(base.__module__)
+                if whose == "own":
                     for name, each in sorted(vars(base).items()):
-                        each = getattr(each, "fget", None) or getattr(each, "__func__", each)
-                        if not name.startswith("__") or isinstance(each, FunctionType):
-                            yield name
-                            yield from self.list_parts(each)
+                        for part in _unwrap(each):
+                            if not name.startswith("__") or isinstance(part, FunctionType):
+                                yield name
+                                yield from self.list_parts(part)
+                elif whose == "house":
+                    yield _hash_house(base.__module__)
         else:
             yield from self.list_parts(type(value))
-            yield from self.list_parts(getattr(value, "__dict__", {}))
+            yield from self.list_parts(_read_values(value))
 
     def _list_of_function(self, function: FunctionType) -> Iterator[str]:
         codes = list(_list_codes(function.__code__))
@@ -173,6 +178,33 @@ class _Walk:
         for name in names:
             if name in vars(value):
                 yield from self._list_of_global(vars(value)[name], names)
+
+
+def _unwrap(member: Any) -> Iterator[Any]:
+    """What a member of a class is made of: the functions of a property, of a method that is wrapped."""
+    if isinstance(member, property):
+        yield from (each for each in (member.fget, member.fset, member.fdel) if each is not None)
+    elif isinstance(member, (cached_property, partialmethod)):
+        yield member.func
+        yield from ([member.args, member.keywords] if isinstance(member, partialmethod) else [])
+    elif not isinstance(member, MemberDescriptorType):  # a slot, whose values an object has
+        yield getattr(member, "__func__", member)
+
+
+def _read_values(value: Any) -> dict[str, Any]:
+    """What an object holds, in its slots, too."""
+    slots = [
+        name
+        for kind in type(value).__mro__
+        for name in _name_slots(vars(kind).get("__slots__", ()))
+        if hasattr(value, name)
+    ]
+    return {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
+
+
+def _name_slots(slots: Any) -> list[str]:
+    listed = [slots] if isinstance(slots, str) else list(slots)
+    return [name for name in listed if name not in ("__dict__", "__weakref__")]
 
 
 def _list_codes(code: CodeType) -> Iterator[CodeType]:
@@ -250,8 +282,37 @@ def _find_file(name: str) -> str | None:
 
 @cache
 def _hash_house(module: str) -> str:
-    """Of the file of a part of this package that is no verifier: of those `hash_code` has all."""
-    file = _find_file(module)
-    if file is None or module.startswith((f"{HOUSE}.verifiers.", f"{HOUSE}.sandbox.")):
-        return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    """Of the file of a part of this package that is no verifier (of those `hash_code` has all), and of those
+    that it imports: tasks, and what tasks have in common, but for what all of them are made with."""
+    hashed = hashlib.sha256()
+    for name in sorted(_list_reached(module)):
+        file = _find_file(name)
+        assert file is not None
+        hashed.update(f"{name}\n".encode() + Path(file).read_bytes())
+    return hashed.hexdigest()
+
+
+def _list_reached(module: str) -> set[str]:
+    """The modules of this package's tasks that a module imports, itself among them."""
+    reached, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        file = _find_file(name)
+        if name in reached or file is None or name.startswith(_ELSEWHERE):
+            continue
+        reached.add(name)
+        folder = name if file.endswith("__init__.py") else name.rpartition(".")[0]
+        for step in ast.walk(ast.parse(Path(file).read_bytes())):
+            if isinstance(step, ast.ImportFrom):
+                base = importlib.util.resolve_name("." * step.level + (step.module or ""), folder or None)
+                found = [base, *(f"{base}.{each.name}" for each in step.names)]
+                waiting += [each for each in found if _is_of_tasks(each, folder)]
+    return reached
+
+
+def _is_of_tasks(module: str, folder: str) -> bool:
+    """Whether it counts in what imports it: a module of tasks, but of their machinery only what lies in one
+    folder below (tools)."""
+    machinery = f"{HOUSE}.tasks.core"
+    own = module.rpartition(".")[0] == folder != machinery
+    return module.startswith(f"{HOUSE}.tasks.") and (own or not module.startswith(machinery))

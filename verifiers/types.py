@@ -237,15 +237,19 @@ class Completion:
         from .display import quote
 
         tokens = f", {len(self.ids)} tokens" if len(self.ids) else ""
-        return f"Completion({quote(self.text)}{tokens}, {self.finish_reason})"
+        turns = f", {len(self.turns)} turns" if self.turns else ""
+        return f"Completion({quote(self.text)}{turns}{tokens}, {self.finish_reason})"
 
     def _repr_html_(self) -> str:
-        from .display import write_html_fields
+        from .display import tell_ending, write_html_fields, write_html_turns
 
-        tokens = len(self.ids) or "not known"
-        return write_html_fields(
-            "Completion", [("tokens", tokens), ("ended by", self.finish_reason), ("text", self.text)]
-        )
+        facts = [("tokens", len(self.ids) or "not known"), ("ended by", self.finish_reason)]
+        if not self.turns:
+            return write_html_fields("Completion", [*facts, ("text", self.text)])
+        facts[1] = ("end", f"{tell_ending(self.finish_reason, episode=True)} {self.fault}".strip())
+        if self.state is not None:
+            facts.append(("state at the end", repr(self.state)))
+        return write_html_fields("Completion", facts) + write_html_turns(self.turns)
 
 
 class Unavailable(RuntimeError):

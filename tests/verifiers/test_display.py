@@ -70,3 +70,19 @@ def test_whether_an_answer_was_found(text: str, extracted: bool):
 
 def test_what_became_of_a_completion():
     assert (SCORE.outcome, pal.Score(0.0, False).outcome) == ("passed", "not passed")
+
+
+def test_an_episode_is_a_table_with_policy_and_world_apart():
+    turns = (pal.Turn("policy", HOSTILE), pal.Turn("world", f"{HOSTILE} ho", "tool"), pal.Turn("policy", "b"))
+    said = pal.Completion(f"{HOSTILE}\nb", turns=turns, finish_reason="raised", fault=HOSTILE, state=HOSTILE)
+    html = said._repr_html_()
+    assert html.count("<tr>") == 3 + 4
+    assert "<script" not in html
+    assert html.encode("utf-8").isascii()
+    cell = '<td style="text-align: left"><span style="white-space: pre-wrap">'
+    assert f"{cell}1</span></td>{cell}</span></td>{cell}(tool) &lt;script" in html
+    assert "It ended (raised)" in html
+    assert "3 turns, raised" in repr(said)
+    long = pal.Completion("x", turns=(pal.Turn("policy", "x"),) * 1000)
+    assert long._repr_html_().count("<tr>") == 2 + 1 + ROWS
+    assert "951 turns left out" in long._repr_html_()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from ...tasks.core.conversation import write_turn
 from ...tasks.core.episode import Conversation, World
 from ...tasks.core.errors import UserError
 from ...tasks.core.problem import Problem
@@ -72,7 +73,7 @@ def _converse(task: Task, problem: Problem, talk: Conversation) -> str:
             if reply.reward is not None:
                 say(f"(Earned {reply.reward:g}.)")
             if heard is not None:
-                say(heard)
+                say(write_turn(talk.turns[-1], len(talk.said)))
     except EOFError:
         return "Ctrl-D"
     except KeyboardInterrupt:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...tasks.core import registry
+from ...tasks.core.conversation import write_conversation
 from ...tasks.core.errors import UserError
 from ...tasks.core.export import PROCEDURAL_PROBLEMS, export_rows
 from ...tasks.core.problem import Problem
-from ...tasks.core.proofs.episodes import win, write_talk
+from ...tasks.core.proofs.episodes import win
 from ...tasks.core.reach import find_reach
 from ...tasks.core.task import Task
 from ..config.arguments import SentenceParser
@@ -257,7 +258,7 @@ def _solve(task: Task) -> Callable[[Problem], str]:
             )
         played = win(member, problem)
         score = task.score(played, problem)
-        return f"{shown}{write_talk(played)}\nreward {score.reward:g}, {score.outcome}"
+        return f"{shown}{write_conversation(played)}\nreward {score.reward:g}, {score.outcome}"
 
     return describe_solved
 

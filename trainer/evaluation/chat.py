@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ...tasks import Problem, Task
+from ...tasks.core.conversation import write_conversation
 from ...tasks.core.errors import UserError
 from ...tasks.core.isolation import isolate
 from ...tasks.core.seeds import digest
@@ -16,7 +18,8 @@ from ..config.chat import ChatConfig
 from ..config.tasks import load_task as load_named_task
 from ..engines.base import Request
 from ..reward_models.scoring import Judged
-from ..rollouts.rollouts import make_sampling
+from ..rollouts.episodes import Episodes
+from ..rollouts.rollouts import make_sampling, open_episodes
 from .plan import list_evaluations
 from .run import check
 from .subjects import Opened, load_subject
@@ -36,6 +39,7 @@ PROBLEM {ARROW} REFERENCE     and their verdicts
 @dataclass
 class Chat:
     """opened: the model.  task: what scores.  named: whether the settings name it.
+    episodes: what plays its problems with their worlds; None where they have a single turn.
 
     place: of the next test problem.  turn: draws so far, each with random numbers of its own.
     """
@@ -44,6 +48,7 @@ class Chat:
     task: Task
     named: bool
     config: ChatConfig
+    episodes: Episodes | None
     samples: int
     temperature: float
     place: int = 0
@@ -76,7 +81,11 @@ class Chat:
         stream = digest("chat", self.config.seed, self.turn)
         self.turn += 1
         sampling = replace(make_sampling(asked, stop=asked.stop), temperature=self.temperature)
-        [completions] = opened.engine.sample([Request(ids, samples, stream, 0, messages)], sampling)
+        requests = [Request(ids, samples, stream, 0, messages)]
+        if self.episodes is None or not problem.id:  # a line that was typed has no world
+            [completions] = opened.engine.sample(requests, sampling)
+        else:
+            [completions] = self.episodes.sample(opened.engine, requests, [problem], sampling, _tell_nobody)
         return completions
 
     def _carry_out(self, text: str, say: Say) -> bool:
@@ -127,7 +136,7 @@ class Chat:
             )
             if completion.reasoning:
                 say(f"(reasoning) {completion.reasoning}")
-            say(completion.text)
+            say(write_conversation(completion) if completion.turns else completion.text)
             if problem.reference is not None:
                 say(describe_score(self.task.score(completion, problem)))
 
@@ -157,14 +166,19 @@ def chat(config: ChatConfig, lines: Iterable[str], say: Say = print) -> None:
     check(asked[0])
     isolate(task, config.task.allow_weak_sandbox, say)
     opened = load_subject(asked[0]).open(asked[0], Judged(task), "", say)
-    talk = Chat(opened, task, named, config, config.sampling.samples, config.sampling.temperature)
-    say(f"{asked[0].model.source}. Type a problem, or /help.")
-    for line in lines:
-        try:
-            if not talk.answer(line, say):
-                return
-        except UserError as failure:
-            say(f"palaestra chat: {failure}")
+    episodes = open_episodes(opened.prompts, task)
+    with contextlib.ExitStack() as started:
+        if episodes is not None:
+            started.callback(episodes.close)
+        samples, temperature = config.sampling.samples, config.sampling.temperature
+        talk = Chat(opened, task, named, config, episodes, samples, temperature)
+        say(f"{asked[0].model.source}. Type a problem, or /help.")
+        for line in lines:
+            try:
+                if not talk.answer(line, say):
+                    return
+            except UserError as failure:
+                say(f"palaestra chat: {failure}")
 
 
 def load_task(config: ChatConfig) -> tuple[Task, bool]:
@@ -188,4 +202,8 @@ def _read_temperature(text: str) -> float:
 
 
 def _describe_end(completion: Completion) -> str:
-    return "" if completion.finish_reason == "stop" else ", cut at the limit"
+    return ", cut at the limit" if completion.truncated and not completion.turns else ""
+
+
+def _tell_nobody(request: int, place: int, completion: Completion) -> None:
+    """What is told of completions as they end."""

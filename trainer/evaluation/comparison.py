@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ...tasks.core.conversation import write_conversation
 from ...tasks.core.errors import UserError
 from ..intervals import Difference
 from ..storage.records import drop_nan, read_json_if_there, write_json, write_lines
@@ -18,6 +19,7 @@ from .paired import LEVEL, POWER, Reach
 SHOWN_FLIPS = 3  # of each direction, in the lines for a person
 RECORD, FLIPS = "comparison.json", "flips.jsonl"
 SHOWN_TEXT = 300  # characters
+SHOWN_LINES, SHOWN_TURNS = 4, 8  # of an episode
 
 
 Decision = Literal["better", "worse", "not shown"]
@@ -269,7 +271,11 @@ def _write_flip(flip: Flip, pair: Pair) -> list[str]:
     lines = [f"    {flip.problem}  ({flip.before:.0%} -> {flip.after:.0%})  {_cut(flip.prompt, 100)}"]
     for name, row in ((pair.first, flip.first), (pair.second, flip.second)):
         verdict = row.status or ("passed" if row.passed else "not passed")
-        lines.append(f"      {name} ({verdict}): {_cut(row.text, SHOWN_TEXT)}")
+        if row.turns:
+            shown = write_conversation(row.said, lines=SHOWN_LINES, turns=SHOWN_TURNS)
+            lines += [f"      {name} ({verdict}):", shown]
+        else:
+            lines.append(f"      {name} ({verdict}): {_cut(row.text, SHOWN_TEXT)}")
     lines.append(f"      reference: {_cut(str(flip.reference), 100)}")
     return lines
 

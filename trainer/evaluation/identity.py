@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from ...tasks import Task
 from ...tasks.core.errors import shorten
+from ...tasks.core.world_hash import hash_worlds
 from ...verifiers.version import hash_rubric
 from ..config.evaluation import EvalConfig
 from ..config.settings import Setting, list_settings
@@ -33,6 +34,7 @@ WORDS = {
     "task_source": "the task's code",
     "problems": "the problems, their references or metadata",
     "prompts": "the prompts as the model reads them",
+    "world": "the world of the episodes: its code, its tools or its limits",
     "verifiers": "the rubric, its parameters, or the code of the verifiers",
     "model": "the model (the hash of its files, or its name at the endpoint)",
     "reward_models": "the reward models' files",
@@ -129,5 +131,6 @@ def gather_task_facts(code: Sequence[str], task: Task, reward_models: Sequence[s
         "task": task.name,
         "task_source": hash_bytes(b"".join(path.read_bytes() for path in files)) if files else "",
         "verifiers": hash_rubric(task.rubric),
+        **({"world": world} if (world := hash_worlds(task)) else {}),
         "reward_models": {source: hash_source(source) for source in reward_models},
     }

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...tasks.core.errors import UserError
-from ...verifiers import Status, Verdict
+from ...verifiers import Completion, Status, Turn, Verdict
 from ..storage.names import ARMS, COMPLETIONS, FACTS, HELD_OUT, SUMMARY
 from ..storage.records import complain_of_line, read_json, read_json_if_there
-from ..storage.rows import Once, read_scored
+from ..storage.rows import Once, read_scored, read_turns
 
 NO_EVALUATION = "Give the folder of a `palaestra eval`, or of a run."
 FIRST, LAST, BEST = "first", "last", "best"
@@ -32,6 +32,14 @@ class Row:
     status: str = ""
     reason: str = ""
     prompt_tokens: int = 0
+    finish_reason: str = "stop"
+    turns: tuple[Turn, ...] = ()
+    fault: str = ""
+
+    @property
+    def said(self) -> Completion:
+        """The completion, for a person who reads it."""
+        return Completion(self.text, finish_reason=self.finish_reason, turns=self.turns, fault=self.fault)
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,9 @@ def make_row(values: Mapping[str, Any], number: int) -> Row:
         str(first.get("status", "")),
         str(first.get("reason", "")),
         values.get("prompt_tokens", 0),
+        values["finish_reason"],
+        read_turns(values),
+        str(values.get("fault", "")),
     )
 
 

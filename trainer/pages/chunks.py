@@ -16,6 +16,7 @@ from ..storage.rows import RENDERED
 from .gather import Page
 from .rows import Table, Words
 from .tokens import TokenPlaces
+from .turns import describe_episode
 
 CHUNK = 256  # rows of a chunk: what a browser unpacks to show one of them
 LEVEL = 6  # of gzip
@@ -88,8 +89,9 @@ class Packer:
         }
         if record.get("reasoning"):
             row["reasoning"] = record["reasoning"]
+        row.update(describe_episode(record, places))
         logprobs = record.get("logprobs_x100")  # hundredths of a nat
-        if places is not None and logprobs:
+        if places is not None and logprobs and "turns" not in row:
             lengths = places.find(record.get("token_ids", []), record["completion"])
             row["logprobs"] = logprobs
             if lengths is None or not is_by_character(lengths):

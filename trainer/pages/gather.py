@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...tasks.core.errors import UserError
+from ...verifiers.display import ENDINGS
 from ..evaluation.comparison import FLIPS, RECORD
 from ..evaluation.measured import list_steps, locate_held_out
 from ..reports.curves import look_at_metrics
@@ -34,6 +35,7 @@ from .measures import answer_evaluation, describe_comparison
 from .paired import pair_runs, pair_steps
 from .rows import Table, list_criteria
 from .series import Series, measure_bands, round_digits, trace
+from .turns import describe_episode
 
 MEASURED_BY = {  # settings that say what held-out problems are, how they are asked and how they are judged
     "task": ("name", "option", "data", "level", "prompt", "answer", "choices", "verify", "test_share"),
@@ -152,6 +154,7 @@ class Page:
             "comparison": self.comparison,
             "runs": runs,
             "generation": self.table.generation,
+            "endings": {reason: of_episode for reason, (_, of_episode) in ENDINGS.items()},
         }
 
 
@@ -200,7 +203,7 @@ def gather_comparison(record: Path) -> Page:
     """The page of a comparison: its record, and the completions of the evaluations that are still there."""
     values = read_json(record, ("sides", "pairs"))
     flips = record.with_name(FLIPS)
-    values["flips"] = [line.values for line in read_objects(flips)] if flips.is_file() else []
+    values["flips"] = [_describe_flip(line.values) for line in read_objects(flips)] if flips.is_file() else []
     table, runs = Table(), []
     for side in values["sides"]:
         folder = find_side(record, str(side.get("folder", "")))
@@ -208,6 +211,12 @@ def gather_comparison(record: Path) -> Page:
             runs.append(read_run(folder, side["name"], table, len(runs)))
     table.read_new()
     return Page(runs, table, values)
+
+
+def _describe_flip(flip: Mapping[str, Any]) -> dict[str, Any]:
+    """A problem that flipped, with what both said as the page shows it."""
+    sides = {name: flip[name] for name in ("first", "second") if isinstance(flip.get(name), Mapping)}
+    return {**flip, **{name: {**row, "turns": None, **describe_episode(row)} for name, row in sides.items()}}
 
 
 def find_side(record: Path, named: str) -> Path | None:

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_right
 
 from .rows import Table
+from .turns import list_texts
 
 END = "\x00"  # between two texts; one in a completion is left out
 
@@ -28,7 +29,7 @@ class TextIndex:
         rows = range(len(self._starts), len(self._table))
         for record in self._table.read_records(rows):
             self._starts.append(len(self._text))
-            text = record.get("completion", "").lower().replace(END, "") + END
+            text = "\n".join(list_texts(record)).lower().replace(END, "") + END
             self._text += text.encode("utf-8", "surrogatepass")
 
     def find(self, text: str) -> list[int]:

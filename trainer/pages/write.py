@@ -16,8 +16,8 @@ from .gather import Page
 BUDGET_MB = 5.0
 STYLES = ("uPlot.min.css", "page.css")
 SCRIPTS = (
-    "uPlot.iife.min.js", "text.js", "data.js", "charts.js", "heat.js", "filters.js", "browser.js", "parts.js",
-    "page.js",
+    "uPlot.iife.min.js", "text.js", "turns.js", "data.js", "charts.js", "heat.js", "filters.js", "browser.js",
+    "parts.js", "page.js",
 )  # fmt: skip
 SPARE = 1.02  # of what is not completions: the template's own tags
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...verifiers import Score
 from ..intervals import Difference, Interval, mean_interval, paired_difference
+from ..storage.rows import write_episode
 from .recorded import Recorded
 
 EXAMPLES = 5  # kept of each kind of change
@@ -115,6 +116,7 @@ def _make_example(row: Recorded, score: Score) -> dict[str, Any]:
     was = next(iter(row.verdicts.values()), None)
     return {
         "step": row.step, "sample": row.sample, "problem": row.problem, "completion": row.completion.text,
+        "finish_reason": row.completion.finish_reason, **write_episode(row.completion),
         "reference": row.reference, "reward_before": row.reward, "reward_after": score.reward,
         "answer_before": was.answer if was is not None else None, "answer_after": verdict.answer,
         "reason_before": was.reason if was is not None else "", "reason_after": verdict.reason,

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...tasks.core.conversation import write_conversation
+from ...verifiers import Completion
+from ..storage.rows import read_turns
+
 if TYPE_CHECKING:
     from .credit import Credits
 
 SHOWN_EXAMPLES, SHOWN_STEPS, SHOWN_TEXT = 2, 5, 160
+SHOWN_LINES, SHOWN_TURNS = 4, 8  # of an episode
 
 
 def describe(record: Mapping[str, Any], credits: Credits | None) -> str:
@@ -59,13 +64,26 @@ def _write_changes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
         what = f"{change['before']} -> {change['after']}" + (" (another reward)" if stayed else "")
         lines.append(f"  {change['count']:,} completion(s) {what}")
         for example in change["examples"][:SHOWN_EXAMPLES]:
-            said = " ".join(example["completion"].split())
-            said = said if len(said) <= SHOWN_TEXT else f"... {said[-SHOWN_TEXT:]}"
+            rewards = f"reward {example['reward_before']:g} -> {example['reward_after']:g}"
             lines.append(
-                f"    {example['problem']}: {said}   (reference {example['reference']}; reward "
-                f"{example['reward_before']:g} -> {example['reward_after']:g}; {example['reason_after']})"
+                f"    {example['problem']}: {_show_said(example)}   (reference {example['reference']}; "
+                f"{rewards}; {example['reason_after']})"
             )
     return lines or ["  no verdict changed"]
+
+
+def _show_said(example: Mapping[str, Any]) -> str:
+    """What was said, on one line; of an episode as a conversation on lines of its own."""
+    if example.get("turns"):
+        said = Completion(
+            example["completion"],
+            finish_reason=example["finish_reason"],
+            turns=read_turns(example),
+            fault=example.get("fault", ""),
+        )
+        return f"\n{write_conversation(said, lines=SHOWN_LINES, turns=SHOWN_TURNS)}\n  "
+    line = " ".join(example["completion"].split())
+    return line if len(line) <= SHOWN_TEXT else f"... {line[-SHOWN_TEXT:]}"
 
 
 def _write_credits(counts: Mapping[str, int], credits: Credits) -> list[str]:

@@ -84,7 +84,7 @@ class Rollouts(Generic[EngineT]):
         self.engine, self.prompts = engine, prompts
         self.task, self.max_prompt_tokens = task, max_prompt_tokens
         self.scorers = scorers or {}
-        self._episodes = _open_episodes(prompts, task, worlds)
+        self._episodes = open_episodes(prompts, task, worlds)
         threads = default_workers() if workers is None else workers
         self._open: list[_Told] = []  # sampled, and not yet finished
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
@@ -213,7 +213,7 @@ class Rollouts(Generic[EngineT]):
         return self.task.find_member(problem.id).instruction
 
 
-def _open_episodes(prompts: Prompts, task: Task, worlds: Worlds | None) -> Episodes | None:
+def open_episodes(prompts: Prompts, task: Task, worlds: Worlds | None = None) -> Episodes | None:
     """What draws a task's episodes; None where its problems have a single turn. Raises UserError where the
     tokens between two turns can't be proven."""
     if not task.has_episodes:

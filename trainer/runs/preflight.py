@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...tasks import Problem, Task
+from ...tasks.core.conversation import write_conversation
 from ...tasks.core.errors import UserError
 from ...tasks.core.mixture import Mixture
 from ...verifiers import Completion, Rubric
 from ...verifiers.display import escape_controls
+from ...verifiers.types import Usage
 from ..algorithms.named import find_algorithm
 from ..config.train import TrainConfig
 from ..distributed.world import find_world
@@ -22,6 +24,7 @@ from .state import Run
 from .weights import Rates, find_factors, read_ramps, weigh_groups
 
 PREFLIGHT_SAMPLES = 4
+SHOWN_LINES, SHOWN_TURNS = 6, 8  # of an episode that is shown
 EXAMPLE_ENDS = (240, 80)  # characters of a completion that are shown, from its beginning and its end
 CERTAIN_SHARE = 0.95  # of the tokens, from which a truncation is warned of
 _WIDEN_TRUNCATION = "raise --top-p or --top-k, or lower --min-p."
@@ -61,7 +64,7 @@ class Preflight:
     certain: float = 0.0
     form_alone: bool = False
     template: bool = False
-    example: str = ""
+    example: Completion | None = None
     tasks: Mapping[str, float] = field(default_factory=dict)
 
     def list_faults(self) -> list[str]:
@@ -110,7 +113,7 @@ class Preflight:
 
     def list_causes(self) -> list[str]:
         """Why nothing may have passed, most likely first, with one completion; empty where something did."""
-        if self.pass_rate > 0 or not self.verifiable or not self.example or self.abstained == 1:
+        if self.pass_rate > 0 or not self.verifiable or self.example is None or self.abstained == 1:
             return []
         causes = []
         if self.ended < 0.5:
@@ -136,7 +139,15 @@ class Preflight:
                 "Answers come in the right form, and all are wrong: choose an easier level or task, or warm "
                 "up with `palaestra sft`."
             )
-        return [*causes, f'One completion: "{trim(self.example)}".']
+        if not self.example.turns:
+            causes.append(f'One completion: "{trim(self.example.text)}".')
+        return causes
+
+    def show_example(self) -> str:
+        """One completion of a run that can't learn, where it is a conversation; "" where it is a text."""
+        if self.example is None or not self.example.turns:
+            return ""
+        return f"\nOne completion:\n{write_conversation(self.example, lines=SHOWN_LINES, turns=SHOWN_TURNS)}"
 
     def list_warnings(self) -> list[str]:
         warnings = []
@@ -205,7 +216,7 @@ def look_ahead(run: Run, say: Callable[[str], None]) -> Preflight | None:
     say("\n".join([*report.write_lines(), *report.list_warnings()]))
     if report.list_faults() and not config.guards.force:
         said = [*report.list_faults(), *report.list_causes(), "--force starts all the same."]
-        raise UserError(" ".join(said))
+        raise UserError(" ".join(said) + report.show_example())
     return report
 
 
@@ -271,8 +282,14 @@ def summarise(
         compares=find_algorithm(config.algorithm).compares_groups,
         reasons=list_reasons(groups)[:3],
         certain=count_certain(completions) / max(1, tokens) if write_truncation(config.rollouts) else 0.0,
-        example=completions[0].text if completions else "",
+        example=_leave_tokens(completions[0]) if completions else None,
     )
+
+
+def _leave_tokens(completion: Completion) -> Completion:
+    """A completion as a person reads it."""
+    said = replace(completion, prompt_ids=(), ids=(), logprobs=(), sampled=(), kept=None)
+    return replace(said, usage=Usage(completion.tokens, completion.prompt_tokens))
 
 
 def differs_by_form_alone(groups: Sequence[Group], rubric: Rubric) -> bool:

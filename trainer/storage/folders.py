@@ -25,7 +25,7 @@ from ..reports.loggers import Logger, flatten, open_loggers
 from . import checkpoint
 from .names import CONFIG, FACTS, HELD_OUT, METRICS, ROLLOUTS
 from .records import read_json, read_lines, write_json
-from .sources import record_changes, record_data, record_sources
+from .sources import WORLDS, record_changes, record_data, record_sources, record_worlds
 
 REFERENCE = "reference"  # folder of the model that a run started from
 EARLIER_SETTINGS = "earlier_settings"  # of facts.json: the settings up to a step, where a resume changed them
@@ -170,12 +170,14 @@ def gather_facts(
     sources: names of tasks, algorithms, losses as the settings give them.  data: files and folders.
     more: what else the command found out.
     """
+    named = list(sources)
     return {
         "command": command,
         "python": platform.python_version(),
         "packages": {name: installed for name in PACKAGES if (installed := _find_version(name))},
         "git": _find_git_revision(),
-        "sources": record_sources(folder, sources),
+        "sources": record_sources(folder, named),
+        **({WORLDS: worlds} if (worlds := record_worlds(named)) else {}),
         "data": record_data(data),
         **more,
     }

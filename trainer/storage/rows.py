@@ -70,7 +70,10 @@ def find_fault(row: Mapping[str, Any]) -> str:
     for name in ("advantage", "shadow_reward"):
         if row.get(name) is not None and not is_number(row[name]):
             return f"its {name!r} is no finite number"
-    if wrong := _find_wrong_turn(row.get("turns", []), row.get("tokens_by_turn", [])):
+    counts = row.get("tokens_by_turn", [])
+    if not isinstance(counts, list) or not all(map(is_count, counts)):
+        return "its 'tokens_by_turn' is no list of whole numbers from 0"
+    if wrong := find_wrong_turn(row.get("turns", [])):
         return wrong
     learned = row.get("learned", {})
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
@@ -94,9 +97,8 @@ class Once:
         return f"its completion is in line {earlier} already" if earlier != line else ""
 
 
-def _find_wrong_turn(turns: Any, counts: Any) -> str:
-    if not isinstance(counts, list) or not all(map(is_count, counts)):
-        return "its 'tokens_by_turn' is no list of whole numbers from 0"
+def find_wrong_turn(turns: Any) -> str:
+    """What keeps a value from being the turns of an episode, in a few words; "" for nothing."""
     if not isinstance(turns, list):
         return "its 'turns' are no list"
     for turn in turns:
@@ -126,6 +128,14 @@ def write_episode(completion: Completion) -> dict[str, Any]:
     }
 
 
+def read_turns(row: Mapping[str, Any]) -> tuple[Turn, ...]:
+    """The turns of a row; () for a single one."""
+    return tuple(
+        Turn(turn["role"], turn["text"], str(turn.get("voice", "user")), turn.get("reward"))
+        for turn in row.get("turns", ())
+    )
+
+
 def read_completion(row: Mapping[str, Any]) -> Completion:
     """The completion of a row, but for token ids; `find_fault` finds nothing wrong with the row."""
     return Completion(
@@ -133,10 +143,7 @@ def read_completion(row: Mapping[str, Any]) -> Completion:
         finish_reason=row["finish_reason"],
         usage=Usage(row["tokens"], row.get("prompt_tokens", 0)),
         reasoning=str(row.get("reasoning", "")),
-        turns=tuple(
-            Turn(turn["role"], turn["text"], str(turn.get("voice", "user")), turn.get("reward"))
-            for turn in row.get("turns", ())
-        ),
+        turns=read_turns(row),
         state=row.get("state"),
         fault=str(row.get("fault", "")),
     )

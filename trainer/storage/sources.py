@@ -16,10 +16,12 @@ from typing import Any
 
 from ...tasks.core import registry
 from ...tasks.core.errors import UserError
-from ...tasks.core.task import REGISTERED
+from ...tasks.core.task import REGISTERED, Task
+from ...tasks.core.world_hash import find_world_file, hash_worlds
 from ..config.paths import find_place
 
-SOURCES = "sources"
+SOURCES, WORLDS = "sources", "worlds"
+OF_WORLD = "world of "  # before a task's name, in what changed
 MAKERS = ("generate", "to_problem", "load")  # the function of a task's source that makes its problems
 SHOWN = 12  # lines of a difference
 ACCEPT = "--task-changed ok"
@@ -63,6 +65,29 @@ def record_data(places: Iterable[str]) -> dict[str, dict[str, Any]]:
     return recorded
 
 
+def record_worlds(names: Iterable[str]) -> dict[str, str]:
+    """The hash of the worlds of each task among what is named, by its name, once the tasks are loaded; those
+    without episodes have none."""
+    return {name: world for name in names if _is_loaded_task(name) and (world := _hash_worlds(name))}
+
+
+def _is_loaded_task(name: str) -> bool:
+    return name in REGISTERED or name.endswith(".py") or name.partition(":")[0] in registry.PACKAGES
+
+
+def _hash_worlds(name: str) -> str:
+    task = _find_task(name)
+    return hash_worlds(task) if task is not None else ""
+
+
+def _find_task(name: str) -> Task | None:
+    """The task that a name is of; None for the name of something else."""
+    try:
+        return registry.get(name)
+    except UserError:
+        return None
+
+
 def refuse_changes(
     folder: Path, facts: Mapping[str, Any], accepted: bool, say: Callable[[str], None]
 ) -> None:
@@ -89,6 +114,9 @@ def list_changes(folder: Path, facts: Mapping[str, Any]) -> list[Change]:
         path, copy = _find_recorded(folder, name, recorded), folder / recorded["copy"]
         if path is None or _hash_file(path) != recorded["sha256"]:
             changes.append(Change(name, str(path or name), _show_difference(copy, path)))
+    for name, recorded in facts.get(WORLDS, {}).items():
+        if _hash_worlds(name) != recorded:
+            changes.append(_describe_changed_world(name))
     for place, recorded in facts.get("data", {}).items():
         path = Path(place)
         if not path.is_file():
@@ -98,6 +126,13 @@ def list_changes(folder: Path, facts: Mapping[str, Any]) -> list[Change]:
             sizes = f"{recorded['bytes']:,} bytes then, {size:,} now"
             changes.append(Change(place, place, f"{place}: other data ({sizes})."))
     return changes
+
+
+def _describe_changed_world(name: str) -> Change:
+    task = _find_task(name)
+    path = find_world_file(task) if task is not None else ""
+    shown = f"{path or name}: other code (there, or in what it reaches), other tools, or other limits."
+    return Change(f"{OF_WORLD}{name}", f"the {OF_WORLD}{name}", shown)
 
 
 def record_changes(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,10 +145,14 @@ def record_changes(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     names = [change.name for change in changes]
     sources = {**facts["sources"], **record_sources(folder, [n for n in names if n in facts["sources"]])}
-    known = facts.get("data", {})
+    known, worlds = facts.get("data", {}), facts.get(WORLDS, {})
     data = {**known, **record_data([name for name in names if name in known])}
     before = [{"name": name, **facts["sources"].get(name, known.get(name, {}))} for name in names]
-    return {"sources": sources, "data": data, "changes": [*facts.get("changes", []), *before]}
+    for each in before:
+        if (world := worlds.get(each["name"].removeprefix(OF_WORLD))) and each["name"] not in worlds:
+            each["sha256"] = world
+    changed = {"sources": sources, "data": data, "changes": [*facts.get("changes", []), *before]}
+    return {**changed, **({WORLDS: {**worlds, **record_worlds(worlds)}} if worlds else {})}
 
 
 def _find_recorded(folder: Path, name: str, recorded: Mapping[str, str]) -> Path | None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..conversation import COLUMNS, write_conversation
 from ..markdown import escape, fence
 from ..problem import Problem
 from ..reach import MEANINGS, find_reach
 from ..sources import Procedural
 from ..task import Task
-from .episodes import win, write_talk
+from .episodes import win
 from .frames import find_solution, require_one
 from .probes import draw
 from .proof import Proof
@@ -45,7 +46,7 @@ def pick_examples(task: Task) -> list[Example]:
     for problem in problems:
         said = find_solution(task, problem) if task.episode is None else win(task, problem)
         score = task.score(said, problem)
-        shown = said if isinstance(said, str) else write_talk(said)
+        shown = said if isinstance(said, str) else write_conversation(said, columns=COLUMNS)
         examples.append(Example(problem, shown, score.reward, score.outcome))
     return examples
 

@@ -336,11 +336,6 @@ CHECKS: dict[str, Callable[[Task, int], Iterator[str]]] = {
 }
 
 
-def write_talk(completion: Completion) -> str:
-    """An episode as a conversation: each turn under who said it."""
-    return "\n".join(f"{turn.role}: {turn.text}" for turn in completion.turns)
-
-
 def win(task: Task, problem: Problem) -> Completion:
     """The episode of the task's player. Raises TaskError where it has none."""
     if task.player is None:

@@ -15,6 +15,7 @@ in the length of the text. A call that can't be read is one too: what is wrong w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,21 @@ def find_calls(said: str, tools: Mapping[str, Tool]) -> list[ToolCall]:
             )
             break
         calls.append(_check(found, tools))
+    return calls
+
+
+def read_calls(said: str) -> list[ToolCall]:
+    """The calls in a message as it writes them, of whatever tools, for a person who reads it: nothing is held
+    to a schema, and a fenced block is text. At most `MAX_CALLS`. Raises nothing.
+
+    >>> read_calls('<tool_call>{"name": "f", "arguments": {"x": 1}}</tool_call>')
+    [ToolCall(name='f', arguments={'x': 1}, fault='')]
+    """
+    text = said.rpartition("</think>")[2].strip()
+    calls = []
+    for raw in itertools.islice(_find_raw(text, {}), MAX_CALLS):
+        arguments = raw.arguments if isinstance(raw.arguments, dict) else {"arguments": raw.arguments}
+        calls.append(ToolCall(str(raw.name), {} if raw.arguments is None else arguments, raw.fault))
     return calls
 
 

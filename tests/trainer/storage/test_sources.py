@@ -1,5 +1,6 @@
 """The code that a run names: found wherever it lies, kept apart, missed with a sentence when it is gone."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -8,7 +9,14 @@ from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
-from palaestra.trainer.storage.sources import find_source_file, record_sources
+from palaestra.trainer.storage.sources import (
+    find_source_file,
+    list_changes,
+    record_changes,
+    record_sources,
+    record_worlds,
+    refuse_changes,
+)
 
 from ..support.runs import SMALL, have_same_weights, say_nothing
 from .test_folders import TASK
@@ -71,3 +79,59 @@ def test_a_run_goes_on_from_another_directory_and_says_where_the_copy_of_a_lost_
     resume(tmp_path / "run", {}, say=said.append)
     assert not any("Warning" in line for line in said)
     assert have_same_weights(tmp_path / "run/model", tmp_path / "whole/model")
+
+
+WORLD = '''
+import palaestra as pal
+from own_rules import answer
+
+
+class Guessing:
+    def __init__(self, problem):
+        self.secret = problem.reference
+
+    def reply(self, said):
+        return answer(said, self.secret)
+
+
+def found(completion, problem):
+    return completion.text.endswith(problem.reference)
+
+
+@pal.task("own_guessing", rubric=pal.Rubric(found), episode=Guessing)
+def own_guessing(rng, level):
+    """Guess."""
+    yield pal.Problem("Guess.", str(rng.randrange(10)))
+'''
+RULES = "def answer(said, secret):\n    return None if said == secret else 'no'\n"
+
+
+def test_a_run_notices_a_world_whose_helpers_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "guess.py").write_text(WORLD)
+
+    def write_rules(text: str) -> None:
+        (tmp_path / "own_rules.py").write_text(text)
+        monkeypatch.delitem(sys.modules, "own_rules", raising=False)
+        importlib.invalidate_caches()
+
+    write_rules(RULES)
+    worlds = record_worlds(["guess.py", "grpo", "gcd", "nowhere.py"])
+    assert list(worlds) == ["guess.py"]
+    facts = {"sources": record_sources(tmp_path, ["guess.py"]), "worlds": worlds}
+    assert record_changes(tmp_path, facts) == {}
+    write_rules(RULES.replace("'no'", "secret"))
+    with pytest.raises(
+        UserError,
+        match=r"(?s)the world of guess\.py changed since .*guess\.py: other code.*--task-changed ok",
+    ):
+        refuse_changes(tmp_path, facts, False, say_nothing)
+    said: list[str] = []
+    refuse_changes(tmp_path, facts, True, said.append)
+    assert "other code" in said[0]
+    now = record_changes(tmp_path, facts)
+    assert now["changes"] == [{"name": "world of guess.py", "sha256": worlds["guess.py"]}]
+    assert now["worlds"]["guess.py"] != worlds["guess.py"]
+    assert list_changes(tmp_path, {**facts, **now}) == []

@@ -250,7 +250,7 @@ function drawCompletion(row, said, chosen) {
         make("div", { class: "text" }, plain(said.reasoning)),
       ),
     );
-  box.append(renderText(said, answers[0], COLOURED), facts);
+  box.append(...renderSaid(said, answers[0], COLOURED, word("finish", column("finish")[row])), facts);
   return box;
 }
 

@@ -67,7 +67,7 @@ async function lowerTexts() {
   for (let number = 0; number < HEAD.rows.chunks; number++) {
     const known = CHUNKS.has(number);
     const chunk = await readChunk(number);
-    for (const row of chunk.rows) texts.push(row.text.toLowerCase());
+    for (const row of chunk.rows) texts.push((row.turns ? row.turns.map((turn) => turn.text).join("\n") : row.text).toLowerCase());
     if (!known && number > KEPT_CHUNKS) CHUNKS.delete(number);
   }
   LOWERED = texts;

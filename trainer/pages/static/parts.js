@@ -110,7 +110,7 @@ function drawComparison() {
             text: row.status || (row.passed ? "passed" : "not passed"),
           }),
         ),
-        renderText({ text: row.text || "" }, row.answer, false),
+        ...renderSaid({ ...row, text: row.text || "" }, row.answer, false, row.finish_reason || ""),
         make("p", { class: "dim" }, plain(row.reason || "")),
       );
     return make(
