@@ -265,7 +265,7 @@ def _write_message(message: Any) -> dict[str, str]:
     content = read("content")
     parts = [content] if isinstance(content, str | None) else content
     texts = [part if isinstance(part, str) else _read_part(part) for part in parts if part is not None]
-    return {"role": read("role"), "content": "".join(texts)}
+    return {"role": str(read("role")), "content": "".join(texts)}
 
 
 def _read_field(message: Any, name: str) -> Any:
