@@ -23,7 +23,10 @@ from .task import REGISTERED, Task
 ENTRY_POINTS = "palaestra.tasks"
 _PACKAGE = "palaestra.tasks"
 # found by PACKAGE:NAME
-PACKAGES = {name: f"palaestra.tasks.packages.{name}" for name in ("reasoning_gym", "gymnasium", "textarena")}
+PACKAGES = {
+    name: f"palaestra.tasks.packages.{name}"
+    for name in ("reasoning_gym", "gymnasium", "textarena", "openenv", "verifiers")
+}
 # folders of machinery; every other one holds tasks
 _NO_SUBJECTS = ("adapters", "common", "core", "data", "packages")
 

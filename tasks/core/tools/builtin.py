@@ -1,4 +1,5 @@
-"""Tools that come with the package, `palaestra.tools`: exact arithmetic, and programs in the sandbox.
+"""Tools that come with the package, `palaestra.tools`: exact arithmetic, programs in the sandbox, and
+those of MCP servers.
 
 >>> import palaestra as pal
 >>> pal.tools.calculator("2 * (30 - 9)"), pal.tools.calculator("1/3 + 1/4"), pal.tools.calculator("1/0")
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....verifiers.arithmetic import Grammar, NotArithmetic, evaluate
 from ....verifiers.types import Unavailable
+from .mcp import connect_mcp as connect_mcp
 
 if TYPE_CHECKING:
     from ....sandbox import Outcome

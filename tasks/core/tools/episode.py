@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....verifiers.types import Unavailable
 from ..errors import shorten
 from ..problem import Problem
 from .calls import ToolCall, find_calls
-from .schema import Tool
+from .schema import Tool, ToolBroke
 
 KEPT_CHARS = 2_000  # of a result in the state; the policy reads it up to the limit of observations
 
@@ -22,7 +22,8 @@ class ToolEpisode:
     to its end: what a criterion may ask about. Nothing that the policy writes gets into it but by a call.
 
     A call that can't be read, of a tool that is not there, with arguments that don't fit, or that raises, is
-    answered with what is wrong. A tool that hangs is ended by the limit of a reply.
+    answered with what is wrong. A tool that hangs is ended by the limit of a reply. What tools share is
+    opened with the first call that needs it.
 
     >>> import palaestra as pal
     >>> from palaestra.tasks.core.tools.builtin import calculator
@@ -37,12 +38,13 @@ class ToolEpisode:
 
     def __init__(self, problem: Problem, tools: Sequence[Tool]) -> None:  # noqa: ARG002 - as of a factory
         self.tools = {tool.name: tool for tool in tools}
+        self.sessions: dict[Any, Any] = {}
         self.state: dict[str, list[dict[str, Any]]] = {"calls": []}
 
     def reply(self, said: str) -> str | None:
         """The results of the calls in it, one to a line where there are several; None without a call.
 
-        Raises Unavailable where a tool is not there, whatever the call.
+        Raises Unavailable where a tool is not there, whatever the call, and ToolBroke where one broke at it.
         """
         calls = find_calls(said, self.tools)
         if not calls:
@@ -57,14 +59,21 @@ class ToolEpisode:
         ok, result = False, f"Error: {call.fault}"
         if not call.fault:
             try:
-                result, ok = _write(self.tools[call.name].function(**call.arguments)), True
-            except Unavailable:
+                result, ok = _write(self._use(self.tools[call.name], call.arguments)), True
+            except (Unavailable, ToolBroke):
                 raise
             except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a call provokes is its answer
                 result = f"Error: {_tell(failure)}"
         kept = {"name": call.name, "arguments": dict(call.arguments), "result": result[:KEPT_CHARS], "ok": ok}
         self.state["calls"].append(kept)
         return result
+
+    def _use(self, tool: Tool, arguments: Mapping[str, Any]) -> Any:
+        if tool.session is None:
+            return tool.function(**arguments)
+        if tool.session not in self.sessions:
+            self.sessions[tool.session] = tool.session()
+        return tool.function(self.sessions[tool.session], dict(arguments))
 
 
 def _write(value: Any) -> str:

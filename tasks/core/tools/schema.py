@@ -28,13 +28,20 @@ class BadArguments(ValueError):
     """What a call gives is not what its tool takes. The message says what is wrong, to the policy."""
 
 
+class ToolBroke(Exception):
+    """What runs a tool ended or hung at a call, though it works at others: no answer can be given, and the
+    episode can't go on."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """A function that a policy may call.
 
     name, description: as the policy reads them.  parameters: a JSON schema of its arguments, an object.
     function: takes the arguments by name.  start: makes sure that it can run here, before a run begins, and
-    returns what belongs in the run's record; None: nothing to make sure of.
+    returns what belongs in the run's record; None: nothing to make sure of.  session: opens what the calls of
+    one episode share (a server of its own), and tools with an equal one share it; `function` then takes that
+    and the arguments as a mapping. None: nothing is shared.
 
     >>> def double(number: int) -> int:
     ...     '''Twice a number.
@@ -51,6 +58,7 @@ class Tool:
     parameters: Schema
     function: Callable[..., Any]
     start: Callable[[], Mapping[str, Any]] | None = None
+    session: Callable[[], Any] | None = None
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Tool:
@@ -174,7 +182,9 @@ def _find_fault(schema: Schema, value: Any) -> str:
     if "enum" in schema:
         same = any(type(each) is type(value) and each == value for each in schema["enum"])
         return "" if same else f"one of {', '.join(map(repr, schema['enum']))}"
-    kind = schema["type"]
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind not in _WORDS:
+        return ""  # a server's own schema says it in other words, and the server judges
     fits = {
         "string": isinstance(value, str),
         "integer": type(value) is int,
@@ -187,8 +197,10 @@ def _find_fault(schema: Schema, value: Any) -> str:
     if not fits[kind]:
         return _WORDS[kind]
     inner = schema.get("items") or schema.get("additionalProperties")
-    parts = value.values() if kind == "object" else value if kind == "array" else ()
-    found = next((fault for part in parts if inner and (fault := _find_fault(inner, part))), "")
+    named = "properties" in schema  # then the rest of its names alone are as `inner`
+    parts = value.values() if kind == "object" and not named else value if kind == "array" else ()
+    held = isinstance(inner, dict)  # True and False say whether there may be others
+    found = next((fault for part in parts if held and (fault := _find_fault(inner, part))), "")
     return found and f"{_WORDS[kind]}, each of which is {found}"
 
 

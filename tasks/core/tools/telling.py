@@ -38,7 +38,7 @@ def _describe(function: Mapping[str, Any]) -> list[str]:
     arguments = function["parameters"]["properties"]
     lines = [f"- {function['name']}({', '.join(arguments)}): {function['description']}"]
     for name, schema in arguments.items():
-        kind = schema.get("type") or json.dumps(schema.get("enum") or schema["anyOf"])
+        kind = schema.get("type") or json.dumps(schema.get("enum") or schema.get("anyOf") or "any")
         said = f": {schema['description']}" if "description" in schema else ""
         lines.append(f"  {name} ({kind}){said}")
     return lines
@@ -47,7 +47,7 @@ def _describe(function: Mapping[str, Any]) -> list[str]:
 def _write_sample(function: Mapping[str, Any]) -> str:
     parameters = function["parameters"]
     shown = {
-        name: SAMPLES.get(parameters["properties"][name].get("type"), "...")
+        name: SAMPLES.get(str(parameters["properties"][name].get("type")), "...")
         for name in parameters["required"]
     }
     return write_call(function["name"], shown)
