@@ -20,7 +20,7 @@ from ...verifiers import Completion
 from ..config.settings import resolve
 from ..engines.base import Finished, More, Request, Row, Sampling
 from ..engines.local import LocalEngine
-from ..engines.sync import SyncProof, compute_expected
+from ..engines.sync import Answers, SyncProof, compute_expected
 from ..model.memory import count_sampler_copies
 from ..reward_models.model import Scorer
 from ..rollouts.ahead import Ahead, Collect, InStep, Known, Source
@@ -190,7 +190,8 @@ class SamplerWeights:
                         self._stream.synchronize()
             self._engine.load(self._policy, known.version)
             found = self._engine.compute_logprobs(known.rows)
-            self._sync.compare(self._engine, self._policy, known.version, found, known.expected)
+            answers = Answers(known.rows, found, known.expected)
+            self._sync.compare(self._engine, self._policy, known.version, answers)
 
     def fits(self, problem: Problem) -> bool:
         """As `Rollouts.fits`, for the thread that samples."""

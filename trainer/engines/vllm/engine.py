@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ class VLLMEngine:
         self._wire, self._folder, self._model, self._end = wire, folder, model, end
         self._run = uuid.uuid4().hex  # so that nobody's version 3 is taken for ours
         self._loaded: Policy | None = None
+        self._release: Callable[[], None] = _wait_for_nothing
         self.pushes = 0
 
     @property
@@ -124,6 +126,7 @@ class VLLMEngine:
             return Completion(text, tuple(prompt_ids), ids, logprobs, reason, version=self.version)
 
         def hear(job: _Job, completion: Completion) -> None:
+            self._release()
             if truncated:
                 kept = find_kept(self.policy, completion.prompt_ids, completion.ids, sampling)
                 completion = replace(completion, kept=kept)
@@ -131,8 +134,18 @@ class VLLMEngine:
             if finished is not None:
                 finished(job.request, job.place, completion)
 
-        self._ask_all(jobs, read, hear)
+        try:
+            self._ask_all(jobs, read, hear)
+        except EngineError:
+            self._release()  # where that fails, it is the cause
+            raise
         return [[completion for completion in group if completion is not None] for group in results]
+
+    def hold_back(self, release: Callable[[], None]) -> VLLMEngine:
+        """See `HoldsBack.hold_back`: until the next load that is proven."""
+        asked = copy.copy(self)
+        asked._release, self._release = _wait_for_nothing, release
+        return asked
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """See `Engine.compute_logprobs`. At temperature 1 one question a row, else one for each token, since
@@ -262,6 +275,10 @@ class VLLMEngine:
             "return_token_ids": True,
             "repetition_penalty": 1.0,
         }
+
+
+def _wait_for_nothing() -> None:
+    """What is sampled is handed on at once."""
 
 
 def _list_ids(one: Request | Row) -> list[int]:
