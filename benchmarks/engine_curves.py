@@ -1,8 +1,10 @@
-"""The learning curve of a run with the local engine beside that of the same run with vLLM, seeds in pairs, and
-what each engine's steps are made of.
+"""The learning curve of a run with the local engine beside that of the same run with vLLM, seeds in pairs,
+and what each engine's steps are made of.
 
 python benchmarks/engine_curves.py --python PATH [--model ID|smollm2] [--task NAME] [--steps N] [--seeds N]
-    [--prompts N] [--group N] [--tokens N] [--rate X] [--out FOLDER]
+    [--prompts N] [--group N] [--tokens N] [--rate X] [--out FOLDER] [--proof]
+
+--proof: one run with vLLM in place of the pairs, in which every second load is not proven: what that saves.
 """
 
 from __future__ import annotations
@@ -24,6 +26,24 @@ ENGINES = ("local", "vllm")
 WARM_STEPS = 1  # that are not counted in times
 QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Of Student's t at 97.5 %, for 1, 2, ... degrees of freedom."""
+EVERY_SECOND = """
+import sys
+from palaestra.trainer.cli.main import main
+from palaestra.trainer.engines.sync import SyncProof
+
+load = SyncProof.load
+
+def load_only(proof, engine, policy, version):
+    if version % 2:
+        proof.settle()
+        proof._report = None
+        engine.load(policy, version)
+    else:
+        load(proof, engine, policy, version)
+
+SyncProof.load = load_only
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def write_flags(options: argparse.Namespace, out: Path, engine: str, seed: int) -> list[str]:
@@ -43,11 +63,17 @@ def write_flags(options: argparse.Namespace, out: Path, engine: str, seed: int) 
     return [*given, *(part for option in options.option for part in ("--option", option)), *server]
 
 
-def run(options: argparse.Namespace, engine: str, seed: int) -> list[dict]:
-    """The steps of a run; of one that is there already, as it is."""
-    out = options.out / f"{engine}{seed}"
+def run(
+    options: argparse.Namespace,
+    engine: str,
+    seed: int,
+    program: Sequence[str] = ("-m", "palaestra"),
+    name: str = "",
+) -> list[dict]:
+    """The steps of a run; of one that is there already, as it is. name: of its folder."""
+    out = options.out / (name or f"{engine}{seed}")
     if not (out / "model").is_dir():
-        command = [sys.executable, "-m", "palaestra", "train", *write_flags(options, out, engine, seed)]
+        command = [sys.executable, *program, "train", *write_flags(options, out, engine, seed)]
         code = subprocess.run(
             [*command, "--force"], env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
         ).returncode
@@ -69,15 +95,10 @@ def print_seconds(engine: str, steps: Sequence[dict]) -> None:
     line = f"  {engine}: {sample + update:.2f} s a step (sampling {sample:.2f}, update {update:.2f}), "
     line += f"{tokens:,.0f} tokens sampled in a step, {tokens / sample:,.0f} a second"
     if engine == "vllm":
-        of = {
-            name: average([step["sync"][name] for step in counted])
-            for name in ("load_seconds", "proof_seconds", "waited_seconds")
-        }
-        share = of["waited_seconds"] / (sample + update)
-        line += (
-            f"; load {of['load_seconds']:.2f} s, proof {of['proof_seconds']:.2f} s beside sampling, of which "
-            f"{of['waited_seconds']:.2f} s were waited for: {share:.1%} of the step"
+        load, proof = (
+            average([step["sync"][name] for step in counted]) for name in ("load_seconds", "proof_seconds")
         )
+        line += f"; load {load:.2f} s, proof {proof:.2f} s after it, beside the sampling"
     print(line)
 
 
@@ -100,6 +121,26 @@ def compare(options: argparse.Namespace) -> None:
         print(f"  vLLM less local: {pairs[-1]:+.3f}", flush=True)
     if len(pairs) > 1:
         print(f"mean difference of the pass-rate, {len(pairs)} pairs: {describe(pairs)}")
+
+
+def measure_proof(options: argparse.Namespace) -> None:
+    """What the proof adds to a step: of one run, steps with and without it, their sampling (with load) for
+    the same number of tokens."""
+    steps = run(options, "vllm", 1, ("-c", EVERY_SECOND), "proof")[WARM_STEPS:]
+    of = {proven: [step for step in steps if ("sync" in step) == proven] for proven in (True, False)}
+    token = {
+        proven: statistics.median(step["seconds"]["sample"] / step["tokens_sampled"] for step in some)
+        for proven, some in of.items()
+    }
+    tokens = average([step["tokens_sampled"] for step in steps])
+    update = statistics.median(step["seconds"]["update"] for step in steps)
+    added, whole = tokens * (token[True] - token[False]), tokens * token[True] + update
+    proof = statistics.median(step["sync"]["proof_seconds"] for step in of[True])
+    print(
+        f"{len(of[True])} steps with the proof, {len(of[False])} without, of {tokens:,.0f} tokens: a step "
+        f"takes {whole:.2f} s, of which the proof adds {added:+.3f} s: {added / whole:+.1%} (it is there "
+        f"{proof:.2f} s after the load, beside the sampling)"
+    )
 
 
 def describe(differences: Sequence[float]) -> str:
@@ -125,6 +166,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default: 1e-3)")
     parser.add_argument("--sft-steps", type=int, default=300, help="embedded: of SFT before (default: 300)")
     parser.add_argument("--out", type=Path, help="folder of the runs, kept (default: a temporary one)")
+    parser.add_argument("--proof", action="store_true", help="what the proof of a load adds to a step")
     options = parser.parse_args()
     options.source = options.model
     if options.model == "smollm2":
@@ -133,7 +175,7 @@ def main() -> None:
         options.source = weights.source
     with tempfile.TemporaryDirectory() as temporary:
         options.out = options.out or Path(temporary)
-        compare(options)
+        measure_proof(options) if options.proof else compare(options)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -49,6 +50,7 @@ UNMOVED_SHARE = 0.1  # of the trainer's move: an engine that moves by less moves
 MOST_SHARE = 0.02  # of the time, that proofs of an engine which has nothing to load may take
 MOST_NAMES = 6  # in a sentence
 
+Found = TypeVar("Found")
 
 REMEDY = (
     "Nothing was learned from it: start the engine anew and resume; if it stays so, take --engine local, "
@@ -87,12 +89,21 @@ class HoldsBack(Protocol):
         ...
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """An engine whose weights others may replace: there is one set of them for several engines."""
+
+    def hold(self) -> AbstractContextManager[bool]:
+        """Have it alone. Gives whether it still has what was loaded last."""
+        ...
+
+
 @dataclass(frozen=True)
 class SyncReport:
     """What a load and its proof came to. difference, worst: mean and largest absolute difference of the
     engine's and the trainer's log-probabilities, in nats per token.  tokens: that were compared.
-    load_seconds: of the load itself.  seconds: from its end until it was proven.  waited: of these, seconds
-    in which nothing else was done."""
+    load_seconds: of the load itself.  seconds: from its end until it was proven.  held: of these, seconds
+    for which completions were held back; the engine goes on sampling meanwhile."""
 
     version: int
     difference: float
@@ -100,7 +111,7 @@ class SyncReport:
     tokens: int
     load_seconds: float
     seconds: float
-    waited: float
+    held: float
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,7 @@ class SyncProof:
                 self._pending = _begin(partial(prove, engine.hold_back(self.settle)))
             else:
                 report = prove(engine)
-                self._report = replace(report, waited=report.seconds)
+                self._report = replace(report, held=report.seconds)
                 self._next = loaded + report.seconds / MOST_SHARE
         self._policy, self._version = policy, version
 
@@ -192,7 +203,20 @@ class SyncProof:
         pending, policy, start = self._pending, self._policy, self._clock()
         self._pending, self._policy = None, None  # whatever happens here, it is not proven yet
         report = pending.result()
-        self._report, self._policy = replace(report, waited=self._clock() - start), policy
+        self._report, self._policy = replace(report, held=self._clock() - start), policy
+
+    @contextmanager
+    def hold(self, engine: Engine) -> Iterator[None]:
+        """Have the engine to oneself. What others loaded meanwhile is loaded anew by the next `load`. Raises
+        as `settle` does."""
+        if not isinstance(engine, Shared):
+            yield
+            return
+        with engine.hold() as kept:
+            if not kept:
+                self._policy = None
+            yield
+            self.settle()
 
     def list_rows(self, policy: Policy) -> list[Row]:
         """The fixed text, and the beginning of the completion that was kept last."""
@@ -230,13 +254,16 @@ class SyncProof:
         if engine.in_place:
             rows = self.list_rows(policy)
             return Answers(rows, engine.compute_logprobs(rows), compute_expected(policy, rows))
-        request = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM)
+        request, last = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM), self._list_last()
+        asked = _begin(
+            partial(engine.compute_logprobs, last)
+        )  # at once, not behind what is sampled meanwhile
         [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
-        rows, last = [Row(drawn.prompt_ids, drawn.ids) for drawn in group], self._list_last()
+        rows = [Row(drawn.prompt_ids, drawn.ids) for drawn in group]
         # Times the temperature: a logit that differs by a nat counts as at temperature 1.
         drawn_logprobs = [drawn.logprobs for drawn in group], compute_expected(policy, rows, TEMPERATURE)
         found, expected = ([[TEMPERATURE * each for each in row] for row in of] for of in drawn_logprobs)
-        found += engine.compute_logprobs(last)
+        found += asked.result()
         expected += compute_expected(policy, last)
         return Answers([*rows, *last], found, expected, len(rows))
 
@@ -288,18 +315,18 @@ def _average_gap(rows: Sequence[Sequence[float]], before: Sequence[Sequence[floa
     return sum(gaps) / len(gaps)
 
 
-def _begin(prove: Callable[[], SyncReport]) -> Future[SyncReport]:
+def _begin(find: Callable[[], Found]) -> Future[Found]:
     """By a thread of its own, which nothing waits for at the end of the process."""
-    proof = Future[SyncReport]()
+    future = Future[Found]()
 
     def work() -> None:
         try:
-            proof.set_result(prove())
-        except BaseException as failure:  # noqa: BLE001 raised again by whoever settles
-            proof.set_exception(failure)
+            future.set_result(find())
+        except BaseException as failure:  # noqa: BLE001 raised again by whoever takes the result
+            future.set_exception(failure)
 
     threading.Thread(target=work, name="prove a load", daemon=True).start()
-    return proof
+    return future
 
 
 @torch.no_grad()

@@ -162,7 +162,7 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
 
 def measure_sync(report: SyncReport | None) -> dict[str, Any]:
     """How far the engine was from the trainer after its last load (nats per token), and the seconds that the
-    load and its proof took, and the sampling waited for that; {} where nothing was loaded."""
+    load and its proof took, and completions were held back for it; {} where nothing was loaded."""
     if report is None:
         return {}
     return {
@@ -171,7 +171,7 @@ def measure_sync(report: SyncReport | None) -> dict[str, Any]:
             "difference_max": report.worst,
             "load_seconds": report.load_seconds,
             "proof_seconds": report.seconds,
-            "waited_seconds": report.waited,
+            "held_seconds": report.held,
         }
     }
 

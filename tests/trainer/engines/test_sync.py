@@ -206,7 +206,7 @@ def test_nothing_is_handed_on_before_the_proof_holds_and_sampling_need_not_wait(
     assert order[0] == "proven"
     assert order.count("heard") == 4
     assert proof.report is not None
-    assert 0 < proof.report.waited <= proof.report.seconds
+    assert 0 < proof.report.held <= proof.report.seconds
 
 
 def test_a_failure_of_the_proof_itself_is_told_in_place_of_what_it_breaks_off(served: Served):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
 from .server import NAME
+from .turn import Turn
 from .weights import Difference, compare, push, read_label, write_weights
 from .wire import EngineError, Wire
 
@@ -66,6 +67,7 @@ class VLLMEngine:
         self._wire, self._folder, self._model, self._end = wire, folder, model, end
         self._run = uuid.uuid4().hex  # so that nobody's version 3 is taken for ours
         self._loaded: Policy | None = None
+        self._turn = Turn(self)
         self._release: Callable[[], None] = _wait_for_nothing
         self.pushes = 0
 
@@ -76,8 +78,19 @@ class VLLMEngine:
         return {"vllm": str(found.get("version"))} if isinstance(found, Mapping) else {}
 
     def join(self, policy: Policy, rows: int) -> VLLMEngine:
-        """Another engine on the same server, which has nothing loaded; whoever loads last has the server."""
-        return VLLMEngine(policy, self._wire, self._folder, rows, self._model)
+        """Another engine on the same server, which has nothing loaded; whoever loads last has the server, so
+        those that are used in several threads `hold` it meanwhile."""
+        joined = VLLMEngine(policy, self._wire, self._folder, rows, self._model)
+        joined._turn = self._turn
+        return joined
+
+    @contextmanager
+    def hold(self) -> Iterator[bool]:
+        """See `Shared.hold`."""
+        with self._turn.take(self) as kept:
+            if not kept:
+                self._loaded = None
+            yield kept
 
     def load(self, policy: Policy, version: int) -> None:
         """See `Engine.load`. Writes the weights to files and has the server read them.
