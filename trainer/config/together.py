@@ -19,11 +19,6 @@ def check_ranks(config: TrainConfig) -> None:
             f"--processes {ranks.processes} and --staleness {ahead} {apart}: the processes exchange what "
             "they sampled between two updates, and not beside one. Leave out one of the two."
         )
-    if config.engine.kind != "local" and ahead:
-        raise UserError(
-            f"--engine {config.engine.kind} and --staleness {ahead} {apart}: the local engine alone is given "
-            "weights of its own to sample from. Leave out one of the two."
-        )
     for flag, found, given in (
         ("--weights bfloat16", config.model.weights, "bfloat16"),
         ("--moments 8bit", config.optimizer.moments, "8bit"),

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...tasks.core.errors import UserError
 from ..config.engine import EngineConfig
 from ..model.cache_folder import find_cache_folder
 from ..model.policy import Policy
@@ -57,6 +58,21 @@ def make_engine(policy: Policy, config: EngineConfig, extent: Extent, log: Path,
     if config.url:
         return _join_server(policy, config, rows, extent.longest)
     return _start_server(policy, config, rows, extent.longest, log, say)
+
+
+def make_beside(engine: Engine, policy: Policy, rows: int, *, fast: bool) -> Engine:
+    """One more engine of the same kind, for another policy, in another thread. fast: see `Extent`.
+
+    Raises UserError for a kind of which there can't be two.
+    """
+    if isinstance(engine, VLLMEngine):
+        return engine.join(policy, rows)
+    if not isinstance(engine, LocalEngine):
+        raise UserError(
+            f"There can't be a second {type(engine).__name__}, with weights of its own to sample from: leave "
+            "out --staleness."
+        )
+    return LocalEngine(policy, rows, fast=fast)
 
 
 def _join_server(policy: Policy, config: EngineConfig, rows: int, longest: int) -> VLLMEngine:

@@ -1,24 +1,31 @@
 """The proof that an engine samples from the weights that are trained, after each load.
 
-Three questions, each answered by the trainer's own pass too: the log-probabilities of a fixed text; those of
-the beginning of a completion of the last step; and, from an engine with weights of its own, a few tokens that
-it draws after both prompts, by the very path that samples (a server may keep what it computed of a prompt
-under the old weights, and use it only there). Beyond the bound the run stops, with the names of the
-parameters that differ where the engine has checksums by name. An engine that answers to the last bit as it
-did before a load, while the trainer's answer has moved, has not loaded.
+Two questions, each answered by the trainer's own pass too: the log-probabilities of the beginning of a
+completion of the last step; and those of tokens that the engine draws after a fixed text, by the very path
+that samples (a server may keep what it computed of a prompt under the old weights, and use it only there),
+at a temperature at which it draws unlikely ones, too. Beyond the bound the run stops, with the names of the
+parameters that differ where the engine has checksums by name. An engine that answers as it did before a load,
+while the trainer's answer has moved, has not loaded.
+
+An engine that can hold back what it samples is asked beside its sampling, by a thread of its own: what is
+sampled is handed on once the proof holds, and never where it fails.
 
 An engine that reads the policy's own weights has nothing to load, and each step's update compares all of its
-log-probabilities with its own. It is proven first, and again whenever that costs at most 2 % of the time
-since.
+log-probabilities with its own. It is asked for the log-probabilities of the fixed text in place of drawing.
+It is proven first, and again whenever that costs at most 2 % of the time since.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -33,13 +40,17 @@ TEXT = (
     "To prove that two machines think alike, ask both the same question and compare their answers in full. "
 )
 PROMPT_TOKENS = 40  # more than a block of a server's cache: it keeps whole blocks only
-FIXED_TOKENS, LAST_TOKENS, DRAWN_TOKENS = 8, 8, 2
+FIXED_TOKENS, LAST_TOKENS = 8, 8
+DRAWS, DRAWN_TOKENS = 4, 2  # short ones: the engine's first two steps have them all
 STREAM = 17
+TEMPERATURE = 2.0  # of the draws; what a sure model is sure of hardly moves when its weights do
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats that stops a run
 STALE_SHARE = 0.1  # of the bound: how far the trainer must have moved for an unmoved engine to be a stale one
+UNMOVED_SHARE = 0.1  # of the trainer's move: an engine that moves by less moves by rounding alone
 MOST_SHARE = 0.02  # of the time, that proofs of an engine which has nothing to load may take
 MOST_NAMES = 6  # in a sentence
 
+Found = TypeVar("Found")
 
 REMEDY = (
     "Nothing was learned from it: start the engine anew and resume; if it stays so, take --engine local, "
@@ -68,11 +79,31 @@ class ComparesWeights(Protocol):
         ...
 
 
+@runtime_checkable
+class HoldsBack(Protocol):
+    """An engine that can sample while it is not yet known whether it may."""
+
+    def hold_back(self, release: Callable[[], None]) -> Engine:
+        """Hand on nothing that is sampled until `release` has returned; what it raises ends the sampling.
+        Gives the engine as it can be asked meanwhile."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """An engine whose weights others may replace: there is one set of them for several engines."""
+
+    def hold(self) -> AbstractContextManager[bool]:
+        """Have it alone. Gives whether it still has what was loaded last."""
+        ...
+
+
 @dataclass(frozen=True)
 class SyncReport:
     """What a load and its proof came to. difference, worst: mean and largest absolute difference of the
     engine's and the trainer's log-probabilities, in nats per token.  tokens: that were compared.
-    load_seconds: of the load itself.  seconds: of the proof."""
+    load_seconds: of the load itself.  seconds: from its end until it was proven.  held: of these, seconds
+    for which completions were held back; the engine goes on sampling meanwhile."""
 
     version: int
     difference: float
@@ -80,13 +111,37 @@ class SyncReport:
     tokens: int
     load_seconds: float
     seconds: float
+    held: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the engine (`found`) and the trainer's own pass (`expected`) say of the tokens of some rows, in
+    nats. fixed: how many of the first rows follow the fixed text."""
+
+    rows: Sequence[Row]
+    found: Sequence[Sequence[float]]
+    expected: Sequence[Sequence[float]]
+    fixed: int = 1
+
+    def list_fixed_ids(self) -> list[list[int]]:
+        """The tokens that follow the fixed text."""
+        return [list(row.ids) for row in self.rows[: self.fixed]]
+
+    def has_stayed(self, before: Answers, least: float) -> float:
+        """By how much the trainer's answer about the fixed text has moved, in nats per token, where that is
+        more than `least` and the engine's has not moved; 0 elsewhere."""
+        if self.list_fixed_ids() != before.list_fixed_ids():
+            return 0.0
+        moved = _average_gap(self.expected[: self.fixed], before.expected)
+        engine_moved = _average_gap(self.found[: self.fixed], before.found)
+        return moved if moved > least and engine_moved <= UNMOVED_SHARE * moved else 0.0
 
 
 class SyncProof:
     """Loads weights into an engine, and proves it each time.
 
     bound: of the mean difference, in nats per token.  remedy: what a refusal ends with.  clock: in seconds.
-    report: of the last load; None where it was not proven.
 
     >>> import palaestra as pal
     >>> policy = pal.load_policy("embedded")
@@ -100,12 +155,18 @@ class SyncProof:
         self, bound: float, remedy: str = REMEDY, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self.bound, self._remedy, self._clock = bound, remedy, clock
-        self.report: SyncReport | None = None
+        self._report: SyncReport | None = None
+        self._pending: Future[SyncReport] | None = None
         self._policy: Policy | None = None
         self._version, self._next = 0, -math.inf
         self._last: Completion | None = None
-        self._answer: Sequence[float] = []
-        self._expected: Sequence[float] = []
+        self._before: Answers | None = None
+
+    @property
+    def report(self) -> SyncReport | None:
+        """Of the last load; None where it was not proven. Waits for it, and raises as `settle` does."""
+        self.settle()
+        return self._report
 
     def keep(self, completion: Completion) -> None:
         """Ask about this completion, too, from the next load on."""
@@ -114,79 +175,97 @@ class SyncProof:
     def load(self, engine: Engine, policy: Policy, version: int) -> None:
         """Load the policy's weights as `version`, where that is not what was loaded last, and prove it.
 
-        Raises RunError where the engine does not sample from them.
+        Where the engine holds back what it samples, the proof goes on beside the sampling. The policy's
+        weights must stay as they are until `settle`, which the engine calls before it hands anything on.
+        Raises RunError where the engine does not sample from them, or that of the load before.
         """
+        self.settle()
         if policy is self._policy and version == self._version:
             return
-        known, self._policy, self.report = self._policy, None, None
+        known, self._policy, self._report = self._policy, None, None
         start = self._clock()
         engine.load(policy, version)
         loaded = self._clock()
         if not (engine.in_place and policy is known and loaded < self._next):
-            self.report = self._prove(engine, policy, version, loaded - start)
-            seconds = self._clock() - loaded
-            self.report = replace(self.report, seconds=seconds)
-            self._next = loaded + seconds / MOST_SHARE
+            prove = partial(self._prove, policy=policy, version=version, start=start, loaded=loaded)
+            if isinstance(engine, HoldsBack):
+                self._pending = _begin(partial(prove, engine.hold_back(self.settle)))
+            else:
+                report = prove(engine)
+                self._report = replace(report, held=report.seconds)
+                self._next = loaded + report.seconds / MOST_SHARE
         self._policy, self._version = policy, version
+
+    def settle(self) -> None:
+        """Wait for the proof of the last load, where it goes on. Raises RunError where it fails."""
+        if self._pending is None:
+            return
+        pending, policy, start = self._pending, self._policy, self._clock()
+        self._pending, self._policy = None, None  # whatever happens here, it is not proven yet
+        report = pending.result()
+        self._report, self._policy = replace(report, held=self._clock() - start), policy
+
+    @contextmanager
+    def hold(self, engine: Engine) -> Iterator[None]:
+        """Have the engine to oneself. What others loaded meanwhile is loaded anew by the next `load`. Raises
+        as `settle` does."""
+        if not isinstance(engine, Shared):
+            yield
+            return
+        with engine.hold() as kept:
+            if not kept:
+                self._policy = None
+            yield
+            self.settle()
 
     def list_rows(self, policy: Policy) -> list[Row]:
         """The fixed text, and the beginning of the completion that was kept last."""
-        fixed, last = _make_fixed_row(policy), self._last
-        return [fixed] if last is None else [fixed, Row(last.prompt_ids, last.ids[:LAST_TOKENS])]
+        return [_make_fixed_row(policy), *self._list_last()]
 
-    def _prove(self, engine: Engine, policy: Policy, version: int, load_seconds: float) -> SyncReport:
+    def _list_last(self) -> list[Row]:
+        last = self._last
+        return [] if last is None else [Row(last.prompt_ids, last.ids[:LAST_TOKENS])]
+
+    def _prove(self, engine: Engine, policy: Policy, version: int, start: float, loaded: float) -> SyncReport:
         """Raises RunError where the engine does not sample from the policy's weights."""
-        rows, found = self._ask(engine, policy)
-        report = self.compare(engine, policy, version, found, compute_expected(policy, rows))
-        return replace(report, load_seconds=load_seconds)
+        report = self.compare(engine, policy, version, self._ask(engine, policy))
+        return replace(report, load_seconds=loaded - start, seconds=self._clock() - loaded)
 
-    def compare(
-        self,
-        engine: Engine,
-        policy: Policy,
-        version: int,
-        found: Sequence[Sequence[float]],
-        expected: Sequence[Sequence[float]],
-    ) -> SyncReport:
-        """What the engine (`found`) and the trainer's own pass (`expected`) say of the tokens of some rows,
-        the fixed row first. policy: whose parameters a refusal compares.
+    def compare(self, engine: Engine, policy: Policy, version: int, answers: Answers) -> SyncReport:
+        """How far the two are apart. policy: whose parameters a refusal compares.
 
-        Raises RunError where they are apart, or the engine's answer is that of before while the trainer's is
-        not.
+        Raises RunError where that is beyond the bound, or the engine's answer is that of before while the
+        trainer's is not.
         """
-        gaps = [abs(one - other) for ours, theirs in zip(expected, found, strict=True)
-                for one, other in zip(ours, theirs, strict=True)]  # fmt: skip
+        gaps = _list_gaps(answers.expected, answers.found)
         difference = sum(gaps) / len(gaps)
         if not difference <= self.bound:
             raise RunError(self._refuse(engine, policy, version, difference))
-        self._check_moved(found[0], expected[0], version)
-        self._answer, self._expected = found[0], expected[0]
-        return SyncReport(version, difference, max(gaps), len(gaps), 0.0, 0.0)
-
-    def _ask(self, engine: Engine, policy: Policy) -> tuple[list[Row], list[list[float]]]:
-        """Rows, and what the engine says of their tokens."""
-        rows = self.list_rows(policy)
-        found = engine.compute_logprobs(rows)
-        if engine.in_place:
-            return rows, found
-        requests = [Request(row.prompt_ids, 1, STREAM) for row in rows]
-        for (drawn,) in engine.sample(requests, Sampling(max_new_tokens=DRAWN_TOKENS)):
-            rows.append(Row(drawn.prompt_ids, drawn.ids))
-            found.append(list(drawn.logprobs))
-        return rows, found
-
-    def _check_moved(self, found: Sequence[float], expected: Sequence[float], version: int) -> None:
-        """Raise RunError where the trainer's answer about the fixed text has moved, and the engine's has not
-        by a bit."""
-        if not self._answer or found != self._answer:
-            return
-        pairs = zip(expected, self._expected, strict=True)
-        moved = sum(abs(new - old) for new, old in pairs) / len(expected)
-        if moved > STALE_SHARE * self.bound:
+        least = STALE_SHARE * self.bound
+        if self._before is not None and (moved := answers.has_stayed(self._before, least)):
             raise RunError(
-                f"The load of version {version} had no effect: the engine answers to the last bit as before "
-                f"it, and the trainer's own answer has moved by {moved:.2g} nats per token. {self._remedy}"
+                f"The load of version {version} had no effect: the engine answers as before it, and the "
+                f"trainer's own answer has moved by {moved:.2g} nats per token. {self._remedy}"
             )
+        self._before = answers
+        return SyncReport(version, difference, max(gaps), len(gaps), 0.0, 0.0, 0.0)
+
+    def _ask(self, engine: Engine, policy: Policy) -> Answers:
+        if engine.in_place:
+            rows = self.list_rows(policy)
+            return Answers(rows, engine.compute_logprobs(rows), compute_expected(policy, rows))
+        request, last = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM), self._list_last()
+        asked = _begin(
+            partial(engine.compute_logprobs, last)
+        )  # at once, not behind what is sampled meanwhile
+        [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
+        rows = [Row(drawn.prompt_ids, drawn.ids) for drawn in group]
+        # Times the temperature: a logit that differs by a nat counts as at temperature 1.
+        drawn_logprobs = [drawn.logprobs for drawn in group], compute_expected(policy, rows, TEMPERATURE)
+        found, expected = ([[TEMPERATURE * each for each in row] for row in of] for of in drawn_logprobs)
+        found += asked.result()
+        expected += compute_expected(policy, last)
+        return Answers([*rows, *last], found, expected, len(rows))
 
     def _refuse(self, engine: Engine, policy: Policy, version: int, difference: float) -> str:
         what = (
@@ -224,10 +303,38 @@ def _make_fixed_row(policy: Policy) -> Row:
     return Row(many[:PROMPT_TOKENS], many[PROMPT_TOKENS:])
 
 
+def _list_gaps(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> list[float]:
+    """Token by token the absolute difference, in nats."""
+    pairs = zip(one, other, strict=True)
+    return [abs(left - right) for row, with_ in pairs for left, right in zip(row, with_, strict=True)]
+
+
+def _average_gap(rows: Sequence[Sequence[float]], before: Sequence[Sequence[float]]) -> float:
+    """The mean absolute difference, in nats per token. before: its first rows are the same."""
+    gaps = _list_gaps(rows, before[: len(rows)])
+    return sum(gaps) / len(gaps)
+
+
+def _begin(find: Callable[[], Found]) -> Future[Found]:
+    """By a thread of its own, which nothing waits for at the end of the process."""
+    future = Future[Found]()
+
+    def work() -> None:
+        try:
+            future.set_result(find())
+        except BaseException as failure:  # noqa: BLE001 raised again by whoever takes the result
+            future.set_exception(failure)
+
+    threading.Thread(target=work, name="prove a load", daemon=True).start()
+    return future
+
+
 @torch.no_grad()
-def compute_expected(policy: Policy, rows: Sequence[Row]) -> list[list[float]]:
+def compute_expected(policy: Policy, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
     """The trainer's own log-probabilities of the rows' tokens, by the pass that its update takes."""
+    if not rows:
+        return []
     sequences = Sequences.of([row.prompt_ids for row in rows], [row.ids for row in rows], policy.device)
     with policy.autocast():
-        logprobs_BT = compute_logprobs(policy.model, sequences).logprobs_BT.float().cpu()
+        logprobs_BT = compute_logprobs(policy.model, sequences, temperature).logprobs_BT.float().cpu()
     return [found_T[: len(row.ids)].tolist() for found_T, row in zip(logprobs_BT, rows, strict=True)]

@@ -159,7 +159,8 @@ def bill(
         fixed["sampler"] = kept
     if copies := count_sampler_copies(config.rollouts.staleness):
         fixed["weights to sample from"] = copies * fixed["weights"]
-        fixed["sampling beside the update"] = sampling_bytes(policy, config, rows, passes)
+        if config.engine.kind == "local":
+            fixed["sampling beside the update"] = sampling_bytes(policy, config, rows, passes)
     phases = {
         f"sampling {min(rows, most_rows(config))} rows": max(
             0, sampling_bytes(policy, config, rows, passes) - kept

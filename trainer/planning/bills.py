@@ -57,7 +57,7 @@ def bill_trainer(
     part = config.but(prompts_per_step=per_card, eval_problems=per_card, eval_samples=1)
     server = None
     if taken.engine == "vllm":  # next to nothing is sampled here, and taken off the bill below
-        part = part.but(staleness=0, rows=1, fast_path="no", keep_sampler="no")
+        part = part.but(rows=1, fast_path="no", keep_sampler="no")
         if not taken.sampler_gpus:
             server = bill_server(shape, config, card, taken.gpus, taken.engine_memory)
     held = []
@@ -79,7 +79,10 @@ def bill_trainer(
     rows = min(one.rows, per_card * config.rollouts.group_size)
     allowed = max(0, loaded + int(SHARE * free))
     if taken.engine == "vllm":
-        phases = {name: size for name, size in phases.items() if not name.startswith("sampling")}
+        fixed, phases = (
+            {name: size for name, size in of.items() if not name.startswith("sampling")}
+            for of in (fixed, phases)
+        )
         rows = 0
     if server:
         fixed["vLLM's server"], rows = server.available, server.rows

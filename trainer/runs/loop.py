@@ -205,9 +205,10 @@ def measure(run: Run, progress: Progress, say: Callable[[str], None]) -> Evaluat
     """
     start = time.perf_counter()
     sampling = make_sampling(run.config.rollouts)
-    run.load(progress.step)
-    greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
-    sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
+    with run.hold_engine():
+        run.load(progress.step)
+        greedy = evaluate(run.rollouts, run.held_out, 1, replace(sampling, temperature=0.0))
+        sampled = evaluate(run.rollouts, run.held_out, run.config.evaluation.eval_samples, sampling)
     run.make_room()  # for a checkpoint, too
     results = {
         "greedy": greedy.summarise(),

@@ -174,7 +174,7 @@ def measure_costs(groups: Sequence[Group], seconds: dict[str, float]) -> dict[st
 
 def measure_sync(report: SyncReport | None) -> dict[str, Any]:
     """How far the engine was from the trainer after its last load (nats per token), and the seconds that the
-    load and its proof took; {} where nothing was loaded."""
+    load and its proof took, and completions were held back for it; {} where nothing was loaded."""
     if report is None:
         return {}
     return {
@@ -183,6 +183,7 @@ def measure_sync(report: SyncReport | None) -> dict[str, Any]:
             "difference_max": report.worst,
             "load_seconds": report.load_seconds,
             "proof_seconds": report.seconds,
+            "held_seconds": report.held,
         }
     }
 

@@ -15,12 +15,11 @@ from typing import Any
 import torch
 
 from ...tasks import Problem
-from ...tasks.core.errors import UserError
 from ...verifiers import Completion
 from ..config.settings import resolve
-from ..engines.base import Finished, More, Request, Row, Sampling
-from ..engines.local import LocalEngine
-from ..engines.sync import SyncProof, compute_expected
+from ..engines.base import Engine, Finished, More, Request, Row, Sampling
+from ..engines.choice import make_beside
+from ..engines.sync import Answers, SyncProof, compute_expected
 from ..model.memory import count_sampler_copies
 from ..reward_models.model import Scorer
 from ..rollouts.ahead import Ahead, Collect, InStep, Known, Source
@@ -48,11 +47,6 @@ def open_source(run: Run, until: int) -> Source:
             return run.sample(problems, step)
 
         return InStep(_make_collect(run, sample, run.rollouts.fits))
-    if not isinstance(run.rollouts.engine, LocalEngine):
-        raise UserError(
-            f"--staleness {config.rollouts.staleness} is of the local engine, which is given weights of its "
-            "own to sample from: leave it out with another engine."
-        )
     weights = SamplerWeights(run)
     reads = config.rollouts.curriculum or config.rollouts.mixture == "progress"
     collect_ahead = _make_collect(run, weights.sample, weights.fits)
@@ -98,10 +92,9 @@ class Stopped(Exception):
 class _StoppableEngine:
     """An engine whose `sample` raises `Stopped` at the next completion that ends once `stopped` is set."""
 
-    takes_more = True
-
-    def __init__(self, engine: LocalEngine, stopped: threading.Event) -> None:
+    def __init__(self, engine: Engine, stopped: threading.Event) -> None:
         self._engine, self._stopped = engine, stopped
+        self.takes_more = getattr(engine, "takes_more", False)
 
     @property
     def rows(self) -> int:
@@ -120,7 +113,8 @@ class _StoppableEngine:
             if finished is not None:
                 finished(request, place, completion)
 
-        return self._engine.sample(requests, sampling, tell, more)
+        engine: Any = self._engine
+        return engine.sample(requests, sampling, tell, *([] if more is None else [more]))
 
 
 @dataclass(frozen=True)
@@ -136,7 +130,10 @@ class _Staged:
 class SamplerWeights:
     """A copy of the policy on its device, and the engine and the verifiers' threads that sample from it.
 
-    On a GPU the engine works on a stream of its own. On a CPU it shares the cores with the update.
+    The local engine samples from the copy itself: on a GPU on a stream of its own, on a CPU it shares the
+    cores with the update. A server is handed the copy when a step begins to be sampled; where an evaluation
+    has had it in between, it is handed it again. Either is proven: the copy against what the trainer said of
+    some rows when it was staged, a server against the copy.
     With a staleness of 2 or more there is a second copy, so that the newest weights can be kept while older
     ones are sampled from.
     """
@@ -152,17 +149,17 @@ class SamplerWeights:
         tokenizer = copy.deepcopy(policy.tokenizer)
         self._policy = replace(policy, model=self._twin.module, tokenizer=tokenizer)
         used, rows = run.rollouts, run.config.rollouts.rows
-        self._engine = LocalEngine(
-            self._policy, resolve(rows, used.engine.rows), fast=run.config.rollouts.fast_path != "no"
-        )
+        fast = run.config.rollouts.fast_path != "no"
+        self._engine = make_beside(used.engine, self._policy, resolve(rows, used.engine.rows), fast=fast)
         self._rollouts = Rollouts(
             _StoppableEngine(self._engine, self._stopped), prompts, run.task, used.max_prompt_tokens,
             scorers=used.scorers,
         )  # fmt: skip
         cuda = policy.device.type == "cuda"
         self._stream = torch.cuda.Stream(policy.device) if cuda else None
-        self._sync = SyncProof(find_bound(run.config.guards, policy), REMEDY)
-        self._known = _Staged(0, (), ())
+        bound = find_bound(run.config.guards, policy)
+        self._sync, self._served = SyncProof(bound, REMEDY), SyncProof(bound, REMEDY)
+        self._known, self._loaded = _Staged(0, (), ()), 0
 
     def stage(self, version: int) -> None:
         """See `Weights.stage`."""
@@ -188,9 +185,14 @@ class SamplerWeights:
                         mine.copy_(staged)
                     if self._stream is not None:  # the next `stage` writes what is read here
                         self._stream.synchronize()
-            self._engine.load(self._policy, known.version)
-            found = self._engine.compute_logprobs(known.rows)
-            self._sync.compare(self._engine, self._policy, known.version, found, known.expected)
+            if self._engine.in_place:
+                self._engine.load(self._policy, known.version)
+                found = self._engine.compute_logprobs(known.rows)
+            else:
+                found = compute_expected(self._policy, known.rows)
+            answers = Answers(known.rows, found, known.expected)
+            self._sync.compare(self._engine, self._policy, known.version, answers)
+            self._loaded = known.version
 
     def fits(self, problem: Problem) -> bool:
         """As `Rollouts.fits`, for the thread that samples."""
@@ -200,9 +202,12 @@ class SamplerWeights:
         """Scored completions of the problems, as `Run.sample` draws them, from what was loaded last."""
         rollouts, seed = self._run.config.rollouts, (self._run.config.seed, step)
         sampling = make_sampling(rollouts, record_kept=True)
-        with torch.cuda.stream(self._stream):
+        with torch.cuda.stream(self._stream), self._served.hold(self._engine):
+            if not self._engine.in_place:
+                self._served.load(self._engine, self._policy, self._loaded)
             groups = self._rollouts.sample_groups(problems, rollouts.group_size, sampling, seed)
-        self._sync.keep(groups[0].completions_G[0])
+        for proof in (self._sync, self._served):
+            proof.keep(groups[0].completions_G[0])
         return groups
 
     def stop(self) -> None:

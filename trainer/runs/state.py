@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,10 @@ class Run:
         """
         with find_world().phase("sync"):
             self.sync.load(self.rollouts.engine, self.learner.take_whole(), step)
+
+    def hold_engine(self) -> AbstractContextManager[None]:
+        """Keep the sampler that runs ahead off the engine, where they share its weights."""
+        return self.sync.hold(self.rollouts.engine)
 
     def make_room(self) -> None:
         """For an update: what the sampler keeps between its calls is freed, where the settings say so."""

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import RunError
 from palaestra.trainer.config.shared import LoraConfig
+from palaestra.trainer.engines import sync
 from palaestra.trainer.engines.base import Request, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.engines.sync import SyncProof
@@ -22,6 +24,7 @@ from ..support.fake_vllm import FakeVLLM, serve
 from .engine_contract import make_small_policy
 
 BOUND = 1e-3
+PATIENCE_S = 60.0  # of a wait that never lasts unless something is broken
 LAYER = "model.layers.1.self_attn.o_proj.weight"
 Served = tuple[FakeVLLM, VLLMEngine, Policy]
 
@@ -53,6 +56,22 @@ def start(engine: VLLMEngine, policy: Policy) -> SyncProof:
     return proof
 
 
+def load_and_sample(proof: SyncProof, engine: VLLMEngine, policy: Policy, version: int) -> None:
+    """As a step does; where the proof fails, nothing of it is handed on."""
+    heard: list[int] = []
+    proof.load(engine, policy, version)
+    try:
+        engine.sample(
+            [Request(range(10, 60), 3, 0)],
+            Sampling(max_new_tokens=3),
+            lambda _, place, __: heard.append(place),
+        )
+    except RunError:
+        assert heard == []
+        raise
+    assert sorted(heard) == [0, 1, 2]
+
+
 def leave_out(name: str) -> Callable[[dict], dict]:
     return lambda state: {key: value for key, value in state.items() if key != name}
 
@@ -76,7 +95,7 @@ def test_other_weights_stop_the_run_and_are_named(served: Served, name: str):
     proof = start(engine, policy)
     server.change_weights = change
     with pytest.raises(RunError, match=f"(?s)load of version 1, engine and trainer disagree.*{words}"):
-        proof.load(engine, policy, 1)
+        load_and_sample(proof, engine, policy, 1)
     server.change_weights = dict
     proof.load(engine, policy, 2)
     assert proof.report is not None
@@ -88,7 +107,7 @@ def test_a_cache_of_prompts_that_is_kept_stops_the_run(served: Served):
     server.keeps_cache = True
     proof = start(engine, policy)
     with pytest.raises(RunError, match="something that it keeps beside them"):
-        proof.load(engine, policy, 1)
+        load_and_sample(proof, engine, policy, 1)
 
 
 def test_adapters_that_are_not_merged_stop_the_run(served: Served, monkeypatch: pytest.MonkeyPatch):
@@ -98,7 +117,7 @@ def test_adapters_that_are_not_merged_stop_the_run(served: Served, monkeypatch: 
         for name, parameter in policy.model.named_parameters():
             if ".lora_B" in name:
                 parameter.add_(0.1)
-    SyncProof(BOUND).load(engine, policy, 1)
+    load_and_sample(SyncProof(BOUND), engine, policy, 1)
     written = weights_module.save_weights
 
     def write_without(model, folder, dtype, state):
@@ -108,18 +127,18 @@ def test_adapters_that_are_not_merged_stop_the_run(served: Served, monkeypatch: 
 
     monkeypatch.setattr(weights_module, "save_weights", write_without)
     with pytest.raises(RunError, match=r"(?s)disagree.*these differ: .*_proj\.weight"):
-        SyncProof(BOUND).load(engine, policy, 2)
+        load_and_sample(SyncProof(BOUND), engine, policy, 2)
 
 
 def test_a_load_without_effect_is_noticed_before_it_is_beyond_the_bound(served: Served):
     server, engine, policy = served
     proof = SyncProof(BOUND)
-    proof.load(engine, policy, 0)
+    load_and_sample(proof, engine, policy, 0)
     server.change_weights = lambda _: None
     with torch.no_grad():
-        policy.model.model.norm.weight.mul_(1 + 2e-4)
-    with pytest.raises(RunError, match="had no effect: the engine answers to the last bit as before"):
-        proof.load(engine, policy, 1)
+        policy.model.model.norm.weight.mul_(1 + 4e-4)
+    with pytest.raises(RunError, match="had no effect: the engine answers as before"):
+        load_and_sample(proof, engine, policy, 1)
 
 
 def test_an_answer_that_is_no_number_stops_the_run():
@@ -152,9 +171,57 @@ def test_what_was_loaded_and_proven_is_not_again(served: Served):
     server, engine, policy = served
     proof = SyncProof(BOUND)
     proof.load(engine, policy, 3)
-    asked, report = len(server.asked), proof.report
+    report, asked = proof.report, len(server.asked)
     assert report is not None
     proof.load(engine, policy, 3)
     assert proof.report is report
     assert len(server.asked) == asked
     assert (engine.pushes, engine.version, report.version) == (1, 3, 3)
+
+
+def test_nothing_is_handed_on_before_the_proof_holds_and_sampling_need_not_wait(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    """The trainer's pass of the proof ends only once the server has sampled."""
+    server, engine, policy = served
+    sampled, order = threading.Event(), list[str]()
+    compute = sync.compute_expected
+
+    def wait_for_the_samples(*asked):
+        assert sampled.wait(PATIENCE_S)
+        order.append("proven")
+        return compute(*asked)
+
+    def note(reply: dict) -> dict:
+        if len(reply["choices"][0]["token_ids"]) == 3:
+            sampled.set()
+        return reply
+
+    monkeypatch.setattr(sync, "compute_expected", wait_for_the_samples)
+    server.change["/v1/completions"] = note
+    proof = SyncProof(BOUND)
+    proof.load(engine, policy, 1)
+    requests = [Request(range(10, 60), 4, 0)]
+    engine.sample(requests, Sampling(max_new_tokens=3), lambda *_: order.append("heard"))
+    assert order[0] == "proven"
+    assert order.count("heard") == 4
+    assert proof.report is not None
+    assert 0 < proof.report.held <= proof.report.seconds
+
+
+def test_a_failure_of_the_proof_itself_is_told_in_place_of_what_it_breaks_off(served: Served):
+    server, engine, policy = served
+
+    def spoil(reply: dict) -> dict:
+        if len(reply["choices"][0]["token_ids"]) == sync.DRAWN_TOKENS:
+            reply["choices"][0]["logprobs"] = None
+        return reply
+
+    server.change["/v1/completions"] = spoil
+    proof = SyncProof(BOUND)
+    proof.load(engine, policy, 1)
+    with pytest.raises(RunError, match="there are no log-probabilities"):
+        engine.sample([Request(range(10, 60), 8, 0)], Sampling(max_new_tokens=20))
+    server.change.clear()
+    load_and_sample(proof, engine, policy, 1)
+    assert engine.pushes == 1, "the weights are there; what was not known is whether they are the right ones"

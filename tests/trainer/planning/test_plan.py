@@ -107,7 +107,8 @@ def test_a_server_of_its_own_samples_beside_the_update_where_it_may_run_ahead():
     assert plan.sampler is not None
     assert plan.seconds.ahead
     assert plan.seconds.total == max(plan.seconds.sampling, plan.seconds.training) + plan.seconds.sync
-    assert not any(name.startswith("sampling") for name in plan.trainer.phases)
+    assert not any(name.startswith("sampling") for name in (*plan.trainer.phases, *plan.trainer.held))
+    assert plan.trainer.held["weights to sample from"] == plan.trainer.held["weights"]
 
 
 def test_a_servers_weights_are_spread_until_they_leave_room():

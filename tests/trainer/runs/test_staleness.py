@@ -1,23 +1,39 @@
 """Runs whose sampling is ahead of the updates: versions, problems, resume, what is refused."""
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from palaestra.tasks.core.errors import UserError
+from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.model.policy import Policy
+from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.replayable import find_start
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage.background import Twin
+from transformers import AutoModelForCausalLM
 
+from ..support.fake_vllm import serve
 from ..support.runs import SMALL, have_same_weights, say_nothing
 
 KEPT = {"eval_problems": 4, "eval_samples": 1, "preflight_problems": 0, "eval_every": 0, "save_every": 1}
+SERVED = {"engine": "vllm", "engine_python": sys.executable}
 PATIENCE_S = 1200  # of a run on a machine that has other things to do
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What ends with the test."""
+    with ExitStack() as stack:
+        yield stack
 
 
 def begin(model: Path, out: Path, staleness: int, **settings: object):
@@ -108,10 +124,61 @@ def test_what_fails_while_sampling_is_told_and_the_checkpoint_is_there(
     assert [step for step, _ in list_problems(tmp_path / "run")][-1] == SMALL.steps
 
 
+@pytest.mark.parametrize("staleness", [1, 2])
+def test_a_server_samples_ahead_and_evaluations_have_it_in_between(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack, staleness: int
+):
+    settings = {"steps": 3, "max_new_tokens": 14, "eval_every": 1, "eval_problems": 1, "save_every": 0}
+    settings |= {"learning_rate": 0.01, "warmup_steps": 0, **SERVED}
+    loads: list[str] = []
+
+    def make_engine(policy: Policy, *_: object) -> VLLMEngine:
+        server, wire = stack.enter_context(serve(tmp_path, policy.model))
+        server.change["/update_weight_version"] = lambda reply: loads.append(server.version) or reply
+        return VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+
+    monkeypatch.setattr(setup, "make_engine", make_engine)
+    run = begin(warm_model, tmp_path / "run", staleness, **settings)
+    versions = [(row["step"], row["version"]) for row in read_rows(tmp_path / "run")]
+    assert len(versions) == 3 * 4 * 4
+    assert any(line["grad_norm"] for line in run.metrics()), "the weights move, so others would be noticed"
+    assert {step - 1 - version for step, version in versions} <= {*range(staleness + 1)}
+    if staleness == 1:
+        assert set(versions) == {(1, 0), (2, 0), (3, 1)}
+    assert len(run.evaluations) == 4
+    engines = {label.partition("/")[0] for label in loads}
+    assert len(engines) == 2, "the sampler that runs ahead, and the evaluations"
+    assert len(list_problems(tmp_path / "run")) == 12
+    assert len(loads) >= 6
+
+
+def test_a_server_that_keeps_old_weights_ends_a_run_that_samples_ahead(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack
+):
+    settings = {"max_new_tokens": 14, "eval_problems": 1, "learning_rate": 0.01, "warmup_steps": 0, **SERVED}
+
+    def make_engine(policy: Policy, *_: object) -> VLLMEngine:
+        server, wire = stack.enter_context(serve(tmp_path, policy.model))
+        server.change_weights = lambda _: None
+        return VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+
+    monkeypatch.setattr(setup, "make_engine", make_engine)
+    with pytest.raises(UserError, match=r"(disagree|no effect).* \(--staleness 0\)"):
+        begin(warm_model, tmp_path / "run", 1, **settings)
+
+
 COMMAND = """
-import signal, sys
+import os, signal, sys
+from pathlib import Path
 from palaestra.trainer.cli.main import main
+from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.wire import Wire
+from palaestra.trainer.runs import setup
 from palaestra.trainer.storage import checkpoint
+
+if address := os.environ.get("SERVED"):
+    folder = Path(address.partition(":")[2]).with_name("weights")
+    setup.make_engine = lambda policy, *_: VLLMEngine(policy, Wire(address, 600.0), folder, rows=16)
 
 seconds, saved, begun = float(sys.argv[1]), checkpoint.save, []
 
@@ -127,21 +194,39 @@ sys.exit(main(sys.argv[3:]))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("served", [False, True], ids=["local", "served"])
 @pytest.mark.parametrize("staleness", [1, 3])
 def test_a_run_killed_at_random_moments_uses_the_problems_of_one_that_never_stopped(
-    warm_model: Path, tmp_path: Path, staleness: int
+    warm_model: Path, tmp_path: Path, staleness: int, served: bool, stack: ExitStack
 ):
     """Counted in processor time from a checkpoint on; SIGPROF ends the process where it is, as SIGKILL
     does."""
+
+    environment, engine = dict(os.environ), list[str]()
+    if served:
+        _, wire = stack.enter_context(serve(tmp_path, AutoModelForCausalLM.from_pretrained(warm_model)))
+        environment["SERVED"] = wire.address
+        engine = ["--engine", "vllm", "--engine-python", sys.executable]
 
     def run(seconds: float, step: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", COMMAND, f"{seconds:.6f}", str(step), *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S,
+            env=environment,
         )  # fmt: skip
 
-    flags = ["--option", "operands=2", "--option", "digits=1", "--prompts-per-step", "4", "--group-size", "4"]
-    flags += ["--max-new-tokens", "24", "--eval-problems", "4", "--eval-samples", "1", "--eval-every", "0"]
+    flags = [
+        *engine,
+        "--option",
+        "operands=2",
+        "--option",
+        "digits=1",
+        "--prompts-per-step",
+        "4",
+        "--group-size",
+        "4",
+    ]
+    flags += ["--max-new-tokens", "14", "--eval-problems", "4", "--eval-samples", "1", "--eval-every", "0"]
     flags += ["--save-every", "1", "--keep", "1", "--threads", "1", "--preflight-problems", "0"]
     flags += ["--staleness", str(staleness), "--steps", "40", "--model", str(warm_model), "--out"]
     done = run(0.0, 0, "train", *flags, str(tmp_path / "whole"))

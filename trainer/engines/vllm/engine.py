@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
 from .server import NAME
+from .turn import Turn
 from .weights import Difference, compare, push, read_label, write_weights
 from .wire import EngineError, Wire
 
@@ -65,6 +67,8 @@ class VLLMEngine:
         self._wire, self._folder, self._model, self._end = wire, folder, model, end
         self._run = uuid.uuid4().hex  # so that nobody's version 3 is taken for ours
         self._loaded: Policy | None = None
+        self._turn = Turn(self)
+        self._release: Callable[[], None] = _wait_for_nothing
         self.pushes = 0
 
     @property
@@ -74,8 +78,19 @@ class VLLMEngine:
         return {"vllm": str(found.get("version"))} if isinstance(found, Mapping) else {}
 
     def join(self, policy: Policy, rows: int) -> VLLMEngine:
-        """Another engine on the same server, which has nothing loaded; whoever loads last has the server."""
-        return VLLMEngine(policy, self._wire, self._folder, rows, self._model)
+        """Another engine on the same server, which has nothing loaded; whoever loads last has the server, so
+        those that are used in several threads `hold` it meanwhile."""
+        joined = VLLMEngine(policy, self._wire, self._folder, rows, self._model)
+        joined._turn = self._turn
+        return joined
+
+    @contextmanager
+    def hold(self) -> Iterator[bool]:
+        """See `Shared.hold`."""
+        with self._turn.take(self) as kept:
+            if not kept:
+                self._loaded = None
+            yield kept
 
     def load(self, policy: Policy, version: int) -> None:
         """See `Engine.load`. Writes the weights to files and has the server read them.
@@ -124,6 +139,7 @@ class VLLMEngine:
             return Completion(text, tuple(prompt_ids), ids, logprobs, reason, version=self.version)
 
         def hear(job: _Job, completion: Completion) -> None:
+            self._release()
             if truncated:
                 kept = find_kept(self.policy, completion.prompt_ids, completion.ids, sampling)
                 completion = replace(completion, kept=kept)
@@ -131,8 +147,18 @@ class VLLMEngine:
             if finished is not None:
                 finished(job.request, job.place, completion)
 
-        self._ask_all(jobs, read, hear)
+        try:
+            self._ask_all(jobs, read, hear)
+        except EngineError:
+            self._release()  # where that fails, it is the cause
+            raise
         return [[completion for completion in group if completion is not None] for group in results]
+
+    def hold_back(self, release: Callable[[], None]) -> VLLMEngine:
+        """See `HoldsBack.hold_back`: until the next load that is proven."""
+        asked = copy.copy(self)
+        asked._release, self._release = _wait_for_nothing, release
+        return asked
 
     def compute_logprobs(self, rows: Sequence[Row], temperature: float = 1.0) -> list[list[float]]:
         """See `Engine.compute_logprobs`. At temperature 1 one question a row, else one for each token, since
@@ -262,6 +288,10 @@ class VLLMEngine:
             "return_token_ids": True,
             "repetition_penalty": 1.0,
         }
+
+
+def _wait_for_nothing() -> None:
+    """What is sampled is handed on at once."""
 
 
 def _list_ids(one: Request | Row) -> list[int]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from palaestra.tasks.core.errors import RunError
 from palaestra.trainer.config.engine import EngineConfig
-from palaestra.trainer.engines.base import Engine
+from palaestra.trainer.engines.base import Engine, Sampling
 from palaestra.trainer.engines.choice import Extent, make_engine
 from palaestra.trainer.engines.sync import SyncProof
 from palaestra.trainer.engines.vllm import weights
@@ -80,24 +80,28 @@ def test_what_a_server_may_keep_of_older_weights_is_caught(
     engine = candidate.make(policy, 8)
     post = Wire.post
 
+    def load_and_sample(proof: SyncProof, version: int) -> None:
+        proof.load(engine, policy, version)
+        engine.sample(contract.make_requests(2), Sampling(max_new_tokens=8))
+
     def load_without(path: str, version: int) -> SyncProof:
         proof = SyncProof(1e-3)
-        proof.load(engine, policy, version)
+        load_and_sample(proof, version)
         for parameter in policy.model.parameters():
             parameter.mul_(1.05)
         with monkeypatch.context() as patch:
             answer = {"success": True}
             patch.setattr(Wire, "post", lambda *asked: answer if asked[1] == path else post(*asked))
             with pytest.raises(RunError, match=r"engine and trainer disagree|had no effect"):
-                proof.load(engine, policy, version + 1)
+                load_and_sample(proof, version + 1)
         return proof
 
     load_without("/collective_rpc", 1)
     proof = load_without("/reset_prefix_cache", 3)
-    proof.load(engine, policy, 5)
+    load_and_sample(proof, 5)
     assert proof.report is not None
     assert proof.report.difference < 1e-5
     policy.model.lm_head.weight.mul_(1.2)
     monkeypatch.setattr(weights, "_write_head", lambda _weight, _folder: None)
     with pytest.raises(RunError, match=r"these differ: lm_head\.weight"):
-        proof.load(engine, policy, 6)
+        load_and_sample(proof, 6)
