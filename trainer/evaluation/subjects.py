@@ -138,7 +138,9 @@ class Remote:
         """See `Subject`. Raises UserError where nothing listens there, too."""
         from ..engines.endpoint import EndpointEngine
 
-        prompts = Conversations(config.prompt, plain=config.endpoint.api == "completions")
+        plain = config.endpoint.api == "completions"
+        apart = not plain and config.endpoint.tool_calls == "field"
+        prompts = Conversations(config.prompt, plain, tells_tools=not apart)
         engine = EndpointEngine(config.endpoint, self.name, prompts.variables)
         engine.look()
         return Opened(config, engine, prompts, {}, {}, {"model": self.name}, lambda: engine.said)
