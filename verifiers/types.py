@@ -188,6 +188,8 @@ class Completion:
     them), and where its world gave no reply "timeout" (it took too long), "raised" (the policy's words made
     it fail) or "unavailable" (it failed in any case).
     reasoning: what an endpoint gave apart from the text; it is not judged.
+    message: the turn as a chat endpoint gave it, where tools were called: what it is sent back as; its calls
+    are in the text, too.
     usage: how many tokens there are, where the ids are not known: read from a file, or from an endpoint.
     kept: the tokens that each of `ids` was drawn among, where that was asked for (`Sampling.record_kept`);
     None: the whole vocabulary.
@@ -215,6 +217,7 @@ class Completion:
     state: Any = field(default=None, hash=False)
     fault: str = ""
     version: int = 0
+    message: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def tokens(self) -> int:

@@ -87,6 +87,7 @@ class EpisodeLimits:
 class Reply:
     """What a world did at something that was said.
 
+    answers: of each call of a tool, where the text answers several.
     text: its answer, None where the episode ended.  state: where it stands now, as JSON has it.  role: in
     which it speaks.  fault: why there is no answer, with a sentence in `reason`; "" where there is one.
     reward: what the turn earned that it answers, None where it says nothing of that.
@@ -98,6 +99,7 @@ class Reply:
     fault: Fault = ""
     reason: str = ""
     reward: float | None = None
+    answers: Sequence[str] = ()
 
 
 @dataclass
@@ -227,7 +229,9 @@ def read_reply(episode: Episode, said: str) -> Reply:
         raise TaskError(f"The state of {name} is no plain data: {failure}.") from failure
     if is_nested_deeper(state, MOST_NESTED):
         raise TaskError(f"The state of {name} is nested more than {MOST_NESTED} deep.")
-    return Reply(text, state, role, reward=read_reward(episode))
+    answers = getattr(episode, "answers", ()) if role == "tool" else ()
+    told = isinstance(answers, list) and all(isinstance(answer, str) for answer in answers)
+    return Reply(text, state, role, reward=read_reward(episode), answers=tuple(answers) if told else ())
 
 
 def read_reward(episode: Episode) -> float | None:

@@ -68,6 +68,10 @@ class EndpointConfig(Settings):
     api: Literal["chat", "completions"] = "chat"
     """What is asked: chat sends messages, and the server's own template renders them; completions sends the
     prompt as plain text."""
+    tool_calls: Literal["field", "text"] = "field"
+    """How a chat model is told of a task's tools and calls them: field sends their schemas beside the
+    messages and reads the server's tool_calls; text tells of them in the system message and reads calls in
+    the text, for a server or a model that has no tools."""
     concurrency: Count = 16
     """Requests in flight at once."""
     requests_per_minute: Natural = 0

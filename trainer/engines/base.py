@@ -27,7 +27,8 @@ class Request:
     and 4 draws what a request for five would have drawn there.  messages: the prompt as a chat, for an engine
     that has a tokenizer of its own; `ids` may be empty then.  budget: tokens after which a completion of it
     is cut, at most those of the sampling, which None takes.  after: of a request that joins a call on its
-    way (`More`), the completion whose prompt and ids its own begin with.  Raises ValueError for a prompt
+    way (`More`), the completion whose prompt and ids its own begin with.  tools: of which an engine that
+    reads messages is told apart from them, as JSON schemas.  Raises ValueError for a prompt
     without tokens or messages, less than one sample, or a stream or a first sample out of range.
 
     >>> import palaestra as pal
@@ -42,6 +43,7 @@ class Request:
     messages: Sequence[Mapping[str, Any]] = ()
     budget: int | None = None
     after: Owner | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         said = len(self.ids) or len(self.messages)

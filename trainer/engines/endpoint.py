@@ -185,6 +185,7 @@ class EndpointEngine:
         }
         return {
             **({"messages": messages} if chat else {"prompt": messages[0]["content"]}),
+            **({"tools": [dict(tool) for tool in request.tools]} if request.tools and chat else {}),
             "max_tokens": limit_tokens(request, sampling),
             "temperature": sampling.temperature,
             "seed": digest(request.stream, sample) % 2**31,
@@ -232,6 +233,11 @@ class EndpointEngine:
             advice = f"Put the key into the environment variable {self.config.key_variable}."
         elif status == 404:
             advice = "Is the model's name right, and does the URL end as the server wants it (/v1)?"
+        elif status is not None and "tool" in text.lower():
+            advice = (
+                "It seems to take no tools: start it with its parser of tool calls, or give --tool-calls "
+                "text, which tells of them in the prompt."
+            )
         elif status is not None and status < 500 and status not in TRANSIENT:
             advice = "Change the settings that it names."
         elif status is None and attempts == 1:

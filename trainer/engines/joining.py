@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
-from ..model.row_cache import KeptRow
+from ..model.caches import KeptRow
+from ..model.decoding import Decoding, find_keeping
 from .base import More, Owner, Request
 from .drawing import Stream, draw_uniforms
 from .live import LiveRows
@@ -26,6 +26,9 @@ class Resumed:
     owners: list[Owner] = field(default_factory=list)
     pasts: list[KeptRow] = field(default_factory=list)
     ids: list[Sequence[int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.owners)
 
 
 class Joining:
@@ -95,12 +98,14 @@ class Joining:
 
         counts: tokens of each. The last one has not gone through the model.
         """
-        keep: Any = getattr(live.decoding, "keep", None)
-        if self.more is None or keep is None:
+        decoding = find_keeping(live.decoding)
+        if self.more is None or decoding is None:
             return
         for row, count in zip(rows, counts, strict=True):
             owner = live.owners[row]
-            self.kept[owner] = keep(int(live.row_R[row]), len(self.requests[owner.request].ids) + count - 1)
+            length = len(self.requests[owner.request].ids) + count - 1
+            if (kept := decoding.keep(int(live.row_R[row]), length)) is not None:
+                self.kept[owner] = kept
 
     def resume(self, room: int) -> Resumed:
         """Up to `room` completions that go on from a cache."""
@@ -110,9 +115,11 @@ class Joining:
         ids = [request.ids[past.length :] for request, past in zip(requests, pasts, strict=True)]
         return Resumed(owners, pasts, ids)
 
-    def go_on(self, decoding: Any, resumed: Resumed) -> Tensor:
-        """They join a decoding that can go on from what it kept. Gives the row of each."""
-        return decoding.go_on(resumed.pasts, resumed.ids)
+    def can_look_late(self, decoding: Decoding) -> bool:
+        """Whether a row that has ended may be decoded further until that is seen: what is kept of it is cut
+        then."""
+        keeping = None if self.more is None else find_keeping(decoding)
+        return keeping is None or keeping.cuts
 
 
 def divide(requests: Sequence[Request], owners: Sequence[Owner]) -> tuple[list[Sequence[int]], list[int]]:

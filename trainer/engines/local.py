@@ -20,10 +20,10 @@ from torch import Tensor
 
 from ...tasks.core.errors import RunError, UserError, shorten
 from ...verifiers import Completion
+from ..model.caches import KeptRow
 from ..model.captures import CudaRecorder, Recorder
 from ..model.casts import find_arithmetic
-from ..model.continuing import read_on
-from ..model.decoding import Decoding, Extent, find_open
+from ..model.decoding import Decoding, Extent, find_keeping, find_open
 from ..model.dense.buffers import FixedSteps
 from ..model.dense.decoder import FastDecoding, find_refusal
 from ..model.dense.family import DenseWeights, find_misfit
@@ -34,7 +34,6 @@ from ..model.modes import DecodingMode, start_decoding
 from ..model.policy import Policy
 from ..model.probe import choose_mode
 from ..model.prompts import decode
-from ..model.row_cache import Prefill
 from ..model.static_decoding import StaticBuffers
 from .base import Finished, More, Owner, Request, Row, Sampling, limit_tokens
 from .following import follow
@@ -235,14 +234,14 @@ class LocalEngine:
         prompts: Sequence[Sequence[int]],
         samples: Sequence[int],
         extent: Extent,
-        start: Prefill | None = None,
+        pasts: Sequence[KeptRow] = (),
     ) -> Decoding:
-        """Prefill the prompts. samples: completions of each.  start: what was read already."""
-        if start is None:
-            self.prefilled += sum(map(len, prompts))
+        """Prefill the prompts. samples: completions of each.  pasts: what was kept of texts, which the
+        prompts go on from."""
+        self.prefilled += sum(map(len, prompts))
         if weights is None:
-            return start_decoding(self._model, self._mode, prompts, samples, extent, self._static)
-        return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed, start=start)
+            return start_decoding(self._model, self._mode, prompts, samples, extent, self._static, pasts)
+        return FastDecoding(self._model, weights, prompts, samples, extent, fixed=self._fixed, pasts=pasts)
 
     def _run(
         self, items: Iterable[Item], run: Callable[[list[Item]], Iterator[tuple[Item, Result]]]
@@ -296,12 +295,12 @@ class LocalEngine:
         later = sampling.max_new_tokens if joining.more is not None else 0  # by which a text grows by turns
         while joining.wait():
             extent = Extent(min(self.rows, joining.most), joining.longest + later, new)
-            resumed, start = joining.resume(self.rows), None
-            if resumed.owners:
-                start = read_on(self._model, resumed.pasts, resumed.ids)
-                self.prefilled += sum(map(len, resumed.ids))
-            first = resumed.owners or waiting.take(self.rows, self.rows)
-            decoding = self._start(weights, *divide(requests, first), extent, start)
+            if resumed := joining.resume(self.rows):
+                first, prompts, samples = resumed.owners, resumed.ids, [1] * len(resumed.ids)
+            else:
+                first = waiting.take(self.rows, self.rows)
+                prompts, samples = divide(requests, first)
+            decoding = self._start(weights, prompts, samples, extent, resumed.pasts)
             limits = [limit_tokens(requests[owner.request], sampling) for owner in first]
             live = LiveRows(decoding, first, draw_uniforms_of(requests, first, extent.new), limits)
             for ended in self._decode_batch(live, joining, sampling):
@@ -312,7 +311,8 @@ class LocalEngine:
         it."""
         self._together = len(live.owners)
         is_end_V = self._mark_end_tokens(live.decoding.logits_UV)
-        every = LOOK_EVERY_CUDA if is_end_V.is_cuda and not sampling.stop else 1
+        late = is_end_V.is_cuda and not sampling.stop and joining.can_look_late(live.decoding)
+        every = LOOK_EVERY_CUDA if late else 1
         while True:
             live.draw_tokens(sampling)
             live.close(is_end_V[live.last_R])
@@ -339,10 +339,12 @@ class LocalEngine:
         if not opened or not joining.is_worth(len(live.owners), self._refill * room >= self.rows):
             return
         joining.take()
-        resumed = joining.resume(room)
-        if resumed.owners:
+        keeping = find_keeping(live.decoding)
+        resumed = joining.resume(room if keeping else 0)
+        if keeping and resumed:
             self.prefilled += sum(map(len, resumed.ids))
-            self._join(live, requests, resumed.owners, joining.go_on(opened, resumed), sampling)
+            row_J = keeping.go_on(resumed.pasts, resumed.ids)
+            self._join(live, requests, resumed.owners, row_J, sampling)
         if joined := joining.waiting.take(room - len(resumed.owners), self.rows):
             prompts, samples = divide(requests, joined)
             self.prefilled += sum(map(len, prompts))

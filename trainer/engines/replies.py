@@ -7,6 +7,7 @@ from typing import Any
 
 from ...verifiers import Completion
 from ...verifiers.types import Usage
+from .tool_messages import read_calls, write_message
 
 OWN_WORDS = ("id", "owned_by", "created", "root", "max_model_len")  # of a model's entry, what goes on record
 
@@ -44,8 +45,10 @@ def read_completion(reply: Any, chat: bool, stop: Sequence[str]) -> Completion:
     tokens, prompt_tokens = (max(0, count) if isinstance(count, int) else 0 for count in counts)
     cut = cut_at_stop(text or "", stop)
     ended = "stop" if cut != text and cut else choice["finish_reason"]
+    calls = read_calls(said.get("tool_calls")) if chat and cut == (text or "") else []
     return Completion(
-        cut,
+        "\n".join([*([cut] if cut else []), *(call.write() for call in calls)]),
+        message=write_message(cut, calls) if calls else None,
         finish_reason="length" if ended == "length" else "stop",
         usage=Usage(tokens, prompt_tokens),
         reasoning=reasoning,

@@ -93,7 +93,7 @@ class Local:
     def open(self, config: EvalConfig, judged: Judged, date: str, say: Say, log: Path = Path()) -> Opened:
         """See `Subject`. Says how it is sampled from where that is not as usual."""
         policy, asked = self.policy, config.sampling
-        if note := describe_decoding(policy):
+        if note := describe_decoding(policy, judged.task.has_episodes):
             say(note)
         readers = {f"The reward model {name}": model.positions for name, model in judged.models.items()}
         budget = limit_prompts(policy, asked.max_prompt_tokens, asked.max_new_tokens, say, readers)
@@ -138,7 +138,9 @@ class Remote:
         """See `Subject`. Raises UserError where nothing listens there, too."""
         from ..engines.endpoint import EndpointEngine
 
-        prompts = Conversations(config.prompt, plain=config.endpoint.api == "completions")
+        plain = config.endpoint.api == "completions"
+        apart = not plain and config.endpoint.tool_calls == "field"
+        prompts = Conversations(config.prompt, plain, tells_tools=not apart)
         engine = EndpointEngine(config.endpoint, self.name, prompts.variables)
         engine.look()
         return Opened(config, engine, prompts, {}, {}, {"model": self.name}, lambda: engine.said)

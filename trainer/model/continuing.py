@@ -12,15 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .caches import fit, make_cache
-from .row_cache import KeptRow, Prefill, PromptLayer
+from .caches import KeptRow, fill, make_cache
+from .row_cache import Prefill, PromptLayer
 
 
 @torch.no_grad()
 def read_on(model: Any, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Prefill:
     """One forward pass over what is new of each text, one token at least, padded on the left.
 
-    pasts: of models whose layers keep the keys and values of all positions.
+    pasts: of models whose layers keep the keys and values of all positions, so that padding between what was
+    kept and what is new is no matter.
     """
     device = next(model.parameters()).device
     lengths_P = torch.tensor([past.length for past in pasts], device=device)
@@ -31,11 +32,7 @@ def read_on(model: Any, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) 
     mask_PS = torch.cat([seen_PS, new_PN], 1)
     positions_PN = lengths_P[:, None] + (new_PN.cumsum(1) - 1).clamp(min=0)
     cache = make_cache(model)
-    for layer in range(len(pasts[0].tables) // 2):
-        keys, values = (
-            torch.stack([fit(past.tables[2 * layer + kind], before, 1) for past in pasts]) for kind in (0, 1)
-        )
-        cache.update(keys, values, layer)
+    fill(cache, pasts)
     last = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
     output = model(
         input_ids=torch.tensor(padded, device=device),

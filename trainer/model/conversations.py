@@ -59,12 +59,15 @@ class Conversations:
 
     plain: as one text, for an endpoint that only goes on with texts.
 
+    tells_tools: whether the system message tells of tools; False for an endpoint that is sent them apart.
+
     >>> Conversations(PromptConfig(system="Be brief.")).converse(Problem("2 + 3 = ?"))
     [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': '2 + 3 = ?'}]
     """
 
     config: PromptConfig = field(default_factory=PromptConfig)
     plain: bool = False
+    tells_tools: bool = True
 
     @property
     def has_template(self) -> bool:
@@ -92,4 +95,9 @@ class Conversations:
         if self.plain:
             return [{"role": "user", "content": write_plain(problem, self.config, instruction)}]
         said = self.config.choose_instruction(instruction)
-        return add_instruction(converse(problem, self.config), said, "\n\n", problem.name)
+        messages = converse(problem, self.config, tells_tools=self.tells_tools)
+        return add_instruction(messages, said, "\n\n", problem.name)
+
+    def list_tools(self, problem: Problem, /) -> list[dict[str, Any]]:
+        """The tools that an endpoint is told of apart from the messages."""
+        return [] if self.tells_tools else [dict(tool) for tool in problem.tools]

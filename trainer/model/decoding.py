@@ -2,8 +2,8 @@
 
 Which of the `modes` serves a model is found by a probe (`probe.choose_mode`), never by its name.
 
-Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache, D
-hidden, V vocabulary.
+Shapes: P prompts, R completions, U rows (distinct texts that are decoded), S positions in the cache, N
+positions of a pass, D hidden, V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from .caches import can_join, fit, join, make_cache, select_rows
+from .caches import KeptRow, can_cut, can_join, fill, fit, join, keep_row, make_cache, select_rows
 from .logprobs import has_plain_head
 
 COMPACT_BELOW = 0.8  # drop dead rows from the cache once this share of its rows is left
@@ -70,6 +70,32 @@ class OpenDecoding(Decoding, Protocol):
         ...
 
 
+class KeepingDecoding(OpenDecoding, Protocol):
+    """One whose rows may wait, where `keeps` says so: what they hold is taken out, and joins again later.
+
+    cuts: whether the beginning of a row can be kept; elsewhere only all that has gone through the model.
+    """
+
+    @property
+    def keeps(self) -> bool: ...
+
+    @property
+    def cuts(self) -> bool: ...
+
+    def keep(self, row: int, length: int) -> KeptRow | None:
+        """What the first `length` positions of a row hold; None for a part of a row where nothing `cuts`."""
+        ...
+
+    def go_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Tensor:
+        """Rows that were kept join again, each after tokens more, one at least. Gives the row of each."""
+        ...
+
+
+def find_keeping(decoding: Decoding) -> KeepingDecoding | None:
+    """The decoding itself where its rows may wait."""
+    return cast(KeepingDecoding, decoding) if getattr(decoding, "keeps", False) else None
+
+
 def find_open(decoding: Decoding) -> OpenDecoding | None:
     """The decoding itself where prompts may join it."""
     return cast(OpenDecoding, decoding) if getattr(decoding, "admits", False) else None
@@ -86,27 +112,36 @@ class GeneralDecoding:
         *,
         own_cache: bool = False,
         joins: bool = True,
+        keeps: bool = True,
+        pasts: Sequence[KeptRow] = (),
     ) -> None:
         """One forward pass over the prompts, each once, padded on the left. samples: completions of each.
 
-        own_cache: the model makes its cache itself.  joins: whether prompts may join later.
+        own_cache: the model makes its cache itself.  joins: whether prompts may join later.  keeps: whether
+        rows may wait.  pasts: what was kept of texts, which the prompts, all of one length, go on from.
         """
         self.model, self._known = model, inspect.signature(model.forward).parameters
         self._takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in self._known.values())
         self._cache_name = "cache_params" if self._takes("cache_params") else "past_key_values"
         device = next(model.parameters()).device
-        lengths = [len(prompt) for prompt in prompts]
-        self.width = width = max(lengths)
-        ids_PS = torch.tensor(
-            [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device
+        kept = [past.length for past in pasts] or [0] * len(prompts)
+        lengths = [past + len(prompt) for past, prompt in zip(kept, prompts, strict=True)]
+        self.width, before = max(lengths), max(kept)
+        width = self.width
+        ids_PN = torch.tensor(
+            [[0] * (width - before - len(prompt)) + list(prompt) for prompt in prompts], device=device
         )
         self.cache: Any = None if own_cache else make_cache(model)
+        if pasts:
+            fill(self.cache, pasts)
         self.mask_US: Tensor | None = None
         position_ids = None
         if min(lengths) < width:
             self.mask_US = (torch.arange(width) >= width - torch.tensor(lengths)[:, None]).long().to(device)
-            position_ids = (self.mask_US.cumsum(-1) - 1).clamp(min=0)
-        output = self._forward(ids_PS, position_ids, logits_to_keep=1)
+            position_ids = (self.mask_US.cumsum(-1) - 1).clamp(min=0)[:, before:]
+        if pasts and self._cache_name == "cache_params":
+            self.mask_US = None  # as in a step
+        output = self._forward(ids_PN, position_ids, logits_to_keep=1)
         if own_cache:
             self.cache = getattr(output, self._cache_name)
         self.positions_U = torch.tensor(lengths, device=device)
@@ -115,14 +150,58 @@ class GeneralDecoding:
             len(prompts), device=device
         )  # where in the cache each is; other rows there are dead
         self.start_R = self.rows_U.repeat_interleave(torch.tensor(samples, device=device))
-        self._joins = joins and not own_cache
+        self._joins, self._keeps = joins and not own_cache, keeps
+
+    @classmethod
+    def resume(cls, model: Any, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> GeneralDecoding:
+        """Texts that go on from what was kept of them: a forward pass over what is new of each, one token at
+        least, for all that have as many new ones. So nothing stands between the two: a window would count it,
+        and a recurrence read it."""
+        by_length: dict[int, list[int]] = {}
+        for place, new in enumerate(ids):
+            by_length.setdefault(len(new), []).append(place)
+        decoding: GeneralDecoding | None = None
+        for places in by_length.values():
+            news, olds = [ids[place] for place in places], [pasts[place] for place in places]
+            more = cls(model, news, [1] * len(news), pasts=olds)
+            if decoding is None:
+                decoding = more
+            else:
+                decoding._append(more)
+        assert decoding is not None, "texts to go on with"
+        order = [place for places in by_length.values() for place in places]
+        decoding._reorder(torch.tensor(order).argsort())
+        decoding.start_R = decoding.rows_U
+        return decoding
 
     @property
     def admits(self) -> bool:
         return self._joins and can_join(self.cache)
 
+    @property
+    def keeps(self) -> bool:
+        return self._keeps and self.admits
+
+    @property
+    def cuts(self) -> bool:
+        return can_cut(self.cache)
+
     def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
-        more, live = GeneralDecoding(self.model, prompts, samples), len(self.rows_U)
+        return self._append(GeneralDecoding(self.model, prompts, samples))
+
+    def keep(self, row: int, length: int) -> KeptRow | None:
+        place = int(self.rows_U[row])
+        positions = int(self.positions_U[place])
+        if length < positions and not self.cuts:
+            return None
+        return keep_row(self.cache, place, positions, length)
+
+    def go_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Tensor:
+        return self._append(GeneralDecoding.resume(self.model, pasts, ids))
+
+    def _append(self, more: GeneralDecoding) -> Tensor:
+        """The rows of another one behind those of now. Gives the row of each of its completions."""
+        live = len(self.rows_U)
         self._compact()
         width = max(int(self.positions_U.max()), more.width)
         masks = [one.positions_U.new_ones(len(one.positions_U), one.width) for one in (self, more)]
@@ -177,6 +256,12 @@ class GeneralDecoding:
         forked = bool((parents_U[1:] == parents_U[:-1]).any())
         if forked or len(parents_U) <= COMPACT_BELOW * len(self.positions_U):
             self._compact()
+
+    def _reorder(self, order_U: Tensor) -> None:
+        """Rows that no completion has gone on from yet, in another order."""
+        self.rows_U = order_U.to(self.rows_U.device)
+        self.logits_UV = self.logits_UV[self.rows_U]
+        self._compact()
 
     def _compact(self) -> None:
         """Leave the dead rows of the cache."""

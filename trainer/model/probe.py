@@ -20,9 +20,10 @@ from transformers.utils import logging as transformers_logging
 
 from ...tasks.core.errors import UserError, shorten
 from . import lora
+from .caches import KeptRow
 from .captures import Recorder
 from .context import count_positions
-from .decoding import Decoding, Extent, find_open
+from .decoding import Decoding, Extent, find_keeping, find_open
 from .dense.family import find_misfit
 from .folding import Folded
 from .logprobs import compute_logprobs
@@ -52,6 +53,8 @@ _STEPS: tuple[tuple[int, ...] | None, ...] = (
 _RAGGED, _EVEN = ((19, 6, 2),), ((13, 13), (2, 2))  # tokens of the prompts that are decoded together
 LEAST_POSITIONS = len(_STEPS) + 5  # with fewer there is no room for prompts of several lengths
 _JOINS = {1: (9, 4), 7: (23,)}  # of a step, tokens of the prompts that join after it
+_WAIT = (3, 5)  # the steps before which what is dropped is kept
+_GO_ON, _NEWS = 8, (3, 1)  # the step after which it goes on, and tokens of each until then, in turn
 _MOST_ROWS = 16  # texts at once, with those that join
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
 _PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
@@ -148,9 +151,13 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
     texts: list[Text] = [tuple(prompt) for prompt in prompts]
     rows = decoding.start_R.tolist()  # of the decoder, of each text
     found = dict(zip(texts, decoding.logits_UV.float().clone(), strict=True))
+    waiting: dict[Text, KeptRow | None] = {}
     device = decoding.logits_UV.device
     for step, kept in enumerate(_STEPS):
         chosen = range(len(texts)) if kept is None else [number % len(texts) for number in kept]
+        if step in _WAIT and (keeping := find_keeping(decoding)):
+            left = (text for text in range(len(texts)) if text not in chosen)
+            waiting |= {texts[text]: keeping.keep(rows[text], len(texts[text])) for text in left}
         parents = sorted(chosen, key=lambda text: rows[text])
         drawn = [pick(11 * step + 5 * number + 1) for number in range(len(parents))]
         if step == _PAD_STEP and padding is not None:
@@ -165,6 +172,14 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
             prompts = make_prompts(joins[step], 10 + step)
             rows += opened.admit(prompts, [1] * len(prompts)).tolist()
             texts += map(tuple, prompts)
+            logits_UV = decoding.logits_UV.float().clone()
+            found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
+        if step == _GO_ON and waiting and (keeping := find_keeping(decoding)):
+            pasts = [kept for kept in waiting.values() if kept is not None]
+            sizes = [_NEWS[number % len(_NEWS)] for number in range(len(pasts))]
+            news = [[pick(3 * place + size) for place in range(size)] for size in sizes]
+            rows += keeping.go_on(pasts, news).tolist()
+            texts += [(*text, *new) for text, new in zip(waiting, news, strict=True)]
             logits_UV = decoding.logits_UV.float().clone()
             found |= {text: logits_UV[row] for text, row in zip(texts, rows, strict=True)}
     return found
@@ -248,7 +263,7 @@ def _search_mode(policy: Policy, modes: Sequence[DecodingMode], record: Recorder
         found: list[float] = []
         reason = _find_failure(lambda: found.append(_measure_mode(policy, mode, record)))  # noqa: B023
         if not reason and found[0] <= bound:
-            return mode
+            return replace(mode, keeps=mode.keeps and _can_keep(policy, mode))
         tried.append(reason or f"{found[0]:.2g} nats off")
     raise UserError(
         f"{policy.source}: a model of type {name_type(policy)} can't be sampled from: token by token it says "
@@ -257,6 +272,15 @@ def _search_mode(policy: Policy, modes: Sequence[DecodingMode], record: Recorder
         "stands after it, or beside its text in a batch. Take another causal language model, such as one of "
         "Llama, Qwen, Gemma or Mamba."
     )
+
+
+def _can_keep(policy: Policy, mode: DecodingMode) -> bool:
+    """Whether the model's cache is of layers that rows can be taken out of."""
+    if mode.cache == "static":
+        return True
+    with torch.no_grad():
+        prompt = list_plain_tokens(policy.model)[:1]
+        return find_keeping(start_decoding(policy.model, mode, [prompt], [1], Extent(1, 1, 1))) is not None
 
 
 def _measure_mode(policy: Policy, mode: DecodingMode, record: Recorder | None = None) -> float:
@@ -337,8 +361,9 @@ def name_type(policy: Policy) -> str:
     return f"{policy.model.config.model_type} ({type(policy.model).__name__})"
 
 
-def describe_decoding(policy: Policy) -> str:
-    """What is worth saying of how a policy's model is sampled from; "" where it is as usual.
+def describe_decoding(policy: Policy, turns: bool = False) -> str:
+    """What is worth saying of how a policy's model is sampled from; "" where it is as usual. turns: whether
+    for episodes of several turns.
 
     Raises UserError for a model that can't be.
     """
@@ -355,6 +380,11 @@ def describe_decoding(policy: Policy) -> str:
         return (
             f"{name_type(policy)} does not heed padding: only prompts of one length are sampled together, "
             "which is exact and may be slow."
+        )
+    if turns and not mode.keeps:
+        return (
+            f"What {name_type(policy)} has read can't be kept while an episode's world answers: at each turn "
+            "the whole text is read again, which is exact and slow."
         )
     return ""
 

@@ -185,6 +185,10 @@ class PromptFormat:
         messages = converse(problem, self.config, tells_tools=tells_tools)
         return add_instruction(messages, said, "\n\n", problem.name)
 
+    def list_tools(self, _problem: Problem) -> list[Mapping[str, Any]]:
+        """None apart: the prompt tells of them."""
+        return []
+
     def _encode_text(self, text: str, where: str) -> list[int]:
         """Token ids of a text, nothing put around it. Says once that the tokenizer can't write one."""
         ids = list(self.tokenizer(text, add_special_tokens=False).input_ids)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .caches import can_join, fit
+from .caches import KeptRow, fit, holds_tables
 from .decoding import Extent, GeneralDecoding
 
 BUCKET = 64  # positions by which a cache grows at least, and that are moved away at least
@@ -46,15 +46,6 @@ class Prefill:
     layers: list[PromptLayer]
 
 
-@dataclass(frozen=True)
-class KeptRow:
-    """What is kept of a row that waits. length: positions of its text.  tables: K x S x E, the keys of a
-    layer and then its values."""
-
-    length: int
-    tables: list[Tensor]
-
-
 def take(layer: PromptLayer) -> tuple[Tensor, Tensor]:
     """Keys and values of the prompts, P x K x S x E, which nobody else needs any more."""
     keys, values = layer.keys, layer.values
@@ -69,7 +60,7 @@ def read_prefill(start: GeneralDecoding) -> Prefill:
 
     Raises ValueError for a cache that is not one of keys and values.
     """
-    if not can_join(start.cache):
+    if not holds_tables(start.cache):
         raise ValueError(f"{type(start.cache).__name__} holds more than keys and values of positions")
     layers = []
     for layer in start.list_layers():
@@ -181,7 +172,8 @@ class RowCache:
     def copy_row(self, row: int, positions: int, length: int) -> KeptRow:
         """The first `length` positions of a row whose text has `positions` of them."""
         text = slice(self.used - positions, self.used - positions + length)
-        return KeptRow(length, [table[row, :, text].clone() for table in self.tables])
+        copies = [table[row, :, text].clone() for table in self.tables]
+        return KeptRow.of(length, copies)
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""

@@ -13,9 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .caches import KeptRow
 from .captures import Step
 from .fixed import FixedShapes
-from .row_cache import KeptRow, Prefill
+from .row_cache import Prefill
 
 
 class Past(Protocol):
@@ -61,7 +62,7 @@ class RowDecoding(ABC):
     width: rows that are computed.  positions_U: one for all rows while they have the same.
     """
 
-    admits = True
+    admits = keeps = cuts = True
 
     def __init__(
         self,
@@ -86,6 +87,10 @@ class RowDecoding(ABC):
         """One forward pass over prompts. samples: completions of each."""
 
     @abstractmethod
+    def _read_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Prefill:
+        """A forward pass over what is new of texts that go on from what was kept of them."""
+
+    @abstractmethod
     def _run_step(self) -> None:
         """From the tokens and positions of the first `width` rows to their logits, and into the cache."""
 
@@ -99,6 +104,15 @@ class RowDecoding(ABC):
     @torch.inference_mode()
     def admit(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Tensor:
         return self._join(self._read(prompts, samples))
+
+    @torch.inference_mode()
+    def keep(self, row: int, length: int) -> KeptRow:
+        positions = int(self.positions_U[: self.rows].expand(self.rows)[row])
+        return self.cache.copy_row(row, positions, length)
+
+    @torch.inference_mode()
+    def go_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Tensor:
+        return self._join(self._read_on(pasts, ids))
 
     def _join(self, start: Prefill) -> Tensor:
         """Rows more that go on from what has been read. Gives the row of each new completion."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import Cache
 from transformers.cache_utils import StaticLayer
 
+from .caches import KeptRow
 from .captures import Recorder
 from .casts import keep_no_casts
 from .decoding import Extent, GeneralDecoding
@@ -95,10 +96,14 @@ class StaticDecoding(RowDecoding):
         samples: Sequence[int],
         extent: Extent,
         buffers: StaticBuffers,
+        pasts: Sequence[KeptRow] = (),
     ) -> None:
-        """Raises ValueError for a model whose attention or cache this can't stand in for."""
+        """pasts: what was kept of texts, which the prompts go on from.
+
+        Raises ValueError for a model whose attention or cache this can't stand in for."""
         self.model, self._windows = model, _find_windows(model)
-        start, self._all = self._read(prompts, samples), buffers
+        start = self._read_on(pasts, prompts) if pasts else self._read(prompts, samples)
+        self._all = buffers
         kept = buffers.fit(start, extent)
 
         def make_cache(rows_U: Tensor) -> RowCache:
@@ -108,6 +113,9 @@ class StaticDecoding(RowDecoding):
 
     def _read(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Prefill:
         return read_prefill(GeneralDecoding(self.model, prompts, samples))
+
+    def _read_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Prefill:
+        return read_prefill(GeneralDecoding.resume(self.model, pasts, ids))
 
     def _run_step(self) -> None:
         cache, width, state = self.cache, self.width, self._all

@@ -22,6 +22,7 @@ from ...tasks.core.worlds import Worlds
 from ...verifiers import Completion
 from ...verifiers.types import KeptTokens, Usage
 from ..engines.base import Finished, Owner, Request, Sampler, Sampling
+from ..engines.tool_messages import answer_calls
 
 
 class Between(Protocol):
@@ -86,10 +87,7 @@ class Rollout:
             return None
         prompt, messages = self.asked.ids, list(self.asked.messages)
         if seams is None:
-            self.messages += [
-                {"role": "assistant", "content": self.turns[-1].text},
-                {"role": "user", "content": shown},
-            ]
+            self.messages += _write_messages(self.turns[-1], shown, reply.answers)
             foreign = list[int]()
         else:
             ended = seams.has_ended(self.turns[-1].ids, reply.role, prompt)
@@ -105,7 +103,8 @@ class Rollout:
         sample = self.asked.first + self.place
         stream = digest("turn", self.asked.stream, sample, len(self.turns))
         ids = [*prompt, *self.ids] if len(prompt) else []
-        return Request(ids, 1, stream, 0, [*messages, *self.messages], self.budget, self.last)
+        said = [*messages, *self.messages]
+        return Request(ids, 1, stream, 0, said, self.budget, self.last, self.asked.tools)
 
     def complete(self) -> Completion:
         """The whole of it, as the rubric and the update read it."""
@@ -282,6 +281,13 @@ class _Table:
     def _end(self, rollout: Rollout, completion: Completion) -> None:
         self.ended[rollout.request, rollout.place] = completion
         self.finished(rollout.request, rollout.place, completion)
+
+
+def _write_messages(turn: Completion, shown: str, answers: Sequence[str]) -> list[dict[str, Any]]:
+    """A turn and the world's reply for an engine that reads messages."""
+    if turn.message is None:
+        return [{"role": "assistant", "content": turn.text}, {"role": "user", "content": shown}]
+    return [dict(turn.message), *answer_calls(turn.message, shown, answers)]
 
 
 def _join(kept: Sequence[KeptTokens]) -> KeptTokens:

@@ -53,6 +53,10 @@ class Prompts(Protocol):
         """As messages."""
         ...
 
+    def list_tools(self, problem: Problem, /) -> Sequence[Mapping[str, Any]]:
+        """Of which an engine that reads messages is told apart from them."""
+        ...
+
     def decode(self, ids: Sequence[int], /) -> str:
         """A prompt's token ids as the text that the model saw."""
         ...
@@ -203,8 +207,11 @@ class Rollouts(Generic[EngineT]):
 
     def _make_request(self, ask: Ask, stream: int) -> Request:
         ids = self._encode(ask.problem)
-        messages = [] if ids else self.prompts.converse(ask.problem, self._instruct(ask.problem))
-        return Request(ids, ask.samples, stream, ask.first, messages)
+        if ids:
+            return Request(ids, ask.samples, stream, ask.first)
+        messages = self.prompts.converse(ask.problem, self._instruct(ask.problem))
+        tools = self.prompts.list_tools(ask.problem)
+        return Request(ids, ask.samples, stream, ask.first, messages, tools=tools)
 
     def _encode(self, problem: Problem) -> list[int]:
         return self.prompts.encode(problem, self._instruct(problem))

@@ -137,7 +137,7 @@ def prepare_start(folder: Path, config: TrainConfig, say: Say) -> str | None:
     if not start.is_dir():
         task = load_task(config.task)
         policy = load_policy_of(config.model, config.seed)
-        limited = hold_to_model(policy, config, say)
+        limited = hold_to_model(policy, config, say, task.has_episodes)
         choose_threads(policy, config.model.threads)
         say(f"{policy.source}: {policy.parameters:,} parameters, made and warmed up once for all arms")
         prompts = PromptFormat.of(policy.tokenizer, config.prompt, say, end_ids=policy.end_ids)

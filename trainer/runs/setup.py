@@ -124,7 +124,7 @@ def _train(
             policy = load_policy_of(config.model, config.seed)
         dtype = str(policy.dtype).removeprefix("torch.")
         say(f"{policy.source}: {policy.parameters:,} parameters, {policy.device}, {dtype}")
-        limited = hold_to_model(policy, config, say)
+        limited = hold_to_model(policy, config, say, task.has_episodes)
         threads = use_threads(world.agree(choose_threads(policy, config.model.threads)))
         with Interrupts() as stop:
             say(f"{threads} CPU thread(s)")
@@ -222,7 +222,7 @@ def _resume(path: Path, config: TrainConfig, world: World, say: Say, evaluated: 
     progress.watch.forgive(config.guards.watch)
     judged = judge_task(task, config)
     # What may refuse comes before what is written: a refused resume leaves the run as it was.
-    limited = hold_to_model(policy, config, say)
+    limited = hold_to_model(policy, config, say, task.has_episodes)
     limited = hold_to_readers(policy, limited, list_models_beside(policy, limited, judged), say)
     run = prepare(limited, folder, policy, prompts, judged, say)
     with ExitStack() as refused:
@@ -296,12 +296,13 @@ def check_before_loading(config: TrainConfig, task: Task, policy: Policy | None)
     task.check_level(config.task.single_level)
 
 
-def hold_to_model(policy: Policy, config: TrainConfig, say: Say) -> TrainConfig:
+def hold_to_model(policy: Policy, config: TrainConfig, say: Say, turns: bool = False) -> TrainConfig:
     """The settings within the model's positions. Says how it is sampled from where that is not as usual.
+    turns: whether for episodes of several turns.
 
     Raises UserError for a model that can't be sampled from or trained rightly.
     """
-    note = describe_decoding(policy)
+    note = describe_decoding(policy, turns)
     if note:
         say(note)
     check_update(policy)

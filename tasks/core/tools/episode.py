@@ -40,6 +40,7 @@ class ToolEpisode:
         self.tools = {tool.name: tool for tool in tools}
         self.sessions: dict[Any, Any] = {}
         self.state: dict[str, list[dict[str, Any]]] = {"calls": []}
+        self.answers: list[str] = []  # of the calls in what was said last
 
     def reply(self, said: str) -> str | None:
         """The results of the calls in it, one to a line where there are several; None without a call.
@@ -49,7 +50,7 @@ class ToolEpisode:
         calls = find_calls(said, self.tools)
         if not calls:
             return None
-        results = [self._run(call) for call in calls]
+        self.answers = results = [self._run(call) for call in calls]
         return results[0] if len(results) == 1 else "\n".join(
             f"{call.name}: {result}" if call.name else result
             for call, result in zip(calls, results, strict=True)

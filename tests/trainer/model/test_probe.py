@@ -31,9 +31,9 @@ torch.set_num_threads(1)  # small matrices
 TOKENIZER = make_character_tokenizer()
 PROMPTS = ["What is 17 + 25?", "3", "4 + 3 =", "2 + 3 ="]
 SERVED = {
-    "gpt2": DecodingMode("configured", joins=True),
-    "lfm2": DecodingMode("configured", joins=True),  # a hybrid: its recurrent layers are reordered
-    "mamba": DecodingMode("configured", joins=True),  # its cache has another name
+    "gpt2": DecodingMode("configured", joins=True, keeps=True),
+    "lfm2": DecodingMode("configured", joins=True, keeps=True),  # recurrent layers, too
+    "mamba": DecodingMode("configured", joins=True),  # its cache has another name; it is read on by steps
     "recurrent_gemma": DecodingMode("none", padded=True),  # its state is in the modules
     "rwkv": DecodingMode("none", padded=True),  # its state is no cache
 }
@@ -92,7 +92,11 @@ def test_a_cache_that_is_not_heeded_and_a_mask_that_is_not_are_found():
     assert choose_mode(make_policy(make_as(Unpadded), TOKENIZER)) == DecodingMode("configured", padded=False)
     assert "every step runs the whole text" in describe_decoding(make_policy(make_as(Forgetful), TOKENIZER))
     assert "does not heed padding" in describe_decoding(make_policy(make_as(Unpadded), TOKENIZER))
-    assert describe_decoding(make_policy(make_tiny("gpt2"), TOKENIZER)) == ""
+    assert describe_decoding(make_policy(make_tiny("gpt2"), TOKENIZER), turns=True) == ""
+    again = "at each turn the whole text is read again"
+    mamba = make_policy(make_tiny("mamba"), TOKENIZER)
+    assert again in describe_decoding(mamba, turns=True)
+    assert describe_decoding(mamba) == ""
 
 
 def test_prompts_of_one_length_go_together_where_padding_is_not_heeded():

@@ -26,8 +26,8 @@ TOKENIZER = make_character_tokenizer()
 PROMPTS = ["What is 17 + 25?", "3", "4 + 3 =", "2 + 3 ="]
 SERVED = ["gpt2", "gemma2", "mixtral", "deepseek_v3", "gpt_oss", "phi3"]
 OTHERS = {
-    "lfm2": DecodingMode("configured", joins=True),  # recurrent layers
-    "bloom": DecodingMode("configured", joins=True),  # it takes no positions
+    "lfm2": DecodingMode("configured", joins=True, keeps=True),  # recurrent layers
+    "bloom": DecodingMode("configured", joins=True, keeps=True),  # it takes no positions
     "recurrent_gemma": DecodingMode("none"),
 }
 
@@ -72,7 +72,9 @@ class Looking(GPT2LMHeadModel):
 def test_a_step_that_can_t_be_captured_is_not():
     model = make_tiny("gpt2")
     model.__class__ = Looking
-    assert choose_mode(make_policy(model, TOKENIZER), Tape) == DecodingMode("configured", joins=True)
+    assert choose_mode(make_policy(model, TOKENIZER), Tape) == DecodingMode(
+        "configured", joins=True, keeps=True
+    )
 
 
 def test_what_is_known_of_a_model_without_recording_is_not_tried_again(monkeypatch: pytest.MonkeyPatch):

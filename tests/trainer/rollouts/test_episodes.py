@@ -10,12 +10,15 @@ from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import Task
 from palaestra.trainer.engines.base import Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
+from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.verifiers import Rubric
 
+from ..support.architectures import make_model
 from ..support.policies import make_policy
+from ..support.tiny import make_tiny
 
 SAMPLING = Sampling(max_new_tokens=120)
 
@@ -74,8 +77,10 @@ def make_task(episode=Chat, **limits):
     return Task("talk", source, Rubric(is_long), episode=episode, limits=EpisodeLimits(**limits))
 
 
-def sample(policy, task, problems, samples=4, rounds=False, sampling=SAMPLING, seed=0, rows=None):
-    engine = LocalEngine(policy, rows)
+def sample(
+    policy, task, problems, samples=4, rounds=False, sampling=SAMPLING, seed=0, rows=None, record=None
+):
+    engine = LocalEngine(policy, rows, record=record)
     engine.takes_more = not rounds
     prompts = PromptFormat.of(policy.tokenizer, end_ids=policy.end_ids)
     rollouts = Rollouts(engine, prompts, task, 200, workers=2, worlds=Inside())
@@ -160,6 +165,55 @@ def test_sampling_computes_little_more_than_it_draws(policy):
     computed = engine.prefilled + engine.row_steps
     assert sum(len(completion.turns) for completion in completions) > 3 * len(completions)
     assert computed <= 1.2 * needed, (computed, needed)
+
+
+GENERAL = {  # keys and values of all positions; of a window of 8, too; with the states of a recurrence
+    "gpt2": lambda: make_tiny("gpt2"),
+    "gemma2": lambda: make_model("gemma2"),
+    "qwen3_next": lambda: make_model("qwen3_next"),
+}
+
+
+def make_general(kind):
+    model, tokenizer = GENERAL[kind](), make_character_tokenizer()
+    model.generation_config.eos_token_id = tokenizer("abcdefghijklmnop").input_ids
+    return make_policy(model.eval(), tokenizer, torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"), [(kind, None) for kind in GENERAL] + [("gpt2", Tape), ("gemma2", Tape)]
+)
+def test_the_general_path_keeps_what_it_has_read_between_turns(kind, record):
+    """Each token goes through the model once, and what is drawn is what it draws when it reads all anew."""
+    policy, task, problems = make_general(kind), make_task(turns=4), make_problems(3, turns=4)
+    sampling = Sampling(max_new_tokens=150)
+    found, engine = sample(policy, task, problems, 4, sampling=sampling, record=record)
+    anew, reading = sample(policy, task, problems, 4, sampling=sampling, rounds=True)
+    assert engine.path == reading.path == "general"
+    completions = list_completions(found)
+    assert sum(len(completion.turns) for completion in completions) > 3 * len(completions)
+    for one, other in zip(completions, list_completions(anew), strict=True):
+        assert one.ids == other.ids
+        assert torch.allclose(torch.tensor(one.logprobs), torch.tensor(other.logprobs), atol=5e-5)
+    needed = sum(len(group.completions_G[0].prompt_ids) for group in found)
+    needed += sum(len(completion.ids) for completion in completions)
+    assert engine.prefilled + engine.row_steps <= needed
+    assert reading.prefilled + reading.row_steps > 1.5 * needed
+
+
+def test_what_can_t_be_kept_is_read_again():
+    """A model without a cache that can be forked: the same episodes, whatever they cost."""
+    tokenizer, task, problems = make_character_tokenizer(), make_task(turns=3), make_problems(2)
+    model = make_tiny("recurrent_gemma")
+    model.generation_config.eos_token_id = tokenizer("abcdefghijklmnop").input_ids
+    policy = make_policy(model, tokenizer, torch.float32)
+    groups, engine = sample(policy, task, problems, 2, sampling=Sampling(max_new_tokens=60))
+    completions = list_completions(groups)
+    assert max(len(completion.turns) for completion in completions) > 2
+    rows = [Row(completion.prompt_ids, completion.ids) for completion in completions]
+    for completion, found in zip(completions, engine.compute_logprobs(rows), strict=True):
+        drawn = torch.tensor(completion.sampled or [True] * len(completion.ids))
+        assert (torch.tensor(found) - torch.tensor(completion.logprobs))[drawn].abs().max() < 5e-5
 
 
 @pytest.mark.parametrize(

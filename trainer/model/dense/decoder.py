@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..caches import KeptRow
 from ..captures import Recorder
 from ..continuing import read_on
 from ..decoding import Extent
 from ..lora import has_adapters, move_adapters
 from ..probe import BOUNDS, measure_decoding
-from ..row_cache import KeptRow, Prefill, RowCache
+from ..row_cache import Prefill, RowCache
 from ..row_decoding import RowDecoding
 from . import kernels
 from .buffers import FixedSteps, StepBuffers
@@ -48,12 +49,12 @@ class FastDecoding(RowDecoding):
         *,
         fixed: FixedSteps | None = None,
         packs: bool = True,
-        start: Prefill | None = None,
+        pasts: Sequence[KeptRow] = (),
     ) -> None:
-        """fixed: the weights are its own.  packs: whether `prefill` may.  start: what has been read of the
-        prompts already."""
+        """fixed: the weights are its own.  packs: whether `prefill` may.  pasts: what was kept of texts,
+        which the prompts go on from."""
         self.model, self._packs, kept = model, packs, None
-        start = self._read(prompts, samples) if start is None else start
+        start = self._read_on(pasts, prompts) if pasts else self._read(prompts, samples)
         if fixed is not None:
             self._all, kept = fixed.fit(model, extent)
         else:
@@ -70,16 +71,8 @@ class FastDecoding(RowDecoding):
     def _read(self, prompts: Sequence[Sequence[int]], samples: Sequence[int]) -> Prefill:
         return prefill(self.model, prompts, samples, packs=self._packs)
 
-    @torch.inference_mode()
-    def keep(self, row: int, length: int) -> KeptRow:
-        """What the first `length` positions of a row hold, to go on from later."""
-        positions = int(self.positions_U[: self.rows].expand(self.rows)[row])
-        return self.cache.copy_row(row, positions, length)
-
-    @torch.inference_mode()
-    def go_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Tensor:
-        """Rows that were kept join again, each after tokens more. Gives the row of each."""
-        return self._join(read_on(self.model, pasts, ids))
+    def _read_on(self, pasts: Sequence[KeptRow], ids: Sequence[Sequence[int]]) -> Prefill:
+        return read_on(self.model, pasts, ids)
 
     def _resize(self, rows: int) -> None:
         super()._resize(rows)

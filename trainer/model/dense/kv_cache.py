@@ -76,7 +76,7 @@ class BlockCache:
             ]
             for old, new in zip(before, own, strict=True):
                 tables.append(torch.cat([old, new.flatten(1, 2)[:, begin : self.used]], 1)[:, :length])
-        return KeptRow(length, tables)
+        return KeptRow.of(length, tables)
 
     def move(self, targets: Tensor, sources: Tensor, width: int) -> None:
         """Copy rows; the first `width` are computed from now on."""
