@@ -70,10 +70,7 @@ def find_fault(row: Mapping[str, Any]) -> str:
     for name in ("advantage", "shadow_reward"):
         if row.get(name) is not None and not is_number(row[name]):
             return f"its {name!r} is no finite number"
-    counts = row.get("tokens_by_turn", [])
-    if not isinstance(counts, list) or not all(map(is_count, counts)):
-        return "its 'tokens_by_turn' is no list of whole numbers from 0"
-    if wrong := find_wrong_turn(row.get("turns", [])):
+    if wrong := _find_wrong_counts(row.get("tokens_by_turn", [])) or find_wrong_turn(row.get("turns", [])):
         return wrong
     learned = row.get("learned", {})
     if not isinstance(learned, dict) or not all(map(is_number, learned.values())):
@@ -95,6 +92,12 @@ class Once:
             return ""
         earlier = self.lines.setdefault((problem, row["sample"]), line)
         return f"its completion is in line {earlier} already" if earlier != line else ""
+
+
+def _find_wrong_counts(counts: Any) -> str:
+    if isinstance(counts, list) and all(map(is_count, counts)):
+        return ""
+    return "its 'tokens_by_turn' is no list of whole numbers from 0"
 
 
 def find_wrong_turn(turns: Any) -> str:
