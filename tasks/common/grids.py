@@ -82,7 +82,7 @@ def trace(grid: Sequence[str], moves: str) -> Iterator[Place]:
         yield place
 
 
-def move_from(grid: Sequence[str], place: Place, move: str) -> Place:
+def move_from(grid: Sequence[Sequence[str]], place: Place, move: str) -> Place:
     """Where a move leads. One against the edge stays where it is."""
     ahead = _step(place, move)
     return ahead if _is_on(grid, ahead) else place
@@ -106,5 +106,5 @@ def _step(place: Place, move: str) -> Place:
     return place[0] + MOVES[move][0], place[1] + MOVES[move][1]
 
 
-def _is_on(grid: Sequence[str], place: Place) -> bool:
+def _is_on(grid: Sequence[Sequence[str]], place: Place) -> bool:
     return 0 <= place[0] < len(grid) and 0 <= place[1] < len(grid[0])

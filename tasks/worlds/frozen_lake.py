@@ -54,9 +54,9 @@ class FrozenLake(Game):
 
 
 def draw_walker(grid: Grid, place: Place) -> str:
-    """The lake with an A where the walker stands."""
+    """The lake with an A where the walker stands. Where it began is ice like the rest."""
     row, column = place
-    lines = list(grid)
+    lines = [line.replace("S", "F") for line in grid]
     lines[row] = f"{lines[row][:column]}A{lines[row][column + 1 :]}"
     return "\n".join(lines)
 
@@ -109,13 +109,13 @@ def walk(problem: Problem) -> Generator[str, str, None]:
     kind="logic",
     episode=FrozenLake,
     player=walk,
-    limits=EpisodeLimits(turns=STEPS * 4, tokens_per_turn=16),
+    limits=EpisodeLimits(turns=STEPS * 4, tokens_per_turn=256),
     licence="Apache-2.0",
 )
 def frozen_lake(
     rng: random.Random, level: int, *, slippery: bool = False, hole: float = 0.0
 ) -> Iterator[Problem]:
-    """Walk from S to G step by step, round the holes H; 4, 5, 6 and 8 fields a side.
+    """Walk to the goal G step by step, round the holes H; 4, 5, 6 and 8 fields a side.
 
     slippery: whether only one step in three goes where it should.  hole: the reward in a hole, -1 to 0.
     """
@@ -132,10 +132,10 @@ def frozen_lake(
     reference |= {"slippery": slippery, "hole": float(hole)}
     optimum = compute_values(grid, steps, float(hole))[steps][find_place(grid, "S")] if slippery else 1.0
     ice = " Only one step in three goes where it should, the others to a side of that." if slippery else ""
+    seen = draw_walker(grid, find_place(grid, "S"))
     yield Problem(
-        prompt="\n".join(grid)
-        + f"\nWalk from S to G, one step a turn: U, D, L or R. F is ice, H is a hole, A "
-        f"is where you are.{ice} You have {steps} steps.",
+        prompt=f"Walk from A to G, one step a turn: U, D, L or R. F is ice, H is a hole.{ice} You have "
+        f"{steps} steps.\n{seen}",
         reference=reference,
         metadata={"optimum": optimum},
         key="/".join(grid),

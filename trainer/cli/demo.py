@@ -10,7 +10,7 @@ DEMOS = {
     "pretrained": "GRPO makes a real pretrained model answer small sums (8 minutes on two cores)",
     "addition": "SFT on mixed habits, then GRPO: the model learns to think every time (minutes)",
     "ice_cream": "ranked answers, a reward model, then PPO and GRPO (under a minute)",
-    "frozen_lake": "SFT, then PPO and GRPO on lakes never seen (minutes)",
+    "frozen_lake": "walks step by step: SFT on mixed habits, then PPO and GRPO (minutes)",
     "calculator": "SFT on mixed habits, then GRPO: the pretrained model learns to call a tool (9 minutes)",
 }
 

@@ -84,17 +84,17 @@ class IceCreamConfig(Settings):
 
 @dataclass(frozen=True)
 class FrozenLakeConfig(Settings):
-    """Train a small model from nothing to cross frozen lakes: SFT, then PPO and GRPO;
-    pass-rates before and after."""
+    """Train a small model from nothing to walk over frozen lakes step by step: SFT on mixed habits, then PPO
+    and GRPO; pass-rates before and after."""
 
     seed: Seed = 0
     """Seed of everything random."""
     sft_steps: Count = 500
     """Steps of the SFT warm-up, 32 demonstrations each."""
-    demonstrations: Count = 20000
-    """Lakes with a way across to imitate."""
-    steps: Count = 150
-    """Steps of PPO and of GRPO, 16 lakes x 8 completions each."""
+    demonstrations: Count = 6000
+    """Lakes whose walks are imitated."""
+    steps: Count = 40
+    """Steps of PPO and of GRPO, 16 lakes x 8 walks each."""
     eval_problems: Count = 300
     """Lakes of the test split."""
     out: Name = "runs/demo-frozen-lake"
