@@ -11,7 +11,7 @@ DEMOS = {
     "addition": "SFT on mixed habits, then GRPO: the model learns to think every time (minutes)",
     "ice_cream": "ranked answers, a reward model, then PPO and GRPO (under a minute)",
     "frozen_lake": "walks step by step: SFT on mixed habits, then PPO and GRPO (minutes)",
-    "calculator": "SFT on mixed habits, then GRPO: the pretrained model learns to call a tool (9 minutes)",
+    "calculator": "SFT on mixed habits, then GRPO: the pretrained model learns to call a tool (minutes)",
 }
 
 

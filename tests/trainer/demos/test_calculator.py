@@ -9,6 +9,7 @@ from palaestra.tasks.core.episode import play
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.demos import calculator as demo
 from palaestra.trainer.demos.settings import CalculatorConfig
+from palaestra.trainer.supervised.loop import choose_batch
 from palaestra.verifiers import Completion
 from transformers import AutoModelForCausalLM
 
@@ -21,6 +22,14 @@ def test_one_demonstration_in_so_many_calls_the_tool_and_all_of_them_pass():
     called = [demo.has_called(completion) for completion in played]
     assert [at for at, calls in enumerate(called) if calls] == [0, demo.EVERY, 2 * demo.EVERY, 3 * demo.EVERY]
     assert all(task.score(each, problem).passed for each, problem in zip(played, problems, strict=True))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_fit_takes_the_demonstrations_in_the_order_given(seed: int):
+    placed = demo.order_for_fit(range(4 * demo.BATCH), seed)
+    for step in range(4):
+        taken = [placed[place] for place in choose_batch(len(placed), demo.BATCH, step, seed)]
+        assert taken == list(range(step * demo.BATCH, (step + 1) * demo.BATCH))
 
 
 def test_only_a_call_that_ran_to_its_end_is_counted():
