@@ -14,24 +14,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ...tasks.adapters.rows import read_text
 from ...tasks.core.errors import DataError, TaskError, shorten
 from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
 from ...tasks.core.reach import find_reach
 from ...tasks.core.rowfiles import Row, read_rows
 from ...tasks.core.task import Task
-from ...verifiers import Status
+from ...verifiers import Completion, Status
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
 from ..intervals import Estimate, Interval, list_ks, mean_interval, pass_at_k
+from .said import FORM, read_completions_of
 from .scoring import Completed, Plain, count_workers, score_in_order
 
-COLUMNS = ("completion", "completions")
-FORM = (
-    "A row has `completion` (a text, or the messages of a chat) or `completions` (a list of them), and `id` "
-    "(of the task's problem) or `reference` (with `prompt` and `metadata` where the rubric reads them)"
-)
 Verdict = dict[str, Any]
 
 
@@ -82,11 +77,11 @@ class FileScores:
 
 @dataclass(frozen=True)
 class _Answered:
-    """A row's problem and texts. own: judged by the row's own reference."""
+    """A row's problem and completions. own: judged by the row's own reference."""
 
     row: Row
     problem: Problem
-    texts: list[str]
+    said: list[Completion]
     own: bool
 
 
@@ -170,6 +165,8 @@ def score_file(
     column: that holds the completions; auto takes `completion` or `completions`.  A row's `id`, as
     `palaestra task export` writes it, names its problem; several rows may name the same one. A row without
     one brings its `reference`.
+    Of an episode a row has its `turns` (each with `role`, policy or world, and `text`), or a chat with what
+    the world said, and the `state` in which it ended. A criterion that reads what is not there abstains.
     workers: processes that score; None takes as many as there are processors. A task that is given as an
     object, not by its name, is scored in this one; one whose checks run programs has processes of its own.
     keep: called with each verdict as plain data before the next one is made.
@@ -192,9 +189,9 @@ def score_file(
 
     def read() -> Iterator[Completed]:
         for answered in _read_answers(chosen, problems, Path(path), column):
-            for text in answered.texts:
+            for completion in answered.said:
                 waiting.append(answered)
-                yield Completed(text, answered.problem, answered.own)
+                yield Completed(completion, answered.problem, answered.own)
 
     counted: _Answered | None = None
     for score in score_in_order(chosen, read(), named, workers or count_workers()):
@@ -230,44 +227,11 @@ def _read_answers(task: Task, problems: ProblemsById, path: Path, column: str) -
         raise DataError(f"There is no file {path} with completions. {FORM}.")
     at_hand = find_reach(task) != "network"
     for row in read_rows(path):
-        texts = _read_texts(row, column)
-        yield _find_problem(problems, row, texts, at_hand)
+        said = read_completions_of(row, column, episodes=task.has_episodes)
+        yield _find_problem(problems, row, said, at_hand)
 
 
-def _read_texts(row: Row, column: str) -> list[str]:
-    """The row's completions. Raises DataError for a row that has none."""
-    wanted = COLUMNS if column == "auto" else (column,)
-    found = [name for name in wanted if row.values.get(name) is not None]
-    if len(found) != 1:
-        has = f"it has {', '.join(map(str, row.values)) or 'nothing'}"
-        other = ", or name another column with --column" if column == "auto" else ""
-        what = f"both {' and '.join(found)}" if found else f"no {' and no '.join(wanted)}"
-        raise DataError(f"{row.where}: {what}; {has}. {FORM}{other}.")
-    value = row.values[found[0]]
-    single = _read_text(value)
-    texts = (
-        [single] if single is not None else list(map(_read_text, value)) if isinstance(value, list) else []
-    )
-    read = [text for text in texts if text is not None]
-    if not read or len(read) < len(texts):
-        raise DataError(f"{row.where}: {found[0]} is {shorten(repr(value), 60)}, which is no text. {FORM}.")
-    return read
-
-
-def _read_text(value: Any) -> str | None:
-    """A completion as text; of a chat what the assistant says. None for what is neither."""
-    if isinstance(value, str):
-        return value
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(m, dict) and "role" in m for m in value)
-    ):
-        return None
-    return read_text(value)
-
-
-def _find_problem(problems: ProblemsById, row: Row, texts: list[str], at_hand: bool) -> _Answered:
+def _find_problem(problems: ProblemsById, row: Row, said: list[Completion], at_hand: bool) -> _Answered:
     """The task's problem of the row's id, or one made of the row's own reference.
 
     The task's own comes first, where its data are at hand: what a file says of the right answer may have been
@@ -288,13 +252,13 @@ def _find_problem(problems: ProblemsById, row: Row, texts: list[str], at_hand: b
                 f"{problem.id} is {shorten(repr(problem.reference), 60)}. Give the --option and --data that "
                 "its problem was made with, or take one of its id and its reference out."
             )
-        return _Answered(row, problem, texts, own=False)
+        return _Answered(row, problem, said, own=False)
     if brings:
         metadata = values.get("metadata") or {}
         if not isinstance(metadata, Mapping):
             raise DataError(f"{row.where}: metadata is {shorten(repr(metadata), 60)}; give a JSON object.")
         own = Problem(values.get("prompt") or "", values["reference"], metadata, str(values.get("id") or ""))
-        return _Answered(row, own, texts, own=True)
+        return _Answered(row, own, said, own=True)
     if values.get("id") is None:
         raise DataError(f"{row.where}: neither id nor reference. {FORM}.")
     raise DataError(

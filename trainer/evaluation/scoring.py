@@ -19,11 +19,12 @@ from ...tasks.core.errors import UserError
 from ...tasks.core.lookup import ProblemsById
 from ...tasks.core.problem import Problem
 from ...tasks.core.task import Task
-from ...verifiers import Score
+from ...verifiers import Completion, Score
 from ...verifiers.workers.pool import Pool
 from ..config.shared import TaskConfig
 from ..config.tasks import load_task
 from .measured import write_verdict
+from .said import read_said, write_said
 
 TEXTS, CHARS = 400, 200_000  # of a batch, at most; a longer text is a batch of its own
 MEMORY_MB = 1 << 15  # address space: a worker may take what this process could
@@ -36,9 +37,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Completed:
-    """A text to score, and its problem. own: the problem is none of the task's, by its id."""
+    """A completion to score, and its problem. own: the problem is none of the task's, by its id."""
 
-    text: str
+    said: Completion
     problem: Problem
     own: bool = False
 
@@ -80,17 +81,24 @@ def cut(completed: Iterable[Completed], texts: int = TEXTS) -> Iterator[list[Com
     batch, chars = list[Completed](), 0
     try:
         for each in completed:
-            if batch and (len(batch) == texts or chars + len(each.text) > CHARS):
+            size = _measure(each.said)
+            if batch and (len(batch) == texts or chars + size > CHARS):
                 yield batch
                 batch, chars = [], 0
             batch.append(each)
-            chars += len(each.text)
+            chars += size
     except NO_ROW:
         if batch:
             yield batch
         raise
     if batch:
         yield batch
+
+
+def _measure(said: Completion) -> int:
+    """Characters of a completion, its world's words with them."""
+    lost = getattr(said, "lost", ())
+    return len(said.text) + (0 if "turns" in lost else sum(len(turn.text) for turn in said.turns))
 
 
 class _Ahead(Iterator[list[Completed]]):
@@ -152,7 +160,7 @@ class _Here:
     task: Task
 
     def __call__(self, batch: Sequence[Completed]) -> list[Plain]:
-        return [write_score(self.task.score(each.text, each.problem)) for each in batch]
+        return [write_score(self.task.score(each.said, each.problem)) for each in batch]
 
 
 @dataclass(frozen=True)
@@ -177,18 +185,18 @@ class _There:
 def _write_row(each: Completed) -> list[Any]:
     problem = each.problem
     own = [problem.prompt, problem.reference, problem.metadata] if each.own else []
-    return [each.text, problem.id, *own]
+    return [write_said(each.said), problem.id, *own]
 
 
 def score_batch(asked: Mapping[str, Any]) -> list[Plain]:
-    """What a worker does: the scores of rows, each [text, id] of the task's own problem, or with the prompt,
-    the reference and the metadata of another one."""
+    """What a worker does: the scores of rows, each [completion, id] of the task's own problem, or with the
+    prompt, the reference and the metadata of another one."""
     problems = _open_problems(json.dumps(asked["task"]))
     task = problems.task
     scores = []
-    for text, problem_id, *own in asked["rows"]:
+    for said, problem_id, *own in asked["rows"]:
         problem = Problem(own[0], own[1], own[2], problem_id) if own else problems.get(problem_id)
-        scores.append(write_score(task.score(text, problem)))
+        scores.append(write_score(task.score(read_said(said), problem)))
     return scores
 
 

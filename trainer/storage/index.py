@@ -24,7 +24,7 @@ from .names import COMPLETIONS, HELD_OUT, INDEX, METRICS, ROLLOUTS
 from .records import hash_tail, parse_object
 from .rows import Once, find_fault, is_number
 
-VERSION = 2  # of the tables below; an index of another one is made anew
+VERSION = 3  # of the tables below; an index of another one is made anew
 BATCH = 5_000  # rows of an insertion
 WAIT_S = 60.0  # for another process that reads the index as it is made anew
 PARTS = {"rollouts": ROLLOUTS, "held_out": f"{HELD_OUT}/step-*/{COMPLETIONS}", "completions": COMPLETIONS}
@@ -32,7 +32,7 @@ PARTS = {"rollouts": ROLLOUTS, "held_out": f"{HELD_OUT}/step-*/{COMPLETIONS}", "
 those of an evaluation."""
 COLUMNS = (
     "step, sample, id, prompt, reference, completion, reasoning, reward, passed, abstained, advantage, "
-    "shadow_reward, tokens, prompt_tokens, finish_reason, line, row"
+    "shadow_reward, tokens, prompt_tokens, finish_reason, state, fault, line, row"
 )
 SCHEMA = f"""
 create table _files (number integer primary key, path text unique, bytes integer, lines integer, tail text);
@@ -41,14 +41,17 @@ create table _problems (number integer primary key, id text, prompt text, refere
 create table _rows (row integer primary key, part text, file integer, line integer, step integer,
     sample integer, problem integer, completion text, reasoning text, reward real, passed integer,
     abstained integer, advantage real, shadow_reward real, tokens integer, prompt_tokens integer,
-    finish_reason text);
+    finish_reason text, state text, fault text);
 create index _rows_by_step on _rows (part, step, problem);
 create index _rows_by_problem on _rows (part, problem, step);
 create table _verdicts (row integer, criterion text, status text, value real, answer text, reason text,
     primary key (row, criterion)) without rowid;
+create table _turns (row integer, place integer, turn integer, role text, voice text, text text,
+    primary key (row, place)) without rowid;
 create table _damaged (file integer, line integer, wrong text);
 create table _metrics (step integer, kind text, name text, value real);
 create view verdicts as select * from _verdicts;
+create view turns as select row, place, turn, role, voice, text from _turns;
 create view metrics as select * from _metrics;
 create view problems as select id, prompt, reference from _problems;
 create view damaged as select path as file, line, wrong from _damaged join _files on number = file;
@@ -69,6 +72,7 @@ class Taken:
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     verdicts: list[tuple[Any, ...]] = field(default_factory=list)
+    turns: list[tuple[Any, ...]] = field(default_factory=list)
     damaged: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -164,6 +168,7 @@ def _begin(connection: sqlite3.Connection, name: str) -> list[Any]:
 
 def _forget(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("delete from _verdicts where row in (select row from _rows where file = ?)", (number,))
+    connection.execute("delete from _turns where row in (select row from _rows where file = ?)", (number,))
     connection.execute("delete from _rows where file = ?", (number,))
     connection.execute("delete from _damaged where file = ?", (number,))
     connection.execute("delete from _files where number = ?", (number,))
@@ -244,6 +249,7 @@ def _add(
         _write(record["completion"]), _write(record.get("reasoning", "")), record["reward"],
         record["passed"], record["abstained"], record.get("advantage"), record.get("shadow_reward"),
         record["tokens"], record.get("prompt_tokens"), _write(record["finish_reason"]),
+        None if record.get("state") is None else json.dumps(record["state"]), _write(record.get("fault", "")),
     ))  # fmt: skip
     for criterion, verdict in record["verdicts"].items():
         answer = verdict.get("answer")
@@ -252,10 +258,17 @@ def _add(
             None if answer is None else _write(answer), _write(verdict.get("reason", "")),
         ))  # fmt: skip
 
+    number = 0
+    for place, turn in enumerate(record.get("turns", ())):
+        number += turn["role"] == "policy"
+        voice = _write(turn.get("voice", "user")) if turn["role"] == "world" else ""
+        taken.turns.append((row, place, number, turn["role"], voice, _write(turn["text"])))
+
 
 def _insert(connection: sqlite3.Connection, taken: Taken) -> None:
     for table, rows, width in (
-        ("_rows", taken.rows, 17), ("_verdicts", taken.verdicts, 6), ("_damaged", taken.damaged, 3)
+        ("_rows", taken.rows, 19), ("_verdicts", taken.verdicts, 6), ("_turns", taken.turns, 6),
+        ("_damaged", taken.damaged, 3),
     ):  # fmt: skip
         connection.executemany(f"insert into {table} values ({', '.join('?' * width)})", rows)
 

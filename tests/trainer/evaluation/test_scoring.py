@@ -12,7 +12,7 @@ from palaestra.trainer.config.shared import TaskConfig
 from palaestra.trainer.evaluation import scoring
 from palaestra.trainer.evaluation.offline import score_file
 from palaestra.trainer.evaluation.scoring import Completed, cut, map_in_order, score_in_order
-from palaestra.verifiers import Criterion, Rubric
+from palaestra.verifiers import Completion, Criterion, Rubric
 from palaestra.verifiers.types import correct, wrong
 
 GCD = get("gcd")
@@ -27,7 +27,11 @@ def make_completed(count: int) -> list[Completed]:
         problem = PROBLEMS[n % len(PROBLEMS)]
         text = f"{n} <answer>0</answer>" if n % 3 == 0 else f"{n} {GCD.solution(problem)}"
         own = n % 7 == 0
-        made.append(Completed(f"{n} <answer>4</answer>", OWN, own) if own else Completed(text, problem))
+        made.append(
+            Completed(Completion(f"{n} <answer>4</answer>"), OWN, own)
+            if own
+            else Completed(Completion(text), problem)
+        )
     return made
 
 
@@ -58,7 +62,7 @@ def test_two_processes_give_what_one_gives_in_order(monkeypatch: pytest.MonkeyPa
 def test_what_a_worker_can_not_score_is_scored_here(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(scoring.cut, "__defaults__", (10,))
     odd = Problem("", "4", {"odd": {1}}, "mine")  # a set is no JSON
-    completed = [*make_completed(20), Completed("<answer>4</answer>", odd, own=True)]
+    completed = [*make_completed(20), Completed(Completion("<answer>4</answer>"), odd, own=True)]
     alone = drop_seconds(score_in_order(GCD, completed))
     assert drop_seconds(score_in_order(GCD, completed, TaskConfig(name="gcd"), workers=2)) == alone
     gone = TaskConfig(name="no_such_task")
@@ -88,15 +92,15 @@ def test_checks_that_wait_for_something_else_run_at_once_in_this_process():
         return correct() if completion.text == "yes" else wrong()
 
     task = replace(GCD, rubric=Rubric(Criterion("slow", check, start=lambda: {})))
-    completed = [Completed(text, PROBLEMS[0]) for text in ("yes", "no", "no", "yes")]
+    completed = [Completed(Completion(text), PROBLEMS[0]) for text in ("yes", "no", "no", "yes")]
     scores = score_in_order(task, completed, TaskConfig(name="gcd"), workers=2)
     assert [score["passed"] for score in scores] == [True, False, False, True]
 
 
 def test_batches_are_bounded_by_texts_and_characters():
     sizes = [1, 1, 1, scoring.CHARS, 2, scoring.CHARS - 2, 1]
-    batches = list(cut([Completed("x" * size, OWN) for size in sizes], 2))
-    assert [[len(each.text) for each in batch] for batch in batches] == [
+    batches = list(cut([Completed(Completion("x" * size), OWN) for size in sizes], 2))
+    assert [[len(each.said.text) for each in batch] for batch in batches] == [
         [1, 1], [1], [scoring.CHARS], [2, scoring.CHARS - 2], [1],
     ]  # fmt: skip
     assert list(cut([])) == []
