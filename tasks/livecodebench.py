@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..verifiers import Rubric, code, one_block
-from .core.contests import LIMITS, make_problem, solve_known
+from .core.contests import LIMITS, make_problem, read_json, solve_known
 from .core.dataset import dataset_task
 from .core.problem import Problem
 
@@ -32,7 +32,8 @@ _AROUND = {"PROTO", "FRAME", "MEMOIZE", "PUT", "BINPUT", "STOP"}
 )  # fmt: skip
 def livecodebench(row: Mapping[str, Any]) -> Problem | None:
     """LiveCodeBench, from files `test*.jsonl` of livecodebench/code_generation_lite on the hub, which needs a
-    script of its own to be loaded. No solutions are published."""
+    script of its own to be loaded. No solutions are published: rows with a column `solutions` of one's own, a
+    list of programs, are proven by `task check`."""
     tests = [*_read(row["public_test_cases"]), *_read(row["private_test_cases"])]
     if not tests:
         return None
@@ -46,7 +47,8 @@ def livecodebench(row: Mapping[str, Any]) -> Problem | None:
     else:
         table = {name: [test[name[:-1]] for test in tests] for name in ("inputs", "outputs")}
     about = {name: str(row[name]) for name in ("question_id", "difficulty", "contest_date")}
-    return make_problem(row["question_content"], table, row["starter_code"] or "", **about)
+    right = read_json(row.get("solutions")) or ()
+    return make_problem(row["question_content"], table, row["starter_code"] or "", right, **about)
 
 
 def _read(cell: Any) -> list[dict[str, Any]]:

@@ -79,6 +79,8 @@ class Criterion:
     learned: how the value of a reward model enters the reward; None for a criterion that `check` decides.
     several: whether a problem may have several right answers, of which the reference is one or says what they
         fulfil. Where it has one, however it is written, `palaestra task check` knows that another is wrong.
+    free: whether any text is right that follows what is asked, whatever it says: `palaestra task check` then
+        knows of a text without words alone that it is wrong.
     form: whether it reads the form of a completion alone, whatever the answer: a reward that differs by such
         criteria only is no sign that a run can learn to be right.
     lenient: the check with answers in plain prose read too, for the evaluation of models that were told no
@@ -117,6 +119,7 @@ class Criterion:
     form: bool = False
     rewrite: Callable[[str], Iterable[str]] | None = None
     several: bool = False
+    free: bool = False
     combined: Combined | None = None
     by_turn: bool = False
 

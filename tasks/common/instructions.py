@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...verifiers import Completion, Criterion, ProblemLike, Rubric, Status, Verdict
 from ...verifiers.criteria.checklist import checklist
 from ...verifiers.extract import after_thinking
 from ...verifiers.types import correct, no_answer, wrong
-from ..core.errors import TaskError
 from ..core.problem import Problem
 from .languages import find_language, is_in
 
@@ -204,9 +204,9 @@ def make_rubric(checks: Mapping[str, Follows]) -> Rubric:
     A problem's reference maps the instructions to their arguments. What follows a think block counts. A text
     without a letter or digit follows nothing: each of no words has what is asked of each word.
     """
-    return Rubric(
-        checklist({name: _make_check(name, follows) for name, follows in checks.items()}, "instructions")
-    )
+    criteria = {name: _make_check(name, follows) for name, follows in checks.items()}
+    whole, *parts = checklist(criteria, "instructions")
+    return Rubric(replace(whole, free=True), *parts)
 
 
 def _make_check(name: str, follows: Follows) -> Criterion:
@@ -241,11 +241,4 @@ def read_instructions(row: Mapping[str, Any], checks: Mapping[str, Follows]) -> 
             raise ValueError(f"the arguments of {name} are not what it needs: {failure!r}") from failure
     return Problem(
         row["prompt"], reference, {"instructions": list(names)}, key=f"{row['key']} {row['prompt']}"
-    )
-
-
-def refuse_solution(problem: Problem) -> str:
-    """Raises TaskError: what follows a prompt's instructions is for a model to write."""
-    raise TaskError(
-        f"{problem.name} has no published solution: any text that follows its instructions is one."
     )

@@ -5,18 +5,20 @@ What the verifier makes of completions of a known kind is proven in `proofs`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 from ...verifiers import Score
 from ...verifiers.types import Misreturned
-from .errors import UserError
+from .errors import TaskError, UserError
 from .problem import Problem
 from .proofs.episodes import CHECKS as OF_EPISODES
 from .proofs.episodes import check_ends, check_text_alone
 from .proofs.frames import find_full_reward
 from .proofs.guard import Outcome, score_apart
+from .proofs.probes import says_something
 from .proofs.proof import Finding
 from .remembered import forget
 from .task import Task
@@ -160,7 +162,7 @@ def check_ids(task: Task, count: int) -> Iterator[str]:
 
 
 def check_solution(task: Task, count: int) -> Iterator[str]:
-    for problem in _sample(task, count):
+    for problem in _sample_known(task, count):
         score = task.score(task.solution(problem), problem)
         mistakes = [part.reason for part in score.parts.values() if isinstance(part, Misreturned)]
         if mistakes:
@@ -174,6 +176,21 @@ def check_solution(task: Task, count: int) -> Iterator[str]:
 
 def _sample(task: Task, count: int) -> list[Problem]:
     return [problem for split in task.splits for problem in task.problems(split, count)]
+
+
+def _sample_known(task: Task, count: int) -> list[Problem]:
+    """The problems whose solution is known. Raises what `solution` raises where none is."""
+    problems = _sample(task, count)
+    known = [problem for problem in problems if _has_solution(task, problem)]
+    return known or problems[:1]
+
+
+def _has_solution(task: Task, problem: Problem) -> bool:
+    try:
+        task.solution(problem)
+    except TaskError:
+        return False
+    return True
 
 
 def _explain(score: Score) -> str:
@@ -192,10 +209,12 @@ def check_garbage(task: Task, count: int) -> Iterator[str]:  # noqa: ARG001
     kept = [(text, outcome) for text, outcome in tried if outcome.score is not None]
     again = score_apart(task, [(text, problem) for text, _ in kept])
     for (text, outcome), second in zip(kept, again, strict=False):
-        yield from _judge_garbage(text, outcome, second, full)
+        may_pass = task.rubric.correctness.free and says_something(text)
+        yield from _judge_garbage(text, outcome, second, math.inf if may_pass else full)
 
 
 def _judge_garbage(text: str, outcome: Outcome, again: Outcome, full: float) -> Iterator[str]:
+    """full: what a right completion earns; infinity where this one may be right."""
     score = outcome.score
     assert score is not None
     if outcome.seconds > MAX_SECONDS:
@@ -210,7 +229,7 @@ def _judge_garbage(text: str, outcome: Outcome, again: Outcome, full: float) -> 
             f"Scoring {text[:40]!r}... gives an error, as {broken[0]}; a check must give a verdict on "
             "any text."
         )
-    if score.passed or score.reward >= full:
+    if score.reward >= full or (score.passed and full < math.inf):
         yield f"{text[:40]!r}... has reward {score.reward:g}; make the rubric stricter."
     second = again.score
     if second is None or (score.reward, score.passed) != (second.reward, second.passed):
@@ -218,7 +237,7 @@ def _judge_garbage(text: str, outcome: Outcome, again: Outcome, full: float) -> 
 
 
 def check_deterministic(task: Task, count: int) -> Iterator[str]:
-    for problem in _sample(task, count):
+    for problem in _sample_known(task, count):
         scores = [task.score(task.solution(problem), problem) for _ in range(2)]
         if len({(score.reward, score.passed, score.abstained) for score in scores}) != 1:
             yield (

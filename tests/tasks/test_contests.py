@@ -13,7 +13,6 @@ from palaestra.tasks.kodcode import read_tests
 from palaestra.tasks.livecodebench import unpack_text
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-ROWS = Path(__file__).parent / "rows"  # of sets without solutions
 SETS = {"apps": 4, "taco": 4, "code_contests": 3, "livecodebench": 4}
 RIGHT = [
     "n = int(input())\nprint(sum(x for x in map(int, input().split()) if x % 2 == 0))",
@@ -30,7 +29,7 @@ WRONG = [
 
 
 def find(name):
-    places = (FIXTURES / name, FIXTURES / f"{name}.jsonl", ROWS / f"{name}.jsonl")
+    places = (FIXTURES / name, FIXTURES / f"{name}.jsonl")
     return next(place for place in places if place.exists())
 
 

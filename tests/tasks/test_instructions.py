@@ -137,8 +137,50 @@ def test_rows_are_judged_by_all_of_their_instructions():
     assert asked == {"instructions", *problems[0].reference}
     for empty in ("", "<think>open", "<think>a</think> "):
         assert not task.score(empty, problems[2]).passed
-    with pytest.raises(TaskError, match="no published solution"):
-        task.solution(problems[0])
+    for problem in problems:
+        assert task.score(task.solution(problem), problem).passed
+
+
+@pytest.mark.parametrize(("name", "instruction", "given"), [case[:3] for case in CASES])
+def test_a_text_is_found_that_follows_each_instruction(name, instruction, given):
+    task = tasks.get(name)
+    problem = pal.Problem("Write.", {instruction: given}, id="own/1")
+    assert task.score(task.solution(problem), problem).passed
+
+
+TOGETHER = [
+    {"punctuation:no_comma": {},
+     "length_constraints:number_words": {"num_words": 300, "relation": "at least"},
+     "detectable_format:number_highlighted_sections": {"num_highlights": 3}},
+    {"change_case:english_lowercase": {}, "keywords:forbidden_words": {"forbidden_words": ["the", "of"]},
+     "detectable_format:title": {}, "startend:quotation": {}},
+    {"length_constraints:nth_paragraph_first_word":
+        {"num_paragraphs": 3, "nth_paragraph": 2, "first_word": "weekend"},
+     "detectable_content:postscript": {"postscript_marker": "P.S."},
+     "keywords:letter_frequency": {"letter": "q", "let_frequency": 4, "let_relation": "at least"}},
+    {"detectable_format:json_format": {}, "keywords:existence": {"keywords": ["tide", "moon"]},
+     "detectable_content:number_placeholders": {"num_placeholders": 5}},
+    {"language:response_language": {"language": "hi"},
+     "length_constraints:number_sentences": {"num_sentences": 4, "relation": "less than"}},
+    {"combination:two_responses": {}, "keywords:frequency":
+        {"keyword": "the", "frequency": 1, "relation": "less than"}},
+    {"change_case:english_capital": {}, "length_constraints:number_paragraphs": {"num_paragraphs": 4},
+     "detectable_format:multiple_sections": {"section_spliter": "PART", "num_sections": 3}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", TOGETHER, ids=lambda asked: next(iter(asked)))
+def test_a_text_is_found_that_follows_several_instructions(asked):
+    task = tasks.get("ifeval")
+    problem = pal.Problem("Write.", asked, id="own/1")
+    assert task.score(task.solution(problem), problem).passed
+
+
+def test_what_can_not_be_followed_together_has_no_solution():
+    asked = {"startend:quotation": {}, "detectable_format:json_format": {}, "keywords:existence":
+             {"keywords": ["a"]}, "keywords:forbidden_words": {"forbidden_words": ["a"]}}  # fmt: skip
+    with pytest.raises(TaskError, match=r"own/1: no text was found that follows startend:quotation"):
+        tasks.get("ifeval").solution(pal.Problem("Write.", asked, id="own/1"))
 
 
 def test_a_prompt_of_ifbench_with_an_instruction_that_is_not_checked_is_left_out():

@@ -82,6 +82,17 @@ def find_solution(task: Task, problem: Problem) -> str:
         return max(zip(texts, scores, strict=True), key=lambda pair: (pair[1].reward, pair[1].passed))[0]
 
 
+def knows_solution(task: Task, problem: Problem) -> bool:
+    """Whether there is a right completion to make others from: a task that writes its own may fail to."""
+    if task.solve is None:
+        return True
+    try:
+        task.solution(problem)
+    except TaskError:
+        return task.score(find_solution(task, problem), problem).passed
+    return True
+
+
 def find_full_reward(task: Task, problem: Problem) -> float:
     """What a right completion earns: 1, or what the solution does where functions know no bounds."""
     return 1.0 if task.rubric.bounded else task.score(find_solution(task, problem), problem).reward

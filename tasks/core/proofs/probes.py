@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ....verifiers.extract import after_thinking
 from ..problem import Problem
 from ..task import Task
 from .frames import Frame, allows_slack, find_frame, find_solution, fold, has_one_answer, say_same
@@ -253,13 +254,20 @@ RIGHT: dict[str, Callable[[Case], Iterator[str]]] = {
 def make_probes(case: Case) -> Iterator[Probe]:
     """Every probe of a case, of all kinds."""
     several = not has_one_answer(case.task) and case.frame.mark != "block"
+    free = case.task.rubric.correctness.free
     for kind, make in WRONG.items():
         for text in dict.fromkeys(make(case)):
             if kind not in CHANCES or not _says_right(case, text):
-                yield Probe(kind, text, case.problem, False, not (several and kind in UNSURE))
+                unsure = says_something(text) if free else several and kind in UNSURE
+                yield Probe(kind, text, case.problem, False, not unsure)
     for kind, make in RIGHT.items():
         for text in dict.fromkeys(make(case)):
             yield Probe(kind, text, case.problem, True)
+
+
+def says_something(text: str) -> bool:
+    """Whether a letter or a digit stands outside of its thinking, which may be open."""
+    return any(sign.isalnum() for sign in after_thinking(text) or "")
 
 
 def _says_right(case: Case, text: str) -> bool:

@@ -81,10 +81,12 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """looked_at: problems.  unusable: those whose own solution is not accepted, with the reason, by id."""
+    """looked_at: problems.  unusable: those whose own solution is not accepted, with the reason, by id.
+    unknown: how many have none that is known, of which nothing was proven."""
 
     looked_at: int
     unusable: Mapping[str, str]
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

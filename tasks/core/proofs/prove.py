@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ..conformance import COUNT, check
-from ..errors import UserError
+from ..errors import TaskError, UserError
 from ..problem import Problem
 from ..programs import fence
 from ..proportion import Proportion
 from ..remembered import remember
 from ..task import Task
 from .episodes import PROBLEMS as PROBLEMS_PLAYED
-from .frames import find_full_reward, find_solution, require_one
+from .frames import find_full_reward, find_solution, knows_solution, require_one
 from .fresh import PROBES, PROGRAMS, Elsewhere, Recipe, judge_anew, pick_probes, write_verdict
 from .guard import Outcome, score_apart
 from .levels import find_easier, measure_levels
@@ -89,10 +89,11 @@ def _prove(
     elsewhere: Elsewhere,
 ) -> Proof:
     runs = task.rubric.correctness.start is not None
-    first = task.problem(task.splits[0], 0)
+    first = _find_first_known(task)
     programs = runs and make_cases(task, [first])[0].frame.mark == "block"
     each = count or math.ceil((RUN if programs else ASKED if runs else PROBLEMS) / len(task.splits))
-    problems = [problem for split in task.splits for problem in draw(task, split, each)]
+    drawn = [problem for split in task.splits for problem in draw(task, split, each)]
+    problems = [problem for problem in drawn if knows_solution(task, problem)] or [first]
     cases = make_cases(task, problems)
     probes = [probe for case in cases for probe in _list_probes(case, programs)]
     outcomes = list(score_apart(task, [(probe.text, probe.problem) for probe in probes]))
@@ -110,7 +111,19 @@ def _prove(
         task.name, task.kind, len(problems), (), tallies, latency, stability, overlap, references, levels,
         _try_mutants(task, cases) if programs else None,
     )  # fmt: skip
-    return replace(proof, findings=(*findings, *_conclude(proof, runs=runs)))
+    free = task.rubric.correctness.free
+    return replace(proof, findings=(*findings, *_conclude(proof, runs=runs, free=free)))
+
+
+def _find_first_known(task: Task) -> Problem:
+    """The first problem that has a solution. Raises TaskError where there is none among the first."""
+    for problem in draw(task, task.splits[0], COUNT):
+        if knows_solution(task, problem):
+            return problem
+    raise TaskError(
+        f"Of {COUNT} problems of {task.name} none has a solution that is known: nothing can be proven of its"
+        " verifier. Give the task a `solve`, or rows that hold solutions."
+    )
 
 
 def _prove_episodes(task: Task, findings: list[Finding], count: int | None, known: KnownSets) -> Proof:
@@ -184,15 +197,18 @@ def _time(seconds: list[float]) -> Latency:
 def _try_references(task: Task, each: int) -> References:
     """Score each problem's own solution. each: problems of a split."""
     unusable: dict[str, str] = {}
-    looked_at = 0
+    looked_at = unknown = 0
     for split in task.splits:
         for problem in draw(task, split, each):
             looked_at += 1
+            if not knows_solution(task, problem):
+                unknown += 1
+                continue
             score = task.score(find_solution(task, problem), problem)
             if not score.passed:
                 reasons = [part.reason for part in score.parts.values() if part.reason]
                 unusable[problem.id] = f"{score.outcome}: {' '.join(reasons)[:SHOWN]}"
-    return References(looked_at, unusable)
+    return References(looked_at, unusable, unknown)
 
 
 def _try_mutants(task: Task, cases: list[Case]) -> Proportion:
@@ -205,14 +221,14 @@ def _try_mutants(task: Task, cases: list[Case]) -> Proportion:
     return Proportion(killed, total)
 
 
-def _conclude(proof: Proof, *, runs: bool) -> Iterator[Finding]:
-    """What the figures say, as findings."""
+def _conclude(proof: Proof, *, runs: bool, free: bool) -> Iterator[Finding]:
+    """What the figures say, as findings. free: any text may be right, so that many may pass."""
     for tally in proof.tallies:
         advice = ""
         if tally.broke:
             remedy = "Read more forms of the answer" if tally.right else "Make the rubric stricter"
             advice = f"{tally.broke} of {tally.tried} do not: {tally.example} {remedy}."
-        elif tally.undecided > MANY * (tally.tried + tally.undecided):
+        elif not free and tally.undecided > MANY * (tally.tried + tally.undecided):
             advice = f"{tally.undecided} of {tally.tried + tally.undecided} pass. Make the rubric stricter."
         yield Finding(_name(tally), not advice, advice)
     yield _conclude_stability(proof.stability)

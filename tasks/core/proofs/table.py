@@ -41,7 +41,8 @@ def write_figures(proof: Proof) -> Iterator[str]:
         ways = ", ".join(found.ways)
         yield f"judged again     {found.probes} across {ways}, {found.differing} differ{left_out}"
     looked = proof.references
-    yield f"references       {len(looked.unusable)} of {looked.looked_at} unusable"
+    unknown = f"; of {looked.unknown} no solution is known" if looked.unknown else ""
+    yield f"references       {len(looked.unusable)} of {looked.looked_at} unusable{unknown}"
     if proof.mutants is not None:
         yield f"tests            turn down {proof.mutants} of {proof.mutants.total} programs with one slip"
     if proof.levels:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
-from palaestra.tasks.core.errors import UserError
+from palaestra.tasks.core.errors import TaskError, UserError
 from palaestra.tasks.core.proofs.attack import attack
 from palaestra.tasks.core.proofs.card import pick_examples
 from palaestra.tasks.core.proofs.frames import has_one_answer
@@ -217,3 +217,28 @@ def test_as_many_references_of_each_split_are_tried_as_are_probed_where_verdicts
     dear = replace(number(), start=dict)
     proof = prove(make(Rubric(dear)), 3)
     assert proof.references.looked_at == 3 * 2
+
+
+def test_problems_without_a_known_solution_are_counted_and_none_is_no_proof():
+    def generate(rng, level):
+        drawn = rng.randrange(10**9)
+        return Problem(f"Say {drawn}", str(drawn))
+
+    def solve(problem, few=True):
+        if few and int(problem.reference) % 3:
+            return str(2 * int(problem.reference))
+        raise TaskError("It is not known.")
+
+    def is_twice(completion, problem):
+        return correct() if completion.text == str(2 * int(problem.reference)) else wrong()
+
+    rubric = Rubric(Criterion("is_twice", is_twice))
+    task = Task("known", Procedural("known", generate), rubric, solve=solve)
+    proof = prove(task, 5)
+    assert [finding for finding in proof.findings if not finding.ok] == []
+    assert 0 < proof.references.unknown < proof.references.looked_at
+    assert proof.false_negatives.total > 0
+    none = prove(replace(task, solve=lambda problem: solve(problem, few=False)), 5)
+    advice = {finding.name: finding.advice for finding in none.findings if not finding.ok}
+    assert "It is not known." in advice["the solution has reward 1 and passes"]
+    assert "none has a solution that is known" in advice["the probes can be made"]
