@@ -114,8 +114,9 @@ def limit_tokens(request: Request, sampling: Sampling) -> int:
 class More(Protocol):
     """Where requests come from that join a call of `sample` on its way (the next turns of episodes).
 
-    They are numbered behind those of the call, in the order in which they are taken. An engine that serves
-    this has `takes_more = True`, and `sample(requests, sampling, finished, more)`; others are asked again.
+    They are numbered behind those of the call, in the order in which they are taken. With its budget none is
+    longer than a prompt of the call and `max_new_tokens` of the sampling. An engine that serves this has
+    `takes_more = True`, and `sample(requests, sampling, finished, more)`; others are asked again.
     When it takes them must hang on counts, never on the time: a run is repeated to the bit.
     """
 

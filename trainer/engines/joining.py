@@ -34,7 +34,8 @@ class Resumed:
 class Joining:
     """requests: all so far.  more: where others come from.  waiting: completions that nothing is kept of.
 
-    kept: of a completion that has ended, its cache.  ready: completions that go on from one.
+    prompt: tokens of the longest that the call began with.  kept: of a completion that has ended, its cache.
+    ready: completions that go on from one.
     """
 
     def __init__(self, requests: list[Request], more: More | None) -> None:
@@ -44,6 +45,7 @@ class Joining:
         self.waiting: Waiting = Waiting(requests, ())
         self._owners: list[Owner] = []
         self._begun = sum(request.samples for request in requests)
+        self.prompt = max((len(request.ids) for request in requests), default=0)
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.waiting)

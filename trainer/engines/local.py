@@ -292,9 +292,10 @@ class LocalEngine:
         waiting = Waiting(requests, owners, even=not self._pads)
         joining.begin(owners, waiting)
         new = max(limit_tokens(request, sampling) for request in requests)
-        later = sampling.max_new_tokens if joining.more is not None else 0  # by which a text grows by turns
+        # A text that grows by turns has no more than its first prompt and all that may be new.
+        grown = joining.prompt + sampling.max_new_tokens - new if joining.more is not None else 0
         while joining.wait():
-            extent = Extent(min(self.rows, joining.most), joining.longest + later, new)
+            extent = Extent(min(self.rows, joining.most), max(joining.longest, grown), new)
             if resumed := joining.resume(self.rows):
                 first, prompts, samples = resumed.owners, resumed.ids, [1] * len(resumed.ids)
             else:
@@ -305,6 +306,7 @@ class LocalEngine:
             live = LiveRows(decoding, first, draw_uniforms_of(requests, first, extent.new), limits)
             for ended in self._decode_batch(live, joining, sampling):
                 yield ended.owner, self._make_completion(requests[ended.owner.request], ended)
+            del live, decoding  # its tables go before others come
 
     def _decode_batch(self, live: LiveRows, joining: Joining, sampling: Sampling) -> Iterator[Ended]:
         """Go on until all have ended; where rows become free, what is waiting joins, if the decoder takes

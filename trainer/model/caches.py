@@ -39,7 +39,7 @@ class KeptRow:
     states of a recurrence, "conv" and "recurrent" with their numbers."""
 
     length: int
-    layers: Sequence[Mapping[str, Tensor]]
+    layers: list[Mapping[str, Tensor]]
 
     @classmethod
     def of(cls, length: int, tables: Sequence[Tensor]) -> KeptRow:
@@ -134,7 +134,7 @@ def join(cache: Any, other: Any, positions: int) -> None:
 def keep_row(cache: Any, row: int, positions: int, length: int) -> KeptRow:
     """The first `length` positions of a row whose text has `positions` of them; all, where a cache can't be
     cut."""
-    layers = []
+    layers = list[Mapping[str, Tensor]]()
     for layer in cache.layers:
         kept = dict[str, Tensor]()
         for name in _TABLES:
@@ -149,10 +149,13 @@ def keep_row(cache: Any, row: int, positions: int, length: int) -> KeptRow:
 
 
 def fill(cache: Any, pasts: Sequence[KeptRow]) -> None:
-    """Put what was kept of texts into an empty cache, a row each; all end together."""
+    """Put what was kept of texts into an empty cache, a row each; all end together. Nothing of it is kept any
+    more: layer by layer, so that there is never more than one of them twice."""
     width = max(past.length for past in pasts)
     for number, layer in enumerate(cache.layers):
         kept = [past.layers[number] for past in pasts]
+        for past in pasts:
+            past.layers[number] = {}
         if "keys" in kept[0]:
             held = _settle(layer, width)
             keys, values = (torch.stack([fit(one[name], held, 1) for one in kept]) for name in _TABLES)

@@ -54,9 +54,10 @@ def _lay_out(cache: Any, mask_PS: Tensor, positions_P: Tensor, logits_PV: Tensor
     """Without the padding between what was kept and what is new: all of it stands on the left."""
     width = int(positions_P.max())
     place_PS = torch.argsort(mask_PS, dim=1, stable=True)[:, -width:]
-    layers = [
-        PromptLayer(*(_gather(table, place_PS) for table in (one.keys, one.values))) for one in cache.layers
-    ]
+    layers = []
+    for one in cache.layers:  # each is let go of once it has been copied
+        layers.append(PromptLayer(_gather(one.keys, place_PS), _gather(one.values, place_PS)))
+        one.keys = one.values = None
     seen_PS = _mark_right(positions_P, width)
     start_R = torch.arange(len(positions_P), device=positions_P.device)
     return Prefill(width, positions_P, None if bool(seen_PS.all()) else seen_PS, start_R, logits_PV, layers)

@@ -36,6 +36,7 @@ def plan(
     available: int | None = None,
     measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
     shards: int = 1,
+    waits: bool = False,
 ) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
     don't. The fast path, and its copy of the weights, is left out where nothing fits beside it; what the
@@ -43,18 +44,23 @@ def plan(
 
     Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
     passes hold.  shards: processes that will hold a share each of the policy, which is whole as yet.
+    waits: whether rows wait while worlds answer.
 
     Raises UserError when not even one row of one full-length sequence fits.
     """
     free = available_memory(policy.device) if available is None else available
     if policy.device.type == "cpu":  # which the processes of this machine share
         free //= find_world().local_size
+
+    def measure_all(policy: Policy, config: TrainConfig) -> Passes:
+        return replace(measure(policy, config), waits=waits)
+
     if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
-        return _plan(policy, config, held, free, measure, shards)
+        return _plan(policy, config, held, free, measure_all, shards)
     known: list[Passes] = []
 
     def measure_once(policy: Policy, config: TrainConfig) -> Passes:
-        known[:] = known or [measure(policy, config)]
+        known[:] = known or [measure_all(policy, config)]
         return known[0]
 
     freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once, shards)
@@ -115,12 +121,17 @@ def _too_large(found: Bill, config: TrainConfig) -> UserError:
 
 
 def fit_sizes(
-    policy: Policy, config: TrainConfig, held: Sequence[HeldModel] = (), say: Callable[[str], None] = print
+    policy: Policy,
+    config: TrainConfig,
+    held: Sequence[HeldModel] = (),
+    say: Callable[[str], None] = print,
+    waits: bool = False,
 ) -> dict[str, Any]:
     """`rows` and `tokens_per_microbatch` by the plan, whose bill is said, and `fast_path` where there is no
-    room for it. They are facts of the run, and take the place of `auto` in its settings while it goes on."""
+    room for it. They are facts of the run, and take the place of `auto` in its settings while it goes on.
+    waits: whether rows wait while worlds answer."""
     shards = find_world().size if config.ranks.shard == "fsdp" else 1
-    found = plan(policy, config, held, shards=shards)
+    found = plan(policy, config, held, shards=shards, waits=waits)
     say(str(found))
     sizes: dict[str, Any] = {"rows": found.rows, "tokens_per_microbatch": found.tokens}
     if found.fast_path != config.rollouts.fast_path:

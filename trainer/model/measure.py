@@ -67,12 +67,14 @@ class Passes:
     update: forward and backward pass, with gradients that are there already.  plain: the same without
     gradient checkpointing, as a critic of the policy's architecture is run.  prefill: of prompts, with
     their keys and values.  cache: what is kept of them; nothing where every step runs the whole text.
+    waits: whether rows wait with their caches while worlds answer (the run has episodes).
     """
 
     update: Profile = NOTHING
     plain: Profile = NOTHING
     prefill: Profile = NOTHING
     cache: CacheProfile = NO_CACHE
+    waits: bool = False
 
 
 def measure_passes(policy: Policy, config: TrainConfig) -> Passes:

@@ -233,7 +233,10 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     vocabulary = embeddings.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    uncached, worst = not dense and _find_mode(policy).cache == "none", 0
+    mode = None if dense else _find_mode(policy).cache
+    uncached, worst = mode == "none", 0
+    # Rows in tables leave them as copies while they wait; a cache that grows has shrunk by as much.
+    copied = passes.waits and (fast or mode == "static")
     if fast:
         worst = fused_bytes(model, max(policy.dtype.itemsize, embeddings.element_size()))
     for prompts, samples in _workloads(config):
@@ -243,13 +246,15 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
         shared, own = (begun * prompt, new) if shares else (0, prompt + new)
         cache = passes.cache.count(together, shared + together * own)
         growth = passes.cache.count_growth(together, shared + together * own)
+        waiting = passes.cache.count(together, together * (prompt + new)) if copied else 0
         if uncached:  # the whole texts go through the model at every step
             prefill = passes.prefill.peak(together * (prompt + new))
         drawing = 4 * together * (tables * vocabulary + 6 * new) + recorded
         step = passes.prefill.peak(together)
-        if prompts * samples > rows:  # what waits is prefilled while others hold their caches
+        # What waits, for a place or for its world, is read while others hold their caches.
+        if prompts * samples > rows or passes.waits:
             step = max(step, prefill)
-        worst = max(worst, fused + prefill, fused + step + cache + growth + drawing)
+        worst = max(worst, fused + prefill, fused + step + cache + growth + waiting + drawing)
     return worst
 
 

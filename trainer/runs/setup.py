@@ -140,7 +140,7 @@ def _train(
         judged = judge_task(task, config)
         beside = list_models_beside(policy, limited, judged)
         limited = hold_to_readers(policy, limited, beside, say)
-        sizes = take_least(world, fit_sizes(policy, limited, beside, say))
+        sizes = take_least(world, fit_sizes(policy, limited, beside, say, task.has_episodes))
         run = prepare(limited.but(**sizes), RunFolder(path), policy, prompts, judged, say)
         with ExitStack() as refused:
             refused.callback(run.close)

@@ -1,6 +1,7 @@
 """Episodes drawn from the local engine: their tokens, limits, random numbers, and what sampling costs."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,14 @@ from palaestra.tasks import Problem
 from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.sources import Procedural
 from palaestra.tasks.core.task import Task
+from palaestra.trainer.config.train import TrainConfig
 from palaestra.trainer.engines.base import Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.model.captures import Tape
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
+from palaestra.trainer.model.live_bytes import LiveBytes
+from palaestra.trainer.model.measure import measure_passes
+from palaestra.trainer.model.memory import sampling_bytes
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.verifiers import Rubric
@@ -199,6 +204,26 @@ def test_the_general_path_keeps_what_it_has_read_between_turns(kind, record):
     needed += sum(len(completion.ids) for completion in completions)
     assert engine.prefilled + engine.row_steps <= needed
     assert reading.prefilled + reading.row_steps > 1.5 * needed
+
+
+@pytest.mark.parametrize("kind", ["fast", "gpt2", "gemma2"])
+def test_rows_that_wait_are_in_the_bill(policy, kind):
+    """What is alive at most while episodes are sampled, of rows of which many wait at once."""
+    policy = policy if kind == "fast" else make_general(kind)
+    config = TrainConfig.of(
+        prompts_per_step=4, group_size=8, max_prompt_tokens=40, max_new_tokens=160, preflight_problems=0,
+        eval_problems=1, eval_samples=1,
+    )  # fmt: skip
+    passes = replace(measure_passes(policy, config), waits=True)
+    billed = [sampling_bytes(policy, config, 32, each) for each in (passes, replace(passes, waits=False))]
+    copies = passes.cache.count(32, 32 * 200) if kind == "fast" else 0
+    assert billed[0] - billed[1] >= copies
+    task, problems = make_task(turns=6, tokens_per_turn=60), make_problems(4, turns=6)
+    meter = LiveBytes(policy.device, [*policy.model.parameters(), *policy.model.buffers()])
+    before = meter.live
+    with meter:
+        sample(policy, task, problems, 8, sampling=Sampling(max_new_tokens=160), rows=32)
+    assert 0.2 * billed[0] < meter.peak - before <= billed[0]
 
 
 def test_what_can_t_be_kept_is_read_again():
