@@ -146,13 +146,13 @@ def main() -> None:
         default="",
         help="folder or hub id of one to train as it is; none: the embedded one, by SFT",
     )
-    parser.add_argument("--steps", type=int, default=250, help="steps of GRPO (default: 250)")
+    parser.add_argument("--steps", type=int, default=450, help="steps of GRPO (default: 450)")
     parser.add_argument("--prompts", type=int, default=128, help="problems of a step (default: 128)")
     parser.add_argument("--tokens", type=int, default=48, help="most tokens of a completion (default: 48)")
     parser.add_argument("--learning-rate", type=float, default=4e-4, help="of GRPO (default: 4e-4)")
     parser.add_argument("--mixture", default="fixed", help="fixed or progress (default: fixed)")
     parser.add_argument(
-        "--problems", type=int, default=1600, help="held-out ones, of all tasks (default: 1600)"
+        "--problems", type=int, default=2400, help="held-out ones, of all tasks (default: 2400)"
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="0 or more (default: 0)")
