@@ -20,8 +20,7 @@ class Turns:
     """The turns of completions, in columns; a single turn is one.
 
     counts_B: how many each has, 1 or more.  earned_BK: what of the reward each earned by itself, but for the
-    last, to which the rest of the reward belongs: 0 there and beyond. In float64, so that what is equal on
-    paper is equal once rounded.  heard_BK: which words of the world each answers, as a number that no two
+    last, to which the rest of the reward belongs: 0 there and beyond; in float64.  heard_BK: which words of the world each answers, as a number that no two
     groups share.
     """
 
@@ -151,17 +150,26 @@ class _Groups:
         """returns_PGK, as exact as the rewards are."""
         return _look_ahead(self.parts_PGK, gamma).to(self.rewards_PG.dtype)
 
+    def bound_rounding(self) -> float:
+        """How far apart parts may lie that are equal on paper: the rest of a reward has the reward's own
+        rounding, however small it is itself. 0 where no turn earned by itself: nothing was taken off."""
+        if not torch.where(self.scored_PGK & ~self.lasts_PGK, self.parts_PGK, 0.0).any():
+            return 0.0
+        sizes_PG = torch.where(self.scored_PGK, self.parts_PGK.abs(), 0.0).sum(2)
+        return 4 * torch.finfo(self.rewards_PG.dtype).eps * float(sizes_PG.max())
+
 
 def _compare_returns(groups: _Groups, config: AdvantageConfig) -> Tensor:
-    return _compare_by_number(groups.compute_returns(config.turn_gamma), groups.scored_PGK, config)
+    returns_PGK = groups.compute_returns(config.turn_gamma)
+    return _compare_by_number(returns_PGK, groups.scored_PGK, config, groups.bound_rounding())
 
 
 def _compare_parts(groups: _Groups, config: AdvantageConfig) -> Tensor:
     plain, scored_PGK, lasts_PGK = replace(config, normalise_batch=False), groups.scored_PGK, groups.lasts_PGK
-    parts_PGK = groups.parts_PGK.to(groups.rewards_PG.dtype)
+    parts_PGK, rounding = groups.parts_PGK.to(groups.rewards_PG.dtype), groups.bound_rounding()
     rest_PG = torch.where(lasts_PGK, parts_PGK, 0.0).sum(2)
-    rest_PG = compute_group_advantages(rest_PG, ~lasts_PGK.any(2), plain)
-    earned_PGK = _compare_by_number(parts_PGK, scored_PGK & ~lasts_PGK, plain)
+    rest_PG = compute_group_advantages(rest_PG, ~lasts_PGK.any(2), plain, rounding)
+    earned_PGK = _compare_by_number(parts_PGK, scored_PGK & ~lasts_PGK, plain, rounding)
     own_PGK = torch.where(lasts_PGK, rest_PG[:, :, None], earned_PGK)
     return _normalise(_look_ahead(own_PGK, config.turn_gamma), scored_PGK, config)
 
@@ -170,7 +178,8 @@ def _compare_same(groups: _Groups, config: AdvantageConfig) -> Tensor:
     plain, scored_PGK = replace(config, normalise_batch=False), groups.scored_PGK
     whole_PG = compute_group_advantages(groups.rewards_PG, ~scored_PGK.any(2), plain)
     returns_PGK = groups.compute_returns(config.turn_gamma)
-    same_N = _compare_sets(returns_PGK[scored_PGK], groups.heard_PGK[scored_PGK], plain)
+    heard_N = groups.heard_PGK[scored_PGK]
+    same_N = _compare_sets(returns_PGK[scored_PGK], heard_N, plain, groups.bound_rounding())
     same_PGK = torch.zeros_like(returns_PGK)
     same_PGK[scored_PGK] = config.turn_weight * same_N
     several_P11 = scored_PGK[:, :, 1:].any(2).any(1)[:, None, None]
@@ -182,16 +191,18 @@ def _look_ahead(values_PGK: Tensor, gamma: float) -> Tensor:
     return compute_returns(values_PGK.flatten(0, 1), gamma).view(values_PGK.shape)
 
 
-def _compare_by_number(values_PGK: Tensor, counted_PGK: Tensor, config: AdvantageConfig) -> Tensor:
+def _compare_by_number(
+    values_PGK: Tensor, counted_PGK: Tensor, config: AdvantageConfig, rounding: float
+) -> Tensor:
     """Advantages of the turns k of a group among each other."""
     prompts, group, turns = values_PGK.shape
     values_RG = values_PGK.permute(0, 2, 1).reshape(-1, group)
     missing_RG = ~counted_PGK.permute(0, 2, 1).reshape(-1, group)
-    advantages_RG = compute_group_advantages(values_RG, missing_RG, config)
+    advantages_RG = compute_group_advantages(values_RG, missing_RG, config, rounding)
     return advantages_RG.view(prompts, turns, group).permute(0, 2, 1)
 
 
-def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig) -> Tensor:
+def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig, rounding: float) -> Tensor:
     """Advantages within each set of turns. sets_N: the number of the set that each is in."""
     _, set_N, count_R = sets_N.unique(return_inverse=True, return_counts=True)
     order_N = set_N.argsort(stable=True)
@@ -202,7 +213,7 @@ def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig) -> 
     values_RM = values_N.new_zeros(len(count_R), width)
     missing_RM = torch.ones_like(values_RM, dtype=torch.bool)
     values_RM[set_N, place_N], missing_RM[set_N, place_N] = values_N, False
-    return compute_group_advantages(values_RM, missing_RM, config)[set_N, place_N]
+    return compute_group_advantages(values_RM, missing_RM, config, rounding)[set_N, place_N]
 
 
 def _normalise(advantages_PGK: Tensor, scored_PGK: Tensor, config: AdvantageConfig) -> Tensor:

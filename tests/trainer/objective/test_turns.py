@@ -34,7 +34,7 @@ TWO = {
 
 
 def make_turns(counts, earned, heard):
-    return Turns(torch.tensor(counts), torch.tensor(earned).double(), torch.tensor(heard))
+    return Turns(torch.tensor(counts), torch.tensor(earned, dtype=torch.float64), torch.tensor(heard))
 
 
 def credit(rewards, made, /, **settings):
@@ -207,6 +207,20 @@ def test_rounding_of_equal_sums_is_no_signal():
     for name in ("returns", "gigpo"):
         found = credit(rewards, turns, turns=name, scale="group", epsilon=0.0)
         assert not found[:, 0].any()
+
+
+@pytest.mark.parametrize("turns", ["returns", "mt_grpo", "gigpo"])
+def test_rounding_of_the_rest_is_no_signal(turns):
+    """First turns that earned all there is: of a reward in float32 1e-9 to 1e-8 are left, which is nothing."""
+    earned = [0.1, 0.2, 0.3, 0.7]
+    made = make_turns([2] * 4, [[each, 0] for each in earned], [[0, 1]] * 4)
+    found = credit(earned, made, turns=turns, scale="group", epsilon=0.0)
+    whole = compare(earned, "group", 1, 0.0, False)
+    last = whole if turns == "gigpo" else [0.0] * 4
+    assert found[:, 1].tolist() == pytest.approx(last, abs=1e-6)
+    assert found[:, 0].tolist() == pytest.approx(
+        [(1 + (turns == "gigpo")) * each for each in whole], abs=1e-6
+    )
 
 
 def test_tasks_are_scaled_by_themselves_where_that_is_asked_for():
