@@ -20,8 +20,8 @@ class Turns:
     """The turns of completions, in columns; a single turn is one.
 
     counts_B: how many each has, 1 or more.  earned_BK: what of the reward each earned by itself, but for the
-    last, to which the rest of the reward belongs: 0 there and beyond; in float64.  heard_BK: which words of the world each answers, as a number that no two
-    groups share.
+    last, to which the rest of the reward belongs: 0 there and beyond; in float64.  heard_BK: which words of
+    the world each answers, as a number that no two groups share.
     """
 
     counts_B: Tensor
