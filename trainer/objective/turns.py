@@ -109,8 +109,10 @@ def compute_turn_advantages(
         one: REINFORCE with a baseline (Sutton and Barto 2018, section 13.4). GTPO (Ding et al. 2025,
         arXiv:2511.14846) takes discounted returns of turns, too.
     mt_grpo: A_k = sum over l from k to K-1 of gamma^(l-k) A_l + gamma^(K-k) A_rest (Zeng et al. 2025,
-        arXiv:2505.11821), with A_l from what the group's turns l earned, of those that another follows, and
-        A_rest from the rest of the reward. K may differ within a group.
+        arXiv:2505.11821), with A_l from what turns l of the group earned, of those that another follows, and
+        A_rest from the rest of the reward. Where K differs within a group an episode that has ended earns 0
+        at each later l, and the sum goes on to the longest one's: with gamma 1 and no scale A_1 is then
+        A_whole, as it is where K is one.
     gigpo: A_k = A_whole + turn_weight A_same (Feng et al. 2025, arXiv:2505.10978), with A_same from the
         discounted rewards to come of all turns of a group that answer the same words of the world. In a group
         of single turns that would be A_whole again, and is left out.
@@ -167,10 +169,12 @@ def _compare_returns(groups: _Groups, config: AdvantageConfig) -> Tensor:
 def _compare_parts(groups: _Groups, config: AdvantageConfig) -> Tensor:
     plain, scored_PGK, lasts_PGK = replace(config, normalise_batch=False), groups.scored_PGK, groups.lasts_PGK
     parts_PGK, rounding = groups.parts_PGK.to(groups.rewards_PG.dtype), groups.bound_rounding()
-    rest_PG = torch.where(lasts_PGK, parts_PGK, 0.0).sum(2)
-    rest_PG = compute_group_advantages(rest_PG, ~lasts_PGK.any(2), plain, rounding)
-    earned_PGK = _compare_by_number(parts_PGK, scored_PGK & ~lasts_PGK, plain, rounding)
-    own_PGK = torch.where(lasts_PGK, rest_PG[:, :, None], earned_PGK)
+    rest_PGK = torch.where(lasts_PGK, parts_PGK, 0.0)
+    rest_PG = compute_group_advantages(rest_PGK.sum(2), ~lasts_PGK.any(2), plain, rounding)
+    # All of a group, as long as one goes on: ended ones earn 0, or what turns cost would cost no one.
+    going_PGK = lasts_PGK.any(2, keepdim=True) & (scored_PGK & ~lasts_PGK).any(1, keepdim=True)
+    earned_PGK = _compare_by_number(parts_PGK - rest_PGK, going_PGK, plain, rounding)
+    own_PGK = torch.where(lasts_PGK, rest_PG[:, :, None] + earned_PGK, earned_PGK)
     return _normalise(_look_ahead(own_PGK, config.turn_gamma), scored_PGK, config)
 
 

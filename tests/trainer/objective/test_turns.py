@@ -139,11 +139,13 @@ def refer(data, config):
             for k in range(4):
                 own |= fill({place: to_come[place] for place in places if place[1] == k})
         elif config.turns == "mt_grpo":
-            apart = fill({(row, counts[row] - 1): parts[row][-1] for row in rows})
-            for k in range(3):
-                apart |= fill({(row, k): parts[row][k] for row in rows if k < counts[row] - 1})
+            rest = fill({row: parts[row][-1] for row in rows})
+            apart = {}
+            for k in range(max(counts[row] for row in rows) - 1):
+                apart |= fill({(row, k): earned[row, k] for row in rows})
             own = {
-                (row, k): sum(gamma ** (at - k) * apart[row, at] for at in range(k, counts[row]))
+                (row, k): gamma ** (counts[row] - 1 - k) * rest[row]
+                + sum(gamma ** (at - k) * each for (who, at), each in apart.items() if who == row and at >= k)
                 for row, k in places
             }
         else:
@@ -198,6 +200,15 @@ def test_episodes_that_are_alike_have_no_signal(config):
     assert not compute_turn_advantages(
         turns, torch.full((6,), 0.7), torch.zeros(6, dtype=torch.bool), 3, config
     ).any()
+
+
+@pytest.mark.parametrize("cost", [-0.125, 0.125])
+def test_mt_grpo_feels_what_each_further_turn_costs_or_pays(cost):
+    """Two episodes with one end, of which one took two turns more; the first turns have the whole's advantage,
+    and what was no longer to be decided has none."""
+    turns = make_turns([2, 4], [[cost, 0, 0, 0], [cost] * 3 + [0]], [[0, 1, 2, 3]] * 2)
+    found = credit([1 + cost, 1 + 3 * cost], turns, turns="mt_grpo")
+    assert found.tolist() == [[-cost, -cost, 0, 0], [cost, cost, cost / 2, 0]]
 
 
 def test_rounding_of_equal_sums_is_no_signal():
