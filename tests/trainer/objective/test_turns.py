@@ -204,11 +204,27 @@ def test_episodes_that_are_alike_have_no_signal(config):
 
 @pytest.mark.parametrize("cost", [-0.125, 0.125])
 def test_mt_grpo_feels_what_each_further_turn_costs_or_pays(cost):
-    """Two episodes with one end, of which one took two turns more; the first turns have the whole's advantage,
+    """Two episodes with one end, one of them by two turns more: first turns have the advantage of the whole,
     and what was no longer to be decided has none."""
     turns = make_turns([2, 4], [[cost, 0, 0, 0], [cost] * 3 + [0]], [[0, 1, 2, 3]] * 2)
     found = credit([1 + cost, 1 + 3 * cost], turns, turns="mt_grpo")
     assert found.tolist() == [[-cost, -cost, 0, 0], [cost, cost, cost / 2, 0]]
+
+
+@pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
+def test_the_first_turn_of_mt_grpo_has_the_advantage_of_the_whole(baseline):
+    """Whatever the lengths, with neither discount nor scale: it decides on all that follows."""
+    config = AdvantageConfig(baseline, turns="mt_grpo")
+    for seed in range(5):
+        counts, earned, heard, rewards, abstained = draw(seed)
+        made, rewards, abstained = (
+            make_turns(counts, earned, heard),
+            torch.tensor(rewards),
+            torch.tensor(abstained),
+        )
+        found = compute_turn_advantages(made, rewards, abstained, 4, config)
+        whole = compute_group_advantages(rewards.view(3, 4), abstained.view(3, 4), config)
+        torch.testing.assert_close(found[:, 0].view(3, 4), whole)
 
 
 def test_rounding_of_equal_sums_is_no_signal():
@@ -222,7 +238,7 @@ def test_rounding_of_equal_sums_is_no_signal():
 
 @pytest.mark.parametrize("turns", ["returns", "mt_grpo", "gigpo"])
 def test_rounding_of_the_rest_is_no_signal(turns):
-    """First turns that earned all there is: of a reward in float32 1e-9 to 1e-8 are left, which is nothing."""
+    """First turns that earned all there is: 1e-9 to 1e-8 are left of a float32, which is nothing."""
     earned = [0.1, 0.2, 0.3, 0.7]
     made = make_turns([2] * 4, [[each, 0] for each in earned], [[0, 1]] * 4)
     found = credit(earned, made, turns=turns, scale="group", epsilon=0.0)
