@@ -24,7 +24,7 @@ import palaestra as pal
 import torch
 from palaestra.trainer.config.shared import PromptConfig
 from palaestra.trainer.evaluation.evaluate import Evaluation
-from palaestra.trainer.intervals import mean_interval, paired_difference
+from palaestra.trainer.intervals import paired_difference, pass_at_k
 from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.runs.state import RunResult
 from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrations, fit
@@ -126,9 +126,11 @@ def write_table(mixture: pal.Mixture, before: Evaluation, after: Evaluation) -> 
     lines = ["| task | problems | before GRPO | after it | gain |", "| --- | --- | --- | --- | --- |"]
     second = count_passes(mixture, after)
     for label, first in count_passes(mixture, before).items():
-        rates = [[sum(passes[key]) / len(passes[key]) for key in first] for passes in (first, second[label])]
-        shown = [mean_interval([passes[key] for key in first], 0, 1) for passes in (first, second[label])]
-        cells = [f"{100 * each.value:.1f} % [{100 * each.low:.1f}, {100 * each.high:.1f}]" for each in shown]
+        rates, cells = [], []
+        for passes in (first, second[label]):
+            counts = [(sum(passes[key]), len(passes[key])) for key in first]
+            rates.append([passed / samples for passed, samples in counts])
+            cells.append(str(pass_at_k([passed for passed, _ in counts], [samples for _, samples in counts])))
         gain = paired_difference(*rates)
         lines.append(f"| `{label}` | {len(first)} | {cells[0]} | {cells[1]} | {gain} |")
     return "\n".join(lines)

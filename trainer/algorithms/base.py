@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..config.objective import LossConfig
+from ..config.objective import AdvantageConfig, LossConfig
 from ..config.train import TrainConfig
 from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.memory import HeldModel
@@ -185,51 +185,52 @@ class Algorithm(ABC):
         prompt; 0 where masked. A KL penalty comes from the reward where it is asked for there.
         """
         settings, loss = self.config.objective.advantages, self.config.objective.loss
-        shape, mask_BT = (-1, batch.group_size), batch.mask_BT
+        if not (loss.kl_coef > 0 and loss.kl_in == "tokens"):
+            return self._compare(batch, settings) * batch.mask_BT
+        # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
+        advantages_BT = self._compare(batch, replace(settings, normalise_batch=False))
+        assert batch.ref_logprobs_BT is not None
+        kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
+        return apply_within(
+            batch.tasks_B if settings.over == "task" else None,
+            lambda advantages, kl, mask: spread_over_tokens(advantages, kl, mask, loss.kl_coef, settings),
+            advantages_BT,
+            kl_BT,
+            batch.mask_BT,
+        )
+
+    def _compare(self, batch: Batch, settings: AdvantageConfig) -> Tensor:
+        """advantages_BT of completions (B x 1), or of each token's turn (B x T)."""
+        shape = (-1, batch.group_size)
         abstained_PG = batch.abstained_B.view(shape)
-        turns = batch.turns if settings.turns != "whole" else None
         tasks_B = batch.tasks_B if settings.over == "task" else None
         tasks_P = None if tasks_B is None else tasks_B.view(shape)[:, 0]
-        by_token = loss.kl_coef > 0 and loss.kl_in == "tokens"
-        # Of tokens, the batch's mean and deviation are those after each was charged for its KL.
-        of_rows = replace(settings, normalise_batch=False) if by_token else settings
-        if turns is not None:
+        if batch.turns is not None and settings.turns != "whole":
+            rewards_B = self.take_off_kl(batch)
             advantages_BK = compute_turn_advantages(
-                turns, self.take_off_kl(batch), batch.abstained_B, batch.group_size, of_rows, tasks_B
+                batch.turns, rewards_B, batch.abstained_B, batch.group_size, settings, tasks_B
             )
-            advantages_BT = spread_over_turns(advantages_BK, batch.own_BT)
-        elif settings.aggregation == "normalise_then_sum":
+            return spread_over_turns(advantages_BK, batch.own_BT)
+        if settings.aggregation == "normalise_then_sum":
             assert batch.criteria_BK is not None
             weights_K = batch.weights_K
             assert weights_K is not None
             values_PGK = batch.criteria_BK.view(*shape, batch.criteria_BK.shape[1])
             advantages_PG = apply_within(
                 tasks_P,
-                lambda values, abstained: compute_criteria_advantages(values, weights_K, abstained, of_rows),
+                lambda values, abstained: compute_criteria_advantages(values, weights_K, abstained, settings),
                 values_PGK,
                 abstained_PG,
             )
-            advantages_BT = advantages_PG.view(-1, 1)
         else:
             rewards_PG = self.take_off_kl(batch).view(shape)
             advantages_PG = apply_within(
                 tasks_P,
-                lambda rewards, abstained: compute_group_advantages(rewards, abstained, of_rows),
+                lambda rewards, abstained: compute_group_advantages(rewards, abstained, settings),
                 rewards_PG,
                 abstained_PG,
             )
-            advantages_BT = advantages_PG.view(-1, 1)
-        if not by_token:
-            return advantages_BT * mask_BT
-        assert batch.ref_logprobs_BT is not None
-        kl_BT = kl_per_token(batch.sampled_logprobs_BT, batch.ref_logprobs_BT, loss.kl_estimator)
-        return apply_within(
-            tasks_B,
-            lambda advantages, kl, mask: spread_over_tokens(advantages, kl, mask, loss.kl_coef, settings),
-            advantages_BT,
-            kl_BT,
-            mask_BT,
-        )
+        return advantages_PG.view(-1, 1)
 
     def rows_with_gradient(self, batch: Batch) -> Tensor:
         """Numbers of the rows that can contribute to the gradient.

@@ -128,7 +128,7 @@ class PPO(Algorithm):
         tokens = choose_microbatch_tokens(self.config.optimizer)
         values_BT = compute_values(self.policy, self.critic, batch.sequences, tokens)
         across = None
-        if batch.turns is not None and (settings.turn_gamma, settings.turn_lam) != ("auto", "auto"):
+        if batch.turns is not None:
             across = AcrossTurns(
                 mark_turn_ends(batch.own_BT),
                 resolve(settings.turn_gamma, settings.gamma),

@@ -9,11 +9,9 @@ and the reward makes the model think every time.
 from __future__ import annotations
 
 import copy
-import json
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ...tasks import Problem, Task
@@ -21,30 +19,18 @@ from ...tasks.core import registry
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
 from ..engines.base import Sampling
-from ..engines.local import LocalEngine
-from ..evaluation.evaluate import Evaluation, evaluate
 from ..model.policy import Policy, load_policy
 from ..model.prompts import PromptFormat, decode
 from ..model.threads import choose_threads
 from ..reports import curves
-from ..rollouts.rollouts import Rollouts
 from ..runs.setup import train
 from ..runs.state import Evaluations, RunResult
 from ..sft.fit import Demonstration, draw_training_problems, encode_demonstrations, fit
 from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from ..terminal import say
+from .arms import Arm, keep_results, make_rollouts, measure, read_arm
 from .settings import DemoConfig, clear_folder
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table at the end."""
-
-    name: str
-    greedy: Evaluation
-    sampled: Evaluation
-    seconds: float
 
 
 def run_addition(config: DemoConfig) -> int:
@@ -79,13 +65,7 @@ def run_addition(config: DemoConfig) -> int:
     if result.interrupted:
         return 130
     first, last = result.evaluations[0], result.evaluations[-1]
-    trained = sum(
-        sum(line["seconds"].values()) for line in curves.read_metrics(result.folder) if line["kind"] == "step"
-    )
-    rows = [
-        Row("after SFT", first.greedy, first.sampled, warm.seconds),
-        Row("then GRPO", last.greedy, last.sampled, trained),
-    ]
+    rows = [Arm("after SFT", first.greedy, first.sampled, warm.seconds), read_arm("then GRPO", result)]
     if config.controls:
         print("3. The controls: the same start and about the same time, without reinforcement learning.")
         passed = keep_verified(task, problems, data, policy)
@@ -125,23 +105,21 @@ def keep_verified(
 
 def run_control(
     name: str, start: Policy, task: Task, data: Sequence[Demonstration], config: DemoConfig, like: Evaluations
-) -> Row:
+) -> Arm:
     """SFT from the same start, evaluated on the same problems."""
     policy = replace(start, model=copy.deepcopy(start.model))
     settings = SFTConfig.of(seed=config.seed + 1, steps=config.control_steps, learning_rate=1e-3)
     result = fit(policy, task, data, settings)
-    rollouts = Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
+    rollouts = make_rollouts(policy, task)
     held_out = [group.problem for group in like.greedy.groups]
     sampling = Sampling(max_new_tokens=48)
-    greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))
-    sampled = evaluate(rollouts, held_out, like.sampled.samples, sampling)
+    arm = measure(name, rollouts, held_out, like.sampled.samples, sampling, result.seconds)
     rollouts.close()
-    return Row(name, greedy, sampled, result.seconds)
+    return arm
 
 
-def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row]) -> None:
+def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Arm]) -> None:
     """What happened, for a person; the same numbers go to summary.json."""
-    folder = Path(config.out)
     first, last = result.evaluations[0], result.evaluations[-1]
     count = first.greedy.problems
     print(f"\nHeld-out pass@1 on {count} problems, with 95 % intervals\n")
@@ -160,7 +138,7 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
             "SFT on verified demonstrations finds it too, where a demonstrator shows it; plain SFT keeps "
             "the mixture."
         )
-    lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+    lines = result.metrics()
     print()
     print(curves.draw_text_curve([line["reward"] for line in lines], "reward over the steps", low=0.0))
     print(curves.draw_text_curve([line["tokens"] for line in lines], "tokens per completion"))
@@ -169,23 +147,6 @@ def report(config: DemoConfig, task: Task, result: RunResult, rows: Sequence[Row
         for label, group in (("before", old), ("after", new)):
             mark = "right" if group.scores_G[0].passed else "wrong"
             say(f"  {label:7}{group.problem.text}{group.completions_G[0].text}  ({mark})")
-    model = folder / "model"
-    shutil.rmtree(model, ignore_errors=True)
-    shutil.copytree(result.model, model)
-    shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
-    summary = {
-        row.name: {
-            "greedy": row.greedy.summarise(),
-            "sampled": row.sampled.summarise(),
-            "seconds": row.seconds,
-        }
-        for row in rows
-    }
-    (folder / "summary.json").write_text(
-        json.dumps({"config": asdict(config), **summary}, indent=1), encoding="utf-8"
-    )
-    print(
-        f"\nThe trained model: {model}    the curves: {folder / 'curves.png'}    every rollout: "
-        f"{result.folder}/rollouts.jsonl"
-    )
+    summary = {"config": asdict(config), **{row.name: row.summarise() for row in rows}}
+    model = keep_results(Path(config.out), result, summary)
     print(f"Next: palaestra eval --task {task.name} --model {model} --samples 8 --temperature 1")

@@ -9,15 +9,12 @@ apart. The call is not rewarded, only the right number.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
+from typing import TypeVar
 
 from ...tasks import Problem, Task
 from ...tasks.core import registry
@@ -25,14 +22,13 @@ from ...tasks.core.errors import UserError
 from ...verifiers import Completion
 from ..config.sft import SFTConfig
 from ..config.train import TrainConfig
-from ..engines.local import LocalEngine
-from ..evaluation.evaluate import Evaluation, evaluate
-from ..intervals import Interval, mean_interval, paired_difference
+from ..evaluation.evaluate import Evaluation
+from ..intervals import Estimate, paired_difference, pass_at_k
 from ..model.policy import Policy, load_policy
 from ..model.prompts import PromptFormat
 from ..model.threads import choose_threads
 from ..reports import curves
-from ..rollouts.rollouts import Rollouts, make_sampling
+from ..rollouts.rollouts import make_sampling
 from ..runs.setup import train
 from ..runs.state import RunResult
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
@@ -40,15 +36,15 @@ from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
 from ..supervised.loop import choose_batch
 from ..terminal import say
-from .pretrained.arms import Arm, say_evaluations, sum_seconds
-from .pretrained.report import compute_rates
+from .arms import Arm, compute_rates, keep_results, make_rollouts, measure, read_arm, say_evaluations
+from .pretrained import arms as pretrained
+from .pretrained.arms import PROMPTS, SAMPLES
 from .pretrained.weights import find_weights
 from .settings import CalculatorConfig, clear_folder
 
 TASK, LEVEL = "calculator", 1
 EVERY = BATCH = 16  # one demonstration in so many calls the tool: one in each step of SFT
 SFT_RATE = 5e-5
-PROMPTS, SAMPLES, RATE = 8, 8, 1.5e-5  # of a step of GRPO
 TOKENS = 96  # of an episode, with what the tool says: 70 where it is called once
 WORLD, POLICY = "the tool", "the model"
 T = TypeVar("T")
@@ -70,7 +66,7 @@ def run_calculator(config: CalculatorConfig) -> int:
     threads = choose_threads(policy, config.threads)
     print(f"{policy.parameters:,} parameters on {policy.device}, {threads} thread(s).")
     folder = clear_folder(config.out)
-    arms = [measure("as it comes", policy, task, config, 0.0)]
+    arms = [measure_apart("as it comes", policy, task, config, 0.0)]
     print(
         f"\n1. SFT, {config.sft_steps} steps of {BATCH} demonstrations: one in {EVERY} calls the calculator, "
         "the others say the number at once."
@@ -84,9 +80,8 @@ def run_calculator(config: CalculatorConfig) -> int:
     result = train(make_settings(config), policy, say=say_evaluations)
     if result.interrupted:
         return 130
-    first, last = result.evaluations[0], result.evaluations[-1]
-    arms.append(Arm(START, first.greedy, first.sampled, seconds))
-    arms.append(Arm(TRAINED, last.greedy, last.sampled, sum_seconds(result)))
+    first = result.evaluations[0]
+    arms += [Arm(START, first.greedy, first.sampled, seconds), read_arm(TRAINED, result)]
     del policy  # its weights make room for the control's
     if config.controls:
         arm = train_control(folder / "sft", task, config)
@@ -99,27 +94,8 @@ def run_calculator(config: CalculatorConfig) -> int:
 
 
 def make_settings(config: CalculatorConfig) -> TrainConfig:
-    """GRPO with the rates and groups of `palaestra demo pretrained`. The rubric is the task's own."""
-    return TrainConfig.of(
-        task=TASK,
-        level=LEVEL,
-        out=str(Path(config.out) / "grpo"),
-        seed=config.seed,
-        steps=config.steps,
-        prompts_per_step=PROMPTS,
-        group_size=SAMPLES,
-        minibatches=4,
-        max_new_tokens=TOKENS,
-        learning_rate=RATE,
-        warmup_steps=2,
-        preflight_problems=0,
-        eval_every=0,
-        eval_problems=config.eval_problems,
-        eval_samples=1,
-        save_every=0,
-        keep=1,
-        threads=torch.get_num_threads(),
-    )
+    """GRPO as in `palaestra demo pretrained`. The rubric is the task's own."""
+    return pretrained.make_settings(config, task=TASK, level=LEVEL, tokens=TOKENS)
 
 
 def mix_habits(task: Task, problems: Sequence[Problem]) -> Task:
@@ -171,16 +147,12 @@ def order_for_fit(data: Sequence[T], seed: int) -> list[T]:
     return [placed[place] for place in range(len(data))]
 
 
-def measure(name: str, policy: Policy, task: Task, config: CalculatorConfig, seconds: float) -> Arm:
+def measure_apart(name: str, policy: Policy, task: Task, config: CalculatorConfig, seconds: float) -> Arm:
     """Pass-rates on the problems that GRPO's run is measured on."""
     problems = task.problems("test", config.eval_problems, level=LEVEL)
-    rollouts = Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
     sampling = make_sampling(make_settings(config).rollouts)
-    try:
-        greedy = evaluate(rollouts, problems, 1, replace(sampling, temperature=0.0))
-        return Arm(name, greedy, evaluate(rollouts, problems, 1, sampling), seconds)
-    finally:
-        rollouts.close()
+    with closing(make_rollouts(policy, task)) as rollouts:
+        return measure(name, rollouts, problems, 1, sampling, seconds)
 
 
 def train_control(start: Path, task: Task, config: CalculatorConfig) -> Arm | None:
@@ -188,7 +160,7 @@ def train_control(start: Path, task: Task, config: CalculatorConfig) -> Arm | No
     print(f"\nControl: from the same start {config.control_steps} more steps of SFT on both habits.")
     policy = load_policy(str(start), seed=config.seed)
     seconds = imitate_habits(policy, task, config, config.control_steps, config.sft_steps * BATCH)
-    return None if seconds is None else measure(CONTROL, policy, task, config, seconds)
+    return None if seconds is None else measure_apart(CONTROL, policy, task, config, seconds)
 
 
 def has_called(completion: Completion) -> bool:
@@ -196,26 +168,21 @@ def has_called(completion: Completion) -> bool:
     return any(call["ok"] for call in (completion.state or {}).get("calls", ()))
 
 
-def measure_calls(evaluation: Evaluation) -> Interval:
+def measure_calls(evaluation: Evaluation) -> Estimate:
     """Share of the episodes that called the tool."""
-    called_PG = [[float(has_called(each)) for each in group.completions_G] for group in evaluation.groups]
-    return mean_interval(called_PG, 0.0, 1.0)
-
-
-def write_share(share: Interval) -> str:
-    return f"{100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    called_P = [sum(map(has_called, group.completions_G)) for group in evaluation.groups]
+    return pass_at_k(called_P, [len(group.completions_G) for group in evaluation.groups])
 
 
 def report(config: CalculatorConfig, result: RunResult, arms: Sequence[Arm]) -> None:
     """What happened, for a person; the same numbers go to summary.json."""
-    folder = Path(config.out)
     start, trained = arms[1], arms[2]
     print(f"\nHeld-out pass@1 on {start.sampled.problems} problems, with 95 % intervals\n")
     print(f"{'':17}{'sampled':>22}{'greedy':>22}{'call the tool':>22}{'tokens':>8}{'seconds':>9}")
     for arm in arms:
         print(
             f"{arm.name:17}{arm.sampled.pass_at[1]!s:>22}{arm.greedy.pass_at[1]!s:>22}"
-            f"{write_share(measure_calls(arm.sampled)):>22}{arm.sampled.tokens:>8.1f}{arm.seconds:>9.0f}"
+            f"{measure_calls(arm.sampled)!s:>22}{arm.sampled.tokens:>8.1f}{arm.seconds:>9.0f}"
         )
     gain = paired_difference(compute_rates(start.sampled), compute_rates(trained.sampled))
     print(
@@ -223,18 +190,12 @@ def report(config: CalculatorConfig, result: RunResult, arms: Sequence[Arm]) -> 
     )
     print(curves.draw_text_curve([line["reward"] for line in result.metrics()], "reward by step", low=0.0))
     print_conversations(arms[:3])
-    model = folder / "model"
-    shutil.copytree(result.model, model)
-    shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
     summary = {
         "config": asdict(config),
-        "arms": {arm.name: summarise(arm) for arm in arms},
+        "arms": {arm.name: {**arm.summarise(), "calls": summarise_calls(arm)} for arm in arms},
         "gain": asdict(gain),
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    print(
-        f"\nThe model: {model}    curves: {folder / 'curves.png'}    episodes: {result.folder}/rollouts.jsonl"
-    )
+    model = keep_results(Path(config.out), result, summary)
     print(f"Next: palaestra eval --task {TASK} --level 2 --model {model} --max-new-tokens 160")
 
 
@@ -250,13 +211,5 @@ def print_conversations(arms: Sequence[Arm]) -> None:
             say(f"    {who:10}{' '.join(turn.text.split())}")
 
 
-def summarise(arm: Arm) -> dict[str, Any]:
-    return {
-        "greedy": arm.greedy.summarise(),
-        "sampled": arm.sampled.summarise(),
-        "calls": {
-            "greedy": asdict(measure_calls(arm.greedy)),
-            "sampled": asdict(measure_calls(arm.sampled)),
-        },
-        "seconds": arm.seconds,
-    }
+def summarise_calls(arm: Arm) -> dict[str, object]:
+    return {"greedy": asdict(measure_calls(arm.greedy)), "sampled": asdict(measure_calls(arm.sampled))}

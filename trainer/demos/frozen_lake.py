@@ -23,18 +23,17 @@ from ...tasks.core.episode import play
 from ..config.objective import KLControlConfig
 from ..config.sft import SFTConfig
 from ..config.train import PPOConfig, TrainConfig
-from ..evaluation.evaluate import Evaluation
 from ..intervals import paired_difference
 from ..model.policy import load_policy
 from ..model.prompts import PromptFormat
 from ..model.threads import choose_threads
 from ..reports import curves
-from ..rollouts.group import Group
 from ..runs.setup import train
 from ..runs.state import RunResult
 from ..sft.fit import draw_training_problems, encode_demonstrations, fit
 from ..storage.atomic import write_folder
 from ..storage.interrupts import Interrupts
+from .arms import Arm, compute_rates, read_arm
 from .lake_walkers import PLANNED_SHARE, mix_habits
 from .settings import FrozenLakeConfig, clear_folder
 
@@ -125,19 +124,17 @@ def report(
     summary: dict[str, object] = {
         "config": asdict(config),
         "planner": planner,
-        "sft": _summarise(first.greedy, first.sampled, sft_seconds),
+        "sft": Arm("after SFT", first.greedy, first.sampled, sft_seconds).summarise(),
     }
     for algorithm, result in results.items():
-        last = result.evaluations[-1]
-        gain = paired_difference(_compute_rates(first.sampled.groups), _compute_rates(last.sampled.groups))
-        lines = [line for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
-        seconds = sum(sum(line["seconds"].values()) for line in lines)
-        name, greedy, sampled = algorithm.upper(), last.greedy.pass_at[1], last.sampled.pass_at[1]
-        print(f"{name:12}{greedy!s:>24}{sampled!s:>24}{gain!s:>30}{seconds:>9.0f}")
-        summary[algorithm] = {**_summarise(last.greedy, last.sampled, seconds), "gain": asdict(gain)}
+        arm = read_arm(algorithm.upper(), result)
+        gain = paired_difference(compute_rates(first.sampled), compute_rates(arm.sampled))
+        greedy, sampled = arm.greedy.pass_at[1], arm.sampled.pass_at[1]
+        print(f"{arm.name:12}{greedy!s:>24}{sampled!s:>24}{gain!s:>30}{arm.seconds:>9.0f}")
+        summary[algorithm] = {**arm.summarise(), "gain": asdict(gain)}
     print(f"{'a planner':12}{f'{planner:.1%}':>24}")
     for algorithm, result in results.items():
-        rates = [line["pass_rate"] for line in curves.read_metrics(result.folder) if line["kind"] == "step"]
+        rates = [line["pass_rate"] for line in result.metrics()]
         print()
         print(curves.draw_text_curve(rates, f"{algorithm.upper()}: pass-rate of the rollouts", low=0.0))
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
@@ -146,11 +143,3 @@ def report(
 def compute_planner_rate(task: Task, problems: Sequence[Problem]) -> float:
     """The share of the lakes that the task's own player crosses, by breadth-first search."""
     return sum(task.score(play(task, problem), problem).passed for problem in problems) / len(problems)
-
-
-def _compute_rates(groups: Sequence[Group]) -> list[float]:
-    return [sum(score.passed for score in group.scores_G) / len(group.scores_G) for group in groups]
-
-
-def _summarise(greedy: Evaluation, sampled: Evaluation, seconds: float) -> dict[str, object]:
-    return {"greedy": greedy.summarise(), "sampled": sampled.summarise(), "seconds": seconds}

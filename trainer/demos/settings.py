@@ -118,7 +118,7 @@ class CalculatorConfig(Settings):
     steps: Count = 14
     """Steps of GRPO, 8 problems x 8 episodes each."""
     controls: bool = True
-    """Also go on with SFT for about half of GRPO's time, for comparison."""
+    """Also go on with the same SFT in GRPO's place, for comparison."""
     control_steps: Count = 20
     """Steps of that SFT, 16 demonstrations each."""
     eval_problems: Count = 200

@@ -25,7 +25,9 @@ def apply_within(tasks_X: Tensor | None, compute: Callable[..., Tensor], *values
     return torch.cat(parts)[torch.cat(rows).argsort()]
 
 
-def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig) -> Tensor:
+def compute_group_advantages(
+    rewards_PG: Tensor, abstained_PG: Tensor, config: AdvantageConfig, rounding: float = 0.0
+) -> Tensor:
     """Advantages of completions, in the unit of the reward or, scaled, in standard deviations; shape P x G.
 
     baseline="mean", scale="group": GRPO (Shao et al. 2024, arXiv:2402.03300, section 4.1.2); scale="none":
@@ -36,6 +38,8 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
     rewards_PG: any unit, float32 or float64. abstained_PG: bool, True where there is no verdict; those
     entries (their reward may be nan) stay out of every mean and standard deviation and get 0. Where the
     baseline or the scale needs others of the group, a group with fewer than 2 scored completions gets 0.
+    rounding: up to which rewards of a group are equal, in their unit; for what is no reward as it was given,
+    but a difference of such.
 
     The batch is the tensor: with several processes, gather the rewards of all of them first.
     Raises ValueError for a group of one where a group is needed.
@@ -64,7 +68,8 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
         # Equal rewards carry no signal; the rounding of their mean must not become one when the scale divides
         # by it.
         first_P1 = rewards_PG.gather(1, scored_PG.int().argmax(1, keepdim=True))
-        equal_P1 = ((rewards_PG == first_P1) | ~scored_PG).all(1, keepdim=True)
+        equal_PG = torch.isclose(rewards_PG, first_P1, rtol=0.0, atol=rounding)
+        equal_P1 = (equal_PG | ~scored_PG).all(1, keepdim=True)
         advantages_PG = torch.where(equal_P1, 0.0, advantages_PG)
     if config.baseline == "leave_one_out":  # r - mean of the others = (r - mean of all) * n / (n - 1)
         advantages_PG = advantages_PG * (count_P1 / (count_P1 - 1).clamp(min=1))
@@ -72,7 +77,7 @@ def compute_group_advantages(rewards_PG: Tensor, abstained_PG: Tensor, config: A
         std = _compute_std(rewards_PG, scored_PG, config.ddof, over_batch=config.scale == "batch")
         advantages_PG = _divide(advantages_PG, std + config.epsilon)
     if config.normalise_batch:
-        advantages_PG = normalise_over_batch(advantages_PG, scored_PG, config)
+        advantages_PG = normalise_over_batch(advantages_PG, scored_PG, config, rounding)
     return torch.where(scored_PG, advantages_PG, 0.0)
 
 

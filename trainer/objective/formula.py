@@ -109,8 +109,8 @@ def _write_turns(advantages: AdvantageConfig, reward: str) -> str:
         "whole": "",
         "returns": f"; G: what of {reward} the turn of the token and those after it earned, {discounted}, "
         "among the group's turns of its number",
-        "mt_grpo": "; of a turn: the sum of A of what it and each later turn but the last earned, among the "
-        f"group's turns of its number, and of A of the rest of {reward}, {discounted}",
+        "mt_grpo": "; of a turn: the sum of A of what it and each later turn but the last earned, among what "
+        f"the group earned at its number, 0 once ended, and of A of the rest of {reward}, {discounted}",
         "gigpo": f"; of a turn: A + {advantages.turn_weight:g} * A of what of {reward} it and those after it "
         f"earned, {discounted}, among the group's turns that answer the same words",
     }[advantages.turns]

@@ -20,11 +20,6 @@ class AcrossTurns:
     gamma: float
     lam: float
 
-    def choose(self, column: int, there: float, elsewhere: float, like: Tensor) -> Tensor:
-        """Of each row, the one number at an end and the other elsewhere, in the type of `like`."""
-        ends_B = self.ends_BT[:, column]
-        return torch.where(ends_B, torch.full_like(like, there), torch.full_like(like, elsewhere))
-
 
 @dataclass(frozen=True)
 class Credit:
@@ -64,16 +59,14 @@ def gae(
     values_BT = torch.where(keep_BT, values_BT.detach(), 0.0)
     advantage_B = torch.zeros_like(values_BT[:, 0])
     next_value_B = torch.zeros_like(values_BT[:, 0])
+    step_BT, decay_BT = torch.full_like(values_BT, gamma), torch.full_like(values_BT, gamma * lam)
+    if across is not None:
+        step_BT[across.ends_BT], decay_BT[across.ends_BT] = turn_gamma, turn_gamma * turn_lam
     columns = []
-    step: float | Tensor = gamma
-    decay: float | Tensor = gamma * lam
     for column in range(keep_BT.shape[1] - 1, -1, -1):
         counts_B = keep_BT[:, column]
-        if across is not None:
-            step = across.choose(column, turn_gamma, gamma, next_value_B)
-            decay = across.choose(column, turn_gamma * turn_lam, gamma * lam, next_value_B)
-        delta_B = rewards_BT[:, column] + step * next_value_B - values_BT[:, column]
-        advantage_B = torch.where(counts_B, delta_B + decay * advantage_B, advantage_B)
+        delta_B = rewards_BT[:, column] + step_BT[:, column] * next_value_B - values_BT[:, column]
+        advantage_B = torch.where(counts_B, delta_B + decay_BT[:, column] * advantage_B, advantage_B)
         next_value_B = torch.where(counts_B, values_BT[:, column], next_value_B)
         columns.append(advantage_B)
     advantages_BT = torch.where(keep_BT, torch.stack(columns[::-1], dim=1), 0.0)

@@ -20,9 +20,8 @@ class Turns:
     """The turns of completions, in columns; a single turn is one.
 
     counts_B: how many each has, 1 or more.  earned_BK: what of the reward each earned by itself, but for the
-    last, to which the rest of the reward belongs: 0 there and beyond. In float64, so that what is equal on
-    paper is equal once rounded.  heard_BK: which words of the world each answers, as a number that no two
-    groups share.
+    last, to which the rest of the reward belongs: 0 there and beyond; in float64.  heard_BK: which words of
+    the world each answers, as a number that no two groups share.
     """
 
     counts_B: Tensor
@@ -110,8 +109,10 @@ def compute_turn_advantages(
         one: REINFORCE with a baseline (Sutton and Barto 2018, section 13.4). GTPO (Ding et al. 2025,
         arXiv:2511.14846) takes discounted returns of turns, too.
     mt_grpo: A_k = sum over l from k to K-1 of gamma^(l-k) A_l + gamma^(K-k) A_rest (Zeng et al. 2025,
-        arXiv:2505.11821), with A_l from what the group's turns l earned, of those that another follows, and
-        A_rest from the rest of the reward. K may differ within a group.
+        arXiv:2505.11821), with A_l from what turns l of the group earned, of those that another follows, and
+        A_rest from the rest of the reward. Where K differs within a group an episode that has ended earns 0
+        at each later l, and the sum goes on to the longest one's: with gamma 1 and no scale A_1 is then
+        A_whole, as it is where K is one.
     gigpo: A_k = A_whole + turn_weight A_same (Feng et al. 2025, arXiv:2505.10978), with A_same from the
         discounted rewards to come of all turns of a group that answer the same words of the world. In a group
         of single turns that would be A_whole again, and is left out.
@@ -151,18 +152,29 @@ class _Groups:
         """returns_PGK, as exact as the rewards are."""
         return _look_ahead(self.parts_PGK, gamma).to(self.rewards_PG.dtype)
 
+    def bound_rounding(self) -> float:
+        """How far apart parts may lie that are equal on paper: the rest of a reward has the reward's own
+        rounding, however small it is itself. 0 where no turn earned by itself: nothing was taken off."""
+        if not torch.where(self.scored_PGK & ~self.lasts_PGK, self.parts_PGK, 0.0).any():
+            return 0.0
+        sizes_PG = torch.where(self.scored_PGK, self.parts_PGK.abs(), 0.0).sum(2)
+        return 4 * torch.finfo(self.rewards_PG.dtype).eps * float(sizes_PG.max())
+
 
 def _compare_returns(groups: _Groups, config: AdvantageConfig) -> Tensor:
-    return _compare_by_number(groups.compute_returns(config.turn_gamma), groups.scored_PGK, config)
+    returns_PGK = groups.compute_returns(config.turn_gamma)
+    return _compare_by_number(returns_PGK, groups.scored_PGK, config, groups.bound_rounding())
 
 
 def _compare_parts(groups: _Groups, config: AdvantageConfig) -> Tensor:
     plain, scored_PGK, lasts_PGK = replace(config, normalise_batch=False), groups.scored_PGK, groups.lasts_PGK
-    parts_PGK = groups.parts_PGK.to(groups.rewards_PG.dtype)
-    rest_PG = torch.where(lasts_PGK, parts_PGK, 0.0).sum(2)
-    rest_PG = compute_group_advantages(rest_PG, ~lasts_PGK.any(2), plain)
-    earned_PGK = _compare_by_number(parts_PGK, scored_PGK & ~lasts_PGK, plain)
-    own_PGK = torch.where(lasts_PGK, rest_PG[:, :, None], earned_PGK)
+    parts_PGK, rounding = groups.parts_PGK.to(groups.rewards_PG.dtype), groups.bound_rounding()
+    rest_PGK = torch.where(lasts_PGK, parts_PGK, 0.0)
+    rest_PG = compute_group_advantages(rest_PGK.sum(2), ~lasts_PGK.any(2), plain, rounding)
+    # All of a group, as long as one goes on: ended ones earn 0, or what turns cost would cost no one.
+    going_PGK = lasts_PGK.any(2, keepdim=True) & (scored_PGK & ~lasts_PGK).any(1, keepdim=True)
+    earned_PGK = _compare_by_number(parts_PGK - rest_PGK, going_PGK, plain, rounding)
+    own_PGK = torch.where(lasts_PGK, rest_PG[:, :, None] + earned_PGK, earned_PGK)
     return _normalise(_look_ahead(own_PGK, config.turn_gamma), scored_PGK, config)
 
 
@@ -170,7 +182,8 @@ def _compare_same(groups: _Groups, config: AdvantageConfig) -> Tensor:
     plain, scored_PGK = replace(config, normalise_batch=False), groups.scored_PGK
     whole_PG = compute_group_advantages(groups.rewards_PG, ~scored_PGK.any(2), plain)
     returns_PGK = groups.compute_returns(config.turn_gamma)
-    same_N = _compare_sets(returns_PGK[scored_PGK], groups.heard_PGK[scored_PGK], plain)
+    heard_N = groups.heard_PGK[scored_PGK]
+    same_N = _compare_sets(returns_PGK[scored_PGK], heard_N, plain, groups.bound_rounding())
     same_PGK = torch.zeros_like(returns_PGK)
     same_PGK[scored_PGK] = config.turn_weight * same_N
     several_P11 = scored_PGK[:, :, 1:].any(2).any(1)[:, None, None]
@@ -182,16 +195,18 @@ def _look_ahead(values_PGK: Tensor, gamma: float) -> Tensor:
     return compute_returns(values_PGK.flatten(0, 1), gamma).view(values_PGK.shape)
 
 
-def _compare_by_number(values_PGK: Tensor, counted_PGK: Tensor, config: AdvantageConfig) -> Tensor:
+def _compare_by_number(
+    values_PGK: Tensor, counted_PGK: Tensor, config: AdvantageConfig, rounding: float
+) -> Tensor:
     """Advantages of the turns k of a group among each other."""
     prompts, group, turns = values_PGK.shape
     values_RG = values_PGK.permute(0, 2, 1).reshape(-1, group)
     missing_RG = ~counted_PGK.permute(0, 2, 1).reshape(-1, group)
-    advantages_RG = compute_group_advantages(values_RG, missing_RG, config)
+    advantages_RG = compute_group_advantages(values_RG, missing_RG, config, rounding)
     return advantages_RG.view(prompts, turns, group).permute(0, 2, 1)
 
 
-def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig) -> Tensor:
+def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig, rounding: float) -> Tensor:
     """Advantages within each set of turns. sets_N: the number of the set that each is in."""
     _, set_N, count_R = sets_N.unique(return_inverse=True, return_counts=True)
     order_N = set_N.argsort(stable=True)
@@ -202,7 +217,7 @@ def _compare_sets(values_N: Tensor, sets_N: Tensor, config: AdvantageConfig) -> 
     values_RM = values_N.new_zeros(len(count_R), width)
     missing_RM = torch.ones_like(values_RM, dtype=torch.bool)
     values_RM[set_N, place_N], missing_RM[set_N, place_N] = values_N, False
-    return compute_group_advantages(values_RM, missing_RM, config)[set_N, place_N]
+    return compute_group_advantages(values_RM, missing_RM, config, rounding)[set_N, place_N]
 
 
 def _normalise(advantages_PGK: Tensor, scored_PGK: Tensor, config: AdvantageConfig) -> Tensor:

@@ -34,7 +34,7 @@ TWO = {
 
 
 def make_turns(counts, earned, heard):
-    return Turns(torch.tensor(counts), torch.tensor(earned).double(), torch.tensor(heard))
+    return Turns(torch.tensor(counts), torch.tensor(earned, dtype=torch.float64), torch.tensor(heard))
 
 
 def credit(rewards, made, /, **settings):
@@ -139,11 +139,13 @@ def refer(data, config):
             for k in range(4):
                 own |= fill({place: to_come[place] for place in places if place[1] == k})
         elif config.turns == "mt_grpo":
-            apart = fill({(row, counts[row] - 1): parts[row][-1] for row in rows})
-            for k in range(3):
-                apart |= fill({(row, k): parts[row][k] for row in rows if k < counts[row] - 1})
+            rest = fill({row: parts[row][-1] for row in rows})
+            apart = {}
+            for k in range(max(counts[row] for row in rows) - 1):
+                apart |= fill({(row, k): earned[row, k] for row in rows})
             own = {
-                (row, k): sum(gamma ** (at - k) * apart[row, at] for at in range(k, counts[row]))
+                (row, k): gamma ** (counts[row] - 1 - k) * rest[row]
+                + sum(gamma ** (at - k) * each for (who, at), each in apart.items() if who == row and at >= k)
                 for row, k in places
             }
         else:
@@ -200,6 +202,31 @@ def test_episodes_that_are_alike_have_no_signal(config):
     ).any()
 
 
+@pytest.mark.parametrize("cost", [-0.125, 0.125])
+def test_mt_grpo_feels_what_each_further_turn_costs_or_pays(cost):
+    """Two episodes with one end, one of them by two turns more: first turns have the advantage of the whole,
+    and what was no longer to be decided has none."""
+    turns = make_turns([2, 4], [[cost, 0, 0, 0], [cost] * 3 + [0]], [[0, 1, 2, 3]] * 2)
+    found = credit([1 + cost, 1 + 3 * cost], turns, turns="mt_grpo")
+    assert found.tolist() == [[-cost, -cost, 0, 0], [cost, cost, cost / 2, 0]]
+
+
+@pytest.mark.parametrize("baseline", ["mean", "leave_one_out"])
+def test_the_first_turn_of_mt_grpo_has_the_advantage_of_the_whole(baseline):
+    """Whatever the lengths, with neither discount nor scale: it decides on all that follows."""
+    config = AdvantageConfig(baseline, turns="mt_grpo")
+    for seed in range(5):
+        counts, earned, heard, rewards, abstained = draw(seed)
+        made, rewards, abstained = (
+            make_turns(counts, earned, heard),
+            torch.tensor(rewards),
+            torch.tensor(abstained),
+        )
+        found = compute_turn_advantages(made, rewards, abstained, 4, config)
+        whole = compute_group_advantages(rewards.view(3, 4), abstained.view(3, 4), config)
+        torch.testing.assert_close(found[:, 0].view(3, 4), whole)
+
+
 def test_rounding_of_equal_sums_is_no_signal():
     """0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 in another order; without an epsilon rounding would be +-1."""
     turns = make_turns([3, 3], [[0.1, 0.2, 0], [0.3, 0.2, 0]], [[0, 1, 2], [0, 3, 4]])
@@ -207,6 +234,20 @@ def test_rounding_of_equal_sums_is_no_signal():
     for name in ("returns", "gigpo"):
         found = credit(rewards, turns, turns=name, scale="group", epsilon=0.0)
         assert not found[:, 0].any()
+
+
+@pytest.mark.parametrize("turns", ["returns", "mt_grpo", "gigpo"])
+def test_rounding_of_the_rest_is_no_signal(turns):
+    """First turns that earned all there is: 1e-9 to 1e-8 are left of a float32, which is nothing."""
+    earned = [0.1, 0.2, 0.3, 0.7]
+    made = make_turns([2] * 4, [[each, 0] for each in earned], [[0, 1]] * 4)
+    found = credit(earned, made, turns=turns, scale="group", epsilon=0.0)
+    whole = compare(earned, "group", 1, 0.0, False)
+    last = whole if turns == "gigpo" else [0.0] * 4
+    assert found[:, 1].tolist() == pytest.approx(last, abs=1e-6)
+    assert found[:, 0].tolist() == pytest.approx(
+        [(1 + (turns == "gigpo")) * each for each in whole], abs=1e-6
+    )
 
 
 def test_tasks_are_scaled_by_themselves_where_that_is_asked_for():

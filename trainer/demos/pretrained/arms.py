@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,17 +12,16 @@ import torch
 from ....tasks import Task
 from ...config.sft import SFTConfig
 from ...config.train import TrainConfig
-from ...engines.local import LocalEngine
 from ...evaluation.evaluate import Evaluation, evaluate
 from ...model.policy import Policy, load_policy
-from ...model.prompts import PromptFormat
 from ...reports.progress import make_progress_bar
 from ...rollouts.group import Group
-from ...rollouts.rollouts import Rollouts, make_sampling
+from ...rollouts.rollouts import make_sampling
 from ...runs.setup import train
 from ...runs.state import RunResult
 from ...sft.fit import Demonstration, draw_training_problems, fit
-from ..settings import PretrainedConfig
+from ..arms import Arm, make_rollouts, measure, read_arm, say_evaluations
+from ..settings import CalculatorConfig, PretrainedConfig
 from .unrelated import Drift, look_after, look_before
 from .weights import Weights
 
@@ -38,16 +37,6 @@ RANDOM_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One line of the table at the end. seconds: of training."""
-
-    name: str
-    greedy: Evaluation
-    sampled: Evaluation
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Watched:
     """GRPO on all weights, and what was asked beside the task: the level above, and prompts that have nothing
     to do with it."""
@@ -58,19 +47,25 @@ class Watched:
     drift: Drift
 
 
-def make_settings(config: PretrainedConfig, out: str = "grpo") -> TrainConfig:
+def make_settings(
+    config: PretrainedConfig | CalculatorConfig,
+    out: str = "grpo",
+    task: str = TASK,
+    level: int = LEVEL,
+    tokens: int = TOKENS,
+) -> TrainConfig:
     """GRPO as it was tuned for SmolLM2-135M: four optimizer steps on each batch, since a step's sampling
     and gradient cost far more here than AdamW's step."""
     return TrainConfig.of(
-        task=TASK,
-        level=LEVEL,
+        task=task,
+        level=level,
         out=str(Path(config.out) / out),
         seed=config.seed,
         steps=config.steps,
         prompts_per_step=PROMPTS,
         group_size=SAMPLES,
         minibatches=4,
-        max_new_tokens=TOKENS,
+        max_new_tokens=tokens,
         learning_rate=RATE,
         warmup_steps=2,
         preflight_problems=0,
@@ -81,10 +76,6 @@ def make_settings(config: PretrainedConfig, out: str = "grpo") -> TrainConfig:
         keep=1,
         threads=torch.get_num_threads(),
     )
-
-
-def make_rollouts(policy: Policy, task: Task) -> Rollouts:
-    return Rollouts(LocalEngine(policy), PromptFormat.of(policy.tokenizer), task, max_prompt_tokens=1024)
 
 
 def train_watched(policy: Policy, task: Task, config: PretrainedConfig) -> Watched | None:
@@ -111,24 +102,10 @@ def measure_above(policy: Policy, task: Task, config: PretrainedConfig) -> Evalu
         rollouts.close()
 
 
-def say_evaluations(line: str) -> None:
-    """Of what a run says, what a newcomer wants to know."""
-    if line.startswith("step "):
-        print(f"   {line}")
-
-
 def list_grpo_arms(result: RunResult) -> list[Arm]:
     """The first two lines of the table."""
-    first, last = result.evaluations[0], result.evaluations[-1]
-    return [
-        Arm("as it comes", first.greedy, first.sampled, 0.0),
-        Arm("after GRPO", last.greedy, last.sampled, sum_seconds(result)),
-    ]
-
-
-def sum_seconds(result: RunResult) -> float:
-    """Of all steps, measurements aside."""
-    return sum(sum(line["seconds"].values()) for line in result.metrics())
+    first = result.evaluations[0]
+    return [Arm("as it comes", first.greedy, first.sampled, 0.0), read_arm("after GRPO", result)]
 
 
 TrainArm = Callable[[PretrainedConfig, Weights, Task, RunResult], Arm | None]
@@ -164,10 +141,7 @@ def train_random(config: PretrainedConfig, weights: Weights, _task: Task, _grpo:
 def run_arm(name: str, settings: TrainConfig) -> Arm | None:
     """A run from the model that the settings name; None where it was stopped."""
     result = train(settings, say=say_evaluations)
-    if result.interrupted:
-        return None
-    last = result.evaluations[-1]
-    return Arm(name, last.greedy, last.sampled, sum_seconds(result))
+    return None if result.interrupted else read_arm(name, result)
 
 
 def train_on_verified(config: PretrainedConfig, weights: Weights, task: Task, grpo: RunResult) -> Arm | None:
@@ -196,12 +170,10 @@ def train_on_verified(config: PretrainedConfig, weights: Weights, task: Task, gr
         print("   None passed, so there is nothing to imitate.")
     seconds = time.perf_counter() - began
     held_out = [group.problem for group in grpo.evaluations[0].greedy.groups]
-    greedy = evaluate(rollouts, held_out, 1, replace(sampling, temperature=0.0))
-    sampled = evaluate(rollouts, held_out, EVAL_SAMPLES, sampling)
+    arm = measure("SFT on verified", rollouts, held_out, EVAL_SAMPLES, sampling, seconds)
     rollouts.close()
-    arm = Arm("SFT on verified", greedy, sampled, seconds)
     say_evaluations(
-        f"step {config.steps}: held-out pass@1 {sampled.headline} sampled, {greedy.headline} greedy"
+        f"step {config.steps}: held-out pass@1 {arm.sampled.headline} sampled, {arm.greedy.headline} greedy"
     )
     return arm
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ...evaluation.evaluate import Evaluation
 from ...intervals import Difference, paired_difference
 from ...reports import curves
 from ...rollouts.group import Group
 from ...runs.state import RunResult
 from ...terminal import say
+from ..arms import Arm, compute_rates, keep_results
 from ..settings import PretrainedConfig
-from .arms import ABOVE, TASK, TOKENS, Arm, Watched
+from .arms import ABOVE, TASK, TOKENS, Watched
 from .unrelated import SHOWN, Drift
 
 
 def report(config: PretrainedConfig, watched: Watched, arms: Sequence[Arm]) -> None:
     """What happened, for a person; the same numbers go to summary.json."""
-    folder, result = Path(config.out), watched.result
+    result = watched.result
     first = arms[0]
     print(f"\nHeld-out pass@1 on {first.greedy.problems} questions, with 95 % intervals\n")
     print(f"{'':18}{'sampled':>22}{'greedy':>22}{'tokens':>9}{'seconds':>9}")
@@ -40,23 +38,8 @@ def report(config: PretrainedConfig, watched: Watched, arms: Sequence[Arm]) -> N
     print()
     print(curves.draw_text_curve([line["reward"] for line in result.metrics()], "reward by step", low=0.0))
     print_changes(result)
-    model = folder / "model"
-    shutil.copytree(result.model, model)
-    shutil.copyfile(result.folder / "curves.png", folder / "curves.png")
-    (folder / "summary.json").write_text(
-        json.dumps(summarise(config, watched, arms, gain), indent=1), encoding="utf-8"
-    )
-    print(
-        f"\nThe model: {model}    curves: {folder / 'curves.png'}    answers: {result.folder}/rollouts.jsonl"
-    )
+    model = keep_results(Path(config.out), result, summarise(config, watched, arms, gain))
     print(f"Next: palaestra eval --task {TASK} --level {ABOVE} --model {model} --max-new-tokens {TOKENS}")
-
-
-def compute_rates(evaluation: Evaluation) -> list[float]:
-    """Pass-rate of each problem."""
-    return [
-        sum(score.passed for score in group.scores_G) / len(group.scores_G) for group in evaluation.groups
-    ]
 
 
 def print_drift(drift: Drift) -> None:
@@ -90,14 +73,7 @@ def summarise(
 ) -> dict[str, object]:
     return {
         "config": asdict(config),
-        "arms": {
-            arm.name: {
-                "greedy": arm.greedy.summarise(),
-                "sampled": arm.sampled.summarise(),
-                "seconds": arm.seconds,
-            }
-            for arm in arms
-        },
+        "arms": {arm.name: arm.summarise() for arm in arms},
         "gain": asdict(gain),
         "above": {"before": watched.above_before.summarise(), "after": watched.above_after.summarise()},
         "unrelated": asdict(watched.drift),

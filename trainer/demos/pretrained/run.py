@@ -19,6 +19,7 @@ from ...model.sequences import Sequences
 from ...model.threads import choose_threads
 from ...rollouts.rollouts import make_sampling
 from ..addition import DemoConfig, run_addition
+from ..arms import make_rollouts
 from ..settings import PretrainedConfig, clear_folder
 from .arms import (
     CONTROLS,
@@ -29,7 +30,6 @@ from .arms import (
     TASK,
     list_grpo_arms,
     list_other_arms,
-    make_rollouts,
     make_settings,
     train_watched,
 )
