@@ -41,7 +41,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made():
-    return connect("well", seconds=20, only=["keep", "refuse", "die", "flood", "garbage"])
+    return connect("well", seconds=20, only=["keep", "refuse", "die", "flood", "garbage", "shape"])
 
 
 def test_a_server_of_the_package_is_listed_and_called(tmp_path):
@@ -77,6 +77,10 @@ def test_each_episode_has_a_server_of_its_own_that_ends_with_it(made):
     assert second.answer(write_call("keep", word="c")).text == "c"
     refused = first.answer(write_call("refuse", word="d"))
     assert (refused.text, refused.state["calls"][-1]["ok"]) == ("Error: ValueError: a b d", False)
+    misshapen = first.answer(write_call("shape", word="e"))
+    assert (misshapen.fault, misshapen.state["calls"][-1]["ok"]) == ("", False)
+    assert "Invalid structured content" in misshapen.text
+    assert first.answer(write_call("keep", word="f")).text == "a b d e f"
 
 
 @pytest.mark.parametrize(
