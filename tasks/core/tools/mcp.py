@@ -196,8 +196,9 @@ class Connection:
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """What a tool returned, as a text. Raises ValueError with what the server says is wrong with the
-        call, or with a result that its tool's own schema forbids; ToolBroke where it ended or hung at this call and a fresh one would list its tools; Unavailable
-        where that one does not, or where the answer is none of the protocol's."""
+        call, or with a result that its tool's own schema forbids; ToolBroke where it ended or hung at this
+        call and a fresh one would list its tools; Unavailable where that one does not, or where the answer is
+        none of the protocol's."""
         errors = import_mcp()
         refused = getattr(errors, "MCPError", None) or errors.McpError
         try:
