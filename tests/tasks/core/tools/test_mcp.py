@@ -13,6 +13,7 @@ from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.errors import TaskError
 from palaestra.tasks.core.tools.episode import ToolEpisode
 from palaestra.tasks.core.tools.mcp import GUARD
+from palaestra.tasks.core.tools.mcp_guard import MOST_SAID
 from palaestra.tasks.core.worlds import Worlds
 
 pytest.importorskip("mcp", reason="the package mcp is not installed")
@@ -129,6 +130,15 @@ def test_a_server_ends_with_the_process_that_asks_it_however_that_ends(tmp_path)
     assert len(started) == 2
     for each in started:
         wait_for_end(int(each))
+
+
+def test_what_a_server_says_on_stderr_has_an_end():
+    says = "import sys\nfor _ in range(99): sys.stderr.write('x' * (1 << 16))\nprint('done')"
+    words = [sys.executable, str(GUARD), str(os.getpid()), "9999", sys.executable, "-S", "-c", says]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as ran:  # the client goes on
+        assert ran.stdout.read() == b"done\n"
+        assert len(ran.stderr.read()) == MOST_SAID
 
 
 @pytest.mark.slow
