@@ -26,8 +26,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 HOUSE = __name__.partition(".")[0]
+_ELSEWHERE = (f"{HOUSE}.verifiers.", f"{HOUSE}.sandbox.")  # of which `hash_code` has all
 # that change no verdict: where a judge is served, and how long it is waited for
-_ELSEWHERE = (f"{HOUSE}.verifiers.", f"{HOUSE}.sandbox.")
 UNTOLD = (f"{__package__}.endpoint.Endpoint",)
 PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
 # The first hash of a function counts as long as it lives: what it keeps between calls is not what it is.
@@ -196,15 +196,10 @@ def _read_values(value: Any) -> dict[str, Any]:
     slots = [
         name
         for kind in type(value).__mro__
-        for name in _name_slots(vars(kind).get("__slots__", ()))
-        if hasattr(value, name)
+        for name, member in vars(kind).items()
+        if isinstance(member, MemberDescriptorType) and hasattr(value, name)
     ]
     return {**{name: getattr(value, name) for name in slots}, **getattr(value, "__dict__", {})}
-
-
-def _name_slots(slots: Any) -> list[str]:
-    listed = [slots] if isinstance(slots, str) else list(slots)
-    return [name for name in listed if name not in ("__dict__", "__weakref__")]
 
 
 def _list_codes(code: CodeType) -> Iterator[CodeType]:

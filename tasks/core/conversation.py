@@ -97,7 +97,8 @@ def _open_page(columns: int | None, lines: int) -> _Page:
 
 def _list_turn(turn: Turn, number: int, page: _Page) -> Iterator[str]:
     voice = "" if turn.voice == "user" else f" ({_write_word(turn.voice)})"
-    yield f"{turn.role}{voice}, turn {number}"
+    earned = "" if turn.reward is None else f", earned {turn.reward:g}"
+    yield f"{turn.role}{voice}, turn {number}{earned}"
     yield from page.list_lines(turn.text)
 
 

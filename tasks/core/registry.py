@@ -29,6 +29,7 @@ PACKAGES = {
 }
 # folders of machinery; every other one holds tasks
 _NO_SUBJECTS = ("adapters", "common", "core", "data", "packages")
+_got: dict[str, Task] = {}  # of files by their resolved paths, of packages by PACKAGE:NAME
 
 
 def names() -> list[str]:
@@ -49,12 +50,18 @@ def get(name: str, options: Mapping[str, Any] | None = None) -> Task:
     """
     package, colon, rest = name.partition(":")
     if name.endswith(".py"):
-        task = _from_path(Path(name))
+        task = _got[str(Path(name).resolve())] = _from_path(Path(name))
     elif colon and package in PACKAGES:
-        task = _from_package(package, rest)
+        task = _got[name] = _from_package(package, rest)
     else:
         task = _from_name(name)
     return task.with_options(options or {})
+
+
+def find_loaded(name: str) -> Task | None:
+    """The task of that name, without its options, where this process has it: no file runs again, no server is
+    asked again."""
+    return REGISTERED.get(name) or _got.get(str(Path(name).resolve()) if name.endswith(".py") else name)
 
 
 def _from_package(package: str, name: str) -> Task:

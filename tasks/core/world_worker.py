@@ -52,7 +52,7 @@ def make_request(
     packed: Mapping[str, Any], problem: Problem | None = None, key: str = "", said: Sequence[str] = ()
 ) -> dict[str, Any]:
     """What `answer` reads. key: of the episode in which all of this was said. Without a problem the maker of
-    its world is loaded and nothing else."""
+    its world is loaded, the world of the key let go, and nothing else."""
     asked = base64.b64encode(pickle.dumps(problem)).decode()
     return {**packed, "problem": asked, "key": key, "said": list(said)}
 
@@ -61,9 +61,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """The reply to the last of what was said, as plain data."""
     factory = _load(request["factory"], tuple(request["file"]))
     problem, said, key = pickle.loads(base64.b64decode(request["problem"])), request["said"], request["key"]
+    world = _worlds.pop(key, None)
     if problem is None:
         return {}
-    world = _worlds.pop(key, None)
     if world is None or world.said != said[:-1]:
         world = World(factory, problem)
         world.said = list(said[:-1])

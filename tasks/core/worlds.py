@@ -3,6 +3,7 @@ swell the process that asks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import zlib
@@ -65,11 +66,25 @@ class _Place:
             return reply
         if got.reason.startswith("raised"):
             return _Failure("unavailable", f"The world's process could not answer: {got.reason}")
-        self.loaded.clear()
-        self.keys.clear()
+        self._lose_all()
         if got.status == "timeout":
             return _Failure("timeout", f"The world took over {deadline:g} s to reply.")
         return _Failure("raised", f"The world's process ended: {got.reason}")
+
+    def forget(self, packed: dict[str, Any], key: str) -> None:
+        """Let go of an episode's world, where the process has it."""
+        if key not in self.keys:
+            return
+        del self.keys[key]
+        with contextlib.suppress(PoolError):  # which has none any more
+            got = self.pool.call(make_request(packed, key=key), START_S)
+            if got.status != "ok" and not got.reason.startswith("raised"):
+                self._lose_all()
+
+    def _lose_all(self) -> None:
+        """The process has ended."""
+        self.loaded.clear()
+        self.keys.clear()
 
 
 class Worlds:
@@ -124,6 +139,13 @@ class Worlds:
                 if not isinstance(harmless, Reply) or harmless.fault:
                     fault = "unavailable"
             return Reply(fault=fault, reason=found.reason)
+
+    def forget(self, factory: Factory, key: str) -> None:
+        """Let go of an episode that ended without its world's doing, with what that holds (a server of its
+        own). From any thread; waits while its worker is busy."""
+        place = self._places[self.find_place(key)]
+        with place.lock:
+            place.forget(self._pack(factory), key)
 
     def find_place(self, key: str) -> int:
         """The number of the process that an episode is in."""

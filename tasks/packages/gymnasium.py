@@ -1,7 +1,8 @@
 """Text worlds of Gymnasium as episodes: `gymnasium:FrozenLake-v1`, its options those of the environment.
 
 Served is what draws itself as text (`render_mode="ansi"`) and takes one of a few actions. An episode is won
-where it ends with a reward above 0, whatever the steps before it cost.
+where it ends with a reward above 0, whatever the steps before it cost. What a step paid is its turn's reward,
+for a rubric with `criteria.turn_rewards`.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _make_generator(name: str, options: Mapping[str, Any]):
 
 
 class GymWorld(Game):
-    """An environment, drawn after each action."""
+    """An environment, drawn after each action. reward: of the last step, 0 where there was none."""
 
     def __init__(self, problem: Problem) -> None:
         name, options = problem.reference["world"], problem.reference["options"]
@@ -126,10 +127,11 @@ class GymWorld(Game):
         return re.sub(r"\x1b\[([\d;]+)m(.*?)\x1b\[0m", _bracket, self.env.render()).strip("\n")
 
     def answer(self, said: str) -> str:
-        action = read_action(said).lower()
+        action, self.reward = read_action(said).lower(), 0.0
         if action not in self.actions:
             return f"One of {', '.join(self.actions)}, and nothing else. {self.left}"
         _, reward, terminated, truncated, _ = self.env.step(self.actions.index(action))
+        self.reward = float(reward)
         if terminated or truncated:
             return self.end("It is over.", float(reward > 0 and terminated))
         return self.draw()

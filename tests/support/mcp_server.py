@@ -12,7 +12,7 @@ import time
 
 kept: list[str] = []
 TEXT = {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]}
-NAMES = ("keep", "refuse", "die", "hang", "flood", "garbage", "bad.name")
+NAMES = ("keep", "refuse", "die", "hang", "flood", "garbage", "shape", "bad.name")
 
 
 def answer(method: str, params: dict, how: str) -> dict:
@@ -23,7 +23,9 @@ def answer(method: str, params: dict, how: str) -> dict:
         }  # fmt: skip
     if method == "tools/list":
         schema = {"type": "object", "properties": {"word": {"anyOf": [3]}}} if how == "strange" else TEXT
-        return {"tools": [{"name": name, "inputSchema": schema} for name in NAMES]}
+        tools = [{"name": name, "inputSchema": schema} for name in NAMES]
+        tools[NAMES.index("shape")]["outputSchema"] = TEXT
+        return {"tools": tools}
     return call(params["name"], params["arguments"]["word"]) if method == "tools/call" else {}
 
 
@@ -38,6 +40,8 @@ def call(name: str, word: str) -> dict:
         time.sleep(4242)
     if name == "garbage":
         return {"content": "none of the protocol's"}
+    if name == "shape":
+        return {"content": [], "structuredContent": {"word": 7}}
     text = "x" * (9 << 20) if name == "flood" else " ".join(kept)
     return {"content": [{"type": "text", "text": text}], "isError": name == "refuse"}
 

@@ -26,14 +26,29 @@ LOST = {
     "state": "The row does not say in which state its episode ended: give `state`, as the world left it.",
     "turns": "The row has the text of an episode alone: give its `turns`, or the messages of its chat.",
 }
+UNPAID = "The row does not say what its turns earned: give the policy's `turns` their `reward`."
+
+
+class UnpaidTurn(Turn):
+    """A turn of which a file does not say what it earned: who reads that abstains."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "reward":
+            raise Unavailable(UNPAID)
+        return super().__getattribute__(name)
+
+    def __repr__(self) -> str:
+        return f"Turn(role={self.role!r}, text={self.text!r}, voice={self.voice!r})"
 
 
 class Untold(Completion):
     """A completion of an episode of which a file lacks something. What a criterion reads of that raises
-    Unavailable, so that it abstains: it is not known. lost: keys of `LOST`."""
+    Unavailable, so that it abstains: it is not known. lost: keys of `LOST`, or "rewards" of its turns."""
 
     def __init__(self, lost: Sequence[str], **said: Any) -> None:
         object.__setattr__(self, "lost", tuple(lost))
+        if "rewards" in lost:
+            said["turns"] = tuple(UnpaidTurn(turn.role, turn.text, turn.voice) for turn in said["turns"])
         super().__init__(**said)
 
     def __getattribute__(self, name: str) -> Any:
@@ -53,6 +68,8 @@ def write_said(completion: Completion) -> Any:
 
 def _list_known(completion: Completion, lost: Sequence[str]) -> dict[str, Any]:
     known = {name: getattr(completion, name) for name in LOST if name not in lost}
+    if "rewards" in lost:
+        known["turns"] = [Turn(turn.role, turn.text, turn.voice) for turn in completion.turns]
     return {"completion": completion.text, **write_episode(Completion("", fault=completion.fault, **known))}
 
 
@@ -122,11 +139,18 @@ def _read_turns(row: Row, column: str) -> Completion:
 def _make(
     row: Row, text: str, turns: tuple[Turn, ...], finish_reason: str = "stop", fault: str = ""
 ) -> Completion:
-    """An episode; without a state of its own it is only known of a line that a run wrote that it had none."""
+    """An episode; without a state of its own, or rewards of its turns, it is only known of a line that a run
+    wrote that it had none."""
     said: dict[str, Any] = {"text": text, "turns": turns, "finish_reason": finish_reason, "fault": fault}
-    if row.values.get("state") is not None or "verdicts" in row.values:
-        return Completion(**said, state=row.values.get("state"))
-    return Untold(["state"], **said) if turns else Untold(["state", "turns"], **said)
+    state = row.values.get("state")
+    if "verdicts" in row.values:
+        return Completion(**said, state=state)
+    lost = ["state"] if state is None else []
+    if turns and all(turn.reward is None for turn in turns):
+        lost.append("rewards")
+    elif not turns and lost:
+        lost.append("turns")
+    return Untold(lost, **said, state=state) if lost else Completion(**said, state=state)
 
 
 def _read_one(value: Any, row: Row, episodes: bool) -> Completion | None:

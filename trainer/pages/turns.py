@@ -33,9 +33,11 @@ def describe_episode(record: Mapping[str, Any], places: TokenPlaces | None = Non
     drawn = _list_drawn(record) if places is not None else iter(())
     described = []
     for turn in turns:
-        shown = {"role": turn["role"], "text": turn["text"]}
+        shown: dict[str, Any] = {"role": turn["role"], "text": turn["text"]}
         if turn.get("voice", "user") != "user":
             shown["voice"] = str(turn["voice"])
+        if turn.get("reward") is not None:
+            shown["reward"] = turn["reward"]
         if turn["role"] == "policy":
             if with_tools and (calls := _list_calls(turn["text"])):
                 shown["calls"] = calls

@@ -24,6 +24,8 @@ from ...verifiers.types import KeptTokens, Usage
 from ..engines.base import Finished, Owner, Request, Sampler, Sampling
 from ..engines.tool_messages import answer_calls
 
+LEFT_OPEN = ("length", "tokens", "turns")  # ends of which the world knows nothing
+
 
 class Between(Protocol):
     """The tokens between two turns (`model.seams.Seams`)."""
@@ -171,6 +173,11 @@ class Episodes:
             self.worlds.answer, factory, rollout.problem, talk.limits, rollout.key, talk.said
         )
 
+    def forget(self, rollout: Rollout) -> None:
+        """Have the world of an episode that it did not end let go of it."""
+        if rollout.task.episode is not None:
+            self._threads.submit(self.worlds.forget, rollout.task.episode, rollout.key)
+
     def close(self) -> None:
         """End the worlds."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -280,6 +287,8 @@ class _Table:
 
     def _end(self, rollout: Rollout, completion: Completion) -> None:
         self.ended[rollout.request, rollout.place] = completion
+        if rollout.talk.finish_reason in LEFT_OPEN:
+            self.episodes.forget(rollout)
         self.finished(rollout.request, rollout.place, completion)
 
 

@@ -24,7 +24,7 @@ from .names import COMPLETIONS, HELD_OUT, INDEX, METRICS, ROLLOUTS
 from .records import hash_tail, parse_object
 from .rows import Once, find_fault, is_number
 
-VERSION = 3  # of the tables below; an index of another one is made anew
+VERSION = 4  # of the tables below; an index of another one is made anew
 BATCH = 5_000  # rows of an insertion
 WAIT_S = 60.0  # for another process that reads the index as it is made anew
 PARTS = {"rollouts": ROLLOUTS, "held_out": f"{HELD_OUT}/step-*/{COMPLETIONS}", "completions": COMPLETIONS}
@@ -47,11 +47,11 @@ create index _rows_by_problem on _rows (part, problem, step);
 create table _verdicts (row integer, criterion text, status text, value real, answer text, reason text,
     primary key (row, criterion)) without rowid;
 create table _turns (row integer, place integer, turn integer, role text, voice text, text text,
-    primary key (row, place)) without rowid;
+    reward real, primary key (row, place)) without rowid;
 create table _damaged (file integer, line integer, wrong text);
 create table _metrics (step integer, kind text, name text, value real);
 create view verdicts as select * from _verdicts;
-create view turns as select row, place, turn, role, voice, text from _turns;
+create view turns as select row, place, turn, role, voice, text, reward from _turns;
 create view metrics as select * from _metrics;
 create view problems as select id, prompt, reference from _problems;
 create view damaged as select path as file, line, wrong from _damaged join _files on number = file;
@@ -262,12 +262,13 @@ def _add(
     for place, turn in enumerate(record.get("turns", ())):
         number += turn["role"] == "policy"
         voice = _write(turn.get("voice", "user")) if turn["role"] == "world" else ""
-        taken.turns.append((row, place, number, turn["role"], voice, _write(turn["text"])))
+        told = turn["role"], voice, _write(turn["text"]), turn.get("reward")
+        taken.turns.append((row, place, number, *told))
 
 
 def _insert(connection: sqlite3.Connection, taken: Taken) -> None:
     for table, rows, width in (
-        ("_rows", taken.rows, 19), ("_verdicts", taken.verdicts, 6), ("_turns", taken.turns, 6),
+        ("_rows", taken.rows, 19), ("_verdicts", taken.verdicts, 6), ("_turns", taken.turns, 7),
         ("_damaged", taken.damaged, 3),
     ):  # fmt: skip
         connection.executemany(f"insert into {table} values ({', '.join('?' * width)})", rows)

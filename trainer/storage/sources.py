@@ -68,11 +68,8 @@ def record_data(places: Iterable[str]) -> dict[str, dict[str, Any]]:
 def record_worlds(names: Iterable[str]) -> dict[str, str]:
     """The hash of the worlds of each task among what is named, by its name, once the tasks are loaded; those
     without episodes have none."""
-    return {name: world for name in names if _is_loaded_task(name) and (world := _hash_worlds(name))}
-
-
-def _is_loaded_task(name: str) -> bool:
-    return name in REGISTERED or name.endswith(".py") or name.partition(":")[0] in registry.PACKAGES
+    loaded = ((name, registry.find_loaded(name)) for name in names)
+    return {name: world for name, task in loaded if task is not None and (world := hash_worlds(task))}
 
 
 def _hash_worlds(name: str) -> str:
@@ -81,9 +78,10 @@ def _hash_worlds(name: str) -> str:
 
 
 def _find_task(name: str) -> Task | None:
-    """The task that a name is of; None for the name of something else."""
+    """The task that a name is of; None where it is gone. What is loaded counts, as it runs: a file that runs
+    again makes other classes of the same names, by which the worlds of the first are no longer found."""
     try:
-        return registry.get(name)
+        return registry.find_loaded(name) or registry.get(name)
     except UserError:
         return None
 

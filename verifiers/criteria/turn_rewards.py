@@ -43,17 +43,17 @@ def turn_rewards(
         raise ValueError(f"low={low} is the least that an episode may earn; give 0 or less.")
 
     def check(completion: Completion, problem: ProblemLike) -> Verdict:
-        said = [turn.reward for turn in completion.turns if turn.role == "policy"]
+        said = [turn for turn in completion.turns if turn.role == "policy"]
         if not said:  # a function is not asked, so that it can't be made to fail where it always would
             return no_answer("There are no turns: it was never played.")
         if rewards is not None:
             earned = [float(reward) for reward in rewards(completion, problem)]
             if len(earned) != len(said):
                 raise ValueError(f"gave {len(earned)} rewards for {len(said)} turns; give one for each.")
-        elif all(reward is None for reward in said):
+        elif all(turn.reward is None for turn in said):
             return no_answer("The world said of no turn what it earned (an episode's `reward`).")
         else:
-            earned = [reward or 0.0 for reward in said]
+            earned = [turn.reward or 0.0 for turn in said]
         if not all(abs(reward) <= MOST_REWARD for reward in earned):  # nan, too
             raise ValueError(f"gave a reward that is no number of at most {MOST_REWARD:g} in size.")
         bounded = bound(earned, low)

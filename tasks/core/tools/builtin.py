@@ -2,8 +2,10 @@
 those of MCP servers.
 
 >>> import palaestra as pal
->>> pal.tools.calculator("2 * (30 - 9)"), pal.tools.calculator("1/3 + 1/4"), pal.tools.calculator("1/0")
-('42', '7/12', 'Error: The expression divides by zero.')
+>>> pal.tools.calculator("2 * (30 - 9)"), pal.tools.calculator("1/3 + 1/4")
+('42', '7/12')
+
+A call that fails raises `CallFailed`, which says what the policy is answered.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ....verifiers.arithmetic import Grammar, NotArithmetic, evaluate
 from ....verifiers.types import Unavailable
 from .mcp import connect_mcp as connect_mcp
+from .schema import CallFailed
 
 if TYPE_CHECKING:
     from ....sandbox import Outcome
@@ -31,7 +34,7 @@ def calculator(expression: str) -> str:
     try:
         return str(evaluate(expression, GRAMMAR).value)
     except NotArithmetic as failure:
-        return f"Error: {failure}"
+        raise CallFailed(f"Error: {failure}") from failure
 
 
 def python(code: str) -> str:
@@ -49,7 +52,7 @@ def python(code: str) -> str:
     except SandboxUnavailable as failure:
         raise Unavailable(str(failure)) from failure
     except ValueError as failure:  # a text that no program can be: it holds a surrogate
-        return f"Error: {failure}"
+        raise CallFailed(f"Error: {failure}") from failure
     if outcome.status is Status.ERROR:
         raise Unavailable(outcome.reason)
     return _describe(outcome)
@@ -65,10 +68,10 @@ python.start = _start_sandbox  # type: ignore[attr-defined]
 
 
 def _describe(outcome: Outcome) -> str:
-    """What a program's writer sees of its run."""
+    """What a program's writer sees of its run. Raises CallFailed where it did not run to its end."""
     printed = outcome.stdout.rstrip("\n")
     if outcome.status == "completed" and outcome.exit_code == 0:
         return printed or "The program printed nothing: print what you want to know."
     faults = outcome.stderr.strip().split("\n")[-LAST_LINES:]
     told = "\n".join(faults) if any(faults) else outcome.reason or f"It ended by {outcome.status}."
-    return "\n".join(filter(None, [printed, f"Error: {told}"]))
+    raise CallFailed("\n".join(filter(None, [printed, f"Error: {told}"])))

@@ -10,7 +10,7 @@ from ....verifiers.types import Unavailable
 from ..errors import shorten
 from ..problem import Problem
 from .calls import ToolCall, find_calls
-from .schema import Tool, ToolBroke
+from .schema import CallFailed, Tool, ToolBroke
 
 KEPT_CHARS = 2_000  # of a result in the state; the policy reads it up to the limit of observations
 
@@ -63,6 +63,8 @@ class ToolEpisode:
                 result, ok = _write(self._use(self.tools[call.name], call.arguments)), True
             except (Unavailable, ToolBroke):
                 raise
+            except CallFailed as failure:
+                result = str(failure)
             except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a call provokes is its answer
                 result = f"Error: {_tell(failure)}"
         kept = {"name": call.name, "arguments": dict(call.arguments), "result": result[:KEPT_CHARS], "ok": ok}

@@ -196,13 +196,14 @@ class Connection:
 
     def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """What a tool returned, as a text. Raises ValueError with what the server says is wrong with the
-        call; ToolBroke where it ended or hung at this call and a fresh one would list its tools; Unavailable
-        where that one does not, or where the answer is none of the protocol's."""
+        call, or with a result that its tool's own schema forbids; ToolBroke where it ended or hung at this
+        call and a fresh one would list its tools; Unavailable where that one does not, or where the answer is
+        none of the protocol's."""
         errors = import_mcp()
         refused = getattr(errors, "MCPError", None) or errors.McpError
         try:
             answer = self._ask(self.session.call_tool, self.server.seconds, name, dict(arguments))
-        except refused as failure:
+        except (refused, RuntimeError) as failure:  # of the package's look at the tool's own schema
             if self._answers_ping():
                 raise ValueError(str(failure)) from failure
             raise self._blame(f"ended at a call of {name}") from failure

@@ -2,8 +2,9 @@
 
 Whatever ends the client, a SIGKILL too, ends the server and all that it started: the kernel tells this
 process (PR_SET_PDEATHSIG), to which also fall those that left the server's session (PR_SET_CHILD_SUBREAPER).
-A line of more than MOST_BYTES ends the server as well. Run by its path, without the package: it starts in
-milliseconds. Linux; elsewhere the server's process group alone is ended.
+A line of more than MOST_BYTES ends the server as well; of its stderr the first 64 KiB are passed on, so that
+one that is shared for days fills no disk. Run by its path, without the package: it starts in milliseconds.
+Linux; elsewhere the server's process group alone is ended.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import BinaryIO, NoReturn
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 GRACE_S = 0.5  # between the end of what the client says and the end of the server
 PIECE = 1 << 16
+MOST_SAID = 1 << 16  # bytes of stderr
 
 
 def main() -> None:
@@ -31,14 +33,27 @@ def main() -> None:
     if os.getppid() != parent:  # it ended before the kernel was asked
         end_all()
     try:
-        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        server = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
     except OSError as failure:
         sys.exit(f"{command[0]} can't be started: {failure.strerror}")
     threading.Thread(target=pass_on, args=(server,), daemon=True).start()
+    complaints = threading.Thread(target=pass_start, args=(server.stderr,), daemon=True)
+    complaints.start()
     try:
         relay(server.stdout, most)  # type: ignore[arg-type]
+        complaints.join(GRACE_S)  # what it said last; a child of the server's may hold stderr open
     finally:
         end_all()
+
+
+def pass_start(stderr: BinaryIO) -> None:
+    """What the server complains of, to the client, as far as MOST_SAID goes. The rest is read and dropped."""
+    left = MOST_SAID
+    while piece := os.read(stderr.fileno(), PIECE):
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.write(2, piece[:left])
+        left -= min(left, len(piece))
 
 
 def pass_on(server: subprocess.Popen[bytes]) -> None:

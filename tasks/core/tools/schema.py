@@ -28,6 +28,11 @@ class BadArguments(ValueError):
     """What a call gives is not what its tool takes. The message says what is wrong, to the policy."""
 
 
+class CallFailed(Exception):
+    """A tool ran and could not do what the call asks: what it raises says why, and is the call's answer as it
+    stands."""
+
+
 class ToolBroke(Exception):
     """What runs a tool ended or hung at a call, though it works at others: no answer can be given, and the
     episode can't go on."""

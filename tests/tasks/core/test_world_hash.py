@@ -1,5 +1,8 @@
 """The hash of a task's worlds: another one for whatever code of theirs is another, and for nothing else."""
 
+import os
+import subprocess
+import sys
 import textwrap
 
 import palaestra as pal
@@ -144,6 +147,49 @@ def test_whatever_a_tool_is_told_as_and_reaches_is_in_the_hash(old: str, new: st
     source = OWN.replace("EPISODE", AS["tools"])
     assert old in source
     assert run_code(source) != run_code(source.replace(old, new))
+
+
+SLOTTED = """
+    import palaestra as pal
+
+    WAYS = {"north", "south", "east", "west", ("up", 1)}
+
+    class Factory:
+        __slots__ = ("__size",)
+
+        def __init__(self, size):
+            self.__size = size
+
+        def __call__(self, problem):
+            self.known = {way: {"a", "b"} for way in ("x", "y")}
+
+        def reply(self, said):
+            return None if said in WAYS or said in {"no", "yes", "perhaps"} else "on"
+
+    @pal.task("made_slotted", rubric=pal.Rubric(lambda said, problem: True), episode=Factory(4))
+    def made(rng, level):
+        yield pal.Problem("Go.", "1")
+"""
+
+
+def test_a_slot_with_a_private_name_is_in_the_hash():
+    assert run_code(SLOTTED) != run_code(SLOTTED.replace("Factory(4)", "Factory(5)"))
+
+
+def test_the_hash_is_the_same_in_processes_of_other_orders_of_sets():
+    last = "from palaestra.tasks.core.world_hash import hash_worlds\nprint(hash_worlds(made))"
+    code = f"{textwrap.dedent(SLOTTED)}\n{last}"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {f"{run_code(SLOTTED)}\n"}
 
 
 def test_the_parameters_of_a_factory_are_in_the_hash():

@@ -88,6 +88,25 @@ def test_worlds_that_fill_their_process_cost_no_episode_a_reply():
     assert {reply.text for reply in (*replies, later)} == {"300 MiB"}
 
 
+def make_holding(file):
+    class Holding(make_world()):
+        def __del__(self):
+            file.touch()
+
+    return Holding
+
+
+def test_the_world_of_an_episode_that_is_forgotten_is_let_go(worlds, tmp_path):
+    file = tmp_path / "let go"
+    world = make_holding(file)
+    worlds.forget(world, "held")
+    assert worlds.answer(world, PROBLEM, PATIENT, "held", ["a"]).text == "1: a"
+    assert not file.exists()
+    worlds.forget(world, "held")
+    assert file.exists()
+    assert worlds.answer(world, PROBLEM, PATIENT, "held", ["a", "b"]).text == "2: b"
+
+
 def test_replies_run_at_once(worlds):
     """Two that wait for each other's file."""
 

@@ -13,6 +13,8 @@ def test_a_taxi_is_driven_to_the_end_and_others_lose():
     played = play(task, problem)
     assert task.score(played, problem).passed
     assert {turn.text for turn in played.turns if turn.role == "policy"} >= {"pickup", "dropoff"}
+    assert {turn.reward for turn in played.turns[:-1] if turn.role == "policy"} == {-1.0}
+    assert played.turns[-1].reward == 20.0
     assert "[" in problem.text
     assert "\x1b" not in problem.text
     lost = play(task, problem, lambda _: iter_words("north", 300))

@@ -82,4 +82,4 @@ def test_what_a_turn_earns_is_shown(hands, tmp_path):
     paying = example.read_text().replace("guess = said.strip()", "guess, self.reward = said.strip(), 0.25")
     (tmp_path / "paying.py").write_text(paying)
     _, shown = hands("no number", name=str(tmp_path / "paying.py"), flags=())
-    assert "(Earned 0.25.)\nSay a number." in shown
+    assert "(Earned 0.25.)\nworld, turn 1\n  | Say a number." in shown

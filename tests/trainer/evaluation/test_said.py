@@ -6,10 +6,11 @@ from pathlib import Path
 import palaestra as pal
 import pytest
 from palaestra.tasks import DataError
+from palaestra.tasks.core.rowfiles import Row
 from palaestra.trainer.config.shared import TaskConfig
 from palaestra.trainer.evaluation.offline import score_file
 from palaestra.trainer.evaluation.records import make_record
-from palaestra.trainer.evaluation.said import Untold, read_said, write_said
+from palaestra.trainer.evaluation.said import Untold, read_completions_of, read_said, write_said
 from palaestra.trainer.evaluation.scoring import Completed, score_in_order
 from palaestra.verifiers.types import Unavailable
 
@@ -96,6 +97,25 @@ def test_what_is_not_known_abstains_where_the_rubric_reads_it(tmp_path):
     answer = f"<answer>{problem.reference}</answer>"
     scores, _ = score(tmp_path, {"id": problem.id, "completion": answer}, task=calculator)
     assert (scores.passed, scores.abstained) == (1, 0.0)  # its answer is judged, and it is there
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_turns_earned_abstains_where_a_row_does_not_say_it(told, workers):
+    rubric = pal.Rubric(pal.criteria.turn_rewards())
+    reward = {"reward": 0.5} if told else {}
+    turns = [{"role": "policy", "text": "a", **reward}, {"role": "world", "text": "b"}]
+    rows = [{"turns": turns}, {"turns": turns, "state": {}}, {"turns": turns, "verdicts": {}}]
+    for row in rows:
+        [said] = read_completions_of(Row(row, "line 1"), "auto", episodes=True)
+        if workers == 2:
+            said = read_said(json.loads(json.dumps(write_said(said))))
+        score = rubric.score(said, PROBLEMS[0])
+        assert (score.abstained, score.reward) == (not told and "verdicts" not in row, 0.5 * told)
+        assert [(turn.role, turn.text) for turn in said.turns] == [("policy", "a"), ("world", "b")]
+        assert "text='a'" in repr(said.turns)
+        judged = pal.Rubric(pal.criteria.turn_rewards(lambda _said, _problem: [1.0])).score(said, PROBLEMS[0])
+        assert judged.passed  # by a function that reads none of them
 
 
 @pytest.mark.parametrize("lost", [["state"], ["state", "turns"]])

@@ -54,13 +54,14 @@ def open_row(tab, number: int):
 def test_policy_and_world_stand_apart_with_the_number_of_the_turn_and_the_end(browser, tmp_path):
     said = [("policy", "50"), ("world", "lower"), ("policy", "25"), ("world", "higher")]
     rows = [make_episode(1, 1, 0, said, finish_reason="turns"), make_row(1, 1, 1, passed=False)]
+    rows[0]["turns"][0]["reward"], rows[0]["turns"][2]["reward"] = 0.1 + 0.2, -1
     opened = open_rows(browser, tmp_path, rows)
     chosen = open_row(opened.tab, 0)
     assert chosen.locator(".turn").count() == 4
     assert chosen.locator(".turn.policy .text").all_inner_texts() == ["50", "25"]
     assert chosen.locator(".turn.world .text").all_inner_texts() == ["lower", "higher"]
     assert chosen.locator(".turn .who").all_inner_texts() == [
-        "policy, turn 1", "world, turn 1", "policy, turn 2", "world, turn 2",
+        "policy, turn 1, earned 0.3", "world, turn 1", "policy, turn 2, earned -1", "world, turn 2",
     ]  # fmt: skip
     assert chosen.locator(".ended").inner_text().startswith("It ended (turns)")
     assert open_row(opened.tab, 1).locator(".turn").count() == 0

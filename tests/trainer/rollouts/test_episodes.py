@@ -18,6 +18,7 @@ from palaestra.trainer.model.live_bytes import LiveBytes
 from palaestra.trainer.model.measure import measure_passes
 from palaestra.trainer.model.memory import sampling_bytes
 from palaestra.trainer.model.prompts import PromptFormat
+from palaestra.trainer.rollouts.episodes import Episodes
 from palaestra.trainer.rollouts.rollouts import Rollouts
 from palaestra.verifiers import Rubric
 
@@ -51,6 +52,9 @@ class Inside:
     def answer(self, factory, problem, limits, key, said):
         world = self.worlds.setdefault(key, World(factory, problem))
         return world.answer(said[-1])
+
+    def forget(self, factory, key):
+        pass
 
     def close(self):
         pass
@@ -249,10 +253,18 @@ def test_what_can_t_be_kept_is_read_again():
         ({"tokens": 12}, SAMPLING, "tokens"),
     ],
 )
-def test_each_limit_has_its_own_reason(policy, limits, sampling, reason):
+def test_each_limit_has_its_own_reason_and_its_worlds_are_let_go(
+    policy, limits, sampling, reason, monkeypatch
+):
+    forgotten = []
+    monkeypatch.setattr(
+        Episodes, "forget", lambda _, rollout: forgotten.append(rollout.complete().finish_reason)
+    )
     groups, _ = sample(policy, make_task(**limits), make_problems(2, turns=9), 8, sampling=sampling)
     completions = list_completions(groups)
-    assert reason in {completion.finish_reason for completion in completions}
+    ends = [completion.finish_reason for completion in completions]
+    assert reason in ends
+    assert sorted(forgotten) == sorted(end for end in ends if end != "stop")
     tokens = min(limits.get("tokens", 1 << 30), sampling.max_new_tokens)
     assert all(len(completion.ids) <= tokens for completion in completions)
     said = [sum(turn.role == "policy" for turn in completion.turns) for completion in completions]

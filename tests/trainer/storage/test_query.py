@@ -70,17 +70,18 @@ def test_the_tables_that_hold_something_are_listed(run):
 def test_the_turns_of_episodes_are_rows(run):
     turns = [
         {"role": "policy", "text": "5 \ud800"}, {"role": "world", "text": "lower", "voice": "tool"},
-        {"role": "policy", "text": "3"},
+        {"role": "policy", "text": "3", "reward": 0.25},
     ]  # fmt: skip
     more = {"turns": turns, "state": {"found": [1, None]}, "fault": "gone", "finish_reason": "raised"}
     lines = [{**make_row(1, 7, 0, passed=True, text="5\n3"), **more}, make_row(1, 7, 1, passed=False)]
     write_lines(run / "rollouts.jsonl", lines)
     sql = (
-        "select turn, role, voice, text from rollouts join turns using (row) where id = 'made/train/7' "
-        "order by row, place"
+        "select turn, role, voice, text, turns.reward from rollouts join turns using (row) "
+        "where id = 'made/train/7' order by row, place"
     )
     assert [tuple(row.values()) for row in ask(run, sql)] == [
-        (1, "policy", "", "5 \\ud800"), (1, "world", "tool", "lower"), (2, "policy", "", "3")
+        (1, "policy", "", "5 \\ud800", None), (1, "world", "tool", "lower", None),
+        (2, "policy", "", "3", 0.25)
     ]  # fmt: skip
     found = ask(run, "select json_extract(state, '$.found[0]') as found, fault from rollouts order by row")
     assert found == [{"found": 1, "fault": "gone"}, {"found": None, "fault": ""}]

@@ -75,6 +75,7 @@ def test_a_scored_completion_has_no_fault():
         ({"reward": float("nan")}, "'reward' is no finite number"),
         ({"reward": float("inf")}, "'reward' is no finite number"),
         ({"reward": True}, "'reward' is no finite number"),
+        ({"reward": 10**400}, "'reward' is no finite number"),
         ({"advantage": "up"}, "'advantage' is no finite number"),
         ({"learned": {"judge": "high"}}, "'learned' holds no finite numbers"),
         ({"verdicts": []}, "'verdicts' are no table"),

@@ -116,8 +116,10 @@ def test_a_run_notices_a_world_whose_helpers_changed(tmp_path: Path, monkeypatch
         (tmp_path / "own_rules.py").write_text(text)
         monkeypatch.delitem(sys.modules, "own_rules", raising=False)
         importlib.invalidate_caches()
+        get("guess.py")  # as a run does when it begins, and when it goes on
 
     write_rules(RULES)
+    (tmp_path / "nowhere.py").write_text("raise SystemExit('a loss, which no run loads as a task')")
     worlds = record_worlds(["guess.py", "grpo", "gcd", "nowhere.py"])
     assert list(worlds) == ["guess.py"]
     facts = {"sources": record_sources(tmp_path, ["guess.py"]), "worlds": worlds}

@@ -36,7 +36,8 @@ function renderSaid(said, answer, coloured, finish) {
 
 function renderTurn(turn, number, answer, coloured) {
   const voice = turn.voice ? ` (${shorten(turn.voice, 40)})` : "";
-  const who = make("div", { class: "who" }, plain(`${turn.role}${voice}, turn ${number}`));
+  const earned = Number.isFinite(turn.reward) ? `, earned ${Number(turn.reward.toPrecision(6))}` : "";
+  const who = make("div", { class: "who" }, plain(`${turn.role}${voice}, turn ${number}${earned}`));
   const calls = (turn.calls || []).map(([name, given]) =>
     make(
       "div",

@@ -44,7 +44,7 @@ def test_calls_are_answered_and_kept():
     assert wrong.startswith("Error: A call is an object")
     assert episode.reply("<answer>3</answer>") is None
     assert [(each["name"], each["ok"]) for each in episode.state["calls"]] == [
-        ("calculator", True), ("calculator", True), ("calculator", True), ("fail", True), ("", False),
+        ("calculator", False), ("calculator", True), ("calculator", False), ("fail", True), ("", False),
     ]  # fmt: skip
     assert json.loads(json.dumps(episode.state)) == episode.state
 
@@ -119,3 +119,4 @@ def test_python_runs_in_the_sandbox():
     assert "Error: " in episode.reply(call("python", code="open('/etc/passwd').read()"))
     assert "'(' was never closed" in episode.reply(call("python", code="print(1"))
     assert "Error: " in episode.reply(call("python", code="print('\ud800')"))
+    assert [each["ok"] for each in episode.state["calls"]] == [True, True, False, False, False, False]

@@ -13,6 +13,7 @@ from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.errors import TaskError
 from palaestra.tasks.core.tools.episode import ToolEpisode
 from palaestra.tasks.core.tools.mcp import GUARD
+from palaestra.tasks.core.tools.mcp_guard import MOST_SAID
 from palaestra.tasks.core.worlds import Worlds
 
 pytest.importorskip("mcp", reason="the package mcp is not installed")
@@ -41,7 +42,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made():
-    return connect("well", seconds=20, only=["keep", "refuse", "die", "flood", "garbage"])
+    return connect("well", seconds=20, only=["keep", "refuse", "die", "flood", "garbage", "shape"])
 
 
 def test_a_server_of_the_package_is_listed_and_called(tmp_path):
@@ -77,6 +78,10 @@ def test_each_episode_has_a_server_of_its_own_that_ends_with_it(made):
     assert second.answer(write_call("keep", word="c")).text == "c"
     refused = first.answer(write_call("refuse", word="d"))
     assert (refused.text, refused.state["calls"][-1]["ok"]) == ("Error: ValueError: a b d", False)
+    misshapen = first.answer(write_call("shape", word="e"))
+    assert (misshapen.fault, misshapen.state["calls"][-1]["ok"]) == ("", False)
+    assert "Invalid structured content" in misshapen.text
+    assert first.answer(write_call("keep", word="f")).text == "a b d e f"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +130,15 @@ def test_a_server_ends_with_the_process_that_asks_it_however_that_ends(tmp_path)
     assert len(started) == 2
     for each in started:
         wait_for_end(int(each))
+
+
+def test_what_a_server_says_on_stderr_has_an_end():
+    says = "import sys\nfor _ in range(99): sys.stderr.write('x' * (1 << 16))\nprint('done')"
+    words = [sys.executable, str(GUARD), str(os.getpid()), "9999", sys.executable, "-S", "-c", says]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as ran:  # the client goes on
+        assert ran.stdout.read() == b"done\n"
+        assert len(ran.stderr.read()) == MOST_SAID
 
 
 @pytest.mark.slow
