@@ -225,3 +225,23 @@ def test_a_failure_of_the_proof_itself_is_told_in_place_of_what_it_breaks_off(se
     server.change.clear()
     load_and_sample(proof, engine, policy, 1)
     assert engine.pushes == 1, "the weights are there; what was not known is whether they are the right ones"
+
+
+def test_a_failure_of_the_sampling_is_told_although_the_proof_beside_it_is_broken_off(served: Served):
+    server, engine, policy = served
+    proving, over = threading.Event(), threading.Event()
+
+    def wait_or_spoil(reply: dict) -> dict:
+        if len(reply["choices"][0]["token_ids"]) == sync.DRAWN_TOKENS:
+            proving.set()
+            over.wait(PATIENCE_S)
+        else:
+            reply["choices"][0]["logprobs"] = None
+        return reply
+
+    server.change["/v1/completions"] = wait_or_spoil
+    SyncProof(BOUND).load(engine, policy, 1)
+    assert proving.wait(PATIENCE_S)
+    with pytest.raises(RunError, match="there are no log-probabilities"):
+        engine.sample([Request(range(10, 60), 1, 0)], Sampling(max_new_tokens=20))
+    over.set()

@@ -6,7 +6,7 @@ import copy
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
 from .server import NAME
 from .turn import Turn
 from .weights import Difference, compare, push, read_label, write_weights
-from .wire import EngineError, Wire
+from .wire import EngineError, HungUp, Wire
 
 COOLEST = 0.01  # vLLM raises lower temperatures to this
 Answer = TypeVar("Answer")
@@ -150,7 +150,8 @@ class VLLMEngine:
         try:
             self._ask_all(jobs, read, hear)
         except EngineError:
-            self._release()  # where that fails, it is the cause
+            with suppress(HungUp):  # by this failure, which is the cause then
+                self._release()
             raise
         return [[completion for completion in group if completion is not None] for group in results]
 
