@@ -229,11 +229,11 @@ def test_a_failure_of_the_proof_itself_is_told_in_place_of_what_it_breaks_off(se
 
 def test_a_failure_of_the_sampling_is_told_although_the_proof_beside_it_is_broken_off(served: Served):
     server, engine, policy = served
-    proving, over = threading.Event(), threading.Event()
+    proving, over = threading.Semaphore(0), threading.Event()
 
     def wait_or_spoil(reply: dict) -> dict:
         if len(reply["choices"][0]["token_ids"]) == sync.DRAWN_TOKENS:
-            proving.set()
+            proving.release()
             over.wait(PATIENCE_S)
         else:
             reply["choices"][0]["logprobs"] = None
@@ -241,7 +241,7 @@ def test_a_failure_of_the_sampling_is_told_although_the_proof_beside_it_is_broke
 
     server.change["/v1/completions"] = wait_or_spoil
     SyncProof(BOUND).load(engine, policy, 1)
-    assert proving.wait(PATIENCE_S)
+    assert all(proving.acquire(timeout=PATIENCE_S) for _ in range(sync.DRAWS))
     with pytest.raises(RunError, match="there are no log-probabilities"):
         engine.sample([Request(range(10, 60), 1, 0)], Sampling(max_new_tokens=20))
     over.set()
