@@ -35,6 +35,7 @@ from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy
 from ..model.sequences import Sequences
 from .base import Engine, Request, Row, Sampling
+from .in_flight import BrokenOff
 
 TEXT = (
     "To prove that two machines think alike, ask both the same question and compare their answers in full. "
@@ -257,7 +258,11 @@ class SyncProof:
         request, last = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM), self._list_last()
         # At once, not behind what is sampled meanwhile.
         asked = _begin(partial(engine.compute_logprobs, last))
-        [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
+        try:
+            [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
+        except BrokenOff:
+            asked.result()  # where that has failed, it is the cause
+            raise
         rows = [Row(drawn.prompt_ids, drawn.ids) for drawn in group]
         # Times the temperature: a logit that differs by a nat counts as at temperature 1.
         drawn_logprobs = [drawn.logprobs for drawn in group], compute_expected(policy, rows, TEMPERATURE)

@@ -18,14 +18,14 @@ from ...model.policy import Policy
 from ...model.prompts import decode
 from ...model.tokens import count_logits
 from ..base import Finished, Request, Row, Sampling, limit_tokens
-from ..in_flight import ask_each
+from ..in_flight import BrokenOff, ask_each
 from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
 from .server import NAME
 from .turn import Turn
 from .weights import Difference, compare, push, read_label, write_weights
-from .wire import EngineError, HungUp, Wire
+from .wire import EngineError, Wire
 
 COOLEST = 0.01  # vLLM raises lower temperatures to this
 Answer = TypeVar("Answer")
@@ -150,7 +150,7 @@ class VLLMEngine:
         try:
             self._ask_all(jobs, read, hear)
         except EngineError:
-            with suppress(HungUp):  # by this failure, which is the cause then
+            with suppress(BrokenOff):  # by this failure, which is the cause then
                 self._release()
             raise
         return [[completion for completion in group if completion is not None] for group in results]

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ....tasks.core.errors import RunError, shorten
+from ..in_flight import BrokenOff
 
 SOCKET_SCHEME = "unix:"
 KEY_VARIABLE = "VLLM_API_KEY"
@@ -32,8 +33,8 @@ class EngineError(RunError):
     whoever called."""
 
 
-class HungUp(EngineError):
-    """The question was broken off by `Wire.hang_up`: what failed is another."""
+class HungUp(EngineError, BrokenOff):
+    """The question was broken off by `Wire.hang_up`."""
 
 
 @dataclass(frozen=True)
