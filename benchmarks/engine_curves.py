@@ -13,12 +13,12 @@ import argparse
 import json
 import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, median, stdev
 
 from palaestra.trainer.demos.pretrained.weights import find_weights
 
@@ -82,21 +82,16 @@ def run(
     return [line for line in lines if line["kind"] == "step"]
 
 
-def average(values: Sequence[float]) -> float:
-    """The mean, over steps."""
-    return statistics.fmean(values)
-
-
 def print_seconds(engine: str, steps: Sequence[dict]) -> None:
     """What a step takes, and its sync in it."""
     counted = steps[WARM_STEPS:]
-    sample, update = (average([step["seconds"][name] for step in counted]) for name in ("sample", "update"))
-    tokens = average([step["tokens_sampled"] for step in counted])
+    sample, update = (fmean([step["seconds"][name] for step in counted]) for name in ("sample", "update"))
+    tokens = fmean([step["tokens_sampled"] for step in counted])
     line = f"  {engine}: {sample + update:.2f} s a step (sampling {sample:.2f}, update {update:.2f}), "
     line += f"{tokens:,.0f} tokens sampled in a step, {tokens / sample:,.0f} a second"
     if engine == "vllm":
         load, proof = (
-            average([step["sync"][name] for step in counted]) for name in ("load_seconds", "proof_seconds")
+            fmean([step["sync"][name] for step in counted]) for name in ("load_seconds", "proof_seconds")
         )
         line += f"; load {load:.2f} s, proof {proof:.2f} s after it, beside the sampling"
     print(line)
@@ -110,7 +105,7 @@ def compare(options: argparse.Namespace) -> None:
         print(f"seed {seed}", flush=True)
         for engine in ENGINES:
             steps = run(options, engine, seed)
-            rates[engine] = average([step["pass_rate"] for step in steps])
+            rates[engine] = fmean([step["pass_rate"] for step in steps])
             gap = max(step["logprob_difference_mean"] for step in steps)
             print(
                 f"  {engine}: pass-rate {rates[engine]:.3f}, sampler and update {gap:.1e} nats apart at most"
@@ -129,13 +124,13 @@ def measure_proof(options: argparse.Namespace) -> None:
     steps = run(options, "vllm", 1, ("-c", EVERY_SECOND), "proof")[WARM_STEPS:]
     of = {proven: [step for step in steps if ("sync" in step) == proven] for proven in (True, False)}
     token = {
-        proven: statistics.median(step["seconds"]["sample"] / step["tokens_sampled"] for step in some)
+        proven: median(step["seconds"]["sample"] / step["tokens_sampled"] for step in some)
         for proven, some in of.items()
     }
-    tokens = average([step["tokens_sampled"] for step in steps])
-    update = statistics.median(step["seconds"]["update"] for step in steps)
+    tokens = fmean([step["tokens_sampled"] for step in steps])
+    update = median(step["seconds"]["update"] for step in steps)
     added, whole = tokens * (token[True] - token[False]), tokens * token[True] + update
-    proof = statistics.median(step["sync"]["proof_seconds"] for step in of[True])
+    proof = median(step["sync"]["proof_seconds"] for step in of[True])
     print(
         f"{len(of[True])} steps with the proof, {len(of[False])} without, of {tokens:,.0f} tokens: a step "
         f"takes {whole:.2f} s, of which the proof adds {added:+.3f} s: {added / whole:+.1%} (it is there "
@@ -145,8 +140,8 @@ def measure_proof(options: argparse.Namespace) -> None:
 
 def describe(differences: Sequence[float]) -> str:
     """The mean of paired differences with its 95 % interval by Student's t: 2 to 10 of them."""
-    half = QUANTILES[len(differences) - 2] * statistics.stdev(differences) / math.sqrt(len(differences))
-    mean = average(differences)
+    half = QUANTILES[len(differences) - 2] * stdev(differences) / math.sqrt(len(differences))
+    mean = fmean(differences)
     return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 

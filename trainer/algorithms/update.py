@@ -23,10 +23,10 @@ from ..model.logprobs import TokenLogprobs, compute_logprobs
 from ..model.microbatches import choose_microbatch_tokens, run_microbatches
 from ..model.optim import update
 from ..model.policy import Policy
-from ..model.probe import check_update
 from ..model.sequences import Sequences, split_into_microbatches
 from ..model.sharded import count_missing, reshard, take_first
 from ..model.shares import gather_tensors, sum_gradients, take_rows
+from ..model.update_probe import check_update
 from ..objective.covariance import draw_by_position
 from ..objective.kinds import find_kind
 from ..objective.losses import Denominators, combine, count_denominators, mark_tokens

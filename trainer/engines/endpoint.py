@@ -144,7 +144,7 @@ class EndpointEngine:
                 if self._bears_refusal(failure):
                     return Completion("", finish_reason="stop")
                 if failure.status_code not in TRANSIENT and failure.status_code < 500:
-                    raise self._explain(failure) from failure
+                    raise self._explain(failure, tools="tools" in job.body) from failure
                 self._pace.pause(read_retry_after(failure))
                 problem: Exception = failure
             except (openai.APIError, BrokenReply, ValueError) as failure:
@@ -153,7 +153,7 @@ class EndpointEngine:
                 problem = BrokenReply("the answer is nested too deep")
             attempts += 1
             if attempts > self.config.retries or stop.is_set():
-                raise self._explain(problem, attempts) from problem
+                raise self._explain(problem, attempts, tools="tools" in job.body) from problem
             stop.wait(delay * random.uniform(0.5, 1))
             delay = min(LONGEST_DELAY_S, 2 * delay)
 
@@ -224,8 +224,8 @@ class EndpointEngine:
         text = f"{failure} {cause or ''}".strip()
         return shorten(hide_key(text, self._key), 200)
 
-    def _explain(self, failure: Exception, attempts: int = 1) -> UserError:
-        """The sentence about a request that failed for good; the key is not in it."""
+    def _explain(self, failure: Exception, attempts: int = 1, *, tools: bool = False) -> UserError:
+        """The sentence about a request that failed for good; the key is not in it. tools: were sent."""
         status = getattr(failure, "status_code", None)
         cause = failure.__cause__ if isinstance(failure, openai.APIConnectionError) else None
         text = self._quote(failure, cause)
@@ -233,7 +233,7 @@ class EndpointEngine:
             advice = f"Put the key into the environment variable {self.config.key_variable}."
         elif status == 404:
             advice = "Is the model's name right, and does the URL end as the server wants it (/v1)?"
-        elif status is not None and "tool" in text.lower():
+        elif tools and status is not None and status not in TRANSIENT and "tool" in text.lower():
             advice = (
                 "It seems to take no tools: start it with its parser of tool calls, or give --tool-calls "
                 "text, which tells of them in the prompt."

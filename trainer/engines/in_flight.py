@@ -7,8 +7,14 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from ...tasks.core.errors import RunError
+
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
+
+
+class BrokenOff(RunError):
+    """A question was ended before its answer came, since another one had failed; that is the cause."""
 
 
 def ask_each(

@@ -35,6 +35,7 @@ from ..model.logprobs import compute_logprobs
 from ..model.policy import Policy
 from ..model.sequences import Sequences
 from .base import Engine, Request, Row, Sampling
+from .in_flight import BrokenOff
 
 TEXT = (
     "To prove that two machines think alike, ask both the same question and compare their answers in full. "
@@ -128,7 +129,7 @@ class Answers:
         """The tokens that follow the fixed text."""
         return [list(row.ids) for row in self.rows[: self.fixed]]
 
-    def has_stayed(self, before: Answers, least: float) -> float:
+    def measure_missed_move(self, before: Answers, least: float) -> float:
         """By how much the trainer's answer about the fixed text has moved, in nats per token, where that is
         more than `least` and the engine's has not moved; 0 elsewhere."""
         if self.list_fixed_ids() != before.list_fixed_ids():
@@ -242,7 +243,7 @@ class SyncProof:
         if not difference <= self.bound:
             raise RunError(self._refuse(engine, policy, version, difference))
         least = STALE_SHARE * self.bound
-        if self._before is not None and (moved := answers.has_stayed(self._before, least)):
+        if self._before is not None and (moved := answers.measure_missed_move(self._before, least)):
             raise RunError(
                 f"The load of version {version} had no effect: the engine answers as before it, and the "
                 f"trainer's own answer has moved by {moved:.2g} nats per token. {self._remedy}"
@@ -255,10 +256,13 @@ class SyncProof:
             rows = self.list_rows(policy)
             return Answers(rows, engine.compute_logprobs(rows), compute_expected(policy, rows))
         request, last = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM), self._list_last()
-        asked = _begin(
-            partial(engine.compute_logprobs, last)
-        )  # at once, not behind what is sampled meanwhile
-        [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
+        # At once, not behind what is sampled meanwhile.
+        asked = _begin(partial(engine.compute_logprobs, last))
+        try:
+            [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
+        except BrokenOff:
+            asked.result()  # where that has failed, it is the cause
+            raise
         rows = [Row(drawn.prompt_ids, drawn.ids) for drawn in group]
         # Times the temperature: a logit that differs by a nat counts as at temperature 1.
         drawn_logprobs = [drawn.logprobs for drawn in group], compute_expected(policy, rows, TEMPERATURE)

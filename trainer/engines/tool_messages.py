@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from ...tasks.core.tools.calls import MAX_CALLS
@@ -55,7 +56,9 @@ def read_calls(found: Any) -> list[AskedCall]:
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             continue
         given, arguments = each.get("id"), function.get("arguments")
-        name = given if isinstance(given, str) and given and given not in seen else f"call_{len(calls)}"
+        own = [given] if isinstance(given, str) and given else []
+        names = chain(own, map("call_{}".format, count(len(calls))))
+        name = next(name for name in names if name not in seen)
         seen.add(name)
         if not isinstance(arguments, str):  # some servers give the object itself
             arguments = "" if arguments is None else json.dumps(arguments, ensure_ascii=False)

@@ -233,7 +233,7 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
     vocabulary = embeddings.shape[0]
     tables = _NUCLEUS_COPIES if config.rollouts.top_p < 1 else _DRAW_COPIES
     recorded = 0 if policy.device.type == "cuda" else estimate_kept_bytes(config.rollouts, vocabulary)
-    mode = None if dense else _find_mode(policy).cache
+    mode = ("static" if policy.device.type == "cuda" else "configured") if dense else _find_mode(policy).cache
     uncached, worst = mode == "none", 0
     # Rows in tables leave them as copies while they wait; a cache that grows has shrunk by as much.
     copied = passes.waits and (fast or mode == "static")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -26,11 +26,9 @@ from .context import count_positions
 from .decoding import Decoding, Extent, find_keeping, find_open
 from .dense.family import find_misfit
 from .folding import Folded
-from .logprobs import compute_logprobs
 from .machine import is_out_of_memory
 from .modes import MODES, STATIC, DecodingMode, start_decoding
 from .policy import Policy
-from .sequences import Sequences
 from .static_decoding import StaticBuffers
 from .tokens import list_plain_tokens
 
@@ -57,10 +55,8 @@ _WAIT = (3, 5)  # the steps before which what is dropped is kept
 _GO_ON, _NEWS = 8, (3, 1)  # the step after which it goes on, and tokens of each until then, in turn
 _MOST_ROWS = 16  # texts at once, with those that join
 _PAD_STEP = 1  # the step at which one text goes on with the padding token, as a sampler may
-_PROMPT, _ROWS = 3, (25, 11)  # of the rows of an update: tokens of the prompt, in all
 _DECODES = "_palaestra_decodes"
 """On a model: with adapters or not, recorded or not -> arithmetic -> the mode that serves it."""
-_TRAINS = "_palaestra_trains"  # on a model: the `Setting`s in which its update was found right
 # What a model that meets an input or a cache it was not written for has been seen to raise.
 _FAILURES = (
     RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, ArithmeticError,
@@ -78,21 +74,6 @@ def _find_padding(model: Any) -> int | None:
     return padding if known else None
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What the update's forward pass depends on beside the weights."""
-
-    dtype: torch.dtype
-    adapted: bool
-    checkpointing: bool
-
-    @classmethod
-    def of(cls, policy: Policy) -> Setting:
-        model = policy.model
-        checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
-        return cls(policy.dtype, lora.has_adapters(model), checkpointing)
-
-
 @torch.no_grad()
 def measure_decoding(model: Any, start: Start, *, ragged: bool = True, folded: Folded | None = None) -> float:
     """How far what is decoded is from the model's own forward pass, in nats.
@@ -108,14 +89,14 @@ def measure_decoding(model: Any, start: Start, *, ragged: bool = True, folded: F
         worst = 0.0
         for lengths in _RAGGED if ragged else _EVEN:
             with contextlib.nullcontext() if folded is None else folded.use():
-                found = _follow(model, start, _shorten(model, lengths, len(_STEPS)))
+                found = _follow(model, start, shorten_lengths(model, lengths, len(_STEPS)))
             worst = max(worst, _compare(model, found))
         return worst
     finally:
         model.train(training)
 
 
-def _shorten(model: Any, lengths: Sequence[int], beside: int = 0) -> list[int]:
+def shorten_lengths(model: Any, lengths: Sequence[int], beside: int = 0) -> list[int]:
     """The lengths of texts within the model's positions, of which `beside` are kept free."""
     positions = count_positions(model)
     return [size if positions is None else max(1, min(size, positions - beside)) for size in lengths]
@@ -144,7 +125,7 @@ def _follow(model: Any, start: Start, lengths: Sequence[int]) -> dict[Text, Tens
             for row, size in enumerate(lengths, first)
         ]
 
-    joins = {step: _shorten(model, more, len(_STEPS)) for step, more in _JOINS.items()}
+    joins = {step: shorten_lengths(model, more, len(_STEPS)) for step, more in _JOINS.items()}
     longest = max(*lengths, *(size for more in joins.values() for size in more))
     prompts = make_prompts(lengths)
     decoding = start(prompts, [1] * len(prompts), Extent(_MOST_ROWS, longest, len(_STEPS)))
@@ -189,7 +170,7 @@ def _compare(model: Any, found: dict[Text, Tensor]) -> float:
     """The worst difference between what was decoded and one forward pass over each of the longest texts."""
     worst = 0.0
     for leaf in (text for text in found if not any(other[: len(text)] == text != other for other in found)):
-        logits_SV = _run_alone(model, leaf)
+        logits_SV = run_alone(model, leaf)
         for text in (leaf[:end] for end in range(1, len(leaf) + 1)):
             if text in found:
                 gap = _measure_gap(found[text].log_softmax(-1), logits_SV[len(text) - 1].log_softmax(-1))
@@ -197,7 +178,7 @@ def _compare(model: Any, found: dict[Text, Tensor]) -> float:
     return worst
 
 
-def _run_alone(model: Any, text: Text) -> Tensor:
+def run_alone(model: Any, text: Text) -> Tensor:
     """logits_SV of one text, without padding, mask or cache."""
     ids_BS = torch.tensor([text], device=next(model.parameters()).device)
     return model(input_ids=ids_BS, use_cache=False).logits[0].float()
@@ -252,7 +233,7 @@ def _search_mode(policy: Policy, modes: Sequence[DecodingMode], record: Recorder
     check_positions(policy)
     bound = BOUNDS.get(next(policy.model.parameters()).dtype, BOUNDS[torch.bfloat16])
     text = tuple(list_plain_tokens(policy.model)[:8])
-    reason = _find_failure(lambda: _run_alone(policy.model, text))
+    reason = find_failure(lambda: run_alone(policy.model, text))
     if reason:
         raise UserError(
             f"{policy.source}: a model of type {name_type(policy)} can't be run on token ids alone "
@@ -261,7 +242,7 @@ def _search_mode(policy: Policy, modes: Sequence[DecodingMode], record: Recorder
     tried: list[str] = []
     for mode in modes:
         found: list[float] = []
-        reason = _find_failure(lambda: found.append(_measure_mode(policy, mode, record)))  # noqa: B023
+        reason = find_failure(lambda: found.append(_measure_mode(policy, mode, record)))  # noqa: B023
         if not reason and found[0] <= bound:
             return replace(mode, keeps=mode.keeps and _can_keep(policy, mode))
         tried.append(reason or f"{found[0]:.2g} nats off")
@@ -320,7 +301,7 @@ def _hold_to_arithmetic(policy: Policy, mode: DecodingMode, record: Recorder | N
 
     for folds in _list_foldings(policy):
         changed = replace(mode, folds=folds)
-        reason = _find_failure(lambda: measure(changed))  # noqa: B023
+        reason = find_failure(lambda: measure(changed))  # noqa: B023
         if not reason and found[0] <= bound:
             return changed
     raise UserError(
@@ -338,7 +319,7 @@ def _list_foldings(policy: Policy) -> list[Literal["adapters", "casts", "nothing
     return ["adapters", "casts", "nothing"] if narrow else ["adapters", "nothing"]
 
 
-def _find_failure(run: Callable[[], object]) -> str:
+def find_failure(run: Callable[[], object]) -> str:
     """What a model raised, as one line; "" where it did not. Memory that ran out is no fault of the model.
 
     What transformers warns of meanwhile (a padding token in a text without a mask) is meant here.
@@ -387,54 +368,3 @@ def describe_decoding(policy: Policy, turns: bool = False) -> str:
             "the whole text is read again, which is exact and slow."
         )
     return ""
-
-
-def check_update(policy: Policy) -> None:
-    """Raise UserError where the update's forward pass, in training mode and over padded rows, says something
-    else than the model's own over each text alone: then the gradient would be of another policy than the
-    sampler's. Tried once in each `Setting` of a model; adapters are other than 0 meanwhile."""
-    bound, found = BOUNDS.get(policy.dtype, BOUNDS[torch.bfloat16]), list[float]()
-    setting = Setting.of(policy)
-    if setting in getattr(policy.model, _TRAINS, ()):
-        return
-    check_positions(policy)
-    if find_misfit(policy.model):
-        choose_mode(policy)  # what can't be sampled from can't be trained either
-    with lora.move_adapters(policy.model):
-        reason = _find_failure(lambda: found.append(_measure_update(policy)))
-    if reason or not found[0] <= bound:
-        raise UserError(
-            f"{policy.source}: a model of type {name_type(policy)} can't be trained here: over padded "
-            "rows in training mode its log-probabilities are not those of its forward pass over a text alone "
-            f"({reason or f'{found[0]:.2g} nats off'}; the bound is {bound:g} nats). It is not causal, reads "
-            "padding, or draws at random while it trains. Take another causal language model."
-        )
-    setattr(policy.model, _TRAINS, (*getattr(policy.model, _TRAINS, ()), setting))
-
-
-@torch.no_grad()
-def _measure_update(policy: Policy) -> float:
-    """Mean difference per token of the worst row."""
-    model, training = policy.model, policy.model.training
-    tokens = list_plain_tokens(model)
-    rows = [
-        [tokens[(7 * place + 5 * row) % len(tokens)] for place in range(size)]
-        for row, size in enumerate(_shorten(model, _ROWS))
-    ]
-    sequences = Sequences.of([row[:_PROMPT] for row in rows], [row[_PROMPT:] for row in rows], policy.device)
-    try:
-        with policy.autocast():
-            model.train()
-            trained_BT = compute_logprobs(model, sequences).logprobs_BT
-            model.eval()
-            gaps = []
-            for row, trained_T in zip(rows, trained_BT, strict=True):
-                half = len(row) // 2  # what comes after it must not matter to it
-                parts = [_run_alone(model, tuple(row[:half])), _run_alone(model, tuple(row))[half:]]
-                true_TV = torch.cat(parts)[_PROMPT - 1 : -1].log_softmax(-1)
-                drawn_T = torch.tensor(row[_PROMPT:], device=policy.device)
-                true_T = true_TV.gather(-1, drawn_T[:, None])[:, 0]
-                gaps.append(float((trained_T[: len(true_T)] - true_T).abs().mean()))
-            return max(gaps) if all(gap == gap for gap in gaps) else float("inf")
-    finally:
-        model.train(training)

@@ -37,13 +37,14 @@ from ..model.lora_saving import check_merge
 from ..model.memory import HeldModel
 from ..model.optim import adamw, restore
 from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
-from ..model.probe import check_update, describe_decoding
+from ..model.probe import describe_decoding
 from ..model.prompts import PromptFormat
 from ..model.sharded import load_moments, shard
 from ..model.shares import copy_weights
 from ..model.source import check_source
 from ..model.template_file import check_template
 from ..model.threads import choose_threads, use_threads
+from ..model.update_probe import check_update
 from ..objective.agreement import check_truncation, settle_correction
 from ..objective.entropy_control import EntropyControlState
 from ..objective.probe import probe_loss

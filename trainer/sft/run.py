@@ -15,11 +15,11 @@ from ..config.tasks import TRAINED, check_data, load_task, name_flags
 from ..model.budget import check_prompts
 from ..model.context import limit_tokens
 from ..model.policy import Policy, load_policy_of, take_weights
-from ..model.probe import check_update
 from ..model.prompts import PromptFormat
 from ..model.source import check_source
 from ..model.template_file import check_template
 from ..model.threads import choose_threads
+from ..model.update_probe import check_update
 from ..reports.loggers import check_loggers
 from ..storage import checkpoint
 from ..storage.background import Saver, saves_in_background

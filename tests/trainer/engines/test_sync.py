@@ -225,3 +225,43 @@ def test_a_failure_of_the_proof_itself_is_told_in_place_of_what_it_breaks_off(se
     server.change.clear()
     load_and_sample(proof, engine, policy, 1)
     assert engine.pushes == 1, "the weights are there; what was not known is whether they are the right ones"
+
+
+def test_a_failure_of_the_sampling_is_told_although_the_proof_beside_it_is_broken_off(served: Served):
+    server, engine, policy = served
+    proving, over = threading.Semaphore(0), threading.Event()
+
+    def wait_or_spoil(reply: dict) -> dict:
+        if len(reply["choices"][0]["token_ids"]) == sync.DRAWN_TOKENS:
+            proving.release()
+            over.wait(PATIENCE_S)
+        else:
+            reply["choices"][0]["logprobs"] = None
+        return reply
+
+    server.change["/v1/completions"] = wait_or_spoil
+    SyncProof(BOUND).load(engine, policy, 1)
+    assert all(proving.acquire(timeout=PATIENCE_S) for _ in range(sync.DRAWS))
+    with pytest.raises(RunError, match="there are no log-probabilities"):
+        engine.sample([Request(range(10, 60), 1, 0)], Sampling(max_new_tokens=20))
+    over.set()
+
+
+def test_a_server_that_cannot_tell_of_prompts_is_told_of_by_that(served: Served):
+    """The four draws of the proof are broken off by it, and the three completions beside it."""
+    server, engine, policy = served
+    proof, over = start(engine, policy), threading.Event()
+    waiting = threading.Semaphore(0)
+
+    def forget(reply: dict) -> dict:
+        if "prompt_logprobs" not in reply["choices"][0]:
+            waiting.release()
+            over.wait(PATIENCE_S)
+            return reply
+        assert all(waiting.acquire(timeout=PATIENCE_S) for _ in range(sync.DRAWS + 3))
+        return {"choices": [reply["choices"][0] | {"prompt_logprobs": None}]}
+
+    server.change["/v1/completions"] = forget
+    with pytest.raises(RunError, match=r"log-probabilities of .* prompt tokens"):
+        load_and_sample(proof, engine, policy, 1)
+    over.set()

@@ -111,6 +111,9 @@ def test_a_server_that_refuses_tools_is_a_sentence_with_the_flag():
     with serve(reply=lambda _: (400, error)) as there, flag:
         sample(there)
     assert len(there.bodies) == 1
+    with serve(reply=lambda _: (400, error)) as there, pytest.raises(UserError) as raised:
+        sample(there, tool_calls="text")
+    assert "--tool-calls" not in str(raised.value), "no tools were sent"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,8 @@ def test_ids_that_are_missing_or_twice_are_replaced_and_arguments_may_be_an_obje
     calls = read_calls([call("f", {"x": 1}, None), call("f", None, "a"), call("f", "[1", "a")])
     assert [each.id for each in calls] == ["call_0", "a", "call_2"]
     assert [each.arguments for each in calls] == ['{"x": 1}', "", "[1"]
+    calls = read_calls([call("f", "{}", name) for name in ("call_1", "call_1", None)])
+    assert len({each.id for each in calls}) == 3
     assert len(read_calls([call("f", "{}")] * 50)) == MAX_CALLS + 1
 
 

@@ -92,6 +92,18 @@ def test_what_the_general_path_keeps_is_billed_by_its_mode(monkeypatch: pytest.M
         assert memory.kept_sampling_bytes(there, config, 4, passes) == wanted
 
 
+def test_rows_that_wait_leave_a_cache_that_stays_whichever_path_has_it(policy: Policy):
+    """With the fast path and without it: on a GPU both record their steps over tables."""
+    passes = Passes(cache=measure.measure_cache(policy))
+    there = replace(policy, device=torch.device("cuda"))
+    for path in ("auto", "no"):
+        config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28, fast_path=path)
+        billed = [
+            memory.sampling_bytes(there, config, 10, replace(passes, waits=waits)) for waits in (True, False)
+        ]
+        assert billed[0] - billed[1] == passes.cache.count(10, 10 * 128)
+
+
 def test_the_bill_adds_up(policy: Policy):
     config = TrainConfig.of(max_prompt_tokens=100, max_new_tokens=28, eval_problems=1, eval_samples=1)
     bill = memory.bill(policy, config, [], rows=10, tokens=1000, available=4096 * MIB, passes=Passes())

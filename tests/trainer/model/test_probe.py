@@ -6,24 +6,20 @@ from dataclasses import replace
 import pytest
 import torch
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.config.shared import LoraConfig
 from palaestra.trainer.engines.base import Request, Row, Sampling
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model import lora
 from palaestra.trainer.model.embedded import make_character_tokenizer, make_small_transformer
 from palaestra.trainer.model.modes import MODES, DecodingMode, start_decoding
-from palaestra.trainer.model.policy import enable_gradient_checkpointing
 from palaestra.trainer.model.probe import (
     LEAST_POSITIONS,
-    check_update,
     choose_mode,
     describe_decoding,
     measure_decoding,
 )
 from palaestra.trainer.model.threads import choose_threads
+from palaestra.trainer.model.update_probe import check_update
 from transformers import BertConfig, BertLMHeadModel, GPT2LMHeadModel
 
-from ..support.architectures import make_model
 from ..support.policies import make_policy
 from ..support.tiny import make_tiny
 
@@ -156,22 +152,6 @@ def test_threads_are_tried_on_rows_within_the_positions(monkeypatch: pytest.Monk
     assert choose_threads(make_policy(make_tiny("gpt2", n_positions=20), TOKENIZER), "auto") in (1, 2)
 
 
-class Noise(torch.nn.Module):
-    """Random while it trains, by no setting."""
-
-    def forward(self, x):
-        return x + torch.randn_like(x) if self.training else x
-
-
-def test_a_model_that_trains_as_another_is_refused():
-    model = make_tiny("gpt2")
-    model.transformer.drop = Noise()
-    with pytest.raises(UserError, match="can't be trained here: over padded rows in training mode"):
-        check_update(make_policy(model, TOKENIZER))
-    assert not model.training
-    check_update(make_policy(make_tiny("gpt2"), TOKENIZER))
-
-
 def test_in_bfloat16_the_mode_is_held_to_the_run_s_arithmetic():
     policy = make_policy(make_tiny("gpt2"), TOKENIZER, torch.bfloat16)
     assert choose_mode(policy) == replace(SERVED["gpt2"], folds="casts")
@@ -193,37 +173,3 @@ def test_memory_that_runs_out_in_the_probe_is_no_fault_of_the_model():
 
     with pytest.raises(torch.OutOfMemoryError):
         choose_mode(make_policy(make_as(Hungry), TOKENIZER))
-
-
-def skip_adapters_while_training(layer) -> None:
-    forward = layer.forward
-    layer.forward = lambda x: layer.base_layer(x) if layer.training else forward(x)
-
-
-def test_adapters_are_tried_though_the_model_without_them_was():
-    pytest.importorskip("peft")
-    policy = make_policy(make_model("gpt2"), TOKENIZER)
-    check_update(policy)
-    lora.add_adapters(policy.model, LoraConfig(lora_rank=4), 0)
-    check_update(policy)
-    assert not any(bool(t.any()) for n, t in lora.collect_trained(policy.model).items() if "lora_B" in n)
-    other = make_policy(make_model("gpt2"), TOKENIZER)
-    check_update(other)
-    lora.add_adapters(other.model, LoraConfig(lora_rank=4), 0)
-    for layer in lora.find_adapted(other.model).values():
-        skip_adapters_while_training(layer)
-    with pytest.raises(UserError, match="can't be trained here"):
-        check_update(other)
-
-
-def test_checkpointing_is_tried_though_the_model_without_it_was():
-    policy = make_policy(make_model("gpt2"), TOKENIZER)
-    check_update(policy)
-    enable_gradient_checkpointing(policy.model)
-    layer = policy.model.transformer.h[0]
-    forward = layer.mlp.forward
-    layer.mlp.forward = lambda hidden: (
-        hidden if layer.gradient_checkpointing and layer.training else forward(hidden)
-    )
-    with pytest.raises(UserError, match="can't be trained here"):
-        check_update(policy)

@@ -6,7 +6,7 @@ import copy
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from ...model.policy import Policy
 from ...model.prompts import decode
 from ...model.tokens import count_logits
 from ..base import Finished, Request, Row, Sampling, limit_tokens
-from ..in_flight import ask_each
+from ..in_flight import BrokenOff, ask_each
 from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
@@ -150,7 +150,8 @@ class VLLMEngine:
         try:
             self._ask_all(jobs, read, hear)
         except EngineError:
-            self._release()  # where that fails, it is the cause
+            with suppress(BrokenOff):  # by this failure, which is the cause then
+                self._release()
             raise
         return [[completion for completion in group if completion is not None] for group in results]
 

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ....tasks.core.errors import RunError, shorten
+from ..in_flight import BrokenOff
 
 SOCKET_SCHEME = "unix:"
 KEY_VARIABLE = "VLLM_API_KEY"
@@ -30,6 +31,10 @@ CHUNK = 2**16
 class EngineError(RunError):
     """An engine's server can't be asked, or what it says can't be used. What was sampled so far is kept by
     whoever called."""
+
+
+class HungUp(EngineError, BrokenOff):
+    """The question was broken off by `Wire.hang_up`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Wire:
         return self._ask("POST", path, body, timeout)
 
     def hang_up(self) -> None:
-        """End all connections: questions that wait for an answer fail, and the server gives up their work."""
+        """End all connections: questions that wait for an answer raise HungUp, and the server gives up their
+        work."""
         with self._lock:
             busy, idle, self._idle = list(self._busy), self._idle, []
             self._hung_up += 1
@@ -95,7 +101,7 @@ class Wire:
                 refused = isinstance(failure, (ConnectionRefusedError, FileNotFoundError))
                 unwanted = self._hung_up != before
                 if refused or unwanted or attempt == TRIES or self._explain() or time.monotonic() > end:
-                    raise self._explain_loss(path, failure) from failure
+                    raise self._explain_loss(path, failure, HungUp if unwanted else EngineError) from failure
             finally:
                 self._give(connection, kept)
         raise AssertionError("the last try returns or raises")
@@ -150,13 +156,13 @@ class Wire:
                 "Does vLLM listen there?"
             ) from failure
 
-    def _explain_loss(self, path: str, failure: Exception) -> EngineError:
+    def _explain_loss(self, path: str, failure: Exception, kind: type[EngineError]) -> EngineError:
         if isinstance(failure, (ConnectionRefusedError, FileNotFoundError)):
             said = self._tell_process() or "Does a server listen there? "
         else:
             said = self._tell_process()
         reason = shorten(str(failure) or type(failure).__name__, 120)
-        return EngineError(
+        return kind(
             f"The engine's server at {self.address} was lost at {path} ({reason}). {said}Start it again and "
             "resume: nothing of the steps before is lost."
         )
