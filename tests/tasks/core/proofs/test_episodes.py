@@ -186,6 +186,8 @@ def test_short_secrets_are_told_from_chance():
 
 def test_a_card_shows_the_conversation_and_an_attack_is_refused():
     task = make(Guess)
-    assert pick_examples(task)[0].solution.startswith("policy: 0\nworld: No.\npolicy: ")
+    assert pick_examples(task)[0].solution.startswith(
+        "policy, turn 1\n  | 0\nworld, turn 1\n  | No.\npolicy, turn 2\n  | "
+    )
     with pytest.raises(UserError, match="palaestra task check bad"):
         attack(task)
