@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..core.errors import TaskError
+from ..core.errors import NoSolution
 from ..core.problem import Problem
 from .instructions import CHECKS, Follows
 from .languages import WORDS
@@ -37,14 +37,14 @@ def make_solver(
     checks: Mapping[str, Follows], propose: Callable[[Mapping[str, Given]], Iterator[str]]
 ) -> Callable[[Problem], str]:
     """A task's `solve`. propose: of the instructions and their arguments the texts to try. Its function
-    raises TaskError where none of them follows all."""
+    raises NoSolution where none of them follows all."""
 
     def solve(problem: Problem) -> str:
         asked = problem.reference
         for text in propose(asked):
             if all(checks[name](text, given) for name, given in asked.items()):
                 return text
-        raise TaskError(f"{problem.name}: no text was found that follows {', '.join(asked)} together.")
+        raise NoSolution(f"{problem.name}: no text was found that follows {', '.join(asked)} together.")
 
     return solve
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...sandbox import MIB, Limits
 from ..data.answers import UnusableError
 from ..data.programs import read_tests
-from .errors import TaskError
+from .errors import NoSolution
 from .problem import Problem
 from .programs import fence, render_solution
 
@@ -95,7 +95,7 @@ def from_row(row: Mapping[str, Any], **about: Any) -> Problem | None:
 
 
 def solve_known(problem: Problem) -> str:
-    """The published solution as a completion. Raises TaskError where a row has none."""
+    """The published solution as a completion. Raises NoSolution where a row has none."""
     if "solution" not in problem.metadata:
-        raise TaskError(f"{problem.name} has no published solution in Python; choose another problem.")
+        raise NoSolution(f"{problem.name} has no published solution in Python; choose another problem.")
     return render_solution(problem)

@@ -28,6 +28,11 @@ class TaskError(UserError, ValueError):
     """A task was asked for something that it does not have: a split, a level, an option, a solution."""
 
 
+class NoSolution(TaskError):
+    """A problem that is in order has no solution that anybody knows: `palaestra task check` counts it and
+    proves nothing of it. Any other error of a task's `solve` is a fault of the problem."""
+
+
 class UnknownTask(TaskError):
     """No task has that name, or no task is in that file. The message names near matches and the fix."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....verifiers.marks import find_boxes
 from ....verifiers.types import Verdict
-from ..errors import TaskError, UserError
+from ..errors import NoSolution, TaskError, UserError
 from ..problem import Problem
 from ..task import Task
 
@@ -83,13 +83,16 @@ def find_solution(task: Task, problem: Problem) -> str:
 
 
 def knows_solution(task: Task, problem: Problem) -> bool:
-    """Whether there is a right completion to make others from: a task that writes its own may fail to."""
+    """Whether there is a right completion to make others from, as far as the task's `solve` says that there
+    is none. Where that fails in another way the problem is looked at, and found wanting."""
     if task.solve is None:
         return True
     try:
         task.solution(problem)
-    except TaskError:
+    except NoSolution:
         return task.score(find_solution(task, problem), problem).passed
+    except TaskError:
+        return True
     return True
 
 

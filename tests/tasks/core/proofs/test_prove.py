@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from palaestra import tasks
 from palaestra.tasks import Problem
-from palaestra.tasks.core.errors import TaskError, UserError
+from palaestra.tasks.core.errors import NoSolution, TaskError, UserError
 from palaestra.tasks.core.proofs.attack import attack
 from palaestra.tasks.core.proofs.card import pick_examples
 from palaestra.tasks.core.proofs.frames import has_one_answer
@@ -224,10 +224,10 @@ def test_problems_without_a_known_solution_are_counted_and_none_is_no_proof():
         drawn = rng.randrange(10**9)
         return Problem(f"Say {drawn}", str(drawn))
 
-    def solve(problem, few=True):
+    def solve(problem, few=True, error=NoSolution):
         if few and int(problem.reference) % 3:
             return str(2 * int(problem.reference))
-        raise TaskError("It is not known.")
+        raise error("It is not known.")
 
     def is_twice(completion, problem):
         return correct() if completion.text == str(2 * int(problem.reference)) else wrong()
@@ -242,3 +242,6 @@ def test_problems_without_a_known_solution_are_counted_and_none_is_no_proof():
     advice = {finding.name: finding.advice for finding in none.findings if not finding.ok}
     assert "It is not known." in advice["the solution has reward 1 and passes"]
     assert "none has a solution that is known" in advice["the probes can be made"]
+    faulty = prove(replace(task, solve=lambda problem: solve(problem, error=TaskError)), 5)
+    assert faulty.references is None or faulty.references.unknown == 0
+    assert not all(finding.ok for finding in faulty.findings)
