@@ -55,7 +55,7 @@ class Wire:
     def __init__(self, address: str, timeout: float, explain: Callable[[], str] = lambda: "") -> None:
         self.address, self.timeout, self._explain = address, timeout, explain
         self._idle: list[_Idle] = []
-        self._busy: set[http.client.HTTPConnection] = set()
+        self._busy: dict[http.client.HTTPConnection, int] = {}  # and how often was hung up when it was taken
         self._lock, self._hung_up = threading.Lock(), 0
 
     def get(self, path: str, timeout: float | None = None) -> Any:
@@ -122,13 +122,14 @@ class Wire:
         elif connection.sock is not None:
             connection.sock.settimeout(limit)
         with self._lock:
-            self._busy.add(connection)
+            self._busy[connection] = self._hung_up
         return connection
 
     def _give(self, connection: http.client.HTTPConnection, kept: bool) -> None:
-        """Back, to wait for the next question where it is `kept`, else closed."""
+        """Back, to wait for the next question where it is `kept`, else closed; closed, too, where all were to
+        end meanwhile: nobody may ask again."""
         with self._lock:
-            self._busy.discard(connection)
+            kept = self._busy.pop(connection) == self._hung_up and kept
             if kept:
                 self._idle.append(_Idle(connection, time.monotonic()))
         if not kept:

@@ -1,5 +1,6 @@
 """The engine on a server that goes wrong in every way: each ends in a sentence, none in numbers."""
 
+import http.client
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.engines.base import Row, Sampling
+from palaestra.trainer.engines.vllm import wire as wire_module
 from palaestra.trainer.engines.vllm.engine import VLLMEngine
 from palaestra.trainer.engines.vllm.wire import EngineError, Wire
 from palaestra.trainer.model.policy import Policy
@@ -219,3 +221,25 @@ def test_a_connection_is_kept_from_question_to_question(served):
     server, engine = served
     assert [engine.facts for _ in range(3)] == [{"vllm": "0.0"}] * 3
     assert (server.connections, server.asked) == (1, ["/version"] * 3)
+
+
+def test_a_connection_that_answers_as_all_are_ended_is_closed(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    opened: list[http.client.HTTPConnection] = []
+    open_connection, read = wire_module._open_connection, wire_module._read
+
+    def read_and_hang_up(reply: http.client.HTTPResponse, end: float) -> bytes:
+        text = read(reply, end)
+        wire.hang_up()
+        return text
+
+    def open_and_tell(address: str, limit: float) -> http.client.HTTPConnection:
+        opened.append(open_connection(address, limit))
+        return opened[-1]
+
+    monkeypatch.setattr(wire_module, "_open_connection", open_and_tell)
+    monkeypatch.setattr(wire_module, "_read", read_and_hang_up)
+    with serve(tmp_path, policy.model) as (_, wire):
+        assert wire.get("/version")
+        assert [connection.sock for connection in opened] == [None]
