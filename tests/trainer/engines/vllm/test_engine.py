@@ -25,9 +25,14 @@ LONGEST = 300
 
 
 class TakesTurns(VLLMEngine):
-    """One of several on a server: each has its own weights loaded when its turn comes."""
+    """One of several on a server: each has its own weights loaded when its turn comes. As it is asked for a
+    proof, beside its sampling, it is the same one."""
 
-    turn: ClassVar[list[VLLMEngine]] = []
+    turn: ClassVar[list[str]] = []
+
+    def load(self, policy, version):
+        self.take_turn()
+        super().load(policy, version)
 
     def sample(self, requests, sampling, finished=None):
         self.take_turn()
@@ -38,8 +43,8 @@ class TakesTurns(VLLMEngine):
         return super().compute_logprobs(rows, temperature)
 
     def take_turn(self) -> None:
-        if self.turn != [self]:
-            self.turn[:] = [self]
+        if self.turn != [self._run]:
+            self.turn[:] = [self._run]
             self._loaded = None
 
 
