@@ -12,6 +12,7 @@ from ...tasks.core.conversation import write_conversation
 from ...tasks.core.errors import UserError
 from ..intervals import Difference
 from ..storage.records import drop_nan, read_json_if_there, write_json, write_lines
+from ..storage.rows import write_episode
 from ..storage.starts import number_folder
 from .measured import Row
 from .paired import LEVEL, POWER, Reach
@@ -145,13 +146,24 @@ class Comparison:
     def list_flips(self) -> list[dict[str, Any]]:
         """The flipped problems with both completions, as plain data."""
         return [
-            {"first_name": pair.first, "second_name": pair.second, **asdict(flip)}
+            {
+                "first_name": pair.first,
+                "second_name": pair.second,
+                **asdict(flip),
+                "first": _write_row(flip.first),
+                "second": _write_row(flip.second),
+            }
             for pair in self.pairs
             for flip in pair.flips
         ]
 
     def __str__(self) -> str:
         return "\n".join([*_draw_table(self.pairs), *_explain(self), *_write_pairs(self.pairs)])
+
+
+def _write_row(row: Row) -> dict[str, Any]:
+    """A completion, its episode as rows of runs have it."""
+    return {**asdict(row), **write_episode(row.said)}
 
 
 def write_comparison(found: Comparison, out: str = "auto") -> Path:

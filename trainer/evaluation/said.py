@@ -117,7 +117,9 @@ def read_completions_of(row: Row, column: str, *, episodes: bool) -> list[Comple
 
 def _read_turns(row: Row, column: str) -> Completion:
     """The episode of a row that has turns."""
-    values = row.values
+    values = _drop_nulls(row.values)
+    if isinstance(values["turns"], list):
+        values["turns"] = [_drop_nulls(turn) for turn in values["turns"]]
     if wrong := find_wrong_turn(values["turns"]):
         raise DataError(
             f"{row.where}: {wrong}. Give a list of objects with `role`, policy or world, and `text`."
@@ -136,6 +138,13 @@ def _read_turns(row: Row, column: str) -> Completion:
     return _make(row, text, turns, finish_reason, fault)
 
 
+def _drop_nulls(values: Any) -> Any:
+    """Without what says nothing: Parquet has each name in every row that one of them has."""
+    if not isinstance(values, Mapping):
+        return values
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _make(
     row: Row, text: str, turns: tuple[Turn, ...], finish_reason: str = "stop", fault: str = ""
 ) -> Completion:
@@ -146,10 +155,10 @@ def _make(
     if "verdicts" in row.values:
         return Completion(**said, state=state)
     lost = ["state"] if state is None else []
-    if turns and all(turn.reward is None for turn in turns):
-        lost.append("rewards")
-    elif not turns and lost:
+    if not turns:
         lost.append("turns")
+    elif all(turn.reward is None for turn in turns):
+        lost.append("rewards")
     return Untold(lost, **said, state=state) if lost else Completion(**said, state=state)
 
 

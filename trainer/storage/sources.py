@@ -145,10 +145,9 @@ def record_changes(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     sources = {**facts["sources"], **record_sources(folder, [n for n in names if n in facts["sources"]])}
     known, worlds = facts.get("data", {}), facts.get(WORLDS, {})
     data = {**known, **record_data([name for name in names if name in known])}
-    before = [{"name": name, **facts["sources"].get(name, known.get(name, {}))} for name in names]
-    for each in before:
-        if (world := worlds.get(each["name"].removeprefix(OF_WORLD))) and each["name"] not in worlds:
-            each["sha256"] = world
+    hashes = {f"{OF_WORLD}{name}": {"sha256": world} for name, world in worlds.items()}
+    recorded = {**hashes, **known, **facts["sources"]}
+    before = [{"name": name, **recorded[name]} for name in names]
     changed = {"sources": sources, "data": data, "changes": [*facts.get("changes", []), *before]}
     return {**changed, **({WORLDS: {**worlds, **record_worlds(worlds)}} if worlds else {})}
 

@@ -99,6 +99,28 @@ def test_what_is_not_known_abstains_where_the_rubric_reads_it(tmp_path):
     assert (scores.passed, scores.abstained) == (1, 0.0)  # its answer is judged, and it is there
 
 
+def test_a_text_with_a_state_does_not_say_that_there_were_no_turns():
+    won = play(PROBLEMS[1])
+    row = Row({"completion": won.text, "state": won.state}, "line 1")
+    [said] = read_completions_of(row, "auto", episodes=True)
+    assert GUESS.score(said, PROBLEMS[1]).passed
+    assert pal.Rubric(pal.criteria.turn_rewards()).score(said, PROBLEMS[1]).abstained
+
+
+def test_what_is_null_in_a_row_is_as_if_it_were_not_there():
+    rest = {"voice": None, "reward": None}  # as Parquet has it where another row has a value
+    turns = [{"role": "policy", "text": "a", **rest}, {"role": "world", "text": "b", **rest}]
+    row = {"turns": turns, "state": {"reward": 1}, "finish_reason": None, "fault": None, "completion": None}
+    [said] = read_completions_of(Row(row, "line 1"), "auto", episodes=True)
+    assert [(turn.role, turn.text, turn.voice) for turn in said.turns] == [
+        ("policy", "a", "user"),
+        ("world", "b", "user"),
+    ]
+    assert (said.finish_reason, said.fault) == ("stop", "")
+    assert pal.Rubric(pal.criteria.reached()).score(said, PROBLEMS[0]).passed
+    assert pal.Rubric(pal.criteria.turn_rewards()).score(said, PROBLEMS[0]).abstained
+
+
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_turns_earned_abstains_where_a_row_does_not_say_it(told, workers):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.evaluation.compare import compare_measured
-from palaestra.trainer.evaluation.comparison import judge
+from palaestra.trainer.evaluation.comparison import judge, write_comparison
 from palaestra.trainer.evaluation.measured import Measured, Question, Row
 from palaestra.trainer.pages.gather import find_difference, gather, name_runs, refresh
 from palaestra.trainer.pages.measures import describe_comparison
+from palaestra.verifiers import Turn
 
 from ..support.run_folders import make_comparison, make_evaluated, make_row, make_run
 
@@ -176,3 +177,17 @@ def test_names_tell_folders_apart(tmp_path):
         folder.mkdir(parents=True)
     assert name_runs(folders) == ["one/run", "two/run"]
     assert name_runs(folders[:1]) == ["run"]
+
+
+def test_an_episode_that_flipped_is_a_conversation_on_the_page(tmp_path):
+    said = (Turn("policy", "50", reward=0.5), Turn("world", "lower"), Turn("policy", "25"))
+
+    def make(name, passes):
+        rows = {"p": [Row(0, "50\n25", passes, passes == 1, False, turns=said)]}
+        return Measured(name, rows, {"p": Question("q", "1")})
+
+    record = write_comparison(compare_measured([make("A", 0.0), make("B", 1.0)]), str(tmp_path / "both"))
+    [flip] = gather([record]).to_head()["comparison"]["flips"]
+    for side in ("first", "second"):
+        assert [turn["text"] for turn in flip[side]["turns"]] == ["50", "lower", "25"]
+        assert flip[side]["turns"][0]["reward"] == 0.5
