@@ -44,6 +44,7 @@ PROMPT_TOKENS = 40  # more than a block of a server's cache: it keeps whole bloc
 FIXED_TOKENS, LAST_TOKENS = 8, 8
 DRAWS, DRAWN_TOKENS = 4, 2  # short ones: the engine's first two steps have them all
 STREAM = 17
+THREAD = "prove a load"  # name of those that ask beside the sampling
 TEMPERATURE = 2.0  # of the draws; what a sure model is sure of hardly moves when its weights do
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats that stops a run
 STALE_SHARE = 0.1  # of the bound: how far the trainer must have moved for an unmoved engine to be a stale one
@@ -159,7 +160,7 @@ class SyncProof:
         self._report: SyncReport | None = None
         self._pending: Future[SyncReport] | None = None
         self._policy: Policy | None = None
-        self._version, self._next = 0, -math.inf
+        self._next = -math.inf
         self._last: Completion | None = None
         self._before: Answers | None = None
 
@@ -181,7 +182,7 @@ class SyncProof:
         Raises RunError where the engine does not sample from them, or that of the load before.
         """
         self.settle()
-        if policy is self._policy and version == self._version:
+        if policy is self._policy and version == engine.version:
             return
         known, self._policy, self._report = self._policy, None, None
         start = self._clock()
@@ -195,7 +196,7 @@ class SyncProof:
                 report = prove(engine)
                 self._report = replace(report, held=report.seconds)
                 self._next = loaded + report.seconds / MOST_SHARE
-        self._policy, self._version = policy, version
+        self._policy = policy
 
     def settle(self) -> None:
         """Wait for the proof of the last load, where it goes on. Raises RunError where it fails."""
@@ -329,7 +330,7 @@ def _begin(find: Callable[[], Found]) -> Future[Found]:
         except BaseException as failure:  # noqa: BLE001 raised again by whoever takes the result
             future.set_exception(failure)
 
-    threading.Thread(target=work, name="prove a load", daemon=True).start()
+    threading.Thread(target=work, name=THREAD, daemon=True).start()
     return future
 
 
