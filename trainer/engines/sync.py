@@ -230,11 +230,14 @@ class SyncProof:
 
     def _prove(self, engine: Engine, policy: Policy, version: int, start: float, loaded: float) -> SyncReport:
         """Raises RunError where the engine does not sample from the policy's weights."""
-        report = self.compare(engine, policy, version, self._ask(engine, policy))
+        report = self.compare(policy, version, self._ask(engine, policy), engine)
         return replace(report, load_seconds=loaded - start, seconds=self._clock() - loaded)
 
-    def compare(self, engine: Engine, policy: Policy, version: int, answers: Answers) -> SyncReport:
-        """How far the two are apart. policy: whose parameters a refusal compares.
+    def compare(
+        self, policy: Policy, version: int, answers: Answers, engine: Engine | None = None
+    ) -> SyncReport:
+        """How far the two are apart. engine: whose parameters a refusal compares with the policy's; none
+        where a copy of the policy has answered, which no engine has loaded yet.
 
         Raises RunError where that is beyond the bound, or the engine's answer is that of before while the
         trainer's is not.
@@ -242,7 +245,7 @@ class SyncProof:
         gaps = _list_gaps(answers.expected, answers.found)
         difference = sum(gaps) / len(gaps)
         if not difference <= self.bound:
-            raise RunError(self._refuse(engine, policy, version, difference))
+            raise RunError(self._refuse(policy, version, difference, engine))
         least = STALE_SHARE * self.bound
         if self._before is not None and (moved := answers.measure_missed_move(self._before, least)):
             raise RunError(
@@ -272,7 +275,7 @@ class SyncProof:
         expected += compute_expected(policy, last)
         return Answers([*rows, *last], found, expected, len(rows))
 
-    def _refuse(self, engine: Engine, policy: Policy, version: int, difference: float) -> str:
+    def _refuse(self, policy: Policy, version: int, difference: float, engine: Engine | None) -> str:
         what = (
             f"by {difference:.2g} nats per token in the mean (the bound is {self.bound:.2g})"
             if math.isfinite(difference)
@@ -280,12 +283,14 @@ class SyncProof:
         )
         return (
             f"After the load of version {version}, engine and trainer disagree {what}, so the engine does "
-            f"not sample from the weights that are trained. {_name_differences(engine, policy)}{self._remedy}"
+            f"not sample from the weights that are trained. {_name_differences(policy, engine)}{self._remedy}"
         )
 
 
-def _name_differences(engine: Engine, policy: Policy) -> str:
+def _name_differences(policy: Policy, engine: Engine | None) -> str:
     """Which parameters differ, as a sentence."""
+    if engine is None:
+        return ""
     found = engine.compare_weights(policy) if isinstance(engine, ComparesWeights) else None
     if found is None:
         return "This engine has no checksums that would tell which parameters differ. "
