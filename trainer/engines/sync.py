@@ -44,6 +44,7 @@ PROMPT_TOKENS = 40  # more than a block of a server's cache: it keeps whole bloc
 FIXED_TOKENS, LAST_TOKENS = 8, 8
 DRAWS, DRAWN_TOKENS = 4, 2  # short ones: the engine's first two steps have them all
 STREAM = 17
+THREAD = "prove a load"  # name of those that ask beside the sampling
 TEMPERATURE = 2.0  # of the draws; what a sure model is sure of hardly moves when its weights do
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats that stops a run
 STALE_SHARE = 0.1  # of the bound: how far the trainer must have moved for an unmoved engine to be a stale one
@@ -159,7 +160,7 @@ class SyncProof:
         self._report: SyncReport | None = None
         self._pending: Future[SyncReport] | None = None
         self._policy: Policy | None = None
-        self._version, self._next = 0, -math.inf
+        self._next = -math.inf
         self._last: Completion | None = None
         self._before: Answers | None = None
 
@@ -181,7 +182,7 @@ class SyncProof:
         Raises RunError where the engine does not sample from them, or that of the load before.
         """
         self.settle()
-        if policy is self._policy and version == self._version:
+        if policy is self._policy and version == engine.version:
             return
         known, self._policy, self._report = self._policy, None, None
         start = self._clock()
@@ -195,7 +196,7 @@ class SyncProof:
                 report = prove(engine)
                 self._report = replace(report, held=report.seconds)
                 self._next = loaded + report.seconds / MOST_SHARE
-        self._policy, self._version = policy, version
+        self._policy = policy
 
     def settle(self) -> None:
         """Wait for the proof of the last load, where it goes on. Raises RunError where it fails."""
@@ -229,11 +230,14 @@ class SyncProof:
 
     def _prove(self, engine: Engine, policy: Policy, version: int, start: float, loaded: float) -> SyncReport:
         """Raises RunError where the engine does not sample from the policy's weights."""
-        report = self.compare(engine, policy, version, self._ask(engine, policy))
+        report = self.compare(policy, version, self._ask(engine, policy), engine)
         return replace(report, load_seconds=loaded - start, seconds=self._clock() - loaded)
 
-    def compare(self, engine: Engine, policy: Policy, version: int, answers: Answers) -> SyncReport:
-        """How far the two are apart. policy: whose parameters a refusal compares.
+    def compare(
+        self, policy: Policy, version: int, answers: Answers, engine: Engine | None = None
+    ) -> SyncReport:
+        """How far the two are apart. engine: whose parameters a refusal compares with the policy's; none
+        where a copy of the policy has answered, which no engine has loaded yet.
 
         Raises RunError where that is beyond the bound, or the engine's answer is that of before while the
         trainer's is not.
@@ -241,7 +245,7 @@ class SyncProof:
         gaps = _list_gaps(answers.expected, answers.found)
         difference = sum(gaps) / len(gaps)
         if not difference <= self.bound:
-            raise RunError(self._refuse(engine, policy, version, difference))
+            raise RunError(self._refuse(policy, version, difference, engine))
         least = STALE_SHARE * self.bound
         if self._before is not None and (moved := answers.measure_missed_move(self._before, least)):
             raise RunError(
@@ -271,7 +275,7 @@ class SyncProof:
         expected += compute_expected(policy, last)
         return Answers([*rows, *last], found, expected, len(rows))
 
-    def _refuse(self, engine: Engine, policy: Policy, version: int, difference: float) -> str:
+    def _refuse(self, policy: Policy, version: int, difference: float, engine: Engine | None) -> str:
         what = (
             f"by {difference:.2g} nats per token in the mean (the bound is {self.bound:.2g})"
             if math.isfinite(difference)
@@ -279,12 +283,14 @@ class SyncProof:
         )
         return (
             f"After the load of version {version}, engine and trainer disagree {what}, so the engine does "
-            f"not sample from the weights that are trained. {_name_differences(engine, policy)}{self._remedy}"
+            f"not sample from the weights that are trained. {_name_differences(policy, engine)}{self._remedy}"
         )
 
 
-def _name_differences(engine: Engine, policy: Policy) -> str:
+def _name_differences(policy: Policy, engine: Engine | None) -> str:
     """Which parameters differ, as a sentence."""
+    if engine is None:
+        return ""
     found = engine.compare_weights(policy) if isinstance(engine, ComparesWeights) else None
     if found is None:
         return "This engine has no checksums that would tell which parameters differ. "
@@ -329,7 +335,7 @@ def _begin(find: Callable[[], Found]) -> Future[Found]:
         except BaseException as failure:  # noqa: BLE001 raised again by whoever takes the result
             future.set_exception(failure)
 
-    threading.Thread(target=work, name="prove a load", daemon=True).start()
+    threading.Thread(target=work, name=THREAD, daemon=True).start()
     return future
 
 

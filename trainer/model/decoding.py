@@ -169,8 +169,9 @@ class GeneralDecoding:
             else:
                 decoding._append(more)
         assert decoding is not None, "texts to go on with"
-        order = [place for places in by_length.values() for place in places]
-        decoding._reorder(torch.tensor(order).argsort())
+        if len(by_length) > 1:
+            order = [place for places in by_length.values() for place in places]
+            decoding._reorder(torch.tensor(order).argsort())
         decoding.start_R = decoding.rows_U
         return decoding
 
@@ -202,7 +203,8 @@ class GeneralDecoding:
     def _append(self, more: GeneralDecoding) -> Tensor:
         """The rows of another one behind those of now. Gives the row of each of its completions."""
         live = len(self.rows_U)
-        self._compact()
+        if live < len(self.positions_U):  # else all are alive, in their order
+            self._compact()
         width = max(int(self.positions_U.max()), more.width)
         masks = [one.positions_U.new_ones(len(one.positions_U), one.width) for one in (self, more)]
         masks = [

@@ -14,7 +14,7 @@ from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..distributed.world import find_world
 from .measure import Passes, measure_passes
-from .memory import Bill, HeldModel, available_memory, bill, weight_bytes
+from .memory import Bill, HeldModel, available_memory, bill, count_server_bytes, weight_bytes
 from .policy import Policy
 from .sequences import UPDATE_TOKENS
 from .sharded import bill_shard
@@ -48,7 +48,9 @@ def plan(
 
     Raises UserError when not even one row of one full-length sequence fits.
     """
-    free = available_memory(policy.device) if available is None else available
+    if available is None:
+        available = available_memory(policy.device) - count_server_bytes(policy.device, config.engine)
+    free = max(0, available)
     if policy.device.type == "cpu":  # which the processes of this machine share
         free //= find_world().local_size
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from ..config.engine import EngineConfig
 from ..config.train import TrainConfig
 from . import lora
 from .captures import CudaRecorder
@@ -121,6 +122,14 @@ def available_memory(device: torch.device) -> int:
     return max(0, free)
 
 
+def count_server_bytes(device: torch.device, engine: EngineConfig) -> int:
+    """Bytes of a GPU that the server of a run's own will take once it is started. One that runs already has
+    taken its own."""
+    if device.type != "cuda" or engine.kind == "local" or engine.url:
+        return 0
+    return int(engine.memory * torch.cuda.mem_get_info(device)[1])
+
+
 def count_sampler_copies(staleness: int) -> int:
     """Copies of the weights that sampling ahead of the updates needs: one to sample from, and where it may be
     more than a step ahead one of the newest."""
@@ -157,15 +166,13 @@ def bill(
     kept = kept_sampling_bytes(policy, config, rows, passes)
     if kept:
         fixed["sampler"] = kept
+    sampling, phases = sampling_bytes(policy, config, rows, passes), dict[str, int]()
     if copies := count_sampler_copies(config.rollouts.staleness):
         fixed["weights to sample from"] = copies * fixed["weights"]
-        if config.engine.kind == "local":
-            fixed["sampling beside the update"] = sampling_bytes(policy, config, rows, passes)
-    phases = {
-        f"sampling {min(rows, most_rows(config))} rows": max(
-            0, sampling_bytes(policy, config, rows, passes) - kept
-        )
-    }
+        if sampling:
+            fixed["sampling beside the update"] = sampling
+    if sampling:
+        phases[f"sampling {min(rows, most_rows(config))} rows"] = max(0, sampling - kept)
     # Freed before an update, it is still there while reward models score what was sampled.
     beside = kept_sampling_bytes(policy, config.but(keep_sampler="yes"), rows, passes) - kept
     phases |= {f"scoring by {model.name}": model.scoring + beside for model in held if model.scoring}
@@ -218,11 +225,13 @@ def batch_bytes(policy: Policy, config: TrainConfig) -> int:
 
 def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
     """Bytes of the sampler at its worst: prompts are prefilled in one pass, then their completions decoded
-    together.
+    together. 0 where a server samples, in memory of its own.
 
     The worst is often the greedy evaluation, where every row has a prompt of its own. The probe of the fast
     path fuses a copy in the type of the weights, too, which may be wider than that of the run.
     """
+    if config.engine.kind != "local":
+        return 0
     model = policy.model
     prompt, new = config.rollouts.max_prompt_tokens, config.rollouts.max_new_tokens
     dense = not find_misfit(model)
@@ -261,8 +270,9 @@ def sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passe
 def kept_sampling_bytes(policy: Policy, config: TrainConfig, rows: int, passes: Passes) -> int:
     """Bytes that the sampler keeps between its calls, since recorded steps go on reading them: on a GPU its
     copy of the weights, and a cache for all rows at their full length where steps are recorded at all.
-    Elsewhere 0."""
-    if policy.device.type != "cuda" or config.rollouts.keep_sampler == "no":
+    Elsewhere, and where a server samples, 0."""
+    local = config.engine.kind == "local"
+    if not local or policy.device.type != "cuda" or config.rollouts.keep_sampler == "no":
         return 0
     if find_misfit(policy.model) and _find_mode(policy).cache != "static":
         return _copied_bytes(policy, config)

@@ -55,11 +55,9 @@ def bill_trainer(
     nothing fits, the bill of the smallest."""
     per_card = -(-config.rollouts.prompts_per_step // taken.gpus)
     part = config.but(prompts_per_step=per_card, eval_problems=per_card, eval_samples=1)
-    server = None
-    if taken.engine == "vllm":  # next to nothing is sampled here, and taken off the bill below
-        part = part.but(rows=1, fast_path="no", keep_sampler="no")
-        if not taken.sampler_gpus:
-            server = bill_server(shape, config, card, taken.gpus, taken.engine_memory)
+    samples, server = taken.engine == "local", None
+    if not samples and not taken.sampler_gpus:
+        server = bill_server(shape, config, card, taken.gpus, taken.engine_memory)
     held = []
     if config.objective.loss.kl_coef and not config.model.lora_rank:
         held.append(HeldModel("reference", weight_bytes(policy.model)))
@@ -75,19 +73,13 @@ def bill_trainer(
         tokens = resolve(config.optimizer.tokens_per_microbatch, LEAST_TOKENS)
         one = bill(policy, smallest, held, resolve(part.rollouts.rows, 1), tokens, free, passes)
         one = bill_shard(one, policy, shards) if shards > 1 else one
-    fixed, phases = dict(one.fixed), dict(one.phases)
-    rows = min(one.rows, per_card * config.rollouts.group_size)
+    fixed = dict(one.fixed)
+    rows = min(one.rows, per_card * config.rollouts.group_size) if samples else 0
     allowed = max(0, loaded + int(SHARE * free))
-    if taken.engine == "vllm":
-        fixed, phases = (
-            {name: size for name, size in of.items() if not name.startswith("sampling")}
-            for of in (fixed, phases)
-        )
-        rows = 0
     if server:
         fixed["vLLM's server"], rows = server.available, server.rows
         allowed += server.available
-    return CardBill(fixed, phases, rows, one.tokens, allowed, server.replica if server else 1)
+    return CardBill(fixed, one.phases, rows, one.tokens, allowed, server.replica if server else 1)
 
 
 def bill_server(

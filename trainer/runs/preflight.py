@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from ...tasks import Problem, Task
 from ...tasks.core.conversation import write_conversation
@@ -66,6 +67,11 @@ class Preflight:
     template: bool = False
     example: Completion | None = None
     tasks: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a line of metrics.jsonl. Of the example what the model wrote: each number in it, a world's state
+        included, would become a metric."""
+        return {**asdict(replace(self, example=None)), "example": self.example.text if self.example else ""}
 
     def list_faults(self) -> list[str]:
         """Why this can't learn, each with the fix; empty when it can."""

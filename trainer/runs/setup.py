@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def _train(
         facts = gather_facts(COMMAND, path, list_code(config), list_data(config), **found)
         folder = open_shared(world, path, config, facts, config.output.log)
         if ahead is not None:
-            folder.log({"kind": "preflight", "step": 0, **asdict(ahead)})
+            folder.log({"kind": "preflight", "step": 0, **ahead.to_dict()})
         if config.model.lora_rank or keeps_reference(config):
             begun = run.learner.take_whole()
             if world.writes:

@@ -191,7 +191,7 @@ class SamplerWeights:
             else:
                 found = compute_expected(self._policy, known.rows)
             answers = Answers(known.rows, found, known.expected)
-            self._sync.compare(self._engine, self._policy, known.version, answers)
+            self._sync.compare(self._policy, known.version, answers)
             self._loaded = known.version
 
     def fits(self, problem: Problem) -> bool:

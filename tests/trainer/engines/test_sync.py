@@ -265,3 +265,23 @@ def test_a_server_that_cannot_tell_of_prompts_is_told_of_by_that(served: Served)
     with pytest.raises(RunError, match=r"log-probabilities of .* prompt tokens"):
         load_and_sample(proof, engine, policy, 1)
     over.set()
+
+
+def test_a_proof_that_nothing_was_sampled_for_is_over_once_the_engine_is_closed(served: Served):
+    """It waits for an answer that never comes."""
+    server, engine, policy = served
+    asked, over = threading.Event(), threading.Event()
+
+    def wait(reply: dict) -> dict:
+        asked.set()
+        over.wait(PATIENCE_S)
+        return reply
+
+    server.change["/v1/completions"] = wait
+    before = set(threading.enumerate())
+    SyncProof(BOUND).load(engine, policy, 1)
+    [proving] = [each for each in {*threading.enumerate()} - before if each.name == sync.THREAD]
+    assert asked.wait(PATIENCE_S)
+    engine.close()
+    assert not proving.is_alive()
+    over.set()

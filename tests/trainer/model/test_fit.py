@@ -98,6 +98,30 @@ def test_what_the_sampler_keeps_is_freed_where_that_allows_many_more_rows(monkey
     assert "freed before each update" in said[-1]
 
 
+def test_where_a_server_samples_its_share_of_the_card_is_left_and_no_sampler_is_billed(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    policy = replace(load_policy("embedded", "cpu", "float32"), device=torch.device("cuda"))
+    config = TrainConfig.of(tokens_per_microbatch=512, engine="vllm", engine_memory=0.25)
+    judge = [HeldModel("reward model", 0, scoring=MIB)]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (12 * 2**30, 16 * 2**30))
+
+    def choose(**settings: object) -> memory.Bill:
+        return fit.plan(policy, config.but(**settings), judge, measure=lambda *_: Passes())
+
+    found = choose()
+    assert found.available == 8 * 2**30
+    assert found.phases.keys() == {"scoring by reward model", "update of 512 tokens"}
+    assert found.phases["scoring by reward model"] == MIB, "nothing of a sampler is beside it"
+    assert found.fixed.keys() == {"weights", "optimizer", "reward model"}
+    assert choose(engine_url="http://localhost:8000").available == 12 * 2**30, "it has its share already"
+    ahead = choose(staleness=1).fixed
+    assert ahead.keys() - found.fixed.keys() == {"weights to sample from"}
+    local = choose(engine="local")
+    assert local.available == 12 * 2**30
+    assert "sampler" in local.fixed
+
+
 def test_a_process_with_a_share_of_the_policy_holds_whole_what_is_not_divided(policy: Policy):
     weights, config = 4 * policy.parameters, TrainConfig.of(moments="8bit")
     held = [HeldModel("reference", weights), HeldModel("critic", weights, trained=weights)]

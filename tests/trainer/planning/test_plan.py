@@ -87,6 +87,7 @@ def test_a_server_on_the_same_card_takes_the_share_that_it_is_given():
     plan = make_plan(engine="vllm", engine_memory=0.25)
     assert plan.trainer.held["vLLM's server"] == int(0.25 * CARDS["h100"].memory)
     assert plan.trainer.rows == 256
+    assert plan.trainer.phases == make_plan(engine="vllm", sampler_gpus=1).trainer.phases
     assert not any(name.startswith("sampling") for name in plan.trainer.phases)
     assert plan.fits
 

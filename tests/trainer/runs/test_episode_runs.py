@@ -6,16 +6,13 @@ from pathlib import Path
 import pytest
 from palaestra.tasks import UserError, get
 from palaestra.trainer.config.evaluation import EvalConfig
-from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.evaluation.run import evaluate_model
-from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
-from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrations, fit
 
 from ..support.runs import SMALL, have_same_weights, say_nothing
 from ..support.server import answer, serve
+from ..support.taught import teach
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "own_episode.py"
 SETTINGS = {
@@ -28,14 +25,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a model that guesses right now and then."""
-    policy = load_policy("embedded", "cpu", "float32", seed=1)
-    task = get(str(EXAMPLE))
-    shown = draw_training_problems(task, 500, 1, None)
-    data = encode_demonstrations(PromptFormat.of(policy.tokenizer), task, shown, 1, 128)
-    fit(policy, task, data, SFTConfig.of(seed=1, steps=40))
-    folder = tmp_path_factory.mktemp("player")
-    policy.save(folder)
-    return str(folder)
+    return str(teach(get(str(EXAMPLE)), tmp_path_factory.mktemp("player")))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.runs import have_same_weights
+from ..support.runs import EACH_STEP, have_same_weights
 
 # The moments are counted in processor time of the run, from a checkpoint on, so that no load of the machine
 # moves them. The kernel ends the process where it is, as kill -9 does, and while it writes, too: nothing
@@ -33,30 +33,7 @@ code = main(sys.argv[3:])
 print(f"{time.process_time() - begun[0]:.3f} s from checkpoint {step} on" if begun else "no checkpoint")
 sys.exit(code)
 """
-SMALL = [
-    "--option",
-    "operands=2",
-    "--option",
-    "digits=1",
-    "--prompts-per-step",
-    "4",
-    "--group-size",
-    "4",
-    "--max-new-tokens",
-    "24",
-    "--eval-problems",
-    "5",
-    "--eval-samples",
-    "1",
-    "--eval-every",
-    "4",
-    "--save-every",
-    "1",
-    "--keep",
-    "1",
-    "--threads",
-    "1",
-]
+SMALL = [*EACH_STEP, "--max-new-tokens=24", "--eval-problems=5", "--eval-every=4"]
 NEVER = 0.0  # seconds for which no timer is set
 PATIENCE_S = 1200  # of a run on a machine that has other things to do
 

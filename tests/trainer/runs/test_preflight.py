@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from palaestra.trainer.config.train import TrainConfig
+from palaestra.trainer.reports.loggers import flatten
 from palaestra.trainer.runs.preflight import differs_by_form_alone, say_duration, summarise
 from palaestra.verifiers import Rubric, Score, answer_tag, number
 from palaestra.verifiers.types import error, wrong
@@ -37,6 +38,14 @@ def test_episodes_that_end_by_their_turns_were_not_cut():
     )
     assert (ended.ended, ended.list_faults()) == (1.0, [])
     assert "cut at the length limit" in cut.list_faults()[0]
+
+
+def test_what_an_example_holds_becomes_no_metric():
+    group = make_group(LIVE)
+    played = [replace(each, state={"points": 10**400}, version=3) for each in group.completions_G]
+    line = summarise([replace(group, completions_G=played)], 0, 2, 1.0, TrainConfig()).to_dict()
+    assert line["example"] == played[0].text
+    assert not any(name.startswith("example") for name in flatten(line))
 
 
 def test_why_nothing_could_be_scored_is_said():

@@ -22,7 +22,7 @@ from palaestra.trainer.storage.background import Twin
 from transformers import AutoModelForCausalLM
 
 from ..support.fake_vllm import serve
-from ..support.runs import SMALL, have_same_weights, say_nothing
+from ..support.runs import EACH_STEP, SMALL, have_same_weights, say_nothing
 
 KEPT = {"eval_problems": 4, "eval_samples": 1, "preflight_problems": 0, "eval_every": 0, "save_every": 1}
 SERVED = {"engine": "vllm", "engine_python": sys.executable}
@@ -215,20 +215,9 @@ def test_a_run_killed_at_random_moments_uses_the_problems_of_one_that_never_stop
             env=environment,
         )  # fmt: skip
 
-    flags = [
-        *engine,
-        "--option",
-        "operands=2",
-        "--option",
-        "digits=1",
-        "--prompts-per-step",
-        "4",
-        "--group-size",
-        "4",
-    ]
-    flags += ["--max-new-tokens", "14", "--eval-problems", "4", "--eval-samples", "1", "--eval-every", "0"]
-    flags += ["--save-every", "1", "--keep", "1", "--threads", "1", "--preflight-problems", "0"]
-    flags += ["--staleness", str(staleness), "--steps", "40", "--model", str(warm_model), "--out"]
+    flags = [*engine, *EACH_STEP, "--max-new-tokens=14", "--eval-problems=4", "--eval-every=0"]
+    flags += ["--preflight-problems=0", f"--staleness={staleness}", "--steps=40"]
+    flags += ["--model", str(warm_model), "--out"]
     done = run(0.0, 0, "train", *flags, str(tmp_path / "whole"))
     assert done.returncode == 0, done.stdout
     rng, out, kills = random.Random(staleness), tmp_path / "run", 6

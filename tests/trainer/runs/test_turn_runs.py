@@ -6,17 +6,14 @@ from pathlib import Path
 import pytest
 from palaestra.tasks import get
 from palaestra.tasks.core.errors import UserError
-from palaestra.trainer.config.sft import SFTConfig
 from palaestra.trainer.config.train import TrainConfig
-from palaestra.trainer.model.policy import load_policy
-from palaestra.trainer.model.prompts import PromptFormat
 from palaestra.trainer.rescoring.rescore import rescore
 from palaestra.trainer.runs.checks import check_train
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
-from palaestra.trainer.sft.fit import draw_training_problems, encode_demonstrations, fit
 
 from ..support.runs import SMALL, have_same_weights, say_nothing
+from ..support.taught import teach
 
 PAID = '''
 import palaestra as pal
@@ -70,13 +67,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def model(task: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a model that guesses right now and then."""
-    policy, member = load_policy("embedded", "cpu", "float32", seed=1), get(task)
-    shown = draw_training_problems(member, 500, 1, None)
-    data = encode_demonstrations(PromptFormat.of(policy.tokenizer), member, shown, 1, 128)
-    fit(policy, member, data, SFTConfig.of(seed=1, steps=40))
-    folder = tmp_path_factory.mktemp("player")
-    policy.save(folder)
-    return str(folder)
+    return str(teach(get(task), tmp_path_factory.mktemp("player")))
 
 
 def begin(task: str, model: str, out: Path, **settings: object) -> Path:

@@ -25,6 +25,12 @@ SMALL = TrainConfig.of(
 )
 """A run of a few seconds, for `warm_model`."""
 
+EACH_STEP = [
+    *("--option=operands=2", "--option=digits=1", "--prompts-per-step=4", "--group-size=4"),
+    *("--eval-samples=1", "--save-every=1", "--keep=1", "--threads=1"),
+]
+"""Options of such a run by a process of its own, which puts a checkpoint in its place at every step."""
+
 
 def say_nothing(_line: str) -> None:
     """In the place of `print`, for a run that should be silent."""

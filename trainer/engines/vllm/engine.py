@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ....tasks.core.errors import UserError
+from ....tasks.core.errors import RunError, UserError
 from ....tasks.core.seeds import digest
 from ....verifiers import Completion
 from ...model.policy import Policy
@@ -198,9 +198,15 @@ class VLLMEngine:
         """See `Engine.free`: the server keeps its memory, which is its own."""
 
     def close(self) -> None:
-        """End the server where it is ours, and remove the folder of the weights where it was made for it."""
+        """End the server where it is ours, and remove the folder of the weights where it was made for it.
+
+        Where nothing was sampled since the last load, its proof may still go on: it is broken off, and over
+        when this returns.
+        """
         self._wire.hang_up()
         self._end()
+        with suppress(RunError):  # nothing was handed on that it would have been for
+            self._release()
 
     def _ask_all(self, jobs: Sequence[_Job], read: Any, hear: Any) -> None:
         """Ask for each job while the server has the weights that it was given. Raises EngineError."""
