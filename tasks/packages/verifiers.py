@@ -11,7 +11,6 @@ import asyncio
 import functools
 import inspect
 import json
-import math
 import signal
 import weakref
 from collections.abc import Mapping
@@ -22,9 +21,10 @@ from typing import Any
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
-from ..common.games import Game
+from ..common.games import Game, hold_reward
 from ..core.episode import EpisodeLimits
-from ..core.errors import TaskError, UnknownTask, shorten
+from ..core.errors import TaskError, UnknownTask, shorten, tell_failure
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.seeds import split_of
 from ..core.sources import Rows
@@ -33,7 +33,6 @@ from ..core.tools.calls import find_calls
 from ..core.tools.schema import Tool
 
 PACKAGE = "verifiers"
-INSTALL = "pip install 'palaestra[verifiers]'"
 STEPS = 50  # of an environment that sets no limit itself
 
 
@@ -43,14 +42,13 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The task of an environment. Raises UnknownTask where the package or the environment is not there, or
-    the package has no environments with rubrics; TaskError for one that can't be served."""
-    try:
-        library = import_module(PACKAGE)
-    except ImportError as failure:
-        raise UnknownTask(f"{PACKAGE}:{name} needs the package {PACKAGE}. Install it: {INSTALL}") from failure
+    """The task of an environment. Raises UnknownTask where it is not there, TaskError where the package
+    is not installed or has none with rubrics, or for one that can't be served."""
+    library = import_extra(PACKAGE, f"{PACKAGE}:{name}")
     if not hasattr(library, "load_environment"):
-        raise UnknownTask(f"This verifiers has no environments with rubrics. Install: {INSTALL}")
+        raise TaskError(
+            "This verifiers has no environments with rubrics. Install: pip install 'palaestra[verifiers]'"
+        )
     loaded = load(name)
     if loaded.env.rubric.has_group_rewards or not isinstance(loaded.env, library.MultiTurnEnv):
         raise TaskError(
@@ -145,7 +143,7 @@ def load(name: str) -> Loaded:
         return Loaded(name, import_module(PACKAGE).load_environment(name))
     except Exception as failure:  # whatever somebody's environment raises
         raise UnknownTask(
-            f"verifiers can't load the environment {name!r}: {shorten(str(failure))}."
+            f"verifiers can't load the environment {name!r}: {tell_failure(failure)}."
         ) from failure
     finally:  # an environment takes them, and would end this process in its own way
         for each, handler in handlers.items():
@@ -208,7 +206,7 @@ class VerifiersWorld(Game):
             raise self.loaded.faults[0]
         paid = float(state["reward"]) / self.loaded.most
         self.state["metrics"] = {key: float(value) for key, value in (state["metrics"] or {}).items()}
-        return super().end(why, paid if math.isnan(paid) else max(-1.0, min(1.0, paid)))
+        return super().end(why, hold_reward(paid))
 
 
 def _close(loop: asyncio.AbstractEventLoop, rollout: asyncio.Task[Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....verifiers.types import Unavailable
-from ..errors import shorten
+from ..errors import tell_failure
 from ..problem import Problem
 from .calls import ToolCall, find_calls
 from .schema import CallFailed, Tool, ToolBroke
@@ -66,7 +66,7 @@ class ToolEpisode:
             except CallFailed as failure:
                 result = str(failure)
             except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a call provokes is its answer
-                result = f"Error: {_tell(failure)}"
+                result = f"Error: {tell_failure(failure)}"
         kept = {"name": call.name, "arguments": dict(call.arguments), "result": result[:KEPT_CHARS], "ok": ok}
         self.state["calls"].append(kept)
         return result
@@ -87,12 +87,3 @@ def _write(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return str(value)
-
-
-def _tell(failure: BaseException) -> str:
-    try:
-        said = str(failure)
-    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
-        said = ""
-    name = type(failure).__name__
-    return shorten(f"{name}: {said}" if said else f"{name}.")
