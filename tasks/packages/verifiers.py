@@ -13,7 +13,8 @@ import inspect
 import json
 import signal
 import weakref
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -186,7 +187,7 @@ class VerifiersWorld(Game):
     def _listen(self) -> list[Any]:
         """Let the environment go on until it asks the policy again, or ends: the conversation so far."""
         waiting = asyncio.wait({self.rollout, self.client.asked}, return_when=asyncio.FIRST_COMPLETED)
-        self.loop.run_until_complete(waiting)
+        _run(self.loop, waiting)
         if self.client.asked.done():
             return self.client.asked.result()
         state = self.rollout.result()  # raises what the environment raised
@@ -199,8 +200,8 @@ class VerifiersWorld(Game):
         env, state = self.loaded.env, self.client.state
         self.loaded.faults.clear()
         if not self.rollout.done():
-            self.loop.run_until_complete(env.render_completion(state))
-        self.loop.run_until_complete(env.rubric.score_rollout(state))
+            _run(self.loop, env.render_completion(state))
+        _run(self.loop, env.rubric.score_rollout(state))
         self.close()
         if self.loaded.faults:
             raise self.loaded.faults[0]
@@ -209,10 +210,21 @@ class VerifiersWorld(Game):
         return super().end(why, hold_reward(paid))
 
 
+def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
+    """What it gives. Where this thread runs another loop (a notebook's, or that of a world in which one that
+    is gone is collected), another thread waits for it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return loop.run_until_complete(awaitable)
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(loop.run_until_complete, awaitable).result()
+
+
 def _close(loop: asyncio.AbstractEventLoop, rollout: asyncio.Task[Any]) -> None:
     """End a rollout that is cut, its cleaning up included."""
     rollout.cancel()
-    loop.run_until_complete(asyncio.wait({rollout}))
+    _run(loop, asyncio.wait({rollout}))
     if not rollout.cancelled():
         rollout.exception()  # it was told already
     loop.close()

@@ -1,5 +1,6 @@
 """Environments of verifiers as episodes, against the package itself."""
 
+import asyncio
 import signal
 import sys
 import textwrap
@@ -117,6 +118,15 @@ def test_a_single_turn_is_judged_by_its_rubric_weighed_to_one():
     train, test = ({each.text for each in task.problems(split)} for split in ("train", "test"))
     assert len(train) + len(test) == 40
     assert not train & test
+
+
+def test_it_is_played_where_a_loop_runs_already_as_in_a_notebook():
+    async def cell():
+        task = tasks.get("verifiers:sums-env")
+        problem = task.problem("train", 0)
+        return task.score(play(task, problem, say(problem.reference["row"]["answer"])), problem)
+
+    assert asyncio.run(cell()).passed
 
 
 def test_turns_are_those_of_the_environment():
