@@ -155,6 +155,18 @@ def test_servers_are_asked_in_the_processes_of_worlds(tmp_path):
         wait_for_end(started)
 
 
+@pytest.mark.slow
+def test_a_server_that_starts_too_slowly_abstains_and_is_not_the_calls_fault(tmp_path):
+    slow = tmp_path / "server.py"
+    slow.write_text(Path(BY_HAND).read_text())
+    (keep,) = tools.connect_mcp([sys.executable, "-S", str(slow), "well"], only=["keep"])
+    slow.write_text("import time\ntime.sleep(4242)")
+    with Worlds(workers=1) as worlds:
+        said = [write_call("keep", word="a")]
+        reply = worlds.answer(Made([keep]), PROBLEM, EpisodeLimits(reply_seconds=1), "key", said)
+    assert reply.fault == "unavailable"
+
+
 def wait_for_end(process: int) -> None:
     """Returns when the process is gone, or a zombie that waits for its parent."""
     while True:
