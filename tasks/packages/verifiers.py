@@ -13,7 +13,7 @@ import inspect
 import json
 import signal
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
@@ -22,15 +22,16 @@ from typing import Any
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
+from ...verifiers.types import Unavailable
 from ..common.games import Game, hold_reward
-from ..core.episode import EpisodeLimits
+from ..core.episode import HARMLESS, EpisodeLimits
 from ..core.errors import TaskError, UnknownTask, shorten, tell_failure
 from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.seeds import split_of
 from ..core.sources import Rows
 from ..core.task import Task
-from ..core.tools.calls import find_calls
+from ..core.tools.calls import ToolCall, find_calls
 from ..core.tools.schema import Tool
 
 PACKAGE = "verifiers"
@@ -156,7 +157,7 @@ class VerifiersWorld(Game):
     """A rollout of the environment. Raises TaskError for one that begins with another prompt than its row."""
 
     def __init__(self, problem: Problem) -> None:
-        self.loaded = load(problem.reference["environment"])
+        self.problem, self.loaded = problem, load(problem.reference["environment"])
         super().__init__(self.loaded.env.max_turns if self.loaded.env.max_turns > 0 else STEPS)
         self.role = "user"
         self.tools = {each["function"]["name"]: _make_tool(each["function"]) for each in problem.tools}
@@ -165,7 +166,6 @@ class VerifiersWorld(Game):
         row = {**problem.reference["row"], "prompt": problem.prompt}
         self.rollout = self.loop.create_task(self.loaded.env.rollout(row, self.client, "policy", {}))
         self.close = weakref.finalize(self, _close, self.loop, self.rollout)
-        self.client.asked = self.loop.create_future()
         self.heard = self._listen()
         if [_write_message(each) for each in self.heard] != list(problem.prompt):
             self.close()
@@ -175,17 +175,21 @@ class VerifiersWorld(Game):
         calls = find_calls(said, self.tools) if self.tools else []
         if faults := [call.fault for call in calls if call.fault]:
             return f"Error: {faults[0]}"
-        self.client.asked = self.loop.create_future()
-        self.client.say(said, calls)
-        before, self.heard = len(self.heard) + 1, self._listen()
+        before, self.heard = len(self.heard) + 1, self._go_on(said, calls)
         if self.rollout.done() or self.state["turns"] >= self.turns:
             return self.end(str(self.client.state.get("stop_condition") or "The turns are used up."))
         new = [_write_message(each) for each in self.heard[before:]]
         self.role = "tool" if new and all(each["role"] == "tool" for each in new) else "user"
         return "\n".join(each["content"] for each in new)
 
+    def _go_on(self, said: str, calls: Sequence[ToolCall]) -> list[Any]:
+        """The conversation once the environment has answered."""
+        self.client.say(said, calls)
+        return self._listen()
+
     def _listen(self) -> list[Any]:
         """Let the environment go on until it asks the policy again, or ends: the conversation so far."""
+        self.client.asked = self.loop.create_future()
         waiting = asyncio.wait({self.rollout, self.client.asked}, return_when=asyncio.FIRST_COMPLETED)
         _run(self.loop, waiting)
         if self.client.asked.done():
@@ -196,18 +200,33 @@ class VerifiersWorld(Game):
         return self.heard
 
     def end(self, why: str, reward: float = 0.0) -> str:  # noqa: ARG002 - its rubric says what it is worth
-        """Its rubric judges. Raises what a reward function raised."""
+        """Its rubric judges. Raises what a reward function raised, Unavailable where it raises as much of
+        harmless words."""
+        fault = self._judge()
+        if fault is not None:
+            if type(self._judge_harmless()) is type(fault):
+                raise Unavailable(f"A reward function of {self.loaded.name} raised {tell_failure(fault)}.")
+            raise fault
+        state = self.client.state
+        paid = float(state["reward"]) / self.loaded.most
+        self.state["metrics"] = {key: float(value) for key, value in (state["metrics"] or {}).items()}
+        return super().end(why, hold_reward(paid))
+
+    def _judge(self) -> Exception | None:
+        """Have the rubric judge what was said so far; what a reward function raised."""
         env, state = self.loaded.env, self.client.state
         self.loaded.faults.clear()
         if not self.rollout.done():
             _run(self.loop, env.render_completion(state))
         _run(self.loop, env.rubric.score_rollout(state))
         self.close()
-        if self.loaded.faults:
-            raise self.loaded.faults[0]
-        paid = float(state["reward"]) / self.loaded.most
-        self.state["metrics"] = {key: float(value) for key, value in (state["metrics"] or {}).items()}
-        return super().end(why, hold_reward(paid))
+        return next(iter(self.loaded.faults), None)
+
+    def _judge_harmless(self) -> Exception | None:
+        """The same of another rollout, in which nothing was said but harmless words."""
+        other = VerifiersWorld(self.problem)
+        other._go_on(HARMLESS[0], [])
+        return other._judge()
 
 
 def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
