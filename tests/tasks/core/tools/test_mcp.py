@@ -1,6 +1,5 @@
 """Tools of MCP servers, with the package itself: a server of its own making, and one by hand that breaks."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 from palaestra import Problem, tools
 from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.errors import TaskError
+from palaestra.tasks.core.tools import telling
 from palaestra.tasks.core.tools.episode import ToolEpisode
 from palaestra.tasks.core.tools.mcp import GUARD
 from palaestra.tasks.core.tools.mcp_guard import MOST_SAID
@@ -27,7 +27,7 @@ def connect(how: str, file: str = os.devnull, **settings):
 
 
 def write_call(name: str, **arguments) -> str:
-    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
+    return telling.write_call(name, arguments)
 
 
 class Made:
