@@ -99,10 +99,13 @@ def write_html_turns(turns: Sequence[Any]) -> str:
     own, those in the middle of a long episode left out."""
     rows, number = [], 0
     for turn in turns:
-        number += turn.role == "policy"
-        of_policy = turn.role == "policy"
-        voice = "" if turn.voice == "user" else f"({turn.voice}) "
-        rows.append((number, turn.text, "") if of_policy else (number, "", f"{voice}{turn.text}"))
+        if turn.role == "policy":
+            number += 1
+            earned = "" if turn.reward is None else f", earned {turn.reward:g}"
+            rows.append((f"{number}{earned}", turn.text, ""))
+        else:
+            voice = "" if turn.voice == "user" else f"({turn.voice}) "
+            rows.append((number, "", f"{voice}{turn.text}"))
     if len(rows) > ROWS:
         left = [("...", f"{len(rows) - ROWS + 1:,} turns left out", "")]
         rows = [*rows[: ROWS // 2], *left, *rows[1 - ROWS // 2 :]]

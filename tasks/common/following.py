@@ -19,18 +19,9 @@ from .languages import WORDS
 Given = Mapping[str, Any]
 # Of languages that have a script to themselves: a word of it.
 ALONE = {
-    **{
-        "ko": "한국",
-        "ja": "これは",
-        "zh": "这是",
-        "th": "ไทย",
-        "el": "και",
-        "he": "של",
-        "bn": "এই",
-        "gu": "આ",
-    },
-    **{"pa": "ਇਹ", "kn": "ಇದು", "ta": "இது", "te": "ఇది"},
-}
+    "ko": "한국", "ja": "これは", "zh": "这是", "th": "ไทย", "el": "και", "he": "של", "bn": "এই", "gu": "આ",
+    "pa": "ਇਹ", "kn": "ಇದು", "ta": "இது", "te": "ఇది",
+}  # fmt: skip
 
 
 def make_solver(
@@ -74,7 +65,7 @@ class _Draft:
         """Frequent words of the language, without those that the instructions forbid."""
         language = self.get("language:response_language", "language", "en")
         known = WORDS[language].split() if language in WORDS else [ALONE.get(language, "x")]
-        avoided = [self.get("keywords:forbidden_words", "forbidden_words", [])]
+        avoided = {each.lower() for each in self.get("keywords:forbidden_words", "forbidden_words", [])}
         rare = [
             self.get(name, argument, "")
             for name, argument, relation in (
@@ -86,8 +77,7 @@ class _Draft:
         kept = [
             word
             for word in known
-            if word not in [each.lower() for each in avoided[0]]
-            and not any(each.strip().lower() in word for each in rare)
+            if word not in avoided and not any(each.strip().lower() in word for each in rare)
         ]
         return kept or known
 

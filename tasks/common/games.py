@@ -6,12 +6,23 @@ how many actions were answered; why it is over, "" while it goes on. `criteria.r
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
 from ...verifiers.extract import MAX_CHARS, after_thinking
 
 MOST_ACTION = 200  # characters of an action; a longer one is read as none
+
+
+def read_said(said: str) -> str:
+    """What a turn says after any think block; "" for one that says nothing, or too much to be read."""
+    return (after_thinking(said) or "").strip() if len(said) <= MAX_CHARS else ""
+
+
+def hold_reward(paid: float) -> float:
+    """What a world pays, from -1 to 1; what is no number stays none, so that the rubric abstains."""
+    return paid if math.isnan(paid) else max(-1.0, min(1.0, paid))
 
 
 def read_action(said: str) -> str:
@@ -26,14 +37,10 @@ def read_action(said: str) -> str:
     >>> read_action("<answer> 42 </answer>!")
     '42'
     """
-    if len(said) > MAX_CHARS:
-        return ""
-    tail = after_thinking(said)
-    if tail is None:
-        return ""
+    tail = read_said(said)
     before, closed, _ = tail.rpartition("</answer>")
     _, opened, tagged = before.rpartition("<answer>")
-    action = tagged.strip() if closed and opened else tail.strip().rpartition("\n")[2].strip()
+    action = tagged.strip() if closed and opened else tail.rpartition("\n")[2].strip()
     return action if len(action) <= MOST_ACTION else ""
 
 

@@ -12,11 +12,11 @@ from itertools import pairwise
 
 from ...verifiers import Score
 from ...verifiers.types import Misreturned
-from .errors import NoSolution, TaskError, UserError
+from .errors import UserError
 from .problem import Problem
 from .proofs.episodes import CHECKS as OF_EPISODES
 from .proofs.episodes import check_ends, check_text_alone
-from .proofs.frames import find_full_reward
+from .proofs.frames import find_full_reward, has_solution
 from .proofs.guard import Outcome, score_apart
 from .proofs.probes import says_something
 from .proofs.proof import Finding
@@ -181,18 +181,8 @@ def _sample(task: Task, count: int) -> list[Problem]:
 def _sample_known(task: Task, count: int) -> list[Problem]:
     """The problems whose solution is known. Raises what `solution` raises where none is."""
     problems = _sample(task, count)
-    known = [problem for problem in problems if _has_solution(task, problem)]
+    known = [problem for problem in problems if has_solution(task, problem)]
     return known or problems[:1]
-
-
-def _has_solution(task: Task, problem: Problem) -> bool:
-    try:
-        task.solution(problem)
-    except NoSolution:
-        return False
-    except TaskError:
-        return True  # the check that asks for it says what is wrong
-    return True
 
 
 def _explain(score: Score) -> str:

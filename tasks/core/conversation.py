@@ -35,16 +35,16 @@ class _Page:
     def list_lines(self, text: str, indent: str = "") -> list[str]:
         """A text's lines behind their bar; where it is too long, its beginning and its end."""
         left = len(text) - TOP_CHARS - BOTTOM_CHARS
-        top, bottom = (text[:TOP_CHARS], text[-BOTTOM_CHARS:]) if left > 0 else (text, "")
+        low = self.lines // 3
+        high = self.lines - low
         room = max(4, self.columns - len(MARK) - len(indent))
-        first, last = list(_break(top, room)), list(_break(bottom, room)) if bottom else []
-        high = -(-2 * self.lines // 3)
-        count = len(first) + len(last)
         if left > 0:
-            first, last = first[:high], last[high - self.lines :]
-        elif count > self.lines:
-            first, last = first[:high], first[high - self.lines :]
-        hidden = count - len(first) - len(last)
+            first, last = list(_break(text[:TOP_CHARS], room)), list(_break(text[-BOTTOM_CHARS:], room))
+        else:
+            broken = list(_break(text, room))
+            first, last = broken[:high], broken[high:]
+        hidden = max(0, len(first) - high) + max(0, len(last) - low)
+        first, last = first[:high], last[max(0, len(last) - low) :]
         what = [f"{left:,} characters"] if left > 0 else []
         what += [f"{hidden:,} line{'' if hidden == 1 else 's'}"] if hidden else []
         note = [f"({' and '.join(what)} left out)"] if what else []

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from ...verifiers import Completion, Turn
 from ...verifiers.criteria.turn_rewards import MOST_REWARD
 from ...verifiers.types import Unavailable
-from .errors import TaskError
+from .errors import TaskError, tell_failure
 from .problem import Problem
 
 HARMLESS = ("0", "Yes.", "<answer>0</answer>")  # what no world should fail at
@@ -183,7 +183,9 @@ class World:
             if repeated:
                 break
         broken = isinstance(failure, Unavailable) or self._fails_on_harmless()
-        return Reply(fault="unavailable" if broken else "raised", reason=_tell(failure))
+        assert failure is not None
+        told = f"The world raised {tell_failure(failure, 500)}"
+        return Reply(fault="unavailable" if broken else "raised", reason=told)
 
     def _try(self, said: str) -> Reply | Exception:
         episode, self._episode = self._episode, None
@@ -200,9 +202,9 @@ class World:
 
     def _fails_on_harmless(self) -> bool:
         """Whether the world fails whatever is said in this place."""
-        found = [self._try(text) for text in HARMLESS]
+        works = any(isinstance(self._try(text), Reply) for text in HARMLESS)
         self._episode = None
-        return not any(isinstance(each, Reply) for each in found)
+        return not works
 
 
 def replay(factory: Factory, problem: Problem, said: Sequence[str]) -> Episode:
@@ -316,11 +318,3 @@ class HasEpisodes(Protocol):
     @property
     def limits(self) -> EpisodeLimits: ...
     def find_member(self, problem_id: str, /) -> HasEpisodes: ...
-
-
-def _tell(failure: Exception | None) -> str:
-    try:
-        said = str(failure)[:500]
-    except Exception:  # noqa: BLE001 - `__str__` of somebody's exception may raise anything
-        said = ""
-    return f"The world raised {type(failure).__name__}: {said}"

@@ -41,6 +41,23 @@ class DataError(TaskError):
     """A data set could not be read. The message names the file, the line or row, and the fix."""
 
 
+def tell_failure(failure: BaseException, most: int = 300) -> str:
+    """An exception to quote in a sentence: its type and what it says, of a group the first that is none, as
+    `shorten` writes it. Whatever its `__str__` raises is left out.
+
+    >>> tell_failure(ExceptionGroup("two", [ValueError("It is no number."), KeyError()]))
+    'ValueError: It is no number'
+    """
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    try:
+        said = str(failure)
+    except Exception:  # noqa: BLE001 - of somebody's exception it may raise anything
+        said = ""
+    name = type(failure).__name__
+    return shorten(f"{name}: {said}" if said else name, most)
+
+
 def shorten(text: str, most: int = 300) -> str:
     """A text to quote in a sentence: on one line, without its full stop, and cut between words to at most
     `most` characters, 10 or more, which an ellipsis tells. A first word that is longer is cut itself.
@@ -49,5 +66,5 @@ def shorten(text: str, most: int = 300) -> str:
     ('To be or ...', 'aaaaaa ...')
     """
     line = " ".join(text.split()).rstrip(".")
-    cut = textwrap.shorten(line, most, placeholder=" ...")
+    cut = textwrap.shorten(line[: 2 * most], most, placeholder=" ...")  # it looks at each word
     return cut if cut != "..." or line == cut else f"{line[: most - 4]} ..."

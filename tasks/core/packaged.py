@@ -1,11 +1,30 @@
-"""Files that other packages bring along, found without importing the package."""
+"""Packages that may not be installed: what they define, and files that they bring along, which are found
+without importing them."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
-from .errors import DataError
+from .errors import DataError, TaskError
+
+
+def import_extra(extra: str, what: str, module: str = "") -> Any:
+    """A module of the package that an extra of this one installs; "" is the package itself. Raises TaskError
+    with the way to install it.
+
+    what: needs it, the beginning of the sentence.
+
+    >>> import_extra("json", "Reading").loads("[1]")
+    [1]
+    """
+    try:
+        return importlib.import_module(module or extra.replace("-", "_"))
+    except ImportError as failure:
+        raise TaskError(
+            f"{what} needs the package {extra}. Install it: pip install 'palaestra[{extra}]'"
+        ) from failure
 
 
 def find_packaged(package: str, path: str) -> Path | None:

@@ -51,8 +51,8 @@ def pack(factory: Factory) -> dict[str, Any]:
 def make_request(
     packed: Mapping[str, Any], problem: Problem | None = None, key: str = "", said: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """What `answer` reads. key: of the episode in which all of this was said. Without a problem the maker of
-    its world is loaded, the world of the key let go, and nothing else."""
+    """What `answer` reads. key: of the episode in which all of this was said, "" for one that ends there.
+    Without a problem the maker of its world is loaded, the world of the key let go, and nothing else."""
     asked = base64.b64encode(pickle.dumps(problem)).decode()
     return {**packed, "problem": asked, "key": key, "said": list(said)}
 
@@ -68,7 +68,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         world = World(factory, problem)
         world.said = list(said[:-1])
     reply = world.answer(said[-1])
-    if reply.text is not None:
+    if reply.text is not None and key:
         _worlds[key] = world
         if len(_worlds) > MOST_KEPT:
             _worlds.popitem(last=False)

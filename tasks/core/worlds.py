@@ -59,7 +59,7 @@ class _Place:
             return _Failure("unavailable", str(failure))
         if got.status == "ok":
             reply = Reply(**got.value)
-            if reply.text is not None:
+            if reply.text is not None and key:
                 self.keys[key] = None
                 if len(self.keys) > MOST_KEPT:
                     self.keys.popitem(last=False)

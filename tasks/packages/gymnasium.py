@@ -19,13 +19,13 @@ from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
 from ..common.games import Game, read_action
 from ..core.episode import EpisodeLimits
-from ..core.errors import TaskError, UnknownTask
+from ..core.errors import TaskError, UnknownTask, shorten
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.sources import Procedural
 from ..core.task import Task
 
 PACKAGE = "gymnasium"
-INSTALL = "pip install 'palaestra[gymnasium]'"
 DISCOUNT, CLOSE = 0.97, 1e-3  # of the player's plan: how much a later reward is worth, and when it is made
 STEPS = 100  # of an environment that sets no limit itself
 # What the actions mean, which an environment does not say; others are called by their numbers.
@@ -49,16 +49,15 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The task of that name. Raises UnknownTask where the package or the environment is not there, TaskError
-    for one that is no text world."""
-    try:
-        gymnasium = import_module(PACKAGE)
-    except ImportError as failure:
-        raise UnknownTask(f"{PACKAGE}:{name} needs the package {PACKAGE}. Install it: {INSTALL}") from failure
+    """The task of that name. Raises UnknownTask where there is no such environment, TaskError where the
+    package is not installed, or for one that is no text world."""
+    gymnasium = import_extra(PACKAGE, f"{PACKAGE}:{name}")
     try:
         made = gymnasium.make(name, render_mode="ansi")
     except Exception as failure:  # an environment that is not there, or needs what is not installed
-        raise UnknownTask(f"gymnasium can't make a text world of {name!r}: {failure}") from failure
+        raise UnknownTask(
+            f"gymnasium can't make a text world of {name!r}: {shorten(str(failure))}."
+        ) from failure
     if "ansi" not in made.metadata.get("render_modes", ()) or not hasattr(made.action_space, "n"):
         raise TaskError(f"gymnasium's {name} is no text world with a few actions, and is not served.")
     parameters = inspect.signature(type(made.unwrapped).__init__).parameters

@@ -8,30 +8,27 @@ is, any other as a JSON object, as the server's schema has it. The reward is the
 from __future__ import annotations
 
 import json
-import math
 import random
 import urllib.request
 import weakref
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Literal
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
-from ...verifiers.extract import MAX_CHARS, after_thinking
 from ...verifiers.types import Unavailable
-from ..common.games import Game
+from ..common.games import Game, hold_reward, read_said
 from ..core.episode import EpisodeLimits
-from ..core.errors import TaskError, UnknownTask, shorten
+from ..core.errors import TaskError, UnknownTask, shorten, tell_failure
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.sources import Procedural
 from ..core.task import Task
 from ..core.tools.schema import parse_json
 
 PACKAGE = "openenv"
-INSTALL = "pip install 'palaestra[openenv]'"
 STEPS = 50
 CONNECT_S, STEP_S = 5.0, 4.0  # for a session to begin, and for one answer
 MOST_MB, MOST_SCHEMA = 1.0, 1 << 20  # of one answer, and bytes of the schema
@@ -45,12 +42,9 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The task of the server at an address. Raises UnknownTask where the package is not installed or no
-    server answers there, TaskError for one whose episodes can't be repeated, or with one session."""
-    try:
-        import_module("openenv.core.generic_client")
-    except ImportError as failure:
-        raise UnknownTask(f"{PACKAGE}:{name} needs the package {PACKAGE}. Install it: {INSTALL}") from failure
+    """The task of the server at an address. Raises UnknownTask where no server answers there, TaskError where
+    the package is not installed, for one whose episodes can't be repeated, or with one session."""
+    import_client(f"{PACKAGE}:{name}")
     if not name.startswith(("http://", "https://")):
         raise UnknownTask(f"{PACKAGE}:{name} is no address. Give one: openenv:http://localhost:8000")
     form = read_form(name)
@@ -59,7 +53,7 @@ def find(name: str) -> Task:
         twin = OpenEnvWorld(Problem("", {"url": name, "seed": 0}))  # beside it, as rollouts are
     except Exception as failure:
         raise TaskError(
-            f"The server at {name} does not begin two sessions at once ({shorten(str(failure))}). Start it"
+            f"The server at {name} does not begin two sessions at once ({tell_failure(failure)}). Start it"
             " with max_concurrent_envs of at least the completions of a step."
         ) from failure
     if first.opening != twin.opening:
@@ -89,6 +83,11 @@ def find(name: str) -> Task:
     )
 
 
+def import_client(what: str = PACKAGE) -> Any:
+    """The package's client. Raises TaskError where it is not installed. what: needs it."""
+    return import_extra(PACKAGE, what, "openenv.core.generic_client")
+
+
 def _find_version() -> str:
     try:
         return version("openenv")
@@ -106,7 +105,7 @@ def read_fields(url: str) -> dict[str, Any]:
         return {key: dict(schema) for key, schema in fields.items() if key not in OWN_FIELDS}
     except Exception as failure:  # nobody answers there, or says something else
         raise UnknownTask(
-            f"No OpenEnv server tells its schema at {url}: {type(failure).__name__}: {shorten(str(failure))}."
+            f"No OpenEnv server tells its schema at {url}: {tell_failure(failure)}."
         ) from failure
 
 
@@ -131,7 +130,7 @@ def read_opening(url: str, seed: int) -> str:
     try:
         world = OpenEnvWorld(Problem("", {"url": url, "seed": seed}))
     except Exception as failure:
-        raise TaskError(f"The server at {url} begins no session: {shorten(str(failure))}.") from failure
+        raise TaskError(f"The server at {url} begins no session: {tell_failure(failure)}.") from failure
     world.close()
     return world.opening
 
@@ -143,7 +142,7 @@ class OpenEnvWorld(Game):
         super().__init__(STEPS)
         given = problem.reference
         self.url, self.pays, self.paid = given["url"], given.get("pays", "last"), 0.0
-        made = import_module("openenv.core.generic_client").GenericEnvClient(
+        made = import_client().GenericEnvClient(
             base_url=self.url,
             connect_timeout_s=CONNECT_S,
             message_timeout_s=STEP_S,
@@ -156,7 +155,9 @@ class OpenEnvWorld(Game):
             self.opening = write_observation(self.env.reset(seed=given["seed"]).observation)
         except Exception as failure:
             self.close()
-            raise Unavailable(f"The server at {self.url} begins no session: {_tell(failure)}") from failure
+            raise Unavailable(
+                f"The server at {self.url} begins no session: {tell_failure(failure)}"
+            ) from failure
         if self.opening != given.get("opening", self.opening):
             self.close()
             raise Unavailable(f"The server at {self.url} no longer begins this seed as it did.")
@@ -186,11 +187,6 @@ class OpenEnvWorld(Game):
         return super().end(why, self.state["reward"] if reward is None else reward)
 
 
-def hold_reward(paid: float) -> float:
-    """From -1 to 1; what is no number stays none, so that the rubric abstains."""
-    return paid if math.isnan(paid) else max(-1.0, min(1.0, paid))
-
-
 def _close(env: Any) -> None:
     try:
         env.close()
@@ -198,14 +194,9 @@ def _close(env: Any) -> None:
         return
 
 
-def _tell(failure: Exception) -> str:
-    return shorten(f"{type(failure).__name__}: {failure}")
-
-
 def read_act(said: str, fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """The action of a turn, after any think block; None where there is none."""
-    tail = after_thinking(said) if len(said) <= MAX_CHARS else None
-    text = (tail or "").strip()
+    text = read_said(said)
     if only := find_text(fields):
         return {only: text} if text else None
     begin = text.find("{")

@@ -20,13 +20,13 @@ from ...verifiers import Criterion, Rubric, Verdict, answer_criterion, answer_ta
 from ...verifiers.types import correct, malformed, partial, timeout, wrong
 from ...verifiers.workers.pool import Pool, Reply
 from ..core.errors import TaskError, UnknownTask
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.sources import Procedural
 from ..core.task import Kind, Task
 from . import reasoning_gym_entries as entries
 
 PACKAGE = "reasoning_gym"
-INSTALL = "pip install 'palaestra[reasoning-gym]'"
 # What is not served, and why.
 LEFT_OUT = {
     "composite": "it mixes others, which --task reasoning_gym:a:2,reasoning_gym:b does here",
@@ -72,12 +72,8 @@ def names() -> list[str]:
 def find(name: str) -> Task:
     """The task of one generator. Raises UnknownTask where the package has none of that name, TaskError
     where it is not installed."""
-    try:
-        known = entries.list_datasets()
-    except ImportError as failure:
-        raise TaskError(
-            f"reasoning_gym:{name} needs the package reasoning-gym. Install it: {INSTALL}"
-        ) from failure
+    import_extra("reasoning-gym", f"{PACKAGE}:{name}")
+    known = entries.list_datasets()
     if name in LEFT_OUT:
         raise TaskError(f"reasoning-gym's {name} is not served: {LEFT_OUT[name]}.")
     if name not in known:

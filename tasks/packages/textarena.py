@@ -16,16 +16,15 @@ from typing import Any
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
-from ...verifiers.extract import MAX_CHARS, after_thinking
-from ..common.games import MOST_ACTION, Game
+from ..common.games import MOST_ACTION, Game, read_said
 from ..core.episode import EpisodeLimits
-from ..core.errors import TaskError, UnknownTask
+from ..core.errors import TaskError, UnknownTask, shorten
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.sources import Procedural
 from ..core.task import Task
 
 PACKAGE = "textarena"
-INSTALL = "pip install 'palaestra[textarena]'"
 STEPS = 100
 
 
@@ -40,18 +39,17 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The task of that name. Raises UnknownTask where the package or the game is not there, TaskError for one
-    that can't be made here or is no game for one."""
-    try:
-        games = import_module(PACKAGE).envs.registration.ENV_REGISTRY
-    except ImportError as failure:
-        raise UnknownTask(f"{PACKAGE}:{name} needs the package {PACKAGE}. Install it: {INSTALL}") from failure
+    """The task of that name. Raises UnknownTask where there is no such game, TaskError where the package is
+    not installed, or for one that can't be made here or is no game for one."""
+    games = import_extra(PACKAGE, f"{PACKAGE}:{name}").envs.registration.ENV_REGISTRY
     if f"{name}-raw" not in games:
         raise UnknownTask(f"textarena has no game {name!r}. It has {', '.join(map(str, names()[:8]))}, ...")
     try:
         TextArenaWorld(Problem("", {"game": name, "seed": 0}))
     except Exception as failure:  # it wants data from the network, or more players
-        raise TaskError(f"textarena's {name} can't be played here by one: {_shorten(failure)}") from failure
+        raise TaskError(
+            f"textarena's {name} can't be played here by one: {shorten(str(failure))}"
+        ) from failure
 
     def generate(rng: random.Random, _level: int) -> Problem:
         reference = {"game": name, "seed": rng.getrandbits(31)}
@@ -71,10 +69,6 @@ def find(name: str) -> Task:
         episode=TextArenaWorld,
         limits=EpisodeLimits(turns=STEPS),
     )
-
-
-def _shorten(failure: Exception) -> str:
-    return " ".join(str(failure).split())[:200]
 
 
 class TextArenaWorld(Game):
@@ -105,8 +99,7 @@ class TextArenaWorld(Game):
         return "\n".join(text for _, text, kind in messages if kind.name != "PLAYER_ACTION").strip()
 
     def answer(self, said: str) -> str:
-        tail = after_thinking(said) if len(said) <= MAX_CHARS else None
-        action = (tail or "").strip()[-MOST_ACTION:]
+        action = read_said(said)[-MOST_ACTION:]
         with self.own_random():
             over, _ = self.env.step(action)
         if not over:

@@ -11,10 +11,10 @@ import asyncio
 import functools
 import inspect
 import json
-import math
 import signal
 import weakref
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -22,18 +22,19 @@ from typing import Any
 
 from ...verifiers import Rubric
 from ...verifiers.criteria.reached import reached
-from ..common.games import Game
-from ..core.episode import EpisodeLimits
-from ..core.errors import TaskError, UnknownTask, shorten
+from ...verifiers.types import Unavailable
+from ..common.games import Game, hold_reward
+from ..core.episode import HARMLESS, EpisodeLimits
+from ..core.errors import TaskError, UnknownTask, shorten, tell_failure
+from ..core.packaged import import_extra
 from ..core.problem import Problem
 from ..core.seeds import split_of
 from ..core.sources import Rows
 from ..core.task import Task
-from ..core.tools.calls import find_calls
+from ..core.tools.calls import ToolCall, find_calls
 from ..core.tools.schema import Tool
 
 PACKAGE = "verifiers"
-INSTALL = "pip install 'palaestra[verifiers]'"
 STEPS = 50  # of an environment that sets no limit itself
 
 
@@ -43,14 +44,13 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Task:
-    """The task of an environment. Raises UnknownTask where the package or the environment is not there, or
-    the package has no environments with rubrics; TaskError for one that can't be served."""
-    try:
-        library = import_module(PACKAGE)
-    except ImportError as failure:
-        raise UnknownTask(f"{PACKAGE}:{name} needs the package {PACKAGE}. Install it: {INSTALL}") from failure
+    """The task of an environment. Raises UnknownTask where it is not there, TaskError where the package
+    is not installed or has none with rubrics, or for one that can't be served."""
+    library = import_extra(PACKAGE, f"{PACKAGE}:{name}")
     if not hasattr(library, "load_environment"):
-        raise UnknownTask(f"This verifiers has no environments with rubrics. Install: {INSTALL}")
+        raise TaskError(
+            "This verifiers has no environments with rubrics. Install: pip install 'palaestra[verifiers]'"
+        )
     loaded = load(name)
     if loaded.env.rubric.has_group_rewards or not isinstance(loaded.env, library.MultiTurnEnv):
         raise TaskError(
@@ -145,7 +145,7 @@ def load(name: str) -> Loaded:
         return Loaded(name, import_module(PACKAGE).load_environment(name))
     except Exception as failure:  # whatever somebody's environment raises
         raise UnknownTask(
-            f"verifiers can't load the environment {name!r}: {shorten(str(failure))}."
+            f"verifiers can't load the environment {name!r}: {tell_failure(failure)}."
         ) from failure
     finally:  # an environment takes them, and would end this process in its own way
         for each, handler in handlers.items():
@@ -157,7 +157,7 @@ class VerifiersWorld(Game):
     """A rollout of the environment. Raises TaskError for one that begins with another prompt than its row."""
 
     def __init__(self, problem: Problem) -> None:
-        self.loaded = load(problem.reference["environment"])
+        self.problem, self.loaded = problem, load(problem.reference["environment"])
         super().__init__(self.loaded.env.max_turns if self.loaded.env.max_turns > 0 else STEPS)
         self.role = "user"
         self.tools = {each["function"]["name"]: _make_tool(each["function"]) for each in problem.tools}
@@ -166,7 +166,6 @@ class VerifiersWorld(Game):
         row = {**problem.reference["row"], "prompt": problem.prompt}
         self.rollout = self.loop.create_task(self.loaded.env.rollout(row, self.client, "policy", {}))
         self.close = weakref.finalize(self, _close, self.loop, self.rollout)
-        self.client.asked = self.loop.create_future()
         self.heard = self._listen()
         if [_write_message(each) for each in self.heard] != list(problem.prompt):
             self.close()
@@ -176,19 +175,23 @@ class VerifiersWorld(Game):
         calls = find_calls(said, self.tools) if self.tools else []
         if faults := [call.fault for call in calls if call.fault]:
             return f"Error: {faults[0]}"
-        self.client.asked = self.loop.create_future()
-        self.client.say(said, calls)
-        before, self.heard = len(self.heard) + 1, self._listen()
+        before, self.heard = len(self.heard) + 1, self._go_on(said, calls)
         if self.rollout.done() or self.state["turns"] >= self.turns:
             return self.end(str(self.client.state.get("stop_condition") or "The turns are used up."))
         new = [_write_message(each) for each in self.heard[before:]]
         self.role = "tool" if new and all(each["role"] == "tool" for each in new) else "user"
         return "\n".join(each["content"] for each in new)
 
+    def _go_on(self, said: str, calls: Sequence[ToolCall]) -> list[Any]:
+        """The conversation once the environment has answered."""
+        self.client.say(said, calls)
+        return self._listen()
+
     def _listen(self) -> list[Any]:
         """Let the environment go on until it asks the policy again, or ends: the conversation so far."""
+        self.client.asked = self.loop.create_future()
         waiting = asyncio.wait({self.rollout, self.client.asked}, return_when=asyncio.FIRST_COMPLETED)
-        self.loop.run_until_complete(waiting)
+        _run(self.loop, waiting)
         if self.client.asked.done():
             return self.client.asked.result()
         state = self.rollout.result()  # raises what the environment raised
@@ -197,24 +200,50 @@ class VerifiersWorld(Game):
         return self.heard
 
     def end(self, why: str, reward: float = 0.0) -> str:  # noqa: ARG002 - its rubric says what it is worth
-        """Its rubric judges. Raises what a reward function raised."""
+        """Its rubric judges. Raises what a reward function raised, Unavailable where it raises as much of
+        harmless words."""
+        fault = self._judge()
+        if fault is not None:
+            if type(self._judge_harmless()) is type(fault):
+                raise Unavailable(f"A reward function of {self.loaded.name} raised {tell_failure(fault)}.")
+            raise fault
+        state = self.client.state
+        paid = float(state["reward"]) / self.loaded.most
+        self.state["metrics"] = {key: float(value) for key, value in (state["metrics"] or {}).items()}
+        return super().end(why, hold_reward(paid))
+
+    def _judge(self) -> Exception | None:
+        """Have the rubric judge what was said so far; what a reward function raised."""
         env, state = self.loaded.env, self.client.state
         self.loaded.faults.clear()
         if not self.rollout.done():
-            self.loop.run_until_complete(env.render_completion(state))
-        self.loop.run_until_complete(env.rubric.score_rollout(state))
+            _run(self.loop, env.render_completion(state))
+        _run(self.loop, env.rubric.score_rollout(state))
         self.close()
-        if self.loaded.faults:
-            raise self.loaded.faults[0]
-        paid = float(state["reward"]) / self.loaded.most
-        self.state["metrics"] = {key: float(value) for key, value in (state["metrics"] or {}).items()}
-        return super().end(why, paid if math.isnan(paid) else max(-1.0, min(1.0, paid)))
+        return next(iter(self.loaded.faults), None)
+
+    def _judge_harmless(self) -> Exception | None:
+        """The same of another rollout, in which nothing was said but harmless words."""
+        other = VerifiersWorld(self.problem)
+        other._go_on(HARMLESS[0], [])
+        return other._judge()
+
+
+def _run(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
+    """What it gives. Where this thread runs another loop (a notebook's, or that of a world in which one that
+    is gone is collected), another thread waits for it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return loop.run_until_complete(awaitable)
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(loop.run_until_complete, awaitable).result()
 
 
 def _close(loop: asyncio.AbstractEventLoop, rollout: asyncio.Task[Any]) -> None:
     """End a rollout that is cut, its cleaning up included."""
     rollout.cancel()
-    loop.run_until_complete(asyncio.wait({rollout}))
+    _run(loop, asyncio.wait({rollout}))
     if not rollout.cancelled():
         rollout.exception()  # it was told already
     loop.close()

@@ -12,7 +12,7 @@ from palaestra.tasks.common.languages import WORDS, find_language, is_in
 
 from ..support.cpu_time import cpu_seconds
 
-ROWS = Path(__file__).parent / "rows"  # of sets without solutions
+ROWS = Path(__file__).parent / "rows"  # each of several instructions
 # instruction, its arguments, a text that follows it, one that does not
 IFEVAL = [
     ("keywords:existence", {"keywords": ["tide", "quay"]},

@@ -73,7 +73,11 @@ def test_what_became_of_a_completion():
 
 
 def test_an_episode_is_a_table_with_policy_and_world_apart():
-    turns = (pal.Turn("policy", HOSTILE), pal.Turn("world", f"{HOSTILE} ho", "tool"), pal.Turn("policy", "b"))
+    turns = (
+        pal.Turn("policy", HOSTILE),
+        pal.Turn("world", f"{HOSTILE} ho", "tool"),
+        pal.Turn("policy", "b", reward=0.25),
+    )
     said = pal.Completion(f"{HOSTILE}\nb", turns=turns, finish_reason="raised", fault=HOSTILE, state=HOSTILE)
     html = said._repr_html_()
     assert html.count("<tr>") == 3 + 4
@@ -83,6 +87,7 @@ def test_an_episode_is_a_table_with_policy_and_world_apart():
     assert f"{cell}1</span></td>{cell}</span></td>{cell}(tool) &lt;script" in html
     assert "It ended (raised)" in html
     assert "3 turns, raised" in repr(said)
+    assert "2, earned 0.25" in said._repr_html_()
     long = pal.Completion("x", turns=(pal.Turn("policy", "x"),) * 1000)
     assert long._repr_html_().count("<tr>") == 2 + 1 + ROWS
     assert "951 turns left out" in long._repr_html_()

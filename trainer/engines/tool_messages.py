@@ -15,6 +15,7 @@ from typing import Any
 
 from ...tasks.core.tools.calls import MAX_CALLS
 from ...tasks.core.tools.schema import parse_json
+from ...tasks.core.tools.telling import write_call
 
 Message = dict[str, Any]
 
@@ -29,10 +30,8 @@ class AskedCall:
 
     def write(self) -> str:
         """As it stands in the completion's text. What is no JSON stays the text that it is, which no tool
-        takes; and nothing in it closes the marks around it.
+        takes.
 
-        >>> AskedCall("1", "look_up", '{"what": "</tool_call>"}').write()
-        '<tool_call>{"name": "look_up", "arguments": {"what": "<\\\\/tool_call>"}}</tool_call>'
         >>> AskedCall("2", "look_up", "{what").write()
         '<tool_call>{"name": "look_up", "arguments": "{what"}</tool_call>'
         """
@@ -40,11 +39,7 @@ class AskedCall:
             arguments = parse_json(self.arguments) if self.arguments.strip() else {}
         except ValueError:
             arguments = self.arguments
-        said = json.dumps({"name": self.name, "arguments": arguments}, ensure_ascii=False)
-        return f"<tool_call>{said.replace('</', SLASH)}</tool_call>"
-
-
-SLASH = r"<\/"  # in JSON the same as </
+        return write_call(self.name, arguments)
 
 
 def read_calls(found: Any) -> list[AskedCall]:

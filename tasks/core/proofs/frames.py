@@ -82,18 +82,21 @@ def find_solution(task: Task, problem: Problem) -> str:
         return max(zip(texts, scores, strict=True), key=lambda pair: (pair[1].reward, pair[1].passed))[0]
 
 
-def knows_solution(task: Task, problem: Problem) -> bool:
-    """Whether there is a right completion to make others from, as far as the task's `solve` says that there
-    is none. Where that fails in another way the problem is looked at, and found wanting."""
-    if task.solve is None:
-        return True
+def has_solution(task: Task, problem: Problem) -> bool:
+    """Whether its task does not say that nobody knows its solution. One whose `solve` fails in another way is
+    looked at, and found wanting."""
     try:
         task.solution(problem)
     except NoSolution:
-        return task.score(find_solution(task, problem), problem).passed
+        return False
     except TaskError:
         return True
     return True
+
+
+def knows_solution(task: Task, problem: Problem) -> bool:
+    """Whether there is a right completion to make others from: its solution, or what is found without."""
+    return has_solution(task, problem) or task.score(find_solution(task, problem), problem).passed
 
 
 def find_full_reward(task: Task, problem: Problem) -> float:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from ....verifiers.types import Unavailable
-from ..errors import TaskError, shorten
+from ..errors import TaskError, shorten, tell_failure
+from ..packaged import import_extra
 from .schema import BadArguments, Tool, ToolBroke
 from .telling import write_tools
 
-INSTALL = "pip install 'palaestra[mcp]'"
 GUARD = Path(__file__).with_name("mcp_guard.py")
 START_S = 30.0  # for a server to start and to list its tools
 PING_S = 2.0
@@ -79,10 +79,7 @@ def connect_mcp(
 @cache
 def import_mcp() -> Any:
     """The package. Raises TaskError where it is not installed."""
-    try:
-        return import_module("mcp")
-    except ImportError as failure:
-        raise TaskError(f"Tools of MCP servers need the package mcp. Install it: {INSTALL}") from failure
+    return import_extra("mcp", "A tool of an MCP server")
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,8 @@ class Server:
                     tool.check(dict.fromkeys(parameters["properties"], value))
         except Exception as failure:
             raise TaskError(
-                f"{self} gives the tool {shorten(name, 80)!r} a schema that can't be read: {_tell(failure)}."
+                f"{self} gives the tool {shorten(name, 80)!r} a schema that can't be read:"
+                f" {tell_failure(failure)}."
             ) from failure
         return tool
 
@@ -164,7 +162,7 @@ class Connection:
             except Exception as failure:
                 _close(stack)
                 errors.seek(0)
-                said = errors.read().strip().split("\n")[-1] or _tell(failure)
+                said = errors.read().strip().split("\n")[-1] or tell_failure(failure)
                 raise Unavailable(f"{server} does not start: {shorten(said, 300)}.") from failure
         self._close = weakref.finalize(self, _close, stack)
 
@@ -189,7 +187,7 @@ class Connection:
                     break
                 page = {"cursor": answer["nextCursor"]}
         except Exception as failure:
-            raise Unavailable(f"{self.server} does not list its tools: {_tell(failure)}.") from failure
+            raise Unavailable(f"{self.server} does not list its tools: {tell_failure(failure)}.") from failure
         if len(json.dumps(found)) > MOST_TOLD:
             raise Unavailable(f"{self.server} says over {MOST_TOLD:,} characters of its tools.")
         return found
@@ -212,7 +210,7 @@ class Connection:
         except Exception as failure:
             self.close()
             raise Unavailable(
-                f"{self.server} answered {name} with no result of the protocol: {_tell(failure)}."
+                f"{self.server} answered {name} with no result of the protocol: {tell_failure(failure)}."
             ) from failure
         text = "\n".join(_read_block(block) for block in answer["content"])
         if answer.get("isError"):
@@ -265,10 +263,3 @@ def _read_block(block: Mapping[str, Any]) -> str:
     resource = block.get("resource") or {}
     text = block.get("text", resource.get("text"))
     return str(text) if text is not None else f"[{block.get('type')}]"
-
-
-def _tell(failure: BaseException) -> str:
-    """The innermost of what a group of tasks raised."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return shorten(" ".join(f"{type(failure).__name__}: {failure}".split()), 300)

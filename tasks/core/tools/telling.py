@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SAMPLES = {"string": "...", "integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+SLASH = r"<\/"  # in JSON the same as </
 
 
 def write_tools(schemas: Sequence[Mapping[str, Any]]) -> str:
@@ -53,6 +54,11 @@ def _write_sample(function: Mapping[str, Any]) -> str:
     return write_call(function["name"], shown)
 
 
-def write_call(name: str, arguments: Mapping[str, Any]) -> str:
-    """A call of a tool, in the form that `write_tools` asks for."""
-    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
+def write_call(name: str, arguments: Any) -> str:
+    """A call of a tool, in the form that `write_tools` asks for. Nothing in it closes the marks around it.
+
+    >>> write_call("look_up", {"what": "</tool_call>"})
+    '<tool_call>{"name": "look_up", "arguments": {"what": "<\\\\/tool_call>"}}</tool_call>'
+    """
+    said = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>{said.replace('</', SLASH)}</tool_call>"

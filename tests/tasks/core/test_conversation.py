@@ -158,6 +158,21 @@ def test_lines_and_escapes_do_not_flood(text: str):
     assert "left out" in shown
 
 
+@pytest.mark.parametrize("lines", [1, 2, 3, 4, 40])
+@pytest.mark.parametrize("count", [1, 2, 3, 39, 40, 41, 5_000])
+def test_so_many_lines_of_a_text_are_shown_and_the_others_are_counted(lines: int, count: int):
+    text = "\n".join(map(str, range(count)))
+    shown = write_conversation(pal.Completion(text), lines=lines).split("\n")
+    kept = [line for line in shown if line.startswith(MARK)]
+    assert len(kept) == min(count, lines)
+    assert kept[0] == f"{MARK}0"
+    assert lines < 3 or kept[-1] == f"{MARK}{count - 1}"
+    if len(text) <= 3_000:  # else lines are within the characters that are counted
+        hidden = count - len(kept)
+        said = f"({hidden:,} line{'' if hidden == 1 else 's'} left out)"
+        assert [line for line in shown if "left out" in line] == [said] * (hidden > 0)
+
+
 def test_many_turns_are_cut_in_the_middle_and_said():
     shown = show(*(f"said {number}" for number in range(2001)))
     assert shown.count("\n") < 200

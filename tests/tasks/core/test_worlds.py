@@ -107,6 +107,12 @@ def test_the_world_of_an_episode_that_is_forgotten_is_let_go(worlds, tmp_path):
     assert worlds.answer(world, PROBLEM, PATIENT, "held", ["a", "b"]).text == "2: b"
 
 
+def test_the_world_that_heard_harmless_words_is_let_go(worlds, tmp_path):
+    file = tmp_path / "let go"
+    assert worlds.answer(make_holding(file), PROBLEM, PATIENT, "harmless", ["die"]).fault == "raised"
+    assert file.exists()
+
+
 def test_replies_run_at_once(worlds):
     """Two that wait for each other's file."""
 

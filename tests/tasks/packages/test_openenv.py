@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from palaestra import Completion, Problem, Rubric, UserError, criteria, play, tasks
+from palaestra.tasks.common.games import hold_reward
 from palaestra.tasks.core.episode import World
 from palaestra.tasks.packages import openenv
-from palaestra.tasks.packages.openenv import find_text, hold_reward, read_act, write_observation
+from palaestra.tasks.packages.openenv import find_text, read_act, write_observation
 
 SERVER = Path(__file__).parents[2] / "support" / "openenv_server.py"
 here = pytest.mark.skipif(find_spec("openenv") is None, reason="the package openenv is not installed")

@@ -1,5 +1,6 @@
 """Environments of verifiers as episodes, against the package itself."""
 
+import asyncio
 import signal
 import sys
 import textwrap
@@ -71,6 +72,20 @@ ENVIRONMENTS = {
         def load_environment():
             return vf.SingleTurnEnv(dataset=ROWS, rubric=vf.Rubric(funcs=[best]))
     ''',
+    "downlater_env": '''
+        class Talk(vf.MultiTurnEnv):
+            async def env_response(self, messages, state, **kwargs):
+                answer = [{"role": "user", "content": "go on"}]
+                if messages[-1].content == "stop":
+                    state["final_env_response"] = answer
+                return answer
+
+        async def judge(completion):
+            raise ConnectionError("the judge is down")
+
+        def load_environment():
+            return Talk(dataset=ROWS, rubric=vf.Rubric(funcs=[judge]), max_turns=5)
+    ''',
     "down_env": '''
         async def judge(completion):
             raise ConnectionError("the judge is down")
@@ -117,6 +132,22 @@ def test_a_single_turn_is_judged_by_its_rubric_weighed_to_one():
     train, test = ({each.text for each in task.problems(split)} for split in ("train", "test"))
     assert len(train) + len(test) == 40
     assert not train & test
+
+
+def test_a_judge_that_is_down_at_the_end_of_turns_abstains():
+    task = tasks.get("verifiers:downlater-env")
+    world = World(task.episode, task.problem("train", 0))
+    assert world.answer("6").text == "go on"
+    assert world.answer("stop").fault == "unavailable"
+
+
+def test_it_is_played_where_a_loop_runs_already_as_in_a_notebook():
+    async def cell():
+        task = tasks.get("verifiers:sums-env")
+        problem = task.problem("train", 0)
+        return task.score(play(task, problem, say(problem.reference["row"]["answer"])), problem)
+
+    assert asyncio.run(cell()).passed
 
 
 def test_turns_are_those_of_the_environment():

@@ -1,6 +1,5 @@
 """Tools of MCP servers, with the package itself: a server of its own making, and one by hand that breaks."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 from palaestra import Problem, tools
 from palaestra.tasks.core.episode import EpisodeLimits, World
 from palaestra.tasks.core.errors import TaskError
+from palaestra.tasks.core.tools import telling
 from palaestra.tasks.core.tools.episode import ToolEpisode
 from palaestra.tasks.core.tools.mcp import GUARD
 from palaestra.tasks.core.tools.mcp_guard import MOST_SAID
@@ -27,7 +27,7 @@ def connect(how: str, file: str = os.devnull, **settings):
 
 
 def write_call(name: str, **arguments) -> str:
-    return f"<tool_call>{json.dumps({'name': name, 'arguments': arguments})}</tool_call>"
+    return telling.write_call(name, arguments)
 
 
 class Made:
@@ -153,6 +153,18 @@ def test_servers_are_asked_in_the_processes_of_worlds(tmp_path):
         assert worlds.answer(Made(made), PROBLEM, limits, "key", said).fault == "timeout"
     for started in map(int, file.read_text().split()):
         wait_for_end(started)
+
+
+@pytest.mark.slow
+def test_a_server_that_starts_too_slowly_abstains_and_is_not_the_calls_fault(tmp_path):
+    slow = tmp_path / "server.py"
+    slow.write_text(Path(BY_HAND).read_text())
+    (keep,) = tools.connect_mcp([sys.executable, "-S", str(slow), "well"], only=["keep"])
+    slow.write_text("import time\ntime.sleep(4242)")
+    with Worlds(workers=1) as worlds:
+        said = [write_call("keep", word="a")]
+        reply = worlds.answer(Made([keep]), PROBLEM, EpisodeLimits(reply_seconds=1), "key", said)
+    assert reply.fault == "unavailable"
 
 
 def wait_for_end(process: int) -> None:
