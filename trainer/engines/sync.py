@@ -205,7 +205,9 @@ class SyncProof:
         pending, policy, start = self._pending, self._policy, self._clock()
         self._pending, self._policy = None, None  # whatever happens here, it is not proven yet
         report = pending.result()
-        self._report, self._policy = replace(report, held=self._clock() - start), policy
+        # This thread may wake up late: what it waits for then is no longer the proof.
+        held = min(self._clock() - start, report.seconds)
+        self._report, self._policy = replace(report, held=held), policy
 
     @contextmanager
     def hold(self, engine: Engine) -> Iterator[None]:
