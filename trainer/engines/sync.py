@@ -44,7 +44,7 @@ PROMPT_TOKENS = 40  # more than a block of a server's cache: it keeps whole bloc
 FIXED_TOKENS, LAST_TOKENS = 8, 8
 DRAWS, DRAWN_TOKENS = 4, 2  # short ones: the engine's first two steps have them all
 STREAM = 17
-THREAD = "prove a load"  # name of those that ask beside the sampling
+THREAD = "prove a load"  # name of the one that does so beside the sampling
 TEMPERATURE = 2.0  # of the draws; what a sure model is sure of hardly moves when its weights do
 LOGPROB_BOUNDS = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # mean difference in nats that stops a run
 STALE_SHARE = 0.1  # of the bound: how far the trainer must have moved for an unmoved engine to be a stale one
@@ -191,7 +191,7 @@ class SyncProof:
         if not (engine.in_place and policy is known and loaded < self._next):
             prove = partial(self._prove, policy=policy, version=version, start=start, loaded=loaded)
             if isinstance(engine, HoldsBack):
-                self._pending = _begin(partial(prove, engine.hold_back(self.settle)))
+                self._pending = _begin(THREAD, partial(prove, engine.hold_back(self.settle)))
             else:
                 report = prove(engine)
                 self._report = replace(report, held=report.seconds)
@@ -263,7 +263,7 @@ class SyncProof:
             return Answers(rows, engine.compute_logprobs(rows), compute_expected(policy, rows))
         request, last = Request(_make_fixed_row(policy).prompt_ids, DRAWS, STREAM), self._list_last()
         # At once, not behind what is sampled meanwhile.
-        asked = _begin(partial(engine.compute_logprobs, last))
+        asked = _begin("ask of the last completion", partial(engine.compute_logprobs, last))
         try:
             [group] = engine.sample([request], Sampling(TEMPERATURE, max_new_tokens=DRAWN_TOKENS))
         except BrokenOff:
@@ -327,8 +327,8 @@ def _average_gap(rows: Sequence[Sequence[float]], before: Sequence[Sequence[floa
     return sum(gaps) / len(gaps)
 
 
-def _begin(find: Callable[[], Found]) -> Future[Found]:
-    """By a thread of its own, which nothing waits for at the end of the process."""
+def _begin(name: str, find: Callable[[], Found]) -> Future[Found]:
+    """By a thread of its own, of that name, which nothing waits for at the end of the process."""
     future = Future[Found]()
 
     def work() -> None:
@@ -337,7 +337,7 @@ def _begin(find: Callable[[], Found]) -> Future[Found]:
         except BaseException as failure:  # noqa: BLE001 raised again by whoever takes the result
             future.set_exception(failure)
 
-    threading.Thread(target=work, name=THREAD, daemon=True).start()
+    threading.Thread(target=work, name=name, daemon=True).start()
     return future
 
 
