@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ...tasks.core.errors import UserError
 from ..config.evaluation import EvalConfig
 from ..config.settings import list_settings
-from ..storage.names import COMPLETIONS, CONFIG, FACTS, SUMMARY
+from ..storage.names import COMPLETIONS, CONFIG, ENGINE, FACTS, SUMMARY
 from ..storage.records import read_json_if_there, write_json
 from ..storage.sources import SOURCES
 from ..storage.starts import LONGEST_NAME, clean_name
@@ -131,8 +131,9 @@ def find_begun(folder: Path) -> Begun | None:
 
 
 def _holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty, or an evaluation was stopped there before it had written of itself."""
-    empty = {SOURCES, COMPLETIONS} if not _has_rows(folder / COMPLETIONS) else set()
+    """Whether a folder is empty, or an evaluation was stopped there before it had written of itself: what an
+    engine's server has said may be there by then."""
+    empty = {SOURCES, COMPLETIONS, ENGINE} if not _has_rows(folder / COMPLETIONS) else set()
     return all(path.name in empty or path.name.endswith(".partial") for path in folder.iterdir())
 
 

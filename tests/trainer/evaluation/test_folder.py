@@ -88,6 +88,9 @@ def test_a_folder_in_which_nothing_was_done_yet_is_free(tmp_path: Path):
     (tmp_path / "sources").mkdir()
     (tmp_path / ".facts.json.partial").write_text("{")
     assert find_begun(tmp_path) is None
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "vllm.log").write_text("INFO up")
+    assert find_begun(tmp_path) is None
     (tmp_path / "completions.jsonl").write_text("{}\n")
     with pytest.raises(UserError, match="holds no evaluation"):
         find_begun(tmp_path)

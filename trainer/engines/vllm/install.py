@@ -21,6 +21,8 @@ TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 NOT_NEEDED = ("torchvision", "torchaudio", "torchcodec")  # vLLM's import fails on a CPU beside their builds
 READY = "ready"  # a file in the environment once all of it is there
 COMMAND = "palaestra engine install vllm"
+PATIENCE = ("--retries", "1", "--timeout", "30")  # with an index out of reach, where others may have it all
+LAST_LINES = 3  # of what pip said, in a sentence that says why it ended
 Say = Callable[[str], None]
 
 
@@ -76,19 +78,24 @@ def install(cache: Path, device: str, say: Say) -> Path:
         say(f"{folder} has {build.package} already.")
         return python
     say(f"Installing {build.package} into {folder}: some gigabytes, some minutes.")
-    _run([sys.executable, "-m", "venv", "--clear", str(folder)], "make an environment")
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)], "make an environment", say)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
-    _run([*pip, "install", "-q", build.package, *build.beside], f"install {build.package}")
+    _run([*pip, "install", *PATIENCE, build.package, *build.beside], f"install {build.package}", say)
     if device == "cpu":
-        _run([*pip, "uninstall", "-q", "-y", *NOT_NEEDED], "remove what its import fails beside")
-    _run([str(python), "-c", "import vllm"], "import vLLM")
+        _run([*pip, "uninstall", "-y", *NOT_NEEDED], "remove what its import fails beside", say)
+    _run([str(python), "-c", "import vllm"], "import vLLM", say)
     (folder / READY).touch()
     say(f"vLLM {VERSION} is ready: --engine vllm takes it from {folder}.")
     return python
 
 
-def _run(command: list[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip() or "it says no more").splitlines()
-        raise UserError(f"Could not {what}: {shorten(' '.join(lines[-3:]), 400)}.")
+def _run(command: list[str], what: str, say: Say) -> None:
+    """Run it, and say each line of what it says. Raises UserError where it fails."""
+    lines = list[str]()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            lines.append(line.strip())
+            say(f"  {lines[-1]}")
+    if process.returncode:
+        said = shorten(" ".join(lines[-LAST_LINES:]), 400) or "it says no more"
+        raise UserError(f"Could not {what}: {said}.")
