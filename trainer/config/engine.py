@@ -25,10 +25,15 @@ class EngineConfig(Settings):
     folder: Annotated[str, Flag("engine_folder")] = ""
     """vllm: folder in which the weights are handed over, as large as they are; a server on another machine
     must see it by the same path. None: a temporary one, in the main memory where that has room."""
+    weights: Annotated[Literal["auto", "ipc", "files"], Flag("engine_weights")] = "auto"
+    """vllm: how weights are handed over. ipc: by handles of the memory of the card that trainer and server
+    share; for a server that the run starts, in one process. files: by a folder, everywhere. auto: ipc where
+    it can be, else files."""
     flags: Annotated[tuple[str, ...], Flag("engine_flag")] = ()
     """vllm: further options of the server that is started, each as --name=value."""
     memory: Annotated[Annotated[float, Range(0, 1, open_low=True)], Flag("engine_memory")] = 0.4
-    """vllm on a GPU: share of its memory that the server takes, above 0 to 1."""
+    """vllm on a GPU: share of its memory that the server takes, above 0 to 1. With --keep-sampler no it gives
+    it back during updates, which may then take nearly all of the card."""
     timeout: Annotated[Positive, Flag("engine_timeout")] = 600.0
     """vllm: seconds until the server must be up, and that one of its answers may take; then the run stops."""
 
@@ -42,6 +47,11 @@ class EngineConfig(Settings):
         if self.url and (parts.scheme not in ("http", "https") or not named or parts.path.strip("/")):
             raise SettingError(
                 f"engine_url {self.url!r}: give a server's address alone, as http://localhost:8000."
+            )
+        if self.url and self.weights == "ipc":
+            raise SettingError(
+                "engine_weights ipc is for a server that the run starts, and engine_url names another: leave "
+                "out one of the two."
             )
         if wrong := next((text for text in self.flags if not text.startswith("--")), None):
             raise SettingError(f"engine_flag {wrong!r}: give an option of vLLM's server as --name=value.")

@@ -73,7 +73,8 @@ class RolloutConfig(Settings):
     keep_sampler: Literal["auto", "yes", "no"] = "auto"
     """On a GPU, whether the sampler keeps its copy of the weights, its cache and its captured steps during an
     update; no frees them before it, and captures anew after it. auto: unless that allows 4 times the
-    rows."""
+    rows. A vLLM server that the run starts sleeps during updates with no, but not with --staleness; auto:
+    where nothing fits otherwise."""
     staleness: Natural = 0
     """Updates that sampling may be ahead of, at most. 0: a step's completions are drawn by the policy that it
     updates, and the run can be repeated to the bit. Above, they are drawn beside the updates, by a copy of

@@ -15,6 +15,7 @@ def check_engine(config: EngineConfig) -> None:
     if config.kind == "local":
         given = {"--engine-url": config.url, "--engine-python": config.python}
         given |= {"--engine-folder": config.folder, "--engine-flag": config.flags}
+        given |= {"--engine-weights": "" if config.weights == "auto" else config.weights}
         if unread := next((flag for flag, value in given.items() if value), None):
             raise UserError(
                 f"{unread} would have no effect: the local engine does not read it. Add --engine vllm."

@@ -100,6 +100,16 @@ class Shared(Protocol):
         ...
 
 
+@runtime_checkable
+class Sleeps(Protocol):
+    """An engine whose weights may be gone until they are loaded again."""
+
+    @property
+    def asleep(self) -> bool:
+        """Whether they are."""
+        ...
+
+
 @dataclass(frozen=True)
 class SyncReport:
     """What a load and its proof came to. difference, worst: mean and largest absolute difference of the
@@ -175,14 +185,15 @@ class SyncProof:
         self._last = completion if len(completion.prompt_ids) and len(completion.ids) else None
 
     def load(self, engine: Engine, policy: Policy, version: int) -> None:
-        """Load the policy's weights as `version`, where that is not what was loaded last, and prove it.
+        """Load the policy's weights as `version`, where the engine has other ones or none, and prove it.
 
         Where the engine holds back what it samples, the proof goes on beside the sampling. The policy's
         weights must stay as they are until `settle`, which the engine calls before it hands anything on.
         Raises RunError where the engine does not sample from them, or that of the load before.
         """
         self.settle()
-        if policy is self._policy and version == engine.version:
+        asleep = isinstance(engine, Sleeps) and engine.asleep
+        if policy is self._policy and version == engine.version and not asleep:
             return
         known, self._policy, self._report = self._policy, None, None
         start = self._clock()

@@ -14,7 +14,15 @@ from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..distributed.world import find_world
 from .measure import Passes, measure_passes
-from .memory import Bill, HeldModel, available_memory, bill, count_server_bytes, weight_bytes
+from .memory import (
+    Bill,
+    HeldModel,
+    available_memory,
+    bill,
+    count_server_bytes,
+    sleeps_between_steps,
+    weight_bytes,
+)
 from .policy import Policy
 from .sequences import UPDATE_TOKENS
 from .sharded import bill_shard
@@ -37,19 +45,24 @@ def plan(
     measure: Callable[[Policy, TrainConfig], Passes] = measure_passes,
     shards: int = 1,
     waits: bool = False,
+    server: int | None = None,
 ) -> Bill:
     """Rows and tokens that fit, where the settings leave them open (auto); the settings' own where they
     don't. The fast path, and its copy of the weights, is left out where nothing fits beside it; what the
-    sampler keeps during an update is freed where that allows `MORE_ROWS` times the rows.
+    sampler keeps during an update is freed where that allows `MORE_ROWS` times the rows, and a server sleeps
+    where nothing fits beside it.
 
     Weights are there already, so only the rest must fit into what is free. measure: finds what the model's
     passes hold.  shards: processes that will hold a share each of the policy, which is whole as yet.
-    waits: whether rows wait while worlds answer.
+    waits: whether rows wait while worlds answer.  server: bytes of what is available that a server will take;
+    None counts them.
 
     Raises UserError when not even one row of one full-length sequence fits.
     """
     if available is None:
-        available = available_memory(policy.device) - count_server_bytes(policy.device, config.engine)
+        available = available_memory(policy.device)
+    if server is None:
+        server = count_server_bytes(policy.device, config.engine)
     free = max(0, available)
     if policy.device.type == "cpu":  # which the processes of this machine share
         free //= find_world().local_size
@@ -58,16 +71,16 @@ def plan(
         return replace(measure(policy, config), waits=waits)
 
     if policy.device.type != "cuda" or config.rollouts.keep_sampler != "auto":
-        return _plan(policy, config, held, free, measure_all, shards)
+        return _plan(policy, config, held, free, measure_all, shards, server)
     known: list[Passes] = []
 
     def measure_once(policy: Policy, config: TrainConfig) -> Passes:
         known[:] = known or [measure_all(policy, config)]
         return known[0]
 
-    freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once, shards)
+    freed = _plan(policy, config.but(keep_sampler="no"), held, free, measure_once, shards, server)
     try:
-        kept = _plan(policy, config, held, free, measure_once, shards)
+        kept = _plan(policy, config, held, free, measure_once, shards, server)
     except UserError:  # it fits without what is kept
         return freed
     return freed if freed.rows >= MORE_ROWS * kept.rows else kept
@@ -80,17 +93,20 @@ def _plan(
     free: int,
     measure: Callable[[Policy, TrainConfig], Passes],
     shards: int,
+    server: int,
 ) -> Bill:
-    passes = Passes()
+    sleeps, passes = bool(server) and sleeps_between_steps(policy.device, config), Passes()
+    if not sleeps:
+        free, server = max(0, free - server), 0
     longest = config.rollouts.max_prompt_tokens + config.rollouts.max_new_tokens
     kind = policy.device.type
     loaded = weight_bytes(policy.model) + sum(model.weights for model in held if model.loaded)
 
     def fits(found: Bill) -> bool:
-        return found.total - loaded <= SHARE * free
+        return found.find_slack(loaded, SHARE) >= 0
 
     def of(rows: int, tokens: int) -> Bill:
-        found = bill(policy, config, held, rows, tokens, free, passes)
+        found = bill(policy, config, held, rows, tokens, free, passes, server)
         return bill_shard(found, policy, shards) if shards > 1 else found
 
     if config.rollouts.fast_path == "auto" and not fits(of(1, 1)):
@@ -140,6 +156,11 @@ def fit_sizes(
         say("There is no room for a fused copy of the weights: decoding takes the model's own forward pass.")
         sizes["fast_path"] = found.fast_path
     if found.keep_sampler != config.rollouts.keep_sampler:
-        say("The sampler's copy, cache and captured steps are freed before each update: they need the room.")
+        say(
+            "The server sleeps during updates, and is given its weights anew: they need the room."
+            if found.served
+            else "The sampler's copy, cache and captured steps are freed before each update: they need the "
+            "room."
+        )
         sizes["keep_sampler"] = found.keep_sampler
     return sizes

@@ -102,6 +102,12 @@ def list_plain(module: Any) -> dict[str, nn.Parameter]:
     return {_strip(name): weight for name, weight in module.named_parameters() if ".lora_" not in f".{name}"}
 
 
+def list_state(model: Any) -> dict[str, Tensor]:
+    """The state of a plain model of the same class, without what the adapters add."""
+    named = ((_strip(name), tensor) for name, tensor in model.state_dict().items())
+    return {name: tensor for name, tensor in named if ".lora_" not in name}
+
+
 def _strip(name: str) -> str:
     return name.replace(".base_layer", "")
 
@@ -184,23 +190,27 @@ def move_adapters(model: Any) -> Iterator[None]:
                 tensor.copy_(value)
 
 
-@torch.no_grad()
 def merge_adapters(model: Any) -> dict[str, Tensor]:
-    """The state of a plain model of the same class with the adapters in its weights;
-    the model itself stays as it is."""
+    """The state of a plain model of the same class with the adapters in its weights, which go to the main
+    memory: on a GPU there may be no room for all of them. The model itself stays as it is."""
+    adapted = find_adapted(model)
+    merged = merge_one_by_one(model)
+    return {name: tensor.cpu() if name in adapted else tensor for name, tensor in merged}
+
+
+def merge_one_by_one(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """What is in the state of a plain model of the same class, its adapter in each weight that has one: made
+    when it is asked for, where the model is. Without adapters it is the model's own state."""
     layers = find_adapted(model)
-    state = {}
-    for long_name, tensor in model.state_dict().items():
-        name = _strip(long_name)
-        if ".lora_" not in name:
-            layer = layers.get(name)
-            state[name] = tensor if layer is None else _merge(tensor, layer)
-    return state
+    for name, tensor in list_state(model).items():
+        layer = layers.get(name)
+        yield name, tensor if layer is None else _merge(tensor, layer)
 
 
+@torch.no_grad()
 def _merge(weight: Tensor, layer: Any) -> Tensor:
-    """A weight with its adapter in it, in the main memory: on a GPU there may be no room for all of them."""
-    return (weight + layer.get_delta_weight(NAME)).to(weight.dtype).cpu()
+    """A weight with its adapter in it."""
+    return (weight + layer.get_delta_weight(NAME)).to(weight.dtype)
 
 
 def collect_trained(module: nn.Module) -> dict[str, Tensor]:

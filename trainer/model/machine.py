@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 
 import torch
 
@@ -39,6 +40,13 @@ def is_out_of_memory(failure: BaseException) -> bool:
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+def give_back_cached_memory() -> None:
+    """Have torch give back what it keeps of a GPU's memory without using it: for another process."""
+    if torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def keep_freed_memory() -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ _DRAW_COPIES, _NUCLEUS_COPIES = (
     5,
     10,
 )  # tables of a step's logits, in float32, when tokens are drawn; by top-p
+ASLEEP = 2**31  # that a sleeping server keeps of a GPU, at most: CUDA's own, and captured graphs
 _COLUMN_BYTES = (
     32  # of a token of a completion: log-probabilities, mask, advantages, and what an algorithm adds
 )
@@ -77,7 +78,7 @@ class Bill:
 
     fixed: held all the time, by name.  phases: held beside it, by name, one phase at a time.  gradients:
     bytes of them, a part of the phases that have them.  fast_path, keep_sampler: the settings, "no"
-    where "auto" found no room.
+    where "auto" found no room.  served: of a phase, the part that a server takes which sleeps in others.
     """
 
     fixed: Mapping[str, int]
@@ -88,10 +89,22 @@ class Bill:
     available: int
     fast_path: Literal["auto", "yes", "no"] = "auto"
     keep_sampler: Literal["auto", "yes", "no"] = "auto"
+    served: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
         return sum(self.fixed.values()) + max(self.phases.values())
+
+    def find_slack(self, loaded: int, share: float) -> float:
+        """Bytes that are left in the phase that has the least; below 0: that are missing there. loaded: bytes
+        that are there already.  share: of what is free that a phase may take; what a server takes is settled,
+        and counts on neither side."""
+        fixed = sum(self.fixed.values()) - loaded
+        served = {name: self.served.get(name, 0) for name in self.phases}
+        return min(
+            share * (self.available - served[name]) - (fixed + size - served[name])
+            for name, size in self.phases.items()
+        )
 
     def __str__(self) -> str:
         def listed(parts: Mapping[str, int]) -> str:
@@ -130,6 +143,13 @@ def count_server_bytes(device: torch.device, engine: EngineConfig) -> int:
     return int(engine.memory * torch.cuda.mem_get_info(device)[1])
 
 
+def sleeps_between_steps(device: torch.device, config: TrainConfig) -> bool:
+    """Whether a server that the run starts on its GPU gives its memory back during updates. Sampling ahead
+    goes on during them."""
+    served = device.type == "cuda" and config.engine.kind != "local" and not config.engine.url
+    return served and config.rollouts.keep_sampler == "no" and not config.rollouts.staleness
+
+
 def count_sampler_copies(staleness: int) -> int:
     """Copies of the weights that sampling ahead of the updates needs: one to sample from, and where it may be
     more than a step ahead one of the newest."""
@@ -149,9 +169,11 @@ def bill(
     tokens: int,
     available: int,
     passes: Passes,
+    server: int = 0,
 ) -> Bill:
     """What a run with `rows` in the sampler and `tokens` in a micro-batch needs, at its settings' full
-    lengths.
+    lengths. server: bytes of the same memory that a server takes while it samples, and gives back for the
+    rest.
 
     A reference's forward pass and that for the values before an update are no phases of their own: each is
     the first half of what the update does with the same micro-batches.
@@ -187,7 +209,14 @@ def bill(
             plain = lora.list_plain(policy.model)
             largest = max(plain[name].numel() for name in lora.find_adapted(policy.model))
             phases["saving merged weights"] = 12 * largest
-    return Bill(fixed, phases, gradients, rows, tokens, available)
+    served = dict[str, int]()
+    if server:
+        awake = [name for name in phases if name.startswith("scoring")]  # it sleeps once that is done
+        phases["the server that samples"] = 0
+        awake += ["the server that samples"]
+        served = {name: server if name in awake else min(server, ASLEEP) for name in phases}
+        phases = {name: size + served[name] for name, size in phases.items()}
+    return Bill(fixed, phases, gradients, rows, tokens, available, served=served)
 
 
 def update_bytes(

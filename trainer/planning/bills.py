@@ -15,7 +15,7 @@ from ..config.settings import resolve
 from ..config.train import TrainConfig
 from ..model.fit import LEAST_TOKENS, SHARE, plan
 from ..model.measure import Passes
-from ..model.memory import HeldModel, bill, weight_bytes
+from ..model.memory import HeldModel, bill, sleeps_between_steps, weight_bytes
 from ..model.policy import Policy
 from ..model.sharded import bill_shard
 from .cards import GIB, Card
@@ -62,23 +62,30 @@ def bill_trainer(
     if config.objective.loss.kl_coef and not config.model.lora_rank:
         held.append(HeldModel("reference", weight_bytes(policy.model)))
     available = int(card.memory - (CONTEXT if policy.device.type == "cuda" else 0))
-    available -= server.available if server else 0
+    beside = server.available if server else 0
     shards = taken.gpus if taken.shard == "fsdp" else 1
     loaded = weight_bytes(policy.model)
     free = available - loaded
     try:
-        one = plan(policy, part, held, free, lambda *_: passes, shards)
+        one = plan(policy, part, held, free, lambda *_: passes, shards, server=beside)
     except UserError:
-        smallest = part.but(fast_path="no", keep_sampler="no")
+        asked = part.rollouts
+        smallest = part.but(
+            fast_path=resolve(asked.fast_path, "no"), keep_sampler=resolve(asked.keep_sampler, "no")
+        )
         tokens = resolve(config.optimizer.tokens_per_microbatch, LEAST_TOKENS)
-        one = bill(policy, smallest, held, resolve(part.rollouts.rows, 1), tokens, free, passes)
+        sleeps = sleeps_between_steps(policy.device, smallest)
+        free, slept = (free, beside) if sleeps else (free - beside, 0)
+        one = bill(policy, smallest, held, resolve(part.rollouts.rows, 1), tokens, free, passes, slept)
         one = bill_shard(one, policy, shards) if shards > 1 else one
     fixed = dict(one.fixed)
     rows = min(one.rows, per_card * config.rollouts.group_size) if samples else 0
-    allowed = max(0, loaded + int(SHARE * free))
+    allowed = max(0, one.total + int(one.find_slack(loaded, SHARE)))
     if server:
-        fixed["vLLM's server"], rows = server.available, server.rows
-        allowed += server.available
+        rows = server.rows
+        if not one.served:  # else it is one of the phases
+            fixed["vLLM's server"] = server.available
+            allowed += server.available
     return CardBill(fixed, one.phases, rows, one.tokens, allowed, server.replica if server else 1)
 
 

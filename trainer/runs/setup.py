@@ -34,7 +34,7 @@ from ..model.budget import check_prompts
 from ..model.context import limit_prompts
 from ..model.fit import fit_sizes
 from ..model.lora_saving import check_merge
-from ..model.memory import HeldModel
+from ..model.memory import HeldModel, sleeps_between_steps
 from ..model.optim import adamw, restore
 from ..model.policy import Policy, enable_gradient_checkpointing, load_policy_of, take_weights
 from ..model.probe import describe_decoding
@@ -361,7 +361,12 @@ def prepare(
     sync = SyncProof(find_bound(config.guards, policy))
     saver = Saver(saves_in_background(config.output.background_saving, policy.device))
     asked, scorers = config.rollouts, take_turns(judged.make_scorers(prompts))
-    extent = Extent(rows, asked.max_prompt_tokens + asked.max_new_tokens, fast=asked.fast_path != "no")
+    extent = Extent(
+        rows,
+        asked.max_prompt_tokens + asked.max_new_tokens,
+        fast=asked.fast_path != "no",
+        sleeps=sleeps_between_steps(policy.device, config),
+    )
     # The last of all: a server that was started for it is ended with the run, or with what refuses it.
     engine = make_engine(
         policy if whole is None else whole.policy, config.engine, extent, folder.path / ENGINE, say

@@ -17,6 +17,7 @@ from palaestra.trainer.engines.local import LocalEngine
 from palaestra.trainer.engines.sync import SyncProof
 from palaestra.trainer.engines.vllm import weights as weights_module
 from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.transfer import FileTransfer
 from palaestra.trainer.model import lora
 from palaestra.trainer.model.policy import Policy
 
@@ -33,7 +34,7 @@ Served = tuple[FakeVLLM, VLLMEngine, Policy]
 def served(tmp_path: Path) -> Iterator[Served]:
     policy = make_small_policy()
     with serve(tmp_path, policy.model) as (server, wire):
-        yield server, VLLMEngine(policy, wire, tmp_path / "weights", rows=4), policy
+        yield server, VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows=4), policy
 
 
 @torch.no_grad()

@@ -122,6 +122,35 @@ def test_where_a_server_samples_its_share_of_the_card_is_left_and_no_sampler_is_
     assert "sampler" in local.fixed
 
 
+def test_a_server_that_sleeps_takes_its_share_beside_all_but_the_update(monkeypatch: pytest.MonkeyPatch):
+    policy = replace(load_policy("embedded", "cpu", "float32"), device=torch.device("cuda"))
+    judge = [HeldModel("reward model", 0, scoring=MIB)]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (12 * 2**30, 16 * 2**30))
+    config = TrainConfig.of(engine="vllm", engine_memory=0.5, rows=1, tokens_per_microbatch=512)
+    served, update = 8 * 2**30, "update of 512 tokens"
+
+    def choose(least: int = 0, **settings: object) -> memory.Bill:
+        monkeypatch.setattr(memory, "update_bytes", lambda *_: least)
+        return fit.plan(policy, config.but(**settings), judge, measure=lambda *_: Passes())
+
+    kept, slept = choose(keep_sampler="yes"), choose(keep_sampler="no")
+    assert (kept.available, slept.available) == (4 * 2**30, 12 * 2**30)
+    assert slept.phases["the server that samples"] == served
+    assert slept.phases["scoring by reward model"] == served + MIB, "it is awake then"
+    assert slept.phases[update] == kept.phases[update] + memory.ASLEEP
+    assert choose(2**30).keep_sampler == "auto", "both fit beside each other"
+    assert choose(5 * 2**30).keep_sampler == "no", "they fit one after the other"
+    for refused in ({"keep_sampler": "yes"}, {"staleness": 1}, {"engine_memory": 0.74}):
+        judge[0] = HeldModel("reward model", 0, scoring=MIB if "keep_sampler" in refused else 2**30)
+        with pytest.raises(UserError, match="does not fit"):
+            choose(5 * 2**30, **refused)
+    said = list[str]()
+    judge[0] = HeldModel("reward model", 0, scoring=MIB)
+    monkeypatch.setattr(fit, "plan", partial(fit.plan, measure=lambda *_: Passes()))
+    assert fit.fit_sizes(policy, config, (), said.append)["keep_sampler"] == "no"
+    assert said[-1].startswith("The server sleeps during updates")
+
+
 def test_a_process_with_a_share_of_the_policy_holds_whole_what_is_not_divided(policy: Policy):
     weights, config = 4 * policy.parameters, TrainConfig.of(moments="8bit")
     held = [HeldModel("reference", weights), HeldModel("critic", weights, trained=weights)]

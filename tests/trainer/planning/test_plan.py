@@ -23,7 +23,8 @@ WIDE = Shape("wide", "qwen2", 256, 512, 3, 4, 2, 512, True, 64, True)
 
 @cache
 def make_plan(**settings: object) -> Plan:
-    return plan_run(PlanConfig.of(model="smollm2-135m", max_new_tokens=64, max_prompt_tokens=64, **settings))
+    small = {"model": "smollm2-135m", "max_new_tokens": 64, "max_prompt_tokens": 64}
+    return plan_run(PlanConfig.of(**small | settings))
 
 
 @pytest.mark.parametrize(("weights", "recomputes"), [("float32", False), ("bfloat16", True)])
@@ -90,6 +91,16 @@ def test_a_server_on_the_same_card_takes_the_share_that_it_is_given():
     assert plan.trainer.phases == make_plan(engine="vllm", sampler_gpus=1).trainer.phases
     assert not any(name.startswith("sampling") for name in plan.trainer.phases)
     assert plan.fits
+
+
+def test_a_server_that_sleeps_leaves_its_share_of_the_card_to_the_update():
+    plan = make_plan(engine="vllm", engine_memory=0.25, keep_sampler="no")
+    assert plan.trainer.phases["the server that samples"] == int(0.25 * CARDS["h100"].memory)
+    assert "vLLM's server" not in plan.trainer.held
+    assert plan.fits
+    large = {"model": "Qwen/Qwen2.5-1.5B", "engine": "vllm", "engine_memory": 0.7}
+    assert not make_plan(**large, keep_sampler="yes").fits
+    assert make_plan(**large).fits, "auto lets it sleep"
 
 
 def test_sharding_splits_weights_gradients_and_moments():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.transfer import FileTransfer
 from palaestra.trainer.model.policy import Policy
 from palaestra.trainer.runs import setup
 from palaestra.trainer.runs.replayable import find_start
@@ -135,7 +136,7 @@ def test_a_server_samples_ahead_and_evaluations_have_it_in_between(
     def make_engine(policy: Policy, *_: object) -> VLLMEngine:
         server, wire = stack.enter_context(serve(tmp_path, policy.model))
         server.change["/update_weight_version"] = lambda reply: loads.append(server.version) or reply
-        return VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+        return VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows=4)
 
     monkeypatch.setattr(setup, "make_engine", make_engine)
     run = begin(warm_model, tmp_path / "run", staleness, **settings)
@@ -160,7 +161,7 @@ def test_a_server_that_keeps_old_weights_ends_a_run_that_samples_ahead(
     def make_engine(policy: Policy, *_: object) -> VLLMEngine:
         server, wire = stack.enter_context(serve(tmp_path, policy.model))
         server.change_weights = lambda _: None
-        return VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+        return VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows=4)
 
     monkeypatch.setattr(setup, "make_engine", make_engine)
     with pytest.raises(UserError, match=r"(disagree|no effect).* \(--staleness 0\)"):
@@ -172,13 +173,15 @@ import os, signal, sys
 from pathlib import Path
 from palaestra.trainer.cli.main import main
 from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.transfer import FileTransfer
 from palaestra.trainer.engines.vllm.wire import Wire
 from palaestra.trainer.runs import setup
 from palaestra.trainer.storage import checkpoint
 
 if address := os.environ.get("SERVED"):
     folder = Path(address.partition(":")[2]).with_name("weights")
-    setup.make_engine = lambda policy, *_: VLLMEngine(policy, Wire(address, 600.0), folder, rows=16)
+    wire = Wire(address, 600.0)
+    setup.make_engine = lambda policy, *_: VLLMEngine(policy, wire, FileTransfer(wire, folder), rows=16)
 
 seconds, saved, begun = float(sys.argv[1]), checkpoint.save, []
 

@@ -1,4 +1,7 @@
-"""A server that speaks as vLLM's does, on a socket file, around a small model; it can be told to go wrong."""
+"""A server that speaks as vLLM's does, on a socket file, around a small model; it can be told to go wrong.
+
+What it says of weights by handles and of sleep is in `fake_card`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from palaestra.trainer.engines.drawing import filter_logits
 from palaestra.trainer.engines.vllm.wire import Wire
 from safetensors.torch import load_file
 
+from .fake_card import Handles, Refused, Sleep
+
 Answer = Callable[["Handler"], None]
 
 
@@ -26,7 +31,7 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
 
     The rest is how it goes wrong. change_weights: what it makes of weights that it is given; None: it keeps
     its own.  keeps_cache: what it computed of prompts is never forgotten.  change: of what it answers to a
-    path.  answer: in place of an answer.
+    path.  answer: in place of an answer.  handles: weights by handles; None: it takes none.  sleep: it can.
     """
 
     daemon_threads, block_on_close, request_queue_size = True, False, 64
@@ -41,6 +46,8 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
         self.asked: list[str] = []
         self.cache: dict[tuple[int, ...], torch.Tensor] = {}
         self.lock, self.connections = threading.Lock(), 0
+        self.handles: Handles | None = None
+        self.sleep = Sleep(self.model)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections += 1
@@ -91,6 +98,10 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
         state = {}
         for path in sorted(Path(folder).glob("*.safetensors")):
             state |= load_file(path)
+        self.take(state)
+
+    def take(self, state: dict[str, torch.Tensor]) -> None:
+        self.sleep.check("weights")
         changed = self.change_weights(state)
         if changed is not None:
             self.model.load_state_dict(changed, strict=False)
@@ -103,8 +114,17 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
 
     def respond(self, path: str, body: dict[str, Any]) -> Any:
         self.asked.append(path)
+        if path.startswith(("/sleep", "/wake_up")):
+            return self.sleep.respond(path)
+        if path.endswith(("weight_transfer_engine", "weight_update", "/update_weights")):
+            if self.handles is None:
+                raise Refused("Weight transfer not configured.")
+            return self.handles.respond(path, body, self.take)
         if path == "/v1/completions":
+            self.sleep.wait()
             return self.complete(body)
+        if path == "/weight_checker":
+            self.sleep.check("weights")
         if path == "/collective_rpc":
             assert body["method"] == "reload_weights"
             return self.reload(body["kwargs"]["weights_path"])
@@ -117,6 +137,7 @@ class FakeVLLM(socketserver.ThreadingUnixStreamServer):
             "/weight_info": {"weight_version": self.version},
             "/v1/models": {"data": [{"id": "small", "max_model_len": 512}]},
             "/version": {"version": "0.0"},
+            "/get_world_size": {"world_size": 1},
             "/weight_checker": {"checksums": self.sum_up()} if path == "/weight_checker" else None,
         }.get(path)
 
@@ -140,7 +161,11 @@ class Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(OSError):
                 self.server.answer[self.path](self)
             return
-        reply = self.server.respond(self.path, body)
+        try:
+            reply = self.server.respond(self.path, body)
+        except Refused as refused:
+            self.send(500, str(refused).encode())
+            return
         reply = self.server.change.get(self.path, lambda same: same)(reply)
         with contextlib.suppress(OSError):  # whoever asked may have hung up
             self.send(200, b"" if reply is None else json.dumps(reply).encode())

@@ -6,9 +6,8 @@ import copy
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ....tasks.core.errors import RunError, UserError
@@ -23,8 +22,10 @@ from ..replies import BrokenReply
 from .kept import find_kept
 from .reading import read_drawn, read_named_logprob, read_prompt_logprobs
 from .server import NAME
+from .sleep import SleepMode
+from .transfer import Transfer, commit
 from .turn import Turn
-from .weights import Difference, compare, push, read_label, write_weights
+from .weights import Difference, compare, read_label
 from .wire import EngineError, Wire
 
 COOLEST = 0.01  # vLLM raises lower temperatures to this
@@ -44,9 +45,9 @@ class VLLMEngine:
     """An `Engine` that asks a vLLM server, each completion by a question of its own.
 
     policy: whose tokenizer and weights.  wire: to the server, which serves the policy's model.
-    folder: for the weights, which the server reads; another machine's must see it by the same path.
-    rows: completions asked for at once.  model: by which name the server knows it.
-    end: called as the engine is closed: ends what was started or made for it.
+    transfer: by which the weights reach it.  rows: completions asked for at once.
+    model: by which name the server knows it.  end: called as the engine is closed: ends what was started or
+    made for it.  sleep_mode: of a server that gives its memory back when it is freed.
 
     A sample's seed on the server is made of its stream and number alone. Where the server rounds otherwise in
     another batch, a draw that stands at a boundary may fall to its other side.
@@ -58,13 +59,15 @@ class VLLMEngine:
         self,
         policy: Policy,
         wire: Wire,
-        folder: Path,
+        transfer: Transfer,
         rows: int = 256,
         model: str = NAME,
         end: Callable[[], None] = lambda: None,
+        sleep_mode: SleepMode | None = None,
     ) -> None:
         self.policy, self.version, self.rows = policy, 0, rows
-        self._wire, self._folder, self._model, self._end = wire, folder, model, end
+        self._wire, self._transfer, self._model, self._end = wire, transfer, model, end
+        self._sleep_mode = sleep_mode
         self._run = uuid.uuid4().hex  # so that nobody's version 3 is taken for ours
         self._loaded: Policy | None = None
         self._turn = Turn(self)
@@ -73,14 +76,23 @@ class VLLMEngine:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the server says that it is, for a record."""
-        found = self._wire.get("/version")
-        return {"vllm": str(found.get("version"))} if isinstance(found, Mapping) else {}
+        """What the server says that it is, and how it is given weights, for a record."""
+        found, way = self._wire.get("/version"), {"weights": self._transfer.name}
+        return {"vllm": str(found.get("version")), **way} if isinstance(found, Mapping) else way
+
+    @property
+    def asleep(self) -> bool:
+        """See `Sleeps.asleep`."""
+        return self._sleep_mode is not None and self._sleep_mode.asleep
 
     def join(self, policy: Policy, rows: int) -> VLLMEngine:
         """Another engine on the same server, which has nothing loaded; whoever loads last has the server, so
-        those that are used in several threads `hold` it meanwhile."""
-        joined = VLLMEngine(policy, self._wire, self._folder, rows, self._model)
+        those that are used in several threads `hold` it meanwhile. The server stays awake from here on."""
+        if self._sleep_mode is not None:
+            self._sleep_mode.shared = True
+        joined = VLLMEngine(
+            policy, self._wire, self._transfer, rows, self._model, sleep_mode=self._sleep_mode
+        )
         joined._turn = self._turn
         return joined
 
@@ -93,15 +105,16 @@ class VLLMEngine:
             yield kept
 
     def load(self, policy: Policy, version: int) -> None:
-        """See `Engine.load`. Writes the weights to files and has the server read them.
+        """See `Engine.load`. A server that sleeps wakes up.
 
         Raises EngineError where it can't be asked or refuses.
         """
         if policy is self._loaded and version == self.version:
             return
         self._loaded = None  # whatever fails from here on leaves it unknown what the server has
-        write_weights(policy, self._folder)
-        push(self._wire, self._folder, self._label(version))
+        with nullcontext() if self._sleep_mode is None else self._sleep_mode.wake():
+            self._transfer.send(policy)
+            commit(self._wire, self._label(version))
         self.policy, self._loaded, self.version = policy, policy, version
         self.pushes += 1
 
@@ -188,14 +201,27 @@ class VLLMEngine:
         return results
 
     def compare_weights(self, policy: Policy) -> Difference | None:
-        """Which of the server's parameters are not the policy's, by checksums; None where it has none."""
+        """Which of the server's parameters are not the policy's, by checksums; None where it has none, or has
+        given their memory back."""
+        if self.asleep:
+            return None
         try:
             return compare(self._wire, policy)
         except EngineError:
             return None  # a server that does not know the route; the proof that asks has failed anyway
 
     def free(self) -> None:
-        """See `Engine.free`: the server keeps its memory, which is its own."""
+        """See `Engine.free`. A server with sleep mode gives all of its memory back, until the next load;
+        any other keeps it, and so does one that several engines ask.
+
+        Raises RunError where the proof of the last load still goes on and fails, and EngineError where the
+        server can't sleep.
+        """
+        if self._sleep_mode is None or self._sleep_mode.shared or self._sleep_mode.asleep:
+            return
+        self._release()  # a proof beside the sampling may still ask
+        self._loaded = None
+        self._sleep_mode.sleep()
 
     def close(self) -> None:
         """End the server where it is ours, and remove the folder of the weights where it was made for it.

@@ -1,8 +1,8 @@
-"""The policy's weights as a server reads them, and which of the server's are others.
+"""The policy's weights as files that a server reads, and which of the server's are others.
 
-They go by files: `POST /collective_rpc reload_weights` reads a folder in the form of `from_pretrained`, with
-adapters merged. A tied head is written out by itself: on a CPU vLLM keeps a packed copy of the head, which a
-reload of tied weights leaves as it was (0.32.0; a difference of 0.86 nats on a small model).
+The files are in the form of `from_pretrained`, with adapters merged. A tied head is written out by itself: on
+a CPU vLLM keeps a packed copy of the head, which a reload of tied weights leaves as it was (0.32.0; a
+difference of 0.86 nats on a small model).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ...model import lora
 from ...model.model_files import save_weights
 from ...model.policy import Policy
-from .wire import EngineError, Wire
+from .wire import Wire
 
 PACKED = hashlib.sha256(b"").hexdigest()  # of a weight that the server keeps in another form
 FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
@@ -60,6 +61,15 @@ def write_weights(policy: Policy, folder: Path) -> None:
         _write_head(head.weight.detach().to(policy.dtype).cpu().contiguous(), folder)
 
 
+def list_names(folder: Path) -> list[str]:
+    """Of the weights in the files of a folder."""
+    names = list[str]()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as opened:
+            names += opened.keys()
+    return names
+
+
 def _write_head(weight: Tensor, folder: Path) -> None:
     """A head that is tied to the embeddings, as one that is not."""
     save_file({HEAD: weight}, folder / HEAD_FILE, {"format": "pt"})
@@ -70,19 +80,6 @@ def _write_head(weight: Tensor, folder: Path) -> None:
         index.write_text(json.dumps(listed), encoding="utf-8")
     settings = json.loads(config.read_text(encoding="utf-8"))
     config.write_text(json.dumps({**settings, "tie_word_embeddings": False}), encoding="utf-8")
-
-
-def push(wire: Wire, folder: Path, label: str) -> None:
-    """Have the server read the weights of a folder, forget what it kept of prompts under the old ones, and
-    go by `label`. Raises EngineError where it refuses any of it."""
-    wire.post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
-    done = wire.post("/reset_prefix_cache", {})
-    if not isinstance(done, Mapping) or done.get("success") is not True:
-        raise EngineError(
-            f"The engine's server at {wire.address} keeps what it computed of prompts under the old weights "
-            "(it answered that its prefix cache could not be emptied). Is somebody else asking it?"
-        )
-    wire.post("/update_weight_version", {"new_version": label})
 
 
 def read_label(wire: Wire) -> str:

@@ -58,13 +58,14 @@ class Wire:
         self._busy: dict[http.client.HTTPConnection, int] = {}  # and how often was hung up when it was taken
         self._lock, self._hung_up = threading.Lock(), 0
 
-    def get(self, path: str, timeout: float | None = None) -> Any:
+    def get(self, path: str) -> Any:
         """What the server answers, as JSON; None for an empty answer. Raises EngineError."""
-        return self._ask("GET", path, None, timeout)
+        return self._ask("GET", path, None)
 
-    def post(self, path: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """What the server answers, as JSON; None for an empty answer. Raises EngineError."""
-        return self._ask("POST", path, body, timeout)
+    def post(self, path: str, body: Mapping[str, Any], *, again: bool = True) -> Any:
+        """What the server answers, as JSON; None for an empty answer. again: whether it is asked once more
+        where the connection broke, so it may have been done already. Raises EngineError."""
+        return self._ask("POST", path, body, tries=TRIES if again else 1)
 
     def hang_up(self) -> None:
         """End all connections: questions that wait for an answer raise HungUp, and the server gives up their
@@ -79,12 +80,12 @@ class Wire:
                 with contextlib.suppress(OSError):  # it was closed by the other side
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None) -> Any:
-        limit = self.timeout if timeout is None else timeout
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, tries: int = TRIES) -> Any:
+        limit = self.timeout
         end, before = time.monotonic() + limit, self._hung_up
         sent = None if body is None else json.dumps(body).encode()
-        for attempt in range(1, TRIES + 1):
-            connection = self._take(limit, fresh=attempt > 1)
+        for attempt in range(1, tries + 1):
+            connection = self._take(limit, fresh=attempt > 1 or tries == 1)
             kept = False
             try:
                 connection.request(method, path, sent, self._write_headers())
@@ -100,7 +101,7 @@ class Wire:
             except (http.client.HTTPException, OSError) as failure:
                 refused = isinstance(failure, (ConnectionRefusedError, FileNotFoundError))
                 unwanted = self._hung_up != before
-                if refused or unwanted or attempt == TRIES or self._explain() or time.monotonic() > end:
+                if refused or unwanted or attempt == tries or self._explain() or time.monotonic() > end:
                     raise self._explain_loss(path, failure, HungUp if unwanted else EngineError) from failure
             finally:
                 self._give(connection, kept)

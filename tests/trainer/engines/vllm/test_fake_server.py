@@ -11,6 +11,7 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.engines.base import Row, Sampling
 from palaestra.trainer.engines.vllm import wire as wire_module
 from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.transfer import FileTransfer
 from palaestra.trainer.engines.vllm.wire import EngineError, Wire
 from palaestra.trainer.model.policy import Policy
 
@@ -31,7 +32,7 @@ def policy() -> Policy:
 @pytest.fixture
 def served(policy: Policy, tmp_path: Path) -> Iterator[tuple[FakeVLLM, VLLMEngine]]:
     with serve(tmp_path, policy.model) as (server, wire):
-        yield server, VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+        yield server, VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows=4)
 
 
 def sample(engine: VLLMEngine) -> None:
@@ -52,7 +53,7 @@ def test_on_a_server_that_works_the_contract_is_kept(tmp_path: Path, check: Call
         engines: list[VLLMEngine] = []
 
         def make(policy: Policy, rows: int) -> VLLMEngine:
-            engines.append(VLLMEngine(policy, wire, tmp_path / "weights", rows))
+            engines.append(VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows))
             return engines[-1]
 
         check(Candidate("fake", make, worst=1e-4, mean=1e-5))
@@ -146,7 +147,7 @@ FAILURES: dict[str, tuple[Callable[[Handler], None], str]] = {
 def test_a_server_that_fails_ends_in_a_sentence_in_time(policy: Policy, tmp_path: Path, name: str):
     answer, words = FAILURES[name]
     with serve(tmp_path, policy.model) as (server, wire):
-        engine = VLLMEngine(policy, wire, tmp_path / "weights", rows=4)
+        engine = VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"), rows=4)
         engine.load(policy, 1)
         if name in ("hang", "trickle"):
             wire.timeout = PATIENCE_S
@@ -162,7 +163,8 @@ def test_a_server_that_fails_ends_in_a_sentence_in_time(policy: Policy, tmp_path
 
 def test_where_nothing_listens_the_sentence_says_so(policy: Policy, tmp_path: Path):
     for address in (f"unix:{tmp_path / 'nothing'}", "http://127.0.0.1:9"):
-        engine = VLLMEngine(policy, Wire(address, 5.0), tmp_path / "weights")
+        wire = Wire(address, 5.0)
+        engine = VLLMEngine(policy, wire, FileTransfer(wire, tmp_path / "weights"))
         with pytest.raises(EngineError, match="Does a server listen there"):
             sample(engine)
 
@@ -219,7 +221,7 @@ def test_each_completion_knows_the_version_of_its_weights(served, policy: Policy
 
 def test_a_connection_is_kept_from_question_to_question(served):
     server, engine = served
-    assert [engine.facts for _ in range(3)] == [{"vllm": "0.0"}] * 3
+    assert [engine.facts for _ in range(3)] == [{"vllm": "0.0", "weights": "files"}] * 3
     assert (server.connections, server.asked) == (1, ["/version"] * 3)
 
 
