@@ -69,10 +69,8 @@ def bill_trainer(
     try:
         one = plan(policy, part, held, free, lambda *_: passes, shards, server=beside)
     except UserError:
-        asked = part.rollouts
-        smallest = part.but(
-            fast_path=resolve(asked.fast_path, "no"), keep_sampler=resolve(asked.keep_sampler, "no")
-        )
+        left_open = {"fast_path": part.rollouts.fast_path, "keep_sampler": part.rollouts.keep_sampler}
+        smallest = part.but(**{name: "no" for name, asked in left_open.items() if asked == "auto"})
         tokens = resolve(config.optimizer.tokens_per_microbatch, LEAST_TOKENS)
         sleeps = sleeps_between_steps(policy.device, smallest)
         free, slept = (free, beside) if sleeps else (free - beside, 0)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +20,19 @@ from palaestra.tasks.core.errors import UserError
 from palaestra.trainer.algorithms.update import update_policy
 from palaestra.trainer.engines import choice
 from palaestra.trainer.engines.local import LocalEngine
-from palaestra.trainer.model.policy import load_policy
+from palaestra.trainer.engines.vllm.engine import VLLMEngine
+from palaestra.trainer.engines.vllm.sleep import SleepMode
+from palaestra.trainer.engines.vllm.transfer import FileTransfer
+from palaestra.trainer.model.policy import Policy, load_policy
 from palaestra.trainer.reports.curves import read_metrics
-from palaestra.trainer.runs import loop
+from palaestra.trainer.runs import loop, setup
 from palaestra.trainer.runs.replay import replay
 from palaestra.trainer.runs.resume import resume
 from palaestra.trainer.runs.setup import train
 from palaestra.trainer.storage import checkpoint
 from transformers import AutoTokenizer
 
+from ..support.fake_vllm import FakeVLLM, serve
 from ..support.runs import SMALL, have_same_weights, load_weights, say_nothing
 
 PATIENCE_S = 600  # with a run on a machine that has other things to do
@@ -133,6 +138,35 @@ def test_what_the_sampler_keeps_is_freed_before_an_update_where_that_is_asked_fo
     evaluated, updated = ["sample", "free"], ["sample", "free", "update"]
     wanted = [*evaluated, *updated * 2, *evaluated, *updated * 2, *evaluated]
     assert found == (wanted if keeps == "no" else ["sample", "update"] * 4 + ["sample"])
+
+
+def test_a_server_sleeps_during_updates_and_after_evaluations(
+    warm_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asleep: list[bool] = []
+    with ExitStack() as stack:
+
+        def make_engine(policy: Policy, *_: object) -> VLLMEngine:
+            server, wire = stack.enter_context(serve(tmp_path, policy.model))
+            servers.append(server)
+            files = FileTransfer(wire, tmp_path / "weights")
+            return VLLMEngine(policy, wire, files, rows=4, sleep_mode=SleepMode(wire))
+
+        def update(*given):
+            asleep.append(servers[0].sleep.paused)
+            return update_policy(*given)
+
+        servers: list[FakeVLLM] = []
+        monkeypatch.setattr(setup, "make_engine", make_engine)
+        monkeypatch.setattr(loop, "update_policy", update)
+        settings = {"engine": "vllm", "engine_python": sys.executable, "keep_sampler": "no", "steps": 2}
+        settings |= {"eval_every": 1, "eval_problems": 2, "max_new_tokens": 14, "out": str(tmp_path / "run")}
+        run = train(SMALL.but(model=str(warm_model), **settings), say=say_nothing)
+        asked = servers[0].asked
+    assert asleep == [True, True]
+    assert asked.count("/sleep?level=2") == 5, "after three evaluations, before two updates"
+    assert asked.count("/wake_up?tags=kv_cache") == 4
+    assert [line["sync"]["difference_mean"] < 1e-5 for line in run.metrics()] == [True, True]
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
