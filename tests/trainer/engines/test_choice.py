@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from palaestra.trainer.config.engine import EngineConfig
-from palaestra.trainer.engines import choice
 from palaestra.trainer.engines.choice import Extent, make_engine
+from palaestra.trainer.engines.vllm import start
 from palaestra.trainer.engines.vllm.wire import Wire
 
 from .engine_contract import make_small_policy
@@ -18,7 +18,7 @@ def test_the_folder_of_the_weights_goes_with_the_engine_unless_it_was_named(
     memory, own = tmp_path / "memory", tmp_path / "own"
     for folder in (memory, own):
         folder.mkdir()
-    monkeypatch.setattr(choice, "MEMORY_FOLDER", memory)
+    monkeypatch.setattr(start, "MEMORY_FOLDER", memory)
     monkeypatch.setattr(Wire, "get", lambda _self, _path: {"data": [{"id": "policy"}]})
     config = EngineConfig(kind="vllm", url="http://localhost:8000", folder=str(own) if named else "")
     engine = make_engine(make_small_policy(), config, Extent(2, 20), tmp_path, print)

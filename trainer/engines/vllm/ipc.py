@@ -30,7 +30,7 @@ FLAGS = ("--weight-transfer-config", '{"backend": "ipc"}')  # of a server that t
 # code as its user then. Ours listens at a socket file in a folder that only this user can enter.
 ENVIRONMENT = {"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"}
 PINS = ("--device-ids", "--device_ids")  # options by which a server may be on another card
-REMEDY = "Take --engine-weights files."
+FILES = "--engine-weights files"  # with which a run can go on whose handles fail
 
 
 class SharedMemory(Protocol):
@@ -126,11 +126,20 @@ class IpcTransfer:
         if self._broken:
             raise EngineError(
                 f"The engine's server at {self._wire.address} has half of some weights since a hand-over "
-                f"broke off: start it anew and resume. {REMEDY}"
+                "broke off: start it anew and resume.",
+                FILES,
             )
-        buffer = self._memory.allocate(count_buffer_bytes(policy, self._names))
-        # Once an update: the server releases it once, as it finishes.
-        handles = {self._memory.uuid: self._memory.share(buffer)}
+        size = count_buffer_bytes(policy, self._names)
+        try:
+            buffer = self._memory.allocate(size)
+            # Once an update: the server releases it once, as it finishes.
+            handles = {self._memory.uuid: self._memory.share(buffer)}
+        except RuntimeError as failure:
+            raise EngineError(
+                f"No {size >> 20} MiB of the card can be shared with the engine's server ({failure}): take "
+                f"{FILES}.",
+                FILES,
+            ) from failure
         pickled = base64.b64encode(pickle.dumps(handles)).decode("ascii")
         self._broken = True  # until all of it is there
         try:
@@ -143,10 +152,11 @@ class IpcTransfer:
             self._wire.post("/finish_weight_update", {}, again=False)
         except HungUp:
             raise
-        except EngineError as failure:
+        except (EngineError, RuntimeError) as failure:  # memory for a merged weight may run out, too
             raise EngineError(
                 f"{failure} The hand-over of weights broke off in its middle, so it is not known which the "
-                f"server has. If it does so again: {REMEDY}"
+                f"server has. With {FILES} they go another way.",
+                FILES,
             ) from failure
         self._broken = False
         del buffer  # which had to live until here
@@ -218,4 +228,4 @@ def count_buffer_bytes(policy: Policy, names: Iterable[str]) -> int:
         for name, weight in state.items()
         if name in wanted
     ]
-    return max(*sizes, min(CHUNK_BYTES, sum(sizes)))
+    return max([*sizes, min(CHUNK_BYTES, sum(sizes))])

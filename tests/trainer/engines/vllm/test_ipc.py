@@ -141,7 +141,7 @@ def test_memory_that_is_gone_before_the_server_has_finished_is_noticed(
         return post(wire, path, body, again=again)
 
     monkeypatch.setattr(Wire, "post", lose)
-    with pytest.raises(EngineError, match=r"handle is gone.*--engine-weights files"):
+    with pytest.raises(EngineError, match="handle is gone"):
         served.engine.load(served.policy, 1)
 
 
@@ -162,6 +162,22 @@ def test_half_an_update_is_no_version_and_nothing_is_sent_after_it(served: Serve
     served.server.answer.clear()
     with pytest.raises(EngineError, match="half of some weights"):
         served.engine.sample(make_requests(1), Sampling(max_new_tokens=2))
+
+
+@pytest.mark.parametrize("where", ["allocate", "share", "wait"])
+def test_memory_that_runs_out_ends_in_a_sentence_with_the_other_way(
+    served: Served, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    served.transfer.agree()
+    monkeypatch.setattr(served.memory, where, fail)
+    with pytest.raises(EngineError, match="CUDA out of memory") as caught:
+        served.engine.load(served.policy, 1)
+    assert caught.value.flags == "--engine-weights files"
+    sent = "/start_weight_update" in served.server.asked
+    assert sent == (where == "wait"), "without memory nothing is begun"
 
 
 def test_a_label_that_is_not_set_is_noticed(served: Served):
