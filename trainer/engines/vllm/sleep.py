@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ...model.machine import give_back_cached_memory
-from .wire import EngineError, Wire
+from .wire import EngineError, HungUp, Wire
 
 FLAG = "--enable-sleep-mode"  # of a server that can
 
@@ -53,7 +53,15 @@ class SleepMode:
         self.asleep = False
 
     def _wake(self, tag: str, expected: str) -> None:
-        found = self._wire.post(f"/wake_up?tags={tag}", {})
+        try:
+            found = self._wire.post(f"/wake_up?tags={tag}", {})
+        except HungUp:
+            raise
+        except EngineError as failure:
+            raise EngineError(
+                f"{failure} It was to take its share of the card again ({tag}): where the log says that memory "
+                "has run out, lower --engine-memory."
+            ) from failure
         status = found.get("status") if isinstance(found, Mapping) else None
         if status != expected:
             raise EngineError(

@@ -144,8 +144,9 @@ def test_a_server_that_refuses_to_sleep_or_to_wake_ends_the_run(served: Served, 
         served.engine.free()
         served.engine.load(served.policy, 2)
 
-    with pytest.raises(EngineError, match="status 500: out of memory"):
+    with pytest.raises(EngineError, match="status 500: out of memory") as caught:
         sleep_and_wake()
+    assert ("--engine-memory" in str(caught.value)) == (path != SLEEP)
     assert served.engine.version == 1
 
 
