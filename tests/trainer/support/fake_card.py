@@ -17,6 +17,7 @@ import torch
 
 UUID = "a card"
 HANDLE, SIZE, WORDS = 7, 8, 15  # places in what torch pickles of a CUDA tensor, and how many there are
+GARBAGE = 0.5  # what is left of a weight
 PATIENCE_S = 60.0
 
 
@@ -111,7 +112,7 @@ class Sleep:
             if path.startswith("/sleep"):
                 self.asleep, self.paused = {"weights", "kv_cache"}, True
                 for weight in self._model.parameters():
-                    weight.fill_(float("nan"))
+                    weight.fill_(GARBAGE)
                 return {"status": "sleeping", "level": 2}
             self.asleep -= set(tags or self.asleep)
             self.paused = bool(self.asleep)

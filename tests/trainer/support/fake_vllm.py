@@ -164,7 +164,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             reply = self.server.respond(self.path, body)
         except Refused as refused:
-            self.send(500, str(refused).encode())
+            with contextlib.suppress(OSError):
+                self.send(500, str(refused).encode())
             return
         reply = self.server.change.get(self.path, lambda same: same)(reply)
         with contextlib.suppress(OSError):  # whoever asked may have hung up

@@ -59,8 +59,8 @@ class SleepMode:
             raise
         except EngineError as failure:
             raise EngineError(
-                f"{failure} It was to take its share of the card again ({tag}): where the log says that memory "
-                "has run out, lower --engine-memory."
+                f"{failure} It was to take its share of the card again ({tag}): where the log says that "
+                "memory has run out, lower --engine-memory."
             ) from failure
         status = found.get("status") if isinstance(found, Mapping) else None
         if status != expected:

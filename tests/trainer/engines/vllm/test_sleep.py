@@ -17,7 +17,7 @@ from palaestra.trainer.engines.vllm.transfer import FileTransfer, Transfer
 from palaestra.trainer.engines.vllm.wire import EngineError, Wire
 from palaestra.trainer.model.policy import Policy
 
-from ...support.fake_card import FileMemory, Handles
+from ...support.fake_card import GARBAGE, FileMemory, Handles
 from ...support.fake_vllm import FakeVLLM, serve
 from ..engine_contract import make_requests, make_small_policy
 
@@ -56,7 +56,7 @@ def test_it_sleeps_when_freed_and_wakes_with_the_weights_of_the_next_load(served
     served.engine.free()
     assert served.engine.asleep
     assert served.server.asked.count(SLEEP) == 1
-    assert all(weight.isnan().all() for weight in served.server.model.parameters())
+    assert all((weight == GARBAGE).all() for weight in served.server.model.parameters())
     served.engine.load(served.policy, 2)
     asked = served.server.asked[served.server.asked.index(SLEEP) :]
     assert asked[1] == WEIGHTS
@@ -88,7 +88,7 @@ def test_what_wakes_up_is_proven_again(served: Served):
     served.server.change_weights = lambda _: None  # what it wakes up with is garbage
     served.engine.free()
     proof.load(served.engine, served.policy, 1)
-    with pytest.raises(RunError):
+    with pytest.raises(RunError, match="engine and trainer disagree"):
         served.sample()
 
 
